@@ -1,0 +1,21 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^unleash-rollout-guard\/testing$/, replacement: source('src/testing/index.ts') },
+      { find: /^unleash-rollout-guard$/, replacement: source('src/index.ts') },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    restoreMocks: true,
+    testTimeout: 20_000,
+    // A real Unleash starts in these suites: about 10 s and 600 MB each, so two at a time.
+    hookTimeout: 90_000,
+    maxWorkers: 2,
+  },
+});
