@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import type { Answer } from './observations.js';
+
+const strategyAnswer = z.object({
+  name: z.string(),
+  disabled: z
+    .boolean()
+    .nullish()
+    .transform((disabled) => disabled ?? false),
+  parameters: z.record(z.string(), z.coerce.string()).nullish(),
+});
+
+/** The answer to `GET /api/client/features`. */
+const featuresAnswer = z.object({
+  features: z.array(
+    z.object({
+      name: z.string(),
+      enabled: z.boolean(),
+      project: z.string().optional(),
+      strategies: z
+        .array(strategyAnswer)
+        .nullish()
+        .transform((strategies) => strategies ?? []),
+    }),
+  ),
+  /** What the token may see. */
+  query: z
+    .object({
+      project: z.union([z.string(), z.array(z.string())]).optional(),
+      environment: z.string().optional(),
+    })
+    .optional(),
+});
+
+/** The answer to `GET /api/admin/user`. Everything else in it, a token's secret among them, is left behind. */
+const userAnswer = z.object({
+  permissions: z.array(
+    z.object({
+      permission: z.string(),
+      project: z.string().nullish(),
+      environment: z.string().nullish(),
+    }),
+  ),
+});
+
+/** The answer to `GET /api/admin/projects/:project/change-requests/config`. */
+const changeRequestsAnswer = z.array(
+  z.object({ environment: z.string(), changeRequestEnabled: z.boolean() }),
+);
+
+/** One permission of a token's owner; without project or environment it holds everywhere. */
+export type Permission = z.output<typeof userAnswer>['permissions'][number];
+
+const reader =
+  <S extends z.ZodType>(schema: S) =>
+  (answer: Answer): z.output<S> | undefined =>
+    'status' in answer && answer.status === 200 ? schema.safeParse(answer.json).data : undefined;
+
+/** Undefined when the answer is none, a failure, or not Unleash's. */
+export const readFeatures = reader(featuresAnswer);
+/** Undefined when the answer is none, a failure, or not Unleash's. */
+export const readUser = reader(userAnswer);
+/** Undefined when the answer is none, a failure, or not Unleash's. */
+export const readChangeRequests = reader(changeRequestsAnswer);
+
+/** Whether Unleash says that it has nothing at the path at all: a 404 alone may also mean an unknown project. */
+export function isUnknownPath(answer: Answer): boolean {
+  if (!('status' in answer) || answer.status !== 404) return false;
+  const said = z.object({ message: z.string() }).safeParse(answer.json).data;
+  return said?.message.startsWith('The path you were looking for') === true;
+}

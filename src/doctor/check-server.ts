@@ -1,0 +1,85 @@
+import { readFeatures, readUser } from './answers.js';
+import { type Finding, finding } from './finding.js';
+import type { Answer, FolderObservation, Observations } from './observations.js';
+
+/** A difference above this makes times in Unleash's history and in the guard's audit log hard to compare. */
+const MAX_CLOCK_DIFFERENCE_MS = 5_000;
+
+/** Whether something answers at the URL, and whether it is an Unleash. */
+export function checkUrl({ target, health, features, admin }: Observations): Finding {
+  const user = admin?.tokenProblem === undefined ? admin?.user : undefined;
+  const given = [health, features, user].filter((answer) => answer !== undefined);
+  if ('noAnswer' in health && given.every((answer) => 'noAnswer' in answer)) {
+    return finding(
+      'url',
+      'fail',
+      `Nothing answers at ${shown(target.url)} (${health.noAnswer}).`,
+      'Check the address, that Unleash runs, and that this machine may reach it (DNS, firewall, proxy).',
+    );
+  }
+  const redirect = given.find((answer) => 'status' in answer && answer.status >= 300 && answer.status < 400);
+  if (redirect !== undefined) {
+    return finding(
+      'url',
+      'fail',
+      `${shown(target.url)} redirects elsewhere.`,
+      'Give the address where Unleash itself answers: the guard follows no redirects.',
+    );
+  }
+  const isUnleash = isHealth(health) || given.some((answer) => readFeatures(answer) ?? readUser(answer));
+  if (isUnleash) {
+    return finding('url', 'ok', `An Unleash answers at ${shown(target.url)}.`);
+  }
+  return finding(
+    'url',
+    'fail',
+    `What answers at ${shown(target.url)} does not look like an Unleash.`,
+    'Give the URL of its API, for example https://unleash.example.com/api.',
+  );
+}
+
+/** Whether the clocks of this machine and of Unleash agree, as far as whole seconds can tell. */
+export function checkClock({ health, features }: Observations): Finding {
+  const answer = [health, features].find(
+    (answer) => answer !== undefined && 'status' in answer && answer.serverDate !== undefined,
+  );
+  if (answer === undefined || 'noAnswer' in answer || answer.serverDate === undefined) {
+    return finding('clock', 'unknown', "Unleash's answers do not tell its time.");
+  }
+  // The header leaves out the fraction of the second: half a second on average.
+  const differenceMs = answer.serverDate + 500 - answer.localDate;
+  const seconds = Math.abs(Math.round(differenceMs / 1_000));
+  if (Math.abs(differenceMs) <= MAX_CLOCK_DIFFERENCE_MS) {
+    return finding('clock', 'ok', 'The clocks of this machine and of Unleash agree.');
+  }
+  return finding(
+    'clock',
+    'warn',
+    `This machine's clock is ${seconds} s ${differenceMs > 0 ? 'behind' : 'ahead of'} that of Unleash.`,
+    'Synchronise the clocks (NTP): after a restart the guard compares times of both to see who turned the flag on.',
+  );
+}
+
+/** Whether the guard can keep its journal and logs. */
+export function checkFolder({ path, exists, problem }: FolderObservation): Finding {
+  if (problem !== undefined) {
+    return finding(
+      'folder',
+      'fail',
+      `The folder ${path} cannot be ${exists ? 'written' : 'made'} (${problem}).`,
+      'Give the service a folder that it may write and that survives a restart; without one, a pending stop is lost in a crash.',
+    );
+  }
+  return finding('folder', 'ok', `The folder ${path} ${exists ? 'can be written' : 'can be made'}.`);
+}
+
+function isHealth(answer: Answer): boolean {
+  if (!('status' in answer) || answer.status !== 200) return false;
+  return typeof answer.json === 'object' && answer.json !== null && 'health' in answer.json;
+}
+
+/** The address without what may be secret in it. */
+function shown(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return origin + pathname;
+}

@@ -1,0 +1,63 @@
+import type { AdminFlag } from '../unleash/answers.js';
+import type { AdminError } from '../unleash/errors.js';
+
+/** What the guard and the service will use, as the user gave it. */
+export interface Target {
+  /** Unleash's address, with or without `/api` at its end. */
+  readonly url: string;
+  readonly flagKey: string;
+  readonly project: string;
+  readonly environment: string;
+  /** The fields that every evaluation context of the service carries, as Unleash names them: a targeting key is `userId`. */
+  readonly contextFields: readonly string[];
+}
+
+/** What came back for one GET request. */
+export type Answer =
+  | {
+      readonly status: number;
+      /** The body, when it is JSON. */
+      readonly json: unknown;
+      /** Milliseconds since 1970, of whole seconds: the `Date` header. */
+      readonly serverDate: number | undefined;
+      /** This machine's clock halfway between request and answer. */
+      readonly localDate: number;
+      /** How long the answer took, in milliseconds. */
+      readonly tookMs: number;
+    }
+  /** A code such as `ECONNREFUSED`, or a time-out. */
+  | { readonly noAnswer: string };
+
+/** What was seen with the admin token. */
+export type AdminObservation =
+  | { readonly tokenProblem: string }
+  | {
+      readonly tokenProblem: undefined;
+      /** `GET /api/admin/user` */
+      readonly user: Answer;
+      readonly flag: AdminFlag | AdminError;
+      /** Whether the flag's history can be read. */
+      readonly history: 'readable' | AdminError;
+      /** `GET /api/admin/projects/:project/change-requests/config` */
+      readonly changeRequests: Answer;
+    };
+
+/** Everything that the checks look at: plain data, gathered without changing anything in Unleash. */
+export interface Observations {
+  readonly target: Target;
+  /** `GET /health` */
+  readonly health: Answer;
+  /** `GET /api/client/features`; undefined without a client token. */
+  readonly features: Answer | undefined;
+  /** Undefined without an admin token. */
+  readonly admin: AdminObservation | undefined;
+  readonly folder: FolderObservation;
+}
+
+/** The guard's folder. */
+export interface FolderObservation {
+  readonly path: string;
+  readonly exists: boolean;
+  /** Why nothing can be written there, a code such as `EACCES`; undefined when it can. */
+  readonly problem: string | undefined;
+}

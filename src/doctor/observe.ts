@@ -1,0 +1,93 @@
+import { type Clock, systemClock } from '../clock.js';
+import { exchange, NoAnswerError } from '../http.js';
+import { UnleashAdminClient } from '../unleash/admin-client.js';
+import { adminTokenProblem } from '../unleash/admin-token.js';
+import { baseUrlOf } from '../unleash/base-url.js';
+import { type AdminError, isAdminError } from '../unleash/errors.js';
+import type { AdminObservation, Answer, Observations, Target } from './observations.js';
+import { observeFolder } from './observe-folder.js';
+
+/** What {@link observe} takes. */
+export interface ObserveOptions extends Target {
+  readonly clientToken?: string | undefined;
+  readonly adminToken?: string | undefined;
+  /** The guard's folder. */
+  readonly folder: string;
+  /** Time for one request, in milliseconds. @default 5_000 */
+  readonly timeoutMs?: number | undefined;
+  /** @default the global fetch */
+  readonly fetch?: typeof fetch | undefined;
+  /** @default the machine's clocks */
+  readonly clock?: Clock | undefined;
+}
+
+/** Looks at Unleash, as the service and as the guard, and at the guard's folder. It only reads. */
+export async function observe(options: ObserveOptions): Promise<Observations> {
+  const { url, flagKey, project, environment, contextFields, clientToken, adminToken, folder } = options;
+  const get = (path: string, token?: string) => request(options, `${baseUrlOf(url)}${path}`, token);
+  const [health, features, admin, observedFolder] = await Promise.all([
+    get('/health'),
+    clientToken === undefined ? undefined : get('/api/client/features', clientToken),
+    adminToken === undefined ? undefined : observeAdmin(options, adminToken, get),
+    observeFolder(folder),
+  ]);
+  const target = { url, flagKey, project, environment, contextFields };
+  return { target, health, features, admin, folder: observedFolder };
+}
+
+async function observeAdmin(
+  options: ObserveOptions,
+  token: string,
+  get: (path: string, token: string) => Promise<Answer>,
+): Promise<AdminObservation> {
+  const tokenProblem = adminTokenProblem(token);
+  if (tokenProblem !== undefined) return { tokenProblem };
+  const { url, flagKey, project, environment, timeoutMs, fetch, clock } = options;
+  const client = new UnleashAdminClient({ url, token, project, environment, timeoutMs, fetch, clock });
+  const once = { retries: 0 };
+  const [user, flag, history, changeRequests] = await Promise.all([
+    get('/api/admin/user', token),
+    orError(client.readFlag(flagKey, once)),
+    orError(client.history(flagKey, once).then(() => 'readable' as const)),
+    get(`/api/admin/projects/${encodeURIComponent(project)}/change-requests/config`, token),
+  ]);
+  return { tokenProblem, user, flag, history, changeRequests };
+}
+
+async function orError<T>(call: Promise<T>): Promise<T | AdminError> {
+  try {
+    return await call;
+  } catch (error) {
+    if (isAdminError(error)) return error;
+    throw error;
+  }
+}
+
+async function request(options: ObserveOptions, url: string, token: string | undefined): Promise<Answer> {
+  const { fetch = globalThis.fetch, clock = systemClock, timeoutMs = 5_000 } = options;
+  const headers = { accept: 'application/json', ...(token === undefined ? {} : { authorization: token }) };
+  const startedAt = clock.monotonic();
+  try {
+    const answer = await exchange(fetch, { method: 'GET', url, headers }, timeoutMs);
+    const tookMs = clock.monotonic() - startedAt;
+    const serverDate = Date.parse(answer.headers.get('date') ?? '');
+    return {
+      status: answer.status,
+      json: parseJson(answer.body),
+      serverDate: Number.isNaN(serverDate) ? undefined : serverDate,
+      localDate: clock.now() - tookMs / 2,
+      tookMs,
+    };
+  } catch (error) {
+    if (error instanceof NoAnswerError) return { noAnswer: error.message };
+    throw error;
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,218 @@
+import type { Clock } from '../clock.js';
+import type { Decision, FlagFacts, FlagSource } from '../flow.js';
+import type { OutcomeStore } from '../store/outcome-store.js';
+import {
+  afterRestart,
+  decide,
+  type Effect,
+  type GuardInput,
+  type GuardState,
+  initialState,
+} from './decide.js';
+import type { GuardRecords } from './guard-records.js';
+import type { JournalEntry } from './journal.js';
+import type { UnleashStop } from './unleash-stop.js';
+
+/** What {@link GuardMachine} works with. */
+export interface GuardMachineOptions {
+  readonly flagKey: string;
+  readonly dryRun: boolean;
+  readonly flags: FlagSource;
+  readonly store: OutcomeStore;
+  readonly records: GuardRecords;
+  readonly unleash: UnleashStop;
+  readonly clock: Clock;
+}
+
+/** Carries the guard's state and epoch from input to input: `decide` says what to do, and this does it. */
+export class GuardMachine {
+  readonly #options: GuardMachineOptions;
+  #state: GuardState;
+  #epoch = 1;
+  #epochStartedAt: number;
+  /** The windows hold outcomes of this epoch and later ones. */
+  #oldestEpoch = 1;
+  /** The definition that the epoch belongs to; undefined until one has been seen. */
+  #revision: string | undefined;
+  #enabled: boolean | undefined;
+  /** In a dry run: the stop that an earlier run left. */
+  #leftForLater: GuardState | undefined;
+
+  constructor(options: GuardMachineOptions) {
+    const now = options.clock.now();
+    this.#options = options;
+    this.#state = initialState(now);
+    this.#epochStartedAt = now;
+    options.store.beginEpoch(this.#epoch, now, { keepWindows: true });
+  }
+
+  get state(): GuardState {
+    return this.#state;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Whether a breach would lead to a decision now. */
+  get isJudging(): boolean {
+    if (this.#state.status !== 'armed' || this.#enabled === false) return false;
+    return this.#state.wouldHaveStopped?.epoch !== this.#epoch;
+  }
+
+  /** Stops the flag in this process when an earlier run's stop still holds. */
+  hold(state: GuardState): void {
+    const { dryRun, flags, flagKey } = this.#options;
+    if (!dryRun && state.status !== 'armed') flags.stop(flagKey, state.decision.reason);
+  }
+
+  /** Takes up what an earlier run left. A stop of that run holds in this process from now on. */
+  restore(entry: JournalEntry): void {
+    const { dryRun, store, clock, unleash } = this.#options;
+    this.#epoch = entry.epoch;
+    this.#epochStartedAt = entry.epochStartedAt ?? clock.now();
+    this.#oldestEpoch = entry.oldestEpoch ?? entry.epoch;
+    this.#revision = entry.revision;
+    this.#enabled = entry.enabled;
+    store.beginEpoch(this.#epoch, this.#epochStartedAt, { keepWindows: true });
+    if (entry.state.status === 'armed') {
+      this.#state = initialState(clock.now(), entry.state.steppedBackFrom);
+      return;
+    }
+    if (dryRun) {
+      // A dry run acts on nothing, not even on what a run before it left, which the next real run finds as it was.
+      this.#leftForLater = entry.state;
+      return;
+    }
+    this.#state = afterRestart(entry.state);
+    this.#stopHere(entry.state.decision);
+    if (entry.state.status === 'stopping') unleash.begin(entry.state.decision, true);
+    else unleash.recheckSoon();
+  }
+
+  /** One input: the next state, and everything that follows from it. Never throws. */
+  dispatch(input: GuardInput): void {
+    const before = this.#state;
+    const { state, effects } = decide(before, input);
+    this.#state = state;
+    for (const effect of effects) {
+      try {
+        this.#perform(effect, before, input.at);
+      } catch (error) {
+        // Whatever breaks, what comes after it still happens: a flag must not stay on in Unleash for a lost record.
+        this.#options.records.fault(effect, error);
+      }
+    }
+  }
+
+  /** Looks at the flag's definition: it may have been changed in Unleash. */
+  look(): void {
+    const { flags, flagKey, clock } = this.#options;
+    const facts = flags.flag(flagKey);
+    if (facts === undefined) return;
+    const epochBefore = this.#epoch;
+    const { enabled, rolloutPercentage } = facts;
+    this.dispatch({ type: 'definition', at: clock.now(), enabled, rolloutPercentage });
+    const turnedOn = this.#enabled === false && facts.enabled;
+    this.#enabled = facts.enabled;
+    if (facts.revision === this.#revision) return;
+    const firstLook = this.#revision === undefined;
+    this.#revision = facts.revision;
+    if (!firstLook && this.#epoch === epochBefore) this.#beginEpoch({ keepWindows: !turnedOn });
+    this.#tellRollout(facts);
+    this.#save();
+  }
+
+  #perform(effect: Effect, before: GuardState, at: number): void {
+    const { records, unleash } = this.#options;
+    const state = this.#state;
+    switch (effect) {
+      case 'stop-here':
+        if (state.status === 'stopping') this.#stopHere(state.decision);
+        return;
+      case 'record-decision': {
+        const decision = state.status === 'armed' ? state.wouldHaveStopped : state.decision;
+        if (decision) records.tell({ type: 'decided', at, decision });
+        this.#save();
+        return;
+      }
+      case 'stop-in-unleash':
+        if (state.status === 'stopping') unleash.begin(state.decision, false);
+        return;
+      case 'tell-failure':
+        if (state.status !== 'stopping' || state.failure === undefined) return;
+        records.tell({ type: 'stop-failed', at, decisionId: state.decision.id, failure: state.failure });
+        return;
+      case 'ask-person':
+        if (state.status !== 'stopping' || state.failure === undefined) return;
+        records.tell({
+          type: 'action-required',
+          at,
+          decisionId: state.decision.id,
+          message: state.failure.message,
+        });
+        return;
+      case 'confirm-stopped':
+        if (state.status === 'stopped') this.#confirmStopped(state, at);
+        return;
+      case 're-arm':
+        this.#options.flags.release(this.#options.flagKey);
+        this.#beginEpoch({ keepWindows: false });
+        records.tell({ type: 're-armed', at, epoch: this.#epoch });
+        this.#save();
+        if (before.status === 'stopping' || (before.status === 'stopped' && !before.steppedBack)) {
+          unleash.reArmed(before.decision.at);
+        }
+        return;
+    }
+  }
+
+  #confirmStopped(
+    { decision, confirmedBy, steppedBack }: GuardState & { status: 'stopped' },
+    at: number,
+  ): void {
+    const { records, unleash } = this.#options;
+    const { id: decisionId, rolloutPercentage: from, toPercentage: to } = decision;
+    if (steppedBack) records.tell({ type: 'stepped-back', at, decisionId, from, to });
+    else records.tell({ type: 'stopped', at, decisionId, confirmedBy });
+    this.#save();
+    if (!steppedBack) unleash.stopped(decision);
+  }
+
+  #stopHere(decision: Decision): void {
+    const { flags, flagKey, records, clock } = this.#options;
+    flags.stop(flagKey, decision.reason);
+    records.tell({ type: 'stopped-here', at: clock.now(), decisionId: decision.id });
+  }
+
+  #beginEpoch(options: { readonly keepWindows: boolean }): void {
+    this.#epoch++;
+    this.#epochStartedAt = this.#options.clock.now();
+    if (!options.keepWindows) this.#oldestEpoch = this.#epoch;
+    this.#options.store.beginEpoch(this.#epoch, this.#epochStartedAt, options);
+  }
+
+  #tellRollout({ enabled, rolloutPercentage }: FlagFacts): void {
+    const { records, clock } = this.#options;
+    records.tell({
+      type: 'rollout-changed',
+      at: clock.now(),
+      epoch: this.#epoch,
+      enabled,
+      rolloutPercentage,
+    });
+  }
+
+  #save(): void {
+    const { records, flagKey } = this.#options;
+    records.save({
+      flagKey,
+      epoch: this.#epoch,
+      epochStartedAt: this.#epochStartedAt,
+      oldestEpoch: this.#oldestEpoch,
+      revision: this.#revision,
+      enabled: this.#enabled,
+      state: this.#leftForLater ?? this.#state,
+    });
+  }
+}

@@ -1,0 +1,23 @@
+import type { FlagFacts, Snapshot, Verdict } from '../flow.js';
+import type { StageProgress } from '../stages/stage.js';
+import type { GuardState } from './decide.js';
+import type { OpenReview } from './reviews.js';
+
+/** Where a rollout stands. */
+export interface GuardStatus {
+  readonly flagKey: string;
+  readonly dryRun: boolean;
+  readonly state: GuardState;
+  readonly epoch: number;
+  /** The flag as the provider knows it; undefined while Unleash has no such flag or nothing has arrived. */
+  readonly flag: FlagFacts | undefined;
+  /** What each trigger said last: those that roll back, then the reviews. */
+  readonly verdicts: readonly Verdict[];
+  /** Reviews that wait for a person. */
+  readonly openReviews: readonly OpenReview[];
+  /** The stage that Unleash's percentage belongs to; undefined when it belongs to none or the flag is off. */
+  readonly stage: StageProgress | undefined;
+  /** Complaints of users of whom no evaluation is known. */
+  readonly unattributedComplaints: number;
+  readonly snapshot: Snapshot;
+}

@@ -1,0 +1,80 @@
+import type { FlagFacts, Snapshot, Verdict } from '../flow.js';
+import type { Stage, StageProgress } from '../stages/stage.js';
+import { StageTracker } from '../stages/stage-tracker.js';
+import type { Trigger } from '../triggers/trigger.js';
+import type { GuardRecords } from './guard-records.js';
+import { type OpenReview, stepReviews } from './reviews.js';
+
+/** What {@link Judge} works with. */
+export interface JudgeOptions {
+  readonly rollback: readonly Trigger[];
+  readonly review: readonly Trigger[];
+  readonly reviewCloseAfterMs: number;
+  readonly stages: readonly Stage[];
+  readonly records: GuardRecords;
+}
+
+/** Applies the user's triggers and stages to snapshots, and remembers what they said last. */
+export class Judge {
+  readonly #options: JudgeOptions;
+  readonly #stageTracker: StageTracker;
+  #rollbackVerdicts: readonly Verdict[] = [];
+  #reviewVerdicts: readonly Verdict[] = [];
+  #openReviews: readonly OpenReview[] = [];
+
+  constructor(options: JudgeOptions) {
+    this.#options = options;
+    this.#stageTracker = new StageTracker(options.stages);
+  }
+
+  /** What each trigger said last: those that roll back, then the reviews. */
+  get verdicts(): readonly Verdict[] {
+    return [...this.#rollbackVerdicts, ...this.#reviewVerdicts];
+  }
+
+  get openReviews(): readonly OpenReview[] {
+    return this.#openReviews;
+  }
+
+  get stage(): StageProgress | undefined {
+    return this.#stageTracker.progress;
+  }
+
+  /** The rollback verdicts that breach. */
+  breaches(snapshot: Snapshot, now: number): readonly Verdict[] {
+    this.#rollbackVerdicts = this.#evaluate(this.#options.rollback, snapshot, now);
+    return this.#rollbackVerdicts.filter(({ status }) => status === 'breach');
+  }
+
+  /** Drops the open reviews without a word. */
+  forgetReviews(): void {
+    this.#openReviews = [];
+  }
+
+  /** Looks at reviews and the stage, and tells what is news. */
+  review(snapshot: Snapshot, facts: FlagFacts | undefined, now: number): void {
+    const { review, reviewCloseAfterMs, records } = this.#options;
+    const { epoch } = snapshot;
+    this.#reviewVerdicts = this.#evaluate(review, snapshot, now);
+    const step = stepReviews(this.#openReviews, this.#reviewVerdicts, now, reviewCloseAfterMs);
+    this.#openReviews = step.open;
+    for (const verdict of step.opened) records.tell({ type: 'review-opened', at: now, epoch, verdict });
+    for (const verdict of step.closed) records.tell({ type: 'review-closed', at: now, epoch, verdict });
+    const reasons = step.open.map(({ verdict }) => verdict.message);
+    const progress = this.#stageTracker.look(facts, snapshot, now, reasons);
+    if (progress !== undefined) records.tell({ type: 'stage', at: now, epoch, progress });
+  }
+
+  #evaluate(triggers: readonly Trigger[], snapshot: Snapshot, now: number): Verdict[] {
+    return triggers.flatMap((trigger) => {
+      try {
+        const verdict = trigger.evaluate(snapshot, now);
+        if (typeof verdict?.status !== 'string') throw new TypeError('it returned no verdict');
+        return [verdict];
+      } catch (error) {
+        this.#options.records.fault(`the trigger ${trigger.name}`, error);
+        return [];
+      }
+    });
+  }
+}

@@ -1,0 +1,331 @@
+import { randomUUID } from 'node:crypto';
+import type { Evaluation, Exposure, ExposureSink, FlagClient, Outcome, Unsubscribe } from '../flow.js';
+import type { Notifications } from '../notify/notifications.js';
+import {
+  type GuardedOperation,
+  guardedOperation,
+  type OperationHost,
+  type OperationOptions,
+} from '../operation/guarded-operation.js';
+import {
+  checkOperationOptions,
+  type ResolvedOptions,
+  type RolloutGuardOptions,
+  resolveOptions,
+} from '../options.js';
+import { armOf } from '../outcomes/arm.js';
+import { ExposureLedger } from '../outcomes/exposure-ledger.js';
+import { percentageBefore } from '../stages/stage.js';
+import type { MemoryOutcomeStore } from '../store/memory.js';
+import { UnleashAdminClient } from '../unleash/admin-client.js';
+import { AutoAdvance } from './auto-advance.js';
+import { Baselines } from './baselines.js';
+import { type GuardState, makeDecision } from './decide.js';
+import { type ComplaintReport, Feedback } from './feedback.js';
+import type { GuardListener } from './guard-event.js';
+import { GuardMachine } from './guard-machine.js';
+import { GuardRecords } from './guard-records.js';
+import type { GuardStatus } from './guard-status.js';
+import { Judge } from './judge.js';
+import { KeptLog, storeFor } from './keep-log.js';
+import { tellPeople } from './tell-people.js';
+import { UnleashStop } from './unleash-stop.js';
+
+/**
+ * Watches how the code behind a flag behaves, and turns the flag off when a trigger breaches: in this process at
+ * once, then in Unleash. See {@link RolloutGuardOptions}.
+ */
+export class RolloutGuard implements ExposureSink {
+  readonly flagKey: string;
+  readonly #options: ResolvedOptions;
+  readonly #store: MemoryOutcomeStore;
+  readonly #log: KeptLog;
+  readonly #ledger: ExposureLedger;
+  readonly #feedback: Feedback;
+  readonly #records: GuardRecords;
+  readonly #unleash: UnleashStop;
+  readonly #machine: GuardMachine;
+  readonly #judge: Judge;
+  readonly #baselines: Baselines;
+  readonly #notifications: Notifications;
+  readonly #autoAdvance: AutoAdvance | undefined;
+  /** What triggers call critical beyond the defaults. */
+  readonly #criticalErrorTypes: ReadonlySet<string>;
+  #client: FlagClient | undefined;
+  #judgementDue = false;
+  #running: Promise<void> | undefined;
+  #ending: Promise<void> | undefined;
+  #watching = false;
+  #ticker: NodeJS.Timeout | undefined;
+  #subscriptions: Unsubscribe[] = [];
+
+  /** @throws {@link ConfigError} that lists everything that is wrong with the options. */
+  constructor(options: RolloutGuardOptions) {
+    this.#options = resolveOptions(options);
+    const { clock, flagKey, flags, dryRun, rollback, review, unleash, fetch, recheckMs } = this.#options;
+    const triggers = [...rollback, ...review];
+    this.flagKey = flagKey;
+    const store = storeFor(this.#options, clock.now());
+    const records = new GuardRecords({ ...this.#options, listener: this.#options.onEvent });
+    this.#store = store;
+    this.#records = records;
+    this.#log = new KeptLog(this.#options, store, records);
+    this.#judge = new Judge({ ...this.#options, records });
+    this.#baselines = new Baselines({ ...this.#options, store, records });
+    this.#criticalErrorTypes = new Set(
+      triggers.flatMap(({ criticalErrorTypes }) => criticalErrorTypes ?? []),
+    );
+    this.#ledger = new ExposureLedger({ maxUsers: this.#options.maxTrackedUsers });
+    this.#feedback = new Feedback({
+      flagKey,
+      ledger: this.#ledger,
+      clock,
+      records,
+      criticalErrorTypes: this.#criticalErrorTypes,
+      onOutcome: (outcome) => this.#record(outcome),
+      onComplaint: (exposure, at) => store.recordComplaint(exposure, at),
+    });
+    const admin = new UnleashAdminClient({ ...unleash, fetch, clock });
+    this.#unleash = new UnleashStop({
+      flagKey,
+      admin,
+      clock,
+      records,
+      recheckMs,
+      reportUrl: unleash.reportUrl,
+      onAnswer: (answer) => this.#machine.dispatch(answer),
+    });
+    const { stages, advance } = this.#options;
+    if (advance === 'automatic' && !dryRun) {
+      this.#autoAdvance = new AutoAdvance({ flagKey, admin, stages, records, clock, recheckMs });
+    }
+    this.#notifications = tellPeople(this.#options, admin, records);
+    // A person who turns the flag on again has looked.
+    records.listen(({ type }) => {
+      if (type === 're-armed') this.#judge.forgetReviews();
+      if (type === 'decided') this.#autoAdvance?.halt();
+    });
+    this.#machine = new GuardMachine({
+      flagKey,
+      dryRun,
+      flags,
+      store,
+      records,
+      unleash: this.#unleash,
+      clock,
+    });
+  }
+
+  /** What the guard is doing. */
+  get state(): GuardState {
+    return this.#machine.state;
+  }
+
+  /** Where the rollout stands, as plain data. */
+  status(): GuardStatus {
+    const { flags, clock, dryRun } = this.#options;
+    const { state, epoch } = this.#machine;
+    const flag = flags.flag(this.flagKey);
+    return {
+      flagKey: this.flagKey,
+      dryRun,
+      state,
+      epoch,
+      flag,
+      verdicts: this.#judge.verdicts,
+      openReviews: this.#judge.openReviews,
+      // Nothing is judged while the flag is off: the stage of before would look as if it went on.
+      stage: flag?.enabled && state.status === 'armed' ? this.#judge.stage : undefined,
+      unattributedComplaints: this.#feedback.unattributedComplaints,
+      snapshot: this.#store.snapshot(clock.now()),
+    };
+  }
+
+  /** Adds a listener for everything that the guard does; the returned function removes it. */
+  onEvent(listener: GuardListener): Unsubscribe {
+    return this.#records.listen(listener);
+  }
+
+  /**
+   * Begins to watch: reads what the previous run left (a stop that was decided but not finished is finished now),
+   * then judges outcomes as they come, and on every tick. Call it after the provider is set.
+   *
+   * @throws when the folder belongs to the guard of another flag, or the guard has ended.
+   */
+  start(): Promise<void> {
+    if (this.#ending !== undefined)
+      return Promise.reject(new Error(`The guard of ${this.flagKey} has ended; make a new one.`));
+    this.#running ??= this.#start();
+    return this.#running;
+  }
+
+  /** Ends the watch for good: timers and requests end, what is pending stays on disk. The process can then exit. */
+  stop(): Promise<void> {
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  /**
+   * Wraps the new and the old code path in one function: it evaluates the flag, runs the arm, retries, times out,
+   * falls back to the control, and records exactly one outcome.
+   *
+   * @throws {@link ConfigError} when an option cannot be used.
+   */
+  operation<Input, Value>(options: OperationOptions<Input, Value>): GuardedOperation<Input, Value> {
+    checkOperationOptions(options);
+    const { clock, flags, random, operation } = this.#options;
+    const host: OperationHost = {
+      flagKey: this.flagKey,
+      clock,
+      random,
+      criticalErrorTypes: this.#criticalErrorTypes,
+      sink: this,
+      client: () => this.#evaluationClient(),
+      isStopped: () => flags.isStopped(this.flagKey),
+      toControl: (exposure) => {
+        this.#store.settle(exposure);
+        return this.#awaitOutcome({ ...exposure, arm: 'control', reason: 'DISABLED' });
+      },
+      record: (outcome) => this.#record(outcome),
+      fault: (what, error) => this.#records.fault(what, error),
+    };
+    return guardedOperation(host, options, operation);
+  }
+
+  /** Captures an exposure; the hook calls it. */
+  exposed(evaluation: Evaluation, targetingKey: string | undefined): Exposure {
+    return this.#awaitOutcome({
+      flagKey: this.flagKey,
+      arm: armOf(evaluation),
+      variant: evaluation.variant,
+      reason: evaluation.reason,
+      errorCode: evaluation.errorCode,
+      targetingKey,
+      epoch: this.#machine.epoch,
+      at: this.#options.clock.now(),
+    });
+  }
+
+  /**
+   * Counts a user's complaint for the arm that the user got; `client.track('<flag>.complaint', { targetingKey })` does the
+   * same. Never throws: a complaint of a user of whom no evaluation is known is counted as unattributed.
+   */
+  reportComplaint(complaint: ComplaintReport): void {
+    this.#feedback.complaint(complaint);
+  }
+
+  #awaitOutcome(exposure: Exposure): Exposure {
+    this.#ledger.remember(exposure);
+    this.#store.expose(exposure);
+    return exposure;
+  }
+
+  async #start(): Promise<void> {
+    const { clock, flags, tickMs, folder } = this.#options;
+    const left = await this.#records.load();
+    if (left !== undefined && left.flagKey !== this.flagKey) {
+      throw new Error(
+        `The folder ${folder} belongs to the flag ${left.flagKey}; give ${this.flagKey} its own.`,
+      );
+    }
+    // A stop of an earlier run holds before anything else is read.
+    if (left !== undefined) this.#machine.hold(left.state);
+    await this.#baselines.load();
+    await this.#log.open(left, this.#machine.epoch);
+    const { status } = left?.state ?? this.#machine.state;
+    this.#records.tell({
+      type: 'started',
+      at: clock.now(),
+      epoch: left?.epoch ?? this.#machine.epoch,
+      status,
+    });
+    if (left !== undefined) this.#machine.restore(left);
+    // From the journal's epoch to the log's first line nothing may come between.
+    this.#log.start(this.#machine.epoch);
+    this.#subscriptions = [
+      flags.onChange((key) => {
+        if (key === this.flagKey) this.#machine.look();
+      }),
+      flags.onTrack((event) => this.#feedback.track(event)),
+    ];
+    this.#watching = true;
+    const tick = () => this.#safely('the tick', () => this.#tick());
+    this.#ticker = setInterval(tick, tickMs).unref();
+    tick();
+  }
+
+  async #end(): Promise<void> {
+    await this.#running?.catch(() => {});
+    if (!this.#watching) return;
+    this.#watching = false;
+    clearInterval(this.#ticker);
+    for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
+    await Promise.all([this.#unleash.close(), this.#autoAdvance?.close()]);
+    this.#records.tell({ type: 'finished', at: this.#options.clock.now() });
+    await Promise.all([
+      this.#log.close(),
+      this.#baselines.save(),
+      this.#records.settled(),
+      this.#notifications.close(),
+    ]);
+  }
+
+  /** Without being asked: so that silence, memory and an unanswered question are noticed too. */
+  #tick(): void {
+    const { clock, flags } = this.#options;
+    this.#machine.look();
+    this.#baselines.look(flags.flag(this.flagKey), clock.now());
+    this.#judgeOutcomes();
+    if (this.#machine.isJudging) {
+      const now = clock.now();
+      this.#judge.review(this.#store.snapshot(now), flags.flag(this.flagKey), now);
+      const { state, epoch } = this.#machine;
+      const steppedBackFrom = state.status === 'armed' ? state.steppedBackFrom : undefined;
+      this.#autoAdvance?.look(this.#judge.stage, epoch, steppedBackFrom);
+    }
+    this.#unleash.recheck(this.#machine.state);
+  }
+
+  #record(outcome: Outcome): void {
+    this.#safely('recording an outcome', () => {
+      this.#store.record(outcome);
+      this.#log.record(outcome);
+    });
+    if (this.#judgementDue || !this.#watching) return;
+    // A burst of outcomes within one turn of the event loop costs one judgement.
+    this.#judgementDue = true;
+    setImmediate(() => {
+      this.#judgementDue = false;
+      if (this.#watching) this.#safely('judging', () => this.#judgeOutcomes());
+    });
+  }
+
+  /** No caller of a timer is there to catch anything: what escaped would end the process. */
+  #safely(what: string, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#records.fault(what, error);
+    }
+  }
+
+  #judgeOutcomes(): void {
+    if (!this.#machine.isJudging) return;
+    const { clock, dryRun, flags, stages, onRollback } = this.#options;
+    const now = clock.now();
+    const snapshot = this.#store.snapshot(now);
+    const breaches = this.#judge.breaches(snapshot, now);
+    if (breaches.length === 0) return;
+    const facts = flags.flag(this.flagKey);
+    const before = percentageBefore(stages, facts?.rolloutPercentage);
+    const toPercentage = onRollback === 'previous-stage' ? before : undefined;
+    const decision = makeDecision({ id: randomUUID(), dryRun, breaches, snapshot, facts, toPercentage });
+    this.#machine.dispatch({ type: 'breached', at: now, decision });
+  }
+
+  #evaluationClient(): FlagClient {
+    const { client, flags } = this.#options;
+    this.#client ??= client ?? flags.defaultClient();
+    return this.#client;
+  }
+}

@@ -1,0 +1,30 @@
+import { pino } from 'pino';
+
+/** What the guard needs of a logger; pino's `Logger` fits. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+/**
+ * The logger that the guard writes to: the user's own, pino's JSON lines on standard output when none is given,
+ * nothing for `false`. Whatever is given, a fault in it never reaches the caller.
+ */
+export function resolveLogger(logger: Logger | false | undefined): Logger {
+  if (logger === false) return silent;
+  const target = logger ?? pino({ name: 'unleash-rollout-guard' });
+  const guarded =
+    (level: keyof Logger) =>
+    (fields: object, message: string): void => {
+      try {
+        target[level](fields, message);
+      } catch {
+        // A broken logger must not break the service that it describes.
+      }
+    };
+  return { debug: guarded('debug'), info: guarded('info'), warn: guarded('warn'), error: guarded('error') };
+}

@@ -1,0 +1,108 @@
+import { withDeadline } from '../deadline.js';
+import { retry } from '../retry.js';
+import type { GuardNotification } from './notification.js';
+import { isNotifyError, type Notifier } from './notifier.js';
+
+/** How patiently notifications are delivered. */
+export interface DeliveryPolicy {
+  /** Notifications that may wait; the oldest gives way. */
+  readonly maxQueued: number;
+  /** Time for one attempt, in milliseconds. */
+  readonly timeoutMs: number;
+  readonly retries: number;
+  readonly initialDelayMs: number;
+  readonly maxDelayMs: number;
+}
+
+/** Delivers to one notifier, in order, one at a time. */
+export class DeliveryQueue {
+  readonly #notifier: Notifier;
+  readonly #policy: DeliveryPolicy;
+  readonly #onFault: (what: string, error: unknown) => void;
+  readonly #closing = new AbortController();
+  #waiting: GuardNotification[] = [];
+  #working: Promise<void> | undefined;
+  #isFailing = false;
+  #isOpen = true;
+  #lost = 0;
+
+  constructor(notifier: Notifier, policy: DeliveryPolicy, onFault: (what: string, error: unknown) => void) {
+    this.#notifier = notifier;
+    this.#policy = policy;
+    this.#onFault = onFault;
+  }
+
+  /** Queues one notification. */
+  add(notification: GuardNotification): void {
+    if (!this.#isOpen) return;
+    this.#waiting.push(notification);
+    if (this.#waiting.length > this.#policy.maxQueued) {
+      this.#waiting.shift();
+      this.#lose(1, 'more came than could be delivered');
+    }
+    this.#working ??= this.#work();
+  }
+
+  /** Resolves when nothing waits. */
+  async idle(): Promise<void> {
+    await this.#working;
+  }
+
+  /** From now on `add` does nothing. */
+  takeNoMore(): void {
+    this.#isOpen = false;
+  }
+
+  /** Ends what is under way, and drops what waits. */
+  abort(): void {
+    if (this.#working === undefined) return;
+    const undelivered = this.#waiting.length + 1;
+    this.#waiting = [];
+    this.#lose(undelivered, 'the guard ended first');
+    this.#closing.abort();
+  }
+
+  async #work(): Promise<void> {
+    // Events of one turn of the event loop are queued before the first leaves.
+    await Promise.resolve();
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      await this.#deliver(next);
+    }
+    this.#working = undefined;
+  }
+
+  async #deliver(notification: GuardNotification): Promise<void> {
+    const { timeoutMs, ...policy } = this.#policy;
+    const { signal } = this.#closing;
+    const attempt = () =>
+      withDeadline(timeoutMs, signal, async (signal) => {
+        try {
+          await this.#notifier.notify(notification, { signal });
+        } catch (error) {
+          throw error instanceof Error ? error : new Error(String(error));
+        }
+      });
+    const again = (error: Error) => {
+      if (!isNotifyError(error)) return 0;
+      return error.retryable ? (error.retryAfterMs ?? 0) : false;
+    };
+    try {
+      // A pause does not keep a process alive that has ended; flush() and close() do.
+      await retry(attempt, { ...policy, signal, again, holdsProcess: false });
+      this.#isFailing = false;
+    } catch (error) {
+      if (signal.aborted || this.#isFailing) return;
+      this.#isFailing = true;
+      this.#onFault(`the notifier ${this.#notifier.name}`, error);
+    }
+  }
+
+  #lose(count: number, why: string): void {
+    this.#lost += count;
+    if (this.#lost > count) return;
+    const error = new Error(
+      `${count === 1 ? 'a notification was' : `${count} notifications were`} lost: ${why}.`,
+    );
+    this.#onFault(`the queue of the notifier ${this.#notifier.name}`, error);
+  }
+}

@@ -1,0 +1,46 @@
+import type { Clock } from '../clock.js';
+import { exchange, NoAnswerError, retryAfterMs } from '../http.js';
+import { NotifyError } from './notifier.js';
+
+/** Longer than any attempt: the dispatcher's signal ends the request. */
+const TIMEOUT_MS = 60_000;
+
+/** What {@link postJson} sends. */
+export interface JsonPost {
+  /** What errors call the receiver, instead of its address. */
+  readonly receiver: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly fetch: typeof fetch;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** What may be quoted of a failed answer's body; the rest may repeat what was sent. */
+  readonly quote?: (body: string) => string | undefined;
+}
+
+/**
+ * Posts JSON once.
+ *
+ * @throws {@link NotifyError} without the address, or the signal's reason.
+ */
+export async function postJson(post: JsonPost): Promise<void> {
+  const { receiver, url, body, signal } = post;
+  const headers = {
+    'user-agent': 'unleash-rollout-guard',
+    ...post.headers,
+    'content-type': 'application/json',
+  };
+  const request = { method: 'POST', url, headers, body } as const;
+  const answer = await exchange(post.fetch, request, TIMEOUT_MS, signal).catch((error: unknown) => {
+    if (!(error instanceof NoAnswerError)) throw error;
+    throw new NotifyError(`${receiver} does not answer (${error.message}).`, { retryable: true });
+  });
+  if (answer.ok) return;
+  const { status } = answer;
+  const quoted = post.quote?.(answer.body);
+  throw new NotifyError(`${receiver} answered ${status}${quoted === undefined ? '' : ` (${quoted})`}.`, {
+    retryable: status === 408 || status === 425 || status === 429 || status >= 500,
+    retryAfterMs: retryAfterMs(answer.headers.get('retry-after'), post.clock.now()),
+  });
+}

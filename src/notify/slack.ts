@@ -1,0 +1,108 @@
+import { z } from 'zod';
+import { type Clock, systemClock } from '../clock.js';
+import { parseConfig } from '../config-error.js';
+import type { GuardNotification, NotificationSeverity } from './notification.js';
+import type { Notifier } from './notifier.js';
+import { postJson } from './post-json.js';
+import { clockSchema, fetchSchema, webhookUrlSchema } from './schemas.js';
+
+/** What {@link slack} takes. */
+export interface SlackOptions {
+  /** The incoming webhook's URL. Whoever knows it can post, so that it is a secret: no log or error shows it. */
+  readonly webhookUrl: string;
+  /** What faults call it. @default 'slack' */
+  readonly name?: string | undefined;
+  /** @default the global fetch */
+  readonly fetch?: typeof fetch | undefined;
+  /** @default the machine's clocks */
+  readonly clock?: Clock | undefined;
+}
+
+/**
+ * Posts every notification to a Slack channel through an incoming webhook.
+ *
+ * @throws {@link ConfigError} that lists every problem.
+ */
+export function slack(options: SlackOptions): Notifier {
+  const given = parseConfig(slackSchema, options, 'slack options') as SlackOptions;
+  const url = given.webhookUrl;
+  const fetch = given.fetch ?? globalThis.fetch;
+  const clock = given.clock ?? systemClock;
+  return {
+    name: given.name ?? 'slack',
+    notify: (notification, { signal }) =>
+      postJson({
+        receiver: 'Slack',
+        url,
+        headers: {},
+        body: JSON.stringify(slackMessage(notification)),
+        fetch,
+        clock,
+        signal,
+        quote: errorCode,
+      }),
+  };
+}
+
+const slackSchema = z.strictObject({
+  webhookUrl: webhookUrlSchema,
+  name: z.string().min(1).optional(),
+  fetch: fetchSchema,
+  clock: clockSchema,
+});
+
+/** Slack explains a refusal with a code such as `no_service`; anything else is not Slack's. */
+function errorCode(body: string): string | undefined {
+  return /^[a-z_]{1,50}$/.exec(body.trim())?.[0];
+}
+
+const SIGNS: Readonly<Record<NotificationSeverity, string>> = { critical: '🛑', warning: '⚠️', info: 'ℹ️' };
+
+// Slack refuses a message with longer texts: https://docs.slack.dev/reference/block-kit/blocks
+const MAX_HEADER = 150;
+const MAX_SECTION = 3_000;
+const MAX_FIELD = 2_000;
+
+/** A notification in the words of Slack's Block Kit; `text` is what phones show, and clients without blocks. */
+export function slackMessage(notification: GuardNotification): object {
+  const { severity, title, message, flagKey, project, environment, flagUrl, time, decision } = notification;
+  const percentage = decision?.rolloutPercentage;
+  const fields = [
+    ['Flag', flagKey],
+    ['Project', project],
+    ['Environment', environment],
+    ...(percentage === undefined ? [] : [['Rollout', `${percentage} %`]]),
+  ];
+  return {
+    text: cut(escaped(`${SIGNS[severity]} ${title}: ${message}`), MAX_SECTION),
+    unfurl_links: false,
+    blocks: [
+      {
+        type: 'header',
+        text: { type: 'plain_text', text: cut(`${SIGNS[severity]} ${title}`, MAX_HEADER), emoji: true },
+      },
+      { type: 'section', text: markdown(cut(escaped(message), MAX_SECTION)) },
+      {
+        type: 'section',
+        fields: fields.map(([name, value]) => markdown(cut(`*${name}*\n${escaped(value!)}`, MAX_FIELD))),
+      },
+      { type: 'context', elements: [markdown(`<${escaped(flagUrl)}|Open in Unleash> · ${time}`)] },
+    ],
+  };
+}
+
+/** `verbatim`: names and addresses stay what they are, and nobody is mentioned by accident. */
+function markdown(text: string): object {
+  return { type: 'mrkdwn', text, verbatim: true };
+}
+
+/** Slack's three control characters. */
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+/** Shortens escaped text, and splits neither an escape nor a character. */
+function cut(text: string, maxLength: number): string {
+  if (text.length <= maxLength) return text;
+  return `${text.slice(0, maxLength - 1).replace(/(&[a-z]{0,3}|[\uD800-\uDBFF])$/, '')}…`;
+}

@@ -1,0 +1,159 @@
+import type { Deadlines, Expiring } from './deadlines.js';
+import type { ArmFunction, RunContext } from './guarded-operation.js';
+
+/** When and how often an arm is tried again. */
+export interface AttemptPolicy {
+  readonly retries: number;
+  readonly timeoutMs: number;
+  readonly retryDelayMs: number;
+  /** Must not throw. */
+  readonly isRetryable: (error: unknown) => boolean;
+  readonly random: () => number;
+  /** Of `timeoutMs` each, shared by all runs. */
+  readonly deadlines: Deadlines;
+}
+
+/** How an arm ended, after all its attempts. */
+export type Attempted<Value> =
+  | { readonly ok: true; readonly value: Value; readonly attempts: number }
+  | { readonly ok: false; readonly error: unknown; readonly attempts: number; readonly aborted: boolean };
+
+/** An arm had not answered when its time was up. */
+export class OperationTimeoutError extends Error {
+  readonly code = 'OPERATION_TIMEOUT';
+  override readonly name = 'OperationTimeoutError';
+
+  constructor(
+    /** The time that the arm had, in milliseconds. */
+    readonly timeoutMs: number,
+  ) {
+    super(`The operation did not finish within ${timeoutMs} ms.`);
+  }
+}
+
+/** Whether `error` is an {@link OperationTimeoutError}. */
+export function isOperationTimeoutError(error: unknown): error is OperationTimeoutError {
+  return error instanceof Error && 'code' in error && error.code === 'OPERATION_TIMEOUT';
+}
+
+/**
+ * Runs one arm until it succeeds, fails for good, runs out of time or is aborted by the caller. Never rejects.
+ * What an abandoned attempt still does later is ignored.
+ *
+ * @param startedAt - What the clock of `policy.deadlines` says.
+ */
+export function runAttempts<Input, Value>(
+  run: ArmFunction<Input, Value>,
+  input: Input,
+  policy: AttemptPolicy,
+  callerSignal: AbortSignal | undefined,
+  startedAt: number,
+): Promise<Attempted<Value>> {
+  return new Promise((resolve) => new ArmRun(run, input, policy, callerSignal, resolve).start(startedAt));
+}
+
+/** One run of one arm. It is itself the context that the arm's code receives. */
+class ArmRun<Input, Value> implements RunContext, Expiring {
+  attempt = 0;
+  expiresAt = 0;
+  earlier: Expiring | undefined;
+  later: Expiring | undefined;
+  readonly #run: ArmFunction<Input, Value>;
+  readonly #input: Input;
+  readonly #policy: AttemptPolicy;
+  readonly #callerSignal: AbortSignal | undefined;
+  readonly #resolve: (attempted: Attempted<Value>) => void;
+  #pause: NodeJS.Timeout | undefined;
+  #ended = false;
+  #abortReason: unknown;
+  #controller: AbortController | undefined;
+
+  constructor(
+    run: ArmFunction<Input, Value>,
+    input: Input,
+    policy: AttemptPolicy,
+    callerSignal: AbortSignal | undefined,
+    resolve: (attempted: Attempted<Value>) => void,
+  ) {
+    this.#run = run;
+    this.#input = input;
+    this.#policy = policy;
+    this.#callerSignal = callerSignal;
+    this.#resolve = resolve;
+  }
+
+  /** Made on first use: an AbortController costs more than the rest of the run together. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  start(now: number): void {
+    if (this.#callerSignal?.aborted) {
+      this.#resolve({ ok: false, error: this.#callerSignal.reason, attempts: 0, aborted: true });
+      return;
+    }
+    this.#callerSignal?.addEventListener('abort', this);
+    this.#policy.deadlines.add(this, now);
+    this.#try();
+  }
+
+  /** The caller has aborted. */
+  handleEvent(): void {
+    this.#abort(this.#callerSignal?.reason, true);
+  }
+
+  /** The time is up. */
+  expire(): void {
+    this.#abort(new OperationTimeoutError(this.#policy.timeoutMs), false);
+  }
+
+  #try(): void {
+    this.attempt++;
+    let answer: Promise<Value> | Value;
+    try {
+      answer = this.#run(this.#input, this);
+    } catch (error) {
+      this.#onError(error);
+      return;
+    }
+    Promise.resolve(answer).then(
+      (value) => this.#end({ ok: true, value, attempts: this.attempt }),
+      (error) => this.#onError(error),
+    );
+  }
+
+  #onError(error: unknown): void {
+    if (this.#ended) return;
+    const { retries, retryDelayMs, isRetryable, random } = this.#policy;
+    if (this.attempt > retries || !isRetryable(error)) {
+      this.#fail(error, false);
+      return;
+    }
+    const longest = retryDelayMs * 2 ** (this.attempt - 1);
+    this.#pause = setTimeout(() => this.#try(), longest * random());
+  }
+
+  #abort(reason: unknown, aborted: boolean): void {
+    // First settle, so that the arm's own reaction to its signal is no longer its result.
+    this.#fail(reason, aborted);
+    this.#abortReason = reason;
+    this.#controller?.abort(reason);
+  }
+
+  #fail(error: unknown, aborted: boolean): void {
+    this.#end({ ok: false, error, attempts: this.attempt, aborted });
+  }
+
+  #end(attempted: Attempted<Value>): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#policy.deadlines.remove(this);
+    clearTimeout(this.#pause);
+    this.#callerSignal?.removeEventListener('abort', this);
+    this.#resolve(attempted);
+  }
+}

@@ -1,0 +1,215 @@
+import type { Clock } from '../clock.js';
+import {
+  type Attributes,
+  type Evaluation,
+  type EvaluationContextLike,
+  EXPOSURE_SLOT,
+  type Exposure,
+  type ExposureSink,
+  type ExposureSlot,
+  type FlagClient,
+  type Outcome,
+  type Result,
+} from '../flow.js';
+import { errorTypeOf, isCriticalError, isRetryableError } from '../outcomes/error-type.js';
+import { type Attempted, type AttemptPolicy, runAttempts } from './attempts.js';
+import { Deadlines } from './deadlines.js';
+
+/** What a treatment or control is handed beside its input. */
+export interface RunContext {
+  /** Aborts when the time is up or the caller aborts. */
+  readonly signal: AbortSignal;
+  /** 1 for the first attempt. */
+  readonly attempt: number;
+}
+
+/** One arm's code. It may be called several times with the same input: by retries, and as the fallback. */
+export type ArmFunction<Input, Value> = (input: Input, run: RunContext) => Promise<Value> | Value;
+
+/** What an error means: the arm's `failure`, the user's own mistake (`expected`), or a `critical` failure. */
+export type ErrorClass = 'failure' | 'expected' | 'critical';
+
+/** How an operation behaves when an arm fails. */
+export interface OperationPolicy {
+  /** Further attempts after a retryable error. @default 2 */
+  readonly retries?: number | undefined;
+  /** Time for one arm, its retries and waits included, in milliseconds. @default 30_000 */
+  readonly timeoutMs?: number | undefined;
+  /** First wait before a retry, in milliseconds; doubled each time, with full jitter. @default 100 */
+  readonly retryDelayMs?: number | undefined;
+  /** Run the control for the user after the treatment failed. @default true */
+  readonly fallback?: boolean | undefined;
+}
+
+/** {@link OperationPolicy} with nothing left open. */
+export type ResolvedOperationPolicy = {
+  readonly [K in keyof OperationPolicy]-?: NonNullable<OperationPolicy[K]>;
+};
+
+/** What `guard.operation()` takes. */
+export interface OperationOptions<Input, Value> extends OperationPolicy {
+  /** The new code path, for users whose flag is on. */
+  readonly treatment: ArmFunction<Input, Value>;
+  /** The old code path, for everybody else. */
+  readonly control: ArmFunction<Input, Value>;
+  /** Which errors are worth another attempt. @default network errors, time-outs and answers 408, 429 and 5xx */
+  readonly isRetryable?: ((error: unknown) => boolean) | undefined;
+  /**
+   * What an error means; `undefined` leaves it to the default.
+   * @default `critical` for exhausted memory, disk or file handles and for what the triggers name, else `failure`
+   */
+  readonly classifyError?: ((error: unknown) => ErrorClass | undefined) | undefined;
+  /** Values that go into the outcome log, such as the size of a file. */
+  readonly attributes?: ((input: Input, context: EvaluationContextLike) => Attributes) | undefined;
+}
+
+/** What one call may bring along. */
+export interface CallOptions {
+  /** The caller's own abort: it ends the operation and counts neither as success nor as failure. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Evaluates the flag for `context`, runs the arm on `input`, and returns its value or throws its error.
+ * When the treatment and then the fallback failed, the error is the control's: what the user would have seen
+ * without the rollout.
+ */
+export type GuardedOperation<Input, Value> = (
+  context: EvaluationContextLike,
+  input: Input,
+  call?: CallOptions,
+) => Promise<Value>;
+
+/** What an operation needs of its guard. None of its methods may throw. */
+export interface OperationHost {
+  readonly flagKey: string;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Further codes and classes of errors that are critical by default. */
+  readonly criticalErrorTypes: ReadonlySet<string>;
+  /** The guard itself: the hook hands it exposures. */
+  readonly sink: ExposureSink;
+  /** The OpenFeature client to evaluate with. */
+  client(): FlagClient;
+  /** The flag has been stopped in this process: no treatment may start any more. */
+  isStopped(): boolean;
+  /** The flag was stopped after this exposure of the treatment: returns the one under which the control runs instead. */
+  toControl(exposure: Exposure): Exposure;
+  record(outcome: Outcome): void;
+  /** Reports a fault in a function that the user passed in. */
+  fault(what: string, error: unknown): void;
+}
+
+/** Builds the function that a service calls in place of its old code. */
+export function guardedOperation<Input, Value>(
+  host: OperationHost,
+  options: OperationOptions<Input, Value>,
+  defaults: ResolvedOperationPolicy,
+): GuardedOperation<Input, Value> {
+  const { clock } = host;
+  const { treatment, control, attributes, classifyError } = options;
+  const fallback = options.fallback ?? defaults.fallback;
+  const isRetryable = options.isRetryable ?? isRetryableError;
+  const timeoutMs = options.timeoutMs ?? defaults.timeoutMs;
+  const policy: AttemptPolicy = {
+    retries: options.retries ?? defaults.retries,
+    timeoutMs,
+    deadlines: new Deadlines(timeoutMs, () => clock.monotonic()),
+    retryDelayMs: options.retryDelayMs ?? defaults.retryDelayMs,
+    random: host.random,
+    isRetryable: (error) =>
+      guarded('isRetryable', () => isRetryable(error), false) && classify(error) === 'failure',
+  };
+
+  // A treatment that fails after the stop goes to the control at once: another attempt would only cost the user time.
+  const treatmentPolicy: AttemptPolicy = {
+    ...policy,
+    isRetryable: (error) => !host.isStopped() && policy.isRetryable(error),
+  };
+
+  return async function operate(context, input, call) {
+    const slot: ExposureSlot = { exposure: undefined, sink: host.sink };
+    let evaluation: Evaluation;
+    try {
+      const hookHints = { [EXPOSURE_SLOT]: slot };
+      evaluation = await host.client().getBooleanDetails(host.flagKey, false, context, { hookHints });
+    } catch (error) {
+      host.fault('evaluating the flag', error);
+      evaluation = NOT_EVALUATED;
+    }
+    // Without a registered hook, the operation sees the exposure itself.
+    let exposure = slot.exposure ?? host.sink.exposed(evaluation, context?.targetingKey);
+    if (exposure.arm === 'treatment' && host.isStopped()) {
+      // The guard stopped the flag while OpenFeature was still awaiting hooks.
+      exposure = host.toControl(exposure);
+    }
+    const onTreatment = exposure.arm === 'treatment';
+    const startedAt = clock.monotonic();
+    const own = onTreatment
+      ? await runAttempts(treatment, input, treatmentPolicy, call?.signal, startedAt)
+      : await runAttempts(control, input, policy, call?.signal, startedAt);
+    const ending = own.ok ? SUCCESS : endingOf(own);
+    const fallsBack = onTreatment && fallback && ending.result === 'failure';
+    const served = fallsBack
+      ? await runAttempts(control, input, policy, call?.signal, clock.monotonic())
+      : own;
+    const durationMs = clock.monotonic() - startedAt;
+    host.record({
+      exposure,
+      result: ending.result,
+      durationMs,
+      errorType: ending.errorType,
+      critical: ending.critical,
+      fallbackUsed: fallsBack,
+      userSucceeded: served.ok,
+      attempts: own.attempts,
+      attributes: attributes && guarded('attributes', () => attributes(input, context), undefined),
+      // The operation began when it was exposed; the wall clock need not be asked again.
+      at: exposure.at + durationMs,
+    });
+    if (served.ok) return served.value;
+    throw served.error;
+  };
+
+  function endingOf(failed: Attempted<Value> & { ok: false }): Ending {
+    const errorType = errorTypeOf(failed.error);
+    if (failed.aborted) return { result: 'aborted', errorType, critical: false };
+    const errorClass = classify(failed.error);
+    return {
+      result: errorClass === 'expected' ? 'expected' : 'failure',
+      errorType,
+      critical: errorClass === 'critical',
+    };
+  }
+
+  function classify(error: unknown): ErrorClass {
+    const answer = classifyError && guarded('classifyError', () => classifyError(error), undefined);
+    return answer !== undefined && ERROR_CLASSES.has(answer) ? answer : classifyByDefault(error);
+  }
+
+  function classifyByDefault(error: unknown): ErrorClass {
+    return isCriticalError(error, host.criticalErrorTypes) ? 'critical' : 'failure';
+  }
+
+  /** Runs a function of the user's; its fault costs its answer, never the call. */
+  function guarded<T>(what: string, run: () => T, otherwise: T): T {
+    try {
+      return run();
+    } catch (error) {
+      host.fault(what, error);
+      return otherwise;
+    }
+  }
+}
+
+interface Ending {
+  readonly result: Result;
+  readonly errorType: string | undefined;
+  readonly critical: boolean;
+}
+
+const NOT_EVALUATED: Evaluation = { value: false, reason: 'ERROR', errorCode: 'GENERAL' };
+
+const SUCCESS: Ending = { result: 'success', errorType: undefined, critical: false };
+
+const ERROR_CLASSES: ReadonlySet<ErrorClass> = new Set(['failure', 'expected', 'critical']);

@@ -1,0 +1,50 @@
+import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const SALT_FILE = 'salt';
+const SALT_BYTES = 32;
+/** 64 bits: among a million users, two share a hash with a probability of 3 in 100 million. */
+const HASH_DIGITS = 16;
+
+/**
+ * Hides targeting keys: HMAC-SHA256 with a salt that belongs to one folder and can be read by its owner only. Who has
+ * the log alone cannot try names out, and two folders' logs cannot be joined by user.
+ */
+export class UserHash {
+  #salt: KeyObject = createSecretKey(randomBytes(SALT_BYTES));
+
+  /**
+   * Takes the folder's salt, or makes one.
+   * @throws when it can be neither read nor written; hashes are then this process's own.
+   */
+  async open(folder: string): Promise<void> {
+    const path = join(folder, SALT_FILE);
+    await mkdir(folder, { recursive: true });
+    const salt = (await readSalt(path)) ?? (await makeSalt(path));
+    this.#salt = createSecretKey(Buffer.from(salt, 'hex'));
+  }
+
+  /** Begins with a letter, so that no spreadsheet takes it for a number. */
+  of(targetingKey: string): string {
+    return `u${createHmac('sha256', this.#salt).update(targetingKey).digest('hex').slice(0, HASH_DIGITS)}`;
+  }
+}
+
+/** Undefined when there is none, or only what a crash left of one. */
+async function readSalt(path: string): Promise<string | undefined> {
+  try {
+    const text = (await readFile(path, 'utf8')).trim();
+    return text.length === 2 * SALT_BYTES && /^[0-9a-f]+$/.test(text) ? text : undefined;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function makeSalt(path: string): Promise<string> {
+  const salt = randomBytes(SALT_BYTES).toString('hex');
+  await rm(path, { force: true });
+  await writeFile(path, `${salt}\n`, { flag: 'wx', mode: 0o600 });
+  return salt;
+}

@@ -1,0 +1,131 @@
+import { ARMS, type Arm } from '../flow.js';
+import type { RolloutReport } from './rollout-report.js';
+import type { SeriesPoint } from './time-series.js';
+
+/** The page defines the colours, for light, dark and paper. */
+export const INK = 'var(--ink)';
+
+/** Of axes and grids. */
+export const FAINT = 'var(--line)';
+
+/** Of each arm. */
+export const COLOUR = { treatment: 'var(--treatment)', control: 'var(--control)' } as const;
+
+/** Of each kind of threshold. */
+export const THRESHOLD_COLOUR = {
+  rollback: 'var(--rollback)',
+  review: 'var(--review)',
+  stage: 'var(--stage)',
+} as const;
+
+/** Of all labels. */
+export const TEXT = { color: INK, fontFamily: 'system-ui, sans-serif', fontSize: 12 };
+
+/** Without the white border that is made for labels on pictures. */
+export const PLAIN = { textBorderWidth: 0 };
+
+/** A line is not drawn across a longer pause. */
+const MAX_GAP_BUCKETS = 8;
+
+/** What the charts over time have in common. */
+export function frame(report: RolloutReport, form: 'wide' | 'narrow') {
+  const shown = spanOf(report);
+  return {
+    animation: false,
+    useUTC: true,
+    textStyle: TEXT,
+    legend: legend(),
+    grid: { left: 62, right: form === 'wide' ? 30 : 16, top: 48, bottom: form === 'wide' ? 64 : 84 },
+    xAxis: {
+      ...axis(),
+      type: 'time',
+      min: shown?.from,
+      max: shown?.to,
+      splitLine: { show: false },
+      splitNumber: form === 'wide' ? 8 : 3,
+      axisLabel: { ...TEXT, hideOverlap: true, formatter: timeLabel },
+    },
+  };
+}
+
+/** The day at midnight, the time otherwise. */
+function timeLabel(at: number): string {
+  const [, month = '', day, time = ''] =
+    /^\d+-(\d\d)-(\d\d)T(\d\d:\d\d)/.exec(new Date(at).toISOString()) ?? [];
+  return time === '00:00' ? `${Number(day)} ${MONTHS[Number(month) - 1]}` : time;
+}
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+/** The gap makes up for fonts that are wider than those that the library reckons with. */
+export function legend() {
+  return { bottom: 0, textStyle: TEXT, itemHeight: 8, itemGap: 26, itemWidth: 28 };
+}
+
+/** The lines of an axis. */
+export function axis() {
+  return {
+    axisLine: { lineStyle: { color: FAINT } },
+    axisTick: { lineStyle: { color: FAINT } },
+    splitLine: { lineStyle: { color: FAINT } },
+  };
+}
+
+/** The control is dashed: colours alone are lost on paper and to some eyes. */
+export function line(name: string, arm: Arm, dashed: boolean, width = 2) {
+  return {
+    name,
+    type: 'line',
+    symbol: 'none',
+    lineStyle: { color: COLOUR[arm], width, type: dashed ? [6, 4] : 'solid' },
+    itemStyle: { color: COLOUR[arm] },
+    emphasis: { disabled: true },
+  };
+}
+
+/** The points of a line, each in the middle of its stretch; a long pause interrupts the line. */
+export function pointsOf(
+  { series, rollout }: RolloutReport,
+  arm: Arm,
+  pick: (point: SeriesPoint) => number | undefined,
+): object[] {
+  const points: { value: [number, number | null]; symbol: string; symbolSize: number }[] = [];
+  let previous: SeriesPoint | undefined;
+  for (const point of series[arm]) {
+    const value = pick(point);
+    if (value === undefined) continue;
+    const isJoined =
+      previous !== undefined &&
+      point.from - previous.to <= MAX_GAP_BUCKETS * series.bucketMs &&
+      !(arm === 'treatment' && wasOffBetween(rollout, previous, point));
+    if (isJoined) points.at(-1)!.symbol = 'none';
+    else if (previous !== undefined) {
+      points.push({ value: [previous.to, null], symbol: 'none', symbolSize: 0 });
+    }
+    // A line needs two points: one that stands alone is drawn as a dot.
+    const symbol = isJoined ? 'none' : 'circle';
+    points.push({ value: [(point.from + point.to) / 2, value], symbol, symbolSize: 5 });
+    previous = point;
+  }
+  return points;
+}
+
+function wasOffBetween(
+  rollout: RolloutReport['rollout'],
+  { from }: SeriesPoint,
+  { from: to }: SeriesPoint,
+): boolean {
+  return rollout.some(({ at, enabled }) => !enabled && at >= from && at <= to);
+}
+
+/** From the first point to the end of the last; undefined without any. */
+export function spanOf({
+  series,
+}: RolloutReport): { readonly from: number; readonly to: number } | undefined {
+  const points = ARMS.flatMap((arm) => series[arm]);
+  if (points.length === 0) return undefined;
+  return {
+    from: Math.min(...points.map(({ from }) => from)),
+    to: Math.max(...points.map(({ to }) => to)),
+  };
+}

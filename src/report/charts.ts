@@ -1,0 +1,100 @@
+import type { EChartsCoreOption } from 'echarts/core';
+import { errorTypeOption, latencyOption, successRateOption } from './chart-options.js';
+import type { RolloutReport } from './rollout-report.js';
+
+/** A chart as an SVG picture, for wide screens and paper, and for narrow ones. Colours are CSS variables of the page. */
+export interface Chart {
+  readonly id: 'success-rate' | 'latency' | 'error-types';
+  readonly title: string;
+  /** What the picture shows, for who cannot see it. */
+  readonly description: string;
+  readonly wide: string;
+  readonly narrow: string;
+}
+
+const WIDE = { width: 960, height: 340 };
+const NARROW = { width: 420, height: 340 };
+
+/**
+ * Draws a report's charts with Apache ECharts, without a browser.
+ *
+ * @returns undefined when the package `echarts` is not installed.
+ */
+export async function drawCharts(report: RolloutReport): Promise<readonly Chart[] | undefined> {
+  const draw = await loadDrawing();
+  if (draw === undefined) return undefined;
+  const charts = [
+    { id: 'success-rate', title: 'Success rate over time', option: successRateOption(report) },
+    { id: 'latency', title: 'Duration of successful operations over time', option: latencyOption(report) },
+    { id: 'error-types', title: 'Failures by error type', option: errorTypeOption(report) },
+  ] as const;
+  return charts.flatMap(({ id, title, option }) => {
+    if (option === undefined) return [];
+    const picture = (size: typeof WIDE, form: 'wide' | 'narrow') =>
+      toInlineSvg(
+        draw(option.make(form), { ...size, height: option.height ?? size.height }),
+        `${id}-${form}`,
+        title,
+        option.description,
+      );
+    const { description } = option;
+    return [{ id, title, description, wide: picture(WIDE, 'wide'), narrow: picture(NARROW, 'narrow') }];
+  });
+}
+
+/** Draws one picture. */
+export type Draw = (option: EChartsCoreOption, size: { width: number; height: number }) => string;
+
+/** @returns undefined when the package `echarts` is not installed. */
+export async function loadDrawing(): Promise<Draw | undefined> {
+  try {
+    const [core, charts, components, renderers] = await Promise.all([
+      import('echarts/core'),
+      import('echarts/charts'),
+      import('echarts/components'),
+      import('echarts/renderers'),
+    ]);
+    core.use([
+      charts.LineChart,
+      charts.BarChart,
+      components.GridComponent,
+      components.LegendComponent,
+      components.MarkLineComponent,
+      renderers.SVGRenderer,
+    ]);
+    return (option, size) => {
+      const chart = core.init(null, null, { renderer: 'svg', ssr: true, ...size });
+      try {
+        chart.setOption(option);
+        return chart.renderToSVGString();
+      } finally {
+        chart.dispose();
+      }
+    };
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Takes out what only a live chart needs (styles for hovering, which would hold for the whole page), scales with the
+ * page, and gives the picture a name and a description.
+ */
+function toInlineSvg(svg: string, id: string, title: string, description: string): string {
+  const body = svg
+    .replace(/<style[\s\S]*?<\/style>/g, '')
+    .replace(/ (class|pointer-events|ecmeta_\w+)="[^"]*"/g, '')
+    .replace(/\bzr\d+-/g, `${id}-`)
+    .replace(/<svg width="(\d+)" height="(\d+)"[^>]*>/, (_, width, height) =>
+      [
+        `<svg viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="${id}-title ${id}-text">`,
+        `<title id="${id}-title">${escapeXml(title)}</title><desc id="${id}-text">${escapeXml(description)}</desc>`,
+      ].join(''),
+    );
+  return body.replace(/\n\s*/g, '');
+}
+
+function escapeXml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}

@@ -1,0 +1,150 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AUDIT_FILE, type AuditProblem, readAuditLog } from '../guard/audit-reader.js';
+import { JSONL_FILE } from '../outcomes/log/files.js';
+import { type LogProblem, readOutcomeBatches } from '../outcomes/log/read.js';
+import { outcomeOfRow } from '../outcomes/log/schema.js';
+import { AuditStory } from './audit-story.js';
+import { headlineOf } from './headline.js';
+import { compareArms, OutcomeStory } from './outcome-story.js';
+import type { KnownRules, RolloutChange, RolloutReport, StageReport } from './rollout-report.js';
+import { thresholdsOf } from './thresholds.js';
+
+/** How many problems are listed; the rest is counted. */
+const MAX_PROBLEMS = 20;
+
+/** How many outcomes a point of the charts stands for at least, where the rollout lasts that long. */
+const MIN_OUTCOMES_OF_A_POINT = 20;
+
+export interface CollectOptions {
+  /** Milliseconds since 1970. @default the present */
+  readonly now?: number | undefined;
+  /** The rules that the rollout was held to, where they are known; their thresholds are drawn. */
+  readonly rules?: KnownRules | undefined;
+}
+
+/** A folder without anything to report. */
+export class NothingToReportError extends Error {
+  override readonly name = 'NothingToReportError';
+  readonly code = 'NOTHING_TO_REPORT';
+}
+
+/**
+ * Reads a guard's folder, one line after the other, in bounded memory. The guard may be running.
+ *
+ * @param folder - The guard's folder: `metrics.jsonl` with its rotated files, and `audit.jsonl`. Either may be missing.
+ * @throws {@link NothingToReportError} when both are missing, or the folder is.
+ */
+export async function collectReport(folder: string, options: CollectOptions = {}): Promise<RolloutReport> {
+  const events = await readEvents(folder);
+  const outcomes = await readOutcomes(folder);
+  if (events === undefined && outcomes === undefined) {
+    throw new NothingToReportError(`${folder} holds neither ${JSONL_FILE} nor ${AUDIT_FILE}.`);
+  }
+  const audit = events?.story ?? new AuditStory();
+  const story = outcomes?.story ?? new OutcomeStory();
+  const arms = story.arms();
+  const rollout = audit.rollout.length > 0 ? audit.rollout : rolloutOf(story);
+  const stages = audit.stages.map((stage) => withOutcomes(stage, story));
+  const period = story.count === 0 ? undefined : { from: story.from, to: story.to };
+  const known = { decisions: audit.decisions, reviews: audit.reviews, stages, rollout };
+  return {
+    version: 1,
+    flagKey: outcomes?.flagKey ?? audit.decisions[0]?.decision.flagKey ?? events?.flagKey,
+    generatedAt: options.now ?? Date.now(),
+    headline: headlineOf(known),
+    period,
+    arms,
+    comparison: compareArms(arms),
+    complaints: audit.complaints,
+    executionTypes: story.executionTypes(),
+    errorTypes: story.errorTypes(),
+    series: story.series.toSeries(
+      MIN_OUTCOMES_OF_A_POINT,
+      rollout.map(({ at }) => at),
+    ),
+    ...known,
+    thresholds: thresholdsOf(known, options.rules),
+    notes: audit.notes,
+    sources: {
+      outcomes: story.count,
+      outcomeLinesLeftOut: outcomes?.leftOut ?? 0,
+      outcomeLinesOutOfOrder: outcomes?.outOfOrder ?? 0,
+      outcomeProblems: outcomes?.problems ?? [],
+      events: audit.events,
+      eventLinesLeftOut: events?.leftOut ?? 0,
+      eventProblems: events?.problems ?? [],
+    },
+  };
+}
+
+async function readEvents(folder: string) {
+  const path = join(folder, AUDIT_FILE);
+  if (!(await exists(path))) return undefined;
+  const story = new AuditStory();
+  const problems: AuditProblem[] = [];
+  let leftOut = 0;
+  let flagKey: string | undefined;
+  const onProblem = (problem: AuditProblem) => {
+    leftOut += 1;
+    if (problems.length < MAX_PROBLEMS) problems.push(problem);
+  };
+  for await (const event of readAuditLog(path, onProblem)) {
+    flagKey ??= event.flagKey;
+    story.add(event);
+  }
+  return { story, problems, leftOut, flagKey };
+}
+
+async function readOutcomes(folder: string) {
+  if (!(await exists(join(folder, JSONL_FILE)))) return undefined;
+  const story = new OutcomeStory();
+  const problems: LogProblem[] = [];
+  let leftOut = 0;
+  let outOfOrder = 0;
+  let flagKey: string | undefined;
+  const onProblem = (problem: LogProblem) => {
+    if (problem.used) outOfOrder += 1;
+    else leftOut += 1;
+    if (problems.length < MAX_PROBLEMS) problems.push(problem);
+  };
+  for await (const rows of readOutcomeBatches(folder, { onProblem })) {
+    for (const row of rows) {
+      flagKey ??= row.flag_key;
+      story.add(outcomeOfRow(row), row.execution_type, row.percentage ?? undefined);
+    }
+  }
+  return { story, problems, leftOut, outOfOrder, flagKey };
+}
+
+/** Without an audit log: what the outcomes say of the rollout. */
+function rolloutOf({ epochs }: OutcomeStory): RolloutChange[] {
+  return Array.from(epochs, ([epoch, { firstAt, percentage }]) => ({
+    at: firstAt,
+    epoch,
+    enabled: true,
+    percentage,
+  })).sort((a, b) => a.at - b.at);
+}
+
+function withOutcomes(
+  stage: Omit<StageReport, 'outcomes' | 'successRate'>,
+  story: OutcomeStory,
+): StageReport {
+  const { successes, failures } = story.epochs.get(stage.epoch) ?? { successes: 0, failures: 0 };
+  const logged = successes + failures;
+  // The log of outcomes is optional: what the guard said of the stage is known without it.
+  if (logged < stage.progress.outcomes) {
+    return { ...stage, outcomes: stage.progress.outcomes, successRate: stage.progress.successRate };
+  }
+  return { ...stage, outcomes: logged, successRate: logged === 0 ? undefined : successes / logged };
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,51 @@
+import { formatDuration } from '../triggers/wording.js';
+
+/** `2026-11-23 14:05:09 UTC` */
+export function formatTime(at: number): string {
+  if (!Number.isFinite(at) || Math.abs(at) > 8.64e15) return 'an unknown time';
+  return `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}
+
+/** A rate as a percentage with two decimals; `–` when there is none. */
+export function formatShare(rate: number | undefined): string {
+  return rate === undefined ? '–' : `${(rate * 100).toFixed(2)} %`;
+}
+
+/** Three digits that say something: `3.21 ms`, `842 ms`, `12.4 s`; `–` when there is none. */
+export function formatLatency(durationMs: number | undefined): string {
+  if (durationMs === undefined) return '–';
+  if (durationMs >= 10_000) return `${(durationMs / 1000).toFixed(1)} s`;
+  return `${durationMs >= 100 ? Math.round(durationMs) : Number(durationMs.toPrecision(3))} ms`;
+}
+
+/** A count with thin spaces between thousands. */
+export function formatCount(count: number): string {
+  return String(count).replace(/\B(?=(\d{3})+$)/g, '\u202f');
+}
+
+/** How much better or worse: `+0.52 points`, `−1.20 points`. */
+export function formatPoints(difference: number | undefined): string {
+  return difference === undefined ? '–' : `${signed(difference * 100, 2)} points`;
+}
+
+/** How much faster: `18.2 % faster`, `3.0 % slower`. */
+export function formatImprovement(improvement: number | undefined): string {
+  if (improvement === undefined) return '–';
+  return `${Math.abs(improvement * 100).toFixed(1)} % ${improvement < 0 ? 'slower' : 'faster'}`;
+}
+
+/** About how long: `3 d 4 h`, `12 min`, `40 s`. */
+export function formatSpan(durationMs: number): string {
+  const minutes = Math.round(durationMs / 60_000);
+  if (minutes < 2) return formatDuration(Math.round(durationMs / 1000) * 1000);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.round(minutes / 60);
+  return hours < 48
+    ? `${hours} h`
+    : `${Math.floor(hours / 24)} d${hours % 24 === 0 ? '' : ` ${hours % 24} h`}`;
+}
+
+function signed(value: number, decimals: number): string {
+  const text = Math.abs(value).toFixed(decimals);
+  return value < 0 && Number(text) !== 0 ? `−${text}` : `+${text}`;
+}

@@ -1,0 +1,62 @@
+import { formatThreshold } from '../triggers/wording.js';
+import { formatCount, formatTime } from './format.js';
+import type { RolloutReport } from './rollout-report.js';
+
+/** What became of a rollout, in one or two sentences. */
+export function headlineOf({
+  decisions,
+  rollout,
+  stages,
+  reviews,
+}: Pick<RolloutReport, 'decisions' | 'rollout' | 'stages' | 'reviews'>): string {
+  const stop = decisions.findLast(({ decision }) => !decision.dryRun);
+  if (stop !== undefined && stop.reArmedAt === undefined) {
+    const { at, rolloutPercentage, reason } = stop.decision;
+    const where = rolloutPercentage === undefined ? '' : ` at ${rolloutPercentage} %`;
+    const isDone = stop.stoppedInUnleashAt !== undefined || stop.steppedBackAt !== undefined;
+    const left = isDone ? '' : ' It is not off in Unleash yet.';
+    return `The guard stopped the flag${where} on ${formatTime(at)}: ${reason}${left}`;
+  }
+  const sentences = [whereItStands(rollout.at(-1)), stageWords(stages, rollout.at(-1)?.epoch)];
+  const open = reviews.filter(({ closedAt }) => closedAt === undefined).length;
+  if (open > 0) sentences.push(`${open === 1 ? 'A review waits' : `${open} reviews wait`} for a person.`);
+  if (stop?.decision.action === 'step-back' && stop.reArmedAt !== undefined) {
+    const { at, rolloutPercentage: from, toPercentage: to } = stop.decision;
+    sentences.push(
+      `The guard went back from ${from} % to ${to} % on ${formatTime(at)}: ${stop.decision.reason}`,
+    );
+  } else if (stop?.reArmedAt !== undefined) {
+    const who = stop.turnedOnBy === undefined ? 'a person' : stop.turnedOnBy;
+    sentences.push(`It was stopped on ${formatTime(stop.decision.at)} and turned on again by ${who}.`);
+  } else if (decisions.length > 0) {
+    sentences.push(`In a dry run, the flag would have been stopped ${times(decisions.length)}.`);
+  } else {
+    sentences.push('Nothing was stopped.');
+  }
+  return sentences.filter((sentence) => sentence !== undefined).join(' ');
+}
+
+function whereItStands(last: RolloutReport['rollout'][number] | undefined): string | undefined {
+  if (last === undefined) return undefined;
+  if (!last.enabled) return 'The flag is off.';
+  return last.percentage === undefined
+    ? 'The flag is on.'
+    : `The rollout is at ${formatThreshold(last.percentage / 100)}.`;
+}
+
+function stageWords(stages: RolloutReport['stages'], epoch: number | undefined): string | undefined {
+  const last = stages.findLast((stage) => stage.epoch === epoch);
+  return last && stageSentence(last);
+}
+
+/** While a stage collects, the guard's last word on it is as old as the stage. */
+export function stageSentence({ progress, outcomes }: RolloutReport['stages'][number]): string {
+  const { stage, status, message } = progress;
+  if (status !== 'collecting' || outcomes >= stage.minOutcomes) return message;
+  const found = `${formatCount(outcomes)} of ${formatCount(stage.minOutcomes)} outcomes`;
+  return `The stage at ${formatThreshold(stage.percentage / 100)} has ${found}.`;
+}
+
+function times(count: number): string {
+  return count === 1 ? 'once' : `${count} times`;
+}

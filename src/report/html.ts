@@ -1,0 +1,103 @@
+import type { Chart } from './charts.js';
+import { formatTime } from './format.js';
+import type { RolloutReport } from './rollout-report.js';
+import type { Section, Table } from './section.js';
+import { sectionsOf } from './sections.js';
+import { STYLE } from './style.js';
+
+/**
+ * The report as one page that needs nothing else: no network, no script.
+ *
+ * @param charts - From `drawCharts`; undefined when the chart library is not installed, which the page says.
+ */
+export function toHtml(report: RolloutReport, charts: readonly Chart[] | undefined): string {
+  const title = `Rollout report: ${report.flagKey ?? 'unknown flag'}`;
+  const sections = sectionsOf(report);
+  const links = sections.map(({ id, title }) => `<a href="#${id}">${escapeHtml(title)}</a>`);
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>${escapeHtml(title)}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<header>
+<h1>${escapeHtml(title)}</h1>
+<p class="headline ${moodOf(report)}">${escapeHtml(report.headline)}</p>
+<p class="made">Made on ${formatTime(report.generatedAt)}. All times are UTC.</p>
+<nav aria-label="Sections">${links.join(' ')}</nav>
+</header>
+<main>
+${chartsHtml(charts)}
+${sections.map((section) => sectionHtml(section, 2)).join('\n')}
+</main>
+</body>
+</html>
+`;
+}
+
+function chartsHtml(charts: readonly Chart[] | undefined): string {
+  if (charts === undefined) {
+    return '<p class="missing">The charts are missing, because the package <code>echarts</code> is not installed: <code>npm install echarts</code>, then make the report again. The tables below say the same in numbers.</p>';
+  }
+  return charts
+    .map(
+      ({ title, wide, narrow }) =>
+        `<figure><figcaption>${escapeHtml(title)}</figcaption><div class="wide">${wide}</div><div class="narrow">${narrow}</div></figure>`,
+    )
+    .join('\n');
+}
+
+function sectionHtml({ id, title, paragraphs, tables, parts }: Section, level: number): string {
+  const tag = level === 2 ? 'section' : 'article';
+  return `<${tag} id="${escapeHtml(id)}"><h${level}>${escapeHtml(title)}</h${level}>
+${paragraphs.map((paragraph) => `<p>${escapeHtml(paragraph)}</p>`).join('\n')}
+${tables.map(tableHtml).join('\n')}
+${parts.map((part) => sectionHtml(part, level + 1)).join('\n')}
+</${tag}>`;
+}
+
+/** Wide tables scroll within themselves, so the box can be focused and scrolled with the keyboard. */
+function tableHtml({ caption, head, rows }: Table): string {
+  const classes = head.map((_, column) =>
+    column > 0 && rows.every((row) => isNumeric(row[column] ?? '')) ? ' class="number"' : '',
+  );
+  const headCells = head.map((cell, column) => `<th scope="col"${classes[column]}>${escapeHtml(cell)}</th>`);
+  const bodyRows = rows.map((row) => {
+    const [name = '', ...cells] = row;
+    const rest = cells.map((cell, index) => {
+      const classOf = classes[index + 1] || (cell.length > MAX_LINE ? ' class="prose"' : '');
+      return `<td${classOf}>${escapeHtml(cell)}</td>`;
+    });
+    return `<tr><th scope="row">${escapeHtml(name)}</th>${rest.join('')}</tr>`;
+  });
+  return `<div class="table" role="region" aria-label="${escapeHtml(caption)}" tabindex="0"><table><caption>${escapeHtml(caption)}</caption>
+<thead><tr>${headCells.join('')}</tr></thead>
+<tbody>${bodyRows.join('\n')}</tbody></table></div>`;
+}
+
+/** Longer cells are broken into lines. */
+const MAX_LINE = 40;
+
+/** A number with its unit, short enough to stay in one line. */
+function isNumeric(cell: string): boolean {
+  return cell === '' || cell === '–' || (/^[+−]?\d/.test(cell) && cell.length < 20);
+}
+
+function moodOf({ decisions }: RolloutReport): string {
+  const stop = decisions.findLast(({ decision }) => !decision.dryRun);
+  return stop !== undefined && stop.reArmedAt === undefined ? 'stopped' : 'going';
+}
+
+function escapeHtml(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;');
+}

@@ -1,0 +1,158 @@
+import { ARMS, type Arm, type Outcome } from '../flow.js';
+import { LatencyHistogram } from '../outcomes/latency-histogram.js';
+import { MemoryOutcomeStore } from '../store/memory.js';
+import type { ArmReport, Comparison, ErrorTypeReport, ExecutionTypeReport } from './rollout-report.js';
+import { TimeSeries } from './time-series.js';
+
+const MAX_EXECUTION_TYPES = 20;
+const MAX_EPOCHS = 500;
+
+/** What an epoch's treatment did, and where the rollout stood. */
+export interface EpochStory {
+  readonly firstAt: number;
+  percentage: number | undefined;
+  successes: number;
+  failures: number;
+}
+
+/** Adds up all outcomes of a log, in bounded memory. */
+export class OutcomeStory {
+  readonly series = new TimeSeries();
+  /** In the order in which they appeared; the first 500. */
+  readonly epochs = new Map<number, EpochStory>();
+  count = 0;
+  from = Number.POSITIVE_INFINITY;
+  to = Number.NEGATIVE_INFINITY;
+  /** The guard's own way to add up; one epoch holds the whole log. */
+  readonly #store = new MemoryOutcomeStore({ flagKey: 'report', windowsMs: [], now: 0 });
+  readonly #userSuccesses: Record<Arm, number> = { treatment: 0, control: 0 };
+  readonly #executionTypes = new Map<string, ExecutionType>();
+
+  /** Takes up the next outcome. */
+  add(outcome: Outcome, executionType: string, percentage: number | undefined): void {
+    const { at, exposure, result, userSucceeded } = outcome;
+    this.count += 1;
+    this.from = Math.min(this.from, at);
+    this.to = Math.max(this.to, at);
+    this.#store.record(exposure.epoch >= 0 ? outcome : { ...outcome, exposure: { ...exposure, epoch: 0 } });
+    this.series.add(outcome);
+    this.#addEpoch(outcome, percentage);
+    if (result !== 'success' && result !== 'failure') return;
+    if (userSucceeded) this.#userSuccesses[exposure.arm] += 1;
+    this.#executionType(executionType).add(outcome);
+  }
+
+  /** The arms over the whole log. */
+  arms(): Readonly<Record<Arm, ArmReport>> {
+    const { total } = this.#store.snapshot(this.to);
+    const arms = ARMS.map((arm) => {
+      const { errorTypes: _, lastOutcomeAt: __, ...totals } = total[arm];
+      const judged = totals.successes + totals.failures;
+      const rateOf = (count: number) => (judged === 0 ? undefined : count / judged);
+      return [
+        arm,
+        {
+          ...totals,
+          judged,
+          successRate: rateOf(totals.successes),
+          userSuccessRate: rateOf(this.#userSuccesses[arm]),
+        },
+      ] as const;
+    });
+    return Object.fromEntries(arms) as Record<Arm, ArmReport>;
+  }
+
+  /** Failures by error type, most frequent first. */
+  errorTypes(): readonly ErrorTypeReport[] {
+    const { total } = this.#store.snapshot(this.to);
+    const byType = new Map<string, Record<Arm, number>>();
+    for (const arm of ARMS) {
+      for (const { errorType, count } of total[arm].errorTypes) {
+        const counts = byType.get(errorType) ?? { treatment: 0, control: 0 };
+        counts[arm] += count;
+        byType.set(errorType, counts);
+      }
+    }
+    return Array.from(byType, ([errorType, counts]) => ({ errorType, ...counts })).sort(
+      (a, b) => b.treatment + b.control - (a.treatment + a.control) || (a.errorType < b.errorType ? -1 : 1),
+    );
+  }
+
+  /** By execution type, most frequent first. */
+  executionTypes(): readonly ExecutionTypeReport[] {
+    return Array.from(this.#executionTypes, ([executionType, type]) => ({
+      executionType,
+      ...type.report(),
+    })).sort((a, b) => b.count - a.count);
+  }
+
+  #addEpoch({ at, exposure, result }: Outcome, percentage: number | undefined): void {
+    let epoch = this.epochs.get(exposure.epoch);
+    if (epoch === undefined) {
+      if (this.epochs.size >= MAX_EPOCHS) return;
+      epoch = { firstAt: at, percentage, successes: 0, failures: 0 };
+      this.epochs.set(exposure.epoch, epoch);
+    }
+    epoch.percentage ??= percentage;
+    if (exposure.arm !== 'treatment') return;
+    if (result === 'success') epoch.successes += 1;
+    if (result === 'failure') epoch.failures += 1;
+  }
+
+  #executionType(name: string): ExecutionType {
+    const bounded =
+      this.#executionTypes.has(name) || this.#executionTypes.size < MAX_EXECUTION_TYPES - 1 ? name : 'other';
+    let type = this.#executionTypes.get(bounded);
+    if (type === undefined) {
+      type = new ExecutionType();
+      this.#executionTypes.set(bounded, type);
+    }
+    return type;
+  }
+}
+
+/** The treatment against the control. */
+export function compareArms({ treatment, control }: Readonly<Record<Arm, ArmReport>>): Comparison {
+  const improvement = (key: 'meanMs' | 'p50Ms' | 'p95Ms' | 'p99Ms') => {
+    const mine = treatment.latency?.[key];
+    const theirs = control.latency?.[key];
+    return mine === undefined || theirs === undefined || theirs === 0 ? undefined : 1 - mine / theirs;
+  };
+  return {
+    successRateDifference:
+      treatment.successRate === undefined || control.successRate === undefined
+        ? undefined
+        : treatment.successRate - control.successRate,
+    latencyImprovement: {
+      mean: improvement('meanMs'),
+      p50: improvement('p50Ms'),
+      p95: improvement('p95Ms'),
+      p99: improvement('p99Ms'),
+    },
+  };
+}
+
+class ExecutionType {
+  readonly #latency = new LatencyHistogram();
+  #successes = 0;
+  #count = 0;
+
+  /** Here the user counts: a fallback that worked is a success of the path that served. */
+  add({ userSucceeded, durationMs }: Outcome): void {
+    this.#count += 1;
+    if (!userSucceeded) return;
+    this.#successes += 1;
+    if (durationMs !== undefined) this.#latency.record(durationMs);
+  }
+
+  report(): Omit<ExecutionTypeReport, 'executionType'> {
+    return {
+      count: this.#count,
+      successRate: this.#count === 0 ? undefined : this.#successes / this.#count,
+      meanMs: this.#latency.meanMs,
+      p50Ms: this.#latency.quantile(0.5),
+      p95Ms: this.#latency.quantile(0.95),
+      p99Ms: this.#latency.quantile(0.99),
+    };
+  }
+}

@@ -1,0 +1,21 @@
+/** A table of plain text; the first column names the row. */
+export interface Table {
+  readonly caption: string;
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** A part of the report, as text that nothing has been escaped in. */
+export interface Section {
+  readonly id: string;
+  readonly title: string;
+  readonly paragraphs: readonly string[];
+  readonly tables: readonly Table[];
+  /** Parts within this part. */
+  readonly parts: readonly Section[];
+}
+
+/** A part with a title and text, and nothing else yet. */
+export function section(id: string, title: string, paragraphs: readonly string[]): Section {
+  return { id, title, paragraphs, tables: [], parts: [] };
+}

@@ -1,0 +1,136 @@
+import type { BlockCounts } from './block-tally.js';
+import { logBeta, logIncompleteBeta } from './log-gamma.js';
+import { checkAlpha, checkPositive, checkTrials, type Trials } from './parameters.js';
+
+/** An interval of rates, or of differences of rates; fractions. */
+export interface Interval {
+  readonly lower: number;
+  readonly upper: number;
+}
+
+/** Where an anytime-valid interval is narrowest. */
+export interface ConfidenceOptions {
+  /** The number of trials at which the interval is meant to be narrowest; it holds at every number. @default 200 */
+  readonly optimalTrials?: number;
+}
+
+/** What a {@link betaBinomialLogMixture} compares with. */
+export interface MixtureOptions {
+  readonly optimalTrials: number;
+  /** Whether only rates above the null rate are alternatives; otherwise both sides are. */
+  readonly oneSided: boolean;
+}
+
+/** The error probability for which the mixture's width is tuned; it decides where it is tight, not whether it holds. */
+const TUNING_ALPHA = 0.05;
+const DEFAULT_OPTIMAL_TRIALS = 200;
+/** Halvings until an interval of rates is as narrow as a double can tell. */
+const BISECTIONS = 60;
+
+/**
+ * The log of a mixture of likelihood ratios against "each trial succeeds with chance `rate`": an e-process in which the
+ * alternative is Beta distributed around `rate`. The expected value of its exponential is 1 under the null at any time.
+ *
+ * Source: Howard, Ramdas, McAuliffe and Sekhon, *Time-uniform, nonparametric, nonasymptotic confidence sequences*
+ * (Annals of Statistics 2021), the beta-binomial mixture (proposition 7), with the tuning of its section 3.5.
+ *
+ * @param count - Trials that had the property whose rate is in question.
+ * @param rate - The null rate, above 0 and below 1.
+ */
+export function betaBinomialLogMixture(
+  count: number,
+  trials: number,
+  rate: number,
+  { optimalTrials, oneSided }: MixtureOptions,
+): number {
+  const logTuning = -2 * Math.log(oneSided ? 2 * TUNING_ALPHA : TUNING_ALPHA);
+  const strength = Math.max(optimalTrials / (logTuning + Math.log1p(logTuning)) - 1, 1e-3);
+  const a = strength * rate;
+  const b = strength * (1 - rate);
+  const rest = trials - count;
+  const logRatio =
+    logBeta(a + count, b + rest) - logBeta(a, b) - count * Math.log(rate) - rest * Math.log1p(-rate);
+  if (!oneSided) return logRatio;
+  // Only alternatives above the null: the same integrals from `rate` to 1, by symmetry from 0 to 1 − rate.
+  return logRatio + logIncompleteBeta(1 - rate, b + rest, a + count) - logIncompleteBeta(1 - rate, b, a);
+}
+
+/**
+ * An interval that contains the true failure rate **at every time at once** with chance `1 − alpha`, however often and
+ * whenever one looks: the rates that {@link betaBinomialLogMixture} has not refuted at `1/alpha`.
+ *
+ * @throws {@link ConfigError} for an `alpha` outside (0, 0.5) or counts that cannot be.
+ */
+export function rateConfidenceInterval(
+  counts: Trials,
+  alpha: number,
+  options: ConfidenceOptions = {},
+): Interval {
+  const optimalTrials = checkArguments('rateConfidenceInterval', counts, alpha, options);
+  const { trials, failures } = counts;
+  if (trials === 0) return { lower: 0, upper: 1 };
+  const refuted = (rate: number) =>
+    betaBinomialLogMixture(failures, trials, rate, { optimalTrials, oneSided: false }) >= -Math.log(alpha);
+  const observed = failures / trials;
+  return {
+    lower: failures === 0 ? 0 : boundary(0, observed, refuted),
+    upper: failures === trials ? 1 : boundary(1, observed, refuted),
+  };
+}
+
+/**
+ * A rate that the true failure rate exceeds, at any time, with a chance of at most `alpha`. One-sided, therefore lower
+ * than the upper end of {@link rateConfidenceInterval}.
+ *
+ * @throws {@link ConfigError} for an `alpha` outside (0, 0.5) or counts that cannot be.
+ */
+export function rateUpperBound(counts: Trials, alpha: number, options: ConfidenceOptions = {}): number {
+  const optimalTrials = checkArguments('rateUpperBound', counts, alpha, options);
+  const { trials, failures } = counts;
+  if (failures === trials) return 1;
+  const successes = trials - failures;
+  const refuted = (rate: number) =>
+    betaBinomialLogMixture(successes, trials, 1 - rate, { optimalTrials, oneSided: true }) >=
+    -Math.log(alpha);
+  return boundary(1, failures / trials, refuted);
+}
+
+/**
+ * An interval that contains the difference of the failure rates, treatment minus control, at every time at once with
+ * chance `1 − alpha`: each arm's interval at `alpha/2`, combined by the union bound. It assumes nothing of how the
+ * arms' sample sizes came about.
+ *
+ * @throws {@link ConfigError} for an `alpha` outside (0, 0.5) or counts that cannot be.
+ */
+export function differenceConfidenceInterval(
+  { treatment, control }: BlockCounts,
+  alpha: number,
+  options: ConfidenceOptions = {},
+): Interval {
+  checkAlpha('differenceConfidenceInterval', alpha);
+  const ofTreatment = rateConfidenceInterval(treatment, alpha / 2, options);
+  const ofControl = rateConfidenceInterval(control, alpha / 2, options);
+  return {
+    lower: ofTreatment.lower - ofControl.upper,
+    upper: ofTreatment.upper - ofControl.lower,
+  };
+}
+
+function checkArguments(what: string, counts: Trials, alpha: number, options: ConfidenceOptions): number {
+  checkAlpha(what, alpha);
+  checkTrials(what, counts);
+  return checkPositive(what, 'optimalTrials', options.optimalTrials ?? DEFAULT_OPTIMAL_TRIALS);
+}
+
+/** The last rate, going from `refutedEnd` towards `observed`, that is still refuted: bisection errs to the wide side. */
+function boundary(refutedEnd: number, observed: number, refuted: (rate: number) => boolean): number {
+  let outside = refutedEnd;
+  let inside = observed;
+  for (let i = 0; i < BISECTIONS; i++) {
+    const middle = (outside + inside) / 2;
+    if (middle === outside || middle === inside) break;
+    if (refuted(middle)) outside = middle;
+    else inside = middle;
+  }
+  return outside;
+}

@@ -1,0 +1,184 @@
+import { checkOpenRate, checkShare, checkWhole, refuse } from './parameters.js';
+
+/** How a {@link RestartMixture} spreads its stake over alternatives and over time. */
+export interface RestartMixtureOptions {
+  /** How many alternatives are bet on. */
+  readonly alternatives: number;
+  /** Steps (observations or blocks) over which restarts are evenly spread. */
+  readonly horizon: number;
+  /**
+   * The part of the restarts that is kept for after the horizon, where it is spent ever more slowly, so that harm that
+   * begins late in a long epoch is still found. 0: no restart after the horizon.
+   * @default 0.1
+   */
+  readonly tail?: number | undefined;
+  /**
+   * The part of the stake that is bet at once; the rest restarts the test later.
+   * @default 0.5
+   */
+  readonly initialWeight?: number | undefined;
+}
+
+/** A {@link RestartMixture} as plain JSON. */
+export interface RestartMixtureState {
+  readonly weights: readonly number[];
+  readonly logScale: number;
+  readonly steps: number;
+  readonly peakLogE: number;
+}
+
+/** Weights are kept within these bounds by moving the common scale, so that no evidence is too large for a double. */
+const LARGEST = 1e100;
+const SMALLEST = 1e-100;
+/** Factors up to e^100 are applied as they are; larger ones move the scale. */
+const LARGEST_LOG_FACTOR = 100;
+
+/**
+ * An e-process: a mixture of likelihood ratios over several alternatives and over the time at which harm begins.
+ * Under the null hypothesis its expected value never grows, so the chance that it **ever** reaches `1/alpha` is at most
+ * `alpha` (Ville's inequality), however often one looks.
+ *
+ * With stake `w₀/K` on each of K alternatives and the remainder `ρ(0) = 1 − w₀`, step *t* with factors `e_k` does
+ * `W_k ← (W_k + (ρ(t−1) − ρ(t))/K) · e_k`, and `E = Σ W_k + ρ(t)`. Here
+ * `ρ(t) = (1 − w₀)(1 − (1 − tail)·t/H)` up to the horizon H, and `(1 − w₀)·tail·H/t` after it. With `tail = 0` this is
+ * the uniform restart over H steps. New stake enters before each step, so evidence that was lost during a long healthy
+ * time does not have to be won back first.
+ *
+ * Weights are stored beside a common logarithmic scale: `E` may be far beyond what a double holds. A step allocates nothing.
+ *
+ * Sources: Ville (1939); Ramdas, Grünwald, Vovk and Shafer, *Game-theoretic statistics and safe anytime-valid inference*
+ * (2023); mixing over the change point as in Shin, Ramdas and Rinaldo, *E-detectors* (2024).
+ */
+export class RestartMixture {
+  readonly #weights: Float64Array;
+  readonly #horizon: number;
+  readonly #reserve: number;
+  readonly #tail: number;
+  #logScale = 0;
+  /** exp(−logScale): a stake of 1 in units of the scale. */
+  #unit = 1;
+  #remaining: number;
+  #steps = 0;
+  /** E, and its peak, in units of the scale: logarithms are taken only for a new peak or when somebody asks. */
+  #total = 1;
+  #peak = 1;
+  #peakLogE = 0;
+
+  /** @throws {@link ConfigError} when an option is out of its range. */
+  constructor(options: RestartMixtureOptions) {
+    const what = 'RestartMixture';
+    const initialWeight = checkOpenRate(what, 'initialWeight', options.initialWeight ?? 0.5);
+    this.#horizon = checkWhole(what, 'horizon', options.horizon, 1);
+    this.#tail = checkShare(what, 'tail', options.tail ?? 0.1);
+    this.#reserve = 1 - initialWeight;
+    this.#remaining = this.#reserve;
+    const alternatives = checkWhole(what, 'alternatives', options.alternatives, 1);
+    this.#weights = new Float64Array(alternatives).fill(initialWeight / alternatives);
+  }
+
+  /** The natural logarithm of the evidence E against the null hypothesis; 0 at the start. */
+  get logE(): number {
+    return this.#logScale + Math.log(this.#total);
+  }
+
+  /** The largest {@link logE} so far; a breach is judged by it, so it stays once it has happened. */
+  get peakLogE(): number {
+    return this.#peakLogE;
+  }
+
+  /**
+   * One step with likelihood ratios `e_k = factors[k]`.
+   * @param factors - One number from 0 to 10²⁰⁰ for each alternative; larger ones go to {@link stepLog}.
+   * @param steps - How many steps of the horizon this uses; must not depend on the results.
+   */
+  step(factors: Float64Array, steps = 1): void {
+    this.#apply(factors, 0, steps);
+  }
+
+  /** One step with likelihood ratios `e_k = exp(logFactors[k])`. Overwrites `logFactors`. */
+  stepLog(logFactors: Float64Array, steps = 1): void {
+    let largest = 0;
+    for (let k = 0; k < logFactors.length; k++) largest = Math.max(largest, logFactors[k]!);
+    const shift = largest > LARGEST_LOG_FACTOR ? largest : 0;
+    for (let k = 0; k < logFactors.length; k++) logFactors[k] = Math.exp(logFactors[k]! - shift);
+    this.#apply(logFactors, shift, steps);
+  }
+
+  /** A step in which nothing was learned (every `e_k = 1`): the restart moves on, E stays. */
+  idle(steps = 1): void {
+    const released = this.#release(steps);
+    for (let k = 0; k < this.#weights.length; k++) this.#weights[k]! += released;
+  }
+
+  /** The state as plain JSON. */
+  toJSON(): RestartMixtureState {
+    return {
+      weights: [...this.#weights],
+      logScale: this.#logScale,
+      steps: this.#steps,
+      peakLogE: this.#peakLogE,
+    };
+  }
+
+  /**
+   * Continues from a state that {@link toJSON} gave, of a mixture with the same options.
+   * @throws {@link ConfigError} when the state cannot be one of such a mixture.
+   */
+  restore(state: RestartMixtureState): void {
+    const usable =
+      state.weights.length === this.#weights.length &&
+      [...state.weights, state.logScale, state.peakLogE, state.steps].every(Number.isFinite);
+    if (!usable) refuse('RestartMixture state', 'weights', `${this.#weights.length} numbers`, 'others');
+    this.#weights.set(state.weights);
+    this.#steps = state.steps;
+    this.#remaining = this.#remainingAt(state.steps);
+    this.#peakLogE = state.peakLogE;
+    this.#setScale(state.logScale);
+    this.#total = this.#weights.reduce((sum, weight) => sum + weight, this.#remaining * this.#unit);
+  }
+
+  /** Factors are given divided by e^shift. */
+  #apply(factors: Float64Array, shift: number, steps: number): void {
+    const weights = this.#weights;
+    const released = this.#release(steps);
+    let total = 0;
+    for (let k = 0; k < weights.length; k++) {
+      const weight = (weights[k]! + released) * factors[k]!;
+      weights[k] = weight;
+      total += weight;
+    }
+    if (shift !== 0) this.#setScale(this.#logScale + shift);
+    total += this.#remaining * this.#unit;
+    if (total > LARGEST || (total < SMALLEST && total > 0)) {
+      for (let k = 0; k < weights.length; k++) weights[k]! /= total;
+      this.#setScale(this.#logScale + Math.log(total));
+      total = 1;
+    }
+    this.#total = total;
+    if (total > this.#peak) {
+      this.#peak = total;
+      this.#peakLogE = Math.max(this.#peakLogE, this.logE);
+    }
+  }
+
+  /** Moves on by `steps` and returns the stake that each alternative gets for it, in units of the scale. */
+  #release(steps: number): number {
+    const before = this.#remaining;
+    this.#steps += steps;
+    this.#remaining = this.#remainingAt(this.#steps);
+    return ((before - this.#remaining) * this.#unit) / this.#weights.length;
+  }
+
+  /** ρ(t), from the number of steps alone, so that rounding never adds up. */
+  #remainingAt(steps: number): number {
+    const t = steps / this.#horizon;
+    return t <= 1 ? this.#reserve * (1 - (1 - this.#tail) * t) : (this.#reserve * this.#tail) / t;
+  }
+
+  #setScale(logScale: number): void {
+    this.#logScale = logScale;
+    // With nothing left to stake the scale may fall without limit, and exp() would overflow.
+    this.#unit = this.#remaining === 0 ? 0 : Math.exp(-logScale);
+    this.#peak = Math.exp(this.#peakLogE - logScale);
+  }
+}

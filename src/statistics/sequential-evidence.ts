@@ -1,0 +1,183 @@
+import type { Evidence, Outcome } from '../flow.js';
+import { type BlockCounts, BlockTally, countsSince } from './block-tally.js';
+import type { EvidenceRequest } from './evidence-request.js';
+import {
+  type EpochEvidence,
+  type EvidenceCounts,
+  type EvidenceSources,
+  type EvidenceTest,
+  evidenceTest,
+  LatencyRegression,
+} from './evidence-test.js';
+import { OncePerKey, type OncePerKeyState } from './once-per-key.js';
+import type { Trials } from './parameters.js';
+
+/** A trigger, or what is needed of it here. */
+export interface EvidenceSeeker {
+  readonly name: string;
+  readonly evidence?: EvidenceRequest | undefined;
+}
+
+/** What {@link SequentialEvidence} is made of. */
+export interface SequentialEvidenceOptions extends EvidenceSources {
+  /** Triggers; those that ask for nothing are left out. */
+  readonly seekers: readonly EvidenceSeeker[];
+  /** Any 32-bit number, another one for each epoch, the same one in each process of a fleet. */
+  readonly seed: number;
+}
+
+/** What one process counted since its previous delta. Plain JSON without targeting keys: a bit tells nobody's name. */
+export interface EvidenceDelta extends EvidenceCounts {
+  readonly excluded: number;
+  readonly repeated: number;
+  readonly invalid: number;
+  /** Bits of {@link OncePerKey} that were set since. */
+  readonly keys: OncePerKeyState['words'];
+}
+
+/** Open blocks close at multiples of this, so that slow traffic is judged too. A clock's grid knows no results. */
+const BLOCK_MS = 60_000;
+
+/**
+ * The evidence of one epoch: which outcomes count, and the tests that they feed.
+ *
+ * An outcome counts if it is judged (a success or a failure), if chance decided its arm (reason `SPLIT`) or everyone had the
+ * treatment (`STATIC`), and if it is the first of its targeting key in the epoch. Outcomes without a key count as they are.
+ * Comparisons with the control take `SPLIT` alone; a limit takes both; a frozen control is compared with `STATIC`.
+ *
+ * Memory: 512 KiB for the keys (twice that in a fleet), and a few kilobytes for each test. Recording allocates nothing.
+ */
+export class SequentialEvidence {
+  readonly #tests: readonly { readonly trigger: string; readonly test: EvidenceTest }[];
+  readonly #once: OncePerKey;
+  readonly #frozenControl: Trials | undefined;
+  readonly #split = new BlockTally();
+  readonly #everyone = new BlockTally();
+  #excluded = 0;
+  #repeated = 0;
+  #invalid = 0;
+  /** What {@link takeDelta} has given away, or what came from elsewhere. */
+  readonly #takenSplit = new BlockTally();
+  readonly #takenEveryone = new BlockTally();
+  readonly #taken = { excluded: 0, repeated: 0, invalid: 0 };
+  #slot: number | undefined;
+
+  /** @throws {@link ConfigError} when a request has a parameter that cannot be. */
+  constructor(options: SequentialEvidenceOptions) {
+    this.#frozenControl = options.frozenControl;
+    this.#once = new OncePerKey({ seed: options.seed });
+    this.#tests = options.seekers.flatMap(({ name, evidence }) =>
+      evidence === undefined ? [] : [{ trigger: name, test: evidenceTest(evidence, options) }],
+    );
+  }
+
+  /** What the control did, to be frozen for the epochs after this one; what this epoch began with if it had no control. */
+  get control(): Trials | undefined {
+    const { control } = this.#split.toJSON();
+    return control.trials > 0 ? control : this.#frozenControl;
+  }
+
+  /** Folds in an outcome that ended at `at`. */
+  record({ exposure, result, durationMs }: Outcome, at: number): void {
+    if (result !== 'success' && result !== 'failure') return;
+    this.#advance(at);
+    const { arm, reason, targetingKey } = exposure;
+    const split = reason === 'SPLIT';
+    if (!split && !(reason === 'STATIC' && arm === 'treatment')) {
+      this.#excluded++;
+      return;
+    }
+    // An empty key names nobody.
+    if (!this.#once.first(targetingKey || undefined)) {
+      this.#repeated++;
+      return;
+    }
+    const failed = result === 'failure';
+    (split ? this.#split : this.#everyone).count(arm, failed);
+    const measured = durationMs === undefined || (durationMs >= 0 && durationMs < Number.POSITIVE_INFINITY);
+    if (!measured) this.#invalid++;
+    for (const { test } of this.#tests) {
+      test.observe(arm, failed, split, measured ? durationMs : undefined);
+    }
+  }
+
+  /** One entry for each trigger that asked. */
+  snapshot(now: number): readonly Evidence[] {
+    this.#advance(now);
+    const epoch: EpochEvidence = {
+      split: this.#split.toJSON(),
+      everyone: this.#everyone.toJSON().treatment,
+    };
+    return this.#tests.map(({ trigger, test }) => {
+      const found = test.snapshot(epoch);
+      // Field by field: spreads would take longer than all the rest, and the guard judges after every outcome.
+      return {
+        trigger,
+        logE: found.logE,
+        peakLogE: found.peakLogE,
+        logThreshold: found.logThreshold,
+        breached: found.breached,
+        counts: found.counts,
+        frozenLimit: found.frozenLimit,
+        quantiles: found.quantiles,
+        excluded: this.#excluded,
+        repeated: this.#repeated,
+        invalid: this.#invalid,
+      };
+    });
+  }
+
+  /** What was counted here since the previous call. */
+  takeDelta(): EvidenceDelta {
+    const [split, everyone] = [this.#split.toJSON(), this.#everyone.toJSON()];
+    const latency = new Map<string, readonly BlockCounts[]>();
+    for (const { test } of this.#tests) {
+      if (test instanceof LatencyRegression) latency.set(test.key, test.takeChanges());
+    }
+    const taken = this.#taken;
+    const delta = {
+      split: countsSince(split, this.#takenSplit.toJSON()),
+      everyone: countsSince(everyone, this.#takenEveryone.toJSON()).treatment,
+      latency: [...latency],
+      excluded: this.#excluded - taken.excluded,
+      repeated: this.#repeated - taken.repeated,
+      invalid: this.#invalid - taken.invalid,
+      keys: this.#once.takeChanges(),
+    };
+    this.#takenSplit.add(delta.split);
+    this.#takenEveryone.add({ treatment: delta.everyone, control: NONE });
+    taken.excluded = this.#excluded;
+    taken.repeated = this.#repeated;
+    taken.invalid = this.#invalid;
+    return delta;
+  }
+
+  /**
+   * Folds in what another process counted: its keys count here no more. A key that both saw before either was told
+   * counts twice.
+   */
+  merge(delta: EvidenceDelta, now: number): void {
+    this.#advance(now);
+    this.#once.mergeWords(delta.keys);
+    for (const tally of [this.#split, this.#takenSplit]) tally.add(delta.split);
+    for (const tally of [this.#everyone, this.#takenEveryone]) {
+      tally.add({ treatment: delta.everyone, control: NONE });
+    }
+    this.#excluded += delta.excluded;
+    this.#repeated += delta.repeated;
+    this.#invalid += delta.invalid;
+    this.#taken.excluded += delta.excluded;
+    this.#taken.repeated += delta.repeated;
+    this.#taken.invalid += delta.invalid;
+    for (const { test } of this.#tests) test.merge(delta);
+  }
+
+  #advance(now: number): void {
+    const slot = Math.floor(now / BLOCK_MS);
+    if (slot === this.#slot) return;
+    this.#slot = slot;
+    for (const { test } of this.#tests) test.closeBlock();
+  }
+}
+
+const NONE: Trials = { trials: 0, failures: 0 };

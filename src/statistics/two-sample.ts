@@ -1,0 +1,177 @@
+import type { Arm } from '../flow.js';
+import { type BlockCounts, BlockTally } from './block-tally.js';
+import { likelihoodRatios, logNoncentralHypergeometric } from './noncentral-hypergeometric.js';
+import { checkAlpha, checkPositive, checkWhole } from './parameters.js';
+import { RestartMixture, type RestartMixtureState } from './restart-mixture.js';
+
+/** How much the treatment's odds of failing exceed the tolerated ones under the alternatives. */
+const ODDS_RATIOS = [1.5, 2.5, 5, 10, 20, 50, 200, 2000] as const;
+
+/** What a {@link TwoSampleTest} is asked. */
+export interface TwoSampleTestOptions {
+  /** The chance of ever breaching while the treatment fails no more than tolerated. @default 0.05 */
+  readonly alpha?: number | undefined;
+  /** The odds ratio of failing, treatment to control, that is still tolerated. @default 1 */
+  readonly ratio?: number | undefined;
+  /** Blocks over which restarts are evenly spread. @default 5000 */
+  readonly horizon?: number | undefined;
+  /** The part of the restarts kept for after the horizon. @default 0.1 */
+  readonly tail?: number | undefined;
+  /** Outcomes of both arms together that complete a block. @default 10 */
+  readonly minBlockTrials?: number | undefined;
+}
+
+/** A {@link TwoSampleTest} as plain JSON. */
+export interface TwoSampleTestState {
+  readonly mixture: RestartMixtureState;
+  readonly pending: BlockCounts;
+  readonly closed: BlockCounts;
+}
+
+/**
+ * Test 2: does the treatment fail more than the control?
+ *
+ * Outcomes are grouped into blocks. Given how many outcomes of a block failed, the number of them in the treatment
+ * follows Fisher's noncentral hypergeometric distribution, in which only the odds ratio is unknown: neither the failure
+ * rate nor the traffic share is needed, and both may drift from block to block as long as both arms share the drift.
+ * Likelihood ratios of the alternatives against the tolerated odds ratio are mixed by a {@link RestartMixture}.
+ *
+ * A block closes once it has an outcome of each arm and `minBlockTrials` in all, or when {@link closeBlock} is called by a
+ * clock. Both depend on how many outcomes there are and on time, **never on how they ended**; that is what keeps
+ * the promise.
+ *
+ * Source of the distribution: Fisher (1935); McCullagh and Nelder, *Generalized Linear Models* (1989), section 7.3.
+ */
+export class TwoSampleTest {
+  /** The chance of a false breach. */
+  readonly alpha: number;
+  /** The tolerated odds ratio. */
+  readonly ratio: number;
+  /** log(1/alpha): {@link logE} at which the test breaches. */
+  readonly logThreshold: number;
+  readonly #minBlockTrials: number;
+  readonly #mixture: RestartMixture;
+  readonly #alternatives: Float64Array;
+  readonly #scratch = new Float64Array(ODDS_RATIOS.length);
+  readonly #pending = new BlockTally();
+  readonly #closed = new BlockTally();
+
+  /** @throws {@link ConfigError} when an option is out of its range. */
+  constructor(options: TwoSampleTestOptions = {}) {
+    const what = 'TwoSampleTest';
+    this.alpha = checkAlpha(what, options.alpha ?? 0.05);
+    this.ratio = checkPositive(what, 'ratio', options.ratio ?? 1);
+    this.logThreshold = -Math.log(this.alpha);
+    this.#minBlockTrials = checkWhole(what, 'minBlockTrials', options.minBlockTrials ?? 10, 2);
+    this.#mixture = new RestartMixture({
+      alternatives: ODDS_RATIOS.length,
+      horizon: options.horizon ?? 5_000,
+      tail: options.tail,
+    });
+    this.#alternatives = Float64Array.from(ODDS_RATIOS, (odds) => this.ratio * odds);
+  }
+
+  /** log E of the closed blocks. */
+  get logE(): number {
+    return this.#mixture.logE;
+  }
+
+  /** The largest log E so far. */
+  get peakLogE(): number {
+    return this.#mixture.peakLogE;
+  }
+
+  /** Whether E has ever reached 1/alpha. Stays true. */
+  get breached(): boolean {
+    return this.#mixture.peakLogE >= this.logThreshold;
+  }
+
+  /** Outcomes waiting in the open block. */
+  get pendingTrials(): number {
+    return this.#pending.trials;
+  }
+
+  /** Everything observed so far, the open block included. */
+  get totals(): BlockCounts {
+    const { treatmentTrials, treatmentFailures, controlTrials, controlFailures } = this.#pending;
+    const closed = this.#closed;
+    return {
+      treatment: {
+        trials: closed.treatmentTrials + treatmentTrials,
+        failures: closed.treatmentFailures + treatmentFailures,
+      },
+      control: {
+        trials: closed.controlTrials + controlTrials,
+        failures: closed.controlFailures + controlFailures,
+      },
+    };
+  }
+
+  /** Folds one outcome into the open block. @returns Whether that completed the block. */
+  observe(arm: Arm, failed: boolean): boolean {
+    this.#pending.count(arm, failed);
+    return this.#closeIfComplete();
+  }
+
+  /**
+   * Folds counts into the open block, for example what a fleet saw since the last tick: counts of several processes
+   * simply add up, and the order within a block does not matter.
+   * @returns Whether that completed the block.
+   * @throws {@link ConfigError} for counts that cannot be.
+   */
+  observeCounts(counts: BlockCounts): boolean {
+    this.#pending.add(counts);
+    return this.#closeIfComplete();
+  }
+
+  /**
+   * Closes the open block early if both arms are in it, so that slow traffic is judged too. To be called by a clock,
+   * never because of a result. A block of one arm stays open: it could say nothing.
+   * @returns Whether a block was closed.
+   */
+  closeBlock(): boolean {
+    if (this.#pending.treatmentTrials === 0 || this.#pending.controlTrials === 0) return false;
+    this.#judge(this.#pending);
+    this.#pending.moveTo(this.#closed);
+    return true;
+  }
+
+  /** The state as plain JSON. */
+  toJSON(): TwoSampleTestState {
+    return {
+      mixture: this.#mixture.toJSON(),
+      pending: this.#pending.toJSON(),
+      closed: this.#closed.toJSON(),
+    };
+  }
+
+  /** Continues from a state of a test with the same options. @throws {@link ConfigError} for a state that cannot be. */
+  restore({ mixture, pending, closed }: TwoSampleTestState): void {
+    this.#mixture.restore(mixture);
+    this.#pending.clear();
+    this.#pending.add(pending);
+    this.#closed.clear();
+    this.#closed.add(closed);
+  }
+
+  #closeIfComplete(): boolean {
+    return this.#pending.trials >= this.#minBlockTrials && this.closeBlock();
+  }
+
+  #judge(block: BlockTally): void {
+    // All or none failed: the treatment's share of the failures was certain beforehand.
+    if (block.failures === 0 || block.failures === block.trials) {
+      this.#mixture.idle();
+      return;
+    }
+    if (likelihoodRatios(block, this.ratio, this.#alternatives, this.#scratch)) {
+      this.#mixture.step(this.#scratch);
+      return;
+    }
+    const logNull = logNoncentralHypergeometric(block, this.ratio);
+    for (let k = 0; k < this.#alternatives.length; k++) {
+      this.#scratch[k] = logNoncentralHypergeometric(block, this.#alternatives[k]!) - logNull;
+    }
+    this.#mixture.stepLog(this.#scratch);
+  }
+}

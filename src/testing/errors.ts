@@ -1,0 +1,20 @@
+/**
+ * Why an embedded Unleash could not do what was asked.
+ *
+ * - `MISSING_PACKAGE`: the packages that it is made of are not installed.
+ * - `START_FAILED`: the server did not come up.
+ * - `STOPPED`: the server has ended, or was told to.
+ * - `REQUEST_FAILED`: Unleash refused what a helper asked of it.
+ */
+export type EmbeddedUnleashErrorCode = 'MISSING_PACKAGE' | 'START_FAILED' | 'STOPPED' | 'REQUEST_FAILED';
+
+/** Thrown by {@link startEmbeddedUnleash} and by the helpers of the server that it starts. */
+export class EmbeddedUnleashError extends Error {
+  override readonly name = 'EmbeddedUnleashError';
+  readonly code: EmbeddedUnleashErrorCode;
+
+  constructor(code: EmbeddedUnleashErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}

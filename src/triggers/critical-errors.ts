@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { parseConfig } from '../config-error.js';
+import { countSchema, durationMsSchema } from '../config-schemas.js';
+import type { Snapshot, WindowSnapshot } from '../flow.js';
+import { type Finding, judge, judgedOf, triggerNameSchema } from './judge.js';
+import type { Trigger } from './trigger.js';
+import { countOf, formatDuration, inLast } from './wording.js';
+
+export interface CriticalErrorsOptions {
+  /** How many critical errors within the window are a breach. @default 1 */
+  readonly minCount?: number | undefined;
+  /** Further codes or names of error classes that are critical; subclasses count. @default none */
+  readonly errorTypes?: readonly string[] | undefined;
+  /** The sliding window, in milliseconds. @default 300_000 (5 minutes) */
+  readonly windowMs?: number | undefined;
+  /** Needed when a guard has two triggers of one kind. @default 'critical-errors' */
+  readonly name?: string | undefined;
+}
+
+const optionsSchema = z.strictObject({
+  minCount: countSchema.default(1),
+  errorTypes: z.array(z.string().min(1)).default([]),
+  windowMs: durationMsSchema.default(300_000),
+  name: triggerNameSchema.default('critical-errors'),
+});
+
+/**
+ * Breaches when the treatment met critical errors: out of memory, disk or file handles, or what `errorTypes` names. One
+ * is enough, whatever the success rate. What counts as critical is settled when an outcome is recorded.
+ *
+ * @throws ConfigError that lists everything that is wrong.
+ */
+export function criticalErrors(options: CriticalErrorsOptions = {}): Trigger {
+  const { minCount, errorTypes, windowMs, name } = parseConfig(optionsSchema, options, 'criticalErrors');
+  return Object.freeze({
+    name,
+    windowMs,
+    threshold: minCount,
+    criticalErrorTypes: Object.freeze([...errorTypes]),
+    evaluate: (snapshot, now) =>
+      judge({ name, windowMs, threshold: minCount }, snapshot, now, (window) =>
+        examine(window, minCount, snapshot.lastCritical, now),
+      ),
+  } satisfies Trigger & { threshold: number });
+}
+
+function examine(
+  { treatment, windowMs }: WindowSnapshot,
+  minCount: number,
+  last: Snapshot['lastCritical'],
+  now: number,
+): Finding {
+  const observed = treatment.critical;
+  if (observed === 0 && judgedOf(treatment) === 0) {
+    const message = `Critical errors are not judged yet: no outcome of the treatment ${inLast(windowMs)}.`;
+    return { status: 'insufficient-data', message };
+  }
+  const breached = observed >= minCount;
+  const found = `The treatment had ${countOf(observed, 'critical error')} ${inLast(windowMs)}`;
+  const latest =
+    observed > 0 && last !== undefined
+      ? ` (${last.errorType}, ${formatDuration(Math.max(0, now - last.at))} ago)`
+      : '';
+  const relation = breached ? `${minCount} or more stop the flag` : `fewer than ${minCount}`;
+  return { status: breached ? 'breach' : 'ok', observed, message: `${found}${latest}, ${relation}.` };
+}

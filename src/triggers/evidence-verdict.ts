@@ -1,0 +1,158 @@
+import type { DifferenceEvidence, Evidence, Snapshot, Trials, Verdict, VerdictEvidence } from '../flow.js';
+import { differenceConfidenceInterval } from '../statistics/confidence.js';
+import { countOf, formatThreshold } from './wording.js';
+
+/** The part of a rule that its verdicts repeat. */
+export interface EvidenceRule {
+  readonly name: string;
+  readonly threshold: number;
+  readonly alpha: number;
+}
+
+/** What a rule says of its evidence. */
+export interface EvidenceFinding {
+  readonly status: Verdict['status'];
+  readonly observed?: number;
+  /** Makes the sentence for a person. */
+  readonly message: () => string;
+}
+
+/** Intervals hold at all times at once with 95 %, whatever alpha the test has: it is what readers expect. */
+const INTERVAL_ALPHA = 0.05;
+/** JSON knows no infinity. */
+const LARGEST_E = 1e300;
+
+/** Looks at what was gathered for the rule and adds to the finding what every verdict carries. */
+export function judgeEvidence(
+  { name, threshold, alpha }: EvidenceRule,
+  snapshot: Snapshot,
+  now: number,
+  examine: (evidence: Evidence) => EvidenceFinding,
+): Verdict {
+  const gathered = snapshot.evidence?.find(({ trigger }) => trigger === name);
+  const finding = gathered === undefined ? NOTHING_GATHERED : examine(gathered);
+  const { lastOutcomeAt } = snapshot.total.treatment;
+  const verdict = {
+    trigger: name,
+    status: finding.status,
+    observed: finding.observed,
+    threshold,
+    sampleSize: {
+      treatment: gathered?.counts.treatment.trials ?? 0,
+      control: gathered?.counts.control.trials ?? 0,
+    },
+    windowMs: Math.max(0, now - snapshot.epochStartedAt),
+    freshnessMs: lastOutcomeAt === undefined ? undefined : Math.max(0, now - lastOutcomeAt),
+    message: '',
+    evidence: gathered === undefined ? undefined : figuresOf(gathered, alpha),
+  };
+  if (gathered?.breached) defer(verdict, 'message', finding.message);
+  else verdict.message = finding.message();
+  return verdict;
+}
+
+/** Has a property computed when it is first read. An interval takes 100 µs, and a breach that is reviewed is judged for hours. */
+function defer<Key extends string, Value>(
+  target: { [key in Key]: Value },
+  key: Key,
+  compute: () => Value,
+): void {
+  let value: { readonly computed: Value } | undefined;
+  const get = () => {
+    value ??= { computed: compute() };
+    return value.computed;
+  };
+  Object.defineProperty(target, key, { get, enumerable: true });
+}
+
+const NOTHING_GATHERED: EvidenceFinding = {
+  status: 'insufficient-data',
+  message: () => 'No evidence is gathered for this rule: the store was not told of it.',
+};
+
+function figuresOf(evidence: Evidence, alpha: number): VerdictEvidence {
+  const { peakLogE, logThreshold, counts, excluded, repeated, invalid, breached } = evidence;
+  const { treatment, control } = counts;
+  const figures = {
+    e: Math.min(Math.exp(peakLogE), LARGEST_E),
+    threshold: Math.exp(logThreshold),
+    alpha,
+    treatment,
+    control,
+    difference: undefined as DifferenceEvidence | undefined,
+    excluded,
+    repeated,
+    invalid,
+  };
+  if (breached && treatment.trials > 0 && control.trials > 0) {
+    defer(figures, 'difference', () => differenceOf(counts));
+  }
+  return figures;
+}
+
+/** The difference of two arms' rates, with an interval that holds at any time. Takes about 100 µs. */
+export function differenceOf(counts: Evidence['counts']): DifferenceEvidence {
+  return {
+    observed: rateOf(counts.treatment) - rateOf(counts.control),
+    ...differenceConfidenceInterval(counts, INTERVAL_ALPHA),
+    confidence: 1 - INTERVAL_ALPHA,
+  };
+}
+
+/** Failures among trials; 0 of none. */
+export function rateOf({ trials, failures }: Trials): number {
+  return trials === 0 ? 0 : failures / trials;
+}
+
+/** `worse by 8.8 points (95 % interval 1.2 to 20.1)` */
+export function describeDifference(counts: Evidence['counts']): string {
+  const { observed, lower, upper, confidence } = differenceOf(counts);
+  const interval = `${formatThreshold(confidence)} interval ${points(lower)} to ${points(upper)}`;
+  return `${observed < 0 ? 'better' : 'worse'} by ${points(Math.abs(observed))} points (${interval})`;
+}
+
+/** `E reached 73.4, and 50 stops it: at most 2 % of healthy epochs ever get that far` */
+export function describeBreach({ peakLogE, logThreshold }: Evidence, alpha: number): string {
+  const chance = `at most ${formatThreshold(alpha)} of healthy epochs ever get that far`;
+  return `the evidence E reached ${formatE(peakLogE)}, ${formatE(logThreshold)} is enough: ${chance}`;
+}
+
+/** `the evidence E reached 3.1 so far, 50 is enough`; 49.96 is not said to have reached the 50 that it rounds to. */
+export function describeEvidence({ peakLogE, logThreshold }: Evidence): string {
+  const [reached, enough] = [formatE(peakLogE), formatE(logThreshold)];
+  return reached === enough
+    ? `the evidence E came close to ${enough}, which is enough`
+    : `the evidence E reached ${reached} so far, ${enough} is enough`;
+}
+
+/** `; 500 were not randomised, 20 came from users who had counted` and nothing for nothing. */
+export function describeLeftOut({ excluded, repeated, invalid }: Evidence): string {
+  const parts = [
+    excluded > 0 ? `${countOf(excluded, 'outcome')} of users who were not randomised` : '',
+    repeated > 0 ? `${repeated} of users who had counted` : '',
+    invalid > 0 ? countOf(invalid, 'invalid duration') : '',
+  ].filter((part) => part !== '');
+  return parts.length === 0 ? '' : ` Left out: ${parts.join(', ')}.`;
+}
+
+/** A difference of rates in percentage points. */
+export function points(difference: number): string {
+  return Number((difference * 100).toFixed(Math.abs(difference) < 0.001 ? 3 : 1)).toString();
+}
+
+/** Counts as a rate, with what it rests on: `9.84 % (12 of 122)` */
+export function describeTrials(counts: Trials): string {
+  return `${rounded(rateOf(counts) * 100)} % (${counts.failures} of ${counts.trials})`;
+}
+
+/** To three digits. By arithmetic: a healthy rollout's sentences are made as often as it is judged, and `toPrecision` is slow. */
+export function rounded(value: number): number {
+  const size = Math.abs(value);
+  const scale = size >= 100 ? 1 : size >= 10 ? 10 : size >= 1 ? 100 : size >= 0.1 ? 1_000 : 10_000;
+  return Math.round(value * scale) / scale;
+}
+
+function formatE(logE: number): string {
+  // The logarithm of a power of ten may be rounded down: 10^6 is not to become 10^5.
+  return logE > 13 ? `10^${Math.floor(logE / Math.LN10 + 1e-9)}` : `${rounded(Math.exp(logE))}`;
+}

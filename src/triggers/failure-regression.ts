@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import { parseConfig } from '../config-error.js';
+import type { Evidence } from '../flow.js';
+import {
+  type EvidenceOptions,
+  type EvidenceTrigger,
+  evidenceFields,
+  ratioSchema,
+} from './evidence-options.js';
+import {
+  describeBreach,
+  describeDifference,
+  describeEvidence,
+  describeLeftOut,
+  describeTrials,
+  type EvidenceFinding,
+  judgeEvidence,
+  points,
+  rateOf,
+  rounded,
+} from './evidence-verdict.js';
+import { countOf } from './wording.js';
+
+export interface FailureRegressionOptions extends EvidenceOptions {
+  /**
+   * The odds ratio of failing, treatment to control, that is still tolerated. Failures being rare, 1.5 means about half as
+   * many again. @default 1
+   */
+  readonly ratio?: number | undefined;
+  /** Breach only if the failure rates differ by at least this much as well, a fraction: 0.01 is one point. @default 0 */
+  readonly minDifference?: number | undefined;
+}
+
+const DIFFERENCE = 'a fraction from 0 up to 1 (0.01 is one percentage point)';
+
+const optionsSchema = z.strictObject({
+  ...evidenceFields('failure-regression'),
+  ratio: ratioSchema.default(1),
+  minDifference: z
+    .number({ error: DIFFERENCE })
+    .refine((value) => value >= 0 && value < 1, { error: DIFFERENCE })
+    .default(0),
+});
+
+/**
+ * Breaches when the treatment fails more than the control does, shown by a test that stays valid however often one
+ * looks: while the treatment fails no more than tolerated, the chance of ever breaching in one epoch is at most `alpha`.
+ * It needs no minimum of outcomes. At 100 %, where no control remains, it compares with what the control did before,
+ * assuming that this would not have changed.
+ *
+ * Only users in an arm by chance count, each once in an epoch. `observed` is the difference of the failure rates.
+ *
+ * @throws ConfigError that lists everything that is wrong.
+ */
+export function failureRegression(options: FailureRegressionOptions = {}): EvidenceTrigger {
+  const { alpha, ratio, minDifference, name } = parseConfig(optionsSchema, options, 'failureRegression');
+  const rule = { name, threshold: minDifference, alpha };
+  return Object.freeze({
+    name,
+    windowMs: 0,
+    threshold: minDifference,
+    evidence: Object.freeze({ test: 'failure-regression', alpha, ratio }),
+    evaluate: (snapshot, now) =>
+      judgeEvidence(rule, snapshot, now, (evidence) => examine(evidence, minDifference, alpha)),
+  } satisfies EvidenceTrigger);
+}
+
+function examine(evidence: Evidence, minDifference: number, alpha: number): EvidenceFinding {
+  const { counts, breached, frozenLimit } = evidence;
+  const { treatment, control } = counts;
+  if (treatment.trials === 0 || control.trials === 0 || (frozenLimit ?? 0) >= 1) {
+    return { status: 'insufficient-data', message: () => describeMissing(evidence) };
+  }
+  const observed = rateOf(treatment) - rateOf(control);
+  const large = observed >= minDifference;
+  const message = () => {
+    const found = `The treatment fails ${describeTrials(treatment)}, the control ${describeTrials(control)}`;
+    const baseline =
+      frozenLimit === undefined
+        ? ''
+        : ` No control remains: up to ${rounded(frozenLimit * 100)} % is tolerated, by the control of an earlier epoch, assuming that it would not have changed.`;
+    if (!breached) return `${found}: no regression is shown; ${describeEvidence(evidence)}.${baseline}`;
+    const verdict = `${describeDifference(counts)}; ${describeBreach(evidence, alpha)}.`;
+    const relation = large ? '' : ` It is less than the ${points(minDifference)} points that matter.`;
+    return `${found}: ${verdict}${relation}${baseline}`;
+  };
+  return { status: breached && large ? 'breach' : 'ok', observed, message };
+}
+
+function describeMissing(evidence: Evidence): string {
+  const { treatment, control } = evidence.counts;
+  if (evidence.frozenLimit !== undefined) {
+    return `Failures are not compared: no control remains, and the ${countOf(control.trials, 'outcome')} of the one before are too few.`;
+  }
+  const sizes = `${countOf(treatment.trials, 'outcome')} of the treatment and ${control.trials} of the control`;
+  return `Failures are not compared yet: ${sizes} count.${describeLeftOut(evidence)}`;
+}

@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { parseConfig } from '../config-error.js';
+import type { Evidence, QuantileEvidence } from '../flow.js';
+import {
+  type EvidenceOptions,
+  type EvidenceTrigger,
+  evidenceFields,
+  ratioSchema,
+} from './evidence-options.js';
+import {
+  describeBreach,
+  describeEvidence,
+  describeLeftOut,
+  describeTrials,
+  type EvidenceFinding,
+  judgeEvidence,
+  rounded,
+} from './evidence-verdict.js';
+
+export interface LatencyRegressionOptions extends EvidenceOptions {
+  /** How many times the control's durations are tolerated. @default 1.2 */
+  readonly ratio?: number | undefined;
+}
+
+const optionsSchema = z.strictObject({
+  ...evidenceFields('latency-regression'),
+  ratio: ratioSchema.default(1.2),
+});
+
+/**
+ * Breaches when the treatment's successes take more than `ratio` times as long as the control's, at the median or in the tail
+ * (p50, p90 and p99), shown by a test that stays valid however often one looks: see {@link failureRegression}.
+ *
+ * `observed` is the ratio at the quantile with the most evidence.
+ *
+ * @throws ConfigError that lists everything that is wrong.
+ */
+export function latencyRegression(options: LatencyRegressionOptions = {}): EvidenceTrigger {
+  const { alpha, ratio, name } = parseConfig(optionsSchema, options, 'latencyRegression');
+  const rule = { name, threshold: ratio, alpha };
+  return Object.freeze({
+    name,
+    windowMs: 0,
+    threshold: ratio,
+    evidence: Object.freeze({ test: 'latency-regression', alpha, ratio }),
+    evaluate: (snapshot, now) =>
+      judgeEvidence(rule, snapshot, now, (evidence) => examine(evidence, ratio, alpha)),
+  } satisfies EvidenceTrigger);
+}
+
+function examine(evidence: Evidence, ratio: number, alpha: number): EvidenceFinding {
+  const strongest = strongestOf(evidence.quantiles ?? []);
+  if (strongest === undefined) {
+    const message = () =>
+      `Durations are not compared yet: too few successes of either arm count.${describeLeftOut(evidence)}`;
+    return { status: 'insufficient-data', message };
+  }
+  const { controlMs, treatmentMs } = strongest;
+  const { breached } = evidence;
+  const message = () => {
+    const figures = breached ? describeBreach(evidence, alpha) : describeEvidence(evidence);
+    const claim = breached ? 'too slow' : `not shown to be slower than ${ratio} times the control`;
+    return `${describe(strongest, ratio)}: ${claim}; ${figures}.`;
+  };
+  return {
+    status: breached ? 'breach' : 'ok',
+    ...(treatmentMs === undefined || controlMs === 0 ? {} : { observed: treatmentMs / controlMs }),
+    message,
+  };
+}
+
+/** The comparison that says most; undefined while there is none. */
+function strongestOf(quantiles: readonly QuantileEvidence[]): QuantileEvidence | undefined {
+  let strongest: QuantileEvidence | undefined;
+  for (const each of quantiles) {
+    if (each.counts.treatment.trials === 0 || each.counts.control.trials === 0) continue;
+    if (strongest === undefined || each.logE > strongest.logE) strongest = each;
+  }
+  return strongest;
+}
+
+function describe({ quantile, controlMs, limitMs, counts }: QuantileEvidence, ratio: number): string {
+  const percentile = `p${rounded(quantile * 100)}`;
+  const slow = `${describeTrials(counts.treatment)} of the treatment's successes took longer than ${rounded(limitMs)} ms`;
+  const limit = `${ratio} times the control's ${percentile} of ${rounded(controlMs)} ms`;
+  const baseline = `${describeTrials(counts.control)} of the control's longer than that ${percentile}`;
+  return `${slow}, which is ${limit}, and ${baseline}`;
+}

@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { parseConfig } from '../config-error.js';
+import { countSchema, durationMsSchema, rateSchema } from '../config-schemas.js';
+import type { ExposureCounts, WindowSnapshot } from '../flow.js';
+import { ratioSchema } from './evidence-options.js';
+import { type Finding, judge, triggerNameSchema } from './judge.js';
+import type { Trigger } from './trigger.js';
+import { countOf, formatRate, formatThreshold, inLast } from './wording.js';
+
+export interface UnreportedAboveOptions {
+  /** How many times the control's share of exposures without an outcome is tolerated, for example 2. */
+  readonly ratio: number;
+  /** How many exposures of each arm the window needs before anything is said. @default 100 */
+  readonly minExposures?: number | undefined;
+  /** A smaller share of the treatment's exposures is no breach, whatever the control's is; a fraction above 0. @default 0.01 */
+  readonly minShare?: number | undefined;
+  /** The sliding window, in milliseconds. @default 300_000 (5 minutes) */
+  readonly windowMs?: number | undefined;
+  /** Needed when a guard has two triggers of one kind. @default 'unreported-above' */
+  readonly name?: string | undefined;
+}
+
+const optionsSchema = z.strictObject({
+  ratio: ratioSchema,
+  minExposures: countSchema.default(100),
+  minShare: rateSchema.refine((share) => share !== 0, { error: 'a fraction above 0' }).default(0.01),
+  windowMs: durationMsSchema.default(300_000),
+  name: triggerNameSchema.default('unreported-above'),
+});
+
+/**
+ * Breaches when the treatment leaves more exposures without an outcome than the control does: its code hangs. A guard
+ * that only counts what is reported would be blind to it. Some evaluations never lead to an operation, and they do so in both arms,
+ * so the share alone says nothing: only more than `ratio` times the control's is a breach. Without a control, nothing is said. Meant for `review`.
+ *
+ * The sample sizes of its verdicts are exposures older than the guard's `outcomeTimeoutMs`.
+ *
+ * @throws ConfigError that lists everything that is wrong.
+ */
+export function unreportedAbove(options: UnreportedAboveOptions): Trigger {
+  const config = parseConfig(optionsSchema, options, 'unreportedAbove');
+  const { ratio, minExposures, minShare, windowMs, name } = config;
+  return Object.freeze({
+    name,
+    windowMs,
+    threshold: ratio,
+    minExposures,
+    minShare,
+    evaluate: (snapshot, now) =>
+      judge({ name, windowMs, threshold: ratio }, snapshot, now, (window) => ({
+        ...examine(window, ratio, minExposures, minShare),
+        sampleSize: { treatment: window.exposures.treatment.due, control: window.exposures.control.due },
+      })),
+  } satisfies Trigger & { threshold: number; minExposures: number; minShare: number });
+}
+
+function examine(
+  { exposures: { treatment, control }, windowMs }: WindowSnapshot,
+  ratio: number,
+  minExposures: number,
+  minShare: number,
+): Finding {
+  if (treatment.due < minExposures || control.due < minExposures) {
+    const found = `${countOf(treatment.due, 'exposure')} of the treatment and ${control.due} of the control`;
+    const message = `Missing outcomes are not judged yet: ${found} ${inLast(windowMs)}, ${minExposures} of each needed.`;
+    return { status: 'insufficient-data', message };
+  }
+  const [treatmentShare, controlShare] = [shareOf(treatment), shareOf(control)];
+  const limit = Math.max(minShare, ratio * controlShare);
+  const breached = treatmentShare > limit;
+  // Compared with the ratio, this says the same, and it is finite when nothing of the control is missing.
+  const observed = treatmentShare / Math.max(controlShare, minShare / ratio);
+  const found = `${formatRate(treatmentShare, limit)} of the treatment's exposures have no outcome (${treatment.unreported} of ${treatment.due} ${inLast(windowMs)})`;
+  const compared = `${formatRate(controlShare, controlShare)} of the control's (${control.unreported} of ${control.due})`;
+  const relation = `${breached ? '' : 'not '}above ${formatThreshold(Number(limit.toPrecision(4)))}`;
+  return {
+    status: breached ? 'breach' : 'ok',
+    observed,
+    message: `${found}, and ${compared}: ${relation}.`,
+  };
+}
+
+function shareOf({ due, unreported }: ExposureCounts): number {
+  return unreported / due;
+}

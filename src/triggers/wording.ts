@@ -1,0 +1,60 @@
+/** A length of time in the largest unit that keeps it whole: `5 min`, `90 s`, `1 h`. */
+export function formatDuration(durationMs: number): string {
+  const units = [
+    ['h', 3_600_000],
+    ['min', 60_000],
+    ['s', 1000],
+  ] as const;
+  for (const [unit, unitMs] of units) {
+    if (durationMs >= unitMs && durationMs % unitMs === 0) return `${durationMs / unitMs} ${unit}`;
+  }
+  return durationMs >= 1000 ? `${(durationMs / 1000).toFixed(1)} s` : `${Math.round(durationMs)} ms`;
+}
+
+/** How long ago something was, in the largest unit of which there are two: `90 s ago`, `3 h ago`, `12 d ago`. */
+export function formatAgo(ageMs: number): string {
+  const units = [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['min', 60_000],
+  ] as const;
+  for (const [unit, unitMs] of units) {
+    if (ageMs >= 2 * unitMs) return `${Math.floor(ageMs / unitMs)} ${unit} ago`;
+  }
+  return `${Math.max(0, Math.floor(ageMs / 1000))} s ago`;
+}
+
+/** `in the last 5 min` */
+export function inLast(windowMs: number): string {
+  return `in the last ${formatDuration(windowMs)}`;
+}
+
+/** A fraction as a percentage without digits that say nothing: `95 %`, `99.5 %`. */
+export function formatThreshold(rate: number): string {
+  return `${Number((rate * 100).toPrecision(12))} %`;
+}
+
+/**
+ * A fraction as a percentage with one decimal, and with more where rounding would make it look equal to the threshold
+ * that it is compared with: `95.0 %` is not below 95 %, `94.996 %` is.
+ */
+export function formatRate(rate: number, threshold: number): string {
+  let decimals = 1;
+  while (decimals < 8 && rate !== threshold && sameWhenRounded(rate, threshold, decimals)) decimals += 1;
+  return `${(rate * 100).toFixed(decimals)} %`;
+}
+
+function sameWhenRounded(a: number, b: number, decimals: number): boolean {
+  // Most rates are far from their threshold, and two roundings would be the most costly part of a verdict.
+  return Math.abs(a - b) < 0.01 && (a * 100).toFixed(decimals) === (b * 100).toFixed(decimals);
+}
+
+/** `1 outcome`, `2 outcomes` */
+export function countOf(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** Bytes as mebibytes: `128.0 MiB`. */
+export function formatBytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}

@@ -1,0 +1,20 @@
+/** `project:environment.secret`; an admin token has `*` for both, and a user's token begins with `user:`. */
+const API_TOKEN = /^(?<project>[^:\s]+):(?<environment>[^.\s]+)\.\S+$/;
+const WANTED = 'an admin token ("*:*.…"), a personal access token or a service account\'s token ("user:…")';
+
+/**
+ * What is wrong with a token that is meant for the admin API, as far as its form shows it: Unleash's tokens say what
+ * they are for. A form that is not known is not refused; Unleash will judge it.
+ *
+ * @returns a sentence that never repeats the token; undefined when nothing is wrong.
+ */
+export function adminTokenProblem(token: string): string | undefined {
+  if (token.trim() === '') return `the token is empty; expected ${WANTED}`;
+  if (/^bearer\s/i.test(token)) return 'the token begins with "Bearer"; expected the token alone';
+  // Anything else cannot travel in a header.
+  if (!/^[\x21-\x7e]+$/.test(token)) return 'the token contains white space or characters that no token has';
+  if (token.startsWith('user:')) return undefined;
+  const environment = API_TOKEN.exec(token)?.groups?.environment;
+  if (environment === undefined || environment === '*') return undefined;
+  return `this is a client or frontend token, which can only read flags; expected ${WANTED}`;
+}
