@@ -1,0 +1,185 @@
+import { type ResolutionReason, StandardResolutionReasons } from '@openfeature/server-sdk';
+import { type Context, Strategy } from 'unleash-client';
+import {
+  type Constraint,
+  conditionsOf,
+  type Dependency,
+  type FlagDefinition,
+  type Lookup,
+  percentageOf,
+  type StrategyDefinition,
+} from './definition.js';
+
+const { DISABLED, SPLIT, STATIC, TARGETING_MATCH } = StandardResolutionReasons;
+
+/**
+ * Says what decided whether a flag is on for a context.
+ *
+ * `SPLIT` promises that chance decided: whoever got the other answer could as well have got this one. A user whom a
+ * constraint, segment or id list put in or kept out is never reported as `SPLIT`, also when another strategy of the
+ * same flag has a percentage: {@link Decider.reason} then looks which strategies the user is eligible for.
+ */
+export interface Decider {
+  /** Nobody can get the flag: it is off here, or a parent flag is not what it must be. */
+  readonly disabled: boolean;
+  /**
+   * @param enabled - What unleash-client answered.
+   * @param context - What it was asked with.
+   */
+  reason(enabled: boolean, context: Context): ResolutionReason;
+}
+
+/** A strategy that can turn the flag on. */
+interface Rule {
+  /** Above 0, at most 100. */
+  readonly percentage: number;
+  /** A constraint, segment or id list limits it. */
+  readonly targeted: boolean;
+  /** Whether the context passes everything but chance; undefined when every context does. */
+  readonly admits: Predicate | undefined;
+}
+
+type Predicate = (context: Context) => boolean;
+
+/**
+ * Compiles a definition, once, into what decides.
+ *
+ * - An environment that is off, or a parent flag that can never be what is required: `DISABLED`.
+ * - A parent flag that differs from user to user: `TARGETING_MATCH`, since the parent's share in the answer is unknown.
+ * - The strategies `remoteAddress` and `applicationHostname`, and custom ones: `TARGETING_MATCH`, also beside a percentage.
+ * - Otherwise whatever holds for this user: on by a strategy at 100 % → `TARGETING_MATCH`, or `STATIC` when that strategy
+ *   is for everyone; else eligible for a percentage → `SPLIT`; else kept out by targeting → `TARGETING_MATCH`.
+ *
+ * Strategies count exactly as unleash-client evaluates them. It knows no disabled strategies: the server never sends any.
+ *
+ * @param parent - Finds the flags that this one depends on.
+ * @param staticContext - What unleash-client adds to every context: `appName` and `environment`.
+ */
+export function deciderOf(definition: FlagDefinition, parent: Lookup, staticContext: Context = {}): Decider {
+  if (!definition.enabled || !Array.isArray(definition.strategies)) return always(DISABLED);
+  const parents = (definition.dependencies ?? []).map((dependency) => satisfaction(dependency, parent));
+  if (parents.includes('never')) return always(DISABLED);
+  if (parents.includes('depends')) return always(TARGETING_MATCH);
+
+  const strategies: readonly StrategyDefinition[] = definition.strategies;
+  if (strategies.length === 0) return always(STATIC);
+  const rules: Rule[] = [];
+  for (const strategy of strategies) {
+    const rule = ruleOf(strategy);
+    if (rule === undefined) return always(TARGETING_MATCH);
+    if (rule.percentage > 0) rules.push(rule);
+  }
+  if (rules.length === 0) return always(STATIC);
+  if (rules.some(({ percentage, admits }) => percentage === 100 && admits === undefined))
+    return always(STATIC);
+  if (rules.every(({ admits }) => admits === undefined)) return always(SPLIT);
+  if (rules.every(({ percentage, targeted }) => percentage === 100 && targeted))
+    return always(TARGETING_MATCH);
+  // The only strategy must be the one that turned the flag on: nothing needs to be looked at again.
+  const only = rules.length === 1 ? reasonWithin(rules[0]!) : undefined;
+  return {
+    disabled: false,
+    reason: (enabled, context) => (enabled && only) || whatDecided(rules, { ...staticContext, ...context }),
+  };
+}
+
+function always(reason: ResolutionReason): Decider {
+  return { disabled: reason === DISABLED, reason: () => reason };
+}
+
+function whatDecided(rules: readonly Rule[], context: Context): ResolutionReason {
+  let reason: ResolutionReason = TARGETING_MATCH;
+  for (const rule of rules) {
+    if (rule.admits !== undefined && !rule.admits(context)) continue;
+    reason = reasonWithin(rule);
+    if (rule.percentage === 100) break;
+  }
+  return reason;
+}
+
+/** What decides for the users whom a strategy admits, if it decides. */
+function reasonWithin({ percentage, targeted }: Rule): ResolutionReason {
+  if (percentage < 100) return SPLIT;
+  return targeted ? TARGETING_MATCH : STATIC;
+}
+
+/** Undefined for a strategy whose share in the answer cannot be told. */
+function ruleOf(strategy: StrategyDefinition): Rule | undefined {
+  const ids = userIdsOf(strategy);
+  const percentage = ids === undefined ? percentageOf(strategy) : 100;
+  if (percentage === undefined) return undefined;
+  const conditions = conditionsOf(strategy).map(compileConstraint);
+  if (ids !== undefined) conditions.push(({ userId }) => userId !== undefined && ids.has(userId));
+  const targeted = conditions.length > 0;
+  const field = stickinessField(strategy);
+  // Users without the field that a rollout sticks to are off, by no chance.
+  if (field !== undefined) conditions.push((context) => Boolean(contextValue(context, field)));
+  const admits =
+    conditions.length === 0
+      ? undefined
+      : (context: Context) => conditions.every((condition) => condition(context));
+  return { percentage, targeted, admits };
+}
+
+function userIdsOf({ name, parameters }: StrategyDefinition): ReadonlySet<string> | undefined {
+  if (name !== 'userWithId') return undefined;
+  const list = parameters?.userIds;
+  return new Set(typeof list === 'string' && list !== '' ? list.split(/\s*,\s*/) : []);
+}
+
+function stickinessField({ name, parameters }: StrategyDefinition): string | undefined {
+  if (name === 'gradualRolloutUserId') return 'userId';
+  if (name === 'gradualRolloutSessionId') return 'sessionId';
+  const stickiness = name === 'flexibleRollout' ? parameters?.stickiness : undefined;
+  if (typeof stickiness !== 'string' || stickiness === '') return undefined;
+  return stickiness === 'default' || stickiness === 'random' ? undefined : stickiness;
+}
+
+const operators = new Strategy('reason');
+
+/**
+ * Answers as unleash-client's own operators do. Lists are the exception that is compiled, because they can be long and
+ * unleash-client walks and trims them whole each time.
+ */
+export function compileConstraint(constraint: Constraint | undefined): Predicate {
+  if (constraint === undefined) return () => false;
+  const { contextName, operator, inverted } = constraint;
+  if (operator !== 'IN' && operator !== 'NOT_IN')
+    return (context) => operators.checkConstraint(constraint, context);
+  const wanted = (operator === 'IN') !== Boolean(inverted);
+  const values = new Set((constraint.values ?? []).filter(Boolean).map((value) => value.trim()));
+  return (context) => {
+    const value = contextValue(context, contextName);
+    return (value !== undefined && values.has(value)) === wanted;
+  };
+}
+
+/** A field of the context, or else the property of that name, as text: where unleash-client looks. */
+export function contextValue(context: Context, field: string): string | undefined {
+  const value = context[field] ?? context.properties?.[field];
+  return value === undefined || value === null ? undefined : String(value);
+}
+
+/** Whether a parent flag is what a dependency requires: for everybody, for nobody, or depending on the user. */
+function satisfaction(
+  { feature, enabled, variants }: Dependency,
+  lookup: Lookup,
+): 'always' | 'never' | 'depends' {
+  const parent = lookup(feature);
+  // unleash-client follows one level of parents only.
+  if (parent === undefined || (parent.dependencies?.length ?? 0) > 0) return 'never';
+  const wantsOn = enabled !== false;
+  if (!parent.enabled) return wantsOn ? 'never' : 'always';
+  if (wantsOn && variants !== undefined && variants.length > 0) return 'depends';
+  if (!isOnForEveryone(parent)) return 'depends';
+  return wantsOn ? 'always' : 'never';
+}
+
+function isOnForEveryone({ strategies }: FlagDefinition): boolean {
+  if (!Array.isArray(strategies)) return false;
+  if (strategies.length === 0) return true;
+  return strategies.some((strategy: StrategyDefinition) => {
+    const rule = ruleOf(strategy);
+    return rule !== undefined && rule.percentage === 100 && rule.admits === undefined;
+  });
+}

@@ -1,0 +1,190 @@
+import { createHash } from 'node:crypto';
+import { type FlagMetadata, type ResolutionReason, StandardResolutionReasons } from '@openfeature/server-sdk';
+import type { Context } from 'unleash-client';
+import type { FlagFacts } from '../../src/flow.js';
+import { contextValue, type Decider, deciderOf } from './decider.js';
+import {
+  type Constraint,
+  conditionsOf,
+  type FlagDefinition,
+  type Lookup,
+  percentageOf,
+  type StrategyDefinition,
+  type VariantDefinition,
+} from './definition.js';
+
+/** Everything that evaluations need of a definition, worked out once. */
+export class Flag {
+  readonly facts: FlagFacts;
+  /** What every evaluation of the flag carries: frozen and shared. */
+  readonly metadata: FlagMetadata;
+  /** A strategy has variants, so that a boolean evaluation has a variant to report. */
+  readonly hasStrategyVariants: boolean;
+  /** At least two variants can be assigned: their weights decide which. */
+  readonly #hasWeightedVariants: boolean;
+  /** Users who are given a variant whatever the weights say. */
+  readonly #variantOverrides: readonly NonNullable<VariantDefinition['overrides']>[number][];
+  readonly #metadataByPayloadType = new Map<string, FlagMetadata>();
+  readonly #compile: () => Decider;
+  #decider: Decider | undefined;
+
+  /**
+   * @param parent - Finds the flags that this one depends on.
+   * @param staticContext - What unleash-client adds to every context: `appName` and `environment`.
+   */
+  constructor(definition: FlagDefinition, parent: Lookup, staticContext?: Context) {
+    const strategies = strategiesOf(definition);
+    const variantLists = [definition.variants ?? [], ...strategies.map(({ variants }) => variants ?? [])];
+    this.facts = factsOf(definition, parent);
+    this.metadata = metadataOf(this.facts);
+    this.hasStrategyVariants = strategies.some(
+      ({ variants }) => variants !== undefined && variants.length > 0,
+    );
+    this.#hasWeightedVariants = variantLists.some(
+      (variants) => variants.filter(({ weight }) => weight > 0).length > 1,
+    );
+    this.#variantOverrides = variantLists.flat().flatMap(({ overrides }) => overrides ?? []);
+    this.#compile = () => deciderOf(definition, parent, staticContext);
+  }
+
+  /** Compiled at the first evaluation: of all the flags of a server, one service asks for few. */
+  get decider(): Decider {
+    this.#decider ??= this.#compile();
+    return this.#decider;
+  }
+
+  /** The metadata of an evaluation that was assigned a variant. */
+  variantMetadata(payloadType: string | undefined): FlagMetadata {
+    if (payloadType === undefined) return this.metadata;
+    const known = this.#metadataByPayloadType.get(payloadType);
+    if (known !== undefined) return known;
+    const metadata = Object.freeze({ ...this.metadata, payloadType });
+    this.#metadataByPayloadType.set(payloadType, metadata);
+    return metadata;
+  }
+
+  /**
+   * Why a user has the variant that was assigned. Chance or targeting that let the user in comes before the weights,
+   * so that nobody whom targeting put into the rollout is reported as `SPLIT`.
+   */
+  variantReason(context: Context): ResolutionReason {
+    const reason = this.decider.reason(true, context);
+    if (reason !== StandardResolutionReasons.STATIC) return reason;
+    const forced = this.#variantOverrides.some(({ contextName, values }) =>
+      values.some((value) => value === contextValue(context, contextName)),
+    );
+    if (forced) return StandardResolutionReasons.TARGETING_MATCH;
+    return this.#hasWeightedVariants ? StandardResolutionReasons.SPLIT : reason;
+  }
+}
+
+/**
+ * Works out a flag's facts.
+ *
+ * `rolloutPercentage` is the share of the users whom its strategy is for, as Unleash shows it. Of several strategies
+ * those that turn nobody on are left aside; then a strategy at 100 % for everyone makes it 100, strategies for everyone
+ * that hash users alike (same group and stickiness) make it the greatest, and for any other mixture, such as 100 % of
+ * the beta testers and 10 % of all, there is no single number: undefined. A flag that is off keeps its strategy's
+ * number, and one without strategies has 100, as unleash-client turns it on for everyone.
+ *
+ * @param parent - Finds the flags that this one depends on.
+ */
+export function factsOf(definition: FlagDefinition, parent: Lookup): FlagFacts {
+  const strategies = strategiesOf(definition);
+  const effective = strategies.filter((strategy) => percentageOf(strategy) !== 0);
+  return Object.freeze({
+    key: definition.name,
+    enabled: definition.enabled === true,
+    rolloutPercentage: strategies.length === 0 ? 100 : rolloutPercentageOf(effective),
+    strategy: (effective.length === 1 ? effective : strategies)[0]?.name,
+    project: definition.project,
+    type: definition.type,
+    revision: revisionOf(definition, parent),
+  });
+}
+
+/** A definition without an array of strategies is malformed: unleash-client turns it on for nobody. */
+function strategiesOf({ strategies }: FlagDefinition): readonly StrategyDefinition[] {
+  return Array.isArray(strategies) ? strategies : [];
+}
+
+/** Flag metadata of every evaluation; what is unknown is left out, as OpenFeature's metadata holds no `undefined`. */
+function metadataOf({ enabled, rolloutPercentage, strategy, project, type }: FlagFacts): FlagMetadata {
+  const metadata: Record<string, string | number | boolean> = { enabled };
+  if (rolloutPercentage !== undefined) metadata.rolloutPercentage = rolloutPercentage;
+  if (strategy !== undefined) metadata.strategy = strategy;
+  if (project !== undefined) metadata.project = project;
+  if (type !== undefined) metadata.type = type;
+  return Object.freeze(metadata);
+}
+
+/** @param effective - The strategies that turn somebody on. */
+function rolloutPercentageOf(effective: readonly StrategyDefinition[]): number | undefined {
+  if (effective.length === 0) return 0;
+  if (effective.length === 1) return percentageOf(effective[0]!);
+  const forAll = effective.filter((strategy) => conditionsOf(strategy).length === 0);
+  const percentages = forAll.map(percentageOf);
+  if (percentages.includes(100)) return 100;
+  const hashedAlike = new Set(forAll.map(hashing)).size === 1;
+  const known = percentages.filter((percentage) => percentage !== undefined);
+  return known.length === effective.length && hashedAlike ? Math.max(...known) : undefined;
+}
+
+/** Strategies that agree in this put the same users first. A random draw never agrees, not even with itself. */
+function hashing({ name, parameters }: StrategyDefinition, index: number): string {
+  const { groupId, stickiness } = parameters ?? {};
+  const isRandom = name === 'gradualRolloutRandom' || stickiness === 'random';
+  return JSON.stringify([name, groupId ?? '', stickiness ?? 'default', isRandom ? index : 0]);
+}
+
+/**
+ * A digest of what decides who gets what: on or off, strategies with parameters, constraints and the contents of
+ * segments, variants, and the parent flags. Names and descriptions of things, and the order of a constraint's values,
+ * change nothing.
+ */
+export function revisionOf(definition: FlagDefinition, parent: Lookup): string {
+  const parents = (definition.dependencies ?? []).map(({ feature, enabled, variants }) => {
+    const other = parent(feature);
+    const hasParents = (other?.dependencies?.length ?? 0) > 0;
+    return [feature, enabled !== false, sorted(variants), other && rolloutOf(other), hasParents];
+  });
+  const text = JSON.stringify([rolloutOf(definition), parents]);
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+}
+
+function rolloutOf(definition: FlagDefinition): unknown {
+  const { enabled, strategies, variants } = definition;
+  const isWellFormed = Array.isArray(strategies);
+  const each = strategiesOf(definition).map(strategyOf);
+  return [enabled === true, isWellFormed, each, (variants ?? []).map(variantOf)];
+}
+
+function strategyOf(strategy: StrategyDefinition): unknown {
+  const parameters = Object.entries(strategy.parameters ?? {})
+    .map(([name, value]) => [name, String(value)])
+    .sort(([a], [b]) => (a! < b! ? -1 : 1));
+  const variants = (strategy.variants ?? []).map(variantOf);
+  return [strategy.name, parameters, conditionsOf(strategy).map(constraintOf), variants];
+}
+
+function constraintOf(constraint: Constraint | undefined): unknown {
+  if (constraint === undefined) return null;
+  const { contextName, operator, inverted, caseInsensitive, values, value } = constraint;
+  return [
+    contextName,
+    operator,
+    inverted === true,
+    caseInsensitive === true,
+    sorted(values),
+    String(value ?? ''),
+  ];
+}
+
+function variantOf({ name, weight, stickiness, payload, overrides }: VariantDefinition): unknown {
+  const forced = (overrides ?? []).map(({ contextName, values }) => [contextName, sorted(values)]);
+  return [name, weight, stickiness ?? 'default', payload && [payload.type, payload.value], forced];
+}
+
+function sorted(values: readonly string[] | undefined): readonly string[] {
+  return [...(values ?? [])].sort();
+}

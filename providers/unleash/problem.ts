@@ -1,0 +1,60 @@
+/** What an `error` or `warn` event of unleash-client means for the connection. */
+export interface Problem {
+  /**
+   * `refused`: Unleash does not accept the token, and unleash-client has stopped asking. `lost`: a poll failed, the
+   * next one may succeed. `other`: nothing to do with the connection.
+   */
+  readonly kind: 'refused' | 'lost' | 'other';
+  /** For a person; holds no credentials. */
+  readonly message: string;
+}
+
+/** How unleash-client 6 begins the message of an error of its repository; other errors are of its metrics. */
+const REPOSITORY_ERROR = 'Unleash Repository error: ';
+
+/** What it warns about a failed poll: a status (404, 429, 5xx), or a connection that was reset. */
+const FAILED_POLL = /\bresponded .*Backing off$|^Socket keep alive error/;
+
+/** A definition that does not have the right form; the poll that brought it succeeded. */
+const MALFORMED_FLAG = /^feature\.\w+ should be an? /;
+
+const REFUSED = /\bresponded (401|403)\b/;
+
+/**
+ * Reads an event of unleash-client 6, which reports failed polls, failed metrics, unreadable backups and malformed flags
+ * all through the same two events and tells them apart by their text only.
+ */
+export function connectionProblem(event: 'error' | 'warn', subject: unknown): Problem {
+  const message = withoutCredentials(messageOf(subject));
+  if (event === 'warn') {
+    return { kind: typeof subject === 'string' && FAILED_POLL.test(subject) ? 'lost' : 'other', message };
+  }
+  if (!message.startsWith(REPOSITORY_ERROR)) return { kind: 'other', message };
+  const detail = message.slice(REPOSITORY_ERROR.length);
+  const status = REFUSED.exec(detail)?.[1];
+  if (status !== undefined) return { kind: 'refused', message: tokenNeeded(status) };
+  const concernsData = MALFORMED_FLAG.test(detail) || isFileError(subject);
+  return { kind: concernsData ? 'other' : 'lost', message: detail };
+}
+
+function tokenNeeded(status: string): string {
+  return (
+    `Unleash refused the token of the provider (${status}). It needs a backend token, also called client token, of the ` +
+    'environment whose flags it shall evaluate ("project:environment.…", in the header Authorization), not an admin, ' +
+    'personal or frontend token. Polling has stopped: start again with the right token.'
+  );
+}
+
+/** The backup file could not be written or read: errors of the file system carry a path. */
+function isFileError(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'path' in error && 'syscall' in error;
+}
+
+function messageOf(subject: unknown): string {
+  return subject instanceof Error ? subject.message : String(subject);
+}
+
+/** User and password in a URL are nobody's business. */
+function withoutCredentials(text: string): string {
+  return text.replace(/\/\/[^/\s@]*@/g, '//…@');
+}

@@ -1,0 +1,284 @@
+import {
+  type Client,
+  ErrorCode,
+  type EvaluationContext,
+  type JsonValue,
+  OpenFeature,
+  OpenFeatureEventEmitter,
+  type Logger as OpenFeatureLogger,
+  type Provider,
+  ProviderEvents,
+  type ResolutionDetails,
+  StandardResolutionReasons,
+  type TrackingEventDetails,
+} from '@openfeature/server-sdk';
+import { Unleash, type UnleashConfig } from 'unleash-client';
+import type { FlagFacts, FlagSource, TrackedEvent, Unsubscribe } from '../../src/flow.js';
+import { FlagCatalog } from './catalog.js';
+import { toUnleashContext } from './context.js';
+import { Lifecycle } from './lifecycle.js';
+import { Listeners } from './listeners.js';
+import { type LocalStop, LocalStops, stoppedDetails } from './local-stops.js';
+import {
+  isUnleash,
+  neverFetches,
+  type ProviderSettings,
+  type ResolvedSettings,
+  resolveOptions,
+  resolveSettings,
+  type UnleashProviderOptions,
+} from './options.js';
+import { type AssignedVariant, resolveVariant, type VariantType } from './variant.js';
+
+export type { ProviderSettings, UnleashProviderOptions } from './options.js';
+
+const { DEFAULT, DISABLED, ERROR, STALE } = StandardResolutionReasons;
+
+/** Names of context attributes that have been reported as left out; more are dropped in silence. */
+const MAX_REPORTED_ATTRIBUTES = 100;
+
+/**
+ * Evaluates Unleash's flags for OpenFeature, in this process, and shows them to the guard.
+ *
+ * - Booleans are whether the flag is on; `variant` is `on`, `off`, or the name of the strategy's variant.
+ * - Strings, numbers and objects are the payload of the assigned variant ({@link resolveVariant}); without one the
+ *   caller's default.
+ * - `reason` says what decided ({@link Decider}), `STALE` while the connection to Unleash is lost.
+ * - A flag that the guard has stopped answers `false`, or the caller's default for another type, with reason `DISABLED`,
+ *   `flagMetadata.stoppedByGuard` and `flagMetadata.stopReason`. Unleash's usage metrics count it as off.
+ *
+ * Nothing is fetched and no timer runs until OpenFeature initializes the provider, and none after it closed it.
+ */
+export class UnleashProvider implements Provider, FlagSource {
+  readonly metadata = { name: 'unleash' } as const;
+  readonly runsOn = 'server';
+  readonly events = new OpenFeatureEventEmitter();
+
+  readonly #source: UnleashConfig | Unleash;
+  readonly #settings: ResolvedSettings;
+  readonly #catalog: FlagCatalog;
+  readonly #stops = new LocalStops();
+  readonly #changes: Listeners<string>;
+  readonly #tracking: Listeners<TrackedEvent>;
+  readonly #reportedAttributes = new Set<string>();
+  #lifecycle: Lifecycle | undefined;
+  #domain: string | undefined;
+
+  /**
+   * @param options - unleash-client's configuration, and the provider's own settings.
+   * @throws ConfigError that lists every problem.
+   */
+  constructor(options: UnleashProviderOptions);
+  /**
+   * @param unleash - A client of your own. Closing the provider leaves it running: you destroy it.
+   * @param settings - The provider's own settings.
+   * @throws ConfigError that lists every problem.
+   */
+  constructor(unleash: Unleash, settings?: ProviderSettings);
+  constructor(source: UnleashProviderOptions | Unleash, settings: ProviderSettings = {}) {
+    if (isUnleash(source)) {
+      this.#source = source;
+      this.#settings = resolveSettings(settings);
+    } else {
+      const resolved = resolveOptions(source);
+      this.#source = resolved.config;
+      this.#settings = resolved.settings;
+    }
+    const { logger } = this.#settings;
+    this.#catalog = new FlagCatalog(logger);
+    this.#changes = new Listeners(logger);
+    this.#tracking = new Listeners(logger);
+  }
+
+  /**
+   * Starts to poll, and resolves once the first data answers evaluations. OpenFeature calls it.
+   *
+   * @throws ProviderFatalError (`PROVIDER_FATAL`) when Unleash refuses the token and there is no backup or bootstrap.
+   * @throws ProviderNotReadyError (`PROVIDER_NOT_READY`) after `initializationTimeoutMs` without data; the provider goes
+   *   on trying and emits `READY` when it comes.
+   */
+  initialize(_context?: EvaluationContext, domain?: string): Promise<void> {
+    this.#domain = domain;
+    this.#lifecycle ??= this.#newLifecycle(this.#source);
+    return this.#lifecycle.open();
+  }
+
+  /** Sends the last usage metrics and stops everything that was started; a client of your own keeps running. */
+  async onClose(): Promise<void> {
+    const closing = this.#lifecycle;
+    await closing?.close();
+    if (this.#lifecycle === closing) this.#lifecycle = undefined;
+  }
+
+  async resolveBooleanEvaluation(
+    flagKey: string,
+    defaultValue: boolean,
+    context: EvaluationContext,
+    logger?: OpenFeatureLogger,
+  ): Promise<ResolutionDetails<boolean>> {
+    const stop = this.#stops.get(flagKey);
+    if (stop !== undefined) return { ...this.#stopped(flagKey, stop, false), variant: 'off' };
+    const client = this.#lifecycle?.client;
+    if (client === undefined) return notReady(defaultValue);
+    const flag = this.#catalog.get(flagKey);
+    if (flag === undefined) return notFound(client, flagKey, defaultValue);
+
+    const unleashContext = this.#translate(context, logger);
+    let value: boolean;
+    let variant: string | undefined;
+    if (flag.hasStrategyVariants) {
+      const assigned = client.getVariant(flagKey, unleashContext);
+      value = assigned.feature_enabled === true;
+      if (value && assigned.enabled) variant = assigned.name;
+    } else {
+      value = client.isEnabled(flagKey, unleashContext);
+    }
+    return {
+      value,
+      variant: variant ?? (value ? 'on' : 'off'),
+      reason: this.#lifecycle?.stale ? STALE : flag.decider.reason(value, unleashContext),
+      flagMetadata: flag.metadata,
+    };
+  }
+
+  resolveStringEvaluation(
+    flagKey: string,
+    defaultValue: string,
+    context: EvaluationContext,
+    logger?: OpenFeatureLogger,
+  ): Promise<ResolutionDetails<string>> {
+    return this.#resolveVariant('string', flagKey, defaultValue, context, logger);
+  }
+
+  resolveNumberEvaluation(
+    flagKey: string,
+    defaultValue: number,
+    context: EvaluationContext,
+    logger?: OpenFeatureLogger,
+  ): Promise<ResolutionDetails<number>> {
+    return this.#resolveVariant('number', flagKey, defaultValue, context, logger);
+  }
+
+  resolveObjectEvaluation<T extends JsonValue>(
+    flagKey: string,
+    defaultValue: T,
+    context: EvaluationContext,
+    logger?: OpenFeatureLogger,
+  ): Promise<ResolutionDetails<T>> {
+    return this.#resolveVariant('object', flagKey, defaultValue, context, logger);
+  }
+
+  /** Hands what `client.track()` brought to the listeners of {@link onTrack}. */
+  track(name: string, context: EvaluationContext = {}, details: TrackingEventDetails = {}): void {
+    const { value, ...rest } = details;
+    this.#tracking.notify({ name, targetingKey: context.targetingKey, value, details: rest });
+  }
+
+  /** {@inheritDoc FlagSource.flag} */
+  flag(key: string): FlagFacts | undefined {
+    return this.#catalog.get(key)?.facts;
+  }
+
+  /** {@inheritDoc FlagSource.stop} Works before the first data too. */
+  stop(key: string, why: string): void {
+    if (this.#stops.stop(key, why)) this.#announce(key, 'The guard stopped the flag in this process');
+  }
+
+  /** {@inheritDoc FlagSource.release} */
+  release(key: string): void {
+    if (this.#stops.release(key)) this.#announce(key, 'The guard released the flag in this process');
+  }
+
+  /** {@inheritDoc FlagSource.isStopped} */
+  isStopped(key: string): boolean {
+    return this.#stops.get(key) !== undefined;
+  }
+
+  /** {@inheritDoc FlagSource.onChange} A listener's fault reaches neither the caller nor other listeners. */
+  onChange(listener: (key: string) => void): Unsubscribe {
+    return this.#changes.add(listener);
+  }
+
+  /** {@inheritDoc FlagSource.onTrack} A listener's fault reaches neither the caller nor other listeners. */
+  onTrack(listener: (event: TrackedEvent) => void): Unsubscribe {
+    return this.#tracking.add(listener);
+  }
+
+  /** A client of the OpenFeature domain that the provider was registered under first, or of the default one. */
+  defaultClient(): Client {
+    return this.#domain === undefined ? OpenFeature.getClient() : OpenFeature.getClient(this.#domain);
+  }
+
+  async #resolveVariant<T>(
+    type: VariantType,
+    flagKey: string,
+    defaultValue: T,
+    context: EvaluationContext,
+    logger: OpenFeatureLogger | undefined,
+  ): Promise<ResolutionDetails<T>> {
+    const stop = this.#stops.get(flagKey);
+    if (stop !== undefined) return this.#stopped(flagKey, stop, defaultValue);
+    const client = this.#lifecycle?.client;
+    if (client === undefined) return notReady(defaultValue);
+    const flag = this.#catalog.get(flagKey);
+    if (flag === undefined) return notFound(client, flagKey, defaultValue);
+
+    const unleashContext = this.#translate(context, logger);
+    const stale = this.#lifecycle?.stale === true;
+    const variant: AssignedVariant = client.getVariant(flagKey, unleashContext);
+    if (!variant.enabled) {
+      const reason = stale ? STALE : flag.decider.disabled ? DISABLED : DEFAULT;
+      return { value: defaultValue, reason, flagMetadata: flag.metadata };
+    }
+    const payloadType = variant.payload?.type;
+    const reason = stale ? STALE : payloadType === undefined ? DEFAULT : flag.variantReason(unleashContext);
+    return resolveVariant(variant, type, defaultValue, reason, flag.variantMetadata(payloadType));
+  }
+
+  #translate(context: EvaluationContext, logger: OpenFeatureLogger | undefined) {
+    return toUnleashContext(context, (attribute) => {
+      const reported = this.#reportedAttributes;
+      if (reported.has(attribute) || reported.size >= MAX_REPORTED_ATTRIBUTES) return;
+      reported.add(attribute);
+      logger?.debug(
+        `The context attribute "${attribute}" is nested or invalid, and not passed on to Unleash.`,
+      );
+    });
+  }
+
+  #stopped<T>(flagKey: string, stop: LocalStop, value: T): ResolutionDetails<T> {
+    this.#lifecycle?.client?.count(flagKey, false);
+    return stoppedDetails(stop, this.#catalog.get(flagKey), value);
+  }
+
+  #announce(key: string, message: string): void {
+    this.events.emit(ProviderEvents.ConfigurationChanged, { flagsChanged: [key], message });
+  }
+
+  #newLifecycle(source: UnleashConfig | Unleash): Lifecycle {
+    const owned = !isUnleash(source);
+    return new Lifecycle({
+      client: owned ? new Unleash({ ...source, disableAutoStart: true }) : source,
+      owned,
+      neverFetches: owned && neverFetches(source),
+      settings: this.#settings,
+      catalog: this.#catalog,
+      events: this.events,
+      onChanged: (keys) => {
+        for (const key of keys) this.#changes.notify(key);
+      },
+    });
+  }
+}
+
+function notReady<T>(value: T): ResolutionDetails<T> {
+  const errorMessage = 'No flag data has arrived from Unleash yet.';
+  return { value, reason: ERROR, errorCode: ErrorCode.PROVIDER_NOT_READY, errorMessage };
+}
+
+function notFound<T>(client: Unleash, flagKey: string, value: T): ResolutionDetails<T> {
+  // As unleash-client itself does: Unleash's UI then shows which missing flags are asked for.
+  client.count(flagKey, false);
+  const errorMessage = `Unleash has no flag "${flagKey}" in the projects and the environment of the token.`;
+  return { value, reason: ERROR, errorCode: ErrorCode.FLAG_NOT_FOUND, errorMessage };
+}

@@ -1,0 +1,97 @@
+import {
+  ErrorCode,
+  type FlagMetadata,
+  type ResolutionDetails,
+  type ResolutionReason,
+  StandardResolutionReasons,
+} from '@openfeature/server-sdk';
+import type { Variant } from 'unleash-client';
+
+/** What a caller of OpenFeature may ask for beside booleans. */
+export type VariantType = 'string' | 'number' | 'object';
+
+/** Variants as unleash-client answers them. A payload's type is whatever the server says. */
+export type AssignedVariant = Omit<Variant, 'payload'> & {
+  readonly payload?: { readonly type: string; readonly value: string } | undefined;
+};
+
+/**
+ * Translates the variant that Unleash assigned into what OpenFeature's caller asked for. Pure.
+ *
+ * | payload | `string` | `number` | `object` |
+ * |---|---|---|---|
+ * | string, csv | its text | `TYPE_MISMATCH` | `TYPE_MISMATCH` |
+ * | number | `TYPE_MISMATCH` | the number; `PARSE_ERROR` when empty or no finite number | `TYPE_MISMATCH` |
+ * | json | `TYPE_MISMATCH` | `TYPE_MISMATCH` | the object or array; `PARSE_ERROR` when invalid, `TYPE_MISMATCH` for any other value |
+ * | none | the default | the default | the default |
+ *
+ * A variant without a payload has a name and no value, so the caller's default is the value, and `variant` still says
+ * which one was assigned.
+ *
+ * An error is returned, not thrown: OpenFeature treats both alike, and a returned one keeps the flag metadata.
+ *
+ * @param reason - Why the caller gets this answer, unless it is an error.
+ * @param metadata - Already holds the `payloadType`.
+ */
+export function resolveVariant<T>(
+  variant: AssignedVariant,
+  type: VariantType,
+  defaultValue: T,
+  reason: ResolutionReason,
+  metadata: FlagMetadata,
+): ResolutionDetails<T> {
+  const { name, payload } = variant;
+  if (payload === undefined || payload === null) {
+    return { value: defaultValue, variant: name, reason, flagMetadata: metadata };
+  }
+  const failure = (errorCode: ErrorCode, problem: string): ResolutionDetails<T> => ({
+    value: defaultValue,
+    reason: StandardResolutionReasons.ERROR,
+    errorCode,
+    errorMessage: `The ${payload.type} payload of variant "${name}" ${problem}.`,
+    flagMetadata: metadata,
+  });
+  if (typeOfPayload(payload.type) !== type) {
+    return failure(
+      ErrorCode.TYPE_MISMATCH,
+      `cannot be read as ${type === 'object' ? 'an object' : `a ${type}`}`,
+    );
+  }
+  const value = parse(type, String(payload.value ?? ''));
+  if (value === undefined) return failure(ErrorCode.PARSE_ERROR, `is no valid ${payload.type}`);
+  if (typeof value !== type || value === null)
+    return failure(ErrorCode.TYPE_MISMATCH, 'is neither an object nor an array');
+  return { value: value as T, variant: name, reason, flagMetadata: metadata };
+}
+
+function typeOfPayload(payloadType: string): VariantType | undefined {
+  switch (payloadType) {
+    case 'string':
+    case 'csv':
+      return 'string';
+    case 'number':
+      return 'number';
+    case 'json':
+      return 'object';
+    default:
+      return undefined;
+  }
+}
+
+/** Undefined when the text is no such value. */
+function parse(type: VariantType, text: string): unknown {
+  switch (type) {
+    case 'string':
+      return text;
+    case 'number': {
+      const number = text.trim() === '' ? Number.NaN : Number(text);
+      return Number.isFinite(number) ? number : undefined;
+    }
+    case 'object':
+      try {
+        return JSON.parse(text);
+      } catch {
+        return undefined;
+      }
+  }
+}
