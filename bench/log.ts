@@ -1,0 +1,214 @@
+/**
+ * What logging an outcome costs: on the request path, and later in the background, beside pino's ways to write a line.
+ * Run with `npx tsx bench/log.ts`.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { destination, pino } from 'pino';
+import { systemClock } from '../src/clock.js';
+import type { Outcome } from '../src/flow.js';
+import { resolveLogOptions } from '../src/outcomes/log/options.js';
+import { OutcomeLog } from '../src/outcomes/log/outcome-log.js';
+import { readOutcomeBatches } from '../src/outcomes/log/read.js';
+import { csvLineOf, jsonLineOf, rowOfOutcome } from '../src/outcomes/log/row.js';
+import { UserHash } from '../src/outcomes/log/user-hash.js';
+import { MemoryOutcomeStore } from '../src/store/memory.js';
+import { compare, printComparison } from './harness.js';
+
+const START = 1_700_000_000_000;
+const POOL = 4096;
+const MASK = POOL - 1;
+/** So many outcomes a flush gets at 4,000 outcomes a second. */
+const BATCH = 4_000;
+
+const folder = mkdtempSync(join(tmpdir(), 'bench-log-'));
+const executionTypes = { treatment: 'async', control: 'sync', fallback: 'sync_fallback' };
+const plainContext = { executionTypes, percentageOf: () => 10, hashOf: (key: string) => `u${key}` };
+const pool = Array.from({ length: POOL }, (_, index) => outcomeOf(index));
+const rows = pool.map((outcome) => rowOfOutcome(outcome, plainContext));
+
+try {
+  await benchRequestPath();
+  await benchBackground();
+  await benchReading();
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function benchRequestPath(): Promise<void> {
+  const buffered = pino(
+    destination({ dest: join(folder, 'pino.jsonl'), sync: true, minLength: 65_536, maxWrite: 131_072 }),
+  );
+  const direct = pino(destination({ dest: join(folder, 'pino-sync.jsonl'), sync: true }));
+  const store = storeOf();
+  // Not started: what is recorded waits, and a log that is full of waiting outcomes is replaced.
+  let log = logOf('request-path');
+  let waiting = 0;
+  const measurements = await compare(
+    [
+      {
+        name: 'MemoryOutcomeStore.record',
+        run: (iterations) => each(iterations, (outcome) => store.record(outcome)),
+      },
+      {
+        name: 'OutcomeLog.record',
+        run: (iterations) =>
+          each(iterations, (outcome) => {
+            if (waiting === BATCH) {
+              log = logOf('request-path');
+              waiting = 0;
+            }
+            waiting += 1;
+            log.record(outcome);
+          }),
+      },
+      {
+        name: 'pino, 64 KB buffer',
+        run(iterations) {
+          for (let i = 0; i < iterations; i++) buffered.info(rows[i & MASK]!);
+        },
+      },
+      {
+        name: 'pino, synchronous',
+        run(iterations) {
+          for (let i = 0; i < iterations; i++) direct.info(rows[i & MASK]!);
+        },
+      },
+    ],
+    { rounds: 31 },
+  );
+  printComparison('On the request path: noting one outcome', measurements, {
+    'OutcomeLog.record': { ratio: 2 },
+  });
+}
+
+async function benchBackground(): Promise<void> {
+  const users = new UserHash();
+  const context = { ...plainContext, hashOf: (key: string) => users.of(key) };
+  const log = logOf('background');
+  const emptyStore = storeOf;
+  await log.open({ epoch: 1, now: START, emptyStore });
+  log.start();
+  await log.flush();
+  let bytes = 0;
+  const measurements = await compare(
+    [
+      {
+        name: 'JSON.stringify of a row',
+        run(iterations) {
+          for (let i = 0; i < iterations; i++) bytes += JSON.stringify(rows[i & MASK]).length;
+        },
+      },
+      {
+        name: 'hash of a user',
+        run(iterations) {
+          for (let i = 0; i < iterations; i++)
+            bytes += users.of(pool[i & MASK]!.exposure.targetingKey!).length;
+        },
+      },
+      {
+        name: 'row, with the hash',
+        run: (iterations) => each(iterations, (outcome) => rowOfOutcome(outcome, context)),
+      },
+      {
+        name: 'line of metrics.csv',
+        run(iterations) {
+          for (let i = 0; i < iterations; i++) bytes += csvLineOf(rows[i & MASK]!).length;
+        },
+      },
+      {
+        name: 'all, to the disk',
+        async run(iterations) {
+          for (let done = 0; done < iterations; done += BATCH) {
+            each(Math.min(BATCH, iterations - done), (outcome) => log.record(outcome));
+            await log.flush();
+          }
+        },
+      },
+    ],
+    { rounds: 15, roundMs: 20 },
+  );
+  printComparison('In the background: writing one outcome', measurements);
+  if (bytes < 0) throw new Error('the lines must not be optimised away');
+  await log.close();
+}
+
+async function benchReading(): Promise<void> {
+  const path = join(folder, 'read.jsonl');
+  const lines = rows.map(jsonLineOf);
+  writeFileSync(path, lines.join('').repeat(16));
+  const perFile = POOL * 16;
+  const measurements = await compare(
+    [
+      {
+        name: 'JSON.parse',
+        run(iterations) {
+          for (let i = 0; i < iterations; i++) JSON.parse(lines[i & MASK]!);
+        },
+      },
+      {
+        name: 'readOutcomeBatches',
+        async run(iterations) {
+          let read = 0;
+          while (read < iterations) {
+            for await (const rows of readOutcomeBatches(path)) {
+              read += rows.length;
+              if (read >= iterations) break;
+            }
+          }
+        },
+      },
+    ],
+    { rounds: 11, roundMs: 100 },
+  );
+  printComparison(`Reading one line (a file of ${perFile.toLocaleString('en')})`, measurements, {
+    readOutcomeBatches: { ratio: 4 },
+  });
+}
+
+function each(iterations: number, work: (outcome: Outcome) => void): void {
+  for (let i = 0; i < iterations; i++) work(pool[i & MASK]!);
+}
+
+function storeOf(): MemoryOutcomeStore {
+  return new MemoryOutcomeStore({ flagKey: 'async-upload', windowsMs: [60_000, 1_800_000], now: START });
+}
+
+function logOf(name: string): OutcomeLog {
+  const store = storeOf();
+  return new OutcomeLog({
+    ...resolveLogOptions({ executionTypes, maxFiles: 2, maxFileBytes: 16 * 1024 * 1024 }),
+    flagKey: 'async-upload',
+    folder: join(folder, name),
+    clock: systemClock,
+    dump: () => store.dump(START),
+    onFault: (what, error) => console.error(what, error),
+  });
+}
+
+function outcomeOf(index: number): Outcome {
+  const failed = index % 20 === 0;
+  const at = START + index;
+  return {
+    exposure: {
+      flagKey: 'async-upload',
+      arm: index % 2 === 0 ? 'treatment' : 'control',
+      variant: undefined,
+      reason: 'SPLIT',
+      errorCode: undefined,
+      targetingKey: `user-${index}`,
+      epoch: 1,
+      at: at - 120,
+    },
+    result: failed ? 'failure' : 'success',
+    durationMs: 20 * 100 ** ((index * 0.618033988749895) % 1),
+    errorType: failed ? 'ECONNRESET' : undefined,
+    critical: false,
+    fallbackUsed: failed,
+    userSucceeded: true,
+    attempts: 1,
+    attributes: { file_size_mb: index / 100, provider: 's3', request_id: `request-${index}` },
+    at,
+  };
+}
