@@ -1,0 +1,170 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { criticalErrors } from '../../src/triggers/critical-errors.js';
+import { successRateBelow } from '../../src/triggers/success-rate-below.js';
+import { recordRollout } from '../helpers/recorded-rollout.js';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+let stopped: string;
+let armed: string;
+let empty: string;
+const children: ChildProcess[] = [];
+
+beforeAll(async () => {
+  [stopped, armed, empty] = (await Promise.all(
+    ['stopped-', 'armed-', 'empty-'].map((name) => mkdtemp(join(tmpdir(), name))),
+  )) as [string, string, string];
+  const rules = { rollback: [successRateBelow(0.9), criticalErrors()], review: [], stages: [] };
+  const failing = { percentage: 50, outcomes: 200, everyMs: 1_000, failureRate: { treatment: 0.5 } };
+  await recordRollout(stopped, [failing], rules);
+  await recordRollout(armed, [{ percentage: 50, outcomes: 200, everyMs: 1_000 }], rules);
+}, 60_000);
+
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+
+afterAll(async () => {
+  await Promise.all([stopped, armed, empty].map((folder) => rm(folder, { recursive: true, force: true })));
+});
+
+function start(...args: string[]): ChildProcess {
+  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  children.push(child);
+  return child;
+}
+
+async function run(...args: string[]): Promise<{ code: number | null; out: string; problems: string }> {
+  const child = start(...args);
+  let out = '';
+  let problems = '';
+  child.stdout!.on('data', (data) => {
+    out += data;
+  });
+  child.stderr!.on('data', (data) => {
+    problems += data;
+  });
+  const [code] = await once(child, 'close');
+  return { code, out, problems };
+}
+
+describe('rollout-guard', () => {
+  it('ends with 2 for a command that there is not', async () => {
+    const { code, problems } = await run('stats');
+    expect({ code, problems }).toMatchObject({ code: 2, problems: expect.stringContaining('stats') });
+  });
+});
+
+describe('rollout-guard status', () => {
+  it('ends with 0 while the guard is armed', async () => {
+    const { code, out } = await run('status', armed);
+    expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining('armed since') });
+  });
+
+  it('ends with 3 when the flag is stopped, and says why as JSON', async () => {
+    const { code, out } = await run('status', stopped, '--json');
+    expect(code).toBe(3);
+    expect(JSON.parse(out)).toMatchObject({
+      state: 'stopped',
+      decision: { decision: { verdicts: [{ trigger: 'success-rate-below' }] } },
+    });
+  });
+
+  it('ends with 1 where no guard has written, and with 2 when it is used wrongly', async () => {
+    const [nothing, wrong] = await Promise.all([run('status', empty), run('status')]);
+    expect(nothing).toMatchObject({ code: 1, problems: expect.stringContaining('journal.json') });
+    expect(wrong.code).toBe(2);
+  });
+});
+
+describe('rollout-guard watch', () => {
+  it('prints plain lines without a terminal, tells changes, and ends cleanly on Ctrl-C', async () => {
+    const folder = join(empty, 'later');
+    const child = start('watch', folder, '--interval', '20');
+    const lines: string[] = [];
+    child.stdout!.on('data', (data) => lines.push(...String(data).trimEnd().split('\n')));
+    const until = async (count: number) => {
+      while (lines.length < count) await once(child.stdout!, 'data');
+    };
+    await until(1);
+    expect(lines[0]).toContain('No guard has written');
+    // At once, so that nothing half copied is shown.
+    await cp(stopped, `${folder}-copy`, { recursive: true });
+    await rename(`${folder}-copy`, folder);
+    await until(2);
+    child.kill('SIGINT');
+    const [code] = await once(child, 'close');
+    expect(code).toBe(0);
+    expect(lines.at(-1)).toContain('async-upload stopped');
+    expect(lines.join('')).not.toMatch(/\p{Cc}/u);
+  });
+});
+
+describe('rollout-guard report', () => {
+  it('writes the formats asked for, and says where', async () => {
+    const out = join(empty, 'report');
+    const { code, out: said } = await run('report', stopped, '--out', out, '--format', 'json,html');
+    expect(code).toBe(0);
+    expect((await readdir(out)).sort()).toEqual(['report.html', 'report.json']);
+    expect(said).toContain(join(out, 'report.html'));
+    const report = JSON.parse(await readFile(join(out, 'report.json'), 'utf8'));
+    expect(report).toMatchObject({ flagKey: 'async-upload', sources: { outcomes: 200 } });
+    expect((await readFile(join(out, 'report.html'), 'utf8')).includes('<svg')).toBe(true);
+  });
+
+  it('ends with 1 where there is nothing to report, and with 2 for a format that it does not know', async () => {
+    const nothing = await mkdtemp(join(tmpdir(), 'nothing-'));
+    try {
+      const [none, wrong] = await Promise.all([
+        run('report', nothing),
+        run('report', stopped, '--format', 'pdf'),
+      ]);
+      expect(none.code).toBe(1);
+      expect(await readdir(nothing)).toEqual([]);
+      expect(wrong).toMatchObject({
+        code: 2,
+        problems: expect.stringContaining('one or more of json, md, html'),
+      });
+    } finally {
+      await rm(nothing, { recursive: true, force: true });
+    }
+  });
+});
+
+describe('rollout-guard replay', () => {
+  it('says what other rules would have done beside what happened', async () => {
+    const rules = join(empty, 'rules.json');
+    await writeFile(rules, JSON.stringify({ rollback: [{ successRateBelow: [0.1, { name: 'lenient' }] }] }));
+    const { code, out } = await run('replay', join(stopped, 'metrics.jsonl'), '--config', rules);
+    expect(code).toBe(0);
+    expect(out).toMatch(/These rules would have stopped the flag:\n {2}none/);
+    expect(out).toMatch(/What really happened:\n {2}2026-03-02 .* epoch 1 at 50 %/);
+  });
+
+  it('replays with the rules of the first rollout when none are given', async () => {
+    const { code, out } = await run('replay', stopped, '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ outcomes: 200, actual: { total: 1 } });
+  });
+
+  it('ends with 1 without a log, and with 2 for rules that cannot be', async () => {
+    const rules = join(empty, 'wrong.json');
+    await writeFile(rules, '{"rollback":[{"successRateBelow":[95]}]}');
+    const [none, wrong] = await Promise.all([
+      run('replay', join(empty, 'none.jsonl')),
+      run('replay', stopped, '--config', rules),
+    ]);
+    expect(none.code).toBe(1);
+    expect(wrong).toMatchObject({ code: 2, problems: expect.stringContaining('did you mean 0.95?') });
+  });
+});

@@ -1,0 +1,33 @@
+// Loaded before the quickstart in its own process: an Unleash at unleash.example.com with the flag on for everyone.
+import nock from 'nock';
+
+nock.disableNetConnect();
+nock.enableNetConnect('127.0.0.1');
+const headers = { 'content-type': 'application/json', etag: '"1"' };
+nock('https://unleash.example.com', { reqheaders: { authorization: 'default:production.made-up' } })
+  .persist()
+  .get('/api/client/features')
+  .query(true)
+  .reply(
+    200,
+    {
+      version: 2,
+      features: [
+        {
+          name: 'async-upload',
+          type: 'release',
+          enabled: true,
+          project: 'default',
+          strategies: [
+            {
+              name: 'flexibleRollout',
+              parameters: { rollout: '100', stickiness: 'default', groupId: 'async-upload' },
+            },
+          ],
+        },
+      ],
+    },
+    headers,
+  )
+  .post(/^\/api\/client\/(register|metrics)$/)
+  .reply(202);

@@ -1,0 +1,71 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { Arm, Evaluation } from '../../src/flow.js';
+import { RolloutGuard } from '../../src/guard/rollout-guard.js';
+import { asyncUploadRollout } from '../../src/presets/async-upload.js';
+import { FakeAdminApi } from '../helpers/fake-admin-api.js';
+import { FakeFlags } from '../helpers/fake-flags.js';
+
+const guards: RolloutGuard[] = [];
+
+afterEach(async () => {
+  await Promise.all(guards.splice(0).map((guard) => guard.stop()));
+});
+
+/** Every tenth user gets the treatment. */
+const armOf = (user: number): Arm => (user % 10 === 0 ? 'treatment' : 'control');
+
+async function guardOf(reason: string): Promise<{ guard: RolloutGuard; flags: FakeFlags }> {
+  const flags = new FakeFlags();
+  const guard = new RolloutGuard({
+    flagKey: 'async-upload',
+    flags,
+    client: {
+      getBooleanDetails: async (_flag, _default, context): Promise<Evaluation> => ({
+        value: armOf(Number(context?.targetingKey?.slice(5))) === 'treatment',
+        reason,
+      }),
+    },
+    unleash: { url: 'http://unleash.test/api', token: '*:*.made-up', environment: 'production' },
+    ...asyncUploadRollout,
+    folder: false,
+    logger: false,
+    fetch: new FakeAdminApi().fetch,
+    random: () => 0,
+  });
+  guards.push(guard);
+  await guard.start();
+  return { guard, flags };
+}
+
+/** @returns How many users came until the flag was stopped, or all of them. */
+async function usersUntilStop(failing: Arm, reason = 'SPLIT', users = 600): Promise<number> {
+  const { guard, flags } = await guardOf(reason);
+  const fail = () => Promise.reject(new Error('down'));
+  const run = guard.operation<number, string>({
+    treatment: (user) => (armOf(user) === failing ? fail() : 'new'),
+    control: (user) => (armOf(user) === failing && failing === 'control' ? fail() : 'old'),
+    retries: 0,
+  });
+  for (let user = 0; user < users; user++) {
+    await run({ targetingKey: `user-${user}` }, user).catch(() => {});
+    // The guard judges once for each turn of the event loop.
+    await new Promise(setImmediate);
+    if (flags.isStopped()) return user + 1;
+  }
+  return users;
+}
+
+describe('RolloutGuard on evidence', () => {
+  it('stops a treatment that always fails after a handful of its outcomes', async () => {
+    expect(await usersUntilStop('treatment')).toBeLessThanOrEqual(50);
+  });
+
+  it('never stops the treatment because the control fails', async () => {
+    expect(await usersUntilStop('control')).toBe(600);
+  });
+
+  it('judges nobody by these tests whom targeting put into an arm', async () => {
+    // Fewer than the literal rules need.
+    expect(await usersUntilStop('treatment', 'TARGETING_MATCH')).toBe(600);
+  });
+});

@@ -1,0 +1,104 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { successRateBelow, type Trigger } from 'unleash-rollout-guard';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { GuardHarness } from '../helpers/guard-harness.js';
+
+let harness: GuardHarness;
+const escaped = vi.fn();
+
+beforeEach(async () => {
+  harness = await GuardHarness.create();
+  escaped.mockClear();
+  process.on('uncaughtException', escaped);
+});
+
+afterEach(async () => {
+  process.off('uncaughtException', escaped);
+  await harness.close();
+});
+
+const failing = successRateBelow(0.95, { minOutcomes: 20 });
+
+describe('a guard whose parts break', () => {
+  it('goes on without a trigger that says nothing', async () => {
+    const silent = { name: 'silent', windowMs: 1_000, evaluate: () => undefined } as unknown as Trigger;
+    const guard = await harness.started({ rollback: [silent, failing] });
+    await harness.fail(guard);
+    await harness.until('stopped', () => guard.state.status === 'stopped');
+    expect(escaped).not.toHaveBeenCalled();
+    expect(harness.told('fault')[0]).toMatchObject({ what: 'the trigger silent' });
+  });
+
+  it('turns the flag off although a verdict cannot be written down', async () => {
+    const odd: Trigger = {
+      name: 'odd',
+      windowMs: failing.windowMs,
+      evaluate: (snapshot, now) => ({
+        ...failing.evaluate(snapshot, now),
+        trigger: 'odd',
+        observed: 1n as unknown as number,
+      }),
+    };
+    const guard = await harness.started({ rollback: [odd] });
+    await harness.fail(guard);
+    await harness.until('stopped', () => guard.state.status === 'stopped');
+    expect(harness.unleash.enabled).toBe(false);
+    expect(escaped).not.toHaveBeenCalled();
+    expect(harness.told('fault').map(({ what }) => what)).toEqual(
+      expect.arrayContaining(['writing the audit log', 'writing the journal']),
+    );
+  });
+
+  it('turns the flag off in Unleash although it cannot be stopped here', async () => {
+    const guard = await harness.started();
+    harness.flags.stop = () => {
+      throw new Error('broken');
+    };
+    await harness.fail(guard);
+    await harness.until('stopped', () => guard.state.status === 'stopped');
+    expect(escaped).not.toHaveBeenCalled();
+    expect(harness.told('fault')[0]).toMatchObject({ what: 'stop-here', message: 'broken' });
+  });
+
+  it('reports an async listener that rejects', async () => {
+    const unhandled = vi.fn();
+    process.on('unhandledRejection', unhandled);
+    const guard = harness.guard();
+    guard.onEvent(async () => {
+      throw new Error('broken');
+    });
+    await guard.start();
+    await harness.until('told', () => harness.told('fault').length === 1);
+    await new Promise(setImmediate);
+    process.off('unhandledRejection', unhandled);
+    expect(unhandled).not.toHaveBeenCalled();
+    expect(harness.told('fault')[0]).toMatchObject({ what: 'a listener', message: 'broken' });
+  });
+
+  it('survives a flag source that throws', async () => {
+    harness.flags.flag = () => {
+      throw new Error('broken');
+    };
+    const guard = await harness.started({ tickMs: 5 });
+    await harness.fail(guard);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(escaped).not.toHaveBeenCalled();
+    expect(harness.told('fault').map(({ what }) => what)).toEqual(['the tick', 'judging']);
+  });
+});
+
+describe('the end of a guard', () => {
+  it('lets everybody who asks for it wait until it is over', async () => {
+    const guard = await harness.started();
+    void guard.stop();
+    await guard.stop();
+    expect(await readFile(join(harness.folder, 'audit.jsonl'), 'utf8')).toContain('"finished"');
+  });
+
+  it('is for good: the guard refuses to start again rather than not to watch', async () => {
+    const guard = await harness.started();
+    await guard.stop();
+    await expect(guard.start()).rejects.toThrow('has ended');
+  });
+});

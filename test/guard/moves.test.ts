@@ -1,0 +1,115 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
+import type { RolloutGuardOptions } from '../../src/options.js';
+import { GuardHarness } from '../helpers/guard-harness.js';
+
+const PLAN: Partial<RolloutGuardOptions> = {
+  stages: [
+    { percentage: 1, minOutcomes: 5, minSuccessRate: 0.9 },
+    { percentage: 10, minOutcomes: 5, minSuccessRate: 0.9 },
+    { percentage: 50, minOutcomes: 5, minSuccessRate: 0.9 },
+  ],
+  advance: 'automatic',
+  onRollback: 'previous-stage',
+  tickMs: 5,
+};
+
+describe('a guard that moves the percentage itself', () => {
+  let harness: GuardHarness;
+
+  beforeEach(async () => {
+    harness = await GuardHarness.create();
+  });
+  afterEach(() => harness.close());
+
+  const patches = () => harness.unleash.requests.filter((request) => request.startsWith('PATCH'));
+
+  async function succeed(guard: RolloutGuard): Promise<void> {
+    const upload = guard.operation({ treatment: () => 'new', control: () => 'old' });
+    for (let user = 0; user < 5; user++) await upload({ targetingKey: `user-${user}` }, undefined);
+  }
+
+  /** Some ticks. */
+  const aWhile = () => new Promise((resolve) => setTimeout(resolve, 60));
+
+  it('does not go by itself to where it stepped back from, not even after a restart', async () => {
+    const guard = await harness.started(PLAN);
+    await harness.fail(guard);
+    await harness.until('back at 1 %', () => harness.unleash.rollout === 1);
+    harness.flags.change({ rolloutPercentage: 1 });
+    await harness.until('armed again', () => guard.state.status === 'armed');
+    await succeed(guard);
+    await harness.until('met', () => guard.status().stage?.status === 'met');
+    await aWhile();
+    expect(harness.unleash.rollout).toBe(1);
+
+    await guard.stop();
+    const next = await harness.started(PLAN);
+    await harness.until('met', () => next.status().stage?.status === 'met');
+    await aWhile();
+    expect(harness.unleash.rollout).toBe(1);
+
+    // A person went there after all.
+    harness.unleash.rollout = 10;
+    harness.flags.change({ rolloutPercentage: 10 });
+    await succeed(next);
+    await harness.until('at 50 %', () => harness.unleash.rollout === 50);
+  });
+
+  it('leaves the percentage of a flag alone that a person has turned off', async () => {
+    const guard = await harness.started(PLAN);
+    harness.unleash.toggle(false, 'a person');
+    await succeed(guard);
+    await harness.until('met', () => guard.status().stage?.status === 'met');
+    await aWhile();
+    expect(patches()).toEqual([]);
+  });
+
+  it('drops a move that is under way when it stops the flag', async () => {
+    let answer = () => {};
+    const waiting = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    let isFirst = true;
+    const slow: typeof fetch = async (input, init) => {
+      const response = await harness.unleash.fetch(input, init);
+      if (isFirst) {
+        isFirst = false;
+        await waiting;
+      }
+      init?.signal?.throwIfAborted();
+      return response;
+    };
+    const guard = await harness.started({ ...PLAN, onRollback: 'disable', fetch: slow });
+    await succeed(guard);
+    await harness.until('it reads the flag', () => !isFirst);
+    await harness.fail(guard);
+    await harness.until('stopped', () => guard.state.status === 'stopped');
+    answer();
+    await aWhile();
+    expect(patches()).toEqual([]);
+  });
+
+  it('turns nothing off when only the answer to a step back is lost', async () => {
+    let lost = 0;
+    const lossy: typeof fetch = async (input, init) => {
+      const response = await harness.unleash.fetch(input, init);
+      if (init?.method !== 'PATCH' || lost++ > 0) return response;
+      throw new TypeError('fetch failed');
+    };
+    const guard = await harness.started({ ...PLAN, fetch: lossy });
+    await harness.fail(guard);
+    await harness.until('settled', () => guard.state.status === 'stopped');
+    expect(guard.state).toMatchObject({ steppedBack: true });
+    expect(harness.unleash).toMatchObject({ enabled: true, rollout: 1 });
+  });
+
+  it('shows no stage while the flag is off', async () => {
+    const guard = await harness.started({ ...PLAN, advance: 'manual' });
+    await succeed(guard);
+    await harness.until('met', () => guard.status().stage?.status === 'met');
+    harness.flags.change({ enabled: false });
+    await aWhile();
+    expect(guard.status().stage).toBeUndefined();
+  });
+});

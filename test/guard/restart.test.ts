@@ -1,0 +1,95 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FakeFlags } from '../helpers/fake-flags.js';
+import { GuardHarness } from '../helpers/guard-harness.js';
+
+let harness: GuardHarness;
+
+beforeEach(async () => {
+  harness = await GuardHarness.create();
+});
+
+afterEach(async () => {
+  await harness.close();
+});
+
+describe('a guard after a restart', () => {
+  it('decides nothing about a flag that was off before', async () => {
+    const first = await harness.started();
+    harness.flags.change({ enabled: false });
+    await first.stop();
+    const second = await harness.started();
+    for (let user = 0; user < 20; user++) {
+      // As outcomes of operations that began when it was still on.
+      second.exposed({ value: true }, `user-${user}`);
+      harness.flags.track({ targetingKey: `user-${user}`, value: 1, details: { success: false } });
+    }
+    await new Promise(setImmediate);
+    expect(harness.told('decided')).toEqual([]);
+    harness.flags.change({ enabled: true });
+    expect(second.status().snapshot.windows[0]?.treatment.failures).toBe(0);
+  });
+
+  describe('with a flag that it had stopped and seen off', () => {
+    beforeEach(async () => {
+      const first = await harness.started();
+      await harness.fail(first);
+      await harness.until('stopped', () => first.state.status === 'stopped');
+      harness.flags.change({ enabled: false });
+      await first.stop();
+      // A bootstrap or an old backup shows the flag as it was before the stop.
+      harness.flags = new FakeFlags();
+      harness.events = [];
+    });
+
+    it('does not take the first definition for a person', async () => {
+      const second = await harness.started();
+      expect(harness.flags.isStopped()).toBe(true);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(second.state).toMatchObject({ status: 'stopped', seenOff: false });
+    });
+
+    it('asks Unleash at once whether a person turned it on in the meantime', async () => {
+      harness.unleash.toggle(true, 'ann');
+      const second = await harness.started();
+      await harness.until('re-armed', () => second.state.status === 'armed');
+      expect(harness.flags.isStopped()).toBe(false);
+    });
+
+    it('says why when Unleash refuses to answer', async () => {
+      harness.unleash.failure = () => Response.json({}, { status: 401 });
+      await harness.started();
+      await harness.until('told', () => harness.told('fault').length === 1);
+      expect(harness.told('fault')[0]?.message).toContain('does not accept the admin token');
+    });
+  });
+
+  it('leaves the pending stop of an earlier run to the next real run, when this one is a dry run', async () => {
+    harness.unleash.failure = () => Response.json({}, { status: 401 });
+    const first = await harness.started();
+    await harness.fail(first);
+    await harness.until('asked', () => harness.told('action-required').length === 1);
+    await first.stop();
+    harness.unleash.failure = undefined;
+    harness.flags = new FakeFlags();
+    const dry = await harness.started({ dryRun: true });
+    harness.flags.change({ rolloutPercentage: 50 });
+    expect(harness.flags.isStopped()).toBe(false);
+    await dry.stop();
+    expect(harness.unleash.enabled).toBe(true);
+    const real = await harness.started();
+    await harness.until('stopped', () => real.state.status === 'stopped');
+    expect(harness.unleash.enabled).toBe(false);
+  });
+
+  it('asks a person again for a stop that an earlier run could not finish', async () => {
+    harness.unleash.failure = () => Response.json({}, { status: 401 });
+    const first = await harness.started();
+    await harness.fail(first);
+    await harness.until('asked', () => harness.told('action-required').length === 1);
+    harness.flags.change({ rolloutPercentage: 50 });
+    await first.stop();
+    harness.events = [];
+    await harness.started();
+    await harness.until('asked again', () => harness.told('action-required').length === 1);
+  });
+});

@@ -1,0 +1,441 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { GuardEvent } from '../../src/guard/guard-event.js';
+import { RolloutGuard } from '../../src/guard/rollout-guard.js';
+import { NotifyError } from '../../src/notify/notifier.js';
+import type { RolloutGuardOptions } from '../../src/options.js';
+import { criticalErrors } from '../../src/triggers/critical-errors.js';
+import { successRateBelow } from '../../src/triggers/success-rate-below.js';
+import { FakeAdminApi } from '../helpers/fake-admin-api.js';
+import { FakeFlags } from '../helpers/fake-flags.js';
+
+let folder: string;
+let flags: FakeFlags;
+let unleash: FakeAdminApi;
+let events: GuardEvent[];
+const guards: RolloutGuard[] = [];
+
+const ofType = <T extends GuardEvent['type']>(type: T) =>
+  events.filter((event): event is GuardEvent & { type: T } => event.type === type);
+
+/** Only timers are faked: files and promises are real. */
+async function until(what: string, condition: () => boolean): Promise<void> {
+  await vi.waitFor(() => expect(condition(), what).toBe(true), { timeout: 5_000, interval: 5 });
+}
+
+function newGuard(options: Partial<RolloutGuardOptions> = {}): RolloutGuard {
+  const guard = new RolloutGuard({
+    flagKey: 'async-upload',
+    flags,
+    unleash: { url: 'http://unleash.test/api', token: '*:*.made-up', environment: 'production' },
+    rollback: [successRateBelow(0.95, { minOutcomes: 20 }), criticalErrors()],
+    folder,
+    logger: false,
+    onEvent: (event) => events.push(event),
+    fetch: unleash.fetch,
+    random: () => 0,
+    ...options,
+  });
+  guards.push(guard);
+  return guard;
+}
+
+/** Uploads of users whose flag is on, `failing` of them failing without a fallback. */
+async function upload(
+  guard: RolloutGuard,
+  total: number,
+  failing: number,
+  error: object = new Error('down'),
+) {
+  const run = guard.operation<number, string>({
+    treatment: (index) => (index < failing ? Promise.reject(error) : 'ok'),
+    control: () => 'old',
+    retries: 0,
+  });
+  for (let index = 0; index < total; index++) await run({ targetingKey: `user-${index}` }, index);
+}
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'rollout-guard-'));
+  flags = new FakeFlags();
+  unleash = new FakeAdminApi();
+  events = [];
+});
+
+afterEach(async () => {
+  await Promise.all(guards.splice(0).map((guard) => guard.stop()));
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('RolloutGuard', () => {
+  it('stops here, then in Unleash, reads it back, and only then says stopped', async () => {
+    const guard = newGuard();
+    await guard.start();
+    await upload(guard, 20, 2);
+    await until('stopped', () => guard.state.status === 'stopped');
+    expect(flags.isStopped()).toBe(true);
+    const order = events.map(({ type }) => type);
+    expect(order.indexOf('stopped-here')).toBeLessThan(order.indexOf('decided'));
+    expect(order.indexOf('decided')).toBeLessThan(order.indexOf('stopped'));
+    const [off, read] = unleash.requests;
+    expect(off).toBe('POST /api/admin/projects/default/features/async-upload/environments/production/off');
+    expect(read).toBe('GET /api/admin/projects/default/features/async-upload');
+    expect(ofType('decided')[0]?.decision).toMatchObject({
+      dryRun: false,
+      rolloutPercentage: 10,
+      counts: { treatment: { successes: 18, failures: 2, fallbacks: 2 } },
+      verdicts: [
+        { trigger: 'success-rate-below', observed: 0.9, threshold: 0.95, sampleSize: { treatment: 20 } },
+      ],
+    });
+  });
+
+  it('does not stop on one outcome too few', async () => {
+    const guard = newGuard();
+    await guard.start();
+    await upload(guard, 19, 19);
+    await new Promise(setImmediate);
+    expect(guard.state.status).toBe('armed');
+    expect(guard.status().verdicts[0]).toMatchObject({
+      status: 'insufficient-data',
+      sampleSize: { treatment: 19 },
+    });
+    expect(unleash.requests).toEqual([]);
+  });
+
+  it('stops on a single critical error', async () => {
+    const guard = newGuard();
+    await guard.start();
+    await upload(guard, 1, 1, Object.assign(new Error('disk'), { code: 'ENOSPC' }));
+    await until('stopped', () => guard.state.status === 'stopped');
+    expect(ofType('decided')[0]?.decision.verdicts[0]?.trigger).toBe('critical-errors');
+  });
+
+  it('judges once for a burst of outcomes within one turn of the event loop', async () => {
+    const trigger = successRateBelow(0.5, { minOutcomes: 1_000 });
+    const evaluate = vi.fn(trigger.evaluate.bind(trigger));
+    const guard = newGuard({ rollback: [{ name: trigger.name, windowMs: trigger.windowMs, evaluate }] });
+    await guard.start();
+    evaluate.mockClear();
+    const run = guard.operation<void, string>({ treatment: () => 'ok', control: () => 'old' });
+    await Promise.all(Array.from({ length: 500 }, () => run({ targetingKey: 'u' })));
+    await new Promise(setImmediate);
+    expect(evaluate.mock.calls.length).toBeLessThanOrEqual(2);
+    expect(guard.status().snapshot.total.treatment.successes).toBe(500);
+  });
+
+  it('records decisions of a dry run and acts on none', async () => {
+    const guard = newGuard({ dryRun: true });
+    await guard.start();
+    await upload(guard, 40, 40);
+    await until('decided', () => ofType('decided').length === 1);
+    expect(guard.state).toMatchObject({ status: 'armed', wouldHaveStopped: { dryRun: true } });
+    expect(flags.stops).toEqual([]);
+    expect(unleash.requests).toEqual([]);
+  });
+
+  it('re-arms with empty windows when a person turns the flag on again', async () => {
+    const guard = newGuard();
+    await guard.start();
+    await upload(guard, 20, 20);
+    await until('stopped', () => guard.state.status === 'stopped');
+    flags.change({ enabled: false });
+    expect(flags.isStopped()).toBe(true);
+    flags.change({ enabled: true });
+    expect(guard.state.status).toBe('armed');
+    expect(flags.isStopped()).toBe(false);
+    await upload(guard, 10, 0);
+    expect(guard.status().snapshot.windows[0]?.treatment).toMatchObject({ successes: 10, failures: 0 });
+    await until('untagged', () => unleash.requests.some((request) => request.startsWith('DELETE')));
+  });
+
+  it('asks Unleash itself when it never saw the flag off, and re-arms if a person was faster than the poll', async () => {
+    const guard = newGuard({ tickMs: 5, recheckMs: 20 });
+    await guard.start();
+    await upload(guard, 20, 20);
+    await until('stopped', () => guard.state.status === 'stopped');
+    unleash.toggle(true, 'ann');
+    await until('re-armed', () => guard.state.status === 'armed');
+    await until('who', () =>
+      ofType('unleash-history').some(({ change, by }) => change === 'on' && by === 'ann'),
+    );
+  });
+
+  it('keeps trying while Unleash is down and tells it once', async () => {
+    let requestsUntilUp = 3;
+    unleash.failure = () => (requestsUntilUp-- > 0 ? new Response('', { status: 503 }) : undefined);
+    const guard = newGuard();
+    await guard.start();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      await upload(guard, 20, 20);
+      for (let step = 0; step < 200 && guard.state.status !== 'stopped'; step++) {
+        await vi.advanceTimersByTimeAsync(1_000);
+        await new Promise(setImmediate);
+      }
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(guard.state.status).toBe('stopped');
+    expect(ofType('stop-failed')).toHaveLength(1);
+    expect(ofType('action-required')).toHaveLength(0);
+    expect(flags.isStopped()).toBe(true);
+  });
+
+  it('says once what a person must do where retrying cannot help, and sees when it was done by hand', async () => {
+    unleash.failure = () => Response.json({ message: 'no permission' }, { status: 403 });
+    const guard = newGuard({ tickMs: 5, recheckMs: 10 });
+    await guard.start();
+    await upload(guard, 20, 20);
+    await until('asked', () => ofType('action-required').length === 1);
+    await until('asked Unleash again', () => unleash.requests.length > 4);
+    expect(ofType('action-required')).toHaveLength(1);
+    expect(ofType('action-required')[0]?.message).toContain('/projects/default/features/async-upload');
+    expect(guard.state.status).toBe('stopping');
+    flags.change({ enabled: false });
+    expect(guard.state).toMatchObject({ status: 'stopped', confirmedBy: 'definition' });
+  });
+
+  it('has the pending stop on disk before the first request', async () => {
+    let journal: string | undefined;
+    unleash.failure = () => new Response('', { status: 401 });
+    const fetch: typeof globalThis.fetch = async (input, init) => {
+      journal ??= await readFile(join(folder, 'journal.json'), 'utf8');
+      return unleash.fetch(input as string, init);
+    };
+    const guard = newGuard({ fetch });
+    await guard.start();
+    await upload(guard, 20, 20);
+    await until('first request', () => journal !== undefined);
+    expect(JSON.parse(journal!)).toMatchObject({
+      state: { status: 'stopping', decision: { flagKey: 'async-upload' } },
+    });
+  });
+
+  it('finishes the stop of an earlier run, and holds the flag here from the start', async () => {
+    unleash.failure = () => Response.json({}, { status: 401 });
+    const first = newGuard();
+    await first.start();
+    await upload(first, 20, 20);
+    await until('pending', () => ofType('action-required').length === 1);
+    await first.stop();
+    unleash.failure = undefined;
+    flags = new FakeFlags();
+    const second = newGuard();
+    await second.start();
+    expect(flags.isStopped()).toBe(true);
+    await until('stopped', () => second.state.status === 'stopped');
+    expect(unleash.enabled).toBe(false);
+  });
+
+  it('does not finish the stop of an earlier run when a person has turned the flag on since', async () => {
+    unleash.failure = () => Response.json({}, { status: 401 });
+    const first = newGuard();
+    await first.start();
+    await upload(first, 20, 20);
+    await until('pending', () => ofType('action-required').length === 1);
+    await first.stop();
+    unleash.failure = undefined;
+    unleash.toggle(false, 'ann');
+    unleash.toggle(true, 'ann');
+    const second = newGuard();
+    await second.start();
+    await until('re-armed', () => second.state.status === 'armed');
+    expect(unleash.requests.filter((request) => request.endsWith('/off'))).toHaveLength(1);
+    expect(flags.isStopped()).toBe(false);
+  });
+
+  it("opens an epoch when the percentage changes: totals begin anew, the windows' evidence stays", async () => {
+    const guard = newGuard();
+    await guard.start();
+    await upload(guard, 10, 0);
+    flags.change({ rolloutPercentage: 50 });
+    expect(guard.status()).toMatchObject({ epoch: 2, snapshot: { total: { treatment: { successes: 0 } } } });
+    expect(guard.status().snapshot.windows[0]?.treatment.successes).toBe(10);
+    expect(ofType('rollout-changed').at(-1)).toMatchObject({
+      epoch: 2,
+      enabled: true,
+      rolloutPercentage: 50,
+    });
+  });
+
+  it('follows the stages of the percentage in Unleash, and says once what to do next', async () => {
+    const guard = newGuard({
+      tickMs: 5,
+      stages: [
+        { percentage: 10, minOutcomes: 5, minSuccessRate: 0.9 },
+        { percentage: 50, minOutcomes: 1_000, minSuccessRate: 0.9 },
+      ],
+    });
+    await guard.start();
+    const statuses = () =>
+      ofType('stage').map(({ progress }) => `${progress.stage.percentage} ${progress.status}`);
+    expect(statuses()).toEqual(['10 collecting']);
+    await upload(guard, 6, 0);
+    await until('met', () => statuses().length === 2);
+    expect(ofType('stage')[1]?.progress.message).toContain('Set the rollout to 50 % in Unleash');
+    flags.change({ rolloutPercentage: 50 });
+    await until('next stage', () => statuses().length === 3);
+    flags.change({ rolloutPercentage: 33 });
+    await until('no stage', () => guard.status().stage === undefined);
+    expect(statuses()).toEqual(['10 collecting', '10 met', '50 collecting']);
+  });
+
+  it('asks a person for a review once, stops nothing, and holds the stage', async () => {
+    let status: 'ok' | 'breach' = 'breach';
+    const trigger = successRateBelow(0.5);
+    const review = [
+      {
+        ...trigger,
+        name: 'slow',
+        evaluate: () => ({ ...trigger.evaluate(guard.status().snapshot, 0), trigger: 'slow', status }),
+      },
+    ];
+    const guard = newGuard({
+      tickMs: 5,
+      review,
+      reviewCloseAfterMs: 20,
+      stages: [{ percentage: 10, minOutcomes: 1, minSuccessRate: 0.5 }],
+    });
+    await guard.start();
+    await upload(guard, 5, 0);
+    await until('blocked', () => guard.status().stage?.status === 'blocked');
+    expect(guard.status().openReviews).toHaveLength(1);
+    expect(guard.state.status).toBe('armed');
+    status = 'ok';
+    await until('closed', () => ofType('review-closed').length === 1);
+    await until('met', () => guard.status().stage?.status === 'met');
+    expect(ofType('review-opened')).toHaveLength(1);
+    expect(unleash.requests).toEqual([]);
+  });
+
+  it('does not decide about a flag that a person has turned off already', async () => {
+    const guard = newGuard();
+    await guard.start();
+    const run = guard.operation<void, string>({
+      treatment: () => Promise.reject(new Error('x')),
+      control: () => 'old',
+      retries: 0,
+    });
+    const late = Array.from({ length: 30 }, () => run({ targetingKey: 'u' }));
+    flags.change({ enabled: false });
+    await Promise.all(late);
+    await new Promise(setImmediate);
+    expect(guard.state.status).toBe('armed');
+    expect(ofType('decided')).toEqual([]);
+  });
+
+  it('takes outcomes from client.track() and attributes them to the arm that the user got', async () => {
+    const guard = newGuard();
+    await guard.start();
+    guard.exposed({ value: true, reason: 'SPLIT' }, 'ann');
+    guard.exposed({ value: false, reason: 'SPLIT' }, 'bob');
+    flags.track({ targetingKey: 'ann', value: 12, details: { success: false, errorType: 'EBROKEN' } });
+    flags.track({ targetingKey: 'bob', value: 7, details: { success: true } });
+    flags.track({ name: 'something-else', targetingKey: 'ann', value: 1, details: { success: true } });
+    expect(guard.status().snapshot.total).toMatchObject({
+      treatment: { successes: 0, failures: 1, errorTypes: [{ errorType: 'EBROKEN', count: 1 }] },
+      control: { successes: 1, failures: 0 },
+    });
+  });
+
+  it('reports tracked events that it cannot use, once, and counts nothing', async () => {
+    const guard = newGuard();
+    await guard.start();
+    flags.track({ targetingKey: 'stranger', value: 1, details: { success: true } });
+    flags.track({ targetingKey: 'stranger', value: 1, details: { success: true } });
+    expect(ofType('fault')).toHaveLength(1);
+    guard.exposed({ value: true }, 'ann');
+    flags.track({ targetingKey: 'ann', value: 1, details: {} });
+    const { treatment, control } = guard.status().snapshot.total;
+    expect(treatment.successes + treatment.failures + control.successes + control.failures).toBe(0);
+  });
+
+  it('survives listeners, triggers, loggers and memory readers that throw, and a folder that cannot be written', async () => {
+    const broken = () => {
+      throw new Error('broken');
+    };
+    await writeFile(join(folder, 'file'), '');
+    const guard = newGuard({
+      folder: join(folder, 'file', 'below'),
+      onEvent: broken,
+      logger: { debug: broken, info: broken, warn: broken, error: broken },
+      readMemoryBytes: broken,
+      rollback: [
+        { name: 'broken', windowMs: 1_000, evaluate: broken },
+        successRateBelow(0.95, { minOutcomes: 20 }),
+      ],
+    });
+    guard.onEvent((event) => events.push(event));
+    await guard.start();
+    await upload(guard, 20, 20);
+    await until('stopped', () => guard.state.status === 'stopped');
+    const faults = ofType('fault').map(({ what }) => what);
+    expect(faults).toEqual(
+      expect.arrayContaining(['a listener', 'the trigger broken', 'writing the journal']),
+    );
+  });
+
+  it('refuses the folder of another flag', async () => {
+    const first = newGuard();
+    await first.start();
+    await first.stop();
+    await expect(newGuard({ flagKey: 'other-flag' }).start()).rejects.toThrow(
+      'belongs to the flag async-upload',
+    );
+  });
+
+  it('reports a journal that cannot be read and starts armed', async () => {
+    await writeFile(join(folder, 'journal.json'), '{"half');
+    const guard = newGuard();
+    await guard.start();
+    expect(guard.state.status).toBe('armed');
+    expect(ofType('fault')[0]?.what).toBe('reading the journal');
+  });
+
+  it('writes everything it did to the audit log, one line each, without the token', async () => {
+    const guard = newGuard();
+    await guard.start();
+    await upload(guard, 20, 20);
+    await until('stopped', () => ofType('unleash-history').length === 1);
+    await guard.stop();
+    const text = await readFile(join(folder, 'audit.jsonl'), 'utf8');
+    const lines = text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { type: string });
+    expect(lines.map(({ type }) => type)).toEqual(events.map(({ type }) => type));
+    expect(text).not.toContain('made-up');
+  });
+
+  it('tells people through notifiers, and is not held up by one that fails', async () => {
+    const told: string[] = [];
+    const guard = newGuard({
+      notify: [
+        ({ type, flagUrl }) => {
+          told.push(`${type} ${flagUrl}`);
+        },
+        () => {
+          throw new NotifyError('broken for good', { retryable: false });
+        },
+      ],
+    });
+    await guard.start();
+    await upload(guard, 20, 20);
+    await until('told', () => told.some((one) => one.startsWith('stopped ')));
+    expect(ofType('fault')).toHaveLength(1);
+    expect(told[0]).toBe('decided http://unleash.test/projects/default/features/async-upload');
+    expect(guard.state.status).toBe('stopped');
+  });
+
+  it('leaves no listener and no timer behind after stop, and can be asked twice', async () => {
+    const guard = newGuard();
+    await Promise.all([guard.start(), guard.start()]);
+    await Promise.all([guard.stop(), guard.stop()]);
+    expect(flags.listenerCount).toBe(0);
+    expect(ofType('started')).toHaveLength(1);
+    expect(ofType('finished')).toHaveLength(1);
+  });
+});

@@ -1,0 +1,56 @@
+/** Unleash's admin API in memory, as a `fetch`: one flag, its history, and answers that can be made to fail. */
+export class FakeAdminApi {
+  enabled = true;
+  /** The percentage of its one gradual rollout. */
+  rollout = 10;
+  readonly requests: string[] = [];
+  readonly history: {
+    id: number;
+    type: string;
+    environment: string;
+    createdBy: string;
+    createdAt: string;
+  }[] = [];
+  /** Answers instead of the real one; undefined: works. */
+  failure: ((request: string) => Response | undefined) | undefined;
+
+  /** A toggle, as a person or a token does it. */
+  toggle(enabled: boolean, createdBy: string): void {
+    this.enabled = enabled;
+    this.history.push({
+      id: this.history.length + 1,
+      type: `feature-environment-${enabled ? 'enabled' : 'disabled'}`,
+      environment: 'production',
+      createdBy,
+      createdAt: new Date().toISOString(),
+    });
+  }
+
+  readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
+    init?.signal?.throwIfAborted();
+    const request = `${init?.method ?? 'GET'} ${new URL(String(input instanceof Request ? input.url : input)).pathname}`;
+    this.requests.push(request);
+    const failure = this.failure?.(request);
+    if (failure !== undefined) return failure;
+    if (request.endsWith('/off')) {
+      this.toggle(false, 'guard-token');
+      return Response.json({});
+    }
+    if (request.startsWith('PATCH') && request.includes('/strategies/')) {
+      this.rollout = Number(JSON.parse(String(init?.body))[0].value);
+      return Response.json({});
+    }
+    if (request.includes('/api/admin/events/')) return Response.json({ events: [...this.history].reverse() });
+    if (request.includes('/tags'))
+      return Response.json({}, { status: request.startsWith('POST') ? 201 : 200 });
+    const parameters = { rollout: String(this.rollout), stickiness: 'default', groupId: 'async-upload' };
+    const strategy = { id: 'gradual', name: 'flexibleRollout', parameters, constraints: [] };
+    return Response.json({
+      name: 'async-upload',
+      project: 'default',
+      type: 'release',
+      links: [],
+      environments: [{ name: 'production', enabled: this.enabled, strategies: [strategy] }],
+    });
+  };
+}

@@ -1,0 +1,72 @@
+import type { Evaluation, FlagFacts, FlagSource, TrackedEvent } from '../../src/flow.js';
+
+/** A flag source in memory, for unit tests of what stands on it. */
+export class FakeFlags implements FlagSource {
+  facts: FlagFacts | undefined = {
+    key: 'async-upload',
+    enabled: true,
+    rolloutPercentage: 10,
+    strategy: 'flexibleRollout',
+    project: 'default',
+    type: 'release',
+    revision: 'on 10',
+  };
+  readonly stops: string[] = [];
+  #stopped: string | undefined;
+  readonly #changeListeners = new Set<(key: string) => void>();
+  readonly #trackListeners = new Set<(event: TrackedEvent) => void>();
+
+  flag(): FlagFacts | undefined {
+    return this.facts;
+  }
+
+  stop(_key: string, why: string): void {
+    this.#stopped = why;
+    this.stops.push(why);
+  }
+
+  release(): void {
+    this.#stopped = undefined;
+  }
+
+  isStopped(): boolean {
+    return this.#stopped !== undefined;
+  }
+
+  onChange(listener: (key: string) => void): () => void {
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
+  }
+
+  onTrack(listener: (event: TrackedEvent) => void): () => void {
+    this.#trackListeners.add(listener);
+    return () => this.#trackListeners.delete(listener);
+  }
+
+  defaultClient() {
+    return {
+      getBooleanDetails: async (): Promise<Evaluation> => ({
+        value: this.facts?.enabled === true && !this.isStopped(),
+        reason: this.isStopped() ? 'DISABLED' : 'SPLIT',
+      }),
+    };
+  }
+
+  /** The definition arrives changed, as after a poll. */
+  change(fields: Partial<FlagFacts>): void {
+    this.facts = { ...this.facts!, ...fields };
+    this.facts = {
+      ...this.facts,
+      revision: `${this.facts.enabled ? 'on' : 'off'} ${this.facts.rolloutPercentage}`,
+    };
+    for (const listener of this.#changeListeners) listener('async-upload');
+  }
+
+  track(event: Omit<TrackedEvent, 'name'> & { name?: string }): void {
+    for (const listener of this.#trackListeners) listener({ name: 'async-upload', ...event });
+  }
+
+  get listenerCount(): number {
+    return this.#changeListeners.size + this.#trackListeners.size;
+  }
+}

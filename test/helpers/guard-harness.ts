@@ -1,0 +1,75 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, vi } from 'vitest';
+import type { GuardEvent } from '../../src/guard/guard-event.js';
+import { RolloutGuard } from '../../src/guard/rollout-guard.js';
+import type { RolloutGuardOptions } from '../../src/options.js';
+import { successRateBelow } from '../../src/triggers/success-rate-below.js';
+import { FakeAdminApi } from './fake-admin-api.js';
+import { FakeFlags } from './fake-flags.js';
+
+/** Guards of one flag, one after another in one folder, between fake flags and a fake Unleash. */
+export class GuardHarness {
+  readonly folder: string;
+  readonly unleash = new FakeAdminApi();
+  flags = new FakeFlags();
+  events: GuardEvent[] = [];
+  readonly #guards: RolloutGuard[] = [];
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  static async create(): Promise<GuardHarness> {
+    return new GuardHarness(await mkdtemp(join(tmpdir(), 'guard-harness-')));
+  }
+
+  /** A guard that stops below 95 % of 20 outcomes. */
+  guard(options: Partial<RolloutGuardOptions> = {}): RolloutGuard {
+    const guard = new RolloutGuard({
+      flagKey: 'async-upload',
+      flags: this.flags,
+      unleash: { url: 'http://unleash.test/api', token: '*:*.made-up', environment: 'production' },
+      rollback: [successRateBelow(0.95, { minOutcomes: 20 })],
+      folder: this.folder,
+      logger: false,
+      onEvent: (event) => this.events.push(event),
+      fetch: this.unleash.fetch,
+      random: () => 0,
+      ...options,
+    });
+    this.#guards.push(guard);
+    return guard;
+  }
+
+  /** A guard that watches. */
+  async started(options?: Partial<RolloutGuardOptions>): Promise<RolloutGuard> {
+    const guard = this.guard(options);
+    await guard.start();
+    return guard;
+  }
+
+  /** As many failing uploads as stop the flag. */
+  async fail(guard: RolloutGuard): Promise<void> {
+    const upload = guard.operation({
+      treatment: () => Promise.reject(new Error('down')),
+      control: () => 'old',
+      retries: 0,
+    });
+    for (let user = 0; user < 20; user++) await upload({ targetingKey: `user-${user}` }, undefined);
+  }
+
+  told<T extends GuardEvent['type']>(type: T): (GuardEvent & { type: T })[] {
+    return this.events.filter((event): event is GuardEvent & { type: T } => event.type === type);
+  }
+
+  async until(what: string, condition: () => boolean): Promise<void> {
+    await vi.waitFor(() => expect(condition(), what).toBe(true), { timeout: 5_000, interval: 5 });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#guards.map((guard) => guard.stop()));
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}

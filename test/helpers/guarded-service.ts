@@ -1,0 +1,84 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { OpenFeature } from '@openfeature/server-sdk';
+import {
+  type GuardEvent,
+  OutcomeHook,
+  RolloutGuard,
+  type RolloutGuardOptions,
+  successRateBelow,
+  UnleashProvider,
+} from 'unleash-rollout-guard';
+import type { EmbeddedUnleash } from 'unleash-rollout-guard/testing';
+
+/** A service with one guarded operation, on its own OpenFeature domain; the flag is on when it starts. */
+export interface GuardedService {
+  readonly guard: RolloutGuard;
+  readonly events: readonly GuardEvent[];
+  /** One request of each user; the listed ones find the new path broken. Returns what the users got. */
+  serve(users: number, broken: (user: number) => Error | undefined): Promise<string[]>;
+  /** Evaluations as any other code of the service makes them. */
+  isOn(user: string): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+export async function startGuardedService(
+  unleash: EmbeddedUnleash,
+  flagKey: string,
+  folder: string,
+  options: Partial<RolloutGuardOptions> & { readonly token?: string; readonly adminUrl?: string } = {},
+): Promise<GuardedService> {
+  const { token, adminUrl, ...overrides } = options;
+  const events: GuardEvent[] = [];
+  const provider = new UnleashProvider({
+    url: unleash.apiUrl,
+    appName: 'guarded-service',
+    customHeaders: { Authorization: unleash.clientToken },
+    refreshInterval: 200,
+    disableMetrics: true,
+    storageProvider: { get: async () => undefined, set: async () => {} },
+  });
+  const client = OpenFeature.getClient(flagKey);
+  const guard = new RolloutGuard({
+    flagKey,
+    flags: provider,
+    client,
+    unleash: {
+      url: adminUrl ?? unleash.apiUrl,
+      token: token ?? unleash.adminToken,
+      project: unleash.project,
+      environment: unleash.environment,
+    },
+    rollback: [successRateBelow(0.95, { minOutcomes: 100 })],
+    folder,
+    tickMs: 50,
+    logger: false,
+    onEvent: (event) => events.push(event),
+    ...overrides,
+  });
+  client.addHooks(new OutcomeHook(guard));
+  await OpenFeature.setProviderAndWait(flagKey, provider);
+  await guard.start();
+  // Unleash tells SDKs of a change up to a second after its admin API took it.
+  while (provider.flag(flagKey)?.enabled !== true) await sleep(20);
+  const request = guard.operation<Error | undefined, string>({
+    treatment: async (error) => {
+      if (error !== undefined) throw error;
+      return 'new';
+    },
+    control: async () => 'old',
+    retries: 0,
+  });
+  return {
+    guard,
+    events,
+    serve: (users, broken) =>
+      Promise.all(
+        Array.from({ length: users }, (_, user) => request({ targetingKey: `user-${user}` }, broken(user))),
+      ),
+    isOn: (user) => client.getBooleanValue(flagKey, false, { targetingKey: user }),
+    close: async () => {
+      await guard.stop();
+      await provider.onClose();
+    },
+  };
+}

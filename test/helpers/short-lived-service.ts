@@ -1,0 +1,11 @@
+// A guarded service that serves a few users, stops the flag, and ends as the README says.
+import { OpenFeature } from '@openfeature/server-sdk';
+import { childSettings, reachableUnleash } from './child-settings.js';
+import { startGuardedService } from './guarded-service.js';
+
+const { flagKey, folder } = childSettings;
+const { guard, serve } = await startGuardedService(reachableUnleash, flagKey, folder);
+await serve(10, () => undefined);
+await guard.stop();
+await OpenFeature.close();
+console.log('closed');

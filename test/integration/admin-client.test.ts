@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type EmbeddedUnleash, startEmbeddedUnleash } from '../../src/testing/index.js';
+import { UnleashAdminClient, type UnleashAdminClientOptions } from '../../src/unleash/admin-client.js';
+import {
+  AdminNotFoundError,
+  AdminPermissionError,
+  AdminTokenError,
+  AdminUnavailableError,
+} from '../../src/unleash/errors.js';
+
+let unleash: EmbeddedUnleash;
+
+beforeAll(async () => {
+  unleash = await startEmbeddedUnleash();
+  await unleash.createFlag('known-flag');
+});
+afterAll(async () => {
+  await unleash.stop();
+});
+
+function client(options: Partial<UnleashAdminClientOptions> = {}): UnleashAdminClient {
+  const { apiUrl, adminToken, environment } = unleash;
+  return new UnleashAdminClient({ url: apiUrl, token: adminToken, environment, retries: 0, ...options });
+}
+
+const failureOf = (call: Promise<unknown>): Promise<unknown> =>
+  call.then(
+    () => expect.unreachable('the call succeeded'),
+    (error: unknown) => error,
+  );
+
+describe('UnleashAdminClient with a real Unleash', () => {
+  it('turns a flag off and reads it back', async () => {
+    await unleash.createFlag('turned-off', { percentage: 10 });
+    const before = await client().readFlag('turned-off');
+    expect(before).toMatchObject({
+      key: 'turned-off',
+      project: 'default',
+      type: 'release',
+      enabled: true,
+      strategies: [{ name: 'flexibleRollout', disabled: false, parameters: { rollout: '10' } }],
+    });
+
+    await client().disable('turned-off');
+    const after = await client().readFlag('turned-off');
+    expect(after).toEqual({ ...before, enabled: false });
+    await client().disable('turned-off');
+    expect((await unleash.flag('turned-off')).enabled).toBe(false);
+  });
+
+  it('moves the percentage of a gradual rollout, only from where it is expected to be, and nothing else of it', async () => {
+    const constraint = {
+      contextName: 'userId',
+      operator: 'NOT_IN',
+      values: ['banned'],
+      inverted: false,
+      caseInsensitive: false,
+    };
+    const parameters = { rollout: '10', stickiness: 'userId', groupId: 'moved' };
+    await unleash.createFlag('moved', {
+      strategies: [{ name: 'flexibleRollout', parameters, constraints: [constraint] }],
+    });
+    expect(await client().movePercentage('moved', { from: 1, to: 50 })).toBe('refused');
+    expect(await client().movePercentage('moved', { from: 10, to: 50 })).toBe('moved');
+    expect(await client().movePercentage('moved', { from: 10, to: 50 })).toBe('there');
+    const { strategies } = await unleash.flag('moved');
+    expect(strategies).toMatchObject([
+      { parameters: { ...parameters, rollout: '50' }, constraints: [{ values: ['banned'] }] },
+    ]);
+
+    await unleash.addStrategy('moved', { name: 'default' });
+    expect(await client().movePercentage('moved', { from: 50, to: 100 })).toBe('refused');
+  });
+
+  it('shows in the history who turned it off, and who on', async () => {
+    await unleash.createFlag('with-history');
+    const startedAt = Date.now();
+    await client().disable('with-history');
+    await unleash.enable('with-history');
+
+    const [on, off, ...earlier] = await client().history('with-history');
+    expect(on).toMatchObject({
+      type: 'feature-environment-enabled',
+      createdBy: unleash.user.username,
+      environment: 'development',
+    });
+    expect(off).toMatchObject({ type: 'feature-environment-disabled', environment: 'development' });
+    expect(off?.createdBy).not.toBe(unleash.user.username);
+    expect(Math.abs(off!.createdAt - startedAt)).toBeLessThan(60_000);
+    expect(earlier.at(-1)).toMatchObject({ type: 'feature-created', environment: undefined });
+  });
+
+  it('tags and links the flag, once each however often it is told to', async () => {
+    await unleash.createFlag('decorated');
+    const tag = { type: 'simple', value: 'stopped-by-rollout-guard' };
+    const link = { url: 'https://www.reports.example.com/rollout/?id=7', title: 'Rollout report' };
+    for (let times = 0; times < 2; times++) {
+      await client().tag('decorated', tag);
+      await client().link('decorated', link);
+    }
+    const flag = await unleash.flag('decorated');
+    expect(flag.tags).toEqual([tag]);
+    expect(flag.links).toEqual([
+      { url: 'https://reports.example.com/rollout?id=7', title: 'Rollout report' },
+    ]);
+    expect(await client().readFlag('decorated')).toMatchObject({ links: flag.links });
+
+    await client().untag('decorated', tag);
+    await client().untag('decorated', tag);
+    expect((await unleash.flag('decorated')).tags).toEqual([]);
+  });
+
+  it('explains a token that Unleash does not know', async () => {
+    const error = await failureOf(client({ token: '*:*.made-up' }).disable('known-flag'));
+    expect(error).toBeInstanceOf(AdminTokenError);
+    expect(String(error)).not.toContain('made-up');
+  });
+
+  it('explains a client token, which its form would have shown before any request', async () => {
+    expect(() => client({ token: unleash.clientToken })).toThrow(AdminTokenError);
+    // A token whose form is not known reaches Unleash, which judges it; here a header smuggles the real one in.
+    const asClientToken: typeof fetch = (input, init) =>
+      fetch(input, { ...init, headers: { ...init?.headers, authorization: unleash.clientToken } });
+    const error = await failureOf(
+      client({ token: 'unknown-form', fetch: asClientToken }).disable('known-flag'),
+    );
+    expect(error).toBeInstanceOf(AdminPermissionError);
+    expect(String(error)).toMatch(/client or frontend token/);
+  });
+
+  it.each([
+    ['flag', {}, 'no-such-flag'],
+    ['project', { project: 'no-such-project' }, 'known-flag'],
+    ['environment', { environment: 'no-such-environment' }, 'known-flag'],
+  ])('says that the %s is unknown', async (missing, options, flagKey) => {
+    const admin = client(options);
+    for (const call of [() => admin.disable(flagKey), () => admin.readFlag(flagKey)]) {
+      const error = await failureOf(call());
+      expect(error).toBeInstanceOf(AdminNotFoundError);
+      expect(error).toMatchObject({ missing });
+    }
+  });
+
+  it('says that the address is wrong', async () => {
+    const error = await failureOf(client({ url: `${unleash.url}/api/elsewhere` }).readFlag('known-flag'));
+    expect(error).toMatchObject({ missing: 'address' });
+  });
+
+  it('waits while Unleash is down and finishes when it is back', async () => {
+    await unleash.createFlag('stopped-late');
+    await unleash.pause();
+    const down = await failureOf(client().readFlag('stopped-late'));
+    expect(down).toBeInstanceOf(AdminUnavailableError);
+    expect(String(down)).toMatch(/ECONNREFUSED|ECONNRESET|SOCKET/);
+
+    let retries = 0;
+    let resumed: Promise<void> | undefined;
+    await client({ retryDelayMs: 5 }).disable('stopped-late', {
+      retries: Number.POSITIVE_INFINITY,
+      onRetry: () => {
+        retries++;
+        if (retries === 3) resumed = unleash.resume();
+      },
+    });
+    await resumed;
+    expect(retries).toBeGreaterThanOrEqual(3);
+    expect((await unleash.flag('stopped-late')).enabled).toBe(false);
+  });
+});

@@ -1,0 +1,202 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { diagnose } from '../../src/doctor/diagnose.js';
+import type { Finding } from '../../src/doctor/finding.js';
+import { type ObserveOptions, observe } from '../../src/doctor/observe.js';
+import { type EmbeddedUnleash, startEmbeddedUnleash } from '../../src/testing/index.js';
+
+const VIEWER = 3;
+const EDITOR = 2;
+
+let unleash: EmbeddedUnleash;
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'rollout-doctor-'));
+  unleash = await startEmbeddedUnleash();
+  await unleash.createFlag('async-upload', { percentage: 10 });
+  await unleash.createFlag('random-upload', { percentage: 10, stickiness: 'random' });
+});
+afterAll(async () => {
+  await unleash?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function findings(overrides: Partial<ObserveOptions> = {}): Promise<Record<string, Finding>> {
+  const { apiUrl, project, environment, clientToken, adminToken } = unleash;
+  const found = diagnose(
+    await observe({
+      url: apiUrl,
+      flagKey: 'async-upload',
+      project,
+      environment,
+      contextFields: ['userId'],
+      clientToken,
+      adminToken,
+      folder,
+      ...overrides,
+    }),
+  );
+  return Object.fromEntries(found.map((finding) => [finding.check, finding]));
+}
+
+/** A personal access token of a new user with that root role. */
+async function tokenOf(username: string, rootRole: number): Promise<string> {
+  const password = 'Made-up-pass-1!';
+  const user = { username, name: username, email: `${username}@example.com`, rootRole, password };
+  await unleash.request('POST', '/api/admin/user-admin', { ...user, sendEmail: false });
+  const post = (path: string, body: object, cookie = '') =>
+    fetch(`${unleash.url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', cookie },
+      body: JSON.stringify(body),
+    });
+  const login = await post('/auth/simple/login', { username, password });
+  const cookie = login.headers.get('set-cookie')!.split(';')[0]!;
+  const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+  const answer = await post('/api/admin/user/tokens', { description: 'doctor', expiresAt }, cookie);
+  expect(answer.status).toBe(201);
+  return ((await answer.json()) as { secret: string }).secret;
+}
+
+async function mayTurnOff(token: string): Promise<boolean> {
+  const { url, project, environment } = unleash;
+  const path = `/api/admin/projects/${project}/features/async-upload/environments/${environment}/off`;
+  const answer = await fetch(`${url}${path}`, { method: 'POST', headers: { authorization: token } });
+  await unleash.enable('async-upload');
+  return answer.ok;
+}
+
+describe('the doctor with a real Unleash', () => {
+  it('finds nothing wrong where nothing is, and changes nothing', async () => {
+    const before = await unleash.history('async-upload');
+    const found = await findings();
+    expect(Object.values(found).filter(({ status }) => status !== 'ok')).toEqual([]);
+    expect(Object.keys(found)).toHaveLength(11);
+    expect(found.percentage?.message).toContain('10 %');
+    expect(await unleash.history('async-upload')).toEqual(before);
+  });
+
+  it('tells the kinds of tokens apart', async () => {
+    const { adminToken, clientToken } = unleash;
+    const unknownClient = `default:development.${'0'.repeat(48)}`;
+    const unknownAdmin = `*:*.${'0'.repeat(48)}`;
+    expect((await findings({ clientToken: adminToken }))['client-token']).toMatchObject({
+      status: 'fail',
+      message: expect.stringContaining('not a client token'),
+    });
+    expect((await findings({ clientToken: unknownClient }))['client-token']).toMatchObject({
+      status: 'fail',
+      message: expect.stringContaining('does not know'),
+    });
+    expect((await findings({ adminToken: clientToken }))['admin-token']).toMatchObject({
+      status: 'fail',
+      message: expect.stringContaining('client or frontend token'),
+    });
+    expect((await findings({ adminToken: unknownAdmin }))['admin-token']).toMatchObject({
+      status: 'fail',
+      message: expect.stringContaining('does not know'),
+    });
+  });
+
+  it.each([
+    ['vera', VIEWER, false],
+    ['edda', EDITOR, true],
+  ])('says of %s what Unleash then says to a real "off"', async (username, role, may) => {
+    const adminToken = await tokenOf(username, role);
+    const found = await findings({ adminToken });
+    expect(found['admin-token']?.status).toBe('ok');
+    expect(found['admin-permission']?.status).toBe(may ? 'ok' : 'fail');
+    expect(found['admin-history']?.status).toBe('ok');
+    expect(await mayTurnOff(adminToken)).toBe(may);
+  });
+
+  it('notices an environment, a project and a flag that do not fit', async () => {
+    expect((await findings({ environment: 'production' }))['client-token']).toMatchObject({
+      status: 'fail',
+      message: expect.stringContaining('reads environment "development"'),
+    });
+    expect(await findings({ project: 'elsewhere' })).toMatchObject({
+      'client-token': { status: 'fail' },
+      flag: { status: 'fail' },
+    });
+    const missing = await findings({ flagKey: 'nobody-made-this' });
+    expect(missing.flag).toMatchObject({ status: 'fail', todo: expect.stringContaining('Create the flag') });
+    expect(missing.percentage).toBeUndefined();
+  });
+
+  it('warns of a random rollout', async () => {
+    expect((await findings({ flagKey: 'random-upload' })).stickiness).toMatchObject({
+      status: 'warn',
+      message: expect.stringContaining('random'),
+    });
+  });
+
+  it('knows an Unleash from another server', async () => {
+    const found = await findings({ url: `${unleash.url}/somewhere/else/api` });
+    expect(found.url).toMatchObject({ status: 'fail' });
+  });
+});
+
+describe('rollout-guard doctor', () => {
+  const program = fileURLToPath(new URL('../helpers/doctor-program.ts', import.meta.url));
+  const run = (args: string[], environment: Record<string, string> = {}) =>
+    new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) => {
+      const env = { PATH: process.env.PATH, ...environment };
+      execFile(
+        process.execPath,
+        ['--import', 'tsx', program, 'doctor', ...args],
+        { env },
+        (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }),
+      );
+    });
+  const settings = () => ({
+    UNLEASH_URL: unleash.apiUrl,
+    UNLEASH_ENVIRONMENT: unleash.environment,
+    UNLEASH_CLIENT_TOKEN: unleash.clientToken,
+    UNLEASH_ADMIN_TOKEN: unleash.adminToken,
+  });
+
+  it('takes tokens from the environment, shows none, and ends with 0', async () => {
+    const { code, stdout, stderr } = await run(['--flag', 'async-upload', '--folder', folder], settings());
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    expect(stdout).toContain('11 ok, 0 to look at, 0 failed, 0 not checked');
+    for (const token of [unleash.adminToken, unleash.clientToken]) {
+      expect(stdout).not.toContain(token.split('.')[1]);
+    }
+  });
+
+  it('ends with 0 in spite of a warning, and says what to do', async () => {
+    const { code, stdout } = await run(['--flag', 'random-upload', '--folder', folder], settings());
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/! stickiness .*random[^\n]*\n\s+→ Set the stickiness to userId/);
+  });
+
+  it('ends with 1 when something failed, here the folder, and prints JSON for scripts', async () => {
+    const file = join(folder, 'a-file');
+    await writeFile(file, '');
+    const args = ['--flag', 'async-upload', '--folder', join(file, 'logs'), '--json'];
+    const { code, stdout } = await run(args, settings());
+    expect(code).toBe(1);
+    const { findings } = JSON.parse(stdout) as { findings: Finding[] };
+    expect(findings.filter(({ status }) => status === 'fail')).toEqual([
+      expect.objectContaining({ check: 'folder', message: expect.stringContaining('ENOTDIR') }),
+    ]);
+  });
+
+  it.each([
+    ['nothing', []],
+    ['an unknown option', ['--nope']],
+    ['a URL without a scheme', ['--url', 'unleash', '--flag', 'x', '--environment', 'production']],
+  ])('ends with 2 for %s', async (_, args) => {
+    const { code, stdout, stderr } = await run(args);
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).not.toBe('');
+  });
+});

@@ -1,0 +1,53 @@
+import type { Decision } from '../../src/flow.js';
+import type { GuardEvent } from '../../src/guard/guard-event.js';
+import { type GuardNotification, type NotificationSubject, noticeOf } from '../../src/notify/notification.js';
+
+export const AT = Date.UTC(2026, 2, 1, 12);
+
+export const subject: NotificationSubject = {
+  flagKey: 'async-upload',
+  project: 'default',
+  environment: 'production',
+  flagUrl: 'https://unleash.example.com/projects/default/features/async-upload',
+};
+
+const counts = {
+  successes: 90,
+  failures: 10,
+  expected: 0,
+  aborted: 0,
+  critical: 0,
+  fallbacks: 10,
+  retried: 0,
+  complaints: 0,
+};
+
+export const decision = (overrides: Partial<Decision> = {}): Decision => ({
+  id: 'd-1',
+  flagKey: 'async-upload',
+  action: 'stop',
+  dryRun: false,
+  at: AT,
+  epoch: 2,
+  rolloutPercentage: 10,
+  verdicts: [],
+  counts: { treatment: counts, control: counts },
+  reason: 'The success rate is 90 %, below 95 % (90 of 100).',
+  ...overrides,
+});
+
+export const decided = (overrides: Partial<Decision> = {}): GuardEvent => ({
+  type: 'decided',
+  at: AT,
+  decision: decision(overrides),
+});
+
+export const stopFailed = (at = AT): GuardEvent => ({
+  type: 'stop-failed',
+  at,
+  decisionId: 'd-1',
+  failure: { code: 'ADMIN_UNAVAILABLE', message: 'Unleash does not answer.', needsPerson: false },
+});
+
+export const notificationFor = (event: GuardEvent): GuardNotification =>
+  noticeOf(event, subject)!.notification;

@@ -1,0 +1,152 @@
+import { describe, expect, it } from 'vitest';
+import type { GuardEvent } from '../../src/guard/guard-event.js';
+import { noticeOf } from '../../src/notify/notification.js';
+import type { StageStatus } from '../../src/stages/stage.js';
+import { AT, decided, decision, stopFailed, subject } from './events.js';
+
+const refused: GuardEvent = {
+  type: 'stop-failed',
+  at: AT,
+  decisionId: 'd-1',
+  failure: { code: 'ADMIN_PERMISSION', message: 'No.', needsPerson: true },
+};
+
+const stage = (status: StageStatus, at = AT): GuardEvent => ({
+  type: 'stage',
+  at,
+  epoch: 2,
+  progress: {
+    stage: { percentage: 10, minOutcomes: 500, minSuccessRate: 0.99 },
+    index: 1,
+    status,
+    outcomes: 500,
+    successRate: 0.99,
+    elapsedMs: 1,
+    message: 'Set the rollout to 50 % in Unleash to go on.',
+  },
+});
+
+const review = (type: 'review-opened' | 'review-closed', at = AT): GuardEvent => ({
+  type,
+  at,
+  epoch: 2,
+  verdict: {
+    trigger: 'latency-above',
+    status: type === 'review-opened' ? 'breach' : 'ok',
+    observed: 1.3,
+    threshold: 1.2,
+    sampleSize: { treatment: 100, control: 100 },
+    windowMs: 1,
+    freshnessMs: 0,
+    message: 'The p95 is too high.',
+  },
+});
+
+describe('noticeOf', () => {
+  it.each<[string, GuardEvent, object]>([
+    ['a decision', decided(), { severity: 'critical', title: 'async-upload is being turned off' }],
+    [
+      'a decision of a dry run',
+      decided({ dryRun: true }),
+      { severity: 'warning', title: 'async-upload would be turned off (dry run)' },
+    ],
+    ['an Unleash that does not answer', stopFailed(), { severity: 'warning' }],
+    [
+      'what a person must do',
+      { type: 'action-required', at: AT, decisionId: 'd-1', message: 'Turn it off by hand.' },
+      { severity: 'critical', message: 'Turn it off by hand.' },
+    ],
+    [
+      'the end of a stop',
+      { type: 'stopped', at: AT, decisionId: 'd-1', confirmedBy: 'read-back' },
+      { severity: 'info', title: 'async-upload is off in Unleash' },
+    ],
+    [
+      'a stage that is met',
+      stage('met'),
+      {
+        severity: 'info',
+        title: 'async-upload: the stage at 10 % is met',
+        message: 'Set the rollout to 50 % in Unleash to go on.',
+      },
+    ],
+    ['a stage that is missed', stage('missed'), { severity: 'warning' }],
+    ['a stage that waits for a person', stage('blocked'), { severity: 'warning' }],
+    [
+      'a review',
+      review('review-opened'),
+      {
+        severity: 'warning',
+        title: 'async-upload: a person should look (latency-above)',
+        message: 'The p95 is too high. Nothing has been stopped.',
+      },
+    ],
+    [
+      'the end of a review',
+      review('review-closed'),
+      {
+        severity: 'info',
+        title: 'async-upload: the reason to look is gone (latency-above)',
+        message: 'The p95 is too high.',
+      },
+    ],
+    [
+      'a decision to step back',
+      decided({ action: 'step-back', toPercentage: 1 }),
+      { severity: 'critical', title: 'async-upload is being taken back to 1 %' },
+    ],
+    [
+      'the end of a step back',
+      { type: 'stepped-back', at: AT, decisionId: 'd-1', from: 10, to: 1 },
+      { severity: 'info', title: 'async-upload is back at 1 % in Unleash' },
+    ],
+    [
+      'an advance',
+      { type: 'advanced', at: AT, epoch: 3, from: 1, to: 10 },
+      { severity: 'info', title: 'async-upload goes on to 10 %' },
+    ],
+    ['a new watch', { type: 're-armed', at: AT, epoch: 3 }, { severity: 'info' }],
+  ])('tells %s', (_, event, expected) => {
+    const { notification } = noticeOf(event, subject)!;
+    expect(notification).toMatchObject({ ...subject, ...expected, type: event.type });
+    expect(notification.time).toBe('2026-03-01T12:00:00.000Z');
+  });
+
+  it.each<[string, GuardEvent]>([
+    ['the start', { type: 'started', at: AT, epoch: 1, status: 'armed' }],
+    [
+      "a person's change",
+      { type: 'rollout-changed', at: AT, epoch: 1, enabled: true, rolloutPercentage: 10 },
+    ],
+    ['a stage that has only begun', stage('collecting')],
+    ['a complaint', { type: 'complaint', at: AT, epoch: 1, arm: 'control', attributes: undefined }],
+    ['the stop in one process', { type: 'stopped-here', at: AT, decisionId: 'd-1' }],
+    ['a refusal, which action-required tells', refused],
+    ['who did it', { type: 'unleash-history', at: AT, change: 'off', by: 'ada', changedAt: AT }],
+    ['a fault beside the stop', { type: 'fault', at: AT, what: 'a listener', message: 'x' }],
+    ['the end', { type: 'finished', at: AT }],
+  ])('keeps %s to itself', (_, event) => {
+    expect(noticeOf(event, subject)).toBeUndefined();
+  });
+
+  it('carries the evidence of a decision', () => {
+    const { notification } = noticeOf(decided(), subject)!;
+    expect(notification.decision).toEqual(decision());
+    expect(notification.message).toBe(decision().reason);
+  });
+
+  it('takes the same status of a stage again for a repetition, and every review for news', () => {
+    const key = (event: GuardEvent) => noticeOf(event, subject)!.key;
+    expect(key(stage('met', AT + 1))).toBe(key(stage('met')));
+    expect(noticeOf(stage('met'), subject)!.repeats).toBe(true);
+    expect(key(stage('missed'))).not.toBe(key(stage('met')));
+    expect(key(review('review-opened', AT + 1))).not.toBe(key(review('review-opened')));
+  });
+
+  it('gives different events different identifiers, and one event always the same', () => {
+    const id = (event: GuardEvent) => noticeOf(event, subject)!.notification.id;
+    expect(id(decided())).toBe(id(decided()));
+    expect(id(decided())).not.toBe(id(decided({ id: 'd-2' })));
+    expect(id(stopFailed(AT))).not.toBe(id(stopFailed(AT + 1)));
+  });
+});

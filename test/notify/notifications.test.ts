@@ -1,0 +1,255 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { GuardNotification } from '../../src/notify/notification.js';
+import { Notifications, type NotificationsOptions } from '../../src/notify/notifications.js';
+import { NotifyError, type NotifyFunction } from '../../src/notify/notifier.js';
+import { slack } from '../../src/notify/slack.js';
+import { webhook } from '../../src/notify/webhook.js';
+import { AT, decided, stopFailed, subject } from './events.js';
+import { startReceiver } from './receiver.js';
+
+const clock = { now: () => Date.now(), monotonic: () => performance.now() };
+
+function notificationsTo(
+  notify: NotificationsOptions['notify'],
+  overrides: Partial<NotificationsOptions> = {},
+) {
+  const onFault = vi.fn<NotificationsOptions['onFault']>();
+  return { onFault, notifications: new Notifications({ notify, subject, clock, onFault, ...overrides }) };
+}
+
+const down = () => new NotifyError('down', { retryable: true });
+const never = () => new Promise<void>(() => {});
+
+describe('Notifications', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ now: AT });
+    // The longest pauses.
+    vi.spyOn(Math, 'random').mockReturnValue(1);
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('tells every notifier, in order, what a person should know and nothing else', async () => {
+    const told: string[][] = [[], []];
+    const { notifications, onFault } = notificationsTo([
+      ({ type }) => void told[0]!.push(type),
+      { name: 'object', notify: async ({ type }) => void told[1]!.push(type) },
+    ]);
+    notifications.listener({ type: 'started', at: AT, epoch: 1, status: 'armed' });
+    notifications.listener(decided());
+    notifications.listener({ type: 'stopped-here', at: AT, decisionId: 'd-1' });
+    notifications.listener({ type: 'stopped', at: AT, decisionId: 'd-1', confirmedBy: 'read-back' });
+    expect(told).toEqual([[], []]);
+    await notifications.flush();
+    expect(told).toEqual([
+      ['decided', 'stopped'],
+      ['decided', 'stopped'],
+    ]);
+    expect(onFault).not.toHaveBeenCalled();
+  });
+
+  it('tells one event once, however late it comes again', async () => {
+    const notify = vi.fn();
+    const { notifications } = notificationsTo([notify]);
+    for (const _ of [1, 2]) {
+      notifications.listener(decided());
+      await vi.advanceTimersByTimeAsync(3_600_000);
+    }
+    notifications.listener(decided({ id: 'd-2' }));
+    await notifications.flush();
+    expect(notify.mock.calls.map(([{ decision }]) => decision.id)).toEqual(['d-1', 'd-2']);
+  });
+
+  it('tells what repeats once in dedupeMs', async () => {
+    const notify = vi.fn();
+    const { notifications } = notificationsTo([notify], { dedupeMs: 60_000 });
+    for (let minute = 0; minute < 5; minute++) {
+      notifications.listener(stopFailed(Date.now()));
+      await vi.advanceTimersByTimeAsync(30_000);
+    }
+    await notifications.flush();
+    expect(notify).toHaveBeenCalledTimes(3);
+  });
+
+  it('tries again after doubling pauses, always the same notification', async () => {
+    const attempts: [number, string][] = [];
+    const { notifications, onFault } = notificationsTo([
+      async ({ id }) => {
+        attempts.push([Date.now() - AT, id]);
+        if (attempts.length < 4) throw down();
+      },
+    ]);
+    notifications.listener(decided());
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(attempts.map(([at]) => at)).toEqual([0, 1_000, 3_000, 7_000]);
+    expect(new Set(attempts.map(([, id]) => id)).size).toBe(1);
+    expect(onFault).not.toHaveBeenCalled();
+  });
+
+  it('waits as long as the receiver asks', async () => {
+    const attempts: number[] = [];
+    const { notifications } = notificationsTo([
+      async () => {
+        attempts.push(Date.now() - AT);
+        if (attempts.length === 1) throw new NotifyError('slower', { retryable: true, retryAfterMs: 20_000 });
+      },
+    ]);
+    notifications.listener(decided());
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(attempts).toEqual([0, 21_000]);
+  });
+
+  it('reports a failing notifier once, goes on with the next notification, and reports it anew after a success', async () => {
+    const error = down();
+    const notify = vi.fn<NotifyFunction>().mockRejectedValue(error);
+    const { notifications, onFault } = notificationsTo([{ name: 'pager', notify } as never], { retries: 2 });
+    notifications.listener(decided());
+    notifications.listener(decided({ id: 'd-2' }));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(notify).toHaveBeenCalledTimes(6);
+    expect(onFault.mock.calls).toEqual([['the notifier pager', error]]);
+
+    notify.mockResolvedValueOnce(undefined);
+    notifications.listener(decided({ id: 'd-3' }));
+    notifications.listener(decided({ id: 'd-4' }));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(onFault).toHaveBeenCalledTimes(2);
+  });
+
+  it('does not repeat what cannot succeed', async () => {
+    const notify = vi.fn().mockRejectedValue(new NotifyError('gone', { retryable: false }));
+    const { notifications, onFault } = notificationsTo([notify]);
+    notifications.listener(decided());
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(notify).toHaveBeenCalledTimes(1);
+    expect(onFault).toHaveBeenCalledTimes(1);
+  });
+
+  it('is not held back by a notifier that hangs', async () => {
+    const signals: AbortSignal[] = [];
+    const hanging: NotifyFunction = (_, { signal }) => {
+      signals.push(signal);
+      return never();
+    };
+    const notify = vi.fn();
+    const { notifications, onFault } = notificationsTo([hanging, notify], { timeoutMs: 1_000, retries: 1 });
+    notifications.listener(decided());
+    await vi.advanceTimersByTimeAsync(0);
+    expect(notify).toHaveBeenCalledTimes(1);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+    expect(onFault).toHaveBeenCalledTimes(1);
+    expect(String(onFault.mock.calls[0]![1])).toContain('timed out after 1000 ms');
+  });
+
+  it.each<[string, NotifyFunction]>([
+    [
+      'throws',
+      () => {
+        throw new Error('broken');
+      },
+    ],
+    ['throws what is no error', () => Promise.reject('broken')],
+  ])('survives a function that %s, and an onFault that throws', async (_, notify) => {
+    const onFault = vi.fn(() => {
+      throw new Error('onFault');
+    });
+    const { notifications } = notificationsTo([notify], { onFault, retries: 1 });
+    expect(() => notifications.listener(decided())).not.toThrow();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(onFault).toHaveBeenCalledTimes(1);
+    expect(String((onFault.mock.calls as unknown[][])[0]![1])).toBe('Error: broken');
+  });
+
+  it('bounds its queue: the oldest gives way, which is reported once', async () => {
+    const told: string[] = [];
+    let release = () => {};
+    const notify = (notification: GuardNotification) => {
+      told.push(notification.decision!.id);
+      return told.length > 1 ? undefined : new Promise<void>((resolve) => (release = resolve));
+    };
+    const { notifications, onFault } = notificationsTo([notify], { maxQueued: 2 });
+    notifications.listener(decided({ id: 'd-0' }));
+    await vi.advanceTimersByTimeAsync(0);
+    for (let number = 1; number <= 6; number++) notifications.listener(decided({ id: `d-${number}` }));
+    release();
+    await notifications.flush();
+    expect(told).toEqual(['d-0', 'd-5', 'd-6']);
+    expect(onFault).toHaveBeenCalledTimes(1);
+    expect(String(onFault.mock.calls[0]![1])).toContain('a notification was lost');
+  });
+
+  it('ends within its time: flush leaves the rest alone, close aborts it and says what was lost', async () => {
+    const signals: AbortSignal[] = [];
+    const { notifications, onFault } = notificationsTo([
+      (_, { signal }) => {
+        signals.push(signal);
+        return never();
+      },
+    ]);
+    notifications.listener(decided());
+    notifications.listener(decided({ id: 'd-2' }));
+
+    const flushed = notifications.flush(500);
+    await vi.advanceTimersByTimeAsync(500);
+    await flushed;
+    expect(signals[0]!.aborted).toBe(false);
+
+    const closed = notifications.close(500);
+    await vi.advanceTimersByTimeAsync(500);
+    await closed;
+    expect(signals).toHaveLength(1);
+    expect(signals[0]!.aborted).toBe(true);
+    expect(String(onFault.mock.calls)).toContain('2 notifications were lost: the guard ended first');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('delivers what waits before it closes, and takes nothing afterwards', async () => {
+    const notify = vi.fn();
+    const { notifications, onFault } = notificationsTo([notify]);
+    notifications.listener(decided());
+    await notifications.close();
+    notifications.listener(decided({ id: 'd-2' }));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(notify).toHaveBeenCalledTimes(1);
+    expect(onFault).not.toHaveBeenCalled();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('Notifications over HTTP', () => {
+  const quick = { retryDelayMs: 2, retries: 3, timeoutMs: 200 };
+  const closing: (() => Promise<void>)[] = [];
+  afterEach(async () => {
+    for (const close of closing.splice(0)) await close();
+  });
+
+  it('delivers in the end to a receiver that fails, hangs and then answers', async () => {
+    const receiver = await startReceiver({ status: 503 }, 'hang', { status: 200 });
+    closing.push(receiver.close);
+    const { notifications, onFault } = notificationsTo([webhook({ url: receiver.url })], quick);
+    notifications.listener(decided());
+    await notifications.flush(10_000);
+    expect(receiver.received).toHaveLength(3);
+    expect(new Set(receiver.received.map(({ body }) => body)).size).toBe(1);
+    expect(onFault).not.toHaveBeenCalled();
+  });
+
+  it('tells Slack while the webhook is down, and reports the webhook without its address', async () => {
+    const broken = await startReceiver({ status: 500 });
+    const channel = await startReceiver({ status: 200 });
+    closing.push(broken.close, channel.close);
+    const { notifications, onFault } = notificationsTo(
+      [webhook({ url: broken.url }), slack({ webhookUrl: channel.url })],
+      quick,
+    );
+    notifications.listener(decided());
+    await notifications.flush(10_000);
+    expect(channel.received).toHaveLength(1);
+    expect(broken.received).toHaveLength(4);
+    expect(onFault).toHaveBeenCalledTimes(1);
+    expect(String(onFault.mock.calls)).toBe('the notifier webhook,NotifyError: The webhook answered 500.');
+  });
+});

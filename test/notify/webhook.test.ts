@@ -1,0 +1,128 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { ConfigError } from '../../src/config-error.js';
+import { isNotifyError, type NotifyError } from '../../src/notify/notifier.js';
+import { type WebhookOptions, webhook } from '../../src/notify/webhook.js';
+import { verifyWebhook } from '../../src/notify/webhook-signature.js';
+import { AT, decided, notificationFor } from './events.js';
+import { type Answer, startReceiver } from './receiver.js';
+
+const SECRET = 'made-up-signing-secret';
+const clock = { now: () => AT, monotonic: () => 0 };
+const notification = notificationFor(decided());
+const signal = new AbortController().signal;
+
+let close: (() => Promise<void>) | undefined;
+afterEach(async () => {
+  await close?.();
+  close = undefined;
+});
+
+async function receiver(...answers: Answer[]) {
+  const started = await startReceiver(...answers);
+  close = started.close;
+  return started;
+}
+
+const failureOf = (call: Promise<unknown>): Promise<NotifyError> =>
+  call.then(
+    () => expect.unreachable('the call succeeded'),
+    (error: unknown) => {
+      expect(isNotifyError(error)).toBe(true);
+      return error as NotifyError;
+    },
+  );
+
+describe('webhook', () => {
+  it('posts the notification as JSON, signed so that the receiver can verify it', async () => {
+    const { url, received } = await receiver();
+    await webhook({ url, secret: SECRET, clock, headers: { authorization: 'made-up' } }).notify(
+      notification,
+      {
+        signal,
+      },
+    );
+
+    const [{ headers, body }] = received as [(typeof received)[0]];
+    expect(JSON.parse(body)).toEqual({ version: 1, ...notification });
+    expect(headers).toMatchObject({
+      'content-type': 'application/json',
+      'user-agent': 'unleash-rollout-guard',
+      authorization: 'made-up',
+      'x-rollout-guard-timestamp': String(AT / 1_000),
+    });
+    expect(verifyWebhook(body, headers, SECRET, { now: AT })).toBe(true);
+    expect(verifyWebhook(`${body} `, headers, SECRET, { now: AT })).toBe(false);
+  });
+
+  it('is not signed without a secret', async () => {
+    const { url, received } = await receiver();
+    await webhook({ url }).notify(notification, { signal });
+    expect(Object.keys(received[0]!.headers).filter((name) => name.startsWith('x-rollout'))).toEqual([]);
+  });
+
+  it.each([
+    { status: 400, retryable: false },
+    { status: 401, retryable: false },
+    { status: 302, retryable: false },
+    { status: 408, retryable: true },
+    { status: 429, retryable: true },
+    { status: 500, retryable: true },
+    { status: 503, retryable: true },
+  ])('says whether $status may be tried again', async ({ status, retryable }) => {
+    const { url, received } = await receiver({
+      status,
+      headers: { location: '/elsewhere', 'retry-after': '7' },
+    });
+    const error = await failureOf(webhook({ url }).notify(notification, { signal }));
+    expect(error).toMatchObject({
+      retryable,
+      retryAfterMs: 7_000,
+      message: `The webhook answered ${status}.`,
+    });
+    expect(received).toHaveLength(1);
+  });
+
+  it('may be tried again when nobody answers', async () => {
+    const { url, close } = await startReceiver();
+    await close();
+    const error = await failureOf(webhook({ url }).notify(notification, { signal }));
+    expect(error).toMatchObject({
+      retryable: true,
+      message: 'The webhook does not answer (ECONNREFUSED).',
+    });
+  });
+
+  it('ends with its signal', async () => {
+    const { url } = await receiver('hang');
+    const controller = new AbortController();
+    const result = webhook({ url }).notify(notification, { signal: controller.signal });
+    const reason = new Error('enough');
+    controller.abort(reason);
+    await expect(result).rejects.toBe(reason);
+  });
+
+  it('shows neither address nor secret in an error, whatever the receiver says', async () => {
+    const { url } = await receiver({ status: 500, body: `hush-hush ${SECRET}` });
+    const error = await failureOf(webhook({ url, secret: SECRET }).notify(notification, { signal }));
+    expect(`${JSON.stringify(error)} ${error.stack}`).not.toMatch(/hush-hush|made-up|127\.0\.0\.1/);
+  });
+
+  it.each<[string, object, string]>([
+    ['no URL', {}, 'webhook.url: expected a URL'],
+    ['what is no URL', { url: 'example.com/pass-word' }, 'url: expected a URL'],
+    ['another scheme', { url: 'ftp://example.com' }, 'url: expected a URL'],
+    ['a password in the URL', { url: 'https://ada:pass-word@example.com' }, 'without user and password'],
+    [
+      'a short secret',
+      { url: 'https://example.com', secret: 'short' },
+      'secret: expected a secret of at least 16',
+    ],
+    ['a broken header', { url: 'https://example.com', headers: { 'a b': 'c' } }, 'headers'],
+    ['an unknown option', { url: 'https://example.com', timeout: 1 }, 'timeout'],
+  ])('refuses %s', (_, options, expected) => {
+    const attempt = () => webhook(options as WebhookOptions);
+    expect(attempt).toThrow(ConfigError);
+    expect(attempt).toThrow(expected);
+    expect(attempt).not.toThrow(/pass-word|short/);
+  });
+});

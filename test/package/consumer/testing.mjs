@@ -1,0 +1,3 @@
+import { startEmbeddedUnleash } from 'unleash-rollout-guard/testing';
+
+await startEmbeddedUnleash().catch((error) => console.log(error.message));

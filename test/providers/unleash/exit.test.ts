@@ -1,0 +1,34 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { flagOf } from './bootstrapped.js';
+import { startLoopbackUnleash } from './loopback-unleash.js';
+
+const fixture = fileURLToPath(new URL('exit-fixture.ts', import.meta.url));
+
+describe('a process that closed its provider', () => {
+  // In NODE_ENV=test unleash-client's timers would keep a process alive that forgot to stop them.
+  it.each(['production', 'test'])(
+    'exits by itself, its usage sent, with NODE_ENV=%s',
+    async (environment) => {
+      await using unleash = await startLoopbackUnleash({ version: 2, features: [flagOf({})] });
+
+      // Far less than the 15 s and 60 s of unleash-client's timers: a timer that still runs fails the test.
+      const { stdout, stderr } = await promisify(execFile)(
+        process.execPath,
+        ['--import', 'tsx', fixture, unleash.url],
+        {
+          env: { ...process.env, NODE_ENV: environment },
+          timeout: 12_000,
+        },
+      );
+
+      expect([stdout, stderr]).toEqual(['enabled: true', '']);
+      expect(unleash.sentMetrics.map(({ bucket }) => bucket.toggles.upload)).toMatchObject([
+        { yes: 1, no: 0 },
+      ]);
+    },
+    15_000,
+  );
+});

@@ -1,0 +1,113 @@
+import { Unleash } from 'unleash-client';
+import { describe, expect, it, vi } from 'vitest';
+import { UnleashProvider, type UnleashProviderOptions } from '../../../providers/unleash/provider.js';
+
+const valid: UnleashProviderOptions = { url: 'https://unleash.example.com/api', appName: 'shop' };
+const token = 'default:production.2d1c0f2b';
+
+describe('the options of UnleashProvider', () => {
+  it.each<[string, object]>([
+    ['no more than a URL and a name', valid],
+    ['explicit undefined', { ...valid, initializationTimeoutMs: undefined, refreshInterval: undefined }],
+    [
+      'everything of unleash-client that is data',
+      { ...valid, customHeaders: { Authorization: token }, metricsInterval: 0 },
+    ],
+    ['silence', { ...valid, logger: false }],
+  ])('accept %s', (_, options) => {
+    expect(() => new UnleashProvider(options as UnleashProviderOptions)).not.toThrow();
+  });
+
+  it.each<[string, object, string]>([
+    ['a missing URL', { url: undefined }, "url: expected the URL of Unleash's API, got nothing"],
+    [
+      'a URL without scheme',
+      { url: 'unleash.example.com/api' },
+      'url: expected the URL of Unleash\'s API, for example https://unleash.example.com/api, got "unleash.example.com/api"',
+    ],
+    ['an empty name', { appName: ' ' }, 'appName: expected a name, got " "'],
+    [
+      'a negative interval',
+      { refreshInterval: -1 },
+      'refreshInterval: expected a number of milliseconds, 0 or more, got -1',
+    ],
+    [
+      'a time-out that is none',
+      { initializationTimeoutMs: 0 },
+      'initializationTimeoutMs: expected a positive number of milliseconds, at most 2147483647, got 0',
+    ],
+    [
+      'a missing token',
+      { customHeaders: { Authorization: undefined } },
+      'customHeaders.Authorization: expected text, got nothing',
+    ],
+    [
+      'an empty token',
+      { customHeaders: { Authorization: '' } },
+      'customHeaders.Authorization: expected text that is not empty, got an empty string',
+    ],
+    [
+      'half a logger',
+      { logger: { info() {} } },
+      'logger: expected a logger with debug, info, warn and error, or false, got an object',
+    ],
+  ])('refuse %s', (_, change, problem) => {
+    expect(() => new UnleashProvider({ ...valid, ...change } as UnleashProviderOptions)).toThrow(
+      expect.objectContaining({ code: 'INVALID_CONFIG', message: `Invalid UnleashProvider: ${problem}` }),
+    );
+  });
+
+  it.each([undefined, null, 'https://unleash.example.com/api'])('refuse to be %j', (options) => {
+    expect(() => new UnleashProvider(options as never)).toThrow(
+      /Invalid UnleashProvider: expected an object, got/,
+    );
+  });
+
+  it('refuse an unknown option by its name', () => {
+    const options = { ...valid, initialisationTimeoutMs: 5 } as UnleashProviderOptions;
+
+    expect(() => new UnleashProvider(options)).toThrow(
+      /initialisationTimeoutMs: expected one of url, appName,.* got an unknown option/,
+    );
+  });
+
+  it('list every problem at once, and no secret', () => {
+    const options = { url: 'ftp://x', appName: 5, customHeaders: { Authorization: [token] } } as unknown;
+
+    const problems = catchError(() => new UnleashProvider(options as UnleashProviderOptions));
+
+    expect(problems).toMatchObject({
+      problems: [{ path: 'url' }, { path: 'appName' }, { path: 'customHeaders.Authorization' }],
+    });
+    expect(String(problems)).not.toContain(token);
+  });
+
+  it('are checked beside a running client too', () => {
+    const unleash = new Unleash({ ...valid, disableAutoStart: true, skipInstanceCountWarning: true });
+    try {
+      expect(() => new UnleashProvider(unleash, { closeTimeoutMs: -1 })).toThrow(
+        /closeTimeoutMs: expected a positive number/,
+      );
+    } finally {
+      unleash.destroy();
+    }
+  });
+
+  it('start nothing', () => {
+    vi.useFakeTimers();
+    try {
+      new UnleashProvider(valid);
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+function catchError(run: () => unknown): unknown {
+  try {
+    return run();
+  } catch (error) {
+    return error;
+  }
+}

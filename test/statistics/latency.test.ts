@@ -1,0 +1,174 @@
+import { describe, expect, it } from 'vitest';
+import { LatencyTest, type QuantileSource } from '../../src/statistics/latency.js';
+import { TwoSampleTest } from '../../src/statistics/two-sample.js';
+
+/** Exact quantiles of what was recorded; counts how often it was asked. */
+class SortedDurations implements QuantileSource {
+  readonly #sorted: number[] = [];
+  asked = 0;
+  get count(): number {
+    return this.#sorted.length;
+  }
+  record(durationMs: number): void {
+    this.#sorted.push(durationMs);
+    this.#sorted.sort((a, b) => a - b);
+  }
+  quantile(q: number): number | undefined {
+    this.asked++;
+    return this.#sorted[Math.min(this.count - 1, Math.floor(q * this.count))];
+  }
+}
+
+function ready(ratio = 1.2, quantiles?: readonly number[]): { test: LatencyTest; control: SortedDurations } {
+  const control = new SortedDurations();
+  for (let ms = 1; ms <= 100; ms++) control.record(ms);
+  const test = new LatencyTest({ ratio, quantiles }, control);
+  test.observe('control', 50);
+  return { test, control };
+}
+
+describe('LatencyTest', () => {
+  it('compares nothing before the control has enough durations', () => {
+    const control = new SortedDurations();
+    const test = new LatencyTest({ ratio: 1.2 }, control);
+    for (let i = 0; i < 19; i++) control.record(10);
+    for (let i = 0; i < 100; i++) test.observe('treatment', 1_000);
+    expect(test.thresholdsMs).toEqual([]);
+    control.record(10);
+    test.observe('treatment', 1_000);
+    expect(test.thresholdsMs).toEqual([10, 10, 10]);
+    expect(test.exceedances[0]).toEqual({
+      treatment: { trials: 0, failures: 0 },
+      control: { trials: 0, failures: 0 },
+    });
+  });
+
+  it('counts the treatment above the ratio times the quantile, and the control above the quantile', () => {
+    const { test } = ready(1.5, [0.5]);
+    expect(test.thresholdsMs).toEqual([51]);
+    for (const ms of [51, 51.1, 76.5]) test.observe('treatment', ms);
+    for (const ms of [76.6, 1_000]) test.observe('treatment', ms);
+    for (const ms of [50, 51, 51.1]) test.observe('control', ms);
+    expect(test.exceedances[0]).toEqual({
+      treatment: { trials: 5, failures: 2 },
+      control: { trials: 3, failures: 1 },
+    });
+  });
+
+  it('averages the evidence of the quantiles', () => {
+    const { test } = ready(1);
+    const single = [0.5, 0.9, 0.99].map(() => new TwoSampleTest());
+    const thresholds = test.thresholdsMs;
+    const durations = [60, 20, 95, 99.5, 120, 30, 40, 97, 10, 100, 101, 55];
+    for (const [i, ms] of durations.entries()) {
+      const arm = i % 2 === 0 ? 'treatment' : 'control';
+      test.observe(arm, ms);
+      for (const [q, each] of single.entries()) each.observe(arm, ms > thresholds[q]!);
+    }
+    const mean = single.reduce((sum, each) => sum + Math.exp(each.logE), 0) / 3;
+    expect(mean).not.toBe(1);
+    expect(Math.exp(test.logE)).toBeCloseTo(mean, 12);
+  });
+
+  it('fixes thresholds only between blocks, and only when the control has grown', () => {
+    const { test, control } = ready();
+    const before = test.thresholdsMs;
+    for (let i = 0; i < 5; i++) control.record(1_000);
+    const { asked } = control;
+    for (let i = 0; i < 10; i++) test.observe(i === 0 ? 'treatment' : 'control', 10);
+    expect(control.asked).toBe(asked);
+    for (let i = 0; i < 6; i++) control.record(1_000);
+    for (let i = 0; i < 9; i++) test.observe(i === 0 ? 'treatment' : 'control', 10);
+    expect(test.thresholdsMs).toEqual(before);
+    test.observe('control', 10);
+    expect(test.thresholdsMs).toEqual([56, 100, 1_000]);
+  });
+
+  it('breaches when the treatment takes twice as long, also when only its tail does', () => {
+    for (const slow of [(ms: number) => 2 * ms, (ms: number) => (ms > 85 ? 20 * ms : ms)]) {
+      const { test } = ready();
+      for (let i = 0; i < 3_000 && !test.breached; i++) {
+        const ms = 1 + ((i * 37) % 100);
+        test.observe('control', ms);
+        test.observe('treatment', slow(ms));
+      }
+      expect(test.breached).toBe(true);
+    }
+  });
+
+  it('never breaches because the control is slow', () => {
+    const { test } = ready();
+    for (let i = 0; i < 3_000; i++) {
+      test.observe('control', 1_000);
+      test.observe('treatment', 1);
+    }
+    expect(test.breached).toBe(false);
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -1])(
+    'counts a duration of %d as invalid and folds nothing in',
+    (durationMs) => {
+      const { test } = ready();
+      const before = test.exceedances;
+      expect(test.observe('treatment', durationMs)).toBe(false);
+      expect(test.observe('treatment', 0)).toBe(true);
+      expect(test.invalid).toBe(1);
+      expect(test.exceedances[0]!.treatment.trials).toBe(before[0]!.treatment.trials + 1);
+    },
+  );
+
+  it('takes counts of a fleet instead of durations', () => {
+    const { test: single } = ready();
+    const { test: fleet } = ready();
+    const durations = [60, 20, 95, 130, 140, 30, 40, 97, 10, 100];
+    for (const [i, ms] of durations.entries()) single.observe(i < 4 ? 'treatment' : 'control', ms);
+    expect(fleet.observeExceedances(single.exceedances)).toBe(true);
+    expect(fleet.toJSON()).toEqual(single.toJSON());
+    expect(single.logE).not.toBe(0);
+    expect(() => fleet.observeExceedances([])).toThrow('3 quantiles');
+    const waiting = new LatencyTest({ ratio: 1.2 }, new SortedDurations());
+    expect(waiting.observeExceedances(single.exceedances)).toBe(false);
+    expect(waiting.exceedances[0]!.control.trials).toBe(0);
+  });
+
+  it('lets a clock close a small block', () => {
+    const { test } = ready();
+    test.observe('treatment', 1_000);
+    expect(test.closeBlock()).toBe(false);
+    test.observe('control', 10);
+    expect(test.closeBlock()).toBe(true);
+    expect(test.logE).toBeGreaterThan(0);
+  });
+
+  it('continues from its JSON in the middle of a block', () => {
+    const { test: original, control } = ready();
+    const feed = (test: LatencyTest, from: number) => {
+      for (let i = from; i < from + 25; i++)
+        test.observe(i % 3 === 0 ? 'treatment' : 'control', (i * 41) % 130);
+    };
+    feed(original, 0);
+    const restored = new LatencyTest({ ratio: 1.2 }, control);
+    restored.restore(JSON.parse(JSON.stringify(original)));
+    feed(original, 25);
+    feed(restored, 25);
+    expect(restored.toJSON()).toEqual(original.toJSON());
+  });
+
+  it.each([
+    [{ ratio: 0 }, 'ratio'],
+    [{ ratio: Number.NaN }, 'ratio'],
+    [{ ratio: 1.2, alpha: 1 }, 'alpha'],
+    [{ ratio: 1.2, quantiles: [] }, 'quantiles'],
+    [{ ratio: 1.2, quantiles: [0.5, 1] }, 'quantiles'],
+    [{ ratio: 1.2, minControlCount: 0 }, 'minControlCount'],
+  ])('refuses %j', (options, reason) => {
+    expect(() => new LatencyTest(options, new SortedDurations())).toThrow(reason);
+  });
+
+  it('refuses the state of a test with other quantiles', () => {
+    const state = new LatencyTest({ ratio: 1.2, quantiles: [0.5] }, new SortedDurations()).toJSON();
+    expect(() => new LatencyTest({ ratio: 1.2 }, new SortedDurations()).restore(state)).toThrow(
+      '3 quantiles',
+    );
+  });
+});

@@ -1,0 +1,109 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { OneSampleTest } from '../../src/statistics/one-sample.js';
+import { golden, relativeError } from './golden.js';
+
+describe('OneSampleTest', () => {
+  it.each(golden.one_sample_mixture_no_restart.cases)(
+    'agrees with the reference without restarts: $failures failures of $n',
+    ({ n, failures, logE }) => {
+      // With a single step that ends the horizon, all of the stake is on the alternatives: no restart remains.
+      const test = new OneSampleTest({ maxFailureRate: 0.05, horizon: n, tail: 0 });
+      test.observeCounts({ trials: n, failures });
+      expect(relativeError(test.logE, logE)).toBeLessThan(1e-9);
+    },
+  );
+
+  it('allows a batch exactly the evidence of its counts, whoever counted them', () => {
+    const one = new OneSampleTest({ maxFailureRate: 0.02 });
+    one.observeCounts({ trials: 70, failures: 5 });
+    const split = new OneSampleTest({ maxFailureRate: 0.02 });
+    split.observeCounts({ trials: 30 + 40, failures: 5 + 0 });
+    expect(split.logE).toBe(one.logE);
+    expect(one.totals).toEqual({ trials: 70, failures: 5 });
+  });
+
+  it('takes a batch of one as one outcome', () => {
+    fc.assert(
+      fc.property(fc.array(fc.boolean(), { maxLength: 60 }), (outcomes) => {
+        const single = new OneSampleTest({ maxFailureRate: 0.1 });
+        const batched = new OneSampleTest({ maxFailureRate: 0.1 });
+        for (const failed of outcomes) {
+          single.observe(failed);
+          batched.observeCounts({ trials: 1, failures: failed ? 1 : 0 });
+        }
+        expect(batched.logE).toBeCloseTo(single.logE, 10);
+        expect(batched.totals).toEqual(single.totals);
+      }),
+    );
+  });
+
+  it.each([
+    [0.05, 0.05],
+    [0.05, 0.03],
+    [0.3, 0.3],
+    [0.3, 0.1],
+  ])(
+    'never grows in expectation when at most %d is tolerated and %d fail (all sequences of 10)',
+    (p0, rate) => {
+      let expectation = 0;
+      for (let sequence = 0; sequence < 1 << 10; sequence++) {
+        const test = new OneSampleTest({ maxFailureRate: p0, horizon: 5 });
+        let chance = 1;
+        for (let i = 0; i < 10; i++) {
+          const failed = ((sequence >> i) & 1) === 1;
+          chance *= failed ? rate : 1 - rate;
+          test.observe(failed);
+        }
+        expectation += chance * Math.exp(test.logE);
+      }
+      expect(expectation).toBeLessThanOrEqual(1 + 1e-12);
+      if (rate === p0) expect(expectation).toBeCloseTo(1, 12);
+    },
+  );
+
+  it('breaches when everything fails, and stays breached', () => {
+    const test = new OneSampleTest({ maxFailureRate: 0.05 });
+    let outcomes = 0;
+    while (!test.breached && outcomes < 10) {
+      test.observe(true);
+      outcomes++;
+    }
+    expect(outcomes).toBe(2);
+    test.observeCounts({ trials: 1_000, failures: 0 });
+    expect(test.logE).toBeLessThan(test.logThreshold);
+    expect(test.breached).toBe(true);
+  });
+
+  it('continues from its JSON', () => {
+    const original = new OneSampleTest({ maxFailureRate: 0.05 });
+    original.observeCounts({ trials: 40, failures: 3 });
+    const restored = new OneSampleTest({ maxFailureRate: 0.05 });
+    restored.restore(JSON.parse(JSON.stringify(original)));
+    for (const test of [original, restored]) test.observe(true);
+    expect(restored.toJSON()).toEqual(original.toJSON());
+    expect(restored.logE).toBe(original.logE);
+  });
+
+  it.each([
+    [{ maxFailureRate: 0 }, 'maxFailureRate'],
+    [{ maxFailureRate: 5 }, 'maxFailureRate'],
+    [{ maxFailureRate: Number.NaN }, 'maxFailureRate'],
+    [{ maxFailureRate: 0.1, alpha: 0 }, 'alpha'],
+    [{ maxFailureRate: 0.1, alpha: 0.5 }, 'alpha'],
+    [{ maxFailureRate: 0.1, alpha: 5 }, 'did you mean 0.05?'],
+  ])('refuses %j', (options, reason) => {
+    expect(() => new OneSampleTest(options)).toThrow(reason);
+  });
+
+  it.each([
+    { trials: 1, failures: 2 },
+    { trials: -1, failures: 0 },
+    { trials: 1.5, failures: 0 },
+    { trials: Number.NaN, failures: 0 },
+  ])('refuses the counts %j and stays as it was', (counts) => {
+    const test = new OneSampleTest({ maxFailureRate: 0.1 });
+    expect(() => test.observeCounts(counts)).toThrow('Invalid OneSampleTest counts');
+    expect(test.totals).toEqual({ trials: 0, failures: 0 });
+  });
+});

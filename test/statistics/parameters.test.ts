@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import { isConfigError } from '../../src/config-error.js';
+import { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from '../../src/statistics/parameters.js';
+
+describe('splitAlpha', () => {
+  it('gives each test its part', () => {
+    const parts = splitAlpha(0.05, DEFAULT_ALPHA_WEIGHTS);
+    expect(parts.failure).toBeCloseTo(0.02, 15);
+    expect(parts.absolute).toBeCloseTo(0.01, 15);
+    expect(parts.latency).toBeCloseTo(0.02, 15);
+  });
+
+  it('forgives rounding', () => {
+    expect(() => splitAlpha(0.05, { a: 0.1, b: 0.2, c: 0.7 })).not.toThrow();
+  });
+
+  it.each<[number, Record<string, number>, string]>([
+    [0.05, { a: 0.5, b: 0.4 }, 'expected weights that add up to 1, got 0.5 + 0.4 = 0.9'],
+    [0.05, { a: 0.6, b: 0.6 }, 'add up to 1'],
+    [0.05, { a: 1.5, b: -0.5 }, 'weights.b: expected a number above 0'],
+    [0.05, { a: 1, b: 0 }, 'weights.b'],
+    [0.05, { a: Number.NaN }, 'weights.a'],
+    [0.5, { a: 1 }, 'alpha: expected a probability above 0 and below 0.5, got 0.5'],
+    [5, { a: 1 }, 'did you mean 0.05?'],
+  ])('refuses alpha %d with weights %j', (alpha, weights, reason) => {
+    expect(() => splitAlpha(alpha, weights)).toThrow(reason);
+  });
+
+  it('refuses with the stable code of a bad configuration', () => {
+    try {
+      splitAlpha(0, { a: 1 });
+      expect.unreachable();
+    } catch (error) {
+      expect(isConfigError(error)).toBe(true);
+    }
+  });
+});

@@ -1,0 +1,276 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { type EmbeddedUnleash, startEmbeddedUnleash } from '../../src/testing/index.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+const START_TIMEOUT_MS = 90_000;
+
+/** The flags that an SDK would get. */
+async function flagsOf(unleash: EmbeddedUnleash): Promise<{ name: string; enabled: boolean }[]> {
+  const response = await fetch(`${unleash.apiUrl}/client/features`, {
+    headers: { authorization: unleash.clientToken },
+  });
+  expect(response.status).toBe(200);
+  return ((await response.json()) as { features: { name: string; enabled: boolean }[] }).features;
+}
+
+describe('startEmbeddedUnleash', () => {
+  let unleash: EmbeddedUnleash;
+  let other: EmbeddedUnleash;
+  const lines: string[] = [];
+
+  beforeAll(async () => {
+    [unleash, other] = await Promise.all([
+      startEmbeddedUnleash(),
+      startEmbeddedUnleash({
+        environment: 'production',
+        logLevel: 'info',
+        onLog: (line) => lines.push(line),
+      }),
+    ]);
+  }, START_TIMEOUT_MS);
+  afterAll(async () => {
+    await Promise.all([unleash.stop(), other.stop()]);
+  });
+
+  it('says where it is and with which tokens', async () => {
+    expect(unleash.url).toBe(`http://127.0.0.1:${unleash.port}`);
+    expect(unleash.apiUrl).toBe(`${unleash.url}/api`);
+    expect(unleash.adminToken).toMatch(/^\*:\*\.[0-9a-f]{48}$/);
+    expect(unleash.clientToken).toMatch(/^default:development\.[0-9a-f]{48}$/);
+    const admin = await fetch(`${unleash.apiUrl}/admin/projects`, {
+      headers: { authorization: unleash.adminToken },
+    });
+    expect(admin.status).toBe(200);
+    expect(await flagsOf(unleash)).toEqual([]);
+  });
+
+  it('serves the UI', async () => {
+    const page = await fetch(`${unleash.url}/projects/default/features/async-upload`);
+    expect(page.headers.get('content-type')).toMatch(/text\/html/);
+    expect(await page.text()).toContain('Unleash');
+  });
+
+  it('runs side by side with another, which shares nothing', async () => {
+    await unleash.createFlag('here-only');
+    await expect(other.flag('here-only')).rejects.toMatchObject({ code: 'REQUEST_FAILED' });
+    expect(other.clientToken).toMatch(/^default:production\./);
+    expect(other.adminToken).not.toBe(unleash.adminToken);
+    expect(other.user.password).not.toBe(unleash.user.password);
+  });
+
+  it('creates a flag that is on for everyone', async () => {
+    await unleash.createFlag('plain');
+    expect(await unleash.flag('plain')).toMatchObject({
+      name: 'plain',
+      type: 'release',
+      enabled: true,
+      strategies: [
+        { name: 'flexibleRollout', parameters: { rollout: '100', stickiness: 'default', groupId: 'plain' } },
+      ],
+      tags: [],
+      links: [],
+    });
+    await vi.waitFor(async () => {
+      expect(await flagsOf(unleash)).toContainEqual(
+        expect.objectContaining({ name: 'plain', enabled: true }),
+      );
+    }, 5_000);
+  });
+
+  it('creates a flag as asked', async () => {
+    await other.createFlag('special', {
+      percentage: 5,
+      stickiness: 'userId',
+      type: 'kill-switch',
+      enabled: false,
+    });
+    expect(await other.flag('special')).toMatchObject({
+      type: 'kill-switch',
+      enabled: false,
+      strategies: [{ parameters: { rollout: '5', stickiness: 'userId' } }],
+    });
+    await other.createFlag('listed', { strategies: [{ name: 'default' }] });
+    await other.addStrategy('listed', {
+      name: 'flexibleRollout',
+      parameters: { rollout: '20', groupId: 'listed' },
+    });
+    expect((await other.flag('listed')).strategies.map(({ name }) => name)).toEqual([
+      'default',
+      'flexibleRollout',
+    ]);
+  });
+
+  it('moves the percentage and nothing else of the strategy', async () => {
+    await unleash.createFlag('moved', {
+      strategies: [
+        {
+          name: 'flexibleRollout',
+          title: 'Careful',
+          parameters: { rollout: '1', stickiness: 'userId', groupId: 'uploads' },
+          constraints: [
+            {
+              contextName: 'country',
+              operator: 'IN',
+              values: ['FR'],
+              inverted: false,
+              caseInsensitive: false,
+            },
+          ],
+          variants: [{ name: 'blue', weight: 1000, weightType: 'variable', stickiness: 'default' }],
+        },
+      ],
+    });
+    const before = (await unleash.flag('moved')).strategies[0]!;
+    await unleash.setPercentage('moved', 10);
+    const after = (await unleash.flag('moved')).strategies;
+    expect(after).toEqual([{ ...before, parameters: { ...before.parameters, rollout: '10' } }]);
+    expect(before).toMatchObject({ title: 'Careful', variants: [{ name: 'blue' }] });
+  });
+
+  it('refuses to move a percentage that is not there', async () => {
+    await unleash.createFlag('without-rollout', { strategies: [{ name: 'default' }] });
+    await expect(unleash.setPercentage('without-rollout', 10)).rejects.toThrow(/no flexibleRollout/);
+  });
+
+  it('acts as a person, and the history says so', async () => {
+    await unleash.createFlag('toggled');
+    await unleash.disable('toggled');
+    expect((await unleash.flag('toggled')).enabled).toBe(false);
+    await unleash.enable('toggled');
+    expect((await unleash.flag('toggled')).enabled).toBe(true);
+    const history = await unleash.history('toggled');
+    expect(history.map(({ type }) => type)).toEqual([
+      'feature-environment-enabled',
+      'feature-environment-disabled',
+      'feature-environment-enabled',
+      'feature-strategy-add',
+      'feature-created',
+    ]);
+    expect(new Set(history.map(({ createdBy }) => createdBy))).toEqual(new Set([unleash.user.username]));
+  });
+
+  it('asks the admin API anything else as that person', async () => {
+    await unleash.createFlag('archived');
+    await unleash.request('DELETE', '/api/admin/projects/default/features/archived');
+    expect((await unleash.history('archived'))[0]).toMatchObject({
+      type: 'feature-archived',
+      createdBy: unleash.user.username,
+    });
+    await expect(unleash.request('GET', '/api/admin/no-such-thing')).rejects.toThrow(
+      /404 to GET \/api\/admin\/no-such-thing/,
+    );
+  });
+
+  it('goes down and comes back on the same port with its data', async () => {
+    await unleash.createFlag('kept');
+    await unleash.pause();
+    await expect(fetch(unleash.url)).rejects.toThrow();
+    await unleash.resume();
+    expect((await unleash.flag('kept')).enabled).toBe(true);
+    expect((await fetch(unleash.url)).status).toBe(200);
+  });
+
+  it('writes what it does only to the listener that asked', () => {
+    expect(lines.join('\n')).toMatch(/info .*Unleash has started/);
+    for (const secret of [other.adminToken, other.clientToken, other.user.password]) {
+      expect(lines.join('\n')).not.toContain(secret);
+    }
+  });
+
+  it('starts again as it was when it has a folder, and leaves nothing when it stops', {
+    timeout: START_TIMEOUT_MS,
+  }, async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'embedded-unleash-'));
+    try {
+      const first = await startEmbeddedUnleash({ dataDir });
+      await first.createFlag('remembered', { percentage: 30 });
+      await first.stop();
+      await first.stop();
+      await expect(fetch(first.url)).rejects.toThrow();
+      await expect(first.pause()).rejects.toMatchObject({ code: 'STOPPED' });
+
+      await using second = await startEmbeddedUnleash({ dataDir });
+      const { url, adminToken, clientToken, user } = second;
+      expect({ url, adminToken, clientToken, user }).toEqual({
+        url: first.url,
+        adminToken: first.adminToken,
+        clientToken: first.clientToken,
+        user: first.user,
+      });
+      expect((await second.flag('remembered')).strategies[0]?.parameters.rollout).toBe('30');
+      expect((await second.history('remembered')).map(({ type }) => type)).toContain('feature-created');
+      await vi.waitFor(async () => expect(await flagsOf(second)).toHaveLength(1), 5_000);
+    } finally {
+      await rm(dataDir, { recursive: true, force: true });
+    }
+  });
+
+  it('says which port is taken', { timeout: START_TIMEOUT_MS }, async () => {
+    await expect(startEmbeddedUnleash({ port: unleash.port })).rejects.toMatchObject({
+      code: 'START_FAILED',
+      message: expect.stringMatching(new RegExp(`EADDRINUSE.*${unleash.port}`)),
+    });
+  });
+
+  it('gives up a start that takes too long', async () => {
+    await expect(startEmbeddedUnleash({ startTimeoutMs: 1 })).rejects.toMatchObject({
+      code: 'START_FAILED',
+      message: expect.stringContaining('not ready after 1 ms'),
+    });
+  });
+
+  it('names the packages to install when they are missing', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'embedded-unleash-'));
+    try {
+      await cp(join(root, 'src/testing'), join(folder, 'src/testing'), { recursive: true });
+      await mkdir(join(folder, 'node_modules'));
+      for (const name of ['tsx', 'zod'])
+        await symlink(join(root, 'node_modules', name), join(folder, 'node_modules', name));
+      await writeFile(join(folder, 'package.json'), '{ "type": "module" }');
+      await writeFile(
+        join(folder, 'main.ts'),
+        `import { startEmbeddedUnleash } from './src/testing/index.js';
+         await startEmbeddedUnleash().catch(({ code, message }) => process.send!({ code, message }));`,
+      );
+      const main = fork(join(folder, 'main.ts'), { execArgv: ['--import', 'tsx'], cwd: root });
+      const [error] = await once(main, 'message');
+      expect(error).toMatchObject({ code: 'MISSING_PACKAGE' });
+      expect(error.message).toContain('npm install --save-dev unleash-server @electric-sql/pglite');
+      await once(main, 'exit');
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+});
+
+describe('the process that started an embedded Unleash', () => {
+  const start = async () => {
+    const parent = fork(fileURLToPath(new URL('../helpers/embedding-process.ts', import.meta.url)), {
+      execArgv: ['--import', 'tsx'],
+      cwd: root,
+    });
+    const [url] = (await once(parent, 'message')) as [string];
+    expect((await fetch(url)).status).toBe(200);
+    return { parent, url };
+  };
+
+  it('ends by itself after stop(), with nothing left behind', { timeout: START_TIMEOUT_MS }, async () => {
+    const { parent, url } = await start();
+    parent.send('stop');
+    expect(await once(parent, 'exit')).toEqual([0, null]);
+    await expect(fetch(url)).rejects.toThrow();
+  });
+
+  it('takes the server with it even when it is killed', { timeout: START_TIMEOUT_MS }, async () => {
+    const { parent, url } = await start();
+    parent.kill('SIGKILL');
+    await once(parent, 'exit');
+    await vi.waitFor(() => expect(fetch(url)).rejects.toThrow(), 10_000);
+  });
+});

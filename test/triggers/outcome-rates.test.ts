@@ -1,0 +1,180 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { ArmCounts } from '../../src/flow.js';
+import { errorRateAbove } from '../../src/triggers/error-rate-above.js';
+import type { OutcomeRateOptions } from '../../src/triggers/outcome-rate.js';
+import { successRateBelow } from '../../src/triggers/success-rate-below.js';
+import { NOW, snapshotOf } from './snapshots.js';
+
+type Case = [what: string, treatment: Partial<ArmCounts>, status: string, observed: number | undefined];
+
+const successRateCases: Case[] = [
+  ['exactly at the threshold', { successes: 95, failures: 5 }, 'ok', 0.95],
+  ['one failure more', { successes: 94, failures: 6 }, 'breach', 0.94],
+  ['one outcome fewer than needed', { successes: 0, failures: 99 }, 'insufficient-data', undefined],
+  ['exactly as many as needed', { successes: 0, failures: 100 }, 'breach', 0],
+  ['all well', { successes: 100 }, 'ok', 1],
+  ['nothing at all', {}, 'insufficient-data', undefined],
+  ['the users’ own mistakes', { successes: 99, expected: 50 }, 'insufficient-data', undefined],
+  ['the users’ aborts', { successes: 100, aborted: 900 }, 'ok', 1],
+  ['fallbacks, which are failures', { successes: 90, failures: 10, fallbacks: 10 }, 'breach', 0.9],
+];
+
+describe('successRateBelow', () => {
+  it.each(successRateCases)('judges %s', (_, treatment, status, observed) => {
+    const verdict = successRateBelow(0.95, { minOutcomes: 100 }).evaluate(snapshotOf({ treatment }), NOW);
+    expect(verdict).toMatchObject({ trigger: 'success-rate-below', status, observed, threshold: 0.95 });
+  });
+
+  it('carries what a person needs to understand it', () => {
+    const snapshot = snapshotOf({
+      treatment: { successes: 90, failures: 10, expected: 3 },
+      control: { successes: 899, failures: 1, aborted: 7 },
+      lastOutcomeAt: NOW - 1500,
+    });
+    expect(successRateBelow(0.95).evaluate(snapshot, NOW)).toEqual({
+      trigger: 'success-rate-below',
+      status: 'breach',
+      observed: 0.9,
+      threshold: 0.95,
+      sampleSize: { treatment: 100, control: 900 },
+      windowMs: 300_000,
+      freshnessMs: 1500,
+      message: "The treatment's success rate is 90.0 % (90 of 100 in the last 5 min), below 95 %.",
+    });
+  });
+
+  it.each([
+    [
+      { successes: 97, failures: 3 },
+      "The treatment's success rate is 97.0 % (97 of 100 in the last 5 min), not below 95 %.",
+    ],
+    [
+      { successes: 95, failures: 5 },
+      "The treatment's success rate is 95.0 % (95 of 100 in the last 5 min), not below 95 %.",
+    ],
+    [
+      { successes: 94_996, failures: 5004 },
+      "The treatment's success rate is 94.996 % (94996 of 100000 in the last 5 min), below 95 %.",
+    ],
+    [
+      { successes: 19 },
+      'The success rate is not judged yet: 19 outcomes of the treatment in the last 5 min, 20 needed.',
+    ],
+    [
+      { successes: 1 },
+      'The success rate is not judged yet: 1 outcome of the treatment in the last 5 min, 20 needed.',
+    ],
+  ])('says so in a sentence: %o', (treatment, sentence) => {
+    const { message } = successRateBelow(0.95).evaluate(snapshotOf({ treatment }), NOW);
+    expect(message).toBe(sentence);
+  });
+
+  it('never fires for a failing control', () => {
+    const control = { failures: 1000, critical: 1000 };
+    const snapshot = snapshotOf({ treatment: { successes: 100 }, control });
+    expect(successRateBelow(0.95).evaluate(snapshot, NOW).status).toBe('ok');
+    expect(successRateBelow(0.95).evaluate(snapshotOf({ control }), NOW).status).toBe('insufficient-data');
+  });
+
+  it('knows nothing of a window that the snapshot lacks', () => {
+    const snapshot = snapshotOf({ windowMs: 60_000, treatment: { failures: 1000 } });
+    expect(successRateBelow(0.95).evaluate(snapshot, NOW)).toMatchObject({
+      status: 'insufficient-data',
+      observed: undefined,
+      sampleSize: { treatment: 0, control: 0 },
+      message: 'Nothing is known of what happened in the last 5 min.',
+    });
+  });
+
+  it('does not count time backwards when the clock was set back', () => {
+    const snapshot = snapshotOf({ lastOutcomeAt: NOW + 5000 });
+    expect(successRateBelow(0.95).evaluate(snapshot, NOW).freshnessMs).toBe(0);
+    expect(successRateBelow(0.95).evaluate(snapshotOf(), NOW).freshnessMs).toBeUndefined();
+  });
+
+  it('is data that can be shown, and takes its options', () => {
+    const trigger = successRateBelow(0.5, { minOutcomes: 3, windowMs: 90_000, name: 'half-works' });
+    expect(JSON.parse(JSON.stringify(trigger))).toEqual({
+      name: 'half-works',
+      threshold: 0.5,
+      minOutcomes: 3,
+      windowMs: 90_000,
+    });
+    expect(Object.isFrozen(trigger)).toBe(true);
+    const verdict = trigger.evaluate(snapshotOf({ windowMs: 90_000, treatment: { failures: 3 } }), NOW);
+    expect(verdict).toMatchObject({ trigger: 'half-works', status: 'breach', windowMs: 90_000 });
+  });
+
+  it('takes an explicit undefined for the default', () => {
+    const options = { minOutcomes: undefined, windowMs: undefined, name: undefined };
+    expect(successRateBelow(0.95, options)).toMatchObject({
+      name: 'success-rate-below',
+      minOutcomes: 20,
+      windowMs: 300_000,
+    });
+  });
+
+  it.each([
+    [95, {}, /rate: expected a fraction 0–1 \(.*percentages are 0–100\), got 95; did you mean 0.95\?/],
+    [-0.1, {}, /rate: expected a fraction 0–1 .*got -0.1/],
+    [Number.NaN, {}, /rate: expected a fraction 0–1, got NaN/],
+    ['0.95', {}, /rate: expected a fraction 0–1, got "0.95"/],
+    [0.95, { windowMs: 0 }, /options.windowMs: expected a positive number of milliseconds/],
+    [0.95, { minOutcomes: 1.5 }, /options.minOutcomes: expected a whole number, 1 or more, got 1.5/],
+    [0.95, { name: 'Success Rate' }, /options.name: expected a kebab-case name, got "Success Rate"/],
+    [0.95, { minOutcome: 5 }, /options.minOutcome: expected one of minOutcomes, windowMs, name/],
+    [95, { windowMs: -1, minOutcomes: 0 }, /3 problems/],
+  ])('refuses a rate of %s with %o', (rate, options, message) => {
+    expect(() => successRateBelow(rate as number, options as OutcomeRateOptions)).toThrow(message);
+  });
+});
+
+describe('errorRateAbove', () => {
+  it.each<Case>([
+    ['exactly at the threshold', { successes: 95, failures: 5 }, 'ok', 0.05],
+    ['one failure more', { successes: 94, failures: 6 }, 'breach', 0.06],
+    ['one outcome fewer than needed', { failures: 99 }, 'insufficient-data', undefined],
+    ['exactly as many as needed', { failures: 100 }, 'breach', 1],
+    ['nothing at all', {}, 'insufficient-data', undefined],
+    ['neither mistakes nor aborts', { successes: 100, expected: 50, aborted: 50 }, 'ok', 0],
+  ])('judges %s', (_, treatment, status, observed) => {
+    const verdict = errorRateAbove(0.05, { minOutcomes: 100 }).evaluate(snapshotOf({ treatment }), NOW);
+    expect(verdict).toMatchObject({ trigger: 'error-rate-above', status, observed, threshold: 0.05 });
+  });
+
+  it('never fires for a failing control', () => {
+    const snapshot = snapshotOf({ treatment: { successes: 100 }, control: { failures: 1000 } });
+    expect(errorRateAbove(0.05).evaluate(snapshot, NOW).status).toBe('ok');
+  });
+
+  it('explains itself', () => {
+    const snapshot = snapshotOf({ treatment: { successes: 30, failures: 10 } });
+    expect(errorRateAbove(0.05).evaluate(snapshot, NOW).message).toBe(
+      "The treatment's error rate is 25.0 % (10 of 40 in the last 5 min), above 5 %.",
+    );
+  });
+
+  it('refuses a percentage', () => {
+    expect(() => errorRateAbove(5)).toThrow(/errorRateAbove: rate: .*got 5; did you mean 0.05\?/);
+  });
+});
+
+describe('both rates', () => {
+  it('agree with exact arithmetic at every threshold of whole percent', () => {
+    const count = fc.integer({ min: 0, max: 2000 });
+    fc.assert(
+      fc.property(count, count, fc.integer({ min: 0, max: 100 }), (successes, failures, percent) => {
+        fc.pre(successes + failures >= 20);
+        const snapshot = snapshotOf({ treatment: { successes, failures } });
+        const judged = successes + failures;
+        const tooFewSuccesses = successes * 100 < percent * judged;
+        const tooManyErrors = failures * 100 > percent * judged;
+        expect(successRateBelow(percent / 100).evaluate(snapshot, NOW).status === 'breach').toBe(
+          tooFewSuccesses,
+        );
+        expect(errorRateAbove(percent / 100).evaluate(snapshot, NOW).status === 'breach').toBe(tooManyErrors);
+      }),
+    );
+  });
+});

@@ -1,0 +1,60 @@
+import type { ArmCounts, ExposureCounts, MemorySnapshot, Snapshot, WindowSnapshot } from '../../src/flow.js';
+
+export const NOW = 1_700_000_000_000;
+export const FIVE_MINUTES = 300_000;
+
+export function armCounts(over: Partial<ArmCounts> = {}): ArmCounts {
+  return {
+    successes: 0,
+    failures: 0,
+    expected: 0,
+    aborted: 0,
+    critical: 0,
+    fallbacks: 0,
+    retried: 0,
+    complaints: 0,
+    ...over,
+  };
+}
+
+const NO_EXPOSURES: ExposureCounts = { due: 0, unreported: 0 };
+
+interface Facts {
+  readonly windowMs?: number;
+  readonly treatment?: Partial<ArmCounts>;
+  readonly control?: Partial<ArmCounts>;
+  readonly exposures?: { readonly treatment?: ExposureCounts; readonly control?: ExposureCounts };
+  readonly memory?: MemorySnapshot;
+  readonly lastCritical?: Snapshot['lastCritical'];
+  readonly lastOutcomeAt?: number;
+}
+
+/** A snapshot at `NOW` with one window; the totals are those of the window. */
+export function snapshotOf(facts: Facts = {}): Snapshot {
+  const treatment = armCounts(facts.treatment);
+  const control = armCounts(facts.control);
+  const window: WindowSnapshot = {
+    windowMs: facts.windowMs ?? FIVE_MINUTES,
+    treatment,
+    control,
+    exposures: {
+      treatment: facts.exposures?.treatment ?? NO_EXPOSURES,
+      control: facts.exposures?.control ?? NO_EXPOSURES,
+    },
+    memory: facts.memory,
+  };
+  const rest = { latency: undefined, errorTypes: [] };
+  return {
+    flagKey: 'async-upload',
+    at: NOW,
+    epoch: 1,
+    epochStartedAt: NOW - 600_000,
+    windows: [window],
+    total: {
+      treatment: { ...treatment, ...rest, lastOutcomeAt: facts.lastOutcomeAt },
+      control: { ...control, ...rest, lastOutcomeAt: undefined },
+    },
+    lastCritical: facts.lastCritical,
+    invalidDurations: 0,
+  };
+}

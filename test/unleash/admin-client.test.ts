@@ -1,0 +1,450 @@
+import { inspect } from 'node:util';
+import nock from 'nock';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { UnleashAdminClient, type UnleashAdminClientOptions } from '../../src/unleash/admin-client.js';
+import {
+  AdminNotFoundError,
+  AdminPermissionError,
+  AdminRateLimitError,
+  AdminResponseError,
+  AdminTokenError,
+  AdminUnavailableError,
+  ChangeRequestError,
+  isAdminError,
+} from '../../src/unleash/errors.js';
+
+const ORIGIN = 'https://unleash.example.com';
+const TOKEN = '*:*.s3cr3t-5f3c9d';
+const FEATURE = '/api/admin/projects/default/features/async-upload';
+const OFF = `${FEATURE}/environments/production/off`;
+
+const flagBody = {
+  name: 'async-upload',
+  project: 'default',
+  type: 'release',
+  environments: [
+    { name: 'development', enabled: false, strategies: [] },
+    {
+      name: 'production',
+      enabled: true,
+      sortOrder: 3,
+      strategies: [
+        {
+          id: 's1',
+          name: 'flexibleRollout',
+          title: null,
+          disabled: false,
+          parameters: { rollout: '10' },
+          segments: [],
+        },
+      ],
+    },
+  ],
+  links: [{ id: 'l1', url: 'https://reports.example.com/1', title: null }],
+  somethingNew: { in: 'a later version' },
+};
+
+function client(options: Partial<UnleashAdminClientOptions> = {}): UnleashAdminClient {
+  return new UnleashAdminClient({
+    url: `${ORIGIN}/api`,
+    token: TOKEN,
+    environment: 'production',
+    retries: 0,
+    ...options,
+  });
+}
+
+const failureOf = (call: Promise<unknown>): Promise<unknown> =>
+  call.then(
+    () => expect.unreachable('the call succeeded'),
+    (error: unknown) => error,
+  );
+
+beforeAll(() => {
+  nock.disableNetConnect();
+});
+afterEach(() => {
+  vi.useRealTimers();
+  nock.cleanAll();
+});
+afterAll(() => {
+  nock.enableNetConnect();
+  nock.restore();
+});
+
+describe('UnleashAdminClient', () => {
+  it.each([
+    ['https://unleash.example.com/api', '/api/admin'],
+    ['https://unleash.example.com/api/', '/api/admin'],
+    ['https://unleash.example.com', '/api/admin'],
+    ['https://unleash.example.com/flags/api', '/flags/api/admin'],
+    ['https://unleash.example.com/flags/', '/flags/api/admin'],
+  ])('finds the admin API from %s', async (url, admin) => {
+    const request = nock(ORIGIN)
+      .post(`${admin}/projects/default/features/async-upload/environments/production/off`)
+      .reply(200);
+    await client({ url }).disable('async-upload');
+    expect(request.isDone()).toBe(true);
+  });
+
+  it('sends the token and nothing else to say', async () => {
+    const request = nock(ORIGIN, { reqheaders: { authorization: TOKEN } })
+      .post(OFF, '')
+      .reply(200);
+    await client().disable('async-upload');
+    expect(request.isDone()).toBe(true);
+  });
+
+  it('escapes names in paths', async () => {
+    const request = nock(ORIGIN)
+      .post('/api/admin/projects/my%20project/features/a%2Fb/environments/pre%20prod/off')
+      .reply(200);
+    await client({ project: 'my project', environment: 'pre prod' }).disable('a/b');
+    expect(request.isDone()).toBe(true);
+  });
+
+  it('refuses a client token before any request, without repeating it', () => {
+    const create = () => client({ token: 'default:production.s3cr3t' });
+    expect(create).toThrow(AdminTokenError);
+    expect(create).toThrow(/client or frontend token/);
+    expect(create).not.toThrow(/s3cr3t/);
+  });
+
+  it('reads the flag in its environment and ignores what it does not know', async () => {
+    nock(ORIGIN).get(FEATURE).reply(200, flagBody);
+    expect(await client().readFlag('async-upload')).toEqual({
+      key: 'async-upload',
+      project: 'default',
+      type: 'release',
+      enabled: true,
+      strategies: [
+        {
+          id: 's1',
+          name: 'flexibleRollout',
+          title: undefined,
+          disabled: false,
+          parameters: { rollout: '10' },
+        },
+      ],
+      links: [{ url: 'https://reports.example.com/1', title: undefined }],
+    });
+  });
+
+  it('names the environments that the flag has when it lacks the one asked for', async () => {
+    nock(ORIGIN).get(FEATURE).reply(200, flagBody);
+    const error = await failureOf(client({ environment: 'staging' }).readFlag('async-upload'));
+    expect(error).toBeInstanceOf(AdminNotFoundError);
+    expect(error).toMatchObject({ missing: 'environment' });
+    expect(String(error)).toMatch(/"staging".*development, production/);
+  });
+
+  it.each([
+    ['a page of HTML', '<!doctype html><title>Log in</title>', /not a JSON object/],
+    [
+      'an answer without environments',
+      { name: 'async-upload', project: 'default', type: 'release' },
+      /environments/,
+    ],
+    [
+      'an enabled that is no boolean',
+      { ...flagBody, environments: [{ name: 'production', enabled: 'yes' }] },
+      /enabled/,
+    ],
+  ])('does not take %s for a flag', async (_, body, message) => {
+    nock(ORIGIN).get(FEATURE).reply(200, body);
+    const error = await failureOf(client().readFlag('async-upload'));
+    expect(error).toBeInstanceOf(AdminResponseError);
+    expect(String(error)).toMatch(message);
+  });
+
+  it('sorts the history, newest first', async () => {
+    const event = (id: number, type: string) => ({
+      id,
+      type,
+      createdBy: 'ada',
+      createdAt: '2026-03-01T10:00:00.000Z',
+      environment: id === 1 ? null : 'production',
+    });
+    nock(ORIGIN)
+      .get('/api/admin/events/async-upload')
+      .reply(200, { events: [event(1, 'feature-created'), event(2, 'feature-environment-enabled')] });
+    expect(await client().history('async-upload')).toEqual([
+      {
+        id: 2,
+        type: 'feature-environment-enabled',
+        createdBy: 'ada',
+        createdAt: Date.UTC(2026, 2, 1, 10),
+        environment: 'production',
+      },
+      {
+        id: 1,
+        type: 'feature-created',
+        createdBy: 'ada',
+        createdAt: Date.UTC(2026, 2, 1, 10),
+        environment: undefined,
+      },
+    ]);
+  });
+
+  it('tags and untags', async () => {
+    const tag = { type: 'simple', value: 'stopped by/guard' };
+    const added = nock(ORIGIN).post('/api/admin/features/async-upload/tags', tag).reply(201, tag);
+    const removed = nock(ORIGIN)
+      .delete('/api/admin/features/async-upload/tags/simple/stopped%20by%2Fguard')
+      .reply(200);
+    await client().tag('async-upload', tag);
+    await client().untag('async-upload', tag);
+    expect([added.isDone(), removed.isDone()]).toEqual([true, true]);
+  });
+
+  it('adds a link', async () => {
+    nock(ORIGIN).get(FEATURE).reply(200, flagBody);
+    const link = { url: 'https://reports.example.com/2', title: 'Rollout report' };
+    const request = nock(ORIGIN).post(`${FEATURE}/link`, link).reply(204);
+    await client().link('async-upload', link);
+    expect(request.isDone()).toBe(true);
+  });
+
+  it('adds no second link to the same address', async () => {
+    nock(ORIGIN).get(FEATURE).reply(200, flagBody);
+    await client().link('async-upload', {
+      url: 'https://www.reports.example.com/1/',
+      title: 'Rollout report',
+    });
+    expect(nock.pendingMocks()).toEqual([]);
+  });
+
+  const says = (name: string, message: string) => ({ id: '1', name, message, details: [{ message }] });
+  const elsewhere = `There's no feature named "async-upload" in project "default", but there's a feature with that name in project "web"`;
+  it.each([
+    [
+      'an unknown token',
+      401,
+      says('UnauthorizedError', 'You must log in to use Unleash.'),
+      AdminTokenError,
+      'ADMIN_TOKEN',
+      /expired/,
+    ],
+    [
+      'a missing permission',
+      403,
+      says('PermissionError', 'You need UPDATE_FEATURE_ENVIRONMENT'),
+      AdminPermissionError,
+      'ADMIN_PERMISSION',
+      /UPDATE_FEATURE_ENVIRONMENT.*permissions for project "default" and environment "production"/,
+    ],
+    [
+      "a client token's",
+      403,
+      { message: 'invalid token: expected a different token type for this endpoint' },
+      AdminPermissionError,
+      'ADMIN_PERMISSION',
+      /client or frontend token/,
+    ],
+    [
+      'a change request',
+      403,
+      says('PermissionError', 'You need the "SKIP_CHANGE_REQUEST" permission'),
+      ChangeRequestError,
+      'ADMIN_CHANGE_REQUEST',
+      /"production" need a change request/,
+    ],
+    [
+      'a rule of Unleash',
+      403,
+      says('OperationDeniedError', 'Too many links (10) exist for this feature'),
+      AdminResponseError,
+      'ADMIN_RESPONSE',
+      /Too many links/,
+    ],
+    [
+      'an unknown flag',
+      404,
+      says('NotFoundError', `There's no feature named "async-upload" in project "default".`),
+      AdminNotFoundError,
+      'ADMIN_NOT_FOUND',
+      /no flag "async-upload" in project "default"/,
+    ],
+    [
+      'another project',
+      404,
+      says('NotFoundError', elsewhere),
+      AdminNotFoundError,
+      'ADMIN_NOT_FOUND',
+      /Correct the project/,
+    ],
+    [
+      'an unknown environment',
+      404,
+      says('NotFoundError', 'Could not find environment production for feature: async-upload'),
+      AdminNotFoundError,
+      'ADMIN_NOT_FOUND',
+      /no environment "production"/,
+    ],
+    ['a wrong address', 404, '<html>nginx</html>', AdminNotFoundError, 'ADMIN_NOT_FOUND', /URL of the API/],
+    [
+      'a conflict',
+      409,
+      says('NameExistsError', 'It exists'),
+      AdminResponseError,
+      'ADMIN_RESPONSE',
+      /It exists/,
+    ],
+    [
+      'bad data',
+      400,
+      { name: 'BadDataError', message: 'See details.', details: [{ message: '/body/value is too short' }] },
+      AdminResponseError,
+      'ADMIN_RESPONSE',
+      /too short/,
+    ],
+    ['too many requests', 429, '', AdminRateLimitError, 'ADMIN_RATE_LIMIT', /rate/],
+    ['a slow request', 408, '', AdminUnavailableError, 'ADMIN_UNAVAILABLE', /in trouble/],
+    ['a fault', 500, says('InternalError', 'Oh no'), AdminUnavailableError, 'ADMIN_UNAVAILABLE', /Oh no/],
+    [
+      'a proxy without server',
+      502,
+      '<html>Bad Gateway</html>',
+      AdminUnavailableError,
+      'ADMIN_UNAVAILABLE',
+      /502/,
+    ],
+    [
+      'maintenance',
+      503,
+      says('Error', 'Unleash is currently in maintenance mode.'),
+      AdminUnavailableError,
+      'ADMIN_UNAVAILABLE',
+      /maintenance/,
+    ],
+  ] as const)('explains the answer to %s (%i)', async (_, status, body, errorClass, code, message) => {
+    nock(ORIGIN).post(OFF).reply(status, body);
+    const error = await failureOf(client().disable('async-upload'));
+    expect(error).toBeInstanceOf(errorClass);
+    expect(isAdminError(error)).toBe(true);
+    expect(error).toMatchObject({ code, status, request: `POST ${OFF}`, name: errorClass.name });
+    expect(String(error)).toMatch(message);
+    expect(String(error)).toContain(`POST ${OFF}`);
+    expect(String(error)).toContain(
+      'Turn the flag off by hand in the Unleash UI: https://unleash.example.com/projects/default/features/async-upload',
+    );
+  });
+
+  it('says which of flag, project, environment and address is missing', async () => {
+    const missing = [];
+    for (const message of [
+      `There's no feature named "async-upload" in project "default".`,
+      elsewhere,
+      'Could not find project with id default',
+      'Could not find async-upload in production',
+      'The path you were looking for (/api/admin/x) is not available.',
+    ]) {
+      nock(ORIGIN).post(OFF).reply(404, says('NotFoundError', message));
+      missing.push(((await failureOf(client().disable('async-upload'))) as AdminNotFoundError).missing);
+    }
+    expect(missing).toEqual(['flag', 'project', 'project', 'environment', 'address']);
+  });
+
+  it('does not follow a redirect, where a POST would become a GET', async () => {
+    nock(ORIGIN)
+      .post(OFF)
+      .reply(302, '', { location: `https://login.example.com${OFF}?state=abc` });
+    const error = await failureOf(client().disable('async-upload'));
+    expect(error).toBeInstanceOf(AdminResponseError);
+    expect(String(error)).toContain(`redirects to https://login.example.com${OFF} (302`);
+  });
+
+  it('says when nobody answers', async () => {
+    nock(ORIGIN)
+      .post(OFF)
+      .replyWithError(Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }));
+    const error = await failureOf(client().disable('async-upload'));
+    expect(error).toBeInstanceOf(AdminUnavailableError);
+    expect(String(error)).toContain('ECONNREFUSED');
+    expect(String(error)).toContain('Turn the flag off by hand');
+  });
+
+  it('waits no longer than the time-out, for the answer or for its body', async () => {
+    vi.useFakeTimers();
+    const never = (signal: AbortSignal) =>
+      new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    const stuck: (typeof fetch)[] = [
+      (_, init) => never(init!.signal!),
+      async (_, init) =>
+        ({ ok: true, status: 200, headers: new Headers(), text: () => never(init!.signal!) }) as never,
+    ];
+    for (const fetch of stuck) {
+      const result = failureOf(client({ fetch, timeoutMs: 5_000 }).disable('async-upload'));
+      await vi.advanceTimersByTimeAsync(5_000);
+      const error = await result;
+      expect(error).toBeInstanceOf(AdminUnavailableError);
+      expect(String(error)).toContain('timed out after 5000 ms');
+    }
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("rejects with the caller's reason when aborted during a request", async () => {
+    const controller = new AbortController();
+    const reason = new Error('the guard stops');
+    const fetch: typeof globalThis.fetch = (_, init) =>
+      new Promise((_, reject) => init!.signal!.addEventListener('abort', () => reject(init!.signal!.reason)));
+    const result = client({ fetch, retries: 5 }).disable('async-upload', { signal: controller.signal });
+    controller.abort(reason);
+    await expect(result).rejects.toBe(reason);
+  });
+
+  it('tries again what may succeed, after the pause that Unleash asks for', async () => {
+    const startedAt = Date.UTC(2026, 2, 1);
+    vi.useFakeTimers({ now: startedAt });
+    const answers = [
+      new Response('', { status: 503 }),
+      new Response('', { status: 429, headers: { 'retry-after': '7' } }),
+      new Response('', { status: 429, headers: { 'retry-after': 'Sun, 01 Mar 2026 00:01:00 GMT' } }),
+      new Response('', { status: 200 }),
+    ];
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+    const requestedAt: number[] = [];
+    const fetch = async () => {
+      requestedAt.push(Date.now() - startedAt);
+      return answers.shift()!;
+    };
+    const result = client({ fetch }).disable('async-upload', { retries: Number.POSITIVE_INFINITY });
+    await vi.advanceTimersByTimeAsync(70_000);
+    await result;
+    // 250 ms; 7 s and 500 ms; the date, which lies 60 s after the start, and 1 s.
+    expect(requestedAt).toEqual([0, 250, 7_750, 61_000]);
+  });
+
+  it.each([400, 401, 403, 404, 409])('does not try %i again', async (status) => {
+    let requests = 0;
+    const fetch = async () => {
+      requests++;
+      return new Response('', { status });
+    };
+    await failureOf(client({ fetch, retries: 5 }).disable('async-upload'));
+    expect(requests).toBe(1);
+  });
+
+  it('keeps the token out of every error, even when the server repeats it', async () => {
+    const failures = [
+      new Response(JSON.stringify({ name: 'UnauthorizedError', message: `Bad token ${TOKEN}` }), {
+        status: 401,
+      }),
+      new Response(JSON.stringify({ name: 'BadDataError', message: 'x', details: [{ message: TOKEN }] }), {
+        status: 400,
+      }),
+      new TypeError(`Headers.append: "${TOKEN}" is an invalid header value.`),
+    ];
+    for (const failure of failures) {
+      const fetch = async () => {
+        if (failure instanceof Error) throw failure;
+        return failure;
+      };
+      const error = await failureOf(client({ fetch }).disable('async-upload'));
+      expect(isAdminError(error)).toBe(true);
+      expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('s3cr3t');
+    }
+    expect(inspect(client(), { depth: 10, showHidden: true })).not.toContain('s3cr3t');
+    expect(JSON.stringify(client())).not.toContain('s3cr3t');
+  });
+});

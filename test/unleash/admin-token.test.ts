@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest';
+import { adminTokenProblem } from '../../src/unleash/admin-token.js';
+
+describe('adminTokenProblem', () => {
+  it.each([
+    ['an admin token', '*:*.5f3c9d'],
+    ['a personal access token', 'user:5f3c9d'],
+    ['an unknown form, which Unleash must judge', '964a287e1b728cb5f4f3e0120df92cb5'],
+  ])('accepts %s', (_, token) => {
+    expect(adminTokenProblem(token)).toBeUndefined();
+  });
+
+  it.each([
+    ['a client token of one project', 'default:development.s3cr3t', /client or frontend token/],
+    ['a client token of all projects', '*:production.s3cr3t', /client or frontend token/],
+    ['a client token of several projects', '[]:production.s3cr3t', /client or frontend token/],
+    ['nothing', '', /empty/],
+    ['blanks', '   ', /empty/],
+    ['a whole header', 'Bearer *:*.s3cr3t', /Bearer/],
+    ['a line break at the end', '*:*.s3cr3t\n', /white space/],
+    ['characters that no header carries', '*:*.s3cr3t…', /characters/],
+  ])('refuses %s and does not repeat it', (_, token, problem) => {
+    expect(adminTokenProblem(token)).toMatch(problem);
+    expect(adminTokenProblem(token)).not.toContain('s3cr3t');
+  });
+});
