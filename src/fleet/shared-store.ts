@@ -1,0 +1,9 @@
+import type { FleetLink } from './fleet-link.js';
+import type { FleetTiming } from './fleet-member.js';
+
+/** What the processes of a fleet share: `RedisOutcomeStore` from `unleash-rollout-guard/redis`. */
+export interface SharedStore {
+  readonly timing: FleetTiming;
+  /** Connects this process to the fleet of one flag in one environment. */
+  link(flag: { readonly flagKey: string; readonly environment: string }): FleetLink;
+}
