@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { FleetLink, FleetState, SyncRequest } from '../../src/fleet/fleet-link.js';
 import type { Decision } from '../../src/flow.js';
 import { RedisOutcomeStore } from '../../src/redis/redis-outcome-store.js';
-import { RedisServer } from '../helpers/redis-server.js';
+import { RedisServer } from '../../examples/fleet/redis-server.js';
 
 const NOBODY: SyncRequest = {
   born: '',
