@@ -235,6 +235,17 @@ export interface Snapshot {
   readonly evidence?: readonly Evidence[] | undefined;
   /** What was set as normal; undefined when nothing was. */
   readonly baseline?: Baseline | undefined;
+  /** What triggers read elsewhere; one entry for each that has been asked. */
+  readonly signals?: readonly SignalValue[] | undefined;
+}
+
+/** What was read last for one trigger, outside of the guard. */
+export interface SignalValue {
+  readonly trigger: string;
+  /** The latest number, and when it was true; undefined before the first. It stays when a later read gives none. */
+  readonly reading: { readonly value: number; readonly at: number } | undefined;
+  /** Why the last read gave no number; undefined when it gave one. */
+  readonly problem: string | undefined;
 }
 
 // ── 4. Verdict ───────────────────────────────────────────────────────────────────────────────────
@@ -248,9 +259,9 @@ export interface Verdict {
   readonly observed: number | undefined;
   readonly threshold: number;
   readonly sampleSize: Readonly<Record<Arm, number>>;
-  /** The time that was looked at: the sliding window, or all of the epoch so far. */
+  /** The time that was looked at: the sliding window, or all of the epoch so far; 0 for a signal. */
   readonly windowMs: number;
-  /** Age of the newest outcome of the treatment, in milliseconds; undefined when there is none. */
+  /** Age of the newest outcome of the treatment, or of a signal's reading, in milliseconds; undefined when there is none. */
   readonly freshnessMs: number | undefined;
   /** One sentence for a person. */
   readonly message: string;

@@ -35,6 +35,16 @@ export {
 } from './triggers/latency-above.js';
 export { type ComplaintRateRisingOptions, complaintRateRising } from './triggers/complaint-rate-rising.js';
 export { type UnreportedAboveOptions, unreportedAbove } from './triggers/unreported-above.js';
+// Signals: numbers from elsewhere that triggers judge.
+export type { SignalContext, SignalReading, SignalSource } from './triggers/trigger.js';
+export type { SignalTiming, SignalTrigger } from './signals/signal-trigger.js';
+export { type SignalFunction, type SignalOptions, signal } from './signals/signal.js';
+export {
+  type PrometheusOptions,
+  type PrometheusTrigger,
+  prometheusAbove,
+  prometheusBelow,
+} from './signals/prometheus.js';
 // Triggers on evidence: right however often one looks.
 export type { EvidenceOptions, EvidenceTrigger } from './triggers/evidence-options.js';
 export type { EvidenceRequest } from './statistics/evidence-request.js';

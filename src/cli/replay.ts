@@ -7,7 +7,8 @@ import { asyncUploadRollout } from '../presets/async-upload.js';
 import { type ReplayResult, replayLog } from '../replay/replay-log.js';
 import { loadRules, TRIGGER_NAMES } from '../replay/rules-file.js';
 import { formatCount, formatTime } from '../report/format.js';
-import { resolveRules } from '../rules.js';
+import { type RolloutRules, resolveRules } from '../rules.js';
+import type { Trigger } from '../triggers/trigger.js';
 import { formatThreshold } from '../triggers/wording.js';
 import { endWithProblem, exitWith } from './problem.js';
 
@@ -24,8 +25,9 @@ Without --config, the rules of the first rollout (async-upload) are used.
 
 It is a dry run: it judges after each failure and every 30 seconds of the log's time, decides once in an epoch, and
 changes nothing that happened. With --exact it judges after every outcome and each second, as a guard does. A live
-guard judges outcomes of one turn of the event loop together, so it may fire a few outcomes later. Memory, baselines
-and operations that never ended are not in the log: rules on them have nothing to say.
+guard judges outcomes of one turn of the event loop together, so it may fire a few outcomes later. Memory, baselines,
+signals from elsewhere (Prometheus is not asked) and operations that never ended are not in the log: rules on them have
+nothing to say.
 
 Exit codes: 0 the log was replayed, 1 it cannot be read, 2 wrong usage or wrong rules.`;
 
@@ -62,14 +64,14 @@ export function registerReplay(program: Command): void {
         tickMs: tick ?? (exact ? 1_000 : undefined),
         everyOutcome: exact,
       });
-      console.log(json ? JSON.stringify(result, undefined, 2) : render(result));
+      console.log(json ? JSON.stringify(result, undefined, 2) : render(result, rules));
     } catch (error) {
       endWithProblem(command, error);
     }
   });
 }
 
-function render(result: ReplayResult): string {
+function render(result: ReplayResult, rules: RolloutRules): string {
   const { firings, decisions, events, actual, silentTriggers, period } = result;
   if (period === undefined) return ['There is no outcome to replay.', ...problemLines(result)].join('\n');
   const blocks = [
@@ -103,15 +105,24 @@ function render(result: ReplayResult): string {
       ...orNone(events.list.flatMap((event) => eventLine(event) ?? [])),
       ...more(events.total, events.list.length),
     ],
-    silentTriggers.length === 0
-      ? []
-      : [`Never had enough data to say anything: ${silentTriggers.join(', ')}.`],
+    silentLines(silentTriggers, rules),
     problemLines(result),
   ];
   return blocks
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.join('\n'))
     .join('\n\n');
+}
+
+function silentLines(silent: readonly string[], { rollback, review }: RolloutRules): string[] {
+  const triggers = [...rollback, ...review].filter(({ name }) => silent.includes(name));
+  const namesOf = (those: readonly Trigger[]) => those.map(({ name }) => name).join(', ');
+  const signals = triggers.filter(({ signal }) => signal !== undefined);
+  const others = triggers.filter(({ signal }) => signal === undefined);
+  return [
+    ...(others.length === 0 ? [] : [`Never had enough data to say anything: ${namesOf(others)}.`]),
+    ...(signals.length === 0 ? [] : [`Not replayed, because a log holds no signals: ${namesOf(signals)}.`]),
+  ];
 }
 
 function decisionLine(

@@ -12,6 +12,16 @@ export const webhookUrlSchema = z.url({ protocol: /^https?$/, error: WEBHOOK_URL
   { error: WEBHOOK_URL },
 );
 
+/** Headers for every request. An error shows none of their values: it does not show what is under this name. */
+export const headersSchema = z
+  .record(
+    z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/, { error: 'a header name' }),
+    z
+      .string({ error: 'the value of a header' })
+      .regex(/^[\t\x20-\x7e]*$/, { error: 'the value of a header' }),
+  )
+  .optional();
+
 export const fetchSchema = z
   .custom<typeof fetch>((value) => typeof value === 'function', { error: 'a function' })
   .optional();

@@ -4,7 +4,7 @@ import { parseConfig } from '../config-error.js';
 import type { GuardNotification } from './notification.js';
 import type { Notifier } from './notifier.js';
 import { postJson } from './post-json.js';
-import { clockSchema, fetchSchema, webhookUrlSchema } from './schemas.js';
+import { clockSchema, fetchSchema, headersSchema, webhookUrlSchema } from './schemas.js';
 import { signatureHeaders } from './webhook-signature.js';
 
 /** What {@link webhook} takes. */
@@ -71,14 +71,7 @@ const optionsSchema = z.strictObject({
       .string({ error: 'a secret of at least 16 characters' })
       .min(16, { error: 'a secret of at least 16 characters' })
       .optional(),
-    headers: z
-      .record(
-        z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/, { error: 'a header name' }),
-        z
-          .string({ error: 'the value of a header' })
-          .regex(/^[\t\x20-\x7e]*$/, { error: 'the value of a header' }),
-      )
-      .optional(),
+    headers: headersSchema,
     name: z.string().min(1).optional(),
     fetch: fetchSchema,
     clock: clockSchema,

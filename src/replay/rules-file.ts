@@ -3,6 +3,7 @@ import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ConfigError } from '../config-error.js';
 import { parseRules, type RolloutRules } from '../rules.js';
+import { prometheusAbove, prometheusBelow } from '../signals/prometheus.js';
 import { complaintRateRising } from '../triggers/complaint-rate-rising.js';
 import { criticalErrors } from '../triggers/critical-errors.js';
 import { errorRateAbove } from '../triggers/error-rate-above.js';
@@ -29,6 +30,8 @@ const FACTORIES = {
   latencyAbove,
   complaintRateRising,
   unreportedAbove,
+  prometheusAbove,
+  prometheusBelow,
 } as const;
 
 /** The names that a JSON file may use. */

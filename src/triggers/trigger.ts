@@ -7,13 +7,43 @@ export interface Trigger {
   readonly name: string;
   /**
    * The sliding window that the rule looks at, in milliseconds; the store keeps each length asked for. 0 for a rule that
-   * looks at the whole epoch.
+   * looks at the whole epoch or at a signal.
    */
   readonly windowMs: number;
   /** The anytime-valid test that the store is to feed for this rule; its evidence comes with each snapshot. */
   readonly evidence?: EvidenceRequest | undefined;
   /** Codes and class names that are critical beside the usual ones when outcomes are recorded. */
   readonly criticalErrorTypes?: readonly string[] | undefined;
+  /** What the rule judges, read from elsewhere; what was read comes with each snapshot. */
+  readonly signal?: SignalSource | undefined;
   /** What the snapshot says under this rule at `now` (milliseconds since 1970). */
   evaluate(snapshot: Snapshot, now: number): Verdict;
+}
+
+/** A number from elsewhere that is read again and again. */
+export interface SignalSource {
+  /**
+   * Gives the number; undefined, NaN and infinity mean that there is none now. It is never called again before it has
+   * ended, so it must end when the signal is aborted.
+   */
+  read(context: SignalContext): Promise<number | SignalReading | undefined>;
+  /** How often it is read, in milliseconds. */
+  readonly everyMs: number;
+  /** How long one read may take, in milliseconds. */
+  readonly timeoutMs: number;
+  /** A reading older than this is none, in milliseconds. */
+  readonly maxAgeMs: number;
+}
+
+/** What a read is given. */
+export interface SignalContext {
+  /** Aborted when the read takes too long or the guard ends. */
+  readonly signal: AbortSignal;
+}
+
+/** A number, and when it was true. */
+export interface SignalReading {
+  readonly value: number;
+  /** Milliseconds since 1970. @default when the read began */
+  readonly at?: number | undefined;
 }

@@ -46,7 +46,9 @@ describe('loadRules', () => {
     const names = files.map((file) =>
       file.replace(/\.ts$/, '').replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
     );
-    const triggers = names.filter((name) => exported.includes(name));
+    const triggers = [...names, 'prometheusAbove', 'prometheusBelow'].filter((name) =>
+      exported.includes(name),
+    );
     expect(triggers.length).toBeGreaterThan(5);
     expect([...TRIGGER_NAMES].sort()).toEqual(triggers.sort());
   });

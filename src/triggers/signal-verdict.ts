@@ -1,0 +1,64 @@
+import type { SignalValue, Snapshot, Verdict } from '../flow.js';
+import { formatAgo, formatDuration } from './wording.js';
+
+/** A rule on one number from elsewhere. */
+export interface SignalRule {
+  readonly name: string;
+  /** Begins its sentences: `The signal queue-depth`. */
+  readonly subject: string;
+  readonly direction: 'above' | 'below';
+  readonly threshold: number;
+  readonly maxAgeMs: number;
+}
+
+const NO_OUTCOMES = { treatment: 0, control: 0 } as const;
+
+/**
+ * Judges the latest reading of a signal, as long as it is young enough and of this epoch: what was read before a person
+ * turned the flag on again, or moved its percentage, says nothing of the rollout as it is now.
+ */
+export function judgeSignal(rule: SignalRule, snapshot: Snapshot, now: number): Verdict {
+  const { name, subject, direction, threshold } = rule;
+  const read = snapshot.signals?.find(({ trigger }) => trigger === name);
+  const ageMs = read?.reading === undefined ? undefined : Math.max(0, now - read.reading.at);
+  const verdict = {
+    trigger: name,
+    threshold,
+    sampleSize: NO_OUTCOMES,
+    windowMs: 0,
+    freshnessMs: ageMs,
+  };
+  const why = whyNot(rule, read, snapshot.epochStartedAt, now);
+  if (why !== undefined || read?.reading === undefined) {
+    const since = read?.problem === undefined ? '' : ` (the last attempt: ${read.problem})`;
+    const message = `${subject} is not judged: ${why}${since}.`;
+    return { ...verdict, status: 'insufficient-data', observed: undefined, message };
+  }
+  const { value, at } = read.reading;
+  const breached = direction === 'above' ? value > threshold : value < threshold;
+  const relation = `${breached ? '' : 'not '}${direction} ${threshold}`;
+  const message = `${subject} is ${formatValue(value, threshold)} (${formatAgo(now - at)}), ${relation}.`;
+  return { ...verdict, status: breached ? 'breach' : 'ok', observed: value, message };
+}
+
+function whyNot(
+  { maxAgeMs }: SignalRule,
+  read: SignalValue | undefined,
+  epochStartedAt: number,
+  now: number,
+): string | undefined {
+  if (read?.reading === undefined) return 'nothing has been read yet';
+  const { at } = read.reading;
+  if (at < epochStartedAt) return 'nothing has been read since the rollout changed';
+  if (at - now > maxAgeMs) return 'the clock was set back since the latest reading';
+  if (now - at > maxAgeMs) {
+    return `the latest reading is of ${formatAgo(now - at)}, at most ${formatDuration(maxAgeMs)} are allowed`;
+  }
+  return undefined;
+}
+
+/** Six digits, and all of them where rounding would make the value look equal to the threshold. */
+function formatValue(value: number, threshold: number): string {
+  const rounded = Number(value.toPrecision(6));
+  return String(rounded === threshold ? value : rounded);
+}

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import type { SignalValue } from '../../src/flow.js';
+import { judgeSignal, type SignalRule } from '../../src/triggers/signal-verdict.js';
+import { NOW, snapshotOf } from './snapshots.js';
+
+const RULE: SignalRule = {
+  name: 'queue-depth',
+  subject: 'The signal queue-depth',
+  direction: 'above',
+  threshold: 1_000,
+  maxAgeMs: 60_000,
+};
+
+function verdictOf(read: Partial<SignalValue> | undefined, rule: Partial<SignalRule> = {}, now = NOW) {
+  const signals = read && [{ trigger: 'queue-depth', reading: undefined, problem: undefined, ...read }];
+  return judgeSignal({ ...RULE, ...rule }, { ...snapshotOf(), signals }, now);
+}
+
+const reading = (value: number, ageMs = 3_000) => ({ reading: { value, at: NOW - ageMs } });
+const below = { direction: 'below' } as const;
+
+describe('judgeSignal', () => {
+  it.each<[string, Partial<SignalValue>, Partial<SignalRule>, string, number | undefined]>([
+    ['a value above', reading(1_001), {}, 'breach', 1_001],
+    ['a value of exactly the limit', reading(1_000), {}, 'ok', 1_000],
+    ['a value below', reading(-5), {}, 'ok', -5],
+    ['a value below a limit that is a least one', reading(999.5), below, 'breach', 999.5],
+    ['exactly the least one', reading(1_000), below, 'ok', 1_000],
+    ['more than the least one', reading(1_001), below, 'ok', 1_001],
+    ['a reading as old as it may be', reading(2_000, 60_000), {}, 'breach', 2_000],
+    ['a reading that is too old', reading(2_000, 60_001), {}, 'insufficient-data', undefined],
+    ['a reading from far in the future', reading(2_000, -60_001), {}, 'insufficient-data', undefined],
+    ['nothing but a problem', { problem: 'timed out' }, {}, 'insufficient-data', undefined],
+    ['a reading that a later read did not renew', { ...reading(2_000), problem: 'x' }, {}, 'breach', 2_000],
+  ])('judges %s', (_, read, rule, status, observed) => {
+    expect(verdictOf(read, rule)).toMatchObject({
+      trigger: 'queue-depth',
+      status,
+      observed,
+      threshold: 1_000,
+      windowMs: 0,
+      sampleSize: { treatment: 0, control: 0 },
+    });
+  });
+
+  it('gives the age of the reading as its freshness', () => {
+    expect(verdictOf(reading(1, 3_000)).freshnessMs).toBe(3_000);
+    expect(verdictOf(reading(1, 90_000)).freshnessMs).toBe(90_000);
+    expect(verdictOf(reading(1, -5)).freshnessMs).toBe(0);
+    expect(verdictOf(undefined).freshnessMs).toBeUndefined();
+  });
+
+  it('takes no reading of before the epoch, when another rollout was looked at', () => {
+    const { epochStartedAt } = snapshotOf();
+    const rule = { maxAgeMs: 3_600_000 };
+    expect(verdictOf({ reading: { value: 2_000, at: epochStartedAt } }, rule).status).toBe('breach');
+    expect(verdictOf({ reading: { value: 2_000, at: epochStartedAt - 1 } }, rule)).toMatchObject({
+      status: 'insufficient-data',
+      message: 'The signal queue-depth is not judged: nothing has been read since the rollout changed.',
+    });
+  });
+
+  it('looks at its own signal only', () => {
+    const other = { trigger: 'another', ...reading(2_000), problem: undefined };
+    expect(judgeSignal(RULE, { ...snapshotOf(), signals: [other] }, NOW).status).toBe('insufficient-data');
+    expect(judgeSignal(RULE, snapshotOf(), NOW).status).toBe('insufficient-data');
+  });
+
+  it.each<[Partial<SignalValue> | undefined, string]>([
+    [reading(1_200), 'The signal queue-depth is 1200 (3 s ago), above 1000.'],
+    [reading(12.123456789), 'The signal queue-depth is 12.1235 (3 s ago), not above 1000.'],
+    [reading(1_000.0000001), 'The signal queue-depth is 1000.0000001 (3 s ago), above 1000.'],
+    [undefined, 'The signal queue-depth is not judged: nothing has been read yet.'],
+    [
+      { problem: 'no data (NaN)' },
+      'The signal queue-depth is not judged: nothing has been read yet (the last attempt: no data (NaN)).',
+    ],
+    [
+      { ...reading(1, 180_000), problem: 'timed out after 5000 ms' },
+      'The signal queue-depth is not judged: the latest reading is of 3 min ago, at most 1 min are allowed (the last attempt: timed out after 5000 ms).',
+    ],
+    [
+      reading(1, -180_000),
+      'The signal queue-depth is not judged: the clock was set back since the latest reading.',
+    ],
+  ])('explains itself: %o', (read, message) => {
+    expect(verdictOf(read).message).toBe(message);
+  });
+});
