@@ -1,4 +1,4 @@
-import type { FlagFacts, Snapshot, Verdict } from '../flow.js';
+import type { FlagFacts, SignalValue, Snapshot, Verdict } from '../flow.js';
 import type { Stage, StageProgress } from '../stages/stage.js';
 import { StageTracker } from '../stages/stage-tracker.js';
 import type { Trigger } from '../triggers/trigger.js';
@@ -12,6 +12,8 @@ export interface JudgeOptions {
   readonly reviewCloseAfterMs: number;
   readonly stages: readonly Stage[];
   readonly records: GuardRecords;
+  /** What triggers read elsewhere, which no store knows. @default nothing */
+  readonly signals?: { readonly values: readonly SignalValue[] } | undefined;
 }
 
 /** Applies the user's triggers and stages to snapshots, and remembers what they said last. */
@@ -65,7 +67,9 @@ export class Judge {
     if (progress !== undefined) records.tell({ type: 'stage', at: now, epoch, progress });
   }
 
-  #evaluate(triggers: readonly Trigger[], snapshot: Snapshot, now: number): Verdict[] {
+  #evaluate(triggers: readonly Trigger[], counted: Snapshot, now: number): Verdict[] {
+    const signals = this.#options.signals?.values ?? [];
+    const snapshot = signals.length === 0 ? counted : { ...counted, signals };
     return triggers.flatMap((trigger) => {
       try {
         const verdict = trigger.evaluate(snapshot, now);

@@ -15,6 +15,7 @@ import {
 } from '../options.js';
 import { armOf } from '../outcomes/arm.js';
 import { ExposureLedger } from '../outcomes/exposure-ledger.js';
+import { SignalPoller } from '../signals/signal-poller.js';
 import { percentageBefore } from '../stages/stage.js';
 import type { MemoryOutcomeStore } from '../store/memory.js';
 import { UnleashAdminClient } from '../unleash/admin-client.js';
@@ -45,6 +46,7 @@ export class RolloutGuard implements ExposureSink {
   readonly #records: GuardRecords;
   readonly #unleash: UnleashStop;
   readonly #machine: GuardMachine;
+  readonly #signals: SignalPoller;
   readonly #judge: Judge;
   readonly #baselines: Baselines;
   readonly #notifications: Notifications;
@@ -70,7 +72,8 @@ export class RolloutGuard implements ExposureSink {
     this.#store = store;
     this.#records = records;
     this.#log = new KeptLog(this.#options, store, records);
-    this.#judge = new Judge({ ...this.#options, records });
+    this.#signals = new SignalPoller({ triggers, clock, onFault: records.fault.bind(records) });
+    this.#judge = new Judge({ ...this.#options, records, signals: this.#signals });
     this.#baselines = new Baselines({ ...this.#options, store, records });
     this.#criticalErrorTypes = new Set(
       triggers.flatMap(({ criticalErrorTypes }) => criticalErrorTypes ?? []),
@@ -260,6 +263,7 @@ export class RolloutGuard implements ExposureSink {
     this.#watching = false;
     clearInterval(this.#ticker);
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
+    this.#signals.close();
     await Promise.all([this.#unleash.close(), this.#autoAdvance?.close()]);
     this.#records.tell({ type: 'finished', at: this.#options.clock.now() });
     await Promise.all([
@@ -275,6 +279,7 @@ export class RolloutGuard implements ExposureSink {
     const { clock, flags } = this.#options;
     this.#machine.look();
     this.#baselines.look(flags.flag(this.flagKey), clock.now());
+    if (this.#machine.isJudging) this.#signals.poll();
     this.#judgeOutcomes();
     if (this.#machine.isJudging) {
       const now = clock.now();
