@@ -1,0 +1,49 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { describe } from 'vitest';
+
+/**
+ * The path of a program that some suites need. Without it they are skipped, with a line that says how to get it; in CI that
+ * is a failure, because nobody would read the line.
+ */
+export function needsBinary(name: string, howToGet: string): string | undefined {
+  const path = findOnPath(name);
+  if (path !== undefined) return path;
+  const missing = `There is no ${name} on the PATH. To run these tests: ${howToGet}`;
+  if (isSet(process.env.CI)) throw new Error(missing);
+  console.warn(`Skipped. ${missing}`);
+  return undefined;
+}
+
+/**
+ * A suite that needs a program; it is skipped without it.
+ *
+ * @example describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheus', (prometheus) => { … })
+ */
+export function describeWithBinary(
+  title: string,
+  name: string,
+  howToGet: string,
+  suite: (path: string) => void,
+): void {
+  const path = needsBinary(name, howToGet);
+  describe.skipIf(path === undefined)(title, () => suite(path ?? name));
+}
+
+function findOnPath(name: string): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
+  return folders.map((folder) => join(folder, name)).find(isProgram);
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function isSet(variable: string | undefined): boolean {
+  return variable !== undefined && !['', '0', 'false'].includes(variable);
+}
