@@ -1,0 +1,133 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import type { Verdict } from '../../src/flow.js';
+import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
+import { type PrometheusOptions, prometheusAbove } from '../../src/signals/prometheus.js';
+import { GuardHarness } from '../helpers/guard-harness.js';
+import { describeWithBinary } from '../helpers/needs-binary.js';
+import { MeteredService, RealPrometheus } from '../helpers/real-prometheus.js';
+
+/** A service, and the Prometheus that scrapes it. */
+interface World {
+  readonly service: MeteredService;
+  readonly prometheus: RealPrometheus;
+}
+
+describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheus', (program) => {
+  const worlds: World[] = [];
+  let steady: World;
+  let doomed: World;
+  let orphaned: World;
+  let harness: GuardHarness;
+
+  // Prometheus takes 5 s to look at its targets for the first time, so that all of them begin together.
+  beforeAll(async () => {
+    const begin = async (): Promise<World> => {
+      const service = await MeteredService.start();
+      const world = { service, prometheus: await RealPrometheus.start(program, service.target) };
+      worlds.push(world);
+      return world;
+    };
+    [steady, doomed, orphaned] = await Promise.all([begin(), begin(), begin()]);
+  });
+
+  afterAll(async () => {
+    await Promise.all(worlds.flatMap(({ service, prometheus }) => [prometheus.close(), service.close()]));
+  });
+
+  beforeEach(async () => {
+    harness = await GuardHarness.create();
+    steady.service.depth = 5;
+  });
+
+  afterEach(() => harness.close());
+
+  const deepQueue = ({ prometheus }: World, options: Partial<PrometheusOptions> = {}) =>
+    prometheusAbove({
+      url: prometheus.url,
+      query: 'max(upload_queue_depth)',
+      threshold: 100,
+      everyMs: 100,
+      timeoutMs: 2_000,
+      maxAgeMs: 1_000,
+      ...options,
+    });
+
+  const eventually = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 20 });
+  const verdictOf = (guard: RolloutGuard): Verdict | undefined => guard.status().verdicts[0];
+
+  it('stops the flag when the metric rises, and not before', async () => {
+    const guard = await harness.started({ rollback: [deepQueue(steady)], tickMs: 50 });
+    await eventually(() => expect(verdictOf(guard)).toMatchObject({ status: 'ok', observed: 5 }));
+    expect(harness.flags.isStopped()).toBe(false);
+
+    steady.service.depth = 500;
+    await eventually(() => expect(guard.state.status).toBe('stopped'));
+    expect(harness.flags.isStopped()).toBe(true);
+    expect(harness.unleash.enabled).toBe(false);
+    const [decided] = harness.told('decided');
+    expect(decided?.decision.verdicts).toMatchObject([
+      { trigger: 'prometheus-above', status: 'breach', observed: 500, threshold: 100 },
+    ]);
+    expect(decided?.decision.reason).toMatch(
+      /^In Prometheus, max\(upload_queue_depth\) is 500 \(\d+ s ago\), above 100\.$/,
+    );
+  });
+
+  it('gives no verdict once it is gone, and says so once', async () => {
+    const guard = await harness.started({ rollback: [deepQueue(doomed)], tickMs: 50 });
+    await eventually(() => expect(verdictOf(guard)).toMatchObject({ status: 'ok', observed: 5 }));
+
+    await doomed.prometheus.kill();
+    doomed.service.depth = 500;
+    await eventually(() =>
+      expect(verdictOf(guard)).toMatchObject({
+        status: 'insufficient-data',
+        observed: undefined,
+        message: expect.stringContaining('(the last attempt: Prometheus does not answer (ECONNREFUSED))'),
+      }),
+    );
+    expect(verdictOf(guard)?.freshnessMs).toBeGreaterThan(1_000);
+    expect(guard.state.status).toBe('armed');
+    expect(harness.told('fault').map(({ what, message }) => `${what}: ${message}`)).toEqual([
+      'the signal prometheus-above: Prometheus does not answer (ECONNREFUSED)',
+    ]);
+  });
+
+  it('gives no verdict on a target that is gone', async () => {
+    const guard = await harness.started({ rollback: [deepQueue(orphaned)], tickMs: 50 });
+    await eventually(() => expect(verdictOf(guard)?.status).toBe('ok'));
+    await orphaned.service.close();
+    // The series are marked as stale: without the mark, the last sample would be the answer for another 5 minutes.
+    await eventually(() =>
+      expect(verdictOf(guard)).toMatchObject({
+        status: 'insufficient-data',
+        message: expect.stringContaining('(the last attempt: no data)'),
+      }),
+    );
+    expect(harness.told('fault')).toEqual([]);
+  });
+
+  it('answers queries of every kind as the trigger expects', async () => {
+    const read = (query: string) =>
+      deepQueue(steady, { query }).signal.read({ signal: new AbortController().signal });
+    await eventually(async () => expect(await read('max(upload_queue_depth)')).toMatchObject({ value: 5 }));
+    const begun = Date.now();
+    const reading = (await read('sum(upload_queue_depth)')) as { value: number; at: number };
+    expect(reading.value).toBe(6);
+    expect(reading.at).toBeGreaterThanOrEqual(begun);
+    expect(reading.at).toBeLessThanOrEqual(Date.now());
+    expect(await read('scalar(max(upload_queue_depth)) * 1e9')).toMatchObject({ value: 5e9 });
+    expect(await read('vector(1) / 0')).toMatchObject({ value: Number.POSITIVE_INFINITY });
+    expect(await read('vector(0) / 0')).toMatchObject({ value: Number.NaN });
+    expect(await read('no_such_metric')).toBeUndefined();
+    expect(
+      await read('max(upload_queue_depth) and (time() - timestamp(max(upload_queue_depth))) < 30'),
+    ).toMatchObject({
+      value: 5,
+    });
+    await expect(read('upload_queue_depth')).rejects.toThrow('the query gave 2 series; aggregate it to one');
+    await expect(read('upload_queue_depth[1m]')).rejects.toThrow('the query gave a matrix');
+    await expect(read('"text"')).rejects.toThrow('the query gave a string');
+    await expect(read('sum(')).rejects.toThrow(/^Prometheus refused the query \(bad_data: .*parse error/);
+  });
+});
