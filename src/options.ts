@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type Clock, systemClock } from './clock.js';
 import { parseConfig } from './config-error.js';
 import { countSchema, durationMsSchema } from './config-schemas.js';
+import type { SharedStore } from './fleet/shared-store.js';
 import type { FlagClient, FlagSource } from './flow.js';
 import type { GuardListener } from './guard/guard-event.js';
 import { type Logger, resolveLogger } from './logger.js';
@@ -15,6 +16,7 @@ import {
 } from './outcomes/log/options.js';
 import { type RolloutRules, refineRules, resolveRules, rulesFields } from './rules.js';
 import type { Stage } from './stages/stage.js';
+import type { GuardObserver } from './telemetry/observer.js';
 import type { Trigger } from './triggers/trigger.js';
 import { adminTokenProblem } from './unleash/admin-token.js';
 
@@ -22,8 +24,11 @@ import { adminTokenProblem } from './unleash/admin-token.js';
 export interface UnleashAdminOptions {
   /** Unleash's API, for example `https://unleash.example.com/api`. */
   readonly url: string;
-  /** An admin token, a personal access token or a service account's token that may toggle the flag. */
-  readonly token: string;
+  /**
+   * An admin token, a personal access token or a service account's token that may toggle the flag. A process that shares a
+   * `store` may go without: then another one judges and speaks to Unleash.
+   */
+  readonly token?: string | undefined;
   /** @default 'default' */
   readonly project?: string | undefined;
   /** The environment of the provider's client token, for example `production`. */
@@ -73,6 +78,11 @@ export interface RolloutGuardOptions {
    * goes on from; or `false` for none. @default on, at most 2 GiB
    */
   readonly log?: OutcomeLogOptions | false | undefined;
+  /**
+   * What the processes of a fleet share, so that they judge as one and stop at once: `RedisOutcomeStore` from
+   * `unleash-rollout-guard/redis`. @default none: this process judges its own outcomes
+   */
+  readonly store?: SharedStore | undefined;
   /** Record every decision and act on none. @default false */
   readonly dryRun?: boolean | undefined;
   /** How often the guard looks without being asked, in milliseconds. @default 1_000 */
@@ -95,6 +105,11 @@ export interface RolloutGuardOptions {
   readonly notify?: readonly (Notifier | NotifyFunction)[] | undefined;
   /** Told of everything the guard does. */
   readonly onEvent?: GuardListener | undefined;
+  /**
+   * Shown every outcome and event, for metrics: `openTelemetry()` from `unleash-rollout-guard/opentelemetry`,
+   * `unleashImpactMetrics(provider)`, or your own. @default none
+   */
+  readonly observers?: readonly GuardObserver[] | undefined;
   /** @default the machine's clocks */
   readonly clock?: Clock | undefined;
   /** @default Math.random */
@@ -112,7 +127,7 @@ export interface ResolvedOptions extends RolloutRules {
   readonly client: FlagClient | undefined;
   readonly unleash: {
     readonly url: string;
-    readonly token: string;
+    readonly token: string | undefined;
     readonly project: string;
     readonly environment: string;
     readonly timeoutMs: number;
@@ -123,6 +138,7 @@ export interface ResolvedOptions extends RolloutRules {
   readonly operation: ResolvedOperationPolicy;
   readonly folder: string | false;
   readonly log: ResolvedLogOptions | false;
+  readonly store: SharedStore | undefined;
   readonly dryRun: boolean;
   readonly tickMs: number;
   readonly recheckMs: number;
@@ -131,6 +147,7 @@ export interface ResolvedOptions extends RolloutRules {
   readonly logger: Logger;
   readonly notify: readonly (Notifier | NotifyFunction)[];
   readonly onEvent: GuardListener | undefined;
+  readonly observers: readonly GuardObserver[];
   readonly clock: Clock;
   readonly random: () => number;
   readonly fetch: typeof fetch;
@@ -164,6 +181,7 @@ export function resolveOptions(options: RolloutGuardOptions): ResolvedOptions {
     }),
     folder: given.folder ?? `logs/${given.flagKey.replaceAll('-', '_')}_rollout`,
     log: given.log === false ? false : resolveLogOptions(given.log),
+    store: given.store,
     dryRun: given.dryRun ?? false,
     tickMs: given.tickMs ?? 1_000,
     recheckMs: given.recheckMs ?? 30_000,
@@ -172,6 +190,7 @@ export function resolveOptions(options: RolloutGuardOptions): ResolvedOptions {
     logger: resolveLogger(given.logger),
     notify: Object.freeze([...(given.notify ?? [])]),
     onEvent: given.onEvent,
+    observers: Object.freeze([...(given.observers ?? [])]),
     clock: given.clock ?? systemClock,
     random: given.random ?? Math.random,
     fetch: given.fetch ?? globalThis.fetch,
@@ -231,7 +250,7 @@ const token = z.string({ error: 'an admin token' }).superRefine((value, context)
 
 const unleashSchema = z.strictObject({
   url: httpUrl,
-  token,
+  token: token.optional(),
   project: name.optional(),
   environment: name,
   timeoutMs: durationMsSchema.optional(),
@@ -261,6 +280,16 @@ const operationSchema = z.strictObject({
   attributes: aFunction(),
 });
 
+const observer = z.custom<GuardObserver>(
+  (value) => {
+    if (typeof value !== 'object' || value === null) return false;
+    const { outcome, event } = value as Record<string, unknown>;
+    const methods = [outcome, event].filter((method) => method !== undefined);
+    return methods.length > 0 && methods.every((method) => typeof method === 'function');
+  },
+  { error: 'an observer: { outcome(outcome) { … }, event(event, flagKey) { … } }, or one of the two' },
+);
+
 const optionsSchema = z
   .strictObject({
     flagKey: z.string({ error: FLAG_KEY }).regex(/^(?!\.{1,2}$)[\w.~-]{1,100}$/, { error: FLAG_KEY }),
@@ -273,6 +302,7 @@ const optionsSchema = z
     operation: z.strictObject(policyFields).optional(),
     folder: z.union([z.string().min(1), z.literal(false)], { error: 'a path, or false' }).optional(),
     log: z.union([logOptionsSchema, z.literal(false)]).optional(),
+    store: having<SharedStore>(['link'], 'a RedisOutcomeStore').optional(),
     dryRun: z.boolean().optional(),
     tickMs: durationMsSchema.optional(),
     recheckMs: durationMsSchema.optional(),
@@ -285,9 +315,14 @@ const optionsSchema = z
       .optional(),
     notify: notifySchema.optional(),
     onEvent: aFunction<GuardListener>(),
+    observers: z.array(observer, { error: 'a list of observers' }).optional(),
     clock: having<Clock>(['now', 'monotonic'], 'a Clock').optional(),
     random: aFunction<() => number>(),
     fetch: aFunction<typeof fetch>(),
     readMemoryBytes: aFunction<() => number>(),
   })
-  .superRefine(refineRules);
+  .superRefine(refineRules)
+  .superRefine(({ unleash, store }, context) => {
+    if (unleash.token !== undefined || store !== undefined) return;
+    context.addIssue({ code: 'custom', path: ['unleash', 'token'], message: 'an admin token' });
+  });

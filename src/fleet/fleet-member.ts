@@ -250,7 +250,8 @@ export class FleetMember implements OutcomeStore {
       for (let sent = 0; sent < MOST_AT_ONCE; sent++) {
         // Before the first look at the definition, what was recorded waits for it.
         this.#seat.revision ??= revision();
-        if (this.#outbox.isEmpty && this.#seat.epoch !== undefined) this.#cut();
+        const isLast = this.#outbox.isEmpty && this.#seat.epoch !== undefined;
+        if (isLast) this.#cut();
         const seat = this.#seat;
         const sentAt = { wall: clock.now(), monotonic: clock.monotonic() };
         const reply = await link.sync({
@@ -267,7 +268,7 @@ export class FleetMember implements OutcomeStore {
           mayJudge: mayJudge && !leaving,
         });
         this.#hear(reply, seat, sentAt);
-        if (this.#outbox.isEmpty && this.#seat.epoch !== undefined) break;
+        if (isLast && this.#outbox.isEmpty) break;
         if (reply.delta === 'full' || this.#seat.revision === undefined) break;
       }
       if (this.#state !== undefined) listener.onState(this.#state);
@@ -312,7 +313,7 @@ export class FleetMember implements OutcomeStore {
     this.#seat = { ...this.#seat, epoch: undefined };
     const { own, clock } = this.#options;
     own.takeDelta(clock.now(), { keys: false });
-    const { evidence: _, ...contents } = own.dump(clock.now(), { keys: false }).contents;
+    const { evidence: _, ...contents } = own.dump(clock.now()).contents;
     this.#outbox.add(this.#seat, shiftDelta(contents, this.#clockOffsetMs));
   }
 

@@ -22,8 +22,8 @@ const CHECKPOINT_VERSION = 1;
 const checkpointSchema = z.object({
   version: z.literal(CHECKPOINT_VERSION),
   upTo: z.string(),
-  judgeMemory: z.unknown(),
-  dump: z.unknown(),
+  judgeMemory: z.unknown().optional(),
+  dump: z.unknown().optional(),
 });
 
 /**
@@ -91,7 +91,7 @@ export class FleetView {
     const { link, fence, judgeMemory } = this.#options;
     const upTo = this.#upTo;
     if (upTo === this.#keptUpTo) return;
-    const dump = this.#store.dump(now, { keys: false });
+    const dump = this.#store.dump(now);
     const checkpoint = { version: CHECKPOINT_VERSION, upTo, judgeMemory: judgeMemory.get(), dump };
     if (await link.saveCheckpoint(fence, upTo, JSON.stringify(checkpoint))) this.#keptUpTo = upTo;
   }

@@ -132,14 +132,15 @@ const eventSchema = z.discriminatedUnion(
   [
     event('started', { epoch, status: z.enum(['armed', 'stopping', 'stopped']) }),
     event('rollout-changed', { epoch, enabled: z.boolean(), rolloutPercentage: number }),
-    event('decided', { decision }),
+    event('decided', { decision, by: z.literal('fleet').optional() }),
+    event('fleet-connection', { problem: z.string().optional() }),
     event('stopped-here', { decisionId }),
     event('stop-failed', {
       decisionId,
       failure: z.object({ code: z.string(), message: z.string(), needsPerson: z.boolean() }),
     }),
     event('action-required', { decisionId, message: z.string() }),
-    event('stopped', { decisionId, confirmedBy: z.enum(['read-back', 'definition']) }),
+    event('stopped', { decisionId, confirmedBy: z.enum(['read-back', 'definition', 'fleet']) }),
     event('stepped-back', { decisionId, from: number, to: number }),
     event('unleash-history', { change: z.enum(['off', 'on']), by: z.string(), changedAt: z.number() }),
     event('re-armed', { epoch }),

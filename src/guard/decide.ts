@@ -31,8 +31,11 @@ export type GuardState =
       readonly status: 'stopped';
       readonly since: number;
       readonly decision: Decision;
-      /** How the guard knows: it read the flag back from Unleash, or the provider's definition arrived switched off. */
-      readonly confirmedBy: 'read-back' | 'definition';
+      /**
+       * How the guard knows: it read the flag back from Unleash, the provider's definition arrived switched off, or another
+       * process of the fleet said so.
+       */
+      readonly confirmedBy: 'read-back' | 'definition' | 'fleet';
       /** The provider has seen the flag off. From then on, seeing it on means that a person turned it on. */
       readonly seenOff: boolean;
       /** The flag is still on in Unleash, at a lower percentage, which the provider has not seen yet. */
@@ -66,6 +69,15 @@ export type GuardInput =
   | { readonly type: 'off-confirmed'; readonly at: number }
   /** Unleash took the lower percentage of a `step-back`. */
   | { readonly type: 'stepped-back'; readonly at: number }
+  /** The fleet holds a stop: `done` says what Unleash took of it. */
+  | {
+      readonly type: 'fleet-stopped';
+      readonly at: number;
+      readonly decision: Decision;
+      readonly done: 'off' | 'stepped-back' | undefined;
+    }
+  /** Another process of the fleet saw a person turn the flag on. */
+  | { readonly type: 'fleet-released'; readonly at: number }
   /** Unleash did not take `off`. */
   | { readonly type: 'off-failed'; readonly at: number; readonly failure: StopFailure };
 
@@ -73,6 +85,7 @@ export type GuardInput =
 export type Effect =
   | 'record-decision'
   | 'stop-here'
+  | 'stop-fleet'
   | 'stop-in-unleash'
   | 'confirm-stopped'
   | 'tell-failure'
@@ -110,6 +123,7 @@ export function afterRestart(state: GuardState): GuardState {
  * The guard never turns a flag on, and takes a person's `on` after a stop as the order to watch again.
  */
 export function decide(state: GuardState, input: GuardInput): Step {
+  if (input.type === 'fleet-stopped') return stoppedByFleet(state, input);
   switch (state.status) {
     case 'armed':
       return input.type === 'breached' ? breached(state, input.at, input.decision) : stay(state);
@@ -126,13 +140,37 @@ function breached(state: GuardState & { status: 'armed' }, at: number, decision:
   if (!decision.dryRun) {
     return {
       state: { status: 'stopping', since: at, decision },
-      effects: ['stop-here', 'record-decision', 'stop-in-unleash'],
+      effects: ['stop-here', 'stop-fleet', 'record-decision', 'stop-in-unleash'],
     };
   }
   if (state.wouldHaveStopped?.epoch === decision.epoch) return stay(state);
   return {
     state: { status: 'armed', since: state.since, wouldHaveStopped: decision },
     effects: ['record-decision'],
+  };
+}
+
+/** The fleet's stop holds here too, in place of one that was decided here at the same time. */
+function stoppedByFleet(
+  state: GuardState,
+  { at, decision, done }: GuardInput & { type: 'fleet-stopped' },
+): Step {
+  const isNew = state.status === 'armed' || state.decision.id !== decision.id;
+  const effects: Effect[] = isNew ? ['stop-here', 'record-decision'] : [];
+  if (done === undefined) {
+    return isNew ? { state: { status: 'stopping', since: at, decision }, effects } : stay(state);
+  }
+  if (!isNew && state.status === 'stopped') return stay(state);
+  return {
+    state: {
+      status: 'stopped',
+      since: at,
+      decision,
+      confirmedBy: 'fleet',
+      seenOff: false,
+      ...(done === 'stepped-back' ? { steppedBack: true } : {}),
+    },
+    effects: [...effects, 'confirm-stopped'],
   };
 }
 
@@ -174,6 +212,7 @@ function whileStopping(state: GuardState & { status: 'stopping' }, input: GuardI
         effects: ['confirm-stopped'],
       };
     case 'turned-on-since':
+    case 'fleet-released':
       return reArm(input.at);
     default:
       return stay(state);
@@ -191,6 +230,9 @@ function whileStopped(state: GuardState & { status: 'stopped' }, input: GuardInp
     case 'flag-read':
       // After a step back, `on` is what the guard left.
       return input.enabled && !state.steppedBack ? reArm(input.at) : stay(state);
+    case 'fleet-released':
+      // After a step back, this process must see the lower percentage itself before it serves the new path again.
+      return state.steppedBack ? stay(state) : reArm(input.at);
     default:
       return stay(state);
   }

@@ -23,7 +23,15 @@ export type GuardEvent =
       readonly rolloutPercentage: number | undefined;
     }
   /** Triggers breached: why, with the evidence. In a dry run nothing follows. */
-  | { readonly type: 'decided'; readonly at: number; readonly decision: Decision }
+  | {
+      readonly type: 'decided';
+      readonly at: number;
+      readonly decision: Decision;
+      /** Who decided, when it was another process of the fleet. */
+      readonly by?: 'fleet' | undefined;
+    }
+  /** The store that the fleet shares went away, and why, or came back. */
+  | { readonly type: 'fleet-connection'; readonly at: number; readonly problem: string | undefined }
   /** This process answers `false` from now on. */
   | { readonly type: 'stopped-here'; readonly at: number; readonly decisionId: string }
   /** A request to Unleash failed; the guard tries again. Told once per stop and code. */
@@ -45,7 +53,7 @@ export type GuardEvent =
       readonly type: 'stopped';
       readonly at: number;
       readonly decisionId: string;
-      readonly confirmedBy: 'read-back' | 'definition';
+      readonly confirmedBy: 'read-back' | 'definition' | 'fleet';
     }
   /** The guard went back to the percentage of the stage before; it watches again when the provider has seen that. */
   | {

@@ -9,6 +9,7 @@ import {
   type GuardState,
   initialState,
 } from './decide.js';
+import type { FleetMirror } from './fleet-mirror.js';
 import type { GuardRecords } from './guard-records.js';
 import type { JournalEntry } from './journal.js';
 import type { UnleashStop } from './unleash-stop.js';
@@ -20,7 +21,12 @@ export interface GuardMachineOptions {
   readonly flags: FlagSource;
   readonly store: OutcomeStore;
   readonly records: GuardRecords;
-  readonly unleash: UnleashStop;
+  /** Undefined in a process that has no admin token. */
+  readonly unleash: UnleashStop | undefined;
+  /** Whether this process speaks to Unleash: in a fleet, one does for all. */
+  readonly speaksToUnleash: () => boolean;
+  /** The fleet, when there is one. */
+  readonly mirror: () => FleetMirror | undefined;
   readonly clock: Clock;
 }
 
@@ -86,8 +92,24 @@ export class GuardMachine {
     }
     this.#state = afterRestart(entry.state);
     this.#stopHere(entry.state.decision);
-    if (entry.state.status === 'stopping') unleash.begin(entry.state.decision, true);
-    else unleash.recheckSoon();
+    if (entry.state.status === 'stopping') this.pursue();
+    else unleash?.recheckSoon();
+  }
+
+  /** Goes on with a stop that Unleash has not taken, where this process is the one to speak to it. */
+  pursue(): void {
+    const { unleash, speaksToUnleash } = this.#options;
+    if (this.#state.status !== 'stopping' || !speaksToUnleash()) return;
+    if (this.#state.failure === undefined) unleash?.begin(this.#state.decision, true);
+  }
+
+  /** Takes up the fleet's number of the epoch, when it is ahead of this process's own. */
+  skipTo(epoch: number): void {
+    if (epoch <= this.#epoch) return;
+    this.#epoch = epoch;
+    this.#epochStartedAt = this.#options.clock.now();
+    this.#options.store.beginEpoch(epoch, this.#epochStartedAt, { keepWindows: true });
+    this.#save();
   }
 
   /** One input: the next state, and everything that follows from it. Never throws. */
@@ -124,20 +146,24 @@ export class GuardMachine {
   }
 
   #perform(effect: Effect, before: GuardState, at: number): void {
-    const { records, unleash } = this.#options;
+    const { records, unleash, speaksToUnleash, mirror } = this.#options;
     const state = this.#state;
     switch (effect) {
       case 'stop-here':
-        if (state.status === 'stopping') this.#stopHere(state.decision);
+        if (state.status !== 'armed') this.#stopHere(state.decision);
+        return;
+      case 'stop-fleet':
+        if (state.status === 'stopping') mirror()?.stopped(state.decision);
         return;
       case 'record-decision': {
         const decision = state.status === 'armed' ? state.wouldHaveStopped : state.decision;
-        if (decision) records.tell({ type: 'decided', at, decision });
+        const by = mirror()?.isOthers(decision) ? ({ by: 'fleet' } as const) : {};
+        if (decision) records.tell({ type: 'decided', at, decision, ...by });
         this.#save();
         return;
       }
       case 'stop-in-unleash':
-        if (state.status === 'stopping') unleash.begin(state.decision, false);
+        if (state.status === 'stopping' && speaksToUnleash()) unleash?.begin(state.decision, false);
         return;
       case 'tell-failure':
         if (state.status !== 'stopping' || state.failure === undefined) return;
@@ -160,8 +186,10 @@ export class GuardMachine {
         this.#beginEpoch({ keepWindows: false });
         records.tell({ type: 're-armed', at, epoch: this.#epoch });
         this.#save();
-        if (before.status === 'stopping' || (before.status === 'stopped' && !before.steppedBack)) {
-          unleash.reArmed(before.decision.at);
+        if (before.status === 'armed') return;
+        mirror()?.reArmed(before.decision);
+        if (!(before.status === 'stopped' && before.steppedBack) && speaksToUnleash()) {
+          unleash?.reArmed(before.decision.at);
         }
         return;
     }
@@ -171,12 +199,14 @@ export class GuardMachine {
     { decision, confirmedBy, steppedBack }: GuardState & { status: 'stopped' },
     at: number,
   ): void {
-    const { records, unleash } = this.#options;
+    const { records, unleash, speaksToUnleash, mirror } = this.#options;
     const { id: decisionId, rolloutPercentage: from, toPercentage: to } = decision;
     if (steppedBack) records.tell({ type: 'stepped-back', at, decisionId, from, to });
     else records.tell({ type: 'stopped', at, decisionId, confirmedBy });
     this.#save();
-    if (!steppedBack) unleash.stopped(decision);
+    if (!speaksToUnleash()) return;
+    mirror()?.finished(decision, steppedBack ? 'stepped-back' : 'off');
+    if (!steppedBack) unleash?.stopped(decision);
   }
 
   #stopHere(decision: Decision): void {

@@ -114,6 +114,10 @@ function describe(event: GuardEvent): { level: 'info' | 'warn' | 'error'; messag
       return event.decision.dryRun
         ? { level: 'warn', message: `Dry run, the flag would be stopped: ${event.decision.reason}` }
         : { level: 'error', message: `Stopping the flag: ${event.decision.reason}` };
+    case 'fleet-connection':
+      return event.problem === undefined
+        ? { level: 'info', message: 'The shared store of the fleet answers again.' }
+        : { level: 'warn', message: `This process judges alone for now: ${event.problem}` };
     case 'stopped-here':
       return { level: 'warn', message: 'The flag is off in this process.' };
     case 'stop-failed':

@@ -1,3 +1,4 @@
+import type { FleetRole } from '../fleet/fleet-member.js';
 import type { FlagFacts, Snapshot, Verdict } from '../flow.js';
 import type { StageProgress } from '../stages/stage.js';
 import type { GuardState } from './decide.js';
@@ -19,5 +20,20 @@ export interface GuardStatus {
   readonly stage: StageProgress | undefined;
   /** Complaints of users of whom no evaluation is known. */
   readonly unattributedComplaints: number;
+  /** Undefined when this process shares no store with others. */
+  readonly fleet: FleetStatus | undefined;
   readonly snapshot: Snapshot;
+}
+
+/** A process's place in its fleet. */
+export interface FleetStatus {
+  /** This process's name. */
+  readonly instance: string;
+  readonly role: FleetRole;
+  /** The fleet's epoch; undefined before the shared store has answered. */
+  readonly epoch: number | undefined;
+  /** Why the shared store cannot be used; undefined while it can. */
+  readonly problem: string | undefined;
+  /** Flushes that the shared store has lost and that could not be sent again. */
+  readonly lostDeltas: number;
 }

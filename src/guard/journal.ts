@@ -85,7 +85,7 @@ const journalSchema = z.object({
       status: z.literal('stopped'),
       since: z.number(),
       decision: decisionSchema,
-      confirmedBy: z.enum(['read-back', 'definition']),
+      confirmedBy: z.enum(['read-back', 'definition', 'fleet']),
       seenOff: z.boolean(),
     }),
   ]),

@@ -42,9 +42,15 @@ export class Judge {
     return this.#stageTracker.progress;
   }
 
-  /** The rollback verdicts that breach. */
-  breaches(snapshot: Snapshot, now: number): readonly Verdict[] {
-    this.#rollbackVerdicts = this.#evaluate(this.#options.rollback, snapshot, now);
+  /**
+   * The rollback verdicts that breach.
+   *
+   * @param scope - `process`: only by the rules that look at what is this process's own.
+   */
+  breaches(snapshot: Snapshot, now: number, scope: 'all' | 'process' = 'all'): readonly Verdict[] {
+    const { rollback } = this.#options;
+    const rules = scope === 'all' ? rollback : rollback.filter((rule) => rule.scope === 'process');
+    this.#rollbackVerdicts = this.#evaluate(rules, snapshot, now);
     return this.#rollbackVerdicts.filter(({ status }) => status === 'breach');
   }
 

@@ -17,7 +17,7 @@ import { armOf } from '../outcomes/arm.js';
 import { ExposureLedger } from '../outcomes/exposure-ledger.js';
 import { SignalPoller } from '../signals/signal-poller.js';
 import { percentageBefore } from '../stages/stage.js';
-import type { MemoryOutcomeStore } from '../store/memory.js';
+import type { OutcomeStore } from '../store/outcome-store.js';
 import { UnleashAdminClient } from '../unleash/admin-client.js';
 import { AutoAdvance } from './auto-advance.js';
 import { Baselines } from './baselines.js';
@@ -27,6 +27,7 @@ import type { GuardListener } from './guard-event.js';
 import { GuardMachine } from './guard-machine.js';
 import { GuardRecords } from './guard-records.js';
 import type { GuardStatus } from './guard-status.js';
+import { type GuardFleet, joinFleet } from './join-fleet.js';
 import { Judge } from './judge.js';
 import { KeptLog, storeFor } from './keep-log.js';
 import { tellPeople } from './tell-people.js';
@@ -39,12 +40,13 @@ import { UnleashStop } from './unleash-stop.js';
 export class RolloutGuard implements ExposureSink {
   readonly flagKey: string;
   readonly #options: ResolvedOptions;
-  readonly #store: MemoryOutcomeStore;
+  readonly #fleet: GuardFleet | undefined;
+  readonly #store: OutcomeStore;
   readonly #log: KeptLog;
   readonly #ledger: ExposureLedger;
   readonly #feedback: Feedback;
   readonly #records: GuardRecords;
-  readonly #unleash: UnleashStop;
+  readonly #unleash: UnleashStop | undefined;
   readonly #machine: GuardMachine;
   readonly #signals: SignalPoller;
   readonly #judge: Judge;
@@ -66,14 +68,23 @@ export class RolloutGuard implements ExposureSink {
     this.#options = resolveOptions(options);
     const { clock, flagKey, flags, dryRun, rollback, review, unleash, fetch, recheckMs } = this.#options;
     const triggers = [...rollback, ...review];
+    const decides = () => this.#decides;
     this.flagKey = flagKey;
-    const store = storeFor(this.#options, clock.now());
+    const own = storeFor(this.#options, clock.now());
     const records = new GuardRecords({ ...this.#options, listener: this.#options.onEvent });
-    this.#store = store;
     this.#records = records;
-    this.#log = new KeptLog(this.#options, store, records);
+    this.#log = new KeptLog(this.#options, own, records);
     this.#signals = new SignalPoller({ triggers, clock, onFault: records.fault.bind(records) });
     this.#judge = new Judge({ ...this.#options, records, signals: this.#signals });
+    this.#fleet = joinFleet(this.#options, {
+      own,
+      records,
+      machine: () => this.#machine,
+      judgeMemory: { get: () => undefined, set: () => {} },
+      onOutcomes: () => this.#judgeOutcomes(),
+    });
+    const store = this.#fleet?.member ?? own;
+    this.#store = store;
     this.#baselines = new Baselines({ ...this.#options, store, records });
     this.#criticalErrorTypes = new Set(
       triggers.flatMap(({ criticalErrorTypes }) => criticalErrorTypes ?? []),
@@ -88,21 +99,25 @@ export class RolloutGuard implements ExposureSink {
       onOutcome: (outcome) => this.#record(outcome),
       onComplaint: (exposure, at) => store.recordComplaint(exposure, at),
     });
-    const admin = new UnleashAdminClient({ ...unleash, fetch, clock });
-    this.#unleash = new UnleashStop({
-      flagKey,
-      admin,
-      clock,
-      records,
-      recheckMs,
-      reportUrl: unleash.reportUrl,
-      onAnswer: (answer) => this.#machine.dispatch(answer),
-    });
+    const { token } = unleash;
+    const admin =
+      token === undefined ? undefined : new UnleashAdminClient({ ...unleash, token, fetch, clock });
+    this.#unleash =
+      admin &&
+      new UnleashStop({
+        flagKey,
+        admin,
+        clock,
+        records,
+        recheckMs,
+        reportUrl: unleash.reportUrl,
+        onAnswer: (answer) => this.#machine.dispatch(answer),
+      });
     const { stages, advance } = this.#options;
-    if (advance === 'automatic' && !dryRun) {
+    if (advance === 'automatic' && !dryRun && admin) {
       this.#autoAdvance = new AutoAdvance({ flagKey, admin, stages, records, clock, recheckMs });
     }
-    this.#notifications = tellPeople(this.#options, admin, records);
+    this.#notifications = tellPeople(this.#options, records, decides);
     // A person who turns the flag on again has looked.
     records.listen(({ type }) => {
       if (type === 're-armed') this.#judge.forgetReviews();
@@ -115,6 +130,8 @@ export class RolloutGuard implements ExposureSink {
       store,
       records,
       unleash: this.#unleash,
+      speaksToUnleash: decides,
+      mirror: () => this.#fleet?.mirror,
       clock,
     });
   }
@@ -140,6 +157,7 @@ export class RolloutGuard implements ExposureSink {
       // Nothing is judged while the flag is off: the stage of before would look as if it went on.
       stage: flag?.enabled && state.status === 'armed' ? this.#judge.stage : undefined,
       unattributedComplaints: this.#feedback.unattributedComplaints,
+      fleet: this.#fleet?.status(),
       snapshot: this.#store.snapshot(clock.now()),
     };
   }
@@ -252,6 +270,7 @@ export class RolloutGuard implements ExposureSink {
       flags.onTrack((event) => this.#feedback.track(event)),
     ];
     this.#watching = true;
+    await this.#fleet?.member.start();
     const tick = () => this.#safely('the tick', () => this.#tick());
     this.#ticker = setInterval(tick, tickMs).unref();
     tick();
@@ -264,7 +283,7 @@ export class RolloutGuard implements ExposureSink {
     clearInterval(this.#ticker);
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     this.#signals.close();
-    await Promise.all([this.#unleash.close(), this.#autoAdvance?.close()]);
+    await Promise.all([this.#unleash?.close(), this.#autoAdvance?.close(), this.#fleet?.member.stop()]);
     this.#records.tell({ type: 'finished', at: this.#options.clock.now() });
     await Promise.all([
       this.#log.close(),
@@ -279,16 +298,18 @@ export class RolloutGuard implements ExposureSink {
     const { clock, flags } = this.#options;
     this.#machine.look();
     this.#baselines.look(flags.flag(this.flagKey), clock.now());
-    if (this.#machine.isJudging) this.#signals.poll();
+    if (this.#machine.isJudging && this.#decides) this.#signals.poll();
     this.#judgeOutcomes();
-    if (this.#machine.isJudging) {
-      const now = clock.now();
-      this.#judge.review(this.#store.snapshot(now), flags.flag(this.flagKey), now);
+    if (this.#machine.isJudging && this.#fleet?.looksAtStages !== false) {
+      const snapshot = this.#store.snapshot(clock.now());
+      this.#judge.review(snapshot, flags.flag(this.flagKey), snapshot.at);
       const { state, epoch } = this.#machine;
       const steppedBackFrom = state.status === 'armed' ? state.steppedBackFrom : undefined;
       this.#autoAdvance?.look(this.#judge.stage, epoch, steppedBackFrom);
     }
-    this.#unleash.recheck(this.#machine.state);
+    if (!this.#decides) return;
+    this.#machine.pursue();
+    this.#unleash?.recheck(this.#machine.state);
   }
 
   #record(outcome: Outcome): void {
@@ -296,7 +317,8 @@ export class RolloutGuard implements ExposureSink {
       this.#store.record(outcome);
       this.#log.record(outcome);
     });
-    if (this.#judgementDue || !this.#watching) return;
+    // In a fleet, the outcomes of all are judged, when they have arrived.
+    if (this.#judgementDue || !this.#watching || this.#fleet?.isConnected) return;
     // A burst of outcomes within one turn of the event loop costs one judgement.
     this.#judgementDue = true;
     setImmediate(() => {
@@ -319,13 +341,18 @@ export class RolloutGuard implements ExposureSink {
     const { clock, dryRun, flags, stages, onRollback } = this.#options;
     const now = clock.now();
     const snapshot = this.#store.snapshot(now);
-    const breaches = this.#judge.breaches(snapshot, now);
+    const breaches = this.#judge.breaches(snapshot, snapshot.at, this.#decides ? 'all' : 'process');
     if (breaches.length === 0) return;
     const facts = flags.flag(this.flagKey);
     const before = percentageBefore(stages, facts?.rolloutPercentage);
     const toPercentage = onRollback === 'previous-stage' ? before : undefined;
     const decision = makeDecision({ id: randomUUID(), dryRun, breaches, snapshot, facts, toPercentage });
     this.#machine.dispatch({ type: 'breached', at: now, decision });
+  }
+
+  /** Whether this process judges by all triggers and speaks to Unleash: in a fleet, one does for all. */
+  get #decides(): boolean {
+    return this.#fleet?.decides !== false;
   }
 
   #evaluationClient(): FlagClient {

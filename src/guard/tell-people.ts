@@ -1,13 +1,13 @@
 import { Notifications } from '../notify/notifications.js';
 import type { ResolvedOptions } from '../options.js';
-import type { UnleashAdminClient } from '../unleash/admin-client.js';
+import { flagPageUrl } from '../unleash/base-url.js';
 import type { GuardRecords } from './guard-records.js';
 
 /** Lets the user's notifiers hear what the guard tells. */
 export function tellPeople(
   { flagKey, notify, unleash, clock }: ResolvedOptions,
-  admin: UnleashAdminClient,
   records: GuardRecords,
+  decides: () => boolean,
 ): Notifications {
   const notifications = new Notifications({
     notify,
@@ -15,11 +15,14 @@ export function tellPeople(
       flagKey,
       project: unleash.project,
       environment: unleash.environment,
-      flagUrl: admin.flagPageUrl(flagKey),
+      flagUrl: flagPageUrl(unleash, flagKey),
     },
     clock,
     onFault: (what, error) => records.fault(what, error),
   });
-  records.listen(notifications.listener);
+  // In a fleet, one process speaks for all; of what it decided by itself, each tells.
+  records.listen((event) => {
+    if (event.type === 'decided' ? event.by === undefined : decides()) notifications.listener(event);
+  });
   return notifications;
 }

@@ -1,3 +1,6 @@
+/** Into how many buckets a window is divided, unless its owner says otherwise. */
+export const BUCKETS_PER_WINDOW = 60;
+
 /** More than the rounding of a product that is a time since 1970 in milliseconds (2⁻¹² ms). */
 const ROUNDING_MS = 0.01;
 
@@ -23,7 +26,7 @@ export abstract class TimeRing {
   #newestFrom = Number.POSITIVE_INFINITY;
   #newestUntil = Number.NEGATIVE_INFINITY;
 
-  constructor(windowMs: number, bucketCount = 60) {
+  constructor(windowMs: number, bucketCount = BUCKETS_PER_WINDOW) {
     this.windowMs = windowMs;
     this.bucketMs = windowMs / bucketCount;
     this.slots = bucketCount + 1;

@@ -35,6 +35,9 @@ export class AuditStory {
         this.hasEnded = true;
         this.#note(event.at, 'The guard ended.');
         break;
+      case 'fleet-connection':
+        this.#note(event.at, event.problem ?? 'The shared store of the fleet answers again.');
+        break;
       case 'fault':
         this.#note(event.at, `Fault: ${event.what}: ${event.message}`);
         break;

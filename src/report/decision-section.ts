@@ -86,7 +86,7 @@ function whatFollowed(entry: DecisionReport): string {
     sentences.push(`Unleash was back at ${decision.toPercentage} % after ${after(entry.steppedBackAt)}.`);
   } else if (stoppedInUnleashAt === undefined) sentences.push('It is not known to be off in Unleash.');
   else {
-    const how = confirmedBy === 'read-back' ? 'read back' : 'seen in its definition';
+    const how = HOW[confirmedBy ?? 'definition'];
     sentences.push(`It was off in Unleash after ${after(stoppedInUnleashAt)} (${how}).`);
   }
   if (entry.turnedOffBy !== undefined) {
@@ -98,3 +98,9 @@ function whatFollowed(entry: DecisionReport): string {
   }
   return sentences.join(' ');
 }
+
+const HOW = {
+  'read-back': 'read back',
+  definition: 'seen in its definition',
+  fleet: 'as another process of the fleet said',
+} as const;

@@ -96,7 +96,7 @@ export interface DecisionReport {
   readonly decision: Decision;
   readonly stoppedHereAt: number | undefined;
   readonly stoppedInUnleashAt: number | undefined;
-  readonly confirmedBy: 'read-back' | 'definition' | undefined;
+  readonly confirmedBy: 'read-back' | 'definition' | 'fleet' | undefined;
   /** When the rollout was back at the percentage of the stage before, instead of off. */
   readonly steppedBackAt: number | undefined;
   /** Why Unleash did not take the stop at first. */

@@ -128,7 +128,7 @@ export class SequentialEvidence {
   }
 
   /** What was counted here since the previous call. */
-  takeDelta(): EvidenceDelta {
+  takeDelta({ keys = true }: { readonly keys?: boolean } = {}): EvidenceDelta {
     const [split, everyone] = [this.#split.toJSON(), this.#everyone.toJSON()];
     const latency = new Map<string, readonly BlockCounts[]>();
     for (const { test } of this.#tests) {
@@ -142,7 +142,7 @@ export class SequentialEvidence {
       excluded: this.#excluded - taken.excluded,
       repeated: this.#repeated - taken.repeated,
       invalid: this.#invalid - taken.invalid,
-      keys: this.#once.takeChanges(),
+      keys: keys ? this.#once.takeChanges() : [],
     };
     this.#takenSplit.add(delta.split);
     this.#takenEveryone.add({ treatment: delta.everyone, control: NONE });

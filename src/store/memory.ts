@@ -152,14 +152,14 @@ export class MemoryOutcomeStore implements OutcomeStore {
     for (const window of this.#memoryWindows) window.clear();
   }
 
-  takeDelta(now: number): OutcomeDelta | undefined {
+  takeDelta(now: number, options: { readonly keys?: boolean } = {}): OutcomeDelta | undefined {
     const windows = this.#windows.map((window) => {
       window.advance(now);
       return { windowMs: window.windowMs, buckets: window.takeChanges() };
     });
     const totals = this.#totals.takeChanges();
     const exposures = this.#exposures.takeChanges(now);
-    const evidence = this.#evidence?.takeDelta();
+    const evidence = this.#evidence?.takeDelta(options);
     const critical = this.#lastCriticalTaken ? undefined : this.#lastCritical;
     this.#lastCriticalTaken = true;
     const recorded =
@@ -173,16 +173,18 @@ export class MemoryOutcomeStore implements OutcomeStore {
   }
 
   merge(delta: OutcomeDelta, now: number): boolean {
-    if (delta.version !== DELTA_VERSION || delta.flagKey !== this.#flagKey || delta.epoch !== this.#epoch)
-      return false;
+    if (delta.version !== DELTA_VERSION || delta.flagKey !== this.#flagKey) return false;
+    if (delta.epoch > this.#epoch || delta.epoch < this.#oldestEpoch) return false;
     for (const { windowMs, buckets } of delta.windows) {
       const window = this.#windows.find((candidate) => candidate.windowMs === windowMs);
       for (const bucket of buckets) window?.addRemote(bucket, now);
     }
     this.#exposures.addRemote(delta.exposures, now);
+    if (delta.lastCritical !== undefined) this.#mergeCritical(delta.lastCritical, now);
+    // As with an outcome of an earlier epoch that is recorded here.
+    if (delta.epoch < this.#epoch) return true;
     this.#totals.addRemote(delta, now);
     if (delta.evidence !== undefined) this.#evidence?.merge(delta.evidence, now);
-    if (delta.lastCritical !== undefined) this.#mergeCritical(delta.lastCritical, now);
     return true;
   }
 

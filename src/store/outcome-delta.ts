@@ -96,6 +96,12 @@ export const storeDumpSchema = z.object({
   contents: deltaSchema,
 });
 
+/** Checks a dump that came from outside this process; undefined when it is none, or of another version. */
+export function parseStoreDump(value: unknown): StoreDump | undefined {
+  const parsed = storeDumpSchema.safeParse(value);
+  return parsed.success ? parsed.data : undefined;
+}
+
 /** Checks a delta that came from outside this process; undefined when it is none, or of another version. */
 export function parseOutcomeDelta(value: unknown): OutcomeDelta | undefined {
   const parsed = deltaSchema.safeParse(value);

@@ -30,11 +30,15 @@ export interface OutcomeStore {
   /**
    * What was recorded here since the previous call; undefined when nothing was. What the totals got before
    * `beginEpoch` and was not taken by then is lost to the receiver: take a delta first.
+   *
+   * @param options.keys - Whether the delta says which targeting keys have counted, so that they count nowhere else. It then
+   * grows with the number of users. @default true
    */
-  takeDelta(now: number): OutcomeDelta | undefined;
+  takeDelta(now: number, options?: { readonly keys?: boolean }): OutcomeDelta | undefined;
   /**
-   * Folds in what another process recorded. A delta of another flag, epoch or version is refused with `false`. Windows
-   * of lengths that this store does not keep are left out.
+   * Folds in what another process recorded. What it recorded in an earlier epoch counts in the windows only, as here. A delta
+   * of another flag or version, of an epoch before the windows were emptied, or of one to come, is refused with `false`.
+   * Windows of lengths that this store does not keep are left out.
    */
   merge(delta: OutcomeDelta, now: number): boolean;
 }

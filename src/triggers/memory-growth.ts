@@ -54,6 +54,7 @@ export function memoryGrowth(ratio: number, options: MemoryGrowthOptions = {}): 
   return Object.freeze({
     name,
     windowMs,
+    scope: 'process',
     threshold,
     minGrowthBytes,
     evaluate: (snapshot, now) =>

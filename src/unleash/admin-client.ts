@@ -9,7 +9,7 @@ import {
   flagAnswer,
   historyAnswer,
 } from './answers.js';
-import { baseUrlOf } from './base-url.js';
+import { baseUrlOf, flagPageUrl } from './base-url.js';
 import { AdminNotFoundError, AdminResponseError, AdminTokenError } from './errors.js';
 import { type AdminRequest, RequestSender } from './request-sender.js';
 import { type Backoff, type Patience, withRetries } from './retry.js';
@@ -75,11 +75,6 @@ export class UnleashAdminClient {
     };
   }
 
-  /** The flag's page in Unleash's UI. */
-  flagPageUrl(flagKey: string): string {
-    return `${this.#baseUrl}/projects/${encodeURIComponent(this.project)}/features/${encodeURIComponent(flagKey)}`;
-  }
-
   /** The flag as it is in the environment. */
   async readFlag(flagKey: string, patience: Patience = {}): Promise<AdminFlag> {
     const path = this.#featurePath(flagKey);
@@ -103,7 +98,7 @@ export class UnleashAdminClient {
   /** Turns the flag off in the environment; a flag that is off stays off. */
   async disable(flagKey: string, patience: Patience = {}): Promise<void> {
     const path = `${this.#featurePath(flagKey)}/environments/${encodeURIComponent(this.environment)}/off`;
-    const byHand = `Turn the flag off by hand in the Unleash UI: ${this.flagPageUrl(flagKey)}`;
+    const byHand = `Turn the flag off by hand in the Unleash UI: ${this.#pageUrl(flagKey)}`;
     await this.#send({ method: 'POST', path, flagKey, byHand }, patience);
   }
 
@@ -127,7 +122,7 @@ export class UnleashAdminClient {
     if (rollout !== from) return 'refused';
     const environment = encodeURIComponent(this.environment);
     const path = `${this.#featurePath(flagKey)}/environments/${environment}/strategies/${encodeURIComponent(strategy.id)}`;
-    const byHand = `Set the percentage to ${to} % by hand in the Unleash UI: ${this.flagPageUrl(flagKey)}`;
+    const byHand = `Set the percentage to ${to} % by hand in the Unleash UI: ${this.#pageUrl(flagKey)}`;
     const body = [{ op: 'replace', path: '/parameters/rollout', value: String(to) }];
     await this.#send({ method: 'PATCH', path, flagKey, body, byHand }, patience);
     return 'moved';
@@ -181,6 +176,10 @@ export class UnleashAdminClient {
     const subject = { ...request, project: this.project, environment: this.environment };
     const attempt = () => this.#sender.send(subject, signal);
     return withRetries(attempt, this.#backoff, { retries, signal, onRetry });
+  }
+
+  #pageUrl(flagKey: string): string {
+    return flagPageUrl({ url: this.#baseUrl, project: this.project }, flagKey);
   }
 
   #featurePath(flagKey: string): string {

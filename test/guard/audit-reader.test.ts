@@ -54,7 +54,8 @@ const progress = {
 const EVENTS: { readonly [Type in GuardEvent['type']]: GuardEvent & { readonly type: Type } } = {
   started: { type: 'started', at: 1, epoch: 1, status: 'armed' },
   'rollout-changed': { type: 'rollout-changed', at: 1, epoch: 1, enabled: true, rolloutPercentage: 1 },
-  decided: { type: 'decided', at: 5, decision },
+  decided: { type: 'decided', at: 5, decision, by: 'fleet' },
+  'fleet-connection': { type: 'fleet-connection', at: 5, problem: 'Redis does not answer.' },
   'stopped-here': { type: 'stopped-here', at: 5, decisionId: 'a' },
   'stop-failed': { type: 'stop-failed', at: 6, decisionId: 'a', failure },
   'action-required': { type: 'action-required', at: 6, decisionId: 'a', message: 'do it' },

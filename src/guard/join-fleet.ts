@@ -1,0 +1,88 @@
+import { FleetMember } from '../fleet/fleet-member.js';
+import type { ResolvedOptions } from '../options.js';
+import type { MemoryOutcomeStore } from '../store/memory.js';
+import { FleetMirror } from './fleet-mirror.js';
+import type { GuardMachine } from './guard-machine.js';
+import type { GuardRecords } from './guard-records.js';
+import type { FleetStatus } from './guard-status.js';
+import { storeFor } from './keep-log.js';
+
+/** What {@link joinFleet} needs of the guard. */
+export interface FleetHost {
+  /** What this process records. */
+  readonly own: MemoryOutcomeStore;
+  readonly records: GuardRecords;
+  readonly machine: () => GuardMachine;
+  readonly judgeMemory: { readonly get: () => unknown; readonly set: (memory: unknown) => void };
+  readonly onOutcomes: () => void;
+}
+
+/** A guard's place in its fleet. */
+export class GuardFleet {
+  readonly member: FleetMember;
+  readonly mirror: FleetMirror;
+
+  constructor(member: FleetMember, mirror: FleetMirror) {
+    this.member = member;
+    this.mirror = mirror;
+  }
+
+  /** Whether this process decides by all triggers, over the fleet's outcomes or, cut off, over its own. */
+  get decides(): boolean {
+    return this.member.role !== 'follower';
+  }
+
+  /** Whether the shared store answers. */
+  get isConnected(): boolean {
+    return this.member.role !== 'alone';
+  }
+
+  /** Whether this process looks after stages and reviews: only with the whole fleet's outcomes, and of the definition it has. */
+  get looksAtStages(): boolean {
+    return this.member.role === 'judge' && this.member.isInStep;
+  }
+
+  status(): FleetStatus {
+    const { instance, role, problem, lostDeltas, state } = this.member;
+    return { instance, role, problem, lostDeltas, epoch: state?.epoch };
+  }
+}
+
+/** Makes the guard's process a member of the fleet that shares the user's store; undefined when there is none. */
+export function joinFleet(options: ResolvedOptions, host: FleetHost): GuardFleet | undefined {
+  const { store, flagKey, flags, unleash, clock, dryRun } = options;
+  if (store === undefined) return undefined;
+  const { own, records, machine, judgeMemory, onOutcomes } = host;
+  const safely = (what: string, run: () => void) => {
+    try {
+      run();
+    } catch (error) {
+      records.fault(what, error);
+    }
+  };
+  const member = new FleetMember({
+    own,
+    emptyStore: () => storeFor(options, clock.now()),
+    link: store.link({ flagKey, environment: unleash.environment }),
+    clock,
+    timing: store.timing,
+    mayJudge: unleash.token !== undefined,
+    revision: () => flags.flag(flagKey)?.revision,
+    judgeMemory,
+    listener: {
+      onState: (state) => safely('following the fleet', () => mirror.reconcile(state)),
+      onOutcomes: () => safely('judging', onOutcomes),
+      onEpoch: (epoch) => safely('following the fleet', () => machine().skipTo(epoch)),
+      onConnection: (problem) => records.tell({ type: 'fleet-connection', at: clock.now(), problem }),
+      onFault: (what, error) => records.fault(what, error),
+    },
+  });
+  const mirror = new FleetMirror({
+    member,
+    dryRun,
+    state: () => machine().state,
+    dispatch: (input) => machine().dispatch(input),
+    now: () => clock.now(),
+  });
+  return new GuardFleet(member, mirror);
+}

@@ -1,0 +1,286 @@
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { RedisServer } from '../../examples/fleet/redis-server.js';
+import type { Clock } from '../../src/clock.js';
+import type { FleetState } from '../../src/fleet/fleet-link.js';
+import { FleetMember } from '../../src/fleet/fleet-member.js';
+import type { Outcome } from '../../src/flow.js';
+import { RedisOutcomeStore } from '../../src/redis/redis-outcome-store.js';
+import { MemoryOutcomeStore } from '../../src/store/memory.js';
+import { outcomeOf } from '../store/outcomes.js';
+
+const WINDOWS_MS = [60_000, 300_000];
+const EVIDENCE_FOR = [
+  { name: 'regression', evidence: { test: 'failure-regression', alpha: 0.05, ratio: 1 } },
+] as const;
+
+/** A process of a fleet that is told when to send: its timers are as good as off. */
+class Process {
+  readonly member: FleetMember;
+  readonly states: FleetState[] = [];
+  readonly problems: (string | undefined)[] = [];
+  readonly faults: string[] = [];
+  readonly epochs: number[] = [];
+  revision: string | undefined = 'ten';
+  looks = 0;
+
+  constructor(url: string, flagKey: string, { mayJudge = true, aheadMs = 0 } = {}) {
+    const clock: Clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() };
+    const store = new RedisOutcomeStore({ url, flushMs: 1_000, leaseMs: 2_000, judgeMs: 20, timeoutMs: 500 });
+    const emptyStore = () =>
+      new MemoryOutcomeStore({ flagKey, windowsMs: WINDOWS_MS, evidenceFor: EVIDENCE_FOR, now: clock.now() });
+    this.member = new FleetMember({
+      own: emptyStore(),
+      emptyStore,
+      link: store.link({ flagKey, environment: 'production' }),
+      clock,
+      timing: { ...store.timing, flushMs: 3_600_000 },
+      mayJudge,
+      revision: () => this.revision,
+      judgeMemory: { get: () => undefined, set: () => {} },
+      listener: {
+        onState: (state) => this.states.push(state),
+        onOutcomes: () => this.looks++,
+        onEpoch: (epoch) => this.epochs.push(epoch),
+        onConnection: (problem) => this.problems.push(problem),
+        onFault: (what, error) => this.faults.push(`${what}: ${String(error)}`),
+      },
+    });
+    this.member.beginEpoch(1, clock.now(), { keepWindows: true });
+  }
+
+  record(outcome: Partial<Parameters<typeof outcomeOf>[0]> = {}): void {
+    this.member.record(outcomeOf({ at: Date.now(), epoch: 1, ...outcome }));
+  }
+
+  totals() {
+    const { treatment, control } = this.member.snapshot(Date.now()).total;
+    return { treatment, control };
+  }
+}
+
+describe('FleetMember', () => {
+  let redis: RedisServer;
+  let flag = 0;
+  const processes: Process[] = [];
+
+  beforeAll(async () => {
+    redis = await RedisServer.start('--appendonly', 'yes', '--appendfsync', 'always');
+  });
+
+  afterEach(async () => {
+    expect(processes.flatMap(({ faults }) => faults)).toEqual([]);
+    await Promise.all(processes.splice(0).map(({ member }) => member.stop()));
+  });
+
+  afterAll(() => redis.close());
+
+  async function fleet(...options: ConstructorParameters<typeof Process>[2][]): Promise<Process[]> {
+    flag++;
+    const made: Process[] = [];
+    for (const each of options) {
+      const process = new Process(redis.url, `flag-${flag}`, each);
+      processes.push(process);
+      made.push(process);
+      await process.member.start();
+    }
+    return made;
+  }
+
+  const sync = (made: readonly Process[]) => Promise.all(made.map(({ member }) => member.sync()));
+  const until = (condition: () => void) => vi.waitFor(condition, { timeout: 5_000, interval: 10 });
+
+  it('lets the first judge and the others follow', async () => {
+    const [one, other] = await fleet({}, {});
+    await until(() => expect(one!.member.role).toBe('judge'));
+    expect(other!.member.role).toBe('follower');
+    expect([one!.member.state?.epoch, other!.member.state?.epoch]).toEqual([1, 1]);
+  });
+
+  it('never judges without the right to', async () => {
+    const [one, other] = await fleet({ mayJudge: false }, {});
+    await until(() => expect(other!.member.role).toBe('judge'));
+    expect(one!.member.role).toBe('follower');
+  });
+
+  it('shows the judge what all recorded, as one process would have', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.record({
+            who: fc.nat({ max: 2 }),
+            arm: fc.constantFrom('treatment' as const, 'control' as const),
+            result: fc.constantFrom('success' as const, 'failure' as const, 'expected' as const),
+            durationMs: fc.integer({ min: 1, max: 5_000 }),
+            errorType: fc.constantFrom('ECONNRESET', 'TimeoutError', '__proto__'),
+            flush: fc.boolean(),
+          }),
+          { minLength: 1, maxLength: 40 },
+        ),
+        async (steps) => {
+          const made = await fleet({}, {}, {});
+          const alone = new MemoryOutcomeStore({
+            flagKey: `flag-${flag}`,
+            windowsMs: WINDOWS_MS,
+            now: Date.now(),
+          });
+          alone.beginEpoch(1, Date.now(), { keepWindows: true });
+          await until(() => expect(made[0]!.member.role).toBe('judge'));
+          for (const [index, { who, flush, ...facts }] of steps.entries()) {
+            const outcome: Outcome = outcomeOf({ ...facts, at: Date.now(), targetingKey: `user-${index}` });
+            made[who]!.member.record(outcome);
+            alone.record(outcome);
+            if (flush) await made[who]!.member.sync();
+          }
+          await sync(made);
+          const expected = alone.snapshot(Date.now()).total;
+          await until(() => {
+            const { treatment, control } = made[0]!.totals();
+            for (const [found, wanted] of [
+              [treatment, expected.treatment],
+              [control, expected.control],
+            ] as const) {
+              expect({ ...found, latency: undefined, lastOutcomeAt: undefined }).toEqual({
+                ...wanted,
+                latency: undefined,
+                lastOutcomeAt: undefined,
+              });
+              expect(found.latency?.count).toBe(wanted.latency?.count);
+              expect(found.latency?.p95Ms).toBe(wanted.latency?.p95Ms);
+            }
+            const { windows } = made[0]!.member.snapshot(Date.now());
+            expect(windows[1]!.treatment.successes).toBe(expected.treatment.successes);
+          });
+          await Promise.all(processes.splice(0).map(({ member }) => member.stop()));
+        },
+      ),
+      { numRuns: 8 },
+    );
+  });
+
+  it('puts what a process recorded whose clock is minutes off where it belongs', async () => {
+    const [judge, ahead, behind] = await fleet({}, { aheadMs: 10 * 60_000 }, { aheadMs: -10 * 60_000 });
+    for (const [process, aheadMs] of [
+      [ahead!, 10 * 60_000],
+      [behind!, -10 * 60_000],
+    ] as const) {
+      process.record({ at: Date.now() + aheadMs });
+      await process.member.sync();
+    }
+    await until(() => {
+      const { windows, total } = judge!.member.snapshot(Date.now());
+      expect(windows.map(({ treatment }) => treatment.successes)).toEqual([2, 2]);
+      expect(Math.abs(total.treatment.lastOutcomeAt! - Date.now())).toBeLessThan(10_000);
+    });
+  });
+
+  it('lets another judge go on where the judge was when it died', async () => {
+    const [first, other] = await fleet({}, {});
+    for (let i = 0; i < 5; i++) first!.record({ result: 'failure' });
+    other!.record();
+    await sync([first!, other!]);
+    await until(() => expect(first!.totals().treatment).toMatchObject({ failures: 5, successes: 1 }));
+    // Past the time at which it keeps what it knows, and once more.
+    for (let i = 0; i < 3; i++) first!.record({ arm: 'control' });
+    await first!.member.sync();
+    await until(() => expect(first!.totals().control.successes).toBe(3));
+    await first!.member.stop();
+    await until(async () => {
+      await other!.member.sync();
+      expect(other!.member.role).toBe('judge');
+    });
+    expect(other!.totals().treatment).toMatchObject({ failures: 5, successes: 1 });
+    expect(other!.totals().control.successes).toBe(3);
+  });
+
+  it('counts what was recorded before a change for the epoch before, though it is sent later', async () => {
+    const [judge, other] = await fleet({}, {});
+    other!.record();
+    judge!.revision = 'fifty';
+    judge!.member.beginEpoch(2, Date.now(), { keepWindows: true });
+    await sync([judge!, other!]);
+    other!.revision = 'fifty';
+    other!.record({ result: 'failure' });
+    other!.member.beginEpoch(2, Date.now(), { keepWindows: true });
+    other!.record({ epoch: 2, arm: 'control' });
+    await sync([judge!, other!]);
+    await until(() => {
+      const { epoch, windows, total } = judge!.member.snapshot(Date.now());
+      expect(epoch).toBe(2);
+      expect(total.treatment).toMatchObject({ successes: 0, failures: 0 });
+      expect(total.control.successes).toBe(1);
+      expect(windows[0]!.treatment).toMatchObject({ successes: 1, failures: 1 });
+    });
+    const client = await redis.client();
+    const totals = (epoch: number) =>
+      client.hGetAll(`rollout-guard:{production/flag-${flag}}:totals:${epoch}`);
+    expect(await totals(1)).toMatchObject({ 'successes:treatment': '1', 'failures:treatment': '1' });
+    expect(await totals(2)).toMatchObject({ 'successes:control': '1' });
+    await client.close();
+  });
+
+  it('judges alone while Redis is silent, and loses and doubles nothing', async () => {
+    const [judge, other] = await fleet({}, {});
+    await until(() => expect(judge!.member.role).toBe('judge'));
+    redis.freeze();
+    try {
+      for (let i = 0; i < 7; i++) other!.record();
+      // A command that waits for an answer that comes at last, and is sent again meanwhile.
+      void other!.member.sync();
+      await until(async () => {
+        await sync([judge!, other!]);
+        expect([judge!.member.role, other!.member.role]).toEqual(['alone', 'alone']);
+      });
+      expect(other!.totals().treatment.successes).toBe(7);
+      other!.record({ result: 'failure' });
+    } finally {
+      redis.thaw();
+    }
+    await until(async () => {
+      await sync([judge!, other!]);
+      // The lease has run out: whoever was first has the next one.
+      const whoever = [judge!, other!].find(({ member }) => member.role === 'judge');
+      expect(whoever?.totals().treatment).toMatchObject({ successes: 7, failures: 1 });
+    });
+    expect(other!.problems).toEqual([expect.stringMatching(/Redis/), undefined]);
+  });
+
+  it('goes on after a restart of Redis that kept its data', async () => {
+    const [judge, other] = await fleet({}, {});
+    other!.record();
+    await other!.member.sync();
+    await until(() => expect(judge!.totals().treatment.successes).toBe(1));
+    await redis.kill();
+    other!.record();
+    await other!.member.sync();
+    await redis.resume();
+    await until(async () => {
+      await sync([judge!, other!]);
+      expect(judge!.member.role).not.toBe('alone');
+      expect(judge!.member.role === 'judge' ? judge!.totals() : other!.totals()).toMatchObject({
+        treatment: { successes: 2 },
+      });
+    });
+  });
+
+  it('fills a Redis that came back empty', async () => {
+    const [judge, other] = await fleet({}, {});
+    judge!.record({ arm: 'control' });
+    other!.record();
+    await sync([judge!, other!]);
+    const client = await redis.client();
+    await client.flushAll();
+    await client.close();
+    other!.record({ result: 'failure' });
+    await until(async () => {
+      await sync([judge!, other!]);
+      const whoever = judge!.member.role === 'judge' ? judge! : other!;
+      expect(whoever.member.role).toBe('judge');
+      expect(whoever.totals()).toMatchObject({
+        treatment: { successes: 1, failures: 1 },
+        control: { successes: 1 },
+      });
+    });
+    expect(judge!.member.state!.epoch).toBe(1);
+  });
+});
