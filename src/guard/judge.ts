@@ -13,7 +13,7 @@ export interface JudgeOptions {
   readonly stages: readonly Stage[];
   readonly records: GuardRecords;
   /** What triggers read elsewhere, which no store knows. @default nothing */
-  readonly signals?: { readonly values: readonly SignalValue[] } | undefined;
+  readonly signals?: { values(now: number): readonly SignalValue[] } | undefined;
 }
 
 /** Applies the user's triggers and stages to snapshots, and remembers what they said last. */
@@ -45,11 +45,11 @@ export class Judge {
   /**
    * The rollback verdicts that breach.
    *
-   * @param scope - `process`: only by the rules that look at what is this process's own.
+   * @param scope - `instance`: only by the rules that look at what is this process's own.
    */
-  breaches(snapshot: Snapshot, now: number, scope: 'all' | 'process' = 'all'): readonly Verdict[] {
+  breaches(snapshot: Snapshot, now: number, scope: 'all' | 'instance' = 'all'): readonly Verdict[] {
     const { rollback } = this.#options;
-    const rules = scope === 'all' ? rollback : rollback.filter((rule) => rule.scope === 'process');
+    const rules = scope === 'all' ? rollback : rollback.filter((rule) => rule.scope === 'instance');
     this.#rollbackVerdicts = this.#evaluate(rules, snapshot, now);
     return this.#rollbackVerdicts.filter(({ status }) => status === 'breach');
   }
@@ -74,7 +74,7 @@ export class Judge {
   }
 
   #evaluate(triggers: readonly Trigger[], counted: Snapshot, now: number): Verdict[] {
-    const signals = this.#options.signals?.values ?? [];
+    const signals = this.#options.signals?.values(now) ?? [];
     const snapshot = signals.length === 0 ? counted : { ...counted, signals };
     return triggers.flatMap((trigger) => {
       try {

@@ -12,15 +12,15 @@ export interface SignalPollerOptions {
   readonly onFault: (what: string, error: unknown) => void;
 }
 
-/** One signal and what became of it. */
+/** One signal and what became of it. Times are of the monotonic clock. */
 interface Polled {
   readonly name: string;
   readonly source: SignalSource;
-  /** On the monotonic clock. */
   dueAt: number;
   isReading: boolean;
   isFailing: boolean;
-  last: SignalValue | undefined;
+  reading: { readonly value: number; readonly trueAt: number } | undefined;
+  problem: string | undefined;
 }
 
 /** Longer texts are cut: they travel with snapshots. */
@@ -32,22 +32,33 @@ export class SignalPoller {
   readonly #clock: Clock;
   readonly #onFault: SignalPollerOptions['onFault'];
   readonly #closing = new AbortController();
-  #values: readonly SignalValue[] = [];
 
   constructor({ triggers, clock, onFault }: SignalPollerOptions) {
     this.#clock = clock;
     this.#onFault = onFault;
-    const dueAt = Number.NEGATIVE_INFINITY;
+    const rest = { isReading: false, isFailing: false, reading: undefined, problem: undefined };
     this.#polled = triggers.flatMap(({ name, signal: source }) =>
-      source === undefined
-        ? []
-        : { name, source, dueAt, isReading: false, isFailing: false, last: undefined },
+      source === undefined ? [] : { name, source, dueAt: Number.NEGATIVE_INFINITY, ...rest },
     );
   }
 
-  /** What was read last; one entry for each signal that has been asked. */
-  get values(): readonly SignalValue[] {
-    return this.#values;
+  /**
+   * What was read last; one entry for each signal that has been asked.
+   *
+   * @param now - By whichever clock the rest of the snapshot goes: only the age of a reading is known for sure.
+   */
+  values(now: number): readonly SignalValue[] {
+    const since = this.#clock.monotonic();
+    return this.#polled.flatMap(({ name, reading, problem }) => {
+      if (reading === undefined && problem === undefined) return [];
+      // Upwards, or a reading of the millisecond in which an epoch began would seem to be of the one before.
+      const at = reading === undefined ? undefined : Math.ceil(now - Math.max(0, since - reading.trueAt));
+      return {
+        trigger: name,
+        reading: reading === undefined || at === undefined ? undefined : { value: reading.value, at },
+        problem,
+      };
+    });
   }
 
   /** Starts the reads that are due and returns at once. A signal that is still being read is left alone. */
@@ -68,7 +79,7 @@ export class SignalPoller {
 
   async #read(polled: Polled): Promise<void> {
     const { source } = polled;
-    const begunAt = this.#clock.now();
+    const begunAt = this.#clock.monotonic();
     try {
       const answer = await withDeadline(source.timeoutMs, this.#closing.signal, (signal) => {
         polled.isReading = true;
@@ -81,26 +92,39 @@ export class SignalPoller {
         return work;
       });
       if (this.#closing.signal.aborted) return;
-      this.#keep(polled, readingOf(answer, begunAt, this.#clock.now()));
+      this.#keep(polled, answer, begunAt);
       polled.isFailing = false;
     } catch (error) {
       if (this.#closing.signal.aborted) return;
       const message = error instanceof Error ? error.message : String(error);
-      this.#keep(polled, message.slice(0, LONGEST_PROBLEM));
+      polled.problem = message.slice(0, LONGEST_PROBLEM);
       if (polled.isFailing) return;
       polled.isFailing = true;
       this.#tell(`the signal ${polled.name}`, error);
     }
   }
 
-  /** A reading replaces what was there; a problem leaves it to age. */
-  #keep(polled: Polled, found: SignalValue['reading'] | string): void {
-    const trigger = polled.name;
-    polled.last =
-      typeof found === 'string'
-        ? { trigger, reading: polled.last?.reading, problem: found }
-        : { trigger, reading: found, problem: undefined };
-    this.#values = this.#polled.flatMap(({ last }) => last ?? []);
+  /** A number replaces the one before; its absence leaves that one to age. @throws TypeError for what is neither. */
+  #keep(polled: Polled, answer: unknown, begunAt: number): void {
+    const isObject = typeof answer === 'object' && answer !== null;
+    const { value, at } = (isObject ? answer : { value: answer }) as Record<'value' | 'at', unknown>;
+    if (value === undefined || value === null) {
+      polled.problem = 'no data';
+      return;
+    }
+    if (typeof value !== 'number') throw new TypeError(`it gave a ${typeof value} instead of a number`);
+    if (!Number.isFinite(value)) {
+      polled.problem = `no data (${value})`;
+      return;
+    }
+    polled.reading = { value, trueAt: at === undefined ? begunAt : this.#monotonicOf(at) };
+    polled.problem = undefined;
+  }
+
+  #monotonicOf(at: unknown): number {
+    if (typeof at !== 'number' || !Number.isFinite(at)) throw new TypeError('it gave a time that is none');
+    // Another clock may be ahead of this one: nothing is known of the future.
+    return this.#clock.monotonic() - Math.max(0, this.#clock.now() - at);
   }
 
   #tell(what: string, error: unknown): void {
@@ -110,27 +134,4 @@ export class SignalPoller {
       // There is nobody left to tell.
     }
   }
-}
-
-/**
- * What a source answered, or in words why it is no reading.
- *
- * @throws TypeError for what no source may answer.
- */
-function readingOf(
-  answer: unknown,
-  begunAt: number,
-  now: number,
-): NonNullable<SignalValue['reading']> | string {
-  const isObject = typeof answer === 'object' && answer !== null;
-  const { value, at = begunAt } = (isObject ? answer : { value: answer }) as {
-    value?: unknown;
-    at?: unknown;
-  };
-  if (value === undefined || value === null) return 'no data';
-  if (typeof value !== 'number') throw new TypeError(`it gave a ${typeof value} instead of a number`);
-  if (!Number.isFinite(value)) return `no data (${value})`;
-  if (typeof at !== 'number' || !Number.isFinite(at)) throw new TypeError('it gave a time that is none');
-  // Another clock may be ahead of this one: nothing is known of the future.
-  return Object.freeze({ value, at: Math.min(at, now) });
 }

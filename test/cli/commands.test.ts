@@ -151,6 +151,23 @@ describe('rollout-guard replay', () => {
     expect(out).toMatch(/What really happened:\n {2}2026-03-02 .* epoch 1 at 50 %/);
   });
 
+  it('says which rules look at signals, which no log holds', async () => {
+    const rules = join(empty, 'signals.json');
+    const asked = { url: 'http://127.0.0.1:9', query: 'up', threshold: 1 };
+    await writeFile(
+      rules,
+      JSON.stringify({
+        rollback: [{ prometheusBelow: asked }, { memoryGrowth: [1.2] }],
+        review: [{ prometheusAbove: [asked] }],
+      }),
+    );
+    const { code, out } = await run('replay', join(stopped, 'metrics.jsonl'), '--config', rules);
+    expect(code).toBe(0);
+    expect(out).toMatch(
+      /\nNever had enough data to say anything: memory-growth\.\nNot replayed, because a log holds no signals: prometheus-below, prometheus-above\.$/m,
+    );
+  });
+
   it('replays with the rules of the first rollout when none are given', async () => {
     const { code, out } = await run('replay', stopped, '--json');
     expect(code).toBe(0);

@@ -33,6 +33,8 @@ function pollerOf(...triggers: Trigger[]): SignalPoller {
 
 const depthOf = (read: SignalFunction) => signal('depth', read, { above: 10 });
 
+const valuesOf = (poller: SignalPoller) => poller.values(clock.now());
+
 /** Ticks once a second, as a guard does. */
 async function tick(poller: SignalPoller, seconds: number): Promise<void> {
   for (let second = 0; second < seconds; second++) {
@@ -64,16 +66,16 @@ describe('SignalPoller', () => {
       successRateBelow(0.9),
       signal('slow', slow, { above: 10, everyMs: 30_000 }),
     );
-    expect(poller.values).toEqual([]);
+    expect(valuesOf(poller)).toEqual([]);
     await tick(poller, 1);
     expect([fast, slow].map(({ mock }) => mock.calls.length)).toEqual([1, 1]);
-    expect(poller.values).toEqual([
+    expect(valuesOf(poller)).toEqual([
       { trigger: 'fast', reading: { value: 1, at: START }, problem: undefined },
       { trigger: 'slow', reading: { value: 2, at: START }, problem: undefined },
     ]);
     await tick(poller, 59);
     expect([fast, slow].map(({ mock }) => mock.calls.length)).toEqual([30, 2]);
-    expect(poller.values[0]?.reading?.at).toBe(START + 58_000);
+    expect(valuesOf(poller)[0]?.reading?.at).toBe(START + 58_000);
     expect(faults).toEqual([]);
   });
 
@@ -83,24 +85,35 @@ describe('SignalPoller', () => {
     await tick(poller, 3);
     reads[0]?.resolve(5);
     await tick(poller, 13);
-    expect(poller.values[0]?.reading).toEqual({ value: 5, at: START });
+    expect(valuesOf(poller)[0]?.reading).toEqual({ value: 5, at: START });
     reads[1]?.resolve({ value: 6, at: START - 40_000 });
     await tick(poller, 15);
-    expect(poller.values[0]?.reading).toEqual({ value: 6, at: START - 40_000 });
+    expect(valuesOf(poller)[0]?.reading).toEqual({ value: 6, at: START - 40_000 });
     reads[2]?.resolve({ value: 7, at: START + 3_600_000 });
     await vi.advanceTimersByTimeAsync(0);
     // Nothing is known of the future.
-    expect(poller.values[0]?.reading).toEqual({ value: 7, at: Date.now() });
+    expect(valuesOf(poller)[0]?.reading).toEqual({ value: 7, at: Date.now() });
   });
 
-  it('goes on reading after the wall clock was set back', async () => {
+  it('knows the age of a reading whatever happens to the wall clock, and by whichever clock it is asked', async () => {
     const read = vi.fn(async () => 1);
     const poller = pollerOf(depthOf(read));
-    await tick(poller, 1);
+    await tick(poller, 10);
     clock.wall = -3_600_000;
-    await tick(poller, 15);
+    expect(valuesOf(poller)[0]?.reading?.at).toBe(clock.now() - 10_000);
+    expect(poller.values(50_000)[0]?.reading?.at).toBe(40_000);
+    await tick(poller, 6);
     expect(read).toHaveBeenCalledTimes(2);
-    expect(poller.values[0]?.reading?.at).toBe(START + 15_000 - 3_600_000);
+    expect(valuesOf(poller)[0]?.reading?.at).toBe(clock.now() - 1_000);
+  });
+
+  it('dates no reading to before the millisecond in which it was taken', async () => {
+    const monotonic = vi.spyOn(clock, 'monotonic').mockReturnValue(10.2);
+    const poller = pollerOf(depthOf(async () => 1));
+    await tick(poller, 1);
+    // 0.9 ms later, while the wall clock still shows the same one.
+    monotonic.mockReturnValue(11.1);
+    expect(poller.values(START)[0]?.reading?.at).toBe(START);
   });
 
   it.each<[unknown, string]>([
@@ -116,7 +129,7 @@ describe('SignalPoller', () => {
       const answers = [3, answer];
       const poller = pollerOf(depthOf(async () => answers.shift() as number));
       await tick(poller, 16);
-      expect(poller.values).toEqual([{ trigger: 'depth', reading: { value: 3, at: START }, problem }]);
+      expect(valuesOf(poller)).toEqual([{ trigger: 'depth', reading: { value: 3, at: START }, problem }]);
       expect(faults).toEqual([]);
     },
   );
@@ -130,7 +143,7 @@ describe('SignalPoller', () => {
   ])('takes %o for a fault', async (answer, problem) => {
     const poller = pollerOf(depthOf(async () => answer as number));
     await tick(poller, 1);
-    expect(poller.values).toEqual([{ trigger: 'depth', reading: undefined, problem }]);
+    expect(valuesOf(poller)).toEqual([{ trigger: 'depth', reading: undefined, problem }]);
     expect(faults).toEqual([`the signal depth: ${problem}`]);
   });
 
@@ -144,16 +157,16 @@ describe('SignalPoller', () => {
     );
     await tick(poller, 60);
     expect(faults).toEqual(['the signal depth: no route']);
-    expect(poller.values).toEqual([{ trigger: 'depth', reading: undefined, problem: 'no route' }]);
+    expect(valuesOf(poller)).toEqual([{ trigger: 'depth', reading: undefined, problem: 'no route' }]);
     broken = false;
     await tick(poller, 15);
-    expect(poller.values).toEqual([
+    expect(valuesOf(poller)).toEqual([
       { trigger: 'depth', reading: { value: 1, at: START + 60_000 }, problem: undefined },
     ]);
     broken = true;
     await tick(poller, 30);
     expect(faults).toHaveLength(2);
-    expect(poller.values[0]?.reading?.at).toBe(START + 60_000);
+    expect(valuesOf(poller)[0]?.reading?.at).toBe(START + 60_000);
   });
 
   it('gives a read up after its time, and starts it again only when it has ended', async () => {
@@ -161,7 +174,7 @@ describe('SignalPoller', () => {
     const poller = pollerOf(depthOf(read));
     await tick(poller, 5);
     expect(reads[0]?.signal.aborted).toBe(true);
-    expect(poller.values).toEqual([
+    expect(valuesOf(poller)).toEqual([
       { trigger: 'depth', reading: undefined, problem: 'timed out after 5000 ms' },
     ]);
     // A minute of a source that does not listen costs no second read.
@@ -170,13 +183,13 @@ describe('SignalPoller', () => {
     reads[0]?.resolve(99);
     await tick(poller, 1);
     // Too late is not read: the value is a minute old.
-    expect(poller.values[0]?.reading).toBeUndefined();
+    expect(valuesOf(poller)[0]?.reading).toBeUndefined();
     expect(reads).toHaveLength(1);
     await tick(poller, 1);
     expect(reads).toHaveLength(2);
     reads[1]?.resolve(4);
     await tick(poller, 1);
-    expect(poller.values[0]?.reading?.value).toBe(4);
+    expect(valuesOf(poller)[0]?.reading?.value).toBe(4);
     expect(faults).toEqual(['the signal depth: timed out after 5000 ms']);
   });
 
@@ -194,13 +207,13 @@ describe('SignalPoller', () => {
     pollers.push(poller);
     await tick(poller, 30);
     expect(works).toHaveBeenCalledTimes(2);
-    expect(poller.values.map(({ reading }) => reading?.value)).toEqual([undefined, undefined, 1]);
+    expect(valuesOf(poller).map(({ reading }) => reading?.value)).toEqual([undefined, undefined, 1]);
   });
 
   it('cuts long problems', async () => {
     const poller = pollerOf(depthOf(() => Promise.reject(new Error('x'.repeat(10_000)))));
     await tick(poller, 1);
-    expect(poller.values[0]?.problem).toHaveLength(300);
+    expect(valuesOf(poller)[0]?.problem).toHaveLength(300);
   });
 
   it('aborts what is being read when it is closed, tells nothing, and reads no more', async () => {
@@ -213,7 +226,7 @@ describe('SignalPoller', () => {
     await tick(poller, 60);
     expect(reads).toHaveLength(1);
     expect(faults).toEqual([]);
-    expect(poller.values).toEqual([]);
+    expect(valuesOf(poller)).toEqual([]);
     // No timer keeps the process alive.
     expect(vi.getTimerCount()).toBe(0);
   });

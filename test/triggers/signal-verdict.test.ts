@@ -29,7 +29,6 @@ describe('judgeSignal', () => {
     ['more than the least one', reading(1_001), below, 'ok', 1_001],
     ['a reading as old as it may be', reading(2_000, 60_000), {}, 'breach', 2_000],
     ['a reading that is too old', reading(2_000, 60_001), {}, 'insufficient-data', undefined],
-    ['a reading from far in the future', reading(2_000, -60_001), {}, 'insufficient-data', undefined],
     ['nothing but a problem', { problem: 'timed out' }, {}, 'insufficient-data', undefined],
     ['a reading that a later read did not renew', { ...reading(2_000), problem: 'x' }, {}, 'breach', 2_000],
   ])('judges %s', (_, read, rule, status, observed) => {
@@ -78,10 +77,6 @@ describe('judgeSignal', () => {
     [
       { ...reading(1, 180_000), problem: 'timed out after 5000 ms' },
       'The signal queue-depth is not judged: the latest reading is of 3 min ago, at most 1 min are allowed (the last attempt: timed out after 5000 ms).',
-    ],
-    [
-      reading(1, -180_000),
-      'The signal queue-depth is not judged: the clock was set back since the latest reading.',
     ],
   ])('explains itself: %o', (read, message) => {
     expect(verdictOf(read).message).toBe(message);
