@@ -6,6 +6,10 @@ const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export default defineConfig({
   resolve: {
     alias: [
+      {
+        find: /^unleash-rollout-guard\/opentelemetry$/,
+        replacement: source('src/opentelemetry/index.ts'),
+      },
       { find: /^unleash-rollout-guard\/redis$/, replacement: source('src/redis/index.ts') },
       { find: /^unleash-rollout-guard\/testing$/, replacement: source('src/testing/index.ts') },
       { find: /^unleash-rollout-guard$/, replacement: source('src/index.ts') },

@@ -64,6 +64,9 @@ export type { GuardState, StopFailure } from './guard/decide.js';
 export type { OpenReview } from './guard/reviews.js';
 export type { GuardEvent, GuardListener } from './guard/guard-event.js';
 export { asyncUploadRollout, type RolloutPreset } from './presets/async-upload.js';
+// Telemetry: the same numbers elsewhere.
+export type { GuardObserver } from './telemetry/observer.js';
+export { unleashImpactMetrics } from '../providers/unleash/impact-metrics.js';
 // Notifications: tell people.
 export type { GuardNotification, NotificationSeverity, NotificationSubject } from './notify/notification.js';
 export {

@@ -49,6 +49,21 @@ describe('the import rules', () => {
     },
   );
 
+  it.each(
+    [...src, ...sourceFiles('providers'), ...sourceFiles('hooks')].filter(
+      (file) => !file.startsWith('src/opentelemetry/'),
+    ),
+  )('%s works without OpenTelemetry', (file) => {
+    const forbidden = importsOf(file).filter(
+      (target) => target.startsWith('@opentelemetry/') || target.startsWith('src/opentelemetry/'),
+    );
+    expect(forbidden).toEqual([]);
+  });
+
+  it('sees that OpenTelemetry is imported where it may be', () => {
+    expect(sourceFiles('src/opentelemetry').flatMap(importsOf)).toContain('@opentelemetry/api');
+  });
+
   it.each(pure)('%s does no I/O and reads no clock', (file) => {
     expect(importsOf(file).filter((target) => target.startsWith('node:'))).toEqual([]);
     const code = readFileSync(join(root, file), 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');

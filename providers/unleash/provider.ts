@@ -209,6 +209,11 @@ export class UnleashProvider implements Provider, FlagSource {
     return this.#domain === undefined ? OpenFeature.getClient() : OpenFeature.getClient(this.#domain);
   }
 
+  /** unleash-client's own, for metrics of yours beside the guard's; undefined before the first data and after the end. */
+  get impactMetrics(): Unleash['impactMetrics'] | undefined {
+    return this.#lifecycle?.client?.impactMetrics;
+  }
+
   async #resolveVariant<T>(
     type: VariantType,
     flagKey: string,

@@ -1,5 +1,8 @@
 import type { Clock } from '../clock.js';
+import type { Outcome } from '../flow.js';
 import type { Logger } from '../logger.js';
+import type { GuardObserver } from '../telemetry/observer.js';
+import { Observers } from '../telemetry/observers.js';
 import { AuditLog } from './audit-log.js';
 import type { GuardEvent, GuardListener } from './guard-event.js';
 import { Journal, type JournalEntry } from './journal.js';
@@ -18,6 +21,7 @@ export class GuardRecords {
   readonly #journal: Journal | undefined;
   readonly #audit: AuditLog | undefined;
   readonly #faultsTold = new Set<string>();
+  readonly #observers: Observers;
   #saved: Promise<void> = Promise.resolve();
 
   constructor(options: {
@@ -26,11 +30,13 @@ export class GuardRecords {
     readonly clock: Clock;
     readonly logger: Logger;
     readonly listener: GuardListener | undefined;
+    readonly observers?: readonly GuardObserver[] | undefined;
   }) {
-    const { folder } = options;
+    const { folder, flagKey, observers = [] } = options;
     this.#clock = options.clock;
     this.#logger = options.logger;
     if (options.listener) this.#listeners.add(options.listener);
+    this.#observers = new Observers({ flagKey, observers, records: this });
     if (folder === false) return;
     this.#journal = new Journal(folder);
     this.#audit = new AuditLog(folder, options.flagKey, (error) =>
@@ -58,6 +64,11 @@ export class GuardRecords {
         this.fault('a listener', error);
       }
     }
+  }
+
+  /** Shows one outcome to the observers. */
+  outcome(outcome: Outcome): void {
+    this.#observers.outcome(outcome);
   }
 
   /** Tells, once for each `what`, that something beside the stop itself does not work. */

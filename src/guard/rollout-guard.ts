@@ -317,6 +317,7 @@ export class RolloutGuard implements ExposureSink {
       this.#store.record(outcome);
       this.#log.record(outcome);
     });
+    this.#records.outcome(outcome);
     // In a fleet, the outcomes of all are judged, when they have arrived.
     if (this.#judgementDue || !this.#watching || this.#fleet?.isConnected) return;
     // A burst of outcomes within one turn of the event loop costs one judgement.

@@ -1,0 +1,107 @@
+import { type Meter, metrics } from '@opentelemetry/api';
+import { z } from 'zod';
+import { parseConfig } from '../config-error.js';
+import type { GuardState } from '../guard/decide.js';
+import type { GuardEvent } from '../guard/guard-event.js';
+import type { GuardObserver } from '../telemetry/observer.js';
+import { version } from '../version.js';
+import { type Instruments, instrumentsOf } from './instruments.js';
+
+/** What {@link openTelemetry} accepts. */
+export interface OpenTelemetryOptions {
+  /**
+   * Where metrics are recorded. @default a meter `unleash-rollout-guard` of the provider that is registered globally when
+   * the guard starts or has its first outcome
+   */
+  readonly meter?: Meter | undefined;
+}
+
+/**
+ * Shows a guard's outcomes, durations, decisions and states as OpenTelemetry metrics; for the guard's option `observers`.
+ * Without a registered SDK nothing is recorded. Attributes are bounded: flag, arm, result, whether the fallback ran, the
+ * names of triggers, and at most 50 error types; never targeting keys, messages or attributes of an outcome.
+ *
+ * @throws ConfigError when the options cannot be used.
+ */
+export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver {
+  const { meter } = parseConfig(optionsSchema, options, 'openTelemetry options');
+  const states = new Map<string, GuardState['status']>();
+  let instruments: Instruments | undefined;
+  // The API has no stand-in that a provider could take over later, so whoever asks too early gets nothing for good.
+  const ready = () => {
+    instruments ??= instrumentsOf(meter ?? metrics.getMeter('unleash-rollout-guard', version));
+    return instruments;
+  };
+  return {
+    outcome(outcome) {
+      const { series, duration } = ready();
+      const counted = series(outcome.exposure.flagKey).of(outcome);
+      counted.count++;
+      const { durationMs } = outcome;
+      if (durationMs === undefined || !Number.isFinite(durationMs) || durationMs < 0) return;
+      duration.record(durationMs / 1_000, counted.durationAttributes);
+    },
+    event(event, flagKey) {
+      const { complaints, decisions, reviews, faults, guards } = ready();
+      const flag = { 'feature_flag.key': flagKey };
+      if (event.type === 'complaint') complaints.add(1, { ...flag, 'rollout_guard.arm': event.arm });
+      if (event.type === 'review-opened') {
+        reviews.add(1, { ...flag, 'rollout_guard.trigger': event.verdict.trigger });
+      }
+      if (event.type === 'fault') faults.add(1, flag);
+      // Every process of a fleet tells the decision; the one that made it counts it.
+      if (event.type === 'decided' && event.by === undefined) {
+        const { action, dryRun, verdicts } = event.decision;
+        decisions.add(1, {
+          ...flag,
+          'rollout_guard.action': action,
+          'rollout_guard.dry_run': dryRun,
+          'rollout_guard.trigger': verdicts[0]?.trigger,
+        });
+      }
+      const before = states.get(flagKey);
+      const after = stateAfter(event, before);
+      if (after === before) return;
+      if (before !== undefined) guards.add(-1, { ...flag, 'rollout_guard.state': before });
+      if (after !== undefined) guards.add(1, { ...flag, 'rollout_guard.state': after });
+      if (after === undefined) states.delete(flagKey);
+      else states.set(flagKey, after);
+    },
+  };
+}
+
+/** The guard's state as its events tell it; undefined while it does not watch. */
+function stateAfter(
+  event: GuardEvent,
+  before: GuardState['status'] | undefined,
+): GuardState['status'] | undefined {
+  switch (event.type) {
+    case 'started':
+      return event.status;
+    case 'decided':
+      return event.decision.dryRun ? before : 'stopping';
+    case 'stopped':
+    case 'stepped-back':
+      return 'stopped';
+    case 're-armed':
+      return 'armed';
+    case 'finished':
+      return undefined;
+    default:
+      return before;
+  }
+}
+
+const METER_METHODS = ['createCounter', 'createHistogram', 'createUpDownCounter', 'createObservableCounter'];
+
+const optionsSchema = z.strictObject({
+  meter: z
+    .custom<Meter>(
+      (value) =>
+        typeof value === 'object' &&
+        value !== null &&
+        METER_METHODS.every((method) => typeof (value as Record<string, unknown>)[method] === 'function'),
+      { error: 'a Meter of @opentelemetry/api' },
+    )
+    .optional(),
+});

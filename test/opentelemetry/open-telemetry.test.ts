@@ -1,0 +1,252 @@
+import { type Meter, metrics } from '@opentelemetry/api';
+import {
+  AggregationTemporality,
+  DataPointType,
+  InMemoryMetricExporter,
+  MeterProvider,
+  type MetricData,
+  PeriodicExportingMetricReader,
+} from '@opentelemetry/sdk-metrics';
+import { openTelemetry } from 'unleash-rollout-guard/opentelemetry';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ConfigError } from '../../src/config-error.js';
+import type { Outcome } from '../../src/flow.js';
+import type { GuardEvent } from '../../src/guard/guard-event.js';
+import { version } from '../../src/version.js';
+import { GuardHarness } from '../helpers/guard-harness.js';
+
+let exporter: InMemoryMetricExporter;
+let provider: MeterProvider;
+
+beforeEach(() => {
+  exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
+  // Read by `collect` alone: the interval never passes.
+  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 3_600_000 });
+  provider = new MeterProvider({ readers: [reader] });
+});
+
+afterEach(async () => {
+  metrics.disable();
+  await provider.shutdown();
+});
+
+async function collect(): Promise<ReadonlyMap<string, MetricData>> {
+  exporter.reset();
+  await provider.forceFlush();
+  const [resource] = exporter.getMetrics();
+  const scopes = resource?.scopeMetrics ?? [];
+  return new Map(
+    scopes.flatMap((scope) => scope.metrics.map((metric) => [metric.descriptor.name, metric] as const)),
+  );
+}
+
+/** The points of a metric as `[attributes, value]`. */
+const points = (metric: MetricData | undefined) =>
+  metric?.dataPoints.map(({ attributes, value }) => [attributes, value]) ?? [];
+
+const sum = (metric: MetricData | undefined) =>
+  metric?.dataPoints.reduce((total, { value }) => total + (value as number), 0);
+
+function outcome(
+  fields: Partial<Outcome> & { flagKey?: string; arm?: 'treatment' | 'control' } = {},
+): Outcome {
+  const { flagKey = 'async-upload', arm = 'treatment', ...rest } = fields;
+  return {
+    exposure: {
+      flagKey,
+      arm,
+      variant: 'on',
+      reason: 'SPLIT',
+      errorCode: undefined,
+      targetingKey: 'user-of-this-request',
+      epoch: 1,
+      at: 0,
+    },
+    result: 'success',
+    durationMs: 250,
+    errorType: undefined,
+    critical: false,
+    fallbackUsed: false,
+    userSucceeded: true,
+    attempts: 1,
+    attributes: { fileName: 'secret.pdf' },
+    at: 0,
+    ...rest,
+  };
+}
+
+describe('openTelemetry', () => {
+  it('counts outcomes by flag, arm, result, error type and fallback', async () => {
+    const observer = openTelemetry({ meter: provider.getMeter('test') });
+    observer.outcome?.(outcome());
+    observer.outcome?.(outcome());
+    observer.outcome?.(outcome({ arm: 'control', errorType: 'left over from a retry' }));
+    observer.outcome?.(outcome({ result: 'failure', errorType: 'ECONNRESET', fallbackUsed: true }));
+    const metric = (await collect()).get('rollout_guard.outcomes');
+    expect(metric).toMatchObject({
+      dataPointType: DataPointType.SUM,
+      isMonotonic: true,
+      descriptor: { unit: '{outcome}' },
+    });
+    const base = { 'feature_flag.key': 'async-upload', 'rollout_guard.fallback': false };
+    const treatment = { ...base, 'rollout_guard.arm': 'treatment' };
+    expect(points(metric)).toEqual([
+      [{ ...treatment, 'rollout_guard.result': 'success' }, 2],
+      [{ ...base, 'rollout_guard.arm': 'control', 'rollout_guard.result': 'success' }, 1],
+      [
+        {
+          ...treatment,
+          'rollout_guard.result': 'failure',
+          'rollout_guard.fallback': true,
+          'error.type': 'ECONNRESET',
+        },
+        1,
+      ],
+    ]);
+    observer.outcome?.(outcome());
+    expect(sum((await collect()).get('rollout_guard.outcomes'))).toBe(5);
+  });
+
+  it('records durations in seconds, and leaves out those that nobody measured', async () => {
+    const observer = openTelemetry({ meter: provider.getMeter('test') });
+    for (const durationMs of [250, 30_000, undefined, Number.NaN, -1, Number.POSITIVE_INFINITY]) {
+      observer.outcome?.(outcome({ durationMs }));
+    }
+    const metric = (await collect()).get('rollout_guard.duration');
+    expect(metric).toMatchObject({ dataPointType: DataPointType.HISTOGRAM, descriptor: { unit: 's' } });
+    expect(metric?.dataPoints).toHaveLength(1);
+    expect(metric?.dataPoints[0]?.value).toMatchObject({ count: 2, sum: 30.25, min: 0.25, max: 30 });
+    const { buckets } = metric!.dataPoints[0]!.value as {
+      buckets: { boundaries: number[]; counts: number[] };
+    };
+    expect(buckets.counts[buckets.boundaries.indexOf(0.25)]).toBe(1);
+    expect(buckets.counts[buckets.boundaries.indexOf(30)]).toBe(1);
+  });
+
+  it('keeps 50 error types apart, and counts all of 1,000', async () => {
+    const observer = openTelemetry({ meter: provider.getMeter('test') });
+    for (let round = 0; round < 2; round++) {
+      for (let type = 0; type < 1_000; type++) {
+        observer.outcome?.(outcome({ result: 'failure', errorType: `Error${type}` }));
+      }
+    }
+    const collected = await collect();
+    const outcomes = collected.get('rollout_guard.outcomes');
+    expect(outcomes?.dataPoints).toHaveLength(51);
+    expect(sum(outcomes)).toBe(2_000);
+    const other = outcomes?.dataPoints.find(({ attributes }) => attributes['error.type'] === '_OTHER');
+    expect(other?.value).toBe(1_900);
+    expect(collected.get('rollout_guard.duration')?.dataPoints).toHaveLength(1);
+  });
+
+  it('cuts an error type that is as long as a message', async () => {
+    const observer = openTelemetry({ meter: provider.getMeter('test') });
+    observer.outcome?.(outcome({ result: 'failure', errorType: 'x'.repeat(10_000) }));
+    const [point] = points((await collect()).get('rollout_guard.outcomes'));
+    expect(point?.[0]).toMatchObject({ 'error.type': 'x'.repeat(64) });
+  });
+
+  it('adds up what several observers on one meter count', async () => {
+    const meter = provider.getMeter('test');
+    openTelemetry({ meter }).outcome?.(outcome());
+    openTelemetry({ meter }).outcome?.(outcome());
+    openTelemetry({ meter }).outcome?.(outcome({ flagKey: 'another' }));
+    const { dataPoints } = (await collect()).get('rollout_guard.outcomes')!;
+    expect(dataPoints.map(({ attributes, value }) => [attributes['feature_flag.key'], value])).toEqual([
+      ['async-upload', 2],
+      ['another', 1],
+    ]);
+  });
+
+  it('counts complaints, reviews, faults, and the decisions made here', async () => {
+    const observer = openTelemetry({ meter: provider.getMeter('test') });
+    const verdict = { trigger: 'success-rate-below', message: 'user-17 saw a failure' };
+    const decision = { action: 'stop', dryRun: true, verdicts: [verdict, { trigger: 'error-rate-above' }] };
+    const events = [
+      { type: 'complaint', arm: 'treatment', attributes: { mail: 'someone@example.com' } },
+      { type: 'review-opened', verdict },
+      { type: 'review-closed', verdict },
+      { type: 'fault', what: 'a listener', message: 'secret' },
+      { type: 'decided', decision },
+      { type: 'decided', decision, by: 'fleet' },
+    ] as unknown as GuardEvent[];
+    for (const event of events) observer.event?.(event, 'async-upload');
+    const collected = await collect();
+    const flag = { 'feature_flag.key': 'async-upload' };
+    const trigger = { 'rollout_guard.trigger': 'success-rate-below' };
+    expect(Object.fromEntries(Array.from(collected, ([name, metric]) => [name, points(metric)]))).toEqual({
+      'rollout_guard.complaints': [[{ ...flag, 'rollout_guard.arm': 'treatment' }, 1]],
+      'rollout_guard.reviews': [[{ ...flag, ...trigger }, 1]],
+      'rollout_guard.faults': [[flag, 1]],
+      'rollout_guard.decisions': [
+        [{ ...flag, ...trigger, 'rollout_guard.action': 'stop', 'rollout_guard.dry_run': true }, 1],
+      ],
+    });
+  });
+
+  it('rejects what is no meter', () => {
+    expect(() => openTelemetry({ meter: {} as Meter })).toThrow(ConfigError);
+    expect(() => openTelemetry({ meter: {} as Meter })).toThrow(/meter: .*a Meter of @opentelemetry\/api/);
+    expect(() => openTelemetry({ meters: provider.getMeter('test') } as object)).toThrow(/meters/);
+  });
+});
+
+describe('openTelemetry in a guard', () => {
+  let harness: GuardHarness;
+
+  beforeEach(async () => {
+    harness = await GuardHarness.create();
+  });
+
+  afterEach(() => harness.close());
+
+  it('shows through the global provider what a guard does, from start to end', async () => {
+    const observer = openTelemetry();
+    // Later than the observer and earlier than the guard's start, as in many services.
+    metrics.setGlobalMeterProvider(provider);
+    const guard = await harness.started({ observers: [observer] });
+    const states = async () =>
+      points((await collect()).get('rollout_guard.guards')).map(([attributes, value]) => [
+        (attributes as Record<string, unknown>)['rollout_guard.state'],
+        value,
+      ]);
+    expect(await states()).toEqual([['armed', 1]]);
+    await harness.fail(guard);
+    await harness.until('stopped', () => guard.state.status === 'stopped');
+    expect(await states()).toEqual([
+      ['armed', 0],
+      ['stopping', 0],
+      ['stopped', 1],
+    ]);
+    const collected = await collect();
+    expect(exporter.getMetrics()[0]?.scopeMetrics[0]?.scope).toMatchObject({
+      name: 'unleash-rollout-guard',
+      version,
+    });
+    expect(points(collected.get('rollout_guard.outcomes'))).toEqual([
+      [
+        {
+          'feature_flag.key': 'async-upload',
+          'rollout_guard.arm': 'treatment',
+          'rollout_guard.result': 'failure',
+          'rollout_guard.fallback': true,
+          'error.type': 'Error',
+        },
+        20,
+      ],
+    ]);
+    expect(sum(collected.get('rollout_guard.decisions'))).toBe(1);
+    expect(JSON.stringify([...collected])).not.toMatch(/user-|down/);
+    await guard.stop();
+    expect((await states()).map(([, value]) => value)).toEqual([0, 0, 0]);
+  });
+
+  it('records nothing, and says nothing, when no SDK is registered before the guard starts', async () => {
+    const guard = await harness.started({ observers: [openTelemetry()] });
+    metrics.setGlobalMeterProvider(provider);
+    await harness.fail(guard);
+    await harness.until('stopped', () => guard.state.status === 'stopped');
+    expect(harness.told('fault')).toEqual([]);
+    expect((await collect()).size).toBe(0);
+  });
+});
