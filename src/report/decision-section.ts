@@ -49,18 +49,19 @@ function actionWord({ dryRun, action }: DecisionReport['decision']): string {
   return action === 'stop' ? 'Stopped' : 'Went back';
 }
 
-const VERDICT_HEAD = ['Trigger', 'Observed', 'Threshold', 'Treatment', 'Control', 'Window', 'Newest outcome'];
+const VERDICT_HEAD = ['Trigger', 'Observed', 'Threshold', 'Treatment', 'Control', 'Window', 'Newest data'];
 
 function verdictRow(verdict: Verdict): string[] {
   const { trigger, observed, threshold, sampleSize, windowMs, freshnessMs } = verdict;
-  const isRate = /rate/.test(trigger);
+  // A signal counts no outcomes, and whether it is a rate nobody knows.
+  const isSignal = windowMs === 0 && sampleSize.treatment + sampleSize.control === 0;
+  const isRate = !isSignal && /rate/.test(trigger);
   return [
     trigger,
     observed === undefined ? '–' : isRate ? formatRate(observed, threshold) : plain(observed),
     isRate ? formatThreshold(threshold) : plain(threshold),
-    formatCount(sampleSize.treatment),
-    formatCount(sampleSize.control),
-    windowMs === 0 ? 'epoch' : formatDuration(windowMs),
+    ...(isSignal ? ['–', '–'] : [formatCount(sampleSize.treatment), formatCount(sampleSize.control)]),
+    isSignal ? '–' : windowMs === 0 ? 'epoch' : formatDuration(windowMs),
     freshnessMs === undefined ? '–' : `${formatDuration(freshnessMs)} old`,
   ];
 }

@@ -7,9 +7,11 @@ import { collectReport } from '../../src/report/collect.js';
 import { toHtml } from '../../src/report/html.js';
 import { toMarkdown } from '../../src/report/markdown.js';
 import type { RolloutReport } from '../../src/report/rollout-report.js';
+import { signal } from '../../src/signals/signal.js';
 import { criticalErrors } from '../../src/triggers/critical-errors.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import { type RecordedRollout, recordRollout } from '../helpers/recorded-rollout.js';
+import { snapshotOf } from '../triggers/snapshots.js';
 
 const HOSTILE = '<img src=x onerror=alert(1)>|`"\'&';
 
@@ -180,6 +182,16 @@ describe('toMarkdown', () => {
       const widths = table.split('\n').map((line) => line.replaceAll('\\|', '').split('|').length);
       expect(new Set(widths).size).toBe(1);
     }
+  });
+
+  it('shows a signal without counts, as the number that it is', () => {
+    const [entry] = report.decisions;
+    const read = { trigger: 'request-rate', reading: { value: 1_234.5, at: 1_000 }, problem: undefined };
+    const snapshot = { ...snapshotOf(), epochStartedAt: 0, signals: [read] };
+    const verdict = signal('request-rate', async () => 0, { above: 900 }).evaluate(snapshot, 4_000);
+    const decision = { ...entry!.decision, verdicts: [verdict] };
+    const markdown = toMarkdown({ ...report, decisions: [{ ...entry!, decision }] });
+    expect(markdown).toContain('| request-rate | 1235 | 900 | – | – | – | 3 s old |');
   });
 
   it('lets no name be markup', () => {
