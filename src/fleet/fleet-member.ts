@@ -1,57 +1,12 @@
-import type { Clock } from '../clock.js';
 import type { Baseline, Decision, Exposure, Outcome, Snapshot } from '../flow.js';
-import type { MemoryOutcomeStore } from '../store/memory.js';
 import type { OutcomeDelta } from '../store/outcome-delta.js';
 import type { OutcomeStore } from '../store/outcome-store.js';
 import { shiftDelta } from '../store/shift-delta.js';
-import { type FleetLink, type FleetState, isFleetError, type SyncReply } from './fleet-link.js';
-import { FleetView } from './fleet-view.js';
+import { FleetJudge } from './fleet-judge.js';
+import { type FleetState, isFleetError, type SyncReply } from './fleet-link.js';
+import type { FleetMemberOptions, FleetRole } from './fleet-options.js';
 import { type DeltaSeat, Outbox } from './outbox.js';
 
-/** `judge`: decides for all. `follower`: another process does. `alone`: the shared store is away; it judges its own share. */
-export type FleetRole = 'judge' | 'follower' | 'alone';
-
-/** What a fleet member tells its guard. None of these may throw. */
-export interface FleetMemberListener {
-  /** What all agree on has changed, or was asked for anew. */
-  readonly onState: (state: FleetState) => void;
-  /** The fleet's outcomes have changed; this process judges them. */
-  readonly onOutcomes: () => void;
-  /** The number of the fleet's epoch for this process's definition. */
-  readonly onEpoch: (epoch: number) => void;
-  /** The shared store went away (with a reason), or came back (undefined). */
-  readonly onConnection: (problem: string | undefined) => void;
-  readonly onFault: (what: string, error: unknown) => void;
-}
-
-/** How a fleet keeps time, in milliseconds. */
-export interface FleetTiming {
-  /** How often a process sends what it recorded. */
-  readonly flushMs: number;
-  /** How often the judge looks. */
-  readonly judgeMs: number;
-  /** How long a silent judge stays the judge, and a silent shared store is waited for. */
-  readonly leaseMs: number;
-}
-
-/** What {@link FleetMember} works with. */
-export interface FleetMemberOptions {
-  /** What this process records. */
-  readonly own: MemoryOutcomeStore;
-  /** For what the fleet recorded. */
-  readonly emptyStore: () => MemoryOutcomeStore;
-  readonly link: FleetLink;
-  readonly clock: Clock;
-  readonly timing: FleetTiming;
-  readonly mayJudge: boolean;
-  /** The definition's revision (see `FlagFacts.revision`); undefined before the first. */
-  readonly revision: () => string | undefined;
-  readonly judgeMemory: { readonly get: () => unknown; readonly set: (memory: unknown) => void };
-  readonly listener: FleetMemberListener;
-}
-
-/** How often the judge keeps what it knows, in milliseconds. */
-const KEEP_MS = 2_000;
 /** Deltas that are sent in one go after an outage. */
 const MOST_AT_ONCE = 8;
 /** Well within the day after which the server forgets a process. */
@@ -77,16 +32,13 @@ export class FleetMember implements OutcomeStore {
     revision: undefined,
     keepWindows: true,
   };
-  #fence: number | undefined;
-  #view: FleetView | undefined;
-  #baseline: Baseline | undefined;
-  #keptAt = Number.NEGATIVE_INFINITY;
+  readonly #judge: FleetJudge;
   #syncing: Promise<void> | undefined;
-  #judging: Promise<void> | undefined;
   #timers: NodeJS.Timeout[] = [];
 
   constructor(options: FleetMemberOptions) {
     this.#options = options;
+    this.#judge = new FleetJudge({ ...options, ...options.listener, serverNow: () => this.serverNow });
   }
 
   /** This process's name in the fleet. */
@@ -96,7 +48,7 @@ export class FleetMember implements OutcomeStore {
 
   get role(): FleetRole {
     if (!this.#isConnected()) return 'alone';
-    return this.#view === undefined || this.#fence === undefined ? 'follower' : 'judge';
+    return this.#judge.view === undefined ? 'follower' : 'judge';
   }
 
   /** What all agree on; undefined before the first answer. */
@@ -116,7 +68,7 @@ export class FleetMember implements OutcomeStore {
 
   /** Whether this process's definition is the one that the fleet's epoch belongs to. */
   get isInStep(): boolean {
-    return this.#view !== undefined && this.#seat.epoch === this.#view.epoch;
+    return this.#seat.epoch !== undefined && this.#seat.epoch === this.#judge.view?.epoch;
   }
 
   /** The time by the server's clock, which all processes share. */
@@ -134,15 +86,14 @@ export class FleetMember implements OutcomeStore {
     if (isFleetError(error) && error.needsPerson) throw error;
     this.#timers = [
       setInterval(() => this.sync(), timing.flushMs).unref(),
-      setInterval(() => this.#judge(), timing.judgeMs).unref(),
+      setInterval(() => this.#look(), timing.judgeMs).unref(),
     ];
   }
 
   /** Sends what is left, and leaves. */
   async stop(): Promise<void> {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
-    await Promise.all([this.#syncing, this.#judging]);
-    if (this.#fence !== undefined) await this.#view?.keep(this.serverNow).catch(() => {});
+    await Promise.all([this.#syncing, this.#judge.stop()]);
     await this.#exchange({ leaving: true });
     await this.#options.link.close();
   }
@@ -195,16 +146,15 @@ export class FleetMember implements OutcomeStore {
   }
 
   setBaseline(baseline: Baseline): void {
-    this.#baseline = baseline;
     this.#options.own.setBaseline(baseline);
-    this.#view?.setBaseline(baseline);
+    this.#judge.setBaseline(baseline);
   }
 
   /** The whole fleet when this process judges, at the server's time; otherwise its own share. Memory is always its own. */
   snapshot(now: number): Snapshot {
     const { own } = this.#options;
     if (this.role !== 'judge') return own.snapshot(now);
-    const fleet = this.#view!.snapshot(now + this.#clockOffsetMs);
+    const fleet = this.#judge.view!.snapshot(now + this.#clockOffsetMs);
     const { windows } = own.snapshot(now);
     return {
       ...fleet,
@@ -297,7 +247,7 @@ export class FleetMember implements OutcomeStore {
     }
     if (reply.delta === 'taken' || reply.delta === 'duplicate') this.#outbox.taken(reply.lastSequence);
     if (reply.delta === 'gap') this.#outbox.rewind(reply.lastSequence);
-    this.#lead(reply.fence);
+    this.#judge.lead(reply.fence);
     if (reply.state !== undefined) this.#take(reply.state);
     this.#sit(reply.seatEpoch, seat);
   }
@@ -309,7 +259,7 @@ export class FleetMember implements OutcomeStore {
     if (known === undefined || known.born === state.born) return;
     // The server has lost everything: what this process still has of the epoch makes up for its share.
     this.#outbox.reset();
-    this.#view = undefined;
+    this.#judge.startOver();
     this.#seat = { ...this.#seat, epoch: undefined };
     const { own, clock } = this.#options;
     own.takeDelta(clock.now(), { keys: false });
@@ -337,47 +287,8 @@ export class FleetMember implements OutcomeStore {
     this.#options.listener.onEpoch(epoch);
   }
 
-  #lead(fence: number | undefined): void {
-    if (fence === this.#fence) return;
-    this.#fence = fence;
-    this.#view = undefined;
-    if (fence !== undefined) this.#judge();
-  }
-
-  #judge(): void {
-    const fence = this.#fence;
-    const { listener } = this.#options;
-    if (fence === undefined || this.#judging !== undefined || !this.#isConnected()) return;
-    this.#judging = this.#look(fence)
-      .catch((error) => {
-        // Whether the store is away, the next sync tells.
-        if (!isFleetError(error) || error.needsPerson)
-          listener.onFault("judging the fleet's outcomes", error);
-      })
-      .finally(() => {
-        this.#judging = undefined;
-      });
-  }
-
-  async #look(fence: number): Promise<void> {
-    const { link, emptyStore, judgeMemory, listener, clock } = this.#options;
-    const { onFault } = listener;
-    const isNew = this.#view === undefined;
-    const view =
-      this.#view ?? (await FleetView.take({ link, fence, emptyStore, judgeMemory, onFault }, this.serverNow));
-    const read = await view.advance(this.serverNow);
-    // Somebody else may have become the judge while this was read.
-    if (fence !== this.#fence) return;
-    if (read === undefined) {
-      this.#lead(undefined);
-      return;
-    }
-    if (isNew && this.#baseline !== undefined) view.setBaseline(this.#baseline);
-    this.#view = view;
-    if (isNew || read > 0) listener.onOutcomes();
-    if (clock.monotonic() - this.#keptAt < KEEP_MS) return;
-    this.#keptAt = clock.monotonic();
-    await view.keep(this.serverNow);
+  #look(): void {
+    if (this.#isConnected()) this.#judge.look();
   }
 
   async #change(ask: () => Promise<FleetState>): Promise<void> {

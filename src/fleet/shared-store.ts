@@ -1,5 +1,5 @@
 import type { FleetLink } from './fleet-link.js';
-import type { FleetTiming } from './fleet-member.js';
+import type { FleetTiming } from './fleet-options.js';
 
 /** What the processes of a fleet share: `RedisOutcomeStore` from `unleash-rollout-guard/redis`. */
 export interface SharedStore {

@@ -7,6 +7,7 @@ import {
   type Snapshot,
   type Verdict,
 } from '../flow.js';
+import { percentageBefore, type Stage } from '../stages/stage.js';
 
 /** The guard's state: plain data that survives a restart in the journal. */
 export type GuardState =
@@ -249,10 +250,12 @@ export function makeDecision(input: {
   readonly breaches: readonly Verdict[];
   readonly snapshot: Snapshot;
   readonly facts: FlagFacts | undefined;
-  /** The percentage of the stage before; undefined to turn the flag off. */
-  readonly toPercentage: number | undefined;
+  readonly stages: readonly Stage[];
+  readonly onRollback: 'disable' | 'previous-stage';
 }): Decision {
-  const { breaches, snapshot, facts, toPercentage } = input;
+  const { breaches, snapshot, facts, stages, onRollback } = input;
+  const before = percentageBefore(stages, facts?.rolloutPercentage);
+  const toPercentage = onRollback === 'previous-stage' ? before : undefined;
   return {
     id: input.id,
     flagKey: snapshot.flagKey,

@@ -79,6 +79,15 @@ export class GuardRecords {
     this.tell({ type: 'fault', at: this.#clock.now(), what, message });
   }
 
+  /** Runs what has no caller that could catch anything: what escaped would end the process. */
+  safely(what: string, run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.fault(what, error);
+    }
+  }
+
   /** What the previous run left; undefined when there is nothing or it cannot be read, which is told. */
   async load(): Promise<JournalEntry | undefined> {
     try {

@@ -1,4 +1,4 @@
-import type { FleetRole } from '../fleet/fleet-member.js';
+import type { FleetRole } from '../fleet/fleet-options.js';
 import type { FlagFacts, Snapshot, Verdict } from '../flow.js';
 import type { StageProgress } from '../stages/stage.js';
 import type { GuardState } from './decide.js';

@@ -53,13 +53,6 @@ export function joinFleet(options: ResolvedOptions, host: FleetHost): GuardFleet
   const { store, flagKey, flags, unleash, clock, dryRun } = options;
   if (store === undefined) return undefined;
   const { own, records, machine, judgeMemory, onOutcomes } = host;
-  const safely = (what: string, run: () => void) => {
-    try {
-      run();
-    } catch (error) {
-      records.fault(what, error);
-    }
-  };
   const member = new FleetMember({
     own,
     emptyStore: () => storeFor(options, clock.now()),
@@ -70,9 +63,9 @@ export function joinFleet(options: ResolvedOptions, host: FleetHost): GuardFleet
     revision: () => flags.flag(flagKey)?.revision,
     judgeMemory,
     listener: {
-      onState: (state) => safely('following the fleet', () => mirror.reconcile(state)),
-      onOutcomes: () => safely('judging', onOutcomes),
-      onEpoch: (epoch) => safely('following the fleet', () => machine().skipTo(epoch)),
+      onState: (state) => records.safely('following the fleet', () => mirror.reconcile(state)),
+      onOutcomes: () => records.safely('judging', onOutcomes),
+      onEpoch: (epoch) => records.safely('following the fleet', () => machine().skipTo(epoch)),
       onConnection: (problem) => records.tell({ type: 'fleet-connection', at: clock.now(), problem }),
       onFault: (what, error) => records.fault(what, error),
     },

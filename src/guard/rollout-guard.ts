@@ -16,10 +16,7 @@ import {
 import { armOf } from '../outcomes/arm.js';
 import { ExposureLedger } from '../outcomes/exposure-ledger.js';
 import { SignalPoller } from '../signals/signal-poller.js';
-import { percentageBefore } from '../stages/stage.js';
 import type { OutcomeStore } from '../store/outcome-store.js';
-import { UnleashAdminClient } from '../unleash/admin-client.js';
-import { AutoAdvance } from './auto-advance.js';
 import { Baselines } from './baselines.js';
 import { type GuardState, makeDecision } from './decide.js';
 import { type ComplaintReport, Feedback } from './feedback.js';
@@ -31,7 +28,7 @@ import { type GuardFleet, joinFleet } from './join-fleet.js';
 import { Judge } from './judge.js';
 import { KeptLog, storeFor } from './keep-log.js';
 import { tellPeople } from './tell-people.js';
-import { UnleashStop } from './unleash-stop.js';
+import { type UnleashSide, unleashSide } from './unleash-side.js';
 
 /**
  * Watches how the code behind a flag behaves, and turns the flag off when a trigger breaches: in this process at
@@ -46,13 +43,12 @@ export class RolloutGuard implements ExposureSink {
   readonly #ledger: ExposureLedger;
   readonly #feedback: Feedback;
   readonly #records: GuardRecords;
-  readonly #unleash: UnleashStop | undefined;
+  readonly #unleash: UnleashSide | undefined;
   readonly #machine: GuardMachine;
   readonly #signals: SignalPoller;
   readonly #judge: Judge;
   readonly #baselines: Baselines;
   readonly #notifications: Notifications;
-  readonly #autoAdvance: AutoAdvance | undefined;
   /** What triggers call critical beyond the defaults. */
   readonly #criticalErrorTypes: ReadonlySet<string>;
   #client: FlagClient | undefined;
@@ -66,7 +62,7 @@ export class RolloutGuard implements ExposureSink {
   /** @throws {@link ConfigError} that lists everything that is wrong with the options. */
   constructor(options: RolloutGuardOptions) {
     this.#options = resolveOptions(options);
-    const { clock, flagKey, flags, dryRun, rollback, review, unleash, fetch, recheckMs } = this.#options;
+    const { clock, flagKey, flags, dryRun, rollback, review } = this.#options;
     const triggers = [...rollback, ...review];
     const decides = () => this.#decides;
     this.flagKey = flagKey;
@@ -99,29 +95,11 @@ export class RolloutGuard implements ExposureSink {
       onOutcome: (outcome) => this.#record(outcome),
       onComplaint: (exposure, at) => store.recordComplaint(exposure, at),
     });
-    const { token } = unleash;
-    const admin =
-      token === undefined ? undefined : new UnleashAdminClient({ ...unleash, token, fetch, clock });
-    this.#unleash =
-      admin &&
-      new UnleashStop({
-        flagKey,
-        admin,
-        clock,
-        records,
-        recheckMs,
-        reportUrl: unleash.reportUrl,
-        onAnswer: (answer) => this.#machine.dispatch(answer),
-      });
-    const { stages, advance } = this.#options;
-    if (advance === 'automatic' && !dryRun && admin) {
-      this.#autoAdvance = new AutoAdvance({ flagKey, admin, stages, records, clock, recheckMs });
-    }
+    this.#unleash = unleashSide(this.#options, records, (answer) => this.#machine.dispatch(answer));
     this.#notifications = tellPeople(this.#options, records, decides);
     // A person who turns the flag on again has looked.
     records.listen(({ type }) => {
       if (type === 're-armed') this.#judge.forgetReviews();
-      if (type === 'decided') this.#autoAdvance?.halt();
     });
     this.#machine = new GuardMachine({
       flagKey,
@@ -129,7 +107,7 @@ export class RolloutGuard implements ExposureSink {
       flags,
       store,
       records,
-      unleash: this.#unleash,
+      unleash: this.#unleash?.stop,
       speaksToUnleash: decides,
       mirror: () => this.#fleet?.mirror,
       clock,
@@ -271,7 +249,7 @@ export class RolloutGuard implements ExposureSink {
     ];
     this.#watching = true;
     await this.#fleet?.member.start();
-    const tick = () => this.#safely('the tick', () => this.#tick());
+    const tick = () => this.#records.safely('the tick', () => this.#tick());
     this.#ticker = setInterval(tick, tickMs).unref();
     tick();
   }
@@ -283,7 +261,11 @@ export class RolloutGuard implements ExposureSink {
     clearInterval(this.#ticker);
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     this.#signals.close();
-    await Promise.all([this.#unleash?.close(), this.#autoAdvance?.close(), this.#fleet?.member.stop()]);
+    await Promise.all([
+      this.#unleash?.stop.close(),
+      this.#unleash?.autoAdvance?.close(),
+      this.#fleet?.member.stop(),
+    ]);
     this.#records.tell({ type: 'finished', at: this.#options.clock.now() });
     await Promise.all([
       this.#log.close(),
@@ -305,15 +287,15 @@ export class RolloutGuard implements ExposureSink {
       this.#judge.review(snapshot, flags.flag(this.flagKey), snapshot.at);
       const { state, epoch } = this.#machine;
       const steppedBackFrom = state.status === 'armed' ? state.steppedBackFrom : undefined;
-      this.#autoAdvance?.look(this.#judge.stage, epoch, steppedBackFrom);
+      this.#unleash?.autoAdvance?.look(this.#judge.stage, epoch, steppedBackFrom);
     }
     if (!this.#decides) return;
     this.#machine.pursue();
-    this.#unleash?.recheck(this.#machine.state);
+    this.#unleash?.stop.recheck(this.#machine.state);
   }
 
   #record(outcome: Outcome): void {
-    this.#safely('recording an outcome', () => {
+    this.#records.safely('recording an outcome', () => {
       this.#store.record(outcome);
       this.#log.record(outcome);
     });
@@ -324,30 +306,19 @@ export class RolloutGuard implements ExposureSink {
     this.#judgementDue = true;
     setImmediate(() => {
       this.#judgementDue = false;
-      if (this.#watching) this.#safely('judging', () => this.#judgeOutcomes());
+      if (this.#watching) this.#records.safely('judging', () => this.#judgeOutcomes());
     });
-  }
-
-  /** No caller of a timer is there to catch anything: what escaped would end the process. */
-  #safely(what: string, run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      this.#records.fault(what, error);
-    }
   }
 
   #judgeOutcomes(): void {
     if (!this.#machine.isJudging) return;
-    const { clock, dryRun, flags, stages, onRollback } = this.#options;
+    const { clock, flags } = this.#options;
     const now = clock.now();
     const snapshot = this.#store.snapshot(now);
-    const breaches = this.#judge.breaches(snapshot, snapshot.at, this.#decides ? 'all' : 'process');
+    const breaches = this.#judge.breaches(snapshot, snapshot.at, this.#decides ? 'all' : 'instance');
     if (breaches.length === 0) return;
     const facts = flags.flag(this.flagKey);
-    const before = percentageBefore(stages, facts?.rolloutPercentage);
-    const toPercentage = onRollback === 'previous-stage' ? before : undefined;
-    const decision = makeDecision({ id: randomUUID(), dryRun, breaches, snapshot, facts, toPercentage });
+    const decision = makeDecision({ ...this.#options, id: randomUUID(), breaches, snapshot, facts });
     this.#machine.dispatch({ type: 'breached', at: now, decision });
   }
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parseConfig } from '../config-error.js';
 import { durationMsSchema } from '../config-schemas.js';
 import type { FleetLink } from '../fleet/fleet-link.js';
-import type { FleetTiming } from '../fleet/fleet-member.js';
+import type { FleetTiming } from '../fleet/fleet-options.js';
 import type { SharedStore } from '../fleet/shared-store.js';
 import { CLIENT_METHODS, clientFor, type RedisClient } from './redis-client.js';
 import { RedisLink } from './redis-link.js';

@@ -214,7 +214,15 @@ export class Replay {
     this.#decisions += 1;
     const id = `replay-${this.#decisions}`;
     onDecision(
-      makeDecision({ id, dryRun: true, breaches, snapshot, facts: this.#facts, toPercentage: undefined }),
+      makeDecision({
+        id,
+        dryRun: true,
+        breaches,
+        snapshot,
+        facts: this.#facts,
+        stages: [],
+        onRollback: 'disable',
+      }),
       this.#outcomes,
     );
   }

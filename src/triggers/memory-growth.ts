@@ -54,7 +54,7 @@ export function memoryGrowth(ratio: number, options: MemoryGrowthOptions = {}): 
   return Object.freeze({
     name,
     windowMs,
-    scope: 'process',
+    scope: 'instance',
     threshold,
     minGrowthBytes,
     evaluate: (snapshot, now) =>

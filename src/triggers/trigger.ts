@@ -17,10 +17,10 @@ export interface Trigger {
   /** What the rule judges, read from elsewhere; what was read comes with each snapshot. */
   readonly signal?: SignalSource | undefined;
   /**
-   * `process`: the rule looks at what is one process's own, such as its memory, so that in a fleet each process judges it.
+   * `instance`: the rule looks at what belongs to one instance, such as its memory, so that in a fleet each of them judges it.
    * @default `fleet`: over the outcomes of all
    */
-  readonly scope?: 'fleet' | 'process' | undefined;
+  readonly scope?: 'fleet' | 'instance' | undefined;
   /** What the snapshot says under this rule at `now` (milliseconds since 1970). */
   evaluate(snapshot: Snapshot, now: number): Verdict;
 }

@@ -50,11 +50,11 @@ const off: GuardInput = { type: 'definition', at: 9, enabled: false, rolloutPerc
 
 const cases: readonly Case[] = [
   {
-    name: 'stops here first, then records, then turns to Unleash',
+    name: 'stops here first, then in the fleet, then records, then turns to Unleash',
     from: armed,
     input: breach,
     to: { status: 'stopping', since: 9, decision: decision() },
-    effects: ['stop-here', 'record-decision', 'stop-in-unleash'],
+    effects: ['stop-here', 'stop-fleet', 'record-decision', 'stop-in-unleash'],
   },
   {
     name: 'does nothing about a person who turns the flag off while it is armed',
