@@ -78,6 +78,8 @@ export class OncePerKey {
 
   /** The same for words alone, from a process that is known to have the same seed and size. Indices beyond it are ignored. */
   mergeWords(words: OncePerKeyState['words']): void {
+    // Processes that keep their keys to themselves need not remember which of them are known elsewhere.
+    if (words.length === 0) return;
     this.#taken ??= new Uint32Array(this.#words.length);
     for (const [index, word] of words) {
       const before = this.#words[index];

@@ -491,6 +491,32 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory)
       expect(delta?.evidence?.keys).toHaveLength(1);
     });
 
+    it('keeps keys to itself when asked to, and tells of them when asked to later', async () => {
+      const store = await judgingStore();
+      for (let i = 0; i < 50; i++) store.record(outcomeOf({ targetingKey: `user-${i}` }));
+      const delta = store.takeDelta(START, { keys: false })!;
+      expect(delta.evidence).toMatchObject({ split: { treatment: { trials: 50 } }, keys: [] });
+      expect(parseOutcomeDelta(JSON.parse(JSON.stringify(delta)))).toBeDefined();
+      // The user counts here once, as before.
+      store.record(outcomeOf({ targetingKey: 'user-7' }));
+      store.record(outcomeOf({ targetingKey: 'user-50' }));
+      expect(store.takeDelta(START, { keys: true })?.evidence).toMatchObject({
+        split: { treatment: { trials: 1 } },
+        repeated: 1,
+        keys: { length: 51 },
+      });
+    });
+
+    it('has deltas of one size without keys, however many users there are', async () => {
+      const sizeOf = async (users: number) => {
+        const store = await judgingStore();
+        for (let i = 0; i < users; i++) store.record(outcomeOf({ targetingKey: `user-${i}` }));
+        return JSON.stringify(store.takeDelta(START, { keys: false })).length;
+      };
+      // Only the counts have more digits.
+      expect((await sizeOf(5_000)) - (await sizeOf(50))).toBeLessThan(100);
+    });
+
     it('refuses evidence that cannot be, and takes a delta without any', async () => {
       const store = await judgingStore();
       store.record(outcomeOf());
