@@ -15,8 +15,8 @@ import {
 /** What {@link prometheusAbove} and {@link prometheusBelow} take. */
 export interface PrometheusOptions extends SignalTiming {
   /**
-   * Prometheus, or what answers like it (Thanos, Mimir, VictoriaMetrics), for example `https://prometheus.example.com`; a
-   * path before `/api/v1` belongs to it. User and password go into `headers`, as `Authorization`.
+   * Prometheus, or another server with its API, for example `https://prometheus.example.com`; a path before `/api/v1`
+   * belongs to it. User and password go into `headers`, as `Authorization`.
    */
   readonly url: string;
   /** PromQL that gives one number: a scalar, or a vector of one element. */

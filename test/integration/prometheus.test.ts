@@ -120,11 +120,10 @@ describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheu
     expect(await read('vector(1) / 0')).toMatchObject({ value: Number.POSITIVE_INFINITY });
     expect(await read('vector(0) / 0')).toMatchObject({ value: Number.NaN });
     expect(await read('no_such_metric')).toBeUndefined();
-    expect(
-      await read('max(upload_queue_depth) and (time() - timestamp(max(upload_queue_depth))) < 30'),
-    ).toMatchObject({
-      value: 5,
-    });
+    // How docs/signals.md asks for samples that are young, and the opposite.
+    const aged = (age: string) => `max(upload_queue_depth and time() - timestamp(upload_queue_depth) ${age})`;
+    expect(await read(aged('< 30'))).toMatchObject({ value: 5 });
+    expect(await read(aged('> 30'))).toBeUndefined();
     await expect(read('upload_queue_depth')).rejects.toThrow('the query gave 2 series; aggregate it to one');
     await expect(read('upload_queue_depth[1m]')).rejects.toThrow('the query gave a matrix');
     await expect(read('"text"')).rejects.toThrow('the query gave a string');
