@@ -85,6 +85,17 @@ try {
   check('./testing names the packages that it needs when they are missing', () =>
     assert.match(run('node', ['testing.mjs']), /unleash-server/),
   );
+  check('./opentelemetry names the package that it needs, which nothing else has brought', () =>
+    assert.match(run('node', ['opentelemetry.mjs']), /Cannot find package '@opentelemetry\/api'/),
+  );
+  const apiRange = `@opentelemetry/api@${peerDependencies['@opentelemetry/api']}`;
+  for (const api of [apiRange, apiRange.replace('^', '')]) {
+    run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error', api]);
+    check(`./opentelemetry records nothing beside ${api} without an SDK, and its types hold`, () => {
+      assert.equal(run('node', ['opentelemetry.mjs']).trim(), 'observes');
+      run('npx', ['tsc', '-p', 'tsconfig.opentelemetry.json']);
+    });
+  }
   const oldest = peersOf((name) => peerDependencies[name].replace('^', ''));
   run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error', ...oldest]);
   check(`the oldest peers do as well: ${oldest.join(', ')}`, () => {
