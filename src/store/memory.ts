@@ -224,7 +224,7 @@ export class MemoryOutcomeStore implements OutcomeStore {
    * @returns `false`, and nothing is added, when the dump is of another flag, epoch or version.
    */
   restore(dump: StoreDump, now: number): boolean {
-    if (!this.merge(dump.contents, now)) return false;
+    if (dump.contents.epoch !== this.#epoch || !this.merge(dump.contents, now)) return false;
     this.#epochStartedAt = Math.min(dump.epochStartedAt, now);
     return true;
   }

@@ -36,9 +36,12 @@ export interface OutcomeStore {
    */
   takeDelta(now: number, options?: { readonly keys?: boolean }): OutcomeDelta | undefined;
   /**
-   * Folds in what another process recorded. What it recorded in an earlier epoch counts in the windows only, as here. A delta
-   * of another flag or version, of an epoch before the windows were emptied, or of one to come, is refused with `false`.
+   * Folds in what another process recorded. A late delta, of an earlier epoch, counts where an outcome of that epoch that
+   * is recorded here would: in the windows, the exposures and as the last critical error, neither in totals nor in evidence.
    * Windows of lengths that this store does not keep are left out.
+   *
+   * @returns `false`, and nothing is folded in, when the delta is of another flag or version, of an epoch before the last
+   * `beginEpoch(…, { keepWindows: false })`, or of one that has not begun here.
    */
   merge(delta: OutcomeDelta, now: number): boolean;
 }

@@ -118,6 +118,17 @@ describe('MemoryOutcomeStore', () => {
     expect(next.snapshot(START + 160_000).windows[0]?.exposures.treatment).toEqual({ due: 0, unreported: 0 });
   });
 
+  it('takes up no dump of another epoch or flag', () => {
+    const [earlier, next] = [storeOf(), storeOf()];
+    earlier.record(outcomeOf({ epoch: 0 }));
+    const dump = earlier.dump(START);
+    const other = { ...dump, contents: { ...dump.contents, flagKey: 'other' } };
+    next.beginEpoch(1, START + 1, { keepWindows: true });
+    const before = next.snapshot(START + 1);
+    for (const each of [dump, other]) expect(next.restore(each, START + 1)).toBe(false);
+    expect(next.snapshot(START + 1)).toEqual(before);
+  });
+
   it('leaves out memory samples that are none', () => {
     const store = storeOf();
     for (const bytes of [Number.NaN, 0, -1, Number.POSITIVE_INFINITY]) store.recordMemory(bytes, START);

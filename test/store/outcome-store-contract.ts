@@ -348,7 +348,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory)
       expect(store.takeDelta(START)).toBeUndefined();
     });
 
-    it('refuses a delta of another epoch or flag, and stays as it was', async () => {
+    it('refuses a delta of another flag, version or epoch to come, and stays as it was', async () => {
       const store = await emptyStore();
       const delta = (await storeOf([outcomeOf()])).takeDelta(START)!;
       const before = store.snapshot(START);
@@ -356,6 +356,58 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory)
       expect(store.merge({ ...delta, flagKey: 'other' }, START)).toBe(false);
       expect(store.merge({ ...delta, version: 2 as 1 }, START)).toBe(false);
       expect(store.snapshot(START)).toEqual(before);
+    });
+
+    it('takes a late delta of an earlier epoch as it takes late outcomes of it', async () => {
+      const [receiver, whole, sender] = [await judgingStore(), await judgingStore(), await judgingStore()];
+      for (const store of [receiver, whole]) {
+        store.beginEpoch(2, START, { keepWindows: true });
+        store.beginEpoch(3, START, { keepWindows: true });
+        store.record(outcomeOf({ epoch: 3, targetingKey: 'user-0' }));
+      }
+      for (let i = 1; i <= 30; i++) {
+        const late = outcomeOf({
+          arm: i % 3 === 0 ? 'control' : 'treatment',
+          result: i % 2 === 0 ? 'failure' : 'success',
+          critical: i % 8 === 0,
+          errorType: 'ENOSPC',
+          targetingKey: `user-${i}`,
+          at: START + i,
+        });
+        for (const store of [sender, whole]) {
+          store.expose(late.exposure);
+          if (i % 5 > 0) store.record(late);
+          if (i % 7 === 0) store.recordComplaint(late.exposure, START + i);
+        }
+      }
+      const [delta] = takenFrom(sender, START + 30);
+      expect(receiver.merge(delta!, START + 30)).toBe(true);
+      const snapshot = receiver.snapshot(START + 30);
+      expect(snapshot).toEqual(whole.snapshot(START + 30));
+      expect(snapshot).toMatchObject({
+        total: { treatment: { successes: 1, failures: 0, complaints: 0 }, control: { successes: 0 } },
+        evidence: [{ counts: { treatment: { trials: 1 } } }, {}, {}],
+        lastCritical: { errorType: 'ENOSPC' },
+      });
+      expect(snapshot.windows[0]!.treatment.failures).toBeGreaterThan(0);
+      // Of what is here, only what was recorded here is passed on.
+      expect(receiver.takeDelta(START + 30)!.windows[0]!.buckets[0]!.counts[0]).toBe(1);
+      // Exposures without an outcome are due by now.
+      const later = receiver.snapshot(START + 2 * MINUTE);
+      expect(later).toEqual(whole.snapshot(START + 2 * MINUTE));
+      expect(later.windows[2]!.exposures.treatment.unreported).toBeGreaterThan(0);
+    });
+
+    it('refuses a delta of before the windows were emptied, and takes those since', async () => {
+      const store = await emptyStore();
+      store.beginEpoch(4, START, { keepWindows: false });
+      store.beginEpoch(5, START, { keepWindows: true });
+      const delta = (await storeOf([outcomeOf()])).takeDelta(START)!;
+      const taken = [1, 3, 4, 5, 6].filter((epoch) => store.merge({ ...delta, epoch }, START));
+      expect(taken).toEqual([4, 5]);
+      const { windows, total } = store.snapshot(START);
+      expect(windows[0]!.treatment.successes).toBe(2);
+      expect(total.treatment.successes).toBe(1);
     });
 
     it('is not misled by a sender whose clock is ahead or behind', async () => {
