@@ -18,27 +18,40 @@ const NO_OUTCOMES = { treatment: 0, control: 0 } as const;
  * turned the flag on again, or moved its percentage, says nothing of the rollout as it is now.
  */
 export function judgeSignal(rule: SignalRule, snapshot: Snapshot, now: number): Verdict {
-  const { name, subject, direction, threshold } = rule;
+  const { name, threshold } = rule;
   const read = snapshot.signals?.find(({ trigger }) => trigger === name);
   const ageMs = read?.reading === undefined ? undefined : Math.max(0, now - read.reading.at);
-  const verdict = {
+  const { status, observed, message } = examine(rule, read, snapshot.epochStartedAt, now);
+  return {
     trigger: name,
+    status,
+    observed,
     threshold,
     sampleSize: NO_OUTCOMES,
     windowMs: 0,
     freshnessMs: ageMs,
+    message,
   };
-  const why = whyNot(rule, read, snapshot.epochStartedAt, now);
+}
+
+function examine(
+  rule: SignalRule,
+  read: SignalValue | undefined,
+  epochStartedAt: number,
+  now: number,
+): Pick<Verdict, 'status' | 'observed' | 'message'> {
+  const { subject, direction, threshold } = rule;
+  const why = whyNot(rule, read, epochStartedAt, now);
   if (why !== undefined || read?.reading === undefined) {
     const since = read?.problem === undefined ? '' : ` (the last attempt: ${read.problem})`;
     const message = `${subject} is not judged: ${why}${since}.`;
-    return { ...verdict, status: 'insufficient-data', observed: undefined, message };
+    return { status: 'insufficient-data', observed: undefined, message };
   }
   const { value, at } = read.reading;
   const breached = direction === 'above' ? value > threshold : value < threshold;
   const relation = `${breached ? '' : 'not '}${direction} ${threshold}`;
   const message = `${subject} is ${formatValue(value, threshold)} (${formatAgo(now - at)}), ${relation}.`;
-  return { ...verdict, status: breached ? 'breach' : 'ok', observed: value, message };
+  return { status: breached ? 'breach' : 'ok', observed: value, message };
 }
 
 function whyNot(
