@@ -1,10 +1,9 @@
 import { type Meter, metrics } from '@opentelemetry/api';
 import { z } from 'zod';
 import { parseConfig } from '../config-error.js';
-import type { GuardState } from '../guard/decide.js';
-import type { GuardEvent } from '../guard/guard-event.js';
 import type { GuardObserver } from '../telemetry/observer.js';
 import { version } from '../version.js';
+import { GuardStates } from './guard-states.js';
 import { type Instruments, instrumentsOf } from './instruments.js';
 
 /** What {@link openTelemetry} accepts. */
@@ -25,7 +24,7 @@ export interface OpenTelemetryOptions {
  */
 export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver {
   const { meter } = parseConfig(optionsSchema, options, 'openTelemetry options');
-  const states = new Map<string, GuardState['status']>();
+  const states = new GuardStates();
   let instruments: Instruments | undefined;
   // The API has no stand-in that a provider could take over later, so whoever asks too early gets nothing for good.
   const ready = () => {
@@ -59,37 +58,12 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver
           'rollout_guard.trigger': verdicts[0]?.trigger,
         });
       }
-      const before = states.get(flagKey);
-      const after = stateAfter(event, before);
+      const { before, after } = states.follow(event, flagKey);
       if (after === before) return;
       if (before !== undefined) guards.add(-1, { ...flag, 'rollout_guard.state': before });
       if (after !== undefined) guards.add(1, { ...flag, 'rollout_guard.state': after });
-      if (after === undefined) states.delete(flagKey);
-      else states.set(flagKey, after);
     },
   };
-}
-
-/** The guard's state as its events tell it; undefined while it does not watch. */
-function stateAfter(
-  event: GuardEvent,
-  before: GuardState['status'] | undefined,
-): GuardState['status'] | undefined {
-  switch (event.type) {
-    case 'started':
-      return event.status;
-    case 'decided':
-      return event.decision.dryRun ? before : 'stopping';
-    case 'stopped':
-    case 'stepped-back':
-      return 'stopped';
-    case 're-armed':
-      return 'armed';
-    case 'finished':
-      return undefined;
-    default:
-      return before;
-  }
 }
 
 const METER_METHODS = ['createCounter', 'createHistogram', 'createUpDownCounter', 'createObservableCounter'];

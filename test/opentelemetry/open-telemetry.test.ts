@@ -241,6 +241,25 @@ describe('openTelemetry in a guard', () => {
     expect((await states()).map(([, value]) => value)).toEqual([0, 0, 0]);
   });
 
+  it.each([
+    { dryRun: false, expected: 'stopping' },
+    { dryRun: true, expected: 'armed' },
+  ])(
+    'shows what an earlier run left as the guard takes it, dry run: $dryRun',
+    async ({ dryRun, expected }) => {
+      harness.unleash.failure = () => new Response(null, { status: 503 });
+      const first = await harness.started();
+      await harness.fail(first);
+      await harness.until('told', () => harness.told('stop-failed').length > 0);
+      await first.stop();
+      const observer = openTelemetry({ meter: provider.getMeter('test') });
+      const guard = await harness.started({ observers: [observer], dryRun });
+      expect(guard.state.status).toBe(expected);
+      const guards = points((await collect()).get('rollout_guard.guards')).filter(([, value]) => value === 1);
+      expect(guards).toEqual([[{ 'feature_flag.key': 'async-upload', 'rollout_guard.state': expected }, 1]]);
+    },
+  );
+
   it('records nothing, and says nothing, when no SDK is registered before the guard starts', async () => {
     const guard = await harness.started({ observers: [openTelemetry()] });
     metrics.setGlobalMeterProvider(provider);
