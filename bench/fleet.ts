@@ -1,0 +1,214 @@
+/**
+ * What a fleet costs: many instances on one real Redis, with the rules of the first rollout. Redis, the instances and the
+ * judge are one process each, so that the processor time of each is known. Every instance has two connections of its own.
+ * The two request rates take turns on the same fleet.
+ *
+ *     npx tsx bench/fleet.ts                             # 1,000 instances, about three minutes
+ *     npx tsx bench/fleet.ts --instances 200 --seconds 3
+ *     npx tsx bench/fleet.ts --short                     # 100 instances for seconds, as in CI: no limit is looked for
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { RedisServer } from '../examples/fleet/redis-server.js';
+import { Child } from './fleet/child.js';
+import { deltaCosts, flushSizes } from './fleet/delta-costs.js';
+import { FleetJudge } from './fleet/fleet-judge.js';
+import { findLimit } from './fleet/limit.js';
+import { RedisMeter } from './fleet/redis-usage.js';
+import type { Simulator } from './fleet/simulator.js';
+import { median } from './harness.js';
+
+const { values } = parseArgs({
+  options: {
+    instances: { type: 'string' },
+    seconds: { type: 'string' },
+    short: { type: 'boolean', default: false },
+  },
+});
+const count = Number(values.instances ?? (values.short ? 100 : 1_000));
+const seconds = Number(values.seconds ?? (values.short ? 2 : 6));
+const TURNS = values.short ? 1 : 3;
+const ROUNDS = values.short ? 2 : 7;
+/** Requests per second of one instance. */
+const [LOW, HIGH] = [1, 200];
+const FLAG_KEY = 'fleet';
+
+const problems: string[] = [];
+
+interface Turn {
+  readonly [what: string]: number;
+}
+
+async function turn(
+  meter: RedisMeter,
+  simulator: Child<Simulator>,
+  judge: FleetJudge,
+  rate: number,
+): Promise<Turn> {
+  await simulator.ask('setRate', rate);
+  await sleep(2_000);
+  judge.usage();
+  await simulator.ask('usage', undefined as never);
+  await meter.start();
+  await sleep(seconds * 1_000);
+  const redis = await meter.stop();
+  const [sent, judged] = [await simulator.ask('usage', undefined as never), judge.usage()];
+  if (sent.problems > 0) problems.push(`${sent.problems} × ${sent.problem}`);
+  const flushes = sent.flushes / redis.seconds;
+  return {
+    'outcomes/s, recorded': sent.recorded / redis.seconds,
+    'flushes/s': flushes,
+    'commands/s, sent': redis.scripts,
+    'commands/s, with those in scripts': redis.commands,
+    'KB/s into Redis': redis.bytesIn / 1e3,
+    'KB/s out of Redis': redis.bytesOut / 1e3,
+    'bytes/s of an instance, both ways': (redis.bytesIn + redis.bytesOut) / count,
+    'bytes of a delta': sent.deltaBytes,
+    'Redis: memory, MB': redis.memoryBytes / 1e6,
+    'Redis: processor, % of a core': redis.cpuMs / 10,
+    'Redis: µs for a flush': (redis.cpuMs * 1e3) / flushes,
+    'judge: processor, % of a core': judged.cpuMs / redis.seconds / 10,
+    'judge: µs for a delta': (judged.cpuMs * 1e3) / Math.max(1, judged.deltas),
+    'judge: flush to verdict, median ms': judged.lagP50Ms,
+    'judge: flush to verdict, worst ms': judged.lagMaxMs,
+    'flush: median ms': sent.flushP50Ms,
+    'flush: 99 % ms': sent.flushP99Ms,
+    'simulator: processor, % of a core': sent.cpuMs / redis.seconds / 10,
+    'simulator: event loop busy, %': sent.busy * 100,
+  };
+}
+
+function printTurns(low: readonly Turn[], high: readonly Turn[]): void {
+  const middle = (turns: readonly Turn[], what: string) => median(turns.map((each) => each[what]!));
+  const rows = Object.keys(low[0]!).map((what) => {
+    const ratio = median(high.map((each, index) => each[what]! / low[index]![what]!));
+    const row = {
+      [`${LOW} request/s each`]: round(middle(low, what)),
+      [`${HIGH} requests/s each`]: round(middle(high, what)),
+      ratio: Number(ratio.toFixed(2)),
+    };
+    return [what, row] as const;
+  });
+  console.table(Object.fromEntries(rows));
+}
+
+async function stops(simulator: Child<Simulator>, judge: FleetJudge, what: 'critical' | 'breakTreatment') {
+  const rounds = [];
+  for (let i = 0; i < ROUNDS; i++) {
+    const behind = await simulator.ask('settle', await judge.release());
+    if (behind > 0) throw new Error(`${behind} instances did not hear that the stop was lifted.`);
+    // What was sent for the epoch before has been judged, and this one has outcomes.
+    await sleep(1_500);
+    const verdict = judge.nextVerdict();
+    const { recordedAt, flushedAt, stoppedAt } = await simulator.ask(what, undefined as never);
+    if (stoppedAt.length < count)
+      throw new Error(`The stop came to ${stoppedAt.length} of ${count} instances.`);
+    const at = await verdict;
+    const last = Math.max(...stoppedAt);
+    rounds.push({
+      'flush answered → verdict': at - flushedAt,
+      'recorded → verdict': at - recordedAt,
+      'verdict → stopped, median instance': median(stoppedAt) - at,
+      'verdict → stopped, last instance': last - at,
+      'recorded → stopped, last instance': last - recordedAt,
+    });
+  }
+  return rounds;
+}
+
+type Round = Awaited<ReturnType<typeof stops>>[number];
+
+function printStops(title: string, rounds: readonly Round[], without: readonly (keyof Round)[] = []): void {
+  console.log(`\n${title}, ${rounds.length} times, in ms`);
+  const names = (Object.keys(rounds[0]!) as (keyof Round)[]).filter((name) => !without.includes(name));
+  const row = (name: keyof Round) => {
+    const times = rounds.map((each) => each[name]);
+    return { median: round(median(times)), worst: round(Math.max(...times)) };
+  };
+  console.table(Object.fromEntries(names.map((name) => [name, row(name)])));
+}
+
+async function fleet(redis: RedisServer): Promise<void> {
+  const client = await redis.client();
+  const meter = new RedisMeter(client);
+  const judge = new FleetJudge(redis.url, FLAG_KEY);
+  const simulator = new Child<Simulator>('./simulator.ts');
+  try {
+    await judge.member.start();
+    await simulator.ask('start', { url: redis.url, flagKey: FLAG_KEY, count }, 120_000);
+    const [low, high]: [Turn[], Turn[]] = [[], []];
+    for (let i = 0; i < TURNS; i++) {
+      low.push(await turn(meter, simulator, judge, LOW));
+      high.push(await turn(meter, simulator, judge, HIGH));
+    }
+    console.log(`\n${count} instances: medians of ${TURNS} × ${seconds} s each, in turns`);
+    printTurns(low, high);
+    printStops(
+      `One critical error in one of ${count} instances at ${HIGH} requests/s, sent at once`,
+      await stops(simulator, judge, 'critical'),
+    );
+    printStops(
+      `The treatment fails in all of ${count} instances at ${HIGH} requests/s, each sends when its second is over`,
+      await stops(simulator, judge, 'breakTreatment'),
+      ['flush answered → verdict'],
+    );
+    problems.push(...judge.faults);
+  } finally {
+    await simulator.end();
+    await judge.member.stop();
+    await client.close();
+  }
+}
+
+async function limit(redis: RedisServer): Promise<void> {
+  const steps = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8].map((times) => Math.round(times * count));
+  const found = await findLimit(redis, { steps, seconds, perSecond: HIGH });
+  console.log(`\nWhere the limit is: instances at ${HIGH} requests/s, one flush a second each`);
+  console.table(
+    found.map((each) => ({
+      instances: each.instances,
+      'flushes/s': round(each.flushesPerSecond),
+      'flush: median ms': round(each.flushP50Ms),
+      '99 % ms': round(each.flushP99Ms),
+      'not taken': each.notTaken,
+      'verdict after, ms': round(each.judgeLagMaxMs),
+      'Redis, % of a core': round(each.redisCpuMs / 10),
+      'judge, %': round(each.judgeCpuMs / 10),
+      'sender, %': round(each.senderCpuMs / 10),
+      '': each.tooMany ?? 'kept up',
+    })),
+  );
+  const kept = found.findLast(({ tooMany }) => tooMany === undefined);
+  const over = found.find(({ tooMany }) => tooMany !== undefined);
+  if (kept !== undefined) {
+    const perCore = (cpuMs: number) => round((kept.flushesPerSecond * 1_000) / cpuMs);
+    console.log(
+      `By processor time at ${kept.instances} instances, a core of its own is enough for ${perCore(kept.redisCpuMs)} ` +
+        `instances in Redis and for ${perCore(kept.judgeCpuMs)} in the judge.`,
+    );
+  }
+  console.log(
+    over === undefined
+      ? `No limit up to ${kept?.instances} instances.`
+      : `The limit here is between ${kept?.instances ?? 0} and ${over.instances} instances: ${over.tooMany}.`,
+  );
+}
+
+function round(value: number): number {
+  return Number(value.toPrecision(value >= 1_000 ? 4 : 3));
+}
+
+// One that is asked for thousands of connections refuses them beyond its default of 10,000.
+const redis = await RedisServer.start('--maxclients', '18000');
+try {
+  console.log(`\nOne second of one instance, by its request rate (no Redis)`);
+  console.table(flushSizes());
+  await fleet(redis);
+  console.log('\nWhat the judge does with one delta, in µs');
+  console.table(deltaCosts([LOW, HIGH]));
+  if (!values.short) await limit(redis);
+} finally {
+  await redis.close();
+}
+for (const problem of problems) console.log(`A problem: ${problem}`);
+if (problems.length > 0) process.exitCode = 1;
