@@ -66,6 +66,15 @@ export class FleetMember implements OutcomeStore {
     return this.#outbox.lost;
   }
 
+  /**
+   * Whether what the fleet recorded can be judged: it is known up to the current epoch, and no stop holds. Right after a
+   * person has turned the flag on, the outcomes that stopped it are still here.
+   */
+  get isCurrent(): boolean {
+    const { view } = this.#judge;
+    return view !== undefined && this.#state?.stop === undefined && view.epoch === this.#state?.epoch;
+  }
+
   /** Whether this process's definition is the one that the fleet's epoch belongs to. */
   get isInStep(): boolean {
     return this.#seat.epoch !== undefined && this.#seat.epoch === this.#judge.view?.epoch;

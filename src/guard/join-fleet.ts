@@ -27,9 +27,15 @@ export class GuardFleet {
     this.mirror = mirror;
   }
 
-  /** Whether this process decides by all triggers, over the fleet's outcomes or, cut off, over its own. */
-  get decides(): boolean {
+  /** Whether this process speaks for the fleet, or, cut off, for itself. */
+  get speaks(): boolean {
     return this.member.role !== 'follower';
+  }
+
+  /** Whether this process judges by all triggers: the fleet's outcomes, or, cut off, its own. */
+  get judges(): boolean {
+    const { role, isCurrent } = this.member;
+    return role === 'alone' || (role === 'judge' && isCurrent);
   }
 
   /** Whether the shared store answers. */
@@ -39,7 +45,7 @@ export class GuardFleet {
 
   /** Whether this process looks after stages and reviews: only with the whole fleet's outcomes, and of the definition it has. */
   get looksAtStages(): boolean {
-    return this.member.role === 'judge' && this.member.isInStep;
+    return this.member.role === 'judge' && this.member.isCurrent && this.member.isInStep;
   }
 
   status(): FleetStatus {

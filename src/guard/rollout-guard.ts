@@ -64,7 +64,7 @@ export class RolloutGuard implements ExposureSink {
     this.#options = resolveOptions(options);
     const { clock, flagKey, flags, dryRun, rollback, review } = this.#options;
     const triggers = [...rollback, ...review];
-    const decides = () => this.#decides;
+    const speaks = () => this.#fleet?.speaks !== false;
     this.flagKey = flagKey;
     const own = storeFor(this.#options, clock.now());
     const records = new GuardRecords({ ...this.#options, listener: this.#options.onEvent });
@@ -96,7 +96,7 @@ export class RolloutGuard implements ExposureSink {
       onComplaint: (exposure, at) => store.recordComplaint(exposure, at),
     });
     this.#unleash = unleashSide(this.#options, records, (answer) => this.#machine.dispatch(answer));
-    this.#notifications = tellPeople(this.#options, records, decides);
+    this.#notifications = tellPeople(this.#options, records, speaks);
     // A person who turns the flag on again has looked.
     records.listen(({ type }) => {
       if (type === 're-armed') this.#judge.forgetReviews();
@@ -108,7 +108,7 @@ export class RolloutGuard implements ExposureSink {
       store,
       records,
       unleash: this.#unleash?.stop,
-      speaksToUnleash: decides,
+      speaksToUnleash: speaks,
       mirror: () => this.#fleet?.mirror,
       clock,
     });
@@ -280,7 +280,7 @@ export class RolloutGuard implements ExposureSink {
     const { clock, flags } = this.#options;
     this.#machine.look();
     this.#baselines.look(flags.flag(this.flagKey), clock.now());
-    if (this.#machine.isJudging && this.#decides) this.#signals.poll();
+    if (this.#machine.isJudging && this.#fleet?.judges !== false) this.#signals.poll();
     this.#judgeOutcomes();
     if (this.#machine.isJudging && this.#fleet?.looksAtStages !== false) {
       const snapshot = this.#store.snapshot(clock.now());
@@ -289,7 +289,7 @@ export class RolloutGuard implements ExposureSink {
       const steppedBackFrom = state.status === 'armed' ? state.steppedBackFrom : undefined;
       this.#unleash?.autoAdvance?.look(this.#judge.stage, epoch, steppedBackFrom);
     }
-    if (!this.#decides) return;
+    if (this.#fleet?.speaks === false) return;
     this.#machine.pursue();
     this.#unleash?.stop.recheck(this.#machine.state);
   }
@@ -315,16 +315,15 @@ export class RolloutGuard implements ExposureSink {
     const { clock, flags } = this.#options;
     const now = clock.now();
     const snapshot = this.#store.snapshot(now);
-    const breaches = this.#judge.breaches(snapshot, snapshot.at, this.#decides ? 'all' : 'instance');
+    const breaches = this.#judge.breaches(
+      snapshot,
+      snapshot.at,
+      this.#fleet?.judges === false ? 'instance' : 'all',
+    );
     if (breaches.length === 0) return;
     const facts = flags.flag(this.flagKey);
     const decision = makeDecision({ ...this.#options, id: randomUUID(), breaches, snapshot, facts });
     this.#machine.dispatch({ type: 'breached', at: now, decision });
-  }
-
-  /** Whether this process judges by all triggers and speaks to Unleash: in a fleet, one does for all. */
-  get #decides(): boolean {
-    return this.#fleet?.decides !== false;
   }
 
   #evaluationClient(): FlagClient {

@@ -7,7 +7,7 @@ import type { GuardRecords } from './guard-records.js';
 export function tellPeople(
   { flagKey, notify, unleash, clock }: ResolvedOptions,
   records: GuardRecords,
-  decides: () => boolean,
+  speaks: () => boolean,
 ): Notifications {
   const notifications = new Notifications({
     notify,
@@ -22,7 +22,7 @@ export function tellPeople(
   });
   // In a fleet, one process speaks for all; of what it decided by itself, each tells.
   records.listen((event) => {
-    if (event.type === 'decided' ? event.by === undefined : decides()) notifications.listener(event);
+    if (event.type === 'decided' ? event.by === undefined : speaks()) notifications.listener(event);
   });
   return notifications;
 }

@@ -54,9 +54,18 @@ export async function clientFor(
       reconnectStrategy: (retries: number) => Math.min(100 * 2 ** Math.min(retries, 5), 2_000),
     },
   });
-  client.on('error', onProblem);
-  // A server that is away makes nobody wait for longer than this.
-  await Promise.race([client.connect().catch(onProblem), sleep(timeoutMs, undefined, { ref: false })]);
+  const failed = new Promise<void>((resolve) => {
+    client.on('error', (error) => {
+      onProblem(error);
+      resolve();
+    });
+  });
+  // A server that is away makes nobody wait for long.
+  await Promise.race([
+    client.connect().catch(onProblem),
+    failed,
+    sleep(timeoutMs, undefined, { ref: false }),
+  ]);
   return client;
 }
 

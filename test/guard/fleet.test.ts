@@ -1,0 +1,274 @@
+import { createServer } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { RedisServer } from '../../examples/fleet/redis-server.js';
+import { BaselineFile } from '../../src/guard/baseline-file.js';
+import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
+import type { GuardNotification } from '../../src/notify/notification.js';
+import type { RolloutGuardOptions } from '../../src/options.js';
+import { RedisOutcomeStore } from '../../src/redis/redis-outcome-store.js';
+import { memoryGrowth } from '../../src/triggers/memory-growth.js';
+import { successRateBelow } from '../../src/triggers/success-rate-below.js';
+import { GuardHarness } from '../helpers/guard-harness.js';
+import { describeWithBinary } from '../helpers/needs-binary.js';
+
+const off = (request: string) => request.endsWith('/off');
+
+/** As a guard without an admin token is set up. */
+const TOKENLESS = { unleash: { url: 'http://unleash.test/api', environment: 'production' } };
+
+describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install redis-server', () => {
+  let redis: RedisServer;
+  let prefix: string;
+  let number = 0;
+  let harnesses: GuardHarness[];
+
+  beforeAll(async () => {
+    redis = await RedisServer.start();
+  });
+
+  afterAll(() => redis.close());
+
+  beforeEach(() => {
+    prefix = `fleet-${++number}`;
+    harnesses = [];
+  });
+
+  afterEach(async () => {
+    await Promise.all(harnesses.map((harness) => harness.close()));
+  });
+
+  const store = (url = redis.url) =>
+    new RedisOutcomeStore({ url, prefix, flushMs: 50, judgeMs: 20, leaseMs: 400, timeoutMs: 300 });
+
+  /** One process: a guard between flags of its own and, with the first process, one Unleash. */
+  async function member(
+    options: Partial<RolloutGuardOptions> = {},
+  ): Promise<{ guard: RolloutGuard; harness: GuardHarness }> {
+    const harness = await GuardHarness.create();
+    harnesses.push(harness);
+    const { unleash } = harnesses[0]!;
+    const guard = await harness.started({ store: store(), fetch: unleash.fetch, tickMs: 20, ...options });
+    return { guard, harness };
+  }
+
+  const isStopped = ({ harness }: { harness: GuardHarness }) => harness.flags.isStopped();
+
+  async function judging(one: { guard: RolloutGuard; harness: GuardHarness }): Promise<void> {
+    await one.harness.until('the judge', () => one.guard.status().fleet!.role === 'judge');
+  }
+
+  it('judges the sum: neither process has enough outcomes by itself', async () => {
+    const rollback = [successRateBelow(0.95, { minOutcomes: 30 })];
+    const [one, other] = [await member({ rollback }), await member({ rollback })];
+    await judging(one);
+    await one.harness.fail(one.guard);
+    await other.harness.fail(other.guard);
+    await one.harness.until('stopped here', () => isStopped(one) && isStopped(other));
+    expect(one.harness.told('decided')).toMatchObject([
+      { decision: { verdicts: [{ sampleSize: { treatment: 40 } }] } },
+    ]);
+    expect(other.harness.told('decided')).toMatchObject([{ by: 'fleet' }]);
+    await one.harness.until('off', () => !one.harness.unleash.enabled);
+    await one.harness.until('all know', () =>
+      [one, other].every(({ guard }) => guard.state.status === 'stopped'),
+    );
+    expect(one.harness.unleash.requests.filter(off)).toHaveLength(1);
+    expect(other.guard.state).toMatchObject({ confirmedBy: 'fleet' });
+  });
+
+  it('needs the admin token in one process only, and tells people once', async () => {
+    const told: string[] = [];
+    const notify = [async ({ type }: GuardNotification) => void told.push(type)];
+    const judge = await member({ notify });
+    const other = await member({ ...TOKENLESS, notify });
+    await judging(judge);
+    await other.harness.fail(other.guard);
+    await judge.harness.until('off', () => !judge.harness.unleash.enabled);
+    await judge.harness.until('all know', () => other.guard.state.status === 'stopped');
+    await judge.harness.until('told', () => told.includes('stopped'));
+    expect(told.filter((event) => event === 'decided')).toHaveLength(1);
+  });
+
+  it('refuses a guard that has neither a token nor a store', async () => {
+    const harness = await GuardHarness.create();
+    harnesses.push(harness);
+    expect(() => harness.guard(TOKENLESS)).toThrow(/unleash\.token/);
+  });
+
+  it('lets a process whose memory grows stop the whole fleet, though another one judges', async () => {
+    const rollback = [memoryGrowth(1.2, { windowMs: 200, minGrowthBytes: 0 })];
+    const normal = { bytes: 100, samples: 60, since: 0, until: 1 };
+    const judge = await member({ rollback, readMemoryBytes: () => 100 });
+    const leaking = await GuardHarness.create();
+    harnesses.push(leaking);
+    await new BaselineFile(leaking.folder, 'async-upload').save({ memory: normal });
+    const other = await leaking.started({
+      ...TOKENLESS,
+      rollback,
+      store: store(),
+      tickMs: 20,
+      readMemoryBytes: () => 130,
+    });
+    await judge.harness.until('stopped everywhere', () => isStopped(judge) && leaking.flags.isStopped());
+    expect(leaking.told('decided')[0]!.by).toBeUndefined();
+    expect(judge.harness.told('decided')[0]!.by).toBe('fleet');
+    await judge.harness.until('off', () => !judge.harness.unleash.enabled);
+    expect(other.status().fleet!.role).toBe('follower');
+  });
+
+  it('watches again everywhere when one process has seen a person turn the flag on', async () => {
+    const [one, other] = [await member(), await member()];
+    await judging(one);
+    await other.harness.fail(other.guard);
+    await one.harness.until('all know', () =>
+      [one, other].every(({ guard }) => guard.state.status === 'stopped'),
+    );
+    for (const { harness } of [one, other]) harness.flags.change({ enabled: false });
+    one.harness.unleash.toggle(true, 'ann');
+    other.harness.flags.change({ enabled: true });
+    await one.harness.until('armed', () => [one, other].every(({ guard }) => guard.state.status === 'armed'));
+    expect([isStopped(one), isStopped(other)]).toEqual([false, false]);
+    one.harness.flags.change({ enabled: true });
+    // The windows are empty: what was before stops nothing.
+    await one.harness.until('in step', () => {
+      const { fleet, snapshot } = one.guard.status();
+      return fleet!.role === 'judge' && snapshot.windows[0]!.treatment.failures === 0 && snapshot.epoch >= 3;
+    });
+    expect(one.guard.state.status).toBe('armed');
+    await other.harness.fail(other.guard);
+    await one.harness.until('stopped again', () => isStopped(one) && isStopped(other));
+  });
+
+  it('acts on nothing in a dry run, neither its own decision nor another’s', async () => {
+    const dry = await member({ dryRun: true });
+    await judging(dry);
+    await dry.harness.fail(dry.guard);
+    await dry.harness.until('decided', () => dry.harness.told('decided').length === 1);
+    const other = await member();
+    await other.harness.until('joined', () => other.guard.status().fleet!.role === 'follower');
+    expect([isStopped(dry), isStopped(other), dry.harness.unleash.enabled]).toEqual([false, false, true]);
+  });
+
+  it('judges its own share while Redis is away, and tells the fleet when it is back', async () => {
+    const away = await RedisServer.start();
+    try {
+      const [one, other] = [
+        await member({ store: store(away.url) }),
+        await member({ ...TOKENLESS, store: store(away.url) }),
+      ];
+      await judging(one);
+      await away.kill();
+      await one.harness.until('alone', () =>
+        [one, other].every(({ guard }) => guard.status().fleet!.role === 'alone'),
+      );
+      await other.harness.fail(other.guard);
+      await other.harness.until('stopped here', () => isStopped(other));
+      expect([isStopped(one), one.harness.unleash.enabled]).toEqual([false, true]);
+      await away.resume();
+      await one.harness.until('stopped everywhere', () => isStopped(one));
+      await one.harness.until('off', () => !one.harness.unleash.enabled);
+      expect(other.harness.told('fleet-connection').map(({ problem }) => problem)).toEqual([
+        expect.stringContaining('Redis'),
+        undefined,
+      ]);
+    } finally {
+      await away.close();
+    }
+  });
+
+  it('finishes a stop whose judge died before Unleash knew', async () => {
+    const [one, other] = [await member(), await member()];
+    const { unleash } = one.harness;
+    await judging(one);
+    unleash.failure = (request) => (off(request) ? new Response('', { status: 503 }) : undefined);
+    await one.harness.fail(one.guard);
+    await one.harness.until('stopped everywhere', () => isStopped(one) && isStopped(other));
+    await one.guard.stop();
+    expect(unleash.enabled).toBe(true);
+    unleash.failure = undefined;
+    await other.harness.until('off', () => !unleash.enabled);
+    await other.harness.until('known', () => other.guard.state.status === 'stopped');
+  });
+
+  it('does not bring back a stop that the fleet has left behind', async () => {
+    const [one, other] = [await member(), await member()];
+    await judging(one);
+    await one.harness.fail(one.guard);
+    await one.harness.until('all know', () =>
+      [one, other].every(({ guard }) => guard.state.status === 'stopped'),
+    );
+    await other.guard.stop();
+    one.harness.flags.change({ enabled: false });
+    one.harness.unleash.toggle(true, 'ann');
+    one.harness.flags.change({ enabled: true });
+    await one.harness.until('armed', () => one.guard.state.status === 'armed');
+    const again = await other.harness.started({
+      store: store(),
+      fetch: one.harness.unleash.fetch,
+      tickMs: 20,
+    });
+    await one.harness.until('armed again', () => again.state.status === 'armed');
+    expect([one.guard.state.status, isStopped(other)]).toEqual(['armed', false]);
+  });
+
+  it('starts alone when Redis cannot be reached, and says so once', async () => {
+    const { guard, harness } = await member({ store: store(`redis://127.0.0.1:${await unusedPort()}`) });
+    expect(guard.status().fleet).toMatchObject({ role: 'alone', problem: expect.stringContaining('Redis') });
+    await harness.fail(guard);
+    await harness.until('off', () => !harness.unleash.enabled);
+    expect(harness.told('fleet-connection')).toHaveLength(1);
+  });
+
+  it.each<[string, string[], (port: number) => string, RegExp]>([
+    [
+      'a password that is missing',
+      ['--requirepass', 'secret'],
+      (port) => `redis://127.0.0.1:${port}`,
+      /password/,
+    ],
+    [
+      'a password that is wrong',
+      ['--requirepass', 'secret'],
+      (port) => `redis://:wrong-one@127.0.0.1:${port}`,
+      /user name or password/,
+    ],
+  ])('refuses to start with %s, and shows none', async (_, args, url, message) => {
+    const guarded = await RedisServer.start(...args);
+    try {
+      const refusal = await member({ store: store(url(guarded.port)) }).then(
+        () => undefined,
+        (error: Error) => error,
+      );
+      expect(refusal?.message).toMatch(message);
+      expect(refusal?.message).not.toContain('wrong-one');
+    } finally {
+      await guarded.close();
+    }
+  });
+
+  it('goes on alone when Redis takes no writes', async () => {
+    const full = await RedisServer.start('--maxmemory', '3mb', '--maxmemory-policy', 'noeviction');
+    try {
+      const { guard, harness } = await member({ store: store(full.url) });
+      await judging({ guard, harness });
+      const client = await full.client();
+      await client.set('ballast', 'x'.repeat(4 * 2 ** 20)).catch(() => {});
+      await client.configSet('maxmemory', '1mb');
+      await harness.until('alone', () => guard.status().fleet!.role === 'alone');
+      expect(guard.status().fleet!.problem).toMatch(/out of memory/);
+      await client.configSet('maxmemory', '0');
+      await harness.until('back', () => guard.status().fleet!.role === 'judge');
+      await client.close();
+    } finally {
+      await full.close();
+    }
+  });
+});
+
+async function unusedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
