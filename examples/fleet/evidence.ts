@@ -1,0 +1,67 @@
+import type { EmbeddedEvent } from 'unleash-rollout-guard/testing';
+import type { Counts } from './messages.js';
+
+/** Something that happened in one process; undefined when it did not. Times are milliseconds since 1970. */
+export interface InProcess {
+  readonly process: string;
+  readonly at: number | undefined;
+}
+
+/** What the users got. */
+export interface Answers {
+  /** Uploads of which the user got the right receipt. */
+  readonly right: number;
+  readonly wrong: number;
+  /** Requests that another process took, because the user's was gone. */
+  readonly movedOn: number;
+}
+
+/** From the moment the new path breaks in all processes to the stop. */
+export interface Act {
+  /** Uploads by the new path that the judge had judged, and left alone. */
+  readonly judgedBefore: number;
+  readonly brokenAt: number;
+  readonly firstFallbackAt: number | undefined;
+  /** The process that decided. */
+  readonly judge: string | undefined;
+  readonly reason: string | undefined;
+  readonly decidedAt: number | undefined;
+  readonly stops: readonly InProcess[];
+  readonly offAt: number | undefined;
+  readonly isOnInUnleash: boolean;
+  /** Calls of the new path that began in a process after its stop. */
+  readonly startedAfterStop: number;
+}
+
+/** The judge dies, a person turns the flag on, another process judges. */
+export interface Handover {
+  readonly killed: string;
+  readonly killedAt: number;
+  readonly turnedOnAt: number;
+  readonly newJudge: string;
+  readonly newJudgeAt: number;
+  readonly watchedAgain: readonly InProcess[];
+}
+
+/** What Redis holds, and what it should hold. */
+export interface Tally {
+  readonly inRedis: Counts;
+  /** What the processes say, and of one that was killed, what its users got. */
+  readonly said: Counts;
+}
+
+/** Everything that was seen; the claims at the end are checked against it. */
+export interface Evidence {
+  readonly acts: readonly [Act, Act];
+  readonly handover: Handover;
+  /** While all processes lived. */
+  readonly tallyBefore: Tally;
+  readonly tallyAfter: Tally;
+  /** Uploads of the killed process's last seconds: those of the last one were in no delta yet. */
+  readonly unsentAtMost: number;
+  readonly answers: Answers;
+  /** Unleash's own history, newest first. */
+  readonly history: readonly EmbeddedEvent[];
+  /** What did not work, by the processes' own word. */
+  readonly faults: readonly string[];
+}

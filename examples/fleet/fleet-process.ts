@@ -1,0 +1,106 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { GuardStatus } from 'unleash-rollout-guard';
+import type { FromInstance, InstanceReport, InstanceSettings, Moment, ToInstance } from './messages.js';
+
+/** How long a process may take to end in good order. */
+const CLOSE_MS = 4_000;
+
+/** One process of the fleet, seen from the one that plays with it. */
+export class FleetProcess {
+  /** `p1`, `p2` and so on. */
+  readonly name: string;
+  readonly mayJudge: boolean;
+  /** Everything its guard told so far. */
+  readonly moments: Moment[] = [];
+  /** What did not work in it. */
+  readonly faults: string[] = [];
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<unknown>;
+  #url: string | undefined;
+
+  constructor(name: string, settings: InstanceSettings) {
+    this.name = name;
+    this.mayJudge = settings.adminToken !== undefined;
+    this.#child = fork(fileURLToPath(new URL('./instance.ts', import.meta.url)), {
+      execArgv: ['--import', 'tsx'],
+      env: { ...process.env, INSTANCE_SETTINGS: JSON.stringify(settings) },
+    });
+    this.#ended = once(this.#child, 'exit');
+    this.#child.on('message', (message: FromInstance) => {
+      if (message.type === 'moment') this.moments.push(message);
+      if (message.type === 'fault') this.faults.push(message.message);
+    });
+  }
+
+  /** Where it listens. */
+  get url(): string {
+    return this.#url!;
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  get isAlive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Resolves when it serves. */
+  async ready(): Promise<void> {
+    this.#url = (await this.#heard('ready')).url;
+  }
+
+  /** Breaks or mends its new path. */
+  tell(type: ToInstance['type']): void {
+    this.#child.send({ type });
+  }
+
+  /** What it says that it did. */
+  async report(): Promise<InstanceReport> {
+    const answer = this.#heard('report');
+    this.tell('report');
+    return (await answer).report;
+  }
+
+  /** Its guard's status, as anybody can ask for it. */
+  async status(): Promise<GuardStatus> {
+    const response = await fetch(`${this.url}/rollout`);
+    return (await response.json()) as GuardStatus;
+  }
+
+  /** What its guard told first since then. */
+  first(what: Moment['what'], since: number): Moment | undefined {
+    return this.moments.find((moment) => moment.what === what && moment.at >= since);
+  }
+
+  /** Ends it at once, as a crash does. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+
+  /** Ends it in good order, or, where that takes too long, at once. */
+  async close(): Promise<void> {
+    if (!this.isAlive) return;
+    if (this.#child.connected) this.tell('close');
+    await Promise.race([this.#ended, sleep(CLOSE_MS, undefined, { ref: false })]);
+    if (this.isAlive) await this.kill();
+  }
+
+  #heard<T extends FromInstance['type']>(type: T): Promise<FromInstance & { type: T }> {
+    return new Promise((resolve, reject) => {
+      const listen = (message: FromInstance) => {
+        if (message.type !== type) return;
+        this.#child.off('message', listen);
+        this.#child.off('exit', gone);
+        resolve(message as FromInstance & { type: T });
+      };
+      const gone = (code: number | null) => reject(new Error(`${this.name} ended with ${code}.`));
+      this.#child.on('message', listen);
+      this.#child.on('exit', gone);
+    });
+  }
+}

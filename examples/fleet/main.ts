@@ -1,0 +1,65 @@
+/**
+ * One rollout over six real processes that share a Redis: judged as one, stopped everywhere at once, and the death of the
+ * judge survived. Exit code 0 only if all of it was seen.
+ *
+ *     npm run demo:fleet
+ */
+import { verdictLines } from '../demo/timeline.js';
+import { interrupted } from '../upload-service/interrupted.js';
+import { claimsOf } from './claims.js';
+import { playScenario } from './scenario.js';
+import { Closing, PERCENTAGE, setStage } from './stage.js';
+import { timeline } from './timeline.js';
+import { Traffic, UPLOADS_PER_SECOND } from './traffic.js';
+
+const LONGEST_MS = 60_000;
+
+const startedAt = performance.now();
+const closing = new Closing();
+const cutShort = new AbortController();
+void interrupted().then(() => cutShort.abort(new Error('Interrupted.')));
+const alarm = setTimeout(
+  () => cutShort.abort(new Error(`Not done after ${LONGEST_MS / 1000} s.`)),
+  LONGEST_MS,
+);
+const ended = new Promise<never>((_, reject) => {
+  cutShort.signal.addEventListener('abort', () => reject(cutShort.signal.reason));
+});
+
+let failed = true; // Until everything has been seen.
+try {
+  await Promise.race([play(), ended]);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+}
+clearTimeout(alarm);
+for (const problem of await closing.all()) {
+  console.error(problem);
+  failed = true;
+}
+// A play that was cut short would go on in the background.
+process.exit(failed ? 1 : 0);
+
+async function play(): Promise<void> {
+  say('Starting Redis, Unleash, and six processes of a service …');
+  const stage = await setStage(closing);
+  const { processes, unleash } = stage;
+  const judges = processes.filter(({ mayJudge }) => mayJudge).map(({ name }) => name);
+  say(`${processes.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ')};`);
+  say(`${judges.join(' and ')} have an admin token. Each asks ${unleash.url} for the flag every 15 s.`);
+  say(`The flag is on for ${PERCENTAGE} %; ${UPLOADS_PER_SECOND} uploads per second go to all in turn.`);
+  const traffic = new Traffic(processes);
+  closing.add(() => traffic.close());
+  const evidence = await playScenario(stage, traffic, say);
+  const tookMs = performance.now() - startedAt;
+  const claims = [
+    ...claimsOf(evidence),
+    { text: `all of it took ${(tookMs / 1000).toFixed(1)} s`, seen: tookMs < LONGEST_MS },
+  ];
+  console.log(`\n${timeline(evidence)}\n\n${verdictLines(claims)}`);
+  failed = claims.some(({ seen }) => !seen);
+}
+
+function say(text: string): void {
+  console.log(`  ${((performance.now() - startedAt) / 1000).toFixed(1).padStart(4)} s  ${text}`);
+}
