@@ -21,9 +21,17 @@ export class RedisServer {
 
   /** @param args - Such as `--appendonly yes`; without any, nothing is kept over a restart. */
   static async start(...args: string[]): Promise<RedisServer> {
-    const server = new RedisServer(await freePort(), await mkdtemp(join(tmpdir(), 'redis-')), args);
-    await server.resume();
-    return server;
+    const folder = await mkdtemp(join(tmpdir(), 'redis-'));
+    for (let attempt = 1; ; attempt++) {
+      const server = new RedisServer(await freePort(), folder, args);
+      try {
+        await server.resume();
+        return server;
+      } catch (error) {
+        // Somebody else may have taken the port meanwhile.
+        if (attempt === 5) throw error;
+      }
+    }
   }
 
   get url(): string {
@@ -57,7 +65,7 @@ export class RedisServer {
       told += String(chunk);
       if (told.includes('Ready to accept connections')) break;
     }
-    if (child.exitCode !== null) throw new Error(`redis-server ended: ${told}`);
+    if (!told.includes('Ready to accept connections')) throw new Error(`redis-server ended: ${told}`);
     child.stdout!.resume();
   }
 

@@ -36,7 +36,7 @@ export interface Seat {
   readonly revision: string;
   /** Whether the windows stay when this definition opens an epoch. */
   readonly keepWindows: boolean;
-  /** The least number of an epoch that is opened on empty data. */
+  /** The least number of an epoch that this process opens: its own, so that both numbers stay the same. */
   readonly atLeast: number;
 }
 
@@ -129,8 +129,11 @@ export interface FleetLink {
   stop(decision: Decision): Promise<FleetState>;
   /** Unleash took the stop. */
   finishStop(decisionId: string, done: 'off' | 'stepped-back'): Promise<FleetState>;
-  /** A person turned the flag on again: lifts the stop, and opens an epoch with empty windows. */
-  release(decisionId: string, revision: string): Promise<FleetState>;
+  /**
+   * A person turned the flag on again: lifts the stop, and opens an epoch with empty windows.
+   * @param atLeast - See {@link Seat.atLeast}.
+   */
+  release(decisionId: string, revision: string, atLeast: number): Promise<FleetState>;
   close(): Promise<void>;
 }
 

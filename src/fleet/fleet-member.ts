@@ -26,6 +26,8 @@ export class FleetMember implements OutcomeStore {
   #problem: string | undefined;
   /** What the fleet told last: the epoch, and the definition that was shown then. */
   #told = { epoch: 0, revision: '' };
+  /** This process's own number of its epoch. */
+  #epoch = 0;
   /** Of what is being recorded now. */
   #seat: DeltaSeat & { revision: string | undefined; keepWindows: boolean } = {
     epoch: undefined,
@@ -127,7 +129,9 @@ export class FleetMember implements OutcomeStore {
   }
 
   async release(decisionId: string): Promise<void> {
-    await this.#change(() => this.#options.link.release(decisionId, this.#options.revision() ?? ''));
+    await this.#change(() =>
+      this.#options.link.release(decisionId, this.#options.revision() ?? '', this.#epoch),
+    );
   }
 
   expose(exposure: Exposure): void {
@@ -174,6 +178,7 @@ export class FleetMember implements OutcomeStore {
   beginEpoch(epoch: number, at: number, options: { readonly keepWindows: boolean }): void {
     // What was recorded so far belongs to the epoch of before.
     this.#cut();
+    this.#epoch = epoch;
     this.#seat = {
       epoch: undefined,
       revision: this.#options.revision(),
@@ -221,7 +226,7 @@ export class FleetMember implements OutcomeStore {
             seenRevision: this.#told.revision,
             revision: seat.revision ?? '',
             keepWindows: seat.keepWindows,
-            atLeast: this.#told.epoch,
+            atLeast: this.#epoch,
           },
           delta: this.#outbox.next(),
           mayJudge: mayJudge && !leaving,

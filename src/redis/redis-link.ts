@@ -131,8 +131,8 @@ export class RedisLink implements FleetLink {
     return readState(await this.#run(FINISH_STOP, [this.#channel, decisionId, done]));
   }
 
-  async release(decisionId: string, revision: string): Promise<FleetState> {
-    return readState(await this.#run(RELEASE, [this.#channel, decisionId, revision, MOST_EPOCHS]));
+  async release(decisionId: string, revision: string, atLeast: number): Promise<FleetState> {
+    return readState(await this.#run(RELEASE, [this.#channel, decisionId, revision, MOST_EPOCHS, atLeast]));
   }
 
   async close(): Promise<void> {

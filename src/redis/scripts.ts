@@ -102,9 +102,9 @@ if revision ~= '' then
     if found then
       seatEpoch = found
     elseif seatEpoch == 0 or not isKnown or seenRevision ~= revision then
-      openEpoch(epoch + 1, revision, keepWindows, mostEpochs)
+      seatEpoch = math.max(epoch + 1, atLeast)
+      openEpoch(seatEpoch, revision, keepWindows, mostEpochs)
       changed(channel)
-      seatEpoch = epoch + 1
     end
   end
 end
@@ -126,6 +126,12 @@ if sequence > 0 then
     redis.call('HSET', MEMBERS, instance, sequence)
     local totals = TOTALS .. deltaEpoch
     local fields = redis.call('HLEN', totals)
+    if fields == 0 then
+      -- With one long value, Redis keeps them as a table: in the list that it makes otherwise, each sum searches all others.
+      redis.call('HSET', totals, 'about',
+        'Sums of what all processes recorded of the flag in this epoch; see docs/fleet.md of unleash-rollout-guard')
+      fields = 1
+    end
     for i = 21, #ARGV, 2 do
       local name = ARGV[i]
       -- Error types are the one thing whose number grows with what happens.
@@ -212,13 +218,13 @@ return changed(channel)
 
 /** A person turned the flag on again. */
 export const RELEASE = script(`
-local channel, id, revision, mostEpochs = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local channel, id, revision, mostEpochs, atLeast = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 if field('stopId', '') ~= id then return state() end
 redis.call('HDEL', STATE, 'stop', 'stopId', 'done')
 local released = cjson.decode(field('released', '[]'))
 table.insert(released, id)
 while #released > 8 do table.remove(released, 1) end
 redis.call('HSET', STATE, 'released', cjson.encode(released))
-openEpoch(tonumber(field('epoch', '0')) + 1, revision, false, mostEpochs)
+openEpoch(math.max(tonumber(field('epoch', '0')) + 1, atLeast), revision, false, mostEpochs)
 return changed(channel)
 `);

@@ -37,8 +37,8 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     await Promise.all(harnesses.map((harness) => harness.close()));
   });
 
-  const store = (url = redis.url) =>
-    new RedisOutcomeStore({ url, prefix, flushMs: 50, judgeMs: 20, leaseMs: 400, timeoutMs: 300 });
+  const store = (url = redis.url, timeoutMs = 300) =>
+    new RedisOutcomeStore({ url, prefix, flushMs: 50, judgeMs: 20, leaseMs: 400, timeoutMs });
 
   /** One process: a guard between flags of its own and, with the first process, one Unleash. */
   async function member(
@@ -235,7 +235,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
   ])('refuses to start with %s, and shows none', async (_, args, url, message) => {
     const guarded = await RedisServer.start(...args);
     try {
-      const refusal = await member({ store: store(url(guarded.port)) }).then(
+      const refusal = await member({ store: store(url(guarded.port), 5_000) }).then(
         () => undefined,
         (error: Error) => error,
       );

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { RedisServer } from '../../examples/fleet/redis-server.js';
 import type { FleetLink, FleetState, SyncRequest } from '../../src/fleet/fleet-link.js';
 import type { Decision } from '../../src/flow.js';
 import { RedisOutcomeStore } from '../../src/redis/redis-outcome-store.js';
-import { RedisServer } from '../../examples/fleet/redis-server.js';
 
 const NOBODY: SyncRequest = {
   born: '',
@@ -108,8 +108,13 @@ describe('RedisLink', () => {
     expect(await send(3)).toMatchObject({ delta: 'gap', lastSequence: 1 });
     expect(await send(3, true)).toMatchObject({ delta: 'taken', lastSequence: 3 });
     const client = await redis.client();
-    const totals = await client.hGetAll(`rollout-guard:{production/flag-${flag}}:totals:1`);
-    expect({ ...totals }).toEqual({ 'successes:treatment': '2' });
+    const key = `rollout-guard:{production/flag-${flag}}:totals:1`;
+    expect({ ...(await client.hGetAll(key)) }).toEqual({
+      about: expect.any(String),
+      'successes:treatment': '2',
+    });
+    // In a list, each sum would search all others.
+    expect(await client.objectEncoding(key)).toBe('hashtable');
     await client.close();
   });
 
@@ -167,11 +172,11 @@ describe('RedisLink', () => {
     const [one, other] = await pair();
     await one.sync(seen('ten'));
     await one.stop(DECISION);
-    const released = await other.release('decision-1', 'ten');
+    const released = await other.release('decision-1', 'ten', 0);
     expect(released).toMatchObject({ stop: undefined, released: ['decision-1'], epoch: 2, oldestEpoch: 2 });
     // Whoever has not heard of it yet changes nothing.
     expect((await one.stop(DECISION)).stop).toBeUndefined();
-    expect((await one.release('decision-1', 'ten')).epoch).toBe(2);
+    expect((await one.release('decision-1', 'ten', 0)).epoch).toBe(2);
   });
 
   it('says what it is when Redis holds something else under its names', async () => {
