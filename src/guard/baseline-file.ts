@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { replaceFile } from '../files/replace-file.js';
+import { KeptFile } from '../files/kept-file.js';
 import type { Baseline } from '../flow.js';
 
 /** The name of the recorded baseline within a guard's folder. */
@@ -32,13 +31,12 @@ const fileSchema = z.object({
 
 /** What was normal, on disk: one small file, replaced as a whole. */
 export class BaselineFile {
-  readonly #path: string;
+  readonly #file: KeptFile;
   readonly #flagKey: string;
-  #saved: Promise<void> = Promise.resolve();
 
   /** @param folder - Made when it does not exist. */
   constructor(folder: string, flagKey: string) {
-    this.#path = join(folder, BASELINE_FILE);
+    this.#file = new KeptFile(join(folder, BASELINE_FILE));
     this.#flagKey = flagKey;
   }
 
@@ -47,23 +45,16 @@ export class BaselineFile {
    * @throws when the file cannot be read, is no baseline, or is another flag's.
    */
   async load(): Promise<Baseline | undefined> {
-    let text: string;
-    try {
-      text = await readFile(this.#path, 'utf8');
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-      throw error;
-    }
+    const text = await this.#file.load();
+    if (text === undefined) return undefined;
     const { flagKey, memory, control } = fileSchema.parse(JSON.parse(text));
-    if (flagKey !== this.#flagKey) throw new Error(`${this.#path} is the baseline of the flag ${flagKey}.`);
+    if (flagKey !== this.#flagKey)
+      throw new Error(`${this.#file.path} is the baseline of the flag ${flagKey}.`);
     return { memory, control: control && { ...control, latency: control.latency } };
   }
 
   /** Resolves when the baseline is on the disk itself. Calls are written in their order. */
   save(baseline: Baseline): Promise<void> {
-    const text = `${JSON.stringify({ version: 1, flagKey: this.#flagKey, ...baseline })}\n`;
-    const saved = this.#saved.then(() => replaceFile(this.#path, text));
-    this.#saved = saved.catch(() => {});
-    return saved;
+    return this.#file.save(`${JSON.stringify({ version: 1, flagKey: this.#flagKey, ...baseline })}\n`);
   }
 }
