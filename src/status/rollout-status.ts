@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { readIfPresent } from '../files/kept-file.js';
 import type { Arm } from '../flow.js';
 import { AUDIT_FILE, readAuditLog } from '../guard/audit-reader.js';
 import type { GuardState } from '../guard/decide.js';
@@ -48,10 +48,17 @@ export class NoGuardError extends Error {
   readonly code = 'NO_GUARD';
 }
 
+/** A folder of whose guard nothing can be read. */
+export class UnreadableGuardError extends Error {
+  override readonly name = 'UnreadableGuardError';
+  readonly code = 'UNREADABLE_GUARD';
+}
+
 /**
  * Reads where a rollout stands. The guard may be running.
  *
- * @throws {@link NoGuardError} when the folder holds neither a journal nor an audit log.
+ * @throws {@link NoGuardError} when the folder holds neither a journal nor an audit log;
+ *   {@link UnreadableGuardError} when neither says anything and one of the files cannot be read.
  */
 export async function readRolloutStatus(folder: string): Promise<RolloutStatus> {
   const problems: string[] = [];
@@ -77,8 +84,13 @@ export async function readRolloutStatus(folder: string): Promise<RolloutStatus> 
     }
   });
   const summary = await attempt('summary.json', () => readSummary(folder));
-  if (journal === undefined && story.events === 0 && problems.length === 0) {
-    throw new NoGuardError(`${folder} holds neither journal.json nor ${AUDIT_FILE}.`);
+  if (journal === undefined && story.events === 0) {
+    if (problems.length === 0) {
+      throw new NoGuardError(`${folder} holds neither journal.json nor ${AUDIT_FILE}.`);
+    }
+    throw new UnreadableGuardError(
+      `Where the guard of ${folder} stands cannot be read: ${problems.join('; ')}.`,
+    );
   }
   const decision = lastDecision(story, journal);
   const epoch = journal?.epoch ?? story.rollout.at(-1)?.epoch;
@@ -123,13 +135,8 @@ const summarySchema = z.object({
 });
 
 async function readSummary(folder: string) {
-  let text: string;
-  try {
-    text = await readFile(join(folder, 'summary.json'), 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = await readIfPresent(join(folder, 'summary.json'));
+  if (text === undefined) return undefined;
   const { arms, last_outcome_at } = summarySchema.parse(JSON.parse(text));
   const armOf = ({ count, success_rate, p50_ms, p95_ms }: z.infer<typeof group>): ArmStatus => ({
     count,

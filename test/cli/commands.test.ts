@@ -87,6 +87,22 @@ describe('rollout-guard status', () => {
   });
 });
 
+describe('rollout-guard status of a folder that says nothing', () => {
+  it('ends with 1 and one line when the journal cannot be read and there is no audit log', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'unreadable-'));
+    try {
+      await writeFile(join(folder, 'journal.json'), '{"half":');
+      const { code, out, problems } = await run('status', folder);
+      expect({ code, out }).toEqual({ code: 1, out: '' });
+      expect(problems.trimEnd()).toBe(
+        `Where the guard of ${folder} stands cannot be read: journal.json: not what a guard writes.`,
+      );
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+});
+
 describe('rollout-guard watch', () => {
   it('prints plain lines without a terminal, tells changes, and ends cleanly on Ctrl-C', async () => {
     const folder = join(empty, 'later');

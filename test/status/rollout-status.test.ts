@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -181,6 +181,20 @@ describe('readRolloutStatus', () => {
   it('refuses a folder in which no guard has written', async () => {
     await expect(readRolloutStatus(folder)).rejects.toMatchObject({ code: 'NO_GUARD' });
     await expect(readRolloutStatus(join(folder, 'none'))).rejects.toMatchObject({ code: 'NO_GUARD' });
+  });
+
+  it.each([
+    ['an unreadable journal and no audit log', 'journal.json'],
+    ['an audit log without a line that can be read, and no journal', 'audit.jsonl'],
+  ])('claims nothing of a folder with %s', async (_what, file) => {
+    await mkdir(join(folder, 'odd'));
+    // A folder in the place of the file cannot be read, whoever asks.
+    if (file === 'journal.json') await writeFile(join(folder, 'odd', file), '{"half":');
+    else await mkdir(join(folder, 'odd', file));
+    await expect(readRolloutStatus(join(folder, 'odd'))).rejects.toMatchObject({
+      code: 'UNREADABLE_GUARD',
+      message: expect.stringContaining(file),
+    });
   });
 
   it('keeps escape sequences from the terminal', async () => {
