@@ -63,7 +63,13 @@ export type GuardInput =
       readonly rolloutPercentage: number | undefined;
     }
   /** The admin API, which has no delay, was asked for the flag. */
-  | { readonly type: 'flag-read'; readonly at: number; readonly enabled: boolean }
+  | {
+      readonly type: 'flag-read';
+      readonly at: number;
+      readonly enabled: boolean;
+      /** Undefined when the flag has not exactly one gradual rollout. */
+      readonly rolloutPercentage: number | undefined;
+    }
   /** The admin API's history shows that somebody turned the flag on after the decision. */
   | { readonly type: 'turned-on-since'; readonly at: number }
   /** Unleash took `off`, and reading the flag back showed it off. */
@@ -228,9 +234,14 @@ function whileStopped(state: GuardState & { status: 'stopped' }, input: GuardInp
         return reArm(input.at, state.decision.rolloutPercentage);
       // Until the provider has seen the flag off, `on` is only old news from before the stop.
       return state.seenOff ? reArm(input.at) : stay(state);
-    case 'flag-read':
-      // After a step back, `on` is what the guard left.
-      return input.enabled && !state.steppedBack ? reArm(input.at) : stay(state);
+    case 'flag-read': {
+      if (!input.enabled) return stay(state);
+      if (!state.steppedBack) return reArm(input.at);
+      // After a step back, `on` is what the guard left. The percentage of before is a person's: Unleash had taken the lower one
+      // before this was asked. No definition would tell, if the provider has never seen the lower one.
+      const { rolloutPercentage: from } = state.decision;
+      return input.rolloutPercentage === from ? reArm(input.at, from) : stay(state);
+    }
     case 'fleet-released':
       // After a step back, this process must see the lower percentage itself before it serves the new path again.
       return state.steppedBack ? stay(state) : reArm(input.at);

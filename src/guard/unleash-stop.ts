@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { Decision } from '../flow.js';
 import type { UnleashAdminClient } from '../unleash/admin-client.js';
+import { gradualRolloutOf } from '../unleash/answers.js';
 import { isAdminError } from '../unleash/errors.js';
 import { type Backoff, type Patience, withRetries } from '../unleash/retry.js';
 import type { GuardInput, GuardState, StopFailure } from './decide.js';
@@ -64,8 +65,8 @@ export class UnleashStop {
     const now = this.#options.clock.now();
     if (now < this.#recheckAt || this.#attempt !== undefined) return;
     if (state.status === 'stopping' && state.failure !== undefined) this.begin(state.decision, true);
-    // Off in Unleash, but this process has never seen it off: somebody may have turned it on in between.
-    else if (state.status === 'stopped' && !state.seenOff && !state.steppedBack) this.#readFlag();
+    // Stopped in Unleash, but this process has never seen that: somebody may have undone it in between.
+    else if (state.status === 'stopped' && !state.seenOff) this.#readFlag();
   }
 
   /** The flag is off: sends no more `off`, asks again later, shows it in Unleash's UI, and looks up who turned it off. */
@@ -146,7 +147,13 @@ export class UnleashStop {
     const { admin, clock, flagKey, onAnswer, records } = this.#options;
     this.#track(
       admin.readFlag(flagKey, { signal: this.#closing.signal }).then(
-        ({ enabled }) => onAnswer({ type: 'flag-read', at: clock.now(), enabled }),
+        (flag) =>
+          onAnswer({
+            type: 'flag-read',
+            at: clock.now(),
+            enabled: flag.enabled,
+            rolloutPercentage: gradualRolloutOf(flag)?.percentage,
+          }),
         // The next recheck asks again; where that cannot help, a person must know why the flag stays off here.
         (error) => {
           if (isAdminError(error) && !error.retryable) records.fault('asking Unleash for the flag', error);

@@ -7,6 +7,7 @@ import {
   type AdminLink,
   type AdminTag,
   flagAnswer,
+  gradualRolloutOf,
   historyAnswer,
 } from './answers.js';
 import { baseUrlOf, flagPageUrl } from './base-url.js';
@@ -114,14 +115,13 @@ export class UnleashAdminClient {
     { from, to }: { readonly from: number; readonly to: number },
     patience: Patience = {},
   ): Promise<'moved' | 'there' | 'refused'> {
-    const { enabled, strategies } = await this.readFlag(flagKey, patience);
-    const [strategy, ...others] = strategies.filter(({ disabled }) => !disabled);
-    if (!enabled || strategy?.name !== 'flexibleRollout' || others.length > 0) return 'refused';
-    const rollout = Number(strategy.parameters.rollout ?? Number.NaN);
-    if (rollout === to) return 'there';
-    if (rollout !== from) return 'refused';
+    const flag = await this.readFlag(flagKey, patience);
+    const rollout = gradualRolloutOf(flag);
+    if (!flag.enabled || rollout === undefined) return 'refused';
+    if (rollout.percentage === to) return 'there';
+    if (rollout.percentage !== from) return 'refused';
     const environment = encodeURIComponent(this.environment);
-    const path = `${this.#featurePath(flagKey)}/environments/${environment}/strategies/${encodeURIComponent(strategy.id)}`;
+    const path = `${this.#featurePath(flagKey)}/environments/${environment}/strategies/${encodeURIComponent(rollout.strategyId)}`;
     const byHand = `Set the percentage to ${to} % by hand in the Unleash UI: ${this.#pageUrl(flagKey)}`;
     const body = [{ op: 'replace', path: '/parameters/rollout', value: String(to) }];
     await this.#send({ method: 'PATCH', path, flagKey, body, byHand }, patience);

@@ -36,6 +36,15 @@ export interface AdminFlag {
   readonly links: readonly AdminLink[];
 }
 
+/** The flag's one active strategy and its percentage, when that is a gradual rollout; undefined otherwise. */
+export function gradualRolloutOf({
+  strategies,
+}: AdminFlag): { readonly strategyId: string; readonly percentage: number } | undefined {
+  const [strategy, ...others] = strategies.filter(({ disabled }) => !disabled);
+  if (strategy?.name !== 'flexibleRollout' || others.length > 0) return undefined;
+  return { strategyId: strategy.id, percentage: Number(strategy.parameters.rollout ?? Number.NaN) };
+}
+
 /** One entry of a flag's history. */
 export interface AdminEvent {
   readonly id: number;

@@ -104,6 +104,30 @@ describe('a guard that moves the percentage itself', () => {
     expect(harness.unleash).toMatchObject({ enabled: true, rollout: 1 });
   });
 
+  it('watches anew when a person undoes a step back that the provider has never seen', async () => {
+    const guard = await harness.started({ ...PLAN, advance: 'manual', recheckMs: 20 });
+    await harness.fail(guard);
+    await harness.until('back at 1 %', () => guard.state.status === 'stopped');
+    await aWhile();
+    expect(guard.state).toMatchObject({ status: 'stopped', steppedBack: true });
+    expect(harness.flags.isStopped()).toBe(true);
+    harness.unleash.rollout = 10;
+    await harness.until('armed again', () => guard.state.status === 'armed');
+    expect(harness.flags.isStopped()).toBe(false);
+    expect(harness.unleash).toMatchObject({ enabled: true, rollout: 10 });
+  });
+
+  it('asks after a restart whether a person has undone the step back', async () => {
+    const first = await harness.started({ ...PLAN, advance: 'manual' });
+    await harness.fail(first);
+    await harness.until('back at 1 %', () => first.state.status === 'stopped');
+    await first.stop();
+    harness.unleash.rollout = 10;
+    const next = await harness.started({ ...PLAN, advance: 'manual' });
+    await harness.until('armed again', () => next.state.status === 'armed');
+    expect(harness.flags.isStopped()).toBe(false);
+  });
+
   it('shows no stage while the flag is off', async () => {
     const guard = await harness.started({ ...PLAN, advance: 'manual' });
     await succeed(guard);
