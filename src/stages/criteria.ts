@@ -1,10 +1,11 @@
 import type { Snapshot } from '../flow.js';
-import { countOf, formatRate } from '../triggers/wording.js';
+import { countOf, formatDuration, formatRate, inLast } from '../triggers/wording.js';
 import type { Stage, StageProgress } from './stage.js';
 
 /**
  * Judges the stage at `index` of the plan by the treatment's outcomes of the epoch. Pure. No data is neither good nor
- * bad: a stage without outcomes is `collecting`.
+ * bad: a stage without outcomes is `collecting`. But where outcomes should have come and did not, waiting may never end:
+ * such a stage is `blocked`, once the longest window shows it.
  *
  * @param openReviews - Names of the reviews that a person has not answered yet.
  */
@@ -28,7 +29,13 @@ export function judgeStage(
   }
   const missing = missingOf(stage, outcomes, elapsedMs);
   if (missing.length > 0 || successRate === undefined) {
-    return { ...progress, status: 'collecting', message: `${title(stage)} needs ${missing.join(' and ')}.` };
+    const needs = `needs ${missing.join(' and ')}`;
+    const silence = silenceOf(snapshot, now, outcomes < stage.minOutcomes);
+    if (silence !== undefined) {
+      const message = `${title(stage)} has no data: ${silence}. It still ${needs}. Check that the new path runs and reports.`;
+      return { ...progress, status: 'blocked', message };
+    }
+    return { ...progress, status: 'collecting', message: `${title(stage)} ${needs}.` };
   }
   const found = `${formatRate(successRate, stage.minSuccessRate)} of ${outcomes} outcomes succeeded`;
   const wanted = formatRate(stage.minSuccessRate, stage.minSuccessRate);
@@ -47,6 +54,23 @@ function missingOf(stage: Stage, outcomes: number, elapsedMs: number): string[] 
   if (outcomesLeft > 0) missing.push(countOf(outcomesLeft, 'more outcome'));
   if (timeLeftMs > 0) missing.push(countOf(Math.ceil(timeLeftMs / 60_000), 'more minute'));
   return missing;
+}
+
+/** Why it looks as if the treatment's outcomes get lost; undefined where they come, or none need to have come. */
+function silenceOf(snapshot: Snapshot, now: number, isShort: boolean): string | undefined {
+  const longest = snapshot.windows.at(-1);
+  if (longest === undefined) return undefined;
+  const { windowMs, exposures, treatment } = longest;
+  const { due, unreported } = exposures.treatment;
+  const { successes, failures, expected, aborted } = treatment;
+  if (due > 0 && unreported === due && successes + failures + expected + aborted === 0) {
+    return `none of the treatment's ${countOf(due, 'exposure')} ${inLast(windowMs)} has an outcome`;
+  }
+  const { lastOutcomeAt } = snapshot.total.treatment;
+  if (isShort && lastOutcomeAt !== undefined && now - lastOutcomeAt > windowMs) {
+    return `no outcome of the treatment has come for more than ${formatDuration(windowMs)}`;
+  }
+  return undefined;
 }
 
 function adviceAfter(stages: readonly Stage[], index: number): string {

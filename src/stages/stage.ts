@@ -10,11 +10,15 @@ export interface Stage {
   readonly minDurationMs?: number | undefined;
 }
 
+/** All of {@link StageStatus}. */
+export const STAGE_STATUSES = ['collecting', 'met', 'missed', 'blocked'] as const;
+
 /**
  * `collecting`: not enough outcomes or time yet. `met`: go on to the next percentage. `missed`: enough outcomes, but too
- * few of them succeeded. `blocked`: a review is open; a person must look first.
+ * few of them succeeded. `blocked`: a review is open, or outcomes that should have come are missing; a person must look
+ * first.
  */
-export type StageStatus = 'collecting' | 'met' | 'missed' | 'blocked';
+export type StageStatus = (typeof STAGE_STATUSES)[number];
 
 /** How far a stage has come. */
 export interface StageProgress {

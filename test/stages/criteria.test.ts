@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { judgeStage } from '../../src/stages/criteria.js';
 import type { Stage } from '../../src/stages/stage.js';
-import { armCounts, NOW, snapshotOf } from '../triggers/snapshots.js';
+import { armCounts, FIVE_MINUTES, NOW, snapshotOf } from '../triggers/snapshots.js';
 
 const HOUR = 3_600_000;
 
@@ -59,5 +59,59 @@ describe('judgeStage', () => {
       'Set the rollout to 10 % in Unleash',
     );
     expect(progressOf(1, { successes: 500, failures: 0 }).message).toContain('the rollout is complete');
+  });
+
+  describe('without the data that should have come', () => {
+    const half = { successes: 50, failures: 0 };
+    const given = (facts: Parameters<typeof snapshotOf>[0], reviews: string[] = []) =>
+      judgeStage(stages, 1, snapshotOf(facts), NOW, reviews);
+    const exposed = (due: number, unreported: number) => ({ treatment: { due, unreported } });
+
+    it.each([
+      ['nobody has been exposed', given({}), 'collecting'],
+      ['the first exposure has no outcome', given({ exposures: exposed(1, 1) }), 'blocked'],
+      ['one of them has', given({ exposures: exposed(9, 8) }), 'collecting'],
+      ['only later ones have', given({ exposures: exposed(9, 9), treatment: { aborted: 1 } }), 'collecting'],
+      [
+        'the last outcome came a window ago',
+        given({ treatment: half, lastOutcomeAt: NOW - FIVE_MINUTES }),
+        'collecting',
+      ],
+      [
+        'the last outcome came longer ago',
+        given({ treatment: half, lastOutcomeAt: NOW - FIVE_MINUTES - 1 }),
+        'blocked',
+      ],
+    ])('says so when %s', (_what, { status }, expected) => {
+      expect(status).toBe(expected);
+    });
+
+    it('says what is missing and what to check', () => {
+      expect(given({ exposures: exposed(3, 3) }).message).toBe(
+        "The stage at 10 % has no data: none of the treatment's 3 exposures in the last 5 min has an outcome. " +
+          'It still needs 500 more outcomes. Check that the new path runs and reports.',
+      );
+      expect(given({ treatment: half, lastOutcomeAt: NOW - 2 * FIVE_MINUTES }).message).toContain(
+        'no outcome of the treatment has come for more than 5 min',
+      );
+    });
+
+    it('takes nothing back from a stage that has its outcomes', () => {
+      const enough = { successes: 500, failures: 0 };
+      expect(given({ treatment: enough, lastOutcomeAt: NOW - HOUR })).toMatchObject({ status: 'met' });
+      const waiting = snapshotOf({ treatment: enough, lastOutcomeAt: NOW - HOUR });
+      expect(judgeStage(stages, 0, { ...waiting, epochStartedAt: NOW - 1 }, NOW, [])).toMatchObject({
+        status: 'collecting',
+      });
+    });
+
+    it('waits for the person of an open review first', () => {
+      expect(given({ exposures: exposed(1, 1) }, ['Latency is high.']).message).toContain('Latency is high.');
+    });
+
+    it('knows no silence without a window to see it in', () => {
+      const silent = { ...snapshotOf({ treatment: half, lastOutcomeAt: NOW - HOUR }), windows: [] };
+      expect(judgeStage(stages, 1, silent, NOW, []).status).toBe('collecting');
+    });
   });
 });
