@@ -37,7 +37,7 @@ export class NothingToReportError extends Error {
  */
 export async function collectReport(folder: string, options: CollectOptions = {}): Promise<RolloutReport> {
   const events = await readEvents(folder);
-  const outcomes = await readOutcomes(folder);
+  const outcomes = await readOutcomes(folder, events?.flagKey);
   if (events === undefined && outcomes === undefined) {
     throw new NothingToReportError(`${folder} holds neither ${JSONL_FILE} nor ${AUDIT_FILE}.`);
   }
@@ -69,6 +69,7 @@ export async function collectReport(folder: string, options: CollectOptions = {}
     sources: {
       outcomes: story.count,
       outcomeLinesLeftOut: outcomes?.leftOut ?? 0,
+      outcomesOfOtherFlags: outcomes?.otherFlags ?? 0,
       outcomeLinesOutOfOrder: outcomes?.outOfOrder ?? 0,
       outcomeProblems: outcomes?.problems ?? [],
       events: audit.events,
@@ -96,13 +97,14 @@ async function readEvents(folder: string) {
   return { story, problems, leftOut, flagKey };
 }
 
-async function readOutcomes(folder: string) {
+async function readOutcomes(folder: string, guardsFlag: string | undefined) {
   if (!(await exists(join(folder, JSONL_FILE)))) return undefined;
   const story = new OutcomeStory();
   const problems: LogProblem[] = [];
   let leftOut = 0;
   let outOfOrder = 0;
-  let flagKey: string | undefined;
+  let otherFlags = 0;
+  let flagKey = guardsFlag;
   const onProblem = (problem: LogProblem) => {
     if (problem.used) outOfOrder += 1;
     else leftOut += 1;
@@ -111,10 +113,14 @@ async function readOutcomes(folder: string) {
   for await (const rows of readOutcomeBatches(folder, { onProblem })) {
     for (const row of rows) {
       flagKey ??= row.flag_key;
+      if (row.flag_key !== flagKey) {
+        otherFlags += 1;
+        continue;
+      }
       story.add(outcomeOfRow(row), row.execution_type, row.percentage ?? undefined);
     }
   }
-  return { story, problems, leftOut, outOfOrder, flagKey };
+  return { story, problems, leftOut, otherFlags, outOfOrder, flagKey };
 }
 
 /** Without an audit log: what the outcomes say of the rollout. */

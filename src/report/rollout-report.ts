@@ -131,6 +131,8 @@ export interface Threshold {
 export interface Sources {
   readonly outcomes: number;
   readonly outcomeLinesLeftOut: number;
+  /** Outcomes of other flags than the guard's, which are left out as well. */
+  readonly outcomesOfOtherFlags: number;
   readonly outcomeLinesOutOfOrder: number;
   /** The first 20. */
   readonly outcomeProblems: readonly LogProblem[];

@@ -187,6 +187,7 @@ function sources({ sources }: RolloutReport): Section {
   const {
     outcomes,
     outcomeLinesLeftOut,
+    outcomesOfOtherFlags,
     outcomeLinesOutOfOrder,
     outcomeProblems,
     events,
@@ -204,6 +205,9 @@ function sources({ sources }: RolloutReport): Section {
   const text = [
     `${formatCount(outcomes)} outcomes and ${formatCount(events)} events were read.`,
     `Left out: ${formatCount(outcomeLinesLeftOut)} lines of outcomes, ${formatCount(eventLinesLeftOut)} of events.`,
+    ...(outcomesOfOtherFlags === 0
+      ? []
+      : [`Left out, as of other flags: ${formatCount(outcomesOfOtherFlags)}.`]),
     `Out of order and used: ${formatCount(outcomeLinesOutOfOrder)}.`,
   ].join(' ');
   return { ...section('sources', 'What this report was made of', [text]), tables };

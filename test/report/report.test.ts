@@ -170,6 +170,36 @@ describe('collectReport', () => {
       await rm(copy, { recursive: true, force: true });
     }
   });
+
+  it("counts the outcomes of other flags than the guard's, and leaves them out", async () => {
+    const copy = await mkdtemp(join(tmpdir(), 'report-'));
+    const row = (flag_key: string, success: boolean) =>
+      JSON.stringify({
+        timestamp: '2026-03-01T10:00:00.000Z',
+        flag_key,
+        arm: 'treatment',
+        success,
+        duration_ms: 5,
+        epoch: 1,
+      });
+    try {
+      const lines = [row('mine', true), row('other', false), row('mine', true), row('other', false)];
+      await writeFile(join(copy, 'metrics.jsonl'), `${lines.join('\n')}\n`);
+      const alone = await collectReport(copy);
+      expect(alone).toMatchObject({ flagKey: 'mine', sources: { outcomes: 2, outcomesOfOtherFlags: 2 } });
+      expect(alone.arms.treatment).toMatchObject({ judged: 2, successRate: 1 });
+      expect(toMarkdown(alone)).toContain('of other flags: 2.');
+
+      // The guard's own log knows better than the first line whose folder it is.
+      const started = { type: 'started', at: 1, epoch: 1, status: 'armed', flagKey: 'other' };
+      await writeFile(join(copy, 'audit.jsonl'), `${JSON.stringify(started)}\n`);
+      const guarded = await collectReport(copy);
+      expect(guarded).toMatchObject({ flagKey: 'other', sources: { outcomes: 2, outcomesOfOtherFlags: 2 } });
+      expect(guarded.arms.treatment).toMatchObject({ judged: 2, successRate: 0 });
+    } finally {
+      await rm(copy, { recursive: true, force: true });
+    }
+  });
 });
 
 describe('toMarkdown', () => {
