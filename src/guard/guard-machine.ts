@@ -12,6 +12,7 @@ import {
 import type { FleetMirror } from './fleet-mirror.js';
 import type { GuardRecords } from './guard-records.js';
 import type { JournalEntry } from './journal.js';
+import type { JudgeMemory } from './judge-memory.js';
 import type { UnleashStop } from './unleash-stop.js';
 
 /** What {@link GuardMachine} works with. */
@@ -27,6 +28,8 @@ export interface GuardMachineOptions {
   readonly speaksToUnleash: () => boolean;
   /** The fleet, when there is one. */
   readonly mirror: () => FleetMirror | undefined;
+  /** What the judge wants to know again after a restart. */
+  readonly judgeMemory: () => JudgeMemory;
   readonly clock: Clock;
 }
 
@@ -60,9 +63,14 @@ export class GuardMachine {
     return this.#epoch;
   }
 
-  /** Whether a breach would lead to a decision now. */
+  /** Whether the new path runs under this guard's watch: reviews and stages go on. */
+  get isWatching(): boolean {
+    return this.#state.status === 'armed' && this.#enabled !== false;
+  }
+
+  /** Whether a breach would lead to a decision now: in a dry run, only the first in an epoch does. */
   get isJudging(): boolean {
-    if (this.#state.status !== 'armed' || this.#enabled === false) return false;
+    if (this.#state.status !== 'armed' || !this.isWatching) return false;
     return this.#state.wouldHaveStopped?.epoch !== this.#epoch;
   }
 
@@ -109,7 +117,7 @@ export class GuardMachine {
     this.#epoch = epoch;
     this.#epochStartedAt = this.#options.clock.now();
     this.#options.store.beginEpoch(epoch, this.#epochStartedAt, { keepWindows: true });
-    this.#save();
+    this.save();
   }
 
   /** One input: the next state, and everything that follows from it. Never throws. */
@@ -142,7 +150,7 @@ export class GuardMachine {
     this.#revision = facts.revision;
     if (!firstLook && this.#epoch === epochBefore) this.#beginEpoch({ keepWindows: !turnedOn });
     this.#tellRollout(facts);
-    this.#save();
+    this.save();
   }
 
   #perform(effect: Effect, before: GuardState, at: number): void {
@@ -159,7 +167,7 @@ export class GuardMachine {
         const decision = state.status === 'armed' ? state.wouldHaveStopped : state.decision;
         const by = mirror()?.isOthers(decision) ? ({ by: 'fleet' } as const) : {};
         if (decision) records.tell({ type: 'decided', at, decision, ...by });
-        this.#save();
+        this.save();
         return;
       }
       case 'stop-in-unleash':
@@ -185,7 +193,7 @@ export class GuardMachine {
         this.#options.flags.release(this.#options.flagKey);
         this.#beginEpoch({ keepWindows: false });
         records.tell({ type: 're-armed', at, epoch: this.#epoch });
-        this.#save();
+        this.save();
         if (before.status === 'armed') return;
         mirror()?.reArmed(before.decision);
         if (!(before.status === 'stopped' && before.steppedBack) && speaksToUnleash()) {
@@ -203,7 +211,7 @@ export class GuardMachine {
     const { id: decisionId, rolloutPercentage: from, toPercentage: to } = decision;
     if (steppedBack) records.tell({ type: 'stepped-back', at, decisionId, from, to });
     else records.tell({ type: 'stopped', at, decisionId, confirmedBy });
-    this.#save();
+    this.save();
     if (!speaksToUnleash()) return;
     mirror()?.finished(decision, steppedBack ? 'stepped-back' : 'off');
     if (!steppedBack) unleash?.stopped(decision);
@@ -233,8 +241,9 @@ export class GuardMachine {
     });
   }
 
-  #save(): void {
-    const { records, flagKey } = this.#options;
+  /** Begins to write what a restart must know to disk. */
+  save(): void {
+    const { records, flagKey, judgeMemory } = this.#options;
     records.save({
       flagKey,
       epoch: this.#epoch,
@@ -243,6 +252,7 @@ export class GuardMachine {
       revision: this.#revision,
       enabled: this.#enabled,
       state: this.#leftForLater ?? this.#state,
+      judge: judgeMemory(),
     });
   }
 }

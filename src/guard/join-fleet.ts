@@ -5,6 +5,8 @@ import { FleetMirror } from './fleet-mirror.js';
 import type { GuardMachine } from './guard-machine.js';
 import type { GuardRecords } from './guard-records.js';
 import type { FleetStatus } from './guard-status.js';
+import type { Judge } from './judge.js';
+import { parseJudgeMemory } from './judge-memory.js';
 import { storeFor } from './keep-log.js';
 
 /** What {@link joinFleet} needs of the guard. */
@@ -13,7 +15,7 @@ export interface FleetHost {
   readonly own: MemoryOutcomeStore;
   readonly records: GuardRecords;
   readonly machine: () => GuardMachine;
-  readonly judgeMemory: { readonly get: () => unknown; readonly set: (memory: unknown) => void };
+  readonly judge: Judge;
   readonly onOutcomes: () => void;
 }
 
@@ -58,7 +60,7 @@ export class GuardFleet {
 export function joinFleet(options: ResolvedOptions, host: FleetHost): GuardFleet | undefined {
   const { store, flagKey, flags, unleash, clock, dryRun } = options;
   if (store === undefined) return undefined;
-  const { own, records, machine, judgeMemory, onOutcomes } = host;
+  const { own, records, machine, judge, onOutcomes } = host;
   const member = new FleetMember({
     own,
     emptyStore: () => storeFor(options, clock.now()),
@@ -67,7 +69,12 @@ export function joinFleet(options: ResolvedOptions, host: FleetHost): GuardFleet
     timing: store.timing,
     mayJudge: unleash.token !== undefined,
     revision: () => flags.flag(flagKey)?.revision,
-    judgeMemory,
+    judgeMemory: {
+      get: () => judge.memory,
+      set: (memory) => {
+        if (memory !== undefined) judge.restore(parseJudgeMemory(memory));
+      },
+    },
     listener: {
       onState: (state) => records.safely('following the fleet', () => mirror.reconcile(state)),
       onOutcomes: () => records.safely('judging', onOutcomes),

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { replaceFile } from '../files/replace-file.js';
+import { KeptFile } from '../files/kept-file.js';
 import type { GuardState } from './decide.js';
+import { type JudgeMemory, judgeMemorySchema } from './judge-memory.js';
 
 /** What a guard must know again after a crash. */
 export interface JournalEntry {
@@ -17,16 +17,17 @@ export interface JournalEntry {
   readonly epochStartedAt?: number | undefined;
   /** Outcomes of this epoch and later ones count in the windows. */
   readonly oldestEpoch?: number | undefined;
+  /** What has been told of stages and reviews. */
+  readonly judge?: JudgeMemory | undefined;
 }
 
 /** The guard's memory on disk: one small file, replaced as a whole, so that a crash leaves the old or the new one. */
 export class Journal {
-  readonly #path: string;
-  #latest: Promise<void> = Promise.resolve();
+  readonly #file: KeptFile;
 
   /** @param folder - Made when it does not exist. */
   constructor(folder: string) {
-    this.#path = join(folder, 'journal.json');
+    this.#file = new KeptFile(join(folder, 'journal.json'));
   }
 
   /**
@@ -34,27 +35,19 @@ export class Journal {
    * @throws when the file cannot be read or is not a journal.
    */
   async load(): Promise<JournalEntry | undefined> {
-    let text: string;
-    try {
-      text = await readFile(this.#path, 'utf8');
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-      throw error;
-    }
+    const text = await this.#file.load();
+    if (text === undefined) return undefined;
     return journalSchema.parse(JSON.parse(text)) as unknown as JournalEntry;
   }
 
   /** Resolves when the entry is on the disk itself. Calls are written in their order. */
   save(entry: JournalEntry): Promise<void> {
-    const text = `${JSON.stringify({ version: 1, ...entry })}\n`;
-    const saved = this.#latest.then(() => replaceFile(this.#path, text));
-    this.#latest = saved.catch(() => {});
-    return saved;
+    return this.#file.save(`${JSON.stringify({ version: 1, ...entry })}\n`);
   }
 
   /** Resolves when every `save` so far has ended. */
-  async settled(): Promise<void> {
-    await this.#latest;
+  settled(): Promise<void> {
+    return this.#file.settled();
   }
 }
 
@@ -74,6 +67,8 @@ const journalSchema = z.object({
   enabled: z.boolean().optional(),
   epochStartedAt: z.number().optional(),
   oldestEpoch: z.int().optional(),
+  // Worth less than the state beside it: what cannot be read of it is told again.
+  judge: judgeMemorySchema.optional().catch(undefined),
   state: z.discriminatedUnion('status', [
     z.looseObject({
       status: z.literal('armed'),

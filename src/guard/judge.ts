@@ -3,6 +3,7 @@ import type { Stage, StageProgress } from '../stages/stage.js';
 import { StageTracker } from '../stages/stage-tracker.js';
 import type { Trigger } from '../triggers/trigger.js';
 import type { GuardRecords } from './guard-records.js';
+import { type JudgeMemory, memoryKey } from './judge-memory.js';
 import { type OpenReview, stepReviews } from './reviews.js';
 
 /** What {@link Judge} works with. */
@@ -59,18 +60,36 @@ export class Judge {
     this.#openReviews = [];
   }
 
-  /** Looks at reviews and the stage, and tells what is news. */
-  review(snapshot: Snapshot, facts: FlagFacts | undefined, now: number): void {
+  /** What must not be forgotten when another judge goes on from here: after a restart, or in another process. */
+  get memory(): JudgeMemory {
+    return { told: this.#stageTracker.told, openReviews: this.#openReviews };
+  }
+
+  /** Goes on from where another judge left off. Triggers that this one does not have are left out. */
+  restore({ told, openReviews }: JudgeMemory): void {
+    const known = new Set(this.#options.review.map(({ name }) => name));
+    this.#stageTracker.told = told;
+    this.#openReviews = openReviews.filter(({ trigger }) => known.has(trigger));
+  }
+
+  /**
+   * Looks at reviews and the stage, and tells what is news.
+   *
+   * @returns whether the {@link memory} has changed in what must survive this process.
+   */
+  review(snapshot: Snapshot, facts: FlagFacts | undefined, now: number): boolean {
     const { review, reviewCloseAfterMs, records } = this.#options;
     const { epoch } = snapshot;
+    const before = memoryKey(this.memory);
     this.#reviewVerdicts = this.#evaluate(review, snapshot, now);
-    const step = stepReviews(this.#openReviews, this.#reviewVerdicts, now, reviewCloseAfterMs);
+    const step = stepReviews(this.#openReviews, this.#reviewVerdicts, facts, now, reviewCloseAfterMs);
     this.#openReviews = step.open;
     for (const verdict of step.opened) records.tell({ type: 'review-opened', at: now, epoch, verdict });
     for (const verdict of step.closed) records.tell({ type: 'review-closed', at: now, epoch, verdict });
     const reasons = step.open.map(({ verdict }) => verdict.message);
     const progress = this.#stageTracker.look(facts, snapshot, now, reasons);
     if (progress !== undefined) records.tell({ type: 'stage', at: now, epoch, progress });
+    return memoryKey(this.memory) !== before;
   }
 
   #evaluate(triggers: readonly Trigger[], counted: Snapshot, now: number): Verdict[] {

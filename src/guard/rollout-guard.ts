@@ -27,6 +27,7 @@ import type { GuardStatus } from './guard-status.js';
 import { type GuardFleet, joinFleet } from './join-fleet.js';
 import { Judge } from './judge.js';
 import { KeptLog, storeFor } from './keep-log.js';
+import { oncePerTurn } from './once-per-turn.js';
 import { tellPeople } from './tell-people.js';
 import { type UnleashSide, unleashSide } from './unleash-side.js';
 
@@ -51,8 +52,10 @@ export class RolloutGuard implements ExposureSink {
   readonly #notifications: Notifications;
   /** What triggers call critical beyond the defaults. */
   readonly #criticalErrorTypes: ReadonlySet<string>;
+  readonly #judgeSoon = oncePerTurn(() => {
+    if (this.#watching) this.#records.safely('judging', () => this.#judgeOutcomes());
+  });
   #client: FlagClient | undefined;
-  #judgementDue = false;
   #running: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
   #watching = false;
@@ -76,7 +79,7 @@ export class RolloutGuard implements ExposureSink {
       own,
       records,
       machine: () => this.#machine,
-      judgeMemory: { get: () => undefined, set: () => {} },
+      judge: this.#judge,
       onOutcomes: () => this.#judgeOutcomes(),
     });
     const store = this.#fleet?.member ?? own;
@@ -110,6 +113,7 @@ export class RolloutGuard implements ExposureSink {
       unleash: this.#unleash?.stop,
       speaksToUnleash: speaks,
       mirror: () => this.#fleet?.mirror,
+      judgeMemory: () => this.#judge.memory,
       clock,
     });
   }
@@ -238,6 +242,7 @@ export class RolloutGuard implements ExposureSink {
       epoch: left?.epoch ?? this.#machine.epoch,
       status,
     });
+    if (left?.judge !== undefined) this.#judge.restore(left.judge);
     if (left !== undefined) this.#machine.restore(left);
     // From the journal's epoch to the log's first line nothing may come between.
     this.#log.start(this.#machine.epoch);
@@ -261,11 +266,7 @@ export class RolloutGuard implements ExposureSink {
     clearInterval(this.#ticker);
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     this.#signals.close();
-    await Promise.all([
-      this.#unleash?.stop.close(),
-      this.#unleash?.autoAdvance?.close(),
-      this.#fleet?.member.stop(),
-    ]);
+    await Promise.all([this.#unleash?.close(), this.#fleet?.member.stop()]);
     this.#records.tell({ type: 'finished', at: this.#options.clock.now() });
     await Promise.all([
       this.#log.close(),
@@ -280,11 +281,11 @@ export class RolloutGuard implements ExposureSink {
     const { clock, flags } = this.#options;
     this.#machine.look();
     this.#baselines.look(flags.flag(this.flagKey), clock.now());
-    if (this.#machine.isJudging && this.#fleet?.judges !== false) this.#signals.poll();
+    if (this.#machine.isWatching && this.#fleet?.judges !== false) this.#signals.poll();
     this.#judgeOutcomes();
-    if (this.#machine.isJudging && this.#fleet?.looksAtStages !== false) {
+    if (this.#machine.isWatching && this.#fleet?.looksAtStages !== false) {
       const snapshot = this.#store.snapshot(clock.now());
-      this.#judge.review(snapshot, flags.flag(this.flagKey), snapshot.at);
+      if (this.#judge.review(snapshot, flags.flag(this.flagKey), snapshot.at)) this.#machine.save();
       const { state, epoch } = this.#machine;
       const steppedBackFrom = state.status === 'armed' ? state.steppedBackFrom : undefined;
       this.#unleash?.autoAdvance?.look(this.#judge.stage, epoch, steppedBackFrom);
@@ -301,13 +302,7 @@ export class RolloutGuard implements ExposureSink {
     });
     this.#records.outcome(outcome);
     // In a fleet, the outcomes of all are judged, when they have arrived.
-    if (this.#judgementDue || !this.#watching || this.#fleet?.isConnected) return;
-    // A burst of outcomes within one turn of the event loop costs one judgement.
-    this.#judgementDue = true;
-    setImmediate(() => {
-      this.#judgementDue = false;
-      if (this.#watching) this.#records.safely('judging', () => this.#judgeOutcomes());
-    });
+    if (this.#watching && !this.#fleet?.isConnected) this.#judgeSoon();
   }
 
   #judgeOutcomes(): void {
@@ -315,11 +310,8 @@ export class RolloutGuard implements ExposureSink {
     const { clock, flags } = this.#options;
     const now = clock.now();
     const snapshot = this.#store.snapshot(now);
-    const breaches = this.#judge.breaches(
-      snapshot,
-      snapshot.at,
-      this.#fleet?.judges === false ? 'instance' : 'all',
-    );
+    const scope = this.#fleet?.judges === false ? 'instance' : 'all';
+    const breaches = this.#judge.breaches(snapshot, snapshot.at, scope);
     if (breaches.length === 0) return;
     const facts = flags.flag(this.flagKey);
     const decision = makeDecision({ ...this.#options, id: randomUUID(), breaches, snapshot, facts });

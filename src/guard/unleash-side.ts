@@ -10,6 +10,8 @@ export interface UnleashSide {
   readonly stop: UnleashStop;
   /** Undefined when a person moves the percentage. */
   readonly autoAdvance: AutoAdvance | undefined;
+  /** Ends every request; resolves when they have ended. */
+  close(): Promise<unknown>;
 }
 
 /** What a guard with an admin token asks of Unleash; undefined without one. */
@@ -23,10 +25,10 @@ export function unleashSide(
   if (token === undefined) return undefined;
   const admin = new UnleashAdminClient({ ...unleash, token, fetch, clock });
   const stop = new UnleashStop({ flagKey, admin, clock, records, recheckMs, reportUrl, onAnswer });
-  if (advance === 'manual' || dryRun) return { stop, autoAdvance: undefined };
+  if (advance === 'manual' || dryRun) return { stop, autoAdvance: undefined, close: () => stop.close() };
   const autoAdvance = new AutoAdvance({ flagKey, admin, stages, records, clock, recheckMs });
   records.listen(({ type }) => {
     if (type === 'decided') autoAdvance.halt();
   });
-  return { stop, autoAdvance };
+  return { stop, autoAdvance, close: () => Promise.all([stop.close(), autoAdvance.close()]) };
 }

@@ -43,7 +43,7 @@ const LINES_OF_A_CLOCK = 10;
 
 /**
  * Runs the rules over what once happened, as a guard in a dry run would have: it judges after outcomes and on every tick,
- * decides once in an epoch, and from then on looks at neither reviews nor stages until the next.
+ * and decides once in an epoch.
  *
  * Nearly every breach begins with a failure, so nothing is judged after a success unless `everyOutcome` asks for it. What
  * a success completes (the number of outcomes that a rule needs, a comparison with the control) is seen on the next tick.
@@ -187,7 +187,6 @@ export class Replay {
     const snapshot = this.#store.snapshot(this.#now);
     this.#judgeOutcomes(snapshot);
     this.#isPending = false;
-    if (this.#decidedEpoch === this.#epoch) return;
     this.#judge.review(snapshot, this.#facts, this.#now);
     if (this.#silent.size === 0) return;
     for (const { trigger, status } of this.#judge.verdicts) {

@@ -1,12 +1,14 @@
 import type { FlagFacts, Snapshot } from '../flow.js';
+import type { StageTold } from '../guard/judge-memory.js';
 import { judgeStage } from './criteria.js';
-import { type Stage, type StageProgress, type StageStatus, stageAt } from './stage.js';
+import { type Stage, type StageProgress, stageAt } from './stage.js';
 
 /** Follows a rollout through its stages: where it stands, and what is news. */
 export class StageTracker {
   readonly #stages: readonly Stage[];
   #progress: StageProgress | undefined;
-  #told: { readonly epoch: number; readonly index: number; readonly status: StageStatus } | undefined;
+  /** What was told last; set it to go on where another tracker left off. */
+  told: StageTold | undefined;
 
   constructor(stages: readonly Stage[]) {
     this.#stages = stages;
@@ -34,9 +36,9 @@ export class StageTracker {
     if (this.#progress === undefined) return undefined;
     const { index, status } = this.#progress;
     const { epoch } = snapshot;
-    const told = this.#told;
+    const { told } = this;
     if (told?.epoch === epoch && told.index === index && told.status === status) return undefined;
-    this.#told = { epoch, index, status };
+    this.told = { epoch, index, status };
     return this.#progress;
   }
 }

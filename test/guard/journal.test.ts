@@ -24,6 +24,32 @@ describe('Journal', () => {
     expect(await new Journal(deep).load()).toEqual({ version: 1, ...entry });
   });
 
+  it('gives back what the judge knew', async () => {
+    const verdict = {
+      trigger: 'latency',
+      status: 'breach',
+      observed: 2,
+      threshold: 1.2,
+      sampleSize: { treatment: 9, control: 9 },
+      windowMs: 1,
+      freshnessMs: 0,
+      message: 'It is slow.',
+    } as const;
+    const judge = {
+      told: { epoch: 2, index: 0, status: 'met' },
+      openReviews: [{ trigger: 'latency', openedAt: 3, percentage: 10, verdict, contentSince: 5 }],
+    } as const;
+    await new Journal(folder).save({ ...entry, judge });
+    expect((await new Journal(folder).load())?.judge).toEqual(judge);
+  });
+
+  it('loads a journal of before there was a judge in it, and one whose judge makes no sense', async () => {
+    for (const judge of [undefined, 7, { openReviews: [{ trigger: 'latency' }] }]) {
+      await writeFile(join(folder, 'journal.json'), JSON.stringify({ version: 1, ...entry, judge }));
+      expect(await new Journal(folder).load()).toEqual({ version: 1, ...entry, judge: undefined });
+    }
+  });
+
   it('has nothing to load on a first start', async () => {
     expect(await new Journal(folder).load()).toBeUndefined();
   });

@@ -1,4 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Verdict } from '../../src/flow.js';
+import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
+import { successRateBetween } from '../../src/triggers/success-rate-between.js';
+import type { Trigger } from '../../src/triggers/trigger.js';
 import { FakeFlags } from '../helpers/fake-flags.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 
@@ -12,7 +16,60 @@ afterEach(async () => {
   await harness.close();
 });
 
+/** Some ticks. */
+const aWhile = () => new Promise((resolve) => setTimeout(resolve, 60));
+
 describe('a guard after a restart', () => {
+  const stages = [
+    { percentage: 10, minOutcomes: 5, minSuccessRate: 0.9 },
+    { percentage: 50, minOutcomes: 5, minSuccessRate: 0.9 },
+  ];
+
+  async function succeed(guard: RolloutGuard): Promise<void> {
+    const upload = guard.operation({ treatment: () => 'new', control: () => 'old' });
+    for (let user = 0; user < 5; user++) await upload({ targetingKey: `user-${user}` }, undefined);
+  }
+
+  it('tells a met stage once', async () => {
+    const statuses = () => harness.told('stage').map(({ progress }) => progress.status);
+    const first = await harness.started({ stages, tickMs: 5 });
+    await succeed(first);
+    await harness.until('met', () => first.status().stage?.status === 'met');
+    await first.stop();
+    for (let restart = 0; restart < 3; restart++) {
+      const next = await harness.started({ stages, tickMs: 5 });
+      await harness.until('met', () => next.status().stage?.status === 'met');
+      await next.stop();
+    }
+    expect(statuses()).toEqual(['collecting', 'met']);
+  });
+
+  it('goes no further while a review is open that an earlier run opened', async () => {
+    const time = { now: Date.UTC(2026, 2, 2) };
+    const clock = { now: () => time.now, monotonic: () => time.now };
+    const rule = successRateBetween(0.9, 0.99);
+    const status = { now: 'breach' as Verdict['status'] };
+    const review: Trigger[] = [
+      { ...rule, evaluate: (snapshot, now) => ({ ...rule.evaluate(snapshot, now), status: status.now }) },
+    ];
+    const plan = { stages, review, clock, tickMs: 5, advance: 'automatic' } as const;
+    const first = await harness.started(plan);
+    await harness.until('opened', () => harness.told('review-opened').length === 1);
+    await succeed(first);
+    status.now = 'ok';
+    await aWhile();
+    await first.stop();
+
+    const next = await harness.started(plan);
+    await aWhile();
+    expect(next.status().stage?.status).toBe('blocked');
+    expect(harness.unleash.rollout).toBe(10);
+    time.now += 5 * 60_000;
+    await harness.until('closed', () => harness.told('review-closed').length === 1);
+    await harness.until('moved', () => harness.unleash.rollout === 50);
+    expect(harness.told('review-opened')).toHaveLength(1);
+  });
+
   it('decides nothing about a flag that was off before', async () => {
     const first = await harness.started();
     harness.flags.change({ enabled: false });

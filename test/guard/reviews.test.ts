@@ -17,12 +17,14 @@ function verdict(status: Verdict['status'], trigger = 'latency'): Verdict {
   };
 }
 
+const at = (rolloutPercentage: number | undefined) => ({ rolloutPercentage });
+
 /** Plays statuses, one a minute, and says at which minutes a review opened and closed. */
 function play(statuses: readonly Verdict['status'][]) {
   let open: readonly OpenReview[] = [];
   const news: string[] = [];
   statuses.forEach((status, minute) => {
-    const step = stepReviews(open, [verdict(status)], minute * MINUTE, 3 * MINUTE);
+    const step = stepReviews(open, [verdict(status)], at(10), minute * MINUTE, 3 * MINUTE);
     open = step.open;
     if (step.opened.length > 0) news.push(`opened at ${minute}`);
     if (step.closed.length > 0) news.push(`closed at ${minute}`);
@@ -51,10 +53,17 @@ describe('stepReviews', () => {
   });
 
   it('keeps the reviews of several triggers apart, and when each was opened', () => {
-    const first = stepReviews([], [verdict('breach', 'latency'), verdict('ok', 'success')], 1, MINUTE);
+    const first = stepReviews(
+      [],
+      [verdict('breach', 'latency'), verdict('ok', 'success')],
+      at(10),
+      1,
+      MINUTE,
+    );
     const second = stepReviews(
       first.open,
       [verdict('breach', 'latency'), verdict('breach', 'success')],
+      at(10),
       2,
       MINUTE,
     );
@@ -63,5 +72,39 @@ describe('stepReviews', () => {
       ['latency', 1],
       ['success', 2],
     ]);
+  });
+
+  describe('after a person has moved the rollout', () => {
+    const [opened] = stepReviews([], [verdict('breach')], at(50), 0, MINUTE).open as [OpenReview];
+    const look = (status: Verdict['status'], percentage: number | undefined, review = opened) =>
+      stepReviews([review], [verdict(status)], at(percentage), 1, MINUTE);
+
+    it('closes what cannot be judged there, in words that say so', () => {
+      const { open, closed } = look('insufficient-data', 100);
+      expect(open).toEqual([]);
+      expect(closed.map(({ message }) => message)).toEqual([
+        'A person moved the rollout on from 50 % to 100 %. latency is insufficient-data',
+      ]);
+    });
+
+    it('keeps open what still breaches there, without a word, until the next move', () => {
+      const { open, opened: news, closed } = look('breach', 100);
+      expect({ news, closed }).toEqual({ news: [], closed: [] });
+      expect(open).toMatchObject([{ openedAt: 0, percentage: 100 }]);
+      expect(look('insufficient-data', 100, open[0])).toMatchObject({ open: [{ openedAt: 0 }], closed: [] });
+      expect(look('insufficient-data', 50, open[0]).closed).toHaveLength(1);
+    });
+
+    it('lets the usual time pass where the trigger is content there', () => {
+      expect(look('ok', 100)).toMatchObject({ open: [{ contentSince: 1 }], closed: [] });
+    });
+
+    it('keeps what cannot be judged at the same percentage, or before the percentage is known', () => {
+      expect(look('insufficient-data', 50).open).toHaveLength(1);
+      expect(stepReviews([opened], [verdict('insufficient-data')], undefined, 1, MINUTE)).toMatchObject({
+        open: [{ percentage: 50 }],
+        closed: [],
+      });
+    });
   });
 });

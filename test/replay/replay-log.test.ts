@@ -239,6 +239,38 @@ describe('replayLog', () => {
     }
   });
 
+  it('goes on to look at stages after a decision, as a dry run does', async () => {
+    const after = await mkdtemp(join(tmpdir(), 'replay-'));
+    const row = (second: number) =>
+      JSON.stringify({
+        timestamp: new Date(second * 1_000).toISOString(),
+        flag_key: 'f',
+        arm: 'treatment',
+        success: second > 50,
+        epoch: 1,
+        percentage: 50,
+      });
+    try {
+      const rows = Array.from({ length: 1_000 }, (_row, second) => row(second));
+      await writeFile(join(after, 'metrics.jsonl'), `${rows.join('\n')}\n`);
+      const rules = parseRules(
+        {
+          rollback: [successRateBelow(0.9, { minOutcomes: 50 })],
+          stages: [{ percentage: 50, minOutcomes: 900, minSuccessRate: 0.9 }],
+        },
+        'rules',
+      );
+      const { decisions, events } = await replayLog(after, { rules });
+      expect(decisions.list).toMatchObject([{ outcomes: 50 }]);
+      expect(events.list).toMatchObject([
+        { type: 'stage', progress: { status: 'collecting' } },
+        { type: 'stage', progress: { status: 'met' } },
+      ]);
+    } finally {
+      await rm(after, { recursive: true, force: true });
+    }
+  });
+
   it('rejects a log that is not there', async () => {
     await expect(replayLog(join(folder, 'none.jsonl'), { rules: RULES })).rejects.toMatchObject({
       code: 'ENOENT',
