@@ -19,7 +19,8 @@ export interface FrozenControlTestOptions {
 /** A {@link FrozenControlTest} as plain JSON; the frozen counts travel with it. */
 export interface FrozenControlTestState {
   readonly control: Trials;
-  readonly test: OneSampleTestState | undefined;
+  /** Undefined when the control was too small to say anything. */
+  readonly test?: OneSampleTestState | undefined;
 }
 
 /** The part of alpha that pays for not knowing the control's rate exactly; never more than half. */

@@ -1,3 +1,4 @@
+import { bitsOfText, textOfBits } from './bit-text.js';
 import { checkWhole, refuse } from './parameters.js';
 
 /** What a {@link OncePerKey} may use. */
@@ -90,6 +91,22 @@ export class OncePerKey {
     }
   }
 
+  /**
+   * Takes up what {@link toText} gave in an earlier run with the same seed and size.
+   * @returns False, and nothing is taken up, when the text is none.
+   */
+  mergeText(text: string): boolean {
+    const bits = bitsOfText(text, this.#words.length);
+    if (bits === undefined) return false;
+    for (let index = 0; index < bits.length; index++) {
+      const fresh = (bits[index]! & ~this.#words[index]!) >>> 0;
+      if (fresh === 0) continue;
+      this.#words[index]! |= fresh;
+      this.#set += bitCount(fresh);
+    }
+    return true;
+  }
+
   /** The bits that were set here since the previous call, for other processes. The first call doubles the memory. */
   takeChanges(): OncePerKeyState['words'] {
     this.#taken ??= new Uint32Array(this.#words.length);
@@ -108,6 +125,11 @@ export class OncePerKey {
     const words: [number, number][] = [];
     for (const [index, word] of this.#words.entries()) if (word !== 0) words.push([index, word]);
     return { seed: this.seed, log2Bits: this.#log2Bits, words };
+  }
+
+  /** The bits as short text: 135 KB for 100,000 keys, and never more than 700 KB by default. */
+  toText(): string {
+    return textOfBits(this.#words);
   }
 
   #take(bit: number): boolean {

@@ -25,6 +25,9 @@ export interface RestartMixtureState {
   readonly logScale: number;
   readonly steps: number;
   readonly peakLogE: number;
+  /** E and its peak in units of the scale: to add the weights up again would round otherwise. */
+  readonly total: number;
+  readonly peak: number;
 }
 
 /** Weights are kept within these bounds by moving the common scale, so that no evidence is too large for a double. */
@@ -32,6 +35,8 @@ const LARGEST = 1e100;
 const SMALLEST = 1e-100;
 /** Factors up to e^100 are applied as they are; larger ones move the scale. */
 const LARGEST_LOG_FACTOR = 100;
+/** More than sums of the same weights may differ by. */
+const ROUNDING = 1e-6;
 
 /**
  * An e-process: a mixture of likelihood ratios over several alternatives and over the time at which harm begins.
@@ -117,24 +122,35 @@ export class RestartMixture {
       logScale: this.#logScale,
       steps: this.#steps,
       peakLogE: this.#peakLogE,
+      total: this.#total,
+      // Where E has fallen by more than a double can tell, any number that it cannot reach does.
+      peak: Math.min(this.#peak, Number.MAX_VALUE),
     };
   }
 
   /**
    * Continues from a state that {@link toJSON} gave, of a mixture with the same options.
-   * @throws {@link ConfigError} when the state cannot be one of such a mixture.
+   * @throws {@link ConfigError} when the state cannot be one of such a mixture; nothing can be done with this one then.
    */
   restore(state: RestartMixtureState): void {
     const usable =
       state.weights.length === this.#weights.length &&
-      [...state.weights, state.logScale, state.peakLogE, state.steps].every(Number.isFinite);
+      [...state.weights, state.total, state.peak, state.steps].every((part) => part >= 0) &&
+      [...state.weights, state.logScale, state.peakLogE, state.steps, state.total, state.peak].every(
+        Number.isFinite,
+      );
     if (!usable) refuse('RestartMixture state', 'weights', `${this.#weights.length} numbers`, 'others');
     this.#weights.set(state.weights);
     this.#steps = state.steps;
     this.#remaining = this.#remainingAt(state.steps);
     this.#peakLogE = state.peakLogE;
     this.#setScale(state.logScale);
-    this.#total = this.#weights.reduce((sum, weight) => sum + weight, this.#remaining * this.#unit);
+    const total = this.#weights.reduce((sum, weight) => sum + weight, this.#remaining * this.#unit);
+    if (Math.abs(state.total - total) > ROUNDING * total) {
+      refuse('RestartMixture state', 'total', `${total}, as the weights add up`, state.total);
+    }
+    this.#total = state.total;
+    this.#peak = state.peak;
   }
 
   /** Factors are given divided by e^shift. */

@@ -6,9 +6,11 @@ import {
   type EvidenceCounts,
   type EvidenceSources,
   type EvidenceTest,
-  evidenceTest,
-  LatencyRegression,
+  type EvidenceTestState,
+  isSameRequest,
 } from './evidence-test.js';
+import { evidenceTest, restoredTest } from './evidence-tests.js';
+import { LatencyRegression } from './latency-regression.js';
 import { OncePerKey, type OncePerKeyState } from './once-per-key.js';
 import type { Trials } from './parameters.js';
 
@@ -35,8 +37,26 @@ export interface EvidenceDelta extends EvidenceCounts {
   readonly keys: OncePerKeyState['words'];
 }
 
+/** {@link SequentialEvidence} as plain JSON without targeting keys, for the next run. */
+export interface SequentialEvidenceState extends EpochEvidence {
+  readonly seed: number;
+  readonly excluded: number;
+  readonly repeated: number;
+  readonly invalid: number;
+  /** The minute, counted from 1970, in which the open blocks began; undefined before the first outcome. */
+  readonly minute?: number | undefined;
+  readonly frozenControl?: Trials | undefined;
+  readonly tests: readonly { readonly trigger: string; readonly state: EvidenceTestState }[];
+  /** Which keys have counted, as {@link OncePerKey.toText} has them. */
+  readonly keys?: string | undefined;
+}
+
 /** Open blocks close at multiples of this, so that slow traffic is judged too. A clock's grid knows no results. */
 const BLOCK_MS = 60_000;
+/** A clock that is this much behind was set back, and is followed; less is outcomes that come out of order. */
+const SET_BACK_MINUTES = 60;
+/** As for the baseline: fewer outcomes of the control, which may be strays, replace no earlier one. */
+const MIN_CONTROL_TRIALS = 100;
 
 /**
  * The evidence of one epoch: which outcomes count, and the tests that they feed.
@@ -48,9 +68,10 @@ const BLOCK_MS = 60_000;
  * Memory: 512 KiB for the keys (twice that in a fleet), and a few kilobytes for each test. Recording allocates nothing.
  */
 export class SequentialEvidence {
-  readonly #tests: readonly { readonly trigger: string; readonly test: EvidenceTest }[];
+  readonly #latency: EvidenceSources['latency'];
+  #tests: readonly { readonly trigger: string; readonly test: EvidenceTest }[];
   readonly #once: OncePerKey;
-  readonly #frozenControl: Trials | undefined;
+  #frozenControl: Trials | undefined;
   readonly #split = new BlockTally();
   readonly #everyone = new BlockTally();
   #excluded = 0;
@@ -60,10 +81,11 @@ export class SequentialEvidence {
   readonly #takenSplit = new BlockTally();
   readonly #takenEveryone = new BlockTally();
   readonly #taken = { excluded: 0, repeated: 0, invalid: 0 };
-  #slot: number | undefined;
+  #minute: number | undefined;
 
   /** @throws {@link ConfigError} when a request has a parameter that cannot be. */
   constructor(options: SequentialEvidenceOptions) {
+    this.#latency = options.latency;
     this.#frozenControl = options.frozenControl;
     this.#once = new OncePerKey({ seed: options.seed });
     this.#tests = options.seekers.flatMap(({ name, evidence }) =>
@@ -71,10 +93,14 @@ export class SequentialEvidence {
     );
   }
 
-  /** What the control did, to be frozen for the epochs after this one; what this epoch began with if it had no control. */
+  /**
+   * What the control did, to be frozen for the epochs after this one. What this epoch began with, if there was such a
+   * thing, unless the control had at least 100 outcomes that count.
+   */
   get control(): Trials | undefined {
     const { control } = this.#split.toJSON();
-    return control.trials > 0 ? control : this.#frozenControl;
+    const isEnough = control.trials >= (this.#frozenControl === undefined ? 1 : MIN_CONTROL_TRIALS);
+    return isEnough ? control : this.#frozenControl;
   }
 
   /** Folds in an outcome that ended at `at`. */
@@ -159,24 +185,87 @@ export class SequentialEvidence {
   merge(delta: EvidenceDelta, now: number): void {
     this.#advance(now);
     this.#once.mergeWords(delta.keys);
-    for (const tally of [this.#split, this.#takenSplit]) tally.add(delta.split);
-    for (const tally of [this.#everyone, this.#takenEveryone]) {
-      tally.add({ treatment: delta.everyone, control: NONE });
-    }
-    this.#excluded += delta.excluded;
-    this.#repeated += delta.repeated;
-    this.#invalid += delta.invalid;
-    this.#taken.excluded += delta.excluded;
-    this.#taken.repeated += delta.repeated;
-    this.#taken.invalid += delta.invalid;
+    this.#addRemote(delta);
     for (const { test } of this.#tests) test.merge(delta);
   }
 
+  /** All that is held, for {@link restore}; with the keys unless they are not wanted. */
+  toJSON({ keys = true }: { readonly keys?: boolean } = {}): SequentialEvidenceState {
+    return {
+      seed: this.#once.seed,
+      split: this.#split.toJSON(),
+      everyone: this.#everyone.toJSON().treatment,
+      excluded: this.#excluded,
+      repeated: this.#repeated,
+      invalid: this.#invalid,
+      minute: this.#minute,
+      frozenControl: this.#frozenControl,
+      tests: this.#tests.map(({ trigger, test }) => ({ trigger, state: test.toJSON() })),
+      keys: keys ? this.#once.toText() : undefined,
+    };
+  }
+
+  /**
+   * Goes on from what an earlier run of the epoch held; call it once. Each test goes on if the state has one of the same
+   * trigger that was asked the same, and is as it was otherwise. What was counted here before is added as one block;
+   * durations of before are not compared. A test whose state cannot be begins anew.
+   *
+   * @returns False, and nothing is taken up, when the state is of another epoch (another seed).
+   */
+  restore(state: SequentialEvidenceState): boolean {
+    if (state.seed !== this.#once.seed) return false;
+    const here: EvidenceCounts = {
+      split: this.#split.toJSON(),
+      everyone: this.#everyone.toJSON().treatment,
+      latency: [],
+    };
+    const sources = { latency: this.#latency, frozenControl: state.frozenControl ?? this.#frozenControl };
+    this.#frozenControl = sources.frozenControl;
+    this.#tests = this.#tests.map(({ trigger, test }) => {
+      const { request } = test.toJSON();
+      const saved = state.tests.find(
+        (each) => each.trigger === trigger && isSameRequest(each.state.request, request),
+      );
+      const restored = saved && continued(saved.state, sources);
+      restored?.merge(here);
+      return { trigger, test: restored ?? test };
+    });
+    this.#addRemote(state);
+    if (state.keys !== undefined) this.#once.mergeText(state.keys);
+    const minute = this.#minute;
+    this.#minute = state.minute;
+    if (minute !== undefined) this.#advance(minute * BLOCK_MS);
+    return true;
+  }
+
+  /** Adds counts that others know of. */
+  #addRemote(counts: Omit<EvidenceDelta, 'keys' | 'latency'>): void {
+    for (const tally of [this.#split, this.#takenSplit]) tally.add(counts.split);
+    for (const tally of [this.#everyone, this.#takenEveryone]) {
+      tally.add({ treatment: counts.everyone, control: NONE });
+    }
+    this.#excluded += counts.excluded;
+    this.#repeated += counts.repeated;
+    this.#invalid += counts.invalid;
+    this.#taken.excluded += counts.excluded;
+    this.#taken.repeated += counts.repeated;
+    this.#taken.invalid += counts.invalid;
+  }
+
   #advance(now: number): void {
-    const slot = Math.floor(now / BLOCK_MS);
-    if (slot === this.#slot) return;
-    this.#slot = slot;
+    const minute = Math.floor(now / BLOCK_MS);
+    const known = this.#minute;
+    if (known !== undefined && minute <= known && known - minute < SET_BACK_MINUTES) return;
+    this.#minute = minute;
     for (const { test } of this.#tests) test.closeBlock();
+  }
+}
+
+function continued(state: EvidenceTestState, sources: EvidenceSources): EvidenceTest | undefined {
+  try {
+    return restoredTest(state, sources);
+  } catch {
+    return undefined;
   }
 }
 

@@ -199,8 +199,13 @@ export class MemoryOutcomeStore implements OutcomeStore {
     });
   }
 
-  /** All that is held, in the form that {@link restore} takes. Memory samples, which are one process's own, are not. */
-  dump(now: number): StoreDump {
+  /**
+   * All that is held, in the form that {@link restore} takes. Memory samples, which are one process's own, are not.
+   *
+   * @param options.keys - Whether the dump says which targeting keys have counted as evidence: up to 700 KB for a million
+   * users. Without it, each of them may count once more after {@link restore}. @default true
+   */
+  dump(now: number, options: { readonly keys?: boolean } = {}): StoreDump {
     const windows = this.#windows.map((window) => {
       window.advance(now);
       return { windowMs: window.windowMs, buckets: window.contents() };
@@ -216,16 +221,20 @@ export class MemoryOutcomeStore implements OutcomeStore {
         ...this.#totals.contents(),
         lastCritical: this.#lastCritical,
       },
+      evidence: this.#evidence?.toJSON(options),
     };
   }
 
   /**
-   * Adds what an earlier run held to what is here. Call it in that run's epoch, once.
+   * Adds what an earlier run held to what is here. Call it in that run's epoch, once. Tests go on where they were, for
+   * triggers that ask the same as before; none of it is given away again by {@link takeDelta}.
+   *
    * @returns `false`, and nothing is added, when the dump is of another flag, epoch or version.
    */
   restore(dump: StoreDump, now: number): boolean {
     if (dump.contents.epoch !== this.#epoch || !this.merge(dump.contents, now)) return false;
     this.#epochStartedAt = Math.min(dump.epochStartedAt, now);
+    if (dump.evidence !== undefined) this.#evidence?.restore(dump.evidence);
     return true;
   }
 

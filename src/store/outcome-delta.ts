@@ -4,7 +4,9 @@ import { COUNTS_LENGTH } from '../outcomes/arm-counts.js';
 import { EXPOSURE_FIELDS, type ExposureBuckets } from '../outcomes/exposure-ring.js';
 import { LATENCY_SLOTS, type SparseHistogram } from '../outcomes/latency-histogram.js';
 import type { BucketCounts } from '../outcomes/sliding-window.js';
-import type { EvidenceDelta } from '../statistics/sequential-evidence.js';
+import type { EvidenceDelta, SequentialEvidenceState } from '../statistics/sequential-evidence.js';
+import { blockCountsSchema, countSchema as count, trialsSchema, uint32Schema } from './count-schemas.js';
+import { evidenceStateSchema } from './evidence-state.js';
 
 /** Raised whenever the meaning of a delta changes: processes of different versions run side by side during a deploy. */
 export const DELTA_VERSION = 1;
@@ -36,7 +38,6 @@ export interface OutcomeDelta {
   readonly evidence?: EvidenceDelta | undefined;
 }
 
-const count = z.int().min(0);
 const counts = z.array(count).length(COUNTS_LENGTH);
 const histogram = z.object({
   sumMs: z.number().min(0),
@@ -44,20 +45,15 @@ const histogram = z.object({
 });
 const errorTypes = z.array(z.tuple([z.string(), count]));
 const time = z.number();
-const trials = z
-  .object({ trials: count, failures: count })
-  .refine(({ trials, failures }) => failures <= trials);
-const blockCounts = z.object({ treatment: trials, control: trials });
-const uint32 = z.int().min(0).max(0xffff_ffff);
 
 const evidence = z.object({
-  split: blockCounts,
-  everyone: trials,
-  latency: z.array(z.tuple([z.string(), z.array(blockCounts)])),
+  split: blockCountsSchema,
+  everyone: trialsSchema,
+  latency: z.array(z.tuple([z.string(), z.array(blockCountsSchema)])),
   excluded: count,
   repeated: count,
   invalid: count,
-  keys: z.array(z.tuple([uint32, uint32])),
+  keys: z.array(z.tuple([uint32Schema, uint32Schema])),
 });
 
 const deltaSchema = z.object({
@@ -87,13 +83,19 @@ export interface StoreDump {
   readonly oldestEpoch?: number | undefined;
   /** Everything, since nothing of it has been given away. */
   readonly contents: OutcomeDelta;
+  /** Where the anytime-valid tests are; undefined when no trigger asks for evidence. */
+  readonly evidence?: SequentialEvidenceState | undefined;
 }
 
-/** What {@link StoreDump} is when it comes from outside this process. */
+/**
+ * What {@link StoreDump} is when it comes from outside this process. Evidence that cannot be is left out: its tests then
+ * begin anew, and the counts are kept.
+ */
 export const storeDumpSchema = z.object({
   epochStartedAt: time,
   oldestEpoch: z.int().optional(),
   contents: deltaSchema,
+  evidence: evidenceStateSchema.optional().catch(undefined),
 });
 
 /** Checks a dump that came from outside this process; undefined when it is none, or of another version. */

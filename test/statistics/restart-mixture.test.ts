@@ -98,7 +98,8 @@ describe('RestartMixture', () => {
         for (const row of before) original.step(Float64Array.from(row));
         const restored = new RestartMixture({ alternatives: 3, horizon: 30 });
         restored.restore(JSON.parse(JSON.stringify(original)));
-        expect(restored.logE).toBeCloseTo(original.logE, 12);
+        expect(restored.logE).toBe(original.logE);
+        expect(restored.toJSON()).toEqual(original.toJSON());
         for (const row of after) {
           original.step(Float64Array.from(row));
           restored.step(Float64Array.from(row));
@@ -120,8 +121,11 @@ describe('RestartMixture', () => {
   });
 
   it.each([
-    { weights: [1, 1], logScale: 0, steps: 0, peakLogE: 0 },
-    { weights: [1, 1, Number.NaN], logScale: 0, steps: 0, peakLogE: 0 },
+    { weights: [1, 1], logScale: 0, steps: 0, peakLogE: 0, total: 1, peak: 1 },
+    { weights: [1, 1, Number.NaN], logScale: 0, steps: 0, peakLogE: 0, total: 1, peak: 1 },
+    { weights: [1, 1, 1], logScale: 0, steps: 0, peakLogE: 0, total: -1, peak: 1 },
+    { weights: [1, 1, 1], logScale: 0, steps: 0, peakLogE: 0, total: 1e9, peak: 1 },
+    { weights: [1, 1, 1], logScale: 0, steps: -1, peakLogE: 0, total: 1, peak: 1 },
   ])('refuses the state %j of another mixture', (state) => {
     expect(() => new RestartMixture({ alternatives: 3, horizon: 9 }).restore(state)).toThrow('state');
   });

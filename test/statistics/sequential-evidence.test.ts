@@ -121,7 +121,7 @@ describe('SequentialEvidence', () => {
     expect(of('slower')).toMatchObject({ counts: { treatment: { trials: before + 1, failures: 1 } } });
   });
 
-  it('turns to the frozen control when everyone has the treatment, and back', () => {
+  it('turns to the frozen control when everyone has the treatment, and stays with a breach', () => {
     const control = { trials: 4_000, failures: 40 };
     const { record, of, evidence } = evidenceFor(REQUESTS, control);
     const frozen = new FrozenControlTest({ control });
@@ -138,10 +138,45 @@ describe('SequentialEvidence', () => {
       counts: { treatment: { trials: 30, failures: 10 }, control },
     });
     expect(evidence.control).toEqual(control);
+    for (let i = 0; i < 31; i++) record(outcomeOf({ targetingKey: `split-${i}` }));
+    // It has breached, and later outcomes of another kind change nothing of that.
+    expect(of('regression')).toMatchObject({ breached: true, frozenLimit: frozen.maxFailureRate });
+  });
+
+  it('shows the comparison that has more outcomes of the treatment', () => {
+    const { record, of } = evidenceFor(REQUESTS, { trials: 4_000, failures: 40 });
+    record(outcomeOf({ reason: 'STATIC', targetingKey: 'everyone' }));
+    expect(of('regression').frozenLimit).toBeGreaterThan(0.01);
     record(outcomeOf({ targetingKey: 'split' }));
-    record(outcomeOf({ arm: 'control', targetingKey: 'other' }));
     expect(of('regression').frozenLimit).toBeUndefined();
-    expect(evidence.control).toEqual({ trials: 1, failures: 0 });
+    record(outcomeOf({ reason: 'STATIC', targetingKey: 'everyone else' }));
+    expect(of('regression').frozenLimit).toBeGreaterThan(0.01);
+  });
+
+  it('freezes the control of this epoch, or keeps the earlier one while this one is too small', () => {
+    const earlier = { trials: 4_000, failures: 40 };
+    const [first, later] = [evidenceFor(), evidenceFor(REQUESTS, earlier)];
+    expect([first.evidence.control, later.evidence.control]).toEqual([undefined, earlier]);
+    for (let i = 1; i <= 100; i++) {
+      for (const { record, evidence } of [first, later]) {
+        record(outcomeOf({ arm: 'control', targetingKey: `c${i}` }));
+        // The treatment's outcomes do not make a control.
+        record(outcomeOf({ targetingKey: `t${i}` }));
+        const here = { trials: i, failures: 0 };
+        expect(evidence.control).toEqual(evidence === later.evidence && i < 100 ? earlier : here);
+      }
+    }
+  });
+
+  it('is not closed early by outcomes that come out of order, and follows a clock that was set back', () => {
+    const { record, of } = evidenceFor();
+    const minute = Math.ceil(START / 60_000) * 60_000;
+    record(outcomeOf({ result: 'failure', targetingKey: 'a', at: minute }));
+    record(outcomeOf({ arm: 'control', targetingKey: 'b', at: minute - 5 }));
+    record(outcomeOf({ arm: 'control', targetingKey: 'c', at: minute }));
+    expect(of('regression', minute - 60_000).logE).toBe(0);
+    expect(of('regression', minute + 59_999).logE).toBe(0);
+    expect(of('regression', minute - 3 * 3_600_000).logE).toBeGreaterThan(0);
   });
 
   it('compares with nothing while no control was ever seen', () => {
