@@ -1,14 +1,6 @@
 import { z } from 'zod';
-import { STAGE_STATUSES, type StageStatus } from '../stages/stage.js';
+import { STAGE_STATUSES, type StageTold } from '../stages/stage.js';
 import type { OpenReview } from './reviews.js';
-
-/** The stage's status that was told last. */
-export interface StageTold {
-  readonly epoch: number;
-  /** The stage's place in the plan, from 0. */
-  readonly index: number;
-  readonly status: StageStatus;
-}
 
 /**
  * What has been told of stages and reviews, so that no restart tells it again and none forgets an open review: plain

@@ -1,7 +1,6 @@
 import type { FlagFacts, Snapshot } from '../flow.js';
-import type { StageTold } from '../guard/judge-memory.js';
 import { judgeStage } from './criteria.js';
-import { type Stage, type StageProgress, stageAt } from './stage.js';
+import { type Stage, type StageProgress, type StageTold, stageAt } from './stage.js';
 
 /** Follows a rollout through its stages: where it stands, and what is news. */
 export class StageTracker {

@@ -34,6 +34,14 @@ export interface StageProgress {
   readonly message: string;
 }
 
+/** The stage's status that was told last. */
+export interface StageTold {
+  readonly epoch: number;
+  /** The stage's place in the plan, from 0. */
+  readonly index: number;
+  readonly status: StageStatus;
+}
+
 /** Which stage the percentage in Unleash belongs to: the one with exactly that percentage. */
 export function stageAt(
   stages: readonly Stage[],
