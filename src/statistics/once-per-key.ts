@@ -129,7 +129,7 @@ export class OncePerKey {
 
   /** The bits as short text: 135 KB for 100,000 keys, and never more than 700 KB by default. */
   toText(): string {
-    return textOfBits(this.#words);
+    return textOfBits(this.#words, this.#set);
   }
 
   #take(bit: number): boolean {

@@ -47,13 +47,24 @@ export function checkTrials(what: string, { trials, failures }: Trials): void {
  *
  * @param weights - By test name; each above 0, together 1.
  * @returns The `alpha` of each test, by the same names.
- * @throws {@link ConfigError} when `alpha` is outside (0, 0.5), a weight is not above 0, or they do not add up to 1.
+ * @throws {@link ConfigError} when `alpha` is outside (0, 0.5), there are no weights, one is not above 0, or they do not add
+ * up to 1.
  */
 export function splitAlpha<Name extends string>(
   alpha: number,
   weights: Readonly<Record<Name, number>>,
 ): Record<Name, number> {
   checkAlpha('splitAlpha', alpha);
+  // Without TypeScript anything may come.
+  const given: unknown = weights;
+  if (typeof given !== 'object' || given === null) {
+    refuse(
+      'splitAlpha',
+      'weights',
+      'weights by test name, such as { failure: 0.6, latency: 0.4 }',
+      `${given}`,
+    );
+  }
   const names = Object.keys(weights) as Name[];
   for (const name of names) checkPositive('splitAlpha', `weights.${name}`, weights[name]);
   const sum = names.reduce((total, name) => total + weights[name], 0);

@@ -26,6 +26,17 @@ describe('splitAlpha', () => {
     expect(() => splitAlpha(alpha, weights)).toThrow(reason);
   });
 
+  it.each([undefined, null, 0.4, 'failure'])('refuses the weights %j by name', (weights) => {
+    try {
+      splitAlpha(0.05, weights as unknown as Record<string, number>);
+      expect.unreachable();
+    } catch (error) {
+      expect(isConfigError(error)).toBe(true);
+      expect(String(error)).toContain(`weights: expected weights by test name`);
+      expect(String(error)).toContain(`got ${weights}`);
+    }
+  });
+
   it('refuses with the stable code of a bad configuration', () => {
     try {
       splitAlpha(0, { a: 1 });
