@@ -8,6 +8,8 @@ import type { RolloutGuardOptions } from '../../src/options.js';
 import { RedisOutcomeStore } from '../../src/redis/redis-outcome-store.js';
 import { memoryGrowth } from '../../src/triggers/memory-growth.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
+import { successRateBetween } from '../../src/triggers/success-rate-between.js';
+import type { Trigger } from '../../src/triggers/trigger.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 
@@ -174,6 +176,26 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     } finally {
       await away.close();
     }
+  });
+
+  it('hands on to the next judge what was told and which reviews are open', async () => {
+    const rule = successRateBetween(0.5, 0.99);
+    const always: Trigger = { ...rule, evaluate: (...at) => ({ ...rule.evaluate(...at), status: 'breach' }) };
+    const rules = { review: [always], stages: [{ percentage: 10, minOutcomes: 5, minSuccessRate: 0.9 }] };
+    const [one, other] = [await member(rules), await member(rules)];
+    await judging(one);
+    await one.harness.until('told', () => one.harness.told('stage').length === 1);
+    const upload = one.guard.operation({ treatment: () => 'new', control: () => 'old' });
+    await upload({ targetingKey: 'ann' }, undefined);
+    await one.harness.until('counted', () => one.guard.status().stage?.outcomes === 1);
+    await one.guard.stop();
+    await judging(other);
+    await other.harness.until('looked', () => other.guard.status().stage?.outcomes === 1);
+    expect(other.guard.status()).toMatchObject({
+      openReviews: [{ openedAt: one.guard.status().openReviews[0]!.openedAt }],
+      stage: { status: 'blocked' },
+    });
+    expect([...other.harness.told('review-opened'), ...other.harness.told('stage')]).toEqual([]);
   });
 
   it('finishes a stop whose judge died before Unleash knew', async () => {
