@@ -10,6 +10,7 @@ const run = promisify(execFile);
 export interface Certificate {
   readonly key: string;
   readonly cert: string;
+  readonly keyFile: string;
   /** The certificate's file, for `NODE_EXTRA_CA_CERTS`. */
   readonly certFile: string;
   remove(): Promise<void>;
@@ -28,6 +29,7 @@ export async function makeCertificate(): Promise<Certificate> {
   return {
     key: await readFile(keyFile, 'utf8'),
     cert: await readFile(certFile, 'utf8'),
+    keyFile,
     certFile,
     remove: () => rm(folder, { recursive: true }),
   };

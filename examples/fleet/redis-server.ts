@@ -19,11 +19,13 @@ export class RedisServer {
     this.#args = args;
   }
 
-  /** @param args - Such as `--appendonly yes`; without any, nothing is kept over a restart. */
+  /** @param args - Such as `--appendonly yes`; without any, nothing is kept over a restart. `<port>` stands for the port. */
   static async start(...args: string[]): Promise<RedisServer> {
     const folder = await mkdtemp(join(tmpdir(), 'redis-'));
     for (let attempt = 1; ; attempt++) {
-      const server = new RedisServer(await freePort(), folder, args);
+      const port = await freePort();
+      const own = args.map((arg) => arg.replace('<port>', String(port)));
+      const server = new RedisServer(port, folder, own);
       try {
         await server.resume();
         return server;

@@ -187,8 +187,8 @@ export class FleetMember implements OutcomeStore {
     this.#options.own.beginEpoch(epoch, at, options);
   }
 
-  takeDelta(now: number): OutcomeDelta | undefined {
-    return this.#options.own.takeDelta(now);
+  takeDelta(now: number, options?: { readonly keys?: boolean }): OutcomeDelta | undefined {
+    return this.#options.own.takeDelta(now, options);
   }
 
   merge(delta: OutcomeDelta, now: number): boolean {

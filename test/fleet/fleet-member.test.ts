@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
 import type { Clock } from '../../src/clock.js';
 import type { FleetState } from '../../src/fleet/fleet-link.js';
@@ -7,6 +7,7 @@ import { FleetMember } from '../../src/fleet/fleet-member.js';
 import type { Outcome } from '../../src/flow.js';
 import { RedisOutcomeStore } from '../../src/redis/redis-outcome-store.js';
 import { MemoryOutcomeStore } from '../../src/store/memory.js';
+import { describeWithBinary } from '../helpers/needs-binary.js';
 import { outcomeOf } from '../store/outcomes.js';
 
 const WINDOWS_MS = [60_000, 300_000];
@@ -59,7 +60,7 @@ class Process {
   }
 }
 
-describe('FleetMember', () => {
+describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server', () => {
   let redis: RedisServer;
   let flag = 0;
   const processes: Process[] = [];

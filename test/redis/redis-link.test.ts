@@ -1,8 +1,9 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
 import type { FleetLink, FleetState, SyncRequest } from '../../src/fleet/fleet-link.js';
 import type { Decision } from '../../src/flow.js';
 import { RedisOutcomeStore } from '../../src/redis/redis-outcome-store.js';
+import { describeWithBinary } from '../helpers/needs-binary.js';
 
 const NOBODY: SyncRequest = {
   born: '',
@@ -24,7 +25,7 @@ const DECISION = {
   reason: 'Too many failures.',
 } as unknown as Decision;
 
-describe('RedisLink', () => {
+describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', () => {
   let redis: RedisServer;
   const links: FleetLink[] = [];
   const told: FleetState[][] = [];
