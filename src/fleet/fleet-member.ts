@@ -2,6 +2,7 @@ import type { Baseline, Decision, Exposure, Outcome, Snapshot } from '../flow.js
 import type { OutcomeDelta } from '../store/outcome-delta.js';
 import type { OutcomeStore } from '../store/outcome-store.js';
 import { shiftDelta } from '../store/shift-delta.js';
+import { Contact } from './contact.js';
 import { FleetJudge } from './fleet-judge.js';
 import { type FleetState, isFleetError, type SyncReply } from './fleet-link.js';
 import type { FleetMemberOptions, FleetRole } from './fleet-options.js';
@@ -20,10 +21,9 @@ export class FleetMember implements OutcomeStore {
   readonly #options: FleetMemberOptions;
   readonly #outbox = new Outbox();
   #state: FleetState | undefined;
-  /** The server's clock minus this process's, in milliseconds. */
-  #clockOffsetMs = 0;
-  #lastAnswerAt: number | undefined;
+  readonly #contact: Contact;
   #problem: string | undefined;
+  #hurriedAt = Number.NEGATIVE_INFINITY;
   /** What the fleet told last: the epoch, and the definition that was shown then. */
   #told = { epoch: 0, revision: '' };
   /** This process's own number of its epoch. */
@@ -40,6 +40,7 @@ export class FleetMember implements OutcomeStore {
 
   constructor(options: FleetMemberOptions) {
     this.#options = options;
+    this.#contact = new Contact(options.clock, options.timing.leaseMs);
     this.#judge = new FleetJudge({ ...options, ...options.listener, serverNow: () => this.serverNow });
   }
 
@@ -49,7 +50,7 @@ export class FleetMember implements OutcomeStore {
   }
 
   get role(): FleetRole {
-    if (!this.#isConnected()) return 'alone';
+    if (!this.#contact.isAlive || this.#contact.isLeaderless) return 'alone';
     return this.#judge.view === undefined ? 'follower' : 'judge';
   }
 
@@ -84,7 +85,7 @@ export class FleetMember implements OutcomeStore {
 
   /** The time by the server's clock, which all processes share. */
   get serverNow(): number {
-    return this.#options.clock.now() + this.#clockOffsetMs;
+    return this.#options.clock.now() + this.#contact.offsetMs;
   }
 
   /**
@@ -144,6 +145,7 @@ export class FleetMember implements OutcomeStore {
 
   record(outcome: Outcome): void {
     this.#options.own.record(outcome);
+    if (outcome.critical && outcome.exposure.arm === 'treatment') this.#hurry();
   }
 
   recordComplaint(exposure: Exposure, at: number): void {
@@ -167,7 +169,7 @@ export class FleetMember implements OutcomeStore {
   snapshot(now: number): Snapshot {
     const { own } = this.#options;
     if (this.role !== 'judge') return own.snapshot(now);
-    const fleet = this.#judge.view!.snapshot(now + this.#clockOffsetMs);
+    const fleet = this.#judge.view!.snapshot(now + this.#contact.offsetMs);
     const { windows } = own.snapshot(now);
     return {
       ...fleet,
@@ -195,20 +197,23 @@ export class FleetMember implements OutcomeStore {
     return this.#options.own.merge(delta, now);
   }
 
-  #isConnected(): boolean {
+  /** What may end the process does not wait for the next second. */
+  #hurry(): void {
     const { clock, timing } = this.#options;
-    return this.#lastAnswerAt !== undefined && clock.monotonic() - this.#lastAnswerAt <= timing.leaseMs;
+    if (this.#timers.length === 0 || clock.monotonic() - this.#hurriedAt < timing.judgeMs) return;
+    this.#hurriedAt = clock.monotonic();
+    void this.sync();
   }
 
   #cut(): void {
     const { own, clock } = this.#options;
     // Keys are left out: they would make a delta grow with the number of requests.
     const delta = own.takeDelta(clock.now(), { keys: false });
-    if (delta !== undefined) this.#outbox.add(this.#seat, shiftDelta(delta, this.#clockOffsetMs));
+    if (delta !== undefined) this.#outbox.add(this.#seat, shiftDelta(delta, this.#contact.offsetMs));
   }
 
   async #exchange({ leaving = false } = {}): Promise<unknown> {
-    const { link, clock, listener, mayJudge, revision } = this.#options;
+    const { link, listener, mayJudge, revision } = this.#options;
     try {
       await link.open({ onState: (state) => this.#adopt(state) });
       for (let sent = 0; sent < MOST_AT_ONCE; sent++) {
@@ -217,7 +222,7 @@ export class FleetMember implements OutcomeStore {
         const isLast = this.#outbox.isEmpty && this.#seat.epoch !== undefined;
         if (isLast) this.#cut();
         const seat = this.#seat;
-        const sentAt = { wall: clock.now(), monotonic: clock.monotonic() };
+        const sentAt = this.#contact.begin();
         const reply = await link.sync({
           born: this.#state?.born ?? '',
           version: this.#state?.version ?? 0,
@@ -246,15 +251,14 @@ export class FleetMember implements OutcomeStore {
   #hear(
     reply: SyncReply,
     seat: DeltaSeat & { revision: string | undefined },
-    sentAt: { readonly wall: number; readonly monotonic: number },
+    sentAt: ReturnType<Contact['begin']>,
   ): void {
-    const { clock, listener } = this.#options;
-    // The answer was made about half-way.
-    this.#clockOffsetMs = Math.round(reply.now - (sentAt.wall + clock.now()) / 2);
-    if (this.#lastAnswerAt !== undefined && sentAt.monotonic - this.#lastAnswerAt > FORGET_TAKEN_MS) {
-      this.#outbox.forgetTaken();
+    const { listener } = this.#options;
+    if (this.#contact.silentMs > FORGET_TAKEN_MS) this.#outbox.forgetTaken();
+    this.#contact.heard(sentAt, reply);
+    if (this.#contact.isLeaderless) {
+      listener.onFault('the fleet', new Error('Nobody judges: no process that is there has an admin token.'));
     }
-    this.#lastAnswerAt = sentAt.monotonic;
     if (this.#problem !== undefined) {
       this.#problem = undefined;
       listener.onConnection(undefined);
@@ -278,7 +282,7 @@ export class FleetMember implements OutcomeStore {
     const { own, clock } = this.#options;
     own.takeDelta(clock.now(), { keys: false });
     const { evidence: _, ...contents } = own.dump(clock.now()).contents;
-    this.#outbox.add(this.#seat, shiftDelta(contents, this.#clockOffsetMs));
+    this.#outbox.add(this.#seat, shiftDelta(contents, this.#contact.offsetMs));
   }
 
   #adopt(state: FleetState): void {
@@ -302,7 +306,7 @@ export class FleetMember implements OutcomeStore {
   }
 
   #look(): void {
-    if (this.#isConnected()) this.#judge.look();
+    if (this.#contact.isAlive) this.#judge.look();
   }
 
   async #change(ask: () => Promise<FleetState>): Promise<void> {

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.js';
 import type { MemoryOutcomeStore } from '../store/memory.js';
 import type { FleetLink, FleetState } from './fleet-link.js';
 
-/** `judge`: decides for all. `follower`: another process does. `alone`: the shared store is away; it judges its own share. */
+/** `judge`: decides for all. `follower`: another process does. `alone`: the shared store or every judge is away; it judges its own share. */
 export type FleetRole = 'judge' | 'follower' | 'alone';
 
 /** What a fleet member tells its guard. None of these may throw. */

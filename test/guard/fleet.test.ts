@@ -6,6 +6,7 @@ import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import type { GuardNotification } from '../../src/notify/notification.js';
 import type { RolloutGuardOptions } from '../../src/options.js';
 import { RedisOutcomeStore } from '../../src/redis/redis-outcome-store.js';
+import { criticalErrors } from '../../src/triggers/critical-errors.js';
 import { memoryGrowth } from '../../src/triggers/memory-growth.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import { successRateBetween } from '../../src/triggers/success-rate-between.js';
@@ -210,6 +211,37 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     unleash.failure = undefined;
     await other.harness.until('off', () => !unleash.enabled);
     await other.harness.until('known', () => other.guard.state.status === 'stopped');
+  });
+
+  it('is not left without a guard when nobody is there who may judge', async () => {
+    const [one, other] = [await member(TOKENLESS), await member(TOKENLESS)];
+    await one.harness.until('leaderless', () => one.guard.status().fleet!.role === 'alone');
+    await one.harness.until('told', () => one.harness.told('fault').length > 0);
+    expect(one.harness.told('fault')).toMatchObject([{ message: expect.stringContaining('admin token') }]);
+    await one.harness.fail(one.guard);
+    await one.harness.until('stopped everywhere', () => isStopped(one) && isStopped(other));
+    // Whoever comes with a token finishes it.
+    const judge = await member();
+    await judge.harness.until('off', () => !harnesses[0]!.unleash.enabled);
+    await judge.harness.until('all know', () => one.guard.state.status === 'stopped');
+  });
+
+  it('hears of a critical error at once, not with the next flush', async () => {
+    const slow = () =>
+      new RedisOutcomeStore({ url: redis.url, prefix, flushMs: 60_000, judgeMs: 20, leaseMs: 120_000 });
+    const rollback = [criticalErrors()];
+    const [one, other] = [
+      await member({ rollback, store: slow() }),
+      await member({ rollback, store: slow() }),
+    ];
+    await judging(one);
+    const upload = other.guard.operation({
+      treatment: () => Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' })),
+      control: () => 'old',
+      retries: 0,
+    });
+    await upload({ targetingKey: 'user' }, undefined);
+    await one.harness.until('stopped everywhere', () => isStopped(one) && isStopped(other));
   });
 
   it('does not bring back a stop that the fleet has left behind', async () => {
