@@ -22,30 +22,34 @@ describeWithBinary('in a fleet', 'redis-server', 'apt-get install redis-server',
   });
 
   // It follows a judge, so that it shows its own share, and sends nothing unless it is told to.
-  describeOutcomeStore('RedisOutcomeStore’s member', async (setup) => {
-    const store = new RedisOutcomeStore({ url: redis.url, prefix: `contract-${++number}` });
-    const member = new FleetMember({
-      own: new MemoryOutcomeStore(setup),
-      emptyStore: () => new MemoryOutcomeStore(setup),
-      link: store.link({ flagKey: setup.flagKey, environment: 'production' }),
-      // The contract plays at a time of its own.
-      clock: { now: () => setup.now, monotonic: systemClock.monotonic },
-      timing: { flushMs: 3_600_000, judgeMs: 3_600_000, leaseMs: 3_600_000 },
-      mayJudge: false,
-      revision: () => 'ten',
-      judgeMemory: { get: () => undefined, set: () => {} },
-      listener: {
-        onState: () => {},
-        onOutcomes: () => {},
-        onEpoch: () => {},
-        onConnection: () => {},
-        onFault: (what, error) => {
-          throw new Error(what, { cause: error });
+  describeOutcomeStore(
+    'RedisOutcomeStore’s member',
+    async (setup) => {
+      const store = new RedisOutcomeStore({ url: redis.url, prefix: `contract-${++number}` });
+      const member = new FleetMember({
+        own: new MemoryOutcomeStore(setup),
+        emptyStore: () => new MemoryOutcomeStore(setup),
+        link: store.link({ flagKey: setup.flagKey, environment: 'production' }),
+        // The contract plays at a time of its own.
+        clock: { now: () => setup.now, monotonic: systemClock.monotonic },
+        timing: { flushMs: 3_600_000, judgeMs: 3_600_000, leaseMs: 3_600_000 },
+        mayJudge: false,
+        revision: () => 'ten',
+        judgeMemory: { get: () => undefined, set: () => {} },
+        listener: {
+          onState: () => {},
+          onOutcomes: () => {},
+          onEpoch: () => {},
+          onConnection: () => {},
+          onFault: (what, error) => {
+            throw new Error(what, { cause: error });
+          },
         },
-      },
-    });
-    members.push(member);
-    await member.start();
-    return member;
-  });
+      });
+      members.push(member);
+      await member.sync();
+      return member;
+    },
+    10,
+  );
 });

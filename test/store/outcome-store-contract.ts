@@ -43,7 +43,7 @@ const NO_EXPOSURES = {
 };
 
 /** What every implementation of `OutcomeStore` promises. */
-export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory): void {
+export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory, numRuns = 60): void {
   async function emptyStore(windowsMs: readonly number[] = WINDOWS_MS): Promise<OutcomeStore> {
     const store = await factory({ flagKey: 'async-upload', windowsMs, now: START });
     store.beginEpoch(1, START, { keepWindows: false });
@@ -606,7 +606,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory)
         for (const delta of shuffled(deltas, order)) expect(receiver.merge(delta, end)).toBe(true);
         expectSame(receiver.snapshot(end), whole.snapshot(end));
       });
-      await fc.assert(run, { numRuns: 60 });
+      await fc.assert(run, { numRuns });
     });
   });
 }
