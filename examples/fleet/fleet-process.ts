@@ -21,12 +21,12 @@ export class FleetProcess {
   readonly #ended: Promise<unknown>;
   #url: string | undefined;
 
-  constructor(name: string, settings: InstanceSettings) {
+  /** Starts it; it waits for its settings. */
+  constructor(name: string, mayJudge: boolean) {
     this.name = name;
-    this.mayJudge = settings.adminToken !== undefined;
+    this.mayJudge = mayJudge;
     this.#child = fork(fileURLToPath(new URL('./instance.ts', import.meta.url)), {
       execArgv: ['--import', 'tsx'],
-      env: { ...process.env, INSTANCE_SETTINGS: JSON.stringify(settings) },
     });
     this.#ended = once(this.#child, 'exit');
     this.#child.on('message', (message: FromInstance) => {
@@ -48,9 +48,11 @@ export class FleetProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** Resolves when it serves. */
-  async ready(): Promise<void> {
-    this.#url = (await this.#heard('ready')).url;
+  /** Lets it connect to Unleash and Redis; resolves when it serves. */
+  async serve(settings: InstanceSettings): Promise<void> {
+    const ready = this.#heard('ready');
+    this.#child.send(settings);
+    this.#url = (await ready).url;
   }
 
   /** Breaks or mends its new path. */
@@ -85,6 +87,8 @@ export class FleetProcess {
   /** Ends it in good order, or, where that takes too long, at once. */
   async close(): Promise<void> {
     if (!this.isAlive) return;
+    // One that does not serve yet has nothing to put in order.
+    if (this.#url === undefined) return await this.kill();
     if (this.#child.connected) this.tell('close');
     await Promise.race([this.#ended, sleep(CLOSE_MS, undefined, { ref: false })]);
     if (this.isAlive) await this.kill();

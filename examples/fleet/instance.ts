@@ -22,7 +22,14 @@ import {
 import { createService } from './service.js';
 import { faulty, type Upload, uploadBuffered, uploadStreaming } from './upload-paths.js';
 
-const settings = JSON.parse(process.env.INSTANCE_SETTINGS!) as InstanceSettings;
+const tell = (message: FromInstance) => {
+  if (process.connected) process.send!(message);
+};
+// Ctrl-C reaches all processes of a terminal: the one that started this one ends it.
+process.on('SIGINT', () => {});
+process.on('disconnect', () => process.exit());
+
+const settings = await new Promise<InstanceSettings>((resolve) => process.once('message', resolve));
 
 const provider = new UnleashProvider({
   url: settings.apiUrl,
@@ -76,9 +83,6 @@ process.on('message', async ({ type }: ToInstance) => {
   if (type === 'report') tell({ type: 'report', report: { counts, startedAfterStop } });
   if (type === 'close') await close();
 });
-// Ctrl-C reaches all processes of a terminal: the one that started this one ends it.
-process.on('SIGINT', () => {});
-process.on('disconnect', () => process.exit());
 
 const { port } = service.server.address() as AddressInfo;
 tell({ type: 'ready', url: `http://127.0.0.1:${port}` });
@@ -109,8 +113,4 @@ function tellMoment(event: GuardEvent): void {
     case 'fleet-connection':
       if (event.problem !== undefined) tell({ type: 'fault', message: `Redis: ${event.problem}` });
   }
-}
-
-function tell(message: FromInstance): void {
-  if (process.connected) process.send!(message);
 }

@@ -12,16 +12,13 @@ import { Closing, PERCENTAGE, setStage } from './stage.js';
 import { timeline } from './timeline.js';
 import { Traffic, UPLOADS_PER_SECOND } from './traffic.js';
 
-const LONGEST_MS = 60_000;
+/** From the moment on when all serve; how long the start takes depends on the machine. */
+const LONGEST_MS = 55_000;
 
 const startedAt = performance.now();
 const closing = new Closing();
 const cutShort = new AbortController();
 void interrupted().then(() => cutShort.abort(new Error('Interrupted.')));
-const alarm = setTimeout(
-  () => cutShort.abort(new Error(`Not done after ${LONGEST_MS / 1000} s.`)),
-  LONGEST_MS,
-);
 const ended = new Promise<never>((_, reject) => {
   cutShort.signal.addEventListener('abort', () => reject(cutShort.signal.reason));
 });
@@ -32,7 +29,6 @@ try {
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
 }
-clearTimeout(alarm);
 for (const problem of await closing.all()) {
   console.error(problem);
   failed = true;
@@ -43,6 +39,8 @@ process.exit(failed ? 1 : 0);
 async function play(): Promise<void> {
   say('Starting Redis, Unleash, and six processes of a service …');
   const stage = await setStage(closing);
+  const servingSince = performance.now();
+  setTimeout(() => cutShort.abort(new Error(`Not done after ${LONGEST_MS / 1000} s.`)), LONGEST_MS).unref();
   const { processes, unleash } = stage;
   const judges = processes.filter(({ mayJudge }) => mayJudge).map(({ name }) => name);
   say(`${processes.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ')};`);
@@ -51,12 +49,10 @@ async function play(): Promise<void> {
   const traffic = new Traffic(processes);
   closing.add(() => traffic.close());
   const evidence = await playScenario(stage, traffic, say);
-  const tookMs = performance.now() - startedAt;
-  const claims = [
-    ...claimsOf(evidence),
-    { text: `all of it took ${(tookMs / 1000).toFixed(1)} s`, seen: tookMs < LONGEST_MS },
-  ];
+  const tookMs = performance.now() - servingSince;
+  const claims = claimsOf(evidence);
   console.log(`\n${timeline(evidence)}\n\n${verdictLines(claims)}`);
+  say(`The play took ${(tookMs / 1000).toFixed(1)} s.`);
   failed = claims.some(({ seen }) => !seen);
 }
 

@@ -3,7 +3,7 @@
 /** The flag that chooses between the two paths. */
 export const FLAG_KEY = 'async-upload';
 
-/** What a process is given when it starts, in its environment. */
+/** What a process is given when it starts, before anything else. */
 export interface InstanceSettings {
   /** Unleash's API, for the provider and for the guard. */
   readonly apiUrl: string;

@@ -88,8 +88,9 @@ class Play {
     const { unleash, processes } = this.#stage;
     const judge = processes.find(({ name }) => name === judgeName);
     if (judge === undefined) throw new Error('No process has stopped the flag.');
+    // All that it had until now has been sent.
     const sent = totalOf(this.#traffic.countsOf(judge));
-    await sleep(SENT_AFTER_MS);
+    await sleep(LOOK_ON_MS);
     this.#say(`${judge.name}, the judge, is killed (SIGKILL); a person turns the flag on again …`);
     const killedAt = preciseNow();
     await judge.kill();
@@ -101,6 +102,7 @@ class Play {
     this.#say(`${newJudge.name} judges now.`);
     const all = () => this.#alive.every((process) => process.first('re-armed', killedAt));
     await until(async () => all() || undefined, 'the rollout to be watched again');
+    this.#say('All processes watch the rollout again; each serves the new path once it has asked Unleash.');
     return {
       handover: {
         ...{ killed: judge.name, killedAt, turnedOnAt, newJudge: newJudge.name, newJudgeAt },

@@ -46,6 +46,11 @@ export async function setStage(closing: Closing): Promise<Stage> {
   closing.add(() => unleashStart.then((unleash) => unleash.stop()));
   const folder = await mkdtemp(join(tmpdir(), 'rollout-guard-fleet-'));
   closing.add(() => rm(folder, { recursive: true }));
+  const processes = Array.from(
+    { length: PROCESSES },
+    (_, index) => new FleetProcess(`p${index + 1}`, index < WITH_ADMIN_TOKEN),
+  );
+  closing.add(() => Promise.all(processes.map((process) => process.close())));
   const [redisUrl, unleash] = await Promise.all([redisStart, unleashStart]);
   await unleash.createFlag(FLAG_KEY, { percentage: PERCENTAGE });
 
@@ -55,16 +60,15 @@ export async function setStage(closing: Closing): Promise<Stage> {
   closing.add(() => totals.close());
 
   const { apiUrl, clientToken, adminToken, project, environment } = unleash;
-  const processes = Array.from({ length: PROCESSES }, (_, index) => {
-    const name = `p${index + 1}`;
-    return new FleetProcess(name, {
-      ...{ apiUrl, clientToken, project, environment, redisUrl, keyPrefix },
-      adminToken: index < WITH_ADMIN_TOKEN ? adminToken : undefined,
-      folder: join(folder, name),
-    });
-  });
-  closing.add(() => Promise.all(processes.map((process) => process.close())));
-  await Promise.all(processes.map((process) => process.ready()));
+  await Promise.all(
+    processes.map((process) =>
+      process.serve({
+        ...{ apiUrl, clientToken, project, environment, redisUrl, keyPrefix },
+        adminToken: process.mayJudge ? adminToken : undefined,
+        folder: join(folder, process.name),
+      }),
+    ),
+  );
   return { unleash, processes, totals };
 }
 

@@ -5,6 +5,7 @@ import { registerDoctor } from './doctor.js';
 import { exitWith } from './problem.js';
 import { registerReplay } from './replay.js';
 import { registerReport } from './report.js';
+import { registerRun } from './run.js';
 import { registerSimulate } from './simulate.js';
 import { registerStatus } from './status.js';
 import { registerWatch } from './watch.js';
@@ -20,5 +21,6 @@ registerWatch(program);
 registerReport(program);
 registerReplay(program);
 registerSimulate(program);
+registerRun(program);
 
 await program.parseAsync();

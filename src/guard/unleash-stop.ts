@@ -63,6 +63,8 @@ export class UnleashStop {
   /** Called on every tick: asks Unleash again where an earlier answer left something open. */
   recheck(state: GuardState): void {
     const now = this.#options.clock.now();
+    // Another process was the one to ask, and this one has taken its place.
+    if (state.status === 'stopped' && this.#recheckAt === Number.POSITIVE_INFINITY) this.recheckSoon();
     if (now < this.#recheckAt || this.#attempt !== undefined) return;
     if (state.status === 'stopping' && state.failure !== undefined) this.begin(state.decision, true);
     // Stopped in Unleash, but this process has never seen that: somebody may have undone it in between.

@@ -49,14 +49,18 @@ export async function loadRules(path: string): Promise<RolloutRules> {
   return parseRules(given, path);
 }
 
-async function readJson(path: string): Promise<unknown> {
+/** What a JSON file holds. @throws ConfigError when it is none; an error of the system when it cannot be read. */
+export async function parseJsonFile(path: string): Promise<unknown> {
   const text = await readFile(path, 'utf8');
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text);
   } catch {
     throw new ConfigError(path, [{ path: '', expected: 'JSON', got: 'text that is none' }]);
   }
+}
+
+async function readJson(path: string): Promise<unknown> {
+  const value = await parseJsonFile(path);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   const { rollback, review, ...rest } = value as Record<string, unknown>;
   return {
@@ -71,7 +75,8 @@ function triggersOf(list: unknown, key: string, path: string): unknown {
   return Array.isArray(list) ? list.map((entry, index) => triggerOf(entry, `${key}[${index}]`, path)) : list;
 }
 
-function triggerOf(entry: unknown, key: string, path: string): Trigger {
+/** Makes the trigger that an entry of a JSON file names. @throws ConfigError that lists everything that is wrong. */
+export function triggerOf(entry: unknown, key: string, path: string): Trigger {
   const pairs = typeof entry === 'object' && entry !== null ? Object.entries(entry) : [];
   const [name, args] = pairs[0] ?? [];
   if (pairs.length !== 1 || name === undefined || !Object.hasOwn(FACTORIES, name)) {
@@ -88,9 +93,14 @@ function triggerOf(entry: unknown, key: string, path: string): Trigger {
   return factory(...(Array.isArray(args) ? args : [args]));
 }
 
-async function importModule(path: string): Promise<unknown> {
+/** Runs a JavaScript module: what it exports as its default, or all that it exports by name. */
+export async function importConfig(path: string): Promise<unknown> {
   const module = (await import(pathToFileURL(resolve(path)).href)) as Record<string, unknown>;
-  const given = (module.default ?? module) as Record<string, unknown>;
+  return module.default ?? module;
+}
+
+async function importModule(path: string): Promise<unknown> {
+  const given = (await importConfig(path)) as Record<string, unknown>;
   if (typeof given !== 'object' || given === null) return given;
   // A preset may be exported as it is: the rest of it is not a matter of replaying.
   const { rollback, review, stages, reviewCloseAfterMs } = given;

@@ -1,0 +1,220 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { RedisOutcomeStore } from 'unleash-rollout-guard/redis';
+import { type EmbeddedUnleash, startEmbeddedUnleash } from 'unleash-rollout-guard/testing';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { RedisServer } from '../../examples/fleet/redis-server.js';
+import { type GuardedService, startGuardedService } from '../helpers/guarded-service.js';
+import { describeWithBinary } from '../helpers/needs-binary.js';
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Processes start slowly where many suites run at once. */
+const PATIENCE = { timeout: 30_000, interval: 20 };
+
+function until(condition: () => unknown): Promise<unknown> {
+  return vi.waitFor(condition, PATIENCE);
+}
+
+/** `rollout-guard run` as a process of its own. */
+class JudgeProcess {
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<unknown>;
+  out = '';
+  problems = '';
+
+  constructor(config: string, environment: Readonly<Record<string, string>>) {
+    this.#child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'run', '--config', config], {
+      cwd: ROOT,
+      env: { ...process.env, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child.stdout!.on('data', (data) => {
+      this.out += data;
+    });
+    this.#child.stderr!.on('data', (data) => {
+      this.problems += data;
+    });
+    this.#ended = once(this.#child, 'close');
+  }
+
+  /** The messages that it logged. */
+  get messages(): string[] {
+    return this.out
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => (JSON.parse(line) as { msg: string }).msg);
+  }
+
+  async says(text: string): Promise<void> {
+    await until(() => expect(this.messages.join('\n')).toContain(text));
+  }
+
+  /** Its exit code, when it has ended by itself. */
+  async exits(): Promise<number | null> {
+    await until(() => expect(this.#child.exitCode, this.out + this.problems).not.toBeNull());
+    await this.#ended;
+    return this.#child.exitCode;
+  }
+
+  end(signal: NodeJS.Signals): Promise<number | null> {
+    this.#child.kill(signal);
+    return this.exits();
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+}
+
+describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-server', () => {
+  vi.setConfig({ testTimeout: 90_000 });
+
+  let unleash: EmbeddedUnleash;
+  let redis: RedisServer;
+  let folder: string;
+  let service: GuardedService | undefined;
+  let flagKey: string;
+  let flagNumber = 0;
+  const judges: JudgeProcess[] = [];
+
+  beforeAll(async () => {
+    [unleash, redis] = await Promise.all([
+      startEmbeddedUnleash(),
+      RedisServer.start('--requirepass', 'redis-secret'),
+    ]);
+  });
+
+  afterAll(async () => {
+    await Promise.all([unleash?.stop(), redis?.close()]);
+  });
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'run-'));
+    flagKey = `async-upload-${++flagNumber}`;
+    await unleash.createFlag(flagKey, { percentage: 100 });
+  });
+
+  afterEach(async () => {
+    for (const judge of judges.splice(0)) judge.kill();
+    await service?.close();
+    service = undefined;
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const redisUrl = (password = 'redis-secret') => `redis://:${password}@127.0.0.1:${redis.port}`;
+
+  async function startJudge(
+    variables: Readonly<Record<string, string>> = {},
+    url = unleash.apiUrl,
+  ): Promise<JudgeProcess> {
+    const config = join(folder, 'judge.json');
+    const { project, environment } = unleash;
+    await writeFile(
+      config,
+      JSON.stringify({
+        flagKey,
+        unleash: { url, project, environment },
+        folder: false,
+        tickMs: 100,
+        // A judge that crashed would be missed for longer than the tests have patience.
+        redis: { leaseMs: 600_000, timeoutMs: 20_000 },
+        rollback: [{ successRateBelow: [0.95, { minOutcomes: 100 }] }],
+      }),
+    );
+    const judge = new JudgeProcess(config, {
+      UNLEASH_ADMIN_TOKEN: unleash.adminToken,
+      UNLEASH_CLIENT_TOKEN: unleash.clientToken,
+      REDIS_URL: redisUrl(),
+      ...variables,
+    });
+    judges.push(judge);
+    return judge;
+  }
+
+  /** A service that has no admin token. */
+  async function startService(): Promise<GuardedService> {
+    const { apiUrl: url, project, environment } = unleash;
+    service = await startGuardedService(unleash, flagKey, join(folder, 'service'), {
+      unleash: { url, project, environment },
+      store: new RedisOutcomeStore({ url: redisUrl(), flushMs: 100 }),
+    });
+    return service;
+  }
+
+  it('turns the flag off for a service without an admin token, and ends cleanly on SIGTERM', async () => {
+    const { serve, guard, isOn, events } = await startService();
+    const judge = await startJudge();
+    await judge.says(`${flagKey} is on at 100 % | armed | judges`);
+    await until(() => expect(guard.status().fleet).toMatchObject({ role: 'follower', epoch: 1 }));
+    const answers = await serve(200, (user) => (user % 2 === 0 ? new Error('down') : undefined));
+    expect(answers.filter((answer) => answer === 'old')).toHaveLength(100);
+
+    await until(() => expect(guard.state.status).toBe('stopped'));
+    expect(await isOn('anybody')).toBe(false);
+    expect((await unleash.flag(flagKey)).enabled).toBe(false);
+    const decided = events.filter((event) => event.type === 'decided');
+    expect(decided).toMatchObject([{ by: 'fleet', decision: { verdicts: [{ observed: 0.5 }] } }]);
+    expect(guard.status().fleet?.role).toBe('follower');
+    await judge.says('The flag is off in Unleash.');
+
+    expect(await judge.end('SIGTERM')).toBe(0);
+    expect(judge.problems).toBe('');
+    for (const secret of [unleash.adminToken, unleash.clientToken, 'redis-secret']) {
+      expect(judge.out).not.toContain(secret);
+    }
+  });
+
+  it('gives its place up when it ends, so that another judges at once', async () => {
+    const { serve, guard } = await startService();
+    const first = await startJudge();
+    await first.says(`${flagKey} is on at 100 % | armed | judges`);
+    const second = await startJudge();
+    await second.says(`${flagKey} is on at 100 % | armed | stands by`);
+    expect(await first.end('SIGINT')).toBe(0);
+    await second.says(`${flagKey} is on at 100 % | armed | judges`);
+    await serve(100, () => new Error('down'));
+    await until(() => expect(guard.state.status).toBe('stopped'));
+    await second.says('The flag is off in Unleash.');
+    expect((await unleash.flag(flagKey)).enabled).toBe(false);
+    expect(await second.end('SIGTERM')).toBe(0);
+  });
+
+  it.each([
+    [
+      'a wrong password for Redis',
+      () => ({ REDIS_URL: redisUrl('other-secret') }),
+      'The user name or password for Redis is wrong.\n',
+    ],
+    ['a client token that Unleash refuses', () => ({ UNLEASH_CLIENT_TOKEN: 'no-such-secret' }), 'token'],
+  ])('says in one line what a person must mend, and ends with 1: %s', async (_what, environment, text) => {
+    const judge = await startJudge(environment());
+    const code = await judge.exits();
+    expect({ code, problems: judge.problems }).toEqual({ code: 1, problems: expect.stringContaining(text) });
+    expect(judge.problems.trimEnd().split('\n')).toHaveLength(1);
+    expect(judge.out + judge.problems).not.toContain('secret');
+    expect((await unleash.flag(flagKey)).enabled).toBe(true);
+  });
+
+  it('lists what is missing in its configuration, and ends with 2', async () => {
+    const judge = await startJudge({ UNLEASH_ADMIN_TOKEN: '', REDIS_URL: '' });
+    const code = await judge.exits();
+    expect({ code, problems: judge.problems }).toEqual({
+      code: 2,
+      problems: expect.stringMatching(/2 problems\n.*unleash\.token: .*\n.*redis\.url: /),
+    });
+  });
+
+  it('ends with 0 while it still waits for Unleash', async () => {
+    const judge = await startJudge({}, 'http://127.0.0.1:9/api');
+    await judge.says('The connection to Unleash is lost');
+    expect(await judge.end('SIGTERM')).toBe(0);
+    expect(judge.problems).toBe('');
+    expect(judge.messages.join('\n')).not.toContain('The guard watches');
+  });
+});
