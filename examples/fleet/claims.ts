@@ -62,17 +62,18 @@ const TURNED_ON = 'feature-environment-enabled';
 function actClaims(act: Act): Claim[] {
   const { judge, reason, decidedAt, offAt, brokenAt, startedAfterStop, isOnInUnleash } = act;
   const delays = stopDelays(act);
+  const others = act.stops.filter(({ process }) => process !== judge).length;
   return [
     {
       text: `${judge ?? 'nobody'} judged for all: ${reason ?? 'no decision was seen'}`,
       seen: decidedAt !== undefined && decidedAt >= brokenAt,
     },
     {
-      text: `stopped in ${delays.length} of ${act.stops.length} processes, without waiting for Unleash's 15 s poll: ${
+      text: `stopped in ${delays.length} of ${others} other processes, without waiting for Unleash's 15 s poll: ${
         delays.length === 0 ? 'never' : `median ${ms(median(delays))}, last ${ms(Math.max(...delays))}`
       }`,
       seen:
-        delays.length === act.stops.length &&
+        delays.length === others &&
         delays.length > 0 &&
         median(delays) <= MEDIAN_STOP_MS &&
         Math.max(...delays) <= LAST_STOP_MS,

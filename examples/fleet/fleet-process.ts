@@ -32,6 +32,7 @@ export class FleetProcess {
     this.#child.on('message', (message: FromInstance) => {
       if (message.type === 'moment') this.moments.push(message);
       if (message.type === 'fault') this.faults.push(message.message);
+      if (message.type === 'redis-away') console.log(`  ${this.name}: Redis is away: ${message.message}`);
     });
   }
 

@@ -111,6 +111,6 @@ function tellMoment(event: GuardEvent): void {
       tell({ type: 'fault', message: `${event.what}: ${event.message}` });
       return;
     case 'fleet-connection':
-      if (event.problem !== undefined) tell({ type: 'fault', message: `Redis: ${event.problem}` });
+      if (event.problem !== undefined) tell({ type: 'redis-away', message: event.problem });
   }
 }

@@ -26,6 +26,8 @@ export type FromInstance =
   | { readonly type: 'ready'; readonly url: string }
   | ({ readonly type: 'moment' } & Moment)
   | { readonly type: 'fault'; readonly message: string }
+  /** Redis went away, and why; it is tried again. */
+  | { readonly type: 'redis-away'; readonly message: string }
   | { readonly type: 'report'; readonly report: InstanceReport };
 
 /** What a guard told, and when: milliseconds since 1970, with fractions. */

@@ -1,8 +1,9 @@
 import type { Act, Evidence, InProcess } from './evidence.js';
 
-/** How long after the verdict each process had stopped, in milliseconds; those that never did are left out. */
-export function stopDelays({ stops, decidedAt }: Act): number[] {
-  return decidedAt === undefined ? [] : stops.flatMap(({ at }) => (at === undefined ? [] : at - decidedAt));
+/** How long after the verdict each process but the judge had stopped, in milliseconds; those that never did are left out. */
+export function stopDelays({ stops, judge, decidedAt }: Act): number[] {
+  if (decidedAt === undefined) return [];
+  return stops.flatMap(({ process, at }) => (process === judge || at === undefined ? [] : at - decidedAt));
 }
 
 /** Of an uneven number the middle one, otherwise the mean of the two in the middle. */
