@@ -205,6 +205,10 @@ function round(value: number): number {
 
 // One that is asked for thousands of connections refuses them beyond its default of 10,000.
 const redis = await RedisServer.start('--maxclients', '18000');
+// The other processes end with this one; Redis does not.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void redis.close().finally(() => process.exit(1)));
+}
 try {
   console.log(`\nOne second of one instance, by its request rate (no Redis)`);
   console.table(flushSizes());

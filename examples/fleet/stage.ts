@@ -50,14 +50,15 @@ export async function setStage(closing: Closing): Promise<Stage> {
     { length: PROCESSES },
     (_, index) => new FleetProcess(`p${index + 1}`, index < WITH_ADMIN_TOKEN),
   );
+  let totals: FleetTotals | undefined;
+  closing.add(async () => await totals?.close());
   closing.add(() => Promise.all(processes.map((process) => process.close())));
   const [redisUrl, unleash] = await Promise.all([redisStart, unleashStart]);
   await unleash.createFlag(FLAG_KEY, { percentage: PERCENTAGE });
 
   // A Redis of your own may hold other things: these keys are told apart, and removed at the end.
   const keyPrefix = `rollout-guard-fleet-demo-${randomBytes(4).toString('hex')}`;
-  const totals = await FleetTotals.connect(redisUrl, `${keyPrefix}:{${unleash.environment}/${FLAG_KEY}}`);
-  closing.add(() => totals.close());
+  totals = await FleetTotals.connect(redisUrl, `${keyPrefix}:{${unleash.environment}/${FLAG_KEY}}`);
 
   const { apiUrl, clientToken, adminToken, project, environment } = unleash;
   await Promise.all(

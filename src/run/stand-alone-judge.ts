@@ -57,7 +57,8 @@ export class StandAloneJudge {
   }
 
   /**
-   * Begins to judge, and says how it stands whenever that changes, and every minute. Where Unleash or Redis is away, it goes on trying.
+   * Begins to judge, and says how it stands whenever that changes, and every minute. Where Unleash or
+   * Redis is away, it goes on trying.
    *
    * @throws FleetError when Redis cannot be used without a person: a wrong password, a server too old, foreign keys.
    * @throws when Unleash refuses the client token, or the folder belongs to the guard of another flag.

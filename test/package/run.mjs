@@ -82,6 +82,9 @@ try {
   check('the command line helps', () =>
     assert.match(run('npx', ['rollout-guard', '--help']), /Usage: rollout-guard/),
   );
+  check('./redis needs no Redis package until it is given a URL', () =>
+    assert.match(run('node', ['redis.mjs']), /npm install redis/),
+  );
   check('./testing names the packages that it needs when they are missing', () =>
     assert.match(run('node', ['testing.mjs']), /unleash-server/),
   );
