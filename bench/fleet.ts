@@ -22,7 +22,7 @@ const { values } = parseArgs({
   options: {
     instances: { type: 'string' },
     seconds: { type: 'string' },
-    rate: { type: 'string', default: '100' },
+    rate: { type: 'string', default: '20' },
     short: { type: 'boolean', default: false },
   },
 });

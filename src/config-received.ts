@@ -42,7 +42,7 @@ function describeString(value: string, path: readonly PropertyKey[]): string {
 
 /** `https://user:password@host?token=…` without what may be secret in it; a URL need not be valid for that. */
 function withoutUserInfo(text: string): string {
-  return text.replace(/\/\/[^/\s]*@/, '//…@').replace(/^(\w+:\/\/[^?#]*)[?#].*$/s, '$1?…');
+  return text.replace(/\/\/\S*@/, '//…@').replace(/^(\w+:\/\/[^?#]*)[?#].*$/s, '$1?…');
 }
 
 function describeObject(value: object | null): string {

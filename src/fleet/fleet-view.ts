@@ -35,7 +35,7 @@ export class FleetView {
   #store: MemoryOutcomeStore;
   #epoch = 0;
   #upTo = '';
-  #keptUpTo = '';
+  #kept: { readonly upTo: string; readonly told: string | undefined } = { upTo: '', told: undefined };
   #serverRun: string | undefined;
 
   private constructor(options: FleetViewOptions) {
@@ -90,10 +90,13 @@ export class FleetView {
   async keep(now: number): Promise<void> {
     const { link, fence, judgeMemory } = this.#options;
     const upTo = this.#upTo;
-    if (upTo === this.#keptUpTo) return;
+    const memory = judgeMemory.get();
+    // What the judge remembers changes without outcomes too: a review is closed because nothing more came.
+    const told = JSON.stringify(memory);
+    if (upTo === this.#kept.upTo && told === this.#kept.told) return;
     const dump = this.#store.dump(now);
-    const checkpoint = { version: CHECKPOINT_VERSION, upTo, judgeMemory: judgeMemory.get(), dump };
-    if (await link.saveCheckpoint(fence, upTo, JSON.stringify(checkpoint))) this.#keptUpTo = upTo;
+    const checkpoint = { version: CHECKPOINT_VERSION, upTo, judgeMemory: memory, dump };
+    if (await link.saveCheckpoint(fence, upTo, JSON.stringify(checkpoint))) this.#kept = { upTo, told };
   }
 
   async #resume(now: number): Promise<void> {
@@ -101,7 +104,7 @@ export class FleetView {
     this.#store = emptyStore();
     this.#epoch = 0;
     this.#upTo = '';
-    this.#keptUpTo = '';
+    this.#kept = { upTo: '', told: undefined };
     const text = await link.loadCheckpoint();
     if (text === undefined) return;
     try {
@@ -116,7 +119,6 @@ export class FleetView {
       this.#store.restore(dump, now);
       this.#epoch = epoch;
       this.#upTo = upTo;
-      this.#keptUpTo = upTo;
       judgeMemory.set(memory);
     } catch (error) {
       onFault('reading what the judge before had kept', error);

@@ -1,3 +1,4 @@
+import { isConfigError } from '../config-error.js';
 import { FleetError, isFleetError } from '../fleet/fleet-link.js';
 
 /** What Redis answers when only a person can help, by the first word of its error, and what that person is told. */
@@ -21,6 +22,7 @@ const PASSING: Readonly<Record<string, string>> = {
 /** A failure of Redis in words; never with the URL, which holds the password. */
 export function redisFailure(error: unknown): FleetError {
   if (isFleetError(error)) return error;
+  if (isConfigError(error)) return new FleetError(error.message, { needsPerson: true, cause: error });
   const text = error instanceof Error ? error.message : String(error);
   for (const [word, message] of Object.entries(NEEDS_PERSON)) {
     if (mentions(text, word)) return new FleetError(message, { needsPerson: true, cause: error });

@@ -75,7 +75,8 @@ function figuresOf(evidence: Evidence, alpha: number): VerdictEvidence {
   const { treatment, control } = counts;
   const figures = {
     e: Math.min(Math.exp(peakLogE), LARGEST_E),
-    threshold: Math.exp(logThreshold),
+    // The logarithm has cost the last digits of 1/alpha.
+    threshold: Number(Math.exp(logThreshold).toPrecision(12)),
     alpha,
     treatment,
     control,
