@@ -35,7 +35,6 @@ export class FleetTotals {
     return sum;
   }
 
-  async debug() { const o: any = {}; for (const k of await this.#keys('*')) { const t = await this.#client.type(k); o[k.slice(-20)] = t === 'hash' ? Object.fromEntries(Object.entries(await this.#client.hGetAll(k)).filter(([f]) => !f.startsWith('latency') && f !== 'stop')) : t; } return JSON.stringify(o, null, 1); }
   /** Removes the fleet's keys. */
   async close(): Promise<void> {
     try {

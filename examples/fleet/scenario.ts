@@ -120,7 +120,6 @@ class Play {
     );
     const said = sumOf(await Promise.all(counts));
     await sleep(SENT_AFTER_MS);
-    if (process.env.DBG) { for (const p of processes) { if (!p.isAlive) continue; const s = await p.status(); console.log(p.name, JSON.stringify((await p.report()).counts), JSON.stringify(s.fleet), s.epoch, s.state.status, s.flag?.enabled); } console.log(await totals.debug()); await sleep(3000); console.log(await totals.debug()); }
     return { inRedis: await totals.read(), said };
   }
 
