@@ -29,9 +29,11 @@ try {
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
 }
-for (const problem of await closing.all()) {
-  console.error(problem);
-  failed = true;
+const problems = await closing.all();
+// Ctrl-C has ended Redis and Unleash already, as it reaches all processes of a terminal.
+if (!cutShort.signal.aborted) {
+  for (const problem of problems) console.error(problem);
+  failed ||= problems.length > 0;
 }
 // A play that was cut short would go on in the background.
 process.exit(failed ? 1 : 0);

@@ -41,11 +41,11 @@ export class Closing {
 
 /** Starts Redis, Unleash with the flag on for some users, and the processes. */
 export async function setStage(closing: Closing): Promise<Stage> {
-  const redisStart = startRedis(closing);
-  const unleashStart = startEmbeddedUnleash();
-  closing.add(() => unleashStart.then((unleash) => unleash.stop()));
+  const redisUrl = await startRedis(closing);
   const folder = await mkdtemp(join(tmpdir(), 'rollout-guard-fleet-'));
   closing.add(() => rm(folder, { recursive: true }));
+  const unleashStart = startEmbeddedUnleash();
+  closing.add(() => unleashStart.then((unleash) => unleash.stop()));
   const processes = Array.from(
     { length: PROCESSES },
     (_, index) => new FleetProcess(`p${index + 1}`, index < WITH_ADMIN_TOKEN),
@@ -53,7 +53,7 @@ export async function setStage(closing: Closing): Promise<Stage> {
   let totals: FleetTotals | undefined;
   closing.add(async () => await totals?.close());
   closing.add(() => Promise.all(processes.map((process) => process.close())));
-  const [redisUrl, unleash] = await Promise.all([redisStart, unleashStart]);
+  const unleash = await unleashStart;
   await unleash.createFlag(FLAG_KEY, { percentage: PERCENTAGE });
 
   // A Redis of your own may hold other things: these keys are told apart, and removed at the end.
