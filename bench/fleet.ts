@@ -176,10 +176,12 @@ async function limit(redis: RedisServer): Promise<void> {
       'flush: median ms': round(each.flushP50Ms),
       '99 % ms': round(each.flushP99Ms),
       'not taken': each.notTaken,
-      'verdict after, ms': round(each.judgeLagMaxMs),
+      'verdict after, ms': round(each.judgeLagP50Ms),
+      'worst ms': round(each.judgeLagMaxMs),
       'Redis, % of a core': round(each.redisCpuMs / 10),
       'judge, %': round(each.judgeCpuMs / 10),
       'sender, %': round(each.senderCpuMs / 10),
+      'others, %': round(each.othersCpuMs / 10),
       '': each.tooMany ?? 'kept up',
     })),
   );

@@ -1,3 +1,4 @@
+import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisServer } from '../../examples/fleet/redis-server.js';
 import { Child } from './child.js';
@@ -13,11 +14,15 @@ export interface LimitStep {
   readonly flushP99Ms: number;
   /** Refused, failed or not even sent. */
   readonly notTaken: number;
+  /** How old the oldest of the deltas was when its verdict was given. */
+  readonly judgeLagP50Ms: number;
   readonly judgeLagMaxMs: number;
   /** Milliseconds of processor time in a second. */
   readonly redisCpuMs: number;
   readonly judgeCpuMs: number;
   readonly senderCpuMs: number;
+  /** Of all else that this machine did meanwhile: with much of it, the limit is the machine's. */
+  readonly othersCpuMs: number;
   /** Why this is too many; undefined while it is not. */
   readonly tooMany: string | undefined;
 }
@@ -45,6 +50,7 @@ export async function findLimit(
       await sleep(2_000);
       judge.usage();
       await load.ask('usage', undefined as never);
+      const busyMs = machineBusyMs();
       await meter.start();
       await sleep(seconds * 1_000);
       const [used, sent, judged] = [
@@ -52,18 +58,22 @@ export async function findLimit(
         await load.ask('usage', undefined as never),
         judge.usage(),
       ];
+      const perSecondMs = (cpuMs: number) => cpuMs / used.seconds;
+      const ownMs = used.cpuMs + perSecondMs(judged.cpuMs + sent.cpuMs);
       const step = {
         instances,
         flushesPerSecond: sent.taken / used.seconds,
         flushP50Ms: sent.p50Ms,
         flushP99Ms: sent.p99Ms,
         notTaken: sent.skipped + sent.refused + sent.failed,
+        judgeLagP50Ms: judged.lagP50Ms,
         judgeLagMaxMs: judged.lagMaxMs,
         redisCpuMs: used.cpuMs,
-        judgeCpuMs: judged.cpuMs / used.seconds,
-        senderCpuMs: sent.cpuMs / used.seconds,
+        judgeCpuMs: perSecondMs(judged.cpuMs),
+        senderCpuMs: perSecondMs(sent.cpuMs),
+        othersCpuMs: Math.max(0, perSecondMs(machineBusyMs() - busyMs) - ownMs),
       };
-      const tooMany = whyTooMany(step, judged.deltas === 0);
+      const tooMany = whyTooMany(step, seconds, judged.deltas === 0);
       found.push({ ...step, tooMany });
       if (tooMany !== undefined) break;
     }
@@ -75,11 +85,21 @@ export async function findLimit(
   return found;
 }
 
-function whyTooMany(step: Omit<LimitStep, 'tooMany'>, nothingJudged: boolean): string | undefined {
-  if (nothingJudged || step.judgeLagMaxMs > PROMISED_MS) return 'the judge is more than a second behind';
+function whyTooMany(
+  step: Omit<LimitStep, 'tooMany'>,
+  seconds: number,
+  nothingJudged: boolean,
+): string | undefined {
+  if (nothingJudged || step.judgeLagP50Ms > PROMISED_MS) return 'the judge is more than a second behind';
   if (step.flushP99Ms > PROMISED_MS) return 'a flush takes longer than a second';
-  if (step.notTaken > 0) return 'Redis does not take every flush';
+  // What a busy machine holds up for a moment is sent a second later.
+  if (step.notTaken > 0.05 * step.instances * seconds) return 'flushes are not answered in their second';
   // A sender that is itself at its end says nothing of the others.
   if (step.flushesPerSecond < 0.95 * step.instances) return 'the sender does not keep up';
   return undefined;
+}
+
+/** Processor time that all programs of this machine have had. */
+function machineBusyMs(): number {
+  return cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0);
 }
