@@ -1,7 +1,7 @@
 import { Outbox } from '../../src/fleet/outbox.js';
 import { parseOutcomeDelta } from '../../src/store/outcome-delta.js';
 import { median } from '../harness.js';
-import { emptyStore, outcomeOf } from './traffic.js';
+import { emptyStore, outcomeOf, REVISION } from './traffic.js';
 
 const FLAG_KEY = 'delta';
 
@@ -16,7 +16,10 @@ function seconds(rate: number, count: number) {
       store.expose(outcome.exposure);
       store.record(outcome);
     }
-    outbox.add({ epoch: 1 }, store.takeDelta(Date.now(), { keys: false })!);
+    outbox.add(
+      { epoch: 1, revision: REVISION, keepWindows: true },
+      store.takeDelta(Date.now(), { keys: false })!,
+    );
     const flushed = outbox.next()!;
     outbox.taken(flushed.sequence);
     return flushed;

@@ -71,7 +71,7 @@ const handlers = {
         }
         const outbox = new Outbox();
         const delta = store.takeDelta(Date.now(), { keys: false });
-        if (delta !== undefined) outbox.add({ epoch: 1 }, delta);
+        if (delta !== undefined) outbox.add({ epoch: 1, revision: REVISION, keepWindows: true }, delta);
         return outbox.next() ?? [];
       });
     };
