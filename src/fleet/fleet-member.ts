@@ -29,7 +29,7 @@ export class FleetMember implements OutcomeStore {
   /** This process's own number of its epoch. */
   #epoch = 0;
   /** Of what is being recorded now. */
-  #seat: DeltaSeat & { revision: string | undefined; keepWindows: boolean } = {
+  #seat: DeltaSeat = {
     epoch: undefined,
     revision: undefined,
     keepWindows: true,
@@ -217,11 +217,11 @@ export class FleetMember implements OutcomeStore {
     try {
       await link.open({ onState: (state) => this.#adopt(state) });
       for (let sent = 0; sent < MOST_AT_ONCE; sent++) {
-        // Before the first look at the definition, what was recorded waits for it.
-        this.#seat.revision ??= revision();
         const isLast = this.#outbox.isEmpty && this.#seat.epoch !== undefined;
         if (isLast) this.#cut();
-        const seat = this.#seat;
+        // The rollout may have changed twice since the last answer: each change is told, in order.
+        const seat = this.#outbox.unknownSeat ?? this.#seat;
+        seat.revision ??= revision();
         const sentAt = this.#contact.begin();
         const reply = await link.sync({
           born: this.#state?.born ?? '',
@@ -238,7 +238,8 @@ export class FleetMember implements OutcomeStore {
         });
         this.#hear(reply, seat, sentAt);
         if (isLast && this.#outbox.isEmpty) break;
-        if (reply.delta === 'full' || this.#seat.revision === undefined) break;
+        // Before the first definition, what was recorded waits for it.
+        if (reply.delta === 'full' || seat.revision === undefined) break;
       }
       if (this.#state !== undefined) listener.onState(this.#state);
       return undefined;
@@ -248,11 +249,7 @@ export class FleetMember implements OutcomeStore {
     }
   }
 
-  #hear(
-    reply: SyncReply,
-    seat: DeltaSeat & { revision: string | undefined },
-    sentAt: ReturnType<Contact['begin']>,
-  ): void {
+  #hear(reply: SyncReply, seat: DeltaSeat, sentAt: ReturnType<Contact['begin']>): void {
     const { listener } = this.#options;
     if (this.#contact.silentMs > FORGET_TAKEN_MS) this.#outbox.forgetTaken();
     this.#contact.heard(sentAt, reply);
@@ -292,7 +289,7 @@ export class FleetMember implements OutcomeStore {
     this.#options.listener.onState(state);
   }
 
-  #sit(epoch: number, seat: DeltaSeat & { revision: string | undefined }): void {
+  #sit(epoch: number, seat: DeltaSeat): void {
     if (epoch === 0) return;
     this.#told = { epoch, revision: seat.revision ?? '' };
     if (seat.epoch === epoch) return;

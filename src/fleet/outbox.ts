@@ -3,9 +3,14 @@ import { COUNT_FIELDS } from '../outcomes/arm-counts.js';
 import type { OutcomeDelta } from '../store/outcome-delta.js';
 import type { FlushedDelta } from './fleet-link.js';
 
-/** The epoch of the fleet that a process's outcomes belong to; undefined until the fleet has told. */
+/** Where outcomes belong that a process recorded between two changes of the rollout. */
 export interface DeltaSeat {
+  /** The fleet's epoch; undefined until the fleet has told. */
   epoch: number | undefined;
+  /** The definition (see `FlagFacts.revision`) that the process had; undefined before the first. */
+  revision: string | undefined;
+  /** Whether the windows stay when this definition opens an epoch. */
+  readonly keepWindows: boolean;
 }
 
 /** Taken deltas that are kept: a server that comes back from its disk may have lost the last seconds. */
@@ -33,6 +38,11 @@ export class Outbox {
   /** Whether everything has been taken. */
   get isEmpty(): boolean {
     return this.#waiting.length === 0 && this.#unanswered === undefined && this.#again.length === 0;
+  }
+
+  /** Of the first delta whose epoch is not known yet; undefined when there is none. */
+  get unknownSeat(): DeltaSeat | undefined {
+    return this.#waiting.find(({ seat }) => seat.epoch === undefined)?.seat;
   }
 
   /** The number of the latest delta that was made ready to send. */

@@ -134,7 +134,11 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
       return;
     }
     const longest = retryDelayMs * 2 ** (this.attempt - 1);
-    this.#pause = setTimeout(() => this.#try(), longest * random());
+    this.#pause = setTimeout(() => {
+      // What was worth another attempt before the pause need not be any more.
+      if (isRetryable(error)) this.#try();
+      else this.#fail(error, false);
+    }, longest * random());
   }
 
   #abort(reason: unknown, aborted: boolean): void {

@@ -116,7 +116,8 @@ export class LatencyHistogram {
       const count = this.#counts[slot]! - (earlier === undefined ? 0 : earlier.#counts[slot]!);
       if (count > 0) buckets.push([slot, count]);
     }
-    return { sumMs: this.#sumMs - (earlier === undefined ? 0 : earlier.#sumMs), buckets };
+    // What was taken in parts adds up to a little more or less than the whole.
+    return { sumMs: Math.max(0, this.#sumMs - (earlier === undefined ? 0 : earlier.#sumMs)), buckets };
   }
 
   /** Adds what {@link toSparse} gave. Slots outside 0 … {@link LATENCY_SLOTS} − 1 are the caller's to refuse. */

@@ -220,6 +220,28 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
     await client.close();
   });
 
+  it('loses nothing when the rollout changes twice between two flushes', async () => {
+    const [judge, other] = await fleet({}, {});
+    other!.record();
+    other!.member.beginEpoch(2, Date.now(), { keepWindows: true });
+    other!.record({ epoch: 2 });
+    other!.revision = 'fifty';
+    other!.member.beginEpoch(3, Date.now(), { keepWindows: true });
+    for (let i = 0; i < 5; i++) {
+      other!.record({ epoch: 3 });
+      await other!.member.sync();
+    }
+    judge!.revision = 'fifty';
+    judge!.member.beginEpoch(3, Date.now(), { keepWindows: true });
+    await sync([judge!, other!]);
+    await until(() => {
+      const { windows, total } = judge!.member.snapshot(Date.now());
+      expect(windows[0]!.treatment.successes).toBe(7);
+      expect(total.treatment.successes).toBe(5);
+    });
+    expect(other!.epochs).toEqual([1, 1, 3]);
+  });
+
   it('judges alone while Redis is silent, and loses and doubles nothing', async () => {
     const [judge, other] = await fleet({}, {});
     await until(() => expect(judge!.member.role).toBe('judge'));

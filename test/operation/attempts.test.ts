@@ -77,6 +77,26 @@ describe('runAttempts', () => {
     expect(startedAt).toEqual([0, 50, 150]);
   });
 
+  it('starts no attempt after a pause in which the error has ceased to be worth one', async () => {
+    let isWorthIt = true;
+    let attempts = 0;
+    const error = new Error('stopped meanwhile');
+    const run = attempt(
+      async () => {
+        attempts++;
+        throw error;
+      },
+      0,
+      { ...policy, isRetryable: () => isWorthIt },
+      undefined,
+    );
+    await vi.advanceTimersByTimeAsync(49);
+    isWorthIt = false;
+    await vi.runAllTimersAsync();
+    expect(await run).toEqual({ ok: false, error, attempts: 1, aborted: false });
+    expect(attempts).toBe(1);
+  });
+
   it('gives up with the last error after the last retry', async () => {
     const run = attempt(
       async (_input, { attempt }) => {

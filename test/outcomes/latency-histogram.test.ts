@@ -136,4 +136,15 @@ describe('LatencyHistogram', () => {
     expect(histogram.toSparse()).toEqual(histogramOf([7]).toSparse());
     expect(histogram.count).toBe(1);
   });
+
+  it('never takes less than nothing, however the parts were rounded', () => {
+    const [histogram, taken] = [new LatencyHistogram(), new LatencyHistogram()];
+    for (const durationMs of [411.4810567149958, 20.914235443162845, 118.53986342048594]) {
+      histogram.record(durationMs);
+      taken.addSparse(histogram.toSparse(taken));
+    }
+    for (const durationMs of [916.1932071289091, 459.49377995713104]) histogram.record(durationMs);
+    taken.addSparse(histogram.toSparse(taken));
+    expect(histogram.toSparse(taken)).toEqual({ sumMs: 0, buckets: [] });
+  });
 });
