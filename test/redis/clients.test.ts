@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, createCluster } from 'redis';
 import { afterEach, expect, it } from 'vitest';
@@ -79,6 +80,35 @@ describeWithBinary('a client of the user’s own', 'redis-server', 'apt-get inst
     cluster.on('error', () => {});
     await cluster.connect();
     await works(await link(cluster));
+  });
+
+  it('needs no other rights than the documentation says', async () => {
+    const page = await readFile(new URL('../../docs/fleet.md', import.meta.url), 'utf8');
+    const rights = /needs (`~[\s\S]*?`)\./
+      .exec(page)![1]!
+      .replace(/[`,\n]|and /g, ' ')
+      .split(' ')
+      .filter(Boolean);
+    const redis = await server();
+    const root = await redis.client();
+    await root.sendCommand(['ACL', 'SETUSER', 'guard', 'on', '>word', ...rights]);
+    await root.close();
+    const url = redis.url.replace('//', '//guard:word@');
+    const { link: made, told } = await link(await createClient({ url }).connect());
+    await works({ link: made, told });
+    const delta = {
+      sequence: 1,
+      epoch: 1,
+      text: '{}',
+      totals: [['successes:treatment', '1'] as const, ['latencySumMs:treatment', '1.500'] as const],
+      skipsLost: false,
+    };
+    const { born } = told.at(-1)!;
+    expect(await made.sync({ ...SYNC, born, delta })).toMatchObject({ delta: 'taken' });
+    expect(await made.saveCheckpoint(1, '0-0', 'kept')).toBe(true);
+    expect(await made.loadCheckpoint()).toBe('kept');
+    await made.finishStop('decision-1', 'off');
+    expect(await made.release('decision-1', 'ten', 0)).toMatchObject({ stop: undefined, epoch: 2 });
   });
 
   it('may speak TLS', async () => {
