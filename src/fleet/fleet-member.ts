@@ -278,7 +278,7 @@ export class FleetMember implements OutcomeStore {
     this.#seat = { ...this.#seat, epoch: undefined };
     const { own, clock } = this.#options;
     own.takeDelta(clock.now(), { keys: false });
-    const { evidence: _, ...contents } = own.dump(clock.now()).contents;
+    const { contents } = own.dump(clock.now(), { keys: false });
     this.#outbox.add(this.#seat, shiftDelta(contents, this.#contact.offsetMs));
   }
 

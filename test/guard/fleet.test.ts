@@ -1,6 +1,5 @@
-import { createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { RedisServer } from '../../examples/fleet/redis-server.js';
+import { freePort, RedisServer } from '../../examples/fleet/redis-server.js';
 import { BaselineFile } from '../../src/guard/baseline-file.js';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import type { GuardNotification } from '../../src/notify/notification.js';
@@ -266,7 +265,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
   });
 
   it('starts alone when Redis cannot be reached, and says so once', async () => {
-    const { guard, harness } = await member({ store: store(`redis://127.0.0.1:${await unusedPort()}`) });
+    const { guard, harness } = await member({ store: store(`redis://127.0.0.1:${await freePort()}`) });
     expect(guard.status().fleet).toMatchObject({ role: 'alone', problem: expect.stringContaining('Redis') });
     await harness.fail(guard);
     await harness.until('off', () => !harness.unleash.enabled);
@@ -318,11 +317,3 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     }
   });
 });
-
-async function unusedPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
