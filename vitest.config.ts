@@ -10,7 +10,7 @@ export default defineConfig({
         find: /^unleash-rollout-guard\/opentelemetry$/,
         replacement: source('src/opentelemetry/index.ts'),
       },
-      { find: /^unleash-rollout-guard\/redis$/, replacement: source('src/redis/index.ts') },
+      { find: /^unleash-rollout-guard\/redis$/, replacement: source('src/fleet/redis/index.ts') },
       { find: /^unleash-rollout-guard\/testing$/, replacement: source('src/testing/index.ts') },
       { find: /^unleash-rollout-guard$/, replacement: source('src/index.ts') },
     ],

@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { RedisServer } from '../examples/fleet/redis-server.js';
 import { Child } from './fleet/child.js';
 import { deltaCosts, flushSizes } from './fleet/delta-costs.js';
-import { FleetJudge } from './fleet/fleet-judge.js';
+import { FleetJudge } from './fleet/fleet-leader.js';
 import { findLimit } from './fleet/limit.js';
 import { RedisMeter } from './fleet/redis-usage.js';
 import type { Simulator } from './fleet/simulator.js';

@@ -4,7 +4,7 @@
  */
 import type { EvaluationDetails, HookContext } from '@openfeature/server-sdk';
 import { OutcomeHook } from '../hooks/outcome-hook.js';
-import { EXPOSURE_SLOT, type Exposure, type ExposureSink, type ExposureSlot } from '../src/flow.js';
+import { EXPOSURE_SLOT, type Exposure, type ExposureSink, type ExposureSlot } from '../src/model/flow.js';
 import { compare, printComparison } from './harness.js';
 
 let exposures = 0;

@@ -6,10 +6,10 @@
  */
 import CircuitBreaker from 'opossum';
 import pRetry from 'p-retry';
-import { systemClock } from '../src/clock.js';
-import type { Evaluation, Exposure, ExposureSink, FlagClient } from '../src/flow.js';
+import { MemoryOutcomeStore } from '../src/measure/memory-outcome-store.js';
+import type { Evaluation, Exposure, ExposureSink, FlagClient } from '../src/model/flow.js';
 import { guardedOperation } from '../src/operation/guarded-operation.js';
-import { MemoryOutcomeStore } from '../src/store/memory.js';
+import { systemClock } from '../src/support/clock.js';
 import { compare, printComparison } from './harness.js';
 
 const exposure: Exposure = {

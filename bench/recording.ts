@@ -3,11 +3,11 @@
  * Run with `npx tsx bench/recording.ts`.
  */
 import { createHistogram } from 'node:perf_hooks';
-import type { Exposure, Outcome } from '../src/flow.js';
-import { errorTypeOf } from '../src/outcomes/error-type.js';
-import { ExposureLedger } from '../src/outcomes/exposure-ledger.js';
-import { LatencyHistogram } from '../src/outcomes/latency-histogram.js';
-import { MemoryOutcomeStore } from '../src/store/memory.js';
+import { ExposureLedger } from '../src/measure/exposure-ledger.js';
+import { LatencyHistogram } from '../src/measure/latency-histogram.js';
+import { MemoryOutcomeStore } from '../src/measure/memory-outcome-store.js';
+import type { Exposure, Outcome } from '../src/model/flow.js';
+import { errorTypeOf } from '../src/operation/error-type.js';
 import { collectGarbage, compare, printComparison, retainedBytes } from './harness.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

@@ -7,11 +7,11 @@ import { createWriteStream } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { jsonLineOf } from '../src/outcomes/log/row.js';
-import type { OutcomeRow } from '../src/outcomes/log/schema.js';
-import { asyncUploadRollout } from '../src/presets/async-upload.js';
-import { replayLog } from '../src/replay/replay-log.js';
-import { resolveRules } from '../src/rules.js';
+import { asyncUploadRollout } from '../src/guard/async-upload-rollout.js';
+import { resolveRules } from '../src/guard/rules.js';
+import { jsonLineOf } from '../src/log/log-row.js';
+import type { OutcomeRow } from '../src/log/log-row-schema.js';
+import { replayLog } from '../src/what-if/replay/replay-log.js';
 import { collectGarbage } from './harness.js';
 
 const STEPS = [1, 10, 50, 100];

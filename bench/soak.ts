@@ -21,7 +21,7 @@ import { createUploadService } from '../examples/upload-service/service.js';
 import { createBufferedUpload } from '../examples/upload-service/upload-buffered.js';
 import { createStreamingUpload } from '../examples/upload-service/upload-streaming.js';
 import type { ArmCounts } from '../src/index.js';
-import { readOutcomeLog } from '../src/outcomes/log/read.js';
+import { readOutcomeLog } from '../src/log/read-log.js';
 import { startEmbeddedUnleash } from '../src/testing/index.js';
 import { collectGarbage } from './harness.js';
 import { Claims } from './soak/claims.js';

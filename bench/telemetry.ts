@@ -11,9 +11,9 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { Unleash } from 'unleash-client';
 import { unleashImpactMetrics } from '../providers/unleash/impact-metrics.js';
-import type { Outcome } from '../src/flow.js';
+import type { Outcome } from '../src/model/flow.js';
+import type { GuardObserver } from '../src/model/observer.js';
 import { openTelemetry } from '../src/opentelemetry/index.js';
-import type { GuardObserver } from '../src/telemetry/observer.js';
 import { compare, printComparison } from './harness.js';
 
 const POOL = 4096;

@@ -1,7 +1,7 @@
 import type { EvaluationDetails, FlagValue, Hook, HookContext, HookHints } from '@openfeature/server-sdk';
-import { ConfigError } from '../src/config-error.js';
-import { describeReceived } from '../src/config-received.js';
-import { type Evaluation, EXPOSURE_SLOT, type ExposureSink, type ExposureSlot } from '../src/flow.js';
+import { type Evaluation, EXPOSURE_SLOT, type ExposureSink, type ExposureSlot } from '../src/model/flow.js';
+import { ConfigError } from '../src/support/config-error.js';
+import { describeReceived } from '../src/support/config-received.js';
 
 /**
  * Tells guards which evaluations of their flags took place. It touches memory only, awaits nothing, and never throws:

@@ -19,7 +19,7 @@ export type {
   RunContext,
 } from './operation/guarded-operation.js';
 export { isOperationTimeoutError, OperationTimeoutError } from './operation/attempts.js';
-export { errorTypeOf, isCriticalError, isRetryableError } from './outcomes/error-type.js';
+export { errorTypeOf, isCriticalError, isRetryableError } from './operation/error-type.js';
 // Triggers: what a snapshot of outcomes says, literally.
 export type { Trigger } from './triggers/trigger.js';
 export type { OutcomeRateOptions, OutcomeRateTrigger } from './triggers/outcome-rate.js';
@@ -37,14 +37,14 @@ export { type ComplaintRateRisingOptions, complaintRateRising } from './triggers
 export { type UnreportedAboveOptions, unreportedAbove } from './triggers/unreported-above.js';
 // Signals: numbers from elsewhere that triggers judge.
 export type { SignalContext, SignalReading, SignalSource } from './triggers/trigger.js';
-export type { SignalTiming, SignalTrigger } from './signals/signal-trigger.js';
-export { type SignalFunction, type SignalOptions, signal } from './signals/signal.js';
+export type { SignalTiming, SignalTrigger } from './triggers/signals/signal-trigger.js';
+export { type SignalFunction, type SignalOptions, signal } from './triggers/signals/signal.js';
 export {
   type PrometheusOptions,
   type PrometheusTrigger,
   prometheusAbove,
   prometheusBelow,
-} from './signals/prometheus.js';
+} from './triggers/signals/prometheus.js';
 // Triggers on evidence: right however often one looks.
 export type { EvidenceOptions, EvidenceTrigger } from './triggers/evidence-options.js';
 export type { EvidenceRequest } from './statistics/evidence-request.js';
@@ -54,18 +54,18 @@ export { type FailureRateAboveOptions, failureRateAbove } from './triggers/failu
 export { type LatencyRegressionOptions, latencyRegression } from './triggers/latency-regression.js';
 export { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from './statistics/parameters.js';
 // Stages: how far a rollout has come.
-export type { Stage, StageProgress, StageStatus } from './stages/stage.js';
+export type { Stage, StageProgress, StageStatus } from './model/stage.js';
 // The guard: decides, and turns the flag off.
 export { RolloutGuard } from './guard/rollout-guard.js';
 export type { GuardStatus } from './guard/guard-status.js';
-export type { ComplaintReport } from './guard/feedback.js';
-export type { RolloutGuardOptions, UnleashAdminOptions } from './options.js';
-export type { GuardState, StopFailure } from './guard/decide.js';
-export type { OpenReview } from './guard/reviews.js';
-export type { GuardEvent, GuardListener } from './guard/guard-event.js';
-export { asyncUploadRollout, type RolloutPreset } from './presets/async-upload.js';
+export type { ComplaintReport } from './guard/observe/feedback.js';
+export type { RolloutGuardOptions, UnleashAdminOptions } from './guard/options.js';
+export type { GuardState, StopFailure } from './guard/decide/decide.js';
+export type { OpenReview } from './guard/evaluate/reviews.js';
+export type { GuardEvent, GuardListener } from './model/event.js';
+export { asyncUploadRollout, type RolloutPreset } from './guard/async-upload-rollout.js';
 // Telemetry: the same numbers elsewhere.
-export type { GuardObserver } from './telemetry/observer.js';
+export type { GuardObserver } from './model/observer.js';
 export { unleashImpactMetrics } from '../providers/unleash/impact-metrics.js';
 // Notifications: tell people.
 export type { GuardNotification, NotificationSeverity, NotificationSubject } from './notify/notification.js';
@@ -80,7 +80,7 @@ export { type SlackOptions, slack } from './notify/slack.js';
 export { type WebhookOptions, webhook } from './notify/webhook.js';
 export { verifyWebhook } from './notify/webhook-signature.js';
 // What goes wrong.
-export { ConfigError, type ConfigProblem, isConfigError } from './config-error.js';
+export { ConfigError, type ConfigProblem, isConfigError } from './support/config-error.js';
 export {
   AdminError,
   type AdminErrorCode,
@@ -92,9 +92,9 @@ export {
   AdminUnavailableError,
   ChangeRequestError,
   isAdminError,
-} from './unleash/errors.js';
+} from './unleash/admin-error.js';
 // The shapes that travel, and what may be injected.
-export type * from './flow.js';
-export type { Clock } from './clock.js';
-export type { Logger } from './logger.js';
-export { version } from './version.js';
+export type * from './model/flow.js';
+export type { Clock } from './support/clock.js';
+export type { Logger } from './support/logger.js';
+export { version } from './support/version.js';

@@ -1,5 +1,5 @@
 import { Outbox } from '../../src/fleet/outbox.js';
-import { parseOutcomeDelta } from '../../src/store/outcome-delta.js';
+import { parseOutcomeDelta } from '../../src/measure/outcome-delta.js';
 import { median } from '../harness.js';
 import { emptyStore, outcomeOf, REVISION } from './traffic.js';
 

@@ -1,8 +1,8 @@
-import { systemClock } from '../../src/clock.js';
 import type { FleetState } from '../../src/fleet/fleet-link.js';
 import { FleetMember } from '../../src/fleet/fleet-member.js';
-import type { Arm } from '../../src/flow.js';
-import { RedisOutcomeStore } from '../../src/redis/redis-outcome-store.js';
+import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
+import type { Arm } from '../../src/model/flow.js';
+import { systemClock } from '../../src/support/clock.js';
 import { ENVIRONMENT, emptyStore, outcomeOf, REVISION, steadyMs } from './traffic.js';
 
 /** What one flush cost. */

@@ -2,7 +2,7 @@ import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisServer } from '../../examples/fleet/redis-server.js';
 import { Child } from './child.js';
-import { FleetJudge } from './fleet-judge.js';
+import { FleetJudge } from './fleet-leader.js';
 import type { Load } from './load.js';
 import { RedisMeter } from './redis-usage.js';
 

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FleetLink, FleetState, FlushedDelta, SyncReply } from '../../src/fleet/fleet-link.js';
 import { Outbox } from '../../src/fleet/outbox.js';
-import { RedisOutcomeStore } from '../../src/redis/redis-outcome-store.js';
+import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
 import { serve } from './child.js';
 import { ENVIRONMENT, emptyStore, outcomeOf, quantile, REVISION, steadyMs } from './traffic.js';
 

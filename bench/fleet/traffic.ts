@@ -1,6 +1,6 @@
-import type { Arm, Outcome } from '../../src/flow.js';
-import { asyncUploadRollout } from '../../src/presets/async-upload.js';
-import { MemoryOutcomeStore } from '../../src/store/memory.js';
+import { asyncUploadRollout } from '../../src/guard/async-upload-rollout.js';
+import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
+import type { Arm, Outcome } from '../../src/model/flow.js';
 
 export const ENVIRONMENT = 'production';
 /** The definition that all instances have seen. */

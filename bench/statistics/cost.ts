@@ -1,11 +1,11 @@
-import type { Arm, Outcome } from '../../src/flow.js';
-import { LatencyHistogram } from '../../src/outcomes/latency-histogram.js';
-import { Random } from '../../src/simulate/random.js';
+import { LatencyHistogram } from '../../src/measure/latency-histogram.js';
+import type { Arm, Outcome } from '../../src/model/flow.js';
 import { LatencyTest } from '../../src/statistics/latency.js';
 import { OncePerKey } from '../../src/statistics/once-per-key.js';
 import { OneSampleTest } from '../../src/statistics/one-sample.js';
 import { SequentialEvidence } from '../../src/statistics/sequential-evidence.js';
 import { TwoSampleTest } from '../../src/statistics/two-sample.js';
+import { Random } from '../../src/what-if/simulate/random.js';
 import { type Contestant, compare } from '../harness.js';
 
 export interface Cost {

@@ -1,7 +1,7 @@
-import { Random } from '../../src/simulate/random.js';
 import { differenceConfidenceInterval } from '../../src/statistics/confidence.js';
 import { FrozenControlTest } from '../../src/statistics/frozen-control.js';
 import { OneSampleTest } from '../../src/statistics/one-sample.js';
+import { Random } from '../../src/what-if/simulate/random.js';
 import { type Detector, WindowMeanAbove } from './naive-rules.js';
 import { ALPHA, delays, percent, type Run, type Section, SHARES, UNTIL_STOPPED } from './report.js';
 import { simulateFailures, simulateLatency } from './simulation.js';

@@ -1,8 +1,8 @@
-import type { Arm } from '../../src/flow.js';
-import { LatencyHistogram } from '../../src/outcomes/latency-histogram.js';
-import { Random } from '../../src/simulate/random.js';
+import { LatencyHistogram } from '../../src/measure/latency-histogram.js';
+import type { Arm } from '../../src/model/flow.js';
 import { LatencyTest } from '../../src/statistics/latency.js';
 import { OncePerKey } from '../../src/statistics/once-per-key.js';
+import { Random } from '../../src/what-if/simulate/random.js';
 import type { Detector } from './naive-rules.js';
 
 /** When a detector stopped, over the replicates of one simulation. */

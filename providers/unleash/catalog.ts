@@ -1,5 +1,5 @@
 import type { Context, Unleash } from 'unleash-client';
-import type { Logger } from '../../src/logger.js';
+import type { Logger } from '../../src/support/logger.js';
 import type { FlagDefinition } from './definition.js';
 import { Flag } from './flag-facts.js';
 

@@ -1,8 +1,8 @@
 import type { Unleash } from 'unleash-client';
 import { z } from 'zod';
-import { parseConfig } from '../../src/config-error.js';
-import { ARMS, type Arm, type Outcome } from '../../src/flow.js';
-import type { GuardObserver } from '../../src/telemetry/observer.js';
+import { ARMS, type Arm, type Outcome } from '../../src/model/flow.js';
+import type { GuardObserver } from '../../src/model/observer.js';
+import { parseConfig } from '../../src/support/config-error.js';
 import type { UnleashProvider } from './provider.js';
 
 type ImpactMetrics = Unleash['impactMetrics'];

@@ -6,8 +6,8 @@ import {
 } from '@openfeature/server-sdk';
 import { type Context, type Unleash, UnleashEvents } from 'unleash-client';
 import type { FlagCatalog } from './catalog.js';
-import type { ResolvedSettings } from './options.js';
-import { connectionProblem, type Problem } from './problem.js';
+import type { ResolvedSettings } from './provider-options.js';
+import { connectionProblem, type Problem } from './start-problem.js';
 
 /** What a {@link Lifecycle} works with. */
 export interface LifecycleParts {

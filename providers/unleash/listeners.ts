@@ -1,5 +1,5 @@
-import type { Unsubscribe } from '../../src/flow.js';
-import type { Logger } from '../../src/logger.js';
+import type { Unsubscribe } from '../../src/model/flow.js';
+import type { Logger } from '../../src/support/logger.js';
 
 /** Listeners that are told of each event, and whose faults are logged and go no further. */
 export class Listeners<Event> {

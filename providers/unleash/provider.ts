@@ -13,7 +13,7 @@ import {
   type TrackingEventDetails,
 } from '@openfeature/server-sdk';
 import { Unleash, type UnleashConfig } from 'unleash-client';
-import type { FlagFacts, FlagSource, TrackedEvent, Unsubscribe } from '../../src/flow.js';
+import type { FlagFacts, FlagSource, TrackedEvent, Unsubscribe } from '../../src/model/flow.js';
 import { FlagCatalog } from './catalog.js';
 import { toUnleashContext } from './context.js';
 import { Lifecycle } from './lifecycle.js';
@@ -27,10 +27,10 @@ import {
   resolveOptions,
   resolveSettings,
   type UnleashProviderOptions,
-} from './options.js';
+} from './provider-options.js';
 import { type AssignedVariant, resolveVariant, type VariantType } from './variant.js';
 
-export type { ProviderSettings, UnleashProviderOptions } from './options.js';
+export type { ProviderSettings, UnleashProviderOptions } from './provider-options.js';
 
 const { DEFAULT, DISABLED, ERROR, STALE } = StandardResolutionReasons;
 

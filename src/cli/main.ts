@@ -1,14 +1,14 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
-import { version } from '../version.js';
-import { registerDoctor } from './doctor.js';
-import { exitWith } from './problem.js';
-import { registerReplay } from './replay.js';
-import { registerReport } from './report.js';
-import { registerRun } from './run.js';
-import { registerSimulate } from './simulate.js';
-import { registerStatus } from './status.js';
-import { registerWatch } from './watch.js';
+import { version } from '../support/version.js';
+import { registerDoctor } from './doctor-command.js';
+import { exitWith } from './exit.js';
+import { registerReplay } from './replay-command.js';
+import { registerReport } from './report-command.js';
+import { registerRun } from './run-command.js';
+import { registerSimulate } from './simulate-command.js';
+import { registerStatus } from './status-command.js';
+import { registerWatch } from './watch-command.js';
 
 const program = new Command('rollout-guard')
   .description('Guarded rollouts for Unleash: watches a flag and turns it off when its code path fails.')

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { rateSchema } from '../config-schemas.js';
+import { rateSchema } from '../support/config-schemas.js';
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const SECONDS = { ms: 0.001, s: 1, sec: 1, min: 60, m: 60, h: 3_600, d: 86_400, day: 86_400 } as const;

@@ -1,7 +1,7 @@
-import { isAdminError } from '../unleash/errors.js';
-import { isUnknownPath, type Permission, readChangeRequests, readUser } from './answers.js';
+import { isAdminError } from '../unleash/admin-error.js';
 import { type Finding, finding } from './finding.js';
 import type { AdminObservation, Observations, Target } from './observations.js';
+import { isUnknownPath, type Permission, readChangeRequests, readUser } from './observed-replies.js';
 
 type Observed = Exclude<AdminObservation, { readonly tokenProblem: string }>;
 

@@ -1,6 +1,6 @@
-import { readFeatures } from './answers.js';
 import { type Finding, finding } from './finding.js';
 import type { Observations } from './observations.js';
+import { readFeatures } from './observed-replies.js';
 
 const CHECK = 'client-token';
 

@@ -1,7 +1,7 @@
-import { isAdminError } from '../unleash/errors.js';
-import { readFeatures } from './answers.js';
+import { isAdminError } from '../unleash/admin-error.js';
 import { type Finding, finding } from './finding.js';
 import type { Observations, Target } from './observations.js';
+import { readFeatures } from './observed-replies.js';
 
 interface SeenFlag {
   readonly enabled: boolean;

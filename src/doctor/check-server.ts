@@ -1,6 +1,6 @@
-import { readFeatures, readUser } from './answers.js';
 import { type Finding, finding } from './finding.js';
 import type { Answer, FolderObservation, Observations } from './observations.js';
+import { readFeatures, readUser } from './observed-replies.js';
 
 /** A difference above this makes times in Unleash's history and in the guard's audit log hard to compare. */
 const MAX_CLOCK_DIFFERENCE_MS = 5_000;

@@ -1,5 +1,5 @@
-import type { AdminFlag } from '../unleash/answers.js';
-import type { AdminError } from '../unleash/errors.js';
+import type { AdminError } from '../unleash/admin-error.js';
+import type { AdminFlag } from '../unleash/admin-replies.js';
 
 /** What the guard and the service will use, as the user gave it. */
 export interface Target {

@@ -1,9 +1,9 @@
-import { type Clock, systemClock } from '../clock.js';
-import { exchange, NoAnswerError } from '../http.js';
+import { type Clock, systemClock } from '../support/clock.js';
+import { exchange, NoAnswerError } from '../support/http.js';
 import { UnleashAdminClient } from '../unleash/admin-client.js';
+import { type AdminError, isAdminError } from '../unleash/admin-error.js';
 import { adminTokenProblem } from '../unleash/admin-token.js';
 import { baseUrlOf } from '../unleash/base-url.js';
-import { type AdminError, isAdminError } from '../unleash/errors.js';
 import type { AdminObservation, Answer, Observations, Target } from './observations.js';
 import { observeFolder } from './observe-folder.js';
 

@@ -1,12 +1,12 @@
-import type { Baseline, Decision, Exposure, Outcome, Snapshot } from '../flow.js';
-import type { OutcomeDelta } from '../store/outcome-delta.js';
-import type { OutcomeStore } from '../store/outcome-store.js';
-import { shiftDelta } from '../store/shift-delta.js';
-import { Contact } from './contact.js';
-import { FleetJudge } from './fleet-judge.js';
+import type { OutcomeDelta } from '../measure/outcome-delta.js';
+import type { OutcomeStore } from '../measure/outcome-store.js';
+import { shiftDelta } from '../measure/shift-delta.js';
+import type { Baseline, Decision, Exposure, Outcome, Snapshot } from '../model/flow.js';
+import { FleetJudge } from './fleet-leader.js';
 import { type FleetState, isFleetError, type SyncReply } from './fleet-link.js';
 import type { FleetMemberOptions, FleetRole } from './fleet-options.js';
 import { type DeltaSeat, Outbox } from './outbox.js';
+import { Contact } from './server-clock.js';
 
 /** Deltas that are sent in one go after an outage. */
 const MOST_AT_ONCE = 8;

@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.js';
-import type { MemoryOutcomeStore } from '../store/memory.js';
+import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
+import type { Clock } from '../support/clock.js';
 import type { FleetLink, FleetState } from './fleet-link.js';
 
 /** `judge`: decides for all. `follower`: another process does. `alone`: the shared store or every judge is away; it judges its own share. */

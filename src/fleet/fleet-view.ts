@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { Baseline, Snapshot } from '../flow.js';
-import type { MemoryOutcomeStore } from '../store/memory.js';
-import { parseOutcomeDelta, parseStoreDump } from '../store/outcome-delta.js';
+import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
+import { parseOutcomeDelta, parseStoreDump } from '../measure/outcome-delta.js';
+import type { Baseline, Snapshot } from '../model/flow.js';
 import type { FleetEntry, FleetLink } from './fleet-link.js';
 
 /** What {@link FleetView} works with. */

@@ -1,6 +1,6 @@
-import { ARMS } from '../flow.js';
-import { COUNT_FIELDS } from '../outcomes/arm-counts.js';
-import type { OutcomeDelta } from '../store/outcome-delta.js';
+import { COUNT_FIELDS } from '../measure/arm-counts.js';
+import type { OutcomeDelta } from '../measure/outcome-delta.js';
+import { ARMS } from '../model/flow.js';
 import type { FlushedDelta } from './fleet-link.js';
 
 /** Where outcomes belong that a process recorded between two changes of the rollout. */

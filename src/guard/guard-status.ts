@@ -1,8 +1,8 @@
 import type { FleetRole } from '../fleet/fleet-options.js';
-import type { FlagFacts, Snapshot, Verdict } from '../flow.js';
-import type { StageProgress } from '../stages/stage.js';
-import type { GuardState } from './decide.js';
-import type { OpenReview } from './reviews.js';
+import type { FlagFacts, Snapshot, Verdict } from '../model/flow.js';
+import type { StageProgress } from '../model/stage.js';
+import type { GuardState } from './decide/decide.js';
+import type { OpenReview } from './evaluate/reviews.js';
 
 /** Where a rollout stands. */
 export interface GuardStatus {

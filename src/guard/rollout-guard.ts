@@ -1,5 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { Evaluation, Exposure, ExposureSink, FlagClient, Outcome, Unsubscribe } from '../flow.js';
+import { armOf } from '../measure/arm.js';
+import { ExposureLedger } from '../measure/exposure-ledger.js';
+import type { OutcomeStore } from '../measure/outcome-store.js';
+import type { GuardListener } from '../model/event.js';
+import type { Evaluation, Exposure, ExposureSink, FlagClient, Outcome, Unsubscribe } from '../model/flow.js';
 import type { Notifications } from '../notify/notifications.js';
 import {
   type GuardedOperation,
@@ -7,29 +11,25 @@ import {
   type OperationHost,
   type OperationOptions,
 } from '../operation/guarded-operation.js';
+import { oncePerTurn } from '../support/once-per-turn.js';
+import { SignalPoller } from '../triggers/signals/signal-poller.js';
+import { type UnleashSide, unleashSide } from './act/unleash-side.js';
+import { type GuardState, makeDecision } from './decide/decide.js';
+import { GuardMachine } from './decide/guard-machine.js';
+import { Judge } from './evaluate/evaluator.js';
+import { type GuardFleet, joinFleet } from './fleet/join-fleet.js';
+import type { GuardStatus } from './guard-status.js';
+import { Baselines } from './observe/baselines.js';
+import { type ComplaintReport, Feedback } from './observe/feedback.js';
 import {
   checkOperationOptions,
   type ResolvedOptions,
   type RolloutGuardOptions,
   resolveOptions,
-} from '../options.js';
-import { armOf } from '../outcomes/arm.js';
-import { ExposureLedger } from '../outcomes/exposure-ledger.js';
-import { SignalPoller } from '../signals/signal-poller.js';
-import type { OutcomeStore } from '../store/outcome-store.js';
-import { Baselines } from './baselines.js';
-import { type GuardState, makeDecision } from './decide.js';
-import { type ComplaintReport, Feedback } from './feedback.js';
-import type { GuardListener } from './guard-event.js';
-import { GuardMachine } from './guard-machine.js';
-import { GuardRecords } from './guard-records.js';
-import type { GuardStatus } from './guard-status.js';
-import { type GuardFleet, joinFleet } from './join-fleet.js';
-import { Judge } from './judge.js';
-import { KeptLog, storeFor } from './keep-log.js';
-import { oncePerTurn } from './once-per-turn.js';
-import { tellPeople } from './tell-people.js';
-import { type UnleashSide, unleashSide } from './unleash-side.js';
+} from './options.js';
+import { GuardRecords } from './records/guard-records.js';
+import { tellPeople } from './records/notify-operators.js';
+import { KeptLog, storeFor } from './records/outcome-recording.js';
 
 /**
  * Watches how the code behind a flag behaves, and turns the flag off when a trigger breaches: in this process at

@@ -1,5 +1,5 @@
-import { withDeadline } from '../deadline.js';
-import { retry } from '../retry.js';
+import { withDeadline } from '../support/deadline.js';
+import { retry } from '../support/retry.js';
 import type { GuardNotification } from './notification.js';
 import { isNotifyError, type Notifier } from './notifier.js';
 

@@ -1,5 +1,5 @@
-import type { Decision } from '../flow.js';
-import type { GuardEvent } from '../guard/guard-event.js';
+import type { GuardEvent } from '../model/event.js';
+import type { Decision } from '../model/flow.js';
 
 /** How urgent: `critical` needs a person now, `warning` needs a look, `info` is good to know. */
 export type NotificationSeverity = 'critical' | 'warning' | 'info';

@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.js';
-import type { GuardEvent } from '../guard/guard-event.js';
+import type { GuardEvent } from '../model/event.js';
+import type { Clock } from '../support/clock.js';
 import { type DeliveryPolicy, DeliveryQueue } from './delivery-queue.js';
 import { type Notice, type NotificationSubject, noticeOf } from './notification.js';
 import type { Notifier, NotifyFunction } from './notifier.js';

@@ -1,5 +1,5 @@
-import type { Clock } from '../clock.js';
-import { exchange, NoAnswerError, retryAfterMs } from '../http.js';
+import type { Clock } from '../support/clock.js';
+import { exchange, NoAnswerError, retryAfterMs } from '../support/http.js';
 import { NotifyError } from './notifier.js';
 
 /** Longer than any attempt: the dispatcher's signal ends the request. */

@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { type Clock, systemClock } from '../clock.js';
-import { parseConfig } from '../config-error.js';
+import { type Clock, systemClock } from '../support/clock.js';
+import { parseConfig } from '../support/config-error.js';
 import type { GuardNotification, NotificationSeverity } from './notification.js';
 import type { Notifier } from './notifier.js';
+import { clockSchema, fetchSchema, webhookUrlSchema } from './notify-schemas.js';
 import { postJson } from './post-json.js';
-import { clockSchema, fetchSchema, webhookUrlSchema } from './schemas.js';
 
 /** What {@link slack} takes. */
 export interface SlackOptions {

@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { type Clock, systemClock } from '../clock.js';
-import { parseConfig } from '../config-error.js';
+import { type Clock, systemClock } from '../support/clock.js';
+import { parseConfig } from '../support/config-error.js';
 import type { GuardNotification } from './notification.js';
 import type { Notifier } from './notifier.js';
+import { clockSchema, fetchSchema, headersSchema, webhookUrlSchema } from './notify-schemas.js';
 import { postJson } from './post-json.js';
-import { clockSchema, fetchSchema, headersSchema, webhookUrlSchema } from './schemas.js';
 import { signatureHeaders } from './webhook-signature.js';
 
 /** What {@link webhook} takes. */

@@ -1,5 +1,5 @@
-import type { GuardState } from '../guard/decide.js';
-import type { GuardEvent } from '../guard/guard-event.js';
+import type { GuardState } from '../guard/decide/decide.js';
+import type { GuardEvent } from '../model/event.js';
 
 type Status = GuardState['status'];
 

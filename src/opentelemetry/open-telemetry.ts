@@ -1,8 +1,8 @@
 import { type Meter, metrics } from '@opentelemetry/api';
 import { z } from 'zod';
-import { parseConfig } from '../config-error.js';
-import type { GuardObserver } from '../telemetry/observer.js';
-import { version } from '../version.js';
+import type { GuardObserver } from '../model/observer.js';
+import { parseConfig } from '../support/config-error.js';
+import { version } from '../support/version.js';
 import { GuardStates } from './guard-states.js';
 import { type Instruments, instrumentsOf } from './instruments.js';
 

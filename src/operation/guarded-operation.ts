@@ -1,4 +1,3 @@
-import type { Clock } from '../clock.js';
 import {
   type Attributes,
   type Evaluation,
@@ -10,10 +9,11 @@ import {
   type FlagClient,
   type Outcome,
   type Result,
-} from '../flow.js';
-import { errorTypeOf, isCriticalError, isRetryableError } from '../outcomes/error-type.js';
+} from '../model/flow.js';
+import type { Clock } from '../support/clock.js';
 import { type Attempted, type AttemptPolicy, runAttempts } from './attempts.js';
 import { Deadlines } from './deadlines.js';
+import { errorTypeOf, isCriticalError, isRetryableError } from './error-type.js';
 
 /** What a treatment or control is handed beside its input. */
 export interface RunContext {

@@ -1,4 +1,4 @@
-import { formatThreshold } from '../triggers/wording.js';
+import { formatThreshold } from '../support/wording.js';
 import { INK, PLAIN, spanOf, TEXT, THRESHOLD_COLOUR } from './chart-parts.js';
 import type { RolloutReport } from './rollout-report.js';
 

@@ -1,5 +1,5 @@
 import type { EChartsCoreOption } from 'echarts/core';
-import { ARMS } from '../flow.js';
+import { ARMS } from '../model/flow.js';
 import { marks, rolloutWord } from './chart-marks.js';
 import {
   axis,

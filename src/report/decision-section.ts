@@ -1,5 +1,5 @@
-import { ARMS, type Verdict } from '../flow.js';
-import { formatDuration, formatRate, formatThreshold } from '../triggers/wording.js';
+import { ARMS, type Verdict } from '../model/flow.js';
+import { formatDuration, formatRate, formatThreshold } from '../support/wording.js';
 import { formatCount, formatTime } from './format.js';
 import type { DecisionReport, RolloutReport } from './rollout-report.js';
 import { type Section, section } from './section.js';

@@ -1,4 +1,4 @@
-import { formatDuration } from '../triggers/wording.js';
+import { formatDuration } from '../support/wording.js';
 
 /** `2026-11-23 14:05:09 UTC` */
 export function formatTime(at: number): string {

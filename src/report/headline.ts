@@ -1,4 +1,4 @@
-import { formatThreshold } from '../triggers/wording.js';
+import { formatThreshold } from '../support/wording.js';
 import { formatCount, formatTime } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
 

@@ -1,6 +1,6 @@
-import { ARMS, type Arm, type Outcome } from '../flow.js';
-import { LatencyHistogram } from '../outcomes/latency-histogram.js';
-import { MemoryOutcomeStore } from '../store/memory.js';
+import { LatencyHistogram } from '../measure/latency-histogram.js';
+import { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
+import { ARMS, type Arm, type Outcome } from '../model/flow.js';
 import type { ArmReport, Comparison, ErrorTypeReport, ExecutionTypeReport } from './rollout-report.js';
 import { TimeSeries } from './time-series.js';
 

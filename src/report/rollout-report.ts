@@ -1,6 +1,6 @@
-import type { Arm, ArmTotals, Decision, Verdict } from '../flow.js';
-import type { LogProblem } from '../outcomes/log/read.js';
-import type { Stage, StageProgress } from '../stages/stage.js';
+import type { LogProblem } from '../log/read-log.js';
+import type { Arm, ArmTotals, Decision, Verdict } from '../model/flow.js';
+import type { Stage, StageProgress } from '../model/stage.js';
 import type { Series } from './time-series.js';
 
 /**

@@ -1,4 +1,4 @@
-import { formatDuration, formatRate, formatThreshold } from '../triggers/wording.js';
+import { formatDuration, formatRate, formatThreshold } from '../support/wording.js';
 import { decisionSection } from './decision-section.js';
 import {
   formatCount,

@@ -1,5 +1,5 @@
-import type { Verdict } from '../flow.js';
-import { formatThreshold } from '../triggers/wording.js';
+import type { Verdict } from '../model/flow.js';
+import { formatThreshold } from '../support/wording.js';
 import type { KnownRules, RolloutReport, Threshold } from './rollout-report.js';
 
 interface Rule {

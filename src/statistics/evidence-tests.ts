@@ -1,8 +1,8 @@
 import type { EvidenceRequest } from './evidence-request.js';
 import type { EvidenceSources, EvidenceTest, EvidenceTestState } from './evidence-test.js';
 import { FailureRate } from './failure-rate.js';
-import { FailureRegression } from './failure-regression.js';
-import { LatencyRegression } from './latency-regression.js';
+import { FailureRegression } from './failure-regression-test.js';
+import { LatencyRegression } from './latency-regression-test.js';
 
 /** @throws {@link ConfigError} when the request has a parameter that cannot be. */
 export function evidenceTest(request: EvidenceRequest, sources: EvidenceSources): EvidenceTest {

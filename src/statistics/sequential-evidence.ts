@@ -1,4 +1,4 @@
-import type { Evidence, Outcome } from '../flow.js';
+import type { Evidence, Outcome } from '../model/flow.js';
 import { type BlockCounts, BlockTally, countsSince } from './block-tally.js';
 import type { EvidenceRequest } from './evidence-request.js';
 import {
@@ -10,7 +10,7 @@ import {
   isSameRequest,
 } from './evidence-test.js';
 import { evidenceTest, restoredTest } from './evidence-tests.js';
-import { LatencyRegression } from './latency-regression.js';
+import { LatencyRegression } from './latency-regression-test.js';
 import { OncePerKey, type OncePerKeyState } from './once-per-key.js';
 import type { Trials } from './parameters.js';
 

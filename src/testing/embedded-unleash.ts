@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { type EmbeddedEvent, type EmbeddedFlag, type EmbeddedStrategy, Person } from './admin-user.js';
 import { ChildServer } from './child-server.js';
-import { type EmbeddedEvent, type EmbeddedFlag, type EmbeddedStrategy, Person } from './person.js';
 
 /** What {@link startEmbeddedUnleash} accepts; every field may be left out. */
 export interface EmbeddedUnleashOptions {

@@ -1,8 +1,8 @@
+export type { EmbeddedEvent, EmbeddedFlag, EmbeddedStrategy } from './admin-user.js';
 export {
   type EmbeddedUnleash,
   type EmbeddedUnleashOptions,
   type NewFlag,
   startEmbeddedUnleash,
 } from './embedded-unleash.js';
-export { EmbeddedUnleashError, type EmbeddedUnleashErrorCode } from './errors.js';
-export type { EmbeddedEvent, EmbeddedFlag, EmbeddedStrategy } from './person.js';
+export { EmbeddedUnleashError, type EmbeddedUnleashErrorCode } from './unleash-start-error.js';

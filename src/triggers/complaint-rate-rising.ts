@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { parseConfig } from '../config-error.js';
-import { countSchema, durationMsSchema } from '../config-schemas.js';
-import type { ControlReference, Snapshot, WindowSnapshot } from '../flow.js';
+import type { ControlReference, Snapshot, WindowSnapshot } from '../model/flow.js';
+import { parseConfig } from '../support/config-error.js';
+import { countSchema, durationMsSchema } from '../support/config-schemas.js';
+import { countOf, formatRate, formatThreshold, inLast } from '../support/wording.js';
 import { describeReference } from './control-reference.js';
 import { ratioSchema } from './evidence-options.js';
-import { type Finding, judge, judgedOf, triggerNameSchema } from './judge.js';
 import type { Trigger } from './trigger.js';
-import { countOf, formatRate, formatThreshold, inLast } from './wording.js';
+import { type Finding, judge, judgedOf, triggerNameSchema } from './window-rule.js';
 
 export interface ComplaintRateRisingOptions {
   /** How many times the control's complaints per judged outcome are tolerated. @default 1.5 */

@@ -1,5 +1,5 @@
-import type { ControlReference } from '../flow.js';
-import { countOf, formatAgo } from './wording.js';
+import type { ControlReference } from '../model/flow.js';
+import { countOf, formatAgo } from '../support/wording.js';
 
 /** Names a control of an earlier time, with its age and size: what a verdict rests on must be in its message. */
 export function describeReference({ during, until }: ControlReference, size: number, now: number): string {

@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { parseConfig } from '../config-error.js';
-import { countSchema, durationMsSchema } from '../config-schemas.js';
-import type { Snapshot, WindowSnapshot } from '../flow.js';
-import { type Finding, judge, judgedOf, triggerNameSchema } from './judge.js';
+import type { Snapshot, WindowSnapshot } from '../model/flow.js';
+import { parseConfig } from '../support/config-error.js';
+import { countSchema, durationMsSchema } from '../support/config-schemas.js';
+import { countOf, formatDuration, inLast } from '../support/wording.js';
 import type { Trigger } from './trigger.js';
-import { countOf, formatDuration, inLast } from './wording.js';
+import { type Finding, judge, judgedOf, triggerNameSchema } from './window-rule.js';
 
 export interface CriticalErrorsOptions {
   /** How many critical errors within the window are a breach. @default 1 */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { EvidenceRequest } from '../statistics/evidence-request.js';
-import { triggerNameSchema } from './judge.js';
 import type { Trigger } from './trigger.js';
+import { triggerNameSchema } from './window-rule.js';
 
 /** Options of every trigger that rests on an anytime-valid test. */
 export interface EvidenceOptions {

@@ -1,6 +1,13 @@
-import type { DifferenceEvidence, Evidence, Snapshot, Trials, Verdict, VerdictEvidence } from '../flow.js';
+import type {
+  DifferenceEvidence,
+  Evidence,
+  Snapshot,
+  Trials,
+  Verdict,
+  VerdictEvidence,
+} from '../model/flow.js';
 import { differenceConfidenceInterval } from '../statistics/confidence.js';
-import { countOf, formatThreshold } from './wording.js';
+import { countOf, formatThreshold } from '../support/wording.js';
 
 /** The part of a rule that its verdicts repeat. */
 export interface EvidenceRule {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { parseConfig } from '../config-error.js';
-import type { Evidence } from '../flow.js';
+import type { Evidence } from '../model/flow.js';
+import { parseConfig } from '../support/config-error.js';
+import { countOf } from '../support/wording.js';
 import {
   type EvidenceOptions,
   type EvidenceTrigger,
@@ -19,7 +20,6 @@ import {
   rateOf,
   rounded,
 } from './evidence-verdict.js';
-import { countOf } from './wording.js';
 
 export interface FailureRegressionOptions extends EvidenceOptions {
   /**

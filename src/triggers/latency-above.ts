@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { parseConfig } from '../config-error.js';
-import { countSchema, durationMsSchema } from '../config-schemas.js';
-import type { LatencySummary, Snapshot, Verdict } from '../flow.js';
+import type { LatencySummary, Snapshot, Verdict } from '../model/flow.js';
+import { parseConfig } from '../support/config-error.js';
+import { countSchema, durationMsSchema } from '../support/config-schemas.js';
+import { formatDuration, formatRate, formatThreshold } from '../support/wording.js';
 import { describeReference } from './control-reference.js';
 import { ratioSchema } from './evidence-options.js';
-import { type Finding, triggerNameSchema } from './judge.js';
 import type { Trigger } from './trigger.js';
-import { formatDuration, formatRate, formatThreshold } from './wording.js';
+import { type Finding, triggerNameSchema } from './window-rule.js';
 
 /** A quantile of the successes' durations. */
 export type LatencyQuantile = 'p50' | 'p95' | 'p99';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { parseConfig } from '../config-error.js';
-import type { Evidence, QuantileEvidence } from '../flow.js';
+import type { Evidence, QuantileEvidence } from '../model/flow.js';
+import { parseConfig } from '../support/config-error.js';
 import {
   type EvidenceOptions,
   type EvidenceTrigger,

@@ -1,10 +1,17 @@
 import { z } from 'zod';
-import { parseConfig } from '../config-error.js';
-import { durationMsSchema } from '../config-schemas.js';
-import type { MemoryReference, WindowSnapshot } from '../flow.js';
-import { type Finding, judge, triggerNameSchema } from './judge.js';
+import type { MemoryReference, WindowSnapshot } from '../model/flow.js';
+import { parseConfig } from '../support/config-error.js';
+import { durationMsSchema } from '../support/config-schemas.js';
+import {
+  formatAgo,
+  formatBytes,
+  formatDuration,
+  formatRate,
+  formatThreshold,
+  inLast,
+} from '../support/wording.js';
 import type { Trigger } from './trigger.js';
-import { formatAgo, formatBytes, formatDuration, formatRate, formatThreshold, inLast } from './wording.js';
+import { type Finding, judge, triggerNameSchema } from './window-rule.js';
 
 export interface MemoryGrowthOptions {
   /**

@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { parseConfig } from '../config-error.js';
-import { countSchema, durationMsSchema, rateSchema } from '../config-schemas.js';
-import type { ArmCounts, WindowSnapshot } from '../flow.js';
-import { type Finding, judge, judgedOf, triggerNameSchema } from './judge.js';
+import type { ArmCounts, WindowSnapshot } from '../model/flow.js';
+import { parseConfig } from '../support/config-error.js';
+import { countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
+import { countOf, formatRate, formatThreshold, inLast } from '../support/wording.js';
 import type { Trigger } from './trigger.js';
-import { countOf, formatRate, formatThreshold, inLast } from './wording.js';
+import { type Finding, judge, judgedOf, triggerNameSchema } from './window-rule.js';
 
 /** Options of the triggers that judge a rate of outcomes. */
 export interface OutcomeRateOptions {

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { parseConfig } from '../config-error.js';
-import { rateSchema } from '../config-schemas.js';
-import type { Evidence } from '../flow.js';
+import type { Evidence } from '../model/flow.js';
+import { parseConfig } from '../support/config-error.js';
+import { rateSchema } from '../support/config-schemas.js';
+import { formatRate, formatThreshold } from '../support/wording.js';
 import { type EvidenceOptions, type EvidenceTrigger, evidenceFields } from './evidence-options.js';
 import {
   describeBreach,
@@ -12,7 +13,6 @@ import {
   rateOf,
 } from './evidence-verdict.js';
 import type { RateKind } from './outcome-rate.js';
-import { formatRate, formatThreshold } from './wording.js';
 
 /** Options of a rate trigger that waits for evidence instead of a minimum of outcomes. */
 export interface SequentialRateOptions extends EvidenceOptions {

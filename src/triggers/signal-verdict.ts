@@ -1,5 +1,5 @@
-import type { SignalValue, Snapshot, Verdict } from '../flow.js';
-import { formatAgo, formatDuration } from './wording.js';
+import type { SignalValue, Snapshot, Verdict } from '../model/flow.js';
+import { formatAgo, formatDuration } from '../support/wording.js';
 
 /** A rule on one number from elsewhere. */
 export interface SignalRule {

@@ -1,4 +1,4 @@
-import type { Snapshot, Verdict } from '../flow.js';
+import type { Snapshot, Verdict } from '../model/flow.js';
 import type { EvidenceRequest } from '../statistics/evidence-request.js';
 
 /** A rule: data, and a pure function of a snapshot and the time. It reads no clock and does no I/O. */

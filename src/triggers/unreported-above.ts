@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { parseConfig } from '../config-error.js';
-import { countSchema, durationMsSchema, rateSchema } from '../config-schemas.js';
-import type { ExposureCounts, WindowSnapshot } from '../flow.js';
+import type { ExposureCounts, WindowSnapshot } from '../model/flow.js';
+import { parseConfig } from '../support/config-error.js';
+import { countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
+import { countOf, formatRate, formatThreshold, inLast } from '../support/wording.js';
 import { ratioSchema } from './evidence-options.js';
-import { type Finding, judge, triggerNameSchema } from './judge.js';
 import type { Trigger } from './trigger.js';
-import { countOf, formatRate, formatThreshold, inLast } from './wording.js';
+import { type Finding, judge, triggerNameSchema } from './window-rule.js';
 
 export interface UnreportedAboveOptions {
   /** How many times the control's share of exposures without an outcome is tolerated, for example 2. */

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import { type Clock, systemClock } from '../clock.js';
-import { adminTokenProblem } from './admin-token.js';
+import { type Clock, systemClock } from '../support/clock.js';
+import { AdminNotFoundError, AdminResponseError, AdminTokenError } from './admin-error.js';
 import {
   type AdminEvent,
   type AdminFlag,
@@ -9,11 +9,11 @@ import {
   flagAnswer,
   gradualRolloutOf,
   historyAnswer,
-} from './answers.js';
+} from './admin-replies.js';
+import { type Backoff, type Patience, withRetries } from './admin-retry.js';
+import { adminTokenProblem } from './admin-token.js';
 import { baseUrlOf, flagPageUrl } from './base-url.js';
-import { AdminNotFoundError, AdminResponseError, AdminTokenError } from './errors.js';
 import { type AdminRequest, RequestSender } from './request-sender.js';
-import { type Backoff, type Patience, withRetries } from './retry.js';
 
 /** What {@link UnleashAdminClient} takes. */
 export interface UnleashAdminClientOptions {

@@ -1,6 +1,6 @@
-import type { Clock } from '../clock.js';
-import { exchange, type HttpAnswer, NoAnswerError } from '../http.js';
-import { errorForAnswer, errorForSilence } from './failure.js';
+import type { Clock } from '../support/clock.js';
+import { exchange, type HttpAnswer, NoAnswerError } from '../support/http.js';
+import { errorForAnswer, errorForSilence } from './admin-failure.js';
 
 /** One request to the admin API, and what it is about. */
 export interface AdminRequest {

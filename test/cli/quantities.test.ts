@@ -7,7 +7,7 @@ import {
   shareOption,
   wholeOption,
 } from '../../src/cli/quantities.js';
-import { parseConfig } from '../../src/config-error.js';
+import { parseConfig } from '../../src/support/config-error.js';
 
 describe('quantities on the command line', () => {
   it.each([

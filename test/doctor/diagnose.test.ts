@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { diagnose } from '../../src/doctor/diagnose.js';
 import type { FindingStatus } from '../../src/doctor/finding.js';
 import type { Answer, Observations } from '../../src/doctor/observations.js';
-import { AdminNotFoundError, AdminPermissionError, AdminUnavailableError } from '../../src/unleash/errors.js';
+import {
+  AdminNotFoundError,
+  AdminPermissionError,
+  AdminUnavailableError,
+} from '../../src/unleash/admin-error.js';
 import { admin, adminFlag, answer, features, healthy, NOW, rollout, silence } from './observed.js';
 
 const found = (observations: Observations, check: string) => {

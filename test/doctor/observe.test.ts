@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { observe } from '../../src/doctor/observe.js';
-import { AdminUnavailableError } from '../../src/unleash/errors.js';
+import { AdminUnavailableError } from '../../src/unleash/admin-error.js';
 
 const target = {
   url: 'https://unleash.example.com/base/api/',

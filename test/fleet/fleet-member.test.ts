@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
-import type { Clock } from '../../src/clock.js';
 import type { FleetState } from '../../src/fleet/fleet-link.js';
 import { FleetMember } from '../../src/fleet/fleet-member.js';
-import type { Outcome } from '../../src/flow.js';
-import { RedisOutcomeStore } from '../../src/redis/redis-outcome-store.js';
-import { MemoryOutcomeStore } from '../../src/store/memory.js';
+import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
+import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
+import type { Outcome } from '../../src/model/flow.js';
+import type { Clock } from '../../src/support/clock.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
-import { outcomeOf } from '../store/outcomes.js';
+import { outcomeOf } from '../measure/outcomes.js';
 
 const WINDOWS_MS = [60_000, 300_000];
 const EVIDENCE_FOR = [

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { GuardEvent } from '../../src/guard/guard-event.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
+import type { GuardEvent } from '../../src/model/event.js';
 import { complaintRateRising } from '../../src/triggers/complaint-rate-rising.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import { FakeAdminApi } from '../helpers/fake-admin-api.js';

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { Decision } from '../../src/flow.js';
 import {
   decide,
   type Effect,
   type GuardInput,
   type GuardState,
   initialState,
-} from '../../src/guard/decide.js';
+} from '../../src/guard/decide/decide.js';
+import type { Decision } from '../../src/model/flow.js';
 
 function decision(fields: Partial<Decision> = {}): Decision {
   return {

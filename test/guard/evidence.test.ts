@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Arm, Evaluation } from '../../src/flow.js';
+import { asyncUploadRollout } from '../../src/guard/async-upload-rollout.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
-import { asyncUploadRollout } from '../../src/presets/async-upload.js';
+import type { Arm, Evaluation } from '../../src/model/flow.js';
 import { FakeAdminApi } from '../helpers/fake-admin-api.js';
 import { FakeFlags } from '../helpers/fake-flags.js';
 

@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { freePort, RedisServer } from '../../examples/fleet/redis-server.js';
-import { BaselineFile } from '../../src/guard/baseline-file.js';
+import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
+import type { RolloutGuardOptions } from '../../src/guard/options.js';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
+import { BaselineFile } from '../../src/journal/baseline-file.js';
 import type { GuardNotification } from '../../src/notify/notification.js';
-import type { RolloutGuardOptions } from '../../src/options.js';
-import { RedisOutcomeStore } from '../../src/redis/redis-outcome-store.js';
 import { criticalErrors } from '../../src/triggers/critical-errors.js';
 import { memoryGrowth } from '../../src/triggers/memory-growth.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';

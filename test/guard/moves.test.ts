@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { RolloutGuardOptions } from '../../src/guard/options.js';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
-import type { RolloutGuardOptions } from '../../src/options.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 
 const PLAN: Partial<RolloutGuardOptions> = {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Verdict } from '../../src/flow.js';
-import { type OpenReview, stepReviews } from '../../src/guard/reviews.js';
+import { type OpenReview, stepReviews } from '../../src/guard/evaluate/reviews.js';
+import type { Verdict } from '../../src/model/flow.js';
 
 const MINUTE = 60_000;
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { GuardEvent } from '../../src/guard/guard-event.js';
+import type { RolloutGuardOptions } from '../../src/guard/options.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
-import type { RolloutGuardOptions } from '../../src/options.js';
-import { signal } from '../../src/signals/signal.js';
+import type { GuardEvent } from '../../src/model/event.js';
+import { signal } from '../../src/triggers/signals/signal.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import { FakeAdminApi } from '../helpers/fake-admin-api.js';
 import { FakeFlags } from '../helpers/fake-flags.js';

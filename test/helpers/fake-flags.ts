@@ -1,4 +1,4 @@
-import type { Evaluation, FlagFacts, FlagSource, TrackedEvent } from '../../src/flow.js';
+import type { Evaluation, FlagFacts, FlagSource, TrackedEvent } from '../../src/model/flow.js';
 
 /** A flag source in memory, for unit tests of what stands on it. */
 export class FakeFlags implements FlagSource {

@@ -1,7 +1,7 @@
 // A service that records outcomes, numbered on from those that an earlier run of it left, until it is killed.
 import { writeSync } from 'node:fs';
-import { startLogging } from '../outcomes/log/logging.js';
-import { outcomeOf } from '../store/outcomes.js';
+import { startLogging } from '../log/logging.js';
+import { outcomeOf } from '../measure/outcomes.js';
 
 const [folder = '', ending = 'killed'] = process.argv.slice(2);
 const { log, store, record, time, faults } = await startLogging(folder, {

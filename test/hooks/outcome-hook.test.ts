@@ -2,8 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { type Client, type Hook, InMemoryProvider, OpenFeature } from '@openfeature/server-sdk';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { OutcomeHook } from '../../hooks/outcome-hook.js';
-import { type Evaluation, EXPOSURE_SLOT, type ExposureSink, type ExposureSlot } from '../../src/flow.js';
-import { armOf } from '../../src/outcomes/arm.js';
+import { armOf } from '../../src/measure/arm.js';
+import {
+  type Evaluation,
+  EXPOSURE_SLOT,
+  type ExposureSink,
+  type ExposureSlot,
+} from '../../src/model/flow.js';
 
 /** A guard reduced to what a hook sees of it; it remembers what it was told. */
 class RecordingSink implements ExposureSink {

@@ -6,7 +6,7 @@ import {
   AdminPermissionError,
   AdminTokenError,
   AdminUnavailableError,
-} from '../../src/unleash/errors.js';
+} from '../../src/unleash/admin-error.js';
 
 let unleash: EmbeddedUnleash;
 

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
-import type { Verdict } from '../../src/flow.js';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
-import { type PrometheusOptions, prometheusAbove } from '../../src/signals/prometheus.js';
+import type { Verdict } from '../../src/model/flow.js';
+import { type PrometheusOptions, prometheusAbove } from '../../src/triggers/signals/prometheus.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { MeteredService, RealPrometheus } from '../helpers/real-prometheus.js';

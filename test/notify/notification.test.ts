@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { GuardEvent } from '../../src/guard/guard-event.js';
+import type { GuardEvent } from '../../src/model/event.js';
+import type { StageStatus } from '../../src/model/stage.js';
 import { noticeOf } from '../../src/notify/notification.js';
-import type { StageStatus } from '../../src/stages/stage.js';
 import { AT, decided, decision, stopFailed, subject } from './events.js';
 
 const refused: GuardEvent = {

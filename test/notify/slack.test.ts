@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { ConfigError } from '../../src/config-error.js';
 import { slack, slackMessage } from '../../src/notify/slack.js';
+import { ConfigError } from '../../src/support/config-error.js';
 import { decided, notificationFor } from './events.js';
 import { type Answer, startReceiver } from './receiver.js';
 

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { ConfigError } from '../../src/config-error.js';
 import { isNotifyError, type NotifyError } from '../../src/notify/notifier.js';
 import { type WebhookOptions, webhook } from '../../src/notify/webhook.js';
 import { verifyWebhook } from '../../src/notify/webhook-signature.js';
+import { ConfigError } from '../../src/support/config-error.js';
 import { AT, decided, notificationFor } from './events.js';
 import { type Answer, startReceiver } from './receiver.js';
 

@@ -9,10 +9,10 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { openTelemetry } from 'unleash-rollout-guard/opentelemetry';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ConfigError } from '../../src/config-error.js';
-import type { Outcome } from '../../src/flow.js';
-import type { GuardEvent } from '../../src/guard/guard-event.js';
-import { version } from '../../src/version.js';
+import type { GuardEvent } from '../../src/model/event.js';
+import type { Outcome } from '../../src/model/flow.js';
+import { ConfigError } from '../../src/support/config-error.js';
+import { version } from '../../src/support/version.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 
 let exporter: InMemoryMetricExporter;

@@ -1,12 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Evaluation, EvaluationContextLike, Exposure, ExposureSink, Outcome } from '../../src/flow.js';
-import { EXPOSURE_SLOT, type ExposureSlot } from '../../src/flow.js';
+import { armOf } from '../../src/measure/arm.js';
+import type {
+  Evaluation,
+  EvaluationContextLike,
+  Exposure,
+  ExposureSink,
+  Outcome,
+} from '../../src/model/flow.js';
+import { EXPOSURE_SLOT, type ExposureSlot } from '../../src/model/flow.js';
 import {
   guardedOperation,
   type OperationHost,
   type OperationOptions,
 } from '../../src/operation/guarded-operation.js';
-import { armOf } from '../../src/outcomes/arm.js';
 
 const user = { targetingKey: 'user-1' };
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { TimeSeries } from '../../src/report/time-series.js';
-import { outcomeOf } from '../store/outcomes.js';
+import { outcomeOf } from '../measure/outcomes.js';
 
 const START = Date.UTC(2026, 0, 1);
 

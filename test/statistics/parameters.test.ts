@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { isConfigError } from '../../src/config-error.js';
 import { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from '../../src/statistics/parameters.js';
+import { isConfigError } from '../../src/support/config-error.js';
 
 describe('splitAlpha', () => {
   it('gives each test its part', () => {

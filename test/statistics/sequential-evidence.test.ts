@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { Outcome } from '../../src/flow.js';
-import { LatencyHistogram } from '../../src/outcomes/latency-histogram.js';
+import { LatencyHistogram } from '../../src/measure/latency-histogram.js';
+import type { Outcome } from '../../src/model/flow.js';
 import type { EvidenceRequest } from '../../src/statistics/evidence-request.js';
 import { FrozenControlTest } from '../../src/statistics/frozen-control.js';
 import { OneSampleTest } from '../../src/statistics/one-sample.js';
 import { SequentialEvidence } from '../../src/statistics/sequential-evidence.js';
 import { TwoSampleTest } from '../../src/statistics/two-sample.js';
-import { outcomeOf, START } from '../store/outcomes.js';
+import { outcomeOf, START } from '../measure/outcomes.js';
 
 const REQUESTS: Record<string, EvidenceRequest> = {
   regression: { test: 'failure-regression', alpha: 0.05, ratio: 1 },

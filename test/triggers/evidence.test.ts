@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Arm, Evidence, Verdict } from '../../src/flow.js';
-import { MemoryOutcomeStore } from '../../src/store/memory.js';
+import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
+import type { Arm, Evidence, Verdict } from '../../src/model/flow.js';
 import { errorRateAbove } from '../../src/triggers/error-rate-above.js';
 import type { EvidenceTrigger } from '../../src/triggers/evidence-options.js';
 import { describeEvidence } from '../../src/triggers/evidence-verdict.js';
@@ -8,7 +8,7 @@ import { failureRateAbove } from '../../src/triggers/failure-rate-above.js';
 import { failureRegression } from '../../src/triggers/failure-regression.js';
 import { latencyRegression } from '../../src/triggers/latency-regression.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
-import { outcomeOf, START } from '../store/outcomes.js';
+import { outcomeOf, START } from '../measure/outcomes.js';
 import { NOW, snapshotOf } from './snapshots.js';
 
 interface Traffic {

@@ -1,4 +1,10 @@
-import type { ArmCounts, ExposureCounts, MemorySnapshot, Snapshot, WindowSnapshot } from '../../src/flow.js';
+import type {
+  ArmCounts,
+  ExposureCounts,
+  MemorySnapshot,
+  Snapshot,
+  WindowSnapshot,
+} from '../../src/model/flow.js';
 
 export const NOW = 1_700_000_000_000;
 export const FIVE_MINUTES = 300_000;

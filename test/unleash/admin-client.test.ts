@@ -11,7 +11,7 @@ import {
   AdminUnavailableError,
   ChangeRequestError,
   isAdminError,
-} from '../../src/unleash/errors.js';
+} from '../../src/unleash/admin-error.js';
 
 const ORIGIN = 'https://unleash.example.com';
 const TOKEN = '*:*.s3cr3t-5f3c9d';

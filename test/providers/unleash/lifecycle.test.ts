@@ -3,7 +3,7 @@ import { type Client, OpenFeature, ProviderEvents, ProviderStatus } from '@openf
 import { type ClientFeaturesResponse, InMemStorageProvider, Unleash } from 'unleash-client';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { UnleashProvider, type UnleashProviderOptions } from '../../../providers/unleash/provider.js';
-import type { Logger } from '../../../src/logger.js';
+import type { Logger } from '../../../src/support/logger.js';
 import { is, percent, type TestFlag } from './bootstrapped.js';
 import { FakeRepository } from './fake-repository.js';
 

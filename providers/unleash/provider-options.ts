@@ -1,0 +1,135 @@
+import type { Unleash, UnleashConfig } from 'unleash-client';
+import { z } from 'zod';
+import { parseConfig } from '../../src/support/config-error.js';
+import { durationMsSchema } from '../../src/support/config-schemas.js';
+import { type Logger, resolveLogger } from '../../src/support/logger.js';
+
+/** What the provider itself can be told, beside how to reach Unleash. */
+export interface ProviderSettings {
+  /**
+   * How long `initialize` waits for the first flag data, in milliseconds. The provider goes on trying afterwards.
+   * @default 10_000
+   */
+  readonly initializationTimeoutMs?: number | undefined;
+  /** How long `onClose` waits for the last usage metrics to be sent, in milliseconds. @default 3_000 */
+  readonly closeTimeoutMs?: number | undefined;
+  /** A pino logger, or `false` for silence. @default pino, JSON lines on standard output */
+  readonly logger?: Logger | false | undefined;
+}
+
+/** Everything that unleash-client's configuration knows, and the provider's own settings. */
+export interface UnleashProviderOptions extends UnleashConfig, ProviderSettings {}
+
+/** {@link ProviderSettings}, checked and complete. */
+export interface ResolvedSettings {
+  readonly initializationTimeoutMs: number;
+  readonly closeTimeoutMs: number;
+  readonly logger: Logger;
+}
+
+const nameSchema = z.string({ error: 'a name' }).refine((name) => name.trim() !== '', { error: 'a name' });
+const urlSchema = z
+  .string({ error: "the URL of Unleash's API" })
+  .refine((url) => /^https?:\/\//i.test(url) && URL.canParse(url), {
+    error: "the URL of Unleash's API, for example https://unleash.example.com/api",
+  });
+const intervalSchema = z
+  .number({ error: 'a number of milliseconds, 0 or more' })
+  .refine((ms) => ms >= 0 && Number.isFinite(ms), { error: 'a number of milliseconds, 0 or more' });
+const headersSchema = z.record(
+  z.string(),
+  z.string({ error: 'text' }).min(1, { error: 'text that is not empty' }),
+);
+/** Left to unleash-client. */
+const passedOn = z.unknown().optional();
+
+const settingsShape = {
+  initializationTimeoutMs: durationMsSchema.optional(),
+  closeTimeoutMs: durationMsSchema.optional(),
+  logger: z
+    .custom<Logger | false>(
+      (logger) =>
+        logger === false ||
+        ['debug', 'info', 'warn', 'error'].every((level) => typeof Object(logger)[level] === 'function'),
+      { error: 'a logger with debug, info, warn and error, or false' },
+    )
+    .optional(),
+} satisfies Record<keyof ProviderSettings, z.ZodType>;
+
+/** Each of unleash-client's options is listed: a new one fails to compile here, and none is refused. */
+const configShape = {
+  url: urlSchema,
+  appName: nameSchema,
+  environment: nameSchema.optional(),
+  refreshInterval: intervalSchema.optional(),
+  metricsInterval: intervalSchema.optional(),
+  metricsJitter: intervalSchema.optional(),
+  timeout: intervalSchema.optional(),
+  customHeaders: headersSchema.optional(),
+  instanceId: passedOn,
+  projectName: passedOn,
+  namePrefix: passedOn,
+  disableMetrics: passedOn,
+  backupPath: passedOn,
+  strategies: passedOn,
+  customHeadersFunction: passedOn,
+  repository: passedOn,
+  httpOptions: passedOn,
+  tags: passedOn,
+  bootstrap: passedOn,
+  bootstrapOverride: passedOn,
+  storageProvider: passedOn,
+  disableAutoStart: passedOn,
+  skipInstanceCountWarning: passedOn,
+  experimentalMode: passedOn,
+  sdkFlavor: passedOn,
+  sdkFlavorVersion: passedOn,
+} satisfies Record<keyof UnleashConfig, z.ZodType>;
+
+const settingsSchema = z.strictObject(settingsShape);
+const optionsSchema = z.strictObject({ ...configShape, ...settingsShape });
+
+/** Whether this is a client rather than the configuration of one; works across copies of unleash-client. */
+export function isUnleash(source: unknown): source is Unleash {
+  if (typeof source !== 'object' || source === null) return false;
+  return (
+    typeof Reflect.get(source, 'isEnabled') === 'function' &&
+    typeof Reflect.get(source, 'getVariant') === 'function'
+  );
+}
+
+/** Whether unleash-client polls nothing at all. A repository of the user's own, and streaming, know no interval. */
+export function neverFetches({ refreshInterval, repository, experimentalMode }: UnleashConfig): boolean {
+  return refreshInterval === 0 && repository === undefined && experimentalMode?.type !== 'streaming';
+}
+
+/**
+ * Checks the settings that go with a running client.
+ *
+ * @throws ConfigError that lists every problem.
+ */
+export function resolveSettings(settings: ProviderSettings): ResolvedSettings {
+  return complete(parseConfig(settingsSchema, settings, 'UnleashProvider'));
+}
+
+/**
+ * Checks a configuration and takes the provider's own settings out of it.
+ *
+ * @throws ConfigError that lists every problem, unknown options included; a header's value is never shown.
+ */
+export function resolveOptions(options: UnleashProviderOptions): {
+  readonly config: UnleashConfig;
+  readonly settings: ResolvedSettings;
+} {
+  parseConfig(optionsSchema, options, 'UnleashProvider');
+  const { initializationTimeoutMs, closeTimeoutMs, logger, ...config } = options;
+  return { config, settings: complete({ initializationTimeoutMs, closeTimeoutMs, logger }) };
+}
+
+function complete({ initializationTimeoutMs, closeTimeoutMs, logger }: ProviderSettings): ResolvedSettings {
+  return Object.freeze({
+    initializationTimeoutMs: initializationTimeoutMs ?? 10_000,
+    closeTimeoutMs: closeTimeoutMs ?? 3_000,
+    logger: resolveLogger(logger),
+  });
+}

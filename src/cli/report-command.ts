@@ -1,0 +1,77 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { drawCharts } from '../report/charts.js';
+import { collectReport } from '../report/collect.js';
+import { toHtml } from '../report/html.js';
+import { toMarkdown } from '../report/markdown.js';
+import type { RolloutReport } from '../report/rollout-report.js';
+import { parseConfig } from '../support/config-error.js';
+import { loadRules } from '../what-if/replay/rules-file.js';
+import { endWithProblem, exitWith } from './exit.js';
+
+const HELP = `
+Writes report.json, report.md and report.html. The page needs no network; its charts need the package echarts
+beside this one (npm install echarts). The guard may be running meanwhile.
+
+Exit codes: 0 the report was made, 1 there is nothing to report or it cannot be written, 2 wrong usage.`;
+
+const FORMATS = ['json', 'md', 'html'] as const;
+const FORMATS_EXPECTED = `one or more of ${FORMATS.join(', ')}, separated by commas`;
+
+const optionsSchema = z.object({
+  out: z.string().min(1).optional(),
+  format: z.array(z.enum(FORMATS, { error: FORMATS_EXPECTED })).min(1),
+  config: z.string().min(1).optional(),
+});
+
+/** Adds the subcommand `report`. */
+export function registerReport(program: Command): void {
+  const command = program
+    .command('report')
+    .description('Makes a report of a rollout from the folder of its guard.')
+    .argument('<folder>', 'the folder of the guard, for example logs/async_upload_rollout')
+    .option('--out <folder>', 'where to write the report (default: the same folder)')
+    .option('--format <formats>', FORMATS_EXPECTED, splitAtCommas, [...FORMATS])
+    .option('--config <file>', 'rules whose thresholds are drawn (see rollout-guard replay --help)')
+    .addHelpText('after', HELP)
+    .exitOverride(exitWith);
+
+  command.action(async (folder: string, given: unknown) => {
+    try {
+      const { out = folder, format, config } = parseConfig(optionsSchema, given, 'options');
+      const rules = config === undefined ? undefined : await loadRules(config);
+      const report = await collectReport(folder, { rules });
+      await mkdir(out, { recursive: true });
+      for (const kind of new Set(format)) {
+        const path = join(out, `report.${kind}`);
+        await writeFile(path, await render(report, kind));
+        console.log(path);
+      }
+      console.log(report.headline);
+    } catch (error) {
+      endWithProblem(command, error);
+    }
+  });
+}
+
+function splitAtCommas(text: string): string[] {
+  return text.split(',').map((format) => format.trim());
+}
+
+async function render(report: RolloutReport, format: (typeof FORMATS)[number]): Promise<string> {
+  switch (format) {
+    case 'json':
+      return `${JSON.stringify(report, undefined, 2)}\n`;
+    case 'md':
+      return toMarkdown(report);
+    case 'html': {
+      const charts = await drawCharts(report);
+      if (charts === undefined) {
+        console.error('The page has no charts: install them with "npm install echarts", and run this again.');
+      }
+      return toHtml(report, charts);
+    }
+  }
+}

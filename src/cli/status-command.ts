@@ -1,0 +1,30 @@
+import type { Command } from 'commander';
+import { renderStatus } from '../report/status/render.js';
+import { readRolloutStatus } from '../report/status/rollout-status.js';
+import { endWithProblem, exitWith } from './exit.js';
+
+const HELP = `
+Exit codes: 0 the guard is armed, 1 the folder says nothing, 2 wrong usage, 3 the flag is being stopped or stopped.`;
+
+const STOPPED = 3;
+
+/** Adds the subcommand `status`. */
+export function registerStatus(program: Command): void {
+  const command = program
+    .command('status')
+    .description('Says where a rollout stands, from the folder of its guard.')
+    .argument('<folder>', 'the folder of the guard, for example logs/async_upload_rollout')
+    .option('--json', 'print the status as JSON', false)
+    .addHelpText('after', HELP)
+    .exitOverride(exitWith);
+
+  command.action(async (folder: string, { json }: { json: boolean }) => {
+    try {
+      const status = await readRolloutStatus(folder);
+      console.log(json ? JSON.stringify(status, undefined, 2) : renderStatus(status, Date.now()));
+      if (status.state !== 'armed') process.exitCode = STOPPED;
+    } catch (error) {
+      endWithProblem(command, error);
+    }
+  });
+}

@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { formatTime } from '../report/format.js';
+import { renderStatus, statusLine } from '../report/status/render.js';
+import { NoGuardError, readRolloutStatus } from '../report/status/rollout-status.js';
+import { parseConfig } from '../support/config-error.js';
+import { durationMsSchema } from '../support/config-schemas.js';
+import { endWithProblem, exitWith } from './exit.js';
+
+const HELP = `
+On a terminal, a table is drawn anew each second; elsewhere, a line is printed whenever something changes.
+Ctrl-C ends it.
+
+Exit codes: 0 it was ended, 1 the folder cannot be read, 2 wrong usage.`;
+
+const CLEAR = '\x1b[H\x1b[J';
+const OTHER_SCREEN = '\x1b[?1049h\x1b[?25l';
+const SCREEN_BACK = '\x1b[?25h\x1b[?1049l';
+
+const optionsSchema = z.object({ interval: durationMsSchema });
+
+/** Adds the subcommand `watch`. */
+export function registerWatch(program: Command): void {
+  const command = program
+    .command('watch')
+    .description('Shows where a rollout stands, for as long as one looks.')
+    .argument('<folder>', 'the folder of the guard; it may not exist yet')
+    .option('--interval <ms>', 'how often to look, in milliseconds', Number, 1_000)
+    .addHelpText('after', HELP)
+    .exitOverride(exitWith);
+
+  command.action(async (folder: string, given: unknown) => {
+    const ending = new AbortController();
+    const end = () => ending.abort();
+    process.once('SIGINT', end).once('SIGTERM', end);
+    const isTerminal = process.stdout.isTTY === true;
+    try {
+      const { interval } = parseConfig(optionsSchema, given, 'options');
+      const show = isTerminal ? showTable : lineShower();
+      if (isTerminal) process.stdout.write(OTHER_SCREEN);
+      while (!ending.signal.aborted) {
+        show(await look(folder));
+        await sleep(interval, undefined, { signal: ending.signal }).catch(() => {});
+      }
+    } catch (error) {
+      if (isTerminal) process.stdout.write(SCREEN_BACK);
+      endWithProblem(command, error);
+    } finally {
+      process.off('SIGINT', end).off('SIGTERM', end);
+    }
+    if (isTerminal) process.stdout.write(SCREEN_BACK);
+  });
+}
+
+interface View {
+  readonly line: string;
+  readonly table: (now: number) => string;
+}
+
+async function look(folder: string): Promise<View> {
+  try {
+    const status = await readRolloutStatus(folder);
+    return { line: statusLine(status), table: (now) => renderStatus(status, now) };
+  } catch (error) {
+    if (!(error instanceof NoGuardError)) throw error;
+    // Whoever watches may have been earlier than the guard.
+    const line = `No guard has written to ${folder} yet.`;
+    return { line, table: () => line };
+  }
+}
+
+function showTable({ table }: View): void {
+  const now = Date.now();
+  process.stdout.write(`${CLEAR}${table(now)}\n\n${formatTime(now)}, Ctrl-C ends\n`);
+}
+
+function lineShower(): (view: View) => void {
+  let shown: string | undefined;
+  return ({ line }) => {
+    if (line === shown) return;
+    shown = line;
+    console.log(`${formatTime(Date.now())} | ${line}`);
+  };
+}

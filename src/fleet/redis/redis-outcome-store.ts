@@ -1,0 +1,133 @@
+import { z } from 'zod';
+import { parseConfig } from '../../support/config-error.js';
+import { durationMsSchema } from '../../support/config-schemas.js';
+import type { FleetLink } from '../fleet-link.js';
+import type { FleetTiming } from '../fleet-options.js';
+import type { SharedStore } from '../shared-store.js';
+import { CLIENT_METHODS, clientFor, type RedisClient } from './redis-client.js';
+import { RedisLink } from './redis-link.js';
+
+/** What `new RedisOutcomeStore()` takes: a client or a URL. */
+export interface RedisOutcomeStoreOptions {
+  /**
+   * Your own connected client: `createClient()` or `createCluster()` of the `redis` package, version 5 or later, with TLS
+   * and whatever else you set. It is not closed. A second connection is made from it to be told of stops.
+   */
+  readonly client?: RedisClient | undefined;
+  /** `redis://` or, with TLS, `rediss://`: `rediss://user:password@redis.example.com:6379/0`. Never logged. */
+  readonly url?: string | undefined;
+  /** The beginning of every key. @default 'rollout-guard' */
+  readonly prefix?: string | undefined;
+  /** How often each process sends what it recorded, in milliseconds. @default 1_000 */
+  readonly flushMs?: number | undefined;
+  /** How often the judge reads what came, in milliseconds. @default 200 */
+  readonly judgeMs?: number | undefined;
+  /**
+   * After which time without a sign of life another process judges, and a process that hears nothing of Redis judges its
+   * own share, in milliseconds. At least twice `flushMs`. @default 3_000
+   */
+  readonly leaseMs?: number | undefined;
+  /** How long an answer of Redis may take, in milliseconds. @default 2_000 */
+  readonly timeoutMs?: number | undefined;
+  /** How long keys live after the last write, in milliseconds. @default 30 days */
+  readonly retentionMs?: number | undefined;
+}
+
+const PREFIX = 'a prefix of letters, digits and . _ : - (at most 64)';
+const URL_TEXT = 'a URL that begins with redis:// or rediss://';
+
+const optionsSchema = z
+  .strictObject({
+    client: z
+      .custom<RedisClient>(
+        (value) =>
+          typeof value === 'object' &&
+          value !== null &&
+          CLIENT_METHODS.every((method) => typeof (value as Record<string, unknown>)[method] === 'function'),
+        { error: 'a client of the redis package, version 5 or later' },
+      )
+      .optional(),
+    url: z.url({ protocol: /^rediss?$/, error: URL_TEXT }).optional(),
+    prefix: z
+      .string({ error: PREFIX })
+      .regex(/^[\w.:-]{1,64}$/, { error: PREFIX })
+      .optional(),
+    flushMs: durationMsSchema.optional(),
+    judgeMs: durationMsSchema.optional(),
+    leaseMs: durationMsSchema.optional(),
+    timeoutMs: durationMsSchema.optional(),
+    retentionMs: durationMsSchema.optional(),
+  })
+  .superRefine(({ client, url, flushMs = 1_000, leaseMs = 3_000 }, context) => {
+    if ((client === undefined) === (url === undefined)) {
+      context.addIssue({ code: 'custom', path: ['client'], message: 'either client or url' });
+    }
+    if (leaseMs < 2 * flushMs) {
+      context.addIssue({
+        code: 'custom',
+        path: ['leaseMs'],
+        message: `at least twice flushMs (${2 * flushMs})`,
+      });
+    }
+  });
+
+/**
+ * Lets the guards of many processes judge as one: each sends what it recorded once per second, one of them judges the
+ * sum, and a stop reaches all at once. Give it to `new RolloutGuard({ store })` in each process; one may serve the guards
+ * of several flags. Needs Redis 6.2 or later, or Valkey; see docs/fleet.md for the keys that it writes.
+ */
+export class RedisOutcomeStore implements SharedStore {
+  readonly timing: FleetTiming;
+  readonly #prefix: string;
+  readonly #url: string | undefined;
+  readonly #timeoutMs: number;
+  readonly #retentionMs: number;
+  readonly #given: RedisClient | undefined;
+  #connecting: Promise<RedisClient> | undefined;
+  #links = 0;
+  #problem: Error | undefined;
+
+  /** @throws ConfigError that lists everything that is wrong with the options. */
+  constructor(options: RedisOutcomeStoreOptions) {
+    const given = parseConfig(optionsSchema, options, 'RedisOutcomeStore');
+    this.#given = given.client;
+    this.#url = given.url;
+    this.#prefix = given.prefix ?? 'rollout-guard';
+    this.#timeoutMs = given.timeoutMs ?? 2_000;
+    this.#retentionMs = given.retentionMs ?? 30 * 86_400_000;
+    this.timing = Object.freeze({
+      flushMs: given.flushMs ?? 1_000,
+      judgeMs: given.judgeMs ?? 200,
+      leaseMs: given.leaseMs ?? 3_000,
+    });
+  }
+
+  link({ flagKey, environment }: { readonly flagKey: string; readonly environment: string }): FleetLink {
+    this.#links++;
+    return new RedisLink({
+      client: () => this.#client(),
+      onClose: () => this.#unlink(),
+      // The braces put all keys of a flag into one hash slot of a cluster.
+      base: `${this.#prefix}:{${environment.replace(/[{}]/g, '_')}/${flagKey}}`,
+      leaseMs: this.timing.leaseMs,
+      retentionMs: this.#retentionMs,
+      timeoutMs: this.#timeoutMs,
+      problem: () => this.#problem,
+    });
+  }
+
+  #client(): Promise<RedisClient> {
+    if (this.#given !== undefined) return Promise.resolve(this.#given);
+    this.#connecting ??= clientFor(this.#url!, this.#timeoutMs, (error) => {
+      this.#problem = error;
+    });
+    return this.#connecting;
+  }
+
+  #unlink(): void {
+    this.#links--;
+    if (this.#links > 0) return;
+    this.#connecting?.then((client) => client.destroy()).catch(() => {});
+    this.#connecting = undefined;
+  }
+}

@@ -1,0 +1,54 @@
+import type { Clock } from '../support/clock.js';
+
+/** What a process knows of the server: whether it answers, what its clock says, and whether somebody judges. */
+export class Contact {
+  readonly #clock: Clock;
+  readonly #leaseMs: number;
+  #offsetMs = 0;
+  #answeredAt: number | undefined;
+  #judgeSeenAt = Number.NEGATIVE_INFINITY;
+
+  constructor(clock: Clock, leaseMs: number) {
+    this.#clock = clock;
+    this.#leaseMs = leaseMs;
+  }
+
+  /** The server's clock minus this process's, in milliseconds. */
+  get offsetMs(): number {
+    return this.#offsetMs;
+  }
+
+  /** Whether the server has answered lately. */
+  get isAlive(): boolean {
+    return this.silentMs <= this.#leaseMs;
+  }
+
+  /** For how long the server has not answered. */
+  get silentMs(): number {
+    return this.#answeredAt === undefined
+      ? Number.POSITIVE_INFINITY
+      : this.#clock.monotonic() - this.#answeredAt;
+  }
+
+  /** Nobody judges, for longer than one process takes over from another. */
+  get isLeaderless(): boolean {
+    return this.#clock.monotonic() - this.#judgeSeenAt > 2 * this.#leaseMs;
+  }
+
+  /** When a question is sent. */
+  begin(): { readonly wall: number; readonly monotonic: number } {
+    return { wall: this.#clock.now(), monotonic: this.#clock.monotonic() };
+  }
+
+  /** The answer to it. */
+  heard(
+    sentAt: ReturnType<Contact['begin']>,
+    reply: { readonly now: number; readonly judge: string | undefined },
+  ): void {
+    // The answer was made about half-way.
+    this.#offsetMs = Math.round(reply.now - (sentAt.wall + this.#clock.now()) / 2);
+    // Whoever comes new gives the others time to become the judge.
+    if (this.#answeredAt === undefined || reply.judge !== undefined) this.#judgeSeenAt = sentAt.monotonic;
+    this.#answeredAt = sentAt.monotonic;
+  }
+}

@@ -1,0 +1,77 @@
+import type { Stage, StageProgress } from '../../model/stage.js';
+import type { Clock } from '../../support/clock.js';
+import type { UnleashAdminClient } from '../../unleash/admin-client.js';
+import type { GuardRecords } from '../records/guard-records.js';
+
+/** What {@link AutoAdvance} works with. */
+export interface AutoAdvanceOptions {
+  readonly flagKey: string;
+  readonly admin: UnleashAdminClient;
+  readonly stages: readonly Stage[];
+  readonly records: GuardRecords;
+  readonly clock: Clock;
+  /** How long a failed attempt is left before the next. */
+  readonly recheckMs: number;
+}
+
+/**
+ * Moves the percentage in Unleash to that of the next stage when a stage is met: one stage at a time, and only from the
+ * percentage that the stage was judged at, so that a person's change stands.
+ */
+export class AutoAdvance {
+  readonly #options: AutoAdvanceOptions;
+  readonly #closing = new AbortController();
+  #moving: Promise<void> | undefined;
+  #attempt: AbortController | undefined;
+  /** The place in the plan of the stage that was left last. */
+  #left: number | undefined;
+  #tryAgainAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: AutoAdvanceOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Called on every tick with the stage as it stands.
+   *
+   * @param steppedBackFrom - The percentage that the guard went back from last: only a person goes there again.
+   */
+  look(progress: StageProgress | undefined, epoch: number, steppedBackFrom: number | undefined): void {
+    if (progress?.index !== this.#left) this.#left = undefined;
+    if (progress?.status !== 'met' || this.#left !== undefined || this.#moving !== undefined) return;
+    const next = this.#options.stages[progress.index + 1];
+    if (next === undefined || this.#options.clock.now() < this.#tryAgainAt) return;
+    const from = progress.stage.percentage;
+    if (steppedBackFrom !== undefined && from < steppedBackFrom && next.percentage >= steppedBackFrom) return;
+    this.#moving = this.#move(progress, next, epoch).finally(() => {
+      this.#moving = undefined;
+    });
+  }
+
+  /** The guard stops the flag: what is under way must not raise the percentage after that. */
+  halt(): void {
+    this.#attempt?.abort();
+  }
+
+  /** Ends what is under way; resolves when it has ended. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#moving;
+  }
+
+  async #move({ stage, index }: StageProgress, next: Stage, epoch: number): Promise<void> {
+    const { admin, flagKey, records, clock, recheckMs } = this.#options;
+    this.#attempt = new AbortController();
+    const signal = AbortSignal.any([this.#attempt.signal, this.#closing.signal]);
+    const step = { from: stage.percentage, to: next.percentage };
+    try {
+      const moved = (await admin.movePercentage(flagKey, step, { signal })) === 'moved';
+      // The definition with the new percentage arrives with the provider's next poll.
+      if (moved) this.#left = index;
+      if (moved) records.tell({ type: 'advanced', at: clock.now(), epoch, ...step });
+    } catch (error) {
+      if (!signal.aborted) records.fault(`advancing to ${next.percentage} %`, error);
+    }
+    this.#tryAgainAt = clock.now() + recheckMs;
+  }
+}

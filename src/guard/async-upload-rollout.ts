@@ -1,0 +1,55 @@
+import { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from '../statistics/parameters.js';
+import { complaintRateRising } from '../triggers/complaint-rate-rising.js';
+import { criticalErrors } from '../triggers/critical-errors.js';
+import { errorRateAbove } from '../triggers/error-rate-above.js';
+import { failureRateAbove } from '../triggers/failure-rate-above.js';
+import { failureRegression } from '../triggers/failure-regression.js';
+import { latencyRegression } from '../triggers/latency-regression.js';
+import { memoryGrowth } from '../triggers/memory-growth.js';
+import { successRateBelow } from '../triggers/success-rate-below.js';
+import { successRateBetween } from '../triggers/success-rate-between.js';
+import { unreportedAbove } from '../triggers/unreported-above.js';
+import type { RolloutGuardOptions } from './options.js';
+
+/** What a preset sets; every field can be overridden after it is spread. */
+export type RolloutPreset = Required<
+  Pick<RolloutGuardOptions, 'rollback' | 'review' | 'stages' | 'operation' | 'folder' | 'log'>
+>;
+
+/** In each epoch, at most 5 % of healthy rollouts are stopped or sent to a person by the anytime-valid tests. */
+const alpha = splitAlpha(0.05, DEFAULT_ALPHA_WEIGHTS);
+
+/**
+ * The first rollout, `async-upload`. Rollback at once: a success rate below 95 % or an error rate above 5 % (both from
+ * 100 outcomes on); evidence, from the first outcome on, that the treatment fails more than the control (by 2 points or
+ * more) or more than 5 %; one critical error; memory more than 20 % above its baseline. Review by a person: a success rate
+ * of 95–97 % for 30 minutes; evidence that the treatment takes more than 1.2 times as long as the control; more than 1.5
+ * times its complaints; more than twice its share of evaluations without an outcome. Stages: 1, 10, 50 and 100 %.
+ * Operations: 2 retries, 30 s for an arm, then the control.
+ */
+export const asyncUploadRollout: RolloutPreset = {
+  rollback: [
+    successRateBelow(0.95, { minOutcomes: 100 }),
+    errorRateAbove(0.05, { minOutcomes: 100 }),
+    // The stages tolerate up to 2 % of failures: a smaller difference, however certain, is theirs to judge.
+    failureRegression({ alpha: alpha.failure, minDifference: 0.02 }),
+    failureRateAbove(0.05, { alpha: alpha.absolute }),
+    criticalErrors(),
+    memoryGrowth(1.2),
+  ],
+  review: [
+    successRateBetween(0.95, 0.97, { minOutcomes: 100, windowMs: 30 * 60_000 }),
+    latencyRegression({ ratio: 1.2, alpha: alpha.latency }),
+    complaintRateRising(),
+    unreportedAbove({ ratio: 2 }),
+  ],
+  stages: [
+    { percentage: 1, minOutcomes: 100, minSuccessRate: 0.995 },
+    { percentage: 10, minOutcomes: 500, minSuccessRate: 0.99 },
+    { percentage: 50, minOutcomes: 2_000, minSuccessRate: 0.985 },
+    { percentage: 100, minOutcomes: 5_000, minSuccessRate: 0.98 },
+  ],
+  operation: { retries: 2, timeoutMs: 30_000, fallback: true },
+  folder: 'logs/async_upload_rollout',
+  log: { executionTypes: { treatment: 'async', control: 'sync', fallback: 'sync_fallback' } },
+};

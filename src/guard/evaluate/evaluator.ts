@@ -1,0 +1,109 @@
+import type { FlagFacts, SignalValue, Snapshot, Verdict } from '../../model/flow.js';
+import type { Stage, StageProgress } from '../../model/stage.js';
+import type { Trigger } from '../../triggers/trigger.js';
+import type { GuardRecords } from '../records/guard-records.js';
+import { type JudgeMemory, memoryKey } from './reported-state.js';
+import { type OpenReview, stepReviews } from './reviews.js';
+import { StageTracker } from './stage-tracker.js';
+
+/** What {@link Judge} works with. */
+export interface JudgeOptions {
+  readonly rollback: readonly Trigger[];
+  readonly review: readonly Trigger[];
+  readonly reviewCloseAfterMs: number;
+  readonly stages: readonly Stage[];
+  readonly records: GuardRecords;
+  /** What triggers read elsewhere, which no store knows. @default nothing */
+  readonly signals?: { values(now: number): readonly SignalValue[] } | undefined;
+}
+
+/** Applies the user's triggers and stages to snapshots, and remembers what they said last. */
+export class Judge {
+  readonly #options: JudgeOptions;
+  readonly #stageTracker: StageTracker;
+  #rollbackVerdicts: readonly Verdict[] = [];
+  #reviewVerdicts: readonly Verdict[] = [];
+  #openReviews: readonly OpenReview[] = [];
+
+  constructor(options: JudgeOptions) {
+    this.#options = options;
+    this.#stageTracker = new StageTracker(options.stages);
+  }
+
+  /** What each trigger said last: those that roll back, then the reviews. */
+  get verdicts(): readonly Verdict[] {
+    return [...this.#rollbackVerdicts, ...this.#reviewVerdicts];
+  }
+
+  get openReviews(): readonly OpenReview[] {
+    return this.#openReviews;
+  }
+
+  get stage(): StageProgress | undefined {
+    return this.#stageTracker.progress;
+  }
+
+  /**
+   * The rollback verdicts that breach.
+   *
+   * @param scope - `instance`: only by the rules that look at what is this process's own.
+   */
+  breaches(snapshot: Snapshot, now: number, scope: 'all' | 'instance' = 'all'): readonly Verdict[] {
+    const { rollback } = this.#options;
+    const rules = scope === 'all' ? rollback : rollback.filter((rule) => rule.scope === 'instance');
+    this.#rollbackVerdicts = this.#evaluate(rules, snapshot, now);
+    return this.#rollbackVerdicts.filter(({ status }) => status === 'breach');
+  }
+
+  /** Drops the open reviews without a word. */
+  forgetReviews(): void {
+    this.#openReviews = [];
+  }
+
+  /** What must not be forgotten when another judge goes on from here: after a restart, or in another process. */
+  get memory(): JudgeMemory {
+    return { told: this.#stageTracker.told, openReviews: this.#openReviews };
+  }
+
+  /** Goes on from where another judge left off. Triggers that this one does not have are left out. */
+  restore({ told, openReviews }: JudgeMemory): void {
+    const known = new Set(this.#options.review.map(({ name }) => name));
+    this.#stageTracker.told = told;
+    this.#openReviews = openReviews.filter(({ trigger }) => known.has(trigger));
+  }
+
+  /**
+   * Looks at reviews and the stage, and tells what is news.
+   *
+   * @returns whether the {@link memory} has changed in what must survive this process.
+   */
+  review(snapshot: Snapshot, facts: FlagFacts | undefined, now: number): boolean {
+    const { review, reviewCloseAfterMs, records } = this.#options;
+    const { epoch } = snapshot;
+    const before = memoryKey(this.memory);
+    this.#reviewVerdicts = this.#evaluate(review, snapshot, now);
+    const step = stepReviews(this.#openReviews, this.#reviewVerdicts, facts, now, reviewCloseAfterMs);
+    this.#openReviews = step.open;
+    for (const verdict of step.opened) records.tell({ type: 'review-opened', at: now, epoch, verdict });
+    for (const verdict of step.closed) records.tell({ type: 'review-closed', at: now, epoch, verdict });
+    const reasons = step.open.map(({ verdict }) => verdict.message);
+    const progress = this.#stageTracker.look(facts, snapshot, now, reasons);
+    if (progress !== undefined) records.tell({ type: 'stage', at: now, epoch, progress });
+    return memoryKey(this.memory) !== before;
+  }
+
+  #evaluate(triggers: readonly Trigger[], counted: Snapshot, now: number): Verdict[] {
+    const signals = this.#options.signals?.values(now) ?? [];
+    const snapshot = signals.length === 0 ? counted : { ...counted, signals };
+    return triggers.flatMap((trigger) => {
+      try {
+        const verdict = trigger.evaluate(snapshot, now);
+        if (typeof verdict?.status !== 'string') throw new TypeError('it returned no verdict');
+        return [verdict];
+      } catch (error) {
+        this.#options.records.fault(`the trigger ${trigger.name}`, error);
+        return [];
+      }
+    });
+  }
+}

@@ -1,0 +1,73 @@
+import type { FlagFacts, Verdict } from '../../model/flow.js';
+
+/** A review that a person has been asked for. */
+export interface OpenReview {
+  readonly trigger: string;
+  readonly openedAt: number;
+  /** Where the rollout stood when the trigger breached last, 0–100; undefined when it had no single percentage. */
+  readonly percentage: number | undefined;
+  /** What the trigger said last while it breached. */
+  readonly verdict: Verdict;
+  /** Since when the trigger has been content again; undefined while it breaches. */
+  readonly contentSince: number | undefined;
+}
+
+/** What one look at the review triggers changed. */
+export interface ReviewStep {
+  readonly open: readonly OpenReview[];
+  readonly opened: readonly Verdict[];
+  readonly closed: readonly Verdict[];
+}
+
+/**
+ * Opens a review when its trigger breaches, and closes it only after the trigger has been content for `closeAfterMs`
+ * without a break: a value that swings around its threshold is one piece of news, not one for each swing. Pure.
+ *
+ * No data is no reason to be content, with one exception. A person who moves the rollout to another percentage while a
+ * review is open has looked, since an automatic advance never goes past one. If its trigger cannot judge there (at 100 %
+ * there is no control to compare with), nothing could ever close the review: it is closed then, in words that say so. One
+ * that still breaches there stays open without another message, and from then on belongs to the new percentage.
+ *
+ * @param facts - Where the rollout stands; undefined while that is not known.
+ */
+export function stepReviews(
+  open: readonly OpenReview[],
+  verdicts: readonly Verdict[],
+  facts: Place | undefined,
+  now: number,
+  closeAfterMs: number,
+): ReviewStep {
+  const still: OpenReview[] = [];
+  const opened: Verdict[] = [];
+  const closed: Verdict[] = [];
+  for (const verdict of verdicts) {
+    const review = open.find(({ trigger }) => trigger === verdict.trigger);
+    if (verdict.status === 'breach') {
+      if (review === undefined) opened.push(verdict);
+      const openedAt = review?.openedAt ?? now;
+      const percentage = facts === undefined ? review?.percentage : facts.rolloutPercentage;
+      still.push({ trigger: verdict.trigger, openedAt, percentage, verdict, contentSince: undefined });
+    } else if (review !== undefined && verdict.status !== 'ok' && hasMoved(review, facts)) {
+      closed.push({ ...verdict, message: `${moveOf(review, facts)} ${verdict.message}` });
+    } else if (review !== undefined) {
+      const contentSince = verdict.status === 'ok' ? (review.contentSince ?? now) : undefined;
+      if (contentSince !== undefined && now - contentSince >= closeAfterMs) closed.push(verdict);
+      else still.push({ ...review, contentSince });
+    }
+  }
+  return { open: still, opened, closed };
+}
+
+type Place = Pick<FlagFacts, 'rolloutPercentage'>;
+
+function hasMoved({ percentage }: OpenReview, facts: Place | undefined): facts is Place {
+  return facts !== undefined && facts.rolloutPercentage !== percentage;
+}
+
+function moveOf({ percentage }: OpenReview, { rolloutPercentage }: Place): string {
+  const places = [
+    ...(percentage === undefined ? [] : [`from ${percentage} %`]),
+    ...(rolloutPercentage === undefined ? [] : [`to ${rolloutPercentage} %`]),
+  ];
+  return `A person moved the rollout on ${places.join(' ')}.`;
+}

@@ -1,0 +1,105 @@
+import { z } from 'zod';
+import type { Stage } from '../model/stage.js';
+import { parseConfig } from '../support/config-error.js';
+import { countSchema, durationMsSchema, percentageSchema, rateSchema } from '../support/config-schemas.js';
+import type { Trigger } from '../triggers/trigger.js';
+
+/** What a rollout is held to: the part of a guard's options that a replay needs as well. */
+export interface RolloutRules {
+  readonly rollback: readonly Trigger[];
+  readonly review: readonly Trigger[];
+  readonly reviewCloseAfterMs: number;
+  readonly stages: readonly Stage[];
+}
+
+/** Fills in the defaults of rules that have been checked. */
+export function resolveRules(given: {
+  readonly rollback: readonly Trigger[];
+  readonly review?: readonly Trigger[] | undefined;
+  readonly reviewCloseAfterMs?: number | undefined;
+  readonly stages?: readonly Stage[] | undefined;
+}): RolloutRules {
+  return {
+    rollback: Object.freeze([...given.rollback]),
+    review: Object.freeze([...(given.review ?? [])]),
+    reviewCloseAfterMs: given.reviewCloseAfterMs ?? 300_000,
+    stages: Object.freeze([...(given.stages ?? [])]),
+  };
+}
+
+/** Checks rules that come alone and fills in the defaults. @throws ConfigError that lists every problem. */
+export function parseRules(given: unknown, what: string): RolloutRules {
+  return resolveRules(parseConfig(rulesSchema, given, what));
+}
+
+const TRIGGERS = 'a list of triggers, for example [successRateBelow(0.95)]';
+
+const triggersSchema = z
+  .array(
+    z.custom<Trigger>(
+      (value) =>
+        typeof value === 'object' &&
+        value !== null &&
+        'evaluate' in value &&
+        'name' in value &&
+        'windowMs' in value,
+      { error: 'a trigger, for example successRateBelow(0.95)' },
+    ),
+    { error: TRIGGERS },
+  )
+  .superRefine((triggers, context) => {
+    triggers.forEach((trigger, index) => {
+      if (triggers.findIndex(({ name }) => name === trigger.name) === index) return;
+      context.addIssue({
+        code: 'custom',
+        path: [index, 'name'],
+        message: 'a name of its own among the triggers (give one in its options)',
+      });
+    });
+  });
+
+const stagesSchema = z
+  .array(
+    z.strictObject({
+      percentage: percentageSchema.refine((percentage) => percentage > 0, { error: 'a percentage above 0' }),
+      minOutcomes: countSchema,
+      minSuccessRate: rateSchema,
+      minDurationMs: z.number().min(0, { error: 'a number of milliseconds, 0 or more' }).optional(),
+    }),
+    { error: 'a list of stages' },
+  )
+  .superRefine((stages, context) => {
+    stages.forEach(({ percentage }, index) => {
+      const previous = stages[index - 1]?.percentage;
+      if (previous === undefined || percentage > previous) return;
+      const message = `a percentage above that of the stage before (${previous})`;
+      context.addIssue({ code: 'custom', path: [index, 'percentage'], message });
+    });
+  });
+
+/** The rules among the options of a guard. */
+export const rulesFields = {
+  rollback: triggersSchema.refine((triggers) => triggers.length > 0, {
+    error: `at least one trigger: ${TRIGGERS}`,
+  }),
+  review: triggersSchema.optional(),
+  reviewCloseAfterMs: durationMsSchema.optional(),
+  stages: stagesSchema.optional(),
+};
+
+/** What holds for rules together. */
+export function refineRules(
+  {
+    rollback,
+    review = [],
+  }: { readonly rollback: readonly Trigger[]; readonly review?: readonly Trigger[] | undefined },
+  context: z.core.$RefinementCtx,
+): void {
+  review.forEach(({ name }, index) => {
+    if (rollback.every((trigger) => trigger.name !== name)) return;
+    const message = 'a name that no rollback trigger has (give one in its options)';
+    context.addIssue({ code: 'custom', path: ['review', index, 'name'], message });
+  });
+}
+
+const rulesSchema = z.strictObject(rulesFields).superRefine(refineRules);

@@ -1,0 +1,61 @@
+import { appendFile, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { GuardEvent } from '../model/event.js';
+
+/** The append-only record of everything a guard did: `audit.jsonl`, one event a line, in order. */
+export class AuditLog {
+  readonly #folder: string;
+  readonly #flagKey: string;
+  readonly #onFault: (error: unknown) => void;
+  #waiting: string[] = [];
+  #writing: Promise<void> | undefined;
+
+  /** @param onFault - Told when lines could not be written; they stay queued, at most 10,000, for the next try. */
+  constructor(folder: string, flagKey: string, onFault: (error: unknown) => void) {
+    this.#folder = folder;
+    this.#flagKey = flagKey;
+    this.#onFault = onFault;
+  }
+
+  /** Queues one event. Never throws, never waits. */
+  append(event: GuardEvent): void {
+    const header = { time: new Date(event.at).toISOString(), flagKey: this.#flagKey, pid: process.pid };
+    try {
+      this.#waiting.push(`${JSON.stringify({ ...header, ...event })}\n`);
+    } catch (error) {
+      // A trigger of the user's may put anything into its verdict.
+      this.#onFault(error);
+    }
+    if (this.#waiting.length > MAX_WAITING) this.#waiting.shift();
+    this.#writing ??= this.#write();
+  }
+
+  /** Resolves when everything appended so far has been written, or could not be. */
+  async flushed(): Promise<void> {
+    await this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    // Events of one turn of the event loop go out together.
+    await Promise.resolve();
+    try {
+      await mkdir(this.#folder, { recursive: true });
+      while (this.#waiting.length > 0) {
+        const lines = this.#waiting;
+        this.#waiting = [];
+        try {
+          await appendFile(join(this.#folder, 'audit.jsonl'), lines.join(''), { flush: true });
+        } catch (error) {
+          this.#waiting = [...lines, ...this.#waiting];
+          throw error;
+        }
+      }
+    } catch (error) {
+      this.#onFault(error);
+    } finally {
+      this.#writing = undefined;
+    }
+  }
+}
+
+const MAX_WAITING = 10_000;

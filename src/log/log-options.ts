@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { countSchema, durationMsSchema } from '../support/config-schemas.js';
+import type { ExecutionTypes } from './log-row.js';
+
+/** How outcomes are logged. */
+export interface OutcomeLogOptions {
+  /** What the log calls the ways in which users are served. @default { treatment: 'treatment', control: 'control', fallback: 'fallback' } */
+  readonly executionTypes?: Partial<ExecutionTypes> | undefined;
+  /** Write `metrics.csv` beside `metrics.jsonl`. @default true */
+  readonly csv?: boolean | undefined;
+  /** How often waiting outcomes are written, in milliseconds; so much a crash can lose. @default 1_000 */
+  readonly flushMs?: number | undefined;
+  /** How often `summary.json` and the checkpoint are replaced, in milliseconds. @default 10_000 */
+  readonly summaryMs?: number | undefined;
+  /** Outcomes that may wait to be written; what comes beyond is counted and not logged. @default 16_384 */
+  readonly maxWaiting?: number | undefined;
+  /** A file is set aside before it grows beyond this, at least 65,536. @default 67_108_864 (64 MiB) */
+  readonly maxFileBytes?: number | undefined;
+  /**
+   * Files that are kept of each of the two logs, at least 2; the oldest is deleted first. The log takes at most
+   * 2 × `maxFiles` × `maxFileBytes` of the disk. @default 16 (2 GiB in all, 4 million outcomes)
+   */
+  readonly maxFiles?: number | undefined;
+}
+
+/** {@link OutcomeLogOptions}, complete. */
+export interface ResolvedLogOptions {
+  readonly executionTypes: ExecutionTypes;
+  readonly csv: boolean;
+  readonly flushMs: number;
+  readonly summaryMs: number;
+  readonly maxWaiting: number;
+  readonly maxFileBytes: number;
+  readonly maxFiles: number;
+}
+
+const NAME = 'a name of 1 to 64 characters';
+const name = z.string({ error: NAME }).min(1, { error: NAME }).max(64, { error: NAME }).optional();
+
+/** Checks what a user passed as `log`. */
+export const logOptionsSchema = z.strictObject({
+  executionTypes: z.strictObject({ treatment: name, control: name, fallback: name }).optional(),
+  csv: z.boolean().optional(),
+  flushMs: durationMsSchema.optional(),
+  summaryMs: durationMsSchema.optional(),
+  maxWaiting: countSchema.optional(),
+  maxFileBytes: wholeFrom(65_536).optional(),
+  maxFiles: wholeFrom(2).optional(),
+});
+
+/** Fills in the defaults. */
+export function resolveLogOptions(given: OutcomeLogOptions = {}): ResolvedLogOptions {
+  const { executionTypes } = given;
+  return Object.freeze({
+    executionTypes: Object.freeze({
+      treatment: executionTypes?.treatment ?? 'treatment',
+      control: executionTypes?.control ?? 'control',
+      fallback: executionTypes?.fallback ?? 'fallback',
+    }),
+    csv: given.csv ?? true,
+    flushMs: given.flushMs ?? 1_000,
+    summaryMs: given.summaryMs ?? 10_000,
+    maxWaiting: given.maxWaiting ?? 16_384,
+    maxFileBytes: given.maxFileBytes ?? 64 * 1024 * 1024,
+    maxFiles: given.maxFiles ?? 16,
+  });
+}
+
+function wholeFrom(least: number) {
+  const error = `a whole number, ${least} or more`;
+  return z.number({ error }).refine((value) => Number.isSafeInteger(value) && value >= least, { error });
+}

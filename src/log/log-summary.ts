@@ -1,0 +1,217 @@
+import { z } from 'zod';
+import { LATENCY_SLOTS, LatencyHistogram } from '../measure/latency-histogram.js';
+import type { OutcomeRow } from './log-row-schema.js';
+
+/** One group of outcomes in `summary.json`. */
+export interface GroupSummary {
+  /** All outcomes, those that nobody is to blame for included. */
+  readonly count: number;
+  readonly successes: number;
+  readonly failures: number;
+  /** Of successes and failures, the fraction that succeeded; null while there is neither. */
+  readonly success_rate: number | null;
+  /** Of the successes' durations, in milliseconds; null before the first. Quantiles are within 1 %. */
+  readonly mean_ms: number | null;
+  readonly p50_ms: number | null;
+  readonly p95_ms: number | null;
+  readonly p99_ms: number | null;
+}
+
+/** What the treatment is better at than the control; negative where it is worse, null where one has no data. */
+export interface Improvement {
+  /** The difference of the success rates, as a fraction: 0.01 is one percentage point more. */
+  readonly success_rate: number | null;
+  /** The fraction of the control's time that is saved: 0.25 is a quarter faster. */
+  readonly mean: number | null;
+  readonly p50: number | null;
+  readonly p95: number | null;
+  readonly p99: number | null;
+}
+
+/** The whole rollout so far in one small file, over all epochs and restarts. */
+export interface Summary {
+  readonly version: 1;
+  readonly flag_key: string;
+  readonly updated_at: string;
+  readonly first_outcome_at: string | null;
+  readonly last_outcome_at: string | null;
+  readonly epoch: number | null;
+  readonly percentage: number | null;
+  /** Outcomes that are counted here and missing in the log, because it could not be written. */
+  readonly dropped_lines: number;
+  readonly total: GroupSummary;
+  /** How each arm's own code fared: a fallback is the treatment's failure. */
+  readonly arms: Readonly<Record<'treatment' | 'control', GroupSummary>>;
+  /** How each way of being served fared for the users: a fallback that worked is a success of `sync_fallback`. */
+  readonly execution_types: Readonly<Record<string, GroupSummary>>;
+  readonly treatment_against_control: Improvement;
+}
+
+/** Outcomes that were counted, by group, in the form in which they are kept on disk. */
+export type SummaryState = z.infer<typeof summaryStateSchema>;
+
+/** More names than an application can have a use for; bounds what a changing option leaves behind. */
+const MAX_GROUPS = 20;
+
+const histogram = z.object({
+  sumMs: z.number().min(0),
+  buckets: z.array(z.tuple([z.int().min(0).lt(LATENCY_SLOTS), z.int().min(0)])).max(LATENCY_SLOTS),
+});
+const group = z.object({
+  count: z.int().min(0),
+  successes: z.int().min(0),
+  failures: z.int().min(0),
+  latency: histogram,
+});
+
+/** Checks what a file holds. */
+export const summaryStateSchema = z.object({
+  firstOutcomeAt: z.string().nullable(),
+  lastOutcomeAt: z.string().nullable(),
+  epoch: z.int().nullable(),
+  percentage: z.number().nullable(),
+  total: group,
+  treatment: group,
+  control: group,
+  executionTypes: z.array(z.tuple([z.string(), group])).max(MAX_GROUPS),
+});
+
+/** Adds outcomes up for `summary.json`. */
+export class SummaryTotals {
+  readonly #total = new Group();
+  readonly #arms = { treatment: new Group(), control: new Group() };
+  readonly #executionTypes = new Map<string, Group>();
+  #firstOutcomeAt: string | null = null;
+  #lastOutcomeAt: string | null = null;
+  #epoch: number | null = null;
+  #percentage: number | null = null;
+
+  add(row: OutcomeRow): void {
+    const { timestamp, result, user_succeeded, duration_ms } = row;
+    this.#firstOutcomeAt ??= timestamp;
+    this.#lastOutcomeAt = timestamp;
+    this.#epoch = row.epoch;
+    this.#percentage = row.percentage;
+    this.#total.add(result, duration_ms);
+    this.#arms[row.arm].add(result, duration_ms);
+    const served = row.fallback_used && user_succeeded ? 'success' : result;
+    this.#executionType(row.execution_type)?.add(served, duration_ms);
+  }
+
+  /** What `summary.json` says at `updatedAt` (milliseconds since 1970). */
+  summary(flagKey: string, updatedAt: number, droppedLines: number): Summary {
+    const treatment = this.#arms.treatment.summary();
+    const control = this.#arms.control.summary();
+    return {
+      version: 1,
+      flag_key: flagKey,
+      updated_at: new Date(updatedAt).toISOString(),
+      first_outcome_at: this.#firstOutcomeAt,
+      last_outcome_at: this.#lastOutcomeAt,
+      epoch: this.#epoch,
+      percentage: this.#percentage,
+      dropped_lines: droppedLines,
+      total: this.#total.summary(),
+      arms: { treatment, control },
+      execution_types: Object.fromEntries(
+        Array.from(this.#executionTypes, ([name, counted]) => [name, counted.summary()]),
+      ),
+      treatment_against_control: {
+        success_rate:
+          treatment.success_rate === null || control.success_rate === null
+            ? null
+            : treatment.success_rate - control.success_rate,
+        mean: savedShare(treatment.mean_ms, control.mean_ms),
+        p50: savedShare(treatment.p50_ms, control.p50_ms),
+        p95: savedShare(treatment.p95_ms, control.p95_ms),
+        p99: savedShare(treatment.p99_ms, control.p99_ms),
+      },
+    };
+  }
+
+  /** Everything, in the form that {@link restore} takes. */
+  state(): SummaryState {
+    return {
+      firstOutcomeAt: this.#firstOutcomeAt,
+      lastOutcomeAt: this.#lastOutcomeAt,
+      epoch: this.#epoch,
+      percentage: this.#percentage,
+      total: this.#total.state(),
+      treatment: this.#arms.treatment.state(),
+      control: this.#arms.control.state(),
+      executionTypes: Array.from(this.#executionTypes, ([name, counted]) => [name, counted.state()]),
+    };
+  }
+
+  /** Takes up, before the first outcome, what an earlier run had counted. */
+  restore(state: SummaryState): void {
+    this.#firstOutcomeAt = state.firstOutcomeAt;
+    this.#lastOutcomeAt = state.lastOutcomeAt;
+    this.#epoch = state.epoch;
+    this.#percentage = state.percentage;
+    this.#total.restore(state.total);
+    this.#arms.treatment.restore(state.treatment);
+    this.#arms.control.restore(state.control);
+    for (const [name, counted] of state.executionTypes) this.#executionType(name)?.restore(counted);
+  }
+
+  #executionType(name: string): Group | undefined {
+    const known = this.#executionTypes.get(name);
+    if (known !== undefined || this.#executionTypes.size === MAX_GROUPS) return known;
+    const made = new Group();
+    this.#executionTypes.set(name, made);
+    return made;
+  }
+}
+
+/** Counts of one group. */
+class Group {
+  #count = 0;
+  #successes = 0;
+  #failures = 0;
+  readonly #latency = new LatencyHistogram();
+
+  add(result: OutcomeRow['result'], durationMs: number | null): void {
+    this.#count += 1;
+    if (result === 'failure') this.#failures += 1;
+    if (result !== 'success') return;
+    this.#successes += 1;
+    // One that is no duration is not folded in.
+    if (durationMs !== null) this.#latency.record(durationMs);
+  }
+
+  summary(): GroupSummary {
+    const judged = this.#successes + this.#failures;
+    return {
+      count: this.#count,
+      successes: this.#successes,
+      failures: this.#failures,
+      success_rate: judged === 0 ? null : this.#successes / judged,
+      mean_ms: this.#latency.meanMs ?? null,
+      p50_ms: this.#latency.quantile(0.5) ?? null,
+      p95_ms: this.#latency.quantile(0.95) ?? null,
+      p99_ms: this.#latency.quantile(0.99) ?? null,
+    };
+  }
+
+  state(): z.infer<typeof group> {
+    const { buckets, sumMs } = this.#latency.toSparse();
+    return {
+      count: this.#count,
+      successes: this.#successes,
+      failures: this.#failures,
+      latency: { sumMs, buckets: buckets.map(([slot, count]) => [slot, count]) },
+    };
+  }
+
+  restore(state: z.infer<typeof group>): void {
+    this.#count += state.count;
+    this.#successes += state.successes;
+    this.#failures += state.failures;
+    this.#latency.addSparse(state.latency);
+  }
+}
+
+function savedShare(treatment: number | null, control: number | null): number | null {
+  return treatment === null || control === null || control === 0 ? null : (control - treatment) / control;
+}

@@ -1,0 +1,283 @@
+import { join } from 'node:path';
+import type { StoreDump } from '../measure/outcome-delta.js';
+import type { Outcome } from '../model/flow.js';
+import type { Clock } from '../support/clock.js';
+import { replaceFile } from '../support/replace-file.js';
+import { atExit } from './at-exit.js';
+import { type RestoreOptions, restoreOutcomes, saveCheckpoint } from './checkpoint.js';
+import { CSV_FILE, JSONL_FILE } from './log-files.js';
+import type { ResolvedLogOptions } from './log-options.js';
+import { CSV_HEADER, csvLineOf, jsonLineOf, type RowContext, rowOfOutcome } from './log-row.js';
+import type { OutcomeRow } from './log-row-schema.js';
+import { SummaryTotals } from './log-summary.js';
+import { RotatingFile } from './rotating-file.js';
+import { UserHash } from './user-hash.js';
+
+const SUMMARY_FILE = 'summary.json';
+/** So many lines are made without a pause: about 2 ms. */
+const LINES_AT_ONCE = 256;
+/** From so many waiting outcomes on, the log is written without waiting for the next flush. */
+const FLUSH_AT = 1_024;
+/** Epochs whose percentage is remembered: late outcomes of older ones have none. */
+const MAX_EPOCHS = 16;
+
+const WRITING = 'writing the outcome log';
+const READING = 'reading the outcomes of earlier runs';
+
+/** Told, once for each `what`, that the log cannot be written or what earlier runs left cannot be read. */
+export type OnLogFault = (what: string, error: unknown) => void;
+
+/** What an {@link OutcomeLog} works with. */
+export interface OutcomeLogSettings extends ResolvedLogOptions {
+  readonly flagKey: string;
+  /** Made when it does not exist. One guard of one process writes to it. */
+  readonly folder: string;
+  readonly clock: Clock;
+  /** All that the store holds. Every outcome is recorded in the store and in the log within one turn. */
+  readonly dump: () => StoreDump;
+  readonly onFault: OnLogFault;
+}
+
+/**
+ * What happened, outcome by outcome: `metrics.jsonl`, `metrics.csv` and `summary.json`, and a checkpoint from which the
+ * next run goes on.
+ *
+ * `record` puts the outcome into a bounded buffer and does nothing else. Each second, or when 1,024 wait, the buffer is
+ * written. A disk that is full or a folder that is read-only costs lines, which are counted, and is told once; the next
+ * flush tries again.
+ *
+ * Of each write, and of what a restart finds, this holds: a checkpoint counts exactly the outcomes recorded up to its
+ * position in the log, so checkpoint plus later lines is everything but the unwritten tail, and nothing twice. The table
+ * may lack, for good, the last lines before a crash that `metrics.jsonl` has.
+ */
+export class OutcomeLog {
+  readonly #settings: OutcomeLogSettings;
+  readonly #jsonl: RotatingFile;
+  readonly #csv: RotatingFile | undefined;
+  readonly #users = new UserHash();
+  readonly #summary = new SummaryTotals();
+  readonly #percentages = new Map<number, number | undefined>();
+  readonly #context: RowContext;
+  readonly #faultsTold = new Set<string>();
+  /** Recorded and not looked at yet. */
+  #waiting: Outcome[] = [];
+  /** Being written; what is before `#next` has been given to the disk. */
+  #batch: readonly Outcome[] = [];
+  #next = 0;
+  #dropped = 0;
+  #isOpen = false;
+  #isClosed = false;
+  #timer: NodeJS.Timeout | undefined;
+  #forgetExit: (() => void) | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #isWriteQueued = false;
+  #isCheckpointWanted = false;
+  /** Outcomes that the latest checkpoint does not count. */
+  #hasNews = false;
+  #checkpointAt = Number.NEGATIVE_INFINITY;
+
+  constructor(settings: OutcomeLogSettings) {
+    const { folder, maxFileBytes, maxFiles } = settings;
+    const bounds = { maxFileBytes, maxFiles };
+    this.#settings = settings;
+    this.#jsonl = new RotatingFile({ path: join(folder, JSONL_FILE), ...bounds });
+    if (settings.csv) {
+      this.#csv = new RotatingFile({ path: join(folder, CSV_FILE), header: CSV_HEADER, ...bounds });
+    }
+    this.#context = {
+      executionTypes: settings.executionTypes,
+      percentageOf: (epoch) => this.#percentages.get(epoch),
+      hashOf: (targetingKey) => this.#users.of(targetingKey),
+    };
+  }
+
+  /** Outcomes that were recorded and are missing in the log, those of earlier runs included. */
+  get droppedLines(): number {
+    return this.#dropped;
+  }
+
+  /**
+   * Mends what a crash left, and reads what it must go on from. Outcomes may be recorded before: they wait.
+   *
+   * @returns what earlier runs counted in the epoch, for the store; undefined on a first start, or when it cannot be
+   * read, which is told.
+   */
+  async open(options: Omit<RestoreOptions, 'flagKey'>): Promise<StoreDump | undefined> {
+    const { folder, flagKey } = this.#settings;
+    await this.#attempt(WRITING, () => this.#users.open(folder));
+    await this.#attempt(WRITING, () => this.#jsonl.open());
+    await this.#attempt(WRITING, async () => this.#csv?.open());
+    const restored = await this.#attempt(READING, () => restoreOutcomes(folder, { flagKey, ...options }));
+    if (restored !== undefined) {
+      this.#summary.restore(restored.summary);
+      this.#dropped += restored.droppedLines;
+    }
+    return restored?.store;
+  }
+
+  /**
+   * Begins to write: at once, then each second. Call it after `open`, in the same turn in which the store took up what
+   * `open` gave.
+   */
+  start(): void {
+    this.#isOpen = true;
+    this.#timer = setInterval(() => this.#write(), this.#settings.flushMs).unref();
+    this.#forgetExit = atExit(() => this.#writeAtExit());
+    // Before the first line, so that a log without a checkpoint is one without lines.
+    this.#checkpoint();
+  }
+
+  /** What Unleash shows in an epoch, which its outcomes get into their lines. Call it in each new epoch. */
+  rollout(epoch: number, percentage: number | undefined): void {
+    const isNew = !this.#percentages.has(epoch);
+    this.#percentages.set(epoch, percentage);
+    if (!isNew) return;
+    const [oldest] = this.#percentages.keys();
+    if (this.#percentages.size > MAX_EPOCHS) this.#percentages.delete(oldest!);
+    // The store's totals began at zero: after a crash they are those of this epoch.
+    this.#checkpoint();
+  }
+
+  /** Notes an outcome; nothing after `close`. Touches memory only and never throws. */
+  record(outcome: Outcome): void {
+    if (this.#isClosed) return;
+    const waiting = this.#waiting.length + this.#batch.length - this.#next;
+    if (waiting >= this.#settings.maxWaiting) {
+      this.#drop(1, new Error(`${waiting} outcomes wait to be written; this one is left out of the log.`));
+      return;
+    }
+    // Not in this turn, which is a request's.
+    if (this.#waiting.push(outcome) === FLUSH_AT) setImmediate(() => this.#write());
+  }
+
+  /** Resolves when everything recorded so far has been written, or could not be. */
+  async flush(): Promise<void> {
+    this.#write();
+    await this.#writing;
+  }
+
+  /** Writes everything, the summary and the checkpoint too, and ends. */
+  async close(): Promise<void> {
+    if (!this.#isOpen) return;
+    clearInterval(this.#timer);
+    this.#checkpoint();
+    await this.#writing;
+    this.#isOpen = false;
+    this.#isClosed = true;
+    this.#waiting = [];
+    this.#forgetExit?.();
+    await this.#jsonl.close();
+    await this.#csv?.close();
+  }
+
+  #checkpoint(): void {
+    this.#isCheckpointWanted = true;
+    this.#write();
+  }
+
+  /** Has what waits written after what is being written. */
+  #write(): void {
+    if (!this.#isOpen || this.#isWriteQueued) return;
+    this.#isWriteQueued = true;
+    this.#writing = this.#writing.then(() => this.#attempt(WRITING, () => this.#writeWaiting()));
+  }
+
+  async #writeWaiting(): Promise<void> {
+    const { clock, dump, summaryMs } = this.#settings;
+    this.#isWriteQueued = false;
+    const sinceCheckpointMs = clock.now() - this.#checkpointAt;
+    // A clock that was set back is no reason to wait.
+    const isTime = !(sinceCheckpointMs >= 0 && sinceCheckpointMs < summaryMs);
+    this.#hasNews ||= this.#waiting.length > 0;
+    // In one turn, so that the dump counts the outcomes of the log up to this batch, and no other.
+    this.#batch = this.#waiting;
+    this.#next = 0;
+    this.#waiting = [];
+    const dumped = this.#isCheckpointWanted || (this.#hasNews && isTime) ? dump() : undefined;
+    if (dumped !== undefined) {
+      this.#isCheckpointWanted = false;
+      this.#hasNews = false;
+      this.#checkpointAt = clock.now();
+    }
+    while (this.#next < this.#batch.length) {
+      const outcomes = this.#batch.slice(this.#next, this.#next + LINES_AT_ONCE);
+      this.#next += outcomes.length;
+      await this.#writeLines(outcomes);
+    }
+    this.#batch = [];
+    this.#next = 0;
+    if (dumped !== undefined) await this.#writeCheckpoint(dumped);
+  }
+
+  async #writeLines(outcomes: readonly Outcome[]): Promise<void> {
+    const rows = this.#rowsOf(outcomes);
+    try {
+      await this.#jsonl.append(rows.map(jsonLineOf).join(''));
+    } catch (error) {
+      this.#drop(rows.length, error);
+    }
+    await this.#attempt(WRITING, async () => this.#csv?.append(rows.map(csvLineOf).join('')));
+  }
+
+  async #writeCheckpoint(store: StoreDump): Promise<void> {
+    const { folder, flagKey, clock } = this.#settings;
+    await this.#attempt(WRITING, async () => {
+      // After a failed write the file's end is looked up anew: a position that is only remembered could be wrong.
+      await this.#jsonl.open();
+      // The log first: a checkpoint must not be ahead of it after a power cut.
+      await this.#jsonl.sync();
+      const { position } = this.#jsonl;
+      const summary = this.#summary.state();
+      await saveCheckpoint(folder, { flagKey, position, store, summary, droppedLines: this.#dropped });
+    });
+    await this.#attempt(WRITING, () => {
+      const summary = this.#summary.summary(flagKey, clock.now(), this.#dropped);
+      return replaceFile(join(folder, SUMMARY_FILE), `${JSON.stringify(summary, undefined, 2)}\n`);
+    });
+  }
+
+  /** The process exits without `close`: what waits is written now or never. The next start mends the summary. */
+  #writeAtExit(): void {
+    const rows = this.#rowsOf([...this.#batch.slice(this.#next), ...this.#waiting]);
+    this.#jsonl.appendSync(rows.map(jsonLineOf).join(''));
+    this.#csv?.appendSync(rows.map(csvLineOf).join(''));
+  }
+
+  #rowsOf(outcomes: readonly Outcome[]): OutcomeRow[] {
+    const rows: OutcomeRow[] = [];
+    for (const outcome of outcomes) {
+      try {
+        const row = rowOfOutcome(outcome, this.#context);
+        this.#summary.add(row);
+        rows.push(row);
+      } catch (error) {
+        this.#drop(1, error);
+      }
+    }
+    return rows;
+  }
+
+  async #attempt<Value>(what: string, work: () => Promise<Value>): Promise<Value | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#tell(what, error);
+      return undefined;
+    }
+  }
+
+  #drop(lines: number, error: unknown): void {
+    this.#dropped += lines;
+    this.#tell(WRITING, error);
+  }
+
+  #tell(what: string, error: unknown): void {
+    if (this.#faultsTold.has(what)) return;
+    this.#faultsTold.add(what);
+    try {
+      this.#settings.onFault(what, error);
+    } catch {
+      // Whoever listens must not break the service.
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import { writeSync } from 'node:fs';
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { rotatedFiles, rotatedPath } from './log-files.js';
+
+export interface RotatingFileOptions {
+  readonly path: string;
+  /** The first line of every file, without its line end. */
+  readonly header?: string | undefined;
+  /** A file is set aside before it would grow beyond this. */
+  readonly maxFileBytes: number;
+  /** How many files are kept, the one being written included; the oldest is deleted first. */
+  readonly maxFiles: number;
+}
+
+/** Where a log ends: the file, counted from 1 (the oldest that ever was), and the byte within it. */
+export interface LogPosition {
+  readonly sequence: number;
+  readonly offset: number;
+}
+
+/**
+ * A file of lines that only grows, and is set aside when it is full: `metrics.jsonl` → `metrics.000001.jsonl`. Unlike
+ * the rotating streams that there are, it knows the byte at which each write ended, which is what a restart continues
+ * from, and never leaves half a line: what a crash left of one is cut off on opening, what a full disk left of one at
+ * once. Calls must follow one another.
+ */
+export class RotatingFile {
+  readonly #options: RotatingFileOptions;
+  #handle: FileHandle | undefined;
+  #sequence = 1;
+  #bytes = 0;
+
+  constructor(options: RotatingFileOptions) {
+    this.#options = options;
+  }
+
+  /** Where the next line will be. */
+  get position(): LogPosition {
+    return { sequence: this.#sequence, offset: this.#bytes };
+  }
+
+  /** Opens or makes the file, and cuts off half a last line. @throws when the folder cannot be written to. */
+  async open(): Promise<void> {
+    if (this.#handle !== undefined) return;
+    const { path } = this.#options;
+    await mkdir(dirname(path), { recursive: true });
+    this.#sequence = ((await rotatedFiles(path)).at(-1)?.sequence ?? 0) + 1;
+    const handle = await open(path, 'a+');
+    this.#handle = handle;
+    try {
+      this.#bytes = await cutTornLine(handle);
+      // One header for one file: a version with other columns begins a file of its own.
+      if (this.#bytes > 0 && !(await beginsWith(handle, this.#header))) await this.#rotate();
+      else if (this.#bytes === 0) await this.#write(this.#header);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** Adds whole lines, each with its line end. @throws when they could not be written; none of them is then. */
+  async append(lines: string): Promise<void> {
+    await this.open();
+    const bytes = Buffer.byteLength(lines);
+    const isFull = this.#bytes + bytes > this.#options.maxFileBytes;
+    if (isFull && this.#bytes > this.#header.length) await this.#rotate();
+    await this.#write(lines);
+  }
+
+  /** As `append`, for the last moment of a process: no rotation, and nothing when the file is not open. */
+  appendSync(lines: string): void {
+    if (this.#handle === undefined) return;
+    const data = Buffer.from(lines);
+    for (let written = 0; written < data.length; ) written += writeSync(this.#handle.fd, data, written);
+    this.#bytes += data.length;
+  }
+
+  /** Resolves when everything is on the disk itself, if the file system can tell. */
+  async sync(): Promise<void> {
+    try {
+      await this.#handle?.datasync();
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EINVAL')) throw error;
+    }
+  }
+
+  /** Closes the file; `append` opens it again. */
+  async close(): Promise<void> {
+    const handle = this.#handle;
+    this.#handle = undefined;
+    await handle?.close().catch(() => {});
+  }
+
+  get #header(): string {
+    const { header } = this.#options;
+    return header === undefined ? '' : `${header}\n`;
+  }
+
+  async #write(lines: string): Promise<void> {
+    const handle = this.#handle!;
+    const data = Buffer.from(lines);
+    try {
+      for (let written = 0; written < data.length; ) {
+        written += (await handle.write(data, written)).bytesWritten;
+      }
+      this.#bytes += data.length;
+    } catch (error) {
+      await handle.truncate(this.#bytes).catch(() => {});
+      // Opened anew next time, which looks at what is really there.
+      await this.close();
+      throw error;
+    }
+  }
+
+  async #rotate(): Promise<void> {
+    const { path, maxFiles } = this.#options;
+    await this.close();
+    await rename(path, rotatedPath(path, this.#sequence));
+    const rotated = await rotatedFiles(path);
+    for (const { path: old } of rotated.slice(0, Math.max(0, rotated.length - (maxFiles - 1)))) {
+      await rm(old, { force: true });
+    }
+    this.#handle = await open(path, 'a+');
+    this.#sequence += 1;
+    this.#bytes = 0;
+    await this.#write(this.#header);
+  }
+}
+
+const NEWLINE = 10;
+const CHUNK_BYTES = 64 * 1024;
+
+/** Shortens the file to its last line end. @returns its length then. */
+async function cutTornLine(handle: FileHandle): Promise<number> {
+  const { size } = await handle.stat();
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  for (let end = size; end > 0; ) {
+    const from = Math.max(0, end - CHUNK_BYTES);
+    const { bytesRead } = await handle.read(chunk, 0, end - from, from);
+    const newline = chunk.subarray(0, bytesRead).lastIndexOf(NEWLINE);
+    if (newline >= 0) {
+      const length = from + newline + 1;
+      if (length < size) await handle.truncate(length);
+      return length;
+    }
+    end = from;
+  }
+  if (size > 0) await handle.truncate(0);
+  return 0;
+}
+
+async function beginsWith(handle: FileHandle, text: string): Promise<boolean> {
+  const expected = Buffer.from(text);
+  const start = Buffer.alloc(expected.length);
+  const { bytesRead } = await handle.read(start, 0, start.length, 0);
+  return bytesRead === expected.length && start.equals(expected);
+}

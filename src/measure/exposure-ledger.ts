@@ -1,0 +1,82 @@
+import type { Exposure } from '../model/flow.js';
+
+export interface ExposureLedgerOptions {
+  /** How many users are remembered, and how many exposures between two look-ups. @default 10_000 */
+  readonly maxUsers?: number | undefined;
+  /** How long an exposure is found, in milliseconds. @default 1_800_000 (30 minutes) */
+  readonly ttlMs?: number | undefined;
+}
+
+/**
+ * Remembers which arm each user got, so that `client.track()` can complete the exposure.
+ *
+ * `remember` runs within every evaluation and only writes a reference into a ring: a few nanoseconds, where a map costs
+ * 20 to 60 ns with 1,000 users and 110 to 170 ns with a million (bench/recording.ts). The ring is sorted into a map by
+ * the next `find`, which runs within `track()`: an application that never tracks never pays for the map.
+ *
+ * Bounds: an exposure is lost once `maxUsers` further ones came without any look-up between them, or once somewhere
+ * between `maxUsers / 2` and `maxUsers` other users were seen since, or after `ttlMs`. At most `2 × maxUsers` exposures are
+ * kept alive, about 150 bytes each. Choose `maxUsers` above the evaluations per second times the seconds that usually
+ * pass before `track()`.
+ */
+export class ExposureLedger {
+  readonly #maxUsers: number;
+  readonly #ttlMs: number;
+  readonly #ring: (Exposure | undefined)[];
+  #next = 0;
+  #unsorted = 0;
+  // Two generations bound the users without a removal per insertion: when `#recent` is half the bound, it becomes
+  // `#older`, and what was in `#older` is forgotten.
+  #recent = new Map<string, Exposure>();
+  #older = new Map<string, Exposure>();
+
+  constructor(options: ExposureLedgerOptions = {}) {
+    this.#maxUsers = options.maxUsers ?? 10_000;
+    this.#ttlMs = options.ttlMs ?? 1_800_000;
+    this.#ring = new Array<Exposure | undefined>(this.#maxUsers).fill(undefined);
+  }
+
+  /** Keeps an exposure in mind. One without a targeting key is not, as nothing could ask for it. */
+  remember(exposure: Exposure): void {
+    if (exposure.targetingKey === undefined) return;
+    this.#ring[this.#next] = exposure;
+    this.#next = this.#next + 1 === this.#maxUsers ? 0 : this.#next + 1;
+    if (this.#unsorted < this.#maxUsers) this.#unsorted += 1;
+  }
+
+  /**
+   * The latest exposure of a user, in whatever epoch it was made: the store decides where its outcome counts.
+   *
+   * @param now - Milliseconds since 1970; exposures older than `ttlMs` are not found.
+   * @param ttlMs - Instead of the ledger's own.
+   */
+  find(targetingKey: string, now: number, ttlMs: number = this.#ttlMs): Exposure | undefined {
+    this.#sort();
+    const exposure = this.#recent.get(targetingKey) ?? this.#older.get(targetingKey);
+    if (exposure === undefined || now - exposure.at > ttlMs) return undefined;
+    return exposure;
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#ring.fill(undefined);
+    this.#unsorted = 0;
+    this.#recent.clear();
+    this.#older.clear();
+  }
+
+  /** Moves what came since the last look-up from the ring into the map, oldest first, so that the latest one stays. */
+  #sort(): void {
+    for (; this.#unsorted > 0; this.#unsorted -= 1) {
+      const position = (this.#next - this.#unsorted + this.#maxUsers) % this.#maxUsers;
+      const exposure = this.#ring[position];
+      this.#ring[position] = undefined;
+      if (exposure?.targetingKey === undefined) continue;
+      this.#recent.set(exposure.targetingKey, exposure);
+      if (this.#recent.size * 2 >= this.#maxUsers) {
+        this.#older = this.#recent;
+        this.#recent = new Map();
+      }
+    }
+  }
+}

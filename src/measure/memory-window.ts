@@ -1,0 +1,43 @@
+import type { MemorySnapshot } from '../model/flow.js';
+import { TimeRing } from './time-ring.js';
+
+/**
+ * The lowest memory sample of the last `windowMs`, from the lowest sample of each bucket. The lowest one only rises when
+ * the memory stays in use: a peak before a garbage collection does not move it.
+ */
+export class MemoryWindow extends TimeRing {
+  readonly #lowest = new Float64Array(this.slots).fill(Number.POSITIVE_INFINITY);
+  /** When the first sample came after which the window was never empty. */
+  #firstAt: number | undefined;
+  #lastAt = 0;
+
+  /** Adds a sample, unless it is from before the window. */
+  add(bytes: number, at: number): void {
+    const slot = this.slotAt(at);
+    if (slot < 0) return;
+    if (this.#isEmpty()) this.#firstAt = undefined;
+    this.#firstAt ??= at;
+    this.#lastAt = at;
+    this.#lowest[slot] = Math.min(this.#lowest[slot]!, bytes);
+  }
+
+  /** The window as of the last `advance` or `add`; undefined when it holds no sample. */
+  snapshot(baselineBytes: number | undefined): MemorySnapshot | undefined {
+    if (this.#firstAt === undefined || this.#isEmpty()) return undefined;
+    // Samples may have been coming for longer than the window, which then is spanned and no more than that.
+    const spanMs = Math.max(0, Math.min(this.windowMs, this.#lastAt - this.#firstAt));
+    return { baselineBytes, lowestBytes: Math.min(...this.#lowest), spanMs };
+  }
+
+  clear(): void {
+    this.#lowest.fill(Number.POSITIVE_INFINITY);
+  }
+
+  protected expire(slot: number): void {
+    this.#lowest[slot] = Number.POSITIVE_INFINITY;
+  }
+
+  #isEmpty(): boolean {
+    return this.#lowest.every((bytes) => bytes === Number.POSITIVE_INFINITY);
+  }
+}

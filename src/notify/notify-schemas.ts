@@ -1,0 +1,37 @@
+import { z } from 'zod';
+import type { Clock } from '../support/clock.js';
+
+const WEBHOOK_URL = 'a URL with its scheme, without user and password';
+
+/** An address to post to. `fetch` refuses user and password in one. */
+export const webhookUrlSchema = z.url({ protocol: /^https?$/, error: WEBHOOK_URL, abort: true }).refine(
+  (url) => {
+    const { username, password } = new URL(url);
+    return username === '' && password === '';
+  },
+  { error: WEBHOOK_URL },
+);
+
+/** Headers for every request. An error shows none of their values: it does not show what is under this name. */
+export const headersSchema = z
+  .record(
+    z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/, { error: 'a header name' }),
+    z
+      .string({ error: 'the value of a header' })
+      .regex(/^[\t\x20-\x7e]*$/, { error: 'the value of a header' }),
+  )
+  .optional();
+
+export const fetchSchema = z
+  .custom<typeof fetch>((value) => typeof value === 'function', { error: 'a function' })
+  .optional();
+
+export const clockSchema = z
+  .custom<Clock>(
+    (value) =>
+      typeof value === 'object' && value !== null && 'now' in value && typeof value.now === 'function',
+    {
+      error: 'a Clock',
+    },
+  )
+  .optional();

@@ -1,3 +1,0 @@
-export { FleetError, isFleetError } from '../fleet/fleet-link.js';
-export type { RedisClient } from './redis-client.js';
-export { RedisOutcomeStore, type RedisOutcomeStoreOptions } from './redis-outcome-store.js';

@@ -1,0 +1,81 @@
+import { ARMS } from '../../model/flow.js';
+import { formatThreshold } from '../../support/wording.js';
+import { formatCount, formatLatency, formatShare, formatSpan, formatTime } from '../format.js';
+import type { RolloutStatus } from './rollout-status.js';
+
+/** A status as a table for a terminal; nothing in it can control the terminal. */
+export function renderStatus(status: RolloutStatus, now: number): string {
+  const { since, stage, openReviews, decision, lastOutcomeAt, lastEventAt, lastFault } = status;
+  const ago = (at: number) => `${formatSpan(Math.max(0, now - at))} ago`;
+  const rows: [string, string][] = [
+    ['Flag', status.flagKey ?? 'unknown'],
+    ['Guard', `${status.state}${since === undefined ? '' : ` since ${formatTime(since)} (${ago(since)})`}`],
+    ['Rollout', rolloutText(status)],
+  ];
+  if (status.hasEnded) rows.push(['', 'the guard has ended: nobody watches']);
+  if (stage !== undefined) rows.push(['Stage', `${stage.status}: ${stage.message}`]);
+  for (const { verdict, openedAt } of openReviews) {
+    rows.push(['Review', `${verdict.message} (open since ${formatTime(openedAt)})`]);
+  }
+  if (decision !== undefined) {
+    const { dryRun, at, reason } = decision.decision;
+    rows.push([dryRun ? 'Dry run' : 'Decision', `${formatTime(at)}: ${reason}`]);
+    if (status.state === 'stopping') {
+      rows.push([
+        '',
+        decision.actionRequired ?? decision.failures.at(-1)?.message ?? 'Unleash is being asked.',
+      ]);
+    }
+  }
+  if (lastOutcomeAt !== undefined) rows.push(['Outcome', `the last one logged ${ago(lastOutcomeAt)}`]);
+  if (lastEventAt !== undefined) rows.push(['Event', `the last one ${ago(lastEventAt)}`]);
+  if (lastFault !== undefined)
+    rows.push(['Fault', `${formatTime(lastFault.at)}: ${lastFault.text.slice(7)}`]);
+  for (const problem of status.problems) rows.push(['Problem', problem]);
+  const lines = rows.map(([name, value]) => `${name.padEnd(10)}${printable(value)}`);
+  return [...lines, ...armTable(status)].join('\n');
+}
+
+/** A status in one line, which is the same as long as nothing of note changes. */
+export function statusLine(status: RolloutStatus): string {
+  const { stage, openReviews } = status;
+  const parts = [
+    `${status.flagKey ?? 'unknown flag'} ${status.state}`,
+    rolloutText(status),
+    ...(stage === undefined ? [] : [`stage ${stage.status}`]),
+    ...(openReviews.length === 0
+      ? []
+      : [`open reviews: ${openReviews.map(({ verdict }) => verdict.trigger).join(', ')}`]),
+    ...(status.hasEnded ? ['the guard has ended'] : []),
+    ...(status.state === 'armed' || status.decision === undefined ? [] : [status.decision.decision.reason]),
+  ];
+  return printable(parts.join(' | '));
+}
+
+function rolloutText({ rollout, epoch }: RolloutStatus): string {
+  const inEpoch = epoch === undefined ? '' : `, epoch ${epoch}`;
+  if (rollout === undefined) return `not known yet${inEpoch}`;
+  if (!rollout.enabled) return `off${inEpoch}`;
+  const where = rollout.percentage === undefined ? 'on' : formatThreshold(rollout.percentage / 100);
+  return `${where}${inEpoch}`;
+}
+
+function armTable({ arms }: RolloutStatus): string[] {
+  if (arms === undefined) return [];
+  const head = ['', 'outcomes', 'success', 'p50', 'p95'];
+  const rows = ARMS.map((arm) => {
+    const { count, successRate, p50Ms, p95Ms } = arms[arm];
+    return [arm, formatCount(count), formatShare(successRate), formatLatency(p50Ms), formatLatency(p95Ms)];
+  });
+  return [
+    '',
+    ...[head, ...rows].map((cells) =>
+      cells.map((cell, column) => (column === 0 ? cell.padEnd(10) : cell.padStart(12))).join(''),
+    ),
+  ];
+}
+
+/** Names come from outside: an escape sequence in one must not reach the terminal. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ');
+}

@@ -1,0 +1,152 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { GuardState } from '../../guard/decide/decide.js';
+import { AUDIT_FILE, readAuditLog } from '../../journal/audit-reader.js';
+import { Journal, type JournalEntry } from '../../journal/journal.js';
+import type { Arm } from '../../model/flow.js';
+import type { StageProgress } from '../../model/stage.js';
+import { readIfPresent } from '../../support/kept-file.js';
+import { AuditStory, untouched } from '../audit-story.js';
+import type { DecisionReport, ReviewReport, RolloutChange } from '../rollout-report.js';
+
+/** Where a rollout stands, as the folder of its guard tells. Times are milliseconds since 1970. */
+export interface RolloutStatus {
+  readonly flagKey: string | undefined;
+  readonly state: GuardState['status'];
+  /** Since when; undefined when only the audit log is there. */
+  readonly since: number | undefined;
+  readonly epoch: number | undefined;
+  /** What Unleash showed last. */
+  readonly rollout: RolloutChange | undefined;
+  /** What the guard said of the current stage last. */
+  readonly stage: StageProgress | undefined;
+  readonly openReviews: readonly ReviewReport[];
+  /** The last decision, if any, and what became of it. */
+  readonly decision: DecisionReport | undefined;
+  /** Over the whole rollout; undefined without `summary.json`. */
+  readonly arms: Readonly<Record<Arm, ArmStatus>> | undefined;
+  readonly lastOutcomeAt: number | undefined;
+  readonly lastEventAt: number | undefined;
+  /** The guard ended in order and has not been started since. */
+  readonly hasEnded: boolean;
+  /** The last of what did not work, beside the stop itself. */
+  readonly lastFault: { readonly at: number; readonly text: string } | undefined;
+  /** Files that cannot be read, and why. */
+  readonly problems: readonly string[];
+}
+
+export interface ArmStatus {
+  readonly count: number;
+  readonly successRate: number | undefined;
+  readonly p50Ms: number | undefined;
+  readonly p95Ms: number | undefined;
+}
+
+/** A folder in which no guard has written. */
+export class NoGuardError extends Error {
+  override readonly name = 'NoGuardError';
+  readonly code = 'NO_GUARD';
+}
+
+/** A folder of whose guard nothing can be read. */
+export class UnreadableGuardError extends Error {
+  override readonly name = 'UnreadableGuardError';
+  readonly code = 'UNREADABLE_GUARD';
+}
+
+/**
+ * Reads where a rollout stands. The guard may be running.
+ *
+ * @throws {@link NoGuardError} when the folder holds neither a journal nor an audit log;
+ *   {@link UnreadableGuardError} when neither says anything and one of the files cannot be read.
+ */
+export async function readRolloutStatus(folder: string): Promise<RolloutStatus> {
+  const problems: string[] = [];
+  const attempt = async <T>(file: string, read: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await read();
+    } catch (error) {
+      const why =
+        error instanceof z.ZodError || error instanceof SyntaxError
+          ? 'not what a guard writes'
+          : String(error);
+      problems.push(`${file}: ${why}`);
+      return undefined;
+    }
+  };
+  const journal = await attempt('journal.json', () => new Journal(folder).load());
+  const story = new AuditStory();
+  let flagKey = journal?.flagKey;
+  await attempt(AUDIT_FILE, async () => {
+    for await (const event of readAuditLog(join(folder, AUDIT_FILE))) {
+      flagKey ??= event.flagKey;
+      story.add(event);
+    }
+  });
+  const summary = await attempt('summary.json', () => readSummary(folder));
+  if (journal === undefined && story.events === 0) {
+    if (problems.length === 0) {
+      throw new NoGuardError(`${folder} holds neither journal.json nor ${AUDIT_FILE}.`);
+    }
+    throw new UnreadableGuardError(
+      `Where the guard of ${folder} stands cannot be read: ${problems.join('; ')}.`,
+    );
+  }
+  const decision = lastDecision(story, journal);
+  const epoch = journal?.epoch ?? story.rollout.at(-1)?.epoch;
+  return {
+    flagKey,
+    state: journal?.state.status ?? stateOf(decision),
+    since: journal?.state.since,
+    epoch,
+    rollout: story.rollout.at(-1),
+    stage: story.stages.findLast((stage) => stage.epoch === epoch)?.progress,
+    openReviews: story.reviews.filter(({ closedAt }) => closedAt === undefined),
+    decision,
+    arms: summary?.arms,
+    lastOutcomeAt: summary?.lastOutcomeAt,
+    lastEventAt: story.lastEventAt,
+    hasEnded: story.hasEnded,
+    lastFault: story.notes.findLast(({ text }) => text.startsWith('Fault: ')),
+    problems,
+  };
+}
+
+/** Without a journal, the audit log tells as well. */
+function stateOf(decision: DecisionReport | undefined): GuardState['status'] {
+  if (decision === undefined || decision.decision.dryRun || decision.reArmedAt !== undefined) return 'armed';
+  return decision.stoppedInUnleashAt === undefined ? 'stopping' : 'stopped';
+}
+
+/** The journal is written before the audit log, and knows of a decision that the log does not have yet. */
+function lastDecision(story: AuditStory, journal: JournalEntry | undefined): DecisionReport | undefined {
+  const told = story.decisions.at(-1);
+  if (journal === undefined || journal.state.status === 'armed') return told;
+  const { decision } = journal.state;
+  if (told?.decision.id === decision.id) return told;
+  return untouched(decision);
+}
+
+const number = z.number().nullable();
+const group = z.object({ count: z.number(), success_rate: number, p50_ms: number, p95_ms: number });
+const summarySchema = z.object({
+  last_outcome_at: z.string().nullable(),
+  arms: z.object({ treatment: group, control: group }),
+});
+
+async function readSummary(folder: string) {
+  const text = await readIfPresent(join(folder, 'summary.json'));
+  if (text === undefined) return undefined;
+  const { arms, last_outcome_at } = summarySchema.parse(JSON.parse(text));
+  const armOf = ({ count, success_rate, p50_ms, p95_ms }: z.infer<typeof group>): ArmStatus => ({
+    count,
+    successRate: success_rate ?? undefined,
+    p50Ms: p50_ms ?? undefined,
+    p95Ms: p95_ms ?? undefined,
+  });
+  const lastOutcomeAt = Date.parse(last_outcome_at ?? '');
+  return {
+    arms: { treatment: armOf(arms.treatment), control: armOf(arms.control) },
+    lastOutcomeAt: Number.isNaN(lastOutcomeAt) ? undefined : lastOutcomeAt,
+  };
+}

@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import { fetchSchema, headersSchema, webhookUrlSchema } from '../../notify/notify-schemas.js';
+import { parseConfig } from '../../support/config-error.js';
+import { triggerNameSchema } from '../window-rule.js';
+import { PrometheusQuery } from './prometheus-query.js';
+import {
+  limitSchema,
+  refineTiming,
+  type SignalTiming,
+  type SignalTrigger,
+  signalTrigger,
+  timingFields,
+} from './signal-trigger.js';
+
+/** What {@link prometheusAbove} and {@link prometheusBelow} take. */
+export interface PrometheusOptions extends SignalTiming {
+  /**
+   * Prometheus, or another server with its API, for example `https://prometheus.example.com`; a path before `/api/v1`
+   * belongs to it. User and password go into `headers`, as `Authorization`.
+   */
+  readonly url: string;
+  /** PromQL that gives one number: a scalar, or a vector of one element. */
+  readonly query: string;
+  /** What the number is compared with; exactly that is no breach. */
+  readonly threshold: number;
+  /** Sent with every request, for example `{ Authorization: 'Bearer …' }`. No log or error shows a value. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Needed when a guard has two triggers of one kind. @default 'prometheus-above' or 'prometheus-below' */
+  readonly name?: string | undefined;
+  /** @default the global fetch */
+  readonly fetch?: typeof fetch | undefined;
+}
+
+/** A trigger that judges the answer of Prometheus. */
+export interface PrometheusTrigger extends SignalTrigger {
+  readonly query: string;
+}
+
+/** Longer queries are cut in sentences. */
+const LONGEST_QUERY = 100;
+
+const optionsSchema = (name: string) =>
+  z
+    .strictObject({
+      url: webhookUrlSchema,
+      query: z.string({ error: 'a PromQL query' }).regex(/\S/, { error: 'a PromQL query' }),
+      threshold: limitSchema,
+      headers: headersSchema,
+      name: triggerNameSchema.default(name),
+      fetch: fetchSchema,
+      ...timingFields,
+    })
+    .superRefine(refineTiming);
+
+const aboveSchema = optionsSchema('prometheus-above');
+const belowSchema = optionsSchema('prometheus-below');
+
+/**
+ * Breaches when the answer to a PromQL query is above `threshold`. The guard asks every 15 seconds while it watches, beside
+ * the requests. No answer, an empty one, NaN, infinity, or an answer older than a minute lead to no verdict.
+ *
+ * ```ts
+ * prometheusAbove({
+ *   url: 'https://prometheus.example.com',
+ *   query: 'sum(rate(upload_errors_total[1m])) / sum(rate(uploads_total[1m]))',
+ *   threshold: 0.05,
+ * })
+ * ```
+ *
+ * @throws ConfigError that lists everything that is wrong.
+ */
+export function prometheusAbove(options: PrometheusOptions): PrometheusTrigger {
+  return prometheusTrigger('above', parseConfig(aboveSchema, options, 'prometheusAbove'));
+}
+
+/**
+ * Breaches when the answer to a PromQL query is below `threshold`; otherwise like {@link prometheusAbove}.
+ *
+ * @throws ConfigError that lists everything that is wrong.
+ */
+export function prometheusBelow(options: PrometheusOptions): PrometheusTrigger {
+  return prometheusTrigger('below', parseConfig(belowSchema, options, 'prometheusBelow'));
+}
+
+function prometheusTrigger(
+  direction: 'above' | 'below',
+  config: z.infer<typeof aboveSchema>,
+): PrometheusTrigger {
+  const { url, query, threshold, headers = {}, name, fetch = globalThis.fetch, timeoutMs } = config;
+  const asked = new PrometheusQuery({ url, query, headers, fetch, timeoutMs });
+  const words = query.replace(/\s+/g, ' ').trim();
+  const shown = words.length > LONGEST_QUERY ? `${words.slice(0, LONGEST_QUERY)}…` : words;
+  const rule = { name, subject: `In Prometheus, ${shown}`, direction, threshold };
+  return Object.freeze({ ...signalTrigger(rule, ({ signal }) => asked.read(signal), config), query });
+}

@@ -1,0 +1,137 @@
+import type { SignalValue } from '../../model/flow.js';
+import type { Clock } from '../../support/clock.js';
+import { withDeadline } from '../../support/deadline.js';
+import type { SignalSource, Trigger } from '../trigger.js';
+
+/** What {@link SignalPoller} works with. */
+export interface SignalPollerOptions {
+  /** Those without a signal are passed over. */
+  readonly triggers: readonly Trigger[];
+  readonly clock: Clock;
+  /** Told when a signal begins to fail, and not again before it has worked. What it throws is dropped. */
+  readonly onFault: (what: string, error: unknown) => void;
+}
+
+/** One signal and what became of it. Times are of the monotonic clock. */
+interface Polled {
+  readonly name: string;
+  readonly source: SignalSource;
+  dueAt: number;
+  isReading: boolean;
+  isFailing: boolean;
+  reading: { readonly value: number; readonly trueAt: number } | undefined;
+  problem: string | undefined;
+}
+
+/** Longer texts are cut: they travel with snapshots. */
+const LONGEST_PROBLEM = 300;
+
+/** Reads the signals of triggers, each in its own time, and keeps the latest reading of each. Nobody waits for it. */
+export class SignalPoller {
+  readonly #polled: readonly Polled[];
+  readonly #clock: Clock;
+  readonly #onFault: SignalPollerOptions['onFault'];
+  readonly #closing = new AbortController();
+
+  constructor({ triggers, clock, onFault }: SignalPollerOptions) {
+    this.#clock = clock;
+    this.#onFault = onFault;
+    const rest = { isReading: false, isFailing: false, reading: undefined, problem: undefined };
+    this.#polled = triggers.flatMap(({ name, signal: source }) =>
+      source === undefined ? [] : { name, source, dueAt: Number.NEGATIVE_INFINITY, ...rest },
+    );
+  }
+
+  /**
+   * What was read last; one entry for each signal that has been asked.
+   *
+   * @param now - By whichever clock the rest of the snapshot goes: only the age of a reading is known for sure.
+   */
+  values(now: number): readonly SignalValue[] {
+    const since = this.#clock.monotonic();
+    return this.#polled.flatMap(({ name, reading, problem }) => {
+      if (reading === undefined && problem === undefined) return [];
+      // Upwards, or a reading of the millisecond in which an epoch began would seem to be of the one before.
+      const at = reading === undefined ? undefined : Math.ceil(now - Math.max(0, since - reading.trueAt));
+      return {
+        trigger: name,
+        reading: reading === undefined || at === undefined ? undefined : { value: reading.value, at },
+        problem,
+      };
+    });
+  }
+
+  /** Starts the reads that are due and returns at once. A signal that is still being read is left alone. */
+  poll(): void {
+    if (this.#closing.signal.aborted) return;
+    const now = this.#clock.monotonic();
+    for (const polled of this.#polled) {
+      if (polled.isReading || now < polled.dueAt) continue;
+      polled.dueAt = now + polled.source.everyMs;
+      void this.#read(polled);
+    }
+  }
+
+  /** Aborts what is being read; nothing is read any more. */
+  close(): void {
+    this.#closing.abort(new Error('the guard has ended'));
+  }
+
+  async #read(polled: Polled): Promise<void> {
+    const { source } = polled;
+    const begunAt = this.#clock.monotonic();
+    try {
+      const answer = await withDeadline(source.timeoutMs, this.#closing.signal, (signal) => {
+        polled.isReading = true;
+        const work = (async () => source.read({ signal }))();
+        // Not when the time is over: a read that does not listen to its signal would pile up.
+        const end = () => {
+          polled.isReading = false;
+        };
+        work.then(end, end);
+        return work;
+      });
+      if (this.#closing.signal.aborted) return;
+      this.#keep(polled, answer, begunAt);
+      polled.isFailing = false;
+    } catch (error) {
+      if (this.#closing.signal.aborted) return;
+      const message = error instanceof Error ? error.message : String(error);
+      polled.problem = message.slice(0, LONGEST_PROBLEM);
+      if (polled.isFailing) return;
+      polled.isFailing = true;
+      this.#tell(`the signal ${polled.name}`, error);
+    }
+  }
+
+  /** A number replaces the one before; its absence leaves that one to age. @throws TypeError for what is neither. */
+  #keep(polled: Polled, answer: unknown, begunAt: number): void {
+    const isObject = typeof answer === 'object' && answer !== null;
+    const { value, at } = (isObject ? answer : { value: answer }) as Record<'value' | 'at', unknown>;
+    if (value === undefined || value === null) {
+      polled.problem = 'no data';
+      return;
+    }
+    if (typeof value !== 'number') throw new TypeError(`it gave a ${typeof value} instead of a number`);
+    if (!Number.isFinite(value)) {
+      polled.problem = `no data (${value})`;
+      return;
+    }
+    polled.reading = { value, trueAt: at === undefined ? begunAt : this.#monotonicOf(at) };
+    polled.problem = undefined;
+  }
+
+  #monotonicOf(at: unknown): number {
+    if (typeof at !== 'number' || !Number.isFinite(at)) throw new TypeError('it gave a time that is none');
+    // Another clock may be ahead of this one: nothing is known of the future.
+    return this.#clock.monotonic() - Math.max(0, this.#clock.now() - at);
+  }
+
+  #tell(what: string, error: unknown): void {
+    try {
+      this.#onFault(what, error);
+    } catch {
+      // There is nobody left to tell.
+    }
+  }
+}

@@ -1,0 +1,235 @@
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { RolloutRules } from '../../guard/rules.js';
+import { AUDIT_FILE, readAuditLog } from '../../journal/audit-reader.js';
+import type { OutcomeRow } from '../../log/log-row-schema.js';
+import { type LogProblem, readOutcomeBatches } from '../../log/read-log.js';
+import type { GuardEvent } from '../../model/event.js';
+import type { Decision, Outcome } from '../../model/flow.js';
+import { type Firing, Replay } from './replay.js';
+
+/** What is kept of each kind; the rest is counted. */
+const MAX_OF_A_KIND = 200;
+const MAX_PROBLEMS = 20;
+
+export interface ReplayLogOptions {
+  readonly rules: RolloutRules;
+  /** The guard's audit log, or `false` for none. @default `audit.jsonl` beside the log */
+  readonly audit?: string | false | undefined;
+  /**
+   * How often to look without being asked, in milliseconds. A guard does so each second; reviews, stages and silence are
+   * then found to the second, and three weeks take 1.8 million looks. @default 30_000
+   */
+  readonly tickMs?: number | undefined;
+  /**
+   * Judge after every outcome, as a guard does, instead of after failures and on ticks: exact to the outcome, and about
+   * twice the time. @default false
+   */
+  readonly everyOutcome?: boolean | undefined;
+}
+
+/** A list that was cut: `total` says how many there were. */
+export interface Cut<T> {
+  readonly total: number;
+  /** The first 200. */
+  readonly list: readonly T[];
+}
+
+/** What the rules would have done, beside what the guard did. */
+export interface ReplayResult {
+  readonly flagKey: string | undefined;
+  readonly period: { readonly from: number; readonly to: number } | undefined;
+  readonly outcomes: number;
+  readonly leftOut: number;
+  /** Outcomes of other flags than the first one's, which are left out as well. */
+  readonly otherFlags: number;
+  readonly outOfOrder: number;
+  /** The first 20, with their line numbers. */
+  readonly problems: readonly LogProblem[];
+  /** The first breach of each rollback trigger in each epoch, each by itself. */
+  readonly firings: Cut<Firing>;
+  /** What the guard would have decided: once in an epoch. */
+  readonly decisions: Cut<{ readonly decision: Decision; readonly outcomes: number }>;
+  /** Reviews opened and closed, and stages that came to another status. */
+  readonly events: Cut<GuardEvent>;
+  /** Triggers that never had enough data: what they judge may not be in the log. */
+  readonly silentTriggers: readonly string[];
+  /** What the guard really decided; undefined without an audit log. */
+  readonly actual: Cut<Decision> | undefined;
+}
+
+/**
+ * Replays a recorded log in constant memory, with the audit log beside it, which tells when the rollout changed.
+ *
+ * @param path - A guard's folder, its `metrics.jsonl` or any JSONL file of outcomes.
+ * @throws when there is no such file, or it cannot be read.
+ */
+export async function replayLog(path: string, options: ReplayLogOptions): Promise<ReplayResult> {
+  const { rules, tickMs = 30_000, everyOutcome = false } = options;
+  const history = new History(await auditPath(path, options.audit));
+  const found = new Found();
+  let replay: Replay | undefined;
+  let flagKey: string | undefined;
+  let from = Number.POSITIVE_INFINITY;
+  let to = Number.NEGATIVE_INFINITY;
+  for await (const rows of readOutcomeBatches(path, { onProblem: (problem) => found.problem(problem) })) {
+    for (const row of rows) {
+      const outcome = judgedPartOf(row);
+      flagKey ??= row.flag_key;
+      if (row.flag_key !== flagKey) {
+        found.otherFlags += 1;
+        continue;
+      }
+      const { at } = outcome;
+      if (at < from) from = at;
+      if (at > to) to = at;
+      if (replay === undefined) {
+        const startsAt = Math.min(at, (await history.firstAt()) ?? at);
+        replay = new Replay({ flagKey, rules, startsAt, tickMs, everyOutcome, ...found.listeners });
+      }
+      // Almost always there is nothing, and awaiting nothing a million times takes a second.
+      if (history.mayHaveUntil(at)) await history.replayUntil(row, at, replay, found);
+      replay.outcome(outcome, row.percentage ?? undefined);
+      found.outcomes += 1;
+    }
+  }
+  await history.replayRest(replay, found);
+  return {
+    flagKey,
+    period: found.outcomes === 0 ? undefined : { from, to },
+    outcomes: found.outcomes,
+    leftOut: found.leftOut,
+    otherFlags: found.otherFlags,
+    outOfOrder: found.outOfOrder,
+    problems: found.problems,
+    firings: found.firings,
+    decisions: found.decisions,
+    events: found.events,
+    silentTriggers: replay?.silentTriggers ?? [],
+    actual: history.exists ? found.actual : undefined,
+  };
+}
+
+/** What rules look at: neither attributes nor variants, which would take as long as judging. */
+function judgedPartOf(row: OutcomeRow): Outcome {
+  const at = Date.parse(row.timestamp);
+  return {
+    exposure: {
+      flagKey: row.flag_key,
+      arm: row.arm,
+      variant: undefined,
+      reason: row.reason ?? undefined,
+      errorCode: row.evaluation_error ?? undefined,
+      targetingKey: row.user ?? undefined,
+      epoch: row.epoch,
+      at: row.exposed_at === row.timestamp ? at : Date.parse(row.exposed_at),
+    },
+    result: row.result,
+    durationMs: row.duration_ms ?? undefined,
+    errorType: row.error_type ?? undefined,
+    critical: row.critical,
+    fallbackUsed: row.fallback_used,
+    userSucceeded: row.user_succeeded,
+    attempts: row.attempts,
+    attributes: undefined,
+    at,
+  };
+}
+
+async function auditPath(path: string, audit: string | false | undefined): Promise<string | undefined> {
+  if (audit === false) return undefined;
+  if (audit !== undefined) return audit;
+  const folder = (await stat(path)).isDirectory() ? path : dirname(path);
+  return join(folder, AUDIT_FILE);
+}
+
+/** The audit log, read on as far as the outcomes have come. */
+class History {
+  readonly #events: AsyncGenerator<GuardEvent> | undefined;
+  /** Read and not replayed yet; `null` before the first and `undefined` after the last. */
+  #next: GuardEvent | null | undefined = null;
+  exists = false;
+
+  constructor(path: string | undefined) {
+    this.#events = path === undefined ? undefined : readAuditLog(path);
+  }
+
+  async firstAt(): Promise<number | undefined> {
+    if (this.#next === null) await this.#read();
+    return this.#next?.at;
+  }
+
+  mayHaveUntil(at: number): boolean {
+    return this.#next === null || (this.#next !== undefined && this.#next.at <= at);
+  }
+
+  /** Within one millisecond, the epoch of an outcome tells whether the rollout changed before it or after. */
+  async replayUntil(row: OutcomeRow, at: number, replay: Replay, found: Found): Promise<void> {
+    for (let next = this.#next; next !== undefined; next = this.#next) {
+      if (next !== null) {
+        if (next.at > at || (next.at === at && 'epoch' in next && next.epoch > row.epoch)) return;
+        this.#take(next, replay, found);
+      }
+      await this.#read();
+    }
+  }
+
+  async replayRest(replay: Replay | undefined, found: Found): Promise<void> {
+    for (let next = this.#next; next !== undefined; next = this.#next) {
+      if (next !== null) this.#take(next, replay, found);
+      await this.#read();
+    }
+  }
+
+  #take(event: GuardEvent, replay: Replay | undefined, found: Found): void {
+    if (event.type === 'decided') found.actual.add(event.decision);
+    replay?.rollout(event);
+  }
+
+  async #read(): Promise<void> {
+    const read = await this.#events?.next();
+    this.#next = read === undefined || read.done === true ? undefined : read.value;
+    if (this.#next !== undefined) this.exists = true;
+  }
+}
+
+class Bounded<T> implements Cut<T> {
+  total = 0;
+  readonly list: T[] = [];
+
+  add(item: T): void {
+    this.total += 1;
+    if (this.list.length < MAX_OF_A_KIND) this.list.push(item);
+  }
+
+  toJSON(): Cut<T> {
+    return { total: this.total, list: this.list };
+  }
+}
+
+/** What came to light so far. */
+class Found {
+  readonly firings = new Bounded<Firing>();
+  readonly decisions = new Bounded<{ readonly decision: Decision; readonly outcomes: number }>();
+  readonly events = new Bounded<GuardEvent>();
+  readonly actual = new Bounded<Decision>();
+  readonly problems: LogProblem[] = [];
+  outcomes = 0;
+  leftOut = 0;
+  outOfOrder = 0;
+  otherFlags = 0;
+
+  get listeners() {
+    return {
+      onFiring: (firing: Firing) => this.firings.add(firing),
+      onDecision: (decision: Decision, outcomes: number) => this.decisions.add({ decision, outcomes }),
+      onEvent: (event: GuardEvent) => this.events.add(event),
+    };
+  }
+
+  problem(problem: LogProblem): void {
+    if (problem.used) this.outOfOrder += 1;
+    else this.leftOut += 1;
+    if (this.problems.length < MAX_PROBLEMS) this.problems.push(problem);
+  }
+}

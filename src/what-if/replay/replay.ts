@@ -1,0 +1,248 @@
+import { makeDecision } from '../../guard/decide/decide.js';
+import { Judge } from '../../guard/evaluate/evaluator.js';
+import { GuardRecords } from '../../guard/records/guard-records.js';
+import type { RolloutRules } from '../../guard/rules.js';
+import { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
+import type { GuardEvent } from '../../model/event.js';
+import type { Decision, Exposure, FlagFacts, Outcome, Snapshot, Verdict } from '../../model/flow.js';
+import type { Clock } from '../../support/clock.js';
+import { resolveLogger } from '../../support/logger.js';
+
+/** The first time that a rollback trigger breached in an epoch, whatever the others said. */
+export interface Firing {
+  readonly trigger: string;
+  readonly at: number;
+  readonly epoch: number;
+  /** Where the rollout stood, 0–100; undefined when it is not known. */
+  readonly rolloutPercentage: number | undefined;
+  /** The outcomes that had been logged by then, this one included. */
+  readonly outcomes: number;
+  readonly verdict: Verdict;
+}
+
+/** What a guard does without its surroundings: the same store, triggers, reviews and stages, on the time of a log. */
+export interface ReplayOptions {
+  readonly flagKey: string;
+  readonly rules: RolloutRules;
+  /** When the replay begins, in milliseconds since 1970. */
+  readonly startsAt: number;
+  /** How often the guard looked without being asked, in milliseconds. */
+  readonly tickMs: number;
+  /** Judge after every outcome as a guard does, instead of after failures and on ticks. */
+  readonly everyOutcome: boolean;
+  /** Told of a breach that is the first of its trigger in an epoch. */
+  readonly onFiring: (firing: Firing) => void;
+  /** Told of what the guard would have told: reviews, stages, and faults of triggers. */
+  readonly onEvent: (event: GuardEvent) => void;
+  /** Told of each decision of a dry run: one in an epoch. */
+  readonly onDecision: (decision: Decision, outcomes: number) => void;
+}
+
+const HOUR_MS = 3_600_000;
+const LINES_OF_A_CLOCK = 10;
+
+/**
+ * Runs the rules over what once happened, as a guard in a dry run would have: it judges after outcomes and on every tick,
+ * and decides once in an epoch.
+ *
+ * Nearly every breach begins with a failure, so nothing is judged after a success unless `everyOutcome` asks for it. What
+ * a success completes (the number of outcomes that a rule needs, a comparison with the control) is seen on the next tick.
+ *
+ * It differs from a live guard in three things. A live guard judges outcomes that come within one turn of the event loop
+ * together, so that a replay may fire a few outcomes earlier. A log holds no samples of memory, no signals from
+ * elsewhere and no exposures without an outcome, so that rules on these have nothing to say. And what a rule would have
+ * prevented happened all the same.
+ */
+export class Replay {
+  readonly #options: ReplayOptions;
+  readonly #store: MemoryOutcomeStore;
+  readonly #judge: Judge;
+  readonly #firedInEpoch = new Set<string>();
+  readonly #silent: Set<string>;
+  #facts: FlagFacts;
+  #epoch = Number.NEGATIVE_INFINITY;
+  #decidedEpoch: number | undefined;
+  #now: number;
+  #nextTickAt: number;
+  /** What happened before that has no influence any more, but for the totals of the epoch. */
+  readonly #memoryMs: number;
+  #linesBehind = 0;
+  #hasLooked = false;
+  /** Outcomes have come since the last judgement. */
+  #isPending = false;
+  #outcomes = 0;
+  #decisions = 0;
+
+  constructor(options: ReplayOptions) {
+    const { flagKey, rules, startsAt, tickMs, onEvent } = options;
+    const triggers = [...rules.rollback, ...rules.review];
+    this.#options = options;
+    this.#memoryMs =
+      Math.max(HOUR_MS, rules.reviewCloseAfterMs, ...triggers.map(({ windowMs }) => windowMs)) * 2;
+    this.#now = startsAt;
+    this.#nextTickAt = startsAt + tickMs;
+    this.#store = new MemoryOutcomeStore({
+      flagKey,
+      windowsMs: triggers.map(({ windowMs }) => windowMs),
+      evidenceFor: triggers,
+      now: startsAt,
+    });
+    const clock: Clock = { now: () => this.#now, monotonic: () => this.#now };
+    const records = new GuardRecords({
+      flagKey,
+      folder: false,
+      clock,
+      logger: resolveLogger(false),
+      listener: onEvent,
+    });
+    this.#judge = new Judge({ ...rules, records });
+    this.#silent = new Set(triggers.map(({ name }) => name));
+    this.#facts = factsOf(flagKey, true, undefined);
+  }
+
+  /** Rules that never had enough data to say anything. */
+  get silentTriggers(): readonly string[] {
+    return [...this.#silent];
+  }
+
+  /** Lets time pass up to `at`: the guard looks on every tick. A time before the present one changes nothing. */
+  advance(at: number): void {
+    const { tickMs } = this.#options;
+    const silentFrom = this.#now + this.#memoryMs;
+    while (this.#nextTickAt <= at) {
+      // A silence of years, or a line with a wrong time, costs no more than that of some hours.
+      if (this.#nextTickAt > silentFrom && this.#nextTickAt < at - this.#memoryMs) {
+        this.#nextTickAt += Math.floor((at - this.#memoryMs - this.#nextTickAt) / tickMs + 1) * tickMs;
+      }
+      this.#now = this.#nextTickAt;
+      this.#nextTickAt += tickMs;
+      this.#tick();
+    }
+    this.#now = Math.max(this.#now, at);
+  }
+
+  /** One line of a time long past is a line with a wrong time; many are a clock that was ahead and has been set back. */
+  #setBack(at: number): void {
+    this.#linesBehind = at < this.#now - this.#memoryMs ? this.#linesBehind + 1 : 0;
+    if (this.#linesBehind < LINES_OF_A_CLOCK) return;
+    this.#linesBehind = 0;
+    this.#now = at;
+    this.#nextTickAt = at + this.#options.tickMs;
+  }
+
+  /** Takes up what the audit log says of the rollout. */
+  rollout(event: GuardEvent): void {
+    this.advance(event.at);
+    // Of the rollout that ends: the last outcome may be the one for which the guard ended it.
+    if (event.type === 'rollout-changed' || event.type === 're-armed') this.#judgePending();
+    switch (event.type) {
+      case 'started':
+        if (event.epoch > this.#epoch) this.#beginEpoch(event.epoch, true);
+        break;
+      case 're-armed':
+        this.#judge.forgetReviews();
+        this.#beginEpoch(event.epoch, false);
+        break;
+      case 'rollout-changed':
+        if (event.epoch > this.#epoch) this.#beginEpoch(event.epoch, this.#facts.enabled || !event.enabled);
+        this.#facts = factsOf(this.#facts.key, event.enabled, event.rolloutPercentage);
+        // A guard's first look comes with its start.
+        if (!this.#hasLooked) this.#tick();
+        this.#hasLooked = true;
+        break;
+      case 'complaint':
+        this.#store.recordComplaint(exposureOf(event, this.#facts.key), event.at);
+        break;
+    }
+  }
+
+  /**
+   * Takes up the next outcome, and judges.
+   *
+   * @param percentage - What the outcome's line says of the rollout, for logs without an audit log beside them.
+   */
+  outcome(outcome: Outcome, percentage: number | undefined): void {
+    this.#setBack(outcome.at);
+    this.advance(outcome.at);
+    const { epoch } = outcome.exposure;
+    if (epoch > this.#epoch) {
+      this.#judgePending();
+      this.#beginEpoch(epoch, true);
+      if (percentage !== undefined) this.#facts = factsOf(this.#facts.key, true, percentage);
+    }
+    this.#outcomes += 1;
+    this.#store.record(outcome);
+    this.#isPending = true;
+    if (this.#options.everyOutcome || outcome.result === 'failure') this.#judgePending();
+  }
+
+  /** Judges what has not been judged yet, as long as the flag is on. */
+  #judgePending(): void {
+    if (this.#isPending && this.#facts.enabled) this.#judgeOutcomes(this.#store.snapshot(this.#now));
+    this.#isPending = false;
+  }
+
+  #tick(): void {
+    if (!this.#facts.enabled) return;
+    const snapshot = this.#store.snapshot(this.#now);
+    this.#judgeOutcomes(snapshot);
+    this.#isPending = false;
+    this.#judge.review(snapshot, this.#facts, this.#now);
+    if (this.#silent.size === 0) return;
+    for (const { trigger, status } of this.#judge.verdicts) {
+      if (status !== 'insufficient-data') this.#silent.delete(trigger);
+    }
+  }
+
+  #judgeOutcomes(snapshot: Snapshot): void {
+    const { rules, onFiring, onDecision } = this.#options;
+    if (this.#firedInEpoch.size === rules.rollback.length) return;
+    const breaches = this.#judge.breaches(snapshot, this.#now);
+    if (breaches.length === 0) return;
+    const { rolloutPercentage } = this.#facts;
+    for (const verdict of breaches) {
+      const { trigger } = verdict;
+      this.#silent.delete(trigger);
+      if (this.#firedInEpoch.has(trigger)) continue;
+      this.#firedInEpoch.add(trigger);
+      const { at, epoch } = snapshot;
+      onFiring({ trigger, at, epoch, rolloutPercentage, outcomes: this.#outcomes, verdict });
+    }
+    if (this.#decidedEpoch === this.#epoch) return;
+    this.#decidedEpoch = this.#epoch;
+    this.#decisions += 1;
+    const id = `replay-${this.#decisions}`;
+    onDecision(
+      makeDecision({
+        id,
+        dryRun: true,
+        breaches,
+        snapshot,
+        facts: this.#facts,
+        stages: [],
+        onRollback: 'disable',
+      }),
+      this.#outcomes,
+    );
+  }
+
+  #beginEpoch(epoch: number, keepWindows: boolean): void {
+    this.#epoch = epoch;
+    this.#firedInEpoch.clear();
+    this.#store.beginEpoch(epoch, this.#now, { keepWindows });
+  }
+}
+
+function factsOf(key: string, enabled: boolean, rolloutPercentage: number | undefined): FlagFacts {
+  const unknown = { strategy: undefined, project: undefined, type: undefined };
+  return { key, enabled, rolloutPercentage, ...unknown, revision: `${enabled} ${rolloutPercentage}` };
+}
+
+/** The audit log says whose arm it was, and not which user's. */
+function exposureOf(
+  { arm, epoch, at }: Extract<GuardEvent, { type: 'complaint' }>,
+  flagKey: string,
+): Exposure {
+  const unknown = { variant: undefined, reason: undefined, errorCode: undefined, targetingKey: undefined };
+  return { flagKey, arm, epoch, at, ...unknown };
+}

@@ -1,0 +1,160 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { StandAloneJudge } from '../../../src/cli/controller/controller.js';
+import type { ConfigError } from '../../../src/support/config-error.js';
+import type { Logger } from '../../../src/support/logger.js';
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+
+const CLIENT_TOKEN = 'default:production.client-secret-0123456789';
+const ADMIN_TOKEN = '*:*.admin-secret-0123456789';
+const secrets = {
+  UNLEASH_ADMIN_TOKEN: ADMIN_TOKEN,
+  UNLEASH_CLIENT_TOKEN: CLIENT_TOKEN,
+  REDIS_URL: 'redis://guard:redis-secret@127.0.0.1:6379',
+};
+
+const good = {
+  flagKey: 'async-upload',
+  unleash: { url: 'https://unleash.example.com/api', environment: 'production' },
+  rollback: [{ successRateBelow: [0.95, { minOutcomes: 100 }] }, { criticalErrors: [] }],
+};
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'judge-'));
+});
+
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function make(config: unknown, environment: Record<string, string | undefined> = {}) {
+  const path = join(folder, 'judge.json');
+  await writeFile(path, typeof config === 'string' ? config : JSON.stringify(config));
+  return StandAloneJudge.fromFile(path, environment, silent);
+}
+
+/** Where the problems are, each with what is said of it. */
+async function problemsOf(config: unknown, environment: Record<string, string | undefined> = {}) {
+  const error = (await make(config, environment).catch((error: unknown) => error)) as ConfigError;
+  expect(error).toMatchObject({ code: 'INVALID_CONFIG' });
+  expect(error.message).not.toMatch(/secret/);
+  return Object.fromEntries(error.problems.map(({ path, expected, got }) => [path, `${expected}; ${got}`]));
+}
+
+describe('StandAloneJudge.fromFile', () => {
+  it('takes the secrets from the environment', async () => {
+    await expect(make(good, secrets)).resolves.toBeInstanceOf(StandAloneJudge);
+  });
+
+  it('takes them from the file, which the environment does not override', async () => {
+    const config = {
+      ...good,
+      unleash: { ...good.unleash, token: ADMIN_TOKEN, clientToken: CLIENT_TOKEN },
+      redis: { url: secrets.REDIS_URL, prefix: 'uploads', leaseMs: 5_000 },
+    };
+    await expect(make(config)).resolves.toBeInstanceOf(StandAloneJudge);
+    const wrong = { UNLEASH_ADMIN_TOKEN: ' ', UNLEASH_CLIENT_TOKEN: ' ', REDIS_URL: 'http://nowhere' };
+    await expect(make(config, wrong)).resolves.toBeInstanceOf(StandAloneJudge);
+  });
+
+  it.each([
+    ['its default, a preset spread', 'export default { ...asyncUploadRollout, flagKey, unleash, notify };'],
+    [
+      'names',
+      'export { flagKey, unleash, notify };\nexport const { rollback, stages } = asyncUploadRollout;',
+    ],
+  ])('runs a module that exports %s', async (_what, exported) => {
+    const preset = pathToFileURL(join(import.meta.dirname, '../../../src/guard/async-upload-rollout.ts'));
+    const path = join(folder, 'judge.mjs');
+    await writeFile(
+      path,
+      `import { asyncUploadRollout } from '${preset}';
+      const flagKey = 'async-upload';
+      const unleash = ${JSON.stringify(good.unleash)};
+      const notify = [async () => {}];
+      ${exported}`,
+    );
+    await expect(StandAloneJudge.fromFile(path, secrets, silent)).resolves.toBeInstanceOf(StandAloneJudge);
+  });
+
+  it.each([
+    ['json', 'judge.json'],
+    ['js', 'judge.mjs'],
+  ])('takes the example of the documentation: %s', async (language, name) => {
+    const page = await readFile(join(import.meta.dirname, '../../../docs/fleet.md'), 'utf8');
+    const chapter = page.split('## A judge that stands alone')[1] ?? '';
+    const fence = '`'.repeat(3);
+    const [, example = ''] = new RegExp(`${fence}${language}\\n(.*?)${fence}`, 's').exec(chapter) ?? [];
+    expect(example).toContain('async-upload');
+    const source = pathToFileURL(join(import.meta.dirname, '../../../src/index.ts')).href;
+    const path = join(folder, name);
+    await writeFile(path, example.replace("'unleash-rollout-guard'", `'${source}'`));
+    vi.stubEnv('SLACK_WEBHOOK_URL', 'https://hooks.slack.example.com/services/T/B/X');
+    await expect(StandAloneJudge.fromFile(path, secrets, silent)).resolves.toBeInstanceOf(StandAloneJudge);
+  });
+
+  it('lists everything that is missing, and where else it may be', async () => {
+    expect(await problemsOf({}, { REDIS_URL: '' })).toEqual({
+      flagKey: expect.stringContaining("a flag's key"),
+      'unleash.url': expect.stringContaining('a URL with its scheme'),
+      'unleash.environment': expect.stringContaining('a name'),
+      'unleash.token': expect.stringContaining('UNLEASH_ADMIN_TOKEN'),
+      'unleash.clientToken': expect.stringContaining('UNLEASH_CLIENT_TOKEN'),
+      'redis.url': expect.stringContaining('REDIS_URL'),
+      rollback: expect.stringContaining('a list of triggers'),
+    });
+  });
+
+  it('lists what is wrong in every part at once, without a secret', async () => {
+    const config: unknown = {
+      ...good,
+      flagkey: 'async-upload',
+      unleash: { ...good.unleash, url: 'ftp://unleash', adminToken: ADMIN_TOKEN, clientToken: 'two secrets' },
+      redis: { url: 'http://guard:redis/secret@127.0.0.1', flushMs: 0, password: 'secret' },
+      rollback: JSON.parse('[{"successRateBelow":[95]},{"toString":[]},{"criticalErrors":[]}]'),
+      review: [{ successRateBetween: [0.97, 0.95] }],
+      onRollback: 'off',
+      tickMs: -1,
+    };
+    const told = await problemsOf(config, { UNLEASH_ADMIN_TOKEN: CLIENT_TOKEN });
+    expect(told).toEqual({
+      flagkey: expect.stringContaining('an unknown option'),
+      'unleash.url': expect.stringContaining('a URL with its scheme'),
+      'unleash.adminToken': expect.stringContaining('clientToken'),
+      'unleash.clientToken': expect.stringContaining('without white space'),
+      'unleash.token': expect.stringContaining('which can only read flags'),
+      'redis.url': 'a URL that begins with redis:// or rediss://; something else (not shown)',
+      'redis.flushMs': expect.any(String),
+      'redis.password': expect.stringContaining('an unknown option'),
+      'rollback[0].successRateBelow.rate': expect.stringContaining('a fraction 0–1'),
+      'rollback[1]': expect.stringContaining('one of successRateBelow'),
+      'review[0].successRateBetween.high': expect.any(String),
+      onRollback: expect.stringContaining('previous-stage'),
+      tickMs: expect.any(String),
+    });
+  });
+
+  it.each([
+    ['unleash', { unleash: 'https://unleash.example.com/api' }, 'unleash'],
+    ['redis', { redis: 'redis://guard:secret@127.0.0.1' }, 'redis'],
+    ['notify in JSON', { notify: ['slack'] }, 'notify[0]'],
+    ['no trigger', { rollback: [] }, 'rollback'],
+    ['two triggers of one name', { review: [{ criticalErrors: [] }] }, 'review[0].name'],
+  ])('refuses %s', async (_what, fields, path) => {
+    expect(Object.keys(await problemsOf({ ...good, ...fields }, secrets))).toEqual([path]);
+  });
+
+  it.each([
+    ['half a file', '{"flagKey":', /expected JSON/],
+    ['a list', '[]', /expected an object/],
+  ])('refuses %s', async (_what, text, message) => {
+    await expect(make(text, secrets)).rejects.toThrow(message);
+  });
+});

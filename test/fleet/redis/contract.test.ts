@@ -1,0 +1,55 @@
+import { afterAll, beforeAll } from 'vitest';
+import { RedisServer } from '../../../examples/fleet/redis-server.js';
+import { FleetMember } from '../../../src/fleet/fleet-member.js';
+import { RedisOutcomeStore } from '../../../src/fleet/redis/redis-outcome-store.js';
+import { MemoryOutcomeStore } from '../../../src/measure/memory-outcome-store.js';
+import { systemClock } from '../../../src/support/clock.js';
+import { describeWithBinary } from '../../helpers/needs-binary.js';
+import { describeOutcomeStore } from '../../measure/outcome-store-contract.js';
+
+describeWithBinary('in a fleet', 'redis-server', 'apt-get install redis-server', () => {
+  let redis: RedisServer;
+  let number = 0;
+  const members: FleetMember[] = [];
+
+  beforeAll(async () => {
+    redis = await RedisServer.start();
+  });
+
+  afterAll(async () => {
+    await Promise.all(members.map((member) => member.stop()));
+    await redis.close();
+  });
+
+  // It follows a judge, so that it shows its own share, and sends nothing unless it is told to.
+  describeOutcomeStore(
+    'RedisOutcomeStore’s member',
+    async (setup) => {
+      const store = new RedisOutcomeStore({ url: redis.url, prefix: `contract-${++number}` });
+      const member = new FleetMember({
+        own: new MemoryOutcomeStore(setup),
+        emptyStore: () => new MemoryOutcomeStore(setup),
+        link: store.link({ flagKey: setup.flagKey, environment: 'production' }),
+        // The contract plays at a time of its own.
+        clock: { now: () => setup.now, monotonic: systemClock.monotonic },
+        timing: { flushMs: 3_600_000, judgeMs: 3_600_000, leaseMs: 3_600_000 },
+        mayJudge: false,
+        revision: () => 'ten',
+        judgeMemory: { get: () => undefined, set: () => {} },
+        listener: {
+          onState: () => {},
+          onOutcomes: () => {},
+          onEpoch: () => {},
+          onConnection: () => {},
+          onFault: (what, error) => {
+            throw new Error(what, { cause: error });
+          },
+        },
+      });
+      members.push(member);
+      await member.sync();
+      return member;
+    },
+    10,
+  );
+});

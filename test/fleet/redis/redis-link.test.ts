@@ -1,0 +1,198 @@
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { RedisServer } from '../../../examples/fleet/redis-server.js';
+import type { FleetLink, FleetState, SyncRequest } from '../../../src/fleet/fleet-link.js';
+import { RedisOutcomeStore } from '../../../src/fleet/redis/redis-outcome-store.js';
+import type { Decision } from '../../../src/model/flow.js';
+import { describeWithBinary } from '../../helpers/needs-binary.js';
+
+const NOBODY: SyncRequest = {
+  born: '',
+  version: 0,
+  seat: { epoch: 0, seenRevision: '', revision: '', keepWindows: true, atLeast: 0 },
+  delta: undefined,
+  mayJudge: false,
+};
+
+const DECISION = {
+  id: 'decision-1',
+  flagKey: 'async-upload',
+  action: 'stop',
+  dryRun: false,
+  at: 1_700_000_000_000,
+  epoch: 1,
+  rolloutPercentage: 10,
+  verdicts: [{ trigger: 'success-rate-below', message: 'Too many failures.' }],
+  reason: 'Too many failures.',
+} as unknown as Decision;
+
+describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', () => {
+  let redis: RedisServer;
+  const links: FleetLink[] = [];
+  const told: FleetState[][] = [];
+  let flag = 0;
+
+  beforeAll(async () => {
+    redis = await RedisServer.start();
+  });
+
+  afterEach(async () => {
+    await Promise.all(links.splice(0).map((link) => link.close()));
+    told.length = 0;
+  });
+
+  afterAll(() => redis.close());
+
+  /** Two processes of a fleet that nobody else belongs to. */
+  async function pair(): Promise<[FleetLink, FleetLink]> {
+    flag++;
+    const open = async () => {
+      const store = new RedisOutcomeStore({ url: redis.url, leaseMs: 200, flushMs: 50 });
+      const link = store.link({ flagKey: `flag-${flag}`, environment: 'production' });
+      links.push(link);
+      const states: FleetState[] = [];
+      told.push(states);
+      await link.open({ onState: (state) => states.push(state) });
+      return link;
+    };
+    return [await open(), await open()];
+  }
+
+  const seen = (revision: string, epoch = 0, seenRevision = '', keepWindows = true) => ({
+    ...NOBODY,
+    seat: { epoch, seenRevision, revision, keepWindows, atLeast: 0 },
+  });
+
+  const delta = (sequence: number, totals: [string, string][] = [['successes:treatment', '1']]) => ({
+    sequence,
+    epoch: 1,
+    text: `{"sequence":${sequence}}`,
+    totals,
+    skipsLost: false,
+  });
+
+  it('opens one epoch for all who see the same definition', async () => {
+    const [one, other] = await pair();
+    const first = await one.sync(seen('ten'));
+    expect(first).toMatchObject({ seatEpoch: 1, state: { epoch: 1, revision: 'ten', oldestEpoch: 1 } });
+    expect(await other.sync(seen('ten'))).toMatchObject({ seatEpoch: 1, state: { epoch: 1 } });
+  });
+
+  it('lets those who see a change later follow, and those who are behind stay', async () => {
+    const [one, other] = await pair();
+    await one.sync(seen('ten'));
+    await other.sync(seen('ten'));
+    expect((await one.sync(seen('fifty', 1, 'ten'))).seatEpoch).toBe(2);
+    // Has not polled yet: its outcomes belong to the epoch before.
+    expect((await other.sync({ ...seen('ten', 1, 'ten'), born: told.flat()[0]!.born })).seatEpoch).toBe(1);
+    expect((await other.sync(seen('fifty', 1, 'ten'))).seatEpoch).toBe(2);
+  });
+
+  it('brings back who missed a change and the change back', async () => {
+    const [one, other] = await pair();
+    await one.sync(seen('ten'));
+    await one.sync(seen('fifty', 1, 'ten'));
+    await one.sync(seen('ten', 2, 'fifty'));
+    expect((await other.sync(seen('ten', 1, 'ten'))).seatEpoch).toBe(3);
+  });
+
+  it('takes each delta once, in order, and says what is missing', async () => {
+    const [one] = await pair();
+    const { state } = await one.sync(seen('ten'));
+    const send = (sequence: number, skipsLost = false) =>
+      one.sync({
+        ...seen('ten', 1, 'ten'),
+        born: state!.born,
+        delta: { ...delta(sequence), skipsLost },
+      });
+    expect(await send(1)).toMatchObject({ delta: 'taken', lastSequence: 1 });
+    expect(await send(1)).toMatchObject({ delta: 'duplicate', lastSequence: 1 });
+    expect(await send(3)).toMatchObject({ delta: 'gap', lastSequence: 1 });
+    expect(await send(3, true)).toMatchObject({ delta: 'taken', lastSequence: 3 });
+    const client = await redis.client();
+    const key = `rollout-guard:{production/flag-${flag}}:totals:1`;
+    expect({ ...(await client.hGetAll(key)) }).toEqual({
+      about: expect.any(String),
+      'successes:treatment': '2',
+    });
+    // In a list, each sum would search all others.
+    expect(await client.objectEncoding(key)).toBe('hashtable');
+    await client.close();
+  });
+
+  it('takes no delta for data that it does not know', async () => {
+    const [one] = await pair();
+    expect(await one.sync({ ...seen('ten'), born: 'another', delta: delta(1) })).toMatchObject({
+      delta: 'unknown-data',
+      lastSequence: 0,
+    });
+  });
+
+  it('lets one judge, and another when it is silent; what the former still says counts for nothing', async () => {
+    const [one, other] = await pair();
+    const judging = { ...seen('ten'), mayJudge: true };
+    const first = await one.sync(judging);
+    expect(first.fence).toBe(1);
+    expect(await other.sync(judging)).toMatchObject({ fence: undefined, judge: one.instance });
+    await vi.waitFor(async () => expect((await other.sync(judging)).fence).toBe(2), { timeout: 2_000 });
+    expect(await one.read(1, '', 10)).toBeUndefined();
+    expect(await one.saveCheckpoint(1, '0-0', 'old')).toBe(false);
+    expect(await other.saveCheckpoint(2, '0-0', 'new')).toBe(true);
+    expect(await one.loadCheckpoint()).toBe('new');
+  });
+
+  it('gives the judge every entry in order, and drops those that it has kept', async () => {
+    const [one] = await pair();
+    const { state } = await one.sync({ ...seen('ten'), mayJudge: true });
+    const request = { ...seen('ten', 1, 'ten'), born: state!.born, mayJudge: true };
+    await one.sync({ ...request, delta: delta(1) });
+    await one.sync({ ...request, delta: delta(2) });
+    const all = await one.read(1, '', 10);
+    expect(all!.entries).toMatchObject([
+      { type: 'epoch', epoch: 1, keepWindows: true },
+      { type: 'delta', text: '{"sequence":1}' },
+      { type: 'delta', text: '{"sequence":2}' },
+    ]);
+    const [, second] = all!.entries;
+    await one.saveCheckpoint(1, second!.id, 'kept');
+    const left = await one.read(1, second!.id, 10);
+    expect(left!.entries).toMatchObject([{ text: '{"sequence":2}' }]);
+  });
+
+  it('tells everybody of a stop at once, and holds the first one only', async () => {
+    const [one, other] = await pair();
+    await one.sync(seen('ten'));
+    const stopped = await one.stop(DECISION);
+    expect(stopped.stop).toEqual({ decision: DECISION, done: undefined });
+    await vi.waitFor(() => expect(told[1]!.at(-1)?.stop?.decision.id).toBe('decision-1'));
+    expect((await other.stop({ ...DECISION, id: 'decision-2' })).stop?.decision.id).toBe('decision-1');
+    await one.finishStop('decision-1', 'off');
+    await vi.waitFor(() => expect(told[1]!.at(-1)?.stop?.done).toBe('off'));
+  });
+
+  it('lifts a stop that a person has undone, for good', async () => {
+    const [one, other] = await pair();
+    await one.sync(seen('ten'));
+    await one.stop(DECISION);
+    const released = await other.release('decision-1', 'ten', 0);
+    expect(released).toMatchObject({ stop: undefined, released: ['decision-1'], epoch: 2, oldestEpoch: 2 });
+    // Whoever has not heard of it yet changes nothing.
+    expect((await one.stop(DECISION)).stop).toBeUndefined();
+    expect((await one.release('decision-1', 'ten', 0)).epoch).toBe(2);
+  });
+
+  it('says what it is when Redis holds something else under its names', async () => {
+    const client = await redis.client();
+    await client.set('rollout-guard:{production/taken}:state', 'not a hash');
+    await client.close();
+    const link = new RedisOutcomeStore({ url: redis.url }).link({
+      flagKey: 'taken',
+      environment: 'production',
+    });
+    links.push(link);
+    await expect(link.open({ onState: () => {} })).rejects.toMatchObject({
+      name: 'FleetError',
+      needsPerson: true,
+      message: expect.stringMatching(/another prefix/),
+    });
+  });
+});

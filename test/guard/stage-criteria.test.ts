@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest';
+import { judgeStage } from '../../src/guard/evaluate/stage-criteria.js';
+import type { Stage } from '../../src/model/stage.js';
+import { armCounts, FIVE_MINUTES, NOW, snapshotOf } from '../triggers/snapshots.js';
+
+const HOUR = 3_600_000;
+
+const stages: readonly Stage[] = [
+  { percentage: 1, minOutcomes: 100, minSuccessRate: 0.995, minDurationMs: HOUR },
+  { percentage: 10, minOutcomes: 500, minSuccessRate: 0.99 },
+];
+
+function progressOf(
+  index: number,
+  counts: { readonly successes: number; readonly failures: number },
+  { elapsedMs = HOUR, reviews = [] as string[] } = {},
+) {
+  const snapshot = snapshotOf({});
+  const total = { ...snapshot.total, treatment: { ...snapshot.total.treatment, ...armCounts(counts) } };
+  const control = { ...snapshot.total.control, ...armCounts({ successes: 1, failures: 9_999 }) };
+  return judgeStage(
+    stages,
+    index,
+    { ...snapshot, total: { ...total, control }, epochStartedAt: NOW - elapsedMs },
+    NOW,
+    reviews,
+  );
+}
+
+describe('judgeStage', () => {
+  it.each([
+    ['no outcome', 0, { successes: 0, failures: 0 }, 'collecting', undefined],
+    ['one outcome too few', 0, { successes: 99, failures: 0 }, 'collecting', 1],
+    ['enough, all good', 0, { successes: 100, failures: 0 }, 'met', 1],
+    ['exactly the rate', 0, { successes: 199, failures: 1 }, 'met', 0.995],
+    ['just below the rate', 0, { successes: 198, failures: 1 }, 'missed', 198 / 199],
+    ['the next stage, its own numbers', 1, { successes: 495, failures: 5 }, 'met', 0.99],
+  ] as const)('judges %s', (_what, index, counts, status, successRate) => {
+    expect(progressOf(index, counts)).toMatchObject({ status, successRate, index, stage: stages[index] });
+  });
+
+  it('waits for the least time of the stage', () => {
+    const counts = { successes: 1_000, failures: 0 };
+    expect(progressOf(0, counts, { elapsedMs: HOUR - 1 })).toMatchObject({
+      status: 'collecting',
+      message: 'The stage at 1 % needs 1 more minute.',
+    });
+    expect(progressOf(0, counts, { elapsedMs: HOUR })).toMatchObject({ status: 'met' });
+  });
+
+  it('is blocked while a review is open, however good the numbers', () => {
+    const blocked = progressOf(0, { successes: 1_000, failures: 0 }, { reviews: ['Latency is high.'] });
+    expect(blocked).toMatchObject({ status: 'blocked', outcomes: 1_000 });
+    expect(blocked.message).toContain('Latency is high.');
+  });
+
+  it('says what to do in Unleash, and when the rollout is complete', () => {
+    expect(progressOf(0, { successes: 100, failures: 0 }).message).toContain(
+      'Set the rollout to 10 % in Unleash',
+    );
+    expect(progressOf(1, { successes: 500, failures: 0 }).message).toContain('the rollout is complete');
+  });
+
+  describe('without the data that should have come', () => {
+    const half = { successes: 50, failures: 0 };
+    const given = (facts: Parameters<typeof snapshotOf>[0], reviews: string[] = []) =>
+      judgeStage(stages, 1, snapshotOf(facts), NOW, reviews);
+    const exposed = (due: number, unreported: number) => ({ treatment: { due, unreported } });
+
+    it.each([
+      ['nobody has been exposed', given({}), 'collecting'],
+      ['the first exposure has no outcome', given({ exposures: exposed(1, 1) }), 'blocked'],
+      ['one of them has', given({ exposures: exposed(9, 8) }), 'collecting'],
+      ['only later ones have', given({ exposures: exposed(9, 9), treatment: { aborted: 1 } }), 'collecting'],
+      [
+        'the last outcome came a window ago',
+        given({ treatment: half, lastOutcomeAt: NOW - FIVE_MINUTES }),
+        'collecting',
+      ],
+      [
+        'the last outcome came longer ago',
+        given({ treatment: half, lastOutcomeAt: NOW - FIVE_MINUTES - 1 }),
+        'blocked',
+      ],
+    ])('says so when %s', (_what, { status }, expected) => {
+      expect(status).toBe(expected);
+    });
+
+    it('says what is missing and what to check', () => {
+      expect(given({ exposures: exposed(3, 3) }).message).toBe(
+        "The stage at 10 % has no data: none of the treatment's 3 exposures in the last 5 min has an outcome. " +
+          'It still needs 500 more outcomes. Check that the new path runs and reports.',
+      );
+      expect(given({ treatment: half, lastOutcomeAt: NOW - 2 * FIVE_MINUTES }).message).toContain(
+        'no outcome of the treatment has come for more than 5 min',
+      );
+    });
+
+    it('takes nothing back from a stage that has its outcomes', () => {
+      const enough = { successes: 500, failures: 0 };
+      expect(given({ treatment: enough, lastOutcomeAt: NOW - HOUR })).toMatchObject({ status: 'met' });
+      const waiting = snapshotOf({ treatment: enough, lastOutcomeAt: NOW - HOUR });
+      expect(judgeStage(stages, 0, { ...waiting, epochStartedAt: NOW - 1 }, NOW, [])).toMatchObject({
+        status: 'collecting',
+      });
+    });
+
+    it('waits for the person of an open review first', () => {
+      expect(given({ exposures: exposed(1, 1) }, ['Latency is high.']).message).toContain('Latency is high.');
+    });
+
+    it('knows no silence without a window to see it in', () => {
+      const silent = { ...snapshotOf({ treatment: half, lastOutcomeAt: NOW - HOUR }), windows: [] };
+      expect(judgeStage(stages, 1, silent, NOW, []).status).toBe('collecting');
+    });
+  });
+});

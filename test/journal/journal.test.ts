@@ -1,0 +1,85 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { initialState } from '../../src/guard/decide/decide.js';
+import { Journal, type JournalEntry } from '../../src/journal/journal.js';
+
+const entry: JournalEntry = { flagKey: 'async-upload', epoch: 2, revision: 'r', state: initialState(7) };
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'journal-'));
+});
+
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('Journal', () => {
+  it('gives back what was saved, in a folder that it makes', async () => {
+    const deep = join(folder, 'a', 'b');
+    await new Journal(deep).save(entry);
+    expect(await new Journal(deep).load()).toEqual({ version: 1, ...entry });
+  });
+
+  it('gives back what the judge knew', async () => {
+    const verdict = {
+      trigger: 'latency',
+      status: 'breach',
+      observed: 2,
+      threshold: 1.2,
+      sampleSize: { treatment: 9, control: 9 },
+      windowMs: 1,
+      freshnessMs: 0,
+      message: 'It is slow.',
+    } as const;
+    const judge = {
+      told: { epoch: 2, index: 0, status: 'met' },
+      openReviews: [{ trigger: 'latency', openedAt: 3, percentage: 10, verdict, contentSince: 5 }],
+    } as const;
+    await new Journal(folder).save({ ...entry, judge });
+    expect((await new Journal(folder).load())?.judge).toEqual(judge);
+  });
+
+  it('loads a journal of before there was a judge in it, and one whose judge makes no sense', async () => {
+    for (const judge of [undefined, 7, { openReviews: [{ trigger: 'latency' }] }]) {
+      await writeFile(join(folder, 'journal.json'), JSON.stringify({ version: 1, ...entry, judge }));
+      expect(await new Journal(folder).load()).toEqual({ version: 1, ...entry, judge: undefined });
+    }
+  });
+
+  it('has nothing to load on a first start', async () => {
+    expect(await new Journal(folder).load()).toBeUndefined();
+  });
+
+  it('keeps the last of many saves and leaves no draft behind', async () => {
+    const journal = new Journal(folder);
+    await Promise.all([1, 2, 3, 4].map((epoch) => journal.save({ ...entry, epoch })));
+    expect((await journal.load())?.epoch).toBe(4);
+    expect(await readdir(folder)).toEqual(['journal.json']);
+  });
+
+  it.each([
+    ['half a line', '{"version":1,"flagKey":"async-up'],
+    [
+      'a state without its decision',
+      JSON.stringify({ version: 1, ...entry, state: { status: 'stopping', since: 1 } }),
+    ],
+    ['another version', JSON.stringify({ ...entry, version: 2 })],
+    ['nothing', ''],
+  ])('refuses a file that holds %s', async (_what, text) => {
+    await writeFile(join(folder, 'journal.json'), text);
+    await expect(new Journal(folder).load()).rejects.toThrow();
+  });
+
+  it('goes on saving after a save has failed', async () => {
+    await writeFile(join(folder, 'blocked'), '');
+    const journal = new Journal(join(folder, 'blocked'));
+    await expect(journal.save(entry)).rejects.toThrow();
+    await rm(join(folder, 'blocked'));
+    await journal.save(entry);
+    expect(await journal.load()).toMatchObject({ epoch: 2 });
+  });
+});

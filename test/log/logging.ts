@@ -1,0 +1,113 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type OutcomeLogOptions, resolveLogOptions } from '../../src/log/log-options.js';
+import type { OutcomeRow } from '../../src/log/log-row-schema.js';
+import type { Summary } from '../../src/log/log-summary.js';
+import { OutcomeLog } from '../../src/log/outcome-log.js';
+import { readOutcomeLog } from '../../src/log/read-log.js';
+import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
+import type { Outcome } from '../../src/model/flow.js';
+import { START } from '../measure/outcomes.js';
+
+export const WINDOWS_MS = [60_000, 1_800_000];
+
+/** A store and a log that record the same outcomes, as in a guard. */
+export interface Logging {
+  readonly log: OutcomeLog;
+  readonly store: MemoryOutcomeStore;
+  readonly faults: string[];
+  /** The clock. */
+  time: { now: number };
+  record(outcome: Outcome): void;
+}
+
+/** Starts a run as a guard does. */
+export async function startLogging(
+  folder: string,
+  { epoch = 1, now = START, oldestEpoch, ...options }: OutcomeLogOptions & RunFacts = {},
+): Promise<Logging> {
+  const time = { now };
+  const faults: string[] = [];
+  const emptyStore = (startedAt: number) =>
+    new MemoryOutcomeStore({ flagKey: 'async-upload', windowsMs: WINDOWS_MS, now: startedAt });
+  const store = emptyStore(now);
+  store.beginEpoch(epoch, now, { keepWindows: true });
+  const log = new OutcomeLog({
+    ...resolveLogOptions(options),
+    flagKey: 'async-upload',
+    folder,
+    clock: { now: () => time.now, monotonic: () => time.now },
+    dump: () => store.dump(time.now),
+    onFault: (what, error) => faults.push(`${what}: ${error instanceof Error ? error.message : error}`),
+  });
+  const dump = await log.open({ epoch, oldestEpoch, emptyStore, now });
+  if (dump !== undefined) store.restore(dump, now);
+  log.rollout(epoch, 10);
+  log.start();
+  return {
+    log,
+    store,
+    faults,
+    time,
+    record(outcome) {
+      store.record(outcome);
+      log.record(outcome);
+    },
+  };
+}
+
+interface RunFacts {
+  readonly epoch?: number;
+  readonly oldestEpoch?: number;
+  readonly now?: number;
+}
+
+export async function rowsIn(folder: string): Promise<OutcomeRow[]> {
+  const rows: OutcomeRow[] = [];
+  const options = {
+    onProblem: ({
+      file,
+      line,
+      reason,
+      used,
+    }: {
+      file: string;
+      line: number;
+      reason: string;
+      used: boolean;
+    }) => {
+      if (!used) throw new Error(`${file}:${line} ${reason}`);
+    },
+  };
+  for await (const row of readOutcomeLog(folder, options)) rows.push(row);
+  return rows;
+}
+
+export async function summaryIn(folder: string): Promise<Summary> {
+  return JSON.parse(await readFile(join(folder, 'summary.json'), 'utf8'));
+}
+
+/** A reader of CSV (RFC 4180) that shares nothing with the writer. */
+export function parseCsv(text: string): string[][] {
+  const rows: string[][] = [];
+  let cells: string[] = [];
+  let cell = '';
+  let quoted = false;
+  for (let index = 0; index < text.length; index++) {
+    const character = text[index]!;
+    if (quoted) {
+      if (character !== '"') cell += character;
+      else if (text[index + 1] === '"') cell += text[++index];
+      else quoted = false;
+    } else if (character === '"') quoted = true;
+    else if (character === ',' || character === '\n') {
+      cells.push(cell);
+      cell = '';
+      if (character === ',') continue;
+      rows.push(cells);
+      cells = [];
+    } else cell += character;
+  }
+  if (cell !== '' || cells.length > 0) throw new Error('the last line has no end');
+  return rows;
+}

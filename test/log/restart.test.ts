@@ -1,0 +1,230 @@
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Outcome, Result } from '../../src/model/flow.js';
+import { outcomeOf, START } from '../measure/outcomes.js';
+import { type Logging, startLogging, summaryIn } from './logging.js';
+
+let folder: string;
+const runs: Logging[] = [];
+
+async function start(...args: Parameters<typeof startLogging>): Promise<Logging> {
+  const run = await startLogging(...args);
+  runs.push(run);
+  return run;
+}
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'outcome-log-'));
+});
+
+afterEach(async () => {
+  for (const { log } of runs.splice(0)) await log.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** What a crash leaves behind is what is on disk before `close`: run B begins while run A still stands. */
+async function crash({ log }: Logging): Promise<void> {
+  await log.flush();
+  runs.splice(0);
+}
+
+describe('a restart', () => {
+  it('goes on where the run before it ended', async () => {
+    const first = await start(folder);
+    first.record(outcomeOf({ durationMs: 40 }));
+    first.record(outcomeOf({ arm: 'control', result: 'failure', errorType: 'EPIPE' }));
+    first.record(outcomeOf({ result: 'failure', errorType: 'ENOSPC', critical: true }));
+    const before = first.store.snapshot(START);
+    await first.log.close();
+    const second = await start(folder);
+    expect(second.store.snapshot(START)).toEqual(before);
+    expect(second.faults).toEqual([]);
+  });
+
+  it('counts each outcome once, however the runs before it ended', async () => {
+    const results: Result[] = ['success', 'failure', 'expected', 'aborted'];
+    const anyOutcome = fc.record({
+      arm: fc.constantFrom('treatment' as const, 'control' as const),
+      result: fc.constantFrom(...results),
+      durationMs: fc.option(fc.integer({ min: -1, max: 60_000 }), { nil: undefined }),
+      errorType: fc.constantFrom('EPIPE', 'ENOSPC', undefined),
+      critical: fc.boolean(),
+      fallbackUsed: fc.boolean(),
+      attempts: fc.integer({ min: 1, max: 3 }),
+      afterMs: fc.integer({ min: 0, max: 90_000 }),
+    });
+    const anyRun = fc.record({
+      outcomes: fc.array(anyOutcome, { maxLength: 12 }),
+      ends: fc.constantFrom('close', 'crash'),
+      summaryMs: fc.constantFrom(1, 1_000_000),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(anyRun, { minLength: 1, maxLength: 5 }), async (plan) => {
+        const path = await mkdtemp(join(folder, 'runs-'));
+        const whole = await startLogging(join(path, 'whole'));
+        let now = START;
+        let store = whole.store;
+        for (const { outcomes, ends, summaryMs } of plan) {
+          const run = await startLogging(join(path, 'parts'), { now, summaryMs, flushMs: 1_000_000 });
+          for (const { afterMs, ...facts } of outcomes) {
+            now += afterMs;
+            run.time.now = now;
+            const outcome: Outcome = outcomeOf({ ...facts, at: now });
+            run.record(outcome);
+            whole.record(outcome);
+            if (afterMs % 3 === 0) await run.log.flush();
+          }
+          if (ends === 'close') await run.log.close();
+          else await crash(run);
+          expect(run.faults).toEqual([]);
+        }
+        ({ store } = await startLogging(join(path, 'parts'), { now }));
+        expect(store.snapshot(now)).toEqual(whole.store.snapshot(now));
+        await whole.log.close();
+        const last = await startLogging(join(path, 'parts'), { now });
+        await last.log.close();
+        const [parts, single] = [await summaryIn(join(path, 'parts')), await summaryIn(join(path, 'whole'))];
+        expect({ ...parts, updated_at: '' }).toEqual({ ...single, updated_at: '' });
+      }),
+      { numRuns: 25 },
+    );
+  }, 60_000);
+
+  it('finds the lines after the checkpoint in files that were set aside since', async () => {
+    const first = await start(folder, { maxFileBytes: 65_536, summaryMs: 1_000_000 });
+    for (let count = 0; count < 600; count++) {
+      first.record(outcomeOf());
+      if (count % 20 === 0) await first.log.flush();
+    }
+    await crash(first);
+    const { store } = await start(folder);
+    expect(store.snapshot(START).total.treatment.successes).toBe(600);
+  });
+
+  it('lets time pass: what has left the windows is gone from them, not from the epoch', async () => {
+    const first = await start(folder);
+    first.record(outcomeOf());
+    await first.log.close();
+    const now = START + 120_000;
+    const { store } = await start(folder, { now });
+    const { windows, total, epochStartedAt } = store.snapshot(now);
+    expect(windows.map(({ treatment }) => treatment.successes)).toEqual([0, 1]);
+    expect(total.treatment.successes).toBe(1);
+    expect(epochStartedAt).toBe(START);
+  });
+
+  it.each([
+    ['drops what a person has left behind by turning the flag on again', undefined, 0],
+    ['keeps the windows of an epoch whose outcomes still count', 1, 2],
+  ])('in a later epoch %s', async (_what, oldestEpoch, inWindow) => {
+    const first = await start(folder);
+    first.record(outcomeOf({ epoch: 1 }));
+    await first.log.flush();
+    first.log.rollout(1, 10);
+    await first.log.close();
+    const late = JSON.parse((await readFile(join(folder, 'metrics.jsonl'), 'utf8')).trim());
+    await appendFile(join(folder, 'metrics.jsonl'), `${JSON.stringify({ ...late, request_id: 'late' })}\n`);
+    await appendFile(join(folder, 'metrics.jsonl'), `${JSON.stringify({ ...late, epoch: 2 })}\n`);
+    const { store } = await start(folder, {
+      epoch: 2,
+      ...(oldestEpoch === undefined ? {} : { oldestEpoch }),
+    });
+    const { windows, total } = store.snapshot(START);
+    expect(total.treatment.successes).toBe(1);
+    expect(windows[0]?.treatment.successes).toBe(1 + inWindow);
+  });
+
+  it('counts nothing when the log is ahead of the journal', async () => {
+    const first = await start(folder, { epoch: 5 });
+    first.record(outcomeOf({ epoch: 5 }));
+    await first.log.close();
+    const { store } = await start(folder, { epoch: 4 });
+    expect(store.snapshot(START).windows[0]?.treatment.successes).toBe(0);
+  });
+
+  it('takes the checkpoint alone when the log was taken away', async () => {
+    const first = await start(folder);
+    first.record(outcomeOf());
+    await first.log.close();
+    await rm(join(folder, 'metrics.jsonl'));
+    const second = await start(folder);
+    second.record(outcomeOf());
+    await crash(second);
+    const { store } = await start(folder);
+    expect(store.snapshot(START).total.treatment.successes).toBe(2);
+  });
+
+  it.each([
+    ['half a file', '{"version":1,"flag'],
+    ['another version', '{"version":2}'],
+    ['nothing', ''],
+  ])('begins with nothing, and says so, when the checkpoint is %s', async (_what, text) => {
+    const first = await start(folder);
+    first.record(outcomeOf());
+    await first.log.close();
+    await writeFile(join(folder, 'checkpoint.json'), text);
+    const second = await start(folder);
+    expect(second.store.snapshot(START).total.treatment.successes).toBe(0);
+    expect(second.faults).toHaveLength(1);
+    await second.log.close();
+    expect((await start(folder)).faults).toEqual([]);
+  });
+});
+
+describe('summary.json', () => {
+  it('compares the arms and the ways of being served', async () => {
+    const executionTypes = { treatment: 'async', control: 'sync', fallback: 'sync_fallback' };
+    const { log, record } = await start(folder, { executionTypes });
+    for (let index = 0; index < 100; index++) {
+      record(outcomeOf({ durationMs: 50 }));
+      record(outcomeOf({ arm: 'control', durationMs: 100, result: index < 90 ? 'success' : 'failure' }));
+    }
+    record(outcomeOf({ result: 'failure', fallbackUsed: true, durationMs: 300 }));
+    record(outcomeOf({ result: 'expected' }));
+    await log.close();
+    const summary = await summaryIn(folder);
+    expect(summary).toMatchObject({
+      flag_key: 'async-upload',
+      epoch: 1,
+      percentage: 10,
+      dropped_lines: 0,
+      total: { count: 202, successes: 190, failures: 11 },
+      arms: {
+        treatment: { count: 102, successes: 100, failures: 1, success_rate: 100 / 101, mean_ms: 50 },
+        control: { count: 100, successes: 90, failures: 10, success_rate: 0.9, mean_ms: 100 },
+      },
+      execution_types: {
+        async: { count: 101, success_rate: 1 },
+        sync: { count: 100, success_rate: 0.9 },
+        sync_fallback: { count: 1, success_rate: 1, mean_ms: 300 },
+      },
+    });
+    const { success_rate, mean, p50, p95, p99 } = summary.treatment_against_control;
+    expect(success_rate).toBeCloseTo(100 / 101 - 0.9, 12);
+    expect(mean).toBe(0.5);
+    for (const saved of [p50, p95, p99]) expect(saved).toBeCloseTo(0.5, 1);
+  });
+
+  it('tells of the last outcomes before a silence', async () => {
+    const { log, record, time } = await start(folder, { summaryMs: 10_000 });
+    await log.flush();
+    record(outcomeOf());
+    await log.flush();
+    expect((await summaryIn(folder)).total.count).toBe(0);
+    time.now += 10_000;
+    await log.flush();
+    expect((await summaryIn(folder)).total.count).toBe(1);
+  });
+
+  it('compares nothing with nothing', async () => {
+    const { log, record } = await start(folder);
+    record(outcomeOf());
+    await log.close();
+    const { arms, treatment_against_control } = await summaryIn(folder);
+    expect(arms.control).toMatchObject({ count: 0, success_rate: null, p99_ms: null });
+    expect(Object.values(treatment_against_control).every((value) => value === null)).toBe(true);
+  });
+});

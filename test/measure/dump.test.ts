@@ -1,0 +1,293 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { asyncUploadRollout } from '../../src/guard/async-upload-rollout.js';
+import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
+import {
+  type OutcomeDelta,
+  parseOutcomeDelta,
+  parseStoreDump,
+  type StoreDump,
+} from '../../src/measure/outcome-delta.js';
+import type { Evidence, Outcome } from '../../src/model/flow.js';
+import type { EvidenceSeeker } from '../../src/statistics/sequential-evidence.js';
+import { outcomeOf, START } from './outcomes.js';
+
+const MINUTE = 60_000;
+const EPOCH = 3;
+const SEEKERS: readonly EvidenceSeeker[] = [
+  { name: 'regression', evidence: { test: 'failure-regression', alpha: 0.02, ratio: 1 } },
+  { name: 'limit', evidence: { test: 'failure-rate', alpha: 0.01, maxFailureRate: 0.05 } },
+  { name: 'slower', evidence: { test: 'latency-regression', alpha: 0.02, ratio: 1.2 } },
+];
+
+interface Setup {
+  readonly evidenceFor?: readonly EvidenceSeeker[];
+  readonly epoch?: number;
+  readonly windowsMs?: readonly number[];
+}
+
+function storeOf({ evidenceFor = SEEKERS, epoch = EPOCH, windowsMs = [MINUTE, 5 * MINUTE] }: Setup = {}) {
+  const store = new MemoryOutcomeStore({ flagKey: 'async-upload', windowsMs, now: START, evidenceFor });
+  store.beginEpoch(epoch, START, { keepWindows: true });
+  return store;
+}
+
+/** A store whose evidence knows a control of the epoch before. */
+function laterStore(): MemoryOutcomeStore {
+  const store = storeOf({ epoch: EPOCH - 1 });
+  for (let i = 0; i < 500; i++) {
+    const result = i % 50 === 0 ? 'failure' : 'success';
+    store.record(outcomeOf({ arm: 'control', epoch: EPOCH - 1, result, targetingKey: `before-${i}` }));
+  }
+  store.beginEpoch(EPOCH, START, { keepWindows: true });
+  return store;
+}
+
+/** A dump as the next run reads it. */
+function read(dump: StoreDump): StoreDump {
+  return parseStoreDump(JSON.parse(JSON.stringify(dump)))!;
+}
+
+/** The same store after a restart. */
+function restarted(store: MemoryOutcomeStore, now: number, keys?: boolean): MemoryOutcomeStore {
+  const next = storeOf();
+  expect(next.restore(read(store.dump(now, keys === undefined ? {} : { keys })), now)).toBe(true);
+  return next;
+}
+
+function evidenceOf(store: MemoryOutcomeStore, trigger: string, now = START): Evidence {
+  return store.snapshot(now).evidence!.find((each) => each.trigger === trigger)!;
+}
+
+/** 400 outcomes, of which those of the treatment fail. */
+function failing(from = 0, to = 400): Outcome[] {
+  return Array.from({ length: to - from }, (_, i) => from + i).map((i) =>
+    outcomeOf({
+      epoch: EPOCH,
+      arm: i % 10 === 0 ? 'treatment' : 'control',
+      result: i % 10 === 0 ? 'failure' : 'success',
+      targetingKey: `user-${i}`,
+    }),
+  );
+}
+
+const event = fc.record({
+  afterMs: fc.oneof({ weight: 5, arbitrary: fc.nat(2_000) }, fc.nat(90_000)),
+  /** What comes: here, from elsewhere, or nothing but a look. */
+  by: fc.constantFrom(
+    'here' as const,
+    'here' as const,
+    'here' as const,
+    'elsewhere' as const,
+    'look' as const,
+  ),
+  isCut: fc.nat(8).map((n) => n === 0),
+  outcomes: fc.array(
+    fc.record({
+      arm: fc.constantFrom('treatment' as const, 'control' as const),
+      result: fc.constantFrom(
+        'success' as const,
+        'success' as const,
+        'failure' as const,
+        'expected' as const,
+      ),
+      durationMs: fc.oneof(
+        fc.double({ min: 0, max: 900, noNaN: true }),
+        fc.constantFrom(Number.NaN, undefined),
+      ),
+      reason: fc.constantFrom('SPLIT', 'SPLIT', 'SPLIT', 'STATIC', 'TARGETING_MATCH'),
+      targetingKey: fc.oneof(
+        fc.nat(400).map((n) => `user-${n}`),
+        fc.constant(''),
+      ),
+      critical: fc.boolean(),
+      errorType: fc.constantFrom('ECONNRESET', '__proto__', undefined),
+    }),
+    { maxLength: 30 },
+  ),
+});
+
+describe('MemoryOutcomeStore.dump and restore', () => {
+  it('go on exactly as without a restart, wherever that falls', () => {
+    let breaches = 0;
+    const run = fc.property(fc.array(event, { maxLength: 25 }), (events) => {
+      const elsewhere = storeOf();
+      const whole = laterStore();
+      let cut = laterStore();
+      let at = START;
+      for (const { afterMs, by, isCut, outcomes } of events) {
+        at += afterMs;
+        if (isCut) cut = restarted(cut, at);
+        for (const facts of outcomes) {
+          const outcome = outcomeOf({ ...facts, epoch: EPOCH, at });
+          for (const store of by === 'here' ? [whole, cut] : [elsewhere]) store.record(outcome);
+        }
+        const delta = by === 'elsewhere' ? elsewhere.takeDelta(at) : undefined;
+        for (const store of [whole, cut]) if (delta !== undefined) store.merge(delta, at);
+        if (by === 'look') expect(cut.snapshot(at)).toEqual(whole.snapshot(at));
+      }
+      expect(restarted(cut, at).snapshot(at)).toEqual(whole.snapshot(at));
+      if (whole.snapshot(at).evidence!.some(({ breached }) => breached)) breaches++;
+    });
+    fc.assert(run, { numRuns: 80, seed: 6 });
+    // Otherwise nothing but the beginning of a test was ever restored.
+    expect(breaches).toBeGreaterThan(3);
+  });
+
+  it('keep a breach over restarts, and find one whose evidence came before and after', () => {
+    let [short, long] = [storeOf(), storeOf()];
+    for (const outcome of failing(0, 20)) short.record(outcome);
+    for (const outcome of failing()) long.record(outcome);
+    [short, long] = [restarted(short, START), restarted(long, START)];
+    expect(evidenceOf(short, 'regression').breached).toBe(false);
+    expect(evidenceOf(long, 'regression').breached).toBe(true);
+    const alone = storeOf();
+    for (const outcome of failing(20, 40)) {
+      alone.record(outcome);
+      short.record(outcome);
+    }
+    expect(evidenceOf(alone, 'regression').breached).toBe(false);
+    expect(evidenceOf(short, 'regression').breached).toBe(true);
+  });
+
+  it('remember the control that is frozen, though the next run has seen none', () => {
+    const next = restarted(laterStore(), START);
+    for (let i = 0; i < 40; i++) {
+      next.record(outcomeOf({ epoch: EPOCH, reason: 'STATIC', result: 'failure', targetingKey: `u-${i}` }));
+    }
+    expect(evidenceOf(next, 'regression')).toMatchObject({
+      breached: true,
+      counts: { control: { trials: 500, failures: 10 } },
+    });
+    next.beginEpoch(EPOCH + 1, START, { keepWindows: true });
+    next.record(outcomeOf({ epoch: EPOCH + 1, reason: 'STATIC' }));
+    expect(evidenceOf(next, 'regression').counts.control.trials).toBe(500);
+  });
+
+  it('give nothing away twice', () => {
+    const store = storeOf();
+    for (const outcome of failing()) store.record(outcome);
+    const next = restarted(store, START);
+    expect(next.takeDelta(START)).toBeUndefined();
+    for (const outcome of failing(400, 430)) next.record(outcome);
+    const delta = next.takeDelta(START, { keys: false })!;
+    expect(delta.evidence).toMatchObject({
+      split: { treatment: { trials: 3, failures: 3 }, control: { trials: 27, failures: 0 } },
+      repeated: 0,
+    });
+    const quantiles = delta.evidence!.latency[0]![1];
+    expect(quantiles.map(({ control }) => control.trials)).toEqual([27, 27, 27]);
+  });
+
+  it('add to what was recorded before the dump was read', () => {
+    const earlier = storeOf();
+    for (const outcome of failing(0, 200)) earlier.record(outcome);
+    const next = storeOf();
+    for (const outcome of failing(190, 400)) next.record(outcome);
+    next.restore(read(earlier.dump(START)), START);
+    // Ten users were counted by both before either knew.
+    expect(evidenceOf(next, 'regression')).toMatchObject({
+      breached: true,
+      counts: { treatment: { trials: 41, failures: 41 }, control: { trials: 369, failures: 0 } },
+    });
+    expect(next.takeDelta(START)?.evidence).toMatchObject({ split: { treatment: { trials: 21 } } });
+    next.record(failing(5, 6)[0]!);
+    expect(evidenceOf(next, 'limit').repeated).toBe(1);
+  });
+
+  it('let each user count once, or once more when the keys were left out', () => {
+    const store = storeOf();
+    for (const outcome of failing()) store.record(outcome);
+    for (const [keys, counted, repeated] of [
+      [undefined, 40, 400],
+      [true, 40, 400],
+      [false, 80, 0],
+    ] as const) {
+      const next = restarted(store, START, keys);
+      for (const outcome of failing()) next.record(outcome);
+      expect(evidenceOf(next, 'limit')).toMatchObject({
+        repeated,
+        counts: { treatment: { trials: counted } },
+      });
+    }
+  });
+
+  it.each<[string, EvidenceSeeker['evidence']]>([
+    ['another alpha', { test: 'failure-regression', alpha: 0.03, ratio: 1 }],
+    ['another ratio', { test: 'failure-regression', alpha: 0.02, ratio: 1.5 }],
+    ['another test', { test: 'latency-regression', alpha: 0.02, ratio: 1 }],
+  ])('begin a test anew that is asked for with %s, and that one alone', (_, evidence) => {
+    const store = storeOf();
+    for (const outcome of failing()) store.record(outcome);
+    const next = storeOf({ evidenceFor: [{ name: 'regression', evidence }, SEEKERS[1]!] });
+    expect(next.restore(read(store.dump(START)), START)).toBe(true);
+    expect(evidenceOf(next, 'regression')).toMatchObject({ breached: false, logE: 0, peakLogE: 0 });
+    expect(evidenceOf(next, 'limit')).toEqual(evidenceOf(store, 'limit'));
+  });
+
+  it('take up counts where a store asks for no evidence, or the dump has none', () => {
+    const store = storeOf();
+    for (const outcome of failing()) store.record(outcome);
+    const dump = read(store.dump(START));
+    const [silent, next] = [storeOf({ evidenceFor: [] }), storeOf()];
+    expect(silent.restore(dump, START)).toBe(true);
+    expect(silent.snapshot(START)).toMatchObject({
+      evidence: undefined,
+      total: { treatment: { failures: 40 } },
+    });
+    const { evidence: _, ...without } = dump;
+    expect(next.restore(read(without), START)).toBe(true);
+    expect(evidenceOf(next, 'regression')).toMatchObject({ breached: false, logE: 0 });
+  });
+
+  it('are not harmed by evidence that cannot be: the counts are taken up, the tests begin anew', () => {
+    const store = storeOf();
+    for (const outcome of failing()) store.record(outcome);
+    const json = JSON.stringify(store.dump(START));
+    const numbers = [...json.matchAll(/(?<=[:,[])-?\d+(\.\d+)?(e[-+]\d+)?(?=[,\]}])/g)].filter(
+      ({ index }) => index > json.indexOf('"evidence"'),
+    );
+    const lie = fc.constantFrom('-1', 'null', '1e300', '0.5', '"x"', '[]', '{}', '1e999');
+    const run = fc.property(fc.nat(numbers.length - 1), lie, (which, instead) => {
+      const { index, 0: number } = numbers[which]!;
+      const broken = JSON.parse(json.slice(0, index) + instead + json.slice(index + number.length));
+      const dump = parseStoreDump(broken);
+      expect(dump).toBeDefined();
+      const next = storeOf();
+      expect(next.restore(dump!, START)).toBe(true);
+      for (const outcome of failing(400, 450)) next.record(outcome);
+      const snapshot = next.snapshot(START + 2 * MINUTE);
+      expect(snapshot.total.treatment.failures).toBe(45);
+      expect(snapshot.evidence).toHaveLength(3);
+    });
+    fc.assert(run, { numRuns: 300 });
+    expect(parseStoreDump({ ...JSON.parse(json), evidence: 'none' })?.evidence).toBeUndefined();
+    expect(parseStoreDump({ ...JSON.parse(json), contents: 'none' })).toBeUndefined();
+  });
+
+  it('stay small for the preset, without keys whatever came, with them for many users', () => {
+    const triggers = [...asyncUploadRollout.rollback!, ...asyncUploadRollout.review!];
+    const store = storeOf({ evidenceFor: triggers, windowsMs: triggers.map(({ windowMs }) => windowMs) });
+    const sizeOf = (keys: boolean, now: number) => JSON.stringify(store.dump(now, { keys })).length;
+    let at = START;
+    const deltas: OutcomeDelta[] = [];
+    for (let i = 0; i < 100_000; i++) {
+      at += 20;
+      const outcome = outcomeOf({
+        epoch: EPOCH,
+        at,
+        arm: i % 10 === 0 ? 'treatment' : 'control',
+        result: i % 90 === 0 ? 'failure' : 'success',
+        errorType: `E${i % 70}`,
+        durationMs: 50 + ((i * 7_919) % 4_000),
+        targetingKey: `user-${i}`,
+      });
+      store.expose(outcome.exposure);
+      store.record(outcome);
+      if (i % 1_000 === 0) deltas.push(parseOutcomeDelta(store.takeDelta(at, { keys: false }))!);
+    }
+    expect(sizeOf(false, at)).toBeLessThan(60_000);
+    expect(sizeOf(true, at)).toBeLessThan(60_000 + 140_000);
+    expect(deltas).toHaveLength(100);
+  });
+});

@@ -1,0 +1,44 @@
+import type { Exposure, Outcome } from '../../src/model/flow.js';
+
+/** An arbitrary time that is no multiple of any bucket. */
+export const START = 1_700_000_000_123;
+
+interface OutcomeFacts extends Partial<Omit<Outcome, 'exposure'>> {
+  readonly arm?: Exposure['arm'];
+  readonly epoch?: number;
+  readonly reason?: string | undefined;
+  readonly targetingKey?: string | undefined;
+}
+
+/** A successful outcome of the treatment in epoch 1, unless the facts say otherwise. */
+export function outcomeOf({
+  arm = 'treatment',
+  epoch = 1,
+  reason = 'SPLIT',
+  targetingKey = 'user-1',
+  ...facts
+}: OutcomeFacts = {}): Outcome {
+  const at = facts.at ?? START;
+  return {
+    exposure: {
+      flagKey: 'async-upload',
+      arm,
+      variant: undefined,
+      reason,
+      errorCode: undefined,
+      targetingKey,
+      epoch,
+      at,
+    },
+    result: 'success',
+    durationMs: 100,
+    errorType: undefined,
+    critical: false,
+    fallbackUsed: false,
+    userSucceeded: true,
+    attempts: 1,
+    attributes: undefined,
+    at,
+    ...facts,
+  };
+}

@@ -1,0 +1,208 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { GuardState } from '../../../src/guard/decide/decide.js';
+import { AuditLog } from '../../../src/journal/audit-log.js';
+import { Journal } from '../../../src/journal/journal.js';
+import type { GuardEvent } from '../../../src/model/event.js';
+import type { Decision } from '../../../src/model/flow.js';
+import { renderStatus, statusLine } from '../../../src/report/status/render.js';
+import { readRolloutStatus } from '../../../src/report/status/rollout-status.js';
+
+const NOW = Date.UTC(2026, 2, 2, 12);
+
+const counts = {
+  successes: 90,
+  failures: 10,
+  expected: 0,
+  aborted: 0,
+  critical: 0,
+  fallbacks: 0,
+  retried: 0,
+  complaints: 0,
+};
+const verdict = {
+  trigger: 'success-rate-below',
+  status: 'breach',
+  observed: 0.9,
+  threshold: 0.95,
+  sampleSize: { treatment: 100, control: 900 },
+  windowMs: 300_000,
+  freshnessMs: 12,
+  message: 'The success rate is 90 %.',
+} as const;
+const decision: Decision = {
+  id: 'a',
+  flagKey: 'async-upload',
+  action: 'stop',
+  dryRun: false,
+  at: NOW - 60_000,
+  epoch: 2,
+  rolloutPercentage: 10,
+  verdicts: [verdict],
+  counts: { treatment: counts, control: counts },
+  reason: 'The success rate is 90 %.',
+};
+
+const STARTED: readonly GuardEvent[] = [
+  { type: 'started', at: NOW - 900_000, epoch: 1, status: 'armed' },
+  { type: 'rollout-changed', at: NOW - 800_000, epoch: 2, enabled: true, rolloutPercentage: 10 },
+];
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'status-'));
+});
+
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function given(state: GuardState, events: readonly GuardEvent[]): Promise<void> {
+  await new Journal(folder).save({ flagKey: 'async-upload', epoch: 2, revision: 'r', state });
+  await givenEvents(events);
+}
+
+async function givenEvents(events: readonly GuardEvent[]): Promise<void> {
+  const log = new AuditLog(folder, 'async-upload', (error) => {
+    throw error;
+  });
+  for (const event of events) log.append(event);
+  await log.flushed();
+}
+
+describe('readRolloutStatus', () => {
+  it('says where an armed guard stands', async () => {
+    const progress = {
+      stage: { percentage: 10, minOutcomes: 500, minSuccessRate: 0.99 },
+      index: 1,
+      status: 'collecting',
+      outcomes: 5,
+      successRate: 1,
+      elapsedMs: 9,
+      message: 'The stage at 10 % needs 495 more outcomes.',
+    } as const;
+    await given({ status: 'armed', since: NOW - 900_000 }, [
+      ...STARTED,
+      { type: 'stage', at: NOW - 700_000, epoch: 2, progress },
+      { type: 'review-opened', at: NOW - 600_000, epoch: 2, verdict },
+    ]);
+    const status = await readRolloutStatus(folder);
+    expect(status).toMatchObject({
+      flagKey: 'async-upload',
+      state: 'armed',
+      epoch: 2,
+      rollout: { enabled: true, percentage: 10 },
+      stage: progress,
+      openReviews: [{ verdict: { trigger: 'success-rate-below' } }],
+      decision: undefined,
+      hasEnded: false,
+      problems: [],
+    });
+    const text = renderStatus(status, NOW);
+    expect(text).toMatch(/^Flag +async-upload$/m);
+    expect(text).toMatch(/^Stage +collecting: The stage at 10 % needs 495 more outcomes\.$/m);
+    expect(statusLine(status)).toBe(
+      'async-upload armed | 10 %, epoch 2 | stage collecting | open reviews: success-rate-below',
+    );
+  });
+
+  it('says what a guard waits for that is stopping', async () => {
+    const failure = { code: 'ADMIN_PERMISSION', message: 'Turn it off by hand.', needsPerson: true };
+    await given({ status: 'stopping', since: NOW - 60_000, decision, failure }, [
+      ...STARTED,
+      { type: 'stopped-here', at: NOW - 60_000, decisionId: 'a' },
+      { type: 'decided', at: NOW - 60_000, decision },
+      { type: 'action-required', at: NOW - 50_000, decisionId: 'a', message: failure.message },
+    ]);
+    const status = await readRolloutStatus(folder);
+    expect(status.state).toBe('stopping');
+    expect(renderStatus(status, NOW)).toMatch(/The success rate is 90 %\.\n +Turn it off by hand\./);
+  });
+
+  it('believes the journal before the audit log', async () => {
+    const state = {
+      status: 'stopped',
+      since: NOW,
+      decision,
+      confirmedBy: 'read-back',
+      seenOff: true,
+    } as const;
+    await given(state, STARTED);
+    expect(await readRolloutStatus(folder)).toMatchObject({ state: 'stopped', decision: { decision } });
+  });
+
+  it.each([
+    ['stopping', []],
+    ['stopped', [{ type: 'stopped', at: NOW, decisionId: 'a', confirmedBy: 'read-back' }]],
+    [
+      'armed',
+      [
+        { type: 'stopped', at: NOW, decisionId: 'a', confirmedBy: 'read-back' },
+        { type: 're-armed', at: NOW, epoch: 3 },
+      ],
+    ],
+  ] satisfies [string, GuardEvent[]][])('tells %s from the audit log alone', async (state, events) => {
+    await givenEvents([...STARTED, { type: 'decided', at: NOW, decision }, ...events]);
+    expect((await readRolloutStatus(folder)).state).toBe(state);
+  });
+
+  it('shows the arms of the summary', async () => {
+    await given({ status: 'armed', since: NOW }, STARTED);
+    const group = { count: 1_234, success_rate: 0.987, p50_ms: 410, p95_ms: null };
+    await writeFile(
+      join(folder, 'summary.json'),
+      JSON.stringify({
+        last_outcome_at: '2026-03-02T11:59:00.000Z',
+        arms: { treatment: group, control: group },
+      }),
+    );
+    const status = await readRolloutStatus(folder);
+    expect(status.lastOutcomeAt).toBe(NOW - 60_000);
+    expect(renderStatus(status, NOW)).toMatch(/^treatment +1\u202f234 +98\.70 % +410 ms +–$/m);
+  });
+
+  it.each(['journal.json', 'summary.json'])('goes on without a %s that cannot be read', async (file) => {
+    await given({ status: 'armed', since: NOW }, STARTED);
+    await writeFile(join(folder, file), '{"half":');
+    const status = await readRolloutStatus(folder);
+    expect(status).toMatchObject({ state: 'armed', problems: [`${file}: not what a guard writes`] });
+  });
+
+  it('knows that the guard has ended', async () => {
+    await given({ status: 'armed', since: NOW }, [...STARTED, { type: 'finished', at: NOW }]);
+    const status = await readRolloutStatus(folder);
+    expect(status.hasEnded).toBe(true);
+    expect(renderStatus(status, NOW)).toContain('nobody watches');
+  });
+
+  it('refuses a folder in which no guard has written', async () => {
+    await expect(readRolloutStatus(folder)).rejects.toMatchObject({ code: 'NO_GUARD' });
+    await expect(readRolloutStatus(join(folder, 'none'))).rejects.toMatchObject({ code: 'NO_GUARD' });
+  });
+
+  it.each([
+    ['an unreadable journal and no audit log', 'journal.json'],
+    ['an audit log without a line that can be read, and no journal', 'audit.jsonl'],
+  ])('claims nothing of a folder with %s', async (_what, file) => {
+    await mkdir(join(folder, 'odd'));
+    // A folder in the place of the file cannot be read, whoever asks.
+    if (file === 'journal.json') await writeFile(join(folder, 'odd', file), '{"half":');
+    else await mkdir(join(folder, 'odd', file));
+    await expect(readRolloutStatus(join(folder, 'odd'))).rejects.toMatchObject({
+      code: 'UNREADABLE_GUARD',
+      message: expect.stringContaining(file),
+    });
+  });
+
+  it('keeps escape sequences from the terminal', async () => {
+    await givenEvents([
+      ...STARTED,
+      { type: 'fault', at: NOW, what: 'a listener', message: 'bad \u001b]0;title\u0007\u001b[2J' },
+    ]);
+    const status = await readRolloutStatus(folder);
+    expect(renderStatus(status, NOW).replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
+  });
+});

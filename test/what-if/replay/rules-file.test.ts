@@ -1,0 +1,84 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { loadRules, TRIGGER_NAMES } from '../../../src/what-if/replay/rules-file.js';
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'rules-'));
+});
+
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function load(name: string, text: string) {
+  const path = join(folder, name);
+  await writeFile(path, text);
+  return loadRules(path);
+}
+
+describe('loadRules', () => {
+  it('makes triggers of the names in a JSON file', async () => {
+    const rules = await load(
+      'rules.json',
+      JSON.stringify({
+        rollback: [{ successRateBelow: [0.95, { minOutcomes: 7 }] }, { criticalErrors: [] }],
+        review: [{ successRateBetween: [0.95, 0.97] }],
+        stages: [{ percentage: 10, minOutcomes: 5, minSuccessRate: 0.9 }],
+      }),
+    );
+    expect(rules.rollback).toMatchObject([
+      { name: 'success-rate-below', threshold: 0.95, minOutcomes: 7 },
+      { name: 'critical-errors' },
+    ]);
+    expect(rules.review.map(({ name }) => name)).toEqual(['success-rate-between']);
+    expect(rules.stages).toHaveLength(1);
+    expect(rules.reviewCloseAfterMs).toBe(300_000);
+  });
+
+  it('knows every trigger of the package', async () => {
+    const exported = Object.keys(await import('../../../src/index.js'));
+    const files = await readdir(join(import.meta.dirname, '../../../src/triggers'));
+    const names = files.map((file) =>
+      file.replace(/\.ts$/, '').replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
+    );
+    const triggers = [...names, 'prometheusAbove', 'prometheusBelow'].filter((name) =>
+      exported.includes(name),
+    );
+    expect(triggers.length).toBeGreaterThan(5);
+    expect([...TRIGGER_NAMES].sort()).toEqual(triggers.sort());
+  });
+
+  it.each([
+    ['named exports', 'export const rollback = [successRateBelow(0.9)];'],
+    ['a default', 'export default { rollback: [successRateBelow(0.9)], folder: "of a preset" };'],
+  ])('runs a module with %s', async (_what, code) => {
+    const factory = pathToFileURL(join(import.meta.dirname, '../../../src/triggers/success-rate-below.ts'));
+    const { rollback } = await load('rules.mjs', `import { successRateBelow } from '${factory}';\n${code}`);
+    expect(rollback).toMatchObject([{ name: 'success-rate-below', threshold: 0.9 }]);
+  });
+
+  it.each([
+    ['half a file', '{"rollback":', /expected JSON/],
+    ['no rules', '{}', /rollback: expected a list of triggers/],
+    ['no trigger', '{"rollback":[]}', /rollback: expected at least one trigger/],
+    ['an unknown trigger', '{"rollback":[{"toString":[]}]}', /rollback\[0\]: expected .*successRateBelow/],
+    ['two in one', '{"rollback":[{"criticalErrors":[],"memoryGrowth":[1.2]}]}', /rollback\[0\]/],
+    ['a rate that is a percentage', '{"rollback":[{"successRateBelow":[95]}]}', /did you mean 0.95\?/],
+    ['two of one name', '{"rollback":[{"criticalErrors":[]},{"criticalErrors":[]}]}', /rollback\[1\]\.name/],
+    [
+      'stages out of order',
+      '{"rollback":[{"criticalErrors":[]}],"stages":[{"percentage":10,"minOutcomes":1,"minSuccessRate":1},{"percentage":1,"minOutcomes":1,"minSuccessRate":1}]}',
+      /stages\[1\]\.percentage/,
+    ],
+  ])('refuses %s', async (_what, text, message) => {
+    await expect(load('rules.json', text)).rejects.toMatchObject({
+      code: 'INVALID_CONFIG',
+      message: expect.stringMatching(message),
+    });
+  });
+});
