@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 import { RedisServer } from '../examples/fleet/redis-server.js';
 import { Child } from './fleet/child.js';
 import { deltaCosts, flushSizes } from './fleet/delta-costs.js';
-import { FleetJudge } from './fleet/fleet-leader.js';
+import { FleetLeader } from './fleet/fleet-leader.js';
 import { findLimit } from './fleet/limit.js';
 import { RedisMeter } from './fleet/redis-usage.js';
 import type { Simulator } from './fleet/simulator.js';
@@ -43,7 +43,7 @@ interface Turn {
 async function turn(
   meter: RedisMeter,
   simulator: Child<Simulator>,
-  judge: FleetJudge,
+  judge: FleetLeader,
   rate: number,
 ): Promise<Turn> {
   await simulator.ask('setRate', rate);
@@ -93,7 +93,7 @@ function printTurns(low: readonly Turn[], high: readonly Turn[]): void {
   console.table(Object.fromEntries(rows));
 }
 
-async function stops(simulator: Child<Simulator>, judge: FleetJudge, what: 'critical' | 'breakTreatment') {
+async function stops(simulator: Child<Simulator>, judge: FleetLeader, what: 'critical' | 'breakTreatment') {
   const rounds = [];
   for (let i = 0; i < ROUNDS; i++) {
     const behind = await simulator.ask('settle', await judge.release());
@@ -136,7 +136,7 @@ function printStops(title: string, rounds: readonly Round[], without: readonly (
 async function fleet(redis: RedisServer): Promise<void> {
   const client = await redis.client();
   const meter = new RedisMeter(client);
-  const judge = new FleetJudge(redis.url, FLAG_KEY);
+  const judge = new FleetLeader(redis.url, FLAG_KEY);
   const simulator = new Child<Simulator>('./simulator.ts');
   try {
     await judge.member.start();
@@ -160,7 +160,7 @@ async function fleet(redis: RedisServer): Promise<void> {
     problems.push(...judge.faults);
   } finally {
     await simulator.end();
-    await judge.member.stop();
+    await judge.member.close();
     await client.close();
   }
 }

@@ -40,7 +40,7 @@ const guarded = guardedOperation<number, number>(
     criticalErrorTypes: new Set(),
     sink,
     client: () => client,
-    isStopped: () => false,
+    isOverridden: () => false,
     toControl: (exposed) => exposed,
     record: (outcome) => store.record(outcome),
     fault: (what, error) => {

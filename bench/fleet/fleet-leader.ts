@@ -5,7 +5,7 @@ import { systemClock } from '../../src/support/clock.js';
 import { ENVIRONMENT, emptyStore, quantile, REVISION, steadyMs, TRIGGERS } from './traffic.js';
 
 /** The instance that judges, in the bench's own process: it applies all rules whenever the fleet's outcomes change. */
-export class FleetJudge {
+export class FleetLeader {
   readonly member: FleetMember;
   readonly faults: string[] = [];
   readonly #flagKey: string;
@@ -39,9 +39,9 @@ export class FleetJudge {
       link,
       clock: systemClock,
       timing: store.timing,
-      mayJudge: true,
+      mayLead: true,
       revision: () => REVISION,
-      judgeMemory: { get: () => undefined, set: () => {} },
+      reportedState: { get: () => undefined, set: () => {} },
       listener: {
         onState: () => {},
         onOutcomes: () => this.#judge(),
@@ -80,7 +80,7 @@ export class FleetJudge {
 
   /** Lifts the stop, in a new epoch with empty windows. @returns that epoch. */
   async release(): Promise<number> {
-    if (this.#decision !== undefined) await this.member.release(this.#decision.id);
+    if (this.#decision !== undefined) await this.member.clearStop(this.#decision.id);
     this.#decision = undefined;
     const epoch = this.member.state?.epoch ?? 1;
     this.member.beginEpoch(epoch, Date.now(), { keepWindows: false });

@@ -49,9 +49,9 @@ export class SimulatedInstance {
       link,
       clock: systemClock,
       timing: store.timing,
-      mayJudge: false,
+      mayLead: false,
       revision: () => REVISION,
-      judgeMemory: { get: () => undefined, set: () => {} },
+      reportedState: { get: () => undefined, set: () => {} },
       listener: {
         onState: (state) => this.#follow(state),
         onOutcomes: () => {},

@@ -2,7 +2,7 @@ import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisServer } from '../../examples/fleet/redis-server.js';
 import { Child } from './child.js';
-import { FleetJudge } from './fleet-leader.js';
+import { FleetLeader } from './fleet-leader.js';
 import type { Load } from './load.js';
 import { RedisMeter } from './redis-usage.js';
 
@@ -39,7 +39,7 @@ export async function findLimit(
   const { steps, seconds, perSecond } = options;
   const client = await redis.client();
   const meter = new RedisMeter(client);
-  const judge = new FleetJudge(redis.url, FLAG_KEY);
+  const judge = new FleetLeader(redis.url, FLAG_KEY);
   const load = new Child<Load>('./load.ts');
   const found: LimitStep[] = [];
   try {
@@ -79,7 +79,7 @@ export async function findLimit(
     }
   } finally {
     await load.end();
-    await judge.member.stop();
+    await judge.member.close();
     await client.close();
   }
   return found;

@@ -33,12 +33,12 @@ class Sender {
     const from = steadyMs();
     try {
       const { delta, state } = await this.#link.sync({
-        born: this.#state?.born ?? '',
+        datasetId: this.#state?.datasetId ?? '',
         version: this.#state?.version ?? 0,
         seat: { epoch: 1, seenRevision: REVISION, revision: REVISION, keepWindows: true, atLeast: 1 },
         // The first one asks what there is.
         delta: this.#state && { ...made, sequence: this.#sequence + 1 },
-        mayJudge: false,
+        mayLead: false,
       });
       this.#state = state ?? this.#state;
       if (delta === 'taken' || delta === 'duplicate') this.#sequence++;

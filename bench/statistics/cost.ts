@@ -72,7 +72,7 @@ export async function measureCost(): Promise<readonly Cost[]> {
   });
   const latencies = { treatment: new LatencyHistogram(), control };
   const evidence = new SequentialEvidence({
-    seekers: [
+    specs: [
       { name: 'regression', evidence: { test: 'failure-regression', alpha: 0.02, ratio: 1 } },
       { name: 'limit', evidence: { test: 'failure-rate', alpha: 0.01, maxFailureRate: 0.05 } },
       { name: 'slower', evidence: { test: 'latency-regression', alpha: 0.02, ratio: 1.2 } },

@@ -44,9 +44,9 @@ const settings = childSettings<ServiceSettings>();
 const { arm } = settings;
 const flags: FlagSource = {
   flag: () => undefined,
-  stop: () => {},
-  release: () => {},
-  isStopped: () => false,
+  override: () => {},
+  clearOverride: () => {},
+  isOverridden: () => false,
   onChange: () => () => {},
   onTrack: () => () => {},
   defaultClient: () => ({

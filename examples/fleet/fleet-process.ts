@@ -12,7 +12,7 @@ const CLOSE_MS = 4_000;
 export class FleetProcess {
   /** `p1`, `p2` and so on. */
   readonly name: string;
-  readonly mayJudge: boolean;
+  readonly mayLead: boolean;
   /** Everything its guard told so far. */
   readonly moments: Moment[] = [];
   /** What did not work in it. */
@@ -22,9 +22,9 @@ export class FleetProcess {
   #url: string | undefined;
 
   /** Starts it; it waits for its settings. */
-  constructor(name: string, mayJudge: boolean) {
+  constructor(name: string, mayLead: boolean) {
     this.name = name;
-    this.mayJudge = mayJudge;
+    this.mayLead = mayLead;
     this.#child = fork(fileURLToPath(new URL('./instance.ts', import.meta.url)), {
       execArgv: ['--import', 'tsx'],
     });
@@ -57,14 +57,14 @@ export class FleetProcess {
   }
 
   /** Breaks or mends its new path. */
-  tell(type: ToInstance['type']): void {
+  send(type: ToInstance['type']): void {
     this.#child.send({ type });
   }
 
   /** What it says that it did. */
   async report(): Promise<InstanceReport> {
     const answer = this.#heard('report');
-    this.tell('report');
+    this.send('report');
     return (await answer).report;
   }
 
@@ -90,7 +90,7 @@ export class FleetProcess {
     if (!this.isAlive) return;
     // One that does not serve yet has nothing to put in order.
     if (this.#url === undefined) return await this.kill();
-    if (this.#child.connected) this.tell('close');
+    if (this.#child.connected) this.send('close');
     await Promise.race([this.#ended, sleep(CLOSE_MS, undefined, { ref: false })]);
     if (this.isAlive) await this.kill();
   }

@@ -22,7 +22,7 @@ import {
 import { createService } from './service.js';
 import { faulty, type Upload, uploadBuffered, uploadStreaming } from './upload-paths.js';
 
-const tell = (message: FromInstance) => {
+const send = (message: FromInstance) => {
   if (process.connected) process.send!(message);
 };
 // Ctrl-C reaches all processes of a terminal: the one that started this one ends it.
@@ -64,7 +64,7 @@ let startedAfterStop = 0;
 
 const upload = guard.operation<Upload, string>({
   treatment: (file) => {
-    if (provider.isStopped(FLAG_KEY)) startedAfterStop++;
+    if (provider.isOverridden(FLAG_KEY)) startedAfterStop++;
     return uploadStreaming(file);
   },
   control: uploadBuffered,
@@ -80,16 +80,16 @@ await service.listen({ host: '127.0.0.1', port: 0 });
 process.on('message', async ({ type }: ToInstance) => {
   if (type === 'break') faulty.streaming = true;
   if (type === 'mend') faulty.streaming = false;
-  if (type === 'report') tell({ type: 'report', report: { counts, startedAfterStop } });
+  if (type === 'report') send({ type: 'report', report: { counts, startedAfterStop } });
   if (type === 'close') await close();
 });
 
 const { port } = service.server.address() as AddressInfo;
-tell({ type: 'ready', url: `http://127.0.0.1:${port}` });
+send({ type: 'ready', url: `http://127.0.0.1:${port}` });
 
 async function close(): Promise<void> {
   await service.close();
-  await guard.stop();
+  await guard.close();
   await OpenFeature.close();
   process.disconnect();
 }
@@ -99,18 +99,18 @@ function tellMoment(event: GuardEvent): void {
   switch (event.type) {
     case 'decided': {
       const isOthers = event.by === 'fleet';
-      tell({ type: 'moment', what: 'decided', at, reason: event.decision.reason, isOthers });
+      send({ type: 'moment', what: 'decided', at, reason: event.decision.reason, isOthers });
       return;
     }
     case 'stopped-here':
     case 'stopped':
     case 're-armed':
-      tell({ type: 'moment', what: event.type, at });
+      send({ type: 'moment', what: event.type, at });
       return;
     case 'fault':
-      tell({ type: 'fault', message: `${event.what}: ${event.message}` });
+      send({ type: 'fault', message: `${event.what}: ${event.message}` });
       return;
     case 'fleet-connection':
-      if (event.problem !== undefined) tell({ type: 'redis-away', message: event.problem });
+      if (event.problem !== undefined) send({ type: 'redis-away', message: event.problem });
   }
 }

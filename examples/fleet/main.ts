@@ -44,7 +44,7 @@ async function play(): Promise<void> {
   const servingSince = performance.now();
   setTimeout(() => cutShort.abort(new Error(`Not done after ${LONGEST_MS / 1000} s.`)), LONGEST_MS).unref();
   const { processes, unleash } = stage;
-  const judges = processes.filter(({ mayJudge }) => mayJudge).map(({ name }) => name);
+  const judges = processes.filter(({ mayLead }) => mayLead).map(({ name }) => name);
   say(`${processes.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ')};`);
   say(`${judges.join(' and ')} have an admin token. Each asks ${unleash.url} for the flag every 15 s.`);
   say(`The flag is on for ${PERCENTAGE} %; ${UPLOADS_PER_SECOND} uploads per second go to all in turn.`);

@@ -59,7 +59,7 @@ class Play {
     this.#say(`${judgedBefore} uploads by the new path are judged: all is well. Now it breaks, everywhere …`);
     const startedBefore = await this.#startedAfterStop();
     const brokenAt = preciseNow();
-    for (const process of this.#alive) process.tell('break');
+    for (const process of this.#alive) process.send('break');
     // Whatever does not happen, a claim will say.
     await until(() => this.#isStopped(brokenAt), 'the stop').catch(() => {});
     await sleep(LOOK_ON_MS);
@@ -94,7 +94,7 @@ class Play {
     this.#say(`${judge.name}, the judge, is killed (SIGKILL); a person turns the flag on again …`);
     const killedAt = preciseNow();
     await judge.kill();
-    for (const process of this.#alive) process.tell('mend');
+    for (const process of this.#alive) process.send('mend');
     await unleash.enable(FLAG_KEY);
     const turnedOnAt = preciseNow();
     const newJudge = await until(() => this.#findJudge(), 'another judge');
@@ -146,13 +146,13 @@ class Play {
   }
 
   async #findJudge(): Promise<FleetProcess | undefined> {
-    const candidates = this.#alive.filter(({ mayJudge }) => mayJudge);
+    const candidates = this.#alive.filter(({ mayLead }) => mayLead);
     const statuses = await Promise.all(candidates.map((process) => process.status()));
     return candidates.find((_, index) => statuses[index]?.fleet?.role === 'judge');
   }
 
   async #isStopped(since: number): Promise<true | undefined> {
-    const offInUnleash = (process: FleetProcess) => process.mayJudge && process.first('stopped', since);
+    const offInUnleash = (process: FleetProcess) => process.mayLead && process.first('stopped', since);
     const here = this.#alive.every((process) => process.first('stopped-here', since));
     return here && this.#alive.some(offInUnleash) ? true : undefined;
   }

@@ -65,7 +65,7 @@ export async function setStage(closing: Closing): Promise<Stage> {
     processes.map((process) =>
       process.serve({
         ...{ apiUrl, clientToken, project, environment, redisUrl, keyPrefix },
-        adminToken: process.mayJudge ? adminToken : undefined,
+        adminToken: process.mayLead ? adminToken : undefined,
         folder: join(folder, process.name),
       }),
     ),

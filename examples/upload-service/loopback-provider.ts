@@ -189,7 +189,7 @@ export async function startLoopbackProvider(options: LoopbackOptions = {}): Prom
     if (struck === 'answer-429') return refuse('too-frequent');
     reply.hijack();
     if (struck === 'reset-connection') request.raw.destroy();
-    else await once(request.raw.socket, 'close'); // The client's patience ends it.
+    else await once(request.raw.socket, 'close'); // The client's requestOptions ends it.
     return reply;
 
     async function confirm(form: Awaited<ReturnType<typeof readForm>>): Promise<unknown> {

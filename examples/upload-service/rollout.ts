@@ -67,7 +67,7 @@ export async function startUploadRollout(options: UploadRolloutOptions): Promise
     guard,
     upload: guardedUpload(guard, streaming, buffered),
     async close() {
-      await guard.stop();
+      await guard.close();
       await OpenFeature.close();
     },
   };

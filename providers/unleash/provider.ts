@@ -180,17 +180,17 @@ export class UnleashProvider implements Provider, FlagSource {
   }
 
   /** {@inheritDoc FlagSource.stop} Works before the first data too. */
-  stop(key: string, why: string): void {
+  override(key: string, why: string): void {
     if (this.#stops.stop(key, why)) this.#announce(key, 'The guard stopped the flag in this process');
   }
 
   /** {@inheritDoc FlagSource.release} */
-  release(key: string): void {
+  clearOverride(key: string): void {
     if (this.#stops.release(key)) this.#announce(key, 'The guard released the flag in this process');
   }
 
   /** {@inheritDoc FlagSource.isStopped} */
-  isStopped(key: string): boolean {
+  isOverridden(key: string): boolean {
     return this.#stops.get(key) !== undefined;
   }
 

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { parseConfig } from '../support/config-error.js';
-import type { StandAloneJudge } from './controller/controller.js';
+import type { Controller } from './controller/controller.js';
 import { endWithProblem, exitWith } from './exit.js';
 
 const HELP = `
@@ -41,22 +41,22 @@ export function registerRun(program: Command): void {
     try {
       await Promise.race([judge.start(), ended]);
     } catch (error) {
-      await judge.stop();
+      await judge.close();
       command.error(error instanceof Error ? error.message : String(error), { exitCode: FAILED });
     }
     await ended;
-    await judge.stop();
+    await judge.close();
     // A client or a notifier of a module's own may hold the process.
     process.exit(0);
   });
 }
 
-async function judgeOf(command: Command, given: unknown): Promise<StandAloneJudge> {
+async function judgeOf(command: Command, given: unknown): Promise<Controller> {
   try {
     const { config } = parseConfig(optionsSchema, given, 'options');
     // No other command needs OpenFeature and unleash-client, which take a while to load.
-    const { StandAloneJudge } = await import('./controller/controller.js');
-    return await StandAloneJudge.fromFile(config, process.env, pino({ name: 'rollout-guard' }));
+    const { Controller } = await import('./controller/controller.js');
+    return await Controller.fromFile(config, process.env, pino({ name: 'rollout-guard' }));
   } catch (error) {
     endWithProblem(command, error);
   }

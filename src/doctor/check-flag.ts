@@ -20,7 +20,7 @@ export function checkFlag(observations: Observations): Finding[] {
   const { found, flag } = lookUp(observations);
   if (flag === undefined) return [found];
   const strategies = flag.strategies.filter(({ disabled }) => !disabled);
-  return [found, checkPercentage(target, strategies), checkStickiness(target, strategies)];
+  return [found, checkPercentage(target, strategies), findStickiness(target, strategies)];
 }
 
 function lookUp({ target, features: answer, admin }: Observations): {
@@ -98,12 +98,12 @@ function checkPercentage({ flagKey, environment }: Target, strategies: readonly 
   return finding(check, 'ok', `The flag rolls out to ${percentages.join(', ')}.`);
 }
 
-function checkStickiness(target: Target, strategies: readonly SeenStrategy[]): Finding {
+function findStickiness(target: Target, strategies: readonly SeenStrategy[]): Finding {
   const check = 'stickiness';
   const rollouts = strategies.filter(({ name }) => ROLLOUTS.includes(name));
   if (rollouts.length === 0)
     return finding(check, 'unknown', 'There is no gradual rollout that could stick to anything.');
-  const worst = rollouts.map((strategy) => judgeStickiness(stickinessOf(strategy), target));
+  const worst = rollouts.map((strategy) => checkStickiness(stickinessOf(strategy), target));
   return worst.find(({ status }) => status !== 'ok') ?? worst[0]!;
 }
 
@@ -120,7 +120,7 @@ function stickinessOf({ name, parameters }: SeenStrategy): string {
   }
 }
 
-function judgeStickiness(stickiness: string, { contextFields }: Target): Finding {
+function checkStickiness(stickiness: string, { contextFields }: Target): Finding {
   const check = 'stickiness';
   const carries = (field: string) => contextFields.includes(field);
   const change = "Set the stickiness to userId, which is what OpenFeature's targeting key becomes.";

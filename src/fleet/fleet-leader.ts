@@ -4,12 +4,12 @@ import type { Clock } from '../support/clock.js';
 import { type FleetLink, isFleetError } from './fleet-link.js';
 import { FleetView } from './fleet-view.js';
 
-/** What {@link FleetJudge} works with. */
-export interface FleetJudgeOptions {
+/** What {@link FleetLeader} works with. */
+export interface FleetLeaderOptions {
   readonly link: FleetLink;
   readonly clock: Clock;
   readonly emptyStore: () => MemoryOutcomeStore;
-  readonly judgeMemory: { readonly get: () => unknown; readonly set: (memory: unknown) => void };
+  readonly reportedState: { readonly get: () => unknown; readonly set: (memory: unknown) => void };
   /** The time by the server's clock. */
   readonly serverNow: () => number;
   /** The fleet's outcomes have changed. */
@@ -21,15 +21,15 @@ export interface FleetJudgeOptions {
 const KEEP_MS = 2_000;
 
 /** The judge's work, while this process is the judge: reads what all have sent, and keeps it for whoever is the next. */
-export class FleetJudge {
-  readonly #options: FleetJudgeOptions;
+export class FleetLeader {
+  readonly #options: FleetLeaderOptions;
   #fence: number | undefined;
   #view: FleetView | undefined;
   #baseline: Baseline | undefined;
   #looking: Promise<void> | undefined;
   #keptAt = Number.NEGATIVE_INFINITY;
 
-  constructor(options: FleetJudgeOptions) {
+  constructor(options: FleetLeaderOptions) {
     this.#options = options;
   }
 
@@ -48,7 +48,7 @@ export class FleetJudge {
     if (fence === this.#fence) return;
     this.#fence = fence;
     this.#view = undefined;
-    this.look();
+    this.poll();
   }
 
   /** What was read is no longer what the server holds. */
@@ -57,13 +57,13 @@ export class FleetJudge {
   }
 
   /** Reads what came since the last look, unless that is under way. */
-  look(): void {
+  poll(): void {
     const fence = this.#fence;
     if (fence === undefined || this.#looking !== undefined) return;
     this.#looking = this.#read(fence)
       .catch((error) => {
         // Whether the store is away, the next sync tells.
-        if (isFleetError(error) && !error.needsPerson) return;
+        if (isFleetError(error) && !error.requiresAction) return;
         this.#options.onFault("judging the fleet's outcomes", error);
       })
       .finally(() => {
@@ -72,7 +72,7 @@ export class FleetJudge {
   }
 
   /** Keeps what is known for the next judge. */
-  async stop(): Promise<void> {
+  async close(): Promise<void> {
     await this.#looking;
     if (this.#fence === undefined) return;
     await this.#view?.keep(this.#options.serverNow()).catch(() => {});

@@ -3,7 +3,7 @@ import type { Decision } from '../model/flow.js';
 /** What all processes of a fleet agree on for one flag. Times are the server's. */
 export interface FleetState {
   /** Of the server's data: another one means that the data was lost and begun anew. */
-  readonly born: string;
+  readonly datasetId: string;
   /** Raised with every change. */
   readonly version: number;
   /** 0 until the first process has shown a definition. */
@@ -16,7 +16,7 @@ export interface FleetState {
   /** The stop that holds in the whole fleet. */
   readonly stop: FleetStop | undefined;
   /** The latest decisions that a person has undone, by identifier. */
-  readonly released: readonly string[];
+  readonly clearedStops: readonly string[];
 }
 
 /** A stop that was decided by one process and holds in all. */
@@ -27,7 +27,7 @@ export interface FleetStop {
 }
 
 /** Where a process stands among the epochs of the fleet. */
-export interface Seat {
+export interface EpochAssignment {
   /** The fleet's epoch that this process was last told; 0 for a process that comes new. */
   readonly epoch: number;
   /** The definition that it had then. */
@@ -54,14 +54,14 @@ export interface FlushedDelta {
 
 /** What a process says once per second. */
 export interface SyncRequest {
-  /** The {@link FleetState.born} that the process knows; empty at first. Deltas are taken for the same data only. */
-  readonly born: string;
+  /** The {@link FleetState.datasetId} that the process knows; empty at first. Deltas are taken for the same data only. */
+  readonly datasetId: string;
   /** The {@link FleetState.version} that the process knows. */
   readonly version: number;
-  readonly seat: Seat;
+  readonly seat: EpochAssignment;
   readonly delta: FlushedDelta | undefined;
   /** Whether this process may judge. */
-  readonly mayJudge: boolean;
+  readonly mayLead: boolean;
 }
 
 /** What it is told. */
@@ -76,7 +76,7 @@ export interface SyncReply {
   /** The last delta of this process that was taken. */
   readonly lastSequence: number;
   /** The epoch of the process's definition; 0 without one. */
-  readonly seatEpoch: number;
+  readonly assignedEpoch: number;
   /** Who judges. */
   readonly judge: string | undefined;
   /** This process judges, under this number; a later judge has a higher one. */
@@ -111,7 +111,7 @@ export interface FleetListener {
 
 /**
  * One process's connection to what a fleet shares, for one flag in one environment. Every method rejects when the server
- * cannot be asked; a {@link FleetError} with `needsPerson` when asking again cannot help.
+ * cannot be asked; a {@link FleetError} with `requiresAction` when asking again cannot help.
  */
 export interface FleetLink {
   /** This process, unique in the fleet. */
@@ -131,9 +131,9 @@ export interface FleetLink {
   finishStop(decisionId: string, done: 'off' | 'stepped-back'): Promise<FleetState>;
   /**
    * A person turned the flag on again: lifts the stop, and opens an epoch with empty windows.
-   * @param atLeast - See {@link Seat.atLeast}.
+   * @param atLeast - See {@link EpochAssignment.atLeast}.
    */
-  release(decisionId: string, revision: string, atLeast: number): Promise<FleetState>;
+  clearStop(decisionId: string, revision: string, atLeast: number): Promise<FleetState>;
   close(): Promise<void>;
 }
 
@@ -141,11 +141,11 @@ export interface FleetLink {
 export class FleetError extends Error {
   override readonly name = 'FleetError';
   /** Asking again cannot help; a person must act. */
-  readonly needsPerson: boolean;
+  readonly requiresAction: boolean;
 
-  constructor(message: string, options: { readonly needsPerson: boolean; readonly cause?: unknown }) {
+  constructor(message: string, options: { readonly requiresAction: boolean; readonly cause?: unknown }) {
     super(message, { cause: options.cause });
-    this.needsPerson = options.needsPerson;
+    this.requiresAction = options.requiresAction;
   }
 }
 

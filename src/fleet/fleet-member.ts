@@ -2,11 +2,11 @@ import type { OutcomeDelta } from '../measure/outcome-delta.js';
 import type { OutcomeStore } from '../measure/outcome-store.js';
 import { shiftDelta } from '../measure/shift-delta.js';
 import type { Baseline, Decision, Exposure, Outcome, Snapshot } from '../model/flow.js';
-import { FleetJudge } from './fleet-leader.js';
+import { FleetLeader } from './fleet-leader.js';
 import { type FleetState, isFleetError, type SyncReply } from './fleet-link.js';
 import type { FleetMemberOptions, FleetRole } from './fleet-options.js';
-import { type DeltaSeat, Outbox } from './outbox.js';
-import { Contact } from './server-clock.js';
+import { type DeltaEpoch, Outbox } from './outbox.js';
+import { ServerClock } from './server-clock.js';
 
 /** Deltas that are sent in one go after an outage. */
 const MOST_AT_ONCE = 8;
@@ -21,7 +21,7 @@ export class FleetMember implements OutcomeStore {
   readonly #options: FleetMemberOptions;
   readonly #outbox = new Outbox();
   #state: FleetState | undefined;
-  readonly #contact: Contact;
+  readonly #contact: ServerClock;
   #problem: string | undefined;
   #hurriedAt = Number.NEGATIVE_INFINITY;
   /** What the fleet told last: the epoch, and the definition that was shown then. */
@@ -29,19 +29,19 @@ export class FleetMember implements OutcomeStore {
   /** This process's own number of its epoch. */
   #epoch = 0;
   /** Of what is being recorded now. */
-  #seat: DeltaSeat = {
+  #seat: DeltaEpoch = {
     epoch: undefined,
     revision: undefined,
     keepWindows: true,
   };
-  readonly #judge: FleetJudge;
+  readonly #judge: FleetLeader;
   #syncing: Promise<void> | undefined;
   #timers: NodeJS.Timeout[] = [];
 
   constructor(options: FleetMemberOptions) {
     this.#options = options;
-    this.#contact = new Contact(options.clock, options.timing.leaseMs);
-    this.#judge = new FleetJudge({ ...options, ...options.listener, serverNow: () => this.serverNow });
+    this.#contact = new ServerClock(options.clock, options.timing.leaseMs);
+    this.#judge = new FleetLeader({ ...options, ...options.listener, serverNow: () => this.serverNow });
   }
 
   /** This process's name in the fleet. */
@@ -95,17 +95,17 @@ export class FleetMember implements OutcomeStore {
   async start(): Promise<void> {
     const { timing } = this.#options;
     const error = await this.#exchange();
-    if (isFleetError(error) && error.needsPerson) throw error;
+    if (isFleetError(error) && error.requiresAction) throw error;
     this.#timers = [
       setInterval(() => this.sync(), timing.flushMs).unref(),
-      setInterval(() => this.#look(), timing.judgeMs).unref(),
+      setInterval(() => this.#look(), timing.evaluateMs).unref(),
     ];
   }
 
   /** Sends what is left, and leaves. */
-  async stop(): Promise<void> {
+  async close(): Promise<void> {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
-    await Promise.all([this.#syncing, this.#judge.stop()]);
+    await Promise.all([this.#syncing, this.#judge.close()]);
     await this.#exchange({ leaving: true });
     await this.#options.link.close();
   }
@@ -129,9 +129,9 @@ export class FleetMember implements OutcomeStore {
     await this.#change(() => this.#options.link.finishStop(decisionId, done));
   }
 
-  async release(decisionId: string): Promise<void> {
+  async clearStop(decisionId: string): Promise<void> {
     await this.#change(() =>
-      this.#options.link.release(decisionId, this.#options.revision() ?? '', this.#epoch),
+      this.#options.link.clearStop(decisionId, this.#options.revision() ?? '', this.#epoch),
     );
   }
 
@@ -200,7 +200,7 @@ export class FleetMember implements OutcomeStore {
   /** What may end the process does not wait for the next second. */
   #hurry(): void {
     const { clock, timing } = this.#options;
-    if (this.#timers.length === 0 || clock.monotonic() - this.#hurriedAt < timing.judgeMs) return;
+    if (this.#timers.length === 0 || clock.monotonic() - this.#hurriedAt < timing.evaluateMs) return;
     this.#hurriedAt = clock.monotonic();
     void this.sync();
   }
@@ -213,18 +213,18 @@ export class FleetMember implements OutcomeStore {
   }
 
   async #exchange({ leaving = false } = {}): Promise<unknown> {
-    const { link, listener, mayJudge, revision } = this.#options;
+    const { link, listener, mayLead, revision } = this.#options;
     try {
       await link.open({ onState: (state) => this.#adopt(state) });
       for (let sent = 0; sent < MOST_AT_ONCE; sent++) {
         const isLast = this.#outbox.isEmpty && this.#seat.epoch !== undefined;
         if (isLast) this.#cut();
         // The rollout may have changed twice since the last answer: each change is told, in order.
-        const seat = this.#outbox.unknownSeat ?? this.#seat;
+        const seat = this.#outbox.unassigned ?? this.#seat;
         seat.revision ??= revision();
         const sentAt = this.#contact.begin();
         const reply = await link.sync({
-          born: this.#state?.born ?? '',
+          datasetId: this.#state?.datasetId ?? '',
           version: this.#state?.version ?? 0,
           seat: {
             epoch: this.#told.epoch,
@@ -234,7 +234,7 @@ export class FleetMember implements OutcomeStore {
             atLeast: this.#epoch,
           },
           delta: this.#outbox.next(),
-          mayJudge: mayJudge && !leaving,
+          mayLead: mayLead && !leaving,
         });
         this.#hear(reply, seat, sentAt);
         if (isLast && this.#outbox.isEmpty) break;
@@ -249,10 +249,10 @@ export class FleetMember implements OutcomeStore {
     }
   }
 
-  #hear(reply: SyncReply, seat: DeltaSeat, sentAt: ReturnType<Contact['begin']>): void {
+  #hear(reply: SyncReply, seat: DeltaEpoch, sentAt: ReturnType<ServerClock['begin']>): void {
     const { listener } = this.#options;
     if (this.#contact.silentMs > FORGET_TAKEN_MS) this.#outbox.forgetTaken();
-    this.#contact.heard(sentAt, reply);
+    this.#contact.onReply(sentAt, reply);
     if (this.#contact.isLeaderless) {
       listener.onFault('the fleet', new Error('Nobody judges: no process that is there has an admin token.'));
     }
@@ -264,14 +264,14 @@ export class FleetMember implements OutcomeStore {
     if (reply.delta === 'gap') this.#outbox.rewind(reply.lastSequence);
     this.#judge.lead(reply.fence);
     if (reply.state !== undefined) this.#take(reply.state);
-    this.#sit(reply.seatEpoch, seat);
+    this.#sit(reply.assignedEpoch, seat);
   }
 
   /** What the server holds, when it is new here. */
   #take(state: FleetState): void {
     const known = this.#state;
     this.#state = state;
-    if (known === undefined || known.born === state.born) return;
+    if (known === undefined || known.datasetId === state.datasetId) return;
     // The server has lost everything: what this process still has of the epoch makes up for its share.
     this.#outbox.reset();
     this.#judge.startOver();
@@ -284,12 +284,12 @@ export class FleetMember implements OutcomeStore {
 
   #adopt(state: FleetState): void {
     const known = this.#state;
-    if (known?.born !== state.born || state.version <= known.version) return;
+    if (known?.datasetId !== state.datasetId || state.version <= known.version) return;
     this.#state = state;
     this.#options.listener.onState(state);
   }
 
-  #sit(epoch: number, seat: DeltaSeat): void {
+  #sit(epoch: number, seat: DeltaEpoch): void {
     if (epoch === 0) return;
     this.#told = { epoch, revision: seat.revision ?? '' };
     if (seat.epoch === epoch) return;
@@ -303,7 +303,7 @@ export class FleetMember implements OutcomeStore {
   }
 
   #look(): void {
-    if (this.#contact.isAlive) this.#judge.look();
+    if (this.#contact.isAlive) this.#judge.poll();
   }
 
   async #change(ask: () => Promise<FleetState>): Promise<void> {

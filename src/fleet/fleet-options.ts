@@ -23,7 +23,7 @@ export interface FleetTiming {
   /** How often a process sends what it recorded. */
   readonly flushMs: number;
   /** How often the judge looks. */
-  readonly judgeMs: number;
+  readonly evaluateMs: number;
   /** How long a silent judge stays the judge, and a silent shared store is waited for. */
   readonly leaseMs: number;
 }
@@ -37,9 +37,9 @@ export interface FleetMemberOptions {
   readonly link: FleetLink;
   readonly clock: Clock;
   readonly timing: FleetTiming;
-  readonly mayJudge: boolean;
+  readonly mayLead: boolean;
   /** The definition's revision (see `FlagFacts.revision`); undefined before the first. */
   readonly revision: () => string | undefined;
-  readonly judgeMemory: { readonly get: () => unknown; readonly set: (memory: unknown) => void };
+  readonly reportedState: { readonly get: () => unknown; readonly set: (memory: unknown) => void };
   readonly listener: FleetMemberListener;
 }

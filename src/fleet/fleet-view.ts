@@ -10,7 +10,7 @@ export interface FleetViewOptions {
   readonly fence: number;
   readonly emptyStore: () => MemoryOutcomeStore;
   /** What the judge remembers beside the outcomes goes into the checkpoint, and comes back from the one before. */
-  readonly judgeMemory: { readonly get: () => unknown; readonly set: (memory: unknown) => void };
+  readonly reportedState: { readonly get: () => unknown; readonly set: (memory: unknown) => void };
   /** Told of what cannot be read. */
   readonly onFault: (what: string, error: unknown) => void;
 }
@@ -22,7 +22,7 @@ const CHECKPOINT_VERSION = 1;
 const checkpointSchema = z.object({
   version: z.literal(CHECKPOINT_VERSION),
   upTo: z.string(),
-  judgeMemory: z.unknown().optional(),
+  reportedState: z.unknown().optional(),
   dump: z.unknown().optional(),
 });
 
@@ -88,19 +88,19 @@ export class FleetView {
 
   /** Keeps what is here for the next judge. */
   async keep(now: number): Promise<void> {
-    const { link, fence, judgeMemory } = this.#options;
+    const { link, fence, reportedState } = this.#options;
     const upTo = this.#upTo;
-    const memory = judgeMemory.get();
+    const memory = reportedState.get();
     // What the judge remembers changes without outcomes too: a review is closed because nothing more came.
     const told = JSON.stringify(memory);
     if (upTo === this.#kept.upTo && told === this.#kept.told) return;
     const dump = this.#store.dump(now, { keys: false });
-    const checkpoint = { version: CHECKPOINT_VERSION, upTo, judgeMemory: memory, dump };
+    const checkpoint = { version: CHECKPOINT_VERSION, upTo, reportedState: memory, dump };
     if (await link.saveCheckpoint(fence, upTo, JSON.stringify(checkpoint))) this.#kept = { upTo, told };
   }
 
   async #resume(now: number): Promise<void> {
-    const { link, emptyStore, judgeMemory, onFault } = this.#options;
+    const { link, emptyStore, reportedState, onFault } = this.#options;
     this.#store = emptyStore();
     this.#epoch = 0;
     this.#upTo = '';
@@ -108,7 +108,7 @@ export class FleetView {
     const text = await link.loadCheckpoint();
     if (text === undefined) return;
     try {
-      const { upTo, judgeMemory: memory, dump: given } = checkpointSchema.parse(JSON.parse(text));
+      const { upTo, reportedState: memory, dump: given } = checkpointSchema.parse(JSON.parse(text));
       const dump = parseStoreDump(given);
       if (dump === undefined) throw new TypeError('it holds no outcomes of this version');
       const { epoch } = dump.contents;
@@ -119,7 +119,7 @@ export class FleetView {
       this.#store.restore(dump, now);
       this.#epoch = epoch;
       this.#upTo = upTo;
-      judgeMemory.set(memory);
+      reportedState.set(memory);
     } catch (error) {
       onFault('reading what the judge before had kept', error);
     }

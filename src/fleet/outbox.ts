@@ -4,7 +4,7 @@ import { ARMS } from '../model/flow.js';
 import type { FlushedDelta } from './fleet-link.js';
 
 /** Where outcomes belong that a process recorded between two changes of the rollout. */
-export interface DeltaSeat {
+export interface DeltaEpoch {
   /** The fleet's epoch; undefined until the fleet has told. */
   epoch: number | undefined;
   /** The definition (see `FlagFacts.revision`) that the process had; undefined before the first. */
@@ -19,7 +19,7 @@ const MOST_KEPT = 16;
 const MOST_WAITING = 64;
 
 interface Waiting {
-  readonly seat: DeltaSeat;
+  readonly seat: DeltaEpoch;
   readonly delta: OutcomeDelta;
 }
 
@@ -41,7 +41,7 @@ export class Outbox {
   }
 
   /** Of the first delta whose epoch is not known yet; undefined when there is none. */
-  get unknownSeat(): DeltaSeat | undefined {
+  get unassigned(): DeltaEpoch | undefined {
     return this.#waiting.find(({ seat }) => seat.epoch === undefined)?.seat;
   }
 
@@ -55,7 +55,7 @@ export class Outbox {
     return this.#lost;
   }
 
-  add(seat: DeltaSeat, delta: OutcomeDelta): void {
+  add(seat: DeltaEpoch, delta: OutcomeDelta): void {
     this.#waiting.push({ seat, delta });
     if (this.#waiting.length <= MOST_WAITING) return;
     this.#waiting.shift();

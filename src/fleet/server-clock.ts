@@ -1,12 +1,12 @@
 import type { Clock } from '../support/clock.js';
 
 /** What a process knows of the server: whether it answers, what its clock says, and whether somebody judges. */
-export class Contact {
+export class ServerClock {
   readonly #clock: Clock;
   readonly #leaseMs: number;
   #offsetMs = 0;
   #answeredAt: number | undefined;
-  #judgeSeenAt = Number.NEGATIVE_INFINITY;
+  #leaderSeenAt = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, leaseMs: number) {
     this.#clock = clock;
@@ -32,7 +32,7 @@ export class Contact {
 
   /** Nobody judges, for longer than one process takes over from another. */
   get isLeaderless(): boolean {
-    return this.#clock.monotonic() - this.#judgeSeenAt > 2 * this.#leaseMs;
+    return this.#clock.monotonic() - this.#leaderSeenAt > 2 * this.#leaseMs;
   }
 
   /** When a question is sent. */
@@ -41,14 +41,14 @@ export class Contact {
   }
 
   /** The answer to it. */
-  heard(
-    sentAt: ReturnType<Contact['begin']>,
+  onReply(
+    sentAt: ReturnType<ServerClock['begin']>,
     reply: { readonly now: number; readonly judge: string | undefined },
   ): void {
     // The answer was made about half-way.
     this.#offsetMs = Math.round(reply.now - (sentAt.wall + this.#clock.now()) / 2);
     // Whoever comes new gives the others time to become the judge.
-    if (this.#answeredAt === undefined || reply.judge !== undefined) this.#judgeSeenAt = sentAt.monotonic;
+    if (this.#answeredAt === undefined || reply.judge !== undefined) this.#leaderSeenAt = sentAt.monotonic;
     this.#answeredAt = sentAt.monotonic;
   }
 }

@@ -206,9 +206,9 @@ export function checkOperationOptions(options: unknown): void {
 /** What operations and the guard call, so that a lack shows now and not in a user's request. */
 const FLAG_SOURCE: readonly (keyof FlagSource)[] = [
   'flag',
-  'stop',
-  'release',
-  'isStopped',
+  'override',
+  'clearOverride',
+  'isOverridden',
   'onChange',
   'onTrack',
   'defaultClient',

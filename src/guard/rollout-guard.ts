@@ -16,7 +16,7 @@ import { SignalPoller } from '../triggers/signals/signal-poller.js';
 import { type UnleashSide, unleashSide } from './act/unleash-side.js';
 import { type GuardState, makeDecision } from './decide/decide.js';
 import { GuardMachine } from './decide/guard-machine.js';
-import { Judge } from './evaluate/evaluator.js';
+import { Evaluator } from './evaluate/evaluator.js';
 import { type GuardFleet, joinFleet } from './fleet/join-fleet.js';
 import type { GuardStatus } from './guard-status.js';
 import { Baselines } from './observe/baselines.js';
@@ -28,8 +28,8 @@ import {
   resolveOptions,
 } from './options.js';
 import { GuardRecords } from './records/guard-records.js';
-import { tellPeople } from './records/notify-operators.js';
-import { KeptLog, storeFor } from './records/outcome-recording.js';
+import { notifyOperators } from './records/notify-operators.js';
+import { OutcomeRecording, storeFor } from './records/outcome-recording.js';
 
 /**
  * Watches how the code behind a flag behaves, and turns the flag off when a trigger breaches: in this process at
@@ -40,20 +40,20 @@ export class RolloutGuard implements ExposureSink {
   readonly #options: ResolvedOptions;
   readonly #fleet: GuardFleet | undefined;
   readonly #store: OutcomeStore;
-  readonly #log: KeptLog;
+  readonly #log: OutcomeRecording;
   readonly #ledger: ExposureLedger;
   readonly #feedback: Feedback;
   readonly #records: GuardRecords;
   readonly #unleash: UnleashSide | undefined;
   readonly #machine: GuardMachine;
   readonly #signals: SignalPoller;
-  readonly #judge: Judge;
+  readonly #judge: Evaluator;
   readonly #baselines: Baselines;
   readonly #notifications: Notifications;
   /** What triggers call critical beyond the defaults. */
   readonly #criticalErrorTypes: ReadonlySet<string>;
-  readonly #judgeSoon = oncePerTurn(() => {
-    if (this.#watching) this.#records.safely('judging', () => this.#judgeOutcomes());
+  readonly #evaluateSoon = oncePerTurn(() => {
+    if (this.#watching) this.#records.safely('judging', () => this.#evaluateOutcomes());
   });
   #client: FlagClient | undefined;
   #running: Promise<void> | undefined;
@@ -72,15 +72,15 @@ export class RolloutGuard implements ExposureSink {
     const own = storeFor(this.#options, clock.now());
     const records = new GuardRecords({ ...this.#options, listener: this.#options.onEvent });
     this.#records = records;
-    this.#log = new KeptLog(this.#options, own, records);
+    this.#log = new OutcomeRecording(this.#options, own, records);
     this.#signals = new SignalPoller({ triggers, clock, onFault: records.fault.bind(records) });
-    this.#judge = new Judge({ ...this.#options, records, signals: this.#signals });
+    this.#judge = new Evaluator({ ...this.#options, records, signals: this.#signals });
     this.#fleet = joinFleet(this.#options, {
       own,
       records,
       machine: () => this.#machine,
       judge: this.#judge,
-      onOutcomes: () => this.#judgeOutcomes(),
+      onOutcomes: () => this.#evaluateOutcomes(),
     });
     const store = this.#fleet?.member ?? own;
     this.#store = store;
@@ -99,7 +99,7 @@ export class RolloutGuard implements ExposureSink {
       onComplaint: (exposure, at) => store.recordComplaint(exposure, at),
     });
     this.#unleash = unleashSide(this.#options, records, (answer) => this.#machine.dispatch(answer));
-    this.#notifications = tellPeople(this.#options, records, speaks);
+    this.#notifications = notifyOperators(this.#options, records, speaks);
     // A person who turns the flag on again has looked.
     records.listen(({ type }) => {
       if (type === 're-armed') this.#judge.forgetReviews();
@@ -113,7 +113,7 @@ export class RolloutGuard implements ExposureSink {
       unleash: this.#unleash?.stop,
       speaksToUnleash: speaks,
       mirror: () => this.#fleet?.mirror,
-      judgeMemory: () => this.#judge.memory,
+      reportedState: () => this.#judge.memory,
       clock,
     });
   }
@@ -163,7 +163,7 @@ export class RolloutGuard implements ExposureSink {
   }
 
   /** Ends the watch for good: timers and requests end, what is pending stays on disk. The process can then exit. */
-  stop(): Promise<void> {
+  close(): Promise<void> {
     this.#ending ??= this.#end();
     return this.#ending;
   }
@@ -184,7 +184,7 @@ export class RolloutGuard implements ExposureSink {
       criticalErrorTypes: this.#criticalErrorTypes,
       sink: this,
       client: () => this.#evaluationClient(),
-      isStopped: () => flags.isStopped(this.flagKey),
+      isOverridden: () => flags.isOverridden(this.flagKey),
       toControl: (exposure) => {
         this.#store.settle(exposure);
         return this.#awaitOutcome({ ...exposure, arm: 'control', reason: 'DISABLED' });
@@ -232,11 +232,11 @@ export class RolloutGuard implements ExposureSink {
       );
     }
     // A stop of an earlier run holds before anything else is read.
-    if (left !== undefined) this.#machine.hold(left.state);
+    if (left !== undefined) this.#machine.applyStop(left.state);
     await this.#baselines.load();
     await this.#log.open(left, this.#machine.epoch);
     const { status } = left?.state ?? this.#machine.state;
-    this.#records.tell({
+    this.#records.emit({
       type: 'started',
       at: clock.now(),
       epoch: left?.epoch ?? this.#machine.epoch,
@@ -248,7 +248,7 @@ export class RolloutGuard implements ExposureSink {
     this.#log.start(this.#machine.epoch);
     this.#subscriptions = [
       flags.onChange((key) => {
-        if (key === this.flagKey) this.#machine.look();
+        if (key === this.flagKey) this.#machine.pollDefinition();
       }),
       flags.onTrack((event) => this.#feedback.track(event)),
     ];
@@ -266,8 +266,8 @@ export class RolloutGuard implements ExposureSink {
     clearInterval(this.#ticker);
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     this.#signals.close();
-    await Promise.all([this.#unleash?.close(), this.#fleet?.member.stop()]);
-    this.#records.tell({ type: 'finished', at: this.#options.clock.now() });
+    await Promise.all([this.#unleash?.close(), this.#fleet?.member.close()]);
+    this.#records.emit({ type: 'finished', at: this.#options.clock.now() });
     await Promise.all([
       this.#log.close(),
       this.#baselines.save(),
@@ -279,19 +279,19 @@ export class RolloutGuard implements ExposureSink {
   /** Without being asked: so that silence, memory and an unanswered question are noticed too. */
   #tick(): void {
     const { clock, flags } = this.#options;
-    this.#machine.look();
-    this.#baselines.look(flags.flag(this.flagKey), clock.now());
+    this.#machine.pollDefinition();
+    this.#baselines.sample(flags.flag(this.flagKey), clock.now());
     if (this.#machine.isWatching && this.#fleet?.judges !== false) this.#signals.poll();
-    this.#judgeOutcomes();
-    if (this.#machine.isWatching && this.#fleet?.looksAtStages !== false) {
+    this.#evaluateOutcomes();
+    if (this.#machine.isWatching && this.#fleet?.evaluatesStages !== false) {
       const snapshot = this.#store.snapshot(clock.now());
       if (this.#judge.review(snapshot, flags.flag(this.flagKey), snapshot.at)) this.#machine.save();
       const { state, epoch } = this.#machine;
       const steppedBackFrom = state.status === 'armed' ? state.steppedBackFrom : undefined;
-      this.#unleash?.autoAdvance?.look(this.#judge.stage, epoch, steppedBackFrom);
+      this.#unleash?.autoAdvance?.poll(this.#judge.stage, epoch, steppedBackFrom);
     }
     if (this.#fleet?.speaks === false) return;
-    this.#machine.pursue();
+    this.#machine.resumeStop();
     this.#unleash?.stop.recheck(this.#machine.state);
   }
 
@@ -302,11 +302,11 @@ export class RolloutGuard implements ExposureSink {
     });
     this.#records.outcome(outcome);
     // In a fleet, the outcomes of all are judged, when they have arrived.
-    if (this.#watching && !this.#fleet?.isConnected) this.#judgeSoon();
+    if (this.#watching && !this.#fleet?.isConnected) this.#evaluateSoon();
   }
 
-  #judgeOutcomes(): void {
-    if (!this.#machine.isJudging) return;
+  #evaluateOutcomes(): void {
+    if (!this.#machine.isEvaluating) return;
     const { clock, flags } = this.#options;
     const now = clock.now();
     const snapshot = this.#store.snapshot(now);

@@ -137,7 +137,7 @@ const eventSchema = z.discriminatedUnion(
     event('stopped-here', { decisionId }),
     event('stop-failed', {
       decisionId,
-      failure: z.object({ code: z.string(), message: z.string(), needsPerson: z.boolean() }),
+      failure: z.object({ code: z.string(), message: z.string(), requiresAction: z.boolean() }),
     }),
     event('action-required', { decisionId, message: z.string() }),
     event('stopped', { decisionId, confirmedBy: z.enum(['read-back', 'definition', 'fleet']) }),

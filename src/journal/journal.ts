@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { GuardState } from '../guard/decide/decide.js';
-import { type JudgeMemory, judgeMemorySchema } from '../guard/evaluate/reported-state.js';
+import { type ReportedState, reportedStateSchema } from '../guard/evaluate/reported-state.js';
 import { KeptFile } from '../support/kept-file.js';
 
 /** What a guard must know again after a crash. */
@@ -18,7 +18,7 @@ export interface JournalEntry {
   /** Outcomes of this epoch and later ones count in the windows. */
   readonly oldestEpoch?: number | undefined;
   /** What has been told of stages and reviews. */
-  readonly judge?: JudgeMemory | undefined;
+  readonly judge?: ReportedState | undefined;
 }
 
 /** The guard's memory on disk: one small file, replaced as a whole, so that a crash leaves the old or the new one. */
@@ -68,7 +68,7 @@ const journalSchema = z.object({
   epochStartedAt: z.number().optional(),
   oldestEpoch: z.int().optional(),
   // Worth less than the state beside it: what cannot be read of it is told again.
-  judge: judgeMemorySchema.optional().catch(undefined),
+  judge: reportedStateSchema.optional().catch(undefined),
   state: z.discriminatedUnion('status', [
     z.looseObject({
       status: z.literal('armed'),

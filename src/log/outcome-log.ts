@@ -58,7 +58,7 @@ export class OutcomeLog {
   readonly #summary = new SummaryTotals();
   readonly #percentages = new Map<number, number | undefined>();
   readonly #context: RowContext;
-  readonly #faultsTold = new Set<string>();
+  readonly #reportedFaults = new Set<string>();
   /** Recorded and not looked at yet. */
   #waiting: Outcome[] = [];
   /** Being written; what is before `#next` has been given to the disk. */
@@ -261,19 +261,19 @@ export class OutcomeLog {
     try {
       return await work();
     } catch (error) {
-      this.#tell(what, error);
+      this.#report(what, error);
       return undefined;
     }
   }
 
   #drop(lines: number, error: unknown): void {
     this.#dropped += lines;
-    this.#tell(WRITING, error);
+    this.#report(WRITING, error);
   }
 
-  #tell(what: string, error: unknown): void {
-    if (this.#faultsTold.has(what)) return;
-    this.#faultsTold.add(what);
+  #report(what: string, error: unknown): void {
+    if (this.#reportedFaults.has(what)) return;
+    this.#reportedFaults.add(what);
     try {
       this.#settings.onFault(what, error);
     } catch {

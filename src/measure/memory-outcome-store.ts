@@ -1,6 +1,6 @@
 import type { Baseline, Exposure, Outcome, Snapshot, WindowSnapshot } from '../model/flow.js';
 import { hash32 } from '../statistics/once-per-key.js';
-import { type EvidenceSeeker, SequentialEvidence } from '../statistics/sequential-evidence.js';
+import { SequentialEvidence, type TestSpec } from '../statistics/sequential-evidence.js';
 import { armCounts, complaintCode, countCode } from './arm-counts.js';
 import { EpochTotals } from './epoch-totals.js';
 import { boundedErrorType } from './error-counts.js';
@@ -16,7 +16,7 @@ export interface MemoryOutcomeStoreOptions {
   /** The lengths of the sliding windows to keep, in milliseconds; doubles are kept once, and 0 asks for none. */
   readonly windowsMs: readonly number[];
   /** Triggers; those that ask for evidence of an anytime-valid test get it with each snapshot. @default none */
-  readonly evidenceFor?: readonly EvidenceSeeker[] | undefined;
+  readonly evidenceFor?: readonly TestSpec[] | undefined;
   /** When the first epoch (number 0) starts, in milliseconds since 1970. @default the present */
   readonly now?: number | undefined;
   /** An exposure without an outcome counts as unreported after this time, in milliseconds. @default 60_000 */
@@ -37,7 +37,7 @@ export class MemoryOutcomeStore implements OutcomeStore {
   readonly #totals = new EpochTotals();
   readonly #exposures: ExposureRing;
   readonly #longestWindowMs: number;
-  readonly #evidenceSeekers: readonly EvidenceSeeker[];
+  readonly #testSpecs: readonly TestSpec[];
   /** Of the current epoch; undefined when no trigger asks. */
   #evidence: SequentialEvidence | undefined;
   #epoch = 0;
@@ -62,7 +62,7 @@ export class MemoryOutcomeStore implements OutcomeStore {
     this.#exposures = new ExposureRing(options.outcomeTimeoutMs ?? 60_000, this.#longestWindowMs);
     this.#epochStartedAt = options.now ?? Date.now();
     this.#lastSeenAt = this.#epochStartedAt;
-    this.#evidenceSeekers = (options.evidenceFor ?? []).filter(({ evidence }) => evidence !== undefined);
+    this.#testSpecs = (options.evidenceFor ?? []).filter(({ evidence }) => evidence !== undefined);
     this.#beginEvidence();
   }
 
@@ -190,9 +190,9 @@ export class MemoryOutcomeStore implements OutcomeStore {
 
   /** Evidence is cumulative, so an epoch starts with none; only what the control did is remembered. */
   #beginEvidence(): void {
-    if (this.#evidenceSeekers.length === 0) return;
+    if (this.#testSpecs.length === 0) return;
     this.#evidence = new SequentialEvidence({
-      seekers: this.#evidenceSeekers,
+      specs: this.#testSpecs,
       seed: hash32(`${this.#flagKey} ${this.#epoch}`, 0) >>> 0,
       latency: this.#totals.latency,
       frozenControl: this.#evidence?.control,

@@ -369,11 +369,11 @@ export interface FlagSource {
   /** The definition's facts, or undefined when Unleash has no such flag or nothing has arrived yet. */
   flag(key: string): FlagFacts | undefined;
   /** From now on this process answers `false` for the flag, with reason `DISABLED` and `why` in the metadata. */
-  stop(key: string, why: string): void;
+  override(key: string, why: string): void;
   /** Lifts a local stop. */
-  release(key: string): void;
+  clearOverride(key: string): void;
   /** True between `stop` and `release`. */
-  isStopped(key: string): boolean;
+  isOverridden(key: string): boolean;
   /** Called after the flag's definition changed, appeared or vanished. */
   onChange(listener: (key: string) => void): Unsubscribe;
   /** Called for every `client.track()`. */

@@ -35,7 +35,7 @@ export interface StageProgress {
 }
 
 /** The stage's status that was told last. */
-export interface StageTold {
+export interface ReportedStage {
   readonly epoch: number;
   /** The stage's place in the plan, from 0. */
   readonly index: number;

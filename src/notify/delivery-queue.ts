@@ -88,7 +88,7 @@ export class DeliveryQueue {
     };
     try {
       // A pause does not keep a process alive that has ended; flush() and close() do.
-      await retry(attempt, { ...policy, signal, again, holdsProcess: false });
+      await retry(attempt, { ...policy, signal, shouldRetry, keepsProcessAlive: false });
       this.#isFailing = false;
     } catch (error) {
       if (signal.aborted || this.#isFailing) return;

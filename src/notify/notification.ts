@@ -87,7 +87,7 @@ export function noticeOf(event: GuardEvent, subject: NotificationSubject): Notic
     }
     case 'stop-failed':
       // What only a person can finish is told as `action-required`.
-      if (event.failure.needsPerson) return undefined;
+      if (event.failure.requiresAction) return undefined;
       return notice(
         event.decisionId,
         {

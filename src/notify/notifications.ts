@@ -39,7 +39,7 @@ export class Notifications {
   readonly #queues: readonly DeliveryQueue[];
   readonly #onFault: NotificationsOptions['onFault'];
   /** When each key was told last, the most recent at the end. */
-  readonly #toldAt = new Map<string, number>();
+  readonly #reportedAt = new Map<string, number>();
 
   constructor(options: NotificationsOptions) {
     this.#subject = options.subject;
@@ -80,10 +80,10 @@ export class Notifications {
   /** Resolves when everything queued so far is delivered or given up, at the latest after `timeoutMs`. */
   async flush(timeoutMs = 5_000): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
+    const requestOptions = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, timeoutMs);
     });
-    await Promise.race([Promise.all(this.#queues.map((queue) => queue.idle())), patience]);
+    await Promise.race([Promise.all(this.#queues.map((queue) => queue.idle())), requestOptions]);
     clearTimeout(timer);
   }
 
@@ -96,12 +96,12 @@ export class Notifications {
 
   #isRepetition({ key, repeats }: Notice): boolean {
     const now = this.#clock.now();
-    const toldAt = this.#toldAt.get(key);
+    const reportedAt = this.#reportedAt.get(key);
     // A clock that was set back must not silence anything for long.
-    if (toldAt !== undefined && (!repeats || Math.abs(now - toldAt) < this.#dedupeMs)) return true;
-    this.#toldAt.delete(key);
-    this.#toldAt.set(key, now);
-    if (this.#toldAt.size > MAX_KEYS) this.#toldAt.delete(this.#toldAt.keys().next().value!);
+    if (reportedAt !== undefined && (!repeats || Math.abs(now - reportedAt) < this.#dedupeMs)) return true;
+    this.#reportedAt.delete(key);
+    this.#reportedAt.set(key, now);
+    if (this.#reportedAt.size > MAX_KEYS) this.#reportedAt.delete(this.#reportedAt.keys().next().value!);
     return false;
   }
 }

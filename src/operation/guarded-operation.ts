@@ -92,7 +92,7 @@ export interface OperationHost {
   /** The OpenFeature client to evaluate with. */
   client(): FlagClient;
   /** The flag has been stopped in this process: no treatment may start any more. */
-  isStopped(): boolean;
+  isOverridden(): boolean;
   /** The flag was stopped after this exposure of the treatment: returns the one under which the control runs instead. */
   toControl(exposure: Exposure): Exposure;
   record(outcome: Outcome): void;
@@ -124,7 +124,7 @@ export function guardedOperation<Input, Value>(
   // A treatment that fails after the stop goes to the control at once: another attempt would only cost the user time.
   const treatmentPolicy: AttemptPolicy = {
     ...policy,
-    isRetryable: (error) => !host.isStopped() && policy.isRetryable(error),
+    isRetryable: (error) => !host.isOverridden() && policy.isRetryable(error),
   };
 
   return async function operate(context, input, call) {
@@ -139,7 +139,7 @@ export function guardedOperation<Input, Value>(
     }
     // Without a registered hook, the operation sees the exposure itself.
     let exposure = slot.exposure ?? host.sink.exposed(evaluation, context?.targetingKey);
-    if (exposure.arm === 'treatment' && host.isStopped()) {
+    if (exposure.arm === 'treatment' && host.isOverridden()) {
       // The guard stopped the flag while OpenFeature was still awaiting hooks.
       exposure = host.toControl(exposure);
     }

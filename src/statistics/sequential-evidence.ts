@@ -15,7 +15,7 @@ import { OncePerKey, type OncePerKeyState } from './once-per-key.js';
 import type { Trials } from './parameters.js';
 
 /** A trigger, or what is needed of it here. */
-export interface EvidenceSeeker {
+export interface TestSpec {
   readonly name: string;
   readonly evidence?: EvidenceRequest | undefined;
 }
@@ -23,7 +23,7 @@ export interface EvidenceSeeker {
 /** What {@link SequentialEvidence} is made of. */
 export interface SequentialEvidenceOptions extends EvidenceSources {
   /** Triggers; those that ask for nothing are left out. */
-  readonly seekers: readonly EvidenceSeeker[];
+  readonly specs: readonly TestSpec[];
   /** Any 32-bit number, another one for each epoch, the same one in each process of a fleet. */
   readonly seed: number;
 }
@@ -88,7 +88,7 @@ export class SequentialEvidence {
     this.#latency = options.latency;
     this.#frozenControl = options.frozenControl;
     this.#once = new OncePerKey({ seed: options.seed });
-    this.#tests = options.seekers.flatMap(({ name, evidence }) =>
+    this.#tests = options.specs.flatMap(({ name, evidence }) =>
       evidence === undefined ? [] : [{ trigger: name, test: evidenceTest(evidence, options) }],
     );
   }

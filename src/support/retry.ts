@@ -11,12 +11,12 @@ export interface RetryPolicy {
   /** Ends the pauses; `retry` then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** Whether a pause keeps the process alive. @default true */
-  readonly holdsProcess?: boolean | undefined;
+  readonly keepsProcessAlive?: boolean | undefined;
   /**
    * Asked after a failed attempt (1 for the first) that may be repeated: `false` gives up with this error; a number
    * repeats it after the pause, to which the milliseconds that the server asked for are added.
    */
-  readonly again: (error: Error, attempt: number) => number | false;
+  readonly shouldRetry: (error: Error, attempt: number) => number | false;
 }
 
 /** A server that asks for more than this is asked again sooner. */
@@ -29,7 +29,7 @@ const MAX_RETRY_AFTER_MS = 5 * 60_000;
  * @throws what the last attempt threw, or the signal's reason.
  */
 export async function retry<T>(attempt: () => Promise<T>, policy: RetryPolicy): Promise<T> {
-  const { retries, initialDelayMs, maxDelayMs, signal, holdsProcess = true, again } = policy;
+  const { retries, initialDelayMs, maxDelayMs, signal, keepsProcessAlive = true, shouldRetry } = policy;
   try {
     return await pRetry(attempt, {
       retries,
@@ -37,12 +37,12 @@ export async function retry<T>(attempt: () => Promise<T>, policy: RetryPolicy): 
       minTimeout: initialDelayMs / 2,
       maxTimeout: maxDelayMs,
       randomize: true,
-      unref: !holdsProcess,
+      unref: !keepsProcessAlive,
       signal,
       shouldRetry: async ({ error, attemptNumber }) => {
-        const askedMs = again(error, attemptNumber);
-        if (askedMs === false) return false;
-        await pause(Math.min(askedMs, MAX_RETRY_AFTER_MS), holdsProcess, signal);
+        const retryAfterMs = shouldRetry(error, attemptNumber);
+        if (retryAfterMs === false) return false;
+        await pause(Math.min(retryAfterMs, MAX_RETRY_AFTER_MS), keepsProcessAlive, signal);
         return true;
       },
     });

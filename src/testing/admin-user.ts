@@ -73,7 +73,7 @@ const historyAnswer = z.object({
 });
 
 /** What a person does in Unleash's UI: signed in with name and password, so that the history says who did it. */
-export class Person {
+export class AdminUser {
   readonly #url: string;
   readonly #user: { readonly username: string; readonly password: string };
   readonly #project: string;

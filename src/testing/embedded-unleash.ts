@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type EmbeddedEvent, type EmbeddedFlag, type EmbeddedStrategy, Person } from './admin-user.js';
+import { AdminUser, type EmbeddedEvent, type EmbeddedFlag, type EmbeddedStrategy } from './admin-user.js';
 import { ChildServer } from './child-server.js';
 
 /** What {@link startEmbeddedUnleash} accepts; every field may be left out. */
@@ -125,7 +125,7 @@ export async function startEmbeddedUnleash(options: EmbeddedUnleashOptions = {})
   if (dataDir !== undefined) await writeIdentity(dataDir, { ...identity, port });
 
   const url = `http://127.0.0.1:${port}`;
-  const person = new Person({ url, user, project: PROJECT, environment });
+  const person = new AdminUser({ url, user, project: PROJECT, environment });
   return {
     url,
     apiUrl: `${url}/api`,
@@ -150,7 +150,7 @@ export async function startEmbeddedUnleash(options: EmbeddedUnleashOptions = {})
   };
 }
 
-async function createFlag(person: Person, key: string, flag: NewFlag = {}): Promise<void> {
+async function createFlag(person: AdminUser, key: string, flag: NewFlag = {}): Promise<void> {
   const rollout: EmbeddedStrategy = {
     name: 'flexibleRollout',
     parameters: {

@@ -6,7 +6,7 @@ import { countOf, formatRate, formatThreshold, inLast } from '../support/wording
 import { describeReference } from './control-reference.js';
 import { ratioSchema } from './evidence-options.js';
 import type { Trigger } from './trigger.js';
-import { type Finding, judge, judgedOf, triggerNameSchema } from './window-rule.js';
+import { countedOf, type Finding, judge, triggerNameSchema } from './window-rule.js';
 
 export interface ComplaintRateRisingOptions {
   /** How many times the control's complaints per judged outcome are tolerated. @default 1.5 */
@@ -62,7 +62,7 @@ function examine(
   { ratio, minComplaints, minOutcomes }: z.infer<typeof optionsSchema>,
 ): Finding {
   const { treatment, windowMs } = window;
-  const judged = judgedOf(treatment);
+  const judged = countedOf(treatment);
   if (judged < minOutcomes) {
     return notYet(
       `${countOf(judged, 'outcome')} of the treatment ${inLast(windowMs)}, ${minOutcomes} needed`,
@@ -103,12 +103,12 @@ function controlOf(
   minOutcomes: number,
   now: number,
 ): Control | undefined {
-  const judged = judgedOf(control);
+  const judged = countedOf(control);
   if (judged >= minOutcomes) {
     return { complaints: control.complaints, judged, words: `${judged} ${inLast(windowMs)}` };
   }
   if (recorded === undefined) return undefined;
-  const size = judgedOf(recorded);
+  const size = countedOf(recorded);
   if (size < minOutcomes) return undefined;
   const words = describeReference(recorded, size, now);
   return { complaints: recorded.complaints, judged: size, words };

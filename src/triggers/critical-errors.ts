@@ -4,7 +4,7 @@ import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema } from '../support/config-schemas.js';
 import { countOf, formatDuration, inLast } from '../support/wording.js';
 import type { Trigger } from './trigger.js';
-import { type Finding, judge, judgedOf, triggerNameSchema } from './window-rule.js';
+import { countedOf, type Finding, judge, triggerNameSchema } from './window-rule.js';
 
 export interface CriticalErrorsOptions {
   /** How many critical errors within the window are a breach. @default 1 */
@@ -51,7 +51,7 @@ function examine(
   now: number,
 ): Finding {
   const observed = treatment.critical;
-  if (observed === 0 && judgedOf(treatment) === 0) {
+  if (observed === 0 && countedOf(treatment) === 0) {
     const message = `Critical errors are not judged yet: no outcome of the treatment ${inLast(windowMs)}.`;
     return { status: 'insufficient-data', message };
   }

@@ -30,7 +30,7 @@ const INTERVAL_ALPHA = 0.05;
 const LARGEST_E = 1e300;
 
 /** Looks at what was gathered for the rule and adds to the finding what every verdict carries. */
-export function judgeEvidence(
+export function evaluateEvidence(
   { name, threshold, alpha }: EvidenceRule,
   snapshot: Snapshot,
   now: number,

@@ -15,7 +15,7 @@ import {
   describeLeftOut,
   describeTrials,
   type EvidenceFinding,
-  judgeEvidence,
+  evaluateEvidence,
   points,
   rateOf,
   rounded,
@@ -61,7 +61,7 @@ export function failureRegression(options: FailureRegressionOptions = {}): Evide
     threshold: minDifference,
     evidence: Object.freeze({ test: 'failure-regression', alpha, ratio }),
     evaluate: (snapshot, now) =>
-      judgeEvidence(rule, snapshot, now, (evidence) => examine(evidence, minDifference, alpha)),
+      evaluateEvidence(rule, snapshot, now, (evidence) => examine(evidence, minDifference, alpha)),
   } satisfies EvidenceTrigger);
 }
 

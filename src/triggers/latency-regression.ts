@@ -13,7 +13,7 @@ import {
   describeLeftOut,
   describeTrials,
   type EvidenceFinding,
-  judgeEvidence,
+  evaluateEvidence,
   rounded,
 } from './evidence-verdict.js';
 
@@ -44,7 +44,7 @@ export function latencyRegression(options: LatencyRegressionOptions = {}): Evide
     threshold: ratio,
     evidence: Object.freeze({ test: 'latency-regression', alpha, ratio }),
     evaluate: (snapshot, now) =>
-      judgeEvidence(rule, snapshot, now, (evidence) => examine(evidence, ratio, alpha)),
+      evaluateEvidence(rule, snapshot, now, (evidence) => examine(evidence, ratio, alpha)),
   } satisfies EvidenceTrigger);
 }
 

@@ -4,7 +4,7 @@ import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
 import { countOf, formatRate, formatThreshold, inLast } from '../support/wording.js';
 import type { Trigger } from './trigger.js';
-import { type Finding, judge, judgedOf, triggerNameSchema } from './window-rule.js';
+import { countedOf, type Finding, judge, triggerNameSchema } from './window-rule.js';
 
 /** Options of the triggers that judge a rate of outcomes. */
 export interface OutcomeRateOptions {
@@ -71,7 +71,7 @@ function examiner(kind: RateKind, threshold: number, minOutcomes: number, window
   const inWindow = inLast(windowMs);
   const limit = `${kind.relation} ${formatThreshold(threshold)}`;
   return ({ treatment }: WindowSnapshot): Finding => {
-    const judged = judgedOf(treatment);
+    const judged = countedOf(treatment);
     if (judged < minOutcomes) {
       const needed = `${countOf(judged, 'outcome')} of the treatment ${inWindow}, ${minOutcomes} needed`;
       return { status: 'insufficient-data', message: `The ${kind.rateName} is not judged yet: ${needed}.` };

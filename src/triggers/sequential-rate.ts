@@ -9,7 +9,7 @@ import {
   describeEvidence,
   describeLeftOut,
   type EvidenceFinding,
-  judgeEvidence,
+  evaluateEvidence,
   rateOf,
 } from './evidence-verdict.js';
 import type { RateKind } from './outcome-rate.js';
@@ -42,7 +42,7 @@ export function sequentialRateTrigger(
     threshold,
     evidence: Object.freeze({ test: 'failure-rate', alpha, maxFailureRate }),
     evaluate: (snapshot, now) =>
-      judgeEvidence(rule, snapshot, now, (evidence) => examine(kind, evidence, threshold, alpha)),
+      evaluateEvidence(rule, snapshot, now, (evidence) => examine(kind, evidence, threshold, alpha)),
   } satisfies EvidenceTrigger);
 }
 

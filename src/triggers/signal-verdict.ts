@@ -17,7 +17,7 @@ const NO_OUTCOMES = { treatment: 0, control: 0 } as const;
  * Judges the latest reading of a signal, as long as it is young enough and of this epoch: what was read before a person
  * turned the flag on again, or moved its percentage, says nothing of the rollout as it is now.
  */
-export function judgeSignal(rule: SignalRule, snapshot: Snapshot, now: number): Verdict {
+export function evaluateSignal(rule: SignalRule, snapshot: Snapshot, now: number): Verdict {
   const { name, threshold } = rule;
   const read = snapshot.signals?.find(({ trigger }) => trigger === name);
   const ageMs = read?.reading === undefined ? undefined : Math.max(0, now - read.reading.at);

@@ -4,7 +4,7 @@ import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
 import { countOf, formatDuration, formatRate, formatThreshold, inLast } from '../support/wording.js';
 import type { OutcomeRateOptions, OutcomeRateTrigger } from './outcome-rate.js';
-import { type Finding, judge, judgedOf, triggerNameSchema } from './window-rule.js';
+import { countedOf, type Finding, judge, triggerNameSchema } from './window-rule.js';
 
 const optionsSchema = z.strictObject({
   low: rateSchema,
@@ -56,7 +56,7 @@ function examine(
   minOutcomes: number,
   epochAgeMs: number,
 ): Finding {
-  const judged = judgedOf(treatment);
+  const judged = countedOf(treatment);
   if (judged < minOutcomes) {
     const needed = `${countOf(judged, 'outcome')} of the treatment ${inLast(windowMs)}, ${minOutcomes} needed`;
     return { status: 'insufficient-data', message: `The success rate is not reviewed yet: ${needed}.` };

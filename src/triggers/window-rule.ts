@@ -39,8 +39,8 @@ export function judge(
     observed: finding.observed,
     threshold,
     sampleSize: finding.sampleSize ?? {
-      treatment: window === undefined ? 0 : judgedOf(window.treatment),
-      control: window === undefined ? 0 : judgedOf(window.control),
+      treatment: window === undefined ? 0 : countedOf(window.treatment),
+      control: window === undefined ? 0 : countedOf(window.control),
     },
     windowMs,
     freshnessMs: lastOutcomeAt === undefined ? undefined : Math.max(0, now - lastOutcomeAt),
@@ -49,7 +49,7 @@ export function judge(
 }
 
 /** How many outcomes of an arm are judged: neither the users' own mistakes nor their aborts. */
-export function judgedOf({ successes, failures }: Pick<ArmCounts, 'successes' | 'failures'>): number {
+export function countedOf({ successes, failures }: Pick<ArmCounts, 'successes' | 'failures'>): number {
   return successes + failures;
 }
 

@@ -10,7 +10,7 @@ import {
   gradualRolloutOf,
   historyAnswer,
 } from './admin-replies.js';
-import { type Backoff, type Patience, withRetries } from './admin-retry.js';
+import { type Backoff, type RequestOptions, withRetries } from './admin-retry.js';
 import { adminTokenProblem } from './admin-token.js';
 import { baseUrlOf, flagPageUrl } from './base-url.js';
 import { type AdminRequest, RequestSender } from './request-sender.js';
@@ -77,12 +77,12 @@ export class UnleashAdminClient {
   }
 
   /** The flag as it is in the environment. */
-  async readFlag(flagKey: string, patience: Patience = {}): Promise<AdminFlag> {
+  async readFlag(flagKey: string, requestOptions: RequestOptions = {}): Promise<AdminFlag> {
     const path = this.#featurePath(flagKey);
     const { name, environments, ...flag } = await this.#read(
       flagAnswer,
       { method: 'GET', path, flagKey },
-      patience,
+      requestOptions,
     );
     const environment = environments.find(({ name }) => name === this.environment);
     if (environment === undefined) {
@@ -97,10 +97,10 @@ export class UnleashAdminClient {
   }
 
   /** Turns the flag off in the environment; a flag that is off stays off. */
-  async disable(flagKey: string, patience: Patience = {}): Promise<void> {
+  async disable(flagKey: string, requestOptions: RequestOptions = {}): Promise<void> {
     const path = `${this.#featurePath(flagKey)}/environments/${encodeURIComponent(this.environment)}/off`;
     const byHand = `Turn the flag off by hand in the Unleash UI: ${this.#pageUrl(flagKey)}`;
-    await this.#send({ method: 'POST', path, flagKey, byHand }, patience);
+    await this.#send({ method: 'POST', path, flagKey, byHand }, requestOptions);
   }
 
   /**
@@ -113,9 +113,9 @@ export class UnleashAdminClient {
   async movePercentage(
     flagKey: string,
     { from, to }: { readonly from: number; readonly to: number },
-    patience: Patience = {},
+    requestOptions: RequestOptions = {},
   ): Promise<'moved' | 'there' | 'refused'> {
-    const flag = await this.readFlag(flagKey, patience);
+    const flag = await this.readFlag(flagKey, requestOptions);
     const rollout = gradualRolloutOf(flag);
     if (!flag.enabled || rollout === undefined) return 'refused';
     if (rollout.percentage === to) return 'there';
@@ -124,43 +124,46 @@ export class UnleashAdminClient {
     const path = `${this.#featurePath(flagKey)}/environments/${environment}/strategies/${encodeURIComponent(rollout.strategyId)}`;
     const byHand = `Set the percentage to ${to} % by hand in the Unleash UI: ${this.#pageUrl(flagKey)}`;
     const body = [{ op: 'replace', path: '/parameters/rollout', value: String(to) }];
-    await this.#send({ method: 'PATCH', path, flagKey, body, byHand }, patience);
+    await this.#send({ method: 'PATCH', path, flagKey, body, byHand }, requestOptions);
     return 'moved';
   }
 
   /** Tags the flag; a tag that it already has is fine. */
-  async tag(flagKey: string, tag: AdminTag, patience: Patience = {}): Promise<void> {
+  async tag(flagKey: string, tag: AdminTag, requestOptions: RequestOptions = {}): Promise<void> {
     const body = { type: tag.type, value: tag.value };
-    await this.#send({ method: 'POST', path: tagsPath(flagKey), flagKey, body }, patience);
+    await this.#send({ method: 'POST', path: tagsPath(flagKey), flagKey, body }, requestOptions);
   }
 
   /** Takes a tag off the flag; a tag that it does not have is fine. */
-  async untag(flagKey: string, tag: AdminTag, patience: Patience = {}): Promise<void> {
+  async untag(flagKey: string, tag: AdminTag, requestOptions: RequestOptions = {}): Promise<void> {
     const path = `${tagsPath(flagKey)}/${encodeURIComponent(tag.type)}/${encodeURIComponent(tag.value)}`;
-    await this.#send({ method: 'DELETE', path, flagKey }, patience);
+    await this.#send({ method: 'DELETE', path, flagKey }, requestOptions);
   }
 
   /** Adds a link to the flag's page, unless it has one to the same address: Unleash itself would add a second. */
-  async link(flagKey: string, link: AdminLink, patience: Patience = {}): Promise<void> {
-    const { links } = await this.readFlag(flagKey, patience);
+  async link(flagKey: string, link: AdminLink, requestOptions: RequestOptions = {}): Promise<void> {
+    const { links } = await this.readFlag(flagKey, requestOptions);
     if (links.some(({ url }) => sameAddress(url, link.url))) return;
     const path = `${this.#featurePath(flagKey)}/link`;
-    await this.#send({ method: 'POST', path, flagKey, body: { url: link.url, title: link.title } }, patience);
+    await this.#send(
+      { method: 'POST', path, flagKey, body: { url: link.url, title: link.title } },
+      requestOptions,
+    );
   }
 
   /** What happened to the flag in all environments, newest first. */
-  async history(flagKey: string, patience: Patience = {}): Promise<AdminEvent[]> {
+  async history(flagKey: string, requestOptions: RequestOptions = {}): Promise<AdminEvent[]> {
     const path = `/api/admin/events/${encodeURIComponent(flagKey)}`;
-    const { events } = await this.#read(historyAnswer, { method: 'GET', path, flagKey }, patience);
+    const { events } = await this.#read(historyAnswer, { method: 'GET', path, flagKey }, requestOptions);
     return events.sort((a, b) => b.id - a.id);
   }
 
   async #read<S extends z.ZodType>(
     schema: S,
     request: FlagRequest,
-    patience: Patience,
+    requestOptions: RequestOptions,
   ): Promise<z.output<S>> {
-    const answer = schema.safeParse(parseJson(await this.#send(request, patience)));
+    const answer = schema.safeParse(parseJson(await this.#send(request, requestOptions)));
     if (answer.success) return answer.data;
     const wrong = answer.error.issues.map(({ path }) => path.join('.') || 'not a JSON object').slice(0, 5);
     throw new AdminResponseError(
@@ -170,9 +173,9 @@ export class UnleashAdminClient {
     );
   }
 
-  #send(request: FlagRequest, patience: Patience): Promise<string> {
-    const { signal, onRetry } = patience;
-    const retries = patience.retries ?? this.#retries;
+  #send(request: FlagRequest, requestOptions: RequestOptions): Promise<string> {
+    const { signal, onRetry } = requestOptions;
+    const retries = requestOptions.retries ?? this.#retries;
     const subject = { ...request, project: this.project, environment: this.environment };
     const attempt = () => this.#sender.send(subject, signal);
     return withRetries(attempt, this.#backoff, { retries, signal, onRetry });

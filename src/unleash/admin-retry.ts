@@ -10,7 +10,7 @@ export interface Backoff {
 }
 
 /** How patient one call is. */
-export interface Patience {
+export interface RequestOptions {
   /** Ends the waiting and the request; the call rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** How often a failed request is tried again; `Infinity` for as long as it takes. */
@@ -27,13 +27,13 @@ export interface Patience {
 export function withRetries<T>(
   attempt: () => Promise<T>,
   backoff: Backoff,
-  { retries = 0, signal, onRetry }: Patience,
+  { retries = 0, signal, onRetry }: RequestOptions,
 ): Promise<T> {
   return retry(attempt, {
     ...backoff,
     retries,
     signal,
-    again: (error, number) => {
+    shouldRetry: (error, number) => {
       if (!isAdminError(error) || !error.retryable) return false;
       notify(onRetry, error, number);
       return error.retryAfterMs ?? 0;
@@ -41,7 +41,7 @@ export function withRetries<T>(
   });
 }
 
-function notify(onRetry: Patience['onRetry'], error: AdminError, attempt: number): void {
+function notify(onRetry: RequestOptions['onRetry'], error: AdminError, attempt: number): void {
   try {
     onRetry?.(error, attempt);
   } catch {

@@ -25,9 +25,15 @@ class Process {
   revision: string | undefined = 'ten';
   looks = 0;
 
-  constructor(url: string, flagKey: string, { mayJudge = true, aheadMs = 0 } = {}) {
+  constructor(url: string, flagKey: string, { mayLead = true, aheadMs = 0 } = {}) {
     const clock: Clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() };
-    const store = new RedisOutcomeStore({ url, flushMs: 1_000, leaseMs: 2_000, judgeMs: 20, timeoutMs: 500 });
+    const store = new RedisOutcomeStore({
+      url,
+      flushMs: 1_000,
+      leaseMs: 2_000,
+      evaluateMs: 20,
+      timeoutMs: 500,
+    });
     const emptyStore = () =>
       new MemoryOutcomeStore({ flagKey, windowsMs: WINDOWS_MS, evidenceFor: EVIDENCE_FOR, now: clock.now() });
     this.member = new FleetMember({
@@ -36,9 +42,9 @@ class Process {
       link: store.link({ flagKey, environment: 'production' }),
       clock,
       timing: { ...store.timing, flushMs: 3_600_000 },
-      mayJudge,
+      mayLead,
       revision: () => this.revision,
-      judgeMemory: { get: () => undefined, set: () => {} },
+      reportedState: { get: () => undefined, set: () => {} },
       listener: {
         onState: (state) => this.states.push(state),
         onOutcomes: () => this.looks++,
@@ -71,7 +77,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
 
   afterEach(async () => {
     expect(processes.flatMap(({ faults }) => faults)).toEqual([]);
-    await Promise.all(processes.splice(0).map(({ member }) => member.stop()));
+    await Promise.all(processes.splice(0).map(({ member }) => member.close()));
   });
 
   afterAll(() => redis.close());
@@ -99,7 +105,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
   });
 
   it('never judges without the right to', async () => {
-    const [one, other] = await fleet({ mayJudge: false }, {});
+    const [one, other] = await fleet({ mayLead: false }, {});
     await until(() => expect(other!.member.role).toBe('judge'));
     expect(one!.member.role).toBe('follower');
   });
@@ -152,7 +158,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
             const { windows } = made[0]!.member.snapshot(Date.now());
             expect(windows[1]!.treatment.successes).toBe(expected.treatment.successes);
           });
-          await Promise.all(processes.splice(0).map(({ member }) => member.stop()));
+          await Promise.all(processes.splice(0).map(({ member }) => member.close()));
         },
       ),
       { numRuns: 8 },
@@ -185,7 +191,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
     for (let i = 0; i < 3; i++) first!.record({ arm: 'control' });
     await first!.member.sync();
     await until(() => expect(first!.totals().control.successes).toBe(3));
-    await first!.member.stop();
+    await first!.member.close();
     await until(async () => {
       await other!.member.sync();
       expect(other!.member.role).toBe('judge');

@@ -43,7 +43,7 @@ function seen({ control, treatment, seconds = 0, epochStartedAt = NOW }: Seen): 
 function work(recorder: BaselineRecorder, flag: FlagFacts, seconds: number, bytes: number, from = 0) {
   for (let second = from; second <= from + seconds; second++) {
     const snapshot = seen({ control: { successes: second + 1 }, seconds: second });
-    recorder.look({ snapshot, facts: flag, memoryBytes: bytes + (second % 3) });
+    recorder.sample({ snapshot, facts: flag, memoryBytes: bytes + (second % 3) });
   }
 }
 
@@ -79,14 +79,14 @@ describe('BaselineRecorder', () => {
     const recorder = new BaselineRecorder();
     for (let second = 0; second <= 200; second++) {
       const snapshot = seen({ control: { successes: second }, seconds: second });
-      recorder.look({ snapshot, facts: flag, memoryBytes: 1_000 });
+      recorder.sample({ snapshot, facts: flag, memoryBytes: 1_000 });
     }
     expect(recorder.baseline.memory).toBeUndefined();
   });
 
   it('measures no memory of a process that has run the treatment: what leaked stays', () => {
     const recorder = new BaselineRecorder();
-    recorder.look({ snapshot: seen({ treatment: { failures: 1 } }), facts: ON, memoryBytes: 1_000 });
+    recorder.sample({ snapshot: seen({ treatment: { failures: 1 } }), facts: ON, memoryBytes: 1_000 });
     work(recorder, OFF, 200, 9_000, 1);
     expect(recorder.baseline.memory).toBeUndefined();
   });
@@ -94,7 +94,7 @@ describe('BaselineRecorder', () => {
   it('knows of a treatment from the window, when its epoch has ended before anybody looked', () => {
     const recorder = new BaselineRecorder();
     const snapshot = { ...seen({}), windows: snapshotOf({ treatment: { successes: 1 } }).windows };
-    recorder.look({ snapshot, facts: OFF, memoryBytes: 1_000 });
+    recorder.sample({ snapshot, facts: OFF, memoryBytes: 1_000 });
     work(recorder, OFF, 200, 9_000, 1);
     expect(recorder.baseline.memory).toBeUndefined();
   });
@@ -102,7 +102,7 @@ describe('BaselineRecorder', () => {
   it('measures no memory of an idle process', () => {
     const recorder = new BaselineRecorder();
     for (let second = 0; second < 300; second++) {
-      recorder.look({ snapshot: seen({ seconds: second }), facts: OFF, memoryBytes: 1_000 });
+      recorder.sample({ snapshot: seen({ seconds: second }), facts: OFF, memoryBytes: 1_000 });
     }
     expect(recorder.baseline.memory).toBeUndefined();
   });
@@ -113,7 +113,7 @@ describe('BaselineRecorder', () => {
   ] as const)('records the control from 100 outcomes on (%s)', (during, flag) => {
     const recorder = new BaselineRecorder();
     const look = (control: Partial<ArmCounts>, seconds: number) =>
-      recorder.look({ snapshot: seen({ control, seconds }), facts: flag, memoryBytes: undefined });
+      recorder.sample({ snapshot: seen({ control, seconds }), facts: flag, memoryBytes: undefined });
     expect(look({ successes: 90, failures: 9, expected: 50 }, 1)).toBe(false);
     expect(recorder.baseline.control).toBeUndefined();
     expect(look({ successes: 90, failures: 10, complaints: 2 }, 2)).toBe(true);
@@ -133,10 +133,12 @@ describe('BaselineRecorder', () => {
   it('freezes the control of the stage before when none remains', () => {
     const recorder = new BaselineRecorder({ memory: { bytes: 7, samples: 60, since: 1, until: 2 } });
     const before = { control: { successes: 500 }, seconds: 9 };
-    recorder.look({ snapshot: seen(before), facts: ON, memoryBytes: 1 });
+    recorder.sample({ snapshot: seen(before), facts: ON, memoryBytes: 1 });
     const { control } = recorder.baseline;
     const atHundred = { control: { successes: 3 }, seconds: 500, epochStartedAt: NOW + 10_000 };
-    expect(recorder.look({ snapshot: seen(atHundred), facts: facts(true, 100), memoryBytes: 1 })).toBe(false);
+    expect(recorder.sample({ snapshot: seen(atHundred), facts: facts(true, 100), memoryBytes: 1 })).toBe(
+      false,
+    );
     expect(recorder.baseline).toEqual({
       memory: { bytes: 7, samples: 60, since: 1, until: 2 },
       control: expect.objectContaining({ successes: 500 }),

@@ -55,7 +55,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await Promise.all(guards.splice(0).map((guard) => guard.stop()));
+  await Promise.all(guards.splice(0).map((guard) => guard.close()));
   vi.useRealTimers();
   await rm(folder, { recursive: true, force: true });
 });
@@ -65,7 +65,7 @@ describe("a guard's baselines", () => {
     flags.change({ enabled: false });
     const first = await workingGuard();
     await first.work(70);
-    await first.guard.stop();
+    await first.guard.close();
     expect(await readBaseline()).toMatchObject({
       version: 1,
       flagKey: 'async-upload',

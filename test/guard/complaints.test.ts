@@ -42,7 +42,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await guard.stop();
+  await guard.close();
   vi.useRealTimers();
 });
 

@@ -15,8 +15,8 @@ function decision(fields: Partial<Decision> = {}): Decision {
   };
 }
 
-const failure = { code: 'UNAVAILABLE', message: 'Unleash is down.', needsPerson: false };
-const refusal = { code: 'PERMISSION', message: 'Turn the flag off by hand.', needsPerson: true };
+const failure = { code: 'UNAVAILABLE', message: 'Unleash is down.', requiresAction: false };
+const refusal = { code: 'PERMISSION', message: 'Turn the flag off by hand.', requiresAction: true };
 
 const armed = initialState(0);
 const stopping: GuardState = { status: 'stopping', since: 5, decision: decision() };

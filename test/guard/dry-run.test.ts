@@ -26,6 +26,6 @@ describe('a dry run that would have stopped the flag', () => {
     await harness.until('blocked', () => guard.status().stage?.status === 'blocked');
     expect(guard.status().stage).toMatchObject({ outcomes: 40 });
     expect(harness.told('decided')).toHaveLength(1);
-    expect(harness.flags.isStopped()).toBe(false);
+    expect(harness.flags.isOverridden()).toBe(false);
   });
 });

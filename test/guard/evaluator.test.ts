@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Judge } from '../../src/guard/evaluate/evaluator.js';
-import { parseJudgeMemory } from '../../src/guard/evaluate/reported-state.js';
+import { Evaluator } from '../../src/guard/evaluate/evaluator.js';
+import { parseReportedState } from '../../src/guard/evaluate/reported-state.js';
 import { GuardRecords } from '../../src/guard/records/guard-records.js';
 import type { GuardEvent } from '../../src/model/event.js';
 import type { FlagFacts, Verdict } from '../../src/model/flow.js';
@@ -36,7 +36,7 @@ function newJudge() {
     logger: resolveLogger(false),
     listener: (event) => events.push(event),
   });
-  const judge = new Judge({
+  const judge = new Evaluator({
     rollback: [],
     review: [trigger],
     reviewCloseAfterMs: 5 * MINUTE,
@@ -53,11 +53,11 @@ function newJudge() {
 /** What another judge knows, after its memory has been on a disk. */
 function heirOf({ judge }: ReturnType<typeof newJudge>) {
   const heir = newJudge();
-  heir.judge.restore(parseJudgeMemory(JSON.parse(JSON.stringify(judge.memory))));
+  heir.judge.restore(parseReportedState(JSON.parse(JSON.stringify(judge.memory))));
   return heir;
 }
 
-describe('Judge', () => {
+describe('Evaluator', () => {
   it('tells no stage again that the judge before it told', () => {
     const first = newJudge();
     first.review(0);
@@ -121,13 +121,13 @@ describe('Judge', () => {
   });
 });
 
-describe('parseJudgeMemory', () => {
+describe('parseReportedState', () => {
   it.each([
     undefined,
     {},
     { openReviews: [{}] },
     { openReviews: [], told: { epoch: 1, index: -1, status: 'met' } },
   ])('refuses %j', (value) => {
-    expect(() => parseJudgeMemory(value)).toThrow();
+    expect(() => parseReportedState(value)).toThrow();
   });
 });

@@ -8,7 +8,7 @@ import { FakeFlags } from '../helpers/fake-flags.js';
 const guards: RolloutGuard[] = [];
 
 afterEach(async () => {
-  await Promise.all(guards.splice(0).map((guard) => guard.stop()));
+  await Promise.all(guards.splice(0).map((guard) => guard.close()));
 });
 
 /** Every tenth user gets the treatment. */
@@ -50,7 +50,7 @@ async function usersUntilStop(failing: Arm, reason = 'SPLIT', users = 600): Prom
     await run({ targetingKey: `user-${user}` }, user).catch(() => {});
     // The guard judges once for each turn of the event loop.
     await new Promise(setImmediate);
-    if (flags.isStopped()) return user + 1;
+    if (flags.isOverridden()) return user + 1;
   }
   return users;
 }

@@ -52,7 +52,7 @@ describe('a guard whose parts break', () => {
 
   it('turns the flag off in Unleash although it cannot be stopped here', async () => {
     const guard = await harness.started();
-    harness.flags.stop = () => {
+    harness.flags.override = () => {
       throw new Error('broken');
     };
     await harness.fail(guard);
@@ -91,14 +91,14 @@ describe('a guard whose parts break', () => {
 describe('the end of a guard', () => {
   it('lets everybody who asks for it wait until it is over', async () => {
     const guard = await harness.started();
-    void guard.stop();
-    await guard.stop();
+    void guard.close();
+    await guard.close();
     expect(await readFile(join(harness.folder, 'audit.jsonl'), 'utf8')).toContain('"finished"');
   });
 
   it('is for good: the guard refuses to start again rather than not to watch', async () => {
     const guard = await harness.started();
-    await guard.stop();
+    await guard.close();
     await expect(guard.start()).rejects.toThrow('has ended');
   });
 });

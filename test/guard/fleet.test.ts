@@ -40,7 +40,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
   });
 
   const store = (url = redis.url, timeoutMs = 300) =>
-    new RedisOutcomeStore({ url, prefix, flushMs: 50, judgeMs: 20, leaseMs: 400, timeoutMs });
+    new RedisOutcomeStore({ url, prefix, flushMs: 50, evaluateMs: 20, leaseMs: 400, timeoutMs });
 
   /** One process: a guard between flags of its own and, with the first process, one Unleash. */
   async function member(
@@ -53,7 +53,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     return { guard, harness };
   }
 
-  const isStopped = ({ harness }: { harness: GuardHarness }) => harness.flags.isStopped();
+  const isStopped = ({ harness }: { harness: GuardHarness }) => harness.flags.isOverridden();
 
   async function judging(one: { guard: RolloutGuard; harness: GuardHarness }): Promise<void> {
     await one.harness.until('the judge', () => one.guard.status().fleet!.role === 'judge');
@@ -111,7 +111,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
       tickMs: 20,
       readMemoryBytes: () => 130,
     });
-    await judge.harness.until('stopped everywhere', () => isStopped(judge) && leaking.flags.isStopped());
+    await judge.harness.until('stopped everywhere', () => isStopped(judge) && leaking.flags.isOverridden());
     expect(leaking.told('decided')[0]!.by).toBeUndefined();
     expect(judge.harness.told('decided')[0]!.by).toBe('fleet');
     await judge.harness.until('off', () => !judge.harness.unleash.enabled);
@@ -188,7 +188,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     const upload = one.guard.operation({ treatment: () => 'new', control: () => 'old' });
     await upload({ targetingKey: 'ann' }, undefined);
     await one.harness.until('counted', () => one.guard.status().stage?.outcomes === 1);
-    await one.guard.stop();
+    await one.guard.close();
     await judging(other);
     await other.harness.until('looked', () => other.guard.status().stage?.outcomes === 1);
     expect(other.guard.status()).toMatchObject({
@@ -205,7 +205,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     unleash.failure = (request) => (off(request) ? new Response('', { status: 503 }) : undefined);
     await one.harness.fail(one.guard);
     await one.harness.until('stopped everywhere', () => isStopped(one) && isStopped(other));
-    await one.guard.stop();
+    await one.guard.close();
     expect(unleash.enabled).toBe(true);
     unleash.failure = undefined;
     await other.harness.until('off', () => !unleash.enabled);
@@ -227,7 +227,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
 
   it('hears of a critical error at once, not with the next flush', async () => {
     const slow = () =>
-      new RedisOutcomeStore({ url: redis.url, prefix, flushMs: 60_000, judgeMs: 20, leaseMs: 120_000 });
+      new RedisOutcomeStore({ url: redis.url, prefix, flushMs: 60_000, evaluateMs: 20, leaseMs: 120_000 });
     const rollback = [criticalErrors()];
     const [one, other] = [
       await member({ rollback, store: slow() }),
@@ -250,7 +250,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     await one.harness.until('all know', () =>
       [one, other].every(({ guard }) => guard.state.status === 'stopped'),
     );
-    await other.guard.stop();
+    await other.guard.close();
     one.harness.flags.change({ enabled: false });
     one.harness.unleash.toggle(true, 'ann');
     one.harness.flags.change({ enabled: true });

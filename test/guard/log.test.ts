@@ -36,7 +36,7 @@ describe("the guard's log", () => {
   it('holds a line for every outcome, with the percentage and without the user', async () => {
     const guard = await harness.started();
     await serve(guard, 5, 1);
-    await guard.stop();
+    await guard.close();
     const rows = await lines();
     expect(rows).toHaveLength(5);
     expect(rows[0]).toMatchObject({
@@ -57,7 +57,7 @@ describe("the guard's log", () => {
   it('brings windows and totals back after a restart, each outcome once', async () => {
     const first = await harness.started();
     await serve(first, 8, 0);
-    await first.stop();
+    await first.close();
     harness.flags = new FakeFlags();
     const second = await harness.started();
     await serve(second, 3, 0);
@@ -71,7 +71,7 @@ describe("the guard's log", () => {
     const first = await harness.started();
     await serve(first, 10, 10);
     expect(first.state.status).toBe('armed');
-    await first.stop();
+    await first.close();
     harness.flags = new FakeFlags();
     const second = await harness.started();
     await serve(second, 10, 10);
@@ -86,7 +86,7 @@ describe("the guard's log", () => {
     harness.flags.change({ enabled: true });
     await serve(first, 4, 0);
     const { epoch } = first.status();
-    await first.stop();
+    await first.close();
     const { facts } = harness.flags;
     harness.flags = new FakeFlags();
     harness.flags.facts = facts;
@@ -99,7 +99,7 @@ describe("the guard's log", () => {
     const first = await harness.started();
     await serve(first, 10, 10);
     harness.flags.change({ enabled: false });
-    await first.stop();
+    await first.close();
     harness.flags = new FakeFlags();
     const second = await harness.started();
     expect(second.status().snapshot.windows[0]?.treatment).toMatchObject({ successes: 0, failures: 0 });
@@ -111,7 +111,7 @@ describe("the guard's log", () => {
   it('is not kept when the user wants none', async () => {
     const guard = await harness.started({ log: false });
     await serve(guard, 3);
-    await guard.stop();
+    await guard.close();
     await expect(lines()).rejects.toThrow('ENOENT');
   });
 });

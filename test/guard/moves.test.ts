@@ -43,7 +43,7 @@ describe('a guard that moves the percentage itself', () => {
     await aWhile();
     expect(harness.unleash.rollout).toBe(1);
 
-    await guard.stop();
+    await guard.close();
     const next = await harness.started(PLAN);
     await harness.until('met', () => next.status().stage?.status === 'met');
     await aWhile();
@@ -110,10 +110,10 @@ describe('a guard that moves the percentage itself', () => {
     await harness.until('back at 1 %', () => guard.state.status === 'stopped');
     await aWhile();
     expect(guard.state).toMatchObject({ status: 'stopped', steppedBack: true });
-    expect(harness.flags.isStopped()).toBe(true);
+    expect(harness.flags.isOverridden()).toBe(true);
     harness.unleash.rollout = 10;
     await harness.until('armed again', () => guard.state.status === 'armed');
-    expect(harness.flags.isStopped()).toBe(false);
+    expect(harness.flags.isOverridden()).toBe(false);
     expect(harness.unleash).toMatchObject({ enabled: true, rollout: 10 });
   });
 
@@ -121,11 +121,11 @@ describe('a guard that moves the percentage itself', () => {
     const first = await harness.started({ ...PLAN, advance: 'manual' });
     await harness.fail(first);
     await harness.until('back at 1 %', () => first.state.status === 'stopped');
-    await first.stop();
+    await first.close();
     harness.unleash.rollout = 10;
     const next = await harness.started({ ...PLAN, advance: 'manual' });
     await harness.until('armed again', () => next.state.status === 'armed');
-    expect(harness.flags.isStopped()).toBe(false);
+    expect(harness.flags.isOverridden()).toBe(false);
   });
 
   it('shows no stage while the flag is off', async () => {

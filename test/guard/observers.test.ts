@@ -39,7 +39,7 @@ describe('observers of a guard', () => {
     const guard = await harness.started({ observers: [keeper] });
     await harness.fail(guard);
     await harness.until('stopped', () => guard.state.status === 'stopped');
-    await guard.stop();
+    await guard.close();
     expect(keeper.outcomes).toHaveLength(20);
     expect(keeper.outcomes[0]).toMatchObject({
       exposure: { flagKey: 'async-upload', arm: 'treatment' },

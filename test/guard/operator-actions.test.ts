@@ -26,7 +26,7 @@ describe('a guard beside a person', () => {
     unleash.failure = undefined;
     await harness.until('re-armed', () => guard.state.status === 'armed');
     expect(unleash.enabled).toBe(true);
-    expect(harness.flags.isStopped()).toBe(false);
+    expect(harness.flags.isOverridden()).toBe(false);
   });
 
   it('sends no further "off" once a person has turned the flag off by hand', async () => {
@@ -48,7 +48,7 @@ describe('a guard beside a person', () => {
     const first = await harness.started();
     await harness.fail(first);
     await harness.until('pending', () => harness.told('action-required').length === 1);
-    await first.stop();
+    await first.close();
     unleash.failure = (request) => (request.includes('/events/') ? down() : undefined);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {

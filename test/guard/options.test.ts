@@ -9,9 +9,9 @@ const nothing = () => {};
 
 const flags: FlagSource = {
   flag: () => undefined,
-  stop: nothing,
-  release: nothing,
-  isStopped: () => false,
+  override: nothing,
+  clearOverride: nothing,
+  isOverridden: () => false,
   onChange: () => nothing,
   onTrack: () => nothing,
   defaultClient: () => ({ getBooleanDetails: async () => ({ value: false }) }),
@@ -86,7 +86,7 @@ describe('resolveOptions', () => {
     ['a project that leads to another path', withUnleash({ project: '..' }), /unleash\.project/],
     [
       'a source of flags that operations would break on',
-      { ...valid, flags: { ...flags, isStopped: undefined } },
+      { ...valid, flags: { ...flags, isOverridden: undefined } },
       /flags: expected an UnleashProvider/,
     ],
     [

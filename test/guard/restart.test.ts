@@ -35,11 +35,11 @@ describe('a guard after a restart', () => {
     const first = await harness.started({ stages, tickMs: 5 });
     await succeed(first);
     await harness.until('met', () => first.status().stage?.status === 'met');
-    await first.stop();
+    await first.close();
     for (let restart = 0; restart < 3; restart++) {
       const next = await harness.started({ stages, tickMs: 5 });
       await harness.until('met', () => next.status().stage?.status === 'met');
-      await next.stop();
+      await next.close();
     }
     expect(statuses()).toEqual(['collecting', 'met']);
   });
@@ -58,7 +58,7 @@ describe('a guard after a restart', () => {
     await succeed(first);
     status.now = 'ok';
     await aWhile();
-    await first.stop();
+    await first.close();
 
     const next = await harness.started(plan);
     await aWhile();
@@ -73,7 +73,7 @@ describe('a guard after a restart', () => {
   it('decides nothing about a flag that was off before', async () => {
     const first = await harness.started();
     harness.flags.change({ enabled: false });
-    await first.stop();
+    await first.close();
     const second = await harness.started();
     for (let user = 0; user < 20; user++) {
       // As outcomes of operations that began when it was still on.
@@ -92,7 +92,7 @@ describe('a guard after a restart', () => {
       await harness.fail(first);
       await harness.until('stopped', () => first.state.status === 'stopped');
       harness.flags.change({ enabled: false });
-      await first.stop();
+      await first.close();
       // A bootstrap or an old backup shows the flag as it was before the stop.
       harness.flags = new FakeFlags();
       harness.events = [];
@@ -100,7 +100,7 @@ describe('a guard after a restart', () => {
 
     it('does not take the first definition for a person', async () => {
       const second = await harness.started();
-      expect(harness.flags.isStopped()).toBe(true);
+      expect(harness.flags.isOverridden()).toBe(true);
       await new Promise((resolve) => setTimeout(resolve, 20));
       expect(second.state).toMatchObject({ status: 'stopped', seenOff: false });
     });
@@ -109,7 +109,7 @@ describe('a guard after a restart', () => {
       harness.unleash.toggle(true, 'ann');
       const second = await harness.started();
       await harness.until('re-armed', () => second.state.status === 'armed');
-      expect(harness.flags.isStopped()).toBe(false);
+      expect(harness.flags.isOverridden()).toBe(false);
     });
 
     it('says why when Unleash refuses to answer', async () => {
@@ -125,13 +125,13 @@ describe('a guard after a restart', () => {
     const first = await harness.started();
     await harness.fail(first);
     await harness.until('asked', () => harness.told('action-required').length === 1);
-    await first.stop();
+    await first.close();
     harness.unleash.failure = undefined;
     harness.flags = new FakeFlags();
     const dry = await harness.started({ dryRun: true });
     harness.flags.change({ rolloutPercentage: 50 });
-    expect(harness.flags.isStopped()).toBe(false);
-    await dry.stop();
+    expect(harness.flags.isOverridden()).toBe(false);
+    await dry.close();
     expect(harness.unleash.enabled).toBe(true);
     const real = await harness.started();
     await harness.until('stopped', () => real.state.status === 'stopped');
@@ -144,7 +144,7 @@ describe('a guard after a restart', () => {
     await harness.fail(first);
     await harness.until('asked', () => harness.told('action-required').length === 1);
     harness.flags.change({ rolloutPercentage: 50 });
-    await first.stop();
+    await first.close();
     harness.events = [];
     await harness.started();
     await harness.until('asked again', () => harness.told('action-required').length === 1);

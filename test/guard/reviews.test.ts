@@ -96,7 +96,7 @@ describe('stepReviews', () => {
     });
 
     it('lets the usual time pass where the trigger is content there', () => {
-      expect(look('ok', 100)).toMatchObject({ open: [{ contentSince: 1 }], closed: [] });
+      expect(look('ok', 100)).toMatchObject({ open: [{ okSince: 1 }], closed: [] });
     });
 
     it('keeps what cannot be judged at the same percentage, or before the percentage is known', () => {

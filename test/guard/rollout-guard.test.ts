@@ -65,7 +65,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await Promise.all(guards.splice(0).map((guard) => guard.stop()));
+  await Promise.all(guards.splice(0).map((guard) => guard.close()));
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -75,7 +75,7 @@ describe('RolloutGuard', () => {
     await guard.start();
     await upload(guard, 20, 2);
     await until('stopped', () => guard.state.status === 'stopped');
-    expect(flags.isStopped()).toBe(true);
+    expect(flags.isOverridden()).toBe(true);
     const order = events.map(({ type }) => type);
     expect(order.indexOf('stopped-here')).toBeLessThan(order.indexOf('decided'));
     expect(order.indexOf('decided')).toBeLessThan(order.indexOf('stopped'));
@@ -142,10 +142,10 @@ describe('RolloutGuard', () => {
     await upload(guard, 20, 20);
     await until('stopped', () => guard.state.status === 'stopped');
     flags.change({ enabled: false });
-    expect(flags.isStopped()).toBe(true);
+    expect(flags.isOverridden()).toBe(true);
     flags.change({ enabled: true });
     expect(guard.state.status).toBe('armed');
-    expect(flags.isStopped()).toBe(false);
+    expect(flags.isOverridden()).toBe(false);
     await upload(guard, 10, 0);
     expect(guard.status().snapshot.windows[0]?.treatment).toMatchObject({ successes: 10, failures: 0 });
     await until('untagged', () => unleash.requests.some((request) => request.startsWith('DELETE')));
@@ -181,7 +181,7 @@ describe('RolloutGuard', () => {
     expect(guard.state.status).toBe('stopped');
     expect(ofType('stop-failed')).toHaveLength(1);
     expect(ofType('action-required')).toHaveLength(0);
-    expect(flags.isStopped()).toBe(true);
+    expect(flags.isOverridden()).toBe(true);
   });
 
   it('says once what a person must do where retrying cannot help, and sees when it was done by hand', async () => {
@@ -220,12 +220,12 @@ describe('RolloutGuard', () => {
     await first.start();
     await upload(first, 20, 20);
     await until('pending', () => ofType('action-required').length === 1);
-    await first.stop();
+    await first.close();
     unleash.failure = undefined;
     flags = new FakeFlags();
     const second = newGuard();
     await second.start();
-    expect(flags.isStopped()).toBe(true);
+    expect(flags.isOverridden()).toBe(true);
     await until('stopped', () => second.state.status === 'stopped');
     expect(unleash.enabled).toBe(false);
   });
@@ -236,7 +236,7 @@ describe('RolloutGuard', () => {
     await first.start();
     await upload(first, 20, 20);
     await until('pending', () => ofType('action-required').length === 1);
-    await first.stop();
+    await first.close();
     unleash.failure = undefined;
     unleash.toggle(false, 'ann');
     unleash.toggle(true, 'ann');
@@ -244,7 +244,7 @@ describe('RolloutGuard', () => {
     await second.start();
     await until('re-armed', () => second.state.status === 'armed');
     expect(unleash.requests.filter((request) => request.endsWith('/off'))).toHaveLength(1);
-    expect(flags.isStopped()).toBe(false);
+    expect(flags.isOverridden()).toBe(false);
   });
 
   it("opens an epoch when the percentage changes: totals begin anew, the windows' evidence stays", async () => {
@@ -381,7 +381,7 @@ describe('RolloutGuard', () => {
   it('refuses the folder of another flag', async () => {
     const first = newGuard();
     await first.start();
-    await first.stop();
+    await first.close();
     await expect(newGuard({ flagKey: 'other-flag' }).start()).rejects.toThrow(
       'belongs to the flag async-upload',
     );
@@ -400,7 +400,7 @@ describe('RolloutGuard', () => {
     await guard.start();
     await upload(guard, 20, 20);
     await until('stopped', () => ofType('unleash-history').length === 1);
-    await guard.stop();
+    await guard.close();
     const text = await readFile(join(folder, 'audit.jsonl'), 'utf8');
     const lines = text
       .trimEnd()
@@ -433,7 +433,7 @@ describe('RolloutGuard', () => {
   it('leaves no listener and no timer behind after stop, and can be asked twice', async () => {
     const guard = newGuard();
     await Promise.all([guard.start(), guard.start()]);
-    await Promise.all([guard.stop(), guard.stop()]);
+    await Promise.all([guard.close(), guard.close()]);
     expect(flags.listenerCount).toBe(0);
     expect(ofType('started')).toHaveLength(1);
     expect(ofType('finished')).toHaveLength(1);

@@ -27,7 +27,7 @@ beforeEach(() => {
 });
 
 afterEach(async () => {
-  await guard.stop();
+  await guard.close();
   vi.useRealTimers();
 });
 
@@ -64,7 +64,7 @@ describe('a signal', () => {
         reason: expect.stringMatching(/^The signal queue-depth is 2000 \(\d+ s ago\), above 1000\.$/),
       },
     });
-    expect(flags.isStopped()).toBe(true);
+    expect(flags.isOverridden()).toBe(true);
     expect(unleash.enabled).toBe(false);
   });
 
@@ -132,7 +132,7 @@ describe('a signal', () => {
     await vi.advanceTimersByTimeAsync(20 * SECOND);
     expect(read).toHaveBeenCalledTimes(2);
     expect(aborted).toBe(false);
-    await guard.stop();
+    await guard.close();
     expect(aborted).toBe(true);
     expect(told('fault')).toEqual([]);
     expect(vi.getTimerCount()).toBe(0);

@@ -34,7 +34,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await guard.stop();
+  await guard.close();
   vi.useRealTimers();
 });
 
@@ -87,7 +87,7 @@ describe('a treatment that hangs', () => {
     flags.defaultClient = () => ({
       getBooleanDetails: async () => {
         guard.exposed({ value: true, reason: 'SPLIT' }, 'elsewhere');
-        flags.stop('async-upload', 'while OpenFeature awaits hooks');
+        flags.override('async-upload', 'while OpenFeature awaits hooks');
         return { value: true, reason: 'SPLIT' };
       },
     });

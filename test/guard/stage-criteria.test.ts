@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { judgeStage } from '../../src/guard/evaluate/stage-criteria.js';
+import { evaluateStage } from '../../src/guard/evaluate/stage-criteria.js';
 import type { Stage } from '../../src/model/stage.js';
 import { armCounts, FIVE_MINUTES, NOW, snapshotOf } from '../triggers/snapshots.js';
 
@@ -18,7 +18,7 @@ function progressOf(
   const snapshot = snapshotOf({});
   const total = { ...snapshot.total, treatment: { ...snapshot.total.treatment, ...armCounts(counts) } };
   const control = { ...snapshot.total.control, ...armCounts({ successes: 1, failures: 9_999 }) };
-  return judgeStage(
+  return evaluateStage(
     stages,
     index,
     { ...snapshot, total: { ...total, control }, epochStartedAt: NOW - elapsedMs },
@@ -27,7 +27,7 @@ function progressOf(
   );
 }
 
-describe('judgeStage', () => {
+describe('evaluateStage', () => {
   it.each([
     ['no outcome', 0, { successes: 0, failures: 0 }, 'collecting', undefined],
     ['one outcome too few', 0, { successes: 99, failures: 0 }, 'collecting', 1],
@@ -64,7 +64,7 @@ describe('judgeStage', () => {
   describe('without the data that should have come', () => {
     const half = { successes: 50, failures: 0 };
     const given = (facts: Parameters<typeof snapshotOf>[0], reviews: string[] = []) =>
-      judgeStage(stages, 1, snapshotOf(facts), NOW, reviews);
+      evaluateStage(stages, 1, snapshotOf(facts), NOW, reviews);
     const exposed = (due: number, unreported: number) => ({ treatment: { due, unreported } });
 
     it.each([
@@ -100,7 +100,7 @@ describe('judgeStage', () => {
       const enough = { successes: 500, failures: 0 };
       expect(given({ treatment: enough, lastOutcomeAt: NOW - HOUR })).toMatchObject({ status: 'met' });
       const waiting = snapshotOf({ treatment: enough, lastOutcomeAt: NOW - HOUR });
-      expect(judgeStage(stages, 0, { ...waiting, epochStartedAt: NOW - 1 }, NOW, [])).toMatchObject({
+      expect(evaluateStage(stages, 0, { ...waiting, epochStartedAt: NOW - 1 }, NOW, [])).toMatchObject({
         status: 'collecting',
       });
     });
@@ -111,7 +111,7 @@ describe('judgeStage', () => {
 
     it('knows no silence without a window to see it in', () => {
       const silent = { ...snapshotOf({ treatment: half, lastOutcomeAt: NOW - HOUR }), windows: [] };
-      expect(judgeStage(stages, 1, silent, NOW, []).status).toBe('collecting');
+      expect(evaluateStage(stages, 1, silent, NOW, []).status).toBe('collecting');
     });
   });
 });

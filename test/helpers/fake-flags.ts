@@ -20,16 +20,16 @@ export class FakeFlags implements FlagSource {
     return this.facts;
   }
 
-  stop(_key: string, why: string): void {
+  override(_key: string, why: string): void {
     this.#stopped = why;
     this.stops.push(why);
   }
 
-  release(): void {
+  clearOverride(): void {
     this.#stopped = undefined;
   }
 
-  isStopped(): boolean {
+  isOverridden(): boolean {
     return this.#stopped !== undefined;
   }
 
@@ -46,8 +46,8 @@ export class FakeFlags implements FlagSource {
   defaultClient() {
     return {
       getBooleanDetails: async (): Promise<Evaluation> => ({
-        value: this.facts?.enabled === true && !this.isStopped(),
-        reason: this.isStopped() ? 'DISABLED' : 'SPLIT',
+        value: this.facts?.enabled === true && !this.isOverridden(),
+        reason: this.isOverridden() ? 'DISABLED' : 'SPLIT',
       }),
     };
   }

@@ -82,13 +82,13 @@ export class FleetProcess {
     return this.messages.filter((message): message is FromInstance & { type: T } => message.type === type);
   }
 
-  tell(type: ToInstance['type']): void {
+  send(type: ToInstance['type']): void {
     this.#child.send({ type });
   }
 
   async report(): Promise<FromInstance & { type: 'report' }> {
     const answer = this.#heard('report', this.told('report').length + 1);
-    this.tell('report');
+    this.send('report');
     return await answer;
   }
 
@@ -106,7 +106,7 @@ export class FleetProcess {
   async close(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = once(this.#child, 'exit');
-    this.tell('close');
+    this.send('close');
     await ended;
   }
 

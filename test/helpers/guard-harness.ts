@@ -69,7 +69,7 @@ export class GuardHarness {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#guards.map((guard) => guard.stop()));
+    await Promise.all(this.#guards.map((guard) => guard.close()));
     await rm(this.folder, { recursive: true, force: true });
   }
 }

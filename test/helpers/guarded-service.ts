@@ -77,7 +77,7 @@ export async function startGuardedService(
       ),
     isOn: (user) => client.getBooleanValue(flagKey, false, { targetingKey: user }),
     close: async () => {
-      await guard.stop();
+      await guard.close();
       await provider.onClose();
     },
   };

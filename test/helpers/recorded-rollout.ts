@@ -83,7 +83,7 @@ export async function recordRollout(
     }
     vi.advanceTimersByTime(1_000);
   } finally {
-    await guard.stop();
+    await guard.close();
     vi.useRealTimers();
   }
   await writeFile(join(folder, 'metrics.jsonl'), lines.join(''));
@@ -106,7 +106,7 @@ function reportOutcome(
   random: () => number,
   serial: number,
 ): string {
-  const isOn = flags.facts!.enabled && !flags.isStopped() && random() * 100 < phase.percentage;
+  const isOn = flags.facts!.enabled && !flags.isOverridden() && random() * 100 < phase.percentage;
   const arm: Arm = isOn ? 'treatment' : 'control';
   const targetingKey = `user-${serial}`;
   const exposure = guard.exposed({ value: isOn, reason: 'SPLIT' }, targetingKey);

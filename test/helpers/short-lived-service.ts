@@ -6,6 +6,6 @@ import { startGuardedService } from './guarded-service.js';
 const { flagKey, folder } = childSettings;
 const { guard, serve } = await startGuardedService(reachableUnleash, flagKey, folder);
 await serve(10, () => undefined);
-await guard.stop();
+await guard.close();
 await OpenFeature.close();
 console.log('closed');

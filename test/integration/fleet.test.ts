@@ -54,8 +54,8 @@ describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', ()
   const until = (what: string, condition: () => unknown, timeout = 20_000) =>
     vi.waitFor(async () => expect(await condition(), what).toBeTruthy(), { timeout, interval: 50 });
 
-  const tellAll = (type: Parameters<FleetProcess['tell']>[0], instances = fleet) => {
-    for (const instance of instances) instance.tell(type);
+  const tellAll = (type: Parameters<FleetProcess['send']>[0], instances = fleet) => {
+    for (const instance of instances) instance.send(type);
   };
 
   /** What Redis holds of the flag. */

@@ -277,7 +277,10 @@ describe('the guard and an admin API that refuses', () => {
       const service = await start({ recheckMs: 100, ...(await options()) });
       await service.serve(100, everyTenth);
       await until('asked', () => has(service, 'action-required'));
-      expect(service.guard.state).toMatchObject({ status: 'stopping', failure: { code, needsPerson: true } });
+      expect(service.guard.state).toMatchObject({
+        status: 'stopping',
+        failure: { code, requiresAction: true },
+      });
       expect(await service.isOn('anybody')).toBe(false);
       expect(JSON.stringify(service.events)).not.toContain('this-token-does-not-exist');
       await unleash.disable(flagKey);

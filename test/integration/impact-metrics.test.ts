@@ -72,7 +72,7 @@ describe('impact metrics on a real Unleash', () => {
     });
     for (let user = 0; user < 30; user++) await upload({ targetingKey: `user-${user}` }, user);
     const { treatment } = guard.status().snapshot.total;
-    await guard.stop();
+    await guard.close();
     await provider.onClose();
 
     const sent = proxy.passed.filter(({ path }) => path === '/api/client/metrics');

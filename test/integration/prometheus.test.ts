@@ -58,11 +58,11 @@ describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheu
   it('stops the flag when the metric rises, and not before', async () => {
     const guard = await harness.started({ rollback: [deepQueue(steady)], tickMs: 50 });
     await eventually(() => expect(verdictOf(guard)).toMatchObject({ status: 'ok', observed: 5 }));
-    expect(harness.flags.isStopped()).toBe(false);
+    expect(harness.flags.isOverridden()).toBe(false);
 
     steady.service.depth = 500;
     await eventually(() => expect(guard.state.status).toBe('stopped'));
-    expect(harness.flags.isStopped()).toBe(true);
+    expect(harness.flags.isOverridden()).toBe(true);
     expect(harness.unleash.enabled).toBe(false);
     const [decided] = harness.told('decided');
     expect(decided?.decision.verdicts).toMatchObject([

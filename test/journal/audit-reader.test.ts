@@ -39,7 +39,7 @@ const decision: Decision = {
   counts: { treatment: counts, control: counts },
   reason: 'too low',
 };
-const failure = { code: 'ADMIN_UNAVAILABLE', message: 'down', needsPerson: false };
+const failure = { code: 'ADMIN_UNAVAILABLE', message: 'down', requiresAction: false };
 const progress = {
   stage: { percentage: 10, minOutcomes: 500, minSuccessRate: 0.99 },
   index: 1,

@@ -37,7 +37,7 @@ describe('Journal', () => {
     } as const;
     const judge = {
       told: { epoch: 2, index: 0, status: 'met' },
-      openReviews: [{ trigger: 'latency', openedAt: 3, percentage: 10, verdict, contentSince: 5 }],
+      openReviews: [{ trigger: 'latency', openedAt: 3, percentage: 10, verdict, okSince: 5 }],
     } as const;
     await new Journal(folder).save({ ...entry, judge });
     expect((await new Journal(folder).load())?.judge).toEqual(judge);

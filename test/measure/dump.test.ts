@@ -9,19 +9,19 @@ import {
   type StoreDump,
 } from '../../src/measure/outcome-delta.js';
 import type { Evidence, Outcome } from '../../src/model/flow.js';
-import type { EvidenceSeeker } from '../../src/statistics/sequential-evidence.js';
+import type { TestSpec } from '../../src/statistics/sequential-evidence.js';
 import { outcomeOf, START } from './outcomes.js';
 
 const MINUTE = 60_000;
 const EPOCH = 3;
-const SEEKERS: readonly EvidenceSeeker[] = [
+const SEEKERS: readonly TestSpec[] = [
   { name: 'regression', evidence: { test: 'failure-regression', alpha: 0.02, ratio: 1 } },
   { name: 'limit', evidence: { test: 'failure-rate', alpha: 0.01, maxFailureRate: 0.05 } },
   { name: 'slower', evidence: { test: 'latency-regression', alpha: 0.02, ratio: 1.2 } },
 ];
 
 interface Setup {
-  readonly evidenceFor?: readonly EvidenceSeeker[];
+  readonly evidenceFor?: readonly TestSpec[];
   readonly epoch?: number;
   readonly windowsMs?: readonly number[];
 }
@@ -212,7 +212,7 @@ describe('MemoryOutcomeStore.dump and restore', () => {
     }
   });
 
-  it.each<[string, EvidenceSeeker['evidence']]>([
+  it.each<[string, TestSpec['evidence']]>([
     ['another alpha', { test: 'failure-regression', alpha: 0.03, ratio: 1 }],
     ['another ratio', { test: 'failure-regression', alpha: 0.02, ratio: 1.5 }],
     ['another test', { test: 'latency-regression', alpha: 0.02, ratio: 1 }],

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type OutcomeDelta, parseOutcomeDelta } from '../../src/measure/outcome-delta.js';
 import type { OutcomeStore } from '../../src/measure/outcome-store.js';
 import type { ArmCounts, Evidence, Outcome, Snapshot } from '../../src/model/flow.js';
-import type { EvidenceSeeker } from '../../src/statistics/sequential-evidence.js';
+import type { TestSpec } from '../../src/statistics/sequential-evidence.js';
 import { outcomeOf, START } from './outcomes.js';
 
 export interface OutcomeStoreSetup {
@@ -11,7 +11,7 @@ export interface OutcomeStoreSetup {
   readonly windowsMs: readonly number[];
   /** When the first epoch starts. */
   readonly now: number;
-  readonly evidenceFor?: readonly EvidenceSeeker[];
+  readonly evidenceFor?: readonly TestSpec[];
   readonly outcomeTimeoutMs?: number;
 }
 
@@ -21,7 +21,7 @@ export type OutcomeStoreFactory = (setup: OutcomeStoreSetup) => OutcomeStore | P
 const MINUTE = 60_000;
 /** The third one has buckets of 1,666.67 ms. */
 const WINDOWS_MS = [MINUTE, 5 * MINUTE, 100_000];
-const EVIDENCE_FOR: readonly EvidenceSeeker[] = [
+const EVIDENCE_FOR: readonly TestSpec[] = [
   { name: 'regression', evidence: { test: 'failure-regression', alpha: 0.05, ratio: 1 } },
   { name: 'limit', evidence: { test: 'failure-rate', alpha: 0.05, maxFailureRate: 0.05 } },
   { name: 'slower', evidence: { test: 'latency-regression', alpha: 0.05, ratio: 1.2 } },

@@ -46,7 +46,7 @@ export const stopFailed = (at = AT): GuardEvent => ({
   type: 'stop-failed',
   at,
   decisionId: 'd-1',
-  failure: { code: 'ADMIN_UNAVAILABLE', message: 'Unleash does not answer.', needsPerson: false },
+  failure: { code: 'ADMIN_UNAVAILABLE', message: 'Unleash does not answer.', requiresAction: false },
 });
 
 export const notificationFor = (event: GuardEvent): GuardNotification =>

@@ -8,7 +8,7 @@ const refused: GuardEvent = {
   type: 'stop-failed',
   at: AT,
   decisionId: 'd-1',
-  failure: { code: 'ADMIN_PERMISSION', message: 'No.', needsPerson: true },
+  failure: { code: 'ADMIN_PERMISSION', message: 'No.', requiresAction: true },
 };
 
 const stage = (status: StageStatus, at = AT): GuardEvent => ({

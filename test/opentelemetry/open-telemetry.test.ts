@@ -237,7 +237,7 @@ describe('openTelemetry in a guard', () => {
     ]);
     expect(sum(collected.get('rollout_guard.decisions'))).toBe(1);
     expect(JSON.stringify([...collected])).not.toMatch(/user-|down/);
-    await guard.stop();
+    await guard.close();
     expect((await states()).map(([, value]) => value)).toEqual([0, 0, 0]);
   });
 
@@ -251,7 +251,7 @@ describe('openTelemetry in a guard', () => {
       const first = await harness.started();
       await harness.fail(first);
       await harness.until('told', () => harness.told('stop-failed').length > 0);
-      await first.stop();
+      await first.close();
       const observer = openTelemetry({ meter: provider.getMeter('test') });
       const guard = await harness.started({ observers: [observer], dryRun });
       expect(guard.state.status).toBe(expected);

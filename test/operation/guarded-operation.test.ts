@@ -42,7 +42,7 @@ function makeHost(value: boolean | (() => Promise<Evaluation>)) {
     client: () => ({
       getBooleanDetails: typeof value === 'function' ? value : async () => ({ value, reason: 'SPLIT' }),
     }),
-    isStopped() {
+    isOverridden() {
       return this.stopped;
     },
     toControl: (exposure) => ({ ...exposure, arm: 'control', reason: 'DISABLED' }),

@@ -19,8 +19,8 @@ function evidenceFor(
   frozenControl?: { trials: number; failures: number },
 ) {
   const latency = { treatment: new LatencyHistogram(), control: new LatencyHistogram() };
-  const seekers = Object.entries(requests).map(([name, evidence]) => ({ name, evidence }));
-  const evidence = new SequentialEvidence({ seekers, seed: 1, latency, frozenControl });
+  const specs = Object.entries(requests).map(([name, evidence]) => ({ name, evidence }));
+  const evidence = new SequentialEvidence({ specs, seed: 1, latency, frozenControl });
   return {
     evidence,
     record: (outcome: Outcome) => {

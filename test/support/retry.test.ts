@@ -10,7 +10,7 @@ describe('retry', () => {
     vi.useRealTimers();
   });
 
-  const policy: RetryPolicy = { retries: 3, initialDelayMs: 1_000, maxDelayMs: 3_000, again: () => 0 };
+  const policy: RetryPolicy = { retries: 3, initialDelayMs: 1_000, maxDelayMs: 3_000, shouldRetry: () => 0 };
   const startsOf = async (overrides: Partial<RetryPolicy>) => {
     const startedAt = Date.now();
     const starts: number[] = [];
@@ -31,20 +31,20 @@ describe('retry', () => {
   });
 
   it('adds what the server asks for', async () => {
-    expect(await startsOf({ retries: 2, again: (_, attempt) => attempt * 10_000 })).toEqual([
+    expect(await startsOf({ retries: 2, shouldRetry: (_, attempt) => attempt * 10_000 })).toEqual([
       0, 11_000, 33_000,
     ]);
   });
 
   it('asks after each failure that may be repeated, and gives up when told', async () => {
     const again = vi.fn((_: Error, attempt: number) => (attempt < 2 ? 0 : false));
-    expect(await startsOf({ again })).toHaveLength(2);
+    expect(await startsOf({ shouldRetry })).toHaveLength(2);
     expect(again.mock.calls.map(([, attempt]) => attempt)).toEqual([1, 2]);
   });
 
   it('does not ask when no attempt is left', async () => {
     const again = vi.fn(() => 0);
-    await startsOf({ retries: 0, again });
+    await startsOf({ retries: 0, shouldRetry });
     expect(again).not.toHaveBeenCalled();
   });
 });

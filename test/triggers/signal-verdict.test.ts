@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { SignalValue } from '../../src/model/flow.js';
-import { judgeSignal, type SignalRule } from '../../src/triggers/signal-verdict.js';
+import { evaluateSignal, type SignalRule } from '../../src/triggers/signal-verdict.js';
 import { NOW, snapshotOf } from './snapshots.js';
 
 const RULE: SignalRule = {
@@ -13,13 +13,13 @@ const RULE: SignalRule = {
 
 function verdictOf(read: Partial<SignalValue> | undefined, rule: Partial<SignalRule> = {}, now = NOW) {
   const signals = read && [{ trigger: 'queue-depth', reading: undefined, problem: undefined, ...read }];
-  return judgeSignal({ ...RULE, ...rule }, { ...snapshotOf(), signals }, now);
+  return evaluateSignal({ ...RULE, ...rule }, { ...snapshotOf(), signals }, now);
 }
 
 const reading = (value: number, ageMs = 3_000) => ({ reading: { value, at: NOW - ageMs } });
 const below = { direction: 'below' } as const;
 
-describe('judgeSignal', () => {
+describe('evaluateSignal', () => {
   it.each<[string, Partial<SignalValue>, Partial<SignalRule>, string, number | undefined]>([
     ['a value above', reading(1_001), {}, 'breach', 1_001],
     ['a value of exactly the limit', reading(1_000), {}, 'ok', 1_000],
@@ -61,8 +61,8 @@ describe('judgeSignal', () => {
 
   it('looks at its own signal only', () => {
     const other = { trigger: 'another', ...reading(2_000), problem: undefined };
-    expect(judgeSignal(RULE, { ...snapshotOf(), signals: [other] }, NOW).status).toBe('insufficient-data');
-    expect(judgeSignal(RULE, snapshotOf(), NOW).status).toBe('insufficient-data');
+    expect(evaluateSignal(RULE, { ...snapshotOf(), signals: [other] }, NOW).status).toBe('insufficient-data');
+    expect(evaluateSignal(RULE, snapshotOf(), NOW).status).toBe('insufficient-data');
   });
 
   it.each<[Partial<SignalValue> | undefined, string]>([

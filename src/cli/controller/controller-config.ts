@@ -8,7 +8,7 @@ import { attempt } from './collect-problems.js';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What a configuration says of a judge; the parts check their own values. */
-export interface JudgeFile {
+export interface ControllerConfig {
   /** The file, for messages. */
   readonly path: string;
   readonly unleash: Fields;
@@ -61,7 +61,7 @@ const fileSchema = z.strictObject({
     client: checkedLater,
     prefix: checkedLater,
     flushMs: checkedLater,
-    judgeMs: checkedLater,
+    evaluateMs: checkedLater,
     leaseMs: checkedLater,
     timeoutMs: checkedLater,
     retentionMs: checkedLater,
@@ -78,7 +78,10 @@ const fileSchema = z.strictObject({
  * @throws ConfigError when the file holds no object at all; what is wrong inside is in `problems`.
  * @throws when the file cannot be read, or the module throws.
  */
-export async function readJudgeFile(path: string, environment: Environment): Promise<JudgeFile> {
+export async function readControllerConfig(
+  path: string,
+  environment: Environment,
+): Promise<ControllerConfig> {
   const isJson = extname(path) === '.json';
   const told = isJson ? await parseJsonFile(path) : await importConfig(path);
   if (!isRecord(told)) parseConfig(z.record(z.string(), z.unknown(), { error: 'an object' }), told, path);

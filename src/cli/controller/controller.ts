@@ -2,7 +2,12 @@ import { RedisOutcomeStore } from '../../fleet/redis/index.js';
 import { type Logger, RolloutGuard, type RolloutGuardOptions, UnleashProvider } from '../../index.js';
 import type { ConfigProblem } from '../../support/config-error.js';
 import { attempt, throwProblems } from './collect-problems.js';
-import { type Environment, isAboutBrokenList, type JudgeFile, readJudgeFile } from './controller-config.js';
+import {
+  type ControllerConfig,
+  type Environment,
+  isAboutBrokenList,
+  readControllerConfig,
+} from './controller-config.js';
 import { healthOf } from './health.js';
 
 /** How often the judge looks how it stands, in milliseconds. */
@@ -11,7 +16,7 @@ const LOOK_MS = 1_000;
 const HEALTH_MS = 60_000;
 
 /** A guard that serves no requests: it judges what the processes of a fleet recorded, and speaks to Unleash for them. */
-export class StandAloneJudge {
+export class Controller {
   readonly #provider: UnleashProvider;
   readonly #guard: RolloutGuard;
   readonly #logger: Logger;
@@ -31,8 +36,8 @@ export class StandAloneJudge {
    * @throws ConfigError that lists everything that is wrong with the configuration; no secret is in it.
    * @throws when the file cannot be read, or the module throws.
    */
-  static async fromFile(path: string, environment: Environment, logger: Logger): Promise<StandAloneJudge> {
-    const file = await readJudgeFile(path, environment);
+  static async fromFile(path: string, environment: Environment, logger: Logger): Promise<Controller> {
+    const file = await readControllerConfig(path, environment);
     const provider = providerOf(file, logger);
     const store = storeOf(file);
     const guard = attempt(() => {
@@ -53,7 +58,7 @@ export class StandAloneJudge {
     );
     const problems = [...file.problems, ...ofGuard, ...store.problems, ...provider.problems];
     throwProblems(path, problems.map(withoutRedisUrl));
-    return new StandAloneJudge(provider.made!, guard.made!, logger);
+    return new Controller(provider.made!, guard.made!, logger);
   }
 
   /**
@@ -79,10 +84,10 @@ export class StandAloneJudge {
   }
 
   /** Leaves the fleet, so that another may judge at once, and ends everything. */
-  async stop(): Promise<void> {
+  async close(): Promise<void> {
     this.#ended = true;
     clearInterval(this.#looks);
-    await this.#guard.stop();
+    await this.#guard.close();
     await this.#provider.onClose();
   }
 
@@ -95,7 +100,7 @@ export class StandAloneJudge {
   }
 }
 
-function providerOf({ unleash, clientToken }: JudgeFile, logger: Logger) {
+function providerOf({ unleash, clientToken }: ControllerConfig, logger: Logger) {
   const { url } = unleash;
   return attempt(
     () =>
@@ -114,7 +119,7 @@ function providerOf({ unleash, clientToken }: JudgeFile, logger: Logger) {
   );
 }
 
-function storeOf({ redis, problems }: JudgeFile) {
+function storeOf({ redis, problems }: ControllerConfig) {
   // Without a URL there is nothing to check but what has been told.
   if (problems.some(({ path }) => path === 'redis.url')) return { made: undefined, problems: [] };
   return attempt(

@@ -22,18 +22,18 @@ const PASSING: Readonly<Record<string, string>> = {
 /** A failure of Redis in words; never with the URL, which holds the password. */
 export function redisFailure(error: unknown): FleetError {
   if (isFleetError(error)) return error;
-  if (isConfigError(error)) return new FleetError(error.message, { needsPerson: true, cause: error });
+  if (isConfigError(error)) return new FleetError(error.message, { requiresAction: true, cause: error });
   const text = error instanceof Error ? error.message : String(error);
   for (const [word, message] of Object.entries(NEEDS_PERSON)) {
-    if (mentions(text, word)) return new FleetError(message, { needsPerson: true, cause: error });
+    if (mentions(text, word)) return new FleetError(message, { requiresAction: true, cause: error });
   }
   for (const [word, message] of Object.entries(PASSING)) {
-    if (mentions(text, word)) return new FleetError(message, { needsPerson: false, cause: error });
+    if (mentions(text, word)) return new FleetError(message, { requiresAction: false, cause: error });
   }
   const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
   const detail = /^[A-Z]+ /.test(text) ? `: ${text}` : code;
   return new FleetError(`Redis cannot be reached or does not answer${detail}.`, {
-    needsPerson: false,
+    requiresAction: false,
     cause: error,
   });
 }

@@ -76,7 +76,7 @@ export class RedisLink implements FleetLink {
     this.#isOpen = true;
   }
 
-  async sync({ born, version, seat, delta, mayJudge }: SyncRequest): Promise<SyncReply> {
+  async sync({ datasetId, version, seat, delta, mayLead }: SyncRequest): Promise<SyncReply> {
     const { leaseMs, retentionMs } = this.#options;
     const answer = await this.#run(SYNC, [
       this.instance,
@@ -86,9 +86,9 @@ export class RedisLink implements FleetLink {
       MOST_ENTRIES,
       leaseMs,
       MOST_FIELDS,
-      born,
+      datasetId,
       version,
-      mayJudge ? 1 : 0,
+      mayLead ? 1 : 0,
       randomUUID(),
       seat.epoch,
       seat.seenRevision,
@@ -131,7 +131,7 @@ export class RedisLink implements FleetLink {
     return readState(await this.#run(FINISH_STOP, [this.#channel, decisionId, done]));
   }
 
-  async release(decisionId: string, revision: string, atLeast: number): Promise<FleetState> {
+  async clearStop(decisionId: string, revision: string, atLeast: number): Promise<FleetState> {
     return readState(await this.#run(RELEASE, [this.#channel, decisionId, revision, MOST_EPOCHS, atLeast]));
   }
 
@@ -164,7 +164,7 @@ export class RedisLink implements FleetLink {
 
   async #run(script: RedisScript, args: readonly (string | number)[]): Promise<unknown> {
     if (this.#waiting >= MOST_WAITING) {
-      throw new FleetError('Redis does not answer.', { needsPerson: false });
+      throw new FleetError('Redis does not answer.', { requiresAction: false });
     }
     this.#waiting++;
     const answer = this.#evaluate(script, args.map(String)).finally(() => {
@@ -195,7 +195,7 @@ async function withTimeout<T>(answer: Promise<T>, timeoutMs: number): Promise<T>
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
-      () => reject(new FleetError(`Redis did not answer within ${timeoutMs} ms.`, { needsPerson: false })),
+      () => reject(new FleetError(`Redis did not answer within ${timeoutMs} ms.`, { requiresAction: false })),
       timeoutMs,
     );
     timer.unref();
@@ -223,6 +223,6 @@ function checkVersion(version: string): void {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (version === '' || major > 6 || (major === 6 && minor >= 2)) return;
   throw new FleetError(`Redis ${version} is too old: 6.2 or later (or Valkey) is needed.`, {
-    needsPerson: true,
+    requiresAction: true,
   });
 }

@@ -21,7 +21,7 @@ export interface RedisOutcomeStoreOptions {
   /** How often each process sends what it recorded, in milliseconds. @default 1_000 */
   readonly flushMs?: number | undefined;
   /** How often the judge reads what came, in milliseconds. @default 200 */
-  readonly judgeMs?: number | undefined;
+  readonly evaluateMs?: number | undefined;
   /**
    * After which time without a sign of life another process judges, and a process that hears nothing of Redis judges its
    * own share, in milliseconds. At least twice `flushMs`. @default 3_000
@@ -53,7 +53,7 @@ const optionsSchema = z
       .regex(/^[\w.:-]{1,64}$/, { error: PREFIX })
       .optional(),
     flushMs: durationMsSchema.optional(),
-    judgeMs: durationMsSchema.optional(),
+    evaluateMs: durationMsSchema.optional(),
     leaseMs: durationMsSchema.optional(),
     timeoutMs: durationMsSchema.optional(),
     retentionMs: durationMsSchema.optional(),
@@ -97,7 +97,7 @@ export class RedisOutcomeStore implements SharedStore {
     this.#retentionMs = given.retentionMs ?? 30 * 86_400_000;
     this.timing = Object.freeze({
       flushMs: given.flushMs ?? 1_000,
-      judgeMs: given.judgeMs ?? 200,
+      evaluateMs: given.evaluateMs ?? 200,
       leaseMs: given.leaseMs ?? 3_000,
     });
   }

@@ -29,9 +29,10 @@ const decisionSchema = z.looseObject({
 export function readState(answer: unknown): FleetState {
   const parsed = stateSchema.safeParse(answer);
   if (!parsed.success) throw foreign('a state');
-  const [born, version, epoch, epochStartedAt, oldestEpoch, revision, stop, done, released] = parsed.data;
+  const [datasetId, version, epoch, epochStartedAt, oldestEpoch, revision, stop, done, released] =
+    parsed.data;
   return {
-    born,
+    datasetId,
     version,
     epoch,
     epochStartedAt,
@@ -44,7 +45,7 @@ export function readState(answer: unknown): FleetState {
             decision: json(stop, decisionSchema, 'a decision') as unknown as Decision,
             done: done || undefined,
           },
-    released: json(released, z.array(z.string()), 'a list of decisions'),
+    clearedStops: json(released, z.array(z.string()), 'a list of decisions'),
   };
 }
 
@@ -62,12 +63,12 @@ const replySchema = z.tuple([
 export function readSyncReply(answer: unknown): SyncReply {
   const parsed = replySchema.safeParse(answer);
   if (!parsed.success) throw foreign('an answer to a sync');
-  const [now, delta, lastSequence, seatEpoch, judge, fence, state] = parsed.data;
+  const [now, delta, lastSequence, assignedEpoch, judge, fence, state] = parsed.data;
   return {
     now,
     delta,
     lastSequence,
-    seatEpoch,
+    assignedEpoch,
     judge: judge === '' ? undefined : judge.slice(0, judge.lastIndexOf(' ')),
     fence: fence === '' ? undefined : Number(fence),
     state: Array.isArray(state) ? readState(state) : undefined,
@@ -96,5 +97,5 @@ function json<T>(text: string, schema: z.ZodType<T>, what: string): T {
 
 function foreign(what: string): FleetError {
   const message = `Redis holds something else than ${what} under the guard's names: give RedisOutcomeStore another prefix.`;
-  return new FleetError(message, { needsPerson: true });
+  return new FleetError(message, { requiresAction: true });
 }

@@ -23,7 +23,7 @@ local function field(name, default)
 end
 
 local function state()
-  return { field('born', ''), field('version', '0'), field('epoch', '0'), field('startedAt', '0'),
+  return { field('datasetId', ''), field('version', '0'), field('epoch', '0'), field('startedAt', '0'),
     field('oldest', '0'), field('revision', ''), field('stop', ''), field('done', ''), field('released', '[]') }
 end
 
@@ -77,33 +77,33 @@ return version
 export const SYNC = script(`
 local instance, channel, retention, mostEpochs = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local mostEntries, leaseMs, mostFields = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
-local born, version, mayJudge, newBorn = ARGV[8], ARGV[9], ARGV[10] == '1', ARGV[11]
-local seatEpoch, seenRevision, revision = tonumber(ARGV[12]), ARGV[13], ARGV[14]
+local datasetId, version, mayLead, newBorn = ARGV[8], ARGV[9], ARGV[10] == '1', ARGV[11]
+local assignedEpoch, seenRevision, revision = tonumber(ARGV[12]), ARGV[13], ARGV[14]
 local keepWindows, atLeast = ARGV[15] == '1', tonumber(ARGV[16])
 local sequence, deltaEpoch, delta, skipsLost = tonumber(ARGV[17]), ARGV[18], ARGV[19], ARGV[20] == '1'
 
-if redis.call('HSETNX', STATE, 'born', newBorn) == 1 then redis.call('HSET', STATE, 'version', 1) end
-local isKnown = field('born', '') == born
+if redis.call('HSETNX', STATE, 'datasetId', newBorn) == 1 then redis.call('HSET', STATE, 'version', 1) end
+local isKnown = field('datasetId', '') == datasetId
 
 if revision ~= '' then
   local epoch, current = tonumber(field('epoch', '0')), field('revision', '')
   if epoch == 0 then
     openEpoch(math.max(1, atLeast), revision, keepWindows, mostEpochs)
     changed(channel)
-    seatEpoch = math.max(1, atLeast)
+    assignedEpoch = math.max(1, atLeast)
   elseif revision == current then
-    seatEpoch = epoch
+    assignedEpoch = epoch
   else
     -- Another process may have seen this definition before: then it is behind the fleet, not ahead of it.
     local found = nil
     for _, each in ipairs(cjson.decode(field('history', '[]'))) do
-      if not found and each[1] > seatEpoch and each[2] == revision then found = each[1] end
+      if not found and each[1] > assignedEpoch and each[2] == revision then found = each[1] end
     end
     if found then
-      seatEpoch = found
-    elseif seatEpoch == 0 or not isKnown or seenRevision ~= revision then
-      seatEpoch = math.max(epoch + 1, atLeast)
-      openEpoch(seatEpoch, revision, keepWindows, mostEpochs)
+      assignedEpoch = found
+    elseif assignedEpoch == 0 or not isKnown or seenRevision ~= revision then
+      assignedEpoch = math.max(epoch + 1, atLeast)
+      openEpoch(assignedEpoch, revision, keepWindows, mostEpochs)
       changed(channel)
     end
   end
@@ -158,11 +158,11 @@ end
 
 local judge = redis.call('GET', JUDGE) or ''
 local fence = string.match(judge, '^' .. string.gsub(instance, '%p', '%%%0') .. ' (%d+)$')
-if mayJudge and judge == '' then
+if mayLead and judge == '' then
   fence = tostring(redis.call('HINCRBY', STATE, 'fence', 1))
   judge = instance .. ' ' .. fence
   redis.call('SET', JUDGE, judge, 'PX', leaseMs)
-elseif fence and mayJudge then
+elseif fence and mayLead then
   redis.call('PEXPIRE', JUDGE, leaseMs)
 elseif fence then
   redis.call('DEL', JUDGE)
@@ -171,8 +171,8 @@ end
 keep(retention)
 
 local current = state()
-if current[1] == born and current[2] == version then current = false end
-return { string.format('%d', now), answer, string.format('%d', last), string.format('%d', seatEpoch), judge, fence or '',
+if current[1] == datasetId and current[2] == version then current = false end
+return { string.format('%d', now), answer, string.format('%d', last), string.format('%d', assignedEpoch), judge, fence or '',
   current }
 `);
 
@@ -199,7 +199,7 @@ return 1
 /** Stops the whole fleet: the first decision holds. */
 export const STOP = script(`
 local channel, id, decision, newBorn = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-redis.call('HSETNX', STATE, 'born', newBorn)
+redis.call('HSETNX', STATE, 'datasetId', newBorn)
 if field('stop', '') ~= '' then return state() end
 for _, released in ipairs(cjson.decode(field('released', '[]'))) do
   if released == id then return state() end

@@ -36,7 +36,7 @@ export class AutoAdvance {
    *
    * @param steppedBackFrom - The percentage that the guard went back from last: only a person goes there again.
    */
-  look(progress: StageProgress | undefined, epoch: number, steppedBackFrom: number | undefined): void {
+  poll(progress: StageProgress | undefined, epoch: number, steppedBackFrom: number | undefined): void {
     if (progress?.index !== this.#left) this.#left = undefined;
     if (progress?.status !== 'met' || this.#left !== undefined || this.#moving !== undefined) return;
     const next = this.#options.stages[progress.index + 1];
@@ -49,7 +49,7 @@ export class AutoAdvance {
   }
 
   /** The guard stops the flag: what is under way must not raise the percentage after that. */
-  halt(): void {
+  cancel(): void {
     this.#attempt?.abort();
   }
 
@@ -68,7 +68,7 @@ export class AutoAdvance {
       const moved = (await admin.movePercentage(flagKey, step, { signal })) === 'moved';
       // The definition with the new percentage arrives with the provider's next poll.
       if (moved) this.#left = index;
-      if (moved) records.tell({ type: 'advanced', at: clock.now(), epoch, ...step });
+      if (moved) records.emit({ type: 'advanced', at: clock.now(), epoch, ...step });
     } catch (error) {
       if (!signal.aborted) records.fault(`advancing to ${next.percentage} %`, error);
     }

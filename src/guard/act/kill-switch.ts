@@ -3,7 +3,7 @@ import type { Clock } from '../../support/clock.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { isAdminError } from '../../unleash/admin-error.js';
 import { gradualRolloutOf } from '../../unleash/admin-replies.js';
-import { type Backoff, type Patience, withRetries } from '../../unleash/admin-retry.js';
+import { type Backoff, type RequestOptions, withRetries } from '../../unleash/admin-retry.js';
 import type { GuardInput, GuardState, StopFailure } from '../decide/decide.js';
 import type { GuardRecords } from '../records/guard-records.js';
 
@@ -14,10 +14,10 @@ export const STOPPED_TAG = { type: 'simple', value: 'stopped-by-rollout-guard' }
 const BACKOFF: Backoff = { initialDelayMs: 500, maxDelayMs: 30_000 };
 
 /** A history that stays silent so often, while Unleash answers everything else, no longer holds a stop back. */
-const PATIENCE_WITH_HISTORY = 3;
+const HISTORY_ATTEMPTS = 3;
 
-/** What {@link UnleashStop} works with. */
-export interface UnleashStopOptions {
+/** What {@link KillSwitch} works with. */
+export interface KillSwitchOptions {
   readonly flagKey: string;
   readonly admin: UnleashAdminClient;
   readonly clock: Clock;
@@ -31,14 +31,14 @@ export interface UnleashStopOptions {
 }
 
 /** Everything that the guard asks of Unleash's admin API: turn off, read back, ask again, tag, link, look up who. */
-export class UnleashStop {
-  readonly #options: UnleashStopOptions;
+export class KillSwitch {
+  readonly #options: KillSwitchOptions;
   readonly #closing = new AbortController();
   #attempt: AbortController | undefined;
   #work: Promise<unknown> = Promise.resolve();
   #recheckAt = Number.POSITIVE_INFINITY;
 
-  constructor(options: UnleashStopOptions) {
+  constructor(options: KillSwitchOptions) {
     this.#options = options;
   }
 
@@ -131,13 +131,16 @@ export class UnleashStop {
   }
 
   /** Goes back to the stage before, where the decision says so; whatever hinders that, the flag is turned off instead. */
-  async #steppedBack({ rolloutPercentage, toPercentage }: Decision, patience: Patience): Promise<boolean> {
+  async #steppedBack(
+    { rolloutPercentage, toPercentage }: Decision,
+    requestOptions: RequestOptions,
+  ): Promise<boolean> {
     if (rolloutPercentage === undefined || toPercentage === undefined) return false;
     const step = { from: rolloutPercentage, to: toPercentage };
     try {
       const { admin, flagKey } = this.#options;
       // `there`: an answer was lost, or another process was faster.
-      return (await admin.movePercentage(flagKey, step, patience)) !== 'refused';
+      return (await admin.movePercentage(flagKey, step, requestOptions)) !== 'refused';
     } catch (error) {
       if (isAdminError(error) && !error.retryable) return false;
       throw error;
@@ -196,28 +199,32 @@ export class UnleashStop {
     const { clock, records } = this.#options;
     const latest = await this.#latestToggle({ signal: this.#closing.signal });
     if (latest?.change !== change || latest.changedAt < since) return;
-    records.tell({ type: 'unleash-history', at: clock.now(), ...latest });
+    records.emit({ type: 'unleash-history', at: clock.now(), ...latest });
   }
 
-  async #turnedOnSince(decision: Decision, patience: Patience, unread: { times: number }): Promise<boolean> {
+  async #turnedOnSince(
+    decision: Decision,
+    requestOptions: RequestOptions,
+    unread: { times: number },
+  ): Promise<boolean> {
     try {
-      const latest = await this.#latestToggle(patience);
+      const latest = await this.#latestToggle(requestOptions);
       return latest?.change === 'on' && latest.changedAt > decision.at;
     } catch (error) {
-      patience.signal?.throwIfAborted();
+      requestOptions.signal?.throwIfAborted();
       if (!isAdminError(error)) throw error;
       // Whoever may not read the history may still be allowed to turn the flag off.
       if (!error.retryable) return false;
       // Rejects as well while Unleash is down: only a history that fails alone is given up.
-      await this.#options.admin.readFlag(this.#options.flagKey, patience);
-      if (++unread.times < PATIENCE_WITH_HISTORY) throw error;
+      await this.#options.admin.readFlag(this.#options.flagKey, requestOptions);
+      if (++unread.times < HISTORY_ATTEMPTS) throw error;
       return false;
     }
   }
 
-  async #latestToggle(patience: Patience) {
+  async #latestToggle(requestOptions: RequestOptions) {
     const { admin, flagKey } = this.#options;
-    const events = await admin.history(flagKey, patience);
+    const events = await admin.history(flagKey, requestOptions);
     const toggles = events.filter(
       ({ environment, type }) => environment === admin.environment && type in TOGGLES,
     );
@@ -248,12 +255,13 @@ export class UnleashStop {
 const TOGGLES = { 'feature-environment-enabled': 'on', 'feature-environment-disabled': 'off' } as const;
 
 function failureOf(error: unknown): StopFailure {
-  if (isAdminError(error)) return { code: error.code, message: error.message, needsPerson: !error.retryable };
+  if (isAdminError(error))
+    return { code: error.code, message: error.message, requiresAction: !error.retryable };
   const message = error instanceof Error ? error.message : String(error);
-  return { code: 'UNKNOWN', message, needsPerson: false };
+  return { code: 'UNKNOWN', message, requiresAction: false };
 }
 
 function stillOn(at: number): GuardInput {
   const message = 'Unleash accepted "off", and still showed the flag on when it was read back.';
-  return { type: 'off-failed', at, failure: { code: 'STILL_ON', message, needsPerson: false } };
+  return { type: 'off-failed', at, failure: { code: 'STILL_ON', message, requiresAction: false } };
 }

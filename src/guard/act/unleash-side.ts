@@ -3,11 +3,11 @@ import type { GuardInput } from '../decide/decide.js';
 import type { ResolvedOptions } from '../options.js';
 import type { GuardRecords } from '../records/guard-records.js';
 import { AutoAdvance } from './auto-advance.js';
-import { UnleashStop } from './kill-switch.js';
+import { KillSwitch } from './kill-switch.js';
 
 /** A guard's dealings with Unleash's admin API. */
 export interface UnleashSide {
-  readonly stop: UnleashStop;
+  readonly stop: KillSwitch;
   /** Undefined when a person moves the percentage. */
   readonly autoAdvance: AutoAdvance | undefined;
   /** Ends every request; resolves when they have ended. */
@@ -24,11 +24,11 @@ export function unleashSide(
   const { token, reportUrl } = unleash;
   if (token === undefined) return undefined;
   const admin = new UnleashAdminClient({ ...unleash, token, fetch, clock });
-  const stop = new UnleashStop({ flagKey, admin, clock, records, recheckMs, reportUrl, onAnswer });
+  const stop = new KillSwitch({ flagKey, admin, clock, records, recheckMs, reportUrl, onAnswer });
   if (advance === 'manual' || dryRun) return { stop, autoAdvance: undefined, close: () => stop.close() };
   const autoAdvance = new AutoAdvance({ flagKey, admin, stages, records, clock, recheckMs });
   records.listen(({ type }) => {
-    if (type === 'decided') autoAdvance.halt();
+    if (type === 'decided') autoAdvance.cancel();
   });
   return { stop, autoAdvance, close: () => Promise.all([stop.close(), autoAdvance.close()]) };
 }

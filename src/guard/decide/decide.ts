@@ -48,7 +48,7 @@ export interface StopFailure {
   readonly code: string;
   readonly message: string;
   /** Retrying cannot help; a person must act. */
-  readonly needsPerson: boolean;
+  readonly requiresAction: boolean;
 }
 
 /** What happens to a guard. */
@@ -208,7 +208,7 @@ function whileStopping(state: GuardState & { status: 'stopping' }, input: GuardI
       if (told.includes(failure.code)) return stay({ ...state, failure });
       return {
         state: { status: 'stopping', since, decision, failure, told: [...told, failure.code] },
-        effects: failure.needsPerson ? ['tell-failure', 'ask-person'] : ['tell-failure'],
+        effects: failure.requiresAction ? ['tell-failure', 'ask-person'] : ['tell-failure'],
       };
     }
     case 'definition':

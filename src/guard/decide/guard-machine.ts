@@ -2,9 +2,9 @@ import type { JournalEntry } from '../../journal/journal.js';
 import type { OutcomeStore } from '../../measure/outcome-store.js';
 import type { Decision, FlagFacts, FlagSource } from '../../model/flow.js';
 import type { Clock } from '../../support/clock.js';
-import type { UnleashStop } from '../act/kill-switch.js';
-import type { JudgeMemory } from '../evaluate/reported-state.js';
-import type { FleetMirror } from '../fleet/fleet-sync.js';
+import type { KillSwitch } from '../act/kill-switch.js';
+import type { ReportedState } from '../evaluate/reported-state.js';
+import type { FleetSync } from '../fleet/fleet-sync.js';
 import type { GuardRecords } from '../records/guard-records.js';
 import {
   afterRestart,
@@ -23,13 +23,13 @@ export interface GuardMachineOptions {
   readonly store: OutcomeStore;
   readonly records: GuardRecords;
   /** Undefined in a process that has no admin token. */
-  readonly unleash: UnleashStop | undefined;
+  readonly unleash: KillSwitch | undefined;
   /** Whether this process speaks to Unleash: in a fleet, one does for all. */
   readonly speaksToUnleash: () => boolean;
   /** The fleet, when there is one. */
-  readonly mirror: () => FleetMirror | undefined;
+  readonly mirror: () => FleetSync | undefined;
   /** What the judge wants to know again after a restart. */
-  readonly judgeMemory: () => JudgeMemory;
+  readonly reportedState: () => ReportedState;
   readonly clock: Clock;
 }
 
@@ -69,15 +69,15 @@ export class GuardMachine {
   }
 
   /** Whether a breach would lead to a decision now: in a dry run, only the first in an epoch does. */
-  get isJudging(): boolean {
+  get isEvaluating(): boolean {
     if (this.#state.status !== 'armed' || !this.isWatching) return false;
     return this.#state.wouldHaveStopped?.epoch !== this.#epoch;
   }
 
   /** Stops the flag in this process when an earlier run's stop still holds. */
-  hold(state: GuardState): void {
+  applyStop(state: GuardState): void {
     const { dryRun, flags, flagKey } = this.#options;
-    if (!dryRun && state.status !== 'armed') flags.stop(flagKey, state.decision.reason);
+    if (!dryRun && state.status !== 'armed') flags.override(flagKey, state.decision.reason);
   }
 
   /** Takes up what an earlier run left. A stop of that run holds in this process from now on. */
@@ -100,12 +100,12 @@ export class GuardMachine {
     }
     this.#state = afterRestart(entry.state);
     this.#stopHere(entry.state.decision);
-    if (entry.state.status === 'stopping') this.pursue();
+    if (entry.state.status === 'stopping') this.resumeStop();
     else unleash?.recheckSoon();
   }
 
   /** Goes on with a stop that Unleash has not taken, where this process is the one to speak to it. */
-  pursue(): void {
+  resumeStop(): void {
     const { unleash, speaksToUnleash } = this.#options;
     if (this.#state.status !== 'stopping' || !speaksToUnleash()) return;
     if (this.#state.failure === undefined) unleash?.begin(this.#state.decision, true);
@@ -136,7 +136,7 @@ export class GuardMachine {
   }
 
   /** Looks at the flag's definition: it may have been changed in Unleash. */
-  look(): void {
+  pollDefinition(): void {
     const { flags, flagKey, clock } = this.#options;
     const facts = flags.flag(flagKey);
     if (facts === undefined) return;
@@ -149,7 +149,7 @@ export class GuardMachine {
     const firstLook = this.#revision === undefined;
     this.#revision = facts.revision;
     if (!firstLook && this.#epoch === epochBefore) this.#beginEpoch({ keepWindows: !turnedOn });
-    this.#tellRollout(facts);
+    this.#emitRollout(facts);
     this.save();
   }
 
@@ -166,7 +166,7 @@ export class GuardMachine {
       case 'record-decision': {
         const decision = state.status === 'armed' ? state.wouldHaveStopped : state.decision;
         const by = mirror()?.isOthers(decision) ? ({ by: 'fleet' } as const) : {};
-        if (decision) records.tell({ type: 'decided', at, decision, ...by });
+        if (decision) records.emit({ type: 'decided', at, decision, ...by });
         this.save();
         return;
       }
@@ -175,11 +175,11 @@ export class GuardMachine {
         return;
       case 'tell-failure':
         if (state.status !== 'stopping' || state.failure === undefined) return;
-        records.tell({ type: 'stop-failed', at, decisionId: state.decision.id, failure: state.failure });
+        records.emit({ type: 'stop-failed', at, decisionId: state.decision.id, failure: state.failure });
         return;
       case 'ask-person':
         if (state.status !== 'stopping' || state.failure === undefined) return;
-        records.tell({
+        records.emit({
           type: 'action-required',
           at,
           decisionId: state.decision.id,
@@ -190,9 +190,9 @@ export class GuardMachine {
         if (state.status === 'stopped') this.#confirmStopped(state, at);
         return;
       case 're-arm':
-        this.#options.flags.release(this.#options.flagKey);
+        this.#options.flags.clearOverride(this.#options.flagKey);
         this.#beginEpoch({ keepWindows: false });
-        records.tell({ type: 're-armed', at, epoch: this.#epoch });
+        records.emit({ type: 're-armed', at, epoch: this.#epoch });
         this.save();
         if (before.status === 'armed') return;
         mirror()?.reArmed(before.decision);
@@ -209,8 +209,8 @@ export class GuardMachine {
   ): void {
     const { records, unleash, speaksToUnleash, mirror } = this.#options;
     const { id: decisionId, rolloutPercentage: from, toPercentage: to } = decision;
-    if (steppedBack) records.tell({ type: 'stepped-back', at, decisionId, from, to });
-    else records.tell({ type: 'stopped', at, decisionId, confirmedBy });
+    if (steppedBack) records.emit({ type: 'stepped-back', at, decisionId, from, to });
+    else records.emit({ type: 'stopped', at, decisionId, confirmedBy });
     this.save();
     if (!speaksToUnleash()) return;
     mirror()?.finished(decision, steppedBack ? 'stepped-back' : 'off');
@@ -219,8 +219,8 @@ export class GuardMachine {
 
   #stopHere(decision: Decision): void {
     const { flags, flagKey, records, clock } = this.#options;
-    flags.stop(flagKey, decision.reason);
-    records.tell({ type: 'stopped-here', at: clock.now(), decisionId: decision.id });
+    flags.override(flagKey, decision.reason);
+    records.emit({ type: 'stopped-here', at: clock.now(), decisionId: decision.id });
   }
 
   #beginEpoch(options: { readonly keepWindows: boolean }): void {
@@ -230,9 +230,9 @@ export class GuardMachine {
     this.#options.store.beginEpoch(this.#epoch, this.#epochStartedAt, options);
   }
 
-  #tellRollout({ enabled, rolloutPercentage }: FlagFacts): void {
+  #emitRollout({ enabled, rolloutPercentage }: FlagFacts): void {
     const { records, clock } = this.#options;
-    records.tell({
+    records.emit({
       type: 'rollout-changed',
       at: clock.now(),
       epoch: this.#epoch,
@@ -243,7 +243,7 @@ export class GuardMachine {
 
   /** Begins to write what a restart must know to disk. */
   save(): void {
-    const { records, flagKey, judgeMemory } = this.#options;
+    const { records, flagKey, reportedState } = this.#options;
     records.save({
       flagKey,
       epoch: this.#epoch,
@@ -252,7 +252,7 @@ export class GuardMachine {
       revision: this.#revision,
       enabled: this.#enabled,
       state: this.#leftForLater ?? this.#state,
-      judge: judgeMemory(),
+      judge: reportedState(),
     });
   }
 }

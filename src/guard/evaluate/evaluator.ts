@@ -2,12 +2,12 @@ import type { FlagFacts, SignalValue, Snapshot, Verdict } from '../../model/flow
 import type { Stage, StageProgress } from '../../model/stage.js';
 import type { Trigger } from '../../triggers/trigger.js';
 import type { GuardRecords } from '../records/guard-records.js';
-import { type JudgeMemory, memoryKey } from './reported-state.js';
+import { type ReportedState, reportedKey } from './reported-state.js';
 import { type OpenReview, stepReviews } from './reviews.js';
 import { StageTracker } from './stage-tracker.js';
 
-/** What {@link Judge} works with. */
-export interface JudgeOptions {
+/** What {@link Evaluator} works with. */
+export interface EvaluatorOptions {
   readonly rollback: readonly Trigger[];
   readonly review: readonly Trigger[];
   readonly reviewCloseAfterMs: number;
@@ -18,14 +18,14 @@ export interface JudgeOptions {
 }
 
 /** Applies the user's triggers and stages to snapshots, and remembers what they said last. */
-export class Judge {
-  readonly #options: JudgeOptions;
+export class Evaluator {
+  readonly #options: EvaluatorOptions;
   readonly #stageTracker: StageTracker;
   #rollbackVerdicts: readonly Verdict[] = [];
   #reviewVerdicts: readonly Verdict[] = [];
   #openReviews: readonly OpenReview[] = [];
 
-  constructor(options: JudgeOptions) {
+  constructor(options: EvaluatorOptions) {
     this.#options = options;
     this.#stageTracker = new StageTracker(options.stages);
   }
@@ -61,14 +61,14 @@ export class Judge {
   }
 
   /** What must not be forgotten when another judge goes on from here: after a restart, or in another process. */
-  get memory(): JudgeMemory {
-    return { told: this.#stageTracker.told, openReviews: this.#openReviews };
+  get memory(): ReportedState {
+    return { stage: this.#stageTracker.reported, openReviews: this.#openReviews };
   }
 
   /** Goes on from where another judge left off. Triggers that this one does not have are left out. */
-  restore({ told, openReviews }: JudgeMemory): void {
+  restore({ stage, openReviews }: ReportedState): void {
     const known = new Set(this.#options.review.map(({ name }) => name));
-    this.#stageTracker.told = told;
+    this.#stageTracker.reported = stage;
     this.#openReviews = openReviews.filter(({ trigger }) => known.has(trigger));
   }
 
@@ -80,16 +80,16 @@ export class Judge {
   review(snapshot: Snapshot, facts: FlagFacts | undefined, now: number): boolean {
     const { review, reviewCloseAfterMs, records } = this.#options;
     const { epoch } = snapshot;
-    const before = memoryKey(this.memory);
+    const before = reportedKey(this.memory);
     this.#reviewVerdicts = this.#evaluate(review, snapshot, now);
     const step = stepReviews(this.#openReviews, this.#reviewVerdicts, facts, now, reviewCloseAfterMs);
     this.#openReviews = step.open;
-    for (const verdict of step.opened) records.tell({ type: 'review-opened', at: now, epoch, verdict });
-    for (const verdict of step.closed) records.tell({ type: 'review-closed', at: now, epoch, verdict });
+    for (const verdict of step.opened) records.emit({ type: 'review-opened', at: now, epoch, verdict });
+    for (const verdict of step.closed) records.emit({ type: 'review-closed', at: now, epoch, verdict });
     const reasons = step.open.map(({ verdict }) => verdict.message);
-    const progress = this.#stageTracker.look(facts, snapshot, now, reasons);
-    if (progress !== undefined) records.tell({ type: 'stage', at: now, epoch, progress });
-    return memoryKey(this.memory) !== before;
+    const progress = this.#stageTracker.evaluate(facts, snapshot, now, reasons);
+    if (progress !== undefined) records.emit({ type: 'stage', at: now, epoch, progress });
+    return reportedKey(this.memory) !== before;
   }
 
   #evaluate(triggers: readonly Trigger[], counted: Snapshot, now: number): Verdict[] {

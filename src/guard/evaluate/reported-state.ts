@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { STAGE_STATUSES, type StageTold } from '../../model/stage.js';
+import { type ReportedStage, STAGE_STATUSES } from '../../model/stage.js';
 import type { OpenReview } from './reviews.js';
 
 /**
  * What has been told of stages and reviews, so that no restart tells it again and none forgets an open review: plain
  * data, for the journal, or for the next process of a fleet that judges.
  */
-export interface JudgeMemory {
-  readonly told?: StageTold | undefined;
+export interface ReportedState {
+  readonly stage?: ReportedStage | undefined;
   readonly openReviews: readonly OpenReview[];
 }
 
@@ -18,8 +18,8 @@ const verdictSchema = z.looseObject({
   message: z.string(),
 });
 
-/** For memories from outside this process; the output is a {@link JudgeMemory}. */
-export const judgeMemorySchema = z.object({
+/** For memories from outside this process; the output is a {@link ReportedState}. */
+export const reportedStateSchema = z.object({
   told: z.object({ epoch: z.int(), index: z.int().min(0), status: z.enum(STAGE_STATUSES) }).optional(),
   openReviews: z.array(
     z.object({
@@ -27,18 +27,18 @@ export const judgeMemorySchema = z.object({
       openedAt: z.number(),
       percentage: z.number().optional(),
       verdict: verdictSchema,
-      contentSince: z.number().optional(),
+      okSince: z.number().optional(),
     }),
   ),
 });
 
 /** @throws ZodError when the value is no memory. */
-export function parseJudgeMemory(value: unknown): JudgeMemory {
-  return judgeMemorySchema.parse(value) as unknown as JudgeMemory;
+export function parseReportedState(value: unknown): ReportedState {
+  return reportedStateSchema.parse(value) as unknown as ReportedState;
 }
 
 /** Equal for two memories between which nothing happened that must survive: fresh figures of an open review are not. */
-export function memoryKey({ told, openReviews }: JudgeMemory): string {
+export function reportedKey({ stage, openReviews }: ReportedState): string {
   const reviews = openReviews.map(({ verdict: _, ...review }) => review);
-  return JSON.stringify([told, reviews]);
+  return JSON.stringify([stage, reviews]);
 }

@@ -9,7 +9,7 @@ export interface OpenReview {
   /** What the trigger said last while it breached. */
   readonly verdict: Verdict;
   /** Since when the trigger has been content again; undefined while it breaches. */
-  readonly contentSince: number | undefined;
+  readonly okSince: number | undefined;
 }
 
 /** What one look at the review triggers changed. */
@@ -46,13 +46,13 @@ export function stepReviews(
       if (review === undefined) opened.push(verdict);
       const openedAt = review?.openedAt ?? now;
       const percentage = facts === undefined ? review?.percentage : facts.rolloutPercentage;
-      still.push({ trigger: verdict.trigger, openedAt, percentage, verdict, contentSince: undefined });
+      still.push({ trigger: verdict.trigger, openedAt, percentage, verdict, okSince: undefined });
     } else if (review !== undefined && verdict.status !== 'ok' && hasMoved(review, facts)) {
       closed.push({ ...verdict, message: `${moveOf(review, facts)} ${verdict.message}` });
     } else if (review !== undefined) {
-      const contentSince = verdict.status === 'ok' ? (review.contentSince ?? now) : undefined;
-      if (contentSince !== undefined && now - contentSince >= closeAfterMs) closed.push(verdict);
-      else still.push({ ...review, contentSince });
+      const okSince = verdict.status === 'ok' ? (review.okSince ?? now) : undefined;
+      if (okSince !== undefined && now - okSince >= closeAfterMs) closed.push(verdict);
+      else still.push({ ...review, okSince });
     }
   }
   return { open: still, opened, closed };

@@ -9,7 +9,7 @@ import { countOf, formatDuration, formatRate, inLast } from '../../support/wordi
  *
  * @param openReviews - Names of the reviews that a person has not answered yet.
  */
-export function judgeStage(
+export function evaluateStage(
   stages: readonly Stage[],
   index: number,
   snapshot: Snapshot,

@@ -1,13 +1,13 @@
 import type { FlagFacts, Snapshot } from '../../model/flow.js';
-import { type Stage, type StageProgress, type StageTold, stageAt } from '../../model/stage.js';
-import { judgeStage } from './stage-criteria.js';
+import { type ReportedStage, type Stage, type StageProgress, stageAt } from '../../model/stage.js';
+import { evaluateStage } from './stage-criteria.js';
 
 /** Follows a rollout through its stages: where it stands, and what is news. */
 export class StageTracker {
   readonly #stages: readonly Stage[];
   #progress: StageProgress | undefined;
   /** What was told last; set it to go on where another tracker left off. */
-  told: StageTold | undefined;
+  reported: ReportedStage | undefined;
 
   constructor(stages: readonly Stage[]) {
     this.#stages = stages;
@@ -24,20 +24,20 @@ export class StageTracker {
    * @param openReviews - Names of the reviews that block it.
    * @returns the progress when its status is news: once for each status of a stage within an epoch, in their order.
    */
-  look(
+  evaluate(
     facts: FlagFacts | undefined,
     snapshot: Snapshot,
     now: number,
     openReviews: readonly string[],
   ): StageProgress | undefined {
     const current = facts?.enabled ? stageAt(this.#stages, facts.rolloutPercentage) : undefined;
-    this.#progress = current && judgeStage(this.#stages, current.index, snapshot, now, openReviews);
+    this.#progress = current && evaluateStage(this.#stages, current.index, snapshot, now, openReviews);
     if (this.#progress === undefined) return undefined;
     const { index, status } = this.#progress;
     const { epoch } = snapshot;
-    const { told } = this;
-    if (told?.epoch === epoch && told.index === index && told.status === status) return undefined;
-    this.told = { epoch, index, status };
+    const { reported } = this;
+    if (reported?.epoch === epoch && reported.index === index && reported.status === status) return undefined;
+    this.reported = { epoch, index, status };
     return this.#progress;
   }
 }

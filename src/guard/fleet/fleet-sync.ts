@@ -3,8 +3,8 @@ import type { FleetMember } from '../../fleet/fleet-member.js';
 import type { Decision } from '../../model/flow.js';
 import type { GuardInput, GuardState } from '../decide/decide.js';
 
-/** What {@link FleetMirror} works with. */
-export interface FleetMirrorOptions {
+/** What {@link FleetSync} works with. */
+export interface FleetSyncOptions {
   readonly member: FleetMember;
   readonly dryRun: boolean;
   readonly state: () => GuardState;
@@ -20,8 +20,8 @@ const MOST_REMEMBERED = 16;
  * decided or saw, the fleet is told, again and again until it knows. So a lost message, or a server that lost its data, does
  * no harm.
  */
-export class FleetMirror {
-  readonly #options: FleetMirrorOptions;
+export class FleetSync {
+  readonly #options: FleetSyncOptions;
   /** Decisions that this run made, or that the fleet held during it. */
   readonly #known: string[] = [];
   /** Decisions of other processes. */
@@ -29,7 +29,7 @@ export class FleetMirror {
   /** Decisions after which this process saw a person turn the flag on. */
   readonly #undone: string[] = [];
 
-  constructor(options: FleetMirrorOptions) {
+  constructor(options: FleetSyncOptions) {
     this.#options = options;
   }
 
@@ -52,11 +52,11 @@ export class FleetMirror {
   /** This process watches again after this decision. */
   reArmed(decision: Decision): void {
     remember(this.#undone, decision.id);
-    void this.#options.member.release(decision.id);
+    void this.#options.member.clearStop(decision.id);
   }
 
   /** What the fleet agrees on, whenever it changes and with each answer. */
-  reconcile({ stop, released }: FleetState): void {
+  reconcile({ stop, clearedStops }: FleetState): void {
     const { dryRun, state, dispatch, now, member } = this.#options;
     if (dryRun) return;
     const mine = state();
@@ -64,14 +64,14 @@ export class FleetMirror {
     if (mine.status === 'armed') {
       if (stop === undefined) return;
       if (this.#undone.includes(stop.decision.id)) {
-        void member.release(stop.decision.id);
+        void member.clearStop(stop.decision.id);
         return;
       }
       this.#follow(stop, at);
       return;
     }
     const { decision } = mine;
-    if (released.includes(decision.id)) {
+    if (clearedStops.includes(decision.id)) {
       dispatch({ type: 'fleet-released', at });
     } else if (stop === undefined) {
       // What an earlier run left finished is old news: the flag is off in Unleash, or a person has turned it on since.

@@ -1,13 +1,13 @@
 import { FleetMember } from '../../fleet/fleet-member.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { GuardMachine } from '../decide/guard-machine.js';
-import type { Judge } from '../evaluate/evaluator.js';
-import { parseJudgeMemory } from '../evaluate/reported-state.js';
+import type { Evaluator } from '../evaluate/evaluator.js';
+import { parseReportedState } from '../evaluate/reported-state.js';
 import type { FleetStatus } from '../guard-status.js';
 import type { ResolvedOptions } from '../options.js';
 import type { GuardRecords } from '../records/guard-records.js';
 import { storeFor } from '../records/outcome-recording.js';
-import { FleetMirror } from './fleet-sync.js';
+import { FleetSync } from './fleet-sync.js';
 
 /** What {@link joinFleet} needs of the guard. */
 export interface FleetHost {
@@ -15,16 +15,16 @@ export interface FleetHost {
   readonly own: MemoryOutcomeStore;
   readonly records: GuardRecords;
   readonly machine: () => GuardMachine;
-  readonly judge: Judge;
+  readonly judge: Evaluator;
   readonly onOutcomes: () => void;
 }
 
 /** A guard's place in its fleet. */
 export class GuardFleet {
   readonly member: FleetMember;
-  readonly mirror: FleetMirror;
+  readonly mirror: FleetSync;
 
-  constructor(member: FleetMember, mirror: FleetMirror) {
+  constructor(member: FleetMember, mirror: FleetSync) {
     this.member = member;
     this.mirror = mirror;
   }
@@ -46,7 +46,7 @@ export class GuardFleet {
   }
 
   /** Whether this process looks after stages and reviews: only with the whole fleet's outcomes, and of the definition it has. */
-  get looksAtStages(): boolean {
+  get evaluatesStages(): boolean {
     return this.member.role === 'judge' && this.member.isCurrent && this.member.isInStep;
   }
 
@@ -67,23 +67,23 @@ export function joinFleet(options: ResolvedOptions, host: FleetHost): GuardFleet
     link: store.link({ flagKey, environment: unleash.environment }),
     clock,
     timing: store.timing,
-    mayJudge: unleash.token !== undefined,
+    mayLead: unleash.token !== undefined,
     revision: () => flags.flag(flagKey)?.revision,
-    judgeMemory: {
+    reportedState: {
       get: () => judge.memory,
       set: (memory) => {
-        if (memory !== undefined) judge.restore(parseJudgeMemory(memory));
+        if (memory !== undefined) judge.restore(parseReportedState(memory));
       },
     },
     listener: {
       onState: (state) => records.safely('following the fleet', () => mirror.reconcile(state)),
       onOutcomes: () => records.safely('judging', onOutcomes),
       onEpoch: (epoch) => records.safely('following the fleet', () => machine().skipTo(epoch)),
-      onConnection: (problem) => records.tell({ type: 'fleet-connection', at: clock.now(), problem }),
+      onConnection: (problem) => records.emit({ type: 'fleet-connection', at: clock.now(), problem }),
       onFault: (what, error) => records.fault(what, error),
     },
   });
-  const mirror = new FleetMirror({
+  const mirror = new FleetSync({
     member,
     dryRun,
     state: () => machine().state,

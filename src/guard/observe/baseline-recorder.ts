@@ -36,7 +36,7 @@ export class BaselineRecorder {
   }
 
   /** Takes one look into account; says whether the baseline has changed. */
-  look({ snapshot, facts, memoryBytes }: Look): boolean {
+  sample({ snapshot, facts, memoryBytes }: Look): boolean {
     this.#treatmentRan ||= hasTreatment(snapshot);
     // Without a definition, evaluations are off for everybody, but nobody knows whether they are meant to be.
     if (facts === undefined) return false;

@@ -41,10 +41,10 @@ export class Baselines {
   }
 
   /** Called on every tick: samples the memory, and looks at what the control did. */
-  look(facts: FlagFacts | undefined, now: number): void {
+  sample(facts: FlagFacts | undefined, now: number): void {
     const { store } = this.#options;
     const memoryBytes = this.#sampleMemory(now);
-    if (this.#recorder.look({ snapshot: store.snapshot(now), facts, memoryBytes })) {
+    if (this.#recorder.sample({ snapshot: store.snapshot(now), facts, memoryBytes })) {
       store.setBaseline(this.#recorder.baseline);
       this.#unsavedSince ??= now;
     }

@@ -64,7 +64,7 @@ export class Feedback {
     const what = `track('${event.name}')`;
     const exposure = event.targetingKey === undefined ? undefined : ledger.find(event.targetingKey, now);
     if (exposure === undefined) {
-      records.fault(what, this.#strangers('an outcome'));
+      records.fault(what, this.#unattributed('an outcome'));
       return;
     }
     const outcome = outcomeOfTrack(event, exposure, criticalErrorTypes, now);
@@ -84,15 +84,15 @@ export class Feedback {
       targetingKey === undefined ? undefined : ledger.find(targetingKey, at, Number.POSITIVE_INFINITY);
     if (exposure === undefined) {
       this.#unattributedComplaints += 1;
-      records.fault(what, this.#strangers('a complaint'));
+      records.fault(what, this.#unattributed('a complaint'));
       return;
     }
     onComplaint(exposure, at);
     const { arm, epoch } = exposure;
-    records.tell({ type: 'complaint', at, epoch, arm, attributes: attributesOf(details ?? {}) });
+    records.emit({ type: 'complaint', at, epoch, arm, attributes: attributesOf(details ?? {}) });
   }
 
-  #strangers(what: string): string {
+  #unattributed(what: string): string {
     return `${what} could not be attributed: no evaluation of ${this.#options.flagKey} is known for its targeting key.`;
   }
 }

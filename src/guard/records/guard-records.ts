@@ -8,7 +8,7 @@ import type { Logger } from '../../support/logger.js';
 import { Observers } from './observers.js';
 
 /** A save that takes longer than this no longer holds a stop back. */
-const PATIENCE_WITH_DISK_MS = 2_000;
+const DISK_TIMEOUT_MS = 2_000;
 
 /**
  * Everything that a guard writes and tells: journal, audit log, logger and listeners. None of them can fail or delay
@@ -20,7 +20,7 @@ export class GuardRecords {
   readonly #listeners = new Set<GuardListener>();
   readonly #journal: Journal | undefined;
   readonly #audit: AuditLog | undefined;
-  readonly #faultsTold = new Set<string>();
+  readonly #reportedFaults = new Set<string>();
   readonly #observers: Observers;
   #saved: Promise<void> = Promise.resolve();
 
@@ -50,8 +50,8 @@ export class GuardRecords {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Tells everybody. */
-  tell(event: GuardEvent): void {
+  /** Sends an event to the audit log, the logger and every listener. */
+  emit(event: GuardEvent): void {
     this.#audit?.append(event);
     const { level, message } = describe(event);
     this.#logger[level](event, message);
@@ -73,10 +73,10 @@ export class GuardRecords {
 
   /** Tells, once for each `what`, that something beside the stop itself does not work. */
   fault(what: string, error: unknown): void {
-    if (this.#faultsTold.has(what)) return;
-    this.#faultsTold.add(what);
+    if (this.#reportedFaults.has(what)) return;
+    this.#reportedFaults.add(what);
     const message = error instanceof Error ? error.message : String(error);
-    this.tell({ type: 'fault', at: this.#clock.now(), what, message });
+    this.emit({ type: 'fault', at: this.#clock.now(), what, message });
   }
 
   /** Runs what has no caller that could catch anything: what escaped would end the process. */
@@ -111,10 +111,10 @@ export class GuardRecords {
   /** Resolves when the last `save` is on disk or has failed, at the latest after two seconds. */
   async saved(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, PATIENCE_WITH_DISK_MS);
+    const requestOptions = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, DISK_TIMEOUT_MS);
     });
-    await Promise.race([this.#saved, patience]);
+    await Promise.race([this.#saved, requestOptions]);
     clearTimeout(timer);
   }
 

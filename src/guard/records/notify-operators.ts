@@ -4,7 +4,7 @@ import type { ResolvedOptions } from '../options.js';
 import type { GuardRecords } from './guard-records.js';
 
 /** Lets the user's notifiers hear what the guard tells. */
-export function tellPeople(
+export function notifyOperators(
   { flagKey, notify, unleash, clock }: ResolvedOptions,
   records: GuardRecords,
   speaks: () => boolean,

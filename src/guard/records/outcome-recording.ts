@@ -21,7 +21,7 @@ export function storeFor(options: ResolvedOptions, startedAt: number): MemoryOut
 }
 
 /** Keeps the guard's store and its log on disk together; does nothing when the user wants no log. */
-export class KeptLog {
+export class OutcomeRecording {
   readonly #options: ResolvedOptions;
   readonly #store: MemoryOutcomeStore;
   readonly #log: OutcomeLog | undefined;

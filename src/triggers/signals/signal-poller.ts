@@ -100,7 +100,7 @@ export class SignalPoller {
       polled.problem = message.slice(0, LONGEST_PROBLEM);
       if (polled.isFailing) return;
       polled.isFailing = true;
-      this.#tell(`the signal ${polled.name}`, error);
+      this.#report(`the signal ${polled.name}`, error);
     }
   }
 
@@ -127,7 +127,7 @@ export class SignalPoller {
     return this.#clock.monotonic() - Math.max(0, this.#clock.now() - at);
   }
 
-  #tell(what: string, error: unknown): void {
+  #report(what: string, error: unknown): void {
     try {
       this.#onFault(what, error);
     } catch {

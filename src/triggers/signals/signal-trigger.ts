@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { durationMsSchema } from '../../support/config-schemas.js';
-import { judgeSignal, type SignalRule } from '../signal-verdict.js';
+import { evaluateSignal, type SignalRule } from '../signal-verdict.js';
 import type { SignalSource, Trigger } from '../trigger.js';
 
 /** How a signal is read. */
@@ -57,6 +57,6 @@ export function signalTrigger(
     windowMs: 0,
     threshold,
     signal: Object.freeze({ read, everyMs, timeoutMs, maxAgeMs }),
-    evaluate: (snapshot, now) => judgeSignal(checked, snapshot, now),
+    evaluate: (snapshot, now) => evaluateSignal(checked, snapshot, now),
   } satisfies SignalTrigger);
 }

@@ -74,7 +74,7 @@ export async function replayLog(path: string, options: ReplayLogOptions): Promis
   let to = Number.NEGATIVE_INFINITY;
   for await (const rows of readOutcomeBatches(path, { onProblem: (problem) => found.problem(problem) })) {
     for (const row of rows) {
-      const outcome = judgedPartOf(row);
+      const outcome = countedPartOf(row);
       flagKey ??= row.flag_key;
       if (row.flag_key !== flagKey) {
         found.otherFlags += 1;
@@ -111,7 +111,7 @@ export async function replayLog(path: string, options: ReplayLogOptions): Promis
 }
 
 /** What rules look at: neither attributes nor variants, which would take as long as judging. */
-function judgedPartOf(row: OutcomeRow): Outcome {
+function countedPartOf(row: OutcomeRow): Outcome {
   const at = Date.parse(row.timestamp);
   return {
     exposure: {

@@ -1,5 +1,5 @@
 import { makeDecision } from '../../guard/decide/decide.js';
-import { Judge } from '../../guard/evaluate/evaluator.js';
+import { Evaluator } from '../../guard/evaluate/evaluator.js';
 import { GuardRecords } from '../../guard/records/guard-records.js';
 import type { RolloutRules } from '../../guard/rules.js';
 import { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
@@ -56,7 +56,7 @@ const LINES_OF_A_CLOCK = 10;
 export class Replay {
   readonly #options: ReplayOptions;
   readonly #store: MemoryOutcomeStore;
-  readonly #judge: Judge;
+  readonly #judge: Evaluator;
   readonly #firedInEpoch = new Set<string>();
   readonly #silent: Set<string>;
   #facts: FlagFacts;
@@ -95,7 +95,7 @@ export class Replay {
       logger: resolveLogger(false),
       listener: onEvent,
     });
-    this.#judge = new Judge({ ...rules, records });
+    this.#judge = new Evaluator({ ...rules, records });
     this.#silent = new Set(triggers.map(({ name }) => name));
     this.#facts = factsOf(flagKey, true, undefined);
   }
@@ -134,7 +134,7 @@ export class Replay {
   rollout(event: GuardEvent): void {
     this.advance(event.at);
     // Of the rollout that ends: the last outcome may be the one for which the guard ended it.
-    if (event.type === 'rollout-changed' || event.type === 're-armed') this.#judgePending();
+    if (event.type === 'rollout-changed' || event.type === 're-armed') this.#evaluatePending();
     switch (event.type) {
       case 'started':
         if (event.epoch > this.#epoch) this.#beginEpoch(event.epoch, true);
@@ -166,26 +166,26 @@ export class Replay {
     this.advance(outcome.at);
     const { epoch } = outcome.exposure;
     if (epoch > this.#epoch) {
-      this.#judgePending();
+      this.#evaluatePending();
       this.#beginEpoch(epoch, true);
       if (percentage !== undefined) this.#facts = factsOf(this.#facts.key, true, percentage);
     }
     this.#outcomes += 1;
     this.#store.record(outcome);
     this.#isPending = true;
-    if (this.#options.everyOutcome || outcome.result === 'failure') this.#judgePending();
+    if (this.#options.everyOutcome || outcome.result === 'failure') this.#evaluatePending();
   }
 
   /** Judges what has not been judged yet, as long as the flag is on. */
-  #judgePending(): void {
-    if (this.#isPending && this.#facts.enabled) this.#judgeOutcomes(this.#store.snapshot(this.#now));
+  #evaluatePending(): void {
+    if (this.#isPending && this.#facts.enabled) this.#evaluateOutcomes(this.#store.snapshot(this.#now));
     this.#isPending = false;
   }
 
   #tick(): void {
     if (!this.#facts.enabled) return;
     const snapshot = this.#store.snapshot(this.#now);
-    this.#judgeOutcomes(snapshot);
+    this.#evaluateOutcomes(snapshot);
     this.#isPending = false;
     this.#judge.review(snapshot, this.#facts, this.#now);
     if (this.#silent.size === 0) return;
@@ -194,7 +194,7 @@ export class Replay {
     }
   }
 
-  #judgeOutcomes(snapshot: Snapshot): void {
+  #evaluateOutcomes(snapshot: Snapshot): void {
     const { rules, onFiring, onDecision } = this.#options;
     if (this.#firedInEpoch.size === rules.rollback.length) return;
     const breaches = this.#judge.breaches(snapshot, this.#now);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { StandAloneJudge } from '../../../src/cli/controller/controller.js';
+import { Controller } from '../../../src/cli/controller/controller.js';
 import type { ConfigError } from '../../../src/support/config-error.js';
 import type { Logger } from '../../../src/support/logger.js';
 
@@ -37,7 +37,7 @@ afterEach(async () => {
 async function make(config: unknown, environment: Record<string, string | undefined> = {}) {
   const path = join(folder, 'judge.json');
   await writeFile(path, typeof config === 'string' ? config : JSON.stringify(config));
-  return StandAloneJudge.fromFile(path, environment, silent);
+  return Controller.fromFile(path, environment, silent);
 }
 
 /** Where the problems are, each with what is said of it. */
@@ -48,9 +48,9 @@ async function problemsOf(config: unknown, environment: Record<string, string | 
   return Object.fromEntries(error.problems.map(({ path, expected, got }) => [path, `${expected}; ${got}`]));
 }
 
-describe('StandAloneJudge.fromFile', () => {
+describe('Controller.fromFile', () => {
   it('takes the secrets from the environment', async () => {
-    await expect(make(good, secrets)).resolves.toBeInstanceOf(StandAloneJudge);
+    await expect(make(good, secrets)).resolves.toBeInstanceOf(Controller);
   });
 
   it('takes them from the file, which the environment does not override', async () => {
@@ -59,9 +59,9 @@ describe('StandAloneJudge.fromFile', () => {
       unleash: { ...good.unleash, token: ADMIN_TOKEN, clientToken: CLIENT_TOKEN },
       redis: { url: secrets.REDIS_URL, prefix: 'uploads', leaseMs: 5_000 },
     };
-    await expect(make(config)).resolves.toBeInstanceOf(StandAloneJudge);
+    await expect(make(config)).resolves.toBeInstanceOf(Controller);
     const wrong = { UNLEASH_ADMIN_TOKEN: ' ', UNLEASH_CLIENT_TOKEN: ' ', REDIS_URL: 'http://nowhere' };
-    await expect(make(config, wrong)).resolves.toBeInstanceOf(StandAloneJudge);
+    await expect(make(config, wrong)).resolves.toBeInstanceOf(Controller);
   });
 
   it.each([
@@ -81,7 +81,7 @@ describe('StandAloneJudge.fromFile', () => {
       const notify = [async () => {}];
       ${exported}`,
     );
-    await expect(StandAloneJudge.fromFile(path, secrets, silent)).resolves.toBeInstanceOf(StandAloneJudge);
+    await expect(Controller.fromFile(path, secrets, silent)).resolves.toBeInstanceOf(Controller);
   });
 
   it.each([
@@ -97,7 +97,7 @@ describe('StandAloneJudge.fromFile', () => {
     const path = join(folder, name);
     await writeFile(path, example.replace("'unleash-rollout-guard'", `'${source}'`));
     vi.stubEnv('SLACK_WEBHOOK_URL', 'https://hooks.slack.example.com/services/T/B/X');
-    await expect(StandAloneJudge.fromFile(path, secrets, silent)).resolves.toBeInstanceOf(StandAloneJudge);
+    await expect(Controller.fromFile(path, secrets, silent)).resolves.toBeInstanceOf(Controller);
   });
 
   it('lists everything that is missing, and where else it may be', async () => {

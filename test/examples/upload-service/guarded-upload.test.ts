@@ -128,9 +128,9 @@ describe('the guarded upload', () => {
 function flagSource(isOn: () => boolean): FlagSource {
   return {
     flag: () => undefined,
-    stop: () => {},
-    release: () => {},
-    isStopped: () => false,
+    override: () => {},
+    clearOverride: () => {},
+    isOverridden: () => false,
     onChange: () => () => {},
     onTrack: () => () => {},
     defaultClient: () => ({ getBooleanDetails: async () => ({ value: isOn(), reason: 'SPLIT' }) }),

@@ -20,11 +20,11 @@ const DECISION = {
 } as unknown as Decision;
 
 const SYNC = {
-  born: '',
+  datasetId: '',
   version: 0,
   seat: { epoch: 0, seenRevision: '', revision: 'ten', keepWindows: true, atLeast: 1 },
   delta: undefined,
-  mayJudge: true,
+  mayLead: true,
 };
 
 describeWithBinary('a client of the user’s own', 'redis-server', 'apt-get install redis-server', () => {
@@ -54,7 +54,7 @@ describeWithBinary('a client of the user’s own', 'redis-server', 'apt-get inst
 
   /** What a fleet does: syncs, judges, stops, and hears of it. */
   async function works({ link, told }: { link: FleetLink; told: FleetState[] }): Promise<void> {
-    expect(await link.sync(SYNC)).toMatchObject({ seatEpoch: 1, fence: 1 });
+    expect(await link.sync(SYNC)).toMatchObject({ assignedEpoch: 1, fence: 1 });
     expect((await link.read(1, '', 10))!.entries).toMatchObject([{ type: 'epoch', epoch: 1 }]);
     await link.stop(DECISION);
     for (let waited = 0; told.at(-1)?.stop === undefined && waited < 200; waited++) await sleep(10);
@@ -103,12 +103,12 @@ describeWithBinary('a client of the user’s own', 'redis-server', 'apt-get inst
       totals: [['successes:treatment', '1'] as const, ['latencySumMs:treatment', '1.500'] as const],
       skipsLost: false,
     };
-    const { born } = told.at(-1)!;
-    expect(await made.sync({ ...SYNC, born, delta })).toMatchObject({ delta: 'taken' });
+    const { datasetId } = told.at(-1)!;
+    expect(await made.sync({ ...SYNC, datasetId, delta })).toMatchObject({ delta: 'taken' });
     expect(await made.saveCheckpoint(1, '0-0', 'kept')).toBe(true);
     expect(await made.loadCheckpoint()).toBe('kept');
     await made.finishStop('decision-1', 'off');
-    expect(await made.release('decision-1', 'ten', 0)).toMatchObject({ stop: undefined, epoch: 2 });
+    expect(await made.clearStop('decision-1', 'ten', 0)).toMatchObject({ stop: undefined, epoch: 2 });
   });
 
   it('may speak TLS', async () => {

@@ -17,7 +17,7 @@ describeWithBinary('in a fleet', 'redis-server', 'apt-get install redis-server',
   });
 
   afterAll(async () => {
-    await Promise.all(members.map((member) => member.stop()));
+    await Promise.all(members.map((member) => member.close()));
     await redis.close();
   });
 
@@ -32,10 +32,10 @@ describeWithBinary('in a fleet', 'redis-server', 'apt-get install redis-server',
         link: store.link({ flagKey: setup.flagKey, environment: 'production' }),
         // The contract plays at a time of its own.
         clock: { now: () => setup.now, monotonic: systemClock.monotonic },
-        timing: { flushMs: 3_600_000, judgeMs: 3_600_000, leaseMs: 3_600_000 },
-        mayJudge: false,
+        timing: { flushMs: 3_600_000, evaluateMs: 3_600_000, leaseMs: 3_600_000 },
+        mayLead: false,
         revision: () => 'ten',
-        judgeMemory: { get: () => undefined, set: () => {} },
+        reportedState: { get: () => undefined, set: () => {} },
         listener: {
           onState: () => {},
           onOutcomes: () => {},

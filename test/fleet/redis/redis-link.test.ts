@@ -6,11 +6,11 @@ import type { Decision } from '../../../src/model/flow.js';
 import { describeWithBinary } from '../../helpers/needs-binary.js';
 
 const NOBODY: SyncRequest = {
-  born: '',
+  datasetId: '',
   version: 0,
   seat: { epoch: 0, seenRevision: '', revision: '', keepWindows: true, atLeast: 0 },
   delta: undefined,
-  mayJudge: false,
+  mayLead: false,
 };
 
 const DECISION = {
@@ -73,18 +73,20 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
   it('opens one epoch for all who see the same definition', async () => {
     const [one, other] = await pair();
     const first = await one.sync(seen('ten'));
-    expect(first).toMatchObject({ seatEpoch: 1, state: { epoch: 1, revision: 'ten', oldestEpoch: 1 } });
-    expect(await other.sync(seen('ten'))).toMatchObject({ seatEpoch: 1, state: { epoch: 1 } });
+    expect(first).toMatchObject({ assignedEpoch: 1, state: { epoch: 1, revision: 'ten', oldestEpoch: 1 } });
+    expect(await other.sync(seen('ten'))).toMatchObject({ assignedEpoch: 1, state: { epoch: 1 } });
   });
 
   it('lets those who see a change later follow, and those who are behind stay', async () => {
     const [one, other] = await pair();
     await one.sync(seen('ten'));
     await other.sync(seen('ten'));
-    expect((await one.sync(seen('fifty', 1, 'ten'))).seatEpoch).toBe(2);
+    expect((await one.sync(seen('fifty', 1, 'ten'))).assignedEpoch).toBe(2);
     // Has not polled yet: its outcomes belong to the epoch before.
-    expect((await other.sync({ ...seen('ten', 1, 'ten'), born: told.flat()[0]!.born })).seatEpoch).toBe(1);
-    expect((await other.sync(seen('fifty', 1, 'ten'))).seatEpoch).toBe(2);
+    expect(
+      (await other.sync({ ...seen('ten', 1, 'ten'), datasetId: told.flat()[0]!.datasetId })).assignedEpoch,
+    ).toBe(1);
+    expect((await other.sync(seen('fifty', 1, 'ten'))).assignedEpoch).toBe(2);
   });
 
   it('brings back who missed a change and the change back', async () => {
@@ -92,7 +94,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     await one.sync(seen('ten'));
     await one.sync(seen('fifty', 1, 'ten'));
     await one.sync(seen('ten', 2, 'fifty'));
-    expect((await other.sync(seen('ten', 1, 'ten'))).seatEpoch).toBe(3);
+    expect((await other.sync(seen('ten', 1, 'ten'))).assignedEpoch).toBe(3);
   });
 
   it('takes each delta once, in order, and says what is missing', async () => {
@@ -101,7 +103,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     const send = (sequence: number, skipsLost = false) =>
       one.sync({
         ...seen('ten', 1, 'ten'),
-        born: state!.born,
+        datasetId: state!.datasetId,
         delta: { ...delta(sequence), skipsLost },
       });
     expect(await send(1)).toMatchObject({ delta: 'taken', lastSequence: 1 });
@@ -121,7 +123,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
 
   it('takes no delta for data that it does not know', async () => {
     const [one] = await pair();
-    expect(await one.sync({ ...seen('ten'), born: 'another', delta: delta(1) })).toMatchObject({
+    expect(await one.sync({ ...seen('ten'), datasetId: 'another', delta: delta(1) })).toMatchObject({
       delta: 'unknown-data',
       lastSequence: 0,
     });
@@ -129,7 +131,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
 
   it('lets one judge, and another when it is silent; what the former still says counts for nothing', async () => {
     const [one, other] = await pair();
-    const judging = { ...seen('ten'), mayJudge: true };
+    const judging = { ...seen('ten'), mayLead: true };
     const first = await one.sync(judging);
     expect(first.fence).toBe(1);
     expect(await other.sync(judging)).toMatchObject({ fence: undefined, judge: one.instance });
@@ -142,8 +144,8 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
 
   it('gives the judge every entry in order, and drops those that it has kept', async () => {
     const [one] = await pair();
-    const { state } = await one.sync({ ...seen('ten'), mayJudge: true });
-    const request = { ...seen('ten', 1, 'ten'), born: state!.born, mayJudge: true };
+    const { state } = await one.sync({ ...seen('ten'), mayLead: true });
+    const request = { ...seen('ten', 1, 'ten'), datasetId: state!.datasetId, mayLead: true };
     await one.sync({ ...request, delta: delta(1) });
     await one.sync({ ...request, delta: delta(2) });
     const all = await one.read(1, '', 10);
@@ -173,11 +175,11 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     const [one, other] = await pair();
     await one.sync(seen('ten'));
     await one.stop(DECISION);
-    const released = await other.release('decision-1', 'ten', 0);
+    const released = await other.clearStop('decision-1', 'ten', 0);
     expect(released).toMatchObject({ stop: undefined, released: ['decision-1'], epoch: 2, oldestEpoch: 2 });
     // Whoever has not heard of it yet changes nothing.
     expect((await one.stop(DECISION)).stop).toBeUndefined();
-    expect((await one.release('decision-1', 'ten', 0)).epoch).toBe(2);
+    expect((await one.clearStop('decision-1', 'ten', 0)).epoch).toBe(2);
   });
 
   it('says what it is when Redis holds something else under its names', async () => {
@@ -191,7 +193,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     links.push(link);
     await expect(link.open({ onState: () => {} })).rejects.toMatchObject({
       name: 'FleetError',
-      needsPerson: true,
+      requiresAction: true,
       message: expect.stringMatching(/another prefix/),
     });
   });

@@ -39,7 +39,7 @@ describe('RedisOutcomeStore', () => {
     ['a client of another package', { client: { get: () => {} } }, /client.*redis package/s],
     ['a prefix with braces', { url: 'redis://localhost', prefix: '{a}' }, /prefix/],
     ['a lease that ends between two flushes', { url: 'redis://localhost', flushMs: 2_000 }, /leaseMs.*4000/s],
-    ['a negative time', { url: 'redis://localhost', judgeMs: -1 }, /judgeMs/],
+    ['a negative time', { url: 'redis://localhost', evaluateMs: -1 }, /evaluateMs/],
     ['an option that there is not', { url: 'redis://localhost', ttl: 5 }, /ttl/],
   ])('refuses %s', (_, options, message) => {
     const refusal = refusalOf(options);
@@ -57,7 +57,7 @@ describe('RedisOutcomeStore', () => {
     async (version) => {
       await expect(open(version)).rejects.toMatchObject({
         name: 'FleetError',
-        needsPerson: true,
+        requiresAction: true,
         message: `Redis ${version} is too old: 6.2 or later (or Valkey) is needed.`,
       });
     },

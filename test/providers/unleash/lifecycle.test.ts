@@ -269,7 +269,7 @@ describe('losing the connection', () => {
 
   it('keeps a stopped flag stopped', async () => {
     const { repository, provider, client } = await ready([upload(100)]);
-    provider.stop('upload', 'too many errors');
+    provider.override('upload', 'too many errors');
 
     repository.fail();
 

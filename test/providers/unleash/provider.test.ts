@@ -193,10 +193,10 @@ describe('UnleashProvider', () => {
         const provider = await providerWith(flags);
         const client = await clientOf(provider);
 
-        provider.stop(flagKey, 'too many errors');
+        provider.override(flagKey, 'too many errors');
 
         const details = await detailsOf(client, type, flagKey, defaultValue);
-        expect(provider.isStopped(flagKey)).toBe(true);
+        expect(provider.isOverridden(flagKey)).toBe(true);
         expect(details).toMatchObject({
           value,
           reason: 'DISABLED',
@@ -209,7 +209,7 @@ describe('UnleashProvider', () => {
     it('keeps the definition in the metadata of a stopped flag', async () => {
       const provider = await providerWith(flags);
 
-      provider.stop('upload', 'too many errors');
+      provider.override('upload', 'too many errors');
 
       const { flagMetadata } = await provider.resolveBooleanEvaluation('upload', true, {});
       expect(flagMetadata).toMatchObject({ enabled: true, rolloutPercentage: 50, stoppedByGuard: true });
@@ -217,11 +217,11 @@ describe('UnleashProvider', () => {
 
     it('answers as Unleash says again once a flag is released', async () => {
       const provider = await providerWith(flags);
-      provider.stop('everyone', 'too many errors');
+      provider.override('everyone', 'too many errors');
 
-      provider.release('everyone');
+      provider.clearOverride('everyone');
 
-      expect(provider.isStopped('everyone')).toBe(false);
+      expect(provider.isOverridden('everyone')).toBe(false);
       expect(await provider.resolveBooleanEvaluation('everyone', false, {})).toMatchObject({
         value: true,
         reason: 'STATIC',
@@ -231,7 +231,7 @@ describe('UnleashProvider', () => {
     it('keeps a flag stopped from before the first data on', async () => {
       const provider = new UnleashProvider({ url: 'http://localhost/api', appName: 'shop', logger: false });
 
-      provider.stop('upload', 'stopped before a crash');
+      provider.override('upload', 'stopped before a crash');
 
       expect(await provider.resolveBooleanEvaluation('upload', true, {})).toMatchObject({
         value: false,
@@ -246,10 +246,10 @@ describe('UnleashProvider', () => {
         changes.push(details?.flagsChanged),
       );
 
-      provider.release('upload');
-      provider.stop('upload', 'too many errors');
-      provider.stop('upload', 'too many errors');
-      provider.release('upload');
+      provider.clearOverride('upload');
+      provider.override('upload', 'too many errors');
+      provider.override('upload', 'too many errors');
+      provider.clearOverride('upload');
 
       expect(changes).toEqual([['upload'], ['upload']]);
     });
@@ -303,7 +303,7 @@ describe('UnleashProvider', () => {
 
       await provider.resolveBooleanEvaluation('everyone', false, {});
       await provider.resolveBooleanEvaluation('missing', true, {});
-      provider.stop('everyone', 'too many errors');
+      provider.override('everyone', 'too many errors');
       await provider.resolveBooleanEvaluation('everyone', true, {});
       await provider.resolveStringEvaluation('everyone', 'mine', {});
       unleash.destroy();

@@ -110,7 +110,7 @@ describe('readRolloutStatus', () => {
   });
 
   it('says what a guard waits for that is stopping', async () => {
-    const failure = { code: 'ADMIN_PERMISSION', message: 'Turn it off by hand.', needsPerson: true };
+    const failure = { code: 'ADMIN_PERMISSION', message: 'Turn it off by hand.', requiresAction: true };
     await given({ status: 'stopping', since: NOW - 60_000, decision, failure }, [
       ...STARTED,
       { type: 'stopped-here', at: NOW - 60_000, decisionId: 'a' },
