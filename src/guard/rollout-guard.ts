@@ -267,7 +267,7 @@ export class RolloutGuard implements ExposureSink {
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     this.#signals.close();
     await Promise.all([this.#unleash?.close(), this.#fleet?.member.close()]);
-    this.#records.emit({ type: 'finished', at: this.#options.clock.now() });
+    this.#records.emit({ type: 'closed', at: this.#options.clock.now() });
     await Promise.all([
       this.#log.close(),
       this.#baselines.save(),

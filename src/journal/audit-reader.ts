@@ -150,7 +150,7 @@ const eventSchema = z.discriminatedUnion(
     event('review-closed', { epoch, verdict }),
     event('complaint', { epoch, arm: z.enum(ARMS), attributes: attributes.optional() }),
     event('fault', { what: z.string(), message: z.string() }),
-    event('finished', {}),
+    event('closed', {}),
   ],
   { error: 'an event that this version does not know' },
 );

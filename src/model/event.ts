@@ -98,7 +98,7 @@ export type GuardEvent =
   /** Something beside the stop itself does not work: the folder, a listener, an option's function. Told once each. */
   | { readonly type: 'fault'; readonly at: number; readonly what: string; readonly message: string }
   /** `guard.stop()` was called. */
-  | { readonly type: 'finished'; readonly at: number };
+  | { readonly type: 'closed'; readonly at: number };
 
 /** Receives a guard's events. What it throws is reported and goes no further. */
 export type GuardListener = (event: GuardEvent) => void;

@@ -82,7 +82,7 @@ export class DeliveryQueue {
           throw error instanceof Error ? error : new Error(String(error));
         }
       });
-    const again = (error: Error) => {
+    const shouldRetry = (error: Error) => {
       if (!isNotifyError(error)) return 0;
       return error.retryable ? (error.retryAfterMs ?? 0) : false;
     };

@@ -40,7 +40,7 @@ export class GuardStates {
         return 'stopped';
       case 're-armed':
         return 'armed';
-      case 'finished':
+      case 'closed':
         this.#left.delete(flagKey);
         return undefined;
       default:

@@ -31,7 +31,7 @@ export class AuditStory {
         this.hasEnded = false;
         this.#note(event.at, `The guard started (epoch ${event.epoch}, ${event.status}).`);
         break;
-      case 'finished':
+      case 'closed':
         this.hasEnded = true;
         this.#note(event.at, 'The guard ended.');
         break;

@@ -47,7 +47,7 @@ describe('observers of a guard', () => {
       fallbackUsed: true,
     });
     expect(keeper.events).toEqual(harness.events.map(({ type }) => ['async-upload', type]));
-    expect(keeper.events.map(([, type]) => type)).toEqual(expect.arrayContaining(['decided', 'finished']));
+    expect(keeper.events.map(([, type]) => type)).toEqual(expect.arrayContaining(['decided', 'closed']));
   });
 
   it('may lack either method', async () => {

@@ -436,6 +436,6 @@ describe('RolloutGuard', () => {
     await Promise.all([guard.close(), guard.close()]);
     expect(flags.listenerCount).toBe(0);
     expect(ofType('started')).toHaveLength(1);
-    expect(ofType('finished')).toHaveLength(1);
+    expect(ofType('closed')).toHaveLength(1);
   });
 });

@@ -69,7 +69,7 @@ const EVENTS: { readonly [Type in GuardEvent['type']]: GuardEvent & { readonly t
   'review-closed': { type: 'review-closed', at: 9, epoch: 3, verdict: { ...verdict, status: 'ok' } },
   complaint: { type: 'complaint', at: 9, epoch: 3, arm: 'treatment', attributes: { subject: 'slow' } },
   fault: { type: 'fault', at: 9, what: 'a listener', message: 'threw' },
-  finished: { type: 'finished', at: 10 },
+  closed: { type: 'closed', at: 10 },
 };
 
 let folder: string;

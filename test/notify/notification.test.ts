@@ -124,7 +124,7 @@ describe('noticeOf', () => {
     ['a refusal, which action-required tells', refused],
     ['who did it', { type: 'unleash-history', at: AT, change: 'off', by: 'ada', changedAt: AT }],
     ['a fault beside the stop', { type: 'fault', at: AT, what: 'a listener', message: 'x' }],
-    ['the end', { type: 'finished', at: AT }],
+    ['the end', { type: 'closed', at: AT }],
   ])('keeps %s to itself', (_, event) => {
     expect(noticeOf(event, subject)).toBeUndefined();
   });

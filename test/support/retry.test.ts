@@ -37,14 +37,14 @@ describe('retry', () => {
   });
 
   it('asks after each failure that may be repeated, and gives up when told', async () => {
-    const again = vi.fn((_: Error, attempt: number) => (attempt < 2 ? 0 : false));
+    const shouldRetry = vi.fn((_: Error, attempt: number) => (attempt < 2 ? 0 : false));
     expect(await startsOf({ shouldRetry })).toHaveLength(2);
-    expect(again.mock.calls.map(([, attempt]) => attempt)).toEqual([1, 2]);
+    expect(shouldRetry.mock.calls.map(([, attempt]) => attempt)).toEqual([1, 2]);
   });
 
   it('does not ask when no attempt is left', async () => {
-    const again = vi.fn(() => 0);
+    const shouldRetry = vi.fn(() => 0);
     await startsOf({ retries: 0, shouldRetry });
-    expect(again).not.toHaveBeenCalled();
+    expect(shouldRetry).not.toHaveBeenCalled();
   });
 });

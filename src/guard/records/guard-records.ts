@@ -170,7 +170,7 @@ function describe(event: GuardEvent): { level: 'info' | 'warn' | 'error'; messag
       return { level: 'info', message: `A user of the ${event.arm} complained.` };
     case 'fault':
       return { level: 'error', message: `${event.what}: ${event.message}` };
-    case 'finished':
+    case 'closed':
       return { level: 'info', message: 'The guard has ended.' };
   }
 }

@@ -172,7 +172,7 @@ describe('readRolloutStatus', () => {
   });
 
   it('knows that the guard has ended', async () => {
-    await given({ status: 'armed', since: NOW }, [...STARTED, { type: 'finished', at: NOW }]);
+    await given({ status: 'armed', since: NOW }, [...STARTED, { type: 'closed', at: NOW }]);
     const status = await readRolloutStatus(folder);
     expect(status.hasEnded).toBe(true);
     expect(renderStatus(status, NOW)).toContain('nobody watches');
