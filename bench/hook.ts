@@ -4,7 +4,8 @@
  */
 import type { EvaluationDetails, HookContext } from '@openfeature/server-sdk';
 import { OutcomeHook } from '../hooks/outcome-hook.js';
-import { EXPOSURE_SLOT, type Exposure, type ExposureSink, type ExposureSlot } from '../src/model/flow.js';
+import { EXPOSURE_SLOT, type ExposureSink, type ExposureSlot } from '../src/model/flags.js';
+import type { Exposure } from '../src/model/shapes.js';
 import { compare, printComparison } from './harness.js';
 
 let exposures = 0;

@@ -12,7 +12,7 @@ import { OutcomeLog } from '../src/log/outcome-log.js';
 import { readOutcomeBatches } from '../src/log/read-log.js';
 import { UserHash } from '../src/log/user-hash.js';
 import { MemoryOutcomeStore } from '../src/measure/memory-outcome-store.js';
-import type { Outcome } from '../src/model/flow.js';
+import type { Outcome } from '../src/model/shapes.js';
 import { systemClock } from '../src/support/clock.js';
 import { compare, printComparison } from './harness.js';
 

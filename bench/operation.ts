@@ -7,7 +7,8 @@
 import CircuitBreaker from 'opossum';
 import pRetry from 'p-retry';
 import { MemoryOutcomeStore } from '../src/measure/memory-outcome-store.js';
-import type { Evaluation, Exposure, ExposureSink, FlagClient } from '../src/model/flow.js';
+import type { ExposureSink, FlagClient } from '../src/model/flags.js';
+import type { Evaluation, Exposure } from '../src/model/shapes.js';
 import { guardedOperation } from '../src/operation/guarded-operation.js';
 import { systemClock } from '../src/support/clock.js';
 import { compare, printComparison } from './harness.js';

@@ -6,7 +6,7 @@ import { createHistogram } from 'node:perf_hooks';
 import { ExposureLedger } from '../src/measure/exposure-ledger.js';
 import { LatencyHistogram } from '../src/measure/latency-histogram.js';
 import { MemoryOutcomeStore } from '../src/measure/memory-outcome-store.js';
-import type { Exposure, Outcome } from '../src/model/flow.js';
+import type { Exposure, Outcome } from '../src/model/shapes.js';
 import { errorTypeOf } from '../src/operation/error-type.js';
 import { collectGarbage, compare, printComparison, retainedBytes } from './harness.js';
 

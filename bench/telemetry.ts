@@ -11,8 +11,8 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import { Unleash } from 'unleash-client';
 import { unleashImpactMetrics } from '../providers/unleash/impact-metrics.js';
-import type { Outcome } from '../src/model/flow.js';
 import type { GuardObserver } from '../src/model/observer.js';
+import type { Outcome } from '../src/model/shapes.js';
 import { openTelemetry } from '../src/opentelemetry/index.js';
 import { compare, printComparison } from './harness.js';
 

@@ -1,5 +1,6 @@
 import type { EvaluationDetails, FlagValue, Hook, HookContext, HookHints } from '@openfeature/server-sdk';
-import { type Evaluation, EXPOSURE_SLOT, type ExposureSink, type ExposureSlot } from '../src/model/flow.js';
+import { EXPOSURE_SLOT, type ExposureSink, type ExposureSlot } from '../src/model/flags.js';
+import type { Evaluation } from '../src/model/shapes.js';
 import { ConfigError } from '../src/support/config-error.js';
 import { describeReceived } from '../src/support/config-received.js';
 

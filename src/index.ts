@@ -60,8 +60,8 @@ export { RolloutGuard } from './guard/rollout-guard.js';
 export type { GuardStatus } from './guard/guard-status.js';
 export type { ComplaintReport } from './guard/observe/feedback.js';
 export type { RolloutGuardOptions, UnleashAdminOptions } from './guard/options.js';
-export type { GuardState, StopFailure } from './guard/decide/decide.js';
-export type { OpenReview } from './guard/evaluate/reviews.js';
+
+export type { GuardState, OpenReview, StopFailure } from './model/state.js';
 export type { GuardEvent, GuardListener } from './model/event.js';
 export { asyncUploadRollout, type RolloutPreset } from './guard/async-upload-rollout.js';
 // Telemetry: the same numbers elsewhere.
@@ -94,7 +94,8 @@ export {
   isAdminError,
 } from './unleash/admin-error.js';
 // The shapes that travel, and what may be injected.
-export type * from './model/flow.js';
+export type * from './model/shapes.js';
+export type * from './model/flags.js';
 export type { Clock } from './support/clock.js';
 export type { Logger } from './support/logger.js';
 export { version } from './support/version.js';

@@ -1,6 +1,6 @@
 import { FleetMember } from '../../src/fleet/fleet-member.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
-import type { Decision, Verdict } from '../../src/model/flow.js';
+import type { Decision, Verdict } from '../../src/model/shapes.js';
 import { systemClock } from '../../src/support/clock.js';
 import { ENVIRONMENT, emptyStore, quantile, REVISION, steadyMs, TRIGGERS } from './traffic.js';
 

@@ -1,7 +1,7 @@
 import type { FleetState } from '../../src/fleet/fleet-link.js';
 import { FleetMember } from '../../src/fleet/fleet-member.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
-import type { Arm } from '../../src/model/flow.js';
+import type { Arm } from '../../src/model/shapes.js';
 import { systemClock } from '../../src/support/clock.js';
 import { ENVIRONMENT, emptyStore, outcomeOf, REVISION, steadyMs } from './traffic.js';
 

@@ -1,6 +1,6 @@
 import { asyncUploadRollout } from '../../src/guard/async-upload-rollout.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
-import type { Arm, Outcome } from '../../src/model/flow.js';
+import type { Arm, Outcome } from '../../src/model/shapes.js';
 
 export const ENVIRONMENT = 'production';
 /** The definition that all instances have seen. */

@@ -1,5 +1,5 @@
 import { LatencyHistogram } from '../../src/measure/latency-histogram.js';
-import type { Arm } from '../../src/model/flow.js';
+import type { Arm } from '../../src/model/shapes.js';
 import { LatencyTest } from '../../src/statistics/latency.js';
 import { OncePerKey } from '../../src/statistics/once-per-key.js';
 import { Random } from '../../src/what-if/simulate/random.js';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type FlagMetadata, type ResolutionReason, StandardResolutionReasons } from '@openfeature/server-sdk';
 import type { Context } from 'unleash-client';
-import type { FlagFacts } from '../../src/model/flow.js';
+import type { FlagFacts } from '../../src/model/flags.js';
 import { contextValue, type Decider, deciderOf } from './decider.js';
 import {
   type Constraint,

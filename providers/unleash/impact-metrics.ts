@@ -1,7 +1,7 @@
 import type { Unleash } from 'unleash-client';
 import { z } from 'zod';
-import { ARMS, type Arm, type Outcome } from '../../src/model/flow.js';
 import type { GuardObserver } from '../../src/model/observer.js';
+import { ARMS, type Arm, type Outcome } from '../../src/model/shapes.js';
 import { parseConfig } from '../../src/support/config-error.js';
 import type { UnleashProvider } from './provider.js';
 

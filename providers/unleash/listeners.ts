@@ -1,4 +1,4 @@
-import type { Unsubscribe } from '../../src/model/flow.js';
+import type { Unsubscribe } from '../../src/model/flags.js';
 import type { Logger } from '../../src/support/logger.js';
 
 /** Listeners that are told of each event, and whose faults are logged and go no further. */

@@ -13,7 +13,7 @@ import {
   type TrackingEventDetails,
 } from '@openfeature/server-sdk';
 import { Unleash, type UnleashConfig } from 'unleash-client';
-import type { FlagFacts, FlagSource, TrackedEvent, Unsubscribe } from '../../src/model/flow.js';
+import type { FlagFacts, FlagSource, TrackedEvent, Unsubscribe } from '../../src/model/flags.js';
 import { FlagCatalog } from './catalog.js';
 import { toUnleashContext } from './context.js';
 import { Lifecycle } from './lifecycle.js';

@@ -1,5 +1,5 @@
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
-import type { Baseline } from '../model/flow.js';
+import type { Baseline } from '../model/shapes.js';
 import type { Clock } from '../support/clock.js';
 import { type FleetLink, isFleetError } from './fleet-link.js';
 import { FleetView } from './fleet-view.js';

@@ -1,4 +1,4 @@
-import type { Decision } from '../model/flow.js';
+import type { Decision } from '../model/shapes.js';
 
 /** What all processes of a fleet agree on for one flag. Times are the server's. */
 export interface FleetState {

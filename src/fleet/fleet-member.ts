@@ -1,7 +1,7 @@
 import type { OutcomeDelta } from '../measure/outcome-delta.js';
 import type { OutcomeStore } from '../measure/outcome-store.js';
 import { shiftDelta } from '../measure/shift-delta.js';
-import type { Baseline, Decision, Exposure, Outcome, Snapshot } from '../model/flow.js';
+import type { Baseline, Decision, Exposure, Outcome, Snapshot } from '../model/shapes.js';
 import { FleetLeader } from './fleet-leader.js';
 import { type FleetState, isFleetError, type SyncReply } from './fleet-link.js';
 import type { FleetMemberOptions, FleetRole } from './fleet-options.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import { parseOutcomeDelta, parseStoreDump } from '../measure/outcome-delta.js';
-import type { Baseline, Snapshot } from '../model/flow.js';
+import type { Baseline, Snapshot } from '../model/shapes.js';
 import type { FleetEntry, FleetLink } from './fleet-link.js';
 
 /** What {@link FleetView} works with. */

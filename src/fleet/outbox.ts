@@ -1,6 +1,6 @@
 import { COUNT_FIELDS } from '../measure/arm-counts.js';
 import type { OutcomeDelta } from '../measure/outcome-delta.js';
-import { ARMS } from '../model/flow.js';
+import { ARMS } from '../model/shapes.js';
 import type { FlushedDelta } from './fleet-link.js';
 
 /** Where outcomes belong that a process recorded between two changes of the rollout. */

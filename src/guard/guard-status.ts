@@ -1,8 +1,8 @@
 import type { FleetRole } from '../fleet/fleet-options.js';
-import type { FlagFacts, Snapshot, Verdict } from '../model/flow.js';
+import type { FlagFacts } from '../model/flags.js';
+import type { Snapshot, Verdict } from '../model/shapes.js';
 import type { StageProgress } from '../model/stage.js';
-import type { GuardState } from './decide/decide.js';
-import type { OpenReview } from './evaluate/reviews.js';
+import type { GuardState, OpenReview } from '../model/state.js';
 
 /** Where a rollout stands. */
 export interface GuardStatus {

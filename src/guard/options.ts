@@ -7,7 +7,7 @@ import {
   resolveLogOptions,
 } from '../log/log-options.js';
 import type { GuardListener } from '../model/event.js';
-import type { FlagClient, FlagSource } from '../model/flow.js';
+import type { FlagClient, FlagSource } from '../model/flags.js';
 import type { GuardObserver } from '../model/observer.js';
 import type { Stage } from '../model/stage.js';
 import { type Notifier, type NotifyFunction, notifySchema } from '../notify/notifier.js';

@@ -3,7 +3,9 @@ import { armOf } from '../measure/arm.js';
 import { ExposureLedger } from '../measure/exposure-ledger.js';
 import type { OutcomeStore } from '../measure/outcome-store.js';
 import type { GuardListener } from '../model/event.js';
-import type { Evaluation, Exposure, ExposureSink, FlagClient, Outcome, Unsubscribe } from '../model/flow.js';
+import type { ExposureSink, FlagClient, Unsubscribe } from '../model/flags.js';
+import type { Evaluation, Exposure, Outcome } from '../model/shapes.js';
+import type { GuardState } from '../model/state.js';
 import type { Notifications } from '../notify/notifications.js';
 import {
   type GuardedOperation,
@@ -14,7 +16,7 @@ import {
 import { oncePerTurn } from '../support/once-per-turn.js';
 import { SignalPoller } from '../triggers/signals/signal-poller.js';
 import { type UnleashSide, unleashSide } from './act/unleash-side.js';
-import { type GuardState, makeDecision } from './decide/decide.js';
+import { makeDecision } from './decide/decide.js';
 import { GuardMachine } from './decide/guard-machine.js';
 import { Evaluator } from './evaluate/evaluator.js';
 import { type GuardFleet, joinFleet } from './fleet/join-fleet.js';
@@ -242,7 +244,7 @@ export class RolloutGuard implements ExposureSink {
       epoch: left?.epoch ?? this.#machine.epoch,
       status,
     });
-    if (left?.judge !== undefined) this.#judge.restore(left.judge);
+    if (left?.reported !== undefined) this.#judge.restore(left.reported);
     if (left !== undefined) this.#machine.restore(left);
     // From the journal's epoch to the log's first line nothing may come between.
     this.#log.start(this.#machine.epoch);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { Baseline } from '../model/flow.js';
+import type { Baseline } from '../model/shapes.js';
 import { KeptFile } from '../support/kept-file.js';
 
 /** The name of the recorded baseline within a guard's folder. */

@@ -1,4 +1,4 @@
-import type { Attributes, Outcome } from '../model/flow.js';
+import type { Attributes, Outcome } from '../model/shapes.js';
 
 /**
  * One line of the outcome log. `metrics.jsonl` and `metrics.csv` have the same columns in the same order; what is

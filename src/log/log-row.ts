@@ -1,4 +1,4 @@
-import type { Attributes, Outcome } from '../model/flow.js';
+import type { Attributes, Outcome } from '../model/shapes.js';
 import { OUTCOME_COLUMNS, type OutcomeRow } from './log-row-schema.js';
 
 /** What the application calls the ways in which its users are served; the log's `execution_type`. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { StoreDump } from '../measure/outcome-delta.js';
-import type { Outcome } from '../model/flow.js';
+import type { Outcome } from '../model/shapes.js';
 import type { Clock } from '../support/clock.js';
 import { replaceFile } from '../support/replace-file.js';
 import { atExit } from './at-exit.js';

@@ -1,4 +1,4 @@
-import type { Arm, ArmCounts, Outcome, Result } from '../model/flow.js';
+import type { Arm, ArmCounts, Outcome, Result } from '../model/shapes.js';
 
 /** The counts of one arm, in the order in which they are stored and sent. */
 export const COUNT_FIELDS = [

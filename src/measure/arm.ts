@@ -1,4 +1,4 @@
-import type { Arm, Evaluation } from '../model/flow.js';
+import type { Arm, Evaluation } from '../model/shapes.js';
 
 /**
  * The arm that an evaluation put its user in. A boolean flag is in treatment exactly when the value served is `true`,

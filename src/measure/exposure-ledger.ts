@@ -1,4 +1,4 @@
-import type { Exposure } from '../model/flow.js';
+import type { Exposure } from '../model/shapes.js';
 
 export interface ExposureLedgerOptions {
   /** How many users are remembered, and how many exposures between two look-ups. @default 10_000 */

@@ -1,4 +1,4 @@
-import type { Arm, Exposure, ExposureCounts } from '../model/flow.js';
+import type { Arm, Exposure, ExposureCounts } from '../model/shapes.js';
 import { TimeRing } from './time-ring.js';
 
 /** What one bucket got: exposures opened and completed, of the treatment and then of the control. */

@@ -1,4 +1,4 @@
-import type { MemorySnapshot } from '../model/flow.js';
+import type { MemorySnapshot } from '../model/shapes.js';
 import { TimeRing } from './time-ring.js';
 
 /**

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Arm } from '../model/flow.js';
+import type { Arm } from '../model/shapes.js';
 import type { EvidenceDelta, SequentialEvidenceState } from '../statistics/sequential-evidence.js';
 import { COUNTS_LENGTH } from './arm-counts.js';
 import { blockCountsSchema, countSchema as count, trialsSchema, uint32Schema } from './count-schemas.js';

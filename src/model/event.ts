@@ -1,104 +1,66 @@
-import type { GuardState, StopFailure } from '../guard/decide/decide.js';
-import type { Arm, Attributes, Decision, Verdict } from './flow.js';
-import type { StageProgress } from './stage.js';
+import { z } from 'zod';
+import { ARMS, attributesSchema, decisionSchema, verdictSchema } from './shapes.js';
+import { stageProgressSchema } from './stage.js';
+import { stopFailureSchema } from './state.js';
+
+const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) =>
+  z.object({ type: z.literal(type), at: z.number(), ...shape }).readonly();
+const epoch = z.number();
+const decisionId = z.string();
+const percentage = z.number();
 
 /**
- * What a guard tells: to the audit log, to its logger and to listeners, in the same words.
- * `at` is milliseconds since 1970.
+ * Everything that a guard reports: to the audit log, to its logger, to notifiers and to listeners. `at` is milliseconds since
+ * 1970. `event-table.ts` has the words of each.
  */
-export type GuardEvent =
-  /** The guard watches; `status` is what the journal of an earlier run left behind. */
-  | {
-      readonly type: 'started';
-      readonly at: number;
-      readonly epoch: number;
-      readonly status: GuardState['status'];
-    }
-  /** The rollout changed in Unleash: another percentage, strategy, or on/off. */
-  | {
-      readonly type: 'rollout-changed';
-      readonly at: number;
-      readonly epoch: number;
-      readonly enabled: boolean;
-      readonly rolloutPercentage: number | undefined;
-    }
-  /** Triggers breached: why, with the evidence. In a dry run nothing follows. */
-  | {
-      readonly type: 'decided';
-      readonly at: number;
-      readonly decision: Decision;
-      /** Who decided, when it was another process of the fleet. */
-      readonly by?: 'fleet' | undefined;
-    }
-  /** The store that the fleet shares went away, and why, or came back. */
-  | { readonly type: 'fleet-connection'; readonly at: number; readonly problem: string | undefined }
-  /** This process answers `false` from now on. */
-  | { readonly type: 'stopped-here'; readonly at: number; readonly decisionId: string }
-  /** A request to Unleash failed; the guard tries again. Told once per stop and code. */
-  | {
-      readonly type: 'stop-failed';
-      readonly at: number;
-      readonly decisionId: string;
-      readonly failure: StopFailure;
-    }
-  /** Only a person can finish the stop: the message says how. Told once per stop and cause. */
-  | {
-      readonly type: 'action-required';
-      readonly at: number;
-      readonly decisionId: string;
-      readonly message: string;
-    }
-  /** The flag is off in Unleash. */
-  | {
-      readonly type: 'stopped';
-      readonly at: number;
-      readonly decisionId: string;
-      readonly confirmedBy: 'read-back' | 'definition' | 'fleet';
-    }
-  /** The guard went back to the percentage of the stage before; it watches again when the provider has seen that. */
-  | {
-      readonly type: 'stepped-back';
-      readonly at: number;
-      readonly decisionId: string;
-      readonly from: number | undefined;
-      readonly to: number | undefined;
-    }
-  /** Who turned the flag off or on, from Unleash's own history. */
-  | {
-      readonly type: 'unleash-history';
-      readonly at: number;
-      readonly change: 'off' | 'on';
-      readonly by: string;
-      readonly changedAt: number;
-    }
-  /** A person turned the flag on again after a stop, or a step back has arrived: a new epoch, with empty windows. */
-  | { readonly type: 're-armed'; readonly at: number; readonly epoch: number }
-  /** A stage began, or came to another status: `met` says what to do in Unleash. */
-  | { readonly type: 'stage'; readonly at: number; readonly epoch: number; readonly progress: StageProgress }
-  /** The guard moved the percentage in Unleash, because a stage was met and `advance` is `automatic`. */
-  | {
-      readonly type: 'advanced';
-      readonly at: number;
-      readonly epoch: number;
-      readonly from: number;
-      readonly to: number;
-    }
-  /** A review's trigger breached: a person should look. Told once until it is closed. */
-  | { readonly type: 'review-opened'; readonly at: number; readonly epoch: number; readonly verdict: Verdict }
-  /** The reason for the review is gone. */
-  | { readonly type: 'review-closed'; readonly at: number; readonly epoch: number; readonly verdict: Verdict }
-  /** A user complained who got this arm in this epoch. */
-  | {
-      readonly type: 'complaint';
-      readonly at: number;
-      readonly epoch: number;
-      readonly arm: Arm;
-      readonly attributes: Attributes | undefined;
-    }
-  /** Something beside the stop itself does not work: the folder, a listener, an option's function. Told once each. */
-  | { readonly type: 'fault'; readonly at: number; readonly what: string; readonly message: string }
-  /** `guard.stop()` was called. */
-  | { readonly type: 'closed'; readonly at: number };
+export const guardEventSchema = z.discriminatedUnion(
+  'type',
+  [
+    // The guard is running; `status` is what the journal of an earlier run left behind.
+    event('started', { epoch, status: z.enum(['armed', 'stopping', 'stopped']) }),
+    // The rollout changed in Unleash: another percentage, strategy, or on/off.
+    event('rollout-changed', { epoch, enabled: z.boolean(), rolloutPercentage: percentage.optional() }),
+    // Triggers breached: why, with the evidence. `by`: another process of the fleet decided. In a dry run nothing follows.
+    event('decided', { decision: decisionSchema, by: z.literal('fleet').optional() }),
+    // The store that the fleet shares went away, and why, or came back.
+    event('fleet-connection', { problem: z.string().optional() }),
+    // This process answers `false` from now on.
+    event('stopped-here', { decisionId }),
+    // A request to Unleash failed; the guard tries again. Reported once per stop and code.
+    event('stop-failed', { decisionId, failure: stopFailureSchema }),
+    // Only an operator can finish the stop: the message says how. Reported once per stop and cause.
+    event('action-required', { decisionId, message: z.string() }),
+    // The flag is off in Unleash.
+    event('stopped', { decisionId, confirmedBy: z.enum(['read-back', 'definition', 'fleet']) }),
+    // The guard went back to the percentage of the stage before; it re-arms when the provider has seen that.
+    event('stepped-back', { decisionId, from: percentage.optional(), to: percentage.optional() }),
+    // Who turned the flag off or on, from Unleash's own history.
+    event('unleash-history', { change: z.enum(['off', 'on']), by: z.string(), changedAt: z.number() }),
+    // An operator turned the flag on again after a stop, or a step back has arrived: a new epoch, with empty windows.
+    event('re-armed', { epoch }),
+    // A stage began, or came to another status: `met` says what to do in Unleash.
+    event('stage', { epoch, progress: stageProgressSchema }),
+    // The guard moved the percentage in Unleash, because a stage was met and `advance` is `automatic`.
+    event('advanced', { epoch, from: percentage, to: percentage }),
+    // A review trigger breached. Reported once until it is closed.
+    event('review-opened', { epoch, verdict: verdictSchema }),
+    // The reason for the review is gone.
+    event('review-closed', { epoch, verdict: verdictSchema }),
+    // A user complained who got this arm in this epoch.
+    event('complaint', { epoch, arm: z.enum(ARMS), attributes: attributesSchema.optional() }),
+    // Something beside the stop itself does not work: the folder, a listener, an option's function. Reported once each.
+    event('fault', { what: z.string(), message: z.string() }),
+    // `guard.close()` was called.
+    event('closed', {}),
+  ],
+  { error: 'an event that this version does not know' },
+);
+
+/** What a guard reports; `type` tells the kind. */
+export type GuardEvent = z.infer<typeof guardEventSchema>;
+
+/** The event of one type. */
+export type GuardEventOf<Type extends GuardEvent['type']> = Extract<GuardEvent, { type: Type }>;
 
 /** Receives a guard's events. What it throws is reported and goes no further. */
 export type GuardListener = (event: GuardEvent) => void;

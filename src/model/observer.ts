@@ -1,5 +1,5 @@
 import type { GuardEvent } from './event.js';
-import type { Outcome } from './flow.js';
+import type { Outcome } from './shapes.js';
 
 /**
  * Watches what guards see and do, for metrics and the like; several guards may share one. It is called while the user

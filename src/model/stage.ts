@@ -1,14 +1,20 @@
+import { z } from 'zod';
+
+const stageSchema = z
+  .object({
+    /** The percentage in Unleash at which this stage takes place, 0–100. */
+    percentage: z.number(),
+    /** Successes and failures of the treatment since the epoch began. */
+    minOutcomes: z.number(),
+    /** The treatment's success rate over these outcomes, a fraction 0–1. */
+    minSuccessRate: z.number(),
+    /** The least time since the epoch began, in milliseconds. @default 0 */
+    minDurationMs: z.number().optional(),
+  })
+  .readonly();
+
 /** One step of a rollout, and what must hold before the next. */
-export interface Stage {
-  /** The percentage in Unleash at which this stage takes place, 0–100. */
-  readonly percentage: number;
-  /** Judged outcomes of the treatment since the epoch began. */
-  readonly minOutcomes: number;
-  /** The treatment's success rate over these outcomes, a fraction 0–1. */
-  readonly minSuccessRate: number;
-  /** The least time since the epoch began, in milliseconds. @default 0 */
-  readonly minDurationMs?: number | undefined;
-}
+export type Stage = z.infer<typeof stageSchema>;
 
 /** All of {@link StageStatus}. */
 export const STAGE_STATUSES = ['collecting', 'met', 'missed', 'blocked'] as const;
@@ -20,27 +26,23 @@ export const STAGE_STATUSES = ['collecting', 'met', 'missed', 'blocked'] as cons
  */
 export type StageStatus = (typeof STAGE_STATUSES)[number];
 
-/** How far a stage has come. */
-export interface StageProgress {
-  readonly stage: Stage;
-  /** Its place in the plan, from 0. */
-  readonly index: number;
-  readonly status: StageStatus;
-  readonly outcomes: number;
-  /** Undefined before the first outcome. */
-  readonly successRate: number | undefined;
-  readonly elapsedMs: number;
-  /** One sentence for a person: what is missing, or what to do in Unleash's UI. */
-  readonly message: string;
-}
+export const stageProgressSchema = z
+  .object({
+    stage: stageSchema,
+    /** Its place in the plan, from 0. */
+    index: z.int().min(0),
+    status: z.enum(STAGE_STATUSES),
+    outcomes: z.number().min(0),
+    /** Undefined before the first outcome. */
+    successRate: z.number().optional(),
+    elapsedMs: z.number(),
+    /** One sentence for an operator: what is missing, or what to do in Unleash's UI. */
+    message: z.string(),
+  })
+  .readonly();
 
-/** The stage's status that was told last. */
-export interface ReportedStage {
-  readonly epoch: number;
-  /** The stage's place in the plan, from 0. */
-  readonly index: number;
-  readonly status: StageStatus;
-}
+/** How far a stage has come. */
+export type StageProgress = z.infer<typeof stageProgressSchema>;
 
 /** Which stage the percentage in Unleash belongs to: the one with exactly that percentage. */
 export function stageAt(

@@ -1,5 +1,5 @@
 import type { GuardEvent } from '../model/event.js';
-import type { Decision } from '../model/flow.js';
+import type { Decision } from '../model/shapes.js';
 
 /** How urgent: `critical` needs a person now, `warning` needs a look, `info` is good to know. */
 export type NotificationSeverity = 'critical' | 'warning' | 'info';

@@ -1,5 +1,5 @@
-import type { GuardState } from '../guard/decide/decide.js';
 import type { GuardEvent } from '../model/event.js';
+import type { GuardState } from '../model/state.js';
 
 type Status = GuardState['status'];
 

@@ -1,6 +1,6 @@
 import type { Attributes } from '@opentelemetry/api';
 import { boundedErrorType, MAX_ERROR_TYPES } from '../measure/error-counts.js';
-import type { Outcome, Result } from '../model/flow.js';
+import type { Outcome, Result } from '../model/shapes.js';
 
 /** OpenTelemetry's own word for an `error.type` that is not told apart. */
 const OTHER_ERRORS = '_OTHER';

@@ -1,15 +1,11 @@
 import {
-  type Attributes,
-  type Evaluation,
   type EvaluationContextLike,
   EXPOSURE_SLOT,
-  type Exposure,
   type ExposureSink,
   type ExposureSlot,
   type FlagClient,
-  type Outcome,
-  type Result,
-} from '../model/flow.js';
+} from '../model/flags.js';
+import type { Attributes, Evaluation, Exposure, Outcome, Result } from '../model/shapes.js';
 import type { Clock } from '../support/clock.js';
 import { type Attempted, type AttemptPolicy, runAttempts } from './attempts.js';
 import { Deadlines } from './deadlines.js';

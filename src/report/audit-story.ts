@@ -1,5 +1,5 @@
 import type { GuardEvent } from '../model/event.js';
-import type { Arm } from '../model/flow.js';
+import type { Arm } from '../model/shapes.js';
 import type { DecisionReport, ReviewReport, RolloutChange, StageReport } from './rollout-report.js';
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };

@@ -1,5 +1,5 @@
 import type { EChartsCoreOption } from 'echarts/core';
-import { ARMS } from '../model/flow.js';
+import { ARMS } from '../model/shapes.js';
 import { marks, rolloutWord } from './chart-marks.js';
 import {
   axis,

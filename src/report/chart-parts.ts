@@ -1,4 +1,4 @@
-import { ARMS, type Arm } from '../model/flow.js';
+import { ARMS, type Arm } from '../model/shapes.js';
 import type { RolloutReport } from './rollout-report.js';
 import type { SeriesPoint } from './time-series.js';
 

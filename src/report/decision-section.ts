@@ -1,4 +1,4 @@
-import { ARMS, type Verdict } from '../model/flow.js';
+import { ARMS, type Verdict } from '../model/shapes.js';
 import { formatDuration, formatRate, formatThreshold } from '../support/wording.js';
 import { formatCount, formatTime } from './format.js';
 import type { DecisionReport, RolloutReport } from './rollout-report.js';

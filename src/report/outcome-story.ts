@@ -1,6 +1,6 @@
 import { LatencyHistogram } from '../measure/latency-histogram.js';
 import { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
-import { ARMS, type Arm, type Outcome } from '../model/flow.js';
+import { ARMS, type Arm, type Outcome } from '../model/shapes.js';
 import type { ArmReport, Comparison, ErrorTypeReport, ExecutionTypeReport } from './rollout-report.js';
 import { TimeSeries } from './time-series.js';
 

@@ -1,5 +1,5 @@
 import type { LogProblem } from '../log/read-log.js';
-import type { Arm, ArmTotals, Decision, Verdict } from '../model/flow.js';
+import type { Arm, ArmTotals, Decision, Verdict } from '../model/shapes.js';
 import type { Stage, StageProgress } from '../model/stage.js';
 import type { Series } from './time-series.js';
 

@@ -1,4 +1,4 @@
-import type { Verdict } from '../model/flow.js';
+import type { Verdict } from '../model/shapes.js';
 import { formatThreshold } from '../support/wording.js';
 import type { KnownRules, RolloutReport, Threshold } from './rollout-report.js';
 

@@ -1,5 +1,5 @@
 import { LatencyHistogram } from '../measure/latency-histogram.js';
-import { ARMS, type Arm, type Outcome } from '../model/flow.js';
+import { ARMS, type Arm, type Outcome } from '../model/shapes.js';
 
 /** Each width is a multiple of the one before, so that buckets can be put together; beyond, days are doubled. */
 const WIDTHS_MS = [1, 5, 15, 60, 300, 900, 3_600, 10_800, 21_600, 86_400].map((seconds) => seconds * 1000);

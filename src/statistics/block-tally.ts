@@ -1,4 +1,4 @@
-import type { Arm } from '../model/flow.js';
+import type { Arm } from '../model/shapes.js';
 import { checkTrials, type Trials } from './parameters.js';
 
 /** Trials and failures of both arms. */

@@ -1,5 +1,5 @@
 import type { LatencyHistogram } from '../measure/latency-histogram.js';
-import type { Arm, Evidence, QuantileEvidence } from '../model/flow.js';
+import type { Arm, Evidence, QuantileEvidence } from '../model/shapes.js';
 import type { BlockCounts } from './block-tally.js';
 import type {
   EvidenceRequest,

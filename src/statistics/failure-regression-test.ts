@@ -1,4 +1,4 @@
-import type { Arm } from '../model/flow.js';
+import type { Arm } from '../model/shapes.js';
 import type { FailureRegressionRequest } from './evidence-request.js';
 import {
   type EpochEvidence,

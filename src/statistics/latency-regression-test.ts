@@ -1,4 +1,4 @@
-import type { Arm } from '../model/flow.js';
+import type { Arm } from '../model/shapes.js';
 import { type BlockCounts, countsSince } from './block-tally.js';
 import type { LatencyRegressionRequest } from './evidence-request.js';
 import {

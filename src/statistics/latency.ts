@@ -1,4 +1,4 @@
-import type { Arm } from '../model/flow.js';
+import type { Arm } from '../model/shapes.js';
 import type { BlockCounts } from './block-tally.js';
 import { checkAlpha, checkPositive, checkWhole, refuse } from './parameters.js';
 import { TwoSampleTest, type TwoSampleTestState } from './two-sample.js';

@@ -1,7 +1,7 @@
-import type { Trials } from '../model/flow.js';
+import type { Trials } from '../model/shapes.js';
 import { ConfigError } from '../support/config-error.js';
 
-export type { Trials } from '../model/flow.js';
+export type { Trials } from '../model/shapes.js';
 
 /** A probability of a false stop that a test may be given: above 0, below 0.5. @throws {@link ConfigError} */
 export function checkAlpha(what: string, alpha: number): number {

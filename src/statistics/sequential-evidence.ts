@@ -1,4 +1,4 @@
-import type { Evidence, Outcome } from '../model/flow.js';
+import type { Evidence, Outcome } from '../model/shapes.js';
 import { type BlockCounts, BlockTally, countsSince } from './block-tally.js';
 import type { EvidenceRequest } from './evidence-request.js';
 import {

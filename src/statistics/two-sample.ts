@@ -1,4 +1,4 @@
-import type { Arm } from '../model/flow.js';
+import type { Arm } from '../model/shapes.js';
 import { type BlockCounts, BlockTally } from './block-tally.js';
 import { likelihoodRatios, logNoncentralHypergeometric } from './noncentral-hypergeometric.js';
 import { checkAlpha, checkPositive, checkWhole } from './parameters.js';

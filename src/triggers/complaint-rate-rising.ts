@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import type { ControlReference, Snapshot, WindowSnapshot } from '../model/flow.js';
+import type { ControlReference, Snapshot, WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema } from '../support/config-schemas.js';
 import { countOf, formatRate, formatThreshold, inLast } from '../support/wording.js';
 import { describeReference } from './control-reference.js';
 import { ratioSchema } from './evidence-options.js';
 import type { Trigger } from './trigger.js';
-import { countedOf, type Finding, judge, triggerNameSchema } from './window-rule.js';
+import { countedOf, evaluateWindow, type Finding, triggerNameSchema } from './window-rule.js';
 
 export interface ComplaintRateRisingOptions {
   /** How many times the control's complaints per judged outcome are tolerated. @default 1.5 */
@@ -46,10 +46,11 @@ export function complaintRateRising(options: ComplaintRateRisingOptions = {}): T
     name,
     windowMs,
     threshold: ratio,
+    unit: 'ratio',
     minComplaints,
     minOutcomes,
     evaluate: (snapshot, now) =>
-      judge({ name, windowMs, threshold: ratio }, snapshot, now, (window) =>
+      evaluateWindow({ name, windowMs, threshold: ratio, unit: 'ratio' }, snapshot, now, (window) =>
         examine(window, snapshot, now, config),
       ),
   } satisfies Trigger & { threshold: number; minComplaints: number; minOutcomes: number });

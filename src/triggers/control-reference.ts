@@ -1,4 +1,4 @@
-import type { ControlReference } from '../model/flow.js';
+import type { ControlReference } from '../model/shapes.js';
 import { countOf, formatAgo } from '../support/wording.js';
 
 /** Names a control of an earlier time, with its age and size: what a verdict rests on must be in its message. */

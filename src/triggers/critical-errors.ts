@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import type { Snapshot, WindowSnapshot } from '../model/flow.js';
+import type { Snapshot, WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema } from '../support/config-schemas.js';
 import { countOf, formatDuration, inLast } from '../support/wording.js';
 import type { Trigger } from './trigger.js';
-import { countedOf, type Finding, judge, triggerNameSchema } from './window-rule.js';
+import { countedOf, evaluateWindow, type Finding, triggerNameSchema } from './window-rule.js';
 
 export interface CriticalErrorsOptions {
   /** How many critical errors within the window are a breach. @default 1 */
@@ -36,9 +36,10 @@ export function criticalErrors(options: CriticalErrorsOptions = {}): Trigger {
     name,
     windowMs,
     threshold: minCount,
+    unit: 'count',
     criticalErrorTypes: Object.freeze([...errorTypes]),
     evaluate: (snapshot, now) =>
-      judge({ name, windowMs, threshold: minCount }, snapshot, now, (window) =>
+      evaluateWindow({ name, windowMs, threshold: minCount, unit: 'count' }, snapshot, now, (window) =>
         examine(window, minCount, snapshot.lastCritical, now),
       ),
   } satisfies Trigger & { threshold: number });

@@ -3,9 +3,10 @@ import type {
   Evidence,
   Snapshot,
   Trials,
+  Unit,
   Verdict,
   VerdictEvidence,
-} from '../model/flow.js';
+} from '../model/shapes.js';
 import { differenceConfidenceInterval } from '../statistics/confidence.js';
 import { countOf, formatThreshold } from '../support/wording.js';
 
@@ -13,6 +14,7 @@ import { countOf, formatThreshold } from '../support/wording.js';
 export interface EvidenceRule {
   readonly name: string;
   readonly threshold: number;
+  readonly unit: Unit;
   readonly alpha: number;
 }
 
@@ -31,7 +33,7 @@ const LARGEST_E = 1e300;
 
 /** Looks at what was gathered for the rule and adds to the finding what every verdict carries. */
 export function evaluateEvidence(
-  { name, threshold, alpha }: EvidenceRule,
+  { name, threshold, unit, alpha }: EvidenceRule,
   snapshot: Snapshot,
   now: number,
   examine: (evidence: Evidence) => EvidenceFinding,
@@ -44,6 +46,7 @@ export function evaluateEvidence(
     status: finding.status,
     observed: finding.observed,
     threshold,
+    unit,
     sampleSize: {
       treatment: gathered?.counts.treatment.trials ?? 0,
       control: gathered?.counts.control.trials ?? 0,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Evidence } from '../model/flow.js';
+import type { Evidence } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countOf } from '../support/wording.js';
 import {
@@ -54,11 +54,12 @@ const optionsSchema = z.strictObject({
  */
 export function failureRegression(options: FailureRegressionOptions = {}): EvidenceTrigger {
   const { alpha, ratio, minDifference, name } = parseConfig(optionsSchema, options, 'failureRegression');
-  const rule = { name, threshold: minDifference, alpha };
+  const rule = { name, threshold: minDifference, unit: 'fraction', alpha } as const;
   return Object.freeze({
     name,
     windowMs: 0,
     threshold: minDifference,
+    unit: 'fraction',
     evidence: Object.freeze({ test: 'failure-regression', alpha, ratio }),
     evaluate: (snapshot, now) =>
       evaluateEvidence(rule, snapshot, now, (evidence) => examine(evidence, minDifference, alpha)),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { LatencySummary, Snapshot, Verdict } from '../model/flow.js';
+import type { LatencySummary, Snapshot, Verdict } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema } from '../support/config-schemas.js';
 import { formatDuration, formatRate, formatThreshold } from '../support/wording.js';
@@ -58,6 +58,7 @@ export function latencyAbove(ratio: number, options: LatencyAboveOptions = {}): 
     name,
     windowMs: 0,
     threshold: rule.ratio,
+    unit: 'ratio',
     minOutcomes,
     forMs,
     evaluate: (snapshot, now): Verdict => {
@@ -68,6 +69,7 @@ export function latencyAbove(ratio: number, options: LatencyAboveOptions = {}): 
         status,
         observed,
         threshold: rule.ratio,
+        unit: 'ratio',
         sampleSize: sampleSize ?? {
           treatment: treatment.latency?.count ?? 0,
           control: control.latency?.count ?? 0,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Evidence, QuantileEvidence } from '../model/flow.js';
+import type { Evidence, QuantileEvidence } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import {
   type EvidenceOptions,
@@ -37,11 +37,12 @@ const optionsSchema = z.strictObject({
  */
 export function latencyRegression(options: LatencyRegressionOptions = {}): EvidenceTrigger {
   const { alpha, ratio, name } = parseConfig(optionsSchema, options, 'latencyRegression');
-  const rule = { name, threshold: ratio, alpha };
+  const rule = { name, threshold: ratio, unit: 'ratio', alpha } as const;
   return Object.freeze({
     name,
     windowMs: 0,
     threshold: ratio,
+    unit: 'ratio',
     evidence: Object.freeze({ test: 'latency-regression', alpha, ratio }),
     evaluate: (snapshot, now) =>
       evaluateEvidence(rule, snapshot, now, (evidence) => examine(evidence, ratio, alpha)),

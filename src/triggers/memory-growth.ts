@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { MemoryReference, WindowSnapshot } from '../model/flow.js';
+import type { MemoryReference, WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { durationMsSchema } from '../support/config-schemas.js';
 import {
@@ -11,7 +11,7 @@ import {
   inLast,
 } from '../support/wording.js';
 import type { Trigger } from './trigger.js';
-import { type Finding, judge, triggerNameSchema } from './window-rule.js';
+import { evaluateWindow, type Finding, triggerNameSchema } from './window-rule.js';
 
 export interface MemoryGrowthOptions {
   /**
@@ -63,9 +63,10 @@ export function memoryGrowth(ratio: number, options: MemoryGrowthOptions = {}): 
     windowMs,
     scope: 'instance',
     threshold,
+    unit: 'ratio',
     minGrowthBytes,
     evaluate: (snapshot, now) =>
-      judge({ name, windowMs, threshold }, snapshot, now, (window) =>
+      evaluateWindow({ name, windowMs, threshold, unit: 'ratio' }, snapshot, now, (window) =>
         examine(window, threshold, minGrowthBytes, measured(snapshot.baseline?.memory, now)),
       ),
   } satisfies Trigger & { threshold: number; minGrowthBytes: number });

@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import type { ArmCounts, WindowSnapshot } from '../model/flow.js';
+import type { ArmCounts, WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
 import { countOf, formatRate, formatThreshold, inLast } from '../support/wording.js';
 import type { Trigger } from './trigger.js';
-import { countedOf, type Finding, judge, triggerNameSchema } from './window-rule.js';
+import { countedOf, evaluateWindow, type Finding, triggerNameSchema } from './window-rule.js';
 
 /** Options of the triggers that judge a rate of outcomes. */
 export interface OutcomeRateOptions {
@@ -61,8 +61,10 @@ export function outcomeRateTrigger(
     name,
     windowMs,
     threshold,
+    unit: 'fraction',
     minOutcomes,
-    evaluate: (snapshot, now) => judge({ name, windowMs, threshold }, snapshot, now, examine),
+    evaluate: (snapshot, now) =>
+      evaluateWindow({ name, windowMs, threshold, unit: 'fraction' }, snapshot, now, examine),
   } satisfies OutcomeRateTrigger);
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Evidence } from '../model/flow.js';
+import type { Evidence } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { rateSchema } from '../support/config-schemas.js';
 import { formatRate, formatThreshold } from '../support/wording.js';
@@ -35,11 +35,12 @@ export function sequentialRateTrigger(
   const { alpha, name } = config.options;
   const threshold = config.rate;
   const maxFailureRate = kind.relation === 'above' ? threshold : 1 - threshold;
-  const rule = { name, threshold, alpha };
+  const rule = { name, threshold, unit: 'fraction', alpha } as const;
   return Object.freeze({
     name,
     windowMs: 0,
     threshold,
+    unit: 'fraction',
     evidence: Object.freeze({ test: 'failure-rate', alpha, maxFailureRate }),
     evaluate: (snapshot, now) =>
       evaluateEvidence(rule, snapshot, now, (evidence) => examine(kind, evidence, threshold, alpha)),

@@ -1,4 +1,4 @@
-import type { SignalValue, Snapshot, Verdict } from '../model/flow.js';
+import type { SignalValue, Snapshot, Verdict } from '../model/shapes.js';
 import { formatAgo, formatDuration } from '../support/wording.js';
 
 /** A rule on one number from elsewhere. */
@@ -27,6 +27,7 @@ export function evaluateSignal(rule: SignalRule, snapshot: Snapshot, now: number
     status,
     observed,
     threshold,
+    unit: 'none',
     sampleSize: NO_OUTCOMES,
     windowMs: 0,
     freshnessMs: ageMs,

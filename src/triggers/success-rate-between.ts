@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import type { WindowSnapshot } from '../model/flow.js';
+import type { WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
 import { countOf, formatDuration, formatRate, formatThreshold, inLast } from '../support/wording.js';
 import type { OutcomeRateOptions, OutcomeRateTrigger } from './outcome-rate.js';
-import { countedOf, type Finding, judge, triggerNameSchema } from './window-rule.js';
+import { countedOf, evaluateWindow, type Finding, triggerNameSchema } from './window-rule.js';
 
 const optionsSchema = z.strictObject({
   low: rateSchema,
@@ -41,9 +41,10 @@ export function successRateBetween(
     name,
     windowMs,
     threshold: high,
+    unit: 'fraction',
     minOutcomes,
     evaluate: (snapshot, now) =>
-      judge({ name, windowMs, threshold: high }, snapshot, now, (window) =>
+      evaluateWindow({ name, windowMs, threshold: high, unit: 'fraction' }, snapshot, now, (window) =>
         examine(window, config.low, config.high, minOutcomes, now - snapshot.epochStartedAt),
       ),
   } satisfies OutcomeRateTrigger);

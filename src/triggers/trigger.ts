@@ -1,4 +1,4 @@
-import type { Snapshot, Verdict } from '../model/flow.js';
+import type { Snapshot, Unit, Verdict } from '../model/shapes.js';
 import type { EvidenceRequest } from '../statistics/evidence-request.js';
 
 /** A rule: data, and a pure function of a snapshot and the time. It reads no clock and does no I/O. */
@@ -10,6 +10,8 @@ export interface Trigger {
    * looks at the whole epoch or at a signal.
    */
   readonly windowMs: number;
+  /** Of what its verdicts observe, and of their threshold. @default 'none' */
+  readonly unit?: Unit | undefined;
   /** The anytime-valid test that the store is to feed for this rule; its evidence comes with each snapshot. */
   readonly evidence?: EvidenceRequest | undefined;
   /** Codes and class names that are critical beside the usual ones when outcomes are recorded. */

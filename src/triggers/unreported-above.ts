@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import type { ExposureCounts, WindowSnapshot } from '../model/flow.js';
+import type { ExposureCounts, WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
 import { countOf, formatRate, formatThreshold, inLast } from '../support/wording.js';
 import { ratioSchema } from './evidence-options.js';
 import type { Trigger } from './trigger.js';
-import { type Finding, judge, triggerNameSchema } from './window-rule.js';
+import { evaluateWindow, type Finding, triggerNameSchema } from './window-rule.js';
 
 export interface UnreportedAboveOptions {
   /** How many times the control's share of exposures without an outcome is tolerated, for example 2. */
@@ -44,10 +44,11 @@ export function unreportedAbove(options: UnreportedAboveOptions): Trigger {
     name,
     windowMs,
     threshold: ratio,
+    unit: 'ratio',
     minExposures,
     minShare,
     evaluate: (snapshot, now) =>
-      judge({ name, windowMs, threshold: ratio }, snapshot, now, (window) => ({
+      evaluateWindow({ name, windowMs, threshold: ratio, unit: 'ratio' }, snapshot, now, (window) => ({
         ...examine(window, ratio, minExposures, minShare),
         sampleSize: { treatment: window.exposures.treatment.due, control: window.exposures.control.due },
       })),

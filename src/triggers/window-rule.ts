@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ArmCounts, Snapshot, Verdict, WindowSnapshot } from '../model/flow.js';
+import type { ArmCounts, Snapshot, Unit, Verdict, WindowSnapshot } from '../model/shapes.js';
 import { inLast } from '../support/wording.js';
 
 /** What a rule says of one window. */
@@ -18,11 +18,12 @@ export interface Rule {
   readonly name: string;
   readonly windowMs: number;
   readonly threshold: number;
+  readonly unit: Unit;
 }
 
 /** Looks at the rule's window and adds to the finding what every verdict carries. */
-export function judge(
-  { name, windowMs, threshold }: Rule,
+export function evaluateWindow(
+  { name, windowMs, threshold, unit }: Rule,
   snapshot: Snapshot,
   now: number,
   examine: (window: WindowSnapshot) => Finding,
@@ -38,6 +39,7 @@ export function judge(
     status: finding.status,
     observed: finding.observed,
     threshold,
+    unit,
     sampleSize: finding.sampleSize ?? {
       treatment: window === undefined ? 0 : countedOf(window.treatment),
       control: window === undefined ? 0 : countedOf(window.control),

@@ -5,7 +5,7 @@ import type { FleetState } from '../../src/fleet/fleet-link.js';
 import { FleetMember } from '../../src/fleet/fleet-member.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
-import type { Outcome } from '../../src/model/flow.js';
+import type { Outcome } from '../../src/model/shapes.js';
 import type { Clock } from '../../src/support/clock.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { outcomeOf } from '../measure/outcomes.js';

@@ -1,12 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import {
-  decide,
-  type Effect,
-  type GuardInput,
-  type GuardState,
-  initialState,
-} from '../../src/guard/decide/decide.js';
-import type { Decision } from '../../src/model/flow.js';
+import { decide, type Effect, type GuardInput, initialState } from '../../src/guard/decide/decide.js';
+import type { Decision } from '../../src/model/shapes.js';
+import type { GuardState } from '../../src/model/state.js';
 
 function decision(fields: Partial<Decision> = {}): Decision {
   return {
@@ -20,8 +15,8 @@ const refusal = { code: 'PERMISSION', message: 'Turn the flag off by hand.', req
 
 const armed = initialState(0);
 const stopping: GuardState = { status: 'stopping', since: 5, decision: decision() };
-const retrying: GuardState = { ...stopping, failure, told: [failure.code] };
-const refused: GuardState = { ...stopping, failure: refusal, told: [failure.code, refusal.code] };
+const retrying: GuardState = { ...stopping, failure, reported: [failure.code] };
+const refused: GuardState = { ...stopping, failure: refusal, reported: [failure.code, refusal.code] };
 const stopped: GuardState = {
   status: 'stopped',
   since: 6,

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { Evaluator } from '../../src/guard/evaluate/evaluator.js';
-import { parseReportedState } from '../../src/guard/evaluate/reported-state.js';
 import { GuardRecords } from '../../src/guard/records/guard-records.js';
 import type { GuardEvent } from '../../src/model/event.js';
-import type { FlagFacts, Verdict } from '../../src/model/flow.js';
+import type { FlagFacts } from '../../src/model/flags.js';
+import type { Verdict } from '../../src/model/shapes.js';
+import { reportedStateSchema } from '../../src/model/state.js';
 import { resolveLogger } from '../../src/support/logger.js';
 import type { Trigger } from '../../src/triggers/trigger.js';
 import { FakeFlags } from '../helpers/fake-flags.js';
@@ -23,6 +24,7 @@ function newJudge() {
       trigger: 'slow',
       ...slow,
       threshold: 1.2,
+      unit: 'fraction',
       sampleSize: { treatment: 1, control: 1 },
       windowMs: MINUTE,
       freshnessMs: 0,
@@ -53,7 +55,7 @@ function newJudge() {
 /** What another judge knows, after its memory has been on a disk. */
 function heirOf({ judge }: ReturnType<typeof newJudge>) {
   const heir = newJudge();
-  heir.judge.restore(parseReportedState(JSON.parse(JSON.stringify(judge.memory))));
+  heir.judge.restore(reportedStateSchema.parse(JSON.parse(JSON.stringify(judge.memory))));
   return heir;
 }
 
@@ -126,8 +128,8 @@ describe('parseReportedState', () => {
     undefined,
     {},
     { openReviews: [{}] },
-    { openReviews: [], told: { epoch: 1, index: -1, status: 'met' } },
+    { openReviews: [], stage: { epoch: 1, index: -1, status: 'met' } },
   ])('refuses %j', (value) => {
-    expect(() => parseReportedState(value)).toThrow();
+    expect(() => reportedStateSchema.parse(value)).toThrow();
   });
 });

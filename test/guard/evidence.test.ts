@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { asyncUploadRollout } from '../../src/guard/async-upload-rollout.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
-import type { Arm, Evaluation } from '../../src/model/flow.js';
+import type { Arm, Evaluation } from '../../src/model/shapes.js';
 import { FakeAdminApi } from '../helpers/fake-admin-api.js';
 import { FakeFlags } from '../helpers/fake-flags.js';
 

@@ -93,7 +93,7 @@ describe('the end of a guard', () => {
     const guard = await harness.started();
     void guard.close();
     await guard.close();
-    expect(await readFile(join(harness.folder, 'audit.jsonl'), 'utf8')).toContain('"finished"');
+    expect(await readFile(join(harness.folder, 'audit.jsonl'), 'utf8')).toContain('"closed"');
   });
 
   it('is for good: the guard refuses to start again rather than not to watch', async () => {

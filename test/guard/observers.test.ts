@@ -1,8 +1,8 @@
 import { RolloutGuard } from 'unleash-rollout-guard';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { GuardEvent } from '../../src/model/event.js';
-import type { Outcome } from '../../src/model/flow.js';
 import type { GuardObserver } from '../../src/model/observer.js';
+import type { Outcome } from '../../src/model/shapes.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 
 let harness: GuardHarness;

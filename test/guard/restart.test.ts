@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
-import type { Verdict } from '../../src/model/flow.js';
+import type { Verdict } from '../../src/model/shapes.js';
 import { successRateBetween } from '../../src/triggers/success-rate-between.js';
 import type { Trigger } from '../../src/triggers/trigger.js';
 import { FakeFlags } from '../helpers/fake-flags.js';

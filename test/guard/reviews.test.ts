@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type OpenReview, stepReviews } from '../../src/guard/evaluate/reviews.js';
-import type { Verdict } from '../../src/model/flow.js';
+import { stepReviews } from '../../src/guard/evaluate/reviews.js';
+import type { Verdict } from '../../src/model/shapes.js';
+import type { OpenReview } from '../../src/model/state.js';
 
 const MINUTE = 60_000;
 
@@ -10,6 +11,7 @@ function verdict(status: Verdict['status'], trigger = 'latency'): Verdict {
     status,
     observed: 1,
     threshold: 1,
+    unit: 'fraction',
     sampleSize: { treatment: 1, control: 1 },
     windowMs: MINUTE,
     freshnessMs: 0,

@@ -1,4 +1,5 @@
-import type { Evaluation, FlagFacts, FlagSource, TrackedEvent } from '../../src/model/flow.js';
+import type { FlagFacts, FlagSource, TrackedEvent } from '../../src/model/flags.js';
+import type { Evaluation } from '../../src/model/shapes.js';
 
 /** A flag source in memory, for unit tests of what stands on it. */
 export class FakeFlags implements FlagSource {

@@ -8,7 +8,7 @@ import type { RolloutGuardOptions } from '../../src/guard/options.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { jsonLineOf, rowOfOutcome } from '../../src/log/log-row.js';
 import type { GuardEvent } from '../../src/model/event.js';
-import type { Arm, Decision } from '../../src/model/flow.js';
+import type { Arm, Decision } from '../../src/model/shapes.js';
 import { FakeAdminApi } from './fake-admin-api.js';
 import { FakeFlags } from './fake-flags.js';
 

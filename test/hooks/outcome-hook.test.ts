@@ -3,12 +3,8 @@ import { type Client, type Hook, InMemoryProvider, OpenFeature } from '@openfeat
 import { beforeEach, describe, expect, it } from 'vitest';
 import { OutcomeHook } from '../../hooks/outcome-hook.js';
 import { armOf } from '../../src/measure/arm.js';
-import {
-  type Evaluation,
-  EXPOSURE_SLOT,
-  type ExposureSink,
-  type ExposureSlot,
-} from '../../src/model/flow.js';
+import { EXPOSURE_SLOT, type ExposureSink, type ExposureSlot } from '../../src/model/flags.js';
+import type { Evaluation } from '../../src/model/shapes.js';
 
 /** A guard reduced to what a hook sees of it; it remembers what it was told. */
 class RecordingSink implements ExposureSink {

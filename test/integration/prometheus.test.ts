@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
-import type { Verdict } from '../../src/model/flow.js';
+import type { Verdict } from '../../src/model/shapes.js';
 import { type PrometheusOptions, prometheusAbove } from '../../src/triggers/signals/prometheus.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';

@@ -5,13 +5,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AuditLog } from '../../src/journal/audit-log.js';
 import { type AuditProblem, parseAuditLine, readAuditLog } from '../../src/journal/audit-reader.js';
 import type { GuardEvent } from '../../src/model/event.js';
-import type { Decision, Verdict } from '../../src/model/flow.js';
+import type { Decision, Verdict } from '../../src/model/shapes.js';
 
 const verdict: Verdict = {
   trigger: 'success-rate-below',
   status: 'breach',
   observed: 0.9,
   threshold: 0.95,
+  unit: 'fraction',
   sampleSize: { treatment: 100, control: 900 },
   windowMs: 300_000,
   freshnessMs: 12,
@@ -107,7 +108,7 @@ describe('readAuditLog', () => {
   });
 
   it('leaves out what is no event, tells its line, and goes on', async () => {
-    const good = JSON.stringify(EVENTS.finished);
+    const good = JSON.stringify(EVENTS.closed);
     const lines = [
       '{"type":"finis',
       good,
@@ -119,7 +120,7 @@ describe('readAuditLog', () => {
     ];
     await writeFile(join(folder, 'audit.jsonl'), lines.join('\n'));
     const { events, problems } = await read();
-    expect(events).toEqual([EVENTS.finished]);
+    expect(events).toEqual([EVENTS.closed]);
     expect(problems.map(({ line }) => line)).toEqual([1, 3, 4, 5, 7]);
   });
 });

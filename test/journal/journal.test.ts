@@ -21,32 +21,33 @@ describe('Journal', () => {
   it('gives back what was saved, in a folder that it makes', async () => {
     const deep = join(folder, 'a', 'b');
     await new Journal(deep).save(entry);
-    expect(await new Journal(deep).load()).toEqual({ version: 1, ...entry });
+    expect(await new Journal(deep).load()).toEqual({ version: 2, ...entry });
   });
 
-  it('gives back what the judge knew', async () => {
+  it('gives back what was reported', async () => {
     const verdict = {
       trigger: 'latency',
       status: 'breach',
       observed: 2,
       threshold: 1.2,
+      unit: 'ratio',
       sampleSize: { treatment: 9, control: 9 },
       windowMs: 1,
       freshnessMs: 0,
       message: 'It is slow.',
     } as const;
-    const judge = {
-      told: { epoch: 2, index: 0, status: 'met' },
+    const reported = {
+      stage: { epoch: 2, index: 0, status: 'met' },
       openReviews: [{ trigger: 'latency', openedAt: 3, percentage: 10, verdict, okSince: 5 }],
     } as const;
-    await new Journal(folder).save({ ...entry, judge });
-    expect((await new Journal(folder).load())?.judge).toEqual(judge);
+    await new Journal(folder).save({ ...entry, reported });
+    expect((await new Journal(folder).load())?.reported).toEqual(reported);
   });
 
-  it('loads a journal of before there was a judge in it, and one whose judge makes no sense', async () => {
-    for (const judge of [undefined, 7, { openReviews: [{ trigger: 'latency' }] }]) {
-      await writeFile(join(folder, 'journal.json'), JSON.stringify({ version: 1, ...entry, judge }));
-      expect(await new Journal(folder).load()).toEqual({ version: 1, ...entry, judge: undefined });
+  it('reads a journal without reported state, and leaves out one that is malformed', async () => {
+    for (const reported of [undefined, 7, { openReviews: [{ trigger: 'latency' }] }]) {
+      await writeFile(join(folder, 'journal.json'), JSON.stringify({ version: 2, ...entry, reported }));
+      expect(await new Journal(folder).load()).toEqual({ version: 2, ...entry, reported: undefined });
     }
   });
 
@@ -65,7 +66,7 @@ describe('Journal', () => {
     ['half a line', '{"version":1,"flagKey":"async-up'],
     [
       'a state without its decision',
-      JSON.stringify({ version: 1, ...entry, state: { status: 'stopping', since: 1 } }),
+      JSON.stringify({ version: 2, ...entry, state: { status: 'stopping', since: 1 } }),
     ],
     ['another version', JSON.stringify({ ...entry, version: 2 })],
     ['nothing', ''],

@@ -6,7 +6,7 @@ import type { Summary } from '../../src/log/log-summary.js';
 import { OutcomeLog } from '../../src/log/outcome-log.js';
 import { readOutcomeLog } from '../../src/log/read-log.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
-import type { Outcome } from '../../src/model/flow.js';
+import type { Outcome } from '../../src/model/shapes.js';
 import { START } from '../measure/outcomes.js';
 
 export const WINDOWS_MS = [60_000, 1_800_000];

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { OUTCOME_COLUMNS, outcomeOfRow } from '../../src/log/log-row-schema.js';
-import type { Outcome, Result } from '../../src/model/flow.js';
+import type { Outcome, Result } from '../../src/model/shapes.js';
 import { outcomeOf, START } from '../measure/outcomes.js';
 import { type Logging, parseCsv, rowsIn, startLogging, summaryIn } from './logging.js';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Outcome, Result } from '../../src/model/flow.js';
+import type { Outcome, Result } from '../../src/model/shapes.js';
 import { outcomeOf, START } from '../measure/outcomes.js';
 import { type Logging, startLogging, summaryIn } from './logging.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { armOf } from '../../src/measure/arm.js';
-import type { Arm, Evaluation } from '../../src/model/flow.js';
+import type { Arm, Evaluation } from '../../src/model/shapes.js';
 
 describe('armOf', () => {
   it.each<[string, Evaluation, Arm]>([

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { resolveLogOptions } from '../../src/log/log-options.js';
 import { OutcomeLog } from '../../src/log/outcome-log.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
-import type { Outcome } from '../../src/model/flow.js';
+import type { Outcome } from '../../src/model/shapes.js';
 import { outcomeOf, START } from './outcomes.js';
 
 const SECOND = 1_000;

@@ -8,7 +8,7 @@ import {
   parseStoreDump,
   type StoreDump,
 } from '../../src/measure/outcome-delta.js';
-import type { Evidence, Outcome } from '../../src/model/flow.js';
+import type { Evidence, Outcome } from '../../src/model/shapes.js';
 import type { TestSpec } from '../../src/statistics/sequential-evidence.js';
 import { outcomeOf, START } from './outcomes.js';
 

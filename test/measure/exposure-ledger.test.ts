@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ExposureLedger } from '../../src/measure/exposure-ledger.js';
-import type { Exposure } from '../../src/model/flow.js';
+import type { Exposure } from '../../src/model/shapes.js';
 
 function exposure(targetingKey: string | undefined, over: Partial<Exposure> = {}): Exposure {
   return {

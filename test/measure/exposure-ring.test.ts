@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ExposureRing } from '../../src/measure/exposure-ring.js';
-import type { Arm, Exposure } from '../../src/model/flow.js';
+import type { Arm, Exposure } from '../../src/model/shapes.js';
 
 const MINUTE = 60_000;
 /** A multiple of every bucket length used here. */

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type OutcomeDelta, parseOutcomeDelta } from '../../src/measure/outcome-delta.js';
 import type { OutcomeStore } from '../../src/measure/outcome-store.js';
-import type { ArmCounts, Evidence, Outcome, Snapshot } from '../../src/model/flow.js';
+import type { ArmCounts, Evidence, Outcome, Snapshot } from '../../src/model/shapes.js';
 import type { TestSpec } from '../../src/statistics/sequential-evidence.js';
 import { outcomeOf, START } from './outcomes.js';
 

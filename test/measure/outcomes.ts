@@ -1,4 +1,4 @@
-import type { Exposure, Outcome } from '../../src/model/flow.js';
+import type { Exposure, Outcome } from '../../src/model/shapes.js';
 
 /** An arbitrary time that is no multiple of any bucket. */
 export const START = 1_700_000_000_123;

@@ -1,5 +1,5 @@
 import type { GuardEvent } from '../../src/model/event.js';
-import type { Decision } from '../../src/model/flow.js';
+import type { Decision } from '../../src/model/shapes.js';
 import { type GuardNotification, type NotificationSubject, noticeOf } from '../../src/notify/notification.js';
 
 export const AT = Date.UTC(2026, 2, 1, 12);

@@ -35,6 +35,7 @@ const review = (type: 'review-opened' | 'review-closed', at = AT): GuardEvent =>
     status: type === 'review-opened' ? 'breach' : 'ok',
     observed: 1.3,
     threshold: 1.2,
+    unit: 'fraction',
     sampleSize: { treatment: 100, control: 100 },
     windowMs: 1,
     freshnessMs: 0,

@@ -10,7 +10,7 @@ import {
 import { openTelemetry } from 'unleash-rollout-guard/opentelemetry';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { GuardEvent } from '../../src/model/event.js';
-import type { Outcome } from '../../src/model/flow.js';
+import type { Outcome } from '../../src/model/shapes.js';
 import { ConfigError } from '../../src/support/config-error.js';
 import { version } from '../../src/support/version.js';
 import { GuardHarness } from '../helpers/guard-harness.js';

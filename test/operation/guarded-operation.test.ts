@@ -1,13 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { armOf } from '../../src/measure/arm.js';
-import type {
-  Evaluation,
-  EvaluationContextLike,
-  Exposure,
-  ExposureSink,
-  Outcome,
-} from '../../src/model/flow.js';
-import { EXPOSURE_SLOT, type ExposureSlot } from '../../src/model/flow.js';
+import type { EvaluationContextLike, ExposureSink } from '../../src/model/flags.js';
+import { EXPOSURE_SLOT, type ExposureSlot } from '../../src/model/flags.js';
+import type { Evaluation, Exposure, Outcome } from '../../src/model/shapes.js';
 import {
   guardedOperation,
   type OperationHost,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LatencyHistogram } from '../../src/measure/latency-histogram.js';
-import type { Outcome } from '../../src/model/flow.js';
+import type { Outcome } from '../../src/model/shapes.js';
 import type { EvidenceRequest } from '../../src/statistics/evidence-request.js';
 import { FrozenControlTest } from '../../src/statistics/frozen-control.js';
 import { OneSampleTest } from '../../src/statistics/one-sample.js';

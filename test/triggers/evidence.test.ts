@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
-import type { Arm, Evidence, Verdict } from '../../src/model/flow.js';
+import type { Arm, Evidence, Verdict } from '../../src/model/shapes.js';
 import { errorRateAbove } from '../../src/triggers/error-rate-above.js';
 import type { EvidenceTrigger } from '../../src/triggers/evidence-options.js';
 import { describeEvidence } from '../../src/triggers/evidence-verdict.js';

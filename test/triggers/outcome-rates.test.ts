@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ArmCounts } from '../../src/model/flow.js';
+import type { ArmCounts } from '../../src/model/shapes.js';
 import { errorRateAbove } from '../../src/triggers/error-rate-above.js';
 import type { OutcomeRateOptions } from '../../src/triggers/outcome-rate.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { SignalValue } from '../../src/model/flow.js';
+import type { SignalValue } from '../../src/model/shapes.js';
 import { evaluateSignal, type SignalRule } from '../../src/triggers/signal-verdict.js';
 import { NOW, snapshotOf } from './snapshots.js';
 

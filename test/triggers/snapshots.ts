@@ -4,7 +4,7 @@ import type {
   MemorySnapshot,
   Snapshot,
   WindowSnapshot,
-} from '../../src/model/flow.js';
+} from '../../src/model/shapes.js';
 
 export const NOW = 1_700_000_000_000;
 export const FIVE_MINUTES = 300_000;

@@ -1,5 +1,5 @@
 import type { GuardStatus } from '../../guard/guard-status.js';
-import type { ArmCounts } from '../../model/flow.js';
+import type { ArmCounts } from '../../model/shapes.js';
 
 /** Where a judge stands, for whoever reads its log. */
 export interface Health {

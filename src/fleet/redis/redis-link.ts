@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Decision } from '../../model/flow.js';
+import type { Decision } from '../../model/shapes.js';
 import {
   type FleetEntries,
   FleetError,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Decision } from '../../model/flow.js';
+import type { Decision } from '../../model/shapes.js';
 import { type FleetEntry, FleetError, type FleetState, type SyncReply } from '../fleet-link.js';
 
 const whole = z.coerce.number().pipe(z.int());

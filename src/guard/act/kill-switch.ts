@@ -1,10 +1,11 @@
-import type { Decision } from '../../model/flow.js';
+import type { Decision } from '../../model/shapes.js';
+import type { GuardState, StopFailure } from '../../model/state.js';
 import type { Clock } from '../../support/clock.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { isAdminError } from '../../unleash/admin-error.js';
 import { gradualRolloutOf } from '../../unleash/admin-replies.js';
 import { type Backoff, type RequestOptions, withRetries } from '../../unleash/admin-retry.js';
-import type { GuardInput, GuardState, StopFailure } from '../decide/decide.js';
+import type { GuardInput } from '../decide/decide.js';
 import type { GuardRecords } from '../records/guard-records.js';
 
 /** The tag that a stopped flag wears in Unleash's UI until a person turns it on again. */

@@ -1,55 +1,14 @@
+import type { FlagFacts } from '../../model/flags.js';
 import {
   ARMS,
   type Arm,
   type ArmCounts,
   type Decision,
-  type FlagFacts,
   type Snapshot,
   type Verdict,
-} from '../../model/flow.js';
+} from '../../model/shapes.js';
 import { percentageBefore, type Stage } from '../../model/stage.js';
-
-/** The guard's state: plain data that survives a restart in the journal. */
-export type GuardState =
-  | {
-      readonly status: 'armed';
-      readonly since: number;
-      /** In a dry run: the decision that would have stopped the flag in this epoch. */
-      readonly wouldHaveStopped?: Decision;
-      /** The percentage that the guard went back from: it does not go there again by itself. */
-      readonly steppedBackFrom?: number | undefined;
-    }
-  | {
-      readonly status: 'stopping';
-      readonly since: number;
-      readonly decision: Decision;
-      /** Why Unleash is not off yet; absent before the first failed request. */
-      readonly failure?: StopFailure;
-      /** Codes of the failures that have been told: each is news once. */
-      readonly told?: readonly string[];
-    }
-  | {
-      readonly status: 'stopped';
-      readonly since: number;
-      readonly decision: Decision;
-      /**
-       * How the guard knows: it read the flag back from Unleash, the provider's definition arrived switched off, or another
-       * process of the fleet said so.
-       */
-      readonly confirmedBy: 'read-back' | 'definition' | 'fleet';
-      /** The provider has seen the flag off. From then on, seeing it on means that a person turned it on. */
-      readonly seenOff: boolean;
-      /** The flag is still on in Unleash, at a lower percentage, which the provider has not seen yet. */
-      readonly steppedBack?: boolean;
-    };
-
-/** A request to Unleash that did not turn the flag off. */
-export interface StopFailure {
-  readonly code: string;
-  readonly message: string;
-  /** Retrying cannot help; a person must act. */
-  readonly requiresAction: boolean;
-}
+import type { GuardState, StopFailure } from '../../model/state.js';
 
 /** What happens to a guard. */
 export type GuardInput =
@@ -203,11 +162,11 @@ function whileStopping(state: GuardState & { status: 'stopping' }, input: GuardI
       };
     case 'off-failed': {
       const { failure } = input;
-      const { since, told = [] } = state;
+      const { since, reported = [] } = state;
       // An outage of hours is one piece of news, not one for each attempt.
-      if (told.includes(failure.code)) return stay({ ...state, failure });
+      if (reported.includes(failure.code)) return stay({ ...state, failure });
       return {
-        state: { status: 'stopping', since, decision, failure, told: [...told, failure.code] },
+        state: { status: 'stopping', since, decision, failure, reported: [...reported, failure.code] },
         effects: failure.requiresAction ? ['tell-failure', 'ask-person'] : ['tell-failure'],
       };
     }

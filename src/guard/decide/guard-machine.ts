@@ -1,19 +1,14 @@
 import type { JournalEntry } from '../../journal/journal.js';
 import type { OutcomeStore } from '../../measure/outcome-store.js';
-import type { Decision, FlagFacts, FlagSource } from '../../model/flow.js';
+import type { FlagFacts, FlagSource } from '../../model/flags.js';
+import type { Decision } from '../../model/shapes.js';
+import type { GuardState, ReportedState } from '../../model/state.js';
 import type { Clock } from '../../support/clock.js';
 import type { KillSwitch } from '../act/kill-switch.js';
-import type { ReportedState } from '../evaluate/reported-state.js';
+
 import type { FleetSync } from '../fleet/fleet-sync.js';
 import type { GuardRecords } from '../records/guard-records.js';
-import {
-  afterRestart,
-  decide,
-  type Effect,
-  type GuardInput,
-  type GuardState,
-  initialState,
-} from './decide.js';
+import { afterRestart, decide, type Effect, type GuardInput, initialState } from './decide.js';
 
 /** What {@link GuardMachine} works with. */
 export interface GuardMachineOptions {
@@ -252,7 +247,7 @@ export class GuardMachine {
       revision: this.#revision,
       enabled: this.#enabled,
       state: this.#leftForLater ?? this.#state,
-      judge: reportedState(),
+      reported: reportedState(),
     });
   }
 }

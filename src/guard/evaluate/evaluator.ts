@@ -1,9 +1,11 @@
-import type { FlagFacts, SignalValue, Snapshot, Verdict } from '../../model/flow.js';
+import type { FlagFacts } from '../../model/flags.js';
+import type { SignalValue, Snapshot, Verdict } from '../../model/shapes.js';
 import type { Stage, StageProgress } from '../../model/stage.js';
+import type { OpenReview, ReportedState } from '../../model/state.js';
 import type { Trigger } from '../../triggers/trigger.js';
 import type { GuardRecords } from '../records/guard-records.js';
-import { type ReportedState, reportedKey } from './reported-state.js';
-import { type OpenReview, stepReviews } from './reviews.js';
+
+import { stepReviews } from './reviews.js';
 import { StageTracker } from './stage-tracker.js';
 
 /** What {@link Evaluator} works with. */
@@ -106,4 +108,10 @@ export class Evaluator {
       }
     });
   }
+}
+
+/** Equal for two states between which nothing happened that must survive: fresh figures of an open review are not. */
+function reportedKey({ stage, openReviews }: ReportedState): string {
+  const reviews = openReviews.map(({ verdict: _, ...review }) => review);
+  return JSON.stringify([stage, reviews]);
 }

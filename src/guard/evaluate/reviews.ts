@@ -1,16 +1,6 @@
-import type { FlagFacts, Verdict } from '../../model/flow.js';
-
-/** A review that a person has been asked for. */
-export interface OpenReview {
-  readonly trigger: string;
-  readonly openedAt: number;
-  /** Where the rollout stood when the trigger breached last, 0–100; undefined when it had no single percentage. */
-  readonly percentage: number | undefined;
-  /** What the trigger said last while it breached. */
-  readonly verdict: Verdict;
-  /** Since when the trigger has been content again; undefined while it breaches. */
-  readonly okSince: number | undefined;
-}
+import type { FlagFacts } from '../../model/flags.js';
+import type { Verdict } from '../../model/shapes.js';
+import type { OpenReview } from '../../model/state.js';
 
 /** What one look at the review triggers changed. */
 export interface ReviewStep {

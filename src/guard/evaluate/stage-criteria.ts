@@ -1,4 +1,4 @@
-import type { Snapshot } from '../../model/flow.js';
+import type { Snapshot } from '../../model/shapes.js';
 import type { Stage, StageProgress } from '../../model/stage.js';
 import { countOf, formatDuration, formatRate, inLast } from '../../support/wording.js';
 

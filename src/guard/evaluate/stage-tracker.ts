@@ -1,5 +1,7 @@
-import type { FlagFacts, Snapshot } from '../../model/flow.js';
-import { type ReportedStage, type Stage, type StageProgress, stageAt } from '../../model/stage.js';
+import type { FlagFacts } from '../../model/flags.js';
+import type { Snapshot } from '../../model/shapes.js';
+import { type Stage, type StageProgress, stageAt } from '../../model/stage.js';
+import type { ReportedState } from '../../model/state.js';
 import { evaluateStage } from './stage-criteria.js';
 
 /** Follows a rollout through its stages: where it stands, and what is news. */
@@ -7,7 +9,7 @@ export class StageTracker {
   readonly #stages: readonly Stage[];
   #progress: StageProgress | undefined;
   /** What was told last; set it to go on where another tracker left off. */
-  reported: ReportedStage | undefined;
+  reported: ReportedState['stage'];
 
   constructor(stages: readonly Stage[]) {
     this.#stages = stages;

@@ -1,7 +1,8 @@
 import type { FleetState, FleetStop } from '../../fleet/fleet-link.js';
 import type { FleetMember } from '../../fleet/fleet-member.js';
-import type { Decision } from '../../model/flow.js';
-import type { GuardInput, GuardState } from '../decide/decide.js';
+import type { Decision } from '../../model/shapes.js';
+import type { GuardState } from '../../model/state.js';
+import type { GuardInput } from '../decide/decide.js';
 
 /** What {@link FleetSync} works with. */
 export interface FleetSyncOptions {

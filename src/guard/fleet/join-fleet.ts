@@ -1,8 +1,9 @@
 import { FleetMember } from '../../fleet/fleet-member.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
+import { reportedStateSchema } from '../../model/state.js';
 import type { GuardMachine } from '../decide/guard-machine.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
-import { parseReportedState } from '../evaluate/reported-state.js';
+
 import type { FleetStatus } from '../guard-status.js';
 import type { ResolvedOptions } from '../options.js';
 import type { GuardRecords } from '../records/guard-records.js';
@@ -72,7 +73,7 @@ export function joinFleet(options: ResolvedOptions, host: FleetHost): GuardFleet
     reportedState: {
       get: () => judge.memory,
       set: (memory) => {
-        if (memory !== undefined) judge.restore(parseReportedState(memory));
+        if (memory !== undefined) judge.restore(reportedStateSchema.parse(memory));
       },
     },
     listener: {

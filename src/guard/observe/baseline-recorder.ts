@@ -1,5 +1,6 @@
 import { MemoryBaseline } from '../../measure/memory-baseline.js';
-import type { ArmCounts, Baseline, ControlReference, FlagFacts, Snapshot } from '../../model/flow.js';
+import type { FlagFacts } from '../../model/flags.js';
+import type { ArmCounts, Baseline, ControlReference, Snapshot } from '../../model/shapes.js';
 
 /** Fewer outcomes of the control describe nothing. */
 const MIN_OUTCOMES = 100;

@@ -1,6 +1,6 @@
 import { BaselineFile } from '../../journal/baseline-file.js';
 import type { OutcomeStore } from '../../measure/outcome-store.js';
-import type { FlagFacts } from '../../model/flow.js';
+import type { FlagFacts } from '../../model/flags.js';
 import type { GuardRecords } from '../records/guard-records.js';
 import { BaselineRecorder } from './baseline-recorder.js';
 

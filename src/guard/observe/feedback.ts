@@ -1,5 +1,6 @@
 import type { ExposureLedger } from '../../measure/exposure-ledger.js';
-import type { Attributes, Exposure, Outcome, TrackedEvent } from '../../model/flow.js';
+import type { TrackedEvent } from '../../model/flags.js';
+import type { Attributes, Exposure, Outcome } from '../../model/shapes.js';
 import type { Clock } from '../../support/clock.js';
 import type { GuardRecords } from '../records/guard-records.js';
 import { attributesOf, outcomeOfTrack } from './tracking.js';

@@ -1,5 +1,6 @@
 import { boundedErrorType } from '../../measure/error-counts.js';
-import type { Attributes, Exposure, Outcome, TrackedEvent } from '../../model/flow.js';
+import type { TrackedEvent } from '../../model/flags.js';
+import type { Attributes, Exposure, Outcome } from '../../model/shapes.js';
 
 /**
  * Reads an outcome from `client.track('<flag>', context, { value, success, errorType, critical, … })`: `value` is the

@@ -1,8 +1,8 @@
 import { AuditLog } from '../../journal/audit-log.js';
 import { Journal, type JournalEntry } from '../../journal/journal.js';
 import type { GuardEvent, GuardListener } from '../../model/event.js';
-import type { Outcome } from '../../model/flow.js';
 import type { GuardObserver } from '../../model/observer.js';
+import type { Outcome } from '../../model/shapes.js';
 import type { Clock } from '../../support/clock.js';
 import type { Logger } from '../../support/logger.js';
 import { Observers } from './observers.js';

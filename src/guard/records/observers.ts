@@ -1,5 +1,5 @@
-import type { Outcome } from '../../model/flow.js';
 import type { GuardObserver } from '../../model/observer.js';
+import type { Outcome } from '../../model/shapes.js';
 import type { GuardRecords } from './guard-records.js';
 
 /** The observers of one guard. None of them can fail or delay it: a fault is told once for each. */

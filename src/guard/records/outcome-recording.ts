@@ -2,7 +2,7 @@ import type { JournalEntry } from '../../journal/journal.js';
 import { OutcomeLog } from '../../log/outcome-log.js';
 import { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { StoreDump } from '../../measure/outcome-delta.js';
-import type { Outcome } from '../../model/flow.js';
+import type { Outcome } from '../../model/shapes.js';
 import type { ResolvedOptions } from '../options.js';
 import type { GuardRecords } from './guard-records.js';
 

@@ -1,4 +1,4 @@
-import { ARMS } from '../../model/flow.js';
+import { ARMS } from '../../model/shapes.js';
 import { formatThreshold } from '../../support/wording.js';
 import { formatCount, formatLatency, formatShare, formatSpan, formatTime } from '../format.js';
 import type { RolloutStatus } from './rollout-status.js';

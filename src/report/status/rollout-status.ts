@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { GuardState } from '../../guard/decide/decide.js';
 import { AUDIT_FILE, readAuditLog } from '../../journal/audit-reader.js';
 import { Journal, type JournalEntry } from '../../journal/journal.js';
-import type { Arm } from '../../model/flow.js';
+import type { Arm } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
+import type { GuardState } from '../../model/state.js';
 import { readIfPresent } from '../../support/kept-file.js';
 import { AuditStory, untouched } from '../audit-story.js';
 import type { DecisionReport, ReviewReport, RolloutChange } from '../rollout-report.js';

@@ -1,4 +1,4 @@
-import type { SignalValue } from '../../model/flow.js';
+import type { SignalValue } from '../../model/shapes.js';
 import type { Clock } from '../../support/clock.js';
 import { withDeadline } from '../../support/deadline.js';
 import type { SignalSource, Trigger } from '../trigger.js';

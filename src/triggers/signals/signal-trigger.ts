@@ -56,6 +56,7 @@ export function signalTrigger(
     name,
     windowMs: 0,
     threshold,
+    unit: 'none',
     signal: Object.freeze({ read, everyMs, timeoutMs, maxAgeMs }),
     evaluate: (snapshot, now) => evaluateSignal(checked, snapshot, now),
   } satisfies SignalTrigger);

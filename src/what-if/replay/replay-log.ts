@@ -5,7 +5,7 @@ import { AUDIT_FILE, readAuditLog } from '../../journal/audit-reader.js';
 import type { OutcomeRow } from '../../log/log-row-schema.js';
 import { type LogProblem, readOutcomeBatches } from '../../log/read-log.js';
 import type { GuardEvent } from '../../model/event.js';
-import type { Decision, Outcome } from '../../model/flow.js';
+import type { Decision, Outcome } from '../../model/shapes.js';
 import { type Firing, Replay } from './replay.js';
 
 /** What is kept of each kind; the rest is counted. */

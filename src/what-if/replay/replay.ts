@@ -4,7 +4,8 @@ import { GuardRecords } from '../../guard/records/guard-records.js';
 import type { RolloutRules } from '../../guard/rules.js';
 import { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { GuardEvent } from '../../model/event.js';
-import type { Decision, Exposure, FlagFacts, Outcome, Snapshot, Verdict } from '../../model/flow.js';
+import type { FlagFacts } from '../../model/flags.js';
+import type { Decision, Exposure, Outcome, Snapshot, Verdict } from '../../model/shapes.js';
 import type { Clock } from '../../support/clock.js';
 import { resolveLogger } from '../../support/logger.js';
 

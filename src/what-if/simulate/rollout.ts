@@ -1,5 +1,5 @@
 import { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
-import type { Arm, Exposure, Outcome } from '../../model/flow.js';
+import type { Arm, Exposure, Outcome } from '../../model/shapes.js';
 import type { Trigger } from '../../triggers/trigger.js';
 import type { Random } from './random.js';
 import type { Scenario, SimulatedRollout, SimulatedRules } from './scenario.js';

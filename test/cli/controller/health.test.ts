@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { healthOf } from '../../../src/cli/controller/health.js';
 import type { FleetStatus, GuardStatus } from '../../../src/guard/guard-status.js';
 import { MemoryOutcomeStore } from '../../../src/measure/memory-outcome-store.js';
-import type { FlagFacts } from '../../../src/model/flow.js';
+import type { FlagFacts } from '../../../src/model/flags.js';
 import { outcomeOf } from '../../measure/outcomes.js';
 
 const now = 1_000_000;

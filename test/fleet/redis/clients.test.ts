@@ -7,7 +7,7 @@ import { RedisServer } from '../../../examples/fleet/redis-server.js';
 import type { FleetLink, FleetState } from '../../../src/fleet/fleet-link.js';
 import type { RedisClient } from '../../../src/fleet/redis/redis-client.js';
 import { RedisOutcomeStore } from '../../../src/fleet/redis/redis-outcome-store.js';
-import type { Decision } from '../../../src/model/flow.js';
+import type { Decision } from '../../../src/model/shapes.js';
 import { describeWithBinary } from '../../helpers/needs-binary.js';
 
 const DECISION = {

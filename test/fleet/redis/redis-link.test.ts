@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../../examples/fleet/redis-server.js';
 import type { FleetLink, FleetState, SyncRequest } from '../../../src/fleet/fleet-link.js';
 import { RedisOutcomeStore } from '../../../src/fleet/redis/redis-outcome-store.js';
-import type { Decision } from '../../../src/model/flow.js';
+import type { Decision } from '../../../src/model/shapes.js';
 import { describeWithBinary } from '../../helpers/needs-binary.js';
 
 const NOBODY: SyncRequest = {
@@ -176,7 +176,12 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     await one.sync(seen('ten'));
     await one.stop(DECISION);
     const released = await other.clearStop('decision-1', 'ten', 0);
-    expect(released).toMatchObject({ stop: undefined, released: ['decision-1'], epoch: 2, oldestEpoch: 2 });
+    expect(released).toMatchObject({
+      stop: undefined,
+      clearedStops: ['decision-1'],
+      epoch: 2,
+      oldestEpoch: 2,
+    });
     // Whoever has not heard of it yet changes nothing.
     expect((await one.stop(DECISION)).stop).toBeUndefined();
     expect((await one.clearStop('decision-1', 'ten', 0)).epoch).toBe(2);

@@ -2,7 +2,7 @@ import { ConfigError } from 'unleash-rollout-guard';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { unleashImpactMetrics } from '../../../providers/unleash/impact-metrics.js';
 import { UnleashProvider } from '../../../providers/unleash/provider.js';
-import type { Arm, Outcome, Result } from '../../../src/model/flow.js';
+import type { Arm, Outcome, Result } from '../../../src/model/shapes.js';
 import { flagOf } from './bootstrapped.js';
 import { type LoopbackUnleash, startLoopbackUnleash } from './loopback-unleash.js';
 

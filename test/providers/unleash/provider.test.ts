@@ -10,7 +10,7 @@ import {
 import { InMemStorageProvider, Unleash } from 'unleash-client';
 import { describe, expect, it, vi } from 'vitest';
 import { UnleashProvider } from '../../../providers/unleash/provider.js';
-import type { TrackedEvent } from '../../../src/model/flow.js';
+import type { TrackedEvent } from '../../../src/model/flags.js';
 import { flagOf, is, percent, providerWith, type TestFlag } from './bootstrapped.js';
 
 const payload = (type: string, value: string) => ({ type: type as never, value });

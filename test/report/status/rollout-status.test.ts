@@ -2,11 +2,11 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { GuardState } from '../../../src/guard/decide/decide.js';
 import { AuditLog } from '../../../src/journal/audit-log.js';
 import { Journal } from '../../../src/journal/journal.js';
 import type { GuardEvent } from '../../../src/model/event.js';
-import type { Decision } from '../../../src/model/flow.js';
+import type { Decision } from '../../../src/model/shapes.js';
+import type { GuardState } from '../../../src/model/state.js';
 import { renderStatus, statusLine } from '../../../src/report/status/render.js';
 import { readRolloutStatus } from '../../../src/report/status/rollout-status.js';
 
@@ -27,6 +27,7 @@ const verdict = {
   status: 'breach',
   observed: 0.9,
   threshold: 0.95,
+  unit: 'fraction',
   sampleSize: { treatment: 100, control: 900 },
   windowMs: 300_000,
   freshnessMs: 12,

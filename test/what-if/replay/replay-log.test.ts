@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseRules, type RolloutRules } from '../../../src/guard/rules.js';
 import type { GuardEvent } from '../../../src/model/event.js';
-import type { Decision } from '../../../src/model/flow.js';
+import type { Decision } from '../../../src/model/shapes.js';
 import { criticalErrors } from '../../../src/triggers/critical-errors.js';
 import { failureRegression } from '../../../src/triggers/failure-regression.js';
 import { memoryGrowth } from '../../../src/triggers/memory-growth.js';

@@ -1,16 +1,22 @@
+import { z } from 'zod';
+
 /**
  * The five shapes that travel through the guard, in the order in which they are made:
- * `Exposure` → `Outcome` → `Snapshot` → `Verdict` → `Decision`,
- * and the two small interfaces through which the guard sees OpenFeature and Unleash.
+ * `Exposure` → `Outcome` → `Snapshot` → `Verdict` → `Decision`.
  *
- * Times (`at`, `…At`) are milliseconds since 1970. Percentages are 0–100, rates are fractions 0–1.
+ * What leaves the process (to disk, to Redis) is a zod schema here, and its type is inferred from it; what stays in the
+ * process is an interface. Times (`at`, `…At`) are milliseconds since 1970. Percentages are 0–100, rates are fractions 0–1.
  */
 
-/** `treatment`: the flag was on for this evaluation. `control`: it was off. */
-export type Arm = 'treatment' | 'control';
-
 /** Both arms, for loops. */
-export const ARMS: readonly Arm[] = ['treatment', 'control'];
+export const ARMS = ['treatment', 'control'] as const;
+
+/** `treatment`: the flag was on for this evaluation. `control`: it was off. */
+export type Arm = (typeof ARMS)[number];
+
+/** The same of each arm. */
+const perArm = <S extends z.ZodType>(schema: S) =>
+  z.object({ treatment: schema, control: schema }).readonly();
 
 // ── 1. Exposure ──────────────────────────────────────────────────────────────────────────────────
 
@@ -36,13 +42,6 @@ export interface Exposure {
   readonly at: number;
 }
 
-/** What a hook needs of a guard. */
-export interface ExposureSink {
-  readonly flagKey: string;
-  /** Captures an exposure. Touches memory only and never throws. */
-  exposed(evaluation: Evaluation, targetingKey: string | undefined): Exposure;
-}
-
 // ── 2. Outcome ───────────────────────────────────────────────────────────────────────────────────
 
 /**
@@ -51,8 +50,12 @@ export interface ExposureSink {
  */
 export type Result = 'success' | 'failure' | 'expected' | 'aborted';
 
+export const attributesSchema = z
+  .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
+  .readonly();
+
 /** Values that may travel with an outcome into logs. */
-export type Attributes = Readonly<Record<string, string | number | boolean>>;
+export type Attributes = z.infer<typeof attributesSchema>;
 
 /** How one operation ended. */
 export interface Outcome {
@@ -77,19 +80,25 @@ export interface Outcome {
 
 // ── 3. Snapshot ──────────────────────────────────────────────────────────────────────────────────
 
-/** Counts of one arm. `successes + failures` is what triggers judge. */
-export interface ArmCounts {
-  readonly successes: number;
-  readonly failures: number;
-  readonly expected: number;
-  readonly aborted: number;
-  readonly critical: number;
-  readonly fallbacks: number;
-  /** Successes that needed more than one attempt. */
-  readonly retried: number;
-  /** Complaints of users who got this arm, counted when they complained. */
-  readonly complaints: number;
-}
+const count = z.number().min(0);
+
+export const armCountsSchema = z
+  .object({
+    successes: count,
+    failures: count,
+    expected: count,
+    aborted: count,
+    critical: count,
+    fallbacks: count,
+    /** Successes that needed more than one attempt. */
+    retried: count,
+    /** Complaints of users who got this arm, counted when they complained. */
+    complaints: count,
+  })
+  .readonly();
+
+/** Counts of one arm. Triggers evaluate `successes + failures`. */
+export type ArmCounts = z.infer<typeof armCountsSchema>;
 
 /** Exposures of one arm that are old enough to have an outcome. */
 export interface ExposureCounts {
@@ -137,11 +146,10 @@ export interface ArmTotals extends ArmCounts {
   readonly lastOutcomeAt: number | undefined;
 }
 
+const trialsSchema = z.object({ trials: count, failures: count }).readonly();
+
 /** Trials of one arm and how many of them failed. */
-export interface Trials {
-  readonly trials: number;
-  readonly failures: number;
-}
+export type Trials = z.infer<typeof trialsSchema>;
 
 /**
  * What an anytime-valid test has gathered for one trigger since the epoch began. Logarithms are natural: E itself may be
@@ -250,144 +258,96 @@ export interface SignalValue {
 
 // ── 4. Verdict ───────────────────────────────────────────────────────────────────────────────────
 
-/** What one trigger says of one snapshot. */
-export interface Verdict {
-  /** The trigger's name, for example `success-rate-below`. */
-  readonly trigger: string;
-  readonly status: 'ok' | 'insufficient-data' | 'breach';
-  /** The value that was compared; undefined while there is not enough data. */
-  readonly observed: number | undefined;
-  readonly threshold: number;
-  readonly sampleSize: Readonly<Record<Arm, number>>;
-  /** The time that was looked at: the sliding window, or all of the epoch so far; 0 for a signal. */
-  readonly windowMs: number;
-  /** Age of the newest outcome of the treatment, or of a signal's reading, in milliseconds; undefined when there is none. */
-  readonly freshnessMs: number | undefined;
-  /** One sentence for a person. */
-  readonly message: string;
-  /** The figures behind an anytime-valid test; undefined for literal rules. */
-  readonly evidence?: VerdictEvidence | undefined;
-}
+/**
+ * What `observed` and `threshold` of a verdict are: a `fraction` 0–1, a `ratio` to a reference (1.2 is 20 % more), milliseconds,
+ * a `count` of things, bytes, or `none` for a number whose unit is not known, such as a signal's.
+ */
+export const UNITS = ['fraction', 'ratio', 'ms', 'count', 'bytes', 'none'] as const;
 
-/** Why an anytime-valid test says what it says. */
-export interface VerdictEvidence {
-  /** The largest E of the epoch: how many times better the data fit a regression than none. Capped at 10³⁰⁰. */
-  readonly e: number;
-  /** E at which the test breaches: 1/alpha. */
-  readonly threshold: number;
-  readonly alpha: number;
-  readonly treatment: Trials;
-  readonly control: Trials;
-  /** Of the failure rates, treatment minus control, with an interval that holds at any time. Only with a breach: it is costly. */
-  readonly difference?: DifferenceEvidence | undefined;
-  readonly excluded: number;
-  readonly repeated: number;
-  readonly invalid: number;
-}
+/** One of {@link UNITS}. */
+export type Unit = (typeof UNITS)[number];
+
+const differenceEvidenceSchema = z
+  .object({
+    observed: z.number(),
+    lower: z.number(),
+    upper: z.number(),
+    /** The chance that the interval is right at every moment of the epoch, for example 0.95. */
+    confidence: z.number(),
+  })
+  .readonly();
 
 /** A difference of two rates; fractions. */
-export interface DifferenceEvidence {
-  readonly observed: number;
-  readonly lower: number;
-  readonly upper: number;
-  /** The chance that the interval is right at every moment of the epoch, for example 0.95. */
-  readonly confidence: number;
-}
+export type DifferenceEvidence = z.infer<typeof differenceEvidenceSchema>;
 
-/** `rollback`: the guard acts. `review`: a person is told. */
-export type Severity = 'rollback' | 'review';
+const verdictEvidenceSchema = z
+  .object({
+    /** The largest E of the epoch: how many times better the data fit a regression than none. Capped at 10³⁰⁰. */
+    e: z.number(),
+    /** E at which the test breaches: 1/alpha. */
+    threshold: z.number(),
+    alpha: z.number(),
+    treatment: trialsSchema,
+    control: trialsSchema,
+    /** Of the failure rates, treatment minus control, with an interval that holds at any time. Only with a breach: it is costly. */
+    difference: differenceEvidenceSchema.optional(),
+    excluded: count,
+    repeated: count,
+    invalid: count,
+  })
+  .readonly();
+
+/** Why an anytime-valid test says what it says. */
+export type VerdictEvidence = z.infer<typeof verdictEvidenceSchema>;
+
+export const verdictSchema = z
+  .object({
+    /** The trigger's name, for example `success-rate-below`. */
+    trigger: z.string(),
+    status: z.enum(['ok', 'insufficient-data', 'breach']),
+    /** The value that was compared; undefined while there is not enough data. */
+    observed: z.number().optional(),
+    threshold: z.number(),
+    /** Of `observed` and `threshold`. */
+    unit: z.enum(UNITS),
+    sampleSize: perArm(count),
+    /** The time that was looked at: the sliding window, or all of the epoch so far; 0 for a signal. */
+    windowMs: z.number(),
+    /** Age of the newest outcome of the treatment, or of a signal's reading, in milliseconds; undefined when there is none. */
+    freshnessMs: z.number().optional(),
+    /** One sentence for an operator. */
+    message: z.string(),
+    /** The figures behind an anytime-valid test; undefined for literal rules. */
+    evidence: verdictEvidenceSchema.optional(),
+  })
+  .readonly();
+
+/** What one trigger says of one snapshot. */
+export type Verdict = z.infer<typeof verdictSchema>;
 
 // ── 5. Decision ──────────────────────────────────────────────────────────────────────────────────
 
+export const decisionSchema = z
+  .object({
+    id: z.string(),
+    flagKey: z.string(),
+    /** `stop`: off in Unleash. `step-back`: back to the percentage of the stage before, or off where that fails. */
+    action: z.enum(['stop', 'step-back']),
+    /** Where a `step-back` leads, 0–100. */
+    toPercentage: z.number().optional(),
+    dryRun: z.boolean(),
+    at: z.number(),
+    epoch: z.number(),
+    /** What Unleash showed when the decision fell; undefined when the strategy has no percentage. */
+    rolloutPercentage: z.number().optional(),
+    /** The verdicts that breached. Never empty. */
+    verdicts: z.array(verdictSchema).readonly(),
+    /** Cumulative counts of the epoch at the moment of the decision. */
+    counts: perArm(armCountsSchema),
+    /** One sentence for an operator. */
+    reason: z.string(),
+  })
+  .readonly();
+
 /** Why the guard stopped (or, in a dry run, would have stopped) a flag. */
-export interface Decision {
-  readonly id: string;
-  readonly flagKey: string;
-  /** `stop`: off in Unleash. `step-back`: back to the percentage of the stage before, or off where that fails. */
-  readonly action: 'stop' | 'step-back';
-  /** Where a `step-back` leads, 0–100. */
-  readonly toPercentage?: number | undefined;
-  readonly dryRun: boolean;
-  readonly at: number;
-  readonly epoch: number;
-  /** What Unleash showed when the decision fell; undefined when the strategy has no percentage. */
-  readonly rolloutPercentage: number | undefined;
-  /** The verdicts that breached. Never empty. */
-  readonly verdicts: readonly Verdict[];
-  /** Cumulative counts of the epoch at the moment of the decision. */
-  readonly counts: Readonly<Record<Arm, ArmCounts>>;
-  /** One sentence for a person. */
-  readonly reason: string;
-}
-
-// ── The guard's two windows on the world ─────────────────────────────────────────────────────────
-
-/** What the guard needs to know of a flag's definition. */
-export interface FlagFacts {
-  readonly key: string;
-  /** On in the environment of the provider's token. */
-  readonly enabled: boolean;
-  /** The effective percentage, 0–100; undefined when no single percentage describes the strategies. */
-  readonly rolloutPercentage: number | undefined;
-  /** The name of the strategy that decides, or of the first one. */
-  readonly strategy: string | undefined;
-  readonly project: string | undefined;
-  readonly type: string | undefined;
-  /** Equal for two definitions exactly when they roll out alike: on/off, strategies, segments, variants. */
-  readonly revision: string;
-}
-
-/** What `client.track()` brought. */
-export interface TrackedEvent {
-  readonly name: string;
-  readonly targetingKey: string | undefined;
-  readonly value: number | undefined;
-  readonly details: Readonly<Record<string, unknown>>;
-}
-
-/** Removes a listener. */
-export type Unsubscribe = () => void;
-
-/** Where evaluations come from; OpenFeature's `Client` fits. */
-export interface FlagClient {
-  getBooleanDetails(
-    flagKey: string,
-    defaultValue: boolean,
-    context?: EvaluationContextLike,
-    options?: { hookHints?: Readonly<Record<string, unknown>> },
-  ): Promise<Evaluation>;
-}
-
-/** OpenFeature's evaluation context, by shape. */
-export interface EvaluationContextLike {
-  readonly targetingKey?: string;
-  readonly [key: string]: unknown;
-}
-
-/** The flags as the guard sees them; `UnleashProvider` implements it. */
-export interface FlagSource {
-  /** The definition's facts, or undefined when Unleash has no such flag or nothing has arrived yet. */
-  flag(key: string): FlagFacts | undefined;
-  /** From now on this process answers `false` for the flag, with reason `DISABLED` and `why` in the metadata. */
-  override(key: string, why: string): void;
-  /** Lifts a local stop. */
-  clearOverride(key: string): void;
-  /** True between `stop` and `release`. */
-  isOverridden(key: string): boolean;
-  /** Called after the flag's definition changed, appeared or vanished. */
-  onChange(listener: (key: string) => void): Unsubscribe;
-  /** Called for every `client.track()`. */
-  onTrack(listener: (event: TrackedEvent) => void): Unsubscribe;
-  /** The OpenFeature client that evaluates through this source when the user names none. */
-  defaultClient(): FlagClient;
-}
-
-/** The key in OpenFeature's hook hints under which an operation waits for its exposure. */
-export const EXPOSURE_SLOT = 'rolloutGuardExposure';
-
-/** Filled by the hook, so that an operation completes exactly the exposure that its evaluation opened. */
-export interface ExposureSlot {
-  /** The guard whose exposure is awaited. Without it the first guard of the flag fills the slot. */
-  readonly sink?: ExposureSink | undefined;
-  exposure: Exposure | undefined;
-}
+export type Decision = z.infer<typeof decisionSchema>;

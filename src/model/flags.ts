@@ -1,0 +1,79 @@
+/** How the guard sees OpenFeature and Unleash: by shape, so that `src/` depends on neither. */
+import type { Evaluation, Exposure } from './shapes.js';
+
+/** What the guard needs to know of a flag's definition. */
+export interface FlagFacts {
+  readonly key: string;
+  /** On in the environment of the provider's token. */
+  readonly enabled: boolean;
+  /** The effective percentage, 0–100; undefined when no single percentage describes the strategies. */
+  readonly rolloutPercentage: number | undefined;
+  /** The name of the strategy that decides, or of the first one. */
+  readonly strategy: string | undefined;
+  readonly project: string | undefined;
+  readonly type: string | undefined;
+  /** Equal for two definitions exactly when they roll out alike: on/off, strategies, segments, variants. */
+  readonly revision: string;
+}
+
+/** What `client.track()` brought. */
+export interface TrackedEvent {
+  readonly name: string;
+  readonly targetingKey: string | undefined;
+  readonly value: number | undefined;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** Removes a listener. */
+export type Unsubscribe = () => void;
+
+/** Where evaluations come from; OpenFeature's `Client` fits. */
+export interface FlagClient {
+  getBooleanDetails(
+    flagKey: string,
+    defaultValue: boolean,
+    context?: EvaluationContextLike,
+    options?: { hookHints?: Readonly<Record<string, unknown>> },
+  ): Promise<Evaluation>;
+}
+
+/** OpenFeature's evaluation context, by shape. */
+export interface EvaluationContextLike {
+  readonly targetingKey?: string;
+  readonly [key: string]: unknown;
+}
+
+/** The flags as the guard sees them; `UnleashProvider` implements it. */
+export interface FlagSource {
+  /** The definition's facts, or undefined when Unleash has no such flag or nothing has arrived yet. */
+  flag(key: string): FlagFacts | undefined;
+  /** From now on this process answers `false` for the flag, with reason `DISABLED` and `why` in the metadata. */
+  override(key: string, why: string): void;
+  /** Removes the local override. */
+  clearOverride(key: string): void;
+  /** Whether the flag is overridden in this process. */
+  isOverridden(key: string): boolean;
+  /** Called after the flag's definition changed, appeared or vanished. */
+  onChange(listener: (key: string) => void): Unsubscribe;
+  /** Called for every `client.track()`. */
+  onTrack(listener: (event: TrackedEvent) => void): Unsubscribe;
+  /** The OpenFeature client that evaluates through this source when the user names none. */
+  defaultClient(): FlagClient;
+}
+
+/** What a hook needs of a guard. */
+export interface ExposureSink {
+  readonly flagKey: string;
+  /** Captures an exposure. Touches memory only and never throws. */
+  exposed(evaluation: Evaluation, targetingKey: string | undefined): Exposure;
+}
+
+/** The key in OpenFeature's hook hints under which an operation waits for its exposure. */
+export const EXPOSURE_SLOT = 'rolloutGuardExposure';
+
+/** Filled by the hook, so that an operation completes exactly the exposure that its evaluation opened. */
+export interface ExposureSlot {
+  /** The guard whose exposure is awaited. Without it the first guard of the flag fills the slot. */
+  readonly sink?: ExposureSink | undefined;
+  exposure: Exposure | undefined;
+}

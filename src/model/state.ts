@@ -1,0 +1,92 @@
+import { z } from 'zod';
+import { decisionSchema, verdictSchema } from './shapes.js';
+import { STAGE_STATUSES } from './stage.js';
+
+export const stopFailureSchema = z
+  .object({
+    code: z.string(),
+    message: z.string(),
+    /** Retrying cannot help; an operator must act. */
+    requiresAction: z.boolean(),
+  })
+  .readonly();
+
+/** A request to Unleash that did not turn the flag off. */
+export type StopFailure = z.infer<typeof stopFailureSchema>;
+
+/** The guard's state: plain data that survives a restart in the journal. */
+export const guardStateSchema = z.discriminatedUnion('status', [
+  z
+    .object({
+      status: z.literal('armed'),
+      since: z.number(),
+      /** In a dry run: the decision that would have stopped the flag in this epoch. */
+      wouldHaveStopped: decisionSchema.optional(),
+      /** The percentage that the guard went back from: it does not go there again by itself. */
+      steppedBackFrom: z.number().optional(),
+    })
+    .readonly(),
+  z
+    .object({
+      status: z.literal('stopping'),
+      since: z.number(),
+      decision: decisionSchema,
+      /** Why Unleash is not off yet; absent before the first failed request. */
+      failure: stopFailureSchema.optional(),
+      /** Codes of the failures that have been reported: each is news once. */
+      reported: z.array(z.string()).readonly().optional(),
+    })
+    .readonly(),
+  z
+    .object({
+      status: z.literal('stopped'),
+      since: z.number(),
+      decision: decisionSchema,
+      /**
+       * How the guard knows: it read the flag back from Unleash, the provider's definition arrived switched off, or another
+       * process of the fleet reported it.
+       */
+      confirmedBy: z.enum(['read-back', 'definition', 'fleet']),
+      /** The provider has seen the flag off. From then on, seeing it on means that an operator turned it on. */
+      seenOff: z.boolean(),
+      /** The flag is still on in Unleash, at a lower percentage, which the provider has not seen yet. */
+      steppedBack: z.boolean().optional(),
+    })
+    .readonly(),
+]);
+
+/** `armed`, `stopping` or `stopped`, with what belongs to it. */
+export type GuardState = z.infer<typeof guardStateSchema>;
+
+const openReviewSchema = z
+  .object({
+    trigger: z.string(),
+    openedAt: z.number(),
+    /** Where the rollout stood when the trigger breached last, 0–100; undefined when it had no single percentage. */
+    percentage: z.number().optional(),
+    /** What the trigger said last while it breached. */
+    verdict: verdictSchema,
+    /** Since when the trigger has been ok again; undefined while it breaches. */
+    okSince: z.number().optional(),
+  })
+  .readonly();
+
+/** A review that waits for an operator. */
+export type OpenReview = z.infer<typeof openReviewSchema>;
+
+export const reportedStateSchema = z
+  .object({
+    /** The stage's status that was reported last, and the stage's place in the plan, from 0. */
+    stage: z
+      .object({ epoch: z.int(), index: z.int().min(0), status: z.enum(STAGE_STATUSES) })
+      .readonly()
+      .optional(),
+    openReviews: z.array(openReviewSchema).readonly(),
+  })
+  .readonly();
+
+/**
+ * What has been reported of stages and reviews, so that no restart reports it again and none forgets an open review: plain
+ * data, for the journal, or for the next leader of a fleet.
+ */
+export type ReportedState = z.infer<typeof reportedStateSchema>;
