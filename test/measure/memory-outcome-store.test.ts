@@ -66,7 +66,7 @@ describe('MemoryOutcomeStore', () => {
     expect(memoryAt(store, START + 300_000)?.baselineBytes).toBe(126.5);
   });
 
-  it('takes a memory baseline from outside, before and after its own', () => {
+  it('accepts a memory baseline from outside, before and after its own', () => {
     const store = storeOf();
     store.setMemoryBaseline(500);
     store.recordMemory(100, START);
@@ -100,7 +100,7 @@ describe('MemoryOutcomeStore', () => {
     expect(memoryAt(store, START + MINUTE + 1)).toEqual({ baselineBytes: 100, lowestBytes: 700, spanMs: 0 });
   });
 
-  it('takes up what an earlier run held: exposures that were due, and complaints', () => {
+  it('restores the state of an earlier run: exposures that were due, and complaints', () => {
     const [earlier, next] = [storeOf(), storeOf()];
     const [old, recent] = [outcomeOf({ epoch: 0 }), outcomeOf({ epoch: 0, at: START + 90_000 })];
     for (const { exposure } of [old, old, recent]) earlier.expose(exposure);
@@ -114,11 +114,11 @@ describe('MemoryOutcomeStore', () => {
       windows: [{ exposures: { treatment: { due: 2, unreported: 1 } } }],
       total: { treatment: { complaints: 1 } },
     });
-    // The one that was under way when the earlier run ended is not held against the arm.
+    // The one that was under way when the earlier run ended does not count against the arm.
     expect(next.snapshot(START + 160_000).windows[0]?.exposures.treatment).toEqual({ due: 0, unreported: 0 });
   });
 
-  it('takes up no dump of another epoch or flag', () => {
+  it('restores no dump of another epoch or flag', () => {
     const [earlier, next] = [storeOf(), storeOf()];
     earlier.record(outcomeOf({ epoch: 0 }));
     const dump = earlier.dump(START);
