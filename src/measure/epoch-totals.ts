@@ -80,7 +80,7 @@ export class EpochTotals {
     };
   }
 
-  /** All that was counted, whoever counted it. */
+  /** All counts, those from elsewhere included. */
   contents(): TotalsDelta {
     const { treatment, control } = this.#arms;
     return {

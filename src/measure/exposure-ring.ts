@@ -110,7 +110,7 @@ export class ExposureRing extends TimeRing {
   }
 
   /**
-   * What is due, whoever counted it. The rest is left out: a process that ends loses its unfinished work, which is not the
+   * The exposures that are due, those from elsewhere included. The rest is left out: a process that ends loses its unfinished work, which is not the
    * arm's fault.
    */
   contents(now: number): ExposureBuckets {

@@ -124,7 +124,7 @@ export class LatencyHistogram {
     return { sumMs: Math.max(0, this.#sumMs - (earlier === undefined ? 0 : earlier.#sumMs)), buckets };
   }
 
-  /** Adds what {@link toSparse} gave. Slots must be within 0 … {@link LATENCY_SLOTS} − 1; the schema checks it. */
+  /** Adds the result of {@link toSparse}. Slots must be within 0 … {@link LATENCY_SLOTS} − 1; the schema checks it. */
   addSparse(sparse: SparseHistogram): void {
     for (const [slot, count] of sparse.buckets) this.#add(slot, count);
     this.#sumMs += sparse.sumMs;

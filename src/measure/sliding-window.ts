@@ -37,7 +37,7 @@ export class SlidingWindow extends TimeRing {
 
   /**
    * Counts what another process counted, unless that is before the window. A bucket later than `now` counts as of
-   * `now`: the sender's clock is ahead, and must not expire what this process knows.
+   * `now`: the sender's clock is ahead, and must not expire the counts of this process.
    */
   addRemote({ bucket, counts }: BucketCounts, now: number): void {
     this.slotAt(now);
@@ -59,7 +59,7 @@ export class SlidingWindow extends TimeRing {
     return changes;
   }
 
-  /** All that is within the window, whoever counted it. */
+  /** All counts within the window, those from elsewhere included. */
   contents(): BucketCounts[] {
     return this.#buckets(NOTHING);
   }

@@ -15,9 +15,9 @@ export interface MixtureOptions {
   readonly oneSided: boolean;
 }
 
-/** The error probability for which the mixture's width is tuned; it decides where it is tight, not whether it holds. */
+/** The error probability for which the mixture's width is tuned; it decides where it is tight, not whether it is valid. */
 const TUNING_ALPHA = 0.05;
-/** The number of trials at which an interval is narrowest; it holds at every number. */
+/** The number of trials at which an interval is narrowest; it is valid at every number. */
 const OPTIMAL_TRIALS = 200;
 /** Halvings until an interval of rates is as narrow as a double can show. */
 const BISECTIONS = 60;

@@ -140,7 +140,7 @@ export class FailureRegression implements EvidenceTest {
   }
 
   #moved(frozen: boolean): void {
-    // Without a usable control the test says nothing, and costs nothing.
+    // Without a usable control the test is silent and does not raise the threshold.
     if (frozen && this.#frozen!.maxFailureRate < 1) this.#usesFrozen = true;
     const logE = this.#logE;
     if (logE <= this.#peakLogE) return;

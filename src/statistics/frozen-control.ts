@@ -15,14 +15,14 @@ export interface FrozenControlTestOptions {
 
 /** The part of alpha that pays for not knowing the control's rate exactly; never more than half. */
 const BOUND_ALPHA = 0.01;
-/** Fixed beforehand: a tuning chosen by the size the control happened to reach would not hold at any time. */
+/** Fixed beforehand: a tuning chosen by the size the control happened to reach would not be valid at any time. */
 const BOUND_TRIALS = 1_000;
 
 /**
  * Test 4, for a share at which no control remains: does the treatment fail more than the control **did**?
  *
  * An {@link OneSampleTest} at `p₀ = ratio × u`, where `u` bounds the control's failure rate from above with error
- * probability 0.01 (or half of `alpha`, if that is less); the test gets the rest of `alpha`. The bound holds at any time,
+ * probability 0.01 (or half of `alpha`, if that is less); the test gets the rest of `alpha`. The bound is valid at any time,
  * so it does not matter whether the control was frozen at a lucky moment. Two limits that the message of a verdict states:
  * the baseline is assumed not to drift, and the true rate is somewhere below `u`, so a small control finds little.
  */
@@ -33,7 +33,7 @@ export class FrozenControlTest {
   readonly control: Trials;
   /** The upper confidence bound of the control's failure rate. */
   readonly controlUpperBound: number;
-  /** p₀; 1 or more when the control was too small to say anything: the test is silent then. */
+  /** p₀; 1 or more when the control was too small: the test is silent then. */
   readonly maxFailureRate: number;
   /** {@link logE} at which the test breaches. */
   readonly logThreshold: number;

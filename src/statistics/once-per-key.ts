@@ -9,7 +9,7 @@ const LOG2_BITS = 22;
  *
  * A key is never counted twice. A new key is dropped by mistake when another key has its bit, with a chance of exactly
  * {@link fill}: `1 − exp(−keys/bits)`, which is 2.4 % of the 100,001st and 21 % of the millionth key. The hash
- * knows nothing of how an outcome ends or of the arm, so a random part of both arms is dropped: it costs
+ * depends neither on how an outcome ends nor on the arm, so a random part of both arms is dropped: it costs
  * power, never validity. One bit per key, rather than a Bloom filter's several, degrades slowest when far more keys come
  * than were planned for.
  *
@@ -57,7 +57,7 @@ export class OncePerKey {
   }
 
   /**
-   * Adds the bits that {@link toText} gave in an earlier run with the same seed.
+   * Adds the bits of an earlier run with the same seed, from its {@link toText}.
    * @returns False, and nothing is added, when the text is invalid.
    */
   mergeText(text: string): boolean {

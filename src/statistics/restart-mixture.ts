@@ -36,7 +36,7 @@ const ROUNDING = 1e-6;
  * the uniform restart over H steps. New stake enters before each step, so evidence that was lost during a long healthy
  * time does not have to be won back first.
  *
- * Weights are stored beside a common logarithmic scale: `E` may be far beyond what a double holds. A step allocates nothing.
+ * Weights are stored beside a common logarithmic scale: `E` may be far beyond the range of a double. A step allocates nothing.
  *
  * Sources: Ville (1939); Ramdas, Grünwald, Vovk and Shafer, *Game-theoretic statistics and safe anytime-valid inference*
  * (2023); mixing over the change point as in Shin, Ramdas and Rinaldo, *E-detectors* (2024).
@@ -103,13 +103,13 @@ export class RestartMixture {
       steps: this.#steps,
       peakLogE: this.#peakLogE,
       total: this.#total,
-      // Where E has fallen by more than a double can hold, any number beyond its reach will do.
+      // Where E has fallen below the range of a double, any number beyond its reach will do.
       peak: Math.min(this.#peak, Number.MAX_VALUE),
     };
   }
 
   /**
-   * Continues from a state that {@link toJSON} gave, of a mixture with the same options.
+   * Continues from a state of {@link toJSON}, of a mixture with the same options.
    * @throws RangeError when the state is not one of such a mixture; this one is unusable then.
    */
   restore(state: RestartMixtureState): void {

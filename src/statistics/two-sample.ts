@@ -107,7 +107,7 @@ export class TwoSampleTest {
 
   /**
    * Closes the open block early if both arms are in it, so that slow traffic counts too. To be called by a clock,
-   * never because of a result. A block of one arm stays open: it could say nothing.
+   * never because of a result. A block of one arm stays open: it is no evidence.
    * @returns Whether a block was closed.
    */
   closeBlock(): boolean {

@@ -37,7 +37,7 @@ const optionsSchema = z.strictObject({
 /**
  * Breaches when users of the treatment complain more, per counted outcome, than `ratio` times as often as those of the
  * control at the same time. With fewer than `minOutcomes` of the control in the window, the recorded control of an earlier time
- * takes its place, if there is one. A control without any complaint counts as one with a single complaint. Meant for `review`.
+ * replaces it, if there is one. A control without any complaint counts as one with a single complaint. Meant for `review`.
  *
  * Complaints come in through `guard.reportComplaint(…)` and `client.track('<flag>.complaint', …)`. They count when they
  * come, and the outcomes of the same time are what they are compared with.

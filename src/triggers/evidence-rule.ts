@@ -52,9 +52,9 @@ export interface EvidenceFinding {
   readonly message: () => string;
 }
 
-/** Intervals hold at all times at once with 95 %, whatever alpha the test has: it is what readers expect. */
+/** Intervals are valid at all times at once with 95 %, whatever alpha the test has: it is what readers expect. */
 const INTERVAL_ALPHA = 0.05;
-/** JSON knows no infinity. */
+/** JSON has no infinity. */
 const LARGEST_E = 1e300;
 
 /** Examines the evidence of the rule and adds to the finding what every verdict carries. */
@@ -127,7 +127,7 @@ function figuresOf(evidence: Evidence, alpha: number): VerdictEvidence {
   return figures;
 }
 
-/** The difference of two arms' rates, with an interval that holds at any time. Needs about 100 µs. */
+/** The difference of two arms' rates, with an interval that is valid at any time. Needs about 100 µs. */
 export function differenceOf(counts: Evidence['counts']): DifferenceEvidence {
   return {
     observed: rateOf(counts.treatment) - rateOf(counts.control),

@@ -30,7 +30,7 @@ const optionsSchema = z.strictObject({
 /**
  * Breaches when the treatment leaves more exposures without an outcome than the control does: its code hangs. A guard
  * that only counts what is reported would be blind to it. Some evaluations never lead to an operation, and they do so in both arms,
- * so the share alone says nothing: only more than `ratio` times the control's is a breach. Without a control there is no verdict. Meant for `review`.
+ * so the share alone means nothing: only more than `ratio` times the control's is a breach. Without a control there is no verdict. Meant for `review`.
  *
  * The sample sizes of its verdicts are exposures older than the guard's `outcomeTimeoutMs`.
  *
@@ -66,7 +66,7 @@ function examine(
   const [treatmentShare, controlShare] = [shareOf(treatment), shareOf(control)];
   const limit = Math.max(minShare, ratio * controlShare);
   const breached = treatmentShare > limit;
-  // Compared with the ratio, this says the same, and it is finite when nothing of the control is missing.
+  // Compared with the ratio, this is equivalent, and finite when nothing of the control is missing.
   const observed = treatmentShare / Math.max(controlShare, minShare / ratio);
   const found = `${formatRate(treatmentShare, limit)} of the treatment's exposures have no outcome (${treatment.unreported} of ${treatment.due} ${inLast(windowMs)})`;
   const compared = `${formatRate(controlShare, controlShare)} of the control's (${control.unreported} of ${control.due})`;

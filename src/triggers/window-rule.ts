@@ -76,7 +76,7 @@ export function tooFewOutcomes(
   return { status: 'insufficient-data', message: `No verdict on the ${rateName} yet: ${found}.` };
 }
 
-/** Names a control of an earlier time, with its age and size: a message says what the verdict rests on. */
+/** Names a control of an earlier time, with its age and size: a message names what the verdict rests on. */
 export function describeReference({ during, until }: ControlReference, size: number, now: number): string {
   const when = during === 'flag-off' ? 'while the flag was off' : 'beside the treatment';
   return `${countOf(size, 'outcome')} of the control ${when}, the last ${formatAgo(now - until)}`;

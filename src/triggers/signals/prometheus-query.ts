@@ -127,21 +127,23 @@ function readingOf(data: Data): SignalReading | undefined {
       if (first === undefined) return undefined;
       if (others.length > 0) {
         const count = `${data.result.length}${data.result.length < MAX_SERIES ? '' : ' or more'}`;
-        throw new Error(`the query gave ${count} series; aggregate it to one, for example with sum(…)`);
+        throw new Error(`the query returned ${count} series; aggregate it to one, for example with sum(…)`);
       }
       if (first.value === undefined) {
         throw new Error(
-          'the query gave a histogram; make it a number, for example with histogram_quantile(…)',
+          'the query returned a histogram; make it a number, for example with histogram_quantile(…)',
         );
       }
       return sampleOf(first.value);
     }
     default:
-      throw new Error(`the query gave a ${data.resultType}; a scalar or a vector of one element is needed`);
+      throw new Error(
+        `the query returned a ${data.resultType}; a scalar or a vector of one element is needed`,
+      );
   }
 }
 
-/** Numbers are text in JSON, because it knows neither `NaN` nor `+Inf`; times are seconds. */
+/** Numbers are text in JSON, because it has neither `NaN` nor `+Inf`; times are seconds. */
 function sampleOf([seconds, text]: z.infer<typeof sampleSchema>): SignalReading {
   const value = /^[+-]?Inf$/.test(text) ? Number(text.replace('Inf', 'Infinity')) : Number(text);
   return { value, at: Math.round(seconds * 1_000) };

@@ -19,7 +19,7 @@ export interface PrometheusOptions extends SignalReadOptions {
    * belongs to it. User and password go into `headers`, as `Authorization`.
    */
   readonly url: string;
-  /** PromQL that gives one number: a scalar, or a vector of one element. */
+  /** PromQL that evaluates to one number: a scalar, or a vector of one element. */
   readonly query: string;
   /** What the number is compared with; exactly that is no breach. */
   readonly threshold: number;

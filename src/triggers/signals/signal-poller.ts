@@ -123,7 +123,7 @@ export class SignalPoller {
 
   #monotonicOf(at: unknown): number {
     if (typeof at !== 'number' || !Number.isFinite(at)) throw new TypeError('it returned an invalid time');
-    // Another clock may be ahead of this one: nothing is known of the future.
+    // Another clock may be ahead of this one: a reading cannot be from the future.
     return this.#clock.monotonic() - Math.max(0, this.#clock.now() - at);
   }
 

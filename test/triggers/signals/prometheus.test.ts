@@ -87,27 +87,27 @@ describe('prometheusAbove and prometheusBelow', () => {
     [
       'several series',
       vector('1', '2', '3'),
-      'the query gave 3 series; aggregate it to one, for example with sum(…)',
+      'the query returned 3 series; aggregate it to one, for example with sum(…)',
     ],
     [
       'as many series as are sent',
       vector(...Array<string>(100).fill('1')),
-      'the query gave 100 or more series; aggregate it to one, for example with sum(…)',
+      'the query returned 100 or more series; aggregate it to one, for example with sum(…)',
     ],
     [
       'a native histogram',
       success('vector', [{ metric: {}, histogram: [1_700_000_000, { count: '1' }] }]),
-      'the query gave a histogram; make it a number, for example with histogram_quantile(…)',
+      'the query returned a histogram; make it a number, for example with histogram_quantile(…)',
     ],
     [
       'a matrix',
       success('matrix', []),
-      'the query gave a matrix; a scalar or a vector of one element is needed',
+      'the query returned a matrix; a scalar or a vector of one element is needed',
     ],
     [
       'text',
       success('string', [1_700_000_000, 'x']),
-      'the query gave a string; a scalar or a vector of one element is needed',
+      'the query returned a string; a scalar or a vector of one element is needed',
     ],
     [
       'a query that does not parse',
