@@ -155,10 +155,6 @@ export class FleetMember implements OutcomeStore {
     this.#options.own.recordMemory(bytes, at);
   }
 
-  setMemoryBaseline(bytes: number): void {
-    this.#options.own.setMemoryBaseline(bytes);
-  }
-
   setBaseline(baseline: Baseline): void {
     this.#options.own.setBaseline(baseline);
     this.#judge.setBaseline(baseline);

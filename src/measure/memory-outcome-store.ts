@@ -107,17 +107,9 @@ export class MemoryOutcomeStore implements OutcomeStore {
     for (const window of this.#memoryWindows) window.add(bytes, at);
   }
 
-  /** @throws RangeError unless `bytes` is a positive number. */
-  setMemoryBaseline(bytes: number): void {
-    if (!(bytes > 0 && Number.isFinite(bytes))) {
-      throw new RangeError(`A memory baseline is a positive number of bytes, got ${bytes}`);
-    }
-    this.#memoryBaseline.set(bytes);
-  }
-
   setBaseline(baseline: Baseline): void {
     this.#baseline = baseline;
-    if (baseline.memory !== undefined) this.setMemoryBaseline(baseline.memory.bytes);
+    if (baseline.memory !== undefined) this.#memoryBaseline.set(baseline.memory.bytes);
   }
 
   snapshot(now: number): Snapshot {

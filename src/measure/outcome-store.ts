@@ -16,8 +16,6 @@ export interface OutcomeStore {
   recordComplaint(exposure: Exposure, at: number): void;
   /** Adds a sample of this process's memory, in bytes. A sample that is no positive number is left out. */
   recordMemory(bytes: number, at: number): void;
-  /** Sets the normal memory, in bytes, instead of the median of this process's first samples. */
-  setMemoryBaseline(bytes: number): void;
   /**
    * Sets the baseline of an earlier time: it comes with each snapshot, and its memory, if there is one, replaces that of
    * this process's first samples.
