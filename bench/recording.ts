@@ -94,7 +94,7 @@ async function benchLedger(): Promise<void> {
     const kept = { exposure: undefined as Exposure | undefined };
     const ring = new ExposureLedger();
     const awaited = { ledger: new ExposureLedger(), store: storeOf() };
-    const looked = new ExposureLedger();
+    const searched = new ExposureLedger();
     let recent = new Map<string, Exposure>();
     let older = new Map<string, Exposure>();
     const measurements = await compare(
@@ -108,8 +108,8 @@ async function benchLedger(): Promise<void> {
           awaited.store.expose(exposure);
         }),
         remembering('… and find each (track)', (exposure) => {
-          looked.remember(exposure);
-          looked.find(exposure.targetingKey!, START);
+          searched.remember(exposure);
+          searched.find(exposure.targetingKey!, START);
         }),
         remembering('… into maps at once', (exposure) => {
           recent.set(exposure.targetingKey!, exposure);
@@ -193,7 +193,7 @@ async function benchRetention(): Promise<void> {
     console.log(`  after ${million},000,000: ${mebibytes} MiB`);
   }
   const { treatment } = store.snapshot(START).total;
-  console.log(`  error types told apart: ${treatment.errorTypes.length}`);
+  console.log(`  error types counted by name: ${treatment.errorTypes.length}`);
 }
 
 /** What an application does: evaluate, work, fail now and then with a message of its own, report. */
@@ -207,7 +207,7 @@ function liveMillion(store: MemoryOutcomeStore, ledger: ExposureLedger, million:
     if (outcome.result === 'failure') {
       const kind = (index / 20) % 100_000;
       const error = new Error(`upload ${kind} failed`);
-      // Worse than messages, which are never looked at: as many classes.
+      // Worse than messages, which are never searched at: as many classes.
       error.name = `Failure${kind}`;
       outcome.errorType = errorTypeOf(error);
     }

@@ -21,10 +21,10 @@ export type {
 export { isOperationTimeoutError, OperationTimeoutError } from './operation/attempts.js';
 export { errorTypeOf, isCriticalError, isRetryableError } from './operation/error-type.js';
 // Triggers: what a snapshot of outcomes says, literally.
-export type { Trigger } from './triggers/trigger.js';
-export type { OutcomeRateOptions, OutcomeRateTrigger } from './triggers/outcome-rate.js';
+export type { ThresholdTrigger, Trigger, VerdictOfTrigger } from './triggers/trigger.js';
+export type { OutcomeRateOptions, OutcomeRateTrigger, RateTriggerFactory } from './triggers/outcome-rate.js';
 export { successRateBelow } from './triggers/success-rate-below.js';
-export { successRateBetween } from './triggers/success-rate-between.js';
+export { type SuccessRateBetweenOptions, successRateBetween } from './triggers/success-rate-between.js';
 export { errorRateAbove } from './triggers/error-rate-above.js';
 export { criticalErrors } from './triggers/critical-errors.js';
 export { memoryGrowth } from './triggers/memory-growth.js';
@@ -37,7 +37,7 @@ export { type ComplaintRateRisingOptions, complaintRateRising } from './triggers
 export { type UnreportedAboveOptions, unreportedAbove } from './triggers/unreported-above.js';
 // Signals: numbers from elsewhere that triggers judge.
 export type { SignalContext, SignalReading, SignalSource } from './triggers/trigger.js';
-export type { SignalTiming, SignalTrigger } from './triggers/signals/signal-trigger.js';
+export type { SignalReadOptions, SignalTrigger } from './triggers/signals/signal-trigger.js';
 export { type SignalFunction, type SignalOptions, signal } from './triggers/signals/signal.js';
 export {
   type PrometheusOptions,
@@ -46,11 +46,10 @@ export {
   prometheusBelow,
 } from './triggers/signals/prometheus.js';
 // Triggers on evidence: right however often one looks.
-export type { EvidenceOptions, EvidenceTrigger } from './triggers/evidence-options.js';
-export type { EvidenceRequest } from './statistics/evidence-request.js';
+export type { EvidenceOptions, EvidenceTrigger } from './triggers/evidence-rule.js';
+export type { EvidenceRequest } from './statistics/evidence-state.js';
 export type { SequentialRateOptions } from './triggers/sequential-rate.js';
 export { type FailureRegressionOptions, failureRegression } from './triggers/failure-regression.js';
-export { type FailureRateAboveOptions, failureRateAbove } from './triggers/failure-rate-above.js';
 export { type LatencyRegressionOptions, latencyRegression } from './triggers/latency-regression.js';
 export { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from './statistics/parameters.js';
 // Stages: how far a rollout has come.

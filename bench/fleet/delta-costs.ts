@@ -16,10 +16,7 @@ function seconds(rate: number, count: number) {
       store.expose(outcome.exposure);
       store.record(outcome);
     }
-    outbox.add(
-      { epoch: 1, revision: REVISION, keepWindows: true },
-      store.takeDelta(Date.now(), { keys: false })!,
-    );
+    outbox.add({ epoch: 1, revision: REVISION, keepWindows: true }, store.takeDelta(Date.now())!);
     const flushed = outbox.next()!;
     outbox.taken(flushed.sequence);
     return flushed;

@@ -92,7 +92,7 @@ export class FleetLeader {
     if (this.#oldestUnread > 0) this.#lagsMs.push(now - this.#oldestUnread);
     this.#oldestUnread = 0;
     const snapshot = this.member.snapshot(now);
-    const verdicts: Verdict[] = TRIGGERS.map((trigger) => trigger.evaluate(snapshot, now));
+    const verdicts = TRIGGERS.map((trigger) => trigger.evaluate(snapshot, now) as Verdict);
     const breaches = verdicts.filter(({ status }) => status === 'breach');
     // Nobody waits for a breach while costs are measured: the rollout is healthy then.
     if (breaches.length === 0 || this.#decision !== undefined || this.#onVerdict === undefined) return;

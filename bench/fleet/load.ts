@@ -70,7 +70,7 @@ const handlers = {
           store.record(outcome);
         }
         const outbox = new Outbox();
-        const delta = store.takeDelta(Date.now(), { keys: false });
+        const delta = store.takeDelta(Date.now());
         if (delta !== undefined) outbox.add({ epoch: 1, revision: REVISION, keepWindows: true }, delta);
         return outbox.next() ?? [];
       });

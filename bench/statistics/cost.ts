@@ -57,13 +57,13 @@ export async function measureCost(): Promise<readonly Cost[]> {
       test.observe(arm[i]!, durations[i]!),
     );
   }
-  const once = new OncePerKey({ seed: 1 });
+  const once = new OncePerKey(1);
   add('once per key, UUID', undefined, (i) => once.first(keys[i]));
 
   const arm = arms(0.1);
   const [limitOfAll, regression] = [new OneSampleTest({ maxFailureRate: 0.05 }), new TwoSampleTest()];
   const slowness = new LatencyTest({ ratio: 1.2 }, control);
-  const seen = new OncePerKey({ seed: 2 });
+  const seen = new OncePerKey(2);
   add('all of them on every outcome, share 10 %', undefined, (i) => {
     seen.first(keys[i]);
     if (arm[i] === 'treatment') limitOfAll.observe(failed[i]!);

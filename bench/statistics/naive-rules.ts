@@ -1,4 +1,4 @@
-/** A rule that looks after every outcome. */
+/** A rule that is evaluated after every outcome. */
 export interface Detector {
   /** @returns Whether the rule would stop the rollout now. */
   observe(treatment: boolean, failed: boolean): boolean;

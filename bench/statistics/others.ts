@@ -114,11 +114,11 @@ export function latency(run: Run): Section {
   };
 }
 
-/** Whether the confidence interval holds at every look. */
+/** Whether the confidence interval is right at every check. */
 export function interval(run: Run): Section {
   return {
     key: 'interval',
-    title: 'The 95 % interval of the difference ever misses it (looking at 60 times up to 20,000 outcomes)',
+    title: 'The 95 % interval of the difference ever misses it (checked 60 times up to 20,000 outcomes)',
     columns: ['share', 'control', 'treatment', 'missed'],
     rows: [
       [0.1, 0.01, 0.01],
@@ -136,7 +136,7 @@ export function interval(run: Run): Section {
   };
 }
 
-/** The part of the rollouts in which the interval was wrong at any look. */
+/** The part of the rollouts in which the interval was wrong at any check. */
 function intervalMisses(run: Run, share: number, controlRate: number, treatmentRate: number): number {
   const random = new Random(run.traffic(share).seed);
   let missed = 0;

@@ -83,7 +83,7 @@ export interface DependenceScenario extends Traffic {
   readonly failingUsers: number;
 }
 
-/** Users who come again and again: some always fail, nobody else ever does. The arms do not differ. */
+/** Users who come back: some always fail, no other ever does. The arms do not differ. */
 export function simulateDependence(
   scenario: DependenceScenario,
   detector: () => Detector,
@@ -98,7 +98,7 @@ export function simulateDependence(
     const failing = keys.map(() => random.chance(scenario.failingUsers));
     const all = detector();
     const first = detector();
-    const once = new OncePerKey({ seed: replicate, log2Bits: 17 });
+    const once = new OncePerKey(replicate, 17);
     let allAfter: number | undefined;
     let firstAfter: number | undefined;
     for (let t = 0; t < scenario.observations; t++) {
@@ -128,7 +128,7 @@ export interface DurationDetector {
   observe(treatment: boolean, durationMs: number): boolean;
 }
 
-/** Durations drawn from a fine table of the distribution's quantiles, judged by the latency test and by a naive rule. */
+/** Durations drawn from a fine table of the distribution's quantiles, evaluated by the latency test and by a naive rule. */
 export function simulateLatency(
   scenario: LatencyScenario,
   naiveRule?: () => DurationDetector,

@@ -1,6 +1,5 @@
-import type { OutcomeDelta } from '../measure/outcome-delta.js';
+import { type OutcomeDelta, shiftDelta } from '../measure/outcome-delta.js';
 import type { OutcomeStore } from '../measure/outcome-store.js';
-import { shiftDelta } from '../measure/shift-delta.js';
 import type { Baseline, Decision, Exposure, Outcome, Snapshot } from '../model/shapes.js';
 import { FleetLeader } from './fleet-leader.js';
 import { type FleetState, isFleetError, type SyncReply } from './fleet-link.js';
@@ -156,10 +155,6 @@ export class FleetMember implements OutcomeStore {
     this.#options.own.recordMemory(bytes, at);
   }
 
-  setMemoryBaseline(bytes: number): void {
-    this.#options.own.setMemoryBaseline(bytes);
-  }
-
   setBaseline(baseline: Baseline): void {
     this.#options.own.setBaseline(baseline);
     this.#judge.setBaseline(baseline);
@@ -189,8 +184,8 @@ export class FleetMember implements OutcomeStore {
     this.#options.own.beginEpoch(epoch, at, options);
   }
 
-  takeDelta(now: number, options?: { readonly keys?: boolean }): OutcomeDelta | undefined {
-    return this.#options.own.takeDelta(now, options);
+  takeDelta(now: number): OutcomeDelta | undefined {
+    return this.#options.own.takeDelta(now);
   }
 
   merge(delta: OutcomeDelta, now: number): boolean {
@@ -207,8 +202,7 @@ export class FleetMember implements OutcomeStore {
 
   #cut(): void {
     const { own, clock } = this.#options;
-    // Keys are left out: they would make a delta grow with the number of requests.
-    const delta = own.takeDelta(clock.now(), { keys: false });
+    const delta = own.takeDelta(clock.now());
     if (delta !== undefined) this.#outbox.add(this.#seat, shiftDelta(delta, this.#contact.offsetMs));
   }
 
@@ -277,8 +271,8 @@ export class FleetMember implements OutcomeStore {
     this.#judge.startOver();
     this.#seat = { ...this.#seat, epoch: undefined };
     const { own, clock } = this.#options;
-    own.takeDelta(clock.now(), { keys: false });
-    const { contents } = own.dump(clock.now(), { keys: false });
+    own.takeDelta(clock.now());
+    const { contents } = own.dump(clock.now());
     this.#outbox.add(this.#seat, shiftDelta(contents, this.#contact.offsetMs));
   }
 

@@ -94,7 +94,7 @@ export class FleetView {
     // What the judge remembers changes without outcomes too: a review is closed because nothing more came.
     const told = JSON.stringify(memory);
     if (upTo === this.#kept.upTo && told === this.#kept.told) return;
-    const dump = this.#store.dump(now, { keys: false });
+    const dump = this.#store.dump(now);
     const checkpoint = { version: CHECKPOINT_VERSION, upTo, reportedState: memory, dump };
     if (await link.saveCheckpoint(fence, upTo, JSON.stringify(checkpoint))) this.#kept = { upTo, told };
   }

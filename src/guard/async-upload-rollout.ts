@@ -2,7 +2,6 @@ import { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from '../statistics/parameters.js';
 import { complaintRateRising } from '../triggers/complaint-rate-rising.js';
 import { criticalErrors } from '../triggers/critical-errors.js';
 import { errorRateAbove } from '../triggers/error-rate-above.js';
-import { failureRateAbove } from '../triggers/failure-rate-above.js';
 import { failureRegression } from '../triggers/failure-regression.js';
 import { latencyRegression } from '../triggers/latency-regression.js';
 import { memoryGrowth } from '../triggers/memory-growth.js';
@@ -33,7 +32,11 @@ export const asyncUploadRollout: RolloutPreset = {
     errorRateAbove(0.05, { minOutcomes: 100 }),
     // The stages tolerate up to 2 % of failures: a smaller difference, however certain, is theirs to judge.
     failureRegression({ alpha: alpha.failure, minDifference: 0.02 }),
-    failureRateAbove(0.05, { alpha: alpha.absolute }),
+    errorRateAbove(0.05, {
+      evidence: 'sequential',
+      alpha: alpha.absolute,
+      name: 'error-rate-above-sequential',
+    }),
     criticalErrors(),
     memoryGrowth(1.2),
   ],

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { armOf } from '../measure/arm.js';
-import { ExposureLedger } from '../measure/exposure-ledger.js';
+import { armOf, ExposureLedger } from '../measure/exposure-ledger.js';
 import type { OutcomeStore } from '../measure/outcome-store.js';
 import type { GuardListener } from '../model/event.js';
 import type { ExposureSink, FlagClient, Unsubscribe } from '../model/flags.js';

@@ -25,7 +25,7 @@ function offsetOf(arm: Arm): number {
 }
 
 /**
- * Which counts an outcome raises, as one number, so that it is looked at once and then counted in every window: the
+ * Which counts an outcome raises, as one number, so that it is examined once and then counted in every window: the
  * lowest four bits are the index of its result (or complaint), the bits above say which of the others are raised as well.
  */
 export type CountCode = number;

@@ -12,7 +12,7 @@ export type TotalsDelta = Pick<
 
 /**
  * What happened since the epoch began. Latencies are those of successes: a failure that comes at once would make the
- * arm look fast, and a timeout says how long the limit is.
+ * arm look fast, and the duration of a timeout is the limit itself.
  */
 export class EpochTotals {
   readonly #counts = new Float64Array(COUNTS_LENGTH);
@@ -20,7 +20,7 @@ export class EpochTotals {
     treatment: new ArmDetails(),
     control: new ArmDetails(),
   };
-  /** The part that `takeChanges` has given away, or that came from elsewhere. */
+  /** The part that `takeChanges` has returned, or that came from elsewhere. */
   readonly #takenCounts = new Float64Array(COUNTS_LENGTH);
   #invalidDurations = 0;
   #takenInvalidDurations = 0;
@@ -80,7 +80,7 @@ export class EpochTotals {
     };
   }
 
-  /** All that was counted, whoever counted it. */
+  /** All counts, those from elsewhere included. */
   contents(): TotalsDelta {
     const { treatment, control } = this.#arms;
     return {
@@ -97,7 +97,7 @@ export class EpochTotals {
     const { latency, errors, lastOutcomeAt } = this.#arms[arm];
     const counts = armCounts(this.#counts, arm);
     const { successes, failures, expected, aborted, critical, fallbacks, retried, complaints } = counts;
-    // Field by field: a spread would take ten times as long as all the rest, and the guard judges after every outcome.
+    // Field by field: a spread would cost ten times as much as all the rest, and the guard evaluates after every outcome.
     return {
       successes,
       failures,

@@ -1,4 +1,4 @@
-/** How many different error types are told apart. */
+/** How many error types are counted by name. */
 export const MAX_ERROR_TYPES = 50;
 /** Longer names are cut. */
 export const MAX_ERROR_TYPE_LENGTH = 64;
@@ -13,7 +13,7 @@ interface ErrorCount {
 /** Counts errors by type, for a bounded number of types: the first 50 by name, all later ones as `other`. */
 export class ErrorCounts {
   readonly #counts = new Map<string, number>();
-  /** The part that `takeChanges` has given away, or that came from elsewhere. */
+  /** The part that `takeChanges` has returned, or that came from elsewhere. */
   readonly #taken = new Map<string, number>();
   #sorted: readonly ErrorCount[] | undefined;
 

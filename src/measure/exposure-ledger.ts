@@ -1,7 +1,17 @@
-import type { Exposure } from '../model/shapes.js';
+import type { Arm, Evaluation, Exposure } from '../model/shapes.js';
+
+/**
+ * The arm of an evaluation. A boolean flag is in treatment exactly when the value served is `true`,
+ * an erroneous evaluation's default included, because that is the code that ran. Any other flag is in treatment when
+ * a variant was assigned and no error put the default in its place.
+ */
+export function armOf({ value, variant, errorCode }: Evaluation): Arm {
+  const treated = typeof value === 'boolean' ? value : variant !== undefined && errorCode === undefined;
+  return treated ? 'treatment' : 'control';
+}
 
 export interface ExposureLedgerOptions {
-  /** How many users are remembered, and how many exposures between two look-ups. @default 10_000 */
+  /** How many users are remembered, and how many exposures between two calls of `find`. @default 10_000 */
   readonly maxUsers?: number | undefined;
   /** How long an exposure is found, in milliseconds. @default 1_800_000 (30 minutes) */
   readonly ttlMs?: number | undefined;
@@ -14,7 +24,7 @@ export interface ExposureLedgerOptions {
  * 20 to 60 ns with 1,000 users and 110 to 170 ns with a million (bench/recording.ts). The ring is sorted into a map by
  * the next `find`, which runs within `track()`: an application that never tracks never pays for the map.
  *
- * Bounds: an exposure is lost once `maxUsers` further ones came without any look-up between them, or once somewhere
+ * Bounds: an exposure is lost once `maxUsers` further ones came without any `find` between them, or once somewhere
  * between `maxUsers / 2` and `maxUsers` other users were seen since, or after `ttlMs`. At most `2 × maxUsers` exposures are
  * kept alive, about 150 bytes each. Choose `maxUsers` above the evaluations per second times the seconds that usually
  * pass before `track()`.
@@ -36,7 +46,7 @@ export class ExposureLedger {
     this.#ring = new Array<Exposure | undefined>(this.#maxUsers).fill(undefined);
   }
 
-  /** Keeps an exposure in mind. One without a targeting key is not, as nothing could ask for it. */
+  /** Remembers an exposure. One without a targeting key is skipped: it could not be found. */
   remember(exposure: Exposure): void {
     if (exposure.targetingKey === undefined) return;
     this.#ring[this.#next] = exposure;
@@ -65,7 +75,7 @@ export class ExposureLedger {
     this.#older.clear();
   }
 
-  /** Moves what came since the last look-up from the ring into the map, oldest first, so that the latest one stays. */
+  /** Moves what came since the last `find` from the ring into the map, oldest first, so that the latest one stays. */
   #sort(): void {
     for (; this.#unsorted > 0; this.#unsorted -= 1) {
       const position = (this.#next - this.#unsorted + this.#maxUsers) % this.#maxUsers;

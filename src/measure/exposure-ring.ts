@@ -1,20 +1,25 @@
+import { z } from 'zod';
 import type { Arm, Exposure, ExposureCounts } from '../model/shapes.js';
 import { TimeRing } from './time-ring.js';
 
-/** What one bucket got: exposures opened and completed, of the treatment and then of the control. */
-export const EXPOSURE_FIELDS = 4;
+/** The counts of one bucket: exposures opened and completed, of the treatment and then of the control. */
+const EXPOSURE_FIELDS = 4;
+
+export const exposureBucketsSchema = z.object({
+  /** The sender's bucket length: it follows from its options, and may differ from the receiver's. */
+  bucketMs: z.number().positive(),
+  buckets: z.array(
+    z.object({
+      /** The bucket's number since 1970, in units of `bucketMs`. */
+      bucket: z.int(),
+      /** Opened and completed of the treatment, then of the control. */
+      counts: z.array(z.int().min(0)).length(EXPOSURE_FIELDS),
+    }),
+  ),
+});
 
 /** Exposures by the time at which they were opened. Plain JSON. */
-export interface ExposureBuckets {
-  /** The sender's bucket length: it follows from its options, and may be another than the receiver's. */
-  readonly bucketMs: number;
-  readonly buckets: readonly {
-    /** The bucket's number since 1970, in units of `bucketMs`. */
-    readonly bucket: number;
-    /** Opened and completed of the treatment, then of the control. */
-    readonly counts: readonly number[];
-  }[];
-}
+export type ExposureBuckets = z.infer<typeof exposureBucketsSchema>;
 
 /** More buckets would make a long window costly to add up; fewer would make a short one coarse. */
 const MAX_BUCKETS = 2_000;
@@ -26,7 +31,7 @@ const NONE: ExposureCounts = { due: 0, unreported: 0 };
  * counted in the bucket of the time at which the exposure was opened. What is missing in a bucket older than the timeout is
  * unreported, and an outcome that comes late corrects it by itself.
  *
- * Memory is fixed (at most 128 KB). Whole buckets become due, so an exposure is judged between `outcomeTimeoutMs` and one bucket
+ * Memory is fixed (at most 128 KB). Whole buckets become due, so an exposure becomes due between `outcomeTimeoutMs` and one bucket
  * later (a tenth of the timeout, or 1/2000 of timeout and longest window together if that is more).
  *
  * More outcomes than exposures in a bucket (one exposure completed twice) hide as many missing ones in it, never more.
@@ -34,11 +39,11 @@ const NONE: ExposureCounts = { due: 0, unreported: 0 };
 export class ExposureRing extends TimeRing {
   readonly #outcomeTimeoutMs: number;
   readonly #ring = new Float64Array(this.slots * EXPOSURE_FIELDS);
-  /** The part of `#ring` that `takeChanges` has given away, or that came from elsewhere. */
+  /** The part of `#ring` that `takeChanges` has returned, or that came from elsewhere. */
   readonly #taken = new Float64Array(this.slots * EXPOSURE_FIELDS);
   /** Sums by window length: they change only when a bucket becomes due or expires, or when something comes late. */
   readonly #sums = new Map<number, Sum>();
-  /** Whether an exposure was ever opened: a replayed log knows only of those that had an outcome. */
+  /** Whether an exposure was ever opened: a replayed log has only those with an outcome. */
   #isUsed = false;
   /** Before this time, exposures are part of a sum. */
   #dueBefore = Number.NEGATIVE_INFINITY;
@@ -96,7 +101,7 @@ export class ExposureRing extends TimeRing {
     }
   }
 
-  /** What was counted here since the previous call and is still held. */
+  /** What was counted here since the previous call and has not expired. */
   takeChanges(now: number): ExposureBuckets {
     this.advance(now);
     const changes = this.#bucketsUntil(this.newest, this.#taken);
@@ -105,8 +110,8 @@ export class ExposureRing extends TimeRing {
   }
 
   /**
-   * What is due, whoever counted it. The rest is left out: a process that ends takes its unfinished work with it, which
-   * is not the arm's fault.
+   * The exposures that are due, those from elsewhere included. The rest is left out: a process that ends loses its unfinished work, which is not the
+   * arm's fault.
    */
   contents(now: number): ExposureBuckets {
     this.advance(now);
@@ -150,14 +155,14 @@ export class ExposureRing extends TimeRing {
     return { due, unreported };
   }
 
-  /** What the ring holds beyond `known`, which is laid out as the ring is; all of it when nothing is known. */
+  /** The counts beyond `known`, which has the layout of the ring; all of them when it is empty. */
   #bucketsUntil(last: number, known: ArrayLike<number>): ExposureBuckets {
     const buckets: ExposureBuckets['buckets'][number][] = [];
     for (let bucket = this.newest - this.slots + 1; bucket <= Math.min(last, this.newest); bucket++) {
       const start = this.slotOf(bucket) * EXPOSURE_FIELDS;
-      const held = this.#ring.subarray(start, start + EXPOSURE_FIELDS);
-      if (held.every((count, field) => count === (known[start + field] ?? 0))) continue;
-      const counts = Array.from(held, (count, field) => count - (known[start + field] ?? 0));
+      const current = this.#ring.subarray(start, start + EXPOSURE_FIELDS);
+      if (current.every((count, field) => count === (known[start + field] ?? 0))) continue;
+      const counts = Array.from(current, (count, field) => count - (known[start + field] ?? 0));
       buckets.push({ bucket, counts });
     }
     return { bucketMs: this.bucketMs, buckets };

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 /** Each power of two is cut into this many buckets of equal width. */
 const BUCKETS_PER_OCTAVE = 64;
 const BUCKET_BITS = 6;
@@ -17,12 +19,14 @@ const float = new Float64Array(1);
 const words = new Int32Array(float.buffer);
 const UPPER = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 1 : 0;
 
-/** A histogram as plain JSON: slots that hold something, and the exact sum. */
-export interface SparseHistogram {
-  readonly sumMs: number;
+export const sparseHistogramSchema = z.object({
+  sumMs: z.number().min(0),
   /** Pairs of slot and count, ascending. */
-  readonly buckets: readonly (readonly [slot: number, count: number])[];
-}
+  buckets: z.array(z.tuple([z.int().min(0).lt(LATENCY_SLOTS), z.int().min(0)])).max(LATENCY_SLOTS),
+});
+
+/** A histogram as plain JSON: slots that are not empty, and the exact sum. */
+export type SparseHistogram = z.infer<typeof sparseHistogramSchema>;
 
 /**
  * Durations by logarithmic bucket: fixed memory (16 KB), mergeable, no logarithm and no allocation per record.
@@ -36,7 +40,7 @@ export interface SparseHistogram {
  */
 export class LatencyHistogram {
   readonly #counts = new Float64Array(LATENCY_SLOTS);
-  /** The sum of each octave's buckets, so that a quantile looks at one octave's buckets only. */
+  /** The sum of each octave's buckets, so that a quantile reads one octave's buckets only. */
   readonly #octaves = new Float64Array(octaveOf(OVERFLOW) + 1);
   #count = 0;
   #sumMs = 0;
@@ -89,7 +93,7 @@ export class LatencyHistogram {
     return MIDDLES[this.#highest];
   }
 
-  /** Adds all that another histogram holds. */
+  /** Adds all counts of another histogram. */
   merge(other: LatencyHistogram): void {
     for (let slot = other.#lowest; slot <= other.#highest; slot++) this.#add(slot, other.#counts[slot]!);
     this.#sumMs += other.#sumMs;
@@ -106,7 +110,7 @@ export class LatencyHistogram {
   }
 
   /**
-   * What the histogram holds, as plain JSON.
+   * The histogram as plain JSON.
    *
    * @param earlier - A former state of this histogram, which is then left out.
    */
@@ -116,11 +120,11 @@ export class LatencyHistogram {
       const count = this.#counts[slot]! - (earlier === undefined ? 0 : earlier.#counts[slot]!);
       if (count > 0) buckets.push([slot, count]);
     }
-    // What was taken in parts adds up to a little more or less than the whole.
+    // By rounding, the sum of the parts may exceed the whole a little.
     return { sumMs: Math.max(0, this.#sumMs - (earlier === undefined ? 0 : earlier.#sumMs)), buckets };
   }
 
-  /** Adds what {@link toSparse} gave. Slots outside 0 … {@link LATENCY_SLOTS} − 1 are the caller's to refuse. */
+  /** Adds the result of {@link toSparse}. Slots must be within 0 … {@link LATENCY_SLOTS} − 1; the schema checks it. */
   addSparse(sparse: SparseHistogram): void {
     for (const [slot, count] of sparse.buckets) this.#add(slot, count);
     this.#sumMs += sparse.sumMs;

@@ -1,11 +1,11 @@
 /** Samples beyond these are not needed for a median. */
 const MAX_SAMPLES = 1000;
 
-/** A longer time between two samples tells nothing of the time between them. */
+/** Of a longer time between two samples, only this much counts as work. */
 const MAX_INTERVAL_MS = 10_000;
 
 /**
- * What this process's memory normally is: the median of the samples of its first `durationMs` of work, unless it is set
+ * The normal memory of this process: the median of the samples of its first `durationMs` of work, unless it is set
  * from outside. Of work, because an idle process needs less than one that serves, and the difference is no growth; the
  * median, because start-up allocates more than it keeps.
  */
@@ -41,7 +41,7 @@ export class MemoryBaseline {
     const intervalMs = at - (this.#previousAt ?? at);
     this.#previousAt = at;
     if (!worked) return;
-    // A clock that was set back tells of no time at all.
+    // A clock that was set back has measured no time.
     this.#workedMs += Math.min(Math.max(intervalMs, 0), MAX_INTERVAL_MS);
     if (this.#samples.length < MAX_SAMPLES) this.#samples.push(bytes);
     if (this.#workedMs >= this.#durationMs) this.set(medianOf(this.#samples));

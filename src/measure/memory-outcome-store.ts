@@ -13,21 +13,22 @@ import { SlidingWindow } from './sliding-window.js';
 
 export interface MemoryOutcomeStoreOptions {
   readonly flagKey: string;
-  /** The lengths of the sliding windows to keep, in milliseconds; doubles are kept once, and 0 asks for none. */
+  /** The lengths of the sliding windows to keep, in milliseconds; duplicates are kept once, and 0 is skipped. */
   readonly windowsMs: readonly number[];
-  /** Triggers; those that ask for evidence of an anytime-valid test get it with each snapshot. @default none */
+  /** Triggers; those with an anytime-valid test get its evidence with each snapshot. @default none */
   readonly evidenceFor?: readonly TestSpec[] | undefined;
   /** When the first epoch (number 0) starts, in milliseconds since 1970. @default the present */
   readonly now?: number | undefined;
   /** An exposure without an outcome counts as unreported after this time, in milliseconds. @default 60_000 */
   readonly outcomeTimeoutMs?: number | undefined;
-  /** Over how much time with outcomes the memory baseline is measured, in milliseconds. @default 60_000 */
-  readonly memoryBaselineMs?: number | undefined;
 }
+
+/** Over how much time with outcomes the memory baseline is measured. */
+const MEMORY_BASELINE_MS = 60_000;
 
 /**
  * Adds outcomes up in this process. Memory is fixed for each window length (17 KB), arm (32 KB) and error type, and
- * does not grow with outcomes, users or messages. When a trigger asks for evidence, 512 KiB remember which users have counted.
+ * does not grow with outcomes, users or messages. When a trigger has an anytime-valid test, 512 KiB remember which users have counted.
  */
 export class MemoryOutcomeStore implements OutcomeStore {
   readonly #flagKey: string;
@@ -38,7 +39,7 @@ export class MemoryOutcomeStore implements OutcomeStore {
   readonly #exposures: ExposureRing;
   readonly #longestWindowMs: number;
   readonly #testSpecs: readonly TestSpec[];
-  /** Of the current epoch; undefined when no trigger asks. */
+  /** Of the current epoch; undefined when no trigger has a test. */
   #evidence: SequentialEvidence | undefined;
   #epoch = 0;
   #epochStartedAt: number;
@@ -49,7 +50,7 @@ export class MemoryOutcomeStore implements OutcomeStore {
   /** Whether an outcome came since the last memory sample. */
   #workedSinceSample = false;
   #baseline: Baseline | undefined;
-  /** The latest time heard of: when an outcome without a usable time is said to have ended. */
+  /** The latest known time: that of an outcome without a valid one. */
   #lastSeenAt: number;
 
   constructor(options: MemoryOutcomeStoreOptions) {
@@ -57,7 +58,7 @@ export class MemoryOutcomeStore implements OutcomeStore {
     this.#flagKey = options.flagKey;
     this.#windows = lengths.map((windowMs) => new SlidingWindow(windowMs));
     this.#memoryWindows = lengths.map((windowMs) => new MemoryWindow(windowMs));
-    this.#memoryBaseline = new MemoryBaseline(options.memoryBaselineMs ?? 60_000);
+    this.#memoryBaseline = new MemoryBaseline(MEMORY_BASELINE_MS);
     this.#longestWindowMs = lengths.at(-1) ?? 0;
     this.#exposures = new ExposureRing(options.outcomeTimeoutMs ?? 60_000, this.#longestWindowMs);
     this.#epochStartedAt = options.now ?? Date.now();
@@ -106,17 +107,9 @@ export class MemoryOutcomeStore implements OutcomeStore {
     for (const window of this.#memoryWindows) window.add(bytes, at);
   }
 
-  /** @throws RangeError unless `bytes` is a positive number. */
-  setMemoryBaseline(bytes: number): void {
-    if (!(bytes > 0 && Number.isFinite(bytes))) {
-      throw new RangeError(`A memory baseline is a positive number of bytes, got ${bytes}`);
-    }
-    this.#memoryBaseline.set(bytes);
-  }
-
   setBaseline(baseline: Baseline): void {
     this.#baseline = baseline;
-    if (baseline.memory !== undefined) this.setMemoryBaseline(baseline.memory.bytes);
+    if (baseline.memory !== undefined) this.#memoryBaseline.set(baseline.memory.bytes);
   }
 
   snapshot(now: number): Snapshot {
@@ -152,14 +145,14 @@ export class MemoryOutcomeStore implements OutcomeStore {
     for (const window of this.#memoryWindows) window.clear();
   }
 
-  takeDelta(now: number, options: { readonly keys?: boolean } = {}): OutcomeDelta | undefined {
+  takeDelta(now: number): OutcomeDelta | undefined {
     const windows = this.#windows.map((window) => {
       window.advance(now);
       return { windowMs: window.windowMs, buckets: window.takeChanges() };
     });
     const totals = this.#totals.takeChanges();
     const exposures = this.#exposures.takeChanges(now);
-    const evidence = this.#evidence?.takeDelta(options);
+    const evidence = this.#evidence?.takeDelta();
     const critical = this.#lastCriticalTaken ? undefined : this.#lastCritical;
     this.#lastCriticalTaken = true;
     const recorded =
@@ -188,7 +181,7 @@ export class MemoryOutcomeStore implements OutcomeStore {
     return true;
   }
 
-  /** Evidence is cumulative, so an epoch starts with none; only what the control did is remembered. */
+  /** Evidence is cumulative, so an epoch starts with none; only the control's counts are kept. */
   #beginEvidence(): void {
     if (this.#testSpecs.length === 0) return;
     this.#evidence = new SequentialEvidence({
@@ -200,12 +193,10 @@ export class MemoryOutcomeStore implements OutcomeStore {
   }
 
   /**
-   * All that is held, in the form that {@link restore} takes. Memory samples, which are one process's own, are not.
-   *
-   * @param options.keys - Whether the dump says which targeting keys have counted as evidence: up to 700 KB for a million
-   * users. Without it, each of them may count once more after {@link restore}. @default true
+   * The whole state, for {@link restore}, without memory samples, which belong to one process. Which users have counted as
+   * evidence is part of it, if any were recorded here: up to 700 KB for a million users.
    */
-  dump(now: number, options: { readonly keys?: boolean } = {}): StoreDump {
+  dump(now: number): StoreDump {
     const windows = this.#windows.map((window) => {
       window.advance(now);
       return { windowMs: window.windowMs, buckets: window.contents() };
@@ -221,13 +212,13 @@ export class MemoryOutcomeStore implements OutcomeStore {
         ...this.#totals.contents(),
         lastCritical: this.#lastCritical,
       },
-      evidence: this.#evidence?.toJSON(options),
+      evidence: this.#evidence?.toJSON(),
     };
   }
 
   /**
-   * Adds what an earlier run held to what is here. Call it in that run's epoch, once. Tests go on where they were, for
-   * triggers that ask the same as before; none of it is given away again by {@link takeDelta}.
+   * Adds the state of an earlier run to this one. Call it in that run's epoch, once. Tests resume for triggers whose test is
+   * the same as before; no later {@link takeDelta} returns any of it.
    *
    * @returns `false`, and nothing is added, when the dump is of another flag, epoch or version.
    */

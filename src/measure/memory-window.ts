@@ -21,7 +21,7 @@ export class MemoryWindow extends TimeRing {
     this.#lowest[slot] = Math.min(this.#lowest[slot]!, bytes);
   }
 
-  /** The window as of the last `advance` or `add`; undefined when it holds no sample. */
+  /** The window as of the last `advance` or `add`; undefined when it has no sample. */
   snapshot(baselineBytes: number | undefined): MemorySnapshot | undefined {
     if (this.#firstAt === undefined || this.#isEmpty()) return undefined;
     // Samples may have been coming for longer than the window, which then is spanned and no more than that.

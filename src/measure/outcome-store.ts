@@ -10,16 +10,14 @@ export interface OutcomeStore {
   record(outcome: Outcome): void;
   /** Notes that an outcome is awaited for this exposure. Touches memory only; runs within every evaluation. */
   expose(exposure: Exposure): void;
-  /** Notes that none is awaited any more, though the exposure was noted and had no outcome. */
+  /** Notes that no outcome is awaited any more for an exposure without one. */
   settle(exposure: Exposure): void;
   /** Counts a complaint, at `at`, of the user of this exposure. It counts in the windows and totals in which an outcome would. */
   recordComplaint(exposure: Exposure, at: number): void;
   /** Adds a sample of this process's memory, in bytes. A sample that is no positive number is left out. */
   recordMemory(bytes: number, at: number): void;
-  /** Sets what the memory normally is, in bytes, instead of what this process's first samples said. */
-  setMemoryBaseline(bytes: number): void;
   /**
-   * Sets what was normal earlier: it comes with each snapshot, and its memory, if there is one, replaces the baseline of
+   * Sets the baseline of an earlier time: it comes with each snapshot, and its memory, if there is one, replaces that of
    * this process's first samples.
    */
   setBaseline(baseline: Baseline): void;
@@ -28,13 +26,10 @@ export interface OutcomeStore {
   /** Starts an epoch: totals and evidence begin at zero, and the control so far is frozen; the windows are emptied too unless `keepWindows`. */
   beginEpoch(epoch: number, at: number, options: { readonly keepWindows: boolean }): void;
   /**
-   * What was recorded here since the previous call; undefined when nothing was. What the totals got before
-   * `beginEpoch` and was not taken by then is lost to the receiver: take a delta first.
-   *
-   * @param options.keys - Whether the delta says which targeting keys have counted, so that they count nowhere else. It then
-   * grows with the number of users. @default true
+   * What was recorded here since the previous call; undefined when nothing was. Call it before `beginEpoch`: totals and
+   * evidence of the epoch before are in no later delta.
    */
-  takeDelta(now: number, options?: { readonly keys?: boolean }): OutcomeDelta | undefined;
+  takeDelta(now: number): OutcomeDelta | undefined;
   /**
    * Folds in what another process recorded. A late delta, of an earlier epoch, counts where an outcome of that epoch that
    * is recorded here would: in the windows, the exposures and as the last critical error, neither in totals nor in evidence.

@@ -1,13 +1,16 @@
+import { z } from 'zod';
 import { COUNTS_LENGTH, type CountCode, raiseCounts } from './arm-counts.js';
 import { TimeRing } from './time-ring.js';
 
-/** What one bucket of a window got. */
-export interface BucketCounts {
+export const bucketCountsSchema = z.object({
   /** The bucket's number since 1970, in units of the window's bucket length. */
-  readonly bucket: number;
+  bucket: z.int(),
   /** The treatment's counts, then the control's, in the order of `COUNT_FIELDS`. */
-  readonly counts: readonly number[];
-}
+  counts: z.array(z.int().min(0)).length(COUNTS_LENGTH),
+});
+
+/** The counts in one bucket of a window. */
+export type BucketCounts = z.infer<typeof bucketCountsSchema>;
 
 /**
  * Counts of the last `windowMs` with running totals, so that reading costs the same however much happened. Memory is
@@ -15,7 +18,7 @@ export interface BucketCounts {
  */
 export class SlidingWindow extends TimeRing {
   readonly #ring = new Float64Array(this.slots * COUNTS_LENGTH);
-  /** The part of `#ring` that `takeChanges` has given away, or that came from elsewhere. */
+  /** The part of `#ring` that `takeChanges` has returned, or that came from elsewhere. */
   readonly #taken = new Float64Array(this.slots * COUNTS_LENGTH);
   readonly #totals = new Float64Array(COUNTS_LENGTH);
 
@@ -34,7 +37,7 @@ export class SlidingWindow extends TimeRing {
 
   /**
    * Counts what another process counted, unless that is before the window. A bucket later than `now` counts as of
-   * `now`: the sender's clock is ahead, and must not expire what this process knows.
+   * `now`: the sender's clock is ahead, and must not expire the counts of this process.
    */
   addRemote({ bucket, counts }: BucketCounts, now: number): void {
     this.slotAt(now);
@@ -56,7 +59,7 @@ export class SlidingWindow extends TimeRing {
     return changes;
   }
 
-  /** All that is within the window, whoever counted it. */
+  /** All counts within the window, those from elsewhere included. */
   contents(): BucketCounts[] {
     return this.#buckets(NOTHING);
   }
@@ -74,7 +77,7 @@ export class SlidingWindow extends TimeRing {
     this.#taken.fill(0, start, start + COUNTS_LENGTH);
   }
 
-  /** What the ring holds beyond `known`, which is laid out as the ring is; all of it when nothing is known. */
+  /** The counts beyond `known`, which has the layout of the ring; all of them when it is empty. */
   #buckets(known: ArrayLike<number>): BucketCounts[] {
     const buckets: BucketCounts[] = [];
     for (let back = this.slots - 1; back >= 0; back--) {

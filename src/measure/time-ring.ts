@@ -1,4 +1,4 @@
-/** Into how many buckets a window is divided, unless its owner says otherwise. */
+/** Into how many buckets a window is divided, unless its owner sets another number. */
 export const BUCKETS_PER_WINDOW = 60;
 
 /** More than the rounding of a product that is a time since 1970 in milliseconds (2⁻¹² ms). */
@@ -6,7 +6,7 @@ const ROUNDING_MS = 0.01;
 
 /**
  * The time of a sliding window: a ring of buckets, each `windowMs / bucketCount` long and aligned to 1970. What a bucket
- * holds is a subclass's matter.
+ * contains is up to the subclass.
  *
  * **Resolution.** Whole buckets expire, so a window covers between `windowMs` and `windowMs` plus one bucket (1/60).
  *

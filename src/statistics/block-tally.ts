@@ -1,8 +1,5 @@
-import type { Arm } from '../model/shapes.js';
-import { checkTrials, type Trials } from './parameters.js';
-
-/** Trials and failures of both arms. */
-export type BlockCounts = Readonly<Record<Arm, Trials>>;
+import type { Arm, Trials } from '../model/shapes.js';
+import type { BlockCounts } from './evidence-state.js';
 
 /** Counts of both arms that grow in place. */
 export class BlockTally {
@@ -32,10 +29,8 @@ export class BlockTally {
     }
   }
 
-  /** Adds counts. @throws {@link ConfigError} for counts that cannot be; nothing is added then. */
+  /** Adds counts. */
   add({ treatment, control }: BlockCounts): void {
-    checkTrials('counts of the treatment', treatment);
-    checkTrials('counts of the control', control);
     this.treatmentTrials += treatment.trials;
     this.treatmentFailures += treatment.failures;
     this.controlTrials += control.trials;
@@ -76,6 +71,7 @@ export function countsSince(now: BlockCounts, earlier: BlockCounts): BlockCounts
   };
 }
 
-function trialsSince(now: Trials, earlier: Trials): Trials {
+/** The same of one arm. */
+export function trialsSince(now: Trials, earlier: Trials): Trials {
   return { trials: now.trials - earlier.trials, failures: now.failures - earlier.failures };
 }

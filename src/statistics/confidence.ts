@@ -1,17 +1,11 @@
-import type { BlockCounts } from './block-tally.js';
+import type { Trials } from '../model/shapes.js';
+import type { BlockCounts } from './evidence-state.js';
 import { logBeta, logIncompleteBeta } from './log-gamma.js';
-import { checkAlpha, checkPositive, checkTrials, type Trials } from './parameters.js';
 
 /** An interval of rates, or of differences of rates; fractions. */
 export interface Interval {
   readonly lower: number;
   readonly upper: number;
-}
-
-/** Where an anytime-valid interval is narrowest. */
-export interface ConfidenceOptions {
-  /** The number of trials at which the interval is meant to be narrowest; it holds at every number. @default 200 */
-  readonly optimalTrials?: number;
 }
 
 /** What a {@link betaBinomialLogMixture} compares with. */
@@ -21,10 +15,11 @@ export interface MixtureOptions {
   readonly oneSided: boolean;
 }
 
-/** The error probability for which the mixture's width is tuned; it decides where it is tight, not whether it holds. */
+/** The error probability for which the mixture's width is tuned; it decides where it is tight, not whether it is valid. */
 const TUNING_ALPHA = 0.05;
-const DEFAULT_OPTIMAL_TRIALS = 200;
-/** Halvings until an interval of rates is as narrow as a double can tell. */
+/** The number of trials at which an interval is narrowest; it is valid at every number. */
+const OPTIMAL_TRIALS = 200;
+/** Halvings until an interval of rates is as narrow as a double can show. */
 const BISECTIONS = 60;
 
 /**
@@ -57,17 +52,13 @@ export function betaBinomialLogMixture(
 
 /**
  * An interval that contains the true failure rate **at every time at once** with chance `1 − alpha`, however often and
- * whenever one looks: the rates that {@link betaBinomialLogMixture} has not refuted at `1/alpha`.
- *
- * @throws {@link ConfigError} for an `alpha` outside (0, 0.5) or counts that cannot be.
+ * whenever it is read: the rates that {@link betaBinomialLogMixture} has not refuted at `1/alpha`.
  */
 export function rateConfidenceInterval(
-  counts: Trials,
+  { trials, failures }: Trials,
   alpha: number,
-  options: ConfidenceOptions = {},
+  optimalTrials = OPTIMAL_TRIALS,
 ): Interval {
-  const optimalTrials = checkArguments('rateConfidenceInterval', counts, alpha, options);
-  const { trials, failures } = counts;
   if (trials === 0) return { lower: 0, upper: 1 };
   const refuted = (rate: number) =>
     betaBinomialLogMixture(failures, trials, rate, { optimalTrials, oneSided: false }) >= -Math.log(alpha);
@@ -81,12 +72,12 @@ export function rateConfidenceInterval(
 /**
  * A rate that the true failure rate exceeds, at any time, with a chance of at most `alpha`. One-sided, therefore lower
  * than the upper end of {@link rateConfidenceInterval}.
- *
- * @throws {@link ConfigError} for an `alpha` outside (0, 0.5) or counts that cannot be.
  */
-export function rateUpperBound(counts: Trials, alpha: number, options: ConfidenceOptions = {}): number {
-  const optimalTrials = checkArguments('rateUpperBound', counts, alpha, options);
-  const { trials, failures } = counts;
+export function rateUpperBound(
+  { trials, failures }: Trials,
+  alpha: number,
+  optimalTrials = OPTIMAL_TRIALS,
+): number {
   if (failures === trials) return 1;
   const successes = trials - failures;
   const refuted = (rate: number) =>
@@ -99,27 +90,14 @@ export function rateUpperBound(counts: Trials, alpha: number, options: Confidenc
  * An interval that contains the difference of the failure rates, treatment minus control, at every time at once with
  * chance `1 − alpha`: each arm's interval at `alpha/2`, combined by the union bound. It assumes nothing of how the
  * arms' sample sizes came about.
- *
- * @throws {@link ConfigError} for an `alpha` outside (0, 0.5) or counts that cannot be.
  */
-export function differenceConfidenceInterval(
-  { treatment, control }: BlockCounts,
-  alpha: number,
-  options: ConfidenceOptions = {},
-): Interval {
-  checkAlpha('differenceConfidenceInterval', alpha);
-  const ofTreatment = rateConfidenceInterval(treatment, alpha / 2, options);
-  const ofControl = rateConfidenceInterval(control, alpha / 2, options);
+export function differenceConfidenceInterval({ treatment, control }: BlockCounts, alpha: number): Interval {
+  const ofTreatment = rateConfidenceInterval(treatment, alpha / 2);
+  const ofControl = rateConfidenceInterval(control, alpha / 2);
   return {
     lower: ofTreatment.lower - ofControl.upper,
     upper: ofTreatment.upper - ofControl.lower,
   };
-}
-
-function checkArguments(what: string, counts: Trials, alpha: number, options: ConfidenceOptions): number {
-  checkAlpha(what, alpha);
-  checkTrials(what, counts);
-  return checkPositive(what, 'optimalTrials', options.optimalTrials ?? DEFAULT_OPTIMAL_TRIALS);
 }
 
 /** The last rate, going from `refutedEnd` towards `observed`, that is still refuted: bisection errs to the wide side. */

@@ -1,37 +1,12 @@
-import type { LatencyHistogram } from '../measure/latency-histogram.js';
-import type { Arm, Evidence, QuantileEvidence } from '../model/shapes.js';
-import type { BlockCounts } from './block-tally.js';
-import type {
-  EvidenceRequest,
-  FailureRateRequest,
-  FailureRegressionRequest,
-  LatencyRegressionRequest,
-} from './evidence-request.js';
-import type { FrozenControlTestState } from './frozen-control.js';
-import type { LatencyTestState } from './latency.js';
-import type { OneSampleTestState } from './one-sample.js';
-import type { Trials } from './parameters.js';
-import type { TwoSampleTestState } from './two-sample.js';
+import type { Arm, Evidence, QuantileEvidence, Trials } from '../model/shapes.js';
+import type { BlockCounts, EpochEvidence, EvidenceCounts, EvidenceTestState } from './evidence-state.js';
+import type { QuantileSource } from './latency.js';
 
-/** What all tests of an epoch share. */
-export interface EpochEvidence {
-  /** Outcomes whose arm chance decided. */
-  readonly split: BlockCounts;
-  /** Outcomes of the treatment while everyone had it. */
-  readonly everyone: Trials;
-}
-
-/** What a test is told of counts from elsewhere. */
-export interface EvidenceCounts extends EpochEvidence {
-  /** Exceedances by quantile, for each kind of latency test. */
-  readonly latency: readonly (readonly [key: string, counts: readonly BlockCounts[]])[];
-}
-
-/** Where the tests of an epoch look beside the outcomes themselves. */
+/** What the tests of an epoch use beside its outcomes. */
 export interface EvidenceSources {
   /** The epoch's durations of successes, by arm. */
-  readonly latency: Readonly<Record<Arm, LatencyHistogram>>;
-  /** What the control did in the last epoch in which it had traffic. */
+  readonly latency: Readonly<Record<Arm, QuantileSource>>;
+  /** The counts of the control in the last epoch in which it had traffic. */
   readonly frozenControl: Trials | undefined;
 }
 
@@ -41,50 +16,20 @@ export type TestEvidence = Pick<
   'logE' | 'peakLogE' | 'logThreshold' | 'breached' | 'counts' | 'frozenLimit' | 'quantiles'
 >;
 
-/** A test as plain JSON, with what it was asked: its evidence answers no other question. */
-export type EvidenceTestState = FailureRegressionState | FailureRateState | LatencyRegressionState;
-
-/** See {@link EvidenceTestState}. */
-export interface FailureRegressionState {
-  readonly request: FailureRegressionRequest;
-  readonly comparison: TwoSampleTestState;
-  readonly frozen?: FrozenControlTestState | undefined;
-  readonly peakLogE: number;
-  /** Which comparison had breached, and at which threshold. */
-  readonly breach?: { readonly frozen: boolean; readonly logThreshold: number } | undefined;
-}
-
-/** See {@link EvidenceTestState}. */
-export interface FailureRateState {
-  readonly request: FailureRateRequest;
-  readonly limit: OneSampleTestState;
-}
-
-/** See {@link EvidenceTestState}. */
-export interface LatencyRegressionState {
-  readonly request: LatencyRegressionRequest;
-  readonly latency: LatencyTestState;
-}
-
-/** The test of one trigger, fed with outcomes that count. */
+/** The test of one trigger, fed with the outcomes that count. */
 export interface EvidenceTest {
-  /** @param split - Chance decided the arm; otherwise everyone has the treatment. */
-  observe(arm: Arm, failed: boolean, split: boolean, durationMs: number | undefined): void;
+  /** @param randomised - The arm was drawn; otherwise the treatment is at 100 %. */
+  observe(arm: Arm, failed: boolean, randomised: boolean, durationMs: number | undefined): void;
   merge(counts: EvidenceCounts): void;
-  /** Told by a clock. */
+  /** Called by a clock. */
   closeBlock(): void;
   snapshot(epoch: EpochEvidence): TestEvidence;
   /** The state as plain JSON. */
   toJSON(): EvidenceTestState;
 }
 
-/** Whether evidence for the one answers the other. */
-export function isSameRequest(a: EvidenceRequest, b: EvidenceRequest): boolean {
-  return a.test === b.test && a.alpha === b.alpha && toleranceOf(a) === toleranceOf(b);
-}
-
-/** What a test found, as a snapshot shows it. */
-export function found(
+/** A test's result as a snapshot shows it. */
+export function testEvidence(
   test: Pick<Evidence, 'logE' | 'peakLogE' | 'logThreshold' | 'breached'>,
   counts: BlockCounts,
   frozenLimit?: number,
@@ -92,8 +37,4 @@ export function found(
 ): TestEvidence {
   const { logE, peakLogE, logThreshold, breached } = test;
   return { logE, peakLogE, logThreshold, breached, counts, frozenLimit, quantiles };
-}
-
-function toleranceOf(request: EvidenceRequest): number {
-  return request.test === 'failure-rate' ? request.maxFailureRate : request.ratio;
 }

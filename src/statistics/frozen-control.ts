@@ -1,40 +1,30 @@
+import type { Trials } from '../model/shapes.js';
 import { rateUpperBound } from './confidence.js';
-import { OneSampleTest, type OneSampleTestState } from './one-sample.js';
-import { checkAlpha, checkPositive, type Trials } from './parameters.js';
+import type { FrozenControlTestState } from './evidence-state.js';
+import { OneSampleTest } from './one-sample.js';
 
-/** What a {@link FrozenControlTest} is asked. */
+/** Options of {@link FrozenControlTest}. */
 export interface FrozenControlTestOptions {
-  /** What the control did while it still had traffic; frozen from now on. */
+  /** The counts of the control while it still had traffic; frozen from now on. */
   readonly control: Trials;
   /** The ratio of failure rates, treatment to control, that is still tolerated. @default 1 */
   readonly ratio?: number | undefined;
   /** The chance of ever breaching while the treatment fails no more than tolerated. @default 0.05 */
   readonly alpha?: number | undefined;
-  /** Observations over which restarts are evenly spread. @default 20000 */
-  readonly horizon?: number | undefined;
-  /** The part of the restarts kept for after the horizon. @default 0.1 */
-  readonly tail?: number | undefined;
-}
-
-/** A {@link FrozenControlTest} as plain JSON; the frozen counts travel with it. */
-export interface FrozenControlTestState {
-  readonly control: Trials;
-  /** Undefined when the control was too small to say anything. */
-  readonly test?: OneSampleTestState | undefined;
 }
 
 /** The part of alpha that pays for not knowing the control's rate exactly; never more than half. */
 const BOUND_ALPHA = 0.01;
-/** Fixed beforehand: a tuning chosen by the size the control happened to reach would not hold at any time. */
+/** Fixed beforehand: a tuning chosen by the size the control happened to reach would not be valid at any time. */
 const BOUND_TRIALS = 1_000;
 
 /**
  * Test 4, for a share at which no control remains: does the treatment fail more than the control **did**?
  *
  * An {@link OneSampleTest} at `p₀ = ratio × u`, where `u` bounds the control's failure rate from above with error
- * probability 0.01 (or half of `alpha`, if that is less); the test gets the rest of `alpha`. The bound holds at any time,
- * so it does not matter that the control was frozen when it looked good. Two things to tell a reader of the verdict:
- * the baseline is assumed not to drift, and the true rate hides below `u`, so a small control finds little.
+ * probability 0.01 (or half of `alpha`, if that is less); the test gets the rest of `alpha`. The bound is valid at any time,
+ * so it does not matter whether the control was frozen at a lucky moment. Two limits that the message of a verdict states:
+ * the baseline is assumed not to drift, and the true rate is somewhere below `u`, so a small control finds little.
  */
 export class FrozenControlTest {
   /** The chance of a false breach, the bound's error included. */
@@ -43,42 +33,29 @@ export class FrozenControlTest {
   readonly control: Trials;
   /** The upper confidence bound of the control's failure rate. */
   readonly controlUpperBound: number;
-  /** p₀; 1 or more when the control was too small to say anything: the test is silent then. */
+  /** p₀; 1 or more when the control was too small: the test is silent then. */
   readonly maxFailureRate: number;
   /** {@link logE} at which the test breaches. */
   readonly logThreshold: number;
   readonly #test: OneSampleTest | undefined;
 
-  /** @throws {@link ConfigError} when an option is out of its range. */
   constructor(options: FrozenControlTestOptions) {
-    const what = 'FrozenControlTest';
-    this.alpha = checkAlpha(what, options.alpha ?? 0.05);
-    const ratio = checkPositive(what, 'ratio', options.ratio ?? 1);
+    this.alpha = options.alpha ?? 0.05;
+    const ratio = options.ratio ?? 1;
     const boundAlpha = Math.min(BOUND_ALPHA, this.alpha / 2);
     const testAlpha = this.alpha - boundAlpha;
     this.control = { trials: options.control.trials, failures: options.control.failures };
-    this.controlUpperBound = rateUpperBound(this.control, boundAlpha, { optimalTrials: BOUND_TRIALS });
+    this.controlUpperBound = rateUpperBound(this.control, boundAlpha, BOUND_TRIALS);
     this.maxFailureRate = ratio * this.controlUpperBound;
     this.logThreshold = -Math.log(testAlpha);
     if (this.maxFailureRate < 1) {
-      const { horizon, tail } = options;
-      this.#test = new OneSampleTest({
-        maxFailureRate: this.maxFailureRate,
-        alpha: testAlpha,
-        horizon,
-        tail,
-      });
+      this.#test = new OneSampleTest({ maxFailureRate: this.maxFailureRate, alpha: testAlpha });
     }
   }
 
   /** log E now. */
   get logE(): number {
     return this.#test?.logE ?? 0;
-  }
-
-  /** The largest log E so far. */
-  get peakLogE(): number {
-    return this.#test?.peakLogE ?? 0;
   }
 
   /** Whether E has ever reached its threshold. Stays true. */
@@ -96,7 +73,7 @@ export class FrozenControlTest {
     this.#test?.observe(failed);
   }
 
-  /** Folds in many outcomes of the treatment as one step. @throws {@link ConfigError} for counts that cannot be. */
+  /** Folds in many outcomes of the treatment as one step. */
   observeCounts(counts: Trials): void {
     this.#test?.observeCounts(counts);
   }
@@ -108,7 +85,7 @@ export class FrozenControlTest {
 
   /**
    * Continues from a state of a test with the same options, the control's counts included.
-   * @throws {@link ConfigError} for a state that cannot be.
+   * @throws RangeError for an invalid state.
    */
   restore(state: FrozenControlTestState): void {
     if (state.test !== undefined) this.#test?.restore(state.test);

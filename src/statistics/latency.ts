@@ -1,7 +1,6 @@
 import type { Arm } from '../model/shapes.js';
-import type { BlockCounts } from './block-tally.js';
-import { checkAlpha, checkPositive, checkWhole, refuse } from './parameters.js';
-import { TwoSampleTest, type TwoSampleTestState } from './two-sample.js';
+import type { BlockCounts, LatencyTestState } from './evidence-state.js';
+import { TwoSampleTest } from './two-sample.js';
 
 /** Where quantiles of the control's durations come from; a latency histogram fits. */
 export interface QuantileSource {
@@ -11,32 +10,20 @@ export interface QuantileSource {
   quantile(q: number): number | undefined;
 }
 
-/** What a {@link LatencyTest} is asked. */
+/** Options of {@link LatencyTest}. */
 export interface LatencyTestOptions {
   /** How many times the control's durations are still tolerated, for example 1.2. */
   readonly ratio: number;
   /** The chance of ever breaching while the treatment is no slower than tolerated. @default 0.05 */
   readonly alpha?: number | undefined;
-  /** The quantiles of the control at which both arms are compared. @default [0.5, 0.9, 0.99] */
-  readonly quantiles?: readonly number[] | undefined;
-  /** Durations that the control must have before the first comparison. @default 20 */
-  readonly minControlCount?: number | undefined;
-  /** Blocks over which restarts are evenly spread. @default 5000 */
-  readonly horizon?: number | undefined;
-  /** The part of the restarts kept for after the horizon. @default 0.1 */
-  readonly tail?: number | undefined;
 }
 
-/** A {@link LatencyTest} as plain JSON. */
-export interface LatencyTestState {
-  readonly tests: readonly TwoSampleTestState[];
-  readonly thresholdsMs: readonly number[];
-  readonly fixedAtCount: number;
-  readonly peakLogE: number;
-  readonly invalid: number;
-}
+/** The quantiles of the control at which both arms are compared. */
+export const LATENCY_QUANTILES = [0.5, 0.9, 0.99] as const;
 
-/** The thresholds are taken anew once the control has this many times the durations that they were taken from. */
+/** Durations that the control must have before the first comparison. */
+const MIN_CONTROL_COUNT = 20;
+/** The thresholds are renewed once the control has this many times the durations that they rest on. */
 const REFRESH_GROWTH = 1.1;
 
 /**
@@ -53,42 +40,23 @@ export class LatencyTest {
   readonly alpha: number;
   /** The tolerated ratio of durations. */
   readonly ratio: number;
-  /** The compared quantiles. */
-  readonly quantiles: readonly number[];
   /** log(1/alpha): {@link logE} at which the test breaches. */
   readonly logThreshold: number;
   readonly #control: QuantileSource;
-  readonly #minControlCount: number;
   readonly #tests: readonly TwoSampleTest[];
   readonly #thresholdsMs: Float64Array;
   /** The control's count when the thresholds were fixed; 0 before. */
   #fixedAtCount = 0;
   #peakLogE = 0;
-  #invalid = 0;
 
-  /**
-   * @param control - The control's durations of the epoch; read only between blocks.
-   * @throws {@link ConfigError} when an option is out of its range.
-   */
+  /** @param control - The control's durations of the epoch; read only between blocks. */
   constructor(options: LatencyTestOptions, control: QuantileSource) {
-    const what = 'LatencyTest';
-    this.ratio = checkPositive(what, 'ratio', options.ratio);
-    this.alpha = checkAlpha(what, options.alpha ?? 0.05);
-    this.quantiles = [...(options.quantiles ?? [0.5, 0.9, 0.99])];
-    if (this.quantiles.length === 0 || !this.quantiles.every((q) => q > 0 && q < 1)) {
-      refuse(
-        what,
-        'quantiles',
-        'fractions above 0 and below 1, at least one',
-        `[${this.quantiles.join(', ')}]`,
-      );
-    }
+    this.ratio = options.ratio;
+    this.alpha = options.alpha ?? 0.05;
     this.logThreshold = -Math.log(this.alpha);
     this.#control = control;
-    this.#minControlCount = checkWhole(what, 'minControlCount', options.minControlCount ?? 20, 1);
-    const { horizon, tail } = options;
-    this.#tests = this.quantiles.map(() => new TwoSampleTest({ alpha: this.alpha, horizon, tail }));
-    this.#thresholdsMs = new Float64Array(this.quantiles.length);
+    this.#tests = LATENCY_QUANTILES.map(() => new TwoSampleTest({ alpha: this.alpha }));
+    this.#thresholdsMs = new Float64Array(LATENCY_QUANTILES.length);
   }
 
   /** log of the average of the quantiles' evidence. */
@@ -111,12 +79,7 @@ export class LatencyTest {
     return this.#peakLogE >= this.logThreshold;
   }
 
-  /** Durations that were NaN, infinite or negative: counted, never folded in. */
-  get invalid(): number {
-    return this.#invalid;
-  }
-
-  /** The control's quantiles in force, in milliseconds, in the order of {@link quantiles}; none before the first. */
+  /** The control's quantiles in force, in milliseconds, in the order of {@link LATENCY_QUANTILES}; none before the first. */
   get thresholdsMs(): readonly number[] {
     return this.#fixedAtCount === 0 ? [] : [...this.#thresholdsMs];
   }
@@ -131,19 +94,12 @@ export class LatencyTest {
     return this.#tests.map(({ totals }) => totals);
   }
 
-  /**
-   * Folds one duration in, in milliseconds. Until the control has enough durations nothing is compared.
-   * @returns False when the duration is not one (NaN, infinite, negative).
-   */
-  observe(arm: Arm, durationMs: number): boolean {
-    if (!(durationMs >= 0 && durationMs < Number.POSITIVE_INFINITY)) {
-      this.#invalid++;
-      return false;
-    }
+  /** Folds one valid duration in, in milliseconds. Until the control has enough durations nothing is compared. */
+  observe(arm: Arm, durationMs: number): void {
     if (this.#fixedAtCount === 0) {
       // This duration may be in the histogram already; counting it against itself would not be fair.
       this.#fixThresholds();
-      return true;
+      return;
     }
     const scale = arm === 'treatment' ? this.ratio : 1;
     let closed = false;
@@ -151,7 +107,6 @@ export class LatencyTest {
       closed = this.#tests[i]!.observe(arm, durationMs > scale * this.#thresholdsMs[i]!);
     }
     if (closed) this.#afterBlock();
-    return true;
   }
 
   /**
@@ -159,12 +114,10 @@ export class LatencyTest {
    * threshold. When a duration is known only by its bucket, count for the treatment the buckets wholly above
    * `ratio` times the threshold, and for the control every bucket that reaches above the threshold.
    *
-   * @returns False, and nothing is folded in, while there are no thresholds; asking fixes them if the control suffices.
-   * @throws {@link ConfigError} for counts that cannot be.
+   * @param counts - One for each of {@link LATENCY_QUANTILES}.
+   * @returns False, and nothing is folded in, while there are no thresholds; the call fixes them if the control suffices.
    */
   observeExceedances(counts: readonly BlockCounts[]): boolean {
-    const expected = this.#tests.length;
-    if (counts.length !== expected) refuse('LatencyTest counts', '', `${expected} quantiles`, counts.length);
     if (this.#fixedAtCount === 0) {
       this.#fixThresholds();
       return false;
@@ -190,21 +143,19 @@ export class LatencyTest {
       thresholdsMs: [...this.#thresholdsMs],
       fixedAtCount: this.#fixedAtCount,
       peakLogE: this.#peakLogE,
-      invalid: this.#invalid,
     };
   }
 
-  /** Continues from a state of a test with the same options. @throws {@link ConfigError} for a state that cannot be. */
+  /** Continues from a state of a test with the same options. @throws RangeError for an invalid state. */
   restore(state: LatencyTestState): void {
     const count = this.#tests.length;
     if (state.tests.length !== count || state.thresholdsMs.length !== count) {
-      refuse('LatencyTest state', 'tests', `${count} quantiles`, state.tests.length);
+      throw new RangeError(`The state is not one of ${count} quantiles`);
     }
     for (const [i, test] of this.#tests.entries()) test.restore(state.tests[i]!);
     this.#thresholdsMs.set(state.thresholdsMs);
     this.#fixedAtCount = state.fixedAtCount;
     this.#peakLogE = state.peakLogE;
-    this.#invalid = state.invalid;
   }
 
   #afterBlock(): void {
@@ -215,8 +166,8 @@ export class LatencyTest {
   /** Only ever between two blocks, and only by how many durations the control has. */
   #fixThresholds(): void {
     const { count } = this.#control;
-    if (count < this.#minControlCount) return;
-    for (const [i, q] of this.quantiles.entries()) {
+    if (count < MIN_CONTROL_COUNT) return;
+    for (const [i, q] of LATENCY_QUANTILES.entries()) {
       const threshold = this.#control.quantile(q);
       if (threshold === undefined) return;
       this.#thresholdsMs[i] = threshold;

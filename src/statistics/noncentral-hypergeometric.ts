@@ -70,7 +70,7 @@ const weights = new Float64Array(MOST_OUTCOMES);
  * The same for the small blocks that are the rule, for all alternatives at once and without logarithms: writes
  * `P(observed; alternatives[k]) / P(observed; tolerated)` to `out[k]`.
  *
- * @returns False when the block, or what happened in it, is too far out for this; `out` then holds nothing of use.
+ * @returns False when the block, or what happened in it, is too far out for this; `out` is then undefined.
  */
 export function likelihoodRatios(
   block: BlockMargins,

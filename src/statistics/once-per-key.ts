@@ -1,52 +1,34 @@
 import { bitsOfText, textOfBits } from './bit-text.js';
-import { checkWhole, refuse } from './parameters.js';
 
-/** What a {@link OncePerKey} may use. */
-export interface OncePerKeyOptions {
-  /** Any 32-bit number; another one for each epoch, so that no two users collide for ever. */
-  readonly seed: number;
-  /** Size of the bit set as a power of two: 2²² bits are 512 KiB. @default 22 */
-  readonly log2Bits?: number | undefined;
-}
-
-/** A {@link OncePerKey} as plain JSON. */
-export interface OncePerKeyState {
-  readonly seed: number;
-  readonly log2Bits: number;
-  /** The 32-bit words that are not zero, as [index, word] pairs. */
-  readonly words: readonly (readonly [number, number])[];
-}
+/** Size of the bit set as a power of two: 2²² bits are 512 KiB. */
+const LOG2_BITS = 22;
 
 /**
  * Lets each targeting key count once, in memory of a fixed size: a seeded hash of the key picks one bit of a bit set, and a
  * key counts if its bit was not set yet.
  *
- * A key is never counted twice. A new key is dropped by mistake when another key has taken its bit, with a chance of exactly
- * {@link fill}: `1 − exp(−keys/bits)`, which is 2.4 % of the 100,001st and 21 % of the millionth key by default. The hash
- * knows nothing of how an outcome ends or of the arm, so what is dropped is a random part of both arms: it costs
+ * A key is never counted twice. A new key is dropped by mistake when another key has its bit, with a chance of exactly
+ * {@link fill}: `1 − exp(−keys/bits)`, which is 2.4 % of the 100,001st and 21 % of the millionth key. The hash
+ * depends neither on how an outcome ends nor on the arm, so a random part of both arms is dropped: it costs
  * power, never validity. One bit per key, rather than a Bloom filter's several, degrades slowest when far more keys come
- * than were planned for, and lets processes merge by OR, or share one bit set where "set it and tell what it was" is
- * one atomic command.
+ * than were planned for.
  *
  * Allocates nothing per key.
  */
 export class OncePerKey {
   readonly seed: number;
-  readonly #log2Bits: number;
   readonly #mask: number;
   readonly #words: Uint32Array;
-  /** What {@link takeChanges} has given away, or what came from elsewhere; only in a fleet. */
-  #taken: Uint32Array | undefined;
   #set = 0;
 
-  /** @throws {@link ConfigError} when an option is out of its range. */
-  constructor(options: OncePerKeyOptions) {
-    const what = 'OncePerKey';
-    this.seed = checkWhole(what, 'seed', options.seed, 0) >>> 0;
-    this.#log2Bits = checkWhole(what, 'log2Bits', options.log2Bits ?? 22, 10);
-    if (this.#log2Bits > 30) refuse(what, 'log2Bits', 'at most 30', this.#log2Bits);
-    this.#mask = 2 ** this.#log2Bits - 1;
-    this.#words = new Uint32Array(2 ** (this.#log2Bits - 5));
+  /**
+   * @param seed - Any unsigned 32-bit number; another one for each epoch, so that no two users collide in all of them.
+   * @param log2Bits - Size of the bit set as a power of two, 5 to 30. @default 22, which is 512 KiB
+   */
+  constructor(seed: number, log2Bits = LOG2_BITS) {
+    this.seed = seed;
+    this.#mask = 2 ** log2Bits - 1;
+    this.#words = new Uint32Array(2 ** (log2Bits - 5));
   }
 
   /** The part of the bits that is set: the chance that the next new key is dropped. */
@@ -61,39 +43,22 @@ export class OncePerKey {
 
   /**
    * Whether an outcome of this key counts; if it does, no later one of the same key will. An outcome without a key
-   * always counts: nobody can tell whose it is.
+   * always counts: its user is unknown.
    */
   first(key: string | undefined): boolean {
     if (key === undefined) return true;
-    return this.#take(hash32(key, this.seed) & this.#mask);
-  }
-
-  /** Keys that another process has counted count here no more. @throws {@link ConfigError} for another seed or size. */
-  merge(state: OncePerKeyState): void {
-    if (state.seed !== this.seed || state.log2Bits !== this.#log2Bits) {
-      const expected = `seed ${this.seed} and log2Bits ${this.#log2Bits}`;
-      refuse('OncePerKey state', 'seed', expected, `${state.seed} and ${state.log2Bits}`);
-    }
-    this.mergeWords(state.words);
-  }
-
-  /** The same for words alone, from a process that is known to have the same seed and size. Indices beyond it are ignored. */
-  mergeWords(words: OncePerKeyState['words']): void {
-    // Processes that keep their keys to themselves need not remember which of them are known elsewhere.
-    if (words.length === 0) return;
-    this.#taken ??= new Uint32Array(this.#words.length);
-    for (const [index, word] of words) {
-      const before = this.#words[index];
-      if (before === undefined) continue;
-      this.#words[index] = before | word;
-      this.#taken[index]! |= word;
-      this.#set += bitCount(before | word) - bitCount(before);
-    }
+    const bit = hash32(key, this.seed) & this.#mask;
+    const word = this.#words[bit >>> 5]!;
+    const flag = 1 << (bit & 31);
+    if ((word & flag) !== 0) return false;
+    this.#words[bit >>> 5] = word | flag;
+    this.#set++;
+    return true;
   }
 
   /**
-   * Takes up what {@link toText} gave in an earlier run with the same seed and size.
-   * @returns False, and nothing is taken up, when the text is none.
+   * Adds the bits of an earlier run with the same seed, from its {@link toText}.
+   * @returns False, and nothing is added, when the text is invalid.
    */
   mergeText(text: string): boolean {
     const bits = bitsOfText(text, this.#words.length);
@@ -107,38 +72,9 @@ export class OncePerKey {
     return true;
   }
 
-  /** The bits that were set here since the previous call, for other processes. The first call doubles the memory. */
-  takeChanges(): OncePerKeyState['words'] {
-    this.#taken ??= new Uint32Array(this.#words.length);
-    const words: [number, number][] = [];
-    for (let index = 0; index < this.#words.length; index++) {
-      const fresh = (this.#words[index]! & ~this.#taken[index]!) >>> 0;
-      if (fresh === 0) continue;
-      words.push([index, fresh]);
-      this.#taken[index] = this.#words[index]!;
-    }
-    return words;
-  }
-
-  /** The state as plain JSON; `merge` it into an empty set of the same seed and size to restore it. */
-  toJSON(): OncePerKeyState {
-    const words: [number, number][] = [];
-    for (const [index, word] of this.#words.entries()) if (word !== 0) words.push([index, word]);
-    return { seed: this.seed, log2Bits: this.#log2Bits, words };
-  }
-
-  /** The bits as short text: 135 KB for 100,000 keys, and never more than 700 KB by default. */
+  /** The bits as short text: 135 KB for 100,000 keys, and never more than 700 KB. */
   toText(): string {
     return textOfBits(this.#words, this.#set);
-  }
-
-  #take(bit: number): boolean {
-    const word = this.#words[bit >>> 5]!;
-    const flag = 1 << (bit & 31);
-    if ((word & flag) !== 0) return false;
-    this.#words[bit >>> 5] = word | flag;
-    this.#set++;
-    return true;
   }
 }
 

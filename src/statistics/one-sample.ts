@@ -1,26 +1,18 @@
-import { checkAlpha, checkOpenRate, checkTrials, type Trials } from './parameters.js';
-import { RestartMixture, type RestartMixtureState } from './restart-mixture.js';
+import type { Trials } from '../model/shapes.js';
+import type { OneSampleTestState } from './evidence-state.js';
+import { RestartMixture } from './restart-mixture.js';
 
 /** Where between p₀ and 1 the alternatives lie: from a slight excess to "everything fails". */
 const DISTANCES = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 0.97] as const;
+/** Observations over which restarts are evenly spread. */
+const HORIZON = 20_000;
 
-/** What an {@link OneSampleTest} is asked. */
+/** Options of {@link OneSampleTest}. */
 export interface OneSampleTestOptions {
   /** p₀: the failure rate that is still tolerated, a fraction above 0 and below 1. */
   readonly maxFailureRate: number;
   /** The chance of ever breaching while the failure rate is at most `maxFailureRate`. @default 0.05 */
   readonly alpha?: number | undefined;
-  /** Observations over which restarts are evenly spread. @default 20000 */
-  readonly horizon?: number | undefined;
-  /** The part of the restarts kept for after the horizon. @default 0.1 */
-  readonly tail?: number | undefined;
-}
-
-/** An {@link OneSampleTest} as plain JSON. */
-export interface OneSampleTestState {
-  readonly mixture: RestartMixtureState;
-  readonly trials: number;
-  readonly failures: number;
 }
 
 /**
@@ -37,24 +29,18 @@ export class OneSampleTest {
   readonly maxFailureRate: number;
   /** log(1/alpha): {@link logE} at which the test breaches. */
   readonly logThreshold: number;
-  readonly #mixture: RestartMixture;
+  readonly #mixture = new RestartMixture({ alternatives: DISTANCES.length, horizon: HORIZON });
   readonly #onFailure: Float64Array;
   readonly #onSuccess: Float64Array;
   readonly #scratch = new Float64Array(DISTANCES.length);
   #trials = 0;
   #failures = 0;
 
-  /** @throws {@link ConfigError} when an option is out of its range. */
   constructor(options: OneSampleTestOptions) {
-    const p0 = checkOpenRate('OneSampleTest', 'maxFailureRate', options.maxFailureRate);
+    const p0 = options.maxFailureRate;
     this.maxFailureRate = p0;
-    this.alpha = checkAlpha('OneSampleTest', options.alpha ?? 0.05);
+    this.alpha = options.alpha ?? 0.05;
     this.logThreshold = -Math.log(this.alpha);
-    this.#mixture = new RestartMixture({
-      alternatives: DISTANCES.length,
-      horizon: options.horizon ?? 20_000,
-      tail: options.tail,
-    });
     this.#onFailure = Float64Array.from(DISTANCES, (d) => (p0 + (1 - p0) * d) / p0);
     // (1 − g)/(1 − p₀), with g written out: what remains is exactly 1 − d.
     this.#onSuccess = Float64Array.from(DISTANCES, (d) => 1 - d);
@@ -90,10 +76,8 @@ export class OneSampleTest {
   /**
    * Folds in many outcomes whose order is not known, as one step that uses as many steps of the horizon. What several
    * processes saw between two ticks may simply be added up before.
-   * @throws {@link ConfigError} for counts that cannot be.
    */
   observeCounts(counts: Trials): void {
-    checkTrials('OneSampleTest counts', counts);
     const { trials, failures } = counts;
     if (trials === 0) return;
     this.#trials += trials;
@@ -110,9 +94,8 @@ export class OneSampleTest {
     return { mixture: this.#mixture.toJSON(), ...this.totals };
   }
 
-  /** Continues from a state of a test with the same options. @throws {@link ConfigError} for a state that cannot be. */
+  /** Continues from a state of a test with the same options. @throws RangeError for an invalid state. */
   restore(state: OneSampleTestState): void {
-    checkTrials('OneSampleTest state', state);
     this.#mixture.restore(state.mixture);
     this.#trials = state.trials;
     this.#failures = state.failures;

@@ -1,4 +1,4 @@
-import { checkOpenRate, checkShare, checkWhole, refuse } from './parameters.js';
+import type { RestartMixtureState } from './evidence-state.js';
 
 /** How a {@link RestartMixture} spreads its stake over alternatives and over time. */
 export interface RestartMixtureOptions {
@@ -12,24 +12,11 @@ export interface RestartMixtureOptions {
    * @default 0.1
    */
   readonly tail?: number | undefined;
-  /**
-   * The part of the stake that is bet at once; the rest restarts the test later.
-   * @default 0.5
-   */
-  readonly initialWeight?: number | undefined;
 }
 
-/** A {@link RestartMixture} as plain JSON. */
-export interface RestartMixtureState {
-  readonly weights: readonly number[];
-  readonly logScale: number;
-  readonly steps: number;
-  readonly peakLogE: number;
-  /** E and its peak in units of the scale: to add the weights up again would round otherwise. */
-  readonly total: number;
-  readonly peak: number;
-}
-
+/** The part of the stake that is bet at once; the rest restarts the test later. */
+const INITIAL_WEIGHT = 0.5;
+const RESERVE = 1 - INITIAL_WEIGHT;
 /** Weights are kept within these bounds by moving the common scale, so that no evidence is too large for a double. */
 const LARGEST = 1e100;
 const SMALLEST = 1e-100;
@@ -41,7 +28,7 @@ const ROUNDING = 1e-6;
 /**
  * An e-process: a mixture of likelihood ratios over several alternatives and over the time at which harm begins.
  * Under the null hypothesis its expected value never grows, so the chance that it **ever** reaches `1/alpha` is at most
- * `alpha` (Ville's inequality), however often one looks.
+ * `alpha` (Ville's inequality), however often it is evaluated.
  *
  * With stake `w₀/K` on each of K alternatives and the remainder `ρ(0) = 1 − w₀`, step *t* with factors `e_k` does
  * `W_k ← (W_k + (ρ(t−1) − ρ(t))/K) · e_k`, and `E = Σ W_k + ρ(t)`. Here
@@ -49,7 +36,7 @@ const ROUNDING = 1e-6;
  * the uniform restart over H steps. New stake enters before each step, so evidence that was lost during a long healthy
  * time does not have to be won back first.
  *
- * Weights are stored beside a common logarithmic scale: `E` may be far beyond what a double holds. A step allocates nothing.
+ * Weights are stored beside a common logarithmic scale: `E` may be far beyond the range of a double. A step allocates nothing.
  *
  * Sources: Ville (1939); Ramdas, Grünwald, Vovk and Shafer, *Game-theoretic statistics and safe anytime-valid inference*
  * (2023); mixing over the change point as in Shin, Ramdas and Rinaldo, *E-detectors* (2024).
@@ -57,28 +44,21 @@ const ROUNDING = 1e-6;
 export class RestartMixture {
   readonly #weights: Float64Array;
   readonly #horizon: number;
-  readonly #reserve: number;
   readonly #tail: number;
   #logScale = 0;
   /** exp(−logScale): a stake of 1 in units of the scale. */
   #unit = 1;
-  #remaining: number;
+  #remaining = RESERVE;
   #steps = 0;
-  /** E, and its peak, in units of the scale: logarithms are taken only for a new peak or when somebody asks. */
+  /** E, and its peak, in units of the scale: logarithms are computed only for a new peak or on request. */
   #total = 1;
   #peak = 1;
   #peakLogE = 0;
 
-  /** @throws {@link ConfigError} when an option is out of its range. */
-  constructor(options: RestartMixtureOptions) {
-    const what = 'RestartMixture';
-    const initialWeight = checkOpenRate(what, 'initialWeight', options.initialWeight ?? 0.5);
-    this.#horizon = checkWhole(what, 'horizon', options.horizon, 1);
-    this.#tail = checkShare(what, 'tail', options.tail ?? 0.1);
-    this.#reserve = 1 - initialWeight;
-    this.#remaining = this.#reserve;
-    const alternatives = checkWhole(what, 'alternatives', options.alternatives, 1);
-    this.#weights = new Float64Array(alternatives).fill(initialWeight / alternatives);
+  constructor({ alternatives, horizon, tail }: RestartMixtureOptions) {
+    this.#horizon = horizon;
+    this.#tail = tail ?? 0.1;
+    this.#weights = new Float64Array(alternatives).fill(INITIAL_WEIGHT / alternatives);
   }
 
   /** The natural logarithm of the evidence E against the null hypothesis; 0 at the start. */
@@ -86,7 +66,7 @@ export class RestartMixture {
     return this.#logScale + Math.log(this.#total);
   }
 
-  /** The largest {@link logE} so far; a breach is judged by it, so it stays once it has happened. */
+  /** The largest {@link logE} so far; a breach rests on it, and so lasts. */
   get peakLogE(): number {
     return this.#peakLogE;
   }
@@ -123,14 +103,14 @@ export class RestartMixture {
       steps: this.#steps,
       peakLogE: this.#peakLogE,
       total: this.#total,
-      // Where E has fallen by more than a double can tell, any number that it cannot reach does.
+      // Where E has fallen below the range of a double, any number beyond its reach will do.
       peak: Math.min(this.#peak, Number.MAX_VALUE),
     };
   }
 
   /**
-   * Continues from a state that {@link toJSON} gave, of a mixture with the same options.
-   * @throws {@link ConfigError} when the state cannot be one of such a mixture; nothing can be done with this one then.
+   * Continues from a state of {@link toJSON}, of a mixture with the same options.
+   * @throws RangeError when the state is not one of such a mixture; this one is unusable then.
    */
   restore(state: RestartMixtureState): void {
     const usable =
@@ -139,7 +119,7 @@ export class RestartMixture {
       [...state.weights, state.logScale, state.peakLogE, state.steps, state.total, state.peak].every(
         Number.isFinite,
       );
-    if (!usable) refuse('RestartMixture state', 'weights', `${this.#weights.length} numbers`, 'others');
+    if (!usable) throw new RangeError('The state is not one of this mixture');
     this.#weights.set(state.weights);
     this.#steps = state.steps;
     this.#remaining = this.#remainingAt(state.steps);
@@ -147,7 +127,7 @@ export class RestartMixture {
     this.#setScale(state.logScale);
     const total = this.#weights.reduce((sum, weight) => sum + weight, this.#remaining * this.#unit);
     if (Math.abs(state.total - total) > ROUNDING * total) {
-      refuse('RestartMixture state', 'total', `${total}, as the weights add up`, state.total);
+      throw new RangeError('The total of the state is not the sum of its weights');
     }
     this.#total = state.total;
     this.#peak = state.peak;
@@ -188,7 +168,7 @@ export class RestartMixture {
   /** ρ(t), from the number of steps alone, so that rounding never adds up. */
   #remainingAt(steps: number): number {
     const t = steps / this.#horizon;
-    return t <= 1 ? this.#reserve * (1 - (1 - this.#tail) * t) : (this.#reserve * this.#tail) / t;
+    return t <= 1 ? RESERVE * (1 - (1 - this.#tail) * t) : (RESERVE * this.#tail) / t;
   }
 
   #setScale(logScale: number): void {

@@ -1,57 +1,36 @@
-import type { Evidence, Outcome } from '../model/shapes.js';
-import { type BlockCounts, BlockTally, countsSince } from './block-tally.js';
-import type { EvidenceRequest } from './evidence-request.js';
+import type { Evidence, Outcome, Trials } from '../model/shapes.js';
+import { parseConfig } from '../support/config-error.js';
+import { BlockTally, countsSince, trialsSince } from './block-tally.js';
 import {
+  type BlockCounts,
   type EpochEvidence,
   type EvidenceCounts,
-  type EvidenceSources,
-  type EvidenceTest,
+  type EvidenceDelta,
+  type EvidenceRequest,
   type EvidenceTestState,
-  isSameRequest,
-} from './evidence-test.js';
-import { evidenceTest, restoredTest } from './evidence-tests.js';
-import { LatencyRegression } from './latency-regression-test.js';
-import { OncePerKey, type OncePerKeyState } from './once-per-key.js';
-import type { Trials } from './parameters.js';
+  evidenceRequestSchema,
+  type SequentialEvidenceState,
+} from './evidence-state.js';
+import type { EvidenceSources, EvidenceTest } from './evidence-test.js';
+import { FailureRate, FailureRegression } from './failure-evidence.js';
+import { LatencyRegression } from './latency-evidence.js';
+import { OncePerKey } from './once-per-key.js';
 
-/** A trigger, or what is needed of it here. */
+/** A trigger and the test that it needs; a trigger fits as it is. */
 export interface TestSpec {
   readonly name: string;
   readonly evidence?: EvidenceRequest | undefined;
 }
 
-/** What {@link SequentialEvidence} is made of. */
+/** Options of {@link SequentialEvidence}. */
 export interface SequentialEvidenceOptions extends EvidenceSources {
-  /** Triggers; those that ask for nothing are left out. */
+  /** Those without a test are skipped. */
   readonly specs: readonly TestSpec[];
   /** Any 32-bit number, another one for each epoch, the same one in each process of a fleet. */
   readonly seed: number;
 }
 
-/** What one process counted since its previous delta. Plain JSON without targeting keys: a bit tells nobody's name. */
-export interface EvidenceDelta extends EvidenceCounts {
-  readonly excluded: number;
-  readonly repeated: number;
-  readonly invalid: number;
-  /** Bits of {@link OncePerKey} that were set since. */
-  readonly keys: OncePerKeyState['words'];
-}
-
-/** {@link SequentialEvidence} as plain JSON without targeting keys, for the next run. */
-export interface SequentialEvidenceState extends EpochEvidence {
-  readonly seed: number;
-  readonly excluded: number;
-  readonly repeated: number;
-  readonly invalid: number;
-  /** The minute, counted from 1970, in which the open blocks began; undefined before the first outcome. */
-  readonly minute?: number | undefined;
-  readonly frozenControl?: Trials | undefined;
-  readonly tests: readonly { readonly trigger: string; readonly state: EvidenceTestState }[];
-  /** Which keys have counted, as {@link OncePerKey.toText} has them. */
-  readonly keys?: string | undefined;
-}
-
-/** Open blocks close at multiples of this, so that slow traffic is judged too. A clock's grid knows no results. */
+/** Open blocks close at multiples of this, so that slow traffic counts too. A clock's grid does not depend on results. */
 const BLOCK_MS = 60_000;
 /** A clock that is this much behind was set back, and is followed; less is outcomes that come out of order. */
 const SET_BACK_MINUTES = 60;
@@ -61,44 +40,46 @@ const MIN_CONTROL_TRIALS = 100;
 /**
  * The evidence of one epoch: which outcomes count, and the tests that they feed.
  *
- * An outcome counts if it is judged (a success or a failure), if chance decided its arm (reason `SPLIT`) or everyone had the
- * treatment (`STATIC`), and if it is the first of its targeting key in the epoch. Outcomes without a key count as they are.
- * Comparisons with the control take `SPLIT` alone; a limit takes both; a frozen control is compared with `STATIC`.
+ * An outcome counts if it is a success or a failure, if its arm was randomised (reason `SPLIT`) or the treatment was at 100 %
+ * (`STATIC`), and if it is the first of its targeting key in the epoch. Outcomes without a key count as they are.
+ * Comparisons with the control use `SPLIT` alone; a limit uses both; a frozen control is compared with `STATIC`.
  *
- * Memory: 512 KiB for the keys (twice that in a fleet), and a few kilobytes for each test. Recording allocates nothing.
+ * Memory: 512 KiB for the keys, and a few kilobytes for each test. Recording allocates nothing.
  */
 export class SequentialEvidence {
   readonly #latency: EvidenceSources['latency'];
   #tests: readonly { readonly trigger: string; readonly test: EvidenceTest }[];
   readonly #once: OncePerKey;
   #frozenControl: Trials | undefined;
-  readonly #split = new BlockTally();
-  readonly #everyone = new BlockTally();
+  readonly #randomised = new BlockTally();
+  readonly #fullRollout = new BlockTally();
   #excluded = 0;
   #repeated = 0;
   #invalid = 0;
-  /** What {@link takeDelta} has given away, or what came from elsewhere. */
-  readonly #takenSplit = new BlockTally();
-  readonly #takenEveryone = new BlockTally();
+  /** The part that {@link takeDelta} has returned, or that came from elsewhere. */
+  readonly #takenRandomised = new BlockTally();
+  readonly #takenFullRollout = new BlockTally();
   readonly #taken = { excluded: 0, repeated: 0, invalid: 0 };
   #minute: number | undefined;
 
-  /** @throws {@link ConfigError} when a request has a parameter that cannot be. */
+  /** @throws ConfigError for an invalid request: a trigger of the user's own may have one. */
   constructor(options: SequentialEvidenceOptions) {
     this.#latency = options.latency;
     this.#frozenControl = options.frozenControl;
-    this.#once = new OncePerKey({ seed: options.seed });
-    this.#tests = options.specs.flatMap(({ name, evidence }) =>
-      evidence === undefined ? [] : [{ trigger: name, test: evidenceTest(evidence, options) }],
-    );
+    this.#once = new OncePerKey(options.seed);
+    this.#tests = options.specs.flatMap(({ name, evidence }) => {
+      if (evidence === undefined) return [];
+      const request = parseConfig(evidenceRequestSchema, evidence, `evidence of the trigger ${name}`);
+      return { trigger: name, test: evidenceTest(request, options) };
+    });
   }
 
   /**
-   * What the control did, to be frozen for the epochs after this one. What this epoch began with, if there was such a
-   * thing, unless the control had at least 100 outcomes that count.
+   * The counts of the control, to be frozen for the epochs after this one: those of this epoch if at least 100 outcomes count,
+   * or if it began without any; otherwise those that it began with.
    */
   get control(): Trials | undefined {
-    const { control } = this.#split.toJSON();
+    const { control } = this.#randomised.toJSON();
     const isEnough = control.trials >= (this.#frozenControl === undefined ? 1 : MIN_CONTROL_TRIALS);
     return isEnough ? control : this.#frozenControl;
   }
@@ -108,35 +89,32 @@ export class SequentialEvidence {
     if (result !== 'success' && result !== 'failure') return;
     this.#advance(at);
     const { arm, reason, targetingKey } = exposure;
-    const split = reason === 'SPLIT';
-    if (!split && !(reason === 'STATIC' && arm === 'treatment')) {
+    const randomised = reason === 'SPLIT';
+    if (!randomised && !(reason === 'STATIC' && arm === 'treatment')) {
       this.#excluded++;
       return;
     }
-    // An empty key names nobody.
+    // An empty key identifies no user.
     if (!this.#once.first(targetingKey || undefined)) {
       this.#repeated++;
       return;
     }
     const failed = result === 'failure';
-    (split ? this.#split : this.#everyone).count(arm, failed);
+    (randomised ? this.#randomised : this.#fullRollout).count(arm, failed);
     const measured = durationMs === undefined || (durationMs >= 0 && durationMs < Number.POSITIVE_INFINITY);
     if (!measured) this.#invalid++;
     for (const { test } of this.#tests) {
-      test.observe(arm, failed, split, measured ? durationMs : undefined);
+      test.observe(arm, failed, randomised, measured ? durationMs : undefined);
     }
   }
 
-  /** One entry for each trigger that asked. */
+  /** One entry for each trigger with a test. */
   snapshot(now: number): readonly Evidence[] {
     this.#advance(now);
-    const epoch: EpochEvidence = {
-      split: this.#split.toJSON(),
-      everyone: this.#everyone.toJSON().treatment,
-    };
+    const epoch = this.#epochEvidence();
     return this.#tests.map(({ trigger, test }) => {
       const found = test.snapshot(epoch);
-      // Field by field: spreads would take longer than all the rest, and the guard judges after every outcome.
+      // Field by field: spreads would cost more than all the rest, and the guard evaluates after every outcome.
       return {
         trigger,
         logE: found.logE,
@@ -154,24 +132,23 @@ export class SequentialEvidence {
   }
 
   /** What was counted here since the previous call. */
-  takeDelta({ keys = true }: { readonly keys?: boolean } = {}): EvidenceDelta {
-    const [split, everyone] = [this.#split.toJSON(), this.#everyone.toJSON()];
+  takeDelta(): EvidenceDelta {
+    const { randomised, fullRollout } = this.#epochEvidence();
     const latency = new Map<string, readonly BlockCounts[]>();
     for (const { test } of this.#tests) {
       if (test instanceof LatencyRegression) latency.set(test.key, test.takeChanges());
     }
     const taken = this.#taken;
     const delta = {
-      split: countsSince(split, this.#takenSplit.toJSON()),
-      everyone: countsSince(everyone, this.#takenEveryone.toJSON()).treatment,
+      randomised: countsSince(randomised, this.#takenRandomised.toJSON()),
+      fullRollout: trialsSince(fullRollout, this.#takenFullRollout.toJSON().treatment),
       latency: [...latency],
       excluded: this.#excluded - taken.excluded,
       repeated: this.#repeated - taken.repeated,
       invalid: this.#invalid - taken.invalid,
-      keys: keys ? this.#once.takeChanges() : [],
     };
-    this.#takenSplit.add(delta.split);
-    this.#takenEveryone.add({ treatment: delta.everyone, control: NONE });
+    this.#takenRandomised.add(delta.randomised);
+    this.#takenFullRollout.add({ treatment: delta.fullRollout, control: NONE });
     taken.excluded = this.#excluded;
     taken.repeated = this.#repeated;
     taken.invalid = this.#invalid;
@@ -179,46 +156,39 @@ export class SequentialEvidence {
   }
 
   /**
-   * Folds in what another process counted: its keys count here no more. A key that both saw before either was told
-   * counts twice.
+   * Folds in the counts of another process. Deltas carry no keys: a user counts once in each process that serves this user.
    */
   merge(delta: EvidenceDelta, now: number): void {
     this.#advance(now);
-    this.#once.mergeWords(delta.keys);
     this.#addRemote(delta);
     for (const { test } of this.#tests) test.merge(delta);
   }
 
-  /** All that is held, for {@link restore}; with the keys unless they are not wanted. */
-  toJSON({ keys = true }: { readonly keys?: boolean } = {}): SequentialEvidenceState {
+  /** The whole state, for {@link restore}. */
+  toJSON(): SequentialEvidenceState {
     return {
       seed: this.#once.seed,
-      split: this.#split.toJSON(),
-      everyone: this.#everyone.toJSON().treatment,
+      ...this.#epochEvidence(),
       excluded: this.#excluded,
       repeated: this.#repeated,
       invalid: this.#invalid,
       minute: this.#minute,
       frozenControl: this.#frozenControl,
       tests: this.#tests.map(({ trigger, test }) => ({ trigger, state: test.toJSON() })),
-      keys: keys ? this.#once.toText() : undefined,
+      keys: this.#once.toText(),
     };
   }
 
   /**
-   * Goes on from what an earlier run of the epoch held; call it once. Each test goes on if the state has one of the same
-   * trigger that was asked the same, and is as it was otherwise. What was counted here before is added as one block;
-   * durations of before are not compared. A test whose state cannot be begins anew.
+   * Resumes from the state of an earlier run of the epoch; call it once. A test resumes if the state has one of the same
+   * trigger with the same request, and starts from zero otherwise or if that state is invalid. What was counted here before is
+   * added as one block; durations from before are not compared.
    *
-   * @returns False, and nothing is taken up, when the state is of another epoch (another seed).
+   * @returns False, and nothing is restored, when the state is of another epoch (another seed).
    */
   restore(state: SequentialEvidenceState): boolean {
     if (state.seed !== this.#once.seed) return false;
-    const here: EvidenceCounts = {
-      split: this.#split.toJSON(),
-      everyone: this.#everyone.toJSON().treatment,
-      latency: [],
-    };
+    const here: EvidenceCounts = { ...this.#epochEvidence(), latency: [] };
     const sources = { latency: this.#latency, frozenControl: state.frozenControl ?? this.#frozenControl };
     this.#frozenControl = sources.frozenControl;
     this.#tests = this.#tests.map(({ trigger, test }) => {
@@ -238,11 +208,15 @@ export class SequentialEvidence {
     return true;
   }
 
-  /** Adds counts that others know of. */
-  #addRemote(counts: Omit<EvidenceDelta, 'keys' | 'latency'>): void {
-    for (const tally of [this.#split, this.#takenSplit]) tally.add(counts.split);
-    for (const tally of [this.#everyone, this.#takenEveryone]) {
-      tally.add({ treatment: counts.everyone, control: NONE });
+  #epochEvidence(): EpochEvidence {
+    return { randomised: this.#randomised.toJSON(), fullRollout: this.#fullRollout.toJSON().treatment };
+  }
+
+  /** Adds counts that are in deltas already. */
+  #addRemote(counts: Omit<EvidenceDelta, 'latency'>): void {
+    for (const tally of [this.#randomised, this.#takenRandomised]) tally.add(counts.randomised);
+    for (const tally of [this.#fullRollout, this.#takenFullRollout]) {
+      tally.add({ treatment: counts.fullRollout, control: NONE });
     }
     this.#excluded += counts.excluded;
     this.#repeated += counts.repeated;
@@ -261,9 +235,30 @@ export class SequentialEvidence {
   }
 }
 
+function evidenceTest(request: EvidenceRequest, sources: EvidenceSources): EvidenceTest {
+  switch (request.test) {
+    case 'failure-regression':
+      return new FailureRegression(request, sources.frozenControl);
+    case 'failure-rate':
+      return new FailureRate(request);
+    case 'latency-regression':
+      return new LatencyRegression(request, sources);
+  }
+}
+
+function isSameRequest(a: EvidenceRequest, b: EvidenceRequest): boolean {
+  return a.test === b.test && a.alpha === b.alpha && limitOf(a) === limitOf(b);
+}
+
+function limitOf(request: EvidenceRequest): number {
+  return request.test === 'failure-rate' ? request.maxFailureRate : request.ratio;
+}
+
 function continued(state: EvidenceTestState, sources: EvidenceSources): EvidenceTest | undefined {
   try {
-    return restoredTest(state, sources);
+    if ('comparison' in state) return FailureRegression.restored(state, sources.frozenControl);
+    if ('limit' in state) return FailureRate.restored(state);
+    return LatencyRegression.restored(state, sources);
   } catch {
     return undefined;
   }

@@ -1,31 +1,22 @@
 import type { Arm } from '../model/shapes.js';
-import { type BlockCounts, BlockTally } from './block-tally.js';
+import { BlockTally } from './block-tally.js';
+import type { BlockCounts, TwoSampleTestState } from './evidence-state.js';
 import { likelihoodRatios, logNoncentralHypergeometric } from './noncentral-hypergeometric.js';
-import { checkAlpha, checkPositive, checkWhole } from './parameters.js';
-import { RestartMixture, type RestartMixtureState } from './restart-mixture.js';
+import { RestartMixture } from './restart-mixture.js';
 
 /** How much the treatment's odds of failing exceed the tolerated ones under the alternatives. */
-const ODDS_RATIOS = [1.5, 2.5, 5, 10, 20, 50, 200, 2000] as const;
+export const ODDS_RATIOS = [1.5, 2.5, 5, 10, 20, 50, 200, 2000] as const;
+/** Blocks over which restarts are evenly spread. */
+const HORIZON = 5_000;
+/** Outcomes of both arms together that complete a block. */
+const MIN_BLOCK_TRIALS = 10;
 
-/** What a {@link TwoSampleTest} is asked. */
+/** Options of {@link TwoSampleTest}. */
 export interface TwoSampleTestOptions {
   /** The chance of ever breaching while the treatment fails no more than tolerated. @default 0.05 */
   readonly alpha?: number | undefined;
   /** The odds ratio of failing, treatment to control, that is still tolerated. @default 1 */
   readonly ratio?: number | undefined;
-  /** Blocks over which restarts are evenly spread. @default 5000 */
-  readonly horizon?: number | undefined;
-  /** The part of the restarts kept for after the horizon. @default 0.1 */
-  readonly tail?: number | undefined;
-  /** Outcomes of both arms together that complete a block. @default 10 */
-  readonly minBlockTrials?: number | undefined;
-}
-
-/** A {@link TwoSampleTest} as plain JSON. */
-export interface TwoSampleTestState {
-  readonly mixture: RestartMixtureState;
-  readonly pending: BlockCounts;
-  readonly closed: BlockCounts;
 }
 
 /**
@@ -36,7 +27,7 @@ export interface TwoSampleTestState {
  * rate nor the traffic share is needed, and both may drift from block to block as long as both arms share the drift.
  * Likelihood ratios of the alternatives against the tolerated odds ratio are mixed by a {@link RestartMixture}.
  *
- * A block closes once it has an outcome of each arm and `minBlockTrials` in all, or when {@link closeBlock} is called by a
+ * A block closes once it has an outcome of each arm and 10 in all, or when {@link closeBlock} is called by a
  * clock. Both depend on how many outcomes there are and on time, **never on how they ended**; that is what keeps
  * the promise.
  *
@@ -49,25 +40,16 @@ export class TwoSampleTest {
   readonly ratio: number;
   /** log(1/alpha): {@link logE} at which the test breaches. */
   readonly logThreshold: number;
-  readonly #minBlockTrials: number;
-  readonly #mixture: RestartMixture;
+  readonly #mixture = new RestartMixture({ alternatives: ODDS_RATIOS.length, horizon: HORIZON });
   readonly #alternatives: Float64Array;
   readonly #scratch = new Float64Array(ODDS_RATIOS.length);
   readonly #pending = new BlockTally();
   readonly #closed = new BlockTally();
 
-  /** @throws {@link ConfigError} when an option is out of its range. */
   constructor(options: TwoSampleTestOptions = {}) {
-    const what = 'TwoSampleTest';
-    this.alpha = checkAlpha(what, options.alpha ?? 0.05);
-    this.ratio = checkPositive(what, 'ratio', options.ratio ?? 1);
+    this.alpha = options.alpha ?? 0.05;
+    this.ratio = options.ratio ?? 1;
     this.logThreshold = -Math.log(this.alpha);
-    this.#minBlockTrials = checkWhole(what, 'minBlockTrials', options.minBlockTrials ?? 10, 2);
-    this.#mixture = new RestartMixture({
-      alternatives: ODDS_RATIOS.length,
-      horizon: options.horizon ?? 5_000,
-      tail: options.tail,
-    });
     this.#alternatives = Float64Array.from(ODDS_RATIOS, (odds) => this.ratio * odds);
   }
 
@@ -117,7 +99,6 @@ export class TwoSampleTest {
    * Folds counts into the open block, for example what a fleet saw since the last tick: counts of several processes
    * simply add up, and the order within a block does not matter.
    * @returns Whether that completed the block.
-   * @throws {@link ConfigError} for counts that cannot be.
    */
   observeCounts(counts: BlockCounts): boolean {
     this.#pending.add(counts);
@@ -125,13 +106,13 @@ export class TwoSampleTest {
   }
 
   /**
-   * Closes the open block early if both arms are in it, so that slow traffic is judged too. To be called by a clock,
-   * never because of a result. A block of one arm stays open: it could say nothing.
+   * Closes the open block early if both arms are in it, so that slow traffic counts too. To be called by a clock,
+   * never because of a result. A block of one arm stays open: it is no evidence.
    * @returns Whether a block was closed.
    */
   closeBlock(): boolean {
     if (this.#pending.treatmentTrials === 0 || this.#pending.controlTrials === 0) return false;
-    this.#judge(this.#pending);
+    this.#evaluate(this.#pending);
     this.#pending.moveTo(this.#closed);
     return true;
   }
@@ -145,7 +126,7 @@ export class TwoSampleTest {
     };
   }
 
-  /** Continues from a state of a test with the same options. @throws {@link ConfigError} for a state that cannot be. */
+  /** Continues from a state of a test with the same options. @throws RangeError for an invalid state. */
   restore({ mixture, pending, closed }: TwoSampleTestState): void {
     this.#mixture.restore(mixture);
     this.#pending.clear();
@@ -155,10 +136,10 @@ export class TwoSampleTest {
   }
 
   #closeIfComplete(): boolean {
-    return this.#pending.trials >= this.#minBlockTrials && this.closeBlock();
+    return this.#pending.trials >= MIN_BLOCK_TRIALS && this.closeBlock();
   }
 
-  #judge(block: BlockTally): void {
+  #evaluate(block: BlockTally): void {
     // All or none failed: the treatment's share of the failures was certain beforehand.
     if (block.failures === 0 || block.failures === block.trials) {
       this.#mixture.idle();

@@ -82,7 +82,7 @@ function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[
   return fitting.length === 1 ? fitting[0] : undefined;
 }
 
-/** Zod's contextual error map: says what was expected wherever a schema does not say it itself. */
+/** Zod's contextual error map: names what was expected wherever a schema does not. */
 function expectedFor(issue: z.core.$ZodRawIssue): string {
   switch (issue.code) {
     case 'invalid_type':

@@ -1,11 +1,11 @@
-/** Longer strings are cut: a message is for a person. */
+/** Longer strings are cut: messages are short. */
 const LONGEST_STRING = 60;
 
-/** Names under which a secret may be configured; a header or a webhook URL is one too. `flagKey` is none. */
+/** Names under which a secret may be configured; a header or a webhook URL is one too. `flagKey` is not. */
 const SECRET_NAME =
   /token|secret|passw|passphrase|authorization|credential|cookie|headers|webhook|dsn|^key$|(api|access|private|encryption|signing)[-_]?key/i;
 
-/** What a secret looks like wherever it was put by mistake: an Unleash token, an Authorization value, a JWT. */
+/** The form of a secret, wherever it was put by mistake: an Unleash token, an Authorization value, a JWT. */
 const SECRET_FORM =
   /^[^\s:/]+:[^\s:/]+\.\S{8,}$|^(bearer|basic)\s|^eyJ[\w-]+\.|^user:[0-9a-f]{16,}$|^[0-9a-f]{32,}$/i;
 

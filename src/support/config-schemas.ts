@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A rate: a fraction 0–1. A value that looks like a percentage is told so. */
+/** A rate: a fraction 0–1. The error suggests the fraction for a value that looks like a percentage. */
 export const rateSchema = z.number({ error: 'a fraction 0–1' }).superRefine((value, context) => {
   if (value >= 0 && value <= 1) return;
   const message = 'a fraction 0–1 (rates are fractions, percentages are 0–100)';
@@ -25,6 +25,22 @@ const DURATION = `a positive number of milliseconds, at most ${LONGEST_TIMER_MS}
 export const durationMsSchema = z
   .number({ error: DURATION })
   .refine((value) => value > 0 && value <= LONGEST_TIMER_MS, { error: DURATION });
+
+const ALPHA = 'a probability above 0 and below 0.5';
+
+/** The chance of a false stop that an anytime-valid test may have. */
+export const alphaSchema = z.number({ error: ALPHA }).superRefine((alpha, context) => {
+  if (alpha > 0 && alpha < 0.5) return;
+  const hint = alpha >= 1 && alpha < 50 ? `did you mean ${alpha / 100}?` : undefined;
+  context.addIssue({ code: 'custom', message: ALPHA, params: { hint } });
+});
+
+const RATIO = 'a number above 0 (1.2 tolerates 20 % more)';
+
+/** How many times the control's value is tolerated. */
+export const ratioSchema = z
+  .number({ error: RATIO })
+  .refine((ratio) => ratio > 0 && Number.isFinite(ratio), { error: RATIO });
 
 /** A number of things, at least one. */
 export const countSchema = z

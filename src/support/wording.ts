@@ -29,7 +29,7 @@ export function inLast(windowMs: number): string {
   return `in the last ${formatDuration(windowMs)}`;
 }
 
-/** A fraction as a percentage without digits that say nothing: `95 %`, `99.5 %`. */
+/** A fraction as a percentage without meaningless digits: `95 %`, `99.5 %`. */
 export function formatThreshold(rate: number): string {
   return `${Number((rate * 100).toPrecision(12))} %`;
 }

@@ -1,21 +1,26 @@
 import { z } from 'zod';
 import type { ControlReference, Snapshot, WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
-import { countSchema, durationMsSchema } from '../support/config-schemas.js';
+import { countSchema, durationMsSchema, ratioSchema } from '../support/config-schemas.js';
 import { countOf, formatRate, formatThreshold, inLast } from '../support/wording.js';
-import { describeReference } from './control-reference.js';
-import { ratioSchema } from './evidence-options.js';
-import type { Trigger } from './trigger.js';
-import { countedOf, evaluateWindow, type Finding, triggerNameSchema } from './window-rule.js';
+import type { ThresholdTrigger } from './trigger.js';
+import {
+  countedOf,
+  describeReference,
+  evaluateWindow,
+  type Finding,
+  tooFewOutcomes,
+  triggerNameSchema,
+} from './window-rule.js';
 
 export interface ComplaintRateRisingOptions {
-  /** How many times the control's complaints per judged outcome are tolerated. @default 1.5 */
+  /** How many times the control's complaints per counted outcome are tolerated. @default 1.5 */
   readonly ratio?: number | undefined;
   /** Fewer complaints of the treatment are no breach, whatever the control's are. @default 5 */
   readonly minComplaints?: number | undefined;
-  /** How many judged outcomes each arm needs in the window before anything is said. @default 100 */
+  /** How many counted outcomes each arm needs in the window before there is a verdict. @default 100 */
   readonly minOutcomes?: number | undefined;
-  /** The sliding window, in milliseconds: people complain late. @default 3_600_000 (1 hour) */
+  /** The sliding window, in milliseconds: complaints come late. @default 3_600_000 (1 hour) */
   readonly windowMs?: number | undefined;
   /** Needed when a guard has two triggers of one kind. @default 'complaint-rate-rising' */
   readonly name?: string | undefined;
@@ -30,30 +35,26 @@ const optionsSchema = z.strictObject({
 });
 
 /**
- * Breaches when users of the treatment complain more, per judged outcome, than `ratio` times as often as those of the
+ * Breaches when users of the treatment complain more, per counted outcome, than `ratio` times as often as those of the
  * control at the same time. With fewer than `minOutcomes` of the control in the window, the recorded control of an earlier time
- * takes its place, if there is one. A control without any complaint is taken to have had one. Meant for `review`.
+ * replaces it, if there is one. A control without any complaint counts as one with a single complaint. Meant for `review`.
  *
  * Complaints come in through `guard.reportComplaint(…)` and `client.track('<flag>.complaint', …)`. They count when they
  * come, and the outcomes of the same time are what they are compared with.
  *
  * @throws ConfigError that lists everything that is wrong.
  */
-export function complaintRateRising(options: ComplaintRateRisingOptions = {}): Trigger {
+export function complaintRateRising(options: ComplaintRateRisingOptions = {}): ThresholdTrigger {
   const config = parseConfig(optionsSchema, options, 'complaintRateRising');
   const { ratio, minComplaints, minOutcomes, windowMs, name } = config;
+  const rule = { name, windowMs, threshold: ratio, unit: 'ratio' } as const;
   return Object.freeze({
-    name,
-    windowMs,
-    threshold: ratio,
-    unit: 'ratio',
+    ...rule,
     minComplaints,
     minOutcomes,
-    evaluate: (snapshot, now) =>
-      evaluateWindow({ name, windowMs, threshold: ratio, unit: 'ratio' }, snapshot, now, (window) =>
-        examine(window, snapshot, now, config),
-      ),
-  } satisfies Trigger & { threshold: number; minComplaints: number; minOutcomes: number });
+    evaluate: (snapshot: Snapshot, now: number) =>
+      evaluateWindow(rule, snapshot, now, (window) => examine(window, snapshot, now, config)),
+  });
 }
 
 function examine(
@@ -63,23 +64,20 @@ function examine(
   { ratio, minComplaints, minOutcomes }: z.infer<typeof optionsSchema>,
 ): Finding {
   const { treatment, windowMs } = window;
-  const judged = countedOf(treatment);
-  if (judged < minOutcomes) {
-    return notYet(
-      `${countOf(judged, 'outcome')} of the treatment ${inLast(windowMs)}, ${minOutcomes} needed`,
-    );
-  }
+  const counted = countedOf(treatment);
+  if (counted < minOutcomes) return tooFewOutcomes('complaint rate', counted, minOutcomes, windowMs);
   const control = controlOf(window, snapshot.baseline?.control, minOutcomes, now);
   if (control === undefined) {
-    return notYet(`fewer than ${minOutcomes} outcomes of the control, now and before`);
+    const message = `No verdict on the complaint rate yet: fewer than ${minOutcomes} outcomes of the control, now and before.`;
+    return { status: 'insufficient-data', message };
   }
-  const rate = treatment.complaints / judged;
-  const controlRate = control.complaints / control.judged;
-  // No complaint among some hundred outcomes does not mean that nobody ever complains.
-  const observed = rate / (Math.max(control.complaints, 1) / control.judged);
+  const rate = treatment.complaints / counted;
+  const controlRate = control.complaints / control.counted;
+  // No complaint among a few hundred outcomes does not mean that the true rate is 0.
+  const observed = rate / (Math.max(control.complaints, 1) / control.counted);
   const tooHigh = observed > ratio;
   const breached = tooHigh && treatment.complaints >= minComplaints;
-  const share = `${formatRate(rate, controlRate)} (${treatment.complaints} of ${judged} ${inLast(windowMs)})`;
+  const share = `${formatRate(rate, controlRate)} (${treatment.complaints} of ${counted} ${inLast(windowMs)})`;
   const compared = `${formatRate(controlRate, rate)} (${control.complaints} of ${control.words})`;
   const few = tooHigh && !breached ? `, but fewer than ${countOf(minComplaints, 'complaint')}` : '';
   const relation = `${tooHigh ? '' : 'not '}above ${formatThreshold(ratio)} of it${few}`;
@@ -87,14 +85,14 @@ function examine(
     status: breached ? 'breach' : 'ok',
     observed,
     message: `The treatment's complaint rate is ${share}, the control's ${compared}: ${relation}.`,
-    sampleSize: { treatment: judged, control: control.judged },
+    sampleSize: { treatment: counted, control: control.counted },
   };
 }
 
 /** What the treatment is compared with. */
 interface Control {
   readonly complaints: number;
-  readonly judged: number;
+  readonly counted: number;
   readonly words: string;
 }
 
@@ -104,17 +102,13 @@ function controlOf(
   minOutcomes: number,
   now: number,
 ): Control | undefined {
-  const judged = countedOf(control);
-  if (judged >= minOutcomes) {
-    return { complaints: control.complaints, judged, words: `${judged} ${inLast(windowMs)}` };
+  const counted = countedOf(control);
+  if (counted >= minOutcomes) {
+    return { complaints: control.complaints, counted, words: `${counted} ${inLast(windowMs)}` };
   }
   if (recorded === undefined) return undefined;
   const size = countedOf(recorded);
   if (size < minOutcomes) return undefined;
   const words = describeReference(recorded, size, now);
-  return { complaints: recorded.complaints, judged: size, words };
-}
-
-function notYet(why: string): Finding {
-  return { status: 'insufficient-data', message: `Complaints are not compared yet: ${why}.` };
+  return { complaints: recorded.complaints, counted: size, words };
 }

@@ -3,7 +3,7 @@ import type { Snapshot, WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema } from '../support/config-schemas.js';
 import { countOf, formatDuration, inLast } from '../support/wording.js';
-import type { Trigger } from './trigger.js';
+import type { ThresholdTrigger } from './trigger.js';
 import { countedOf, evaluateWindow, type Finding, triggerNameSchema } from './window-rule.js';
 
 export interface CriticalErrorsOptions {
@@ -26,23 +26,19 @@ const optionsSchema = z.strictObject({
 
 /**
  * Breaches when the treatment met critical errors: out of memory, disk or file handles, or what `errorTypes` names. One
- * is enough, whatever the success rate. What counts as critical is settled when an outcome is recorded.
+ * is enough, whatever the success rate. Whether an error is critical is decided when its outcome is recorded.
  *
  * @throws ConfigError that lists everything that is wrong.
  */
-export function criticalErrors(options: CriticalErrorsOptions = {}): Trigger {
+export function criticalErrors(options: CriticalErrorsOptions = {}): ThresholdTrigger {
   const { minCount, errorTypes, windowMs, name } = parseConfig(optionsSchema, options, 'criticalErrors');
+  const rule = { name, windowMs, threshold: minCount, unit: 'count' } as const;
   return Object.freeze({
-    name,
-    windowMs,
-    threshold: minCount,
-    unit: 'count',
+    ...rule,
     criticalErrorTypes: Object.freeze([...errorTypes]),
     evaluate: (snapshot, now) =>
-      evaluateWindow({ name, windowMs, threshold: minCount, unit: 'count' }, snapshot, now, (window) =>
-        examine(window, minCount, snapshot.lastCritical, now),
-      ),
-  } satisfies Trigger & { threshold: number });
+      evaluateWindow(rule, snapshot, now, (window) => examine(window, minCount, snapshot.lastCritical, now)),
+  } satisfies ThresholdTrigger);
 }
 
 function examine(
@@ -53,7 +49,7 @@ function examine(
 ): Finding {
   const observed = treatment.critical;
   if (observed === 0 && countedOf(treatment) === 0) {
-    const message = `Critical errors are not judged yet: no outcome of the treatment ${inLast(windowMs)}.`;
+    const message = `No verdict on critical errors yet: no outcome of the treatment ${inLast(windowMs)}.`;
     return { status: 'insufficient-data', message };
   }
   const breached = observed >= minCount;

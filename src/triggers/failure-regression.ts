@@ -1,13 +1,8 @@
 import { z } from 'zod';
 import type { Evidence } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
+import { ratioSchema } from '../support/config-schemas.js';
 import { countOf } from '../support/wording.js';
-import {
-  type EvidenceOptions,
-  type EvidenceTrigger,
-  evidenceFields,
-  ratioSchema,
-} from './evidence-options.js';
 import {
   describeBreach,
   describeDifference,
@@ -15,16 +10,19 @@ import {
   describeLeftOut,
   describeTrials,
   type EvidenceFinding,
+  type EvidenceOptions,
+  type EvidenceTrigger,
   evaluateEvidence,
+  evidenceFields,
   points,
   rateOf,
   rounded,
-} from './evidence-verdict.js';
+} from './evidence-rule.js';
 
 export interface FailureRegressionOptions extends EvidenceOptions {
   /**
-   * The odds ratio of failing, treatment to control, that is still tolerated. Failures being rare, 1.5 means about half as
-   * many again. @default 1
+   * The odds ratio of failing, treatment to control, that is still tolerated. Where failures are rare, 1.5 tolerates about
+   * 50 % more of them. @default 1
    */
   readonly ratio?: number | undefined;
   /** Breach only if the failure rates differ by at least this much as well, a fraction: 0.01 is one point. @default 0 */
@@ -43,12 +41,12 @@ const optionsSchema = z.strictObject({
 });
 
 /**
- * Breaches when the treatment fails more than the control does, shown by a test that stays valid however often one
- * looks: while the treatment fails no more than tolerated, the chance of ever breaching in one epoch is at most `alpha`.
+ * Breaches when the treatment fails more than the control does, shown by a test that stays valid however often it
+ * is evaluated: while the treatment fails no more than tolerated, the chance of ever breaching in one epoch is at most `alpha`.
  * It needs no minimum of outcomes. At 100 %, where no control remains, it compares with what the control did before,
  * assuming that this would not have changed.
  *
- * Only users in an arm by chance count, each once in an epoch. `observed` is the difference of the failure rates.
+ * Only users whose arm was randomised count, each once in an epoch. `observed` is the difference of the failure rates.
  *
  * @throws ConfigError that lists everything that is wrong.
  */
@@ -79,10 +77,12 @@ function examine(evidence: Evidence, minDifference: number, alpha: number): Evid
     const baseline =
       frozenLimit === undefined
         ? ''
-        : ` No control remains: up to ${rounded(frozenLimit * 100)} % is tolerated, by the control of an earlier epoch, assuming that it would not have changed.`;
-    if (!breached) return `${found}: no regression is shown; ${describeEvidence(evidence)}.${baseline}`;
+        : ` No control remains: up to ${rounded(frozenLimit * 100)} % is tolerated, from the control of an earlier epoch, assuming that it would not have changed.`;
+    if (!breached) return `${found}: no regression shown; ${describeEvidence(evidence)}.${baseline}`;
     const verdict = `${describeDifference(counts)}; ${describeBreach(evidence, alpha)}.`;
-    const relation = large ? '' : ` It is less than the ${points(minDifference)} points that matter.`;
+    const relation = large
+      ? ''
+      : ` The difference is below the ${points(minDifference)} points of minDifference.`;
     return `${found}: ${verdict}${relation}${baseline}`;
   };
   return { status: breached && large ? 'breach' : 'ok', observed, message };
@@ -91,8 +91,8 @@ function examine(evidence: Evidence, minDifference: number, alpha: number): Evid
 function describeMissing(evidence: Evidence): string {
   const { treatment, control } = evidence.counts;
   if (evidence.frozenLimit !== undefined) {
-    return `Failures are not compared: no control remains, and the ${countOf(control.trials, 'outcome')} of the one before are too few.`;
+    return `No verdict: no control remains, and the ${countOf(control.trials, 'outcome')} of the earlier control are too few.`;
   }
   const sizes = `${countOf(treatment.trials, 'outcome')} of the treatment and ${control.trials} of the control`;
-  return `Failures are not compared yet: ${sizes} count.${describeLeftOut(evidence)}`;
+  return `No verdict yet: the test has ${sizes}.${describeLeftOut(evidence)}`;
 }

@@ -1,12 +1,10 @@
 import { z } from 'zod';
 import type { LatencySummary, Snapshot, Verdict } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
-import { countSchema, durationMsSchema } from '../support/config-schemas.js';
+import { countSchema, durationMsSchema, ratioSchema } from '../support/config-schemas.js';
 import { formatDuration, formatRate, formatThreshold } from '../support/wording.js';
-import { describeReference } from './control-reference.js';
-import { ratioSchema } from './evidence-options.js';
-import type { Trigger } from './trigger.js';
-import { type Finding, triggerNameSchema } from './window-rule.js';
+import type { ThresholdTrigger } from './trigger.js';
+import { describeReference, type Finding, triggerNameSchema } from './window-rule.js';
 
 /** A quantile of the successes' durations. */
 export type LatencyQuantile = 'p50' | 'p95' | 'p99';
@@ -14,9 +12,9 @@ export type LatencyQuantile = 'p50' | 'p95' | 'p99';
 export interface LatencyAboveOptions {
   /** The quantile that is compared, or several, of which any may breach. @default ['p50', 'p95'] */
   readonly quantile?: LatencyQuantile | readonly LatencyQuantile[] | undefined;
-  /** How many successes each side needs before anything is said. @default 100 */
+  /** How many successes each side needs before there is a verdict. @default 100 */
   readonly minOutcomes?: number | undefined;
-  /** For how long the rollout must have been as it is, in milliseconds. @default 600_000 (10 minutes) */
+  /** For how long the rollout must have been unchanged, in milliseconds. @default 600_000 (10 minutes) */
   readonly forMs?: number | undefined;
   /** Needed when a guard has two triggers of one kind. @default 'latency-above' */
   readonly name?: string | undefined;
@@ -41,16 +39,16 @@ const schema = z.strictObject({
 /**
  * Breaches when a quantile of the treatment's durations is more than `ratio` times the control's: the literal rule "latency
  * above 120 % of the baseline, sustained". Sustained, because it compares all successes since the epoch began, which a short
- * peak hardly moves, and says nothing before the epoch is `forMs` old. The control is that of the same epoch; with fewer than
+ * peak hardly moves, and has no verdict before the epoch is `forMs` old. The control is that of the same epoch; with fewer than
  * `minOutcomes` of it, the recorded control of an earlier time, if there is one.
  *
- * A rule of this kind is wrong now and then by chance alone, the more often the fewer outcomes there are;
- * {@link latencyRegression} is not, and needs no minimum.
+ * A rule of this kind breaches now and then by chance alone, more often with fewer outcomes; `latencyRegression` bounds that
+ * chance and needs no minimum.
  *
  * @param ratio - For example `1.2`; exactly that is no breach.
  * @throws ConfigError that lists everything that is wrong.
  */
-export function latencyAbove(ratio: number, options: LatencyAboveOptions = {}): Trigger {
+export function latencyAbove(ratio: number, options: LatencyAboveOptions = {}): ThresholdTrigger {
   const config = parseConfig(schema, { ratio, options }, 'latencyAbove');
   const { quantile: quantiles, minOutcomes, forMs, name } = config.options;
   const rule: Rule = { ratio: config.ratio, quantiles, minOutcomes, forMs };
@@ -58,10 +56,10 @@ export function latencyAbove(ratio: number, options: LatencyAboveOptions = {}): 
     name,
     windowMs: 0,
     threshold: rule.ratio,
-    unit: 'ratio',
+    unit: 'ratio' as const,
     minOutcomes,
     forMs,
-    evaluate: (snapshot, now): Verdict => {
+    evaluate: (snapshot: Snapshot, now: number): Verdict => {
       const { treatment, control } = snapshot.total;
       const { status, observed, message, sampleSize } = examine(snapshot, now, rule);
       return {
@@ -80,7 +78,7 @@ export function latencyAbove(ratio: number, options: LatencyAboveOptions = {}): 
         message,
       };
     },
-  } satisfies Trigger & { threshold: number; minOutcomes: number; forMs: number });
+  });
 }
 
 interface Rule {
@@ -93,22 +91,22 @@ interface Rule {
 function examine(snapshot: Snapshot, now: number, { ratio, quantiles, minOutcomes, forMs }: Rule): Finding {
   const { latency } = snapshot.total.treatment;
   if (latency === undefined || latency.count < minOutcomes) {
-    const found = `${latency?.count ?? 0} successes`;
-    return notYet(`${found} of the treatment, ${minOutcomes} needed`);
+    return notYet(`${latency?.count ?? 0} of ${minOutcomes} successes of the treatment`);
   }
   if (now - snapshot.epochStartedAt < forMs) {
-    return notYet(`the rollout has been as it is for less than ${formatDuration(forMs)}`);
+    return notYet(`the rollout changed less than ${formatDuration(forMs)} ago`);
   }
   const control = controlOf(snapshot, minOutcomes, now);
-  if (control === undefined)
+  if (control === undefined) {
     return notYet(`fewer than ${minOutcomes} successes of the control, now and before`);
+  }
   const compared = quantiles.map((quantile) => ({
     quantile,
     ms: at(latency, quantile),
     controlMs: at(control.latency, quantile),
     observed: at(latency, quantile) / at(control.latency, quantile),
   }));
-  // Durations that the histogram calls 0 cannot be compared.
+  // A duration below the histogram's range counts as 0 and has no ratio.
   const worst = compared
     .filter(({ controlMs }) => controlMs > 0)
     .reduce<(typeof compared)[number] | undefined>(
@@ -157,5 +155,5 @@ function milliseconds(ms: number): string {
 }
 
 function notYet(why: string): Finding {
-  return { status: 'insufficient-data', message: `Latency is not compared yet: ${why}.` };
+  return { status: 'insufficient-data', message: `No verdict on latency yet: ${why}.` };
 }

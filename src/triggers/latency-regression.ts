@@ -1,21 +1,19 @@
 import { z } from 'zod';
 import type { Evidence, QuantileEvidence } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
-import {
-  type EvidenceOptions,
-  type EvidenceTrigger,
-  evidenceFields,
-  ratioSchema,
-} from './evidence-options.js';
+import { ratioSchema } from '../support/config-schemas.js';
 import {
   describeBreach,
   describeEvidence,
   describeLeftOut,
   describeTrials,
   type EvidenceFinding,
+  type EvidenceOptions,
+  type EvidenceTrigger,
   evaluateEvidence,
+  evidenceFields,
   rounded,
-} from './evidence-verdict.js';
+} from './evidence-rule.js';
 
 export interface LatencyRegressionOptions extends EvidenceOptions {
   /** How many times the control's durations are tolerated. @default 1.2 */
@@ -28,8 +26,8 @@ const optionsSchema = z.strictObject({
 });
 
 /**
- * Breaches when the treatment's successes take more than `ratio` times as long as the control's, at the median or in the tail
- * (p50, p90 and p99), shown by a test that stays valid however often one looks: see {@link failureRegression}.
+ * Breaches when the treatment's successes are more than `ratio` times as slow as the control's, at the median or in the tail
+ * (p50, p90 and p99), shown by a test that stays valid however often it is evaluated: see {@link failureRegression}.
  *
  * `observed` is the ratio at the quantile with the most evidence.
  *
@@ -53,7 +51,7 @@ function examine(evidence: Evidence, ratio: number, alpha: number): EvidenceFind
   const strongest = strongestOf(evidence.quantiles ?? []);
   if (strongest === undefined) {
     const message = () =>
-      `Durations are not compared yet: too few successes of either arm count.${describeLeftOut(evidence)}`;
+      `No verdict on durations yet: the test has too few successes of either arm.${describeLeftOut(evidence)}`;
     return { status: 'insufficient-data', message };
   }
   const { controlMs, treatmentMs } = strongest;
@@ -70,7 +68,7 @@ function examine(evidence: Evidence, ratio: number, alpha: number): EvidenceFind
   };
 }
 
-/** The comparison that says most; undefined while there is none. */
+/** The comparison with the most evidence; undefined while there is none. */
 function strongestOf(quantiles: readonly QuantileEvidence[]): QuantileEvidence | undefined {
   let strongest: QuantileEvidence | undefined;
   for (const each of quantiles) {

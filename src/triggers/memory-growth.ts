@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { MemoryReference, WindowSnapshot } from '../model/shapes.js';
+import type { MemoryReference, Snapshot, WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { durationMsSchema } from '../support/config-schemas.js';
 import {
@@ -10,7 +10,7 @@ import {
   formatThreshold,
   inLast,
 } from '../support/wording.js';
-import type { Trigger } from './trigger.js';
+import type { ThresholdTrigger } from './trigger.js';
 import { evaluateWindow, type Finding, triggerNameSchema } from './window-rule.js';
 
 export interface MemoryGrowthOptions {
@@ -47,29 +47,27 @@ const configSchema = z.strictObject({
 
 /**
  * Breaches when this process's memory has stayed above `ratio` times its baseline for the whole window. The lowest
- * sample of the window is what counts, so a peak before a garbage collection is none. It judges the process,
+ * sample of the window is what counts, so a peak before a garbage collection does not count. It evaluates the process,
  * whichever arm was running. The baseline is what was recorded while the flag was off; without such a record, the median of
  * this process's first minute of work.
  *
  * @param ratio - For example `1.2`: more than 20 % above the baseline; exactly that is no breach.
  * @throws ConfigError that lists everything that is wrong.
  */
-export function memoryGrowth(ratio: number, options: MemoryGrowthOptions = {}): Trigger {
+export function memoryGrowth(ratio: number, options: MemoryGrowthOptions = {}): ThresholdTrigger {
   const config = parseConfig(configSchema, { ratio, options }, 'memoryGrowth');
   const { minGrowthBytes, windowMs, name } = config.options;
   const threshold = config.ratio;
+  const rule = { name, windowMs, threshold, unit: 'ratio' } as const;
   return Object.freeze({
-    name,
-    windowMs,
-    scope: 'instance',
-    threshold,
-    unit: 'ratio',
+    ...rule,
+    scope: 'instance' as const,
     minGrowthBytes,
-    evaluate: (snapshot, now) =>
-      evaluateWindow({ name, windowMs, threshold, unit: 'ratio' }, snapshot, now, (window) =>
+    evaluate: (snapshot: Snapshot, now: number) =>
+      evaluateWindow(rule, snapshot, now, (window) =>
         examine(window, threshold, minGrowthBytes, measured(snapshot.baseline?.memory, now)),
       ),
-  } satisfies Trigger & { threshold: number; minGrowthBytes: number });
+  });
 }
 
 /** When a baseline that outlives the process was measured: it may be of another version. */
@@ -102,5 +100,5 @@ function examine(
 }
 
 function notYet(why: string): Finding {
-  return { status: 'insufficient-data', message: `Memory growth is not judged yet: ${why}.` };
+  return { status: 'insufficient-data', message: `No verdict on memory growth yet: ${why}.` };
 }

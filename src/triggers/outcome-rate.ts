@@ -1,19 +1,21 @@
 import { z } from 'zod';
-import type { ArmCounts, WindowSnapshot } from '../model/shapes.js';
+import type { WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
-import { countOf, formatRate, formatThreshold, inLast } from '../support/wording.js';
-import type { Trigger } from './trigger.js';
-import { countedOf, evaluateWindow, type Finding, triggerNameSchema } from './window-rule.js';
+import { formatRate, formatThreshold, inLast } from '../support/wording.js';
+import type { EvidenceTrigger } from './evidence-rule.js';
+import { type RateKind, type SequentialRateOptions, sequentialRateTrigger } from './sequential-rate.js';
+import type { ThresholdTrigger } from './trigger.js';
+import { countedOf, evaluateWindow, type Finding, tooFewOutcomes, triggerNameSchema } from './window-rule.js';
 
-/** Options of the triggers that judge a rate of outcomes. */
+/** Options of the triggers that compare a rate within a sliding window with a limit. */
 export interface OutcomeRateOptions {
   /**
    * `point`: the rate as it stands in the window, however few outcomes it rests on. `sequential`: see
-   * `SequentialRateOptions`. @default 'point'
+   * {@link SequentialRateOptions}. @default 'point'
    */
   readonly evidence?: 'point' | undefined;
-  /** How many judged outcomes of the treatment the window needs before anything is said. @default 20 */
+  /** How many counted outcomes of the treatment the window needs before there is a verdict. @default 20 */
   readonly minOutcomes?: number | undefined;
   /** The sliding window, in milliseconds. @default 300_000 (5 minutes) */
   readonly windowMs?: number | undefined;
@@ -21,29 +23,30 @@ export interface OutcomeRateOptions {
   readonly name?: string | undefined;
 }
 
-/** A trigger that judges a rate of the treatment's outcomes, with what it was made of. */
-export interface OutcomeRateTrigger extends Trigger {
-  /** A fraction, 0–1. */
-  readonly threshold: number;
+/** A trigger on a rate of the treatment's outcomes within a sliding window. */
+export interface OutcomeRateTrigger extends ThresholdTrigger {
   readonly minOutcomes: number;
 }
 
-/** What tells one rate from another. */
-export interface RateKind {
-  /** The function that a user calls. */
-  readonly what: string;
-  readonly name: string;
-  readonly rateName: string;
-  readonly relation: 'below' | 'above';
-  readonly count: (counts: ArmCounts) => number;
+/** Makes a trigger for a rate; `evidence` chooses the rule. */
+export interface RateTriggerFactory {
+  (rate: number, options?: OutcomeRateOptions): OutcomeRateTrigger;
+  (rate: number, options: SequentialRateOptions): EvidenceTrigger;
 }
 
-/** @throws ConfigError unless the rate is a fraction and the options are valid. */
-export function outcomeRateTrigger(
-  kind: RateKind,
-  rate: number,
-  options: OutcomeRateOptions,
-): OutcomeRateTrigger {
+/** The factory of one kind of rate trigger. The triggers of both kinds mirror each other. */
+export function rateTriggerFactory(kind: RateKind): RateTriggerFactory {
+  function rateTrigger(rate: number, options?: OutcomeRateOptions): OutcomeRateTrigger;
+  function rateTrigger(rate: number, options: SequentialRateOptions): EvidenceTrigger;
+  function rateTrigger(rate: number, options: OutcomeRateOptions | SequentialRateOptions = {}) {
+    return options?.evidence === 'sequential'
+      ? sequentialRateTrigger(kind, rate, options)
+      : pointRateTrigger(kind, rate, options);
+  }
+  return rateTrigger;
+}
+
+function pointRateTrigger(kind: RateKind, rate: number, options: OutcomeRateOptions): OutcomeRateTrigger {
   const schema = z.strictObject({
     rate: rateSchema,
     options: z.strictObject({
@@ -53,35 +56,28 @@ export function outcomeRateTrigger(
       evidence: z.literal('point', { error: "'point' or 'sequential'" }).optional(),
     }),
   });
-  const config = parseConfig(schema, { rate, options }, kind.what);
+  const config = parseConfig(schema, { rate, options }, kind.factory);
   const { minOutcomes, windowMs, name } = config.options;
-  const threshold = config.rate;
-  const examine = examiner(kind, threshold, minOutcomes, windowMs);
+  const rule = { name, windowMs, threshold: config.rate, unit: 'fraction' } as const;
+  const examine = examiner(kind, rule.threshold, minOutcomes, windowMs);
   return Object.freeze({
-    name,
-    windowMs,
-    threshold,
-    unit: 'fraction',
+    ...rule,
     minOutcomes,
-    evaluate: (snapshot, now) =>
-      evaluateWindow({ name, windowMs, threshold, unit: 'fraction' }, snapshot, now, examine),
+    evaluate: (snapshot, now) => evaluateWindow(rule, snapshot, now, examine),
   } satisfies OutcomeRateTrigger);
 }
 
-/** How a window is judged; the words that never change are made once, because the guard judges after every outcome. */
+/** The words that never change are made once, because the guard evaluates after every outcome. */
 function examiner(kind: RateKind, threshold: number, minOutcomes: number, windowMs: number) {
   const inWindow = inLast(windowMs);
   const limit = `${kind.relation} ${formatThreshold(threshold)}`;
   return ({ treatment }: WindowSnapshot): Finding => {
-    const judged = countedOf(treatment);
-    if (judged < minOutcomes) {
-      const needed = `${countOf(judged, 'outcome')} of the treatment ${inWindow}, ${minOutcomes} needed`;
-      return { status: 'insufficient-data', message: `The ${kind.rateName} is not judged yet: ${needed}.` };
-    }
-    const count = kind.count(treatment);
-    const observed = count / judged;
+    const counted = countedOf(treatment);
+    if (counted < minOutcomes) return tooFewOutcomes(kind.rateName, counted, minOutcomes, windowMs);
+    const count = kind.relation === 'below' ? treatment.successes : treatment.failures;
+    const observed = count / counted;
     const breached = kind.relation === 'below' ? observed < threshold : observed > threshold;
-    const share = `${formatRate(observed, threshold)} (${count} of ${judged} ${inWindow})`;
+    const share = `${formatRate(observed, threshold)} (${count} of ${counted} ${inWindow})`;
     const relation = `${breached ? '' : 'not '}${limit}`;
     return {
       status: breached ? 'breach' : 'ok',

@@ -3,23 +3,39 @@ import type { Evidence } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { rateSchema } from '../support/config-schemas.js';
 import { formatRate, formatThreshold } from '../support/wording.js';
-import { type EvidenceOptions, type EvidenceTrigger, evidenceFields } from './evidence-options.js';
 import {
   describeBreach,
   describeEvidence,
   describeLeftOut,
   type EvidenceFinding,
+  type EvidenceOptions,
+  type EvidenceTrigger,
   evaluateEvidence,
+  evidenceFields,
   rateOf,
-} from './evidence-verdict.js';
-import type { RateKind } from './outcome-rate.js';
+} from './evidence-rule.js';
 
-/** Options of a rate trigger that waits for evidence instead of a minimum of outcomes. */
+/** Options of a rate trigger that rests on an anytime-valid test instead of a minimum of outcomes. */
 export interface SequentialRateOptions extends EvidenceOptions {
+  /**
+   * Breaches when the rate of the whole epoch is shown to be beyond the limit, by a test that stays valid however often it is
+   * evaluated: while the rate is within the limit, the chance of ever breaching in one epoch is at most `alpha`. Users whose arm
+   * was randomised count, each once in an epoch; at 100 % all users do.
+   */
   readonly evidence: 'sequential';
 }
 
-const LIMIT = 'a fraction above 0 and below 1: an anytime-valid test can tell nothing of 0 and 1';
+/** What distinguishes one rate trigger from the other. */
+export interface RateKind {
+  /** The function that a user calls. */
+  readonly factory: string;
+  readonly name: string;
+  readonly rateName: string;
+  /** `below`: the rate is that of successes. `above`: that of failures. */
+  readonly relation: 'below' | 'above';
+}
+
+const LIMIT = 'a fraction above 0 and below 1: an anytime-valid test cannot use 0 and 1';
 
 /** @throws ConfigError unless the rate is a fraction between 0 and 1 and the options are valid. */
 export function sequentialRateTrigger(
@@ -31,7 +47,7 @@ export function sequentialRateTrigger(
     rate: rateSchema.refine((value) => !(value === 0 || value === 1), { error: LIMIT }),
     options: z.strictObject({ ...evidenceFields(kind.name), evidence: z.literal('sequential') }),
   });
-  const config = parseConfig(schema, { rate, options }, kind.what);
+  const config = parseConfig(schema, { rate, options }, kind.factory);
   const { alpha, name } = config.options;
   const threshold = config.rate;
   const maxFailureRate = kind.relation === 'above' ? threshold : 1 - threshold;
@@ -52,7 +68,7 @@ function examine(kind: RateKind, evidence: Evidence, threshold: number, alpha: n
   const { trials, failures } = counts.treatment;
   if (trials === 0) {
     const message = () =>
-      `The ${kind.rateName} is not judged yet: no outcome of the treatment counts.${describeLeftOut(evidence)}`;
+      `No verdict on the ${kind.rateName} yet: the test has no outcome of the treatment.${describeLeftOut(evidence)}`;
     return { status: 'insufficient-data', message };
   }
   const failureRate = rateOf(counts.treatment);

@@ -2,9 +2,18 @@ import { z } from 'zod';
 import type { WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
-import { countOf, formatDuration, formatRate, formatThreshold, inLast } from '../support/wording.js';
-import type { OutcomeRateOptions, OutcomeRateTrigger } from './outcome-rate.js';
-import { countedOf, evaluateWindow, type Finding, triggerNameSchema } from './window-rule.js';
+import { formatDuration, formatRate, formatThreshold, inLast } from '../support/wording.js';
+import type { OutcomeRateTrigger } from './outcome-rate.js';
+import { countedOf, evaluateWindow, type Finding, tooFewOutcomes, triggerNameSchema } from './window-rule.js';
+
+export interface SuccessRateBetweenOptions {
+  /** How many counted outcomes of the treatment the window needs before there is a verdict. @default 20 */
+  readonly minOutcomes?: number | undefined;
+  /** The sliding window, in milliseconds. @default 1_800_000 (30 minutes) */
+  readonly windowMs?: number | undefined;
+  /** Needed when a guard has two triggers of one kind. @default 'success-rate-between' */
+  readonly name?: string | undefined;
+}
 
 const optionsSchema = z.strictObject({
   low: rateSchema,
@@ -23,28 +32,25 @@ const schema = optionsSchema.refine(({ low, high }) => low < high, {
 
 /**
  * Breaches when the treatment's success rate has been at least `low` and below `high` for the whole window: too good to
- * stop, not good enough to go on. Meant for `review`. Nothing is said before the epoch is as old as the window.
+ * stop, not good enough to proceed. Meant for `review`. There is no verdict before the epoch is as old as the window.
  *
  * @param low - A fraction 0–1, usually the rate below which another trigger stops the flag.
  * @param high - A fraction 0–1 above `low`; a rate of exactly that is no breach.
- * @param options - `windowMs` is 1_800_000 (30 minutes) by default, `minOutcomes` 20.
  * @throws ConfigError that lists everything that is wrong.
  */
 export function successRateBetween(
   low: number,
   high: number,
-  options: OutcomeRateOptions = {},
+  options: SuccessRateBetweenOptions = {},
 ): OutcomeRateTrigger {
   const config = parseConfig(schema, { low, high, options }, 'successRateBetween');
   const { minOutcomes, windowMs, name } = config.options;
+  const rule = { name, windowMs, threshold: high, unit: 'fraction' } as const;
   return Object.freeze({
-    name,
-    windowMs,
-    threshold: high,
-    unit: 'fraction',
+    ...rule,
     minOutcomes,
     evaluate: (snapshot, now) =>
-      evaluateWindow({ name, windowMs, threshold: high, unit: 'fraction' }, snapshot, now, (window) =>
+      evaluateWindow(rule, snapshot, now, (window) =>
         examine(window, config.low, config.high, minOutcomes, now - snapshot.epochStartedAt),
       ),
   } satisfies OutcomeRateTrigger);
@@ -57,18 +63,15 @@ function examine(
   minOutcomes: number,
   epochAgeMs: number,
 ): Finding {
-  const judged = countedOf(treatment);
-  if (judged < minOutcomes) {
-    const needed = `${countOf(judged, 'outcome')} of the treatment ${inLast(windowMs)}, ${minOutcomes} needed`;
-    return { status: 'insufficient-data', message: `The success rate is not reviewed yet: ${needed}.` };
-  }
+  const counted = countedOf(treatment);
+  if (counted < minOutcomes) return tooFewOutcomes('success rate', counted, minOutcomes, windowMs);
   if (epochAgeMs < windowMs) {
-    const message = `The success rate is not reviewed yet: the rollout is younger than ${formatDuration(windowMs)}.`;
+    const message = `No verdict on the success rate yet: the rollout changed less than ${formatDuration(windowMs)} ago.`;
     return { status: 'insufficient-data', message };
   }
-  const observed = treatment.successes / judged;
+  const observed = treatment.successes / counted;
   const breached = observed >= low && observed < high;
-  const share = `${formatRate(observed, high)} (${treatment.successes} of ${judged} ${inLast(windowMs)})`;
+  const share = `${formatRate(observed, high)} (${treatment.successes} of ${counted} ${inLast(windowMs)})`;
   const range = `${formatThreshold(low)} and ${formatThreshold(high)}`;
   return {
     status: breached ? 'breach' : 'ok',

@@ -1,44 +1,56 @@
 import type { Snapshot, Unit, Verdict } from '../model/shapes.js';
-import type { EvidenceRequest } from '../statistics/evidence-request.js';
+import type { EvidenceRequest } from '../statistics/evidence-state.js';
 
 /** A rule: data, and a pure function of a snapshot and the time. It reads no clock and does no I/O. */
 export interface Trigger {
   /** Kebab-case, unique among a guard's triggers, for example `success-rate-below`. */
   readonly name: string;
   /**
-   * The sliding window that the rule looks at, in milliseconds; the store keeps each length asked for. 0 for a rule that
-   * looks at the whole epoch or at a signal.
+   * The sliding window that the rule evaluates, in milliseconds; the store keeps one of each length. 0 for a rule on the whole
+   * epoch or on a signal.
    */
   readonly windowMs: number;
-  /** Of what its verdicts observe, and of their threshold. @default 'none' */
+  /** The unit of `observed` and `threshold` in its verdicts. @default 'none' */
   readonly unit?: Unit | undefined;
   /** The anytime-valid test that the store is to feed for this rule; its evidence comes with each snapshot. */
   readonly evidence?: EvidenceRequest | undefined;
   /** Codes and class names that are critical beside the usual ones when outcomes are recorded. */
   readonly criticalErrorTypes?: readonly string[] | undefined;
-  /** What the rule judges, read from elsewhere; what was read comes with each snapshot. */
+  /** The number that the rule evaluates, read from elsewhere; the latest reading comes with each snapshot. */
   readonly signal?: SignalSource | undefined;
   /**
-   * `instance`: the rule looks at what belongs to one instance, such as its memory, so that in a fleet each of them judges it.
-   * @default `fleet`: over the outcomes of all
+   * `instance`: the rule concerns one instance, such as its memory, so that in a fleet each instance evaluates it.
+   * @default 'fleet': the outcomes of all instances
    */
   readonly scope?: 'fleet' | 'instance' | undefined;
-  /** What the snapshot says under this rule at `now` (milliseconds since 1970). */
+  /**
+   * The verdict on the snapshot at `now` (milliseconds since 1970). A verdict without a unit gets the trigger's.
+   */
+  evaluate(snapshot: Snapshot, now: number): VerdictOfTrigger;
+}
+
+/** What {@link Trigger.evaluate} returns: a verdict, in which the unit may be left out. */
+export type VerdictOfTrigger = Omit<Verdict, 'unit'> & { readonly unit?: Unit | undefined };
+
+/** A trigger that compares one number with a threshold in a known unit, as all triggers of this package do. */
+export interface ThresholdTrigger extends Trigger {
+  readonly threshold: number;
+  readonly unit: Unit;
   evaluate(snapshot: Snapshot, now: number): Verdict;
 }
 
-/** A number from elsewhere that is read again and again. */
+/** A number from elsewhere that is read repeatedly. */
 export interface SignalSource {
   /**
-   * Gives the number; undefined, NaN and infinity mean that there is none now. It is never called again before it has
+   * Returns the number; undefined, NaN and infinity mean that there is none now. It is never called before the previous call has
    * ended, so it must end when the signal is aborted.
    */
   read(context: SignalContext): Promise<number | SignalReading | undefined>;
   /** How often it is read, in milliseconds. */
   readonly everyMs: number;
-  /** How long one read may take, in milliseconds. */
+  /** The timeout of one read, in milliseconds. */
   readonly timeoutMs: number;
-  /** A reading older than this is none, in milliseconds. */
+  /** An older reading is ignored, in milliseconds. */
   readonly maxAgeMs: number;
 }
 

@@ -1,16 +1,15 @@
 import { z } from 'zod';
-import type { ExposureCounts, WindowSnapshot } from '../model/shapes.js';
+import type { ExposureCounts, Snapshot, WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
-import { countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
+import { countSchema, durationMsSchema, rateSchema, ratioSchema } from '../support/config-schemas.js';
 import { countOf, formatRate, formatThreshold, inLast } from '../support/wording.js';
-import { ratioSchema } from './evidence-options.js';
-import type { Trigger } from './trigger.js';
+import type { ThresholdTrigger } from './trigger.js';
 import { evaluateWindow, type Finding, triggerNameSchema } from './window-rule.js';
 
 export interface UnreportedAboveOptions {
   /** How many times the control's share of exposures without an outcome is tolerated, for example 2. */
   readonly ratio: number;
-  /** How many exposures of each arm the window needs before anything is said. @default 100 */
+  /** How many exposures of each arm the window needs before there is a verdict. @default 100 */
   readonly minExposures?: number | undefined;
   /** A smaller share of the treatment's exposures is no breach, whatever the control's is; a fraction above 0. @default 0.01 */
   readonly minShare?: number | undefined;
@@ -31,28 +30,26 @@ const optionsSchema = z.strictObject({
 /**
  * Breaches when the treatment leaves more exposures without an outcome than the control does: its code hangs. A guard
  * that only counts what is reported would be blind to it. Some evaluations never lead to an operation, and they do so in both arms,
- * so the share alone says nothing: only more than `ratio` times the control's is a breach. Without a control, nothing is said. Meant for `review`.
+ * so the share alone means nothing: only more than `ratio` times the control's is a breach. Without a control there is no verdict. Meant for `review`.
  *
  * The sample sizes of its verdicts are exposures older than the guard's `outcomeTimeoutMs`.
  *
  * @throws ConfigError that lists everything that is wrong.
  */
-export function unreportedAbove(options: UnreportedAboveOptions): Trigger {
+export function unreportedAbove(options: UnreportedAboveOptions): ThresholdTrigger {
   const config = parseConfig(optionsSchema, options, 'unreportedAbove');
   const { ratio, minExposures, minShare, windowMs, name } = config;
+  const rule = { name, windowMs, threshold: ratio, unit: 'ratio' } as const;
   return Object.freeze({
-    name,
-    windowMs,
-    threshold: ratio,
-    unit: 'ratio',
+    ...rule,
     minExposures,
     minShare,
-    evaluate: (snapshot, now) =>
-      evaluateWindow({ name, windowMs, threshold: ratio, unit: 'ratio' }, snapshot, now, (window) => ({
+    evaluate: (snapshot: Snapshot, now: number) =>
+      evaluateWindow(rule, snapshot, now, (window) => ({
         ...examine(window, ratio, minExposures, minShare),
         sampleSize: { treatment: window.exposures.treatment.due, control: window.exposures.control.due },
       })),
-  } satisfies Trigger & { threshold: number; minExposures: number; minShare: number });
+  });
 }
 
 function examine(
@@ -63,13 +60,13 @@ function examine(
 ): Finding {
   if (treatment.due < minExposures || control.due < minExposures) {
     const found = `${countOf(treatment.due, 'exposure')} of the treatment and ${control.due} of the control`;
-    const message = `Missing outcomes are not judged yet: ${found} ${inLast(windowMs)}, ${minExposures} of each needed.`;
+    const message = `No verdict on missing outcomes yet: ${found} ${inLast(windowMs)}, ${minExposures} of each needed.`;
     return { status: 'insufficient-data', message };
   }
   const [treatmentShare, controlShare] = [shareOf(treatment), shareOf(control)];
   const limit = Math.max(minShare, ratio * controlShare);
   const breached = treatmentShare > limit;
-  // Compared with the ratio, this says the same, and it is finite when nothing of the control is missing.
+  // Compared with the ratio, this is equivalent, and finite when nothing of the control is missing.
   const observed = treatmentShare / Math.max(controlShare, minShare / ratio);
   const found = `${formatRate(treatmentShare, limit)} of the treatment's exposures have no outcome (${treatment.unreported} of ${treatment.due} ${inLast(windowMs)})`;
   const compared = `${formatRate(controlShare, controlShare)} of the control's (${control.unreported} of ${control.due})`;

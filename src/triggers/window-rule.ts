@@ -1,15 +1,22 @@
 import { z } from 'zod';
-import type { ArmCounts, Snapshot, Unit, Verdict, WindowSnapshot } from '../model/shapes.js';
-import { inLast } from '../support/wording.js';
+import type {
+  ArmCounts,
+  ControlReference,
+  Snapshot,
+  Unit,
+  Verdict,
+  WindowSnapshot,
+} from '../model/shapes.js';
+import { countOf, formatAgo, formatDuration, inLast } from '../support/wording.js';
 
-/** What a rule says of one window. */
+/** What a rule finds in one window. */
 export interface Finding {
   readonly status: Verdict['status'];
   /** The value that was compared; undefined with `insufficient-data`. */
   readonly observed?: number;
-  /** One sentence for a person. */
+  /** One sentence for an operator. */
   readonly message: string;
-  /** What the rule rests on. @default the judged outcomes of the window */
+  /** What the rule rests on. @default the counted outcomes of the window */
   readonly sampleSize?: Verdict['sampleSize'];
 }
 
@@ -21,7 +28,7 @@ export interface Rule {
   readonly unit: Unit;
 }
 
-/** Looks at the rule's window and adds to the finding what every verdict carries. */
+/** Examines the rule's window and adds to the finding what every verdict carries. */
 export function evaluateWindow(
   { name, windowMs, threshold, unit }: Rule,
   snapshot: Snapshot,
@@ -31,7 +38,10 @@ export function evaluateWindow(
   const window = snapshot.windows.find((candidate) => candidate.windowMs === windowMs);
   const finding: Finding =
     window === undefined
-      ? { status: 'insufficient-data', message: `Nothing is known of what happened ${inLast(windowMs)}.` }
+      ? {
+          status: 'insufficient-data',
+          message: `No verdict: the store has no window of ${formatDuration(windowMs)}.`,
+        }
       : examine(window);
   const { lastOutcomeAt } = snapshot.total.treatment;
   return {
@@ -50,9 +60,26 @@ export function evaluateWindow(
   };
 }
 
-/** How many outcomes of an arm are judged: neither the users' own mistakes nor their aborts. */
+/** The counted outcomes of an arm: successes and failures, neither the users' own mistakes nor their aborts. */
 export function countedOf({ successes, failures }: Pick<ArmCounts, 'successes' | 'failures'>): number {
   return successes + failures;
+}
+
+/** The finding while the window has fewer counted outcomes of the treatment than a rate needs. */
+export function tooFewOutcomes(
+  rateName: string,
+  counted: number,
+  minOutcomes: number,
+  windowMs: number,
+): Finding {
+  const found = `${counted} of ${countOf(minOutcomes, 'outcome')} of the treatment ${inLast(windowMs)}`;
+  return { status: 'insufficient-data', message: `No verdict on the ${rateName} yet: ${found}.` };
+}
+
+/** Names a control of an earlier time, with its age and size: a message names what the verdict rests on. */
+export function describeReference({ during, until }: ControlReference, size: number, now: number): string {
+  const when = during === 'flag-off' ? 'while the flag was off' : 'beside the treatment';
+  return `${countOf(size, 'outcome')} of the control ${when}, the last ${formatAgo(now - until)}`;
 }
 
 /** The name of a trigger: kebab-case. */

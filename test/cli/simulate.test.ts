@@ -41,7 +41,8 @@ describe('rollout-guard simulate', () => {
   it("plays the user's own rules, and draws them", async () => {
     const config = join(folder, 'rules.json');
     const svg = join(folder, 'picture.svg');
-    await writeFile(config, JSON.stringify({ rollback: [{ failureRateAbove: [0.1, { name: 'mine' }] }] }));
+    const rule = { errorRateAbove: [0.1, { evidence: 'sequential', name: 'mine' }] };
+    await writeFile(config, JSON.stringify({ rollback: [rule] }));
     const options = ['--config', config, '--svg', svg, '--share', '0.5', '--json'];
     const { code, stdout } = await simulate(...TRAFFIC, ...QUICK, ...options);
     expect(code).toBe(0);

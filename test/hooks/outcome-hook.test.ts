@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type Client, type Hook, InMemoryProvider, OpenFeature } from '@openfeature/server-sdk';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { OutcomeHook } from '../../hooks/outcome-hook.js';
-import { armOf } from '../../src/measure/arm.js';
+import { armOf } from '../../src/measure/exposure-ledger.js';
 import { EXPOSURE_SLOT, type ExposureSink, type ExposureSlot } from '../../src/model/flags.js';
 import type { Evaluation } from '../../src/model/shapes.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { armOf } from '../../src/measure/arm.js';
+import { armOf } from '../../src/measure/exposure-ledger.js';
 import type { Arm, Evaluation } from '../../src/model/shapes.js';
 
 describe('armOf', () => {

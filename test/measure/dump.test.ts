@@ -14,7 +14,7 @@ import { outcomeOf, START } from './outcomes.js';
 
 const MINUTE = 60_000;
 const EPOCH = 3;
-const SEEKERS: readonly TestSpec[] = [
+const SPECS: readonly TestSpec[] = [
   { name: 'regression', evidence: { test: 'failure-regression', alpha: 0.02, ratio: 1 } },
   { name: 'limit', evidence: { test: 'failure-rate', alpha: 0.01, maxFailureRate: 0.05 } },
   { name: 'slower', evidence: { test: 'latency-regression', alpha: 0.02, ratio: 1.2 } },
@@ -26,7 +26,7 @@ interface Setup {
   readonly windowsMs?: readonly number[];
 }
 
-function storeOf({ evidenceFor = SEEKERS, epoch = EPOCH, windowsMs = [MINUTE, 5 * MINUTE] }: Setup = {}) {
+function storeOf({ evidenceFor = SPECS, epoch = EPOCH, windowsMs = [MINUTE, 5 * MINUTE] }: Setup = {}) {
   const store = new MemoryOutcomeStore({ flagKey: 'async-upload', windowsMs, now: START, evidenceFor });
   store.beginEpoch(epoch, START, { keepWindows: true });
   return store;
@@ -49,9 +49,9 @@ function read(dump: StoreDump): StoreDump {
 }
 
 /** The same store after a restart. */
-function restarted(store: MemoryOutcomeStore, now: number, keys?: boolean): MemoryOutcomeStore {
+function restarted(store: MemoryOutcomeStore, now: number): MemoryOutcomeStore {
   const next = storeOf();
-  expect(next.restore(read(store.dump(now, keys === undefined ? {} : { keys })), now)).toBe(true);
+  expect(next.restore(read(store.dump(now)), now)).toBe(true);
   return next;
 }
 
@@ -73,13 +73,13 @@ function failing(from = 0, to = 400): Outcome[] {
 
 const event = fc.record({
   afterMs: fc.oneof({ weight: 5, arbitrary: fc.nat(2_000) }, fc.nat(90_000)),
-  /** What comes: here, from elsewhere, or nothing but a look. */
+  /** What comes: here, from elsewhere, or nothing but a snapshot. */
   by: fc.constantFrom(
     'here' as const,
     'here' as const,
     'here' as const,
     'elsewhere' as const,
-    'look' as const,
+    'snapshot' as const,
   ),
   isCut: fc.nat(8).map((n) => n === 0),
   outcomes: fc.array(
@@ -108,7 +108,7 @@ const event = fc.record({
 });
 
 describe('MemoryOutcomeStore.dump and restore', () => {
-  it('go on exactly as without a restart, wherever that falls', () => {
+  it('resume exactly as without a restart, wherever that falls', () => {
     let breaches = 0;
     const run = fc.property(fc.array(event, { maxLength: 25 }), (events) => {
       const elsewhere = storeOf();
@@ -124,7 +124,7 @@ describe('MemoryOutcomeStore.dump and restore', () => {
         }
         const delta = by === 'elsewhere' ? elsewhere.takeDelta(at) : undefined;
         for (const store of [whole, cut]) if (delta !== undefined) store.merge(delta, at);
-        if (by === 'look') expect(cut.snapshot(at)).toEqual(whole.snapshot(at));
+        if (by === 'snapshot') expect(cut.snapshot(at)).toEqual(whole.snapshot(at));
       }
       expect(restarted(cut, at).snapshot(at)).toEqual(whole.snapshot(at));
       if (whole.snapshot(at).evidence!.some(({ breached }) => breached)) breaches++;
@@ -150,7 +150,7 @@ describe('MemoryOutcomeStore.dump and restore', () => {
     expect(evidenceOf(short, 'regression').breached).toBe(true);
   });
 
-  it('remember the control that is frozen, though the next run has seen none', () => {
+  it('keep the frozen control, though the next run has seen none', () => {
     const next = restarted(laterStore(), START);
     for (let i = 0; i < 40; i++) {
       next.record(outcomeOf({ epoch: EPOCH, reason: 'STATIC', result: 'failure', targetingKey: `u-${i}` }));
@@ -164,15 +164,15 @@ describe('MemoryOutcomeStore.dump and restore', () => {
     expect(evidenceOf(next, 'regression').counts.control.trials).toBe(500);
   });
 
-  it('give nothing away twice', () => {
+  it('return nothing in two deltas', () => {
     const store = storeOf();
     for (const outcome of failing()) store.record(outcome);
     const next = restarted(store, START);
     expect(next.takeDelta(START)).toBeUndefined();
     for (const outcome of failing(400, 430)) next.record(outcome);
-    const delta = next.takeDelta(START, { keys: false })!;
+    const delta = next.takeDelta(START)!;
     expect(delta.evidence).toMatchObject({
-      split: { treatment: { trials: 3, failures: 3 }, control: { trials: 27, failures: 0 } },
+      randomised: { treatment: { trials: 3, failures: 3 }, control: { trials: 27, failures: 0 } },
       repeated: 0,
     });
     const quantiles = delta.evidence!.latency[0]![1];
@@ -190,20 +190,21 @@ describe('MemoryOutcomeStore.dump and restore', () => {
       breached: true,
       counts: { treatment: { trials: 41, failures: 41 }, control: { trials: 369, failures: 0 } },
     });
-    expect(next.takeDelta(START)?.evidence).toMatchObject({ split: { treatment: { trials: 21 } } });
+    expect(next.takeDelta(START)?.evidence).toMatchObject({ randomised: { treatment: { trials: 21 } } });
     next.record(failing(5, 6)[0]!);
     expect(evidenceOf(next, 'limit').repeated).toBe(1);
   });
 
-  it('let each user count once, or once more when the keys were left out', () => {
+  it('let each user count once, or once more when the dump has no keys', () => {
     const store = storeOf();
     for (const outcome of failing()) store.record(outcome);
+    const dump = read(store.dump(START));
     for (const [keys, counted, repeated] of [
-      [undefined, 40, 400],
-      [true, 40, 400],
-      [false, 80, 0],
+      [dump.evidence!.keys, 40, 400],
+      [undefined, 80, 0],
     ] as const) {
-      const next = restarted(store, START, keys);
+      const next = storeOf();
+      expect(next.restore({ ...dump, evidence: { ...dump.evidence!, keys } }, START)).toBe(true);
       for (const outcome of failing()) next.record(outcome);
       expect(evidenceOf(next, 'limit')).toMatchObject({
         repeated,
@@ -216,16 +217,16 @@ describe('MemoryOutcomeStore.dump and restore', () => {
     ['another alpha', { test: 'failure-regression', alpha: 0.03, ratio: 1 }],
     ['another ratio', { test: 'failure-regression', alpha: 0.02, ratio: 1.5 }],
     ['another test', { test: 'latency-regression', alpha: 0.02, ratio: 1 }],
-  ])('begin a test anew that is asked for with %s, and that one alone', (_, evidence) => {
+  ])('start a test with %s from zero, and that one alone', (_, evidence) => {
     const store = storeOf();
     for (const outcome of failing()) store.record(outcome);
-    const next = storeOf({ evidenceFor: [{ name: 'regression', evidence }, SEEKERS[1]!] });
+    const next = storeOf({ evidenceFor: [{ name: 'regression', evidence }, SPECS[1]!] });
     expect(next.restore(read(store.dump(START)), START)).toBe(true);
     expect(evidenceOf(next, 'regression')).toMatchObject({ breached: false, logE: 0, peakLogE: 0 });
     expect(evidenceOf(next, 'limit')).toEqual(evidenceOf(store, 'limit'));
   });
 
-  it('take up counts where a store asks for no evidence, or the dump has none', () => {
+  it('restore counts where a store has no tests, or the dump has none', () => {
     const store = storeOf();
     for (const outcome of failing()) store.record(outcome);
     const dump = read(store.dump(START));
@@ -240,7 +241,7 @@ describe('MemoryOutcomeStore.dump and restore', () => {
     expect(evidenceOf(next, 'regression')).toMatchObject({ breached: false, logE: 0 });
   });
 
-  it('are not harmed by evidence that cannot be: the counts are taken up, the tests begin anew', () => {
+  it('survive invalid evidence: the counts are restored, the tests start from zero', () => {
     const store = storeOf();
     for (const outcome of failing()) store.record(outcome);
     const json = JSON.stringify(store.dump(START));
@@ -268,7 +269,6 @@ describe('MemoryOutcomeStore.dump and restore', () => {
   it('stay small for the preset, without keys whatever came, with them for many users', () => {
     const triggers = [...asyncUploadRollout.rollback!, ...asyncUploadRollout.review!];
     const store = storeOf({ evidenceFor: triggers, windowsMs: triggers.map(({ windowMs }) => windowMs) });
-    const sizeOf = (keys: boolean, now: number) => JSON.stringify(store.dump(now, { keys })).length;
     let at = START;
     const deltas: OutcomeDelta[] = [];
     for (let i = 0; i < 100_000; i++) {
@@ -284,10 +284,13 @@ describe('MemoryOutcomeStore.dump and restore', () => {
       });
       store.expose(outcome.exposure);
       store.record(outcome);
-      if (i % 1_000 === 0) deltas.push(parseOutcomeDelta(store.takeDelta(at, { keys: false }))!);
+      if (i % 1_000 === 0) deltas.push(parseOutcomeDelta(store.takeDelta(at))!);
     }
-    expect(sizeOf(false, at)).toBeLessThan(60_000);
-    expect(sizeOf(true, at)).toBeLessThan(60_000 + 140_000);
+    const dump = store.dump(at);
+    const sizeOf = (keys: string | undefined) =>
+      JSON.stringify({ ...dump, evidence: { ...dump.evidence!, keys } }).length;
+    expect(sizeOf(undefined)).toBeLessThan(60_000);
+    expect(sizeOf(dump.evidence!.keys)).toBeLessThan(60_000 + 140_000);
     expect(deltas).toHaveLength(100);
   });
 });

@@ -25,7 +25,7 @@ describe('ErrorCounts', () => {
     expect(counts.size).toBe(MAX_ERROR_TYPES + 1);
   });
 
-  it('gives away each count once, and none that came from elsewhere', () => {
+  it('returns each count in one delta, and none that came from elsewhere', () => {
     const errors = new ErrorCounts();
     errors.add('a', 2);
     errors.addRemote('a', 10);

@@ -38,7 +38,7 @@ describe('ExposureLedger', () => {
     expect(ledger.find('ann', 2000)).toBe(second);
   });
 
-  it('finds an exposure of an earlier epoch: it still tells which arm ran', () => {
+  it('finds an exposure of an earlier epoch: it still has the arm that ran', () => {
     const ledger = new ExposureLedger();
     const earlier = exposure('ann', { epoch: 1 });
     ledger.remember(earlier);
@@ -62,15 +62,15 @@ describe('ExposureLedger', () => {
     expect(ledger.find('undefined', 1000)).toBeUndefined();
   });
 
-  it('keeps the last maxUsers exposures when nobody looks', () => {
+  it('keeps the last maxUsers exposures without a find between them', () => {
     const ledger = new ExposureLedger({ maxUsers: 3 });
-    // Only the ring is at work until the first look-up: a's exposure is overwritten by d's.
+    // Only the ring is at work until the first find: a's exposure is overwritten by d's.
     for (const user of ['a', 'b', 'c', 'd']) ledger.remember(exposure(user));
     expect(ledger.find('a', 1000)).toBeUndefined();
     expect(ledger.find('d', 1000)).toBeDefined();
   });
 
-  it('keeps a quiet user while a few others are busy, if someone looks now and then', () => {
+  it('keeps a quiet user while a few others are busy, if a find comes now and then', () => {
     const ledger = new ExposureLedger({ maxUsers: 100 });
     ledger.remember(exposure('quiet'));
     for (let i = 0; i < 10_000; i++) {
@@ -81,21 +81,21 @@ describe('ExposureLedger', () => {
   });
 
   it('always finds the latest maxUsers / 2 users, never a wrong one, and at most maxUsers of them', () => {
-    const step = fc.record({ user: fc.integer({ min: 0, max: 60 }), look: fc.boolean() });
+    const step = fc.record({ user: fc.integer({ min: 0, max: 60 }), find: fc.boolean() });
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 20 }), fc.array(step, { maxLength: 200 }), (maxUsers, steps) => {
         const ledger = new ExposureLedger({ maxUsers });
         const latest = new Map<string, Exposure>();
-        let sinceLook = 0;
-        for (const { user, look } of steps) {
+        let sinceFind = 0;
+        for (const { user, find } of steps) {
           const one = exposure(`user-${user}`);
           ledger.remember(one);
           latest.delete(`user-${user}`);
           latest.set(`user-${user}`, one);
-          sinceLook += 1;
-          if (look || sinceLook === maxUsers) {
+          sinceFind += 1;
+          if (find || sinceFind === maxUsers) {
             expect(ledger.find(`user-${user}`, 1000)).toBe(one);
-            sinceLook = 0;
+            sinceFind = 0;
           }
         }
         const newestFirst = [...latest].reverse();

@@ -23,7 +23,7 @@ const treatmentOf = (ring: ExposureRing, now: number, windowMs = 5 * MINUTE) =>
   ring.counts(windowMs, now).treatment;
 
 describe('ExposureRing', () => {
-  it('judges a bucket when its newest exposure is as old as the timeout', () => {
+  it('counts a bucket as due when its newest exposure is as old as the timeout', () => {
     const ring = new ExposureRing(MINUTE, 5 * MINUTE);
     ring.open(exposureAt(START));
     ring.open(exposureAt(START + 5_999));
@@ -38,7 +38,7 @@ describe('ExposureRing', () => {
     expect(treatmentOf(ring, START + 6 * MINUTE + 6_000).due).toBe(0);
   });
 
-  it('corrects what it has said when an outcome comes late, however often it was asked', () => {
+  it('corrects its counts when an outcome comes late, however often they were read', () => {
     const ring = new ExposureRing(MINUTE, 5 * MINUTE);
     const exposures = [0, 1, 2].map((index) => exposureAt(START + index));
     for (const exposure of exposures) ring.open(exposure);
@@ -93,7 +93,7 @@ describe('ExposureRing', () => {
     expect(treatmentOf(ring, START + 2 * MINUTE)).toEqual({ due: 0, unreported: 0 });
   });
 
-  it('holds nothing for its next run that is not due: whoever ends takes it along', () => {
+  it('keeps nothing for its next run that is not due: a process that ends loses its unfinished work', () => {
     const ring = new ExposureRing(MINUTE, 5 * MINUTE);
     expect(ring.contents(START).buckets).toEqual([]);
     ring.open(exposureAt(START));

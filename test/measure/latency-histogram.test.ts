@@ -137,7 +137,7 @@ describe('LatencyHistogram', () => {
     expect(histogram.count).toBe(1);
   });
 
-  it('never takes less than nothing, however the parts were rounded', () => {
+  it('never returns a negative sum, however the parts were rounded', () => {
     const [histogram, taken] = [new LatencyHistogram(), new LatencyHistogram()];
     for (const durationMs of [411.4810567149958, 20.914235443162845, 118.53986342048594]) {
       histogram.record(durationMs);

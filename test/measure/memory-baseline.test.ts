@@ -28,7 +28,7 @@ describe('MemoryBaseline', () => {
       100,
     ],
     [
-      'two samples far apart: a gap tells nothing',
+      'two samples far apart: a gap measures nothing',
       [
         [100, 0],
         [100, 3_600],
@@ -40,7 +40,7 @@ describe('MemoryBaseline', () => {
     expect(baselineOf(samples as never)).toBe(expected);
   });
 
-  it('takes the middle of an even number of samples', () => {
+  it('averages the middle two of an even number of samples', () => {
     const samples = [100, 101, 102, 103, 104, 105, 106, 107].map(
       (bytes, index) => [bytes, index * 9] as const,
     );

@@ -50,7 +50,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
     return store;
   }
 
-  async function judgingStore(): Promise<OutcomeStore> {
+  async function evaluatingStore(): Promise<OutcomeStore> {
     const setup = { flagKey: 'async-upload', windowsMs: WINDOWS_MS, now: START, evidenceFor: EVIDENCE_FOR };
     const store = await factory(setup);
     store.beginEpoch(1, START, { keepWindows: false });
@@ -160,7 +160,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
       expect(errorTypes.reduce((sum, { count }) => sum + count, 0)).toBe(1004);
     });
 
-    it('tells when each arm was last heard of', async () => {
+    it('shows when the last outcome of each arm came', async () => {
       const store = await storeOf([
         outcomeOf({ at: START + 5 }),
         outcomeOf({ at: START + 2, arm: 'control' }),
@@ -169,7 +169,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
       expect([treatment.lastOutcomeAt, control.lastOutcomeAt]).toEqual([START + 5, START + 2]);
     });
 
-    it('counts an exposure without an outcome once it is too old, and an outcome that comes late takes it back', async () => {
+    it('counts an exposure without an outcome once it is too old, and an outcome that comes late corrects it', async () => {
       const store = await emptyStore();
       const exposuresAt = (at: number) => store.snapshot(at).windows.map(({ exposures }) => exposures);
       const [reported, silent] = [outcomeOf(), outcomeOf({ arm: 'control' })];
@@ -205,7 +205,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
       expect(store.snapshot(START + 2 * MINUTE).windows[2]!.exposures.treatment.unreported).toBe(0);
     });
 
-    it('forgets exposures with the windows, and takes none of before', async () => {
+    it('forgets exposures with the windows, and ignores earlier ones', async () => {
       const store = await emptyStore();
       const { exposure } = outcomeOf();
       store.expose(exposure);
@@ -218,7 +218,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
       expect(exposuresOf()).toEqual(NO_EXPOSURES);
     });
 
-    it('takes exposures of a store with another timeout', async () => {
+    it('merges exposures of a store with another timeout', async () => {
       const [store, other] = await Promise.all([
         emptyStore(),
         factory({ flagKey: 'async-upload', windowsMs: [MINUTE], now: START, outcomeTimeoutMs: 5 * MINUTE }),
@@ -300,7 +300,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
         lastOutcomeAt: undefined,
       });
       expect(snapshot.lastCritical).toBeUndefined();
-      // What began before a person turned the flag on again says nothing of what runs now.
+      // What began before an operator turned the flag on again does not describe what runs now.
       store.record(outcomeOf({ epoch: 1, result: 'failure', critical: true, at: START + 2 }));
       const later = store.snapshot(START + 2);
       expect(later.windows.every(({ treatment }) => treatment.failures === 0)).toBe(true);
@@ -329,7 +329,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
       expect(store.takeDelta(START + 2)?.counts[0]).toBe(2);
     });
 
-    it('has deltas that survive JSON and hold nothing about users', async () => {
+    it('has deltas that survive JSON and contain nothing about users', async () => {
       const store = await storeOf([
         outcomeOf({ attributes: { file: 'holiday.jpg' } }),
         outcomeOf({ durationMs: 7 }),
@@ -358,8 +358,12 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
       expect(store.snapshot(START)).toEqual(before);
     });
 
-    it('takes a late delta of an earlier epoch as it takes late outcomes of it', async () => {
-      const [receiver, whole, sender] = [await judgingStore(), await judgingStore(), await judgingStore()];
+    it('merges a late delta of an earlier epoch as it counts late outcomes of it', async () => {
+      const [receiver, whole, sender] = [
+        await evaluatingStore(),
+        await evaluatingStore(),
+        await evaluatingStore(),
+      ];
       for (const store of [receiver, whole]) {
         store.beginEpoch(2, START, { keepWindows: true });
         store.beginEpoch(3, START, { keepWindows: true });
@@ -398,7 +402,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
       expect(later.windows[2]!.exposures.treatment.unreported).toBeGreaterThan(0);
     });
 
-    it('refuses a delta of before the windows were emptied, and takes those since', async () => {
+    it('refuses a delta from before the windows were emptied, and merges those since', async () => {
       const store = await emptyStore();
       store.beginEpoch(4, START, { keepWindows: false });
       store.beginEpoch(5, START, { keepWindows: true });
@@ -429,15 +433,15 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
       expect([total.treatment.lastOutcomeAt, lastCritical?.at]).toEqual([START, START]);
     });
 
-    it('gathers evidence for the triggers that ask, and for no other', async () => {
-      const store = await judgingStore();
+    it('gathers evidence for the triggers with a test, and for no other', async () => {
+      const store = await evaluatingStore();
       const { evidence } = store.snapshot(START);
       expect(evidence?.map(({ trigger }) => trigger)).toEqual(['regression', 'limit', 'slower']);
       expect((await emptyStore()).snapshot(START).evidence).toBeUndefined();
     });
 
     it('finds a failing treatment, and starts over with the epoch', async () => {
-      const store = await judgingStore();
+      const store = await evaluatingStore();
       for (let i = 0; i < 400; i++) {
         const arm = i % 10 === 0 ? 'treatment' : 'control';
         const result = arm === 'treatment' ? 'failure' : 'success';
@@ -455,14 +459,14 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
         logE: 0,
         counts: { treatment: { trials: 0 }, control: { trials: 0 } },
       });
-      // The same users count anew.
+      // The same users count in the new epoch.
       store.record(outcomeOf({ epoch: 2, targetingKey: 'user-0' }));
       store.record(outcomeOf({ epoch: 1, targetingKey: 'user-1', result: 'failure' }));
       expect(evidenceOf(store, 'regression').counts.treatment).toEqual({ trials: 1, failures: 0 });
     });
 
     it('compares with the control of the epoch before when none remains', async () => {
-      const store = await judgingStore();
+      const store = await evaluatingStore();
       for (let i = 0; i < 2_000; i++) {
         store.record(
           outcomeOf({ arm: 'control', result: i % 100 === 0 ? 'failure' : 'success', targetingKey: '' }),
@@ -484,8 +488,8 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
     });
 
     it('is fed by a fleet as by one process, block for block', async () => {
-      const [whole, receiver] = [await judgingStore(), await judgingStore()];
-      const senders = [await judgingStore(), await judgingStore()];
+      const [whole, receiver] = [await evaluatingStore(), await evaluatingStore()];
+      const senders = [await evaluatingStore(), await evaluatingStore()];
       for (let block = 0; block < 60; block++) {
         const sender = senders[block % 2]!;
         for (let i = 0; i < 10; i++) {
@@ -506,8 +510,8 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
     });
 
     it('finds a slow treatment in a fleet', async () => {
-      const receiver = await judgingStore();
-      const senders = [await judgingStore(), await judgingStore()];
+      const receiver = await evaluatingStore();
+      const senders = [await evaluatingStore(), await evaluatingStore()];
       for (let i = 0; i < 800; i++) {
         const arm = i % 10 === 0 ? 'treatment' : 'control';
         const durationMs = (100 + (i % 37)) * (arm === 'treatment' ? 3 : 1);
@@ -527,67 +531,50 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
       expect(quantiles![0]!.counts.treatment.failures).toBe(quantiles![0]!.counts.treatment.trials);
     });
 
-    it('does not count a user whom another process has counted', async () => {
-      const [here, there] = [await judgingStore(), await judgingStore()];
+    it('counts a user once in each process, and passes on only its own counts', async () => {
+      const [here, there] = [await evaluatingStore(), await evaluatingStore()];
       there.record(outcomeOf({ targetingKey: 'user-7' }));
       for (const delta of takenFrom(there, START)) here.merge(delta, START);
       here.record(outcomeOf({ targetingKey: 'user-7', result: 'failure' }));
       here.record(outcomeOf({ targetingKey: 'user-8' }));
+      here.record(outcomeOf({ targetingKey: 'user-8' }));
       expect(evidenceOf(here, 'limit')).toMatchObject({
         repeated: 1,
-        counts: { treatment: { trials: 2, failures: 0 } },
+        counts: { treatment: { trials: 3, failures: 1 } },
       });
-      // What came from elsewhere is not passed on; what was added here is.
       const [delta] = takenFrom(here, START);
-      expect(delta?.evidence).toMatchObject({ split: { treatment: { trials: 1 } }, repeated: 1 });
-      expect(delta?.evidence?.keys).toHaveLength(1);
+      expect(delta?.evidence).toMatchObject({ randomised: { treatment: { trials: 2 } }, repeated: 1 });
     });
 
-    it('keeps keys to itself when asked to, and tells of them when asked to later', async () => {
-      const store = await judgingStore();
-      for (let i = 0; i < 50; i++) store.record(outcomeOf({ targetingKey: `user-${i}` }));
-      const delta = store.takeDelta(START, { keys: false })!;
-      expect(delta.evidence).toMatchObject({ split: { treatment: { trials: 50 } }, keys: [] });
-      expect(parseOutcomeDelta(JSON.parse(JSON.stringify(delta)))).toBeDefined();
-      // The user counts here once, as before.
-      store.record(outcomeOf({ targetingKey: 'user-7' }));
-      store.record(outcomeOf({ targetingKey: 'user-50' }));
-      expect(store.takeDelta(START, { keys: true })?.evidence).toMatchObject({
-        split: { treatment: { trials: 1 } },
-        repeated: 1,
-        keys: { length: 51 },
-      });
-    });
-
-    it('has deltas of one size without keys, however many users there are', async () => {
+    it('has deltas of one size, however many users there are', async () => {
       const sizeOf = async (users: number) => {
-        const store = await judgingStore();
+        const store = await evaluatingStore();
         for (let i = 0; i < users; i++) store.record(outcomeOf({ targetingKey: `user-${i}` }));
-        return JSON.stringify(store.takeDelta(START, { keys: false })).length;
+        return JSON.stringify(store.takeDelta(START)).length;
       };
       // Only the counts have more digits.
       expect((await sizeOf(5_000)) - (await sizeOf(50))).toBeLessThan(100);
     });
 
-    it('refuses evidence that cannot be, and takes a delta without any', async () => {
-      const store = await judgingStore();
+    it('refuses invalid evidence, and accepts a delta without any', async () => {
+      const store = await evaluatingStore();
       store.record(outcomeOf());
       const delta = store.takeDelta(START)!;
-      const impossible = { ...delta.evidence!, everyone: { trials: 1, failures: 2 } };
+      const impossible = { ...delta.evidence!, fullRollout: { trials: 1, failures: 2 } };
       expect(parseOutcomeDelta({ ...delta, evidence: impossible })).toBeUndefined();
       const { evidence: _, ...without } = delta;
-      expect((await judgingStore()).merge(parseOutcomeDelta(without)!, START)).toBe(true);
+      expect((await evaluatingStore()).merge(parseOutcomeDelta(without)!, START)).toBe(true);
     });
 
     it('adds up: merged deltas of several stores are one store that saw everything', async () => {
       const run = fc.asyncProperty(scenario, async ({ events, idleMs, order }) => {
-        const whole = await judgingStore();
-        const senders = await Promise.all([0, 1, 2].map(() => judgingStore()));
+        const whole = await evaluatingStore();
+        const senders = await Promise.all([0, 1, 2].map(() => evaluatingStore()));
         const deltas: OutcomeDelta[] = [];
         let at = START;
         for (const { sender, afterMs, takes, facts, ending } of events) {
           at += afterMs;
-          // A user keeps to one process: what two see before either is told counts twice.
+          // A user stays on one process: each process counts a user once.
           const outcome = outcomeOf({
             ...facts,
             at,
@@ -601,7 +588,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
           if (takes) deltas.push(...takenFrom(senders[sender]!, at));
         }
         for (const sender of senders) deltas.push(...takenFrom(sender, at));
-        const receiver = await judgingStore();
+        const receiver = await evaluatingStore();
         const end = at + idleMs;
         for (const delta of shuffled(deltas, order)) expect(receiver.merge(delta, end)).toBe(true);
         expectSame(receiver.snapshot(end), whole.snapshot(end));

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import type { OutcomeDelta } from '../../src/measure/outcome-delta.js';
-import { shiftDelta } from '../../src/measure/shift-delta.js';
+import { shiftDelta } from '../../src/measure/outcome-delta.js';
 import { outcomeOf, START } from './outcomes.js';
 
 const MINUTE = 60_000;

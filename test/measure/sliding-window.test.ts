@@ -60,7 +60,7 @@ describe('SlidingWindow', () => {
     expect(successesOf(window)).toBe(1);
   });
 
-  it('goes on after the clock was set back a little', () => {
+  it('continues after the clock was set back a little', () => {
     const window = new SlidingWindow(MINUTE);
     addAt(window, START);
     window.advance(START - 30_000);
@@ -109,15 +109,15 @@ describe('SlidingWindow', () => {
           else window.advance(now);
         }
         // Nothing was taken before, so the changes are all that the buckets hold.
-        const held = window.takeChanges().reduce((sum, { counts }) => sum + counts[0]!, 0);
-        expect(held).toBe(successesOf(window));
+        const changes = window.takeChanges().reduce((sum, { counts }) => sum + counts[0]!, 0);
+        expect(changes).toBe(successesOf(window));
         window.advance(latest + 2 * MINUTE);
         expect(successesOf(window)).toBe(0);
       }),
     );
   });
 
-  it('gives away each count once', () => {
+  it('returns each count in one delta', () => {
     const window = new SlidingWindow(MINUTE);
     expect(window.takeChanges()).toEqual([]);
     addAt(window, START, START + 1, START + 5000);
@@ -149,8 +149,10 @@ describe('SlidingWindow', () => {
           const bucket = Math.floor(at / window.bucketMs);
           expected.set(bucket, (expected.get(bucket) ?? 0) + 1);
         }
-        const held = window.takeChanges().map(({ bucket, counts }): [number, number] => [bucket, counts[0]!]);
-        expect(held).toEqual([...expected].sort(([a], [b]) => a - b));
+        const changes = window
+          .takeChanges()
+          .map(({ bucket, counts }): [number, number] => [bucket, counts[0]!]);
+        expect(changes).toEqual([...expected].sort(([a], [b]) => a - b));
       }),
     );
   });

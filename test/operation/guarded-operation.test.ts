@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { armOf } from '../../src/measure/arm.js';
+import { armOf } from '../../src/measure/exposure-ledger.js';
 import type { EvaluationContextLike, ExposureSink } from '../../src/model/flags.js';
 import { EXPOSURE_SLOT, type ExposureSlot } from '../../src/model/flags.js';
 import type { Evaluation, Exposure, Outcome } from '../../src/model/shapes.js';

@@ -40,9 +40,7 @@ describe('rateConfidenceInterval', () => {
   it.each(golden.bernoulli_confidence_interval.cases)(
     'agrees with confseq to its printed digits for $successes of $n',
     ({ successes, n, alpha, tOpt, interval }) => {
-      const { lower, upper } = rateConfidenceInterval({ trials: n, failures: successes }, alpha, {
-        optimalTrials: tOpt,
-      });
+      const { lower, upper } = rateConfidenceInterval({ trials: n, failures: successes }, alpha, tOpt);
       expect(Math.abs(lower - interval[0])).toBeLessThan(1e-6);
       expect(Math.abs(upper - interval[1])).toBeLessThan(1e-6);
     },
@@ -107,12 +105,5 @@ describe('differenceConfidenceInterval', () => {
     expect(upper).toBeGreaterThan(0.19);
     const swapped = differenceConfidenceInterval({ treatment: control, control: treatment }, 0.05);
     expect(swapped).toEqual({ lower: -upper, upper: -lower });
-  });
-
-  it.each([0, 0.5, -1, Number.NaN])('refuses alpha %d', (alpha) => {
-    const nothing = { trials: 0, failures: 0 };
-    expect(() => differenceConfidenceInterval({ treatment: nothing, control: nothing }, alpha)).toThrow(
-      'alpha',
-    );
   });
 });

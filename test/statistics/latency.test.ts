@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { LatencyTest, type QuantileSource } from '../../src/statistics/latency.js';
 import { TwoSampleTest } from '../../src/statistics/two-sample.js';
 
-/** Exact quantiles of what was recorded; counts how often it was asked. */
+/** Exact quantiles of what was recorded; counts how often it was read. */
 class SortedDurations implements QuantileSource {
   readonly #sorted: number[] = [];
-  asked = 0;
+  reads = 0;
   get count(): number {
     return this.#sorted.length;
   }
@@ -14,15 +14,15 @@ class SortedDurations implements QuantileSource {
     this.#sorted.sort((a, b) => a - b);
   }
   quantile(q: number): number | undefined {
-    this.asked++;
+    this.reads++;
     return this.#sorted[Math.min(this.count - 1, Math.floor(q * this.count))];
   }
 }
 
-function ready(ratio = 1.2, quantiles?: readonly number[]): { test: LatencyTest; control: SortedDurations } {
+function ready(ratio = 1.2): { test: LatencyTest; control: SortedDurations } {
   const control = new SortedDurations();
   for (let ms = 1; ms <= 100; ms++) control.record(ms);
-  const test = new LatencyTest({ ratio, quantiles }, control);
+  const test = new LatencyTest({ ratio }, control);
   test.observe('control', 50);
   return { test, control };
 }
@@ -44,8 +44,8 @@ describe('LatencyTest', () => {
   });
 
   it('counts the treatment above the ratio times the quantile, and the control above the quantile', () => {
-    const { test } = ready(1.5, [0.5]);
-    expect(test.thresholdsMs).toEqual([51]);
+    const { test } = ready(1.5);
+    expect(test.thresholdsMs[0]).toBe(51);
     for (const ms of [51, 51.1, 76.5]) test.observe('treatment', ms);
     for (const ms of [76.6, 1_000]) test.observe('treatment', ms);
     for (const ms of [50, 51, 51.1]) test.observe('control', ms);
@@ -74,9 +74,9 @@ describe('LatencyTest', () => {
     const { test, control } = ready();
     const before = test.thresholdsMs;
     for (let i = 0; i < 5; i++) control.record(1_000);
-    const { asked } = control;
+    const { reads } = control;
     for (let i = 0; i < 10; i++) test.observe(i === 0 ? 'treatment' : 'control', 10);
-    expect(control.asked).toBe(asked);
+    expect(control.reads).toBe(reads);
     for (let i = 0; i < 6; i++) control.record(1_000);
     for (let i = 0; i < 9; i++) test.observe(i === 0 ? 'treatment' : 'control', 10);
     expect(test.thresholdsMs).toEqual(before);
@@ -84,7 +84,7 @@ describe('LatencyTest', () => {
     expect(test.thresholdsMs).toEqual([56, 100, 1_000]);
   });
 
-  it('breaches when the treatment takes twice as long, also when only its tail does', () => {
+  it('breaches when the treatment is twice as slow, also when only its tail does', () => {
     for (const slow of [(ms: number) => 2 * ms, (ms: number) => (ms > 85 ? 20 * ms : ms)]) {
       const { test } = ready();
       for (let i = 0; i < 3_000 && !test.breached; i++) {
@@ -105,19 +105,7 @@ describe('LatencyTest', () => {
     expect(test.breached).toBe(false);
   });
 
-  it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -1])(
-    'counts a duration of %d as invalid and folds nothing in',
-    (durationMs) => {
-      const { test } = ready();
-      const before = test.exceedances;
-      expect(test.observe('treatment', durationMs)).toBe(false);
-      expect(test.observe('treatment', 0)).toBe(true);
-      expect(test.invalid).toBe(1);
-      expect(test.exceedances[0]!.treatment.trials).toBe(before[0]!.treatment.trials + 1);
-    },
-  );
-
-  it('takes counts of a fleet instead of durations', () => {
+  it('accepts counts of a fleet instead of durations', () => {
     const { test: single } = ready();
     const { test: fleet } = ready();
     const durations = [60, 20, 95, 130, 140, 30, 40, 97, 10, 100];
@@ -125,7 +113,6 @@ describe('LatencyTest', () => {
     expect(fleet.observeExceedances(single.exceedances)).toBe(true);
     expect(fleet.toJSON()).toEqual(single.toJSON());
     expect(single.logE).not.toBe(0);
-    expect(() => fleet.observeExceedances([])).toThrow('3 quantiles');
     const waiting = new LatencyTest({ ratio: 1.2 }, new SortedDurations());
     expect(waiting.observeExceedances(single.exceedances)).toBe(false);
     expect(waiting.exceedances[0]!.control.trials).toBe(0);
@@ -154,19 +141,9 @@ describe('LatencyTest', () => {
     expect(restored.toJSON()).toEqual(original.toJSON());
   });
 
-  it.each([
-    [{ ratio: 0 }, 'ratio'],
-    [{ ratio: Number.NaN }, 'ratio'],
-    [{ ratio: 1.2, alpha: 1 }, 'alpha'],
-    [{ ratio: 1.2, quantiles: [] }, 'quantiles'],
-    [{ ratio: 1.2, quantiles: [0.5, 1] }, 'quantiles'],
-    [{ ratio: 1.2, minControlCount: 0 }, 'minControlCount'],
-  ])('refuses %j', (options, reason) => {
-    expect(() => new LatencyTest(options, new SortedDurations())).toThrow(reason);
-  });
-
   it('refuses the state of a test with other quantiles', () => {
-    const state = new LatencyTest({ ratio: 1.2, quantiles: [0.5] }, new SortedDurations()).toJSON();
+    const { tests, thresholdsMs, ...rest } = new LatencyTest({ ratio: 1.2 }, new SortedDurations()).toJSON();
+    const state = { ...rest, tests: tests.slice(1), thresholdsMs: thresholdsMs.slice(1) };
     expect(() => new LatencyTest({ ratio: 1.2 }, new SortedDurations()).restore(state)).toThrow(
       '3 quantiles',
     );

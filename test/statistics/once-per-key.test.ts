@@ -10,7 +10,7 @@ describe('OncePerKey', () => {
   it('never counts a key twice', () => {
     fc.assert(
       fc.property(fc.array(fc.string()), fc.nat(), (sequence, seed) => {
-        const once = new OncePerKey({ seed, log2Bits: 12 });
+        const once = new OncePerKey(seed, 12);
         const counted = sequence.filter((key) => once.first(key));
         expect(new Set(counted).size).toBe(counted.length);
         expect(sequence.every((key) => !once.first(key))).toBe(true);
@@ -19,7 +19,7 @@ describe('OncePerKey', () => {
   });
 
   it('always counts an outcome without a key', () => {
-    const once = new OncePerKey({ seed: 1 });
+    const once = new OncePerKey(1);
     expect([once.first(undefined), once.first(undefined)]).toEqual([true, true]);
     expect(once.counted).toBe(0);
   });
@@ -28,7 +28,7 @@ describe('OncePerKey', () => {
     'drops as many new keys named "%s…" as it says',
     (prefix) => {
       // With twice as many keys as bits, exp(-2) = 13.5 % of the bits stay free.
-      const once = new OncePerKey({ seed: 42, log2Bits: 16 });
+      const once = new OncePerKey(42, 16);
       const counted = keys(2 ** 17, prefix).filter((key) => once.first(key)).length;
       expect(once.counted).toBe(counted);
       expect(once.fill).toBe(counted / 2 ** 16);
@@ -39,7 +39,7 @@ describe('OncePerKey', () => {
 
   it('drops other keys under another seed', () => {
     const dropped = (seed: number) => {
-      const once = new OncePerKey({ seed, log2Bits: 14 });
+      const once = new OncePerKey(seed, 14);
       return new Set(keys(4_000).filter((key) => !once.first(key)));
     };
     const [first, second] = [dropped(1), dropped(2)];
@@ -48,43 +48,26 @@ describe('OncePerKey', () => {
     expect(both / first.size).toBeLessThan(0.25);
   });
 
-  it('tells keys apart that differ only in length, case or beyond ASCII', () => {
-    const once = new OncePerKey({ seed: 7 });
+  it('distinguishes keys that differ only in length, case or beyond ASCII', () => {
+    const once = new OncePerKey(7);
     const similar = ['', '\0', '\0\0', 'a', 'A', 'aa', 'é', 'e\u0301', '用户一', '用户二', '😀', '😁'];
     expect(similar.filter((key) => once.first(key))).toEqual(similar);
   });
 
-  it('merges what several processes counted', () => {
-    const [a, b, all] = [1, 2, 3].map(() => new OncePerKey({ seed: 5, log2Bits: 15 }));
-    for (const key of keys(500)) a!.first(key);
-    for (const key of keys(900).slice(300)) b!.first(key);
-    for (const key of keys(900)) all!.first(key);
-    a!.merge(JSON.parse(JSON.stringify(b)));
-    expect(a!.toJSON()).toEqual(all!.toJSON());
-    expect(a!.counted).toBe(all!.counted);
-  });
-
-  it('is restored by merging into an empty set', () => {
-    const original = new OncePerKey({ seed: 5 });
+  it('is restored from its text', () => {
+    const original = new OncePerKey(5);
     for (const key of keys(100)) original.first(key);
-    const restored = new OncePerKey({ seed: 5 });
-    restored.merge(original.toJSON());
+    const restored = new OncePerKey(5);
+    expect(restored.mergeText(original.toText())).toBe(true);
     expect(restored.counted).toBe(original.counted);
     expect(keys(100).some((key) => restored.first(key))).toBe(false);
+    expect(restored.mergeText(original.toText())).toBe(true);
+    expect(restored.counted).toBe(100);
   });
 
-  it('refuses to merge a set of another seed or size', () => {
-    const once = new OncePerKey({ seed: 5 });
-    expect(() => once.merge(new OncePerKey({ seed: 6 }).toJSON())).toThrow('seed');
-    expect(() => once.merge(new OncePerKey({ seed: 5, log2Bits: 12 }).toJSON())).toThrow('log2Bits');
-  });
-
-  it.each([
-    [{ seed: -1 }, 'seed'],
-    [{ seed: 0.5 }, 'seed'],
-    [{ seed: 1, log2Bits: 9 }, 'log2Bits'],
-    [{ seed: 1, log2Bits: 31 }, 'log2Bits'],
-  ])('refuses %j', (options, reason) => {
-    expect(() => new OncePerKey(options)).toThrow(reason);
+  it.each(['none', new OncePerKey(5, 12).toText().concat('pAAAA')])('refuses the text %j', (text) => {
+    const once = new OncePerKey(5);
+    expect(once.mergeText(text)).toBe(false);
+    expect(once.counted).toBe(0);
   });
 });

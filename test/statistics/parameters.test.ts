@@ -33,7 +33,7 @@ describe('splitAlpha', () => {
     } catch (error) {
       expect(isConfigError(error)).toBe(true);
       expect(String(error)).toContain(`weights: expected weights by test name`);
-      expect(String(error)).toContain(`got ${weights}`);
+      expect(String(error)).toMatch(/got (nothing|null|0\.4|"failure")$/);
     }
   });
 

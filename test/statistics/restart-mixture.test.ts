@@ -34,7 +34,7 @@ describe('RestartMixture', () => {
     );
   });
 
-  it('takes logarithms of factors as well', () => {
+  it('accepts logarithms of factors as well', () => {
     fc.assert(
       fc.property(rows, (factors) => {
         const linear = new RestartMixture({ alternatives: 3, horizon: 20 });
@@ -48,7 +48,7 @@ describe('RestartMixture', () => {
     );
   });
 
-  it('keeps the whole stake while nothing is learned, before and after the horizon', () => {
+  it('keeps the whole stake while no factor differs from 1, before and after the horizon', () => {
     const mixture = new RestartMixture({ alternatives: 8, horizon: 10, tail: 0.2 });
     for (let step = 0; step < 1_000; step++) mixture.step(new Float64Array(8).fill(1));
     expect(mixture.logE).toBeCloseTo(0, 12);
@@ -65,7 +65,7 @@ describe('RestartMixture', () => {
     expect(mixture.logE).toBeCloseTo(10_000 * Math.log(1e3) + 5_000 + Math.log(0.25), 0);
   });
 
-  it('falls without limit when nothing is left to stake, and still gives a number', () => {
+  it('falls without limit when no stake is left, and stays a number', () => {
     const mixture = new RestartMixture({ alternatives: 2, horizon: 10, tail: 0 });
     for (let step = 0; step < 5_000; step++) mixture.step(Float64Array.of(0.5, 0.4));
     expect(mixture.logE).toBeCloseTo(5_000 * Math.log(0.5) + Math.log(0.25), -1);
@@ -108,16 +108,6 @@ describe('RestartMixture', () => {
         expect(restored.peakLogE).toBe(original.peakLogE);
       }),
     );
-  });
-
-  it.each([
-    { alternatives: 8, horizon: 0 },
-    { alternatives: 0, horizon: 10 },
-    { alternatives: 8, horizon: 10, tail: 1 },
-    { alternatives: 8, horizon: 10, tail: -0.1 },
-    { alternatives: 8, horizon: 10, initialWeight: 1 },
-  ])('refuses %j', (options) => {
-    expect(() => new RestartMixture(options)).toThrow('Invalid RestartMixture');
   });
 
   it.each([

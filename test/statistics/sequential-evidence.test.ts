@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LatencyHistogram } from '../../src/measure/latency-histogram.js';
 import type { Outcome } from '../../src/model/shapes.js';
-import type { EvidenceRequest } from '../../src/statistics/evidence-request.js';
+import type { EvidenceRequest } from '../../src/statistics/evidence-state.js';
 import { FrozenControlTest } from '../../src/statistics/frozen-control.js';
 import { OneSampleTest } from '../../src/statistics/one-sample.js';
 import { SequentialEvidence } from '../../src/statistics/sequential-evidence.js';
@@ -55,13 +55,16 @@ describe('SequentialEvidence', () => {
     expect(of('regression').excluded).toBe(excluded);
   });
 
-  it.each(['expected', 'aborted'] as const)('does not judge what ended %s, nor take its key', (result) => {
-    const { record, of } = evidenceFor();
-    record(outcomeOf({ result }));
-    expect(of('limit')).toMatchObject({ counts: { treatment: NONE }, excluded: 0, repeated: 0 });
-    record(outcomeOf({ result: 'failure' }));
-    expect(of('limit').counts.treatment).toEqual(ONE);
-  });
+  it.each(['expected', 'aborted'] as const)(
+    'does not count an outcome that ended %s, nor its key',
+    (result) => {
+      const { record, of } = evidenceFor();
+      record(outcomeOf({ result }));
+      expect(of('limit')).toMatchObject({ counts: { treatment: NONE }, excluded: 0, repeated: 0 });
+      record(outcomeOf({ result: 'failure' }));
+      expect(of('limit').counts.treatment).toEqual(ONE);
+    },
+  );
 
   it('counts a user once, whatever came later, and outcomes without a key as they are', () => {
     const { record, of } = evidenceFor();
@@ -76,14 +79,14 @@ describe('SequentialEvidence', () => {
     expect(of('limit')).toMatchObject({ counts: { treatment: { trials: 4, failures: 1 } }, repeated: 2 });
   });
 
-  it('does not let a targeted outcome take the key of a randomised one', () => {
+  it('counts a randomised outcome after a targeted one with the same key', () => {
     const { record, of } = evidenceFor();
     record(outcomeOf({ reason: 'TARGETING_MATCH' }));
     record(outcomeOf({ result: 'failure' }));
     expect(of('limit')).toMatchObject({ counts: { treatment: ONE }, excluded: 1, repeated: 0 });
   });
 
-  it('says exactly what the tests say', () => {
+  it('has exactly the evidence of the tests', () => {
     const { record, of } = evidenceFor();
     const comparison = new TwoSampleTest();
     const limit = new OneSampleTest({ maxFailureRate: 0.05 });
@@ -107,7 +110,7 @@ describe('SequentialEvidence', () => {
     expect(of('regression', minute + 60_000).logE).toBeGreaterThan(0);
   });
 
-  it('measures successes alone, and reports durations that are none', () => {
+  it('measures successes alone, and counts invalid durations', () => {
     const { record, of } = evidenceFor();
     for (let i = 0; i < 30; i++) record(outcomeOf({ arm: 'control', targetingKey: `c${i}` }));
     const before = of('slower').counts.treatment.trials;
@@ -121,7 +124,7 @@ describe('SequentialEvidence', () => {
     expect(of('slower')).toMatchObject({ counts: { treatment: { trials: before + 1, failures: 1 } } });
   });
 
-  it('turns to the frozen control when everyone has the treatment, and stays with a breach', () => {
+  it('compares with the frozen control at 100 %, and keeps a breach', () => {
     const control = { trials: 4_000, failures: 40 };
     const { record, of, evidence } = evidenceFor(REQUESTS, control);
     const frozen = new FrozenControlTest({ control });
@@ -138,18 +141,18 @@ describe('SequentialEvidence', () => {
       counts: { treatment: { trials: 30, failures: 10 }, control },
     });
     expect(evidence.control).toEqual(control);
-    for (let i = 0; i < 31; i++) record(outcomeOf({ targetingKey: `split-${i}` }));
+    for (let i = 0; i < 31; i++) record(outcomeOf({ targetingKey: `randomised-${i}` }));
     // It has breached, and later outcomes of another kind change nothing of that.
     expect(of('regression')).toMatchObject({ breached: true, frozenLimit: frozen.maxFailureRate });
   });
 
   it('shows the comparison that has more outcomes of the treatment', () => {
     const { record, of } = evidenceFor(REQUESTS, { trials: 4_000, failures: 40 });
-    record(outcomeOf({ reason: 'STATIC', targetingKey: 'everyone' }));
+    record(outcomeOf({ reason: 'STATIC', targetingKey: 'full rollout' }));
     expect(of('regression').frozenLimit).toBeGreaterThan(0.01);
-    record(outcomeOf({ targetingKey: 'split' }));
+    record(outcomeOf({ targetingKey: 'randomised' }));
     expect(of('regression').frozenLimit).toBeUndefined();
-    record(outcomeOf({ reason: 'STATIC', targetingKey: 'everyone else' }));
+    record(outcomeOf({ reason: 'STATIC', targetingKey: 'full rollout, another' }));
     expect(of('regression').frozenLimit).toBeGreaterThan(0.01);
   });
 
@@ -177,6 +180,18 @@ describe('SequentialEvidence', () => {
     expect(of('regression', minute - 60_000).logE).toBe(0);
     expect(of('regression', minute + 59_999).logE).toBe(0);
     expect(of('regression', minute - 3 * 3_600_000).logE).toBeGreaterThan(0);
+  });
+
+  it.each<[Partial<EvidenceRequest>, string]>([
+    [{ test: 'failure-regression', alpha: 0.5, ratio: 1 }, 'alpha'],
+    [{ test: 'failure-regression', alpha: 0.05, ratio: 0 }, 'ratio'],
+    [{ test: 'failure-rate', alpha: 0.05, maxFailureRate: 1 }, 'maxFailureRate'],
+    [{ test: 'failure-rate', alpha: Number.NaN, maxFailureRate: 0.1 }, 'alpha'],
+    [{ test: 'latency-regression', alpha: 0.05, ratio: Number.POSITIVE_INFINITY }, 'ratio'],
+    [{ alpha: 0.05 }, 'test'],
+  ])('refuses the request %j of a custom trigger by name', (request, field) => {
+    const requests = { mine: request as EvidenceRequest };
+    expect(() => evidenceFor(requests)).toThrow(`Invalid evidence of the trigger mine: ${field}: expected`);
   });
 
   it('compares with nothing while no control was ever seen', () => {

@@ -5,13 +5,13 @@ import { NOW, snapshotOf } from './snapshots.js';
 
 const HOUR = 3_600_000;
 
-type Share = readonly [complaints: number, judged: number];
+type Share = readonly [complaints: number, counted: number];
 
-const recorded = (complaints: number, judged: number): ControlReference => ({
+const recorded = (complaints: number, counted: number): ControlReference => ({
   during: 'flag-off',
   since: NOW - 72 * HOUR,
   until: NOW - 3 * HOUR,
-  successes: judged - 1,
+  successes: counted - 1,
   failures: 1,
   complaints,
   latency: undefined,
@@ -36,7 +36,7 @@ describe('complaintRateRising', () => {
     ['just enough complaints', [5, 100], [1, 1_000], 'breach', 50],
     ['a control without any, which is taken to have had one', [5, 1_000], [0, 1_000], 'breach', 5],
     ['a control without any among few outcomes', [5, 1_000], [0, 250], 'ok', 1.25],
-  ])('judges %s', (_what, treatment, control, status, observed) => {
+  ])('evaluates %s', (_what, treatment, control, status, observed) => {
     const verdict = verdictOf(treatment, control);
     expect(verdict).toMatchObject({
       status,

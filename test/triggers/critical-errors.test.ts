@@ -14,14 +14,14 @@ describe('criticalErrors', () => {
     ['nothing at all', {}, 'insufficient-data', 0],
     ['a critical error as the only outcome', { failures: 1, critical: 1 }, 'breach', 1],
     ['a critical error among the users’ own mistakes', { expected: 1, critical: 1 }, 'breach', 1],
-  ])('judges %s', (_, treatment, status, observed) => {
+  ])('evaluates %s', (_, treatment, status, observed) => {
     const verdict = criticalErrors().evaluate(snapshotOf({ treatment }), NOW);
     expect(verdict.status).toBe(status);
     expect(verdict.observed).toBe(status === 'insufficient-data' ? undefined : observed);
     expect(verdict.threshold).toBe(1);
   });
 
-  it('waits for as many as it is told to', () => {
+  it('breaches from minCount errors on', () => {
     const trigger = criticalErrors({ minCount: 3 });
     expect(trigger.evaluate(snapshotOf({ treatment: { failures: 2, critical: 2 } }), NOW).status).toBe('ok');
     expect(trigger.evaluate(snapshotOf({ treatment: { failures: 3, critical: 3 } }), NOW).status).toBe(

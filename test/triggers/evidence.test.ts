@@ -2,14 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import type { Arm, Evidence, Verdict } from '../../src/model/shapes.js';
 import { errorRateAbove } from '../../src/triggers/error-rate-above.js';
-import type { EvidenceTrigger } from '../../src/triggers/evidence-options.js';
-import { describeEvidence } from '../../src/triggers/evidence-verdict.js';
-import { failureRateAbove } from '../../src/triggers/failure-rate-above.js';
+import { describeEvidence, type EvidenceTrigger } from '../../src/triggers/evidence-rule.js';
 import { failureRegression } from '../../src/triggers/failure-regression.js';
 import { latencyRegression } from '../../src/triggers/latency-regression.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import { outcomeOf, START } from '../measure/outcomes.js';
 import { NOW, snapshotOf } from './snapshots.js';
+
+const SEQUENTIAL = { evidence: 'sequential' } as const;
 
 interface Traffic {
   readonly outcomes: number;
@@ -20,7 +20,7 @@ interface Traffic {
   readonly reason?: string;
 }
 
-/** What the trigger says after the traffic has gone through a real store. */
+/** The trigger's verdict after the traffic has gone through a real store. */
 function verdictAfter(trigger: EvidenceTrigger, traffic: Traffic): Verdict {
   const { outcomes, every, failing, durationMs, reason } = traffic;
   const store = new MemoryOutcomeStore({
@@ -76,7 +76,7 @@ describe('failureRegression', () => {
     expect(evidence!.difference!.lower).toBeLessThan(observed!);
     expect(evidence!.difference!.upper).toBeGreaterThan(observed!);
     expect(verdict.message).toMatch(
-      /^The treatment fails 33\.5 % \(67 of 200\), the control 1 % \(18 of 1800\): worse by 32\.5 points \(95 % interval [\d.]+ to [\d.]+\); the evidence E reached 10\^\d+, 50 is enough: at most 2 % of healthy epochs ever get that far\.$/,
+      /^The treatment fails 33\.5 % \(67 of 200\), the control 1 % \(18 of 1800\): worse by 32\.5 points \(95 % interval [\d.]+ to [\d.]+\); the evidence E reached 10\^\d+, the limit is 50: at most 2 % of healthy epochs ever reach it\.$/,
     );
   });
 
@@ -90,26 +90,26 @@ describe('failureRegression', () => {
     expect(JSON.parse(JSON.stringify(verdict))).toEqual(verdict);
   });
 
-  it('says of healthy arms that nothing is shown', () => {
+  it('reports no regression for healthy arms', () => {
     const verdict = verdictAfter(failureRegression(), healthy);
     expect(verdict.status).toBe('ok');
     expect(verdict.evidence?.difference).toBeUndefined();
     expect(verdict.message).toMatch(
-      /: no regression is shown; the evidence E reached [\d.]+ so far, 20 is enough\.$/,
+      /: no regression shown; the evidence E reached [\d.]+ so far, the limit is 20\.$/,
     );
   });
 
   it.each([
-    [49.96, 0.02, 'the evidence E came close to 50, which is enough'],
-    [49.9, 0.02, 'the evidence E reached 49.9 so far, 50 is enough'],
-    [9e5, 1e-6, 'the evidence E reached 10^5 so far, 10^6 is enough'],
+    [49.96, 0.02, 'the evidence E came close to its limit of 50'],
+    [49.9, 0.02, 'the evidence E reached 49.9 so far, the limit is 50'],
+    [9e5, 1e-6, 'the evidence E reached 10^5 so far, the limit is 10^6'],
   ])('does not round evidence of %d up to the threshold of alpha %d', (e, alpha, words) => {
     const figures = { peakLogE: Math.log(e), logThreshold: -Math.log(alpha) } as Evidence;
     expect(describeEvidence(figures)).toBe(words);
   });
 
   it('never blames the treatment for a failing control', () => {
-    for (const trigger of [failureRegression(), failureRateAbove(0.05)]) {
+    for (const trigger of [failureRegression(), errorRateAbove(0.05, SEQUENTIAL)]) {
       expect(verdictAfter(trigger, { ...healthy, failing: always('control') }).status).toBe('ok');
       expect(verdictAfter(trigger, { ...healthy, failing: always('treatment') }).status).toBe('breach');
     }
@@ -126,26 +126,22 @@ describe('failureRegression', () => {
     expect(verdictAfter(failureRegression(), slightly)).toMatchObject({ status: 'breach' });
     const tolerant = verdictAfter(failureRegression({ minDifference: 0.02 }), slightly);
     expect(tolerant).toMatchObject({ status: 'ok', threshold: 0.02 });
-    expect(tolerant.message).toMatch(/It is less than the 2 points that matter\.$/);
+    expect(tolerant.message).toMatch(/The difference is below the 2 points of minDifference\.$/);
     expect(verdictAfter(failureRegression({ ratio: 2.5 }), slightly).status).toBe('ok');
   });
 
   it.each([
-    ['nothing came', { outcomes: 0, every: 1 }, /0 outcomes of the treatment and 0 of the control count\.$/],
+    ['nothing came', { outcomes: 0, every: 1 }, /0 outcomes of the treatment and 0 of the control\.$/],
+    ['one arm is missing', { outcomes: 5, every: 1 }, /5 outcomes of the treatment and 0 of the control\.$/],
     [
-      'one arm is missing',
-      { outcomes: 5, every: 1 },
-      /5 outcomes of the treatment and 0 of the control count\.$/,
-    ],
-    [
-      'nobody was randomised',
+      'no user was randomised',
       { ...healthy, reason: 'TARGETING_MATCH' },
-      /0 of the control count\. Left out: 2000 outcomes of users who were not randomised\.$/,
+      /0 of the control\. Left out: 2000 outcomes of users who were not randomised\.$/,
     ],
     [
-      'everyone has it and no control was seen',
+      'it is at 100 %% and no control was seen',
       { ...healthy, every: 1, reason: 'STATIC' },
-      /2000 outcomes of the treatment and 0 of the control count\.$/,
+      /2000 outcomes of the treatment and 0 of the control\.$/,
     ],
   ] as [string, Traffic, RegExp][])('has too little data when %s', (_, traffic, message) => {
     const verdict = verdictAfter(failureRegression(), traffic);
@@ -169,14 +165,14 @@ describe('failureRegression', () => {
     const verdict = trigger.evaluate(store.snapshot(START), START);
     expect(verdict).toMatchObject({ status: 'breach', sampleSize: { treatment: 40, control: 3_000 } });
     expect(verdict.message).toMatch(
-      / No control remains: up to 1\.\d+ % is tolerated, by the control of an earlier epoch, assuming that it would not have changed\.$/,
+      / No control remains: up to 1\.\d+ % is tolerated, from the control of an earlier epoch, assuming that it would not have changed\.$/,
     );
   });
 
-  it('says when nobody gathers evidence for it', () => {
+  it('reports a store that gathers no evidence for it', () => {
     const verdict = failureRegression().evaluate(snapshotOf(), NOW);
     expect(verdict).toMatchObject({ status: 'insufficient-data', evidence: undefined });
-    expect(verdict.message).toBe('No evidence is gathered for this rule: the store was not told of it.');
+    expect(verdict.message).toBe('No verdict: the store gathers no evidence for this trigger.');
   });
 });
 
@@ -204,17 +200,16 @@ describe('latencyRegression', () => {
     const verdict = verdictAfter(latencyRegression(), { ...slow, outcomes: 15 });
     expect(verdict).toMatchObject({ status: 'insufficient-data', observed: undefined });
     expect(verdict.message).toMatch(
-      /^Durations are not compared yet: too few successes of either arm count\./,
+      /^No verdict on durations yet: the test has too few successes of either arm\./,
     );
   });
 });
 
 describe('rates with sequential evidence', () => {
   it.each([
-    ['failure-rate-above', failureRateAbove(0.05), 0.05, 'failure rate'],
-    ['error-rate-above', errorRateAbove(0.05, { evidence: 'sequential' }), 0.05, 'error rate'],
-    ['success-rate-below', successRateBelow(0.95, { evidence: 'sequential' }), 0.95, 'success rate'],
-  ])('%s needs no minimum, and is not fooled by chance', (name, trigger, threshold, rateName) => {
+    ['error-rate-above', errorRateAbove(0.05, SEQUENTIAL), 0.05, 'error rate'],
+    ['success-rate-below', successRateBelow(0.95, SEQUENTIAL), 0.95, 'success rate'],
+  ])('%s needs no minimum, and does not breach by chance', (name, trigger, threshold, rateName) => {
     const breach = verdictAfter(trigger, { outcomes: 3, every: 1, failing: () => true });
     expect(breach).toMatchObject({ trigger: name, status: 'breach', threshold });
     expect(breach.observed).toBe(name === 'success-rate-below' ? 0 : 1);
@@ -224,14 +219,13 @@ describe('rates with sequential evidence', () => {
     expect(verdictAfter(trigger, { outcomes: 0, every: 1 }).status).toBe('insufficient-data');
   });
 
-  it('keeps the literal rule unless asked', () => {
+  it('are literal rules by default', () => {
     expect(successRateBelow(0.95)).toMatchObject({ minOutcomes: 20, windowMs: 300_000 });
     expect(successRateBelow(0.95, { evidence: 'point' })).not.toHaveProperty('evidence');
   });
 });
 
 describe('the options of evidence', () => {
-  const sequential = { evidence: 'sequential' } as const;
   it.each([
     [() => failureRegression({ alpha: 0 }), /alpha: expected a probability above 0 and below 0\.5, got 0/],
     [() => failureRegression({ alpha: 0.5 }), /alpha/],
@@ -243,12 +237,12 @@ describe('the options of evidence', () => {
     [() => failureRegression({ alpha: 0, ratio: -1 }), /2 problems/],
     [() => failureRegression({ confidence: 0.9 } as object), /confidence: expected one of alpha, name/],
     [() => latencyRegression({ ratio: -1.2 }), /ratio/],
-    [() => failureRateAbove(0), /rate: expected a fraction above 0 and below 1/],
-    [() => failureRateAbove(5), /rate: .*did you mean 0\.05\?/],
-    [() => failureRateAbove(0.05, { evidence: 'point' } as object), /evidence/],
-    [() => successRateBelow(1, sequential), /rate/],
+    [() => errorRateAbove(0, SEQUENTIAL), /rate: expected a fraction above 0 and below 1/],
+    [() => errorRateAbove(5, SEQUENTIAL), /rate: .*did you mean 0\.05\?/],
+    [() => errorRateAbove(0.05, { ...SEQUENTIAL, alpha: 5 }), /alpha: .*did you mean 0\.05\?/],
+    [() => successRateBelow(1, SEQUENTIAL), /rate/],
     [
-      () => successRateBelow(0.95, { ...sequential, minOutcomes: 5 } as never),
+      () => successRateBelow(0.95, { ...SEQUENTIAL, minOutcomes: 5 } as never),
       /minOutcomes: expected one of/,
     ],
     [

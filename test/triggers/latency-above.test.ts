@@ -51,7 +51,7 @@ describe('latencyAbove', () => {
     ['a slow median', latencyOf(121, 1_000), 'breach', 1.21],
     ['a slow tail', latencyOf(100, 1_300), 'breach', 1.3],
     ['a faster treatment', latencyOf(50, 400), 'ok', 0.5],
-  ])('judges %s', (_what, treatment, status, observed) => {
+  ])('evaluates %s', (_what, treatment, status, observed) => {
     expect(verdictOf(treatment)).toMatchObject({
       status,
       observed,

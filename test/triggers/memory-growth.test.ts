@@ -25,7 +25,7 @@ describe('memoryGrowth', () => {
     ['a window that is not spanned yet', memoryOf(1000, 5000, MINUTE - 1), 'insufficient-data', undefined],
     ['no baseline', memoryOf(undefined, 5000), 'insufficient-data', undefined],
     ['no sample', undefined, 'insufficient-data', undefined],
-  ])('judges %s', (_, memory, status, observed) => {
+  ])('evaluates %s', (_, memory, status, observed) => {
     const snapshot = snapshotOf({ windowMs: MINUTE, ...(memory && { memory }) });
     expect(memoryGrowth(1.2).evaluate(snapshot, NOW)).toMatchObject({ status, observed, threshold: 1.2 });
   });
@@ -43,8 +43,8 @@ describe('memoryGrowth', () => {
       memoryOf(1000, 1100),
       'Memory did not fall below 1100.0 MiB in the last 1 min: 110.0 % of the baseline of 1000.0 MiB, not above 120 %.',
     ],
-    [memoryOf(1000, 1300, 45_300), 'Memory growth is not judged yet: the samples span 45.3 s, 1 min needed.'],
-    [memoryOf(undefined, 1300), 'Memory growth is not judged yet: no baseline has been measured.'],
+    [memoryOf(1000, 1300, 45_300), 'No verdict on memory growth yet: the samples span 45.3 s, 1 min needed.'],
+    [memoryOf(undefined, 1300), 'No verdict on memory growth yet: no baseline has been measured.'],
   ])('explains itself: %o', (memory, message) => {
     expect(memoryGrowth(1.2).evaluate(snapshotOf({ windowMs: MINUTE, memory }), NOW).message).toBe(message);
   });
@@ -60,7 +60,7 @@ describe('memoryGrowth', () => {
     );
   });
 
-  it('takes another least growth', () => {
+  it('accepts another least growth', () => {
     const snapshot = snapshotOf({ windowMs: MINUTE, memory: memoryOf(10, 13) });
     expect(memoryGrowth(1.2).evaluate(snapshot, NOW).status).toBe('ok');
     expect(memoryGrowth(1.2, { minGrowthBytes: 0 }).evaluate(snapshot, NOW).status).toBe('breach');

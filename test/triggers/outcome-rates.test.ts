@@ -21,12 +21,12 @@ const successRateCases: Case[] = [
 ];
 
 describe('successRateBelow', () => {
-  it.each(successRateCases)('judges %s', (_, treatment, status, observed) => {
+  it.each(successRateCases)('evaluates %s', (_, treatment, status, observed) => {
     const verdict = successRateBelow(0.95, { minOutcomes: 100 }).evaluate(snapshotOf({ treatment }), NOW);
     expect(verdict).toMatchObject({ trigger: 'success-rate-below', status, observed, threshold: 0.95 });
   });
 
-  it('carries what a person needs to understand it', () => {
+  it('has all that an operator needs to understand it', () => {
     const snapshot = snapshotOf({
       treatment: { successes: 90, failures: 10, expected: 3 },
       control: { successes: 899, failures: 1, aborted: 7 },
@@ -37,6 +37,7 @@ describe('successRateBelow', () => {
       status: 'breach',
       observed: 0.9,
       threshold: 0.95,
+      unit: 'fraction',
       sampleSize: { treatment: 100, control: 900 },
       windowMs: 300_000,
       freshnessMs: 1500,
@@ -59,11 +60,11 @@ describe('successRateBelow', () => {
     ],
     [
       { successes: 19 },
-      'The success rate is not judged yet: 19 outcomes of the treatment in the last 5 min, 20 needed.',
+      'No verdict on the success rate yet: 19 of 20 outcomes of the treatment in the last 5 min.',
     ],
     [
       { successes: 1 },
-      'The success rate is not judged yet: 1 outcome of the treatment in the last 5 min, 20 needed.',
+      'No verdict on the success rate yet: 1 of 20 outcomes of the treatment in the last 5 min.',
     ],
   ])('says so in a sentence: %o', (treatment, sentence) => {
     const { message } = successRateBelow(0.95).evaluate(snapshotOf({ treatment }), NOW);
@@ -77,13 +78,13 @@ describe('successRateBelow', () => {
     expect(successRateBelow(0.95).evaluate(snapshotOf({ control }), NOW).status).toBe('insufficient-data');
   });
 
-  it('knows nothing of a window that the snapshot lacks', () => {
+  it('has no verdict on a window that the snapshot lacks', () => {
     const snapshot = snapshotOf({ windowMs: 60_000, treatment: { failures: 1000 } });
     expect(successRateBelow(0.95).evaluate(snapshot, NOW)).toMatchObject({
       status: 'insufficient-data',
       observed: undefined,
       sampleSize: { treatment: 0, control: 0 },
-      message: 'Nothing is known of what happened in the last 5 min.',
+      message: 'No verdict: the store has no window of 5 min.',
     });
   });
 
@@ -93,11 +94,12 @@ describe('successRateBelow', () => {
     expect(successRateBelow(0.95).evaluate(snapshotOf(), NOW).freshnessMs).toBeUndefined();
   });
 
-  it('is data that can be shown, and takes its options', () => {
+  it('is plain data with its options', () => {
     const trigger = successRateBelow(0.5, { minOutcomes: 3, windowMs: 90_000, name: 'half-works' });
     expect(JSON.parse(JSON.stringify(trigger))).toEqual({
       name: 'half-works',
       threshold: 0.5,
+      unit: 'fraction',
       minOutcomes: 3,
       windowMs: 90_000,
     });
@@ -106,7 +108,7 @@ describe('successRateBelow', () => {
     expect(verdict).toMatchObject({ trigger: 'half-works', status: 'breach', windowMs: 90_000 });
   });
 
-  it('takes an explicit undefined for the default', () => {
+  it('uses the default for an explicit undefined', () => {
     const options = { minOutcomes: undefined, windowMs: undefined, name: undefined };
     expect(successRateBelow(0.95, options)).toMatchObject({
       name: 'success-rate-below',
@@ -138,7 +140,7 @@ describe('errorRateAbove', () => {
     ['exactly as many as needed', { failures: 100 }, 'breach', 1],
     ['nothing at all', {}, 'insufficient-data', undefined],
     ['neither mistakes nor aborts', { successes: 100, expected: 50, aborted: 50 }, 'ok', 0],
-  ])('judges %s', (_, treatment, status, observed) => {
+  ])('evaluates %s', (_, treatment, status, observed) => {
     const verdict = errorRateAbove(0.05, { minOutcomes: 100 }).evaluate(snapshotOf({ treatment }), NOW);
     expect(verdict).toMatchObject({ trigger: 'error-rate-above', status, observed, threshold: 0.05 });
   });
@@ -167,9 +169,9 @@ describe('both rates', () => {
       fc.property(count, count, fc.integer({ min: 0, max: 100 }), (successes, failures, percent) => {
         fc.pre(successes + failures >= 20);
         const snapshot = snapshotOf({ treatment: { successes, failures } });
-        const judged = successes + failures;
-        const tooFewSuccesses = successes * 100 < percent * judged;
-        const tooManyErrors = failures * 100 > percent * judged;
+        const counted = successes + failures;
+        const tooFewSuccesses = successes * 100 < percent * counted;
+        const tooManyErrors = failures * 100 > percent * counted;
         expect(successRateBelow(percent / 100).evaluate(snapshot, NOW).status === 'breach').toBe(
           tooFewSuccesses,
         );

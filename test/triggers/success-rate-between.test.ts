@@ -19,7 +19,7 @@ describe('successRateBetween', () => {
     ['at the high end', 97, 3, 'ok'],
     ['above', 100, 0, 'ok'],
     ['below: another trigger stops the flag', 94, 6, 'ok'],
-  ] as const)('judges a rate %s', (_where, successes, failures, status) => {
+  ] as const)('evaluates a rate %s', (_where, successes, failures, status) => {
     expect(verdictOf(successes, failures)).toMatchObject({
       status,
       observed: successes / 100,
@@ -27,7 +27,7 @@ describe('successRateBetween', () => {
     });
   });
 
-  it('says nothing on one outcome too few, or before the rollout is as old as the window', () => {
+  it('has no verdict with one outcome too few, or before the epoch is as old as the window', () => {
     expect(verdictOf(95, 4)).toMatchObject({ status: 'insufficient-data', observed: undefined });
     expect(verdictOf(960, 40, HALF_AN_HOUR - 1)).toMatchObject({ status: 'insufficient-data' });
   });
@@ -44,6 +44,12 @@ describe('successRateBetween', () => {
       /high: expected a rate above the low one/,
     ],
     ['an unknown option', () => successRateBetween(0.9, 0.95, { min: 1 } as object), /options\.min/],
+    [
+      'the kind of evidence, which its type does not have',
+      // @ts-expect-error types promise nothing that run time refuses
+      () => successRateBetween(0.9, 0.95, { evidence: 'point' }),
+      /options\.evidence/,
+    ],
   ])('refuses %s', (_what, make, message) => {
     expect(make).toThrow(message);
   });

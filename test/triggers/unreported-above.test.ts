@@ -21,7 +21,7 @@ describe('unreportedAbove', () => {
     ['exactly the ratio', [60, 100], [30, 100], 'ok', 2],
     ['just more than the ratio', [61, 100], [30, 100], 'breach', 61 / 30],
     ['a control that is worse', [0, 100], [90, 100], 'ok', 0],
-  ])('judges %s', (_what, treatment, control, status, observed) => {
+  ])('evaluates %s', (_what, treatment, control, status, observed) => {
     const verdict = verdictOf(treatment, control);
     expect(verdict).toMatchObject({
       status,
@@ -53,11 +53,11 @@ describe('unreportedAbove', () => {
       "25.0 % of the treatment's exposures have no outcome (50 of 200 in the last 5 min), and 1.0 % of the control's (10 of 1000): above 2 %.",
     );
     expect(verdictOf([1, 20], [0, 5]).message).toBe(
-      'Missing outcomes are not judged yet: 20 exposures of the treatment and 5 of the control in the last 5 min, 100 of each needed.',
+      'No verdict on missing outcomes yet: 20 exposures of the treatment and 5 of the control in the last 5 min, 100 of each needed.',
     );
   });
 
-  it('takes other limits', () => {
+  it('accepts other limits', () => {
     expect(verdictOf([4, 10], [1, 10], { minExposures: 10, ratio: 3 }).status).toBe('breach');
     expect(verdictOf([4, 100], [0, 100], { minShare: 0.05 }).status).toBe('ok');
   });

@@ -101,7 +101,9 @@ export class Evaluator {
       try {
         const verdict = trigger.evaluate(snapshot, now);
         if (typeof verdict?.status !== 'string') throw new TypeError('it returned no verdict');
-        return [verdict];
+        const unit = verdict.unit ?? trigger.unit ?? 'none';
+        // No copy of a complete verdict: some of its properties are computed when they are first read.
+        return [verdict.unit === unit ? (verdict as Verdict) : { ...verdict, unit }];
       } catch (error) {
         this.#options.records.fault(`the trigger ${trigger.name}`, error);
         return [];

@@ -2,11 +2,11 @@ import { z } from 'zod';
 import { exchange, type HttpAnswer, NoAnswerError } from '../../support/http.js';
 import type { SignalReading } from '../trigger.js';
 
-/** More series are not sent by a Prometheus that knows the parameter: one would be right, and a few say what is wrong. */
+/** A Prometheus that knows the parameter sends no more series: one is right, and a few show what is wrong. */
 const MAX_SERIES = 100;
 /** Longer error texts are cut. */
 const LONGEST_ERROR = 200;
-/** Shorter values of headers are no secrets, and hiding them would make an error unreadable. */
+/** Shorter header values are not secrets, and hiding them would make an error unreadable. */
 const SHORTEST_SECRET = 4;
 
 const sampleSchema = z.tuple([z.number(), z.string().min(1)]);
@@ -30,8 +30,7 @@ const answerSchema = z.union([
 type Data = Extract<z.infer<typeof answerSchema>, { status: 'success' }>['data'];
 
 /**
- * One instant query, asked again and again. As a form in a POST, so that neither the query nor its length is a matter of
- * the URL: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
+ * One instant query, sent repeatedly. As a form in a POST, so that neither the query nor its length is part of the URL: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
  */
 export class PrometheusQuery {
   readonly #endpoint: string;
@@ -52,7 +51,7 @@ export class PrometheusQuery {
     this.#endpoint = endpointOf(url);
     this.#timeoutMs = timeoutMs;
     this.#fetch = options.fetch;
-    // Prometheus then gives the query up as well, when nobody waits for it any more.
+    // Prometheus then cancels the query as well when it times out here.
     const timeout = `${Math.ceil(timeoutMs)}ms`;
     this.#body = new URLSearchParams({ query, timeout, limit: String(MAX_SERIES) }).toString();
     const all = new Headers({ 'user-agent': 'unleash-rollout-guard', accept: 'application/json' });
@@ -67,9 +66,9 @@ export class PrometheusQuery {
   }
 
   /**
-   * Asks, and gives the number with the time of its evaluation; undefined when the query selects nothing.
+   * Sends the query and returns the number with the time of its evaluation; undefined when the query selects nothing.
    *
-   * @throws Error in words for a person, without the address and the headers; or the signal's reason.
+   * @throws Error for an operator, without the address and the headers; or the signal's reason.
    */
   async read(signal: AbortSignal): Promise<SignalReading | undefined> {
     const request = {
@@ -97,7 +96,7 @@ export class PrometheusQuery {
     return parsed.data.data;
   }
 
-  /** What stands between here and Prometheus may repeat what it was sent. */
+  /** A proxy in front of Prometheus may repeat what it was sent. */
   #quote(text: string): string {
     const quoted = this.#secrets.reduce((rest, secret) => rest.replaceAll(secret, '…'), text);
     return quoted.replace(/\s+/g, ' ').slice(0, LONGEST_ERROR);
@@ -128,21 +127,23 @@ function readingOf(data: Data): SignalReading | undefined {
       if (first === undefined) return undefined;
       if (others.length > 0) {
         const count = `${data.result.length}${data.result.length < MAX_SERIES ? '' : ' or more'}`;
-        throw new Error(`the query gave ${count} series; aggregate it to one, for example with sum(…)`);
+        throw new Error(`the query returned ${count} series; aggregate it to one, for example with sum(…)`);
       }
       if (first.value === undefined) {
         throw new Error(
-          'the query gave a histogram; make it a number, for example with histogram_quantile(…)',
+          'the query returned a histogram; make it a number, for example with histogram_quantile(…)',
         );
       }
       return sampleOf(first.value);
     }
     default:
-      throw new Error(`the query gave a ${data.resultType}; a scalar or a vector of one element is needed`);
+      throw new Error(
+        `the query returned a ${data.resultType}; a scalar or a vector of one element is needed`,
+      );
   }
 }
 
-/** Numbers are text in JSON, because it knows neither `NaN` nor `+Inf`; times are seconds. */
+/** Numbers are text in JSON, because it has neither `NaN` nor `+Inf`; times are seconds. */
 function sampleOf([seconds, text]: z.infer<typeof sampleSchema>): SignalReading {
   const value = /^[+-]?Inf$/.test(text) ? Number(text.replace('Inf', 'Infinity')) : Number(text);
   return { value, at: Math.round(seconds * 1_000) };

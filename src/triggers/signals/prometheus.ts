@@ -5,21 +5,21 @@ import { triggerNameSchema } from '../window-rule.js';
 import { PrometheusQuery } from './prometheus-query.js';
 import {
   limitSchema,
+  readFields,
   refineTiming,
-  type SignalTiming,
+  type SignalReadOptions,
   type SignalTrigger,
   signalTrigger,
-  timingFields,
 } from './signal-trigger.js';
 
-/** What {@link prometheusAbove} and {@link prometheusBelow} take. */
-export interface PrometheusOptions extends SignalTiming {
+/** Options of {@link prometheusAbove} and {@link prometheusBelow}. */
+export interface PrometheusOptions extends SignalReadOptions {
   /**
    * Prometheus, or another server with its API, for example `https://prometheus.example.com`; a path before `/api/v1`
    * belongs to it. User and password go into `headers`, as `Authorization`.
    */
   readonly url: string;
-  /** PromQL that gives one number: a scalar, or a vector of one element. */
+  /** PromQL that evaluates to one number: a scalar, or a vector of one element. */
   readonly query: string;
   /** What the number is compared with; exactly that is no breach. */
   readonly threshold: number;
@@ -31,7 +31,7 @@ export interface PrometheusOptions extends SignalTiming {
   readonly fetch?: typeof fetch | undefined;
 }
 
-/** A trigger that judges the answer of Prometheus. */
+/** A trigger on the answer of Prometheus. */
 export interface PrometheusTrigger extends SignalTrigger {
   readonly query: string;
 }
@@ -48,7 +48,7 @@ const optionsSchema = (name: string) =>
       headers: headersSchema,
       name: triggerNameSchema.default(name),
       fetch: fetchSchema,
-      ...timingFields,
+      ...readFields,
     })
     .superRefine(refineTiming);
 
@@ -56,8 +56,8 @@ const aboveSchema = optionsSchema('prometheus-above');
 const belowSchema = optionsSchema('prometheus-below');
 
 /**
- * Breaches when the answer to a PromQL query is above `threshold`. The guard asks every 15 seconds while it watches, beside
- * the requests. No answer, an empty one, NaN, infinity, or an answer older than a minute lead to no verdict.
+ * Breaches when the answer to a PromQL query is above `threshold`. The guard queries it every 15 seconds while the flag is on,
+ * beside the requests. No answer, an empty one, NaN, infinity, or an answer older than a minute lead to no verdict.
  *
  * ```ts
  * prometheusAbove({
@@ -87,9 +87,9 @@ function prometheusTrigger(
   config: z.infer<typeof aboveSchema>,
 ): PrometheusTrigger {
   const { url, query, threshold, headers = {}, name, fetch = globalThis.fetch, timeoutMs } = config;
-  const asked = new PrometheusQuery({ url, query, headers, fetch, timeoutMs });
+  const source = new PrometheusQuery({ url, query, headers, fetch, timeoutMs });
   const words = query.replace(/\s+/g, ' ').trim();
   const shown = words.length > LONGEST_QUERY ? `${words.slice(0, LONGEST_QUERY)}…` : words;
   const rule = { name, subject: `In Prometheus, ${shown}`, direction, threshold };
-  return Object.freeze({ ...signalTrigger(rule, ({ signal }) => asked.read(signal), config), query });
+  return Object.freeze({ ...signalTrigger(rule, ({ signal }) => source.read(signal), config), query });
 }

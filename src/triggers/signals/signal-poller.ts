@@ -3,12 +3,12 @@ import type { Clock } from '../../support/clock.js';
 import { withDeadline } from '../../support/deadline.js';
 import type { SignalSource, Trigger } from '../trigger.js';
 
-/** What {@link SignalPoller} works with. */
+/** Options of {@link SignalPoller}. */
 export interface SignalPollerOptions {
-  /** Those without a signal are passed over. */
+  /** Those without a signal are skipped. */
   readonly triggers: readonly Trigger[];
   readonly clock: Clock;
-  /** Told when a signal begins to fail, and not again before it has worked. What it throws is dropped. */
+  /** Called when a signal begins to fail, once until it has worked. What it throws is dropped. */
   readonly onFault: (what: string, error: unknown) => void;
 }
 
@@ -26,7 +26,7 @@ interface Polled {
 /** Longer texts are cut: they travel with snapshots. */
 const LONGEST_PROBLEM = 300;
 
-/** Reads the signals of triggers, each in its own time, and keeps the latest reading of each. Nobody waits for it. */
+/** Reads the signals of triggers, each at its own interval, and keeps the latest reading of each. Nothing waits for it. */
 export class SignalPoller {
   readonly #polled: readonly Polled[];
   readonly #clock: Clock;
@@ -43,9 +43,9 @@ export class SignalPoller {
   }
 
   /**
-   * What was read last; one entry for each signal that has been asked.
+   * The latest readings; one entry for each signal that has been read.
    *
-   * @param now - By whichever clock the rest of the snapshot goes: only the age of a reading is known for sure.
+   * @param now - By the clock of the rest of the snapshot: only the age of a reading is certain.
    */
   values(now: number): readonly SignalValue[] {
     const since = this.#clock.monotonic();
@@ -84,7 +84,7 @@ export class SignalPoller {
       const answer = await withDeadline(source.timeoutMs, this.#closing.signal, (signal) => {
         polled.isReading = true;
         const work = (async () => source.read({ signal }))();
-        // Not when the time is over: a read that does not listen to its signal would pile up.
+        // Not at the timeout: reads that ignore their signal would pile up.
         const end = () => {
           polled.isReading = false;
         };
@@ -112,7 +112,7 @@ export class SignalPoller {
       polled.problem = 'no data';
       return;
     }
-    if (typeof value !== 'number') throw new TypeError(`it gave a ${typeof value} instead of a number`);
+    if (typeof value !== 'number') throw new TypeError(`it returned a ${typeof value} instead of a number`);
     if (!Number.isFinite(value)) {
       polled.problem = `no data (${value})`;
       return;
@@ -122,8 +122,8 @@ export class SignalPoller {
   }
 
   #monotonicOf(at: unknown): number {
-    if (typeof at !== 'number' || !Number.isFinite(at)) throw new TypeError('it gave a time that is none');
-    // Another clock may be ahead of this one: nothing is known of the future.
+    if (typeof at !== 'number' || !Number.isFinite(at)) throw new TypeError('it returned an invalid time');
+    // Another clock may be ahead of this one: a reading cannot be from the future.
     return this.#clock.monotonic() - Math.max(0, this.#clock.now() - at);
   }
 
@@ -131,7 +131,7 @@ export class SignalPoller {
     try {
       this.#onFault(what, error);
     } catch {
-      // There is nobody left to tell.
+      // A fault of the fault handler has no other place to go.
     }
   }
 }

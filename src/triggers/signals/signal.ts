@@ -4,15 +4,15 @@ import type { SignalContext, SignalReading } from '../trigger.js';
 import { triggerNameSchema } from '../window-rule.js';
 import {
   limitSchema,
+  readFields,
   refineTiming,
-  type SignalTiming,
+  type SignalReadOptions,
   type SignalTrigger,
   signalTrigger,
-  timingFields,
 } from './signal-trigger.js';
 
-/** What {@link signal} takes: one limit, and how to read. */
-export type SignalOptions = SignalTiming &
+/** Options of {@link signal}: one limit, and how to read. */
+export type SignalOptions = SignalReadOptions &
   (
     | {
         /** More than this is a breach. */
@@ -36,10 +36,10 @@ const ONE_LIMIT = 'either above or below, and not both';
 const configSchema = z.strictObject({
   name: triggerNameSchema,
   read: z.custom<SignalFunction>((value) => typeof value === 'function', {
-    error: 'a function that gives a number, for example async () => queue.depth()',
+    error: 'a function that returns a number, for example async () => queue.depth()',
   }),
   options: z
-    .strictObject({ above: limitSchema.optional(), below: limitSchema.optional(), ...timingFields })
+    .strictObject({ above: limitSchema.optional(), below: limitSchema.optional(), ...readFields })
     .superRefine((options, context) => {
       refineTiming(options, context);
       const { above, below } = options;
@@ -53,27 +53,27 @@ const configSchema = z.strictObject({
 
 /**
  * Breaches when a number that your function reads is above or below a limit; exactly the limit is no breach. The guard
- * calls the function every 15 seconds while it watches, beside the requests and never twice at the same time. Without a
+ * calls the function every 15 seconds while the flag is on, beside the requests and never twice at the same time. Without a
  * reading of the last minute there is no verdict.
  *
  * ```ts
  * signal('queue-depth', async () => queue.depth(), { above: 1_000 })
  * ```
  *
- * The function gives `undefined` or `NaN` when there is no number now, and `{ value, at }` when it knows that the number
- * is older than the call. What it throws is told once as a fault. It must end when its `signal` is aborted: it is not called
- * again before.
+ * The function returns `undefined` or `NaN` when there is no number now, and `{ value, at }` when it knows that the number
+ * is older than the call. What it throws is reported once as a fault. It must end when its `signal` is aborted: it is not
+ * called before that.
  *
- * @param name - Kebab-case; verdicts and faults call it so.
+ * @param name - Kebab-case; verdicts and faults show it.
  * @throws ConfigError that lists everything that is wrong.
  */
 export function signal(name: string, read: SignalFunction, options: SignalOptions): SignalTrigger {
   const config = parseConfig(configSchema, { name, read, options }, 'signal');
-  const { above, below, ...timing } = config.options;
+  const { above, below, ...reading } = config.options;
   const limit =
     above === undefined
       ? ({ direction: 'below', threshold: below! } as const)
       : ({ direction: 'above', threshold: above } as const);
   const rule = { name: config.name, subject: `The signal ${config.name}`, ...limit };
-  return signalTrigger(rule, async (context) => config.read(context), timing);
+  return signalTrigger(rule, async (context) => config.read(context), reading);
 }

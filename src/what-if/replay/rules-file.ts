@@ -6,7 +6,6 @@ import { ConfigError } from '../../support/config-error.js';
 import { complaintRateRising } from '../../triggers/complaint-rate-rising.js';
 import { criticalErrors } from '../../triggers/critical-errors.js';
 import { errorRateAbove } from '../../triggers/error-rate-above.js';
-import { failureRateAbove } from '../../triggers/failure-rate-above.js';
 import { failureRegression } from '../../triggers/failure-regression.js';
 import { latencyAbove } from '../../triggers/latency-above.js';
 import { latencyRegression } from '../../triggers/latency-regression.js';
@@ -25,7 +24,6 @@ const FACTORIES = {
   criticalErrors,
   memoryGrowth,
   failureRegression,
-  failureRateAbove,
   latencyRegression,
   latencyAbove,
   complaintRateRising,

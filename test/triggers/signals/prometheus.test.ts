@@ -38,7 +38,7 @@ async function read(answer: Answer, options: Partial<PrometheusOptions> = {}) {
 }
 
 describe('prometheusAbove and prometheusBelow', () => {
-  it('send the query as a form, with the headers, and ask Prometheus to give up in time', async () => {
+  it('send the query as a form, with the headers and a timeout for Prometheus', async () => {
     const query = `sum(rate(errors_total{path=~"/a&b=.*"}[1m])) / 2 + ${'0 + '.repeat(3_000)} 1`;
     const headers = { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'text/plain' };
     await read(vector('1'), { query, headers, timeoutMs: 2_500 });
@@ -58,7 +58,7 @@ describe('prometheusAbove and prometheusBelow', () => {
     ['http://p.example.com:9090/api/v1', 'http://p.example.com:9090/api/v1/query'],
     ['http://p.example.com/api/v1/query', 'http://p.example.com/api/v1/query'],
     ['http://p.example.com/x?tenant=a#part', 'http://p.example.com/x/api/v1/query?tenant=a'],
-  ])('with %s ask %s', async (url, asked) => {
+  ])('with %s query %s', async (url, queried) => {
     const requests: string[] = [];
     const fetch = async (input: unknown, init?: RequestInit) => {
       requests.push(`${init?.method} ${String(input)}`);
@@ -66,7 +66,7 @@ describe('prometheusAbove and prometheusBelow', () => {
     };
     const { signal } = prometheusBelow({ ...URL_ONLY, url, fetch });
     await signal.read({ signal: new AbortController().signal }).catch(() => {});
-    expect(requests).toEqual([`POST ${asked}`]);
+    expect(requests).toEqual([`POST ${queried}`]);
   });
 
   it.each<[string, Answer, number | undefined]>([
@@ -79,7 +79,7 @@ describe('prometheusAbove and prometheusBelow', () => {
     expect(await read(answer)).toEqual({ value, at: 1_700_000_000_123 });
   });
 
-  it('take an empty vector for no data', async () => {
+  it('treat an empty vector as no data', async () => {
     expect(await read(vector())).toBeUndefined();
   });
 
@@ -87,30 +87,30 @@ describe('prometheusAbove and prometheusBelow', () => {
     [
       'several series',
       vector('1', '2', '3'),
-      'the query gave 3 series; aggregate it to one, for example with sum(…)',
+      'the query returned 3 series; aggregate it to one, for example with sum(…)',
     ],
     [
       'as many series as are sent',
       vector(...Array<string>(100).fill('1')),
-      'the query gave 100 or more series; aggregate it to one, for example with sum(…)',
+      'the query returned 100 or more series; aggregate it to one, for example with sum(…)',
     ],
     [
       'a native histogram',
       success('vector', [{ metric: {}, histogram: [1_700_000_000, { count: '1' }] }]),
-      'the query gave a histogram; make it a number, for example with histogram_quantile(…)',
+      'the query returned a histogram; make it a number, for example with histogram_quantile(…)',
     ],
     [
       'a matrix',
       success('matrix', []),
-      'the query gave a matrix; a scalar or a vector of one element is needed',
+      'the query returned a matrix; a scalar or a vector of one element is needed',
     ],
     [
       'text',
       success('string', [1_700_000_000, 'x']),
-      'the query gave a string; a scalar or a vector of one element is needed',
+      'the query returned a string; a scalar or a vector of one element is needed',
     ],
     [
-      'a query that cannot be parsed',
+      'a query that does not parse',
       json(
         { status: 'error', errorType: 'bad_data', error: 'invalid parameter "query":\n1:4: parse error' },
         400,
@@ -130,7 +130,7 @@ describe('prometheusAbove and prometheusBelow', () => {
     await expect(read(answer)).rejects.toThrow(new Error(message));
   });
 
-  it('say that nobody answers, in time or at all', async () => {
+  it('report that Prometheus does not answer, in time or at all', async () => {
     await expect(read('hang', { timeoutMs: 20 })).rejects.toThrow(
       'Prometheus does not answer (timed out after 20 ms)',
     );
@@ -178,13 +178,13 @@ describe('prometheusAbove and prometheusBelow', () => {
     [prometheusAbove, 1, 'ok', 'In Prometheus, up is 1 (2 s ago), not above 1.'],
     [prometheusBelow, 1, 'ok', 'In Prometheus, up is 1 (2 s ago), not below 1.'],
     [prometheusBelow, 0, 'breach', 'In Prometheus, up is 0 (2 s ago), below 1.'],
-  ])('judge what was read (%o, %d)', (factory, value, status, message) => {
+  ])('evaluate what was read (%o, %d)', (factory, value, status, message) => {
     const trigger = factory(URL_ONLY);
     const signals = [{ trigger: trigger.name, reading: { value, at: NOW - 2_000 }, problem: undefined }];
     expect(trigger.evaluate({ ...snapshotOf(), signals }, NOW)).toMatchObject({ status, message });
   });
 
-  it('have names of their own, and cut a long query in what they say', () => {
+  it('have names of their own, and cut a long query in messages', () => {
     const query = `sum(\n  rate(${'x'.repeat(200)}[1m]))`;
     expect(prometheusAbove({ ...URL_ONLY, query })).toMatchObject({ name: 'prometheus-above', query });
     expect(prometheusBelow(URL_ONLY).name).toBe('prometheus-below');
@@ -192,7 +192,7 @@ describe('prometheusAbove and prometheusBelow', () => {
       snapshotOf(),
       NOW,
     );
-    expect(message).toMatch(/^In Prometheus, sum\( rate\(x+… is not judged: nothing has been read yet\.$/);
+    expect(message).toMatch(/^In Prometheus, sum\( rate\(x+… has no verdict: nothing has been read yet\.$/);
     expect(message.length).toBeLessThan(180);
   });
 

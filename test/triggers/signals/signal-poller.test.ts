@@ -43,7 +43,7 @@ async function tick(poller: SignalPoller, seconds: number): Promise<void> {
   }
 }
 
-/** A source whose reads end when they are told to. */
+/** A source whose reads end when the test ends them. */
 function manual() {
   const reads: {
     resolve: (value: unknown) => void;
@@ -95,7 +95,7 @@ describe('SignalPoller', () => {
     expect(valuesOf(poller)[0]?.reading).toEqual({ value: 7, at: Date.now() });
   });
 
-  it('knows the age of a reading whatever happens to the wall clock, and by whichever clock it is asked', async () => {
+  it('knows the age of a reading whatever happens to the wall clock, and by whichever clock it is read', async () => {
     const read = vi.fn(async () => 1);
     const poller = pollerOf(depthOf(read));
     await tick(poller, 10);
@@ -135,11 +135,11 @@ describe('SignalPoller', () => {
   );
 
   it.each<[unknown, string]>([
-    ['7', 'it gave a string instead of a number'],
-    [true, 'it gave a boolean instead of a number'],
-    [{ value: '7' }, 'it gave a string instead of a number'],
-    [{ value: 7, at: 'now' }, 'it gave a time that is none'],
-    [{ value: 7, at: Number.NaN }, 'it gave a time that is none'],
+    ['7', 'it returned a string instead of a number'],
+    [true, 'it returned a boolean instead of a number'],
+    [{ value: '7' }, 'it returned a string instead of a number'],
+    [{ value: 7, at: 'now' }, 'it returned an invalid time'],
+    [{ value: 7, at: Number.NaN }, 'it returned an invalid time'],
   ])('takes %o for a fault', async (answer, problem) => {
     const poller = pollerOf(depthOf(async () => answer as number));
     await tick(poller, 1);
@@ -147,7 +147,7 @@ describe('SignalPoller', () => {
     expect(faults).toEqual([`the signal depth: ${problem}`]);
   });
 
-  it('tells a fault once, and again only when the signal has worked in between', async () => {
+  it('reports a fault once until the signal has worked', async () => {
     let broken = true;
     const poller = pollerOf(
       depthOf(() => {
@@ -193,7 +193,7 @@ describe('SignalPoller', () => {
     expect(faults).toEqual(['the signal depth: timed out after 5000 ms']);
   });
 
-  it('is held up neither by a hanging signal nor by a broken fault handler', async () => {
+  it('is delayed neither by a hanging signal nor by a broken fault handler', async () => {
     const works = vi.fn(async () => 1);
     const onFault = () => {
       throw new Error('broken handler');
@@ -216,7 +216,7 @@ describe('SignalPoller', () => {
     expect(valuesOf(poller)[0]?.problem).toHaveLength(300);
   });
 
-  it('aborts what is being read when it is closed, tells nothing, and reads no more', async () => {
+  it('aborts what is being read when it is closed, reports nothing, and reads no more', async () => {
     const { reads, read } = manual();
     const poller = pollerOf(depthOf(read));
     await tick(poller, 1);

@@ -12,6 +12,7 @@ describe('signal', () => {
       name: 'queue-depth',
       windowMs: 0,
       threshold: 1_000,
+      unit: 'none',
       signal: { everyMs: 15_000, timeoutMs: 5_000, maxAgeMs: 60_000 },
     });
     expect(await trigger.signal.read(context)).toBe(5);
@@ -23,13 +24,13 @@ describe('signal', () => {
     [{ above: 1_000 }, 999, 'ok'],
     [{ below: 0 }, -1, 'breach'],
     [{ below: 0 }, 1, 'ok'],
-  ] as [SignalOptions, number, string][])('with %o judges %d', (options, value, status) => {
+  ] as [SignalOptions, number, string][])('with %o evaluates %d', (options, value, status) => {
     const signals = [{ trigger: 'balance', reading: { value, at: NOW }, problem: undefined }];
     const { evaluate } = signal('balance', depth, options);
     expect(evaluate({ ...snapshotOf(), signals }, NOW).status).toBe(status);
   });
 
-  it('takes a function that is not async, and hands it the signal', async () => {
+  it('accepts a function that is not async, and passes it the signal', async () => {
     const trigger = signal('aborted', ({ signal }) => Number(signal.aborted), { above: 0 });
     expect(await trigger.signal.read(context)).toBe(0);
     const broken = signal(
@@ -40,6 +41,12 @@ describe('signal', () => {
       { above: 0 },
     );
     await expect(broken.signal.read(context)).rejects.toThrow('down');
+  });
+
+  it('has the unit of its options, in its verdicts too', () => {
+    const trigger = signal('queue-depth', depth, { above: 1_000, unit: 'count' });
+    expect([trigger.unit, trigger.evaluate(snapshotOf(), NOW).unit]).toEqual(['count', 'count']);
+    expect(() => signal('x', depth, { above: 1, unit: 'things' as 'count' })).toThrow(/options\.unit/);
   });
 
   it('lets a reading count for longer when it is read more rarely', () => {
@@ -59,14 +66,10 @@ describe('signal', () => {
       ['x', depth, { above: Number.NaN }],
       /options\.above: expected a number, got NaN/,
     ],
-    ['no function', ['x', 5, { above: 1 }], /read: expected a function that gives a number.*, got 5/],
+    ['no function', ['x', 5, { above: 1 }], /read: expected a function that returns a number.*, got 5/],
     ['a name with spaces', ['Queue depth', depth, { above: 1 }], /name: expected a kebab-case name/],
     ['no time at all', ['x', depth, { above: 1, timeoutMs: 0 }], /options\.timeoutMs: expected a positive/],
-    [
-      'an option that is none',
-      ['x', depth, { above: 1, every: 5 }],
-      /options\.every: .*got an unknown option/,
-    ],
+    ['an unknown option', ['x', depth, { above: 1, every: 5 }], /options\.every: .*got an unknown option/],
     [
       'readings that are always too old',
       ['x', depth, { above: 1, everyMs: 60_000, maxAgeMs: 60_000 }],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { failureRateAbove } from '../../../src/triggers/failure-rate-above.js';
+import { errorRateAbove } from '../../../src/triggers/error-rate-above.js';
 import { failureRegression } from '../../../src/triggers/failure-regression.js';
 import { latencyRegression } from '../../../src/triggers/latency-regression.js';
 import { successRateBelow } from '../../../src/triggers/success-rate-below.js';
@@ -50,7 +50,7 @@ describe('simulateRollout', () => {
   it('lets each of few users count once', () => {
     const few = { ...SCENARIO, users: 10, durationMs: 600_000 };
     const literal = { rollback: [successRateBelow(0.95, { minOutcomes: 100 })] };
-    const limit = { rollback: [failureRateAbove(0.9, { alpha: 0.001 })] };
+    const limit = { rollback: [errorRateAbove(0.9, { evidence: 'sequential', alpha: 0.001 })] };
     expect(simulateRollout(literal, { ...few, share: 0.5 }, new Random(6)).stoppedBy).toHaveLength(1);
     // Ten failures at most are no evidence against 90 % at 1 in 1,000.
     expect(simulateRollout(limit, { ...few, share: 0.5 }, new Random(6)).stoppedBy).toEqual([]);
@@ -62,7 +62,7 @@ describe('simulateRollout', () => {
   it('has no control at a share of 1', () => {
     const rollout = simulateRollout(rules, { ...SCENARIO, share: 1 }, new Random(7));
     expect(rollout.stoppedBy).toEqual([]);
-    const limited = { rollback: [failureRateAbove(0.05)] };
+    const limited = { rollback: [errorRateAbove(0.05, { evidence: 'sequential' })] };
     expect(simulateRollout(limited, { ...SCENARIO, share: 1 }, new Random(7)).stoppedBy).toHaveLength(1);
   });
 });

@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import type { SignalValue } from '../../src/model/shapes.js';
-import { evaluateSignal, type SignalRule } from '../../src/triggers/signal-verdict.js';
-import { NOW, snapshotOf } from './snapshots.js';
+import type { SignalValue } from '../../../src/model/shapes.js';
+import { evaluateSignal, type SignalRule } from '../../../src/triggers/signals/signal-verdict.js';
+import { NOW, snapshotOf } from '../snapshots.js';
 
 const RULE: SignalRule = {
   name: 'queue-depth',
   subject: 'The signal queue-depth',
   direction: 'above',
   threshold: 1_000,
+  unit: 'count',
   maxAgeMs: 60_000,
 };
 
@@ -31,7 +32,7 @@ describe('evaluateSignal', () => {
     ['a reading that is too old', reading(2_000, 60_001), {}, 'insufficient-data', undefined],
     ['nothing but a problem', { problem: 'timed out' }, {}, 'insufficient-data', undefined],
     ['a reading that a later read did not renew', { ...reading(2_000), problem: 'x' }, {}, 'breach', 2_000],
-  ])('judges %s', (_, read, rule, status, observed) => {
+  ])('evaluates %s', (_, read, rule, status, observed) => {
     expect(verdictOf(read, rule)).toMatchObject({
       trigger: 'queue-depth',
       status,
@@ -49,17 +50,17 @@ describe('evaluateSignal', () => {
     expect(verdictOf(undefined).freshnessMs).toBeUndefined();
   });
 
-  it('takes no reading of before the epoch, when another rollout was looked at', () => {
+  it('ignores a reading from before the epoch: it described another rollout', () => {
     const { epochStartedAt } = snapshotOf();
     const rule = { maxAgeMs: 3_600_000 };
     expect(verdictOf({ reading: { value: 2_000, at: epochStartedAt } }, rule).status).toBe('breach');
     expect(verdictOf({ reading: { value: 2_000, at: epochStartedAt - 1 } }, rule)).toMatchObject({
       status: 'insufficient-data',
-      message: 'The signal queue-depth is not judged: nothing has been read since the rollout changed.',
+      message: 'The signal queue-depth has no verdict: nothing has been read since the rollout changed.',
     });
   });
 
-  it('looks at its own signal only', () => {
+  it('evaluates its own signal only', () => {
     const other = { trigger: 'another', ...reading(2_000), problem: undefined };
     expect(evaluateSignal(RULE, { ...snapshotOf(), signals: [other] }, NOW).status).toBe('insufficient-data');
     expect(evaluateSignal(RULE, snapshotOf(), NOW).status).toBe('insufficient-data');
@@ -69,14 +70,14 @@ describe('evaluateSignal', () => {
     [reading(1_200), 'The signal queue-depth is 1200 (3 s ago), above 1000.'],
     [reading(12.123456789), 'The signal queue-depth is 12.1235 (3 s ago), not above 1000.'],
     [reading(1_000.0000001), 'The signal queue-depth is 1000.0000001 (3 s ago), above 1000.'],
-    [undefined, 'The signal queue-depth is not judged: nothing has been read yet.'],
+    [undefined, 'The signal queue-depth has no verdict: nothing has been read yet.'],
     [
       { problem: 'no data (NaN)' },
-      'The signal queue-depth is not judged: nothing has been read yet (the last attempt: no data (NaN)).',
+      'The signal queue-depth has no verdict: nothing has been read yet (the last attempt: no data (NaN)).',
     ],
     [
       { ...reading(1, 180_000), problem: 'timed out after 5000 ms' },
-      'The signal queue-depth is not judged: the latest reading is of 3 min ago, at most 1 min are allowed (the last attempt: timed out after 5000 ms).',
+      'The signal queue-depth has no verdict: the latest reading is from 3 min ago, and one older than 1 min is ignored (the last attempt: timed out after 5000 ms).',
     ],
   ])('explains itself: %o', (read, message) => {
     expect(verdictOf(read).message).toBe(message);

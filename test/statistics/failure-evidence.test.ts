@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { FailureRegressionState } from '../../src/statistics/evidence-test.js';
-import { FailureRegression } from '../../src/statistics/failure-regression-test.js';
+import type { FailureRegressionState } from '../../src/statistics/evidence-state.js';
+import { FailureRegression } from '../../src/statistics/failure-evidence.js';
 import { FrozenControlTest } from '../../src/statistics/frozen-control.js';
 import { TwoSampleTest } from '../../src/statistics/two-sample.js';
 
@@ -13,19 +13,19 @@ const LOG_50 = -Math.log(0.02);
 function regression(control: typeof CONTROL | undefined = CONTROL, request = REQUEST) {
   const test = new FailureRegression(request, control);
   const none = () => ({ trials: 0, failures: 0 });
-  const epoch = { split: { treatment: none(), control: none() }, everyone: none() };
+  const epoch = { randomised: { treatment: none(), control: none() }, fullRollout: none() };
   const count = (of: { trials: number; failures: number }, failed: boolean) => {
     of.trials++;
     if (failed) of.failures++;
   };
   return {
     test,
-    everyone(failed: boolean) {
-      count(epoch.everyone, failed);
+    fullRollout(failed: boolean) {
+      count(epoch.fullRollout, failed);
       test.observe('treatment', failed, false);
     },
-    split(arm: 'treatment' | 'control', failed: boolean) {
-      count(epoch.split[arm], failed);
+    randomised(arm: 'treatment' | 'control', failed: boolean) {
+      count(epoch.randomised[arm], failed);
       test.observe(arm, failed, true);
     },
     found: () => test.snapshot(epoch),
@@ -33,13 +33,13 @@ function regression(control: typeof CONTROL | undefined = CONTROL, request = REQ
 }
 
 describe('FailureRegression', () => {
-  it.each([1, 30, 3_000])('keeps a breach at 100 %% that %d stray outcomes of a split follow', (strays) => {
-    const { everyone, split, found, test } = regression();
-    for (let i = 0; i < 30; i++) everyone(true);
+  it.each([1, 30, 3_000])('keeps a breach at 100 %% that %d stray randomised outcomes follow', (strays) => {
+    const { fullRollout, randomised, found, test } = regression();
+    for (let i = 0; i < 30; i++) fullRollout(true);
     const breach = found();
     expect(breach).toMatchObject({ breached: true, counts: { control: CONTROL } });
     for (let i = 0; i < strays; i++) {
-      split(i % 2 === 0 ? 'treatment' : 'control', false);
+      randomised(i % 2 === 0 ? 'treatment' : 'control', false);
       test.closeBlock();
     }
     const { logThreshold, frozenLimit, peakLogE, counts } = breach;
@@ -47,12 +47,12 @@ describe('FailureRegression', () => {
   });
 
   it.each([1, 8])(
-    'finds a failing treatment at 100 %% though %d outcomes of a split came first',
+    'finds a failing treatment at 100 %% though %d randomised outcomes came first',
     (strays) => {
-      const { everyone, split, found } = regression();
-      for (let i = 0; i < strays; i++) split(i % 2 === 0 ? 'treatment' : 'control', false);
+      const { fullRollout, randomised, found } = regression();
+      for (let i = 0; i < strays; i++) randomised(i % 2 === 0 ? 'treatment' : 'control', false);
       let needed = 0;
-      for (; !found().breached && needed < 100; needed++) everyone(true);
+      for (; !found().breached && needed < 100; needed++) fullRollout(true);
       const frozen = new FrozenControlTest({ control: CONTROL, alpha: REQUEST.alpha });
       let alone = 0;
       for (; !frozen.breached; alone++) frozen.observe(true);
@@ -61,13 +61,13 @@ describe('FailureRegression', () => {
     },
   );
 
-  it('keeps a breach of a split that stray outcomes of everyone follow, and its threshold', () => {
-    const { everyone, split, found } = regression();
-    for (let i = 0; i < 400; i++) split(i % 10 === 0 ? 'treatment' : 'control', i % 10 === 0);
+  it('keeps a breach among randomised users and its threshold when stray outcomes of a full rollout follow', () => {
+    const { fullRollout, randomised, found } = regression();
+    for (let i = 0; i < 400; i++) randomised(i % 10 === 0 ? 'treatment' : 'control', i % 10 === 0);
     const breach = found();
     expect(breach).toMatchObject({ breached: true, frozenLimit: undefined });
     expect(breach.logThreshold).toBeCloseTo(LOG_50, 12);
-    for (let i = 0; i < 100; i++) everyone(false);
+    for (let i = 0; i < 100; i++) fullRollout(false);
     expect(found()).toMatchObject({
       breached: true,
       logThreshold: breach.logThreshold,
@@ -77,36 +77,36 @@ describe('FailureRegression', () => {
     });
   });
 
-  it('asks the higher threshold of the frozen control only where that is compared with', () => {
-    const { everyone, split, found } = regression();
-    split('treatment', false);
+  it('has the higher threshold of the frozen control only after a comparison with it', () => {
+    const { fullRollout, randomised, found } = regression();
+    randomised('treatment', false);
     expect(found().logThreshold).toBeCloseTo(LOG_50, 12);
-    everyone(false);
+    fullRollout(false);
     expect(found().logThreshold).toBeCloseTo(Math.log(100), 12);
     const silent = regression({ trials: 3, failures: 3 });
-    for (let i = 0; i < 100; i++) silent.everyone(true);
+    for (let i = 0; i < 100; i++) silent.fullRollout(true);
     expect(silent.found()).toMatchObject({ breached: false, logE: 0 });
     expect(silent.found().logThreshold).toBeCloseTo(LOG_50, 12);
   });
 
   it('is the product of both tests, whatever comes in whichever order', () => {
     const outcome = fc.record({
-      everyone: fc.boolean(),
+      fullRollout: fc.boolean(),
       arm: fc.constantFrom('treatment' as const, 'control' as const),
       failed: fc.boolean(),
       closes: fc.nat(9).map((n) => n === 0),
     });
     const run = fc.property(fc.array(outcome, { maxLength: 200 }), (outcomes) => {
-      const { everyone, split, found, test } = regression();
+      const { fullRollout, randomised, found, test } = regression();
       const comparison = new TwoSampleTest({ alpha: REQUEST.alpha });
       const frozen = new FrozenControlTest({ control: CONTROL, alpha: REQUEST.alpha });
       let peak = 0;
-      for (const { everyone: isEveryone, arm, failed, closes } of outcomes) {
-        if (isEveryone) {
-          everyone(failed);
+      for (const { fullRollout: isFullRollout, arm, failed, closes } of outcomes) {
+        if (isFullRollout) {
+          fullRollout(failed);
           frozen.observe(failed);
         } else {
-          split(arm, failed);
+          randomised(arm, failed);
           comparison.observe(arm, failed);
         }
         peak = Math.max(peak, comparison.logE + frozen.logE);
@@ -132,24 +132,24 @@ describe('FailureRegression', () => {
     let breaches = 0;
     const replicates = 300;
     for (let replicate = 0; replicate < replicates; replicate++) {
-      const { everyone, split, found } = regression(CONTROL, { ...REQUEST, alpha: 0.05 as 0.02 });
+      const { fullRollout, randomised, found } = regression(CONTROL, { ...REQUEST, alpha: 0.05 as 0.02 });
       for (let i = 0; i < 2_000; i++) {
         const failed = random() < 0.01;
-        if (random() < 0.5) everyone(failed);
-        else split(random() < 0.5 ? 'treatment' : 'control', failed);
+        if (random() < 0.5) fullRollout(failed);
+        else randomised(random() < 0.5 ? 'treatment' : 'control', failed);
       }
       if (found().breached) breaches++;
     }
     expect(breaches / replicates).toBeLessThanOrEqual(0.05);
   });
 
-  it('goes on from its JSON exactly where it was, with the control that was frozen', () => {
+  it('resumes from its JSON exactly where it was, with the frozen control', () => {
     const outcomes = fc.array(fc.tuple(fc.boolean(), fc.boolean(), fc.boolean()), { maxLength: 100 });
     const run = fc.property(outcomes, outcomes, (before, after) => {
       const original = new FailureRegression(REQUEST, CONTROL);
       const feed = (test: FailureRegression, each: typeof before) => {
-        for (const [treated, failed, split] of each)
-          test.observe(treated || !split ? 'treatment' : 'control', failed, split);
+        for (const [treated, failed, randomised] of each)
+          test.observe(treated || !randomised ? 'treatment' : 'control', failed, randomised);
       };
       feed(original, before);
       const state: FailureRegressionState = JSON.parse(JSON.stringify(original));

@@ -8,7 +8,33 @@ import type {
   VerdictEvidence,
 } from '../model/shapes.js';
 import { differenceConfidenceInterval } from '../statistics/confidence.js';
+import type { EvidenceRequest } from '../statistics/evidence-state.js';
+import { alphaSchema } from '../support/config-schemas.js';
 import { countOf, formatThreshold } from '../support/wording.js';
+import type { ThresholdTrigger } from './trigger.js';
+import { triggerNameSchema } from './window-rule.js';
+
+/** Options of every trigger that rests on an anytime-valid test. */
+export interface EvidenceOptions {
+  /**
+   * The chance of ever breaching within one epoch while all is well, however often the trigger is evaluated; above 0, below 0.5.
+   * @default 0.05
+   */
+  readonly alpha?: number | undefined;
+  /** Needed when a guard has two triggers of one kind. @default the kind, for example `failure-regression` */
+  readonly name?: string | undefined;
+}
+
+/** A trigger that rests on an anytime-valid test. */
+export interface EvidenceTrigger extends ThresholdTrigger {
+  readonly evidence: EvidenceRequest;
+}
+
+/** The fields of {@link EvidenceOptions}. */
+export const evidenceFields = (name: string) => ({
+  alpha: alphaSchema.default(0.05),
+  name: triggerNameSchema.default(name),
+});
 
 /** The part of a rule that its verdicts repeat. */
 export interface EvidenceRule {
@@ -18,20 +44,20 @@ export interface EvidenceRule {
   readonly alpha: number;
 }
 
-/** What a rule says of its evidence. */
+/** What a rule finds in its evidence. */
 export interface EvidenceFinding {
   readonly status: Verdict['status'];
   readonly observed?: number;
-  /** Makes the sentence for a person. */
+  /** Makes the sentence for an operator. */
   readonly message: () => string;
 }
 
-/** Intervals hold at all times at once with 95 %, whatever alpha the test has: it is what readers expect. */
+/** Intervals are valid at all times at once with 95 %, whatever alpha the test has: it is what readers expect. */
 const INTERVAL_ALPHA = 0.05;
-/** JSON knows no infinity. */
+/** JSON has no infinity. */
 const LARGEST_E = 1e300;
 
-/** Looks at what was gathered for the rule and adds to the finding what every verdict carries. */
+/** Examines the evidence of the rule and adds to the finding what every verdict carries. */
 export function evaluateEvidence(
   { name, threshold, unit, alpha }: EvidenceRule,
   snapshot: Snapshot,
@@ -61,7 +87,7 @@ export function evaluateEvidence(
   return verdict;
 }
 
-/** Has a property computed when it is first read. An interval takes 100 µs, and a breach that is reviewed is judged for hours. */
+/** Has a property computed when it is first read. An interval needs 100 µs, and a breach under review is evaluated for hours. */
 function defer<Key extends string, Value>(
   target: { [key in Key]: Value },
   key: Key,
@@ -77,7 +103,7 @@ function defer<Key extends string, Value>(
 
 const NOTHING_GATHERED: EvidenceFinding = {
   status: 'insufficient-data',
-  message: () => 'No evidence is gathered for this rule: the store was not told of it.',
+  message: () => 'No verdict: the store gathers no evidence for this trigger.',
 };
 
 function figuresOf(evidence: Evidence, alpha: number): VerdictEvidence {
@@ -101,7 +127,7 @@ function figuresOf(evidence: Evidence, alpha: number): VerdictEvidence {
   return figures;
 }
 
-/** The difference of two arms' rates, with an interval that holds at any time. Takes about 100 µs. */
+/** The difference of two arms' rates, with an interval that is valid at any time. Needs about 100 µs. */
 export function differenceOf(counts: Evidence['counts']): DifferenceEvidence {
   return {
     observed: rateOf(counts.treatment) - rateOf(counts.control),
@@ -122,21 +148,21 @@ export function describeDifference(counts: Evidence['counts']): string {
   return `${observed < 0 ? 'better' : 'worse'} by ${points(Math.abs(observed))} points (${interval})`;
 }
 
-/** `E reached 73.4, and 50 stops it: at most 2 % of healthy epochs ever get that far` */
+/** `the evidence E reached 73.4, the limit is 50: at most 2 % of healthy epochs ever reach it` */
 export function describeBreach({ peakLogE, logThreshold }: Evidence, alpha: number): string {
-  const chance = `at most ${formatThreshold(alpha)} of healthy epochs ever get that far`;
-  return `the evidence E reached ${formatE(peakLogE)}, ${formatE(logThreshold)} is enough: ${chance}`;
+  const chance = `at most ${formatThreshold(alpha)} of healthy epochs ever reach it`;
+  return `the evidence E reached ${formatE(peakLogE)}, the limit is ${formatE(logThreshold)}: ${chance}`;
 }
 
-/** `the evidence E reached 3.1 so far, 50 is enough`; 49.96 is not said to have reached the 50 that it rounds to. */
+/** `the evidence E reached 3.1 so far, the limit is 50`; 49.96 must not read as the 50 that it rounds to. */
 export function describeEvidence({ peakLogE, logThreshold }: Evidence): string {
-  const [reached, enough] = [formatE(peakLogE), formatE(logThreshold)];
-  return reached === enough
-    ? `the evidence E came close to ${enough}, which is enough`
-    : `the evidence E reached ${reached} so far, ${enough} is enough`;
+  const [reached, limit] = [formatE(peakLogE), formatE(logThreshold)];
+  return reached === limit
+    ? `the evidence E came close to its limit of ${limit}`
+    : `the evidence E reached ${reached} so far, the limit is ${limit}`;
 }
 
-/** `; 500 were not randomised, 20 came from users who had counted` and nothing for nothing. */
+/** ` Left out: 500 outcomes of users who were not randomised, 20 of users who had counted.`; empty when nothing was. */
 export function describeLeftOut({ excluded, repeated, invalid }: Evidence): string {
   const parts = [
     excluded > 0 ? `${countOf(excluded, 'outcome')} of users who were not randomised` : '',
@@ -156,7 +182,7 @@ export function describeTrials(counts: Trials): string {
   return `${rounded(rateOf(counts) * 100)} % (${counts.failures} of ${counts.trials})`;
 }
 
-/** To three digits. By arithmetic: a healthy rollout's sentences are made as often as it is judged, and `toPrecision` is slow. */
+/** To three digits. By arithmetic: these sentences are made at every evaluation, and `toPrecision` is slow. */
 export function rounded(value: number): number {
   const size = Math.abs(value);
   const scale = size >= 100 ? 1 : size >= 10 ? 10 : size >= 1 ? 100 : size >= 0.1 ? 1_000 : 10_000;

@@ -1,24 +1,25 @@
-import type { SignalValue, Snapshot, Verdict } from '../model/shapes.js';
-import { formatAgo, formatDuration } from '../support/wording.js';
+import type { SignalValue, Snapshot, Unit, Verdict } from '../../model/shapes.js';
+import { formatAgo, formatDuration } from '../../support/wording.js';
 
 /** A rule on one number from elsewhere. */
 export interface SignalRule {
   readonly name: string;
-  /** Begins its sentences: `The signal queue-depth`. */
+  /** The subject of its sentences: `The signal queue-depth`. */
   readonly subject: string;
   readonly direction: 'above' | 'below';
   readonly threshold: number;
+  readonly unit: Unit;
   readonly maxAgeMs: number;
 }
 
 const NO_OUTCOMES = { treatment: 0, control: 0 } as const;
 
 /**
- * Judges the latest reading of a signal, as long as it is young enough and of this epoch: what was read before a person
- * turned the flag on again, or moved its percentage, says nothing of the rollout as it is now.
+ * Evaluates the latest reading of a signal, as long as it is young enough and of this epoch: a reading from before an operator
+ * turned the flag on again, or changed its percentage, does not describe the current rollout.
  */
 export function evaluateSignal(rule: SignalRule, snapshot: Snapshot, now: number): Verdict {
-  const { name, threshold } = rule;
+  const { name, threshold, unit } = rule;
   const read = snapshot.signals?.find(({ trigger }) => trigger === name);
   const ageMs = read?.reading === undefined ? undefined : Math.max(0, now - read.reading.at);
   const { status, observed, message } = examine(rule, read, snapshot.epochStartedAt, now);
@@ -27,7 +28,7 @@ export function evaluateSignal(rule: SignalRule, snapshot: Snapshot, now: number
     status,
     observed,
     threshold,
-    unit: 'none',
+    unit,
     sampleSize: NO_OUTCOMES,
     windowMs: 0,
     freshnessMs: ageMs,
@@ -42,10 +43,10 @@ function examine(
   now: number,
 ): Pick<Verdict, 'status' | 'observed' | 'message'> {
   const { subject, direction, threshold } = rule;
-  const why = whyNot(rule, read, epochStartedAt, now);
+  const why = whyUnusable(rule, read, epochStartedAt, now);
   if (why !== undefined || read?.reading === undefined) {
     const since = read?.problem === undefined ? '' : ` (the last attempt: ${read.problem})`;
-    const message = `${subject} is not judged: ${why}${since}.`;
+    const message = `${subject} has no verdict: ${why}${since}.`;
     return { status: 'insufficient-data', observed: undefined, message };
   }
   const { value, at } = read.reading;
@@ -55,7 +56,7 @@ function examine(
   return { status: breached ? 'breach' : 'ok', observed: value, message };
 }
 
-function whyNot(
+function whyUnusable(
   { maxAgeMs }: SignalRule,
   read: SignalValue | undefined,
   epochStartedAt: number,
@@ -64,9 +65,9 @@ function whyNot(
   if (read?.reading === undefined) return 'nothing has been read yet';
   const { at } = read.reading;
   if (at < epochStartedAt) return 'nothing has been read since the rollout changed';
-  if (at - now > maxAgeMs) return 'the clock was set back since the latest reading';
+  if (at - now > maxAgeMs) return 'the clock was set back after the latest reading';
   if (now - at > maxAgeMs) {
-    return `the latest reading is of ${formatAgo(now - at)}, at most ${formatDuration(maxAgeMs)} are allowed`;
+    return `the latest reading is from ${formatAgo(now - at)}, and one older than ${formatDuration(maxAgeMs)} is ignored`;
   }
   return undefined;
 }

@@ -1,17 +1,15 @@
 import type { Arm } from '../model/shapes.js';
-import { type BlockCounts, countsSince } from './block-tally.js';
-import type { LatencyRegressionRequest } from './evidence-request.js';
-import {
-  type EvidenceCounts,
-  type EvidenceSources,
-  type EvidenceTest,
-  found,
-  type LatencyRegressionState,
-  type TestEvidence,
-} from './evidence-test.js';
-import { LatencyTest } from './latency.js';
+import { countsSince } from './block-tally.js';
+import type {
+  BlockCounts,
+  EvidenceCounts,
+  LatencyRegressionRequest,
+  LatencyRegressionState,
+} from './evidence-state.js';
+import { type EvidenceSources, type EvidenceTest, type TestEvidence, testEvidence } from './evidence-test.js';
+import { LATENCY_QUANTILES, LatencyTest } from './latency.js';
 
-/** A latency test with the part of its exceedances that other processes have not been told of. */
+/** A latency test, with the part of its exceedances that is not in a delta yet. */
 export class LatencyRegression implements EvidenceTest {
   /** Equal for tests whose exceedances may be added up. */
   readonly key: string;
@@ -20,34 +18,32 @@ export class LatencyRegression implements EvidenceTest {
   readonly #latency: EvidenceSources['latency'];
   #taken: readonly BlockCounts[] | undefined;
 
-  /** @throws {@link ConfigError} when the request has a parameter that cannot be. */
   constructor(request: LatencyRegressionRequest, { latency }: Pick<EvidenceSources, 'latency'>) {
-    const { alpha, ratio } = request;
     this.#request = request;
-    this.#test = new LatencyTest({ alpha, ratio }, latency.control);
+    this.#test = new LatencyTest(request, latency.control);
     this.#latency = latency;
-    this.key = `${ratio} at ${this.#test.quantiles.join(',')}`;
+    this.key = `${request.ratio} at ${LATENCY_QUANTILES.join(',')}`;
   }
 
-  /** @throws {@link ConfigError} for a state that cannot be. */
+  /** @throws RangeError for an invalid state. */
   static restored(
     state: LatencyRegressionState,
     sources: Pick<EvidenceSources, 'latency'>,
   ): LatencyRegression {
     const restored = new LatencyRegression(state.request, sources);
     restored.#test.restore(state.latency);
-    // What an earlier run counted, it has told.
+    // The counts of an earlier run were in its deltas.
     restored.#taken = restored.#test.exceedances;
     return restored;
   }
 
-  observe(arm: Arm, failed: boolean, split: boolean, durationMs: number | undefined): void {
-    if (split && !failed && durationMs !== undefined) this.#test.observe(arm, durationMs);
+  observe(arm: Arm, failed: boolean, randomised: boolean, durationMs: number | undefined): void {
+    if (randomised && !failed && durationMs !== undefined) this.#test.observe(arm, durationMs);
   }
 
   merge({ latency }: EvidenceCounts): void {
     const counts = latency.find(([key]) => key === this.key)?.[1];
-    if (counts?.length !== this.#test.quantiles.length) return;
+    if (counts?.length !== LATENCY_QUANTILES.length) return;
     const unsent = this.#unsent();
     this.#test.observeExceedances(counts);
     this.#taken = this.#test.exceedances.map((now, i) => countsSince(now, unsent[i]!));
@@ -65,17 +61,17 @@ export class LatencyRegression implements EvidenceTest {
   }
 
   snapshot(): TestEvidence {
-    const { logEs, exceedances, thresholdsMs, ratio, quantiles } = this.#test;
+    const { logEs, exceedances, thresholdsMs, ratio } = this.#test;
     const strongest = logEs.indexOf(Math.max(...logEs));
     const compared = thresholdsMs.map((controlMs, i) => ({
-      quantile: quantiles[i]!,
+      quantile: LATENCY_QUANTILES[i]!,
       logE: logEs[i]!,
       controlMs,
       limitMs: ratio * controlMs,
-      treatmentMs: this.#latency.treatment.quantile(quantiles[i]!),
+      treatmentMs: this.#latency.treatment.quantile(LATENCY_QUANTILES[i]!),
       counts: exceedances[i]!,
     }));
-    return found(this.#test, exceedances[strongest]!, undefined, compared);
+    return testEvidence(this.#test, exceedances[strongest]!, undefined, compared);
   }
 
   toJSON(): LatencyRegressionState {
