@@ -58,7 +58,7 @@ export type { Stage, StageProgress, StageStatus } from './model/stage.js';
 // The guard: decides, and turns the flag off.
 export { RolloutGuard } from './guard/rollout-guard.js';
 export type { GuardStatus } from './guard/guard-status.js';
-export type { ComplaintReport } from './guard/observe/feedback.js';
+export type { ComplaintReport } from './guard/observe/tracked-outcomes.js';
 export type { RolloutGuardOptions, UnleashAdminOptions } from './guard/options.js';
 
 export type { GuardState, OpenReview, StopFailure } from './model/state.js';

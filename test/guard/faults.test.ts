@@ -58,7 +58,7 @@ describe('a guard whose parts break', () => {
     await harness.fail(guard);
     await harness.until('stopped', () => guard.state.status === 'stopped');
     expect(escaped).not.toHaveBeenCalled();
-    expect(harness.told('fault')[0]).toMatchObject({ what: 'stop-here', message: 'broken' });
+    expect(harness.told('fault')[0]).toMatchObject({ what: 'override', message: 'broken' });
   });
 
   it('reports an async listener that rejects', async () => {
@@ -99,6 +99,6 @@ describe('the end of a guard', () => {
   it('is for good: the guard refuses to start again rather than not to watch', async () => {
     const guard = await harness.started();
     await guard.close();
-    await expect(guard.start()).rejects.toThrow('has ended');
+    await expect(guard.start()).rejects.toThrow('was closed');
   });
 });

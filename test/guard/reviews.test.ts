@@ -85,7 +85,7 @@ describe('stepReviews', () => {
       const { open, closed } = look('insufficient-data', 100);
       expect(open).toEqual([]);
       expect(closed.map(({ message }) => message)).toEqual([
-        'A person moved the rollout on from 50 % to 100 %. latency is insufficient-data',
+        'An operator moved the rollout from 50 % to 100 %. latency is insufficient-data',
       ]);
     });
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { vi } from 'vitest';
 import { asyncUploadRollout } from '../../src/guard/async-upload-rollout.js';
-import { outcomeOfTrack } from '../../src/guard/observe/tracking.js';
+import { outcomeOfTrack } from '../../src/guard/observe/tracked-outcomes.js';
 import type { RolloutGuardOptions } from '../../src/guard/options.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { jsonLineOf, rowOfOutcome } from '../../src/log/log-row.js';
