@@ -89,7 +89,7 @@ export interface RolloutGuardOptions {
   readonly recheckMs?: number | undefined;
   /**
    * An exposure whose outcome has not come after this time counts as unreported, in milliseconds: longer than an
-   * operation normally takes. A later outcome corrects it. @default 60_000
+   * operation normally runs. A later outcome corrects it. @default 60_000
    */
   readonly outcomeTimeoutMs?: number | undefined;
   /** Users whose latest exposure is remembered for `client.track()` and complaints. @default 10_000 */

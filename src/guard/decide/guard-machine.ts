@@ -6,7 +6,7 @@ import type { GuardContext } from '../context.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
 import { afterRestart, decide, type Effect, type GuardInput, initialState } from './decide.js';
 
-/** Holds the guard's state and epoch, and keeps them in the journal. What follows from a state, others do. */
+/** Holds the guard's state and epoch, and keeps them in the journal. It performs no effect. */
 export class GuardMachine {
   readonly #context: GuardContext;
   readonly #store: OutcomeStore;

@@ -8,7 +8,7 @@ import type { Trigger } from '../../triggers/trigger.js';
 import { makeDecision } from '../decide/make-decision.js';
 import type { Evaluator } from './evaluator.js';
 
-/** What is evaluated: a live guard, a recorded log, or a simulated rollout. It is read anew each time. */
+/** What is evaluated: a live guard, a recorded log, or a simulated rollout. It is read for each evaluation. */
 export interface EvaluatedRollout {
   /** Undefined while the flag's definition is not known. */
   readonly facts: FlagFacts | undefined;

@@ -96,7 +96,7 @@ function missingOf(stage: Stage, outcomes: number, elapsedMs: number): string[] 
   return missing;
 }
 
-/** Why it looks as if the treatment's outcomes get lost; undefined where they come, or none need to have come. */
+/** Why the treatment's outcomes seem to get lost; undefined where they come, or none need to have come. */
 function silenceOf(snapshot: Snapshot, isShort: boolean): string | undefined {
   const longest = snapshot.windows.at(-1);
   if (longest === undefined) return undefined;
@@ -117,7 +117,7 @@ function adviceAfter(stages: readonly Stage[], index: number): string {
   const next = stages[index + 1];
   return next === undefined
     ? 'It was the last stage: the rollout is complete.'
-    : `Set the rollout to ${next.percentage} % in Unleash to go on.`;
+    : `Set the rollout to ${next.percentage} % in Unleash to continue.`;
 }
 
 function title(stage: Stage): string {

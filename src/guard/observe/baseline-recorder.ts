@@ -5,7 +5,7 @@ import type { ArmCounts, Baseline, ControlReference, Snapshot } from '../../mode
 /** Fewer outcomes of the control describe nothing. */
 const MIN_OUTCOMES = 100;
 
-/** How much time with outcomes one measurement of the memory takes, in milliseconds. */
+/** The time with outcomes of one measurement of the memory, in milliseconds. */
 const MEMORY_MS = 60_000;
 
 /** One sample of the process. */
