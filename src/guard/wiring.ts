@@ -32,12 +32,8 @@ export function wire(options: ResolvedOptions) {
   const admin = adminClient(context);
   const runner = new EffectRunner(context, machine, fleet, admin);
   const autoAdvance = autoAdvanceOf(context, admin);
-  const loop = new GuardLoop(context, { evaluator, fleet, machine, runner });
-  const recorder = new OutcomeRecorder(context, {
-    own,
-    store: fleet.store,
-    onOutcome: () => loop.onOutcome(),
-  });
+  const loop = new GuardLoop(context, evaluator, fleet, machine, runner);
+  const recorder = new OutcomeRecorder(context, own, fleet.store, loop);
   const tracked = new TrackedOutcomes(context, recorder);
   const baselines = new Baselines(context, fleet.store);
   const notifications = notifyOperators(context, fleet);

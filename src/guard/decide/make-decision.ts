@@ -1,12 +1,5 @@
 import type { FlagFacts } from '../../model/flags.js';
-import {
-  ARMS,
-  type Arm,
-  type ArmCounts,
-  type Decision,
-  type Snapshot,
-  type Verdict,
-} from '../../model/shapes.js';
+import type { ArmCounts, Decision, Snapshot, Verdict } from '../../model/shapes.js';
 import { percentageBefore, type Stage } from '../../model/stage.js';
 
 /** Makes the decision that follows from breaches: why, with the counts behind it. Pure; the caller brings the identifier. */
@@ -31,10 +24,7 @@ export function makeDecision(input: {
     epoch: snapshot.epoch,
     rolloutPercentage: facts?.rolloutPercentage,
     verdicts: breaches,
-    counts: Object.fromEntries(ARMS.map((arm) => [arm, countsOf(snapshot.total[arm])])) as Record<
-      Arm,
-      ArmCounts
-    >,
+    counts: { treatment: countsOf(snapshot.total.treatment), control: countsOf(snapshot.total.control) },
     reason: breaches.map((verdict) => verdict.message).join(' '),
   };
 }

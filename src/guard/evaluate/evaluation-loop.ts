@@ -11,17 +11,17 @@ import type { Evaluator } from './evaluator.js';
 /** What is evaluated: a live guard, a recorded log, or a simulated rollout. It is read for each evaluation. */
 export interface EvaluatedRollout {
   /** Undefined while the flag's definition is not known. */
-  readonly facts: FlagFacts | undefined;
+  readonly facts?: FlagFacts | undefined;
   /** Whether rollback triggers are evaluated now. */
   readonly isEvaluating: boolean;
   /** Whether reviews and the stage are evaluated now. */
   readonly isReviewing: boolean;
-  /** `instance`: only the rollback triggers about the process itself. */
-  readonly scope: 'all' | 'instance';
+  /** `instance`: only the rollback triggers about the process itself. @default 'all' */
+  readonly scope?: 'all' | 'instance';
   /** Rollback triggers breached. */
   readonly onDecision: (decision: Decision) => void;
   /** What has been reported of reviews or the stage has changed. */
-  readonly onReported: () => void;
+  readonly onReported?: () => void;
 }
 
 /** What an {@link EvaluationLoop} works with. */
@@ -57,12 +57,12 @@ export class EvaluationLoop {
     const snapshot = store.snapshot(now);
     if (rollout.isEvaluating) this.#decide(snapshot);
     // A decision ends the reviews.
-    if (rollout.isReviewing && evaluator.review(snapshot, rollout.facts)) rollout.onReported();
+    if (rollout.isReviewing && evaluator.review(snapshot, rollout.facts)) rollout.onReported?.();
   }
 
   #decide(snapshot: Snapshot): void {
     const { evaluator, rollout } = this.#options;
-    const breaches = evaluator.breaches(snapshot, rollout.scope);
+    const breaches = evaluator.breaches(snapshot, rollout.scope ?? 'all');
     if (breaches.length === 0) return;
     const { facts } = rollout;
     rollout.onDecision(makeDecision({ ...this.#options, id: randomUUID(), breaches, snapshot, facts }));

@@ -1,7 +1,8 @@
 import type { FlagFacts } from '../../model/flags.js';
-import type { SignalValue, Snapshot, Verdict } from '../../model/shapes.js';
+import type { Snapshot, Verdict } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import type { OpenReview, ReportedState } from '../../model/state.js';
+import type { SignalPoller } from '../../triggers/signals/signal-poller.js';
 import type { Trigger } from '../../triggers/trigger.js';
 import type { GuardRecords } from '../records/guard-records.js';
 import type { RolloutRules } from '../rules.js';
@@ -13,22 +14,17 @@ export interface EvaluatorOptions extends RolloutRules {
   readonly records: Pick<GuardRecords, 'emit' | 'fault'>;
 }
 
-/** What was read last of signals: of those of a guard, by its `SignalPoller`. */
-interface SignalValues {
-  values(now: number): readonly SignalValue[];
-}
-
 /** Applies the user's triggers and stages to snapshots, and remembers the latest verdicts. */
 export class Evaluator {
   readonly #options: EvaluatorOptions;
-  readonly #signals: SignalValues | undefined;
+  readonly #signals: Pick<SignalPoller, 'values'> | undefined;
   readonly #stageTracker: StageTracker;
   #rollbackVerdicts: readonly Verdict[] = [];
   #reviewVerdicts: readonly Verdict[] = [];
   #openReviews: readonly OpenReview[] = [];
 
   /** @param signals - The numbers from elsewhere that triggers evaluate. Without them, such triggers have no data. */
-  constructor(options: EvaluatorOptions, signals?: SignalValues) {
+  constructor(options: EvaluatorOptions, signals?: Pick<SignalPoller, 'values'>) {
     this.#options = options;
     this.#signals = signals;
     this.#stageTracker = new StageTracker(options.stages);

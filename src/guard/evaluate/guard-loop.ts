@@ -7,26 +7,27 @@ import type { GuardFleet } from '../fleet/guard-fleet.js';
 import { type EvaluatedRollout, EvaluationLoop } from './evaluation-loop.js';
 import type { Evaluator } from './evaluator.js';
 
-/** What a {@link GuardLoop} connects. */
-export interface GuardLoopParts {
-  readonly evaluator: Evaluator;
-  readonly fleet: GuardFleet;
-  readonly machine: GuardMachine;
-  readonly runner: EffectRunner;
-}
-
 /** Drives the evaluation loop of a live guard: after outcomes, and on every tick. */
 export class GuardLoop implements EvaluatedRollout {
   readonly #context: GuardContext;
-  readonly #parts: GuardLoopParts;
+  readonly #fleet: GuardFleet;
+  readonly #machine: GuardMachine;
+  readonly #runner: EffectRunner;
   readonly #loop: EvaluationLoop;
   #isRunning = false;
   #isDue = false;
 
-  constructor(context: GuardContext, parts: GuardLoopParts) {
+  constructor(
+    context: GuardContext,
+    evaluator: Evaluator,
+    fleet: GuardFleet,
+    machine: GuardMachine,
+    runner: EffectRunner,
+  ) {
     this.#context = context;
-    this.#parts = parts;
-    const { evaluator, fleet } = parts;
+    this.#fleet = fleet;
+    this.#machine = machine;
+    this.#runner = runner;
     this.#loop = new EvaluationLoop({ ...context, evaluator, store: fleet.store, rollout: this });
   }
 
@@ -35,23 +36,23 @@ export class GuardLoop implements EvaluatedRollout {
   }
 
   get isEvaluating(): boolean {
-    return this.#parts.machine.isEvaluating;
+    return this.#machine.isEvaluating;
   }
 
   get isReviewing(): boolean {
-    return this.#parts.machine.isWatching && this.#parts.fleet.evaluatesStages;
+    return this.#machine.isWatching && this.#fleet.evaluatesStages;
   }
 
   get scope(): 'all' | 'instance' {
-    return this.#parts.fleet.evaluates ? 'all' : 'instance';
+    return this.#fleet.evaluates ? 'all' : 'instance';
   }
 
   onDecision(decision: Decision): void {
-    this.#parts.runner.dispatch({ type: 'breached', at: this.#context.clock.now(), decision });
+    this.#runner.dispatch({ type: 'breached', at: this.#context.clock.now(), decision });
   }
 
   onReported(): void {
-    this.#parts.machine.save();
+    this.#machine.save();
   }
 
   start(): void {
@@ -65,7 +66,7 @@ export class GuardLoop implements EvaluatedRollout {
   /** Evaluates at the end of this turn of the event loop, once for all outcomes within it. */
   onOutcome(): void {
     // In a fleet, the outcomes of all are evaluated, when they have arrived.
-    if (!this.#isRunning || this.#isDue || this.#parts.fleet.isConnected) return;
+    if (!this.#isRunning || this.#isDue || this.#fleet.isConnected) return;
     this.#isDue = true;
     setImmediate(() => {
       this.#isDue = false;

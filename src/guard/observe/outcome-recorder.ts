@@ -7,34 +7,34 @@ import type { OutcomeStore } from '../../measure/outcome-store.js';
 import type { Exposure, Outcome } from '../../model/shapes.js';
 import type { GuardContext } from '../context.js';
 import { storeFor } from '../evaluate/evaluation-loop.js';
-
-/** What an {@link OutcomeRecorder} writes to. */
-export interface RecorderTargets {
-  /** What this process records, as the log keeps it. */
-  readonly own: MemoryOutcomeStore;
-  /** Where outcomes count: `own`, or the fleet's store around it. */
-  readonly store: OutcomeStore;
-  /** Called after each outcome. */
-  readonly onOutcome: () => void;
-}
+import type { GuardLoop } from '../evaluate/guard-loop.js';
 
 /** Records exposures and outcomes: in the store, in the log on disk and for observers. Touches memory only. */
 export class OutcomeRecorder {
+  /** Where outcomes count. */
+  readonly store: OutcomeStore;
   /** The latest exposure of each user. */
   readonly ledger: ExposureLedger;
   readonly #context: GuardContext;
-  readonly #targets: RecorderTargets;
+  readonly #own: MemoryOutcomeStore;
+  readonly #loop: GuardLoop;
   /** Undefined when the user wants no log. */
   readonly #log: OutcomeLog | undefined;
   #counted: StoreDump | undefined;
 
-  constructor(context: GuardContext, targets: RecorderTargets) {
+  /**
+   * @param own - What this process records, which the log keeps.
+   * @param store - `own`, or the fleet's store around it.
+   */
+  constructor(context: GuardContext, own: MemoryOutcomeStore, store: OutcomeStore, loop: GuardLoop) {
     const { flagKey, folder, log, clock, records, maxTrackedUsers } = context;
     this.#context = context;
-    this.#targets = targets;
+    this.#own = own;
+    this.store = store;
+    this.#loop = loop;
     this.ledger = new ExposureLedger({ maxUsers: maxTrackedUsers });
     if (folder === false || log === false) return;
-    const dump = () => targets.own.dump(clock.now());
+    const dump = () => own.dump(clock.now());
     const onFault = (what: string, error: unknown) => records.fault(what, error);
     const outcomeLog = new OutcomeLog({ ...log, flagKey, folder, clock, dump, onFault });
     records.listen((event) => {
@@ -47,28 +47,24 @@ export class OutcomeRecorder {
   /** Awaits an outcome of this exposure. */
   expose(exposure: Exposure): Exposure {
     this.ledger.remember(exposure);
-    this.#targets.store.expose(exposure);
+    this.store.expose(exposure);
     return exposure;
   }
 
   /** The flag was stopped after this exposure of the treatment: awaits an outcome of the control instead. */
   toControl(exposure: Exposure): Exposure {
-    this.#targets.store.settle(exposure);
+    this.store.settle(exposure);
     return this.expose({ ...exposure, arm: 'control', reason: 'DISABLED' });
   }
 
   record(outcome: Outcome): void {
     const { records } = this.#context;
     records.safely('recording an outcome', () => {
-      this.#targets.store.record(outcome);
+      this.store.record(outcome);
       this.#log?.record(outcome);
     });
     records.outcome(outcome);
-    this.#targets.onOutcome();
-  }
-
-  recordComplaint(exposure: Exposure, at: number): void {
-    this.#targets.store.recordComplaint(exposure, at);
+    this.#loop.onOutcome();
   }
 
   /** Repairs what a crash left of the log, and reads what earlier runs counted. */
@@ -84,7 +80,7 @@ export class OutcomeRecorder {
 
   /** Gives the store what earlier runs counted, and begins to write; in the turn in which the epoch was restored. */
   start(epoch: number): void {
-    if (this.#counted !== undefined) this.#targets.own.restore(this.#counted, this.#context.clock.now());
+    if (this.#counted !== undefined) this.#own.restore(this.#counted, this.#context.clock.now());
     this.#counted = undefined;
     this.#log?.rollout(epoch, this.#percentage());
     this.#log?.start();

@@ -194,7 +194,6 @@ export class Replay {
   #rollout(): EvaluatedRollout {
     const replay = this;
     return {
-      scope: 'all',
       get facts() {
         return replay.#facts;
       },
@@ -206,7 +205,6 @@ export class Replay {
         return replay.#facts.enabled;
       },
       onDecision: (decision) => replay.#breached(decision),
-      onReported: () => {},
     };
   }
 

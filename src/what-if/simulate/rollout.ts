@@ -2,7 +2,7 @@ import { type EvaluatedRollout, EvaluationLoop, storeFor } from '../../guard/eva
 import { Evaluator } from '../../guard/evaluate/evaluator.js';
 import { resolveRules } from '../../guard/rules.js';
 import type { GuardEvent } from '../../model/event.js';
-import type { Arm, Decision, Exposure, Outcome } from '../../model/shapes.js';
+import type { Arm, Exposure, Outcome } from '../../model/shapes.js';
 import type { Random } from './random.js';
 import type { Scenario, SimulatedRollout, SimulatedRules } from './scenario.js';
 
@@ -23,13 +23,31 @@ export function simulateRollout(rules: SimulatedRules, scenario: Scenario, rando
   const resolved = { ...resolveRules(rules), flagKey: FLAG_KEY, stages: [] };
   const store = storeFor(resolved, 0);
   store.beginEpoch(EPOCH, 0, { keepWindows: false });
-  const run = new SimulatedGuard();
-  const evaluator = new Evaluator({ ...resolved, records: run });
+  const reviews = new Set<string>();
+  const records = {
+    emit(event: GuardEvent) {
+      if (event.type === 'review-opened') reviews.add(event.verdict.trigger);
+    },
+    fault(_what: string, error: unknown) {
+      throw error;
+    },
+  };
+  let stoppedBy: readonly string[] = [];
+  const rollout: EvaluatedRollout = {
+    isEvaluating: true,
+    get isReviewing() {
+      return stoppedBy.length === 0;
+    },
+    onDecision({ verdicts }) {
+      stoppedBy = verdicts.map(({ trigger }) => trigger);
+    },
+  };
+  const evaluator = new Evaluator({ ...resolved, records });
   const loop = new EvaluationLoop({
     ...resolved,
     store,
     evaluator,
-    rollout: run,
+    rollout,
     onRollback: 'disable',
     dryRun: false,
   });
@@ -41,7 +59,6 @@ export function simulateRollout(rules: SimulatedRules, scenario: Scenario, rando
   let treatmentRequests = 0;
   let treatmentFailures = 0;
   const result = (endedAtMs: number): SimulatedRollout => {
-    const { stoppedBy, reviews } = run;
     return { stoppedBy, endedAtMs, treatmentRequests, treatmentFailures, reviews: [...reviews] };
   };
 
@@ -53,7 +70,7 @@ export function simulateRollout(rules: SimulatedRules, scenario: Scenario, rando
     now += -gapMs * Math.log1p(-random.next());
     for (; nextTickAt <= Math.min(now, durationMs); nextTickAt += tickMs) {
       loop.tick(nextTickAt);
-      if (run.isStopped) return result(nextTickAt);
+      if (stoppedBy.length > 0) return result(nextTickAt);
     }
     if (now > durationMs) break;
 
@@ -73,44 +90,9 @@ export function simulateRollout(rules: SimulatedRules, scenario: Scenario, rando
     treatmentRequests++;
     if (failed) treatmentFailures++;
     loop.evaluate(now);
-    if (run.isStopped) return result(now);
+    if (stoppedBy.length > 0) return result(now);
   }
   return result(durationMs);
-}
-
-/** A rollout that is evaluated until the first decision. */
-class SimulatedGuard implements EvaluatedRollout {
-  readonly facts = undefined;
-  readonly scope = 'all';
-  readonly reviews = new Set<string>();
-  stoppedBy: readonly string[] = [];
-
-  get isStopped(): boolean {
-    return this.stoppedBy.length > 0;
-  }
-
-  get isEvaluating(): boolean {
-    return !this.isStopped;
-  }
-
-  get isReviewing(): boolean {
-    return !this.isStopped;
-  }
-
-  onDecision({ verdicts }: Decision): void {
-    this.stoppedBy = verdicts.map(({ trigger }) => trigger);
-  }
-
-  onReported(): void {}
-
-  emit(event: GuardEvent): void {
-    if (event.type === 'review-opened') this.reviews.add(event.verdict.trigger);
-  }
-
-  /** A trigger that throws has no characteristics. */
-  fault(_what: string, error: unknown): never {
-    throw error;
-  }
 }
 
 function usersOf({ users, share }: Scenario, random: Random) {
