@@ -3,12 +3,12 @@ import type { Decision } from '../../model/shapes.js';
 import type { GuardState } from '../../model/state.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import type { GuardContext } from '../context.js';
-import type { Effect, GuardInput } from '../decide/decide.js';
+import { decide, type Effect, type GuardInput } from '../decide/decide.js';
 import type { GuardMachine } from '../decide/guard-machine.js';
 import type { GuardFleet } from '../fleet/guard-fleet.js';
 import { KillSwitch } from './kill-switch.js';
 
-/** The one place that acts: passes inputs to the machine, and performs the effects that it returns. */
+/** The one place that acts: decides on inputs, and performs the effects. */
 export class EffectRunner {
   readonly #context: GuardContext;
   readonly #machine: GuardMachine;
@@ -32,7 +32,9 @@ export class EffectRunner {
 
   /** One input: the next state, and everything that follows from it. Never throws. */
   dispatch(input: GuardInput): void {
-    for (const effect of this.#machine.step(input)) {
+    const { state, effects } = decide(this.#machine.state, input);
+    this.#machine.state = state;
+    for (const effect of effects) {
       // Whatever breaks, what comes after it still happens: a flag must not stay on in Unleash for a lost record.
       this.#context.records.safely(effect.type, () => this.#perform(effect));
     }

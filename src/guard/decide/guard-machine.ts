@@ -4,9 +4,9 @@ import type { FlagFacts } from '../../model/flags.js';
 import type { GuardState } from '../../model/state.js';
 import type { GuardContext } from '../context.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
-import { afterRestart, decide, type Effect, type GuardInput, initialState } from './decide.js';
+import { afterRestart, initialState } from './decide.js';
 
-/** Holds the guard's state and epoch, and keeps them in the journal. It performs no effect. */
+/** The guard's state and epoch, and their copy in the journal. */
 export class GuardMachine {
   readonly #context: GuardContext;
   readonly #store: OutcomeStore;
@@ -36,6 +36,10 @@ export class GuardMachine {
     return this.#state;
   }
 
+  set state(state: GuardState) {
+    this.#state = state;
+  }
+
   get epoch(): number {
     return this.#epoch;
   }
@@ -49,13 +53,6 @@ export class GuardMachine {
   get isEvaluating(): boolean {
     if (this.#state.status !== 'armed' || !this.isWatching) return false;
     return this.#state.wouldHaveStopped?.epoch !== this.#epoch;
-  }
-
-  /** Moves to the next state; returns what must be done. */
-  step(input: GuardInput): readonly Effect[] {
-    const { state, effects } = decide(this.#state, input);
-    this.#state = state;
-    return effects;
   }
 
   /** Resumes what an earlier run left. */

@@ -2,10 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { OutcomeStore } from '../../measure/outcome-store.js';
 import type { FlagFacts } from '../../model/flags.js';
-import type { Decision, Snapshot } from '../../model/shapes.js';
-import type { Stage } from '../../model/stage.js';
+import type { ArmCounts, Decision, Snapshot, Verdict } from '../../model/shapes.js';
+import { percentageBefore, type Stage } from '../../model/stage.js';
 import type { Trigger } from '../../triggers/trigger.js';
-import { makeDecision } from '../decide/make-decision.js';
 import type { Evaluator } from './evaluator.js';
 
 /** What is evaluated: a live guard, a recorded log, or a simulated rollout. It is read for each evaluation. */
@@ -64,9 +63,33 @@ export class EvaluationLoop {
     const { evaluator, rollout } = this.#options;
     const breaches = evaluator.breaches(snapshot, rollout.scope ?? 'all');
     if (breaches.length === 0) return;
-    const { facts } = rollout;
-    rollout.onDecision(makeDecision({ ...this.#options, id: randomUUID(), breaches, snapshot, facts }));
+    rollout.onDecision(this.#decisionOn(breaches, snapshot));
   }
+
+  #decisionOn(breaches: readonly Verdict[], snapshot: Snapshot): Decision {
+    const { rollout, stages, onRollback, dryRun } = this.#options;
+    const rolloutPercentage = rollout.facts?.rolloutPercentage;
+    const before = percentageBefore(stages, rolloutPercentage);
+    const toPercentage = onRollback === 'previous-stage' ? before : undefined;
+    const { flagKey, at, epoch, total } = snapshot;
+    return {
+      id: randomUUID(),
+      flagKey,
+      ...(toPercentage === undefined ? { action: 'stop' } : { action: 'step-back', toPercentage }),
+      dryRun,
+      at,
+      epoch,
+      rolloutPercentage,
+      verdicts: breaches,
+      counts: { treatment: countsOf(total.treatment), control: countsOf(total.control) },
+      reason: breaches.map((verdict) => verdict.message).join(' '),
+    };
+  }
+}
+
+function countsOf(counts: ArmCounts): ArmCounts {
+  const { successes, failures, expected, aborted, critical, fallbacks, retried, complaints } = counts;
+  return { successes, failures, expected, aborted, critical, fallbacks, retried, complaints };
 }
 
 /** An empty store that keeps what these rules need. */
