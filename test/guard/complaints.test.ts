@@ -63,7 +63,7 @@ describe('complaints', () => {
       { arm: 'treatment', attributes: { stars: 1 } },
       { arm: 'control', attributes: undefined },
     ]);
-    // Who complained is nobody's business but the application's.
+    // Only the application knows who complained.
     expect(JSON.stringify(events)).not.toMatch(/ann|bob/);
   });
 

@@ -122,7 +122,7 @@ describe('a guard after a restart', () => {
     harness.unleash.failure = () => Response.json({}, { status: 401 });
     const first = await harness.started();
     await harness.fail(first);
-    await harness.until('asked', () => harness.reported('action-required').length === 1);
+    await harness.until('requested', () => harness.reported('action-required').length === 1);
     await first.close();
     harness.unleash.failure = undefined;
     harness.flags = new FakeFlags();
@@ -140,11 +140,11 @@ describe('a guard after a restart', () => {
     harness.unleash.failure = () => Response.json({}, { status: 401 });
     const first = await harness.started();
     await harness.fail(first);
-    await harness.until('asked', () => harness.reported('action-required').length === 1);
+    await harness.until('requested', () => harness.reported('action-required').length === 1);
     harness.flags.change({ rolloutPercentage: 50 });
     await first.close();
     harness.events = [];
     await harness.started();
-    await harness.until('asked again', () => harness.reported('action-required').length === 1);
+    await harness.until('requested again', () => harness.reported('action-required').length === 1);
   });
 });

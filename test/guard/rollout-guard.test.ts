@@ -189,8 +189,8 @@ describe('RolloutGuard', () => {
     const guard = newGuard({ tickMs: 5, recheckMs: 10 });
     await guard.start();
     await upload(guard, 20, 20);
-    await until('asked', () => ofType('action-required').length === 1);
-    await until('asked Unleash again', () => unleash.requests.length > 4);
+    await until('requested', () => ofType('action-required').length === 1);
+    await until('retried', () => unleash.requests.length > 4);
     expect(ofType('action-required')).toHaveLength(1);
     expect(ofType('action-required')[0]?.message).toContain('/projects/default/features/async-upload');
     expect(guard.state.status).toBe('stopping');
@@ -247,7 +247,7 @@ describe('RolloutGuard', () => {
     expect(flags.isOverridden()).toBe(false);
   });
 
-  it("opens an epoch when the percentage changes: totals begin anew, the windows' evidence stays", async () => {
+  it('opens an epoch when the percentage changes: totals begin at zero, the windows stay', async () => {
     const guard = newGuard();
     await guard.start();
     await upload(guard, 10, 0);
