@@ -35,7 +35,7 @@ export {
 } from './triggers/latency-above.js';
 export { type ComplaintRateRisingOptions, complaintRateRising } from './triggers/complaint-rate-rising.js';
 export { type UnreportedAboveOptions, unreportedAbove } from './triggers/unreported-above.js';
-// Signals: numbers from elsewhere that triggers judge.
+// Signals: numbers from elsewhere that triggers evaluate.
 export type { SignalContext, SignalReading, SignalSource } from './triggers/trigger.js';
 export type { SignalReadOptions, SignalTrigger } from './triggers/signals/signal-trigger.js';
 export { type SignalFunction, type SignalOptions, signal } from './triggers/signals/signal.js';
@@ -45,7 +45,7 @@ export {
   prometheusAbove,
   prometheusBelow,
 } from './triggers/signals/prometheus.js';
-// Triggers on evidence: right however often one looks.
+// Triggers on evidence: right however often they are evaluated.
 export type { EvidenceOptions, EvidenceTrigger } from './triggers/evidence-rule.js';
 export type { EvidenceRequest } from './statistics/evidence-state.js';
 export type { SequentialRateOptions } from './triggers/sequential-rate.js';
@@ -56,17 +56,21 @@ export { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from './statistics/parameters.js';
 export type { Stage, StageProgress, StageStatus } from './model/stage.js';
 // The guard: decides, and turns the flag off.
 export { RolloutGuard } from './guard/rollout-guard.js';
-export type { GuardStatus } from './guard/guard-status.js';
-export type { ComplaintReport } from './guard/observe/feedback.js';
+export type { FleetStatus, GuardState, GuardStatus } from './guard/guard-status.js';
+export type { ComplaintReport } from './guard/observe/tracked-outcomes.js';
 export type { RolloutGuardOptions, UnleashAdminOptions } from './guard/options.js';
-
-export type { GuardState, OpenReview, StopFailure } from './model/state.js';
-export type { GuardEvent, GuardListener } from './model/event.js';
+export type { OpenReview, StopFailure } from './model/state.js';
+export type { GuardEvent, GuardEventOf, GuardListener } from './model/event.js';
 export { asyncUploadRollout, type RolloutPreset } from './guard/async-upload-rollout.js';
+// The log: every outcome on disk.
+export type { OutcomeLogOptions } from './log/log-options.js';
+// Fleets: processes that guard a flag together; see `unleash-rollout-guard/redis`.
+export type { FleetRole } from './fleet/fleet-options.js';
+export type { SharedStore } from './fleet/shared-store.js';
 // Telemetry: the same numbers elsewhere.
 export type { GuardObserver } from './model/observer.js';
 export { unleashImpactMetrics } from '../providers/unleash/impact-metrics.js';
-// Notifications: tell people.
+// Notifications: for operators.
 export type { GuardNotification, NotificationSeverity, NotificationSubject } from './notify/notification.js';
 export {
   isNotifyError,
@@ -93,8 +97,42 @@ export {
   isAdminError,
 } from './unleash/admin-error.js';
 // The shapes that travel, and what may be injected.
-export type * from './model/shapes.js';
-export type * from './model/flags.js';
+export type {
+  Arm,
+  ArmCounts,
+  ArmTotals,
+  Attributes,
+  Baseline,
+  ControlReference,
+  Decision,
+  DifferenceEvidence,
+  Evaluation,
+  Evidence,
+  Exposure,
+  ExposureCounts,
+  LatencySummary,
+  MemoryReference,
+  MemorySnapshot,
+  Outcome,
+  QuantileEvidence,
+  Result,
+  SignalValue,
+  Snapshot,
+  Trials,
+  Unit,
+  Verdict,
+  VerdictEvidence,
+  WindowSnapshot,
+} from './model/shapes.js';
+export type {
+  EvaluationContextLike,
+  ExposureSink,
+  FlagClient,
+  FlagFacts,
+  FlagSource,
+  TrackedEvent,
+  Unsubscribe,
+} from './model/flags.js';
 export type { Clock } from './support/clock.js';
 export type { Logger } from './support/logger.js';
 export { version } from './support/version.js';

@@ -15,13 +15,13 @@ export type RolloutPreset = Required<
   Pick<RolloutGuardOptions, 'rollback' | 'review' | 'stages' | 'operation' | 'folder' | 'log'>
 >;
 
-/** In each epoch, at most 5 % of healthy rollouts are stopped or sent to a person by the anytime-valid tests. */
+/** In each epoch, at most 5 % of healthy rollouts are stopped or opened for review by the anytime-valid tests. */
 const alpha = splitAlpha(0.05, DEFAULT_ALPHA_WEIGHTS);
 
 /**
  * The first rollout, `async-upload`. Rollback at once: a success rate below 95 % or an error rate above 5 % (both from
  * 100 outcomes on); evidence, from the first outcome on, that the treatment fails more than the control (by 2 points or
- * more) or more than 5 %; one critical error; memory more than 20 % above its baseline. Review by a person: a success rate
+ * more) or more than 5 %; one critical error; memory more than 20 % above its baseline. Review by an operator: a success rate
  * of 95–97 % for 30 minutes; evidence that the treatment takes more than 1.2 times as long as the control; more than 1.5
  * times its complaints; more than twice its share of evaluations without an outcome. Stages: 1, 10, 50 and 100 %.
  * Operations: 2 retries, 30 s for an arm, then the control.
@@ -30,7 +30,7 @@ export const asyncUploadRollout: RolloutPreset = {
   rollback: [
     successRateBelow(0.95, { minOutcomes: 100 }),
     errorRateAbove(0.05, { minOutcomes: 100 }),
-    // The stages tolerate up to 2 % of failures: a smaller difference, however certain, is theirs to judge.
+    // The stages tolerate up to 2 % of failures: a smaller difference, however certain, is left to them.
     failureRegression({ alpha: alpha.failure, minDifference: 0.02 }),
     errorRateAbove(0.05, {
       evidence: 'sequential',

@@ -2,7 +2,18 @@ import type { FleetRole } from '../fleet/fleet-options.js';
 import type { FlagFacts } from '../model/flags.js';
 import type { Snapshot, Verdict } from '../model/shapes.js';
 import type { StageProgress } from '../model/stage.js';
-import type { GuardState, OpenReview } from '../model/state.js';
+import type { GuardState as KeptState, OpenReview } from '../model/state.js';
+
+type Shown<State> = State extends unknown ? Omit<State, 'seenOff' | 'reported'> : never;
+
+/** What a guard is doing: `armed`, `stopping` or `stopped`, with what belongs to it. */
+export type GuardState = Shown<KeptState>;
+
+/** A guard's state without what only its journal needs. */
+export function shownState(state: KeptState): GuardState {
+  const { seenOff: _, reported: __, ...shown } = { seenOff: undefined, reported: undefined, ...state };
+  return shown;
+}
 
 /** Where a rollout stands. */
 export interface GuardStatus {
@@ -12,13 +23,13 @@ export interface GuardStatus {
   readonly epoch: number;
   /** The flag as the provider knows it; undefined while Unleash has no such flag or nothing has arrived. */
   readonly flag: FlagFacts | undefined;
-  /** What each trigger said last: those that roll back, then the reviews. */
+  /** The latest verdict of each trigger: those that roll back, then the reviews. */
   readonly verdicts: readonly Verdict[];
-  /** Reviews that wait for a person. */
+  /** Reviews that wait for an operator. */
   readonly openReviews: readonly OpenReview[];
   /** The stage that Unleash's percentage belongs to; undefined when it belongs to none or the flag is off. */
   readonly stage: StageProgress | undefined;
-  /** Complaints of users of whom no evaluation is known. */
+  /** Complaints of users without a known evaluation. */
   readonly unattributedComplaints: number;
   /** Undefined when this process shares no store with others. */
   readonly fleet: FleetStatus | undefined;
@@ -34,6 +45,6 @@ export interface FleetStatus {
   readonly epoch: number | undefined;
   /** Why the shared store cannot be used; undefined while it can. */
   readonly problem: string | undefined;
-  /** Flushes that the shared store has lost and that could not be sent again. */
+  /** Flushes that the shared store has lost and that could not be resent. */
   readonly lostDeltas: number;
 }

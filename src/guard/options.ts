@@ -1,24 +1,19 @@
 import { z } from 'zod';
 import type { SharedStore } from '../fleet/shared-store.js';
-import {
-  logOptionsSchema,
-  type OutcomeLogOptions,
-  type ResolvedLogOptions,
-  resolveLogOptions,
-} from '../log/log-options.js';
+import { logOptionsSchema, type OutcomeLogOptions, resolveLogOptions } from '../log/log-options.js';
 import type { GuardListener } from '../model/event.js';
 import type { FlagClient, FlagSource } from '../model/flags.js';
 import type { GuardObserver } from '../model/observer.js';
 import type { Stage } from '../model/stage.js';
 import { type Notifier, type NotifyFunction, notifySchema } from '../notify/notifier.js';
-import type { OperationPolicy, ResolvedOperationPolicy } from '../operation/guarded-operation.js';
+import type { OperationPolicy } from '../operation/guarded-operation.js';
 import { type Clock, systemClock } from '../support/clock.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema } from '../support/config-schemas.js';
 import { type Logger, resolveLogger } from '../support/logger.js';
 import type { Trigger } from '../triggers/trigger.js';
 import { adminTokenProblem } from '../unleash/admin-token.js';
-import { type RolloutRules, refineRules, resolveRules, rulesFields } from './rules.js';
+import { refineRules, resolveRules, rulesFields } from './rules.js';
 
 /** Where and as whom the guard turns the flag off. */
 export interface UnleashAdminOptions {
@@ -26,7 +21,7 @@ export interface UnleashAdminOptions {
   readonly url: string;
   /**
    * An admin token, a personal access token or a service account's token that may toggle the flag. A process that shares a
-   * `store` may go without: then another one judges and speaks to Unleash.
+   * `store` may go without: then another one leads.
    */
   readonly token?: string | undefined;
   /** @default 'default' */
@@ -35,11 +30,11 @@ export interface UnleashAdminOptions {
   readonly environment: string;
   /** Time for one request, in milliseconds. @default 5_000 */
   readonly timeoutMs?: number | undefined;
-  /** Where people find the report of this rollout; linked to the flag in Unleash after a stop. */
+  /** Where the report of this rollout is published; linked to the flag in Unleash after a stop. */
   readonly reportUrl?: string | undefined;
 }
 
-/** What `new RolloutGuard()` takes. */
+/** The options of `new RolloutGuard()`. */
 export interface RolloutGuardOptions {
   /** The flag to guard, as it is named in Unleash. */
   readonly flagKey: string;
@@ -55,58 +50,58 @@ export interface RolloutGuardOptions {
    * has none: off). Either way this process stops at once. @default 'disable'
    */
   readonly onRollback?: 'disable' | 'previous-stage' | undefined;
-  /** A person is told when any of these breaches; nothing is stopped. @default none */
+  /** Operators are notified when any of these breaches; nothing is stopped. @default none */
   readonly review?: readonly Trigger[] | undefined;
-  /** How long a review's trigger must be content before the review is closed, in milliseconds. @default 300_000 */
+  /** How long a review's trigger must be ok before the review is closed, in milliseconds. @default 300_000 */
   readonly reviewCloseAfterMs?: number | undefined;
   /** The rollout's stages, by ascending percentage. @default none */
   readonly stages?: readonly Stage[] | undefined;
   /**
-   * Who moves the percentage when a stage is met: a person in Unleash's UI, or the guard through the admin API, one stage
-   * at a time, never past a missed or blocked one, and never against a person's change. @default 'manual'
+   * Who moves the percentage when a stage is met: an operator in Unleash's UI, or the guard through the admin API, one stage
+   * at a time, never past a missed or blocked one, and never against an operator's change. @default 'manual'
    */
   readonly advance?: 'manual' | 'automatic' | undefined;
   /** How operations behave when an arm fails. */
   readonly operation?: OperationPolicy | undefined;
   /**
    * The folder of the guard's journal and audit log, or `false` to keep nothing on disk: a stop that Unleash has not
-   * taken yet is then forgotten in a crash. @default `logs/<flag_key>_rollout`
+   * confirmed yet is then lost in a crash. @default `logs/<flag_key>_rollout`
    */
   readonly folder?: string | false | undefined;
   /**
    * The log of every outcome in the folder: `metrics.jsonl`, `metrics.csv` and `summary.json`, and with it what a restart
-   * goes on from; or `false` for none. @default on, at most 2 GiB
+   * resumes from; or `false` for none. @default on, at most 2 GiB
    */
   readonly log?: OutcomeLogOptions | false | undefined;
   /**
-   * What the processes of a fleet share, so that they judge as one and stop at once: `RedisOutcomeStore` from
-   * `unleash-rollout-guard/redis`. @default none: this process judges its own outcomes
+   * What the processes of a fleet share, so that their outcomes are evaluated together and all stop at once: `RedisOutcomeStore`
+   * from `unleash-rollout-guard/redis`. @default none: this process evaluates its own outcomes
    */
   readonly store?: SharedStore | undefined;
   /** Record every decision and act on none. @default false */
   readonly dryRun?: boolean | undefined;
-  /** How often the guard looks without being asked, in milliseconds. @default 1_000 */
+  /** How often the guard evaluates when no outcomes come, in milliseconds. @default 1_000 */
   readonly tickMs?: number | undefined;
   /**
-   * How long after a stop, or after a refusal that only a person can mend, the guard asks Unleash again how the flag
-   * stands, in milliseconds. @default 30_000
+   * How long after a stop, or after an error that only an operator can fix, the guard checks the flag in Unleash, in
+   * milliseconds. @default 30_000
    */
   readonly recheckMs?: number | undefined;
   /**
    * An exposure whose outcome has not come after this time counts as unreported, in milliseconds: longer than an
-   * operation normally takes. A later outcome corrects it. @default 60_000
+   * operation normally runs. A later outcome corrects it. @default 60_000
    */
   readonly outcomeTimeoutMs?: number | undefined;
   /** Users whose latest exposure is remembered for `client.track()` and complaints. @default 10_000 */
   readonly maxTrackedUsers?: number | undefined;
   /** A pino logger, or `false` for silence. @default pino, JSON lines on standard output */
   readonly logger?: Logger | false | undefined;
-  /** Tells people what they should know: `slack({ … })`, `webhook({ … })`, or a function. @default nobody */
+  /** Who notifies operators: `slack({ … })`, `webhook({ … })`, or a function. @default none */
   readonly notify?: readonly (Notifier | NotifyFunction)[] | undefined;
-  /** Told of everything the guard does. */
+  /** Called for everything that the guard does. */
   readonly onEvent?: GuardListener | undefined;
   /**
-   * Shown every outcome and event, for metrics: `openTelemetry()` from `unleash-rollout-guard/opentelemetry`,
+   * Called for every outcome and event, for metrics: `openTelemetry()` from `unleash-rollout-guard/opentelemetry`,
    * `unleashImpactMetrics(provider)`, or your own. @default none
    */
   readonly observers?: readonly GuardObserver[] | undefined;
@@ -121,41 +116,10 @@ export interface RolloutGuardOptions {
 }
 
 /** {@link RolloutGuardOptions}, checked and complete. */
-export interface ResolvedOptions extends RolloutRules {
-  readonly flagKey: string;
-  readonly flags: FlagSource;
-  readonly client: FlagClient | undefined;
-  readonly unleash: {
-    readonly url: string;
-    readonly token: string | undefined;
-    readonly project: string;
-    readonly environment: string;
-    readonly timeoutMs: number;
-    readonly reportUrl: string | undefined;
-  };
-  readonly onRollback: 'disable' | 'previous-stage';
-  readonly advance: 'manual' | 'automatic';
-  readonly operation: ResolvedOperationPolicy;
-  readonly folder: string | false;
-  readonly log: ResolvedLogOptions | false;
-  readonly store: SharedStore | undefined;
-  readonly dryRun: boolean;
-  readonly tickMs: number;
-  readonly recheckMs: number;
-  readonly outcomeTimeoutMs: number;
-  readonly maxTrackedUsers: number;
-  readonly logger: Logger;
-  readonly notify: readonly (Notifier | NotifyFunction)[];
-  readonly onEvent: GuardListener | undefined;
-  readonly observers: readonly GuardObserver[];
-  readonly clock: Clock;
-  readonly random: () => number;
-  readonly fetch: typeof fetch;
-  readonly readMemoryBytes: () => number;
-}
+export interface ResolvedOptions extends Readonly<ReturnType<typeof resolveOptions>> {}
 
 /** Checks what a user passed and fills in the defaults. @throws {@link ConfigError} that lists every problem. */
-export function resolveOptions(options: RolloutGuardOptions): ResolvedOptions {
+export function resolveOptions(options: RolloutGuardOptions) {
   const given = parseConfig(optionsSchema, options, 'RolloutGuard options') as RolloutGuardOptions;
   const { unleash } = given;
   return Object.freeze({
@@ -203,7 +167,7 @@ export function checkOperationOptions(options: unknown): void {
   parseConfig(operationSchema, options, 'operation options');
 }
 
-/** What operations and the guard call, so that a lack shows now and not in a user's request. */
+/** What operations and the guard call, so that a missing method shows now and not in a user's request. */
 const FLAG_SOURCE: readonly (keyof FlagSource)[] = [
   'flag',
   'override',
@@ -214,7 +178,7 @@ const FLAG_SOURCE: readonly (keyof FlagSource)[] = [
   'defaultClient',
 ];
 
-/** Room for each is taken at once. */
+/** Memory for all of them is allocated at once. */
 const MOST_TRACKED_USERS = 10_000_000;
 
 const FLAG_KEY = "a flag's key as Unleash allows it: letters, digits and . _ ~ - without spaces, at most 100";
@@ -224,7 +188,7 @@ const NAME = 'a name without spaces';
 
 const name = z.string({ error: NAME }).regex(/^(?!\.{1,2}$)\S+$/, { error: NAME });
 const httpUrl = z.url({ protocol: /^https?$/, error: ADMIN_URL }).refine(
-  // Nobody sends them: `fetch` refuses such a URL, and the base URL is made without them.
+  // They are never sent: `fetch` refuses such a URL, and the base URL is made without them.
   (url) => !URL.canParse(url) || (new URL(url).username === '' && new URL(url).password === ''),
   { error: ADMIN_URL },
 );
@@ -290,37 +254,37 @@ const observer = z.custom<GuardObserver>(
   { error: 'an observer: { outcome(outcome) { … }, event(event, flagKey) { … } }, or one of the two' },
 );
 
+const optionFields = {
+  flagKey: z.string({ error: FLAG_KEY }).regex(/^(?!\.{1,2}$)[\w.~-]{1,100}$/, { error: FLAG_KEY }),
+  flags: having<FlagSource>(FLAG_SOURCE, 'an UnleashProvider'),
+  client: having<FlagClient>(['getBooleanDetails'], 'an OpenFeature client').optional(),
+  unleash: unleashSchema,
+  ...rulesFields,
+  onRollback: z.enum(['disable', 'previous-stage']).optional(),
+  advance: z.enum(['manual', 'automatic']).optional(),
+  operation: z.strictObject(policyFields).optional(),
+  folder: z.union([z.string().min(1), z.literal(false)], { error: 'a path, or false' }).optional(),
+  log: z.union([logOptionsSchema, z.literal(false)]).optional(),
+  store: having<SharedStore>(['link'], 'a RedisOutcomeStore').optional(),
+  dryRun: z.boolean().optional(),
+  tickMs: durationMsSchema.optional(),
+  recheckMs: durationMsSchema.optional(),
+  outcomeTimeoutMs: durationMsSchema.optional(),
+  maxTrackedUsers: countSchema.max(MOST_TRACKED_USERS, { error: `at most ${MOST_TRACKED_USERS}` }).optional(),
+  logger: z
+    .union([having<Logger>(['debug', 'info', 'warn', 'error'], 'a pino logger'), z.literal(false)])
+    .optional(),
+  notify: notifySchema.optional(),
+  onEvent: aFunction<GuardListener>(),
+  observers: z.array(observer, { error: 'a list of observers' }).optional(),
+  clock: having<Clock>(['now', 'monotonic'], 'a Clock').optional(),
+  random: aFunction<() => number>(),
+  fetch: aFunction<typeof fetch>(),
+  readMemoryBytes: aFunction<() => number>(),
+} satisfies Record<keyof RolloutGuardOptions, z.ZodType>;
+
 const optionsSchema = z
-  .strictObject({
-    flagKey: z.string({ error: FLAG_KEY }).regex(/^(?!\.{1,2}$)[\w.~-]{1,100}$/, { error: FLAG_KEY }),
-    flags: having<FlagSource>(FLAG_SOURCE, 'an UnleashProvider'),
-    client: having<FlagClient>(['getBooleanDetails'], 'an OpenFeature client').optional(),
-    unleash: unleashSchema,
-    ...rulesFields,
-    onRollback: z.enum(['disable', 'previous-stage']).optional(),
-    advance: z.enum(['manual', 'automatic']).optional(),
-    operation: z.strictObject(policyFields).optional(),
-    folder: z.union([z.string().min(1), z.literal(false)], { error: 'a path, or false' }).optional(),
-    log: z.union([logOptionsSchema, z.literal(false)]).optional(),
-    store: having<SharedStore>(['link'], 'a RedisOutcomeStore').optional(),
-    dryRun: z.boolean().optional(),
-    tickMs: durationMsSchema.optional(),
-    recheckMs: durationMsSchema.optional(),
-    outcomeTimeoutMs: durationMsSchema.optional(),
-    maxTrackedUsers: countSchema
-      .max(MOST_TRACKED_USERS, { error: `at most ${MOST_TRACKED_USERS}` })
-      .optional(),
-    logger: z
-      .union([having<Logger>(['debug', 'info', 'warn', 'error'], 'a pino logger'), z.literal(false)])
-      .optional(),
-    notify: notifySchema.optional(),
-    onEvent: aFunction<GuardListener>(),
-    observers: z.array(observer, { error: 'a list of observers' }).optional(),
-    clock: having<Clock>(['now', 'monotonic'], 'a Clock').optional(),
-    random: aFunction<() => number>(),
-    fetch: aFunction<typeof fetch>(),
-    readMemoryBytes: aFunction<() => number>(),
-  })
+  .strictObject(optionFields)
   .superRefine(refineRules)
   .superRefine(({ unleash, store }, context) => {
     if (unleash.token !== undefined || store !== undefined) return;

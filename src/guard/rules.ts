@@ -4,7 +4,7 @@ import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, percentageSchema, rateSchema } from '../support/config-schemas.js';
 import type { Trigger } from '../triggers/trigger.js';
 
-/** What a rollout is held to: the part of a guard's options that a replay needs as well. */
+/** The triggers and stages of a rollout: the part of a guard's options that a replay needs as well. */
 export interface RolloutRules {
   readonly rollback: readonly Trigger[];
   readonly review: readonly Trigger[];

@@ -61,7 +61,7 @@ afterEach(async () => {
 });
 
 describe("a guard's baselines", () => {
-  it('are recorded while the flag is off, kept on disk, and taken up by the next run', async () => {
+  it('are recorded while the flag is off, kept on disk, and resumed by the next run', async () => {
     flags.change({ enabled: false });
     const first = await workingGuard();
     await first.work(70);
@@ -116,7 +116,7 @@ describe("a guard's baselines", () => {
       'no bytes',
       '{"version":1,"flagKey":"async-upload","memory":{"bytes":-1,"samples":1,"since":0,"until":0}}',
     ],
-  ])('are told and ignored when the file holds %s', async (_what, text) => {
+  ])('are reported and ignored when the file holds %s', async (_what, text) => {
     await writeFile(join(folder, BASELINE_FILE), text);
     const { guard, work } = await workingGuard();
     expect(faults()).toEqual(['reading the baseline']);

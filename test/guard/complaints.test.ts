@@ -63,7 +63,7 @@ describe('complaints', () => {
       { arm: 'treatment', attributes: { stars: 1 } },
       { arm: 'control', attributes: undefined },
     ]);
-    // Who complained is nobody's business but the application's.
+    // Only the application knows who complained.
     expect(JSON.stringify(events)).not.toMatch(/ann|bob/);
   });
 
@@ -73,7 +73,7 @@ describe('complaints', () => {
     expect(complaints()).toEqual([1, 0]);
   });
 
-  it('are counted as unattributed, and told once, when the user is unknown', () => {
+  it('are counted as unattributed, and reported once, when the user is unknown', () => {
     for (const targetingKey of ['eve', '', 'mallory']) guard.reportComplaint({ targetingKey });
     flags.track({ name: 'async-upload.complaint', targetingKey: undefined, value: undefined, details: {} });
     expect(guard.status().unattributedComplaints).toBe(4);

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { decide, type Effect, type GuardInput, initialState } from '../../src/guard/decide/decide.js';
+import {
+  afterRestart,
+  decide,
+  type Effect,
+  type GuardInput,
+  initialState,
+  type Step,
+} from '../../src/guard/decide/decide.js';
 import type { Decision } from '../../src/model/shapes.js';
 import type { GuardState } from '../../src/model/state.js';
 
@@ -14,10 +21,10 @@ const failure = { code: 'UNAVAILABLE', message: 'Unleash is down.', requiresActi
 const refusal = { code: 'PERMISSION', message: 'Turn the flag off by hand.', requiresAction: true };
 
 const armed = initialState(0);
-const stopping: GuardState = { status: 'stopping', since: 5, decision: decision() };
+const stopping: GuardState & { status: 'stopping' } = { status: 'stopping', since: 5, decision: decision() };
 const retrying: GuardState = { ...stopping, failure, reported: [failure.code] };
 const refused: GuardState = { ...stopping, failure: refusal, reported: [failure.code, refusal.code] };
-const stopped: GuardState = {
+const stopped: GuardState & { status: 'stopped' } = {
   status: 'stopped',
   since: 6,
   decision: decision(),
@@ -36,7 +43,7 @@ interface Case {
   readonly from: GuardState;
   readonly input: GuardInput;
   readonly to: Partial<GuardState>;
-  readonly effects: readonly Effect[];
+  readonly effects: readonly Effect['type'][];
 }
 
 const breach: GuardInput = { type: 'breached', at: 9, decision: decision() };
@@ -45,14 +52,14 @@ const off: GuardInput = { type: 'definition', at: 9, enabled: false, rolloutPerc
 
 const cases: readonly Case[] = [
   {
-    name: 'stops here first, then in the fleet, then records, then turns to Unleash',
+    name: 'overrides first, then stops the fleet, then records, then turns off in Unleash',
     from: armed,
     input: breach,
     to: { status: 'stopping', since: 9, decision: decision() },
-    effects: ['stop-here', 'stop-fleet', 'record-decision', 'stop-in-unleash'],
+    effects: ['override', 'stop-fleet', 'record-decision', 'turn-off-in-unleash'],
   },
   {
-    name: 'does nothing about a person who turns the flag off while it is armed',
+    name: 'does nothing when an operator turns the flag off while it is armed',
     from: armed,
     input: off,
     to: armed,
@@ -64,45 +71,45 @@ const cases: readonly Case[] = [
     from: stopping,
     input: { type: 'off-confirmed', at: 9 },
     to: { status: 'stopped', since: 9, confirmedBy: 'read-back', seenOff: false },
-    effects: ['confirm-stopped'],
+    effects: ['confirm'],
   },
   {
-    name: 'keeps trying after a failure, and tells it',
+    name: 'keeps trying after a failure, and reports it',
     from: stopping,
     input: { type: 'off-failed', at: 9, failure },
     to: { status: 'stopping', since: 5, failure },
-    effects: ['tell-failure'],
+    effects: ['report-failure'],
   },
   {
-    name: 'does not tell an outage for each attempt',
+    name: 'does not report an outage for each attempt',
     from: retrying,
     input: { type: 'off-failed', at: 9, failure },
     to: retrying,
     effects: [],
   },
   {
-    name: 'tells nothing twice when causes take turns',
+    name: 'reports no cause twice when causes take turns',
     from: refused,
     input: { type: 'off-failed', at: 9, failure },
     to: { ...refused, failure },
     effects: [],
   },
   {
-    name: 'asks a person where trying cannot help',
+    name: 'requests action where retrying cannot help',
     from: retrying,
     input: { type: 'off-failed', at: 9, failure: refusal },
     to: { status: 'stopping', failure: refusal },
-    effects: ['tell-failure', 'ask-person'],
+    effects: ['report-failure', 'request-action'],
   },
   {
-    name: 'asks a person once more when something else is in the way',
+    name: 'requests action for each cause',
     from: refused,
     input: { type: 'off-failed', at: 9, failure: { ...refusal, code: 'CHANGE_REQUEST' } },
     to: { status: 'stopping', failure: { ...refusal, code: 'CHANGE_REQUEST' } },
-    effects: ['tell-failure', 'ask-person'],
+    effects: ['report-failure', 'request-action'],
   },
   {
-    name: 'asks a person only once',
+    name: 'requests action for one cause only once',
     from: refused,
     input: { type: 'off-failed', at: 9, failure: refusal },
     to: { status: 'stopping', failure: refusal },
@@ -116,11 +123,11 @@ const cases: readonly Case[] = [
     effects: [],
   },
   {
-    name: 'takes the definition as proof after a failure: a person turned the flag off',
+    name: 'is stopped when the definition arrives switched off after a failure',
     from: refused,
     input: off,
     to: { status: 'stopped', confirmedBy: 'definition', seenOff: true },
-    effects: ['confirm-stopped'],
+    effects: ['confirm'],
   },
   {
     name: 'ignores that the flag is still on while stopping',
@@ -130,14 +137,14 @@ const cases: readonly Case[] = [
     effects: [],
   },
   {
-    name: 'gives way to a person who turned the flag on after the decision',
+    name: 're-arms when an operator turned the flag on after the decision',
     from: stopping,
     input: { type: 'turned-on-since', at: 9 },
     to: { status: 'armed', since: 9 },
     effects: ['re-arm'],
   },
   {
-    name: 'does not take old news for a person: on before it was ever seen off',
+    name: 'stays stopped while the definition is on and was never seen off',
     from: stopped,
     input: on,
     to: stopped,
@@ -172,35 +179,35 @@ const cases: readonly Case[] = [
     effects: [],
   },
   {
-    name: 'takes a step back for a stop that lasts until the provider has seen it',
+    name: 'is stopped after a step back until the provider has seen it',
     from: stopping,
     input: { type: 'stepped-back', at: 9 },
     to: { status: 'stopped', steppedBack: true, seenOff: false },
-    effects: ['confirm-stopped'],
+    effects: ['confirm'],
   },
   {
-    name: 'holds the stop while the provider still shows the percentage that failed',
+    name: 'stays stopped while the provider still shows the percentage that failed',
     from: steppedBack,
     input: on,
     to: steppedBack,
     effects: [],
   },
   {
-    name: 'watches anew when the provider shows another percentage after a step back',
+    name: 're-arms when the provider shows another percentage after a step back',
     from: steppedBack,
     input: { type: 'definition', at: 9, enabled: true, rolloutPercentage: 1 },
     to: { status: 'armed', since: 9, steppedBackFrom: 10 },
     effects: ['re-arm'],
   },
   {
-    name: 'does not take the flag that it left on after a step back for a person',
+    name: 'stays stopped when Unleash says on at the percentage of the step back',
     from: steppedBack,
     input: { type: 'flag-read', at: 9, enabled: true, rolloutPercentage: 1 },
     to: steppedBack,
     effects: [],
   },
   {
-    name: 're-arms when Unleash itself says that a person undid the step back',
+    name: 're-arms when an operator undid the step back in Unleash',
     from: steppedBack,
     input: { type: 'flag-read', at: 9, enabled: true, rolloutPercentage: 10 },
     to: { status: 'armed', since: 9, steppedBackFrom: 10 },
@@ -229,24 +236,62 @@ const cases: readonly Case[] = [
   },
 ];
 
+const typesOf = ({ effects }: Step) => effects.map(({ type }) => type);
+
 describe('decide', () => {
   it.each(cases)('$name', ({ from, input, to, effects }) => {
     const step = decide(from, input);
     expect(step.state).toMatchObject(to);
-    expect(step.effects).toEqual(effects);
+    expect(typesOf(step)).toEqual(effects);
   });
 
   it('records a decision of a dry run once per epoch, and acts on none', () => {
-    const first = decide(armed, { type: 'breached', at: 1, decision: decision({ dryRun: true }) });
-    expect(first.effects).toEqual(['record-decision']);
+    const dryRun = decision({ dryRun: true });
+    const first = decide(armed, { type: 'breached', at: 1, decision: dryRun });
+    expect(typesOf(first)).toEqual(['record-decision']);
     expect(first.state.status).toBe('armed');
-    expect(
-      decide(first.state, { type: 'breached', at: 2, decision: decision({ dryRun: true }) }).effects,
-    ).toEqual([]);
+    expect(typesOf(decide(first.state, { type: 'breached', at: 2, decision: dryRun }))).toEqual([]);
     const nextEpoch = decision({ dryRun: true, epoch: 4 });
-    expect(decide(first.state, { type: 'breached', at: 3, decision: nextEpoch }).effects).toEqual([
+    expect(typesOf(decide(first.state, { type: 'breached', at: 3, decision: nextEpoch }))).toEqual([
       'record-decision',
     ]);
+  });
+
+  it('returns effects with everything that performing them needs', () => {
+    expect(decide(armed, breach).effects).toEqual([
+      { type: 'override', decision: decision() },
+      { type: 'stop-fleet', decision: decision() },
+      { type: 'record-decision', at: 9, decision: decision() },
+      { type: 'turn-off-in-unleash', decision: decision() },
+    ]);
+    expect(decide(stopping, { type: 'off-failed', at: 9, failure: refusal }).effects).toEqual([
+      {
+        type: 'report-failure',
+        event: { type: 'stop-failed', at: 9, decisionId: 'd-1', failure: refusal },
+      },
+      {
+        type: 'request-action',
+        event: { type: 'action-required', at: 9, decisionId: 'd-1', message: refusal.message },
+      },
+    ]);
+    const { state: stoppedNow, effects } = decide(stopping, { type: 'off-confirmed', at: 9 });
+    expect(effects).toEqual([{ type: 'confirm', stopped: stoppedNow }]);
+    expect(decide(stoppedAndSeen, on).effects).toEqual([
+      { type: 're-arm', at: 9, decision: decision(), steppedBack: false },
+    ]);
+  });
+
+  it.each(['fleet', undefined] as const)('records who made a decision of the fleet (%s)', (by) => {
+    const input = { type: 'fleet-stopped', at: 9, decision: decision(), done: undefined, by } as const;
+    expect(decide(armed, input).effects).toEqual([
+      { type: 'override', decision: decision() },
+      { type: 'record-decision', at: 9, decision: decision(), by },
+    ]);
+  });
+
+  it('forgets at a restart that the flag was seen off, and what was reported', () => {
+    expect(afterRestart({ ...stopped, seenOff: true })).toEqual({ ...stopped, seenOff: false });
+    expect(afterRestart({ ...stopping, failure, reported: [failure.code] })).toEqual(stopping);
   });
 
   it('keeps its state serialisable', () => {

@@ -11,7 +11,7 @@ beforeEach(async () => {
 afterEach(() => harness.close());
 
 describe('a dry run that would have stopped the flag', () => {
-  it('goes on to tell of stages and reviews', async () => {
+  it('continues to report stages and reviews', async () => {
     const guard = await harness.started({
       dryRun: true,
       tickMs: 5,
@@ -19,13 +19,13 @@ describe('a dry run that would have stopped the flag', () => {
       stages: [{ percentage: 10, minOutcomes: 40, minSuccessRate: 0.9 }],
     });
     await harness.fail(guard);
-    await harness.until('decided', () => harness.told('decided').length === 1);
-    expect(harness.told('review-opened')).toEqual([]);
+    await harness.until('decided', () => harness.reported('decided').length === 1);
+    expect(harness.reported('review-opened')).toEqual([]);
     await harness.fail(guard);
-    await harness.until('opened', () => harness.told('review-opened').length === 1);
+    await harness.until('opened', () => harness.reported('review-opened').length === 1);
     await harness.until('blocked', () => guard.status().stage?.status === 'blocked');
     expect(guard.status().stage).toMatchObject({ outcomes: 40 });
-    expect(harness.told('decided')).toHaveLength(1);
+    expect(harness.reported('decided')).toHaveLength(1);
     expect(harness.flags.isOverridden()).toBe(false);
   });
 });

@@ -13,8 +13,8 @@ import { NOW, snapshotOf } from '../triggers/snapshots.js';
 const MINUTE = 60_000;
 const facts = new FakeFlags().facts as FlagFacts;
 
-/** A judge of one stage with one review, whose status is set by hand. */
-function newJudge() {
+/** An evaluator of one stage with one review, whose status is set by hand. */
+function newEvaluator() {
   const events: GuardEvent[] = [];
   const slow = { status: 'ok' as Verdict['status'], observed: 1 };
   const trigger: Trigger = {
@@ -36,81 +36,83 @@ function newJudge() {
     folder: false,
     clock: { now: () => NOW, monotonic: () => NOW },
     logger: resolveLogger(false),
-    listener: (event) => events.push(event),
+    onEvent: (event) => events.push(event),
   });
-  const judge = new Evaluator({
+  const evaluator = new Evaluator({
     rollback: [],
     review: [trigger],
     reviewCloseAfterMs: 5 * MINUTE,
     stages: [{ percentage: 10, minOutcomes: 5, minSuccessRate: 0.9 }],
     records,
   });
-  const review = (afterMs: number, rolloutPercentage = 10) =>
-    judge.review(snapshotOf({ treatment: { successes: 5 } }), { ...facts, rolloutPercentage }, NOW + afterMs);
-  const told = () =>
+  const review = (afterMs: number, rolloutPercentage = 10) => {
+    const snapshot = { ...snapshotOf({ treatment: { successes: 5 } }), at: NOW + afterMs };
+    return evaluator.review(snapshot, { ...facts, rolloutPercentage });
+  };
+  const reported = () =>
     events.map((event) => (event.type === 'stage' ? `stage ${event.progress.status}` : event.type));
-  return { judge, slow, review, told, events };
+  return { evaluator, slow, review, reported, events };
 }
 
-/** What another judge knows, after its memory has been on a disk. */
-function heirOf({ judge }: ReturnType<typeof newJudge>) {
-  const heir = newJudge();
-  heir.judge.restore(reportedStateSchema.parse(JSON.parse(JSON.stringify(judge.memory))));
-  return heir;
+/** An evaluator that resumes from what `previous` reported, as read from a disk. */
+function resumedFrom({ evaluator }: ReturnType<typeof newEvaluator>) {
+  const resumed = newEvaluator();
+  resumed.evaluator.restore(reportedStateSchema.parse(JSON.parse(JSON.stringify(evaluator.reportedState))));
+  return resumed;
 }
 
 describe('Evaluator', () => {
-  it('tells no stage again that the judge before it told', () => {
-    const first = newJudge();
+  it('does not report a stage that was reported before it resumed', () => {
+    const first = newEvaluator();
     first.review(0);
-    expect(first.told()).toEqual(['stage met']);
-    const heir = heirOf(first);
-    heir.review(1);
-    expect(heir.told()).toEqual([]);
+    expect(first.reported()).toEqual(['stage met']);
+    const resumed = resumedFrom(first);
+    resumed.review(1);
+    expect(resumed.reported()).toEqual([]);
   });
 
-  it('keeps a review open that the judge before it opened, and lets it close when its time is up', () => {
-    const first = newJudge();
+  it('keeps a review open that was opened before it resumed, and closes it when its time is up', () => {
+    const first = newEvaluator();
     first.slow.status = 'breach';
     first.review(0);
     first.slow.status = 'ok';
     first.review(MINUTE);
-    const heir = heirOf(first);
-    heir.review(2 * MINUTE);
-    expect(heir.judge.stage?.status).toBe('blocked');
-    heir.review(6 * MINUTE - 1);
-    expect(heir.told()).toEqual([]);
-    heir.review(6 * MINUTE);
-    expect(heir.told()).toEqual(['review-closed', 'stage met']);
+    const resumed = resumedFrom(first);
+    resumed.review(2 * MINUTE);
+    expect(resumed.evaluator.stage?.status).toBe('blocked');
+    resumed.review(6 * MINUTE - 1);
+    expect(resumed.reported()).toEqual([]);
+    resumed.review(6 * MINUTE);
+    expect(resumed.reported()).toEqual(['review-closed', 'stage met']);
   });
 
-  it('lets a stage go on that only a review of another percentage would block for ever', () => {
-    const { judge, slow, review, events } = newJudge();
+  it('closes a review without data after a move, so that it does not block the stage for ever', () => {
+    const { evaluator, slow, review, events } = newEvaluator();
     slow.status = 'breach';
     review(0, 1);
     slow.status = 'insufficient-data';
     review(60 * MINUTE, 1);
-    expect(judge.openReviews).toHaveLength(1);
+    expect(evaluator.openReviews).toHaveLength(1);
     review(61 * MINUTE, 10);
-    expect(judge.stage?.status).toBe('met');
+    expect(evaluator.stage?.status).toBe('met');
     const closed = events.filter((event) => event.type === 'review-closed');
     expect(closed.map(({ verdict }) => verdict.message)).toEqual([
-      'A person moved the rollout on from 1 % to 10 %. It is 1 times as slow.',
+      'An operator moved the rollout from 1 % to 10 %. It is 1 times as slow.',
     ]);
   });
 
   it('leaves out reviews of triggers that it does not have', () => {
-    const { judge } = newJudge();
-    const first = newJudge();
+    const { evaluator } = newEvaluator();
+    const first = newEvaluator();
     first.slow.status = 'breach';
     first.review(0);
-    const [review] = first.judge.memory.openReviews;
-    judge.restore({ openReviews: [{ ...review!, trigger: 'gone' }] });
-    expect(judge.openReviews).toEqual([]);
+    const [review] = first.evaluator.reportedState.openReviews;
+    evaluator.restore({ openReviews: [{ ...review!, trigger: 'gone' }] });
+    expect(evaluator.openReviews).toEqual([]);
   });
 
-  it('says when there is something to remember, which fresh figures are not', () => {
-    const { review, slow } = newJudge();
+  it('returns whether the reported state has changed, which fresh figures do not', () => {
+    const { review, slow } = newEvaluator();
     expect(review(0)).toBe(true);
     expect(review(1)).toBe(false);
     slow.status = 'breach';
@@ -123,7 +125,7 @@ describe('Evaluator', () => {
   });
 });
 
-describe('parseReportedState', () => {
+describe('reportedStateSchema', () => {
   it.each([
     undefined,
     {},

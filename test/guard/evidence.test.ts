@@ -48,7 +48,7 @@ async function usersUntilStop(failing: Arm, reason = 'SPLIT', users = 600): Prom
   });
   for (let user = 0; user < users; user++) {
     await run({ targetingKey: `user-${user}` }, user).catch(() => {});
-    // The guard judges once for each turn of the event loop.
+    // The guard evaluates once for each turn of the event loop.
     await new Promise(setImmediate);
     if (flags.isOverridden()) return user + 1;
   }
@@ -64,7 +64,7 @@ describe('RolloutGuard on evidence', () => {
     expect(await usersUntilStop('control')).toBe(600);
   });
 
-  it('judges nobody by these tests whom targeting put into an arm', async () => {
+  it('excludes users whom targeting put into an arm', async () => {
     // Fewer than the literal rules need.
     expect(await usersUntilStop('treatment', 'TARGETING_MATCH')).toBe(600);
   });

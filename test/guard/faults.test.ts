@@ -21,13 +21,13 @@ afterEach(async () => {
 const failing = successRateBelow(0.95, { minOutcomes: 20 });
 
 describe('a guard whose parts break', () => {
-  it('goes on without a trigger that says nothing', async () => {
+  it('continues without a trigger that returns no verdict', async () => {
     const silent = { name: 'silent', windowMs: 1_000, evaluate: () => undefined } as unknown as Trigger;
     const guard = await harness.started({ rollback: [silent, failing] });
     await harness.fail(guard);
     await harness.until('stopped', () => guard.state.status === 'stopped');
     expect(escaped).not.toHaveBeenCalled();
-    expect(harness.told('fault')[0]).toMatchObject({ what: 'the trigger silent' });
+    expect(harness.reported('fault')[0]).toMatchObject({ what: 'the trigger silent' });
   });
 
   it('turns the flag off although a verdict cannot be written down', async () => {
@@ -45,7 +45,7 @@ describe('a guard whose parts break', () => {
     await harness.until('stopped', () => guard.state.status === 'stopped');
     expect(harness.unleash.enabled).toBe(false);
     expect(escaped).not.toHaveBeenCalled();
-    expect(harness.told('fault').map(({ what }) => what)).toEqual(
+    expect(harness.reported('fault').map(({ what }) => what)).toEqual(
       expect.arrayContaining(['writing the audit log', 'writing the journal']),
     );
   });
@@ -58,7 +58,7 @@ describe('a guard whose parts break', () => {
     await harness.fail(guard);
     await harness.until('stopped', () => guard.state.status === 'stopped');
     expect(escaped).not.toHaveBeenCalled();
-    expect(harness.told('fault')[0]).toMatchObject({ what: 'stop-here', message: 'broken' });
+    expect(harness.reported('fault')[0]).toMatchObject({ what: 'override', message: 'broken' });
   });
 
   it('reports an async listener that rejects', async () => {
@@ -69,11 +69,11 @@ describe('a guard whose parts break', () => {
       throw new Error('broken');
     });
     await guard.start();
-    await harness.until('told', () => harness.told('fault').length === 1);
+    await harness.until('reported', () => harness.reported('fault').length === 1);
     await new Promise(setImmediate);
     process.off('unhandledRejection', unhandled);
     expect(unhandled).not.toHaveBeenCalled();
-    expect(harness.told('fault')[0]).toMatchObject({ what: 'a listener', message: 'broken' });
+    expect(harness.reported('fault')[0]).toMatchObject({ what: 'a listener', message: 'broken' });
   });
 
   it('survives a flag source that throws', async () => {
@@ -82,23 +82,23 @@ describe('a guard whose parts break', () => {
     };
     const guard = await harness.started({ tickMs: 5 });
     await harness.fail(guard);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await harness.until('reported', () => harness.reported('fault').length === 2);
     expect(escaped).not.toHaveBeenCalled();
-    expect(harness.told('fault').map(({ what }) => what)).toEqual(['the tick', 'judging']);
+    expect(harness.reported('fault').map(({ what }) => what)).toEqual(['the tick', 'evaluating']);
   });
 });
 
 describe('the end of a guard', () => {
-  it('lets everybody who asks for it wait until it is over', async () => {
+  it('resolves for every caller of close() when it is complete', async () => {
     const guard = await harness.started();
     void guard.close();
     await guard.close();
     expect(await readFile(join(harness.folder, 'audit.jsonl'), 'utf8')).toContain('"closed"');
   });
 
-  it('is for good: the guard refuses to start again rather than not to watch', async () => {
+  it('is final: start() rejects after close()', async () => {
     const guard = await harness.started();
     await guard.close();
-    await expect(guard.start()).rejects.toThrow('has ended');
+    await expect(guard.start()).rejects.toThrow('was closed');
   });
 });

@@ -55,21 +55,21 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
 
   const isStopped = ({ harness }: { harness: GuardHarness }) => harness.flags.isOverridden();
 
-  async function judging(one: { guard: RolloutGuard; harness: GuardHarness }): Promise<void> {
-    await one.harness.until('the judge', () => one.guard.status().fleet!.role === 'judge');
+  async function leading(one: { guard: RolloutGuard; harness: GuardHarness }): Promise<void> {
+    await one.harness.until('leads', () => one.guard.status().fleet!.role === 'judge');
   }
 
-  it('judges the sum: neither process has enough outcomes by itself', async () => {
+  it('evaluates the sum: neither process has enough outcomes by itself', async () => {
     const rollback = [successRateBelow(0.95, { minOutcomes: 30 })];
     const [one, other] = [await member({ rollback }), await member({ rollback })];
-    await judging(one);
+    await leading(one);
     await one.harness.fail(one.guard);
     await other.harness.fail(other.guard);
     await one.harness.until('stopped here', () => isStopped(one) && isStopped(other));
-    expect(one.harness.told('decided')).toMatchObject([
+    expect(one.harness.reported('decided')).toMatchObject([
       { decision: { verdicts: [{ sampleSize: { treatment: 40 } }] } },
     ]);
-    expect(other.harness.told('decided')).toMatchObject([{ by: 'fleet' }]);
+    expect(other.harness.reported('decided')).toMatchObject([{ by: 'fleet' }]);
     await one.harness.until('off', () => !one.harness.unleash.enabled);
     await one.harness.until('all know', () =>
       [one, other].every(({ guard }) => guard.state.status === 'stopped'),
@@ -78,17 +78,17 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     expect(other.guard.state).toMatchObject({ confirmedBy: 'fleet' });
   });
 
-  it('needs the admin token in one process only, and tells people once', async () => {
-    const told: string[] = [];
-    const notify = [async ({ type }: GuardNotification) => void told.push(type)];
-    const judge = await member({ notify });
+  it('needs the admin token in one process only, and notifies operators once', async () => {
+    const notified: string[] = [];
+    const notify = [async ({ type }: GuardNotification) => void notified.push(type)];
+    const leader = await member({ notify });
     const other = await member({ ...TOKENLESS, notify });
-    await judging(judge);
+    await leading(leader);
     await other.harness.fail(other.guard);
-    await judge.harness.until('off', () => !judge.harness.unleash.enabled);
-    await judge.harness.until('all know', () => other.guard.state.status === 'stopped');
-    await judge.harness.until('told', () => told.includes('stopped'));
-    expect(told.filter((event) => event === 'decided')).toHaveLength(1);
+    await leader.harness.until('off', () => !leader.harness.unleash.enabled);
+    await leader.harness.until('all know', () => other.guard.state.status === 'stopped');
+    await leader.harness.until('reported', () => notified.includes('stopped'));
+    expect(notified.filter((event) => event === 'decided')).toHaveLength(1);
   });
 
   it('refuses a guard that has neither a token nor a store', async () => {
@@ -97,10 +97,10 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     expect(() => harness.guard(TOKENLESS)).toThrow(/unleash\.token/);
   });
 
-  it('lets a process whose memory grows stop the whole fleet, though another one judges', async () => {
+  it('stops the whole fleet when the memory of a follower grows', async () => {
     const rollback = [memoryGrowth(1.2, { windowMs: 200, minGrowthBytes: 0 })];
     const normal = { bytes: 100, samples: 60, since: 0, until: 1 };
-    const judge = await member({ rollback, readMemoryBytes: () => 100 });
+    const leader = await member({ rollback, readMemoryBytes: () => 100 });
     const leaking = await GuardHarness.create();
     harnesses.push(leaking);
     await new BaselineFile(leaking.folder, 'async-upload').save({ memory: normal });
@@ -111,16 +111,16 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
       tickMs: 20,
       readMemoryBytes: () => 130,
     });
-    await judge.harness.until('stopped everywhere', () => isStopped(judge) && leaking.flags.isOverridden());
-    expect(leaking.told('decided')[0]!.by).toBeUndefined();
-    expect(judge.harness.told('decided')[0]!.by).toBe('fleet');
-    await judge.harness.until('off', () => !judge.harness.unleash.enabled);
+    await leader.harness.until('stopped everywhere', () => isStopped(leader) && leaking.flags.isOverridden());
+    expect(leaking.reported('decided')[0]!.by).toBeUndefined();
+    expect(leader.harness.reported('decided')[0]!.by).toBe('fleet');
+    await leader.harness.until('off', () => !leader.harness.unleash.enabled);
     expect(other.status().fleet!.role).toBe('follower');
   });
 
-  it('watches again everywhere when one process has seen a person turn the flag on', async () => {
+  it('re-arms everywhere when one process has seen an operator turn the flag on', async () => {
     const [one, other] = [await member(), await member()];
-    await judging(one);
+    await leading(one);
     await other.harness.fail(other.guard);
     await one.harness.until('all know', () =>
       [one, other].every(({ guard }) => guard.state.status === 'stopped'),
@@ -143,22 +143,22 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
 
   it('acts on nothing in a dry run, neither its own decision nor another’s', async () => {
     const dry = await member({ dryRun: true });
-    await judging(dry);
+    await leading(dry);
     await dry.harness.fail(dry.guard);
-    await dry.harness.until('decided', () => dry.harness.told('decided').length === 1);
+    await dry.harness.until('decided', () => dry.harness.reported('decided').length === 1);
     const other = await member();
     await other.harness.until('joined', () => other.guard.status().fleet!.role === 'follower');
     expect([isStopped(dry), isStopped(other), dry.harness.unleash.enabled]).toEqual([false, false, true]);
   });
 
-  it('judges its own share while Redis is away, and tells the fleet when it is back', async () => {
+  it('evaluates its own share while Redis is away, and shares its stop when Redis is back', async () => {
     const away = await RedisServer.start();
     try {
       const [one, other] = [
         await member({ store: store(away.url) }),
         await member({ ...TOKENLESS, store: store(away.url) }),
       ];
-      await judging(one);
+      await leading(one);
       await away.kill();
       await one.harness.until('alone', () =>
         [one, other].every(({ guard }) => guard.status().fleet!.role === 'alone'),
@@ -169,7 +169,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
       await away.resume();
       await one.harness.until('stopped everywhere', () => isStopped(one));
       await one.harness.until('off', () => !one.harness.unleash.enabled);
-      expect(other.harness.told('fleet-connection').map(({ problem }) => problem)).toEqual([
+      expect(other.harness.reported('fleet-connection').map(({ problem }) => problem)).toEqual([
         expect.stringContaining('Redis'),
         undefined,
       ]);
@@ -178,30 +178,30 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     }
   });
 
-  it('hands on to the next judge what was told and which reviews are open', async () => {
+  it('hands reported stages and open reviews on to the next leader', async () => {
     const rule = successRateBetween(0.5, 0.99);
     const always: Trigger = { ...rule, evaluate: (...at) => ({ ...rule.evaluate(...at), status: 'breach' }) };
     const rules = { review: [always], stages: [{ percentage: 10, minOutcomes: 5, minSuccessRate: 0.9 }] };
     const [one, other] = [await member(rules), await member(rules)];
-    await judging(one);
-    await one.harness.until('told', () => one.harness.told('stage').length === 1);
+    await leading(one);
+    await one.harness.until('reported', () => one.harness.reported('stage').length === 1);
     const upload = one.guard.operation({ treatment: () => 'new', control: () => 'old' });
     await upload({ targetingKey: 'ann' }, undefined);
     await one.harness.until('counted', () => one.guard.status().stage?.outcomes === 1);
     await one.guard.close();
-    await judging(other);
-    await other.harness.until('looked', () => other.guard.status().stage?.outcomes === 1);
+    await leading(other);
+    await other.harness.until('evaluated', () => other.guard.status().stage?.outcomes === 1);
     expect(other.guard.status()).toMatchObject({
       openReviews: [{ openedAt: one.guard.status().openReviews[0]!.openedAt }],
       stage: { status: 'blocked' },
     });
-    expect([...other.harness.told('review-opened'), ...other.harness.told('stage')]).toEqual([]);
+    expect([...other.harness.reported('review-opened'), ...other.harness.reported('stage')]).toEqual([]);
   });
 
-  it('finishes a stop whose judge died before Unleash knew', async () => {
+  it('finishes a stop whose leader died before Unleash confirmed it', async () => {
     const [one, other] = [await member(), await member()];
     const { unleash } = one.harness;
-    await judging(one);
+    await leading(one);
     unleash.failure = (request) => (off(request) ? new Response('', { status: 503 }) : undefined);
     await one.harness.fail(one.guard);
     await one.harness.until('stopped everywhere', () => isStopped(one) && isStopped(other));
@@ -212,20 +212,22 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     await other.harness.until('known', () => other.guard.state.status === 'stopped');
   });
 
-  it('is not left without a guard when nobody is there who may judge', async () => {
+  it('evaluates in each process when no process may lead', async () => {
     const [one, other] = [await member(TOKENLESS), await member(TOKENLESS)];
     await one.harness.until('leaderless', () => one.guard.status().fleet!.role === 'alone');
-    await one.harness.until('told', () => one.harness.told('fault').length > 0);
-    expect(one.harness.told('fault')).toMatchObject([{ message: expect.stringContaining('admin token') }]);
+    await one.harness.until('reported', () => one.harness.reported('fault').length > 0);
+    expect(one.harness.reported('fault')).toMatchObject([
+      { message: expect.stringContaining('admin token') },
+    ]);
     await one.harness.fail(one.guard);
     await one.harness.until('stopped everywhere', () => isStopped(one) && isStopped(other));
     // Whoever comes with a token finishes it.
-    const judge = await member();
-    await judge.harness.until('off', () => !harnesses[0]!.unleash.enabled);
-    await judge.harness.until('all know', () => one.guard.state.status === 'stopped');
+    const leader = await member();
+    await leader.harness.until('off', () => !harnesses[0]!.unleash.enabled);
+    await leader.harness.until('all know', () => one.guard.state.status === 'stopped');
   });
 
-  it('hears of a critical error at once, not with the next flush', async () => {
+  it('receives a critical error at once, not with the next flush', async () => {
     const slow = () =>
       new RedisOutcomeStore({ url: redis.url, prefix, flushMs: 60_000, evaluateMs: 20, leaseMs: 120_000 });
     const rollback = [criticalErrors()];
@@ -233,7 +235,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
       await member({ rollback, store: slow() }),
       await member({ rollback, store: slow() }),
     ];
-    await judging(one);
+    await leading(one);
     const upload = other.guard.operation({
       treatment: () => Promise.reject(Object.assign(new Error('full'), { code: 'ENOSPC' })),
       control: () => 'old',
@@ -245,7 +247,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
 
   it('does not bring back a stop that the fleet has left behind', async () => {
     const [one, other] = [await member(), await member()];
-    await judging(one);
+    await leading(one);
     await one.harness.fail(one.guard);
     await one.harness.until('all know', () =>
       [one, other].every(({ guard }) => guard.state.status === 'stopped'),
@@ -269,7 +271,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     expect(guard.status().fleet).toMatchObject({ role: 'alone', problem: expect.stringContaining('Redis') });
     await harness.fail(guard);
     await harness.until('off', () => !harness.unleash.enabled);
-    expect(harness.told('fleet-connection')).toHaveLength(1);
+    expect(harness.reported('fleet-connection')).toHaveLength(1);
   });
 
   it.each<[string, string[], (port: number) => string, RegExp]>([
@@ -285,7 +287,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
       (port) => `redis://:wrong-one@127.0.0.1:${port}`,
       /user name or password/,
     ],
-  ])('refuses to start with %s, and shows none', async (_, args, url, message) => {
+  ])('refuses to start with %s, and shows no secret', async (_, args, url, message) => {
     const guarded = await RedisServer.start(...args);
     try {
       const refusal = await member({ store: store(url(guarded.port), 5_000) }).then(
@@ -299,11 +301,11 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     }
   });
 
-  it('goes on alone when Redis takes no writes', async () => {
+  it('continues alone when Redis refuses writes', async () => {
     const full = await RedisServer.start('--maxmemory', '3mb', '--maxmemory-policy', 'noeviction');
     try {
       const { guard, harness } = await member({ store: store(full.url) });
-      await judging({ guard, harness });
+      await leading({ guard, harness });
       const client = await full.client();
       await client.set('ballast', 'x'.repeat(4 * 2 ** 20)).catch(() => {});
       await client.configSet('maxmemory', '1mb');

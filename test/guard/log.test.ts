@@ -67,7 +67,7 @@ describe("the guard's log", () => {
     expect(snapshot.windows[0]?.treatment.successes).toBe(11);
   });
 
-  it('judges what came before and after a restart together', async () => {
+  it('evaluates outcomes from before and after a restart together', async () => {
     const first = await harness.started();
     await serve(first, 10, 10);
     expect(first.state.status).toBe('armed');
@@ -78,7 +78,7 @@ describe("the guard's log", () => {
     await harness.until('stopped', () => second.state.status === 'stopped');
   });
 
-  it('forgets the windows of before a person turned the flag on again, also after a restart', async () => {
+  it('forgets the windows from before an operator turned the flag on again, also after a restart', async () => {
     const first = await harness.started();
     await harness.fail(first);
     await harness.until('stopped', () => first.state.status === 'stopped');
@@ -95,7 +95,7 @@ describe("the guard's log", () => {
     expect(second.status().snapshot.windows[0]?.treatment).toMatchObject({ successes: 4, failures: 0 });
   });
 
-  it('forgets them as well when a person turned the flag on while no guard was running', async () => {
+  it('forgets them as well when an operator turned the flag on while no guard was running', async () => {
     const first = await harness.started();
     await serve(first, 10, 10);
     harness.flags.change({ enabled: false });
@@ -104,7 +104,7 @@ describe("the guard's log", () => {
     const second = await harness.started();
     expect(second.status().snapshot.windows[0]?.treatment).toMatchObject({ successes: 0, failures: 0 });
     await serve(second, 10, 10);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise(setImmediate);
     expect(second.state.status).toBe('armed');
   });
 

@@ -30,9 +30,8 @@ describe('a guard that moves the percentage itself', () => {
   }
 
   /** Some ticks. */
-  const aWhile = () => new Promise((resolve) => setTimeout(resolve, 60));
 
-  it('does not go by itself to where it stepped back from, not even after a restart', async () => {
+  it('does not advance to the percentage that it stepped back from, not even after a restart', async () => {
     const guard = await harness.started(PLAN);
     await harness.fail(guard);
     await harness.until('back at 1 %', () => harness.unleash.rollout === 1);
@@ -40,32 +39,32 @@ describe('a guard that moves the percentage itself', () => {
     await harness.until('armed again', () => guard.state.status === 'armed');
     await succeed(guard);
     await harness.until('met', () => guard.status().stage?.status === 'met');
-    await aWhile();
+    await harness.ticks(8);
     expect(harness.unleash.rollout).toBe(1);
 
     await guard.close();
     const next = await harness.started(PLAN);
     await harness.until('met', () => next.status().stage?.status === 'met');
-    await aWhile();
+    await harness.ticks(8);
     expect(harness.unleash.rollout).toBe(1);
 
-    // A person went there after all.
+    // An operator set that percentage.
     harness.unleash.rollout = 10;
     harness.flags.change({ rolloutPercentage: 10 });
     await succeed(next);
     await harness.until('at 50 %', () => harness.unleash.rollout === 50);
   });
 
-  it('leaves the percentage of a flag alone that a person has turned off', async () => {
+  it('does not change the percentage of a flag that an operator has turned off', async () => {
     const guard = await harness.started(PLAN);
-    harness.unleash.toggle(false, 'a person');
+    harness.unleash.toggle(false, 'an operator');
     await succeed(guard);
     await harness.until('met', () => guard.status().stage?.status === 'met');
-    await aWhile();
+    await harness.ticks(8);
     expect(patches()).toEqual([]);
   });
 
-  it('drops a move that is under way when it stops the flag', async () => {
+  it('cancels a move that is under way when it stops the flag', async () => {
     let answer = () => {};
     const waiting = new Promise<void>((resolve) => {
       answer = resolve;
@@ -86,7 +85,7 @@ describe('a guard that moves the percentage itself', () => {
     await harness.fail(guard);
     await harness.until('stopped', () => guard.state.status === 'stopped');
     answer();
-    await aWhile();
+    await harness.ticks(8);
     expect(patches()).toEqual([]);
   });
 
@@ -104,11 +103,11 @@ describe('a guard that moves the percentage itself', () => {
     expect(harness.unleash).toMatchObject({ enabled: true, rollout: 1 });
   });
 
-  it('watches anew when a person undoes a step back that the provider has never seen', async () => {
+  it('re-arms when an operator undoes a step back that the provider has never seen', async () => {
     const guard = await harness.started({ ...PLAN, advance: 'manual', recheckMs: 20 });
     await harness.fail(guard);
     await harness.until('back at 1 %', () => guard.state.status === 'stopped');
-    await aWhile();
+    await harness.ticks(8);
     expect(guard.state).toMatchObject({ status: 'stopped', steppedBack: true });
     expect(harness.flags.isOverridden()).toBe(true);
     harness.unleash.rollout = 10;
@@ -117,7 +116,7 @@ describe('a guard that moves the percentage itself', () => {
     expect(harness.unleash).toMatchObject({ enabled: true, rollout: 10 });
   });
 
-  it('asks after a restart whether a person has undone the step back', async () => {
+  it('checks after a restart whether an operator has undone the step back', async () => {
     const first = await harness.started({ ...PLAN, advance: 'manual' });
     await harness.fail(first);
     await harness.until('back at 1 %', () => first.state.status === 'stopped');
@@ -133,7 +132,7 @@ describe('a guard that moves the percentage itself', () => {
     await succeed(guard);
     await harness.until('met', () => guard.status().stage?.status === 'met');
     harness.flags.change({ enabled: false });
-    await aWhile();
+    await harness.ticks(8);
     expect(guard.status().stage).toBeUndefined();
   });
 });

@@ -57,7 +57,7 @@ describe('observers of a guard', () => {
     await harness.fail(guard);
     expect(outcome).toHaveBeenCalledTimes(20);
     expect(event).toHaveBeenCalled();
-    expect(harness.told('fault')).toEqual([]);
+    expect(harness.reported('fault')).toEqual([]);
   });
 
   it.each<[how: string, fail: () => void]>([
@@ -68,7 +68,7 @@ describe('observers of a guard', () => {
       },
     ],
     ['rejects', () => Promise.reject(new Error('broken exporter'))],
-  ])('one that %s is told once, and neither requests nor the others notice', async (_, fail) => {
+  ])('one that %s is reported once, and affects neither requests nor the others', async (_, fail) => {
     const keeper = new Keeper();
     const guard = await harness.started({ observers: [{ outcome: fail, event: fail }, keeper] });
     const serve = guard.operation({ treatment: () => 'new', control: () => 'old' });
@@ -76,7 +76,7 @@ describe('observers of a guard', () => {
       expect(await serve({ targetingKey: `user-${user}` }, undefined)).toBe('new');
     }
     await new Promise(setImmediate);
-    expect(harness.told('fault')).toMatchObject([{ what: 'observers[0]', message: 'broken exporter' }]);
+    expect(harness.reported('fault')).toMatchObject([{ what: 'observers[0]', message: 'broken exporter' }]);
     expect(keeper.outcomes).toHaveLength(5);
     expect(escaped).not.toHaveBeenCalled();
     await harness.fail(guard);

@@ -11,16 +11,17 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.useRealTimers();
   await harness.close();
 });
 
-describe('a guard beside a person', () => {
-  it('leaves on what a person turned on while its own request was failing', async () => {
+describe('a guard beside an operator', () => {
+  it('leaves a flag on that an operator turned on while its own request was failing', async () => {
     const { unleash } = harness;
     unleash.failure = (request) => (off(request) ? down() : undefined);
     const guard = await harness.started();
     await harness.fail(guard);
-    await harness.until('failed', () => harness.told('stop-failed').length === 1);
+    await harness.until('failed', () => harness.reported('stop-failed').length === 1);
     unleash.toggle(false, 'ann');
     unleash.toggle(true, 'ann');
     unleash.failure = undefined;
@@ -29,16 +30,17 @@ describe('a guard beside a person', () => {
     expect(harness.flags.isOverridden()).toBe(false);
   });
 
-  it('sends no further "off" once a person has turned the flag off by hand', async () => {
+  it('sends no further "off" once an operator has turned the flag off', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const { unleash } = harness;
     unleash.failure = (request) => (off(request) ? down() : undefined);
     const guard = await harness.started();
     await harness.fail(guard);
-    await harness.until('failed', () => harness.told('stop-failed').length === 1);
+    await harness.until('failed', () => harness.reported('stop-failed').length === 1);
     harness.flags.change({ enabled: false });
     expect(guard.state).toMatchObject({ status: 'stopped', confirmedBy: 'definition' });
     const sent = unleash.requests.filter(off).length;
-    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    await vi.advanceTimersByTimeAsync(60_000);
     expect(unleash.requests.filter(off)).toHaveLength(sent);
   });
 
@@ -47,7 +49,7 @@ describe('a guard beside a person', () => {
     unleash.failure = () => Response.json({}, { status: 401 });
     const first = await harness.started();
     await harness.fail(first);
-    await harness.until('pending', () => harness.told('action-required').length === 1);
+    await harness.until('pending', () => harness.reported('action-required').length === 1);
     await first.close();
     unleash.failure = (request) => (request.includes('/events/') ? down() : undefined);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });

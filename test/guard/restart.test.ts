@@ -16,9 +16,6 @@ afterEach(async () => {
   await harness.close();
 });
 
-/** Some ticks. */
-const aWhile = () => new Promise((resolve) => setTimeout(resolve, 60));
-
 describe('a guard after a restart', () => {
   const stages = [
     { percentage: 10, minOutcomes: 5, minSuccessRate: 0.9 },
@@ -30,8 +27,8 @@ describe('a guard after a restart', () => {
     for (let user = 0; user < 5; user++) await upload({ targetingKey: `user-${user}` }, undefined);
   }
 
-  it('tells a met stage once', async () => {
-    const statuses = () => harness.told('stage').map(({ progress }) => progress.status);
+  it('reports a met stage once', async () => {
+    const statuses = () => harness.reported('stage').map(({ progress }) => progress.status);
     const first = await harness.started({ stages, tickMs: 5 });
     await succeed(first);
     await harness.until('met', () => first.status().stage?.status === 'met');
@@ -44,7 +41,7 @@ describe('a guard after a restart', () => {
     expect(statuses()).toEqual(['collecting', 'met']);
   });
 
-  it('goes no further while a review is open that an earlier run opened', async () => {
+  it('does not advance while a review of an earlier run is open', async () => {
     const time = { now: Date.UTC(2026, 2, 2) };
     const clock = { now: () => time.now, monotonic: () => time.now };
     const rule = successRateBetween(0.9, 0.99);
@@ -54,20 +51,20 @@ describe('a guard after a restart', () => {
     ];
     const plan = { stages, review, clock, tickMs: 5, advance: 'automatic' } as const;
     const first = await harness.started(plan);
-    await harness.until('opened', () => harness.told('review-opened').length === 1);
+    await harness.until('opened', () => harness.reported('review-opened').length === 1);
     await succeed(first);
     status.now = 'ok';
-    await aWhile();
+    await harness.ticks(5);
     await first.close();
 
     const next = await harness.started(plan);
-    await aWhile();
+    await harness.ticks(5);
     expect(next.status().stage?.status).toBe('blocked');
     expect(harness.unleash.rollout).toBe(10);
     time.now += 5 * 60_000;
-    await harness.until('closed', () => harness.told('review-closed').length === 1);
+    await harness.until('closed', () => harness.reported('review-closed').length === 1);
     await harness.until('moved', () => harness.unleash.rollout === 50);
-    expect(harness.told('review-opened')).toHaveLength(1);
+    expect(harness.reported('review-opened')).toHaveLength(1);
   });
 
   it('decides nothing about a flag that was off before', async () => {
@@ -81,7 +78,7 @@ describe('a guard after a restart', () => {
       harness.flags.track({ targetingKey: `user-${user}`, value: 1, details: { success: false } });
     }
     await new Promise(setImmediate);
-    expect(harness.told('decided')).toEqual([]);
+    expect(harness.reported('decided')).toEqual([]);
     harness.flags.change({ enabled: true });
     expect(second.status().snapshot.windows[0]?.treatment.failures).toBe(0);
   });
@@ -98,14 +95,15 @@ describe('a guard after a restart', () => {
       harness.events = [];
     });
 
-    it('does not take the first definition for a person', async () => {
+    it('does not re-arm on the first definition', async () => {
       const second = await harness.started();
       expect(harness.flags.isOverridden()).toBe(true);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      expect(second.state).toMatchObject({ status: 'stopped', seenOff: false });
+      await harness.until('rechecked', () => harness.unleash.requests.length > 0);
+      await new Promise(setImmediate);
+      expect(second.state).toMatchObject({ status: 'stopped' });
     });
 
-    it('asks Unleash at once whether a person turned it on in the meantime', async () => {
+    it('checks at once whether an operator turned it on in the meantime', async () => {
       harness.unleash.toggle(true, 'ann');
       const second = await harness.started();
       await harness.until('re-armed', () => second.state.status === 'armed');
@@ -115,8 +113,8 @@ describe('a guard after a restart', () => {
     it('says why when Unleash refuses to answer', async () => {
       harness.unleash.failure = () => Response.json({}, { status: 401 });
       await harness.started();
-      await harness.until('told', () => harness.told('fault').length === 1);
-      expect(harness.told('fault')[0]?.message).toContain('does not accept the admin token');
+      await harness.until('reported', () => harness.reported('fault').length === 1);
+      expect(harness.reported('fault')[0]?.message).toContain('does not accept the admin token');
     });
   });
 
@@ -124,7 +122,7 @@ describe('a guard after a restart', () => {
     harness.unleash.failure = () => Response.json({}, { status: 401 });
     const first = await harness.started();
     await harness.fail(first);
-    await harness.until('asked', () => harness.told('action-required').length === 1);
+    await harness.until('requested', () => harness.reported('action-required').length === 1);
     await first.close();
     harness.unleash.failure = undefined;
     harness.flags = new FakeFlags();
@@ -138,15 +136,15 @@ describe('a guard after a restart', () => {
     expect(harness.unleash.enabled).toBe(false);
   });
 
-  it('asks a person again for a stop that an earlier run could not finish', async () => {
+  it('requests action again for a stop that an earlier run could not finish', async () => {
     harness.unleash.failure = () => Response.json({}, { status: 401 });
     const first = await harness.started();
     await harness.fail(first);
-    await harness.until('asked', () => harness.told('action-required').length === 1);
+    await harness.until('requested', () => harness.reported('action-required').length === 1);
     harness.flags.change({ rolloutPercentage: 50 });
     await first.close();
     harness.events = [];
     await harness.started();
-    await harness.until('asked again', () => harness.told('action-required').length === 1);
+    await harness.until('requested again', () => harness.reported('action-required').length === 1);
   });
 });

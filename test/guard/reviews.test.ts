@@ -35,7 +35,7 @@ function play(statuses: readonly Verdict['status'][]) {
 }
 
 describe('stepReviews', () => {
-  it('tells of a breach once, and of its end once it has lasted', () => {
+  it('reports a breach once, and its end once it has lasted', () => {
     const { news, open } = play(['ok', 'breach', 'breach', 'ok', 'ok', 'ok', 'ok', 'ok']);
     expect(news).toEqual(['opened at 1', 'closed at 6']);
     expect(open).toBe(0);
@@ -47,7 +47,7 @@ describe('stepReviews', () => {
     expect(open).toBe(1);
   });
 
-  it('takes no data for no reason to close', () => {
+  it('does not close without data', () => {
     const nothing = 'insufficient-data';
     expect(play(['breach', 'ok', nothing, nothing, nothing, nothing, 'ok', 'ok', 'ok']).news).toEqual([
       'opened at 0',
@@ -76,20 +76,20 @@ describe('stepReviews', () => {
     ]);
   });
 
-  describe('after a person has moved the rollout', () => {
+  describe('after an operator has moved the rollout', () => {
     const [opened] = stepReviews([], [verdict('breach')], at(50), 0, MINUTE).open as [OpenReview];
     const look = (status: Verdict['status'], percentage: number | undefined, review = opened) =>
       stepReviews([review], [verdict(status)], at(percentage), 1, MINUTE);
 
-    it('closes what cannot be judged there, in words that say so', () => {
+    it('closes a review without data there, with a message that says so', () => {
       const { open, closed } = look('insufficient-data', 100);
       expect(open).toEqual([]);
       expect(closed.map(({ message }) => message)).toEqual([
-        'A person moved the rollout on from 50 % to 100 %. latency is insufficient-data',
+        'An operator moved the rollout from 50 % to 100 %. latency is insufficient-data',
       ]);
     });
 
-    it('keeps open what still breaches there, without a word, until the next move', () => {
+    it('keeps open what still breaches there, without another message, until the next move', () => {
       const { open, opened: news, closed } = look('breach', 100);
       expect({ news, closed }).toEqual({ news: [], closed: [] });
       expect(open).toMatchObject([{ openedAt: 0, percentage: 100 }]);
@@ -97,11 +97,11 @@ describe('stepReviews', () => {
       expect(look('insufficient-data', 50, open[0]).closed).toHaveLength(1);
     });
 
-    it('lets the usual time pass where the trigger is content there', () => {
+    it('closes after the usual time where the trigger is ok there', () => {
       expect(look('ok', 100)).toMatchObject({ open: [{ okSince: 1 }], closed: [] });
     });
 
-    it('keeps what cannot be judged at the same percentage, or before the percentage is known', () => {
+    it('keeps a review without data open at the same percentage, or before the percentage is known', () => {
       expect(look('insufficient-data', 50).open).toHaveLength(1);
       expect(stepReviews([opened], [verdict('insufficient-data')], undefined, 1, MINUTE)).toMatchObject({
         open: [{ percentage: 50 }],

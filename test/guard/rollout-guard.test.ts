@@ -70,7 +70,7 @@ afterEach(async () => {
 });
 
 describe('RolloutGuard', () => {
-  it('stops here, then in Unleash, reads it back, and only then says stopped', async () => {
+  it('overrides here, turns off in Unleash, reads it back, and only then is stopped', async () => {
     const guard = newGuard();
     await guard.start();
     await upload(guard, 20, 2);
@@ -113,7 +113,7 @@ describe('RolloutGuard', () => {
     expect(ofType('decided')[0]?.decision.verdicts[0]?.trigger).toBe('critical-errors');
   });
 
-  it('judges once for a burst of outcomes within one turn of the event loop', async () => {
+  it('evaluates once for a burst of outcomes within one turn of the event loop', async () => {
     const trigger = successRateBelow(0.5, { minOutcomes: 1_000 });
     const evaluate = vi.fn(trigger.evaluate.bind(trigger));
     const guard = newGuard({ rollback: [{ name: trigger.name, windowMs: trigger.windowMs, evaluate }] });
@@ -136,7 +136,7 @@ describe('RolloutGuard', () => {
     expect(unleash.requests).toEqual([]);
   });
 
-  it('re-arms with empty windows when a person turns the flag on again', async () => {
+  it('re-arms with empty windows when an operator turns the flag on again', async () => {
     const guard = newGuard();
     await guard.start();
     await upload(guard, 20, 20);
@@ -151,7 +151,7 @@ describe('RolloutGuard', () => {
     await until('untagged', () => unleash.requests.some((request) => request.startsWith('DELETE')));
   });
 
-  it('asks Unleash itself when it never saw the flag off, and re-arms if a person was faster than the poll', async () => {
+  it('reads the flag from Unleash when it never saw it off, and re-arms if an operator was faster than the poll', async () => {
     const guard = newGuard({ tickMs: 5, recheckMs: 20 });
     await guard.start();
     await upload(guard, 20, 20);
@@ -163,7 +163,7 @@ describe('RolloutGuard', () => {
     );
   });
 
-  it('keeps trying while Unleash is down and tells it once', async () => {
+  it('keeps trying while Unleash is down, and reports it once', async () => {
     let requestsUntilUp = 3;
     unleash.failure = () => (requestsUntilUp-- > 0 ? new Response('', { status: 503 }) : undefined);
     const guard = newGuard();
@@ -184,13 +184,13 @@ describe('RolloutGuard', () => {
     expect(flags.isOverridden()).toBe(true);
   });
 
-  it('says once what a person must do where retrying cannot help, and sees when it was done by hand', async () => {
+  it('requests action once where retrying cannot help, and sees when an operator has done it', async () => {
     unleash.failure = () => Response.json({ message: 'no permission' }, { status: 403 });
     const guard = newGuard({ tickMs: 5, recheckMs: 10 });
     await guard.start();
     await upload(guard, 20, 20);
-    await until('asked', () => ofType('action-required').length === 1);
-    await until('asked Unleash again', () => unleash.requests.length > 4);
+    await until('requested', () => ofType('action-required').length === 1);
+    await until('retried', () => unleash.requests.length > 4);
     expect(ofType('action-required')).toHaveLength(1);
     expect(ofType('action-required')[0]?.message).toContain('/projects/default/features/async-upload');
     expect(guard.state.status).toBe('stopping');
@@ -214,7 +214,7 @@ describe('RolloutGuard', () => {
     });
   });
 
-  it('finishes the stop of an earlier run, and holds the flag here from the start', async () => {
+  it('finishes the stop of an earlier run, and overrides the flag from the start', async () => {
     unleash.failure = () => Response.json({}, { status: 401 });
     const first = newGuard();
     await first.start();
@@ -230,7 +230,7 @@ describe('RolloutGuard', () => {
     expect(unleash.enabled).toBe(false);
   });
 
-  it('does not finish the stop of an earlier run when a person has turned the flag on since', async () => {
+  it('does not finish the stop of an earlier run when an operator has turned the flag on since', async () => {
     unleash.failure = () => Response.json({}, { status: 401 });
     const first = newGuard();
     await first.start();
@@ -247,7 +247,7 @@ describe('RolloutGuard', () => {
     expect(flags.isOverridden()).toBe(false);
   });
 
-  it("opens an epoch when the percentage changes: totals begin anew, the windows' evidence stays", async () => {
+  it('opens an epoch when the percentage changes: totals begin at zero, the windows stay', async () => {
     const guard = newGuard();
     await guard.start();
     await upload(guard, 10, 0);
@@ -261,7 +261,7 @@ describe('RolloutGuard', () => {
     });
   });
 
-  it('follows the stages of the percentage in Unleash, and says once what to do next', async () => {
+  it('follows the stages of the percentage in Unleash, and reports once what to do next', async () => {
     const guard = newGuard({
       tickMs: 5,
       stages: [
@@ -283,7 +283,7 @@ describe('RolloutGuard', () => {
     expect(statuses()).toEqual(['10 collecting', '10 met', '50 collecting']);
   });
 
-  it('asks a person for a review once, stops nothing, and holds the stage', async () => {
+  it('opens a review once, stops nothing, and blocks the stage', async () => {
     let status: 'ok' | 'breach' = 'breach';
     const trigger = successRateBelow(0.5);
     const review = [
@@ -311,7 +311,7 @@ describe('RolloutGuard', () => {
     expect(unleash.requests).toEqual([]);
   });
 
-  it('does not decide about a flag that a person has turned off already', async () => {
+  it('does not decide about a flag that an operator has turned off already', async () => {
     const guard = newGuard();
     await guard.start();
     const run = guard.operation<void, string>({
@@ -327,7 +327,7 @@ describe('RolloutGuard', () => {
     expect(ofType('decided')).toEqual([]);
   });
 
-  it('takes outcomes from client.track() and attributes them to the arm that the user got', async () => {
+  it('records outcomes from client.track() and attributes them to the arm that the user got', async () => {
     const guard = newGuard();
     await guard.start();
     guard.exposed({ value: true, reason: 'SPLIT' }, 'ann');
@@ -410,12 +410,12 @@ describe('RolloutGuard', () => {
     expect(text).not.toContain('made-up');
   });
 
-  it('tells people through notifiers, and is not held up by one that fails', async () => {
-    const told: string[] = [];
+  it('notifies operators, and is not delayed by a notifier that fails', async () => {
+    const notified: string[] = [];
     const guard = newGuard({
       notify: [
         ({ type, flagUrl }) => {
-          told.push(`${type} ${flagUrl}`);
+          notified.push(`${type} ${flagUrl}`);
         },
         () => {
           throw new NotifyError('broken for good', { retryable: false });
@@ -424,13 +424,13 @@ describe('RolloutGuard', () => {
     });
     await guard.start();
     await upload(guard, 20, 20);
-    await until('told', () => told.some((one) => one.startsWith('stopped ')));
+    await until('notified', () => notified.some((one) => one.startsWith('stopped ')));
     expect(ofType('fault')).toHaveLength(1);
-    expect(told[0]).toBe('decided http://unleash.test/projects/default/features/async-upload');
+    expect(notified[0]).toBe('decided http://unleash.test/projects/default/features/async-upload');
     expect(guard.state.status).toBe('stopped');
   });
 
-  it('leaves no listener and no timer behind after stop, and can be asked twice', async () => {
+  it('leaves no listener and no timer behind after close(), which may be called twice', async () => {
     const guard = newGuard();
     await Promise.all([guard.start(), guard.start()]);
     await Promise.all([guard.close(), guard.close()]);

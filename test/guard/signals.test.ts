@@ -47,7 +47,7 @@ async function start(options: Partial<RolloutGuardOptions> = {}): Promise<void> 
   await guard.start();
 }
 
-const told = (type: GuardEvent['type']) => events.filter((event) => event.type === type);
+const reported = (type: GuardEvent['type']) => events.filter((event) => event.type === type);
 const verdict = () => guard.status().verdicts[0];
 
 describe('a signal', () => {
@@ -73,11 +73,11 @@ describe('a signal', () => {
     await start({ rollback: [successRateBelow(0.95)], review, reviewCloseAfterMs: MINUTE });
     depth = 2_000;
     await vi.advanceTimersByTimeAsync(20 * SECOND);
-    expect(told('review-opened')).toHaveLength(1);
+    expect(reported('review-opened')).toHaveLength(1);
     expect(guard.state.status).toBe('armed');
     depth = 5;
     await vi.advanceTimersByTimeAsync(2 * MINUTE);
-    expect(told('review-closed')).toHaveLength(1);
+    expect(reported('review-closed')).toHaveLength(1);
   });
 
   it('leads to no verdict once its last reading is a minute old', async () => {
@@ -94,10 +94,10 @@ describe('a signal', () => {
       status: 'insufficient-data',
       message: expect.stringContaining('(the last attempt: no route)'),
     });
-    expect(told('fault')).toMatchObject([{ what: 'the signal queue-depth', message: 'no route' }]);
+    expect(reported('fault')).toMatchObject([{ what: 'the signal queue-depth', message: 'no route' }]);
   });
 
-  it('is not read while the flag is off, and what was read before a person turned it on counts no more', async () => {
+  it('is not read while the flag is off, and earlier readings expire when an operator turns it on', async () => {
     await start();
     depth = 2_000;
     await vi.advanceTimersByTimeAsync(20 * SECOND);
@@ -109,14 +109,14 @@ describe('a signal', () => {
 
     // The queue was drained; the reading of 2000 is younger than a minute.
     depth = 5;
-    unleash.toggle(true, 'a person');
+    unleash.toggle(true, 'an operator');
     flags.change({ enabled: true });
     await vi.advanceTimersByTimeAsync(2 * MINUTE);
     expect(guard.state.status).toBe('armed');
     expect(verdict()).toMatchObject({ status: 'ok', observed: 5 });
   });
 
-  it('hangs without holding anything up, and ends with the guard', async () => {
+  it('delays nothing when it hangs, and ends with the guard', async () => {
     let aborted = false;
     const hangs = signal(
       'hangs',
@@ -134,7 +134,7 @@ describe('a signal', () => {
     expect(aborted).toBe(false);
     await guard.close();
     expect(aborted).toBe(true);
-    expect(told('fault')).toEqual([]);
+    expect(reported('fault')).toEqual([]);
     expect(vi.getTimerCount()).toBe(0);
   });
 });

@@ -60,7 +60,7 @@ function uploads() {
 }
 
 describe('a treatment that hangs', () => {
-  it('becomes a review once its outcomes are overdue, and no longer is one when they have come', async () => {
+  it('opens a review once its outcomes are overdue, and closes it when they have come', async () => {
     const { all, finish } = uploads();
     await vi.advanceTimersByTimeAsync(MINUTE - 1_000);
     // Nothing but successes has been reported, all of the control's.
@@ -83,7 +83,7 @@ describe('a treatment that hangs', () => {
     expect(guard.status().verdicts.at(-1)).toMatchObject({ trigger: 'unreported-above', status: 'ok' });
   });
 
-  it('is not what a treatment is that was stopped before it began: the control ran in its place', async () => {
+  it('is not reported for a treatment that was stopped before it began: the control ran in its place', async () => {
     flags.defaultClient = () => ({
       getBooleanDetails: async () => {
         guard.exposed({ value: true, reason: 'SPLIT' }, 'elsewhere');

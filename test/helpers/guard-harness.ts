@@ -16,6 +16,7 @@ export class GuardHarness {
   flags = new FakeFlags();
   events: GuardEvent[] = [];
   readonly #guards: RolloutGuard[] = [];
+  #ticks = 0;
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -37,13 +38,17 @@ export class GuardHarness {
       onEvent: (event) => this.events.push(event),
       fetch: this.unleash.fetch,
       random: () => 0,
+      readMemoryBytes: () => {
+        this.#ticks += 1;
+        return process.memoryUsage.rss();
+      },
       ...options,
     });
     this.#guards.push(guard);
     return guard;
   }
 
-  /** A guard that watches. */
+  /** A guard that is running. */
   async started(options?: Partial<RolloutGuardOptions>): Promise<RolloutGuard> {
     const guard = this.guard(options);
     await guard.start();
@@ -60,8 +65,15 @@ export class GuardHarness {
     for (let user = 0; user < 20; user++) await upload({ targetingKey: `user-${user}` }, undefined);
   }
 
-  told<T extends GuardEvent['type']>(type: T): (GuardEvent & { type: T })[] {
+  /** The events of one type so far. */
+  reported<T extends GuardEvent['type']>(type: T): (GuardEvent & { type: T })[] {
     return this.events.filter((event): event is GuardEvent & { type: T } => event.type === type);
+  }
+
+  /** Resolves after as many further ticks of the guards that run. */
+  async ticks(count: number): Promise<void> {
+    const end = this.#ticks + count;
+    await this.until(`${count} ticks`, () => this.#ticks >= end);
   }
 
   async until(what: string, condition: () => boolean): Promise<void> {

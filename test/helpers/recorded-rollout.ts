@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { vi } from 'vitest';
 import { asyncUploadRollout } from '../../src/guard/async-upload-rollout.js';
-import { outcomeOfTrack } from '../../src/guard/observe/tracking.js';
+import { outcomeOfTrack } from '../../src/guard/observe/tracked-outcomes.js';
 import type { RolloutGuardOptions } from '../../src/guard/options.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { jsonLineOf, rowOfOutcome } from '../../src/log/log-row.js';
@@ -12,7 +12,7 @@ import type { Arm, Decision } from '../../src/model/shapes.js';
 import { FakeAdminApi } from './fake-admin-api.js';
 import { FakeFlags } from './fake-flags.js';
 
-/** A part of a rollout: what a person set in Unleash, and how the code then behaved. */
+/** A part of a rollout: what an operator set in Unleash, and how the code then behaved. */
 export interface Phase {
   /** 0 is off. */
   readonly percentage: number;
@@ -37,7 +37,7 @@ export const ROLLOUT_START = Date.UTC(2026, 2, 2, 8, 0, 0);
 
 /**
  * Runs the real guard through a rollout on a fake clock, against a fake Unleash, and leaves its folder behind: the audit
- * log and journal that the guard wrote, and the log of exactly the outcomes that it was told of. Fake timers must be off;
+ * log and journal that the guard wrote, and the log of exactly the outcomes that were reported to it. Fake timers must be off;
  * they are off again afterwards.
  */
 export async function recordRollout(
@@ -76,7 +76,7 @@ export async function recordRollout(
       for (let count = 0; count < phase.outcomes; count++) {
         vi.advanceTimersByTime(phase.everyMs);
         lines.push(reportOutcome(guard, flags, phase, percentages, random, lines.length));
-        // The guard judges at the end of the turn.
+        // The guard evaluates at the end of the turn.
         await nextTurn();
         if (guard.status().state.status === 'stopping') await stopped(guard, flags);
       }

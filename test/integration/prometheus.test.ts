@@ -64,7 +64,7 @@ describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheu
     await eventually(() => expect(guard.state.status).toBe('stopped'));
     expect(harness.flags.isOverridden()).toBe(true);
     expect(harness.unleash.enabled).toBe(false);
-    const [decided] = harness.told('decided');
+    const [decided] = harness.reported('decided');
     expect(decided?.decision.verdicts).toMatchObject([
       { trigger: 'prometheus-above', status: 'breach', observed: 500, threshold: 100 },
     ]);
@@ -88,7 +88,7 @@ describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheu
     );
     expect(verdictOf(guard)?.freshnessMs).toBeGreaterThan(1_000);
     expect(guard.state.status).toBe('armed');
-    expect(harness.told('fault').map(({ what, message }) => `${what}: ${message}`)).toEqual([
+    expect(harness.reported('fault').map(({ what, message }) => `${what}: ${message}`)).toEqual([
       'the signal prometheus-above: Prometheus does not answer (ECONNREFUSED)',
     ]);
   });
@@ -104,7 +104,7 @@ describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheu
         message: expect.stringContaining('(the last attempt: no data)'),
       }),
     );
-    expect(harness.told('fault')).toEqual([]);
+    expect(harness.reported('fault')).toEqual([]);
   });
 
   it('answers queries of every kind as the trigger expects', async () => {

@@ -250,7 +250,7 @@ describe('openTelemetry in a guard', () => {
       harness.unleash.failure = () => new Response(null, { status: 503 });
       const first = await harness.started();
       await harness.fail(first);
-      await harness.until('told', () => harness.told('stop-failed').length > 0);
+      await harness.until('reported', () => harness.reported('stop-failed').length > 0);
       await first.close();
       const observer = openTelemetry({ meter: provider.getMeter('test') });
       const guard = await harness.started({ observers: [observer], dryRun });
@@ -265,7 +265,7 @@ describe('openTelemetry in a guard', () => {
     metrics.setGlobalMeterProvider(provider);
     await harness.fail(guard);
     await harness.until('stopped', () => guard.state.status === 'stopped');
-    expect(harness.told('fault')).toEqual([]);
+    expect(harness.reported('fault')).toEqual([]);
     expect((await collect()).size).toBe(0);
   });
 });

@@ -1,14 +1,10 @@
-import type { FlagFacts } from '../../model/flags.js';
-import {
-  ARMS,
-  type Arm,
-  type ArmCounts,
-  type Decision,
-  type Snapshot,
-  type Verdict,
-} from '../../model/shapes.js';
-import { percentageBefore, type Stage } from '../../model/stage.js';
+import type { GuardEvent } from '../../model/event.js';
+import type { Decision } from '../../model/shapes.js';
 import type { GuardState, StopFailure } from '../../model/state.js';
+
+type ArmedState = GuardState & { readonly status: 'armed' };
+type StoppingState = GuardState & { readonly status: 'stopping' };
+type StoppedState = GuardState & { readonly status: 'stopped' };
 
 /** What happens to a guard. */
 export type GuardInput =
@@ -21,7 +17,7 @@ export type GuardInput =
       readonly enabled: boolean;
       readonly rolloutPercentage: number | undefined;
     }
-  /** The admin API, which has no delay, was asked for the flag. */
+  /** The flag was read through the admin API, which has no delay. */
   | {
       readonly type: 'flag-read';
       readonly at: number;
@@ -29,34 +25,51 @@ export type GuardInput =
       /** Undefined when the flag has not exactly one gradual rollout. */
       readonly rolloutPercentage: number | undefined;
     }
-  /** The admin API's history shows that somebody turned the flag on after the decision. */
+  /** Unleash's history shows that an operator turned the flag on after the decision. */
   | { readonly type: 'turned-on-since'; readonly at: number }
-  /** Unleash took `off`, and reading the flag back showed it off. */
+  /** Unleash accepted `off`, and reading the flag back showed it off. */
   | { readonly type: 'off-confirmed'; readonly at: number }
-  /** Unleash took the lower percentage of a `step-back`. */
+  /** Unleash accepted the lower percentage of a `step-back`. */
   | { readonly type: 'stepped-back'; readonly at: number }
-  /** The fleet holds a stop: `done` says what Unleash took of it. */
+  /** A stop holds in the whole fleet: `done` says how it ended in Unleash. */
   | {
       readonly type: 'fleet-stopped';
       readonly at: number;
       readonly decision: Decision;
       readonly done: 'off' | 'stepped-back' | undefined;
+      /** Set when another process decided. */
+      readonly by: 'fleet' | undefined;
     }
-  /** Another process of the fleet saw a person turn the flag on. */
+  /** Another process of the fleet saw an operator turn the flag on. */
   | { readonly type: 'fleet-released'; readonly at: number }
-  /** Unleash did not take `off`. */
+  /** Unleash did not accept `off`. */
   | { readonly type: 'off-failed'; readonly at: number; readonly failure: StopFailure };
 
-/** What the loop must do after a step, in this order. */
+/** What must be done after a step, with everything that doing it needs. Effects are performed in their order. */
 export type Effect =
-  | 'record-decision'
-  | 'stop-here'
-  | 'stop-fleet'
-  | 'stop-in-unleash'
-  | 'confirm-stopped'
-  | 'tell-failure'
-  | 'ask-person'
-  | 're-arm';
+  /** Answer `false` in this process. */
+  | { readonly type: 'override'; readonly decision: Decision }
+  /** Stop the flag in every other process. */
+  | { readonly type: 'stop-fleet'; readonly decision: Decision }
+  /** Keep the decision in the journal and the audit log. `by`: another process of the fleet decided. */
+  | {
+      readonly type: 'record-decision';
+      readonly at: number;
+      readonly decision: Decision;
+      readonly by: 'fleet' | undefined;
+    }
+  | { readonly type: 'turn-off-in-unleash'; readonly decision: Decision }
+  /** Unleash is off, or stepped back: report it, and share it with the fleet. */
+  | { readonly type: 'confirm'; readonly stopped: StoppedState }
+  | { readonly type: 'report-failure'; readonly event: GuardEvent }
+  | { readonly type: 'request-action'; readonly event: GuardEvent }
+  /** Remove the override and begin an epoch with empty windows. `decision` is the one that no longer holds. */
+  | {
+      readonly type: 're-arm';
+      readonly at: number;
+      readonly decision: Decision;
+      readonly steppedBack: boolean;
+    };
 
 /** One step of the guard. */
 export interface Step {
@@ -64,29 +77,24 @@ export interface Step {
   readonly effects: readonly Effect[];
 }
 
-/** The state of a guard that has never decided anything, or of one that watches anew. */
-export function initialState(at: number, steppedBackFrom?: number): GuardState {
+/** The state of a guard that has never decided anything, or that re-arms. */
+export function initialState(at: number, steppedBackFrom?: number): ArmedState {
   return { status: 'armed', since: at, ...(steppedBackFrom === undefined ? {} : { steppedBackFrom }) };
 }
 
 /**
- * What holds of a state that an earlier run left. What was told then is told again, as a new log has new readers; and that
- * the flag was seen off says nothing of definitions from a backup or bootstrap, which may be older. Pure.
+ * The state of an earlier run, for this run. What was reported then is reported again, because a new log has new readers. That
+ * the flag was seen off is forgotten: a definition from a backup or bootstrap may be older than the stop. Pure.
  */
-export function afterRestart(state: GuardState): GuardState {
-  switch (state.status) {
-    case 'armed':
-      return state;
-    case 'stopping':
-      return { status: 'stopping', since: state.since, decision: state.decision };
-    case 'stopped':
-      return { ...state, seenOff: false };
-  }
+export function afterRestart(state: StoppingState | StoppedState): StoppingState | StoppedState {
+  return state.status === 'stopping'
+    ? { status: 'stopping', since: state.since, decision: state.decision }
+    : { ...state, seenOff: false };
 }
 
 /**
  * The guard's whole policy: what it becomes, and what must be done, after one input. Pure.
- * The guard never turns a flag on, and takes a person's `on` after a stop as the order to watch again.
+ * The guard never turns a flag on. An operator who turns it on after a stop re-arms the guard.
  */
 export function decide(state: GuardState, input: GuardInput): Step {
   if (input.type === 'fleet-stopped') return stoppedByFleet(state, input);
@@ -102,33 +110,44 @@ export function decide(state: GuardState, input: GuardInput): Step {
 
 const stay = (state: GuardState): Step => ({ state, effects: [] });
 
-function breached(state: GuardState & { status: 'armed' }, at: number, decision: Decision): Step {
+function breached(state: ArmedState, at: number, decision: Decision): Step {
+  const record: Effect = { type: 'record-decision', at, decision, by: undefined };
   if (!decision.dryRun) {
     return {
       state: { status: 'stopping', since: at, decision },
-      effects: ['stop-here', 'stop-fleet', 'record-decision', 'stop-in-unleash'],
+      effects: [
+        { type: 'override', decision },
+        { type: 'stop-fleet', decision },
+        record,
+        { type: 'turn-off-in-unleash', decision },
+      ],
     };
   }
   if (state.wouldHaveStopped?.epoch === decision.epoch) return stay(state);
   return {
     state: { status: 'armed', since: state.since, wouldHaveStopped: decision },
-    effects: ['record-decision'],
+    effects: [record],
   };
 }
 
-/** The fleet's stop holds here too, in place of one that was decided here at the same time. */
+/** The fleet's stop also holds here, in place of one that was decided here at the same time. */
 function stoppedByFleet(
   state: GuardState,
-  { at, decision, done }: GuardInput & { type: 'fleet-stopped' },
+  { at, decision, done, by }: GuardInput & { type: 'fleet-stopped' },
 ): Step {
   const isNew = state.status === 'armed' || state.decision.id !== decision.id;
-  const effects: Effect[] = isNew ? ['stop-here', 'record-decision'] : [];
+  const effects: readonly Effect[] = isNew
+    ? [
+        { type: 'override', decision },
+        { type: 'record-decision', at, decision, by },
+      ]
+    : [];
   if (done === undefined) {
     return isNew ? { state: { status: 'stopping', since: at, decision }, effects } : stay(state);
   }
   if (!isNew && state.status === 'stopped') return stay(state);
-  return {
-    state: {
+  return confirmed(
+    {
       status: 'stopped',
       since: at,
       decision,
@@ -136,114 +155,83 @@ function stoppedByFleet(
       seenOff: false,
       ...(done === 'stepped-back' ? { steppedBack: true } : {}),
     },
-    effects: [...effects, 'confirm-stopped'],
-  };
+    effects,
+  );
 }
 
-function whileStopping(state: GuardState & { status: 'stopping' }, input: GuardInput): Step {
+function whileStopping(state: StoppingState, input: GuardInput): Step {
   const { decision } = state;
+  const stopped = { status: 'stopped', since: input.at, decision } as const;
   switch (input.type) {
     case 'off-confirmed':
-      return {
-        state: { status: 'stopped', since: input.at, decision, confirmedBy: 'read-back', seenOff: false },
-        effects: ['confirm-stopped'],
-      };
+      return confirmed({ ...stopped, confirmedBy: 'read-back', seenOff: false });
     case 'stepped-back':
-      return {
-        state: {
-          status: 'stopped',
-          since: input.at,
-          decision,
-          confirmedBy: 'read-back',
-          seenOff: false,
-          steppedBack: true,
-        },
-        effects: ['confirm-stopped'],
-      };
-    case 'off-failed': {
-      const { failure } = input;
-      const { since, reported = [] } = state;
-      // An outage of hours is one piece of news, not one for each attempt.
-      if (reported.includes(failure.code)) return stay({ ...state, failure });
-      return {
-        state: { status: 'stopping', since, decision, failure, reported: [...reported, failure.code] },
-        effects: failure.requiresAction ? ['tell-failure', 'ask-person'] : ['tell-failure'],
-      };
-    }
+      return confirmed({ ...stopped, confirmedBy: 'read-back', seenOff: false, steppedBack: true });
+    case 'off-failed':
+      return failed(state, input.at, input.failure);
     case 'definition':
-      // Before a failure, the guard's own request is under way and its read-back will tell.
+      // Before a failure, the guard's own request is under way, and its read-back confirms the stop.
       if (input.enabled || state.failure === undefined) return stay(state);
-      return {
-        state: { status: 'stopped', since: input.at, decision, confirmedBy: 'definition', seenOff: true },
-        effects: ['confirm-stopped'],
-      };
+      return confirmed({ ...stopped, confirmedBy: 'definition', seenOff: true });
     case 'turned-on-since':
     case 'fleet-released':
-      return reArm(input.at);
+      return reArm(state, input.at);
     default:
       return stay(state);
   }
 }
 
-function whileStopped(state: GuardState & { status: 'stopped' }, input: GuardInput): Step {
+function confirmed(stopped: StoppedState, before: readonly Effect[] = []): Step {
+  return { state: stopped, effects: [...before, { type: 'confirm', stopped }] };
+}
+
+function failed(state: StoppingState, at: number, failure: StopFailure): Step {
+  const { since, decision, reported = [] } = state;
+  // An outage of hours is reported once, not once for each attempt.
+  if (reported.includes(failure.code)) return stay({ ...state, failure });
+  const decisionId = decision.id;
+  const report: Effect = {
+    type: 'report-failure',
+    event: { type: 'stop-failed', at, decisionId, failure },
+  };
+  const request: Effect = {
+    type: 'request-action',
+    event: { type: 'action-required', at, decisionId, message: failure.message },
+  };
+  return {
+    state: { status: 'stopping', since, decision, failure, reported: [...reported, failure.code] },
+    effects: failure.requiresAction ? [report, request] : [report],
+  };
+}
+
+function whileStopped(state: StoppedState, input: GuardInput): Step {
   switch (input.type) {
     case 'definition':
       if (!input.enabled) return stay(state.seenOff ? state : { ...state, seenOff: true });
       if (state.steppedBack && input.rolloutPercentage !== state.decision.rolloutPercentage)
-        return reArm(input.at, state.decision.rolloutPercentage);
-      // Until the provider has seen the flag off, `on` is only old news from before the stop.
-      return state.seenOff ? reArm(input.at) : stay(state);
+        return reArm(state, input.at, state.decision.rolloutPercentage);
+      // Until the provider has seen the flag off, `on` may be from before the stop.
+      return state.seenOff ? reArm(state, input.at) : stay(state);
     case 'flag-read': {
       if (!input.enabled) return stay(state);
-      if (!state.steppedBack) return reArm(input.at);
-      // After a step back, `on` is what the guard left. The percentage of before is a person's: Unleash had taken the lower one
-      // before this was asked. No definition would tell, if the provider has never seen the lower one.
+      if (!state.steppedBack) return reArm(state, input.at);
+      // After a step back, `on` is what the guard left. The percentage from before was set by an operator, because Unleash had
+      // accepted the lower one before this read. A provider that has never seen the lower one would not notice.
       const { rolloutPercentage: from } = state.decision;
-      return input.rolloutPercentage === from ? reArm(input.at, from) : stay(state);
+      return input.rolloutPercentage === from ? reArm(state, input.at, from) : stay(state);
     }
     case 'fleet-released':
       // After a step back, this process must see the lower percentage itself before it serves the new path again.
-      return state.steppedBack ? stay(state) : reArm(input.at);
+      return state.steppedBack ? stay(state) : reArm(state, input.at);
     default:
       return stay(state);
   }
 }
 
-function reArm(at: number, steppedBackFrom?: number): Step {
-  return { state: initialState(at, steppedBackFrom), effects: ['re-arm'] };
-}
-
-/** Puts breaches into words and numbers. Pure; the caller brings the identifier. */
-export function makeDecision(input: {
-  readonly id: string;
-  readonly dryRun: boolean;
-  readonly breaches: readonly Verdict[];
-  readonly snapshot: Snapshot;
-  readonly facts: FlagFacts | undefined;
-  readonly stages: readonly Stage[];
-  readonly onRollback: 'disable' | 'previous-stage';
-}): Decision {
-  const { breaches, snapshot, facts, stages, onRollback } = input;
-  const before = percentageBefore(stages, facts?.rolloutPercentage);
-  const toPercentage = onRollback === 'previous-stage' ? before : undefined;
+function reArm(state: StoppingState | StoppedState, at: number, steppedBackFrom?: number): Step {
+  const steppedBack = state.status === 'stopped' && state.steppedBack === true;
   return {
-    id: input.id,
-    flagKey: snapshot.flagKey,
-    ...(toPercentage === undefined ? { action: 'stop' } : { action: 'step-back', toPercentage }),
-    dryRun: input.dryRun,
-    at: snapshot.at,
-    epoch: snapshot.epoch,
-    rolloutPercentage: facts?.rolloutPercentage,
-    verdicts: breaches,
-    counts: Object.fromEntries(ARMS.map((arm) => [arm, countsOf(snapshot.total[arm])])) as Record<
-      Arm,
-      ArmCounts
-    >,
-    reason: breaches.map((verdict) => verdict.message).join(' '),
+    state: initialState(at, steppedBackFrom),
+    effects: [{ type: 're-arm', at, decision: state.decision, steppedBack }],
   };
-}
-
-function countsOf(counts: ArmCounts): ArmCounts {
-  const { successes, failures, expected, aborted, critical, fallbacks, retried, complaints } = counts;
-  return { successes, failures, expected, aborted, critical, fallbacks, retried, complaints };
 }

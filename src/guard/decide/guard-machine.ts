@@ -1,36 +1,16 @@
 import type { JournalEntry } from '../../journal/journal.js';
 import type { OutcomeStore } from '../../measure/outcome-store.js';
-import type { FlagFacts, FlagSource } from '../../model/flags.js';
-import type { Decision } from '../../model/shapes.js';
-import type { GuardState, ReportedState } from '../../model/state.js';
-import type { Clock } from '../../support/clock.js';
-import type { KillSwitch } from '../act/kill-switch.js';
+import type { FlagFacts } from '../../model/flags.js';
+import type { GuardState } from '../../model/state.js';
+import type { GuardContext } from '../context.js';
+import type { Evaluator } from '../evaluate/evaluator.js';
+import { afterRestart, initialState } from './decide.js';
 
-import type { FleetSync } from '../fleet/fleet-sync.js';
-import type { GuardRecords } from '../records/guard-records.js';
-import { afterRestart, decide, type Effect, type GuardInput, initialState } from './decide.js';
-
-/** What {@link GuardMachine} works with. */
-export interface GuardMachineOptions {
-  readonly flagKey: string;
-  readonly dryRun: boolean;
-  readonly flags: FlagSource;
-  readonly store: OutcomeStore;
-  readonly records: GuardRecords;
-  /** Undefined in a process that has no admin token. */
-  readonly unleash: KillSwitch | undefined;
-  /** Whether this process speaks to Unleash: in a fleet, one does for all. */
-  readonly speaksToUnleash: () => boolean;
-  /** The fleet, when there is one. */
-  readonly mirror: () => FleetSync | undefined;
-  /** What the judge wants to know again after a restart. */
-  readonly reportedState: () => ReportedState;
-  readonly clock: Clock;
-}
-
-/** Carries the guard's state and epoch from input to input: `decide` says what to do, and this does it. */
+/** The guard's state and epoch, and their copy in the journal. */
 export class GuardMachine {
-  readonly #options: GuardMachineOptions;
+  readonly #context: GuardContext;
+  readonly #store: OutcomeStore;
+  readonly #evaluator: Evaluator;
   #state: GuardState;
   #epoch = 1;
   #epochStartedAt: number;
@@ -40,25 +20,31 @@ export class GuardMachine {
   #revision: string | undefined;
   #enabled: boolean | undefined;
   /** In a dry run: the stop that an earlier run left. */
-  #leftForLater: GuardState | undefined;
+  #leftByEarlierRun: GuardState | undefined;
 
-  constructor(options: GuardMachineOptions) {
-    const now = options.clock.now();
-    this.#options = options;
+  constructor(context: GuardContext, store: OutcomeStore, evaluator: Evaluator) {
+    const now = context.clock.now();
+    this.#context = context;
+    this.#store = store;
+    this.#evaluator = evaluator;
     this.#state = initialState(now);
     this.#epochStartedAt = now;
-    options.store.beginEpoch(this.#epoch, now, { keepWindows: true });
+    store.beginEpoch(this.#epoch, now, { keepWindows: true });
   }
 
   get state(): GuardState {
     return this.#state;
   }
 
+  set state(state: GuardState) {
+    this.#state = state;
+  }
+
   get epoch(): number {
     return this.#epoch;
   }
 
-  /** Whether the new path runs under this guard's watch: reviews and stages go on. */
+  /** Whether the new path runs under this guard's protection: reviews and stages are evaluated. */
   get isWatching(): boolean {
     return this.#state.status === 'armed' && this.#enabled !== false;
   }
@@ -69,176 +55,60 @@ export class GuardMachine {
     return this.#state.wouldHaveStopped?.epoch !== this.#epoch;
   }
 
-  /** Stops the flag in this process when an earlier run's stop still holds. */
-  applyStop(state: GuardState): void {
-    const { dryRun, flags, flagKey } = this.#options;
-    if (!dryRun && state.status !== 'armed') flags.override(flagKey, state.decision.reason);
-  }
-
-  /** Takes up what an earlier run left. A stop of that run holds in this process from now on. */
+  /** Resumes what an earlier run left. */
   restore(entry: JournalEntry): void {
-    const { dryRun, store, clock, unleash } = this.#options;
+    const { dryRun, clock } = this.#context;
     this.#epoch = entry.epoch;
     this.#epochStartedAt = entry.epochStartedAt ?? clock.now();
     this.#oldestEpoch = entry.oldestEpoch ?? entry.epoch;
     this.#revision = entry.revision;
     this.#enabled = entry.enabled;
-    store.beginEpoch(this.#epoch, this.#epochStartedAt, { keepWindows: true });
+    this.#store.beginEpoch(this.#epoch, this.#epochStartedAt, { keepWindows: true });
     if (entry.state.status === 'armed') {
       this.#state = initialState(clock.now(), entry.state.steppedBackFrom);
-      return;
+    } else if (dryRun) {
+      // A dry run acts on nothing, not even on a stop of an earlier run, which the next real run finds as it was.
+      this.#leftByEarlierRun = entry.state;
+    } else {
+      this.#state = afterRestart(entry.state);
     }
-    if (dryRun) {
-      // A dry run acts on nothing, not even on what a run before it left, which the next real run finds as it was.
-      this.#leftForLater = entry.state;
-      return;
-    }
-    this.#state = afterRestart(entry.state);
-    this.#stopHere(entry.state.decision);
-    if (entry.state.status === 'stopping') this.resumeStop();
-    else unleash?.recheckSoon();
   }
 
-  /** Goes on with a stop that Unleash has not taken, where this process is the one to speak to it. */
-  resumeStop(): void {
-    const { unleash, speaksToUnleash } = this.#options;
-    if (this.#state.status !== 'stopping' || !speaksToUnleash()) return;
-    if (this.#state.failure === undefined) unleash?.begin(this.#state.decision, true);
-  }
-
-  /** Takes up the fleet's number of the epoch, when it is ahead of this process's own. */
+  /** Adopts the fleet's number of the epoch, when it is ahead of this process's own. */
   skipTo(epoch: number): void {
     if (epoch <= this.#epoch) return;
-    this.#epoch = epoch;
-    this.#epochStartedAt = this.#options.clock.now();
-    this.#options.store.beginEpoch(epoch, this.#epochStartedAt, { keepWindows: true });
+    this.#enter(epoch, true);
     this.save();
   }
 
-  /** One input: the next state, and everything that follows from it. Never throws. */
-  dispatch(input: GuardInput): void {
-    const before = this.#state;
-    const { state, effects } = decide(before, input);
-    this.#state = state;
-    for (const effect of effects) {
-      try {
-        this.#perform(effect, before, input.at);
-      } catch (error) {
-        // Whatever breaks, what comes after it still happens: a flag must not stay on in Unleash for a lost record.
-        this.#options.records.fault(effect, error);
-      }
-    }
+  /** Begins the epoch after a stop: nothing from before counts any more, and no review stays open. */
+  beginAfterStop(): void {
+    this.#evaluator.forgetReviews();
+    this.#oldestEpoch = this.#epoch + 1;
+    this.#enter(this.#epoch + 1, false);
   }
 
-  /** Looks at the flag's definition: it may have been changed in Unleash. */
-  pollDefinition(): void {
-    const { flags, flagKey, clock } = this.#options;
-    const facts = flags.flag(flagKey);
-    if (facts === undefined) return;
-    const epochBefore = this.#epoch;
-    const { enabled, rolloutPercentage } = facts;
-    this.dispatch({ type: 'definition', at: clock.now(), enabled, rolloutPercentage });
-    const turnedOn = this.#enabled === false && facts.enabled;
-    this.#enabled = facts.enabled;
-    if (facts.revision === this.#revision) return;
-    const firstLook = this.#revision === undefined;
-    this.#revision = facts.revision;
-    if (!firstLook && this.#epoch === epochBefore) this.#beginEpoch({ keepWindows: !turnedOn });
-    this.#emitRollout(facts);
-    this.save();
-  }
-
-  #perform(effect: Effect, before: GuardState, at: number): void {
-    const { records, unleash, speaksToUnleash, mirror } = this.#options;
-    const state = this.#state;
-    switch (effect) {
-      case 'stop-here':
-        if (state.status !== 'armed') this.#stopHere(state.decision);
-        return;
-      case 'stop-fleet':
-        if (state.status === 'stopping') mirror()?.stopped(state.decision);
-        return;
-      case 'record-decision': {
-        const decision = state.status === 'armed' ? state.wouldHaveStopped : state.decision;
-        const by = mirror()?.isOthers(decision) ? ({ by: 'fleet' } as const) : {};
-        if (decision) records.emit({ type: 'decided', at, decision, ...by });
-        this.save();
-        return;
-      }
-      case 'stop-in-unleash':
-        if (state.status === 'stopping' && speaksToUnleash()) unleash?.begin(state.decision, false);
-        return;
-      case 'tell-failure':
-        if (state.status !== 'stopping' || state.failure === undefined) return;
-        records.emit({ type: 'stop-failed', at, decisionId: state.decision.id, failure: state.failure });
-        return;
-      case 'ask-person':
-        if (state.status !== 'stopping' || state.failure === undefined) return;
-        records.emit({
-          type: 'action-required',
-          at,
-          decisionId: state.decision.id,
-          message: state.failure.message,
-        });
-        return;
-      case 'confirm-stopped':
-        if (state.status === 'stopped') this.#confirmStopped(state, at);
-        return;
-      case 're-arm':
-        this.#options.flags.clearOverride(this.#options.flagKey);
-        this.#beginEpoch({ keepWindows: false });
-        records.emit({ type: 're-armed', at, epoch: this.#epoch });
-        this.save();
-        if (before.status === 'armed') return;
-        mirror()?.reArmed(before.decision);
-        if (!(before.status === 'stopped' && before.steppedBack) && speaksToUnleash()) {
-          unleash?.reArmed(before.decision.at);
-        }
-        return;
-    }
-  }
-
-  #confirmStopped(
-    { decision, confirmedBy, steppedBack }: GuardState & { status: 'stopped' },
-    at: number,
-  ): void {
-    const { records, unleash, speaksToUnleash, mirror } = this.#options;
-    const { id: decisionId, rolloutPercentage: from, toPercentage: to } = decision;
-    if (steppedBack) records.emit({ type: 'stepped-back', at, decisionId, from, to });
-    else records.emit({ type: 'stopped', at, decisionId, confirmedBy });
-    this.save();
-    if (!speaksToUnleash()) return;
-    mirror()?.finished(decision, steppedBack ? 'stepped-back' : 'off');
-    if (!steppedBack) unleash?.stopped(decision);
-  }
-
-  #stopHere(decision: Decision): void {
-    const { flags, flagKey, records, clock } = this.#options;
-    flags.override(flagKey, decision.reason);
-    records.emit({ type: 'stopped-here', at: clock.now(), decisionId: decision.id });
-  }
-
-  #beginEpoch(options: { readonly keepWindows: boolean }): void {
-    this.#epoch++;
-    this.#epochStartedAt = this.#options.clock.now();
-    if (!options.keepWindows) this.#oldestEpoch = this.#epoch;
-    this.#options.store.beginEpoch(this.#epoch, this.#epochStartedAt, options);
-  }
-
-  #emitRollout({ enabled, rolloutPercentage }: FlagFacts): void {
-    const { records, clock } = this.#options;
-    records.emit({
-      type: 'rollout-changed',
-      at: clock.now(),
-      epoch: this.#epoch,
-      enabled,
-      rolloutPercentage,
-    });
+  /**
+   * Notes the flag's definition, and begins an epoch when it rolls out differently.
+   *
+   * @param isNewEpoch - An epoch has begun with this definition already.
+   * @returns whether the rollout has changed.
+   */
+  adopt({ enabled, revision }: FlagFacts, isNewEpoch: boolean): boolean {
+    const turnedOn = this.#enabled === false && enabled;
+    this.#enabled = enabled;
+    if (revision === this.#revision) return false;
+    const isFirst = this.#revision === undefined;
+    this.#revision = revision;
+    if (isFirst || isNewEpoch) return true;
+    if (turnedOn) this.#oldestEpoch = this.#epoch + 1;
+    this.#enter(this.#epoch + 1, !turnedOn);
+    return true;
   }
 
   /** Begins to write what a restart must know to disk. */
   save(): void {
-    const { records, flagKey, reportedState } = this.#options;
+    const { records, flagKey } = this.#context;
     records.save({
       flagKey,
       epoch: this.#epoch,
@@ -246,8 +116,14 @@ export class GuardMachine {
       oldestEpoch: this.#oldestEpoch,
       revision: this.#revision,
       enabled: this.#enabled,
-      state: this.#leftForLater ?? this.#state,
-      reported: reportedState(),
+      state: this.#leftByEarlierRun ?? this.#state,
+      reported: this.#evaluator.reportedState,
     });
+  }
+
+  #enter(epoch: number, keepWindows: boolean): void {
+    this.#epoch = epoch;
+    this.#epochStartedAt = this.#context.clock.now();
+    this.#store.beginEpoch(epoch, this.#epochStartedAt, { keepWindows });
   }
 }

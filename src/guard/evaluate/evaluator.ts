@@ -1,38 +1,36 @@
 import type { FlagFacts } from '../../model/flags.js';
-import type { SignalValue, Snapshot, Verdict } from '../../model/shapes.js';
-import type { Stage, StageProgress } from '../../model/stage.js';
+import type { Snapshot, Verdict } from '../../model/shapes.js';
+import type { StageProgress } from '../../model/stage.js';
 import type { OpenReview, ReportedState } from '../../model/state.js';
+import type { SignalPoller } from '../../triggers/signals/signal-poller.js';
 import type { Trigger } from '../../triggers/trigger.js';
 import type { GuardRecords } from '../records/guard-records.js';
-
+import type { RolloutRules } from '../rules.js';
 import { stepReviews } from './reviews.js';
 import { StageTracker } from './stage-tracker.js';
 
-/** What {@link Evaluator} works with. */
-export interface EvaluatorOptions {
-  readonly rollback: readonly Trigger[];
-  readonly review: readonly Trigger[];
-  readonly reviewCloseAfterMs: number;
-  readonly stages: readonly Stage[];
-  readonly records: GuardRecords;
-  /** What triggers read elsewhere, which no store knows. @default nothing */
-  readonly signals?: { values(now: number): readonly SignalValue[] } | undefined;
+/** What {@link Evaluator} works with; a guard's context fits. */
+export interface EvaluatorOptions extends RolloutRules {
+  readonly records: Pick<GuardRecords, 'emit' | 'fault'>;
 }
 
-/** Applies the user's triggers and stages to snapshots, and remembers what they said last. */
+/** Applies the user's triggers and stages to snapshots, and remembers the latest verdicts. */
 export class Evaluator {
   readonly #options: EvaluatorOptions;
+  readonly #signals: Pick<SignalPoller, 'values'> | undefined;
   readonly #stageTracker: StageTracker;
   #rollbackVerdicts: readonly Verdict[] = [];
   #reviewVerdicts: readonly Verdict[] = [];
   #openReviews: readonly OpenReview[] = [];
 
-  constructor(options: EvaluatorOptions) {
+  /** @param signals - The numbers from elsewhere that triggers evaluate. Without them, such triggers have no data. */
+  constructor(options: EvaluatorOptions, signals?: Pick<SignalPoller, 'values'>) {
     this.#options = options;
+    this.#signals = signals;
     this.#stageTracker = new StageTracker(options.stages);
   }
 
-  /** What each trigger said last: those that roll back, then the reviews. */
+  /** The latest verdict of each trigger: those that roll back, then the reviews. */
   get verdicts(): readonly Verdict[] {
     return [...this.#rollbackVerdicts, ...this.#reviewVerdicts];
   }
@@ -48,26 +46,26 @@ export class Evaluator {
   /**
    * The rollback verdicts that breach.
    *
-   * @param scope - `instance`: only by the rules that look at what is this process's own.
+   * @param scope - `instance`: only of the triggers about the process itself.
    */
-  breaches(snapshot: Snapshot, now: number, scope: 'all' | 'instance' = 'all'): readonly Verdict[] {
+  breaches(snapshot: Snapshot, scope: 'all' | 'instance'): readonly Verdict[] {
     const { rollback } = this.#options;
     const rules = scope === 'all' ? rollback : rollback.filter((rule) => rule.scope === 'instance');
-    this.#rollbackVerdicts = this.#evaluate(rules, snapshot, now);
+    this.#rollbackVerdicts = this.#evaluate(rules, snapshot);
     return this.#rollbackVerdicts.filter(({ status }) => status === 'breach');
   }
 
-  /** Drops the open reviews without a word. */
+  /** Drops the open reviews without reporting them as closed. */
   forgetReviews(): void {
     this.#openReviews = [];
   }
 
-  /** What must not be forgotten when another judge goes on from here: after a restart, or in another process. */
-  get memory(): ReportedState {
+  /** What has been reported, for the evaluator that resumes from here: after a restart, or in another process. */
+  get reportedState(): ReportedState {
     return { stage: this.#stageTracker.reported, openReviews: this.#openReviews };
   }
 
-  /** Goes on from where another judge left off. Triggers that this one does not have are left out. */
+  /** Resumes where another evaluator stopped. Triggers that this one does not have are left out. */
   restore({ stage, openReviews }: ReportedState): void {
     const known = new Set(this.#options.review.map(({ name }) => name));
     this.#stageTracker.reported = stage;
@@ -75,27 +73,28 @@ export class Evaluator {
   }
 
   /**
-   * Looks at reviews and the stage, and tells what is news.
+   * Evaluates reviews and the stage, and reports what has changed.
    *
-   * @returns whether the {@link memory} has changed in what must survive this process.
+   * @returns whether the {@link reportedState} has changed in what must survive this process.
    */
-  review(snapshot: Snapshot, facts: FlagFacts | undefined, now: number): boolean {
+  review(snapshot: Snapshot, facts: FlagFacts | undefined): boolean {
     const { review, reviewCloseAfterMs, records } = this.#options;
-    const { epoch } = snapshot;
-    const before = reportedKey(this.memory);
-    this.#reviewVerdicts = this.#evaluate(review, snapshot, now);
+    const { epoch, at: now } = snapshot;
+    const before = reportedKey(this.reportedState);
+    this.#reviewVerdicts = this.#evaluate(review, snapshot);
     const step = stepReviews(this.#openReviews, this.#reviewVerdicts, facts, now, reviewCloseAfterMs);
     this.#openReviews = step.open;
     for (const verdict of step.opened) records.emit({ type: 'review-opened', at: now, epoch, verdict });
     for (const verdict of step.closed) records.emit({ type: 'review-closed', at: now, epoch, verdict });
     const reasons = step.open.map(({ verdict }) => verdict.message);
-    const progress = this.#stageTracker.evaluate(facts, snapshot, now, reasons);
+    const progress = this.#stageTracker.evaluate(facts, snapshot, reasons);
     if (progress !== undefined) records.emit({ type: 'stage', at: now, epoch, progress });
-    return reportedKey(this.memory) !== before;
+    return reportedKey(this.reportedState) !== before;
   }
 
-  #evaluate(triggers: readonly Trigger[], counted: Snapshot, now: number): Verdict[] {
-    const signals = this.#options.signals?.values(now) ?? [];
+  #evaluate(triggers: readonly Trigger[], counted: Snapshot): Verdict[] {
+    const now = counted.at;
+    const signals = this.#signals?.values(now) ?? [];
     const snapshot = signals.length === 0 ? counted : { ...counted, signals };
     return triggers.flatMap((trigger) => {
       try {

@@ -2,7 +2,7 @@ import type { FlagFacts } from '../../model/flags.js';
 import type { Verdict } from '../../model/shapes.js';
 import type { OpenReview } from '../../model/state.js';
 
-/** What one look at the review triggers changed. */
+/** What one evaluation of the review triggers changed. */
 export interface ReviewStep {
   readonly open: readonly OpenReview[];
   readonly opened: readonly Verdict[];
@@ -10,13 +10,13 @@ export interface ReviewStep {
 }
 
 /**
- * Opens a review when its trigger breaches, and closes it only after the trigger has been content for `closeAfterMs`
- * without a break: a value that swings around its threshold is one piece of news, not one for each swing. Pure.
+ * Opens a review when its trigger breaches, and closes it only after the trigger has been ok for `closeAfterMs` without a
+ * break: a value that swings around its threshold is reported once, not once for each swing. Pure.
  *
- * No data is no reason to be content, with one exception. A person who moves the rollout to another percentage while a
- * review is open has looked, since an automatic advance never goes past one. If its trigger cannot judge there (at 100 %
- * there is no control to compare with), nothing could ever close the review: it is closed then, in words that say so. One
- * that still breaches there stays open without another message, and from then on belongs to the new percentage.
+ * No data does not close a review, with one exception. When the rollout moves to another percentage while a review is open,
+ * an operator has moved it, since an automatic advance never goes past an open review. If the trigger has no data there (at
+ * 100 % there is no control to compare with), nothing could ever close the review: it is closed then, and the message says
+ * so. One that still breaches there stays open without another message, and from then on belongs to the new percentage.
  *
  * @param facts - Where the rollout stands; undefined while that is not known.
  */
@@ -59,5 +59,5 @@ function moveOf({ percentage }: OpenReview, { rolloutPercentage }: Place): strin
     ...(percentage === undefined ? [] : [`from ${percentage} %`]),
     ...(rolloutPercentage === undefined ? [] : [`to ${rolloutPercentage} %`]),
   ];
-  return `A person moved the rollout on ${places.join(' ')}.`;
+  return `An operator moved the rollout ${places.join(' ')}.`;
 }

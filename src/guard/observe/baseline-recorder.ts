@@ -5,11 +5,11 @@ import type { ArmCounts, Baseline, ControlReference, Snapshot } from '../../mode
 /** Fewer outcomes of the control describe nothing. */
 const MIN_OUTCOMES = 100;
 
-/** How much time with outcomes one measurement of the memory takes, in milliseconds. */
+/** The time with outcomes of one measurement of the memory, in milliseconds. */
 const MEMORY_MS = 60_000;
 
-/** One look at the process. */
-export interface Look {
+/** One sample of the process. */
+export interface BaselineSample {
   readonly snapshot: Snapshot;
   readonly facts: FlagFacts | undefined;
   /** Undefined when it could not be read. */
@@ -18,8 +18,8 @@ export interface Look {
 
 /**
  * Records what is normal. The memory: of a process that has never run the treatment, while the flag is off or at 0 %,
- * because what the treatment leaks stays after the flag was turned off. The control: of the latest epoch with enough outcomes
- * of it, so that at 100 % the control of the stage before is what remains.
+ * because what the treatment leaks stays after the flag was turned off. The control: of the latest epoch with enough of its
+ * outcomes, so that at 100 % the control of the stage before remains.
  */
 export class BaselineRecorder {
   #baseline: Baseline;
@@ -36,20 +36,20 @@ export class BaselineRecorder {
     return this.#baseline;
   }
 
-  /** Takes one look into account; says whether the baseline has changed. */
-  sample({ snapshot, facts, memoryBytes }: Look): boolean {
+  /** Adds a sample; returns whether the baseline has changed. */
+  sample({ snapshot, facts, memoryBytes }: BaselineSample): boolean {
     this.#treatmentRan ||= hasTreatment(snapshot);
-    // Without a definition, evaluations are off for everybody, but nobody knows whether they are meant to be.
+    // Without a definition, all evaluations are off, but it is not known whether they are meant to be.
     if (facts === undefined) return false;
     const off = !facts.enabled || facts.rolloutPercentage === 0;
     const outcomes = outcomesOf(snapshot.total.control);
     const worked = outcomes !== this.#outcomesBefore;
     this.#outcomesBefore = outcomes;
-    const memoryChanged = this.#lookAtMemory(off && !this.#treatmentRan, memoryBytes, snapshot.at, worked);
-    return this.#lookAtControl(snapshot, off ? 'flag-off' : 'rollout') || memoryChanged;
+    const memoryChanged = this.#sampleMemory(off && !this.#treatmentRan, memoryBytes, snapshot.at, worked);
+    return this.#sampleControl(snapshot, off ? 'flag-off' : 'rollout') || memoryChanged;
   }
 
-  #lookAtMemory(mayMeasure: boolean, bytes: number | undefined, now: number, worked: boolean): boolean {
+  #sampleMemory(mayMeasure: boolean, bytes: number | undefined, now: number, worked: boolean): boolean {
     if (!mayMeasure) this.#measurement = undefined;
     if (!mayMeasure || bytes === undefined || !(bytes > 0 && Number.isFinite(bytes))) return false;
     this.#measurement ??= { median: new MemoryBaseline(MEMORY_MS), since: now, samples: 0 };
@@ -64,7 +64,7 @@ export class BaselineRecorder {
     return true;
   }
 
-  #lookAtControl(snapshot: Snapshot, during: ControlReference['during']): boolean {
+  #sampleControl(snapshot: Snapshot, during: ControlReference['during']): boolean {
     const { successes, failures, complaints, latency, lastOutcomeAt } = snapshot.total.control;
     if (successes + failures < MIN_OUTCOMES) return false;
     const since = snapshot.epochStartedAt;
@@ -83,7 +83,7 @@ interface Measurement {
   samples: number;
 }
 
-/** Of the longest window too: an epoch that has just begun knows nothing of the one before. */
+/** Of the longest window too: an epoch that has just begun has no outcomes of the one before. */
 function hasTreatment({ total, windows }: Snapshot): boolean {
   const longest = windows.at(-1)?.treatment;
   return outcomesOf(total.treatment) > 0 || (longest !== undefined && outcomesOf(longest) > 0);

@@ -29,13 +29,13 @@ export class GuardRecords {
     readonly folder: string | false;
     readonly clock: Clock;
     readonly logger: Logger;
-    readonly listener: GuardListener | undefined;
+    readonly onEvent: GuardListener | undefined;
     readonly observers?: readonly GuardObserver[] | undefined;
   }) {
     const { folder, flagKey, observers = [] } = options;
     this.#clock = options.clock;
     this.#logger = options.logger;
-    if (options.listener) this.#listeners.add(options.listener);
+    if (options.onEvent) this.#listeners.add(options.onEvent);
     this.#observers = new Observers({ flagKey, observers, records: this });
     if (folder === false) return;
     this.#journal = new Journal(folder);
@@ -111,10 +111,10 @@ export class GuardRecords {
   /** Resolves when the last `save` is on disk or has failed, at the latest after two seconds. */
   async saved(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
-    const requestOptions = new Promise<void>((resolve) => {
+    const timeout = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, DISK_TIMEOUT_MS);
     });
-    await Promise.race([this.#saved, requestOptions]);
+    await Promise.race([this.#saved, timeout]);
     clearTimeout(timer);
   }
 

@@ -1,13 +1,12 @@
 import { Notifications } from '../../notify/notifications.js';
 import { flagPageUrl } from '../../unleash/base-url.js';
-import type { ResolvedOptions } from '../options.js';
-import type { GuardRecords } from './guard-records.js';
+import type { GuardContext } from '../context.js';
+import type { GuardFleet } from '../fleet/guard-fleet.js';
 
-/** Lets the user's notifiers hear what the guard tells. */
+/** Passes the guard's events to the user's notifiers. */
 export function notifyOperators(
-  { flagKey, notify, unleash, clock }: ResolvedOptions,
-  records: GuardRecords,
-  speaks: () => boolean,
+  { flagKey, notify, unleash, clock, records }: GuardContext,
+  fleet: GuardFleet,
 ): Notifications {
   const notifications = new Notifications({
     notify,
@@ -20,9 +19,9 @@ export function notifyOperators(
     clock,
     onFault: (what, error) => records.fault(what, error),
   });
-  // In a fleet, one process speaks for all; of what it decided by itself, each tells.
+  // In a fleet, the leader notifies for all, and every process of what it decided itself.
   records.listen((event) => {
-    if (event.type === 'decided' ? event.by === undefined : speaks()) notifications.listener(event);
+    if (event.type === 'decided' ? event.by === undefined : fleet.leads) notifications.listener(event);
   });
   return notifications;
 }

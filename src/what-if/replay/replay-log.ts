@@ -17,12 +17,12 @@ export interface ReplayLogOptions {
   /** The guard's audit log, or `false` for none. @default `audit.jsonl` beside the log */
   readonly audit?: string | false | undefined;
   /**
-   * How often to look without being asked, in milliseconds. A guard does so each second; reviews, stages and silence are
-   * then found to the second, and three weeks take 1.8 million looks. @default 30_000
+   * The interval of ticks, in milliseconds. A guard ticks each second; reviews, stages and silence are then found to the
+   * second, and three weeks take 1.8 million ticks. @default 30_000
    */
   readonly tickMs?: number | undefined;
   /**
-   * Judge after every outcome, as a guard does, instead of after failures and on ticks: exact to the outcome, and about
+   * Evaluate after every outcome, as a guard does, instead of after failures and on ticks: exact to the outcome, and about
    * twice the time. @default false
    */
   readonly everyOutcome?: boolean | undefined;
@@ -52,14 +52,14 @@ export interface ReplayResult {
   readonly decisions: Cut<{ readonly decision: Decision; readonly outcomes: number }>;
   /** Reviews opened and closed, and stages that came to another status. */
   readonly events: Cut<GuardEvent>;
-  /** Triggers that never had enough data: what they judge may not be in the log. */
+  /** Triggers that never had enough data: what they evaluate may not be in the log. */
   readonly silentTriggers: readonly string[];
   /** What the guard really decided; undefined without an audit log. */
   readonly actual: Cut<Decision> | undefined;
 }
 
 /**
- * Replays a recorded log in constant memory, with the audit log beside it, which tells when the rollout changed.
+ * Replays a recorded log in constant memory, with the audit log beside it, which says when the rollout changed.
  *
  * @param path - A guard's folder, its `metrics.jsonl` or any JSONL file of outcomes.
  * @throws when there is no such file, or it cannot be read.
@@ -110,7 +110,7 @@ export async function replayLog(path: string, options: ReplayLogOptions): Promis
   };
 }
 
-/** What rules look at: neither attributes nor variants, which would take as long as judging. */
+/** What rules evaluate: neither attributes nor variants, which would take as long as evaluating. */
 function countedPartOf(row: OutcomeRow): Outcome {
   const at = Date.parse(row.timestamp);
   return {
@@ -163,12 +163,12 @@ class History {
     return this.#next === null || (this.#next !== undefined && this.#next.at <= at);
   }
 
-  /** Within one millisecond, the epoch of an outcome tells whether the rollout changed before it or after. */
+  /** Within one millisecond, the epoch of an outcome says whether the rollout changed before it or after. */
   async replayUntil(row: OutcomeRow, at: number, replay: Replay, found: Found): Promise<void> {
     for (let next = this.#next; next !== undefined; next = this.#next) {
       if (next !== null) {
         if (next.at > at || (next.at === at && 'epoch' in next && next.epoch > row.epoch)) return;
-        this.#take(next, replay, found);
+        this.#apply(next, replay, found);
       }
       await this.#read();
     }
@@ -176,12 +176,12 @@ class History {
 
   async replayRest(replay: Replay | undefined, found: Found): Promise<void> {
     for (let next = this.#next; next !== undefined; next = this.#next) {
-      if (next !== null) this.#take(next, replay, found);
+      if (next !== null) this.#apply(next, replay, found);
       await this.#read();
     }
   }
 
-  #take(event: GuardEvent, replay: Replay | undefined, found: Found): void {
+  #apply(event: GuardEvent, replay: Replay | undefined, found: Found): void {
     if (event.type === 'decided') found.actual.add(event.decision);
     replay?.rollout(event);
   }
@@ -207,7 +207,7 @@ class Bounded<T> implements Cut<T> {
   }
 }
 
-/** What came to light so far. */
+/** What was found so far. */
 class Found {
   readonly firings = new Bounded<Firing>();
   readonly decisions = new Bounded<{ readonly decision: Decision; readonly outcomes: number }>();

@@ -1,12 +1,11 @@
-import { makeDecision } from '../../guard/decide/decide.js';
+import { type EvaluatedRollout, EvaluationLoop, storeFor } from '../../guard/evaluate/evaluation-loop.js';
 import { Evaluator } from '../../guard/evaluate/evaluator.js';
 import { GuardRecords } from '../../guard/records/guard-records.js';
 import type { RolloutRules } from '../../guard/rules.js';
-import { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
+import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { GuardEvent } from '../../model/event.js';
 import type { FlagFacts } from '../../model/flags.js';
-import type { Decision, Exposure, Outcome, Snapshot, Verdict } from '../../model/shapes.js';
-import type { Clock } from '../../support/clock.js';
+import type { Decision, Exposure, Outcome, Verdict } from '../../model/shapes.js';
 import { resolveLogger } from '../../support/logger.js';
 
 /** The first time that a rollback trigger breached in an epoch, whatever the others said. */
@@ -21,21 +20,21 @@ export interface Firing {
   readonly verdict: Verdict;
 }
 
-/** What a guard does without its surroundings: the same store, triggers, reviews and stages, on the time of a log. */
+/** What a {@link Replay} works with. */
 export interface ReplayOptions {
   readonly flagKey: string;
   readonly rules: RolloutRules;
   /** When the replay begins, in milliseconds since 1970. */
   readonly startsAt: number;
-  /** How often the guard looked without being asked, in milliseconds. */
+  /** The interval of the guard's ticks, in milliseconds. */
   readonly tickMs: number;
-  /** Judge after every outcome as a guard does, instead of after failures and on ticks. */
+  /** Evaluate after every outcome as a guard does, instead of after failures and on ticks. */
   readonly everyOutcome: boolean;
-  /** Told of a breach that is the first of its trigger in an epoch. */
+  /** Called for a breach that is the first of its trigger in an epoch. */
   readonly onFiring: (firing: Firing) => void;
-  /** Told of what the guard would have told: reviews, stages, and faults of triggers. */
+  /** Called for what the guard would have reported: reviews, stages, and faults of triggers. */
   readonly onEvent: (event: GuardEvent) => void;
-  /** Told of each decision of a dry run: one in an epoch. */
+  /** Called for each decision of a dry run: one in an epoch. */
   readonly onDecision: (decision: Decision, outcomes: number) => void;
 }
 
@@ -43,21 +42,22 @@ const HOUR_MS = 3_600_000;
 const LINES_OF_A_CLOCK = 10;
 
 /**
- * Runs the rules over what once happened, as a guard in a dry run would have: it judges after outcomes and on every tick,
- * and decides once in an epoch.
+ * Drives a guard's evaluation loop over what once happened, at the time of a log, as in a dry run: it evaluates after outcomes
+ * and on every tick, and decides once in an epoch.
  *
- * Nearly every breach begins with a failure, so nothing is judged after a success unless `everyOutcome` asks for it. What
+ * Nearly every breach begins with a failure, so nothing is evaluated after a success unless `everyOutcome` is set. What
  * a success completes (the number of outcomes that a rule needs, a comparison with the control) is seen on the next tick.
  *
- * It differs from a live guard in three things. A live guard judges outcomes that come within one turn of the event loop
+ * It differs from a live guard in three things. A live guard evaluates outcomes that come within one turn of the event loop
  * together, so that a replay may fire a few outcomes earlier. A log holds no samples of memory, no signals from
- * elsewhere and no exposures without an outcome, so that rules on these have nothing to say. And what a rule would have
+ * elsewhere and no exposures without an outcome, so that rules on these have no data. And what a rule would have
  * prevented happened all the same.
  */
 export class Replay {
   readonly #options: ReplayOptions;
   readonly #store: MemoryOutcomeStore;
-  readonly #judge: Evaluator;
+  readonly #evaluator: Evaluator;
+  readonly #loop: EvaluationLoop;
   readonly #firedInEpoch = new Set<string>();
   readonly #silent: Set<string>;
   #facts: FlagFacts;
@@ -68,8 +68,8 @@ export class Replay {
   /** What happened before that has no influence any more, but for the totals of the epoch. */
   readonly #memoryMs: number;
   #linesBehind = 0;
-  #hasLooked = false;
-  /** Outcomes have come since the last judgement. */
+  #hasRollout = false;
+  /** Outcomes have come since the last evaluation. */
   #isPending = false;
   #outcomes = 0;
   #decisions = 0;
@@ -82,31 +82,29 @@ export class Replay {
       Math.max(HOUR_MS, rules.reviewCloseAfterMs, ...triggers.map(({ windowMs }) => windowMs)) * 2;
     this.#now = startsAt;
     this.#nextTickAt = startsAt + tickMs;
-    this.#store = new MemoryOutcomeStore({
-      flagKey,
-      windowsMs: triggers.map(({ windowMs }) => windowMs),
-      evidenceFor: triggers,
-      now: startsAt,
+    this.#store = storeFor({ ...rules, flagKey }, startsAt);
+    const clock = { now: () => this.#now, monotonic: () => this.#now };
+    const logger = resolveLogger(false);
+    const records = new GuardRecords({ flagKey, folder: false, clock, logger, onEvent });
+    this.#evaluator = new Evaluator({ ...rules, records });
+    this.#loop = new EvaluationLoop({
+      store: this.#store,
+      evaluator: this.#evaluator,
+      rollout: this.#rollout(),
+      stages: [],
+      onRollback: 'disable',
+      dryRun: true,
     });
-    const clock: Clock = { now: () => this.#now, monotonic: () => this.#now };
-    const records = new GuardRecords({
-      flagKey,
-      folder: false,
-      clock,
-      logger: resolveLogger(false),
-      listener: onEvent,
-    });
-    this.#judge = new Evaluator({ ...rules, records });
     this.#silent = new Set(triggers.map(({ name }) => name));
     this.#facts = factsOf(flagKey, true, undefined);
   }
 
-  /** Rules that never had enough data to say anything. */
+  /** Triggers that never had enough data. */
   get silentTriggers(): readonly string[] {
     return [...this.#silent];
   }
 
-  /** Lets time pass up to `at`: the guard looks on every tick. A time before the present one changes nothing. */
+  /** Lets time pass up to `at`, with its ticks. A time before the present one changes nothing. */
   advance(at: number): void {
     const { tickMs } = this.#options;
     const silentFrom = this.#now + this.#memoryMs;
@@ -131,7 +129,7 @@ export class Replay {
     this.#nextTickAt = at + this.#options.tickMs;
   }
 
-  /** Takes up what the audit log says of the rollout. */
+  /** Applies an event of the audit log: it says how the rollout changed. */
   rollout(event: GuardEvent): void {
     this.advance(event.at);
     // Of the rollout that ends: the last outcome may be the one for which the guard ended it.
@@ -141,15 +139,15 @@ export class Replay {
         if (event.epoch > this.#epoch) this.#beginEpoch(event.epoch, true);
         break;
       case 're-armed':
-        this.#judge.forgetReviews();
+        this.#evaluator.forgetReviews();
         this.#beginEpoch(event.epoch, false);
         break;
       case 'rollout-changed':
         if (event.epoch > this.#epoch) this.#beginEpoch(event.epoch, this.#facts.enabled || !event.enabled);
         this.#facts = factsOf(this.#facts.key, event.enabled, event.rolloutPercentage);
-        // A guard's first look comes with its start.
-        if (!this.#hasLooked) this.#tick();
-        this.#hasLooked = true;
+        // A guard's first tick comes with its start.
+        if (!this.#hasRollout) this.#tick();
+        this.#hasRollout = true;
         break;
       case 'complaint':
         this.#store.recordComplaint(exposureOf(event, this.#facts.key), event.at);
@@ -158,7 +156,7 @@ export class Replay {
   }
 
   /**
-   * Takes up the next outcome, and judges.
+   * Records the next outcome, and evaluates.
    *
    * @param percentage - What the outcome's line says of the rollout, for logs without an audit log beside them.
    */
@@ -177,54 +175,53 @@ export class Replay {
     if (this.#options.everyOutcome || outcome.result === 'failure') this.#evaluatePending();
   }
 
-  /** Judges what has not been judged yet, as long as the flag is on. */
+  /** Evaluates what has not been evaluated yet, as long as the flag is on. */
   #evaluatePending(): void {
-    if (this.#isPending && this.#facts.enabled) this.#evaluateOutcomes(this.#store.snapshot(this.#now));
+    if (this.#isPending) this.#loop.evaluate(this.#now);
     this.#isPending = false;
   }
 
   #tick(): void {
     if (!this.#facts.enabled) return;
-    const snapshot = this.#store.snapshot(this.#now);
-    this.#evaluateOutcomes(snapshot);
+    this.#loop.tick(this.#now);
     this.#isPending = false;
-    this.#judge.review(snapshot, this.#facts, this.#now);
     if (this.#silent.size === 0) return;
-    for (const { trigger, status } of this.#judge.verdicts) {
+    for (const { trigger, status } of this.#evaluator.verdicts) {
       if (status !== 'insufficient-data') this.#silent.delete(trigger);
     }
   }
 
-  #evaluateOutcomes(snapshot: Snapshot): void {
-    const { rules, onFiring, onDecision } = this.#options;
-    if (this.#firedInEpoch.size === rules.rollback.length) return;
-    const breaches = this.#judge.breaches(snapshot, this.#now);
-    if (breaches.length === 0) return;
-    const { rolloutPercentage } = this.#facts;
-    for (const verdict of breaches) {
+  #rollout(): EvaluatedRollout {
+    const replay = this;
+    return {
+      get facts() {
+        return replay.#facts;
+      },
+      get isEvaluating() {
+        const { rollback } = replay.#options.rules;
+        return replay.#facts.enabled && replay.#firedInEpoch.size < rollback.length;
+      },
+      get isReviewing() {
+        return replay.#facts.enabled;
+      },
+      onDecision: (decision) => replay.#breached(decision),
+    };
+  }
+
+  #breached(decision: Decision): void {
+    const { onFiring, onDecision } = this.#options;
+    const { at, epoch, rolloutPercentage } = decision;
+    for (const verdict of decision.verdicts) {
       const { trigger } = verdict;
       this.#silent.delete(trigger);
       if (this.#firedInEpoch.has(trigger)) continue;
       this.#firedInEpoch.add(trigger);
-      const { at, epoch } = snapshot;
       onFiring({ trigger, at, epoch, rolloutPercentage, outcomes: this.#outcomes, verdict });
     }
     if (this.#decidedEpoch === this.#epoch) return;
     this.#decidedEpoch = this.#epoch;
     this.#decisions += 1;
-    const id = `replay-${this.#decisions}`;
-    onDecision(
-      makeDecision({
-        id,
-        dryRun: true,
-        breaches,
-        snapshot,
-        facts: this.#facts,
-        stages: [],
-        onRollback: 'disable',
-      }),
-      this.#outcomes,
-    );
+    onDecision({ ...decision, id: `replay-${this.#decisions}` }, this.#outcomes);
   }
 
   #beginEpoch(epoch: number, keepWindows: boolean): void {

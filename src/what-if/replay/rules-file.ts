@@ -47,13 +47,13 @@ export async function loadRules(path: string): Promise<RolloutRules> {
   return parseRules(given, path);
 }
 
-/** What a JSON file holds. @throws ConfigError when it is none; an error of the system when it cannot be read. */
+/** What a JSON file holds. @throws ConfigError when it is invalid; an error of the system when it cannot be read. */
 export async function parseJsonFile(path: string): Promise<unknown> {
   const text = await readFile(path, 'utf8');
   try {
     return JSON.parse(text);
   } catch {
-    throw new ConfigError(path, [{ path: '', expected: 'JSON', got: 'text that is none' }]);
+    throw new ConfigError(path, [{ path: '', expected: 'JSON', got: 'invalid JSON' }]);
   }
 }
 

@@ -40,7 +40,7 @@ export interface SimulationRun {
   readonly onRollout?: (() => void) | undefined;
 }
 
-/** Plays a scenario many times. The same seed gives the same answer. */
+/** Simulates a scenario many times. The same seed gives the same answer. */
 export function characterise(rules: SimulatedRules, scenario: Scenario, run: SimulationRun): Characteristics {
   const rollouts: SimulatedRollout[] = [];
   // In 32 bits: the product of a large seed is no exact double, and replicates would be copies of each other.

@@ -27,7 +27,7 @@ function describeHealthy(healthy: Characteristics, { controlFailureRate }: Scena
   ];
   if (healthy.stoppedBy.length > 0)
     lines.push(`  by                    ${names(healthy.stoppedBy, healthy)}`);
-  if (healthy.reviews.length > 0) lines.push(`  sent to a person      ${names(healthy.reviews, healthy)}`);
+  if (healthy.reviews.length > 0) lines.push(`  review opened         ${names(healthy.reviews, healthy)}`);
   return lines.join('\n');
 }
 
@@ -41,7 +41,7 @@ function describeActual(actual: Characteristics, { slowdown }: Scenario): string
     `  failing requests      ${spread(actual.failingRequests, whole)}`,
   ];
   if (actual.stoppedBy.length > 0) lines.push(`  by                    ${names(actual.stoppedBy, actual)}`);
-  if (actual.reviews.length > 0) lines.push(`  sent to a person      ${names(actual.reviews, actual)}`);
+  if (actual.reviews.length > 0) lines.push(`  review opened         ${names(actual.reviews, actual)}`);
   return lines.join('\n');
 }
 

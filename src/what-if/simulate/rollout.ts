@@ -1,49 +1,65 @@
-import { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
+import { type EvaluatedRollout, EvaluationLoop, storeFor } from '../../guard/evaluate/evaluation-loop.js';
+import { Evaluator } from '../../guard/evaluate/evaluator.js';
+import { resolveRules } from '../../guard/rules.js';
+import type { GuardEvent } from '../../model/event.js';
 import type { Arm, Exposure, Outcome } from '../../model/shapes.js';
-import type { Trigger } from '../../triggers/trigger.js';
 import type { Random } from './random.js';
 import type { Scenario, SimulatedRollout, SimulatedRules } from './scenario.js';
 
 const FLAG_KEY = 'simulated';
 const EPOCH = 1;
-/** The guard's default tick. With less than a request a second, looking more often than they come shows nothing new. */
+/** The guard's default tick. With less than a request a second, ticking more often than they come shows nothing new. */
 const TICK_MS = 1_000;
 const SIGMA = 0.5;
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /**
- * Plays one stage: invented outcomes, the user's own triggers, the guard's own store, a clock that only counts. The
- * triggers are asked after each outcome of the treatment and on every tick, as the guard asks them.
+ * Simulates one stage: invented outcomes, the user's own triggers, the guard's own store and evaluation loop, a clock that
+ * only counts. The triggers are evaluated after each outcome of the treatment and on every tick, as by a guard.
  */
 export function simulateRollout(rules: SimulatedRules, scenario: Scenario, random: Random): SimulatedRollout {
   const { durationMs, requestsPerSecond, share, slowdown } = scenario;
-  const review = rules.review ?? [];
-  const triggers = [...rules.rollback, ...review];
-  const store = new MemoryOutcomeStore({
-    flagKey: FLAG_KEY,
-    windowsMs: triggers.map(({ windowMs }) => windowMs),
-    evidenceFor: triggers,
-    now: 0,
-  });
+  const resolved = { ...resolveRules(rules), flagKey: FLAG_KEY, stages: [] };
+  const store = storeFor(resolved, 0);
   store.beginEpoch(EPOCH, 0, { keepWindows: false });
+  const reviews = new Set<string>();
+  const records = {
+    emit(event: GuardEvent) {
+      if (event.type === 'review-opened') reviews.add(event.verdict.trigger);
+    },
+    fault(_what: string, error: unknown) {
+      throw error;
+    },
+  };
+  let stoppedBy: readonly string[] = [];
+  const rollout: EvaluatedRollout = {
+    isEvaluating: true,
+    get isReviewing() {
+      return stoppedBy.length === 0;
+    },
+    onDecision({ verdicts }) {
+      stoppedBy = verdicts.map(({ trigger }) => trigger);
+    },
+  };
+  const evaluator = new Evaluator({ ...resolved, records });
+  const loop = new EvaluationLoop({
+    ...resolved,
+    store,
+    evaluator,
+    rollout,
+    onRollback: 'disable',
+    dryRun: false,
+  });
 
   const users = usersOf(scenario, random);
   const outcome = blankOutcome();
   const exposure = outcome.exposure as Mutable<Exposure>;
   exposure.reason = share < 1 ? 'SPLIT' : 'STATIC';
-  const reviews = new Set<string>();
   let treatmentRequests = 0;
   let treatmentFailures = 0;
-
-  const look = (now: number): SimulatedRollout | undefined => {
-    const snapshot = store.snapshot(now);
-    const breaches = (list: readonly Trigger[]) =>
-      list.filter((trigger) => trigger.evaluate(snapshot, now).status === 'breach').map(({ name }) => name);
-    const stoppedBy = breaches(rules.rollback);
-    for (const name of breaches(review)) reviews.add(name);
-    if (stoppedBy.length === 0) return undefined;
-    return { stoppedBy, endedAtMs: now, treatmentRequests, treatmentFailures, reviews: [...reviews] };
+  const result = (endedAtMs: number): SimulatedRollout => {
+    return { stoppedBy, endedAtMs, treatmentRequests, treatmentFailures, reviews: [...reviews] };
   };
 
   const gapMs = 1_000 / requestsPerSecond;
@@ -53,8 +69,8 @@ export function simulateRollout(rules: SimulatedRules, scenario: Scenario, rando
   for (;;) {
     now += -gapMs * Math.log1p(-random.next());
     for (; nextTickAt <= Math.min(now, durationMs); nextTickAt += tickMs) {
-      const stopped = look(nextTickAt);
-      if (stopped !== undefined) return stopped;
+      loop.tick(nextTickAt);
+      if (stoppedBy.length > 0) return result(nextTickAt);
     }
     if (now > durationMs) break;
 
@@ -73,16 +89,10 @@ export function simulateRollout(rules: SimulatedRules, scenario: Scenario, rando
     if (!treated) continue;
     treatmentRequests++;
     if (failed) treatmentFailures++;
-    const stopped = look(now);
-    if (stopped !== undefined) return stopped;
+    loop.evaluate(now);
+    if (stoppedBy.length > 0) return result(now);
   }
-  return {
-    stoppedBy: [],
-    endedAtMs: durationMs,
-    treatmentRequests,
-    treatmentFailures,
-    reviews: [...reviews],
-  };
+  return result(durationMs);
 }
 
 function usersOf({ users, share }: Scenario, random: Random) {

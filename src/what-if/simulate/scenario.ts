@@ -16,7 +16,7 @@ export interface Scenario {
   readonly requestsPerSecond: number;
   /** How long the stage lasts, in milliseconds. */
   readonly durationMs: number;
-  /** How many users there are: each keeps its arm and comes again and again. Undefined: nobody comes twice. */
+  /** How many users there are: each keeps its arm and sends many requests. Undefined: each request is of another user. */
   readonly users?: number | undefined;
   /** The median duration of the control's requests, in milliseconds; durations are lognormal with σ = 0.5. */
   readonly latencyMs: number;

@@ -1,7 +1,7 @@
 import { type Characteristics, characterise } from './characteristics.js';
 import type { Scenario, SimulatedRules } from './scenario.js';
 
-/** What {@link simulate} takes. */
+/** The options of {@link simulate}. */
 export interface SimulationOptions {
   readonly rules: SimulatedRules;
   readonly scenario: Scenario;
@@ -30,7 +30,7 @@ export interface Simulation {
 const MULTIPLES = [2, 3, 5, 10];
 const RATES = [0.3, 1];
 
-/** Plays the healthy rollout, the scenario's, and those with failure rates in between and beyond. */
+/** Simulates the healthy rollout, the scenario's, and those with failure rates in between and beyond. */
 export function simulate({ rules, scenario, replicates, seed, onProgress }: SimulationOptions): Simulation {
   const { controlFailureRate, treatmentFailureRate } = scenario;
   const rates = [...new Set([...MULTIPLES.map((times) => rounded(times * controlFailureRate)), ...RATES])]
@@ -38,7 +38,7 @@ export function simulate({ rules, scenario, replicates, seed, onProgress }: Simu
     .sort((a, b) => a - b);
   const fewer = Math.max(20, Math.round(replicates / 2));
   const isHealthy = treatmentFailureRate === controlFailureRate && scenario.slowdown === 1;
-  // What has been played already need not be played again.
+  // What has been simulated is not simulated twice.
   const known = (rate: number) => rate === treatmentFailureRate && scenario.slowdown === 1;
   const left = rates.filter((rate) => !known(rate)).length;
   const total = replicates * (isHealthy ? 1 : 2) + fewer * left;

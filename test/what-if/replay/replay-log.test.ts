@@ -59,11 +59,11 @@ afterAll(async () => {
 });
 
 /** What a replay cannot know: who decided, and what the decision was called. */
-function judgement({ at, epoch, rolloutPercentage, verdicts, counts, reason }: Decision) {
+function reasonsOf({ at, epoch, rolloutPercentage, verdicts, counts, reason }: Decision) {
   return { at, epoch, rolloutPercentage, verdicts, counts, reason };
 }
 
-const told = (events: readonly GuardEvent[]) =>
+const reported = (events: readonly GuardEvent[]) =>
   events.filter(({ type }) => type === 'stage' || type === 'review-opened' || type === 'review-closed');
 
 describe('replayLog', () => {
@@ -71,17 +71,17 @@ describe('replayLog', () => {
     const { decisions, actual, outcomes } = await replayLog(folder, { rules: RULES, ...EXACT });
     expect(recorded.decisions.length).toBeGreaterThanOrEqual(2);
     expect(outcomes).toBe(recorded.outcomes);
-    expect(decisions.list.map(({ decision }) => judgement(decision))).toEqual(
-      recorded.decisions.map(judgement),
+    expect(decisions.list.map(({ decision }) => reasonsOf(decision))).toEqual(
+      recorded.decisions.map(reasonsOf),
     );
     expect(actual?.list).toEqual(recorded.decisions);
   });
 
   it('reproduces reviews and stages to the second', async () => {
     const { events } = await replayLog(folder, { rules: RULES, ...EXACT });
-    const types = new Set(told(recorded.events).map(({ type }) => type));
+    const types = new Set(reported(recorded.events).map(({ type }) => type));
     expect(types).toEqual(new Set(['stage', 'review-opened', 'review-closed']));
-    expect(told(events.list)).toEqual(told(recorded.events));
+    expect(reported(events.list)).toEqual(reported(recorded.events));
   });
 
   it('dates the same decisions at most one tick later at the default pace', async () => {
@@ -127,7 +127,7 @@ describe('replayLog', () => {
     expect(decisions.list.filter(({ decision }) => decision.epoch === epoch)).toHaveLength(1);
   });
 
-  it('names the rules that had nothing to judge', async () => {
+  it('names the triggers that had no data', async () => {
     const { silentTriggers } = await replayLog(folder, { rules: RULES });
     expect(silentTriggers).toEqual(['memory-growth']);
   });
@@ -179,7 +179,7 @@ describe('replayLog', () => {
     ['long past', '1970-01-01T00:00:00.000Z', 0],
     ['far in the future', '2999-01-01T00:00:00.000Z', 0],
     ['long past, as the first of all', '1970-01-01T00:00:00.000Z', -1],
-  ])('goes on after a line whose time is %s', async (_what, wrong, after) => {
+  ])('continues after a line whose time is %s', async (_what, wrong, after) => {
     const alone = await mkdtemp(join(tmpdir(), 'replay-'));
     const row = (timestamp: string, success: boolean) =>
       `${JSON.stringify({ timestamp, flag_key: 'f', arm: 'treatment', success })}\n`;
@@ -239,7 +239,7 @@ describe('replayLog', () => {
     }
   });
 
-  it('goes on to look at stages after a decision, as a dry run does', async () => {
+  it('continues to evaluate stages after a decision, as a dry run does', async () => {
     const after = await mkdtemp(join(tmpdir(), 'replay-'));
     const row = (second: number) =>
       JSON.stringify({

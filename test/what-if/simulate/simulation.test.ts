@@ -76,7 +76,7 @@ describe('simulate', () => {
     expect(characterise(literal, scenario, { replicates: 60, seed: 3 }).stopped.rate).toBeGreaterThan(0.5);
   });
 
-  it('tells progress up to the end', () => {
+  it('reports progress up to the end', () => {
     const onProgress = vi.fn();
     simulate({ rules, scenario: { ...SCENARIO, durationMs: 1_000 }, replicates: 20, seed: 1, onProgress });
     const [done, total] = onProgress.mock.lastCall!;
@@ -84,7 +84,7 @@ describe('simulate', () => {
     expect(onProgress).toHaveBeenCalledTimes(total);
   });
 
-  it('is told in words', () => {
+  it('is described in words', () => {
     const text = describeSimulation(simulation);
     expect(text).toContain('10 % of 10 requests/s, for 5 min. 40 simulated rollouts, seed 1.');
     expect(text).toMatch(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { evaluateStage } from '../../src/guard/evaluate/stage-criteria.js';
+import { evaluateStage } from '../../src/guard/evaluate/stage-tracker.js';
 import type { Stage } from '../../src/model/stage.js';
 import { armCounts, FIVE_MINUTES, NOW, snapshotOf } from '../triggers/snapshots.js';
 
@@ -22,7 +22,6 @@ function progressOf(
     stages,
     index,
     { ...snapshot, total: { ...total, control }, epochStartedAt: NOW - elapsedMs },
-    NOW,
     reviews,
   );
 }
@@ -35,7 +34,7 @@ describe('evaluateStage', () => {
     ['exactly the rate', 0, { successes: 199, failures: 1 }, 'met', 0.995],
     ['just below the rate', 0, { successes: 198, failures: 1 }, 'missed', 198 / 199],
     ['the next stage, its own numbers', 1, { successes: 495, failures: 5 }, 'met', 0.99],
-  ] as const)('judges %s', (_what, index, counts, status, successRate) => {
+  ] as const)('evaluates %s', (_what, index, counts, status, successRate) => {
     expect(progressOf(index, counts)).toMatchObject({ status, successRate, index, stage: stages[index] });
   });
 
@@ -64,11 +63,11 @@ describe('evaluateStage', () => {
   describe('without the data that should have come', () => {
     const half = { successes: 50, failures: 0 };
     const given = (facts: Parameters<typeof snapshotOf>[0], reviews: string[] = []) =>
-      evaluateStage(stages, 1, snapshotOf(facts), NOW, reviews);
+      evaluateStage(stages, 1, snapshotOf(facts), reviews);
     const exposed = (due: number, unreported: number) => ({ treatment: { due, unreported } });
 
     it.each([
-      ['nobody has been exposed', given({}), 'collecting'],
+      ['there was no exposure', given({}), 'collecting'],
       ['the first exposure has no outcome', given({ exposures: exposed(1, 1) }), 'blocked'],
       ['one of them has', given({ exposures: exposed(9, 8) }), 'collecting'],
       ['only later ones have', given({ exposures: exposed(9, 9), treatment: { aborted: 1 } }), 'collecting'],
@@ -82,7 +81,7 @@ describe('evaluateStage', () => {
         given({ treatment: half, lastOutcomeAt: NOW - FIVE_MINUTES - 1 }),
         'blocked',
       ],
-    ])('says so when %s', (_what, { status }, expected) => {
+    ])('is blocked or collecting when %s', (_what, { status }, expected) => {
       expect(status).toBe(expected);
     });
 
@@ -96,22 +95,22 @@ describe('evaluateStage', () => {
       );
     });
 
-    it('takes nothing back from a stage that has its outcomes', () => {
+    it('stays met or collecting when a stage has its outcomes', () => {
       const enough = { successes: 500, failures: 0 };
       expect(given({ treatment: enough, lastOutcomeAt: NOW - HOUR })).toMatchObject({ status: 'met' });
       const waiting = snapshotOf({ treatment: enough, lastOutcomeAt: NOW - HOUR });
-      expect(evaluateStage(stages, 0, { ...waiting, epochStartedAt: NOW - 1 }, NOW, [])).toMatchObject({
+      expect(evaluateStage(stages, 0, { ...waiting, epochStartedAt: NOW - 1 }, [])).toMatchObject({
         status: 'collecting',
       });
     });
 
-    it('waits for the person of an open review first', () => {
+    it('names an open review before missing data', () => {
       expect(given({ exposures: exposed(1, 1) }, ['Latency is high.']).message).toContain('Latency is high.');
     });
 
-    it('knows no silence without a window to see it in', () => {
+    it('is never blocked by silence without a window', () => {
       const silent = { ...snapshotOf({ treatment: half, lastOutcomeAt: NOW - HOUR }), windows: [] };
-      expect(evaluateStage(stages, 1, silent, NOW, []).status).toBe('collecting');
+      expect(evaluateStage(stages, 1, silent, []).status).toBe('collecting');
     });
   });
 });

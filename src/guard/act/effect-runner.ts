@@ -1,0 +1,153 @@
+import type { JournalEntry } from '../../journal/journal.js';
+import type { Decision } from '../../model/shapes.js';
+import type { GuardState } from '../../model/state.js';
+import type { UnleashAdminClient } from '../../unleash/admin-client.js';
+import type { GuardContext } from '../context.js';
+import { decide, type Effect, type GuardInput } from '../decide/decide.js';
+import type { GuardMachine } from '../decide/guard-machine.js';
+import type { GuardFleet } from '../fleet/guard-fleet.js';
+import { KillSwitch } from './kill-switch.js';
+
+/** The one place that acts: decides on inputs, and performs the effects. */
+export class EffectRunner {
+  readonly #context: GuardContext;
+  readonly #machine: GuardMachine;
+  readonly #fleet: GuardFleet;
+  /** Undefined in a process that has no admin token. */
+  readonly #killSwitch: KillSwitch | undefined;
+
+  constructor(
+    context: GuardContext,
+    machine: GuardMachine,
+    fleet: GuardFleet,
+    admin: UnleashAdminClient | undefined,
+  ) {
+    this.#context = context;
+    this.#machine = machine;
+    this.#fleet = fleet;
+    const { reportUrl } = context.unleash;
+    const onAnswer = (answer: GuardInput) => this.dispatch(answer);
+    this.#killSwitch = admin && new KillSwitch({ ...context, admin, reportUrl, onAnswer });
+  }
+
+  /** One input: the next state, and everything that follows from it. Never throws. */
+  dispatch(input: GuardInput): void {
+    const { state, effects } = decide(this.#machine.state, input);
+    this.#machine.state = state;
+    for (const effect of effects) {
+      // Whatever breaks, what comes after it still happens: a flag must not stay on in Unleash for a lost record.
+      this.#context.records.safely(effect.type, () => this.#perform(effect));
+    }
+  }
+
+  /** Overrides the flag in this process while an earlier run's stop still holds. */
+  applyStop(state: GuardState): void {
+    const { dryRun, flags, flagKey } = this.#context;
+    if (!dryRun && state.status !== 'armed') flags.override(flagKey, state.decision.reason);
+  }
+
+  /** Resumes what an earlier run left. A stop of that run holds in this process from now on. */
+  restore(entry: JournalEntry): void {
+    this.#machine.restore(entry);
+    const { state } = this.#machine;
+    if (state.status === 'armed') return;
+    this.#override(state.decision);
+    if (state.status === 'stopping') this.#resumeStop(state);
+    else this.#killSwitch?.recheckSoon();
+  }
+
+  /** Reads the flag's definition: it may have been changed in Unleash. */
+  pollDefinition(): void {
+    const { flags, flagKey, clock, records } = this.#context;
+    const facts = flags.flag(flagKey);
+    if (facts === undefined) return;
+    const machine = this.#machine;
+    const epochBefore = machine.epoch;
+    const { enabled, rolloutPercentage } = facts;
+    this.dispatch({ type: 'definition', at: clock.now(), enabled, rolloutPercentage });
+    if (!machine.adopt(facts, machine.epoch !== epochBefore)) return;
+    records.emit({
+      type: 'rollout-changed',
+      at: clock.now(),
+      epoch: machine.epoch,
+      enabled,
+      rolloutPercentage,
+    });
+    machine.save();
+  }
+
+  /** Called on every tick: where this process leads, resumes what Unleash has not confirmed yet. */
+  recheck(): void {
+    if (!this.#fleet.leads) return;
+    const { state } = this.#machine;
+    if (state.status === 'stopping') this.#resumeStop(state);
+    this.#killSwitch?.recheck(state);
+  }
+
+  /** Ends every request; resolves when they have ended. */
+  async close(): Promise<void> {
+    await this.#killSwitch?.close();
+  }
+
+  #resumeStop({ decision, failure }: GuardState & { status: 'stopping' }): void {
+    if (this.#fleet.leads && failure === undefined) this.#killSwitch?.begin(decision, true);
+  }
+
+  #perform(effect: Effect): void {
+    const { records } = this.#context;
+    switch (effect.type) {
+      case 'override':
+        this.#override(effect.decision);
+        return;
+      case 'stop-fleet':
+        this.#fleet.stopped(effect.decision);
+        return;
+      case 'record-decision': {
+        const { at, decision, by } = effect;
+        records.emit({ type: 'decided', at, decision, ...(by === undefined ? {} : { by }) });
+        this.#machine.save();
+        return;
+      }
+      case 'turn-off-in-unleash':
+        if (this.#fleet.leads) this.#killSwitch?.begin(effect.decision, false);
+        return;
+      case 'confirm':
+        this.#confirm(effect.stopped);
+        return;
+      case 'report-failure':
+      case 'request-action':
+        records.emit(effect.event);
+        return;
+      case 're-arm':
+        this.#reArm(effect);
+        return;
+    }
+  }
+
+  #override(decision: Decision): void {
+    const { flags, flagKey, records, clock } = this.#context;
+    flags.override(flagKey, decision.reason);
+    records.emit({ type: 'stopped-here', at: clock.now(), decisionId: decision.id });
+  }
+
+  #confirm({ since: at, decision, confirmedBy, steppedBack }: GuardState & { status: 'stopped' }): void {
+    const { records } = this.#context;
+    const { id: decisionId, rolloutPercentage: from, toPercentage: to } = decision;
+    if (steppedBack) records.emit({ type: 'stepped-back', at, decisionId, from, to });
+    else records.emit({ type: 'stopped', at, decisionId, confirmedBy });
+    this.#machine.save();
+    if (!this.#fleet.leads) return;
+    this.#fleet.finished(decision, steppedBack ? 'stepped-back' : 'off');
+    if (!steppedBack) this.#killSwitch?.stopped(decision);
+  }
+
+  #reArm({ at, decision, steppedBack }: Effect & { type: 're-arm' }): void {
+    const { flags, flagKey, records } = this.#context;
+    flags.clearOverride(flagKey);
+    this.#machine.beginAfterStop();
+    records.emit({ type: 're-armed', at, epoch: this.#machine.epoch });
+    this.#machine.save();
+    this.#fleet.reArmed(decision);
+    if (!steppedBack && this.#fleet.leads) this.#killSwitch?.reArmed(decision.at);
+  }
+}

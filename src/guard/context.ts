@@ -1,0 +1,21 @@
+import type { ResolvedOptions } from './options.js';
+import { GuardRecords } from './records/guard-records.js';
+
+/** What every part of a guard works with: the user's options, complete (clock, random, fetch and logger among them), and its records. */
+export interface GuardContext extends ResolvedOptions {
+  readonly records: GuardRecords;
+  /** What the triggers call critical beyond the defaults. */
+  readonly criticalErrorTypes: ReadonlySet<string>;
+}
+
+/** The context of one guard. */
+export function guardContext(options: ResolvedOptions): GuardContext {
+  const { rollback, review } = options;
+  return {
+    ...options,
+    records: new GuardRecords(options),
+    criticalErrorTypes: new Set(
+      [...rollback, ...review].flatMap(({ criticalErrorTypes }) => criticalErrorTypes ?? []),
+    ),
+  };
+}

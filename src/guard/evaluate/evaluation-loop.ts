@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto';
+import { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
+import type { OutcomeStore } from '../../measure/outcome-store.js';
+import type { FlagFacts } from '../../model/flags.js';
+import type { ArmCounts, Decision, Snapshot, Verdict } from '../../model/shapes.js';
+import { percentageBefore, type Stage } from '../../model/stage.js';
+import type { Trigger } from '../../triggers/trigger.js';
+import type { Evaluator } from './evaluator.js';
+
+/** What is evaluated: a live guard, a recorded log, or a simulated rollout. It is read for each evaluation. */
+export interface EvaluatedRollout {
+  /** Undefined while the flag's definition is not known. */
+  readonly facts?: FlagFacts | undefined;
+  /** Whether rollback triggers are evaluated now. */
+  readonly isEvaluating: boolean;
+  /** Whether reviews and the stage are evaluated now. */
+  readonly isReviewing: boolean;
+  /** `instance`: only the rollback triggers about the process itself. @default 'all' */
+  readonly scope?: 'all' | 'instance';
+  /** Rollback triggers breached. */
+  readonly onDecision: (decision: Decision) => void;
+  /** What has been reported of reviews or the stage has changed. */
+  readonly onReported?: () => void;
+}
+
+/** What an {@link EvaluationLoop} works with. */
+export interface EvaluationLoopOptions {
+  readonly store: OutcomeStore;
+  readonly evaluator: Evaluator;
+  readonly rollout: EvaluatedRollout;
+  readonly stages: readonly Stage[];
+  readonly onRollback: 'disable' | 'previous-stage';
+  readonly dryRun: boolean;
+}
+
+/**
+ * From outcomes to a decision: snapshot → rollback verdicts → decision, and on a tick also reviews and the stage. It has no
+ * timer and no clock: a guard, a replay and a simulation each drive it at their own time.
+ */
+export class EvaluationLoop {
+  readonly #options: EvaluationLoopOptions;
+
+  constructor(options: EvaluationLoopOptions) {
+    this.#options = options;
+  }
+
+  /** After outcomes: evaluates the rollback triggers. */
+  evaluate(now: number): void {
+    if (this.#options.rollout.isEvaluating) this.#decide(this.#options.store.snapshot(now));
+  }
+
+  /** On every tick, so that silence and memory are noticed too: evaluates the rollback triggers, reviews and the stage. */
+  tick(now: number): void {
+    const { store, evaluator, rollout } = this.#options;
+    if (!rollout.isEvaluating && !rollout.isReviewing) return;
+    const snapshot = store.snapshot(now);
+    if (rollout.isEvaluating) this.#decide(snapshot);
+    // A decision ends the reviews.
+    if (rollout.isReviewing && evaluator.review(snapshot, rollout.facts)) rollout.onReported?.();
+  }
+
+  #decide(snapshot: Snapshot): void {
+    const { evaluator, rollout } = this.#options;
+    const breaches = evaluator.breaches(snapshot, rollout.scope ?? 'all');
+    if (breaches.length === 0) return;
+    rollout.onDecision(this.#decisionOn(breaches, snapshot));
+  }
+
+  #decisionOn(breaches: readonly Verdict[], snapshot: Snapshot): Decision {
+    const { rollout, stages, onRollback, dryRun } = this.#options;
+    const rolloutPercentage = rollout.facts?.rolloutPercentage;
+    const before = percentageBefore(stages, rolloutPercentage);
+    const toPercentage = onRollback === 'previous-stage' ? before : undefined;
+    const { flagKey, at, epoch, total } = snapshot;
+    return {
+      id: randomUUID(),
+      flagKey,
+      ...(toPercentage === undefined ? { action: 'stop' } : { action: 'step-back', toPercentage }),
+      dryRun,
+      at,
+      epoch,
+      rolloutPercentage,
+      verdicts: breaches,
+      counts: { treatment: countsOf(total.treatment), control: countsOf(total.control) },
+      reason: breaches.map((verdict) => verdict.message).join(' '),
+    };
+  }
+}
+
+function countsOf(counts: ArmCounts): ArmCounts {
+  const { successes, failures, expected, aborted, critical, fallbacks, retried, complaints } = counts;
+  return { successes, failures, expected, aborted, critical, fallbacks, retried, complaints };
+}
+
+/** An empty store that keeps what these rules need. */
+export function storeFor(
+  rules: {
+    readonly flagKey: string;
+    readonly rollback: readonly Trigger[];
+    readonly review: readonly Trigger[];
+    readonly outcomeTimeoutMs?: number | undefined;
+  },
+  startedAt: number,
+): MemoryOutcomeStore {
+  const triggers = [...rules.rollback, ...rules.review];
+  return new MemoryOutcomeStore({
+    flagKey: rules.flagKey,
+    windowsMs: triggers.map(({ windowMs }) => windowMs),
+    evidenceFor: triggers,
+    outcomeTimeoutMs: rules.outcomeTimeoutMs,
+    now: startedAt,
+  });
+}

@@ -1,0 +1,156 @@
+import type { FleetState, FleetStop } from '../../fleet/fleet-link.js';
+import { FleetMember } from '../../fleet/fleet-member.js';
+import type { SharedStore } from '../../fleet/shared-store.js';
+import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
+import type { OutcomeStore } from '../../measure/outcome-store.js';
+import type { Decision } from '../../model/shapes.js';
+import { reportedStateSchema } from '../../model/state.js';
+import type { GuardContext } from '../context.js';
+import { storeFor } from '../evaluate/evaluation-loop.js';
+import type { Evaluator } from '../evaluate/evaluator.js';
+import type { FleetStatus } from '../guard-status.js';
+import type { FleetHandlers, GuardFleet } from './guard-fleet.js';
+
+/** Decisions that are remembered: more are never open at once. */
+const MOST_REMEMBERED = 16;
+
+/**
+ * The fleet that shares the user's store. Keeps this guard's state and the fleet's the same: this process does what the fleet
+ * has agreed on, and repeats to the fleet what this process decided or saw until the fleet knows it. So a lost message, or a
+ * server that lost its data, does no harm.
+ */
+export class SharedFleet implements GuardFleet {
+  readonly #context: GuardContext;
+  readonly #member: FleetMember;
+  /** Set when the guard starts: before, nothing of the fleet concerns it. */
+  #handlers: FleetHandlers | undefined;
+  /** Decisions that this run made, or that the fleet held during it. */
+  readonly #known: string[] = [];
+  /** Decisions of other processes. */
+  readonly #others: string[] = [];
+  /** Decisions after which this process saw an operator turn the flag on. */
+  readonly #undone: string[] = [];
+
+  /** @param own - What this process records. */
+  constructor(context: GuardContext, shared: SharedStore, own: MemoryOutcomeStore, evaluator: Evaluator) {
+    const { flagKey, flags, unleash, clock, records } = context;
+    this.#context = context;
+    const follow = (act: (handlers: FleetHandlers) => void) =>
+      records.safely('following the fleet', () => {
+        if (this.#handlers !== undefined) act(this.#handlers);
+      });
+    this.#member = new FleetMember({
+      own,
+      emptyStore: () => storeFor(context, clock.now()),
+      link: shared.link({ flagKey, environment: unleash.environment }),
+      clock,
+      timing: shared.timing,
+      mayLead: unleash.token !== undefined,
+      revision: () => flags.flag(flagKey)?.revision,
+      reportedState: {
+        get: () => evaluator.reportedState,
+        set: (reported) => {
+          if (reported !== undefined) evaluator.restore(reportedStateSchema.parse(reported));
+        },
+      },
+      listener: {
+        onState: (state) => follow((handlers) => this.#reconcile(state, handlers)),
+        onOutcomes: () => records.safely('evaluating', () => this.#handlers?.evaluate()),
+        onEpoch: (epoch) => follow(({ skipTo }) => skipTo(epoch)),
+        onConnection: (problem) => records.emit({ type: 'fleet-connection', at: clock.now(), problem }),
+        onFault: (what, error) => records.fault(what, error),
+      },
+    });
+  }
+
+  get store(): OutcomeStore {
+    return this.#member;
+  }
+
+  get leads(): boolean {
+    return this.#member.role !== 'follower';
+  }
+
+  /** The fleet's outcomes, or, cut off, its own. */
+  get evaluates(): boolean {
+    const { role, isCurrent } = this.#member;
+    return role === 'alone' || (role === 'judge' && isCurrent);
+  }
+
+  get isConnected(): boolean {
+    return this.#member.role !== 'alone';
+  }
+
+  /** Only with the whole fleet's outcomes, and of the definition that this process has. */
+  get evaluatesStages(): boolean {
+    return this.#member.role === 'judge' && this.#member.isCurrent && this.#member.isInStep;
+  }
+
+  status(): FleetStatus {
+    const { instance, role, problem, lostDeltas, state } = this.#member;
+    return { instance, role, problem, lostDeltas, epoch: state?.epoch };
+  }
+
+  async start(handlers: FleetHandlers): Promise<void> {
+    this.#handlers = handlers;
+    await this.#member.start();
+  }
+
+  close(): Promise<void> {
+    return this.#member.close();
+  }
+
+  stopped(decision: Decision): void {
+    remember(this.#known, decision.id);
+    void this.#member.stopFleet(decision);
+  }
+
+  finished(decision: Decision, done: 'off' | 'stepped-back'): void {
+    void this.#member.finishStop(decision.id, done);
+  }
+
+  reArmed(decision: Decision): void {
+    remember(this.#undone, decision.id);
+    void this.#member.clearStop(decision.id);
+  }
+
+  /** What the fleet agrees on, whenever it changes and with each answer. */
+  #reconcile({ stop, clearedStops }: FleetState, handlers: FleetHandlers): void {
+    const { dryRun, clock } = this.#context;
+    if (dryRun) return;
+    const own = handlers.state();
+    if (own.status === 'armed') {
+      if (stop === undefined) return;
+      if (this.#undone.includes(stop.decision.id)) void this.#member.clearStop(stop.decision.id);
+      else this.#follow(stop, handlers);
+      return;
+    }
+    const { decision } = own;
+    if (clearedStops.includes(decision.id)) {
+      handlers.dispatch({ type: 'fleet-released', at: clock.now() });
+    } else if (stop === undefined) {
+      // A stop that an earlier run finished is over: the flag is off in Unleash, or an operator has turned it on since.
+      const isOver = own.status === 'stopped' && !this.#known.includes(decision.id);
+      if (isOver) handlers.dispatch({ type: 'fleet-released', at: clock.now() });
+      else this.stopped(decision);
+    } else if (stop.decision.id === decision.id && own.status === 'stopped' && stop.done === undefined) {
+      this.finished(decision, own.steppedBack ? 'stepped-back' : 'off');
+    } else {
+      this.#follow(stop, handlers);
+    }
+  }
+
+  #follow(stop: FleetStop, { dispatch }: FleetHandlers): void {
+    const { id } = stop.decision;
+    if (!this.#known.includes(id)) remember(this.#others, id);
+    remember(this.#known, id);
+    const by = this.#others.includes(id) ? 'fleet' : undefined;
+    dispatch({ type: 'fleet-stopped', at: this.#context.clock.now(), ...stop, by });
+  }
+}
+
+function remember(list: string[], id: string): void {
+  if (list.includes(id)) return;
+  list.push(id);
+  if (list.length > MOST_REMEMBERED) list.shift();
+}

@@ -1,0 +1,102 @@
+import type { JournalEntry } from '../../journal/journal.js';
+import { OutcomeLog } from '../../log/outcome-log.js';
+import { ExposureLedger } from '../../measure/exposure-ledger.js';
+import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
+import type { StoreDump } from '../../measure/outcome-delta.js';
+import type { OutcomeStore } from '../../measure/outcome-store.js';
+import type { Exposure, Outcome } from '../../model/shapes.js';
+import type { GuardContext } from '../context.js';
+import { storeFor } from '../evaluate/evaluation-loop.js';
+import type { GuardLoop } from '../evaluate/guard-loop.js';
+
+/** Records exposures and outcomes: in the store, in the log on disk and for observers. Touches memory only. */
+export class OutcomeRecorder {
+  /** Where outcomes count. */
+  readonly store: OutcomeStore;
+  /** The latest exposure of each user. */
+  readonly ledger: ExposureLedger;
+  readonly #context: GuardContext;
+  readonly #own: MemoryOutcomeStore;
+  readonly #loop: GuardLoop;
+  /** Undefined when the user wants no log. */
+  readonly #log: OutcomeLog | undefined;
+  #counted: StoreDump | undefined;
+
+  /**
+   * @param own - What this process records, which the log keeps.
+   * @param store - `own`, or the fleet's store around it.
+   */
+  constructor(context: GuardContext, own: MemoryOutcomeStore, store: OutcomeStore, loop: GuardLoop) {
+    const { flagKey, folder, log, clock, records, maxTrackedUsers } = context;
+    this.#context = context;
+    this.#own = own;
+    this.store = store;
+    this.#loop = loop;
+    this.ledger = new ExposureLedger({ maxUsers: maxTrackedUsers });
+    if (folder === false || log === false) return;
+    const dump = () => own.dump(clock.now());
+    const onFault = (what: string, error: unknown) => records.fault(what, error);
+    const outcomeLog = new OutcomeLog({ ...log, flagKey, folder, clock, dump, onFault });
+    records.listen((event) => {
+      if (event.type === 'rollout-changed') outcomeLog.rollout(event.epoch, event.rolloutPercentage);
+      if (event.type === 're-armed') outcomeLog.rollout(event.epoch, this.#percentage());
+    });
+    this.#log = outcomeLog;
+  }
+
+  /** Awaits an outcome of this exposure. */
+  expose(exposure: Exposure): Exposure {
+    this.ledger.remember(exposure);
+    this.store.expose(exposure);
+    return exposure;
+  }
+
+  /** The flag was stopped after this exposure of the treatment: awaits an outcome of the control instead. */
+  toControl(exposure: Exposure): Exposure {
+    this.store.settle(exposure);
+    return this.expose({ ...exposure, arm: 'control', reason: 'DISABLED' });
+  }
+
+  record(outcome: Outcome): void {
+    const { records } = this.#context;
+    records.safely('recording an outcome', () => {
+      this.store.record(outcome);
+      this.#log?.record(outcome);
+    });
+    records.outcome(outcome);
+    this.#loop.onOutcome();
+  }
+
+  /** Repairs what a crash left of the log, and reads what earlier runs counted. */
+  async open(left: JournalEntry | undefined, epoch: number): Promise<void> {
+    this.#counted = await this.#log?.open({
+      epoch: left?.epoch ?? epoch,
+      epochStartedAt: left?.epochStartedAt,
+      oldestEpoch: left?.oldestEpoch,
+      emptyStore: (startedAt) => storeFor(this.#context, startedAt),
+      now: this.#context.clock.now(),
+    });
+  }
+
+  /** Gives the store what earlier runs counted, and begins to write; in the turn in which the epoch was restored. */
+  start(epoch: number): void {
+    if (this.#counted !== undefined) this.#own.restore(this.#counted, this.#context.clock.now());
+    this.#counted = undefined;
+    this.#log?.rollout(epoch, this.#percentage());
+    this.#log?.start();
+  }
+
+  async close(): Promise<void> {
+    await this.#log?.close();
+  }
+
+  #percentage(): number | undefined {
+    const { flags, flagKey } = this.#context;
+    try {
+      return flags.flag(flagKey)?.rolloutPercentage;
+    } catch {
+      // The tick reports a flag source that is broken; a log without percentages is better than none.
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,136 @@
+import { boundedErrorType } from '../../measure/error-counts.js';
+import type { TrackedEvent } from '../../model/flags.js';
+import type { Attributes, Exposure, Outcome } from '../../model/shapes.js';
+import type { GuardContext } from '../context.js';
+import type { OutcomeRecorder } from './outcome-recorder.js';
+
+/** What a user of the service complained about, in the application's words. */
+export interface ComplaintReport {
+  /** Who complained: the key with which the flag was evaluated for that user. */
+  readonly targetingKey: string;
+  /** Values for the audit log, such as where the complaint came from. It should identify no user. */
+  readonly attributes?: Attributes | undefined;
+}
+
+const COMPLAINT = 'reportComplaint()';
+
+/** Attributes outcomes and complaints, which the application reports by the user's key, to the arm that the user got. */
+export class TrackedOutcomes {
+  readonly #context: GuardContext;
+  readonly #recorder: OutcomeRecorder;
+  #unattributedComplaints = 0;
+
+  constructor(context: GuardContext, recorder: OutcomeRecorder) {
+    this.#context = context;
+    this.#recorder = recorder;
+  }
+
+  /** Complaints of users of whom no evaluation is known. */
+  get unattributedComplaints(): number {
+    return this.#unattributedComplaints;
+  }
+
+  /** Records `client.track('<flag>', …)` and `client.track('<flag>.complaint', …)`; other events are not the guard's. */
+  track(event: TrackedEvent): void {
+    const { flagKey } = this.#context;
+    if (event.name === flagKey) this.#outcome(event);
+    else if (event.name === `${flagKey}.complaint`) {
+      this.#complaint(`track('${event.name}')`, event.targetingKey, event.details);
+    }
+  }
+
+  /** Records `guard.reportComplaint(…)`. Never throws. */
+  complaint(report: ComplaintReport): void {
+    // A caller in JavaScript may pass anything, and a complaint must not fail the request that brings it.
+    try {
+      this.#complaint(COMPLAINT, report.targetingKey, report.attributes);
+    } catch (error) {
+      this.#context.records.fault(COMPLAINT, error);
+    }
+  }
+
+  #outcome(event: TrackedEvent): void {
+    const { clock, records, criticalErrorTypes } = this.#context;
+    const now = clock.now();
+    const what = `track('${event.name}')`;
+    const exposure =
+      event.targetingKey === undefined ? undefined : this.#recorder.ledger.find(event.targetingKey, now);
+    if (exposure === undefined) {
+      records.fault(what, this.#unattributed('an outcome'));
+      return;
+    }
+    const outcome = outcomeOfTrack(event, exposure, criticalErrorTypes, now);
+    if (typeof outcome === 'string') records.fault(what, outcome);
+    else this.#recorder.record(outcome);
+  }
+
+  #complaint(
+    what: string,
+    targetingKey: string | undefined,
+    details: Readonly<Record<string, unknown>> | undefined,
+  ): void {
+    const { clock, records } = this.#context;
+    const { ledger, store } = this.#recorder;
+    const at = clock.now();
+    // Users complain later than code reports: as long as the user is remembered, the arm is known.
+    const exposure =
+      targetingKey === undefined ? undefined : ledger.find(targetingKey, at, Number.POSITIVE_INFINITY);
+    if (exposure === undefined) {
+      this.#unattributedComplaints += 1;
+      records.fault(what, this.#unattributed('a complaint'));
+      return;
+    }
+    store.recordComplaint(exposure, at);
+    const { arm, epoch } = exposure;
+    records.emit({ type: 'complaint', at, epoch, arm, attributes: attributesOf(details ?? {}) });
+  }
+
+  #unattributed(what: string): string {
+    return `${what} could not be attributed: no evaluation of ${this.#context.flagKey} is known for its targeting key.`;
+  }
+}
+
+/**
+ * Reads an outcome from `client.track('<flag>', context, { value, success, errorType, critical, … })`: `value` is the
+ * duration in milliseconds, `success` is required, everything else becomes an attribute. Pure.
+ *
+ * @param criticalErrorTypes - Error types that are critical without saying so.
+ * @returns the outcome, or one sentence that says what is wrong with the event.
+ */
+export function outcomeOfTrack(
+  event: TrackedEvent,
+  exposure: Exposure,
+  criticalErrorTypes: ReadonlySet<string>,
+  at: number,
+): Outcome | string {
+  const { success, errorType, critical, ...rest } = event.details;
+  if (typeof success !== 'boolean') {
+    return `track('${event.name}') needs { success: true | false } in its details, got ${typeof success}.`;
+  }
+  const failedWith = success ? undefined : errorTypeOfTrack(errorType);
+  const namedCritical = failedWith !== undefined && criticalErrorTypes.has(failedWith);
+  return {
+    exposure,
+    result: success ? 'success' : 'failure',
+    durationMs: event.value,
+    errorType: failedWith,
+    critical: namedCritical || (!success && critical === true),
+    fallbackUsed: false,
+    userSucceeded: success,
+    attempts: 1,
+    attributes: attributesOf(rest),
+    at,
+  };
+}
+
+function errorTypeOfTrack(errorType: unknown): string {
+  return typeof errorType === 'string' && errorType !== '' ? boundedErrorType(errorType) : 'unnamed';
+}
+
+/** The numbers, texts and booleans among the details; undefined when there are none. */
+export function attributesOf(details: Readonly<Record<string, unknown>>): Attributes | undefined {
+  const plain = Object.entries(details).filter((entry): entry is [string, string | number | boolean] =>
+    ['string', 'number', 'boolean'].includes(typeof entry[1]),
+  );
+  return plain.length === 0 ? undefined : Object.fromEntries(plain);
+}

@@ -1,0 +1,74 @@
+import { SignalPoller } from '../triggers/signals/signal-poller.js';
+import { UnleashAdminClient } from '../unleash/admin-client.js';
+import { AutoAdvance } from './act/auto-advance.js';
+import { EffectRunner } from './act/effect-runner.js';
+import { type GuardContext, guardContext } from './context.js';
+import { GuardMachine } from './decide/guard-machine.js';
+import { storeFor } from './evaluate/evaluation-loop.js';
+import { Evaluator } from './evaluate/evaluator.js';
+import { GuardLoop } from './evaluate/guard-loop.js';
+import { type GuardFleet, soloFleet } from './fleet/guard-fleet.js';
+import { SharedFleet } from './fleet/shared-fleet.js';
+import { Baselines } from './observe/baselines.js';
+import { OutcomeRecorder } from './observe/outcome-recorder.js';
+import { TrackedOutcomes } from './observe/tracked-outcomes.js';
+import type { ResolvedOptions } from './options.js';
+import { notifyOperators } from './records/notify-operators.js';
+
+/** Makes the parts of a guard, from the bottom up: each is given those before it. */
+export function wire(options: ResolvedOptions) {
+  const context = guardContext(options);
+  const { clock, records, rollback, review } = context;
+  const own = storeFor(context, clock.now());
+  const signals = new SignalPoller({
+    triggers: [...rollback, ...review],
+    clock,
+    onFault: (what, error) => records.fault(what, error),
+  });
+  const evaluator = new Evaluator(context, signals);
+  const fleet: GuardFleet =
+    context.store === undefined ? soloFleet(own) : new SharedFleet(context, context.store, own, evaluator);
+  const machine = new GuardMachine(context, fleet.store, evaluator);
+  const admin = adminClient(context);
+  const runner = new EffectRunner(context, machine, fleet, admin);
+  const autoAdvance = autoAdvanceOf(context, admin);
+  const loop = new GuardLoop(context, evaluator, fleet, machine, runner);
+  const recorder = new OutcomeRecorder(context, own, fleet.store, loop);
+  const tracked = new TrackedOutcomes(context, recorder);
+  const baselines = new Baselines(context, fleet.store);
+  const notifications = notifyOperators(context, fleet);
+  return {
+    context,
+    signals,
+    evaluator,
+    fleet,
+    machine,
+    runner,
+    autoAdvance,
+    loop,
+    recorder,
+    tracked,
+    baselines,
+    notifications,
+  };
+}
+
+/** Undefined in a process without an admin token. */
+function adminClient({ unleash, fetch, clock }: GuardContext): UnleashAdminClient | undefined {
+  const { token } = unleash;
+  return token === undefined ? undefined : new UnleashAdminClient({ ...unleash, token, fetch, clock });
+}
+
+/** Undefined where an operator moves the percentage. */
+function autoAdvanceOf(
+  context: GuardContext,
+  admin: UnleashAdminClient | undefined,
+): AutoAdvance | undefined {
+  const { advance, dryRun, records } = context;
+  if (admin === undefined || advance === 'manual' || dryRun) return undefined;
+  const autoAdvance = new AutoAdvance({ ...context, admin });
+  records.listen(({ type }) => {
+    if (type === 'decided') autoAdvance.cancel();
+  });
+  return autoAdvance;
+}
