@@ -17,11 +17,11 @@ function seconds(rate: number, count: number) {
       store.record(outcome);
     }
     outbox.add(
-      { epoch: 1, revision: REVISION, keepWindows: true },
+      { assigned: 1, revision: REVISION, keepWindows: true },
       store.takeDelta(Date.now(), { keys: false })!,
     );
     const flushed = outbox.next()!;
-    outbox.taken(flushed.sequence);
+    outbox.onAccepted(flushed.sequence);
     return flushed;
   });
 }

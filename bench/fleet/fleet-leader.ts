@@ -41,7 +41,7 @@ export class FleetLeader {
       timing: store.timing,
       mayLead: true,
       revision: () => REVISION,
-      reportedState: { get: () => undefined, set: () => {} },
+      reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
       listener: {
         onState: () => {},
         onOutcomes: () => this.#judge(),

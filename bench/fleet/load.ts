@@ -3,7 +3,8 @@
  * store and outbox made in that second, sent over a connection of its own through the real link.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FleetLink, FleetState, FlushedDelta, SyncReply } from '../../src/fleet/fleet-link.js';
+import type { FleetLink, FlushedDelta } from '../../src/fleet/fleet-link.js';
+import type { FleetState, SyncReply } from '../../src/fleet/fleet-shapes.js';
 import { Outbox } from '../../src/fleet/outbox.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
 import { serve } from './child.js';
@@ -35,13 +36,13 @@ class Sender {
       const { delta, state } = await this.#link.sync({
         datasetId: this.#state?.datasetId ?? '',
         version: this.#state?.version ?? 0,
-        seat: { epoch: 1, seenRevision: REVISION, revision: REVISION, keepWindows: true, atLeast: 1 },
+        assignment: { epoch: 1, seenRevision: REVISION, revision: REVISION, keepWindows: true, minEpoch: 1 },
         // The first one asks what there is.
         delta: this.#state && { ...made, sequence: this.#sequence + 1 },
         mayLead: false,
       });
       this.#state = state ?? this.#state;
-      if (delta === 'taken' || delta === 'duplicate') this.#sequence++;
+      if (delta === 'accepted' || delta === 'duplicate') this.#sequence++;
       return { ms: steadyMs() - from, answer: delta };
     } catch {
       return { ms: steadyMs() - from, answer: 'failed' };
@@ -71,7 +72,7 @@ const handlers = {
         }
         const outbox = new Outbox();
         const delta = store.takeDelta(Date.now(), { keys: false });
-        if (delta !== undefined) outbox.add({ epoch: 1, revision: REVISION, keepWindows: true }, delta);
+        if (delta !== undefined) outbox.add({ assigned: 1, revision: REVISION, keepWindows: true }, delta);
         return outbox.next() ?? [];
       });
     };
@@ -136,7 +137,7 @@ function flush(sender: Sender, delta: FlushedDelta): void {
   }
   void sender.send(delta).then(({ ms, answer }) => {
     times.push(ms);
-    if (answer === 'taken') taken++;
+    if (answer === 'accepted') taken++;
     else if (answer === 'failed') failed++;
     else refused++;
   });

@@ -148,7 +148,7 @@ class Play {
   async #findJudge(): Promise<FleetProcess | undefined> {
     const candidates = this.#alive.filter(({ mayLead }) => mayLead);
     const statuses = await Promise.all(candidates.map((process) => process.status()));
-    return candidates.find((_, index) => statuses[index]?.fleet?.role === 'judge');
+    return candidates.find((_, index) => statuses[index]?.fleet?.role === 'leader');
   }
 
   async #isStopped(since: number): Promise<true | undefined> {

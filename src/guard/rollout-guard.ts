@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import type { FleetMember } from '../fleet/fleet-member.js';
 import { armOf } from '../measure/arm.js';
 import { ExposureLedger } from '../measure/exposure-ledger.js';
-import type { OutcomeStore } from '../measure/outcome-store.js';
+import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import type { GuardListener } from '../model/event.js';
 import type { ExposureSink, FlagClient, Unsubscribe } from '../model/flags.js';
 import type { Evaluation, Exposure, Outcome } from '../model/shapes.js';
@@ -41,7 +42,10 @@ export class RolloutGuard implements ExposureSink {
   readonly flagKey: string;
   readonly #options: ResolvedOptions;
   readonly #fleet: GuardFleet | undefined;
-  readonly #store: OutcomeStore;
+  /** What this process records. */
+  readonly #own: MemoryOutcomeStore;
+  /** What this process evaluates: in a fleet's leader, what all recorded. */
+  readonly #evaluated: FleetMember | MemoryOutcomeStore;
   readonly #log: OutcomeRecording;
   readonly #ledger: ExposureLedger;
   readonly #feedback: Feedback;
@@ -84,9 +88,10 @@ export class RolloutGuard implements ExposureSink {
       judge: this.#judge,
       onOutcomes: () => this.#evaluateOutcomes(),
     });
+    this.#own = own;
     const store = this.#fleet?.member ?? own;
-    this.#store = store;
-    this.#baselines = new Baselines({ ...this.#options, store, records });
+    this.#evaluated = store;
+    this.#baselines = new Baselines({ ...this.#options, own, store, records });
     this.#criticalErrorTypes = new Set(
       triggers.flatMap(({ criticalErrorTypes }) => criticalErrorTypes ?? []),
     );
@@ -98,7 +103,7 @@ export class RolloutGuard implements ExposureSink {
       records,
       criticalErrorTypes: this.#criticalErrorTypes,
       onOutcome: (outcome) => this.#record(outcome),
-      onComplaint: (exposure, at) => store.recordComplaint(exposure, at),
+      onComplaint: (exposure, at) => own.recordComplaint(exposure, at),
     });
     this.#unleash = unleashSide(this.#options, records, (answer) => this.#machine.dispatch(answer));
     this.#notifications = notifyOperators(this.#options, records, speaks);
@@ -142,7 +147,7 @@ export class RolloutGuard implements ExposureSink {
       stage: flag?.enabled && state.status === 'armed' ? this.#judge.stage : undefined,
       unattributedComplaints: this.#feedback.unattributedComplaints,
       fleet: this.#fleet?.status(),
-      snapshot: this.#store.snapshot(clock.now()),
+      snapshot: this.#evaluated.snapshot(clock.now()),
     };
   }
 
@@ -188,7 +193,7 @@ export class RolloutGuard implements ExposureSink {
       client: () => this.#evaluationClient(),
       isOverridden: () => flags.isOverridden(this.flagKey),
       toControl: (exposure) => {
-        this.#store.settle(exposure);
+        this.#own.settle(exposure);
         return this.#awaitOutcome({ ...exposure, arm: 'control', reason: 'DISABLED' });
       },
       record: (outcome) => this.#record(outcome),
@@ -221,7 +226,7 @@ export class RolloutGuard implements ExposureSink {
 
   #awaitOutcome(exposure: Exposure): Exposure {
     this.#ledger.remember(exposure);
-    this.#store.expose(exposure);
+    this.#own.expose(exposure);
     return exposure;
   }
 
@@ -286,7 +291,7 @@ export class RolloutGuard implements ExposureSink {
     if (this.#machine.isWatching && this.#fleet?.judges !== false) this.#signals.poll();
     this.#evaluateOutcomes();
     if (this.#machine.isWatching && this.#fleet?.evaluatesStages !== false) {
-      const snapshot = this.#store.snapshot(clock.now());
+      const snapshot = this.#evaluated.snapshot(clock.now());
       if (this.#judge.review(snapshot, flags.flag(this.flagKey), snapshot.at)) this.#machine.save();
       const { state, epoch } = this.#machine;
       const steppedBackFrom = state.status === 'armed' ? state.steppedBackFrom : undefined;
@@ -299,7 +304,8 @@ export class RolloutGuard implements ExposureSink {
 
   #record(outcome: Outcome): void {
     this.#records.safely('recording an outcome', () => {
-      this.#store.record(outcome);
+      this.#own.record(outcome);
+      if (outcome.critical && outcome.exposure.arm === 'treatment') this.#fleet?.member.flushSoon();
       this.#log.record(outcome);
     });
     this.#records.outcome(outcome);
@@ -311,7 +317,7 @@ export class RolloutGuard implements ExposureSink {
     if (!this.#machine.isEvaluating) return;
     const { clock, flags } = this.#options;
     const now = clock.now();
-    const snapshot = this.#store.snapshot(now);
+    const snapshot = this.#evaluated.snapshot(now);
     const scope = this.#fleet?.judges === false ? 'instance' : 'all';
     const breaches = this.#judge.breaches(snapshot, snapshot.at, scope);
     if (breaches.length === 0) return;

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
-import type { FleetState } from '../../src/fleet/fleet-link.js';
 import { FleetMember } from '../../src/fleet/fleet-member.js';
+import type { FleetState } from '../../src/fleet/fleet-shapes.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import type { Outcome } from '../../src/model/shapes.js';
@@ -18,6 +18,7 @@ const EVIDENCE_FOR = [
 /** A process of a fleet that is told when to send: its timers are as good as off. */
 class Process {
   readonly member: FleetMember;
+  readonly own: MemoryOutcomeStore;
   readonly states: FleetState[] = [];
   readonly problems: (string | undefined)[] = [];
   readonly faults: string[] = [];
@@ -36,15 +37,16 @@ class Process {
     });
     const emptyStore = () =>
       new MemoryOutcomeStore({ flagKey, windowsMs: WINDOWS_MS, evidenceFor: EVIDENCE_FOR, now: clock.now() });
+    this.own = emptyStore();
     this.member = new FleetMember({
-      own: emptyStore(),
+      own: this.own,
       emptyStore,
       link: store.link({ flagKey, environment: 'production' }),
       clock,
       timing: { ...store.timing, flushMs: 3_600_000 },
       mayLead,
       revision: () => this.revision,
-      reportedState: { get: () => undefined, set: () => {} },
+      reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
       listener: {
         onState: (state) => this.states.push(state),
         onOutcomes: () => this.looks++,
@@ -57,7 +59,7 @@ class Process {
   }
 
   record(outcome: Partial<Parameters<typeof outcomeOf>[0]> = {}): void {
-    this.member.record(outcomeOf({ at: Date.now(), epoch: 1, ...outcome }));
+    this.own.record(outcomeOf({ at: Date.now(), epoch: 1, ...outcome }));
   }
 
   totals() {
@@ -99,14 +101,14 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
 
   it('lets the first judge and the others follow', async () => {
     const [one, other] = await fleet({}, {});
-    await until(() => expect(one!.member.role).toBe('judge'));
+    await until(() => expect(one!.member.role).toBe('leader'));
     expect(other!.member.role).toBe('follower');
     expect([one!.member.state?.epoch, other!.member.state?.epoch]).toEqual([1, 1]);
   });
 
   it('never judges without the right to', async () => {
     const [one, other] = await fleet({ mayLead: false }, {});
-    await until(() => expect(other!.member.role).toBe('judge'));
+    await until(() => expect(other!.member.role).toBe('leader'));
     expect(one!.member.role).toBe('follower');
   });
 
@@ -132,10 +134,10 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
             now: Date.now(),
           });
           alone.beginEpoch(1, Date.now(), { keepWindows: true });
-          await until(() => expect(made[0]!.member.role).toBe('judge'));
+          await until(() => expect(made[0]!.member.role).toBe('leader'));
           for (const [index, { who, flush, ...facts }] of steps.entries()) {
             const outcome: Outcome = outcomeOf({ ...facts, at: Date.now(), targetingKey: `user-${index}` });
-            made[who]!.member.record(outcome);
+            made[who]!.own.record(outcome);
             alone.record(outcome);
             if (flush) await made[who]!.member.sync();
           }
@@ -194,7 +196,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
     await first!.member.close();
     await until(async () => {
       await other!.member.sync();
-      expect(other!.member.role).toBe('judge');
+      expect(other!.member.role).toBe('leader');
     });
     expect(other!.totals().treatment).toMatchObject({ failures: 5, successes: 1 });
     expect(other!.totals().control.successes).toBe(3);
@@ -250,7 +252,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
 
   it('judges alone while Redis is silent, and loses and doubles nothing', async () => {
     const [judge, other] = await fleet({}, {});
-    await until(() => expect(judge!.member.role).toBe('judge'));
+    await until(() => expect(judge!.member.role).toBe('leader'));
     redis.freeze();
     try {
       for (let i = 0; i < 7; i++) other!.record();
@@ -258,7 +260,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
       void other!.member.sync();
       await until(async () => {
         await sync([judge!, other!]);
-        expect([judge!.member.role, other!.member.role]).toEqual(['alone', 'alone']);
+        expect([judge!.member.role, other!.member.role]).toEqual(['standalone', 'standalone']);
       });
       expect(other!.totals().treatment.successes).toBe(7);
       other!.record({ result: 'failure' });
@@ -268,7 +270,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
     await until(async () => {
       await sync([judge!, other!]);
       // The lease has run out: whoever was first has the next one.
-      const whoever = [judge!, other!].find(({ member }) => member.role === 'judge');
+      const whoever = [judge!, other!].find(({ member }) => member.role === 'leader');
       expect(whoever?.totals().treatment).toMatchObject({ successes: 7, failures: 1 });
     });
     expect(other!.problems).toEqual([expect.stringMatching(/Redis/), undefined]);
@@ -285,8 +287,8 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
     await redis.resume();
     await until(async () => {
       await sync([judge!, other!]);
-      expect(judge!.member.role).not.toBe('alone');
-      expect(judge!.member.role === 'judge' ? judge!.totals() : other!.totals()).toMatchObject({
+      expect(judge!.member.role).not.toBe('standalone');
+      expect(judge!.member.role === 'leader' ? judge!.totals() : other!.totals()).toMatchObject({
         treatment: { successes: 2 },
       });
     });
@@ -303,8 +305,8 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
     other!.record({ result: 'failure' });
     await until(async () => {
       await sync([judge!, other!]);
-      const whoever = judge!.member.role === 'judge' ? judge! : other!;
-      expect(whoever.member.role).toBe('judge');
+      const whoever = judge!.member.role === 'leader' ? judge! : other!;
+      expect(whoever.member.role).toBe('leader');
       expect(whoever.totals()).toMatchObject({
         treatment: { successes: 1, failures: 1 },
         control: { successes: 1 },

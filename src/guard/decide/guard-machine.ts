@@ -15,7 +15,7 @@ export interface GuardMachineOptions {
   readonly flagKey: string;
   readonly dryRun: boolean;
   readonly flags: FlagSource;
-  readonly store: OutcomeStore;
+  readonly store: Pick<OutcomeStore, 'beginEpoch'>;
   readonly records: GuardRecords;
   /** Undefined in a process that has no admin token. */
   readonly unleash: KillSwitch | undefined;

@@ -1,5 +1,5 @@
-import type { FleetState, FleetStop } from '../../fleet/fleet-link.js';
 import type { FleetMember } from '../../fleet/fleet-member.js';
+import type { FleetState, FleetStop } from '../../fleet/fleet-shapes.js';
 import type { Decision } from '../../model/shapes.js';
 import type { GuardState } from '../../model/state.js';
 import type { GuardInput } from '../decide/decide.js';
@@ -93,7 +93,7 @@ export class FleetSync {
     const { id } = stop.decision;
     if (!this.#known.includes(id)) remember(this.#others, id);
     remember(this.#known, id);
-    this.#options.dispatch({ type: 'fleet-stopped', at, ...stop });
+    this.#options.dispatch({ type: 'fleet-stopped', at, decision: stop.decision, done: stop.done });
   }
 }
 

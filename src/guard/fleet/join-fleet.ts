@@ -1,6 +1,5 @@
 import { FleetMember } from '../../fleet/fleet-member.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
-import { reportedStateSchema } from '../../model/state.js';
 import type { GuardMachine } from '../decide/guard-machine.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
 
@@ -38,17 +37,17 @@ export class GuardFleet {
   /** Whether this process judges by all triggers: the fleet's outcomes, or, cut off, its own. */
   get judges(): boolean {
     const { role, isCurrent } = this.member;
-    return role === 'alone' || (role === 'judge' && isCurrent);
+    return role === 'standalone' || (role === 'leader' && isCurrent);
   }
 
   /** Whether the shared store answers. */
   get isConnected(): boolean {
-    return this.member.role !== 'alone';
+    return this.member.role !== 'standalone';
   }
 
   /** Whether this process looks after stages and reviews: only with the whole fleet's outcomes, and of the definition it has. */
   get evaluatesStages(): boolean {
-    return this.member.role === 'judge' && this.member.isCurrent && this.member.isInStep;
+    return this.member.role === 'leader' && this.member.isCurrent && this.member.hasFleetDefinition;
   }
 
   status(): FleetStatus {
@@ -72,9 +71,7 @@ export function joinFleet(options: ResolvedOptions, host: FleetHost): GuardFleet
     revision: () => flags.flag(flagKey)?.revision,
     reportedState: {
       get: () => judge.memory,
-      set: (memory) => {
-        if (memory !== undefined) judge.restore(reportedStateSchema.parse(memory));
-      },
+      set: (state) => judge.restore(state),
     },
     listener: {
       onState: (state) => records.safely('following the fleet', () => mirror.reconcile(state)),

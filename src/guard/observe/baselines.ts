@@ -11,7 +11,10 @@ const SAVE_AFTER_MS = 60_000;
 export interface BaselinesOptions {
   readonly flagKey: string;
   readonly folder: string | false;
-  readonly store: OutcomeStore;
+  /** What this process records: the baseline and the memory are its own. */
+  readonly own: OutcomeStore;
+  /** What this process evaluates. */
+  readonly store: Pick<OutcomeStore, 'snapshot'>;
   readonly records: GuardRecords;
   readonly readMemoryBytes: () => number;
 }
@@ -34,7 +37,7 @@ export class Baselines {
       const earlier = await this.#file?.load();
       if (earlier === undefined) return;
       this.#recorder = new BaselineRecorder(earlier);
-      this.#options.store.setBaseline(earlier);
+      this.#options.own.setBaseline(earlier);
     } catch (error) {
       this.#options.records.fault('reading the baseline', error);
     }
@@ -42,10 +45,10 @@ export class Baselines {
 
   /** Called on every tick: samples the memory, and looks at what the control did. */
   sample(facts: FlagFacts | undefined, now: number): void {
-    const { store } = this.#options;
+    const { own, store } = this.#options;
     const memoryBytes = this.#sampleMemory(now);
     if (this.#recorder.sample({ snapshot: store.snapshot(now), facts, memoryBytes })) {
-      store.setBaseline(this.#recorder.baseline);
+      own.setBaseline(this.#recorder.baseline);
       this.#unsavedSince ??= now;
     }
     if (this.#unsavedSince !== undefined && now - this.#unsavedSince >= SAVE_AFTER_MS) void this.save();
@@ -63,10 +66,10 @@ export class Baselines {
   }
 
   #sampleMemory(now: number): number | undefined {
-    const { store, records, readMemoryBytes } = this.#options;
+    const { own, records, readMemoryBytes } = this.#options;
     try {
       const bytes = readMemoryBytes();
-      store.recordMemory(bytes, now);
+      own.recordMemory(bytes, now);
       return bytes;
     } catch (error) {
       records.fault('reading the memory', error);

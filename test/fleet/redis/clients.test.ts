@@ -4,25 +4,17 @@ import { createClient, createCluster } from 'redis';
 import { afterEach, expect, it } from 'vitest';
 import { makeCertificate } from '../../../bench/uploads/certificate.js';
 import { RedisServer } from '../../../examples/fleet/redis-server.js';
-import type { FleetLink, FleetState } from '../../../src/fleet/fleet-link.js';
+import type { FleetLink } from '../../../src/fleet/fleet-link.js';
+import type { FleetState } from '../../../src/fleet/fleet-shapes.js';
 import type { RedisClient } from '../../../src/fleet/redis/redis-client.js';
 import { RedisOutcomeStore } from '../../../src/fleet/redis/redis-outcome-store.js';
-import type { Decision } from '../../../src/model/shapes.js';
+import { DECISION } from '../../helpers/fleet-decision.js';
 import { describeWithBinary } from '../../helpers/needs-binary.js';
-
-const DECISION = {
-  id: 'decision-1',
-  flagKey: 'async-upload',
-  at: 1,
-  epoch: 1,
-  verdicts: [{ trigger: 'success-rate-below', message: 'Too many failures.' }],
-  reason: 'Too many failures.',
-} as unknown as Decision;
 
 const SYNC = {
   datasetId: '',
   version: 0,
-  seat: { epoch: 0, seenRevision: '', revision: 'ten', keepWindows: true, atLeast: 1 },
+  assignment: { epoch: 0, seenRevision: '', revision: 'ten', keepWindows: true, minEpoch: 1 },
   delta: undefined,
   mayLead: true,
 };
@@ -104,11 +96,12 @@ describeWithBinary('a client of the user’s own', 'redis-server', 'apt-get inst
       skipsLost: false,
     };
     const { datasetId } = told.at(-1)!;
-    expect(await made.sync({ ...SYNC, datasetId, delta })).toMatchObject({ delta: 'taken' });
+    expect(await made.sync({ ...SYNC, datasetId, delta })).toMatchObject({ delta: 'accepted' });
     expect(await made.saveCheckpoint(1, '0-0', 'kept')).toBe(true);
     expect(await made.loadCheckpoint()).toBe('kept');
     await made.finishStop('decision-1', 'off');
-    expect(await made.clearStop('decision-1', 'ten', 0)).toMatchObject({ stop: undefined, epoch: 2 });
+    const { stop, epoch } = await made.clearStop('decision-1', 'ten', 0);
+    expect([stop, epoch]).toEqual([undefined, 2]);
   });
 
   it('may speak TLS', async () => {

@@ -1,29 +1,18 @@
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../../examples/fleet/redis-server.js';
-import type { FleetLink, FleetState, SyncRequest } from '../../../src/fleet/fleet-link.js';
+import type { FleetLink, SyncRequest } from '../../../src/fleet/fleet-link.js';
+import type { FleetState } from '../../../src/fleet/fleet-shapes.js';
 import { RedisOutcomeStore } from '../../../src/fleet/redis/redis-outcome-store.js';
-import type { Decision } from '../../../src/model/shapes.js';
+import { DECISION } from '../../helpers/fleet-decision.js';
 import { describeWithBinary } from '../../helpers/needs-binary.js';
 
 const NOBODY: SyncRequest = {
   datasetId: '',
   version: 0,
-  seat: { epoch: 0, seenRevision: '', revision: '', keepWindows: true, atLeast: 0 },
+  assignment: { epoch: 0, seenRevision: '', revision: '', keepWindows: true, minEpoch: 0 },
   delta: undefined,
   mayLead: false,
 };
-
-const DECISION = {
-  id: 'decision-1',
-  flagKey: 'async-upload',
-  action: 'stop',
-  dryRun: false,
-  at: 1_700_000_000_000,
-  epoch: 1,
-  rolloutPercentage: 10,
-  verdicts: [{ trigger: 'success-rate-below', message: 'Too many failures.' }],
-  reason: 'Too many failures.',
-} as unknown as Decision;
 
 describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', () => {
   let redis: RedisServer;
@@ -59,7 +48,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
 
   const seen = (revision: string, epoch = 0, seenRevision = '', keepWindows = true) => ({
     ...NOBODY,
-    seat: { epoch, seenRevision, revision, keepWindows, atLeast: 0 },
+    assignment: { epoch, seenRevision, revision, keepWindows, minEpoch: 0 },
   });
 
   const delta = (sequence: number, totals: [string, string][] = [['successes:treatment', '1']]) => ({
@@ -106,10 +95,10 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
         datasetId: state!.datasetId,
         delta: { ...delta(sequence), skipsLost },
       });
-    expect(await send(1)).toMatchObject({ delta: 'taken', lastSequence: 1 });
+    expect(await send(1)).toMatchObject({ delta: 'accepted', lastSequence: 1 });
     expect(await send(1)).toMatchObject({ delta: 'duplicate', lastSequence: 1 });
     expect(await send(3)).toMatchObject({ delta: 'gap', lastSequence: 1 });
-    expect(await send(3, true)).toMatchObject({ delta: 'taken', lastSequence: 3 });
+    expect(await send(3, true)).toMatchObject({ delta: 'accepted', lastSequence: 3 });
     const client = await redis.client();
     const key = `rollout-guard:{production/flag-${flag}}:totals:1`;
     expect({ ...(await client.hGetAll(key)) }).toEqual({
@@ -134,7 +123,8 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     const judging = { ...seen('ten'), mayLead: true };
     const first = await one.sync(judging);
     expect(first.fence).toBe(1);
-    expect(await other.sync(judging)).toMatchObject({ fence: undefined, judge: one.instance });
+    const second = await other.sync(judging);
+    expect([second.fence, second.leader]).toEqual([undefined, one.instance]);
     await vi.waitFor(async () => expect((await other.sync(judging)).fence).toBe(2), { timeout: 2_000 });
     expect(await one.read(1, '', 10)).toBeUndefined();
     expect(await one.saveCheckpoint(1, '0-0', 'old')).toBe(false);
@@ -176,8 +166,8 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     await one.sync(seen('ten'));
     await one.stop(DECISION);
     const released = await other.clearStop('decision-1', 'ten', 0);
+    expect(released.stop).toBeUndefined();
     expect(released).toMatchObject({
-      stop: undefined,
       clearedStops: ['decision-1'],
       epoch: 2,
       oldestEpoch: 2,
