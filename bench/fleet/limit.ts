@@ -92,7 +92,7 @@ function whyTooMany(
 ): string | undefined {
   if (nothingRead || step.leaderLagP50Ms > PROMISED_MS) return 'the leader is more than a second behind';
   if (step.flushP99Ms > PROMISED_MS) return 'a flush takes longer than a second';
-  // What a busy machine holds up for a moment is sent a second later.
+  // What a busy machine delays for a moment is sent a second later.
   if (step.notAccepted > 0.05 * step.instances * seconds) return 'flushes are not answered in their second';
   // A sender that is itself at its end says nothing of the others.
   if (step.flushesPerSecond < 0.95 * step.instances) return 'the sender does not keep up';

@@ -56,7 +56,7 @@ export async function setStage(closing: Closing): Promise<Stage> {
   const unleash = await unleashStart;
   await unleash.createFlag(FLAG_KEY, { percentage: PERCENTAGE });
 
-  // A Redis of your own may hold other things: these keys are distinguished, and removed at the end.
+  // A Redis of your own may have other data: a prefix distinguishes these keys, which are removed at the end.
   const keyPrefix = `rollout-guard-fleet-demo-${randomBytes(4).toString('hex')}`;
   totals = await FleetTotals.connect(redisUrl, `${keyPrefix}:{${unleash.environment}/${FLAG_KEY}}`);
 
