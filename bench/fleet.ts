@@ -1,6 +1,6 @@
 /**
  * What a fleet costs: many instances on one real Redis, with the rules of the first rollout. Redis, the instances and the
- * judge are one process each, so that the processor time of each is known. Every instance has two connections of its own.
+ * leader are one process each, so that the processor time of each is known. Every instance has two connections of its own.
  * The two request rates take turns on the same fleet.
  *
  *     npx tsx bench/fleet.ts                             # 1,000 instances, about three minutes
@@ -43,17 +43,17 @@ interface Turn {
 async function turn(
   meter: RedisMeter,
   simulator: Child<Simulator>,
-  judge: FleetLeader,
+  leader: FleetLeader,
   rate: number,
 ): Promise<Turn> {
   await simulator.ask('setRate', rate);
   await sleep(2_000);
-  judge.usage();
+  leader.usage();
   await simulator.ask('usage', undefined as never);
   await meter.start();
   await sleep(seconds * 1_000);
   const redis = await meter.stop();
-  const [sent, judged] = [await simulator.ask('usage', undefined as never), judge.usage()];
+  const [sent, evaluated] = [await simulator.ask('usage', undefined as never), leader.usage()];
   if (sent.problems > 0) problems.push(`${sent.problems} × ${sent.problem}`);
   const flushes = sent.flushes / redis.seconds;
   return {
@@ -68,10 +68,10 @@ async function turn(
     'Redis: memory, MB': redis.memoryBytes / 1e6,
     'Redis: processor, % of a core': redis.cpuMs / 10,
     'Redis: µs for a flush': (redis.cpuMs * 1e3) / flushes,
-    'judge: processor, % of a core': judged.cpuMs / redis.seconds / 10,
-    'judge: µs for a delta': (judged.cpuMs * 1e3) / Math.max(1, judged.deltas),
-    'judge: flush to verdict, median ms': judged.lagP50Ms,
-    'judge: flush to verdict, worst ms': judged.lagMaxMs,
+    'leader: processor, % of a core': evaluated.cpuMs / redis.seconds / 10,
+    'leader: µs for a delta': (evaluated.cpuMs * 1e3) / Math.max(1, evaluated.deltas),
+    'leader: flush to verdict, median ms': evaluated.lagP50Ms,
+    'leader: flush to verdict, worst ms': evaluated.lagMaxMs,
     'flush: median ms': sent.flushP50Ms,
     'flush: 99 % ms': sent.flushP99Ms,
     'simulator: processor, % of a core': sent.cpuMs / redis.seconds / 10,
@@ -93,17 +93,17 @@ function printTurns(low: readonly Turn[], high: readonly Turn[]): void {
   console.table(Object.fromEntries(rows));
 }
 
-async function stops(simulator: Child<Simulator>, judge: FleetLeader, what: 'critical' | 'breakTreatment') {
+async function stops(simulator: Child<Simulator>, leader: FleetLeader, what: 'critical' | 'breakTreatment') {
   const rounds = [];
   for (let i = 0; i < ROUNDS; i++) {
-    const behind = await simulator.ask('settle', await judge.release());
+    const behind = await simulator.ask('settle', await leader.clearStop());
     if (behind > 0) {
-      problems.push(`${behind} instances did not hear in time that the stop was lifted`);
+      problems.push(`${behind} instances did not see in time that the stop was cleared`);
       break;
     }
-    // What was sent for the epoch before has been judged, and this one has outcomes.
+    // What was sent for the epoch before has been evaluated, and this one has outcomes.
     await sleep(1_500);
-    const verdict = judge.nextVerdict();
+    const verdict = leader.nextVerdict();
     const { recordedAt, flushedAt, stoppedAt } = await simulator.ask(what, undefined as never);
     if (stoppedAt.length < count)
       throw new Error(`The stop came to ${stoppedAt.length} of ${count} instances.`);
@@ -136,31 +136,31 @@ function printStops(title: string, rounds: readonly Round[], without: readonly (
 async function fleet(redis: RedisServer): Promise<void> {
   const client = await redis.client();
   const meter = new RedisMeter(client);
-  const judge = new FleetLeader(redis.url, FLAG_KEY);
+  const leader = new FleetLeader(redis.url, FLAG_KEY);
   const simulator = new Child<Simulator>('./simulator.ts');
   try {
-    await judge.member.start();
+    await leader.member.start();
     await simulator.ask('start', { url: redis.url, flagKey: FLAG_KEY, count }, 120_000);
     const [low, high]: [Turn[], Turn[]] = [[], []];
     for (let i = 0; i < TURNS; i++) {
-      low.push(await turn(meter, simulator, judge, LOW));
-      high.push(await turn(meter, simulator, judge, HIGH));
+      low.push(await turn(meter, simulator, leader, LOW));
+      high.push(await turn(meter, simulator, leader, HIGH));
     }
     console.log(`\n${count} instances: medians of ${TURNS} × ${seconds} s each, in turns`);
     printTurns(low, high);
     printStops(
       `One critical error in one of ${count} instances at ${HIGH} requests/s, sent at once`,
-      await stops(simulator, judge, 'critical'),
+      await stops(simulator, leader, 'critical'),
     );
     printStops(
       `The treatment fails in all of ${count} instances at ${HIGH} requests/s, each sends when its second is over`,
-      await stops(simulator, judge, 'breakTreatment'),
+      await stops(simulator, leader, 'breakTreatment'),
       ['flush answered → verdict'],
     );
-    problems.push(...judge.faults);
+    problems.push(...leader.faults);
   } finally {
     await simulator.end();
-    await judge.member.close();
+    await leader.member.close();
     await client.close();
   }
 }
@@ -175,11 +175,11 @@ async function limit(redis: RedisServer): Promise<void> {
       'flushes/s': round(each.flushesPerSecond),
       'flush: median ms': round(each.flushP50Ms),
       '99 % ms': round(each.flushP99Ms),
-      'not taken': each.notTaken,
-      'verdict after, ms': round(each.judgeLagP50Ms),
-      'worst ms': round(each.judgeLagMaxMs),
+      'not accepted': each.notAccepted,
+      'verdict after, ms': round(each.leaderLagP50Ms),
+      'worst ms': round(each.leaderLagMaxMs),
       'Redis, % of a core': round(each.redisCpuMs / 10),
-      'judge, %': round(each.judgeCpuMs / 10),
+      'leader, %': round(each.leaderCpuMs / 10),
       'sender, %': round(each.senderCpuMs / 10),
       'others, %': round(each.othersCpuMs / 10),
       '': each.tooMany ?? 'kept up',
@@ -191,7 +191,7 @@ async function limit(redis: RedisServer): Promise<void> {
     const perCore = (cpuMs: number) => round((kept.flushesPerSecond * 1_000) / cpuMs);
     console.log(
       `By processor time at ${kept.instances} instances, a core of its own is enough for ${perCore(kept.redisCpuMs)} ` +
-        `instances in Redis and for ${perCore(kept.judgeCpuMs)} in the judge.`,
+        `instances in Redis and for ${perCore(kept.leaderCpuMs)} in the leader.`,
     );
   }
   console.log(
@@ -205,7 +205,7 @@ function round(value: number): number {
   return Number(value.toPrecision(value >= 1_000 ? 4 : 3));
 }
 
-// One that is asked for thousands of connections refuses them beyond its default of 10,000.
+// Beyond its default of 10,000 it refuses connections.
 const redis = await RedisServer.start('--maxclients', '18000');
 // The other processes end with this one; Redis does not.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -215,7 +215,7 @@ try {
   console.log(`\nOne second of one instance, by its request rate (no Redis)`);
   console.table(flushSizes());
   await fleet(redis);
-  console.log('\nWhat the judge does with one delta, in µs');
+  console.log('\nWhat the leader does with one delta, in µs');
   console.table(deltaCosts([LOW, HIGH]));
   if (!values.short) await limit(redis);
 } finally {

@@ -66,7 +66,7 @@ export { asyncUploadRollout, type RolloutPreset } from './guard/async-upload-rol
 export type { OutcomeLogOptions } from './log/log-options.js';
 // Fleets: processes that guard a flag together; see `unleash-rollout-guard/redis`.
 export type { FleetRole } from './fleet/fleet-options.js';
-export type { SharedStore } from './fleet/shared-store.js';
+export type { SharedStore } from './fleet/fleet-options.js';
 // Telemetry: the same numbers elsewhere.
 export type { GuardObserver } from './model/observer.js';
 export { unleashImpactMetrics } from '../providers/unleash/impact-metrics.js';

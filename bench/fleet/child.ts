@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** What a child process does when it is asked. */
+/** The functions of a child process that its parent calls. */
 export type Handlers = Readonly<Record<string, (argument: never) => unknown>>;
 
 /** The answers of a child to the questions of its parent. */
@@ -23,7 +23,7 @@ export function serve(handlers: Handlers): void {
 /** A process of its own, so that its work is not counted as another's. */
 export class Child<All extends Handlers> {
   readonly #process: ChildProcess;
-  #asked = 0;
+  #calls = 0;
 
   /** @param script - Beside this file. */
   constructor(script: string) {
@@ -38,7 +38,7 @@ export class Child<All extends Handlers> {
     argument: Parameters<All[What]>[0],
     withinMs = 60_000,
   ): Promise<Answer<All, What>> {
-    const id = ++this.#asked;
+    const id = ++this.#calls;
     const child = this.#process;
     return new Promise((resolve, reject) => {
       const end = (settle: () => void) => {
@@ -51,7 +51,7 @@ export class Child<All extends Handlers> {
         const { failure, value } = message;
         end(() => (failure === undefined ? resolve(value) : reject(new Error(failure))));
       };
-      const onExit = () => end(() => reject(new Error(`The process that was asked to ${what} has ended.`)));
+      const onExit = () => end(() => reject(new Error(`The process ended before it replied to ${what}.`)));
       const onTime = () => end(() => reject(new Error(`No answer to ${what} in ${withinMs} ms.`)));
       const timer = setTimeout(onTime, withinMs);
       child.on('message', onMessage).on('exit', onExit);

@@ -16,9 +16,9 @@ function seconds(rate: number, count: number) {
       store.expose(outcome.exposure);
       store.record(outcome);
     }
-    outbox.add({ epoch: 1, revision: REVISION, keepWindows: true }, store.takeDelta(Date.now())!);
+    outbox.add({ assigned: 1, revision: REVISION, keepWindows: true }, store.takeDelta(Date.now())!);
     const flushed = outbox.next()!;
-    outbox.taken(flushed.sequence);
+    outbox.onAccepted(flushed.sequence);
     return flushed;
   });
 }

@@ -4,7 +4,7 @@ import type { Decision, Verdict } from '../../src/model/shapes.js';
 import { systemClock } from '../../src/support/clock.js';
 import { ENVIRONMENT, emptyStore, quantile, REVISION, steadyMs, TRIGGERS } from './traffic.js';
 
-/** The instance that judges, in the bench's own process: it applies all rules whenever the fleet's outcomes change. */
+/** The leader, in the bench's own process: it applies all rules whenever the fleet's outcomes change. */
 export class FleetLeader {
   readonly member: FleetMember;
   readonly faults: string[] = [];
@@ -41,10 +41,10 @@ export class FleetLeader {
       timing: store.timing,
       mayLead: true,
       revision: () => REVISION,
-      reportedState: { get: () => undefined, set: () => {} },
+      reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
       listener: {
         onState: () => {},
-        onOutcomes: () => this.#judge(),
+        onOutcomes: () => this.#leader(),
         onEpoch: () => {},
         onConnection: (problem) => problem !== undefined && this.faults.push(problem),
         onFault: (what, error) => this.faults.push(`${what}: ${String(error)}`),
@@ -53,7 +53,7 @@ export class FleetLeader {
     this.member.beginEpoch(1, Date.now(), { keepWindows: true });
   }
 
-  /** What happened since it was asked last. */
+  /** What happened since the last call. */
   usage() {
     const { user, system } = process.cpuUsage(this.#cpu);
     const usage = {
@@ -78,8 +78,8 @@ export class FleetLeader {
     });
   }
 
-  /** Lifts the stop, in a new epoch with empty windows. @returns that epoch. */
-  async release(): Promise<number> {
+  /** Clears the stop, in a new epoch with empty windows. @returns that epoch. */
+  async clearStop(): Promise<number> {
     if (this.#decision !== undefined) await this.member.clearStop(this.#decision.id);
     this.#decision = undefined;
     const epoch = this.member.state?.epoch ?? 1;
@@ -87,14 +87,14 @@ export class FleetLeader {
     return epoch;
   }
 
-  #judge(): void {
+  #leader(): void {
     const now = Date.now();
     if (this.#oldestUnread > 0) this.#lagsMs.push(now - this.#oldestUnread);
     this.#oldestUnread = 0;
     const snapshot = this.member.snapshot(now);
     const verdicts = TRIGGERS.map((trigger) => trigger.evaluate(snapshot, now) as Verdict);
     const breaches = verdicts.filter(({ status }) => status === 'breach');
-    // Nobody waits for a breach while costs are measured: the rollout is healthy then.
+    // While costs are measured, the rollout is healthy and no breach is expected.
     if (breaches.length === 0 || this.#decision !== undefined || this.#onVerdict === undefined) return;
     const at = steadyMs();
     this.#decision = {

@@ -1,6 +1,7 @@
-import type { FleetState } from '../../src/fleet/fleet-link.js';
 import { FleetMember } from '../../src/fleet/fleet-member.js';
+import type { FleetState } from '../../src/fleet/fleet-shapes.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
+import type { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import type { Arm } from '../../src/model/shapes.js';
 import { systemClock } from '../../src/support/clock.js';
 import { ENVIRONMENT, emptyStore, outcomeOf, REVISION, steadyMs } from './traffic.js';
@@ -18,6 +19,7 @@ export interface Flush {
  */
 export class SimulatedInstance {
   readonly member: FleetMember;
+  readonly #own: MemoryOutcomeStore;
   readonly #flagKey: string;
   #epoch = 1;
   #due = Math.random();
@@ -43,15 +45,16 @@ export class SimulatedInstance {
       onFlush({ ms: steadyMs() - from, bytes: request.delta?.text.length ?? 0 });
       return reply;
     };
+    this.#own = emptyStore(flagKey);
     this.member = new FleetMember({
-      own: emptyStore(flagKey),
+      own: this.#own,
       emptyStore: () => emptyStore(flagKey),
       link,
       clock: systemClock,
       timing: store.timing,
       mayLead: false,
       revision: () => REVISION,
-      reportedState: { get: () => undefined, set: () => {} },
+      reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
       listener: {
         onState: (state) => this.#follow(state),
         onOutcomes: () => {},
@@ -83,7 +86,7 @@ export class SimulatedInstance {
     await this.member.sync();
     const recordedAt = steadyMs();
     const outcome = outcomeOf(this.#flagKey, this.#epoch, { arm: 'treatment', isBroken: true });
-    this.member.record({ ...outcome, errorType: 'ENOSPC', critical: true });
+    this.#own.record({ ...outcome, errorType: 'ENOSPC', critical: true });
     await this.member.sync();
     return { recordedAt, flushedAt: steadyMs() };
   }
@@ -92,8 +95,8 @@ export class SimulatedInstance {
     const arm = this.stoppedAt === undefined ? wanted : 'control';
     const isBroken = this.isFailing && arm === 'treatment';
     const outcome = outcomeOf(this.#flagKey, this.#epoch, { arm, isBroken });
-    this.member.expose(outcome.exposure);
-    this.member.record(outcome);
+    this.#own.expose(outcome.exposure);
+    this.#own.record(outcome);
   }
 
   #follow({ epoch, stop }: FleetState): void {

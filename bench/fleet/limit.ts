@@ -13,13 +13,13 @@ export interface LimitStep {
   readonly flushP50Ms: number;
   readonly flushP99Ms: number;
   /** Refused, failed or not even sent. */
-  readonly notTaken: number;
+  readonly notAccepted: number;
   /** How old the oldest of the deltas was when its verdict was given. */
-  readonly judgeLagP50Ms: number;
-  readonly judgeLagMaxMs: number;
+  readonly leaderLagP50Ms: number;
+  readonly leaderLagMaxMs: number;
   /** Milliseconds of processor time in a second. */
   readonly redisCpuMs: number;
-  readonly judgeCpuMs: number;
+  readonly leaderCpuMs: number;
   readonly senderCpuMs: number;
   /** Of all else that this machine did meanwhile: with much of it, the limit is the machine's. */
   readonly othersCpuMs: number;
@@ -31,7 +31,7 @@ const FLAG_KEY = 'limit';
 /** What is promised: a flush within its second, and a verdict within a second of the flush. */
 const PROMISED_MS = 1_000;
 
-/** Adds instances until a flush takes longer than a second or the judge falls behind, or there are no more steps. */
+/** Adds instances until a flush takes longer than a second or the leader falls behind, or there are no more steps. */
 export async function findLimit(
   redis: RedisServer,
   options: { readonly steps: readonly number[]; readonly seconds: number; readonly perSecond: number },
@@ -39,47 +39,47 @@ export async function findLimit(
   const { steps, seconds, perSecond } = options;
   const client = await redis.client();
   const meter = new RedisMeter(client);
-  const judge = new FleetLeader(redis.url, FLAG_KEY);
+  const leader = new FleetLeader(redis.url, FLAG_KEY);
   const load = new Child<Load>('./load.ts');
   const found: LimitStep[] = [];
   try {
-    await judge.member.start();
+    await leader.member.start();
     await load.ask('begin', { flagKey: FLAG_KEY, perSecond });
     for (const instances of steps) {
       await load.ask('grow', { url: redis.url, flagKey: FLAG_KEY, count: instances });
       await sleep(2_000);
-      judge.usage();
+      leader.usage();
       await load.ask('usage', undefined as never);
       const busyMs = machineBusyMs();
       await meter.start();
       await sleep(seconds * 1_000);
-      const [used, sent, judged] = [
+      const [used, sent, evaluated] = [
         await meter.stop(),
         await load.ask('usage', undefined as never),
-        judge.usage(),
+        leader.usage(),
       ];
       const perSecondMs = (cpuMs: number) => cpuMs / used.seconds;
-      const ownMs = used.cpuMs + perSecondMs(judged.cpuMs + sent.cpuMs);
+      const ownMs = used.cpuMs + perSecondMs(evaluated.cpuMs + sent.cpuMs);
       const step = {
         instances,
-        flushesPerSecond: sent.taken / used.seconds,
+        flushesPerSecond: sent.accepted / used.seconds,
         flushP50Ms: sent.p50Ms,
         flushP99Ms: sent.p99Ms,
-        notTaken: sent.skipped + sent.refused + sent.failed,
-        judgeLagP50Ms: judged.lagP50Ms,
-        judgeLagMaxMs: judged.lagMaxMs,
+        notAccepted: sent.skipped + sent.refused + sent.failed,
+        leaderLagP50Ms: evaluated.lagP50Ms,
+        leaderLagMaxMs: evaluated.lagMaxMs,
         redisCpuMs: used.cpuMs,
-        judgeCpuMs: perSecondMs(judged.cpuMs),
+        leaderCpuMs: perSecondMs(evaluated.cpuMs),
         senderCpuMs: perSecondMs(sent.cpuMs),
         othersCpuMs: Math.max(0, perSecondMs(machineBusyMs() - busyMs) - ownMs),
       };
-      const tooMany = whyTooMany(step, seconds, judged.deltas === 0);
+      const tooMany = whyTooMany(step, seconds, evaluated.deltas === 0);
       found.push({ ...step, tooMany });
       if (tooMany !== undefined) break;
     }
   } finally {
     await load.end();
-    await judge.member.close();
+    await leader.member.close();
     await client.close();
   }
   return found;
@@ -88,12 +88,12 @@ export async function findLimit(
 function whyTooMany(
   step: Omit<LimitStep, 'tooMany'>,
   seconds: number,
-  nothingJudged: boolean,
+  nothingRead: boolean,
 ): string | undefined {
-  if (nothingJudged || step.judgeLagP50Ms > PROMISED_MS) return 'the judge is more than a second behind';
+  if (nothingRead || step.leaderLagP50Ms > PROMISED_MS) return 'the leader is more than a second behind';
   if (step.flushP99Ms > PROMISED_MS) return 'a flush takes longer than a second';
-  // What a busy machine holds up for a moment is sent a second later.
-  if (step.notTaken > 0.05 * step.instances * seconds) return 'flushes are not answered in their second';
+  // What a busy machine delays for a moment is sent a second later.
+  if (step.notAccepted > 0.05 * step.instances * seconds) return 'flushes are not answered in their second';
   // A sender that is itself at its end says nothing of the others.
   if (step.flushesPerSecond < 0.95 * step.instances) return 'the sender does not keep up';
   return undefined;

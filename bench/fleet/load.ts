@@ -1,9 +1,10 @@
 /**
- * Flushes without the instances that would record them, to find where Redis and the judge have enough: each is what a real
+ * Flushes without the instances that would record them, to find where Redis and the leader reach their limits: each is what a real
  * store and outbox made in that second, sent over a connection of its own through the real link.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { FleetLink, FleetState, FlushedDelta, SyncReply } from '../../src/fleet/fleet-link.js';
+import type { FleetLink, FlushedDelta } from '../../src/fleet/fleet-link.js';
+import type { FleetState, SyncReply } from '../../src/fleet/fleet-shapes.js';
 import { Outbox } from '../../src/fleet/outbox.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
 import { serve } from './child.js';
@@ -27,7 +28,7 @@ class Sender {
     return this.#isWaiting;
   }
 
-  /** @returns how long the answer took, and whether the delta was taken. */
+  /** @returns how long the reply took, and whether the delta was accepted. */
   async send(made: FlushedDelta): Promise<{ ms: number; answer: SyncReply['delta'] | 'failed' }> {
     this.#isWaiting = true;
     const from = steadyMs();
@@ -35,13 +36,13 @@ class Sender {
       const { delta, state } = await this.#link.sync({
         datasetId: this.#state?.datasetId ?? '',
         version: this.#state?.version ?? 0,
-        seat: { epoch: 1, seenRevision: REVISION, revision: REVISION, keepWindows: true, atLeast: 1 },
-        // The first one asks what there is.
+        assignment: { epoch: 1, seenRevision: REVISION, revision: REVISION, keepWindows: true, minEpoch: 1 },
+        // The first one reads the state.
         delta: this.#state && { ...made, sequence: this.#sequence + 1 },
         mayLead: false,
       });
       this.#state = state ?? this.#state;
-      if (delta === 'taken' || delta === 'duplicate') this.#sequence++;
+      if (delta === 'accepted' || delta === 'duplicate') this.#sequence++;
       return { ms: steadyMs() - from, answer: delta };
     } catch {
       return { ms: steadyMs() - from, answer: 'failed' };
@@ -54,7 +55,7 @@ class Sender {
 const senders: Sender[] = [];
 let templates: FlushedDelta[] = [];
 let times: number[] = [];
-let [taken, skipped, refused, failed] = [0, 0, 0, 0];
+let [accepted, skipped, refused, failed] = [0, 0, 0, 0];
 let cpu = process.cpuUsage();
 let busy = performance.eventLoopUtilization();
 
@@ -71,7 +72,7 @@ const handlers = {
         }
         const outbox = new Outbox();
         const delta = store.takeDelta(Date.now());
-        if (delta !== undefined) outbox.add({ epoch: 1, revision: REVISION, keepWindows: true }, delta);
+        if (delta !== undefined) outbox.add({ assigned: 1, revision: REVISION, keepWindows: true }, delta);
         return outbox.next() ?? [];
       });
     };
@@ -88,15 +89,15 @@ const handlers = {
     }
   },
 
-  /** What happened since it was asked last. */
+  /** What happened since the last call. */
   usage() {
     const { user, system } = process.cpuUsage(cpu);
     const now = performance.eventLoopUtilization();
     const usage = {
-      taken,
+      accepted,
       /** Not sent, as the flush before had no answer after a second. */
       skipped,
-      /** Refused by Redis, as too many wait for the judge. */
+      /** Refused by Redis, as too many wait for the leader. */
       refused,
       failed,
       p50Ms: quantile(times, 0.5),
@@ -104,7 +105,7 @@ const handlers = {
       cpuMs: (user + system) / 1e3,
       busy: performance.eventLoopUtilization(now, busy).utilization,
     };
-    [taken, skipped, refused, failed] = [0, 0, 0, 0];
+    [accepted, skipped, refused, failed] = [0, 0, 0, 0];
     times = [];
     cpu = process.cpuUsage();
     busy = now;
@@ -136,7 +137,7 @@ function flush(sender: Sender, delta: FlushedDelta): void {
   }
   void sender.send(delta).then(({ ms, answer }) => {
     times.push(ms);
-    if (answer === 'taken') taken++;
+    if (answer === 'accepted') accepted++;
     else if (answer === 'failed') failed++;
     else refused++;
   });

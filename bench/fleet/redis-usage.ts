@@ -23,11 +23,11 @@ export interface RedisUsage {
   readonly bytesOut: number;
   /** Of its one thread that runs commands, in milliseconds. */
   readonly cpuMs: number;
-  /** The most that was in use when it was looked at, in bytes. */
+  /** The most that was in use when it was measured, in bytes. */
   readonly memoryBytes: number;
 }
 
-/** Reads from Redis' own books what it costs. */
+/** Reads from Redis' own statistics what it costs. */
 export class RedisMeter {
   readonly #client: Client;
   #from: Totals | undefined;
@@ -40,13 +40,13 @@ export class RedisMeter {
 
   async start(): Promise<void> {
     this.#memoryBytes = 0;
-    this.#watch = setInterval(() => void this.#look().catch(() => {}), 500);
-    this.#from = await this.#look();
+    this.#watch = setInterval(() => void this.#measure().catch(() => {}), 500);
+    this.#from = await this.#measure();
   }
 
   async stop(): Promise<RedisUsage> {
     clearInterval(this.#watch);
-    const [from, to] = [this.#from!, await this.#look()];
+    const [from, to] = [this.#from!, await this.#measure()];
     const seconds = (to.at - from.at) / 1_000;
     const perSecond = (field: keyof Totals) => (to[field] - from[field]) / seconds;
     return {
@@ -60,7 +60,7 @@ export class RedisMeter {
     };
   }
 
-  async #look(): Promise<Totals> {
+  async #measure(): Promise<Totals> {
     const text = await this.#client.info('all');
     const at = performance.now();
     const found = new Map(text.split('\r\n').map((line) => line.split(':', 2) as [string, string]));

@@ -1,4 +1,4 @@
-/** Many instances in one process, which the bench starts beside Redis and the judge. */
+/** Many instances in one process, which the bench starts beside Redis and the leader. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { serve } from './child.js';
 import { type Flush, SimulatedInstance } from './instance.js';
@@ -6,7 +6,7 @@ import { quantile, steadyMs } from './traffic.js';
 
 /** Requests come in slices of this length. */
 const SLICE_MS = 50;
-/** Whatever the judge does, a round ends. */
+/** Whatever the leader does, a round ends. */
 const ROUND_MS = 15_000;
 
 const instances: SimulatedInstance[] = [];
@@ -45,7 +45,7 @@ const handlers = {
     rate = perSecond;
   },
 
-  /** What happened since it was asked last. */
+  /** What happened since the last call. */
   usage() {
     const { user, system } = process.cpuUsage(cpu);
     const now = performance.eventLoopUtilization();

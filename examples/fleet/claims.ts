@@ -5,7 +5,7 @@ import { median, stopDelays } from './timeline.js';
 
 /** Half of the processes have stopped within this time of the verdict, by far not every 15 seconds. */
 const MEDIAN_STOP_MS = 100;
-/** And all of them within this: whoever misses the message reads of the stop with the next flush, one second later. */
+/** And all of them within this: a process that misses the message reads the stop with its next flush, one second later. */
 const LAST_STOP_MS = 1_500;
 const TAKE_OVER_MS = 5_000;
 
@@ -13,8 +13,8 @@ const TAKE_OVER_MS = 5_000;
 export function claimsOf(evidence: Evidence): Claim[] {
   const { acts, handover, tallyBefore, tallyAfter, unsentAtMost, answers, history, faults } = evidence;
   const [first, second] = acts;
-  const takeOverMs = handover.newJudgeAt - handover.killedAt;
-  const rearmed = handover.watchedAgain.filter(({ at }) => at !== undefined && at >= handover.turnedOnAt);
+  const takeOverMs = handover.newLeaderAt - handover.killedAt;
+  const rearmed = handover.rearmed.filter(({ at }) => at !== undefined && at >= handover.turnedOnAt);
   const missing = totalOf(tallyAfter.said) - totalOf(tallyAfter.inRedis);
   const changes = history.filter(({ type }) => type === TURNED_OFF || type === TURNED_ON).toReversed();
   return [
@@ -24,17 +24,17 @@ export function claimsOf(evidence: Evidence): Claim[] {
       seen: isExact(tallyBefore) && totalOf(tallyBefore.said) > 0,
     },
     {
-      text: `${handover.killed} was killed; ${handover.newJudge} judged ${Math.round(takeOverMs)} ms later`,
-      seen: takeOverMs <= TAKE_OVER_MS && handover.newJudge !== handover.killed,
+      text: `${handover.killed} was killed; ${handover.newLeader} led ${Math.round(takeOverMs)} ms later`,
+      seen: takeOverMs <= TAKE_OVER_MS && handover.newLeader !== handover.killed,
     },
     {
-      text: `a person turned the flag on, and ${rearmed.length} of ${handover.watchedAgain.length} processes watch again`,
-      seen: rearmed.length === handover.watchedAgain.length,
+      text: `an operator turned the flag on, and ${rearmed.length} of ${handover.rearmed.length} processes re-armed`,
+      seen: rearmed.length === handover.rearmed.length,
     },
     ...actClaims(second),
     {
-      text: `the second verdict was ${second.judge ?? 'nobody'}'s, the new judge's`,
-      seen: second.judge === handover.newJudge,
+      text: `the second verdict came from ${second.leader ?? 'no process'}, the new leader`,
+      seen: second.leader === handover.newLeader,
     },
     {
       text: `Redis' totals at the end: ${shown(tallyAfter)}; ${missing} died unsent with ${handover.killed}`,
@@ -60,12 +60,12 @@ const TURNED_OFF = 'feature-environment-disabled';
 const TURNED_ON = 'feature-environment-enabled';
 
 function actClaims(act: Act): Claim[] {
-  const { judge, reason, decidedAt, offAt, brokenAt, startedAfterStop, isOnInUnleash } = act;
+  const { leader, reason, decidedAt, offAt, brokenAt, startedAfterStop, isOnInUnleash } = act;
   const delays = stopDelays(act);
-  const others = act.stops.filter(({ process }) => process !== judge).length;
+  const others = act.stops.filter(({ process }) => process !== leader).length;
   return [
     {
-      text: `${judge ?? 'nobody'} judged for all: ${reason ?? 'no decision was seen'}`,
+      text: `${leader ?? 'no process'} decided for all: ${reason ?? 'no decision was seen'}`,
       seen: decidedAt !== undefined && decidedAt >= brokenAt,
     },
     {

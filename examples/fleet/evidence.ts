@@ -18,12 +18,12 @@ export interface Answers {
 
 /** From the moment the new path breaks in all processes to the stop. */
 export interface Act {
-  /** Uploads by the new path that the judge had judged, and left alone. */
-  readonly judgedBefore: number;
+  /** Uploads by the new path that the leader had counted without a breach. */
+  readonly countedBefore: number;
   readonly brokenAt: number;
   readonly firstFallbackAt: number | undefined;
   /** The process that decided. */
-  readonly judge: string | undefined;
+  readonly leader: string | undefined;
   readonly reason: string | undefined;
   readonly decidedAt: number | undefined;
   readonly stops: readonly InProcess[];
@@ -33,17 +33,17 @@ export interface Act {
   readonly startedAfterStop: number;
 }
 
-/** The judge dies, a person turns the flag on, another process judges. */
+/** The leader dies, an operator turns the flag on, another process leads. */
 export interface Handover {
   readonly killed: string;
   readonly killedAt: number;
   readonly turnedOnAt: number;
-  readonly newJudge: string;
-  readonly newJudgeAt: number;
-  readonly watchedAgain: readonly InProcess[];
+  readonly newLeader: string;
+  readonly newLeaderAt: number;
+  readonly rearmed: readonly InProcess[];
 }
 
-/** What Redis holds, and what it should hold. */
+/** What Redis has, and what it should have. */
 export interface Tally {
   readonly inRedis: Counts;
   /** What the processes say, and of one that was killed, what its users got. */

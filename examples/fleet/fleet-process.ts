@@ -13,7 +13,7 @@ export class FleetProcess {
   /** `p1`, `p2` and so on. */
   readonly name: string;
   readonly mayLead: boolean;
-  /** Everything its guard told so far. */
+  /** Everything its guard has reported so far. */
   readonly moments: Moment[] = [];
   /** What did not work in it. */
   readonly faults: string[] = [];
@@ -51,19 +51,19 @@ export class FleetProcess {
 
   /** Lets it connect to Unleash and Redis; resolves when it serves. */
   async serve(settings: InstanceSettings): Promise<void> {
-    const ready = this.#heard('ready');
+    const ready = this.#received('ready');
     this.#child.send(settings);
     this.#url = (await ready).url;
   }
 
-  /** Breaks or mends its new path. */
+  /** Breaks or fixes its new path. */
   send(type: ToInstance['type']): void {
     this.#child.send({ type });
   }
 
-  /** What it says that it did. */
+  /** Its report of what it did. */
   async report(): Promise<InstanceReport> {
-    const answer = this.#heard('report');
+    const answer = this.#received('report');
     this.send('report');
     return (await answer).report;
   }
@@ -74,7 +74,7 @@ export class FleetProcess {
     return (await response.json()) as GuardStatus;
   }
 
-  /** What its guard told first since then. */
+  /** What its guard reported first since then. */
   first(what: Moment['what'], since: number): Moment | undefined {
     return this.moments.find((moment) => moment.what === what && moment.at >= since);
   }
@@ -95,7 +95,7 @@ export class FleetProcess {
     if (this.isAlive) await this.kill();
   }
 
-  #heard<T extends FromInstance['type']>(type: T): Promise<FromInstance & { type: T }> {
+  #received<T extends FromInstance['type']>(type: T): Promise<FromInstance & { type: T }> {
     return new Promise((resolve, reject) => {
       const listen = (message: FromInstance) => {
         if (message.type !== type) return;

@@ -52,7 +52,7 @@ const guard = new RolloutGuard({
   store: new RedisOutcomeStore({ url: settings.redisUrl, prefix: settings.keyPrefix }),
   folder: settings.folder,
   logger: false,
-  onEvent: tellMoment,
+  onEvent: sendMoment,
 });
 
 OpenFeature.addHooks(new OutcomeHook(guard));
@@ -79,7 +79,7 @@ await service.listen({ host: '127.0.0.1', port: 0 });
 
 process.on('message', async ({ type }: ToInstance) => {
   if (type === 'break') faulty.streaming = true;
-  if (type === 'mend') faulty.streaming = false;
+  if (type === 'fix') faulty.streaming = false;
   if (type === 'report') send({ type: 'report', report: { counts, startedAfterStop } });
   if (type === 'close') await close();
 });
@@ -94,7 +94,7 @@ async function close(): Promise<void> {
   process.disconnect();
 }
 
-function tellMoment(event: GuardEvent): void {
+function sendMoment(event: GuardEvent): void {
   const at = preciseNow();
   switch (event.type) {
     case 'decided': {

@@ -1,6 +1,6 @@
 /**
- * One rollout over six real processes that share a Redis: judged as one, stopped everywhere at once, and the death of the
- * judge survived. Exit code 0 only if all of it was seen.
+ * One rollout over six real processes that share a Redis: evaluated as one and stopped everywhere at once,
+ * even after the leader is killed. Exit code 0 only if all of it was seen.
  *
  *     npm run demo:fleet
  */
@@ -44,9 +44,9 @@ async function play(): Promise<void> {
   const servingSince = performance.now();
   setTimeout(() => cutShort.abort(new Error(`Not done after ${LONGEST_MS / 1000} s.`)), LONGEST_MS).unref();
   const { processes, unleash } = stage;
-  const judges = processes.filter(({ mayLead }) => mayLead).map(({ name }) => name);
+  const candidates = processes.filter(({ mayLead }) => mayLead).map(({ name }) => name);
   say(`${processes.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ')};`);
-  say(`${judges.join(' and ')} have an admin token. Each asks ${unleash.url} for the flag every 15 s.`);
+  say(`${candidates.join(' and ')} have an admin token. Each polls ${unleash.url} every 15 s.`);
   say(`The flag is on for ${PERCENTAGE} %; ${UPLOADS_PER_SECOND} uploads per second go to all in turn.`);
   const traffic = new Traffic(processes);
   closing.add(() => traffic.close());

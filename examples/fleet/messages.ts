@@ -8,7 +8,7 @@ export interface InstanceSettings {
   /** Unleash's API, for the provider and for the guard. */
   readonly apiUrl: string;
   readonly clientToken: string;
-  /** Only a few processes have one: those may judge. */
+  /** Only a few processes have one: those may lead. */
   readonly adminToken: string | undefined;
   readonly project: string;
   readonly environment: string;
@@ -19,18 +19,18 @@ export interface InstanceSettings {
   readonly folder: string;
 }
 
-/** `break` and `mend`: the new path, in this process. */
-export type ToInstance = { readonly type: 'break' | 'mend' | 'report' | 'close' };
+/** `break` and `fix`: the new path, in this process. */
+export type ToInstance = { readonly type: 'break' | 'fix' | 'report' | 'close' };
 
 export type FromInstance =
   | { readonly type: 'ready'; readonly url: string }
   | ({ readonly type: 'moment' } & Moment)
   | { readonly type: 'fault'; readonly message: string }
-  /** Redis went away, and why; it is tried again. */
+  /** Redis cannot be reached, and why; it is retried. */
   | { readonly type: 'redis-away'; readonly message: string }
   | { readonly type: 'report'; readonly report: InstanceReport };
 
-/** What a guard told, and when: milliseconds since 1970, with fractions. */
+/** What a guard reported, and when: milliseconds since 1970, with fractions. */
 export interface Moment {
   readonly what: 'decided' | 'stopped-here' | 'stopped' | 're-armed';
   readonly at: number;
@@ -40,7 +40,7 @@ export interface Moment {
   readonly isOthers?: boolean | undefined;
 }
 
-/** What a process says that it did. */
+/** What a process did, by its own count. */
 export interface InstanceReport {
   readonly counts: Counts;
   /** Calls of the new path that began while the flag was stopped in this process. */

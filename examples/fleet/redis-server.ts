@@ -30,7 +30,7 @@ export class RedisServer {
         await server.resume();
         return server;
       } catch (error) {
-        // Somebody else may have taken the port meanwhile.
+        // Another process may use the port meanwhile.
         if (attempt === 5) throw error;
       }
     }
@@ -62,12 +62,12 @@ export class RedisServer {
       { stdio: ['ignore', 'pipe', 'inherit'] },
     );
     this.#process = child;
-    let told = '';
+    let output = '';
     for await (const chunk of child.stdout!) {
-      told += String(chunk);
-      if (told.includes('Ready to accept connections')) break;
+      output += String(chunk);
+      if (output.includes('Ready to accept connections')) break;
     }
-    if (!told.includes('Ready to accept connections')) throw new Error(`redis-server ended: ${told}`);
+    if (!output.includes('Ready to accept connections')) throw new Error(`redis-server ended: ${output}`);
     child.stdout!.resume();
   }
 
@@ -79,7 +79,7 @@ export class RedisServer {
     await once(child, 'exit');
   }
 
-  /** Holds it still, as a network that is cut does: connections stay, and nothing answers. */
+  /** Pauses the process, as a cut network does: connections stay, and nothing replies. */
   freeze(): void {
     this.#process!.kill('SIGSTOP');
   }
@@ -102,7 +102,7 @@ export class RedisServer {
   }
 }
 
-/** A loopback port that nobody listens on now. */
+/** A loopback port that is free now. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -5,15 +5,15 @@ import { FLAG_KEY, type Moment, preciseNow, sumOf, totalOf } from './messages.js
 import type { Stage } from './stage.js';
 import type { Traffic } from './traffic.js';
 
-const PATIENCE_MS = 20_000;
-/** The preset's rules judge from so many outcomes on. */
+const TIMEOUT_MS = 20_000;
+/** The preset's rules evaluate from so many outcomes on. */
 const ENOUGH = 100;
 /** Processes send once per second; with some leeway for a busy machine. */
 const SENT_AFTER_MS = 2_000;
 /** After the stop, time for calls of the new path that should not be. */
 const LOOK_ON_MS = 1_000;
 
-/** Plays the whole story: two stops, and between them the death of the judge. */
+/** Plays the whole story: two stops, and between them the leader is killed. */
 export async function playScenario(
   stage: Stage,
   traffic: Traffic,
@@ -26,7 +26,7 @@ export async function playScenario(
   await traffic.pause();
   const tallyBefore = await play.tally();
   traffic.start();
-  const { handover, unsentAtMost } = await play.replaceJudge(first.judge);
+  const { handover, unsentAtMost } = await play.replaceLeader(first.leader);
   const second = await play.breakAndStop();
   await traffic.pause();
   return {
@@ -52,67 +52,69 @@ class Play {
     this.#say = say;
   }
 
-  /** Waits until all is well and judged, and breaks the new path in all processes. */
+  /** Waits until all is well and evaluated, and breaks the new path in all processes. */
   async breakAndStop(): Promise<Act> {
     const { unleash } = this.#stage;
-    const judgedBefore = await this.#healthyOutcomes();
-    this.#say(`${judgedBefore} uploads by the new path are judged: all is well. Now it breaks, everywhere …`);
+    const countedBefore = await this.#healthyOutcomes();
+    this.#say(
+      `${countedBefore} uploads by the new path are evaluated: all is well. Now it breaks, everywhere …`,
+    );
     const startedBefore = await this.#startedAfterStop();
     const brokenAt = preciseNow();
     for (const process of this.#alive) process.send('break');
     // Whatever does not happen, a claim will say.
     await until(() => this.#isStopped(brokenAt), 'the stop').catch(() => {});
     await sleep(LOOK_ON_MS);
-    const judge = this.#alive.find((process) =>
+    const leader = this.#alive.find((process) =>
       process.moments.some(({ what, at, isOthers }) => what === 'decided' && at >= brokenAt && !isOthers),
     );
     return {
-      judgedBefore,
+      countedBefore,
       brokenAt,
       firstFallbackAt: this.#traffic.firstFallback(brokenAt),
-      judge: judge?.name,
-      reason: judge?.first('decided', brokenAt)?.reason,
+      leader: leader?.name,
+      reason: leader?.first('decided', brokenAt)?.reason,
       // A guard stops its own process at once, and then writes down why.
-      decidedAt: judge?.first('stopped-here', brokenAt)?.at,
+      decidedAt: leader?.first('stopped-here', brokenAt)?.at,
       stops: this.#inEach('stopped-here', brokenAt),
-      offAt: judge?.first('stopped', brokenAt)?.at,
+      offAt: leader?.first('stopped', brokenAt)?.at,
       isOnInUnleash: (await unleash.flag(FLAG_KEY)).enabled,
       startedAfterStop: (await this.#startedAfterStop()) - startedBefore,
     };
   }
 
-  /** The judge dies, and a person, who has mended the new path, turns the flag on. */
-  async replaceJudge(
-    judgeName: string | undefined,
+  /** The leader dies, and an operator, who has fixed the new path, turns the flag on. */
+  async replaceLeader(
+    leaderName: string | undefined,
   ): Promise<{ readonly handover: Handover; readonly unsentAtMost: number }> {
     const { unleash, processes } = this.#stage;
-    const judge = processes.find(({ name }) => name === judgeName);
-    if (judge === undefined) throw new Error('No process has stopped the flag.');
+    const leader = processes.find(({ name }) => name === leaderName);
+    if (leader === undefined) throw new Error('No process has stopped the flag.');
     // All that it had until now has been sent.
-    const sent = totalOf(this.#traffic.countsOf(judge));
+    const sent = totalOf(this.#traffic.countsOf(leader));
     await sleep(LOOK_ON_MS);
-    this.#say(`${judge.name}, the judge, is killed (SIGKILL); a person turns the flag on again …`);
+    this.#say(`${leader.name}, the leader, is killed (SIGKILL); an operator turns the flag on again …`);
     const killedAt = preciseNow();
-    await judge.kill();
-    for (const process of this.#alive) process.send('mend');
+    await leader.kill();
+    for (const process of this.#alive) process.send('fix');
     await unleash.enable(FLAG_KEY);
     const turnedOnAt = preciseNow();
-    const newJudge = await until(() => this.#findJudge(), 'another judge');
-    const newJudgeAt = preciseNow();
-    this.#say(`${newJudge.name} judges now.`);
+    const newLeader = await until(() => this.#findLeader(), 'another leader');
+    const newLeaderAt = preciseNow();
+    this.#say(`${newLeader.name} leads now.`);
     const all = () => this.#alive.every((process) => process.first('re-armed', killedAt));
-    await until(async () => all() || undefined, 'the rollout to be watched again');
-    this.#say('All processes watch the rollout again; each serves the new path once it has asked Unleash.');
+    await until(async () => all() || undefined, 'all processes to re-arm');
+    this.#say('All processes have re-armed; each serves the new path after its next poll of Unleash.');
     return {
       handover: {
-        ...{ killed: judge.name, killedAt, turnedOnAt, newJudge: newJudge.name, newJudgeAt },
-        watchedAgain: this.#inEach('re-armed', killedAt),
+        ...{ killed: leader.name, killedAt, turnedOnAt, newLeader: newLeader.name, newLeaderAt },
+        rearmed: this.#inEach('re-armed', killedAt),
       },
-      unsentAtMost: totalOf(this.#traffic.countsOf(judge)) - sent,
+      unsentAtMost: totalOf(this.#traffic.countsOf(leader)) - sent,
     };
   }
 
-  /** What Redis holds, once everything has been sent, against what the processes say. */
+  /** What Redis has, once everything has been sent, against what the processes report. */
   async tally(): Promise<Tally> {
     const { processes, totals } = this.#stage;
     const counts = processes.map(async (process) =>
@@ -131,24 +133,24 @@ class Play {
     return this.#alive.map((process) => ({ process: process.name, at: process.first(what, since)?.at }));
   }
 
-  /** How many the judge has judged, when they are enough, and the new path has served users in each process. */
+  /** How many the leader has counted, when they are enough, and the new path has served users in each process. */
   async #healthyOutcomes(): Promise<number> {
     const before = new Map(this.#alive.map((each) => [each, this.#traffic.countsOf(each).streamed]));
     return await until(async () => {
       if ([...before].some(([each, streamed]) => this.#traffic.countsOf(each).streamed === streamed)) return;
-      const judge = await this.#findJudge();
-      const { state, verdicts, flag } = (await judge?.status()) ?? {};
+      const leader = await this.#findLeader();
+      const { state, verdicts, flag } = (await leader?.status()) ?? {};
       if (state?.status !== 'armed' || flag?.enabled !== true) return;
-      const judged = verdicts?.find(({ trigger }) => trigger === 'success-rate-below');
-      if (judged?.status !== 'ok' || judged.sampleSize.treatment < ENOUGH) return;
-      return judged.sampleSize.treatment;
-    }, 'healthy outcomes to be judged');
+      const verdict = verdicts?.find(({ trigger }) => trigger === 'success-rate-below');
+      if (verdict?.status !== 'ok' || verdict.sampleSize.treatment < ENOUGH) return;
+      return verdict.sampleSize.treatment;
+    }, 'healthy outcomes to be evaluated');
   }
 
-  async #findJudge(): Promise<FleetProcess | undefined> {
+  async #findLeader(): Promise<FleetProcess | undefined> {
     const candidates = this.#alive.filter(({ mayLead }) => mayLead);
     const statuses = await Promise.all(candidates.map((process) => process.status()));
-    return candidates.find((_, index) => statuses[index]?.fleet?.role === 'judge');
+    return candidates.find((_, index) => statuses[index]?.fleet?.role === 'leader');
   }
 
   async #isStopped(since: number): Promise<true | undefined> {
@@ -163,12 +165,12 @@ class Play {
   }
 }
 
-async function until<T>(look: () => Promise<T | undefined>, what: string): Promise<T> {
-  const deadline = Date.now() + PATIENCE_MS;
+async function until<T>(condition: () => Promise<T | undefined>, what: string): Promise<T> {
+  const deadline = Date.now() + TIMEOUT_MS;
   for (;;) {
-    const found = await look();
+    const found = await condition();
     if (found !== undefined) return found;
-    if (Date.now() > deadline) throw new Error(`Waited ${PATIENCE_MS / 1000} s in vain for ${what}.`);
+    if (Date.now() > deadline) throw new Error(`Waited ${TIMEOUT_MS / 1000} s in vain for ${what}.`);
     await sleep(25);
   }
 }

@@ -1,7 +1,7 @@
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Upload } from './upload-paths.js';
 
-/** What the user is told of an upload. */
+/** The reply to an upload. */
 export interface Receipt {
   readonly sha256: string;
   readonly tried: readonly string[];

@@ -10,7 +10,7 @@ import { RedisServer } from './redis-server.js';
 import { FleetTotals } from './redis-totals.js';
 
 const PROCESSES = 6;
-/** The others neither judge nor speak to Unleash's admin API. */
+/** The others neither lead nor call Unleash's admin API. */
 const WITH_ADMIN_TOKEN = 2;
 export const PERCENTAGE = 10;
 
@@ -56,7 +56,7 @@ export async function setStage(closing: Closing): Promise<Stage> {
   const unleash = await unleashStart;
   await unleash.createFlag(FLAG_KEY, { percentage: PERCENTAGE });
 
-  // A Redis of your own may hold other things: these keys are told apart, and removed at the end.
+  // A Redis of your own may have other data: a prefix distinguishes these keys, which are removed at the end.
   const keyPrefix = `rollout-guard-fleet-demo-${randomBytes(4).toString('hex')}`;
   totals = await FleetTotals.connect(redisUrl, `${keyPrefix}:{${unleash.environment}/${FLAG_KEY}}`);
 

@@ -1,9 +1,9 @@
 import type { Act, Evidence, InProcess } from './evidence.js';
 
-/** How long after the verdict each process but the judge had stopped, in milliseconds; those that never did are left out. */
-export function stopDelays({ stops, judge, decidedAt }: Act): number[] {
+/** How long after the verdict each process but the leader had stopped, in milliseconds; those that never did are left out. */
+export function stopDelays({ stops, leader, decidedAt }: Act): number[] {
   if (decidedAt === undefined) return [];
-  return stops.flatMap(({ process, at }) => (process === judge || at === undefined ? [] : at - decidedAt));
+  return stops.flatMap(({ process, at }) => (process === leader || at === undefined ? [] : at - decidedAt));
 }
 
 /** Of an uneven number the middle one, otherwise the mean of the two in the middle. */
@@ -13,20 +13,20 @@ export function median(values: readonly number[]): number {
   return (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2;
 }
 
-/** What happened when, in milliseconds from the moment the new path broke, or the judge was killed. */
+/** What happened when, in milliseconds from the moment the new path broke, or the leader was killed. */
 export function timeline({ acts, handover }: Evidence): string {
   const [first, second] = acts;
   return [
     'The new path breaks',
     ...lines(first.brokenAt, actMoments(first)),
     '',
-    'The judge is killed',
+    'The leader is killed',
     ...lines(handover.killedAt, [
       [`${handover.killed} is killed`, handover.killedAt],
-      ['a person has turned the flag on', handover.turnedOnAt],
-      [`${handover.newJudge} judges`, handover.newJudgeAt],
-      [`the first process watches again`, earliest(handover.watchedAgain)],
-      [`all ${handover.watchedAgain.length} watch again`, latest(handover.watchedAgain)],
+      ['an operator has turned the flag on', handover.turnedOnAt],
+      [`${handover.newLeader} leads`, handover.newLeaderAt],
+      [`the first process has re-armed`, earliest(handover.rearmed)],
+      [`all ${handover.rearmed.length} have re-armed`, latest(handover.rearmed)],
     ]),
     '',
     'The new path breaks again',
@@ -40,9 +40,9 @@ function actMoments(act: Act): Moments {
   return [
     ['the new path breaks in all processes', act.brokenAt],
     ['first user who is served by the old path instead', act.firstFallbackAt],
-    [`verdict, by ${act.judge ?? 'nobody'}, which stops its own process`, act.decidedAt],
+    [`verdict, by ${act.leader ?? 'no process'}, which stops its own process`, act.decidedAt],
     ...[...act.stops]
-      .filter(({ process }) => process !== act.judge)
+      .filter(({ process }) => process !== act.leader)
       .map(({ process, at }) => [`stopped in ${process}`, at] as const),
     ['off in Unleash, read back', act.offAt],
   ];

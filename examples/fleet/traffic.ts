@@ -6,7 +6,7 @@ import type { FleetProcess } from './fleet-process.js';
 import { type Counts, count, noCounts, preciseNow } from './messages.js';
 import type { Receipt } from './service.js';
 
-/** Of the whole fleet; about a tenth of them takes the new path. */
+/** Of the whole fleet; about a tenth of it uses the new path. */
 export const UPLOADS_PER_SECOND = 240;
 const TURN_MS = 25;
 /** A crowd that waits for longer than usual does not grow. */

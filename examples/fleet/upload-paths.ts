@@ -12,7 +12,7 @@ const CHUNK_BYTES = 16 * 1024;
 /** Lets the new path fail half-way, as it does when what is behind it breaks. */
 export const faulty = { streaming: false };
 
-/** The new path: takes the file piece by piece, and lets other requests have their turn in between. */
+/** The new path: reads the file piece by piece, and lets other requests have their turn in between. */
 export async function uploadStreaming({ content, tried }: Upload): Promise<string> {
   tried.push('streaming');
   const hash = createHash('sha256');
@@ -24,7 +24,7 @@ export async function uploadStreaming({ content, tried }: Upload): Promise<strin
   return hash.digest('hex');
 }
 
-/** The old path: takes the file as a whole. */
+/** The old path: reads the file as a whole. */
 export async function uploadBuffered({ content, tried }: Upload): Promise<string> {
   tried.push('buffered');
   return createHash('sha256').update(content).digest('hex');

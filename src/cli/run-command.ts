@@ -7,19 +7,19 @@ import type { Controller } from './controller/controller.js';
 import { endWithProblem, exitWith } from './exit.js';
 
 const HELP = `
-The services share the same Redis (new RedisOutcomeStore) and have the same rules, and need no admin token: this process
-alone turns the flag off. It logs JSON lines, and ends on SIGTERM or Ctrl-C; another process may then judge at once.
+The services share the same Redis (new RedisOutcomeStore), have the same rules, and need no admin token: only this process,
+the controller, turns the flag off. It logs JSON lines, and ends on SIGTERM or Ctrl-C; another controller then leads at once.
 
   { "flagKey": "async-upload",
     "unleash": { "url": "https://unleash.example.com/api", "environment": "production" },
     "rollback": [{ "successRateBelow": [0.95, { "minOutcomes": 100 }] }, { "criticalErrors": [] }] }
 
-or a JavaScript module that exports the same, with triggers made by the package's functions, and notify. A module is run.
-The triggers, review and stages are those of rollout-guard replay --help. What should be in no file is taken from the
+or a JavaScript module that exports the same, with triggers made by the package's functions, and notify. A module is executed.
+The triggers, review and stages are those of rollout-guard replay --help. Keep secrets out of the file; they are read from the
 environment: UNLEASH_ADMIN_TOKEN (unleash.token), UNLEASH_CLIENT_TOKEN (unleash.clientToken), REDIS_URL (redis.url).
 See docs/fleet.md.
 
-Exit codes: 0 it was ended, 1 it cannot start, 2 wrong usage or a wrong configuration.`;
+Exit codes: 0 ended by a signal, 1 it cannot start, 2 wrong usage or an invalid configuration.`;
 
 const FAILED = 1;
 
@@ -29,29 +29,29 @@ const optionsSchema = z.object({ config: z.string().min(1) });
 export function registerRun(program: Command): void {
   const command = program
     .command('run')
-    .description('Judges what the processes of a fleet recorded, so that they need no admin token.')
-    .requiredOption('--config <file>', 'what to judge: JSON, or a JavaScript module')
+    .description('Runs a controller: it decides for a fleet of processes, so that they need no admin token.')
+    .requiredOption('--config <file>', 'the configuration: JSON, or a JavaScript module')
     .addHelpText('after', HELP)
     .exitOverride(exitWith);
 
   command.action(async (given: unknown) => {
-    // From the beginning: a start that waits for Unleash can be ended too.
+    // Registered before the start, which may wait for Unleash and can be ended too.
     const ended = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
-    const judge = await judgeOf(command, given);
+    const controller = await controllerOf(command, given);
     try {
-      await Promise.race([judge.start(), ended]);
+      await Promise.race([controller.start(), ended]);
     } catch (error) {
-      await judge.close();
+      await controller.close();
       command.error(error instanceof Error ? error.message : String(error), { exitCode: FAILED });
     }
     await ended;
-    await judge.close();
-    // A client or a notifier of a module's own may hold the process.
+    await controller.close();
+    // A client or a notifier of a module may keep the process alive.
     process.exit(0);
   });
 }
 
-async function judgeOf(command: Command, given: unknown): Promise<Controller> {
+async function controllerOf(command: Command, given: unknown): Promise<Controller> {
   try {
     const { config } = parseConfig(optionsSchema, given, 'options');
     // No other command needs OpenFeature and unleash-client, which take a while to load.

@@ -1,34 +1,9 @@
 import type { Decision } from '../model/shapes.js';
+import type { FleetEntries, FleetState, SyncReply } from './fleet-shapes.js';
 
-/** What all processes of a fleet agree on for one flag. Times are the server's. */
-export interface FleetState {
-  /** Of the server's data: another one means that the data was lost and begun anew. */
-  readonly datasetId: string;
-  /** Raised with every change. */
-  readonly version: number;
-  /** 0 until the first process has shown a definition. */
-  readonly epoch: number;
-  readonly epochStartedAt: number;
-  /** Outcomes of earlier epochs count in no window. */
-  readonly oldestEpoch: number;
-  /** The definition (see `FlagFacts.revision`) that the epoch belongs to. */
-  readonly revision: string;
-  /** The stop that holds in the whole fleet. */
-  readonly stop: FleetStop | undefined;
-  /** The latest decisions that a person has undone, by identifier. */
-  readonly clearedStops: readonly string[];
-}
-
-/** A stop that was decided by one process and holds in all. */
-export interface FleetStop {
-  readonly decision: Decision;
-  /** How Unleash stands: undefined until it took the stop. */
-  readonly done: 'off' | 'stepped-back' | undefined;
-}
-
-/** Where a process stands among the epochs of the fleet. */
+/** Where a process is among the epochs of the fleet. */
 export interface EpochAssignment {
-  /** The fleet's epoch that this process was last told; 0 for a process that comes new. */
+  /** The fleet's epoch that was assigned to this process last; 0 for a new process. */
   readonly epoch: number;
   /** The definition that it had then. */
   readonly seenRevision: string;
@@ -36,11 +11,11 @@ export interface EpochAssignment {
   readonly revision: string;
   /** Whether the windows stay when this definition opens an epoch. */
   readonly keepWindows: boolean;
-  /** The least number of an epoch that this process opens: its own, so that both numbers stay the same. */
-  readonly atLeast: number;
+  /** The lowest number of an epoch that this process opens: its own, so that both numbers stay the same. */
+  readonly minEpoch: number;
 }
 
-/** One flush. Sent again with the same number, it does no harm. */
+/** One flush. Sending it twice with the same number does no harm. */
 export interface FlushedDelta {
   readonly sequence: number;
   readonly epoch: number;
@@ -48,70 +23,31 @@ export interface FlushedDelta {
   readonly text: string;
   /** What it adds to the epoch's totals, by field. */
   readonly totals: readonly (readonly [field: string, by: string])[];
-  /** Take it though deltas before it are missing: they are lost. */
+  /** Accept it though deltas before it are missing: they are lost. */
   readonly skipsLost: boolean;
 }
 
-/** What a process says once per second. */
+/** What a process sends once per second. */
 export interface SyncRequest {
-  /** The {@link FleetState.datasetId} that the process knows; empty at first. Deltas are taken for the same data only. */
+  /** The {@link FleetState.datasetId} that the process knows; empty at first. Deltas are accepted for the same data only. */
   readonly datasetId: string;
   /** The {@link FleetState.version} that the process knows. */
   readonly version: number;
-  readonly seat: EpochAssignment;
+  readonly assignment: EpochAssignment;
   readonly delta: FlushedDelta | undefined;
-  /** Whether this process may judge. */
+  /** Whether this process may become the leader. */
   readonly mayLead: boolean;
 }
 
-/** What it is told. */
-export interface SyncReply {
-  /** The server's time. */
-  readonly now: number;
-  /**
-   * `duplicate`: taken before. `gap`: deltas after {@link lastSequence} are missing. `full`: nobody judges, and no more is
-   * kept: later. `unknown-data`: the server's data is not what the process knows.
-   */
-  readonly delta: 'none' | 'taken' | 'duplicate' | 'gap' | 'full' | 'unknown-data';
-  /** The last delta of this process that was taken. */
-  readonly lastSequence: number;
-  /** The epoch of the process's definition; 0 without one. */
-  readonly assignedEpoch: number;
-  /** Who judges. */
-  readonly judge: string | undefined;
-  /** This process judges, under this number; a later judge has a higher one. */
-  readonly fence: number | undefined;
-  /** Undefined when the process knows it already. */
-  readonly state: FleetState | undefined;
-}
-
-/** What the judge reads, in the order in which the server took it. */
-export type FleetEntry =
-  | { readonly id: string; readonly type: 'delta'; readonly text: string }
-  | {
-      readonly id: string;
-      readonly type: 'epoch';
-      readonly epoch: number;
-      readonly at: number;
-      readonly keepWindows: boolean;
-    };
-
-/** Entries after the one that was read last. */
-export interface FleetEntries {
-  readonly entries: readonly FleetEntry[];
-  /** Of the server's process: another one may have lost what was read before. */
-  readonly serverRun: string;
-}
-
-/** What a link tells without being asked. */
+/** What a link reports between two syncs. */
 export interface FleetListener {
   /** The state has changed. */
   readonly onState: (state: FleetState) => void;
 }
 
 /**
- * One process's connection to what a fleet shares, for one flag in one environment. Every method rejects when the server
- * cannot be asked; a {@link FleetError} with `requiresAction` when asking again cannot help.
+ * One process's connection to what a fleet shares, for one flag in one environment. Every method rejects with a
+ * {@link FleetError} when the server does not reply as it should.
  */
 export interface FleetLink {
   /** This process, unique in the fleet. */
@@ -119,33 +55,52 @@ export interface FleetLink {
   /** Checks the server and listens from then on. */
   open(listener: FleetListener): Promise<void>;
   sync(request: SyncRequest): Promise<SyncReply>;
-  /** Undefined when this process no longer judges. */
+  /** Undefined when this process is no longer the leader. */
   read(fence: number, after: string, count: number): Promise<FleetEntries | undefined>;
-  /** What an earlier judge knew; undefined when there was none. */
+  /** The checkpoint of an earlier leader; undefined when there was none. */
   loadCheckpoint(): Promise<string | undefined>;
-  /** Keeps what the judge knows up to an entry, which need not be kept any longer. `false` when it no longer judges. */
+  /** Saves a checkpoint, and deletes the entries that are in it. `false` when this process is no longer the leader. */
   saveCheckpoint(fence: number, upTo: string, text: string): Promise<boolean>;
-  /** Stops the flag in the whole fleet, unless it is stopped already or a person has undone this decision. */
+  /** Stops the flag in the whole fleet, unless it is stopped already or an operator has undone this decision. */
   stop(decision: Decision): Promise<FleetState>;
-  /** Unleash took the stop. */
+  /** Unleash accepted the stop. */
   finishStop(decisionId: string, done: 'off' | 'stepped-back'): Promise<FleetState>;
   /**
-   * A person turned the flag on again: lifts the stop, and opens an epoch with empty windows.
-   * @param atLeast - See {@link EpochAssignment.atLeast}.
+   * An operator turned the flag on: clears the stop, and opens an epoch with empty windows.
+   * @param minEpoch - See {@link EpochAssignment.minEpoch}.
    */
-  clearStop(decisionId: string, revision: string, atLeast: number): Promise<FleetState>;
+  clearStop(decisionId: string, revision: string, minEpoch: number): Promise<FleetState>;
   close(): Promise<void>;
 }
+
+/** Codes of failures that no retry fixes: an operator must act. */
+const ACTION_CODES = [
+  'INVALID_CONFIG',
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'FOREIGN_DATA',
+  'UNSUPPORTED_VERSION',
+] as const;
+
+/**
+ * What is wrong with the shared store. `UNREACHABLE`: no connection, or no valid reply. `TIMEOUT`: no reply in time.
+ * `UNAVAILABLE`: it replies, and accepts no writes now. `INVALID_CONFIG`: the client cannot be made. `UNAUTHENTICATED`: wrong or
+ * missing password. `FORBIDDEN`: a command is not allowed. `FOREIGN_DATA`: something else is stored under the guard's names.
+ * `UNSUPPORTED_VERSION`: the server is too old.
+ */
+export type FleetErrorCode = 'UNREACHABLE' | 'TIMEOUT' | 'UNAVAILABLE' | (typeof ACTION_CODES)[number];
 
 /** The shared store cannot be used. */
 export class FleetError extends Error {
   override readonly name = 'FleetError';
-  /** Asking again cannot help; a person must act. */
+  readonly code: FleetErrorCode;
+  /** Retrying cannot help; an operator must act. */
   readonly requiresAction: boolean;
 
-  constructor(message: string, options: { readonly requiresAction: boolean; readonly cause?: unknown }) {
-    super(message, { cause: options.cause });
-    this.requiresAction = options.requiresAction;
+  constructor(code: FleetErrorCode, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.code = code;
+    this.requiresAction = (ACTION_CODES as readonly string[]).includes(code);
   }
 }
 

@@ -1,46 +1,51 @@
-import { type OutcomeDelta, shiftDelta } from '../measure/outcome-delta.js';
-import type { OutcomeStore } from '../measure/outcome-store.js';
-import type { Baseline, Decision, Exposure, Outcome, Snapshot } from '../model/shapes.js';
+import { shiftDelta } from '../measure/outcome-delta.js';
+import type { Decision, Snapshot } from '../model/shapes.js';
 import { FleetLeader } from './fleet-leader.js';
-import { type FleetState, isFleetError, type SyncReply } from './fleet-link.js';
+import { isFleetError } from './fleet-link.js';
 import type { FleetMemberOptions, FleetRole } from './fleet-options.js';
-import { type DeltaEpoch, Outbox } from './outbox.js';
-import { ServerClock } from './server-clock.js';
+import type { FleetState, SyncReply } from './fleet-shapes.js';
+import { type LocalEpoch, Outbox } from './outbox.js';
+import { type SentAt, ServerClock } from './server-clock.js';
 
 /** Deltas that are sent in one go after an outage. */
-const MOST_AT_ONCE = 8;
+const MAX_AT_ONCE = 8;
 /** Well within the day after which the server forgets a process. */
-const FORGET_TAKEN_MS = 12 * 3_600_000;
+const FORGET_ACCEPTED_MS = 12 * 3_600_000;
 
 /**
- * One process of a fleet: records into its own store, sends what it recorded, and, when it judges, holds what all
- * recorded. Recording touches memory only; whatever the shared store does, it costs no request anything.
+ * One process of a fleet: sends what its own store recorded, and, while it is the leader, has what all recorded. Whatever
+ * the shared store does, no request waits for it.
  */
-export class FleetMember implements OutcomeStore {
+export class FleetMember {
   readonly #options: FleetMemberOptions;
   readonly #outbox = new Outbox();
+  readonly #serverClock: ServerClock;
+  readonly #leader: FleetLeader;
   #state: FleetState | undefined;
-  readonly #contact: ServerClock;
   #problem: string | undefined;
-  #hurriedAt = Number.NEGATIVE_INFINITY;
-  /** What the fleet told last: the epoch, and the definition that was shown then. */
-  #told = { epoch: 0, revision: '' };
+  #flushedAt = Number.NEGATIVE_INFINITY;
+  /** What the fleet assigned last: the epoch, and the definition that this process had then. */
+  #assigned = { epoch: 0, revision: '' };
   /** This process's own number of its epoch. */
-  #epoch = 0;
-  /** Of what is being recorded now. */
-  #seat: DeltaEpoch = {
-    epoch: undefined,
-    revision: undefined,
-    keepWindows: true,
-  };
-  readonly #judge: FleetLeader;
+  #epochNumber = 0;
+  /** The epoch of what is being recorded now. */
+  #epoch: LocalEpoch = { assigned: undefined, revision: undefined, keepWindows: true };
   #syncing: Promise<void> | undefined;
   #timers: NodeJS.Timeout[] = [];
 
   constructor(options: FleetMemberOptions) {
+    const { link, clock, timing, emptyStore, reportedState, listener } = options;
     this.#options = options;
-    this.#contact = new ServerClock(options.clock, options.timing.leaseMs);
-    this.#judge = new FleetLeader({ ...options, ...options.listener, serverNow: () => this.serverNow });
+    this.#serverClock = new ServerClock(clock, timing.leaseMs);
+    this.#leader = new FleetLeader({
+      link,
+      emptyStore,
+      reportedState,
+      monotonic: () => clock.monotonic(),
+      serverNow: () => this.#serverTime(clock.now()),
+      onOutcomes: () => listener.onOutcomes(),
+      onFault: (what, error) => listener.onFault(what, error),
+    });
   }
 
   /** This process's name in the fleet. */
@@ -49,11 +54,11 @@ export class FleetMember implements OutcomeStore {
   }
 
   get role(): FleetRole {
-    if (!this.#contact.isAlive || this.#contact.isLeaderless) return 'alone';
-    return this.#judge.view === undefined ? 'follower' : 'judge';
+    if (!this.#serverClock.isAlive || this.#serverClock.isLeaderless) return 'standalone';
+    return this.#leader.view === undefined ? 'follower' : 'leader';
   }
 
-  /** What all agree on; undefined before the first answer. */
+  /** What all agree on; undefined before the first reply. */
   get state(): FleetState | undefined {
     return this.#state;
   }
@@ -69,27 +74,22 @@ export class FleetMember implements OutcomeStore {
   }
 
   /**
-   * Whether what the fleet recorded can be judged: it is known up to the current epoch, and no stop holds. Right after a
-   * person has turned the flag on, the outcomes that stopped it are still here.
+   * Whether what the fleet recorded can be evaluated: it is known up to the current epoch, and no stop applies. Right after
+   * an operator has turned the flag on, the outcomes that stopped it are still here.
    */
   get isCurrent(): boolean {
-    const { view } = this.#judge;
+    const { view } = this.#leader;
     return view !== undefined && this.#state?.stop === undefined && view.epoch === this.#state?.epoch;
   }
 
   /** Whether this process's definition is the one that the fleet's epoch belongs to. */
-  get isInStep(): boolean {
-    return this.#seat.epoch !== undefined && this.#seat.epoch === this.#judge.view?.epoch;
-  }
-
-  /** The time by the server's clock, which all processes share. */
-  get serverNow(): number {
-    return this.#options.clock.now() + this.#contact.offsetMs;
+  get hasFleetDefinition(): boolean {
+    return this.#epoch.assigned !== undefined && this.#epoch.assigned === this.#leader.view?.epoch;
   }
 
   /**
-   * Joins the fleet. Resolves when the shared store has answered or could not be reached, which is tried again.
-   * @throws FleetError when only a person can help: a wrong password, a server too old, foreign keys.
+   * Joins the fleet. Resolves when the shared store has replied or could not be reached, which is retried.
+   * @throws FleetError when only an operator can help: a wrong password, a server too old, foreign keys.
    */
   async start(): Promise<void> {
     const { timing } = this.#options;
@@ -97,19 +97,21 @@ export class FleetMember implements OutcomeStore {
     if (isFleetError(error) && error.requiresAction) throw error;
     this.#timers = [
       setInterval(() => this.sync(), timing.flushMs).unref(),
-      setInterval(() => this.#look(), timing.evaluateMs).unref(),
+      setInterval(() => {
+        if (this.#serverClock.isAlive) this.#leader.poll();
+      }, timing.evaluateMs).unref(),
     ];
   }
 
   /** Sends what is left, and leaves. */
   async close(): Promise<void> {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
-    await Promise.all([this.#syncing, this.#judge.close()]);
+    await Promise.all([this.#syncing, this.#leader.close()]);
     await this.#exchange({ leaving: true });
     await this.#options.link.close();
   }
 
-  /** Sends and hears now, instead of at the next second. */
+  /** Sends and receives now, instead of at the next interval. */
   sync(): Promise<void> {
     this.#syncing ??= this.#exchange()
       .then(() => {})
@@ -119,200 +121,167 @@ export class FleetMember implements OutcomeStore {
     return this.#syncing;
   }
 
-  /** Tells the fleet of a stop; what fails is tried again with the next answer. */
+  /** Sends without delay what may stop the flag; at most once per `evaluateMs`. */
+  flushSoon(): void {
+    const { clock, timing } = this.#options;
+    if (this.#timers.length === 0 || clock.monotonic() - this.#flushedAt < timing.evaluateMs) return;
+    this.#flushedAt = clock.monotonic();
+    void this.sync();
+  }
+
+  /** Stops the flag in the whole fleet; what fails is retried with the next reply. */
   async stopFleet(decision: Decision): Promise<void> {
-    await this.#change(() => this.#options.link.stop(decision));
+    await this.#send(this.#options.link.stop(decision));
   }
 
   async finishStop(decisionId: string, done: 'off' | 'stepped-back'): Promise<void> {
-    await this.#change(() => this.#options.link.finishStop(decisionId, done));
+    await this.#send(this.#options.link.finishStop(decisionId, done));
   }
 
   async clearStop(decisionId: string): Promise<void> {
-    await this.#change(() =>
-      this.#options.link.clearStop(decisionId, this.#options.revision() ?? '', this.#epoch),
-    );
+    const { link, revision } = this.#options;
+    await this.#send(link.clearStop(decisionId, revision() ?? '', this.#epochNumber));
   }
 
-  expose(exposure: Exposure): void {
-    this.#options.own.expose(exposure);
-  }
-
-  settle(exposure: Exposure): void {
-    this.#options.own.settle(exposure);
-  }
-
-  record(outcome: Outcome): void {
-    this.#options.own.record(outcome);
-    if (outcome.critical && outcome.exposure.arm === 'treatment') this.#hurry();
-  }
-
-  recordComplaint(exposure: Exposure, at: number): void {
-    this.#options.own.recordComplaint(exposure, at);
-  }
-
-  recordMemory(bytes: number, at: number): void {
-    this.#options.own.recordMemory(bytes, at);
-  }
-
-  setBaseline(baseline: Baseline): void {
-    this.#options.own.setBaseline(baseline);
-    this.#judge.setBaseline(baseline);
-  }
-
-  /** The whole fleet when this process judges, at the server's time; otherwise its own share. Memory is always its own. */
+  /** In the leader, the whole fleet at the server's time; otherwise its own share. Memory and baseline are always its own. */
   snapshot(now: number): Snapshot {
-    const { own } = this.#options;
-    if (this.role !== 'judge') return own.snapshot(now);
-    const fleet = this.#judge.view!.snapshot(now + this.#contact.offsetMs);
-    const { windows } = own.snapshot(now);
+    const own = this.#options.own.snapshot(now);
+    if (this.role !== 'leader') return own;
+    const fleet = this.#leader.view!.snapshot(this.#serverTime(now));
     return {
       ...fleet,
-      windows: fleet.windows.map((window, index) => ({ ...window, memory: windows[index]?.memory })),
+      baseline: own.baseline,
+      windows: fleet.windows.map((window, index) => ({ ...window, memory: own.windows[index]?.memory })),
     };
   }
 
+  /** Starts an epoch of its own store; the fleet assigns its number with the next reply. */
   beginEpoch(epoch: number, at: number, options: { readonly keepWindows: boolean }): void {
     // What was recorded so far belongs to the epoch of before.
-    this.#cut();
-    this.#epoch = epoch;
-    this.#seat = {
-      epoch: undefined,
+    this.#queueDelta();
+    this.#epochNumber = epoch;
+    this.#epoch = {
+      assigned: undefined,
       revision: this.#options.revision(),
       keepWindows: options.keepWindows,
     };
     this.#options.own.beginEpoch(epoch, at, options);
   }
 
-  takeDelta(now: number): OutcomeDelta | undefined {
-    return this.#options.own.takeDelta(now);
+  #serverTime(now: number): number {
+    return now + this.#serverClock.offsetMs;
   }
 
-  merge(delta: OutcomeDelta, now: number): boolean {
-    return this.#options.own.merge(delta, now);
-  }
-
-  /** What may end the process does not wait for the next second. */
-  #hurry(): void {
-    const { clock, timing } = this.#options;
-    if (this.#timers.length === 0 || clock.monotonic() - this.#hurriedAt < timing.evaluateMs) return;
-    this.#hurriedAt = clock.monotonic();
-    void this.sync();
-  }
-
-  #cut(): void {
+  #queueDelta(): void {
     const { own, clock } = this.#options;
     const delta = own.takeDelta(clock.now());
-    if (delta !== undefined) this.#outbox.add(this.#seat, shiftDelta(delta, this.#contact.offsetMs));
+    if (delta !== undefined) this.#outbox.add(this.#epoch, shiftDelta(delta, this.#serverClock.offsetMs));
   }
 
   async #exchange({ leaving = false } = {}): Promise<unknown> {
     const { link, listener, mayLead, revision } = this.#options;
     try {
-      await link.open({ onState: (state) => this.#adopt(state) });
-      for (let sent = 0; sent < MOST_AT_ONCE; sent++) {
-        const isLast = this.#outbox.isEmpty && this.#seat.epoch !== undefined;
-        if (isLast) this.#cut();
-        // The rollout may have changed twice since the last answer: each change is told, in order.
-        const seat = this.#outbox.unassigned ?? this.#seat;
-        seat.revision ??= revision();
-        const sentAt = this.#contact.begin();
+      await link.open({ onState: (state) => this.#onState(state) });
+      for (let sent = 0; sent < MAX_AT_ONCE; sent++) {
+        const isLast = this.#outbox.isEmpty && this.#epoch.assigned !== undefined;
+        if (isLast) this.#queueDelta();
+        // The rollout may have changed twice since the last reply: each change is sent, in order.
+        const epoch = this.#outbox.unassigned ?? this.#epoch;
+        epoch.revision ??= revision();
+        const sentAt = this.#serverClock.onRequest();
         const reply = await link.sync({
           datasetId: this.#state?.datasetId ?? '',
           version: this.#state?.version ?? 0,
-          seat: {
-            epoch: this.#told.epoch,
-            seenRevision: this.#told.revision,
-            revision: seat.revision ?? '',
-            keepWindows: seat.keepWindows,
-            atLeast: this.#epoch,
+          assignment: {
+            epoch: this.#assigned.epoch,
+            seenRevision: this.#assigned.revision,
+            revision: epoch.revision ?? '',
+            keepWindows: epoch.keepWindows,
+            minEpoch: this.#epochNumber,
           },
           delta: this.#outbox.next(),
           mayLead: mayLead && !leaving,
         });
-        this.#hear(reply, seat, sentAt);
+        this.#onReply(reply, epoch, sentAt);
         if (isLast && this.#outbox.isEmpty) break;
         // Before the first definition, what was recorded waits for it.
-        if (reply.delta === 'full' || seat.revision === undefined) break;
+        if (reply.delta === 'full' || epoch.revision === undefined) break;
       }
       if (this.#state !== undefined) listener.onState(this.#state);
       return undefined;
     } catch (error) {
-      this.#failed(error);
+      this.#onFailure(error);
       return error;
     }
   }
 
-  #hear(reply: SyncReply, seat: DeltaEpoch, sentAt: ReturnType<ServerClock['begin']>): void {
+  #onReply(reply: SyncReply, epoch: LocalEpoch, sentAt: SentAt): void {
     const { listener } = this.#options;
-    if (this.#contact.silentMs > FORGET_TAKEN_MS) this.#outbox.forgetTaken();
-    this.#contact.onReply(sentAt, reply);
-    if (this.#contact.isLeaderless) {
-      listener.onFault('the fleet', new Error('Nobody judges: no process that is there has an admin token.'));
+    if (this.#serverClock.silentMs > FORGET_ACCEPTED_MS) this.#outbox.forgetAccepted();
+    this.#serverClock.onReply(sentAt, reply);
+    if (this.#serverClock.isLeaderless) {
+      const message = 'The fleet has no leader: no process that runs has an admin token.';
+      listener.onFault('the fleet', new Error(message));
     }
     if (this.#problem !== undefined) {
       this.#problem = undefined;
       listener.onConnection(undefined);
     }
-    if (reply.delta === 'taken' || reply.delta === 'duplicate') this.#outbox.taken(reply.lastSequence);
+    if (reply.delta === 'accepted' || reply.delta === 'duplicate')
+      this.#outbox.onAccepted(reply.lastSequence);
     if (reply.delta === 'gap') this.#outbox.rewind(reply.lastSequence);
-    this.#judge.lead(reply.fence);
-    if (reply.state !== undefined) this.#take(reply.state);
-    this.#sit(reply.assignedEpoch, seat);
+    this.#leader.setFence(reply.fence);
+    if (reply.state !== undefined) this.#replaceState(reply.state);
+    this.#assignEpoch(reply.assignedEpoch, epoch);
   }
 
-  /** What the server holds, when it is new here. */
-  #take(state: FleetState): void {
+  #replaceState(state: FleetState): void {
     const known = this.#state;
     this.#state = state;
     if (known === undefined || known.datasetId === state.datasetId) return;
-    // The server has lost everything: what this process still has of the epoch makes up for its share.
+    // The server has lost everything: this process sends once more what it still has of the epoch.
     this.#outbox.reset();
-    this.#judge.startOver();
-    this.#seat = { ...this.#seat, epoch: undefined };
+    this.#leader.discardView();
+    this.#epoch = { ...this.#epoch, assigned: undefined };
     const { own, clock } = this.#options;
     own.takeDelta(clock.now());
     const { contents } = own.dump(clock.now());
-    this.#outbox.add(this.#seat, shiftDelta(contents, this.#contact.offsetMs));
+    this.#outbox.add(this.#epoch, shiftDelta(contents, this.#serverClock.offsetMs));
   }
 
-  #adopt(state: FleetState): void {
+  /** A state that came between two syncs, perhaps late. */
+  #onState(state: FleetState): void {
     const known = this.#state;
     if (known?.datasetId !== state.datasetId || state.version <= known.version) return;
     this.#state = state;
     this.#options.listener.onState(state);
   }
 
-  #sit(epoch: number, seat: DeltaEpoch): void {
-    if (epoch === 0) return;
-    this.#told = { epoch, revision: seat.revision ?? '' };
-    if (seat.epoch === epoch) return;
-    if (seat.epoch === undefined) {
-      seat.epoch = epoch;
-    } else if (this.#seat === seat) {
-      this.#cut();
-      this.#seat = { epoch, revision: seat.revision, keepWindows: true };
+  #assignEpoch(assigned: number, epoch: LocalEpoch): void {
+    if (assigned === 0) return;
+    this.#assigned = { epoch: assigned, revision: epoch.revision ?? '' };
+    if (epoch.assigned === assigned) return;
+    if (epoch.assigned === undefined) {
+      epoch.assigned = assigned;
+    } else if (this.#epoch === epoch) {
+      this.#queueDelta();
+      this.#epoch = { assigned, revision: epoch.revision, keepWindows: true };
     }
-    this.#options.listener.onEpoch(epoch);
+    this.#options.listener.onEpoch(assigned);
   }
 
-  #look(): void {
-    if (this.#contact.isAlive) this.#judge.poll();
-  }
-
-  async #change(ask: () => Promise<FleetState>): Promise<void> {
+  async #send(change: Promise<FleetState>): Promise<void> {
     try {
-      this.#adopt(await ask());
+      this.#onState(await change);
     } catch (error) {
-      this.#failed(error);
+      this.#onFailure(error);
     }
   }
 
-  #failed(error: unknown): void {
+  #onFailure(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
-    if (this.#problem === message) return;
-    const isNews = this.#problem === undefined;
+    const isFirst = this.#problem === undefined;
     this.#problem = message;
-    if (isNews) this.#options.listener.onConnection(message);
+    if (isFirst) this.#options.listener.onConnection(message);
   }
 }

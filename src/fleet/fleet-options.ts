@@ -1,45 +1,64 @@
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
+import type { ReportedState } from '../model/state.js';
 import type { Clock } from '../support/clock.js';
-import type { FleetLink, FleetState } from './fleet-link.js';
+import type { FleetLink } from './fleet-link.js';
+import type { FleetState } from './fleet-shapes.js';
 
-/** `judge`: decides for all. `follower`: another process does. `alone`: the shared store or every judge is away; it judges its own share. */
-export type FleetRole = 'judge' | 'follower' | 'alone';
+/**
+ * `leader`: decides for all. `follower`: another process does. `standalone`: the shared store does not reply, or the fleet has no
+ * leader; the process evaluates its own share.
+ */
+export type FleetRole = 'leader' | 'follower' | 'standalone';
 
-/** What a fleet member tells its guard. None of these may throw. */
+/** What a fleet member reports to its guard. None of these may throw. */
 export interface FleetMemberListener {
-  /** What all agree on has changed, or was asked for anew. */
+  /** What all agree on: after each change and each sync. */
   readonly onState: (state: FleetState) => void;
-  /** The fleet's outcomes have changed; this process judges them. */
+  /** The fleet's outcomes have changed, and this process is the leader. */
   readonly onOutcomes: () => void;
   /** The number of the fleet's epoch for this process's definition. */
   readonly onEpoch: (epoch: number) => void;
-  /** The shared store went away (with a reason), or came back (undefined). */
+  /** The connection to the shared store was lost (with a reason), or restored (undefined). */
   readonly onConnection: (problem: string | undefined) => void;
   readonly onFault: (what: string, error: unknown) => void;
 }
 
-/** How a fleet keeps time, in milliseconds. */
+/** The intervals of a fleet, in milliseconds. */
 export interface FleetTiming {
   /** How often a process sends what it recorded. */
   readonly flushMs: number;
-  /** How often the judge looks. */
+  /** How often the leader reads what was sent. */
   readonly evaluateMs: number;
-  /** How long a silent judge stays the judge, and a silent shared store is waited for. */
+  /** How long a silent leader stays the leader, and a silent shared store is waited for. */
   readonly leaseMs: number;
 }
 
-/** What {@link FleetMember} works with. */
+/** What the processes of a fleet share: `RedisOutcomeStore` from `unleash-rollout-guard/redis`. */
+export interface SharedStore {
+  readonly timing: FleetTiming;
+  /** Connects this process to the fleet of one flag in one environment. */
+  link(flag: { readonly flagKey: string; readonly environment: string }): FleetLink;
+}
+
+/** Reads and sets what the guard has reported, which the next leader continues with. */
+export interface ReportedStateAccess {
+  readonly get: () => ReportedState;
+  readonly set: (state: ReportedState) => void;
+}
+
+/** What a fleet member needs. */
 export interface FleetMemberOptions {
   /** What this process records. */
   readonly own: MemoryOutcomeStore;
-  /** For what the fleet recorded. */
+  /** Makes a store for what the fleet recorded. */
   readonly emptyStore: () => MemoryOutcomeStore;
   readonly link: FleetLink;
   readonly clock: Clock;
   readonly timing: FleetTiming;
+  /** Whether this process may become the leader. */
   readonly mayLead: boolean;
   /** The definition's revision (see `FlagFacts.revision`); undefined before the first. */
   readonly revision: () => string | undefined;
-  readonly reportedState: { readonly get: () => unknown; readonly set: (memory: unknown) => void };
+  readonly reportedState: ReportedStateAccess;
   readonly listener: FleetMemberListener;
 }

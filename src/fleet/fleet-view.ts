@@ -1,41 +1,38 @@
-import { z } from 'zod';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
-import { parseOutcomeDelta, parseStoreDump } from '../measure/outcome-delta.js';
-import type { Baseline, Snapshot } from '../model/shapes.js';
-import type { FleetEntry, FleetLink } from './fleet-link.js';
+import { parseOutcomeDelta } from '../measure/outcome-delta.js';
+import type { Snapshot } from '../model/shapes.js';
+import type { FleetLink } from './fleet-link.js';
+import type { ReportedStateAccess } from './fleet-options.js';
+import { checkpointSchema, type FleetEntry } from './fleet-shapes.js';
 
-/** What {@link FleetView} works with. */
+/** What {@link FleetView} needs. */
 export interface FleetViewOptions {
   readonly link: FleetLink;
   readonly fence: number;
   readonly emptyStore: () => MemoryOutcomeStore;
-  /** What the judge remembers beside the outcomes goes into the checkpoint, and comes back from the one before. */
-  readonly reportedState: { readonly get: () => unknown; readonly set: (memory: unknown) => void };
-  /** Told of what cannot be read. */
+  /** What the leader has reported goes into the checkpoint, and comes back from the last one. */
+  readonly reportedState: ReportedStateAccess;
+  /** Called with what cannot be read. */
   readonly onFault: (what: string, error: unknown) => void;
 }
 
 /** Entries that are read at once. */
 const BATCH = 500;
-const CHECKPOINT_VERSION = 1;
-
-const checkpointSchema = z.object({
-  version: z.literal(CHECKPOINT_VERSION),
-  upTo: z.string(),
-  reportedState: z.unknown().optional(),
-  dump: z.unknown().optional(),
-});
 
 /**
- * The whole fleet's outcomes, as the judge holds them: what the judge before had kept, and every delta since. It takes
- * nothing from this process but what this process has sent, so that nothing counts twice, whoever judges next.
+ * The whole fleet's outcomes in the leader: the checkpoint of the last leader, and every delta since. It contains
+ * nothing of this process but what this process has sent, so that nothing counts twice, whichever process leads next.
  */
 export class FleetView {
   readonly #options: FleetViewOptions;
   #store: MemoryOutcomeStore;
   #epoch = 0;
   #upTo = '';
-  #kept: { readonly upTo: string; readonly told: string | undefined } = { upTo: '', told: undefined };
+  /** The checkpoint that was saved last. */
+  #saved: { readonly upTo: string; readonly reported: string | undefined } = {
+    upTo: '',
+    reported: undefined,
+  };
   #serverRun: string | undefined;
 
   private constructor(options: FleetViewOptions) {
@@ -43,10 +40,10 @@ export class FleetView {
     this.#store = options.emptyStore();
   }
 
-  /** Takes up what the judge before had kept. */
-  static async take(options: FleetViewOptions, now: number): Promise<FleetView> {
+  /** Loads the checkpoint of the last leader. */
+  static async load(options: FleetViewOptions, now: number): Promise<FleetView> {
     const view = new FleetView(options);
-    await view.#resume(now);
+    await view.#loadCheckpoint(now);
     return view;
   }
 
@@ -54,19 +51,15 @@ export class FleetView {
     return this.#epoch;
   }
 
-  setBaseline(baseline: Baseline): void {
-    this.#store.setBaseline(baseline);
-  }
-
   snapshot(now: number): Snapshot {
     return this.#store.snapshot(now);
   }
 
   /**
-   * Reads what came since the last time.
-   * @returns how many entries that were; undefined when this process no longer judges.
+   * Reads what was sent since the last time.
+   * @returns how many entries that were; undefined when this process is no longer the leader.
    */
-  async advance(now: number): Promise<number | undefined> {
+  async readEntries(now: number): Promise<number | undefined> {
     const { link, fence } = this.#options;
     let read = 0;
     for (;;) {
@@ -76,7 +69,7 @@ export class FleetView {
       if (found.serverRun !== this.#serverRun) {
         // It may have lost the last second, which its senders send again: what is here would count twice.
         this.#serverRun = found.serverRun;
-        await this.#resume(now);
+        await this.#loadCheckpoint(now);
         continue;
       }
       for (const entry of found.entries) this.#apply(entry, now);
@@ -86,42 +79,39 @@ export class FleetView {
     }
   }
 
-  /** Keeps what is here for the next judge. */
-  async keep(now: number): Promise<void> {
-    const { link, fence, reportedState } = this.#options;
+  /** Saves what is here for the next leader, unless nothing has changed. */
+  async saveCheckpoint(now: number): Promise<void> {
+    const { link, fence, reportedState: access } = this.#options;
     const upTo = this.#upTo;
-    const memory = reportedState.get();
-    // What the judge remembers changes without outcomes too: a review is closed because nothing more came.
-    const told = JSON.stringify(memory);
-    if (upTo === this.#kept.upTo && told === this.#kept.told) return;
+    const reportedState = access.get();
+    // It changes without outcomes too: a review is closed because nothing more came.
+    const reported = JSON.stringify(reportedState);
+    if (upTo === this.#saved.upTo && reported === this.#saved.reported) return;
     const dump = this.#store.dump(now);
-    const checkpoint = { version: CHECKPOINT_VERSION, upTo, reportedState: memory, dump };
-    if (await link.saveCheckpoint(fence, upTo, JSON.stringify(checkpoint))) this.#kept = { upTo, told };
+    const text = JSON.stringify({ version: 1, upTo, reportedState, dump });
+    if (await link.saveCheckpoint(fence, upTo, text)) this.#saved = { upTo, reported };
   }
 
-  async #resume(now: number): Promise<void> {
+  async #loadCheckpoint(now: number): Promise<void> {
     const { link, emptyStore, reportedState, onFault } = this.#options;
     this.#store = emptyStore();
     this.#epoch = 0;
     this.#upTo = '';
-    this.#kept = { upTo: '', told: undefined };
+    this.#saved = { upTo: '', reported: undefined };
     const text = await link.loadCheckpoint();
     if (text === undefined) return;
     try {
-      const { upTo, reportedState: memory, dump: given } = checkpointSchema.parse(JSON.parse(text));
-      const dump = parseStoreDump(given);
-      if (dump === undefined) throw new TypeError('it holds no outcomes of this version');
-      const { epoch } = dump.contents;
-      const { epochStartedAt, oldestEpoch } = dump;
+      const checkpoint = checkpointSchema.parse(text);
+      const { contents, epochStartedAt, oldestEpoch } = checkpoint.dump;
       if (oldestEpoch !== undefined)
         this.#store.beginEpoch(oldestEpoch, epochStartedAt, { keepWindows: false });
-      this.#store.beginEpoch(epoch, epochStartedAt, { keepWindows: true });
-      this.#store.restore(dump, now);
-      this.#epoch = epoch;
-      this.#upTo = upTo;
-      reportedState.set(memory);
+      this.#store.beginEpoch(contents.epoch, epochStartedAt, { keepWindows: true });
+      this.#store.restore(checkpoint.dump, now);
+      this.#epoch = contents.epoch;
+      this.#upTo = checkpoint.upTo;
+      if (checkpoint.reportedState !== undefined) reportedState.set(checkpoint.reportedState);
     } catch (error) {
-      onFault('reading what the judge before had kept', error);
+      onFault("reading the last leader's checkpoint", error);
     }
   }
 

@@ -3,51 +3,43 @@ import type { OutcomeDelta } from '../measure/outcome-delta.js';
 import { ARMS } from '../model/shapes.js';
 import type { FlushedDelta } from './fleet-link.js';
 
-/** Where outcomes belong that a process recorded between two changes of the rollout. */
-export interface DeltaEpoch {
-  /** The fleet's epoch; undefined until the fleet has told. */
-  epoch: number | undefined;
+/** An epoch of this process, from one change of the rollout to the next. */
+export interface LocalEpoch {
+  /** The fleet's epoch that it belongs to; undefined until the fleet has assigned one. */
+  assigned: number | undefined;
   /** The definition (see `FlagFacts.revision`) that the process had; undefined before the first. */
   revision: string | undefined;
   /** Whether the windows stay when this definition opens an epoch. */
   readonly keepWindows: boolean;
 }
 
-/** Taken deltas that are kept: a server that comes back from its disk may have lost the last seconds. */
-const MOST_KEPT = 16;
-/** Deltas that wait. One is cut at each change of the rollout; all else adds up in the next one. */
-const MOST_WAITING = 64;
-
-interface Waiting {
-  readonly seat: DeltaEpoch;
-  readonly delta: OutcomeDelta;
-}
+/** Accepted deltas that are kept: a server that restarts from its disk may have lost the last seconds. */
+const MAX_ACCEPTED = 16;
+/** Deltas that wait. One is added at each change of the rollout; all else adds up in the next one. */
+const MAX_WAITING = 64;
 
 /**
- * What a process has to send, in order and numbered, so that the server can tell a delta that comes twice or is missing.
- * Bounded: what happens during an outage adds up in the store until there is room.
+ * What a process has to send, in order and numbered, so that the server notices a delta that comes twice or is missing.
+ * Bounded: what is recorded during an outage adds up in the store until there is room.
  */
 export class Outbox {
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting: { readonly epoch: LocalEpoch; readonly delta: OutcomeDelta }[] = [];
+  /** Sent, without a reply so far. */
   #unanswered: FlushedDelta | undefined;
-  #kept: FlushedDelta[] = [];
-  #again: FlushedDelta[] = [];
+  #accepted: FlushedDelta[] = [];
+  /** Lost by the server, and to be sent once more. */
+  #resend: FlushedDelta[] = [];
   #sequence = 0;
   #lost = 0;
 
-  /** Whether everything has been taken. */
+  /** Whether everything has been accepted. */
   get isEmpty(): boolean {
-    return this.#waiting.length === 0 && this.#unanswered === undefined && this.#again.length === 0;
+    return this.#waiting.length === 0 && this.#unanswered === undefined && this.#resend.length === 0;
   }
 
-  /** Of the first delta whose epoch is not known yet; undefined when there is none. */
-  get unassigned(): DeltaEpoch | undefined {
-    return this.#waiting.find(({ seat }) => seat.epoch === undefined)?.seat;
-  }
-
-  /** The number of the latest delta that was made ready to send. */
-  get sequence(): number {
-    return this.#sequence;
+  /** The epoch of the first delta that the fleet has assigned none; undefined when there is none. */
+  get unassigned(): LocalEpoch | undefined {
+    return this.#waiting.find(({ epoch }) => epoch.assigned === undefined)?.epoch;
   }
 
   /** Deltas that could not be kept or sent again. */
@@ -55,58 +47,58 @@ export class Outbox {
     return this.#lost;
   }
 
-  add(seat: DeltaEpoch, delta: OutcomeDelta): void {
-    this.#waiting.push({ seat, delta });
-    if (this.#waiting.length <= MOST_WAITING) return;
+  add(epoch: LocalEpoch, delta: OutcomeDelta): void {
+    this.#waiting.push({ epoch, delta });
+    if (this.#waiting.length <= MAX_WAITING) return;
     this.#waiting.shift();
     this.#lost++;
   }
 
-  /** What to send now: the same again until it is answered; undefined when there is nothing, or its epoch is not known yet. */
+  /** What to send now: the same delta until the server replies; undefined when there is none, or its epoch is not assigned yet. */
   next(): FlushedDelta | undefined {
-    this.#unanswered ??= this.#again.shift();
+    this.#unanswered ??= this.#resend.shift();
     if (this.#unanswered === undefined) {
       const first = this.#waiting[0];
-      if (first?.seat.epoch === undefined) return undefined;
+      if (first?.epoch.assigned === undefined) return undefined;
       this.#waiting.shift();
-      this.#unanswered = flushed(++this.#sequence, first.seat.epoch, first.delta);
+      this.#unanswered = flushed(++this.#sequence, first.epoch.assigned, first.delta);
     }
     return this.#unanswered;
   }
 
   /** The server has everything up to this number. */
-  taken(lastSequence: number): void {
+  onAccepted(lastSequence: number): void {
     const sent = this.#unanswered;
     if (sent === undefined || sent.sequence > lastSequence) return;
-    this.#kept.push(sent);
-    if (this.#kept.length > MOST_KEPT) this.#kept.shift();
+    this.#accepted.push(sent);
+    if (this.#accepted.length > MAX_ACCEPTED) this.#accepted.shift();
     this.#unanswered = undefined;
   }
 
-  /** The server has lost what came after this number: that is sent again, as far as it is kept. */
+  /** The server has lost everything after this number: that is sent again, as far as it is kept. */
   rewind(lastSequence: number): void {
     const sent = this.#unanswered;
     if (sent === undefined) return;
-    const missing = this.#kept.filter(({ sequence }) => sequence > lastSequence);
-    this.#kept = this.#kept.filter(({ sequence }) => sequence <= lastSequence);
-    const all = [...missing, sent, ...this.#again];
+    const missing = this.#accepted.filter(({ sequence }) => sequence > lastSequence);
+    this.#accepted = this.#accepted.filter(({ sequence }) => sequence <= lastSequence);
+    const all = [...missing, sent, ...this.#resend];
     const gap = all[0]!.sequence - lastSequence - 1;
     this.#lost += gap;
-    this.#again = gap === 0 ? all : [{ ...all[0]!, skipsLost: true }, ...all.slice(1)];
+    this.#resend = gap === 0 ? all : [{ ...all[0]!, skipsLost: true }, ...all.slice(1)];
     this.#unanswered = undefined;
   }
 
-  /** Taken deltas are no longer sent again: the server may have forgotten this process, but not what it sent. */
-  forgetTaken(): void {
-    this.#kept = [];
+  /** Accepted deltas are no longer sent again: the server may have forgotten this process, but not what it sent. */
+  forgetAccepted(): void {
+    this.#accepted = [];
   }
 
-  /** Begins anew with the number one. */
+  /** Drops everything, and starts again with the number one. */
   reset(): void {
     this.#waiting.length = 0;
     this.#unanswered = undefined;
-    this.#kept = [];
-    this.#again = [];
+    this.#accepted = [];
+    this.#resend = [];
     this.#sequence = 0;
   }
 }

@@ -1,11 +1,18 @@
 import type { Clock } from '../support/clock.js';
+import type { SyncReply } from './fleet-shapes.js';
 
-/** What a process knows of the server: whether it answers, what its clock says, and whether somebody judges. */
+/** When a request was sent, by both of this process's clocks. */
+export interface SentAt {
+  readonly wall: number;
+  readonly monotonic: number;
+}
+
+/** What a process knows of the server: whether it replies, what its clock shows, and whether the fleet has a leader. */
 export class ServerClock {
   readonly #clock: Clock;
   readonly #leaseMs: number;
   #offsetMs = 0;
-  #answeredAt: number | undefined;
+  #repliedAt: number | undefined;
   #leaderSeenAt = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, leaseMs: number) {
@@ -18,37 +25,33 @@ export class ServerClock {
     return this.#offsetMs;
   }
 
-  /** Whether the server has answered lately. */
+  /** Whether the server has replied within the lease. */
   get isAlive(): boolean {
     return this.silentMs <= this.#leaseMs;
   }
 
-  /** For how long the server has not answered. */
+  /** For how long the server has not replied, in milliseconds. */
   get silentMs(): number {
-    return this.#answeredAt === undefined
+    return this.#repliedAt === undefined
       ? Number.POSITIVE_INFINITY
-      : this.#clock.monotonic() - this.#answeredAt;
+      : this.#clock.monotonic() - this.#repliedAt;
   }
 
-  /** Nobody judges, for longer than one process takes over from another. */
+  /** Whether the fleet has had no leader for longer than one process takes over from another. */
   get isLeaderless(): boolean {
     return this.#clock.monotonic() - this.#leaderSeenAt > 2 * this.#leaseMs;
   }
 
-  /** When a question is sent. */
-  begin(): { readonly wall: number; readonly monotonic: number } {
+  /** Call it when a request is sent; pass the result to {@link onReply}. */
+  onRequest(): SentAt {
     return { wall: this.#clock.now(), monotonic: this.#clock.monotonic() };
   }
 
-  /** The answer to it. */
-  onReply(
-    sentAt: ReturnType<ServerClock['begin']>,
-    reply: { readonly now: number; readonly judge: string | undefined },
-  ): void {
-    // The answer was made about half-way.
-    this.#offsetMs = Math.round(reply.now - (sentAt.wall + this.#clock.now()) / 2);
-    // Whoever comes new gives the others time to become the judge.
-    if (this.#answeredAt === undefined || reply.judge !== undefined) this.#leaderSeenAt = sentAt.monotonic;
-    this.#answeredAt = sentAt.monotonic;
+  onReply(sentAt: SentAt, { now, leader }: SyncReply): void {
+    // The reply was made about half-way.
+    this.#offsetMs = Math.round(now - (sentAt.wall + this.#clock.now()) / 2);
+    // A new process gives the others time to become the leader.
+    if (this.#repliedAt === undefined || leader !== undefined) this.#leaderSeenAt = sentAt.monotonic;
+    this.#repliedAt = sentAt.monotonic;
   }
 }

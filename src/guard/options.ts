@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { SharedStore } from '../fleet/shared-store.js';
+import type { SharedStore } from '../fleet/fleet-options.js';
 import { logOptionsSchema, type OutcomeLogOptions, resolveLogOptions } from '../log/log-options.js';
 import type { GuardListener } from '../model/event.js';
 import type { FlagClient, FlagSource } from '../model/flags.js';

@@ -57,7 +57,7 @@ export class RolloutGuard implements ExposureSink {
       stage: flag?.enabled && state.status === 'armed' ? evaluator.stage : undefined,
       unattributedComplaints: tracked.unattributedComplaints,
       fleet: fleet.status(),
-      snapshot: fleet.store.snapshot(clock.now()),
+      snapshot: fleet.evaluated.snapshot(clock.now()),
     };
   }
 

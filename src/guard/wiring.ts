@@ -28,14 +28,14 @@ export function wire(options: ResolvedOptions) {
   const evaluator = new Evaluator(context, signals);
   const fleet: GuardFleet =
     context.store === undefined ? soloFleet(own) : new SharedFleet(context, context.store, own, evaluator);
-  const machine = new GuardMachine(context, fleet.store, evaluator);
+  const machine = new GuardMachine(context, fleet.evaluated, evaluator);
   const admin = adminClient(context);
   const runner = new EffectRunner(context, machine, fleet, admin);
   const autoAdvance = autoAdvanceOf(context, admin);
   const loop = new GuardLoop(context, evaluator, fleet, machine, runner);
-  const recorder = new OutcomeRecorder(context, own, fleet.store, loop);
+  const recorder = new OutcomeRecorder(context, own, fleet, loop);
   const tracked = new TrackedOutcomes(context, recorder);
-  const baselines = new Baselines(context, fleet.store);
+  const baselines = new Baselines(context, own, fleet);
   const notifications = notifyOperators(context, fleet);
   return {
     context,

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
-import type { FleetState } from '../../src/fleet/fleet-link.js';
 import { FleetMember } from '../../src/fleet/fleet-member.js';
+import type { FleetState } from '../../src/fleet/fleet-shapes.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import type { Outcome } from '../../src/model/shapes.js';
@@ -15,39 +15,45 @@ const EVIDENCE_FOR = [
   { name: 'regression', evidence: { test: 'failure-regression', alpha: 0.05, ratio: 1 } },
 ] as const;
 
-/** A process of a fleet that is told when to send: its timers are as good as off. */
+/** A process of a fleet that sends when the test says so: its timers are as good as off. */
 class Process {
   readonly member: FleetMember;
+  readonly own: MemoryOutcomeStore;
   readonly states: FleetState[] = [];
   readonly problems: (string | undefined)[] = [];
   readonly faults: string[] = [];
   readonly epochs: number[] = [];
   revision: string | undefined = 'ten';
-  looks = 0;
+  evaluations = 0;
 
-  constructor(url: string, flagKey: string, { mayLead = true, aheadMs = 0 } = {}) {
+  constructor(
+    url: string,
+    flagKey: string,
+    { mayLead = true, aheadMs = 0, leaseMs = 20_000, timeoutMs = 5_000 } = {},
+  ) {
     const clock: Clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() };
     const store = new RedisOutcomeStore({
       url,
       flushMs: 1_000,
-      leaseMs: 2_000,
+      leaseMs,
       evaluateMs: 20,
-      timeoutMs: 500,
+      timeoutMs,
     });
     const emptyStore = () =>
       new MemoryOutcomeStore({ flagKey, windowsMs: WINDOWS_MS, evidenceFor: EVIDENCE_FOR, now: clock.now() });
+    this.own = emptyStore();
     this.member = new FleetMember({
-      own: emptyStore(),
+      own: this.own,
       emptyStore,
       link: store.link({ flagKey, environment: 'production' }),
       clock,
       timing: { ...store.timing, flushMs: 3_600_000 },
       mayLead,
       revision: () => this.revision,
-      reportedState: { get: () => undefined, set: () => {} },
+      reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
       listener: {
         onState: (state) => this.states.push(state),
-        onOutcomes: () => this.looks++,
+        onOutcomes: () => this.evaluations++,
         onEpoch: (epoch) => this.epochs.push(epoch),
         onConnection: (problem) => this.problems.push(problem),
         onFault: (what, error) => this.faults.push(`${what}: ${String(error)}`),
@@ -57,7 +63,7 @@ class Process {
   }
 
   record(outcome: Partial<Parameters<typeof outcomeOf>[0]> = {}): void {
-    this.member.record(outcomeOf({ at: Date.now(), epoch: 1, ...outcome }));
+    this.own.record(outcomeOf({ at: Date.now(), epoch: 1, ...outcome }));
   }
 
   totals() {
@@ -95,22 +101,22 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
   }
 
   const sync = (made: readonly Process[]) => Promise.all(made.map(({ member }) => member.sync()));
-  const until = (condition: () => void) => vi.waitFor(condition, { timeout: 5_000, interval: 10 });
+  const until = (condition: () => void) => vi.waitFor(condition, { timeout: 15_000, interval: 10 });
 
-  it('lets the first judge and the others follow', async () => {
+  it('makes the first process the leader and the others followers', async () => {
     const [one, other] = await fleet({}, {});
-    await until(() => expect(one!.member.role).toBe('judge'));
+    await until(() => expect(one!.member.role).toBe('leader'));
     expect(other!.member.role).toBe('follower');
     expect([one!.member.state?.epoch, other!.member.state?.epoch]).toEqual([1, 1]);
   });
 
-  it('never judges without the right to', async () => {
+  it('never leads without `mayLead`', async () => {
     const [one, other] = await fleet({ mayLead: false }, {});
-    await until(() => expect(other!.member.role).toBe('judge'));
+    await until(() => expect(other!.member.role).toBe('leader'));
     expect(one!.member.role).toBe('follower');
   });
 
-  it('shows the judge what all recorded, as one process would have', async () => {
+  it('gives the leader the same totals as one process that recorded everything', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(
@@ -132,10 +138,10 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
             now: Date.now(),
           });
           alone.beginEpoch(1, Date.now(), { keepWindows: true });
-          await until(() => expect(made[0]!.member.role).toBe('judge'));
+          await until(() => expect(made[0]!.member.role).toBe('leader'));
           for (const [index, { who, flush, ...facts }] of steps.entries()) {
             const outcome: Outcome = outcomeOf({ ...facts, at: Date.now(), targetingKey: `user-${index}` });
-            made[who]!.member.record(outcome);
+            made[who]!.own.record(outcome);
             alone.record(outcome);
             if (flush) await made[who]!.member.sync();
           }
@@ -165,8 +171,8 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
     );
   });
 
-  it('puts what a process recorded whose clock is minutes off where it belongs', async () => {
-    const [judge, ahead, behind] = await fleet({}, { aheadMs: 10 * 60_000 }, { aheadMs: -10 * 60_000 });
+  it('counts outcomes in the right windows when clocks differ by minutes', async () => {
+    const [leader, ahead, behind] = await fleet({}, { aheadMs: 10 * 60_000 }, { aheadMs: -10 * 60_000 });
     for (const [process, aheadMs] of [
       [ahead!, 10 * 60_000],
       [behind!, -10 * 60_000],
@@ -175,44 +181,44 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
       await process.member.sync();
     }
     await until(() => {
-      const { windows, total } = judge!.member.snapshot(Date.now());
+      const { windows, total } = leader!.member.snapshot(Date.now());
       expect(windows.map(({ treatment }) => treatment.successes)).toEqual([2, 2]);
       expect(Math.abs(total.treatment.lastOutcomeAt! - Date.now())).toBeLessThan(10_000);
     });
   });
 
-  it('lets another judge go on where the judge was when it died', async () => {
+  it('lets a new leader resume with the totals of the last one', async () => {
     const [first, other] = await fleet({}, {});
     for (let i = 0; i < 5; i++) first!.record({ result: 'failure' });
     other!.record();
     await sync([first!, other!]);
     await until(() => expect(first!.totals().treatment).toMatchObject({ failures: 5, successes: 1 }));
-    // Past the time at which it keeps what it knows, and once more.
+    // After the last checkpoint.
     for (let i = 0; i < 3; i++) first!.record({ arm: 'control' });
     await first!.member.sync();
     await until(() => expect(first!.totals().control.successes).toBe(3));
     await first!.member.close();
     await until(async () => {
       await other!.member.sync();
-      expect(other!.member.role).toBe('judge');
+      expect(other!.member.role).toBe('leader');
     });
     expect(other!.totals().treatment).toMatchObject({ failures: 5, successes: 1 });
     expect(other!.totals().control.successes).toBe(3);
   });
 
-  it('counts what was recorded before a change for the epoch before, though it is sent later', async () => {
-    const [judge, other] = await fleet({}, {});
+  it('counts outcomes in the epoch in which they were recorded, also when they are sent after it', async () => {
+    const [leader, other] = await fleet({}, {});
     other!.record();
-    judge!.revision = 'fifty';
-    judge!.member.beginEpoch(2, Date.now(), { keepWindows: true });
-    await sync([judge!, other!]);
+    leader!.revision = 'fifty';
+    leader!.member.beginEpoch(2, Date.now(), { keepWindows: true });
+    await sync([leader!, other!]);
     other!.revision = 'fifty';
     other!.record({ result: 'failure' });
     other!.member.beginEpoch(2, Date.now(), { keepWindows: true });
     other!.record({ epoch: 2, arm: 'control' });
-    await sync([judge!, other!]);
+    await sync([leader!, other!]);
     await until(() => {
-      const { epoch, windows, total } = judge!.member.snapshot(Date.now());
+      const { epoch, windows, total } = leader!.member.snapshot(Date.now());
       expect(epoch).toBe(2);
       expect(total.treatment).toMatchObject({ successes: 0, failures: 0 });
       expect(total.control.successes).toBe(1);
@@ -227,7 +233,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
   });
 
   it('loses nothing when the rollout changes twice between two flushes', async () => {
-    const [judge, other] = await fleet({}, {});
+    const [leader, other] = await fleet({}, {});
     other!.record();
     other!.member.beginEpoch(2, Date.now(), { keepWindows: true });
     other!.record({ epoch: 2 });
@@ -237,28 +243,28 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
       other!.record({ epoch: 3 });
       await other!.member.sync();
     }
-    judge!.revision = 'fifty';
-    judge!.member.beginEpoch(3, Date.now(), { keepWindows: true });
-    await sync([judge!, other!]);
+    leader!.revision = 'fifty';
+    leader!.member.beginEpoch(3, Date.now(), { keepWindows: true });
+    await sync([leader!, other!]);
     await until(() => {
-      const { windows, total } = judge!.member.snapshot(Date.now());
+      const { windows, total } = leader!.member.snapshot(Date.now());
       expect(windows[0]!.treatment.successes).toBe(7);
       expect(total.treatment.successes).toBe(5);
     });
     expect(other!.epochs).toEqual([1, 1, 3]);
   });
 
-  it('judges alone while Redis is silent, and loses and doubles nothing', async () => {
-    const [judge, other] = await fleet({}, {});
-    await until(() => expect(judge!.member.role).toBe('judge'));
+  it('evaluates its own share while Redis is silent, and counts each outcome once afterwards', async () => {
+    const [leader, other] = await fleet(...Array(2).fill({ leaseMs: 2_000, timeoutMs: 500 }));
+    await until(() => expect(leader!.member.role).toBe('leader'));
     redis.freeze();
     try {
       for (let i = 0; i < 7; i++) other!.record();
-      // A command that waits for an answer that comes at last, and is sent again meanwhile.
+      // Its reply comes at last, after it has been sent once more.
       void other!.member.sync();
       await until(async () => {
-        await sync([judge!, other!]);
-        expect([judge!.member.role, other!.member.role]).toEqual(['alone', 'alone']);
+        await sync([leader!, other!]);
+        expect([leader!.member.role, other!.member.role]).toEqual(['standalone', 'standalone']);
       });
       expect(other!.totals().treatment.successes).toBe(7);
       other!.record({ result: 'failure' });
@@ -266,50 +272,50 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
       redis.thaw();
     }
     await until(async () => {
-      await sync([judge!, other!]);
-      // The lease has run out: whoever was first has the next one.
-      const whoever = [judge!, other!].find(({ member }) => member.role === 'judge');
-      expect(whoever?.totals().treatment).toMatchObject({ successes: 7, failures: 1 });
+      await sync([leader!, other!]);
+      // The lease has expired: either may have the next one.
+      const current = [leader!, other!].find(({ member }) => member.role === 'leader');
+      expect(current?.totals().treatment).toMatchObject({ successes: 7, failures: 1 });
     });
     expect(other!.problems).toEqual([expect.stringMatching(/Redis/), undefined]);
   });
 
-  it('goes on after a restart of Redis that kept its data', async () => {
-    const [judge, other] = await fleet({}, {});
+  it('resumes after a restart of Redis that kept its data', async () => {
+    const [leader, other] = await fleet({}, {});
     other!.record();
     await other!.member.sync();
-    await until(() => expect(judge!.totals().treatment.successes).toBe(1));
+    await until(() => expect(leader!.totals().treatment.successes).toBe(1));
     await redis.kill();
     other!.record();
     await other!.member.sync();
     await redis.resume();
     await until(async () => {
-      await sync([judge!, other!]);
-      expect(judge!.member.role).not.toBe('alone');
-      expect(judge!.member.role === 'judge' ? judge!.totals() : other!.totals()).toMatchObject({
+      await sync([leader!, other!]);
+      expect(leader!.member.role).not.toBe('standalone');
+      expect(leader!.member.role === 'leader' ? leader!.totals() : other!.totals()).toMatchObject({
         treatment: { successes: 2 },
       });
     });
   });
 
-  it('fills a Redis that came back empty', async () => {
-    const [judge, other] = await fleet({}, {});
-    judge!.record({ arm: 'control' });
+  it('sends the current epoch to a Redis that lost its data', async () => {
+    const [leader, other] = await fleet({}, {});
+    leader!.record({ arm: 'control' });
     other!.record();
-    await sync([judge!, other!]);
+    await sync([leader!, other!]);
     const client = await redis.client();
     await client.flushAll();
     await client.close();
     other!.record({ result: 'failure' });
     await until(async () => {
-      await sync([judge!, other!]);
-      const whoever = judge!.member.role === 'judge' ? judge! : other!;
-      expect(whoever.member.role).toBe('judge');
-      expect(whoever.totals()).toMatchObject({
+      await sync([leader!, other!]);
+      const current = leader!.member.role === 'leader' ? leader! : other!;
+      expect(current.member.role).toBe('leader');
+      expect(current.totals()).toMatchObject({
         treatment: { successes: 1, failures: 1 },
         control: { successes: 1 },
       });
     });
-    expect(judge!.member.state!.epoch).toBe(1);
+    expect(leader!.member.state!.epoch).toBe(1);
   });
 });

@@ -56,7 +56,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
   const isStopped = ({ harness }: { harness: GuardHarness }) => harness.flags.isOverridden();
 
   async function leading(one: { guard: RolloutGuard; harness: GuardHarness }): Promise<void> {
-    await one.harness.until('leads', () => one.guard.status().fleet!.role === 'judge');
+    await one.harness.until('leads', () => one.guard.status().fleet!.role === 'leader');
   }
 
   it('evaluates the sum: neither process has enough outcomes by itself', async () => {
@@ -134,7 +134,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     // The windows are empty: what was before stops nothing.
     await one.harness.until('in step', () => {
       const { fleet, snapshot } = one.guard.status();
-      return fleet!.role === 'judge' && snapshot.windows[0]!.treatment.failures === 0 && snapshot.epoch >= 3;
+      return fleet!.role === 'leader' && snapshot.windows[0]!.treatment.failures === 0 && snapshot.epoch >= 3;
     });
     expect(one.guard.state.status).toBe('armed');
     await other.harness.fail(other.guard);
@@ -160,8 +160,8 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
       ];
       await leading(one);
       await away.kill();
-      await one.harness.until('alone', () =>
-        [one, other].every(({ guard }) => guard.status().fleet!.role === 'alone'),
+      await one.harness.until('standalone', () =>
+        [one, other].every(({ guard }) => guard.status().fleet!.role === 'standalone'),
       );
       await other.harness.fail(other.guard);
       await other.harness.until('stopped here', () => isStopped(other));
@@ -214,7 +214,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
 
   it('evaluates in each process when no process may lead', async () => {
     const [one, other] = [await member(TOKENLESS), await member(TOKENLESS)];
-    await one.harness.until('leaderless', () => one.guard.status().fleet!.role === 'alone');
+    await one.harness.until('leaderless', () => one.guard.status().fleet!.role === 'standalone');
     await one.harness.until('reported', () => one.harness.reported('fault').length > 0);
     expect(one.harness.reported('fault')).toMatchObject([
       { message: expect.stringContaining('admin token') },
@@ -268,7 +268,10 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
 
   it('starts alone when Redis cannot be reached, and says so once', async () => {
     const { guard, harness } = await member({ store: store(`redis://127.0.0.1:${await freePort()}`) });
-    expect(guard.status().fleet).toMatchObject({ role: 'alone', problem: expect.stringContaining('Redis') });
+    expect(guard.status().fleet).toMatchObject({
+      role: 'standalone',
+      problem: expect.stringContaining('Redis'),
+    });
     await harness.fail(guard);
     await harness.until('off', () => !harness.unleash.enabled);
     expect(harness.reported('fleet-connection')).toHaveLength(1);
@@ -309,10 +312,10 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
       const client = await full.client();
       await client.set('ballast', 'x'.repeat(4 * 2 ** 20)).catch(() => {});
       await client.configSet('maxmemory', '1mb');
-      await harness.until('alone', () => guard.status().fleet!.role === 'alone');
+      await harness.until('standalone', () => guard.status().fleet!.role === 'standalone');
       expect(guard.status().fleet!.problem).toMatch(/out of memory/);
       await client.configSet('maxmemory', '0');
-      await harness.until('back', () => guard.status().fleet!.role === 'judge');
+      await harness.until('back', () => guard.status().fleet!.role === 'leader');
       await client.close();
     } finally {
       await full.close();

@@ -1,4 +1,4 @@
-// One process of a fleet, driven by the test over its channel: serves requests, and tells what it did and when.
+// One process of a fleet, driven by the test over its channel: serves requests, and reports what it did and when.
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,11 +10,11 @@ import type { FromInstance, InstanceReport, InstanceSettings, ToInstance } from 
 import { startGuardedService } from './guarded-service.js';
 
 const settings = JSON.parse(process.env.SETTINGS!) as InstanceSettings;
-const tell = (message: FromInstance) => process.send!(message);
+const send = (message: FromInstance) => process.send!(message);
 const preciseNow = () => performance.timeOrigin + performance.now();
 
-/** Writes down each delta before it is sent, so that the test knows what a killed process had sent. */
-class WrittenDown extends RedisOutcomeStore {
+/** Writes each delta to a file before it is sent, so that the test knows what a killed process had sent. */
+class RecordingStore extends RedisOutcomeStore {
   override link(flag: { readonly flagKey: string; readonly environment: string }): FleetLink {
     const link = super.link(flag);
     const sync = link.sync.bind(link);
@@ -39,19 +39,20 @@ const report: InstanceReport = {
   lastTreatmentAt: 0,
   served: 0,
   unserved: 0,
+  isIdle: true,
 };
 let broken = false;
 let serving = false;
 
 const service = await startGuardedService(reachableUnleash, settings.flagKey, settings.folder, {
   rollback: [successRateBelow(0.95, { minOutcomes: 50 })],
-  store: new WrittenDown({ url: settings.redisUrl, leaseMs: 2_000, flushMs: 500 }),
+  store: new RecordingStore({ url: settings.redisUrl, leaseMs: 2_000, flushMs: 500 }),
   tickMs: 200,
   onEvent: (event) => {
-    if (event.type === 'decided') tell({ type: 'decided', at: preciseNow(), by: event.by });
-    if (event.type === 'stopped-here') tell({ type: 'stopped-here', at: preciseNow() });
-    if (event.type === 're-armed') tell({ type: 're-armed', at: preciseNow() });
-    if (event.type === 'fault') tell({ type: 'fault', message: `${event.what}: ${event.message}` });
+    if (event.type === 'decided') send({ type: 'decided', at: preciseNow(), by: event.by });
+    if (event.type === 'stopped-here') send({ type: 'stopped-here', at: preciseNow() });
+    if (event.type === 're-armed') send({ type: 're-armed', at: preciseNow() });
+    if (event.type === 'fault') send({ type: 'fault', message: `${event.what}: ${event.message}` });
   },
 });
 
@@ -73,6 +74,7 @@ const request = service.guard.operation({
 
 async function serve(): Promise<void> {
   serving = true;
+  report.isIdle = false;
   for (let user = 0; serving; user++) {
     const users = Array.from(
       { length: settings.requestsAtOnce },
@@ -86,14 +88,15 @@ async function serve(): Promise<void> {
     }
     await sleep(10);
   }
+  report.isIdle = true;
 }
 
 process.on('message', async (message: ToInstance) => {
   if (message.type === 'serve') void serve();
   if (message.type === 'break') broken = true;
-  if (message.type === 'mend') broken = false;
+  if (message.type === 'fix') broken = false;
   if (message.type === 'pause') serving = false;
-  if (message.type === 'report') tell({ type: 'report', report, role: service.guard.status().fleet!.role });
+  if (message.type === 'report') send({ type: 'report', report, role: service.guard.status().fleet!.role });
   if (message.type === 'close') {
     serving = false;
     await sleep(20);
@@ -102,4 +105,4 @@ process.on('message', async (message: ToInstance) => {
   }
 });
 
-tell({ type: 'ready', instance: service.guard.status().fleet!.instance });
+send({ type: 'ready', instance: service.guard.status().fleet!.instance });

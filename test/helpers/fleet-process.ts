@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { EmbeddedUnleash } from 'unleash-rollout-guard/testing';
 
-/** What an instance is told when it starts. */
+/** The settings of an instance. */
 export interface InstanceSettings {
   readonly apiUrl: string;
   readonly clientToken: string;
@@ -26,9 +26,11 @@ export interface InstanceReport {
   lastTreatmentAt: number;
   served: number;
   unserved: number;
+  /** No request is under way. */
+  isIdle: boolean;
 }
 
-export type ToInstance = { readonly type: 'serve' | 'break' | 'mend' | 'pause' | 'report' | 'close' };
+export type ToInstance = { readonly type: 'serve' | 'break' | 'fix' | 'pause' | 'report' | 'close' };
 
 export type FromInstance =
   | { readonly type: 'ready'; readonly instance: string }
@@ -49,7 +51,7 @@ export class FleetProcess {
     child.on('message', (message: FromInstance) => this.messages.push(message));
   }
 
-  /** Resolves when its guard watches. */
+  /** Resolves when its guard has started. */
   static async start(
     unleash: EmbeddedUnleash,
     redisUrl: string,
@@ -69,16 +71,17 @@ export class FleetProcess {
       env: { ...process.env, SETTINGS: JSON.stringify(given) },
     });
     const instance = new FleetProcess(child, own);
-    await instance.#heard('ready');
+    await instance.#received('ready');
     return instance;
   }
 
   /** Its name in the fleet. */
   get instance(): string {
-    return this.told('ready')[0]!.instance;
+    return this.all('ready')[0]!.instance;
   }
 
-  told<T extends FromInstance['type']>(type: T): (FromInstance & { type: T })[] {
+  /** All messages of one type, in order. */
+  all<T extends FromInstance['type']>(type: T): (FromInstance & { type: T })[] {
     return this.messages.filter((message): message is FromInstance & { type: T } => message.type === type);
   }
 
@@ -87,7 +90,7 @@ export class FleetProcess {
   }
 
   async report(): Promise<FromInstance & { type: 'report' }> {
-    const answer = this.#heard('report', this.told('report').length + 1);
+    const answer = this.#received('report', this.all('report').length + 1);
     this.send('report');
     return await answer;
   }
@@ -110,17 +113,17 @@ export class FleetProcess {
     await ended;
   }
 
-  #heard<T extends FromInstance['type']>(type: T, times = 1): Promise<FromInstance & { type: T }> {
+  #received<T extends FromInstance['type']>(type: T, times = 1): Promise<FromInstance & { type: T }> {
     return new Promise((resolve, reject) => {
-      const look = () => {
-        const found = this.told(type)[times - 1];
+      const check = () => {
+        const found = this.all(type)[times - 1];
         if (found === undefined) return;
-        this.#child.off('message', look);
+        this.#child.off('message', check);
         this.#child.off('exit', gone);
         resolve(found);
       };
       const gone = (code: number | null) => reject(new Error(`The instance ended with ${code}.`));
-      this.#child.on('message', look);
+      this.#child.on('message', check);
       this.#child.on('exit', gone);
     });
   }

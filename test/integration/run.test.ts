@@ -14,15 +14,13 @@ import { describeWithBinary } from '../helpers/needs-binary.js';
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Processes start slowly where many suites run at once. */
-const PATIENCE = { timeout: 30_000, interval: 20 };
-
 function until(condition: () => unknown): Promise<unknown> {
-  return vi.waitFor(condition, PATIENCE);
+  // Processes start slowly where many suites run at once.
+  return vi.waitFor(condition, { timeout: 30_000, interval: 20 });
 }
 
 /** `rollout-guard run` as a process of its own. */
-class JudgeProcess {
+class ControllerProcess {
   readonly #child: ChildProcess;
   readonly #ended: Promise<unknown>;
   out = '';
@@ -51,11 +49,11 @@ class JudgeProcess {
       .map((line) => (JSON.parse(line) as { msg: string }).msg);
   }
 
-  async says(text: string): Promise<void> {
+  async logs(text: string): Promise<void> {
     await until(() => expect(this.messages.join('\n')).toContain(text));
   }
 
-  /** Its exit code, when it has ended by itself. */
+  /** Waits for its end. @returns the exit code. */
   async exits(): Promise<number | null> {
     await until(() => expect(this.#child.exitCode, this.out + this.problems).not.toBeNull());
     await this.#ended;
@@ -81,7 +79,7 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
   let service: GuardedService | undefined;
   let flagKey: string;
   let flagNumber = 0;
-  const judges: JudgeProcess[] = [];
+  const controllers: ControllerProcess[] = [];
 
   beforeAll(async () => {
     [unleash, redis] = await Promise.all([
@@ -101,7 +99,7 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
   });
 
   afterEach(async () => {
-    for (const judge of judges.splice(0)) judge.kill();
+    for (const controller of controllers.splice(0)) controller.kill();
     await service?.close();
     service = undefined;
     await rm(folder, { recursive: true, force: true });
@@ -109,11 +107,11 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
 
   const redisUrl = (password = 'redis-secret') => `redis://:${password}@127.0.0.1:${redis.port}`;
 
-  async function startJudge(
+  async function startController(
     variables: Readonly<Record<string, string>> = {},
     url = unleash.apiUrl,
-  ): Promise<JudgeProcess> {
-    const config = join(folder, 'judge.json');
+  ): Promise<ControllerProcess> {
+    const config = join(folder, 'controller.json');
     const { project, environment } = unleash;
     await writeFile(
       config,
@@ -122,19 +120,19 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
         unleash: { url, project, environment },
         folder: false,
         tickMs: 100,
-        // A judge that crashed would be missed for longer than the tests have patience.
+        // Longer than the test: only a controller that leaves by itself hands over.
         redis: { leaseMs: 600_000, timeoutMs: 20_000 },
         rollback: [{ successRateBelow: [0.95, { minOutcomes: 100 }] }],
       }),
     );
-    const judge = new JudgeProcess(config, {
+    const controller = new ControllerProcess(config, {
       UNLEASH_ADMIN_TOKEN: unleash.adminToken,
       UNLEASH_CLIENT_TOKEN: unleash.clientToken,
       REDIS_URL: redisUrl(),
       ...variables,
     });
-    judges.push(judge);
-    return judge;
+    controllers.push(controller);
+    return controller;
   }
 
   /** A service that has no admin token. */
@@ -147,10 +145,12 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
     return service;
   }
 
-  it('turns the flag off for a service without an admin token, and ends cleanly on SIGTERM', async () => {
-    const { serve, guard, isOn, events } = await startService();
-    const judge = await startJudge();
-    await judge.says(`${flagKey} is on at 100 % | armed | judges`);
+  it('turns the flag off for a service without an admin token, and exits with 0 on SIGTERM', async () => {
+    const [{ serve, guard, isOn, events }, controller] = await Promise.all([
+      startService(),
+      startController(),
+    ]);
+    await controller.logs(`${flagKey} is on at 100 % | armed | leader`);
     await until(() => expect(guard.status().fleet).toMatchObject({ role: 'follower', epoch: 1 }));
     const answers = await serve(200, (user) => (user % 2 === 0 ? new Error('down') : undefined));
     expect(answers.filter((answer) => answer === 'old')).toHaveLength(100);
@@ -161,26 +161,30 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
     const decided = events.filter((event) => event.type === 'decided');
     expect(decided).toMatchObject([{ by: 'fleet', decision: { verdicts: [{ observed: 0.5 }] } }]);
     expect(guard.status().fleet?.role).toBe('follower');
-    await judge.says('The flag is off in Unleash.');
+    await controller.logs('The flag is off in Unleash.');
 
-    expect(await judge.end('SIGTERM')).toBe(0);
-    expect(judge.problems).toBe('');
+    expect(await controller.end('SIGTERM')).toBe(0);
+    expect(controller.problems).toBe('');
     for (const secret of [unleash.adminToken, unleash.clientToken, 'redis-secret']) {
-      expect(judge.out).not.toContain(secret);
+      expect(controller.out).not.toContain(secret);
     }
   });
 
-  it('gives its place up when it ends, so that another judges at once', async () => {
-    const { serve, guard } = await startService();
-    const first = await startJudge();
-    await first.says(`${flagKey} is on at 100 % | armed | judges`);
-    const second = await startJudge();
-    await second.says(`${flagKey} is on at 100 % | armed | stands by`);
+  it('leaves the fleet when it ends, so that another controller leads at once', async () => {
+    const [{ serve, guard }, one, other] = await Promise.all([
+      startService(),
+      startController(),
+      startController(),
+    ]);
+    const isOnAs = (role: string) => `${flagKey} is on at 100 % | armed | ${role}`;
+    await until(() => expect(one.messages.join() + other.messages.join()).toContain(isOnAs('leader')));
+    const [first, second] = one.messages.join().includes(isOnAs('leader')) ? [one, other] : [other, one];
+    await second.logs(isOnAs('follower'));
     expect(await first.end('SIGINT')).toBe(0);
-    await second.says(`${flagKey} is on at 100 % | armed | judges`);
+    await second.logs(`${flagKey} is on at 100 % | armed | leader`);
     await serve(100, () => new Error('down'));
     await until(() => expect(guard.state.status).toBe('stopped'));
-    await second.says('The flag is off in Unleash.');
+    await second.logs('The flag is off in Unleash.');
     expect((await unleash.flag(flagKey)).enabled).toBe(false);
     expect(await second.end('SIGTERM')).toBe(0);
   });
@@ -192,29 +196,32 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
       'The user name or password for Redis is wrong.\n',
     ],
     ['a client token that Unleash refuses', () => ({ UNLEASH_CLIENT_TOKEN: 'no-such-secret' }), 'token'],
-  ])('says in one line what a person must mend, and ends with 1: %s', async (_what, environment, text) => {
-    const judge = await startJudge(environment());
-    const code = await judge.exits();
-    expect({ code, problems: judge.problems }).toEqual({ code: 1, problems: expect.stringContaining(text) });
-    expect(judge.problems.trimEnd().split('\n')).toHaveLength(1);
-    expect(judge.out + judge.problems).not.toContain('secret');
+  ])('exits with 1 and one line that names the cause: %s', async (_what, environment, text) => {
+    const controller = await startController(environment());
+    const code = await controller.exits();
+    expect({ code, problems: controller.problems }).toEqual({
+      code: 1,
+      problems: expect.stringContaining(text),
+    });
+    expect(controller.problems.trimEnd().split('\n')).toHaveLength(1);
+    expect(controller.out + controller.problems).not.toContain('secret');
     expect((await unleash.flag(flagKey)).enabled).toBe(true);
   });
 
-  it('lists what is missing in its configuration, and ends with 2', async () => {
-    const judge = await startJudge({ UNLEASH_ADMIN_TOKEN: '', REDIS_URL: '' });
-    const code = await judge.exits();
-    expect({ code, problems: judge.problems }).toEqual({
+  it('exits with 2 and lists what is missing in its configuration', async () => {
+    const controller = await startController({ UNLEASH_ADMIN_TOKEN: '', REDIS_URL: '' });
+    const code = await controller.exits();
+    expect({ code, problems: controller.problems }).toEqual({
       code: 2,
       problems: expect.stringMatching(/2 problems\n.*unleash\.token: .*\n.*redis\.url: /),
     });
   });
 
-  it('ends with 0 while it still waits for Unleash', async () => {
-    const judge = await startJudge({}, 'http://127.0.0.1:9/api');
-    await judge.says('The connection to Unleash is lost');
-    expect(await judge.end('SIGTERM')).toBe(0);
-    expect(judge.problems).toBe('');
-    expect(judge.messages.join('\n')).not.toContain('The guard watches');
+  it('exits with 0 on SIGTERM while it still waits for Unleash', async () => {
+    const controller = await startController({}, 'http://127.0.0.1:9/api');
+    await controller.logs('The connection to Unleash is lost');
+    expect(await controller.end('SIGTERM')).toBe(0);
+    expect(controller.problems).toBe('');
+    expect(controller.messages.join('\n')).not.toContain('The guard watches');
   });
 });

@@ -1,81 +1,79 @@
 import { extname } from 'node:path';
 import { z } from 'zod';
-import { type ConfigProblem, parseConfig } from '../../support/config-error.js';
+import type { RolloutGuardOptions } from '../../guard/options.js';
+import { ConfigError, type ConfigProblem, isConfigError, parseConfig } from '../../support/config-error.js';
 import { importConfig, parseJsonFile, triggerOf } from '../../what-if/replay/rules-file.js';
-import { attempt } from './collect-problems.js';
 
 /** Where secrets may be instead of in the file. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What a configuration says of a judge; the parts check their own values. */
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What a configuration file contains; the guard, the store and the provider check their own values. */
 export interface ControllerConfig {
   /** The file, for messages. */
   readonly path: string;
   readonly unleash: Fields;
   readonly clientToken: string | undefined;
   readonly redis: Fields;
-  /** The options of a guard that are neither of the three above. */
+  /** All other options of the guard. */
   readonly guard: Fields;
   readonly problems: readonly ConfigProblem[];
 }
 
-export type Fields = Readonly<Record<string, unknown>>;
+/** What was made, or why it was not. */
+export interface Attempt<T> {
+  readonly made: T | undefined;
+  readonly problems: readonly ConfigProblem[];
+}
 
 const CLIENT_TOKEN = 'a client token without white space, here or as UNLEASH_CLIENT_TOKEN';
 const ADMIN_TOKEN = 'an admin token, here or as UNLEASH_ADMIN_TOKEN';
 const REDIS_URL = 'a URL that begins with redis:// or rediss://, here or as REDIS_URL';
 
-/** Whoever takes the value checks it. */
-const checkedLater = z.unknown().optional();
+/** The options of the guard that a file may set, beside `unleash`. */
+const GUARD_OPTIONS = [
+  'flagKey',
+  'rollback',
+  'review',
+  'stages',
+  'reviewCloseAfterMs',
+  'onRollback',
+  'advance',
+  'folder',
+  'dryRun',
+  'tickMs',
+  'recheckMs',
+  'outcomeTimeoutMs',
+  'notify',
+  'observers',
+] as const satisfies readonly (keyof RolloutGuardOptions)[];
 
-const guardFields = {
-  flagKey: checkedLater,
-  rollback: checkedLater,
-  review: checkedLater,
-  stages: checkedLater,
-  reviewCloseAfterMs: checkedLater,
-  onRollback: checkedLater,
-  advance: checkedLater,
-  folder: checkedLater,
-  dryRun: checkedLater,
-  tickMs: checkedLater,
-  recheckMs: checkedLater,
-  outcomeTimeoutMs: checkedLater,
-  notify: checkedLater,
-  observers: checkedLater,
-};
+// The constructors check the values: here it matters which options there are, and what the environment may add.
+const anything = z.unknown().optional();
 
 const fileSchema = z.strictObject({
-  ...guardFields,
+  ...Object.fromEntries(GUARD_OPTIONS.map((name) => [name, anything])),
   unleash: z.strictObject({
-    url: checkedLater,
-    project: checkedLater,
-    environment: checkedLater,
-    timeoutMs: checkedLater,
-    reportUrl: checkedLater,
+    url: anything,
+    project: anything,
+    environment: anything,
+    timeoutMs: anything,
+    reportUrl: anything,
     token: z.string({ error: ADMIN_TOKEN }),
     clientToken: z.string({ error: CLIENT_TOKEN }).regex(/^[\x21-\x7e]+$/, { error: CLIENT_TOKEN }),
   }),
-  redis: z.strictObject({
-    url: checkedLater,
-    client: checkedLater,
-    prefix: checkedLater,
-    flushMs: checkedLater,
-    evaluateMs: checkedLater,
-    leaseMs: checkedLater,
-    timeoutMs: checkedLater,
-    retentionMs: checkedLater,
-  }),
-  // A preset may be spread: how operations behave and are logged is a matter of those who run them.
-  operation: checkedLater,
-  log: checkedLater,
+  redis: z.record(z.string(), z.unknown()),
+  // A preset may be spread: how operations run and are logged is decided by the services.
+  operation: anything,
+  log: anything,
 });
 
 /**
- * Reads what a judge is told: a JSON file, or a JavaScript module that exports the same as its default or by name. The
- * tokens and Redis' URL come from the environment where the file has none.
+ * Reads a controller's configuration: a JSON file, or a JavaScript module that exports the same as its default or by name.
+ * The tokens and Redis' URL come from the environment where the file has none.
  *
- * @throws ConfigError when the file holds no object at all; what is wrong inside is in `problems`.
+ * @throws ConfigError when the file has no object at all; what is wrong inside is in `problems`.
  * @throws when the file cannot be read, or the module throws.
  */
 export async function readControllerConfig(
@@ -83,15 +81,15 @@ export async function readControllerConfig(
   environment: Environment,
 ): Promise<ControllerConfig> {
   const isJson = extname(path) === '.json';
-  const told = isJson ? await parseJsonFile(path) : await importConfig(path);
-  if (!isRecord(told)) parseConfig(z.record(z.string(), z.unknown(), { error: 'an object' }), told, path);
-  const given = withSecrets(told as Fields, environment);
+  const file = isJson ? await parseJsonFile(path) : await importConfig(path);
+  if (!isRecord(file)) parseConfig(z.record(z.string(), z.unknown(), { error: 'an object' }), file, path);
+  const given = withSecrets(file as Fields, environment);
   const { problems } = attempt(() => parseConfig(fileSchema, given, path));
   const redis = fieldsOf(given.redis);
   const isWithoutRedis = redis.url === undefined && redis.client === undefined;
   const noRedis = { path: 'redis.url', expected: REDIS_URL, got: 'nothing' };
   const guard: Record<string, unknown> = {};
-  for (const field of Object.keys(guardFields)) if (given[field] !== undefined) guard[field] = given[field];
+  for (const name of GUARD_OPTIONS) if (given[name] !== undefined) guard[name] = given[name];
   const triggers = isJson ? triggersOf(guard, path) : { lists: {}, problems: [] };
   const { clientToken, ...unleash } = fieldsOf(given.unleash);
   return {
@@ -104,8 +102,45 @@ export async function readControllerConfig(
   };
 }
 
-function withSecrets(told: Fields, environment: Environment): Fields {
-  const { unleash = {}, redis = {}, ...rest } = told;
+/**
+ * Makes a part from its configuration, and collects what is wrong with it.
+ *
+ * @param place - Where a path of that part is in the whole configuration.
+ * @throws what `make` throws beside a ConfigError.
+ */
+export function attempt<T>(make: () => T, place = (path: string) => path): Attempt<T> {
+  try {
+    return { made: make(), problems: [] };
+  } catch (error) {
+    if (!isConfigError(error)) throw error;
+    return {
+      made: undefined,
+      problems: error.problems.map((problem) => ({ ...problem, path: place(problem.path) })),
+    };
+  }
+}
+
+/**
+ * Throws when there is any problem. Of two about the same field the first is reported, and none about a field within one
+ * that has a problem itself.
+ *
+ * @param what - What was configured.
+ * @throws ConfigError that lists every problem.
+ */
+export function throwProblems(what: string, problems: readonly ConfigProblem[]): void {
+  const reported: ConfigProblem[] = [];
+  for (const problem of problems) {
+    if (!reported.some(({ path }) => contains(path, problem.path))) reported.push(problem);
+  }
+  if (reported.length > 0) throw new ConfigError(what, reported);
+}
+
+function contains(outer: string, path: string): boolean {
+  return path === outer || path.startsWith(`${outer}.`) || path.startsWith(`${outer}[`);
+}
+
+function withSecrets(file: Fields, environment: Environment): Fields {
+  const { unleash = {}, redis = {}, ...rest } = file;
   const either = (value: unknown, name: string) => value ?? (environment[name] || undefined);
   return {
     ...rest,
@@ -123,7 +158,7 @@ function withSecrets(told: Fields, environment: Environment): Fields {
   };
 }
 
-/** The triggers that a JSON file names; those that cannot be are left out, and told. */
+/** The triggers that a JSON file names; invalid ones are left out, and are among the problems. */
 function triggersOf(guard: Fields, path: string) {
   const lists: Record<string, unknown> = {};
   const problems: ConfigProblem[] = [];

@@ -1,28 +1,33 @@
-import { RedisOutcomeStore } from '../../fleet/redis/index.js';
-import { type Logger, RolloutGuard, type RolloutGuardOptions, UnleashProvider } from '../../index.js';
+import { UnleashProvider } from '../../../providers/unleash/provider.js';
+import { RedisOutcomeStore } from '../../fleet/redis/redis-outcome-store.js';
+import type { GuardStatus } from '../../guard/guard-status.js';
+import type { RolloutGuardOptions } from '../../guard/options.js';
+import { RolloutGuard } from '../../guard/rollout-guard.js';
+import type { ArmCounts } from '../../model/shapes.js';
 import type { ConfigProblem } from '../../support/config-error.js';
-import { attempt, throwProblems } from './collect-problems.js';
+import type { Logger } from '../../support/logger.js';
 import {
+  attempt,
   type ControllerConfig,
   type Environment,
   isAboutBrokenList,
   readControllerConfig,
+  throwProblems,
 } from './controller-config.js';
-import { healthOf } from './health.js';
 
-/** How often the judge looks how it stands, in milliseconds. */
-const LOOK_MS = 1_000;
-/** How often it says so when nothing has changed, in milliseconds. */
+/** How often the controller checks its health, in milliseconds. */
+const CHECK_MS = 1_000;
+/** How often it logs its health when nothing has changed, in milliseconds. */
 const HEALTH_MS = 60_000;
 
-/** A guard that serves no requests: it judges what the processes of a fleet recorded, and speaks to Unleash for them. */
+/** A guard that serves no requests: it evaluates what the processes of a fleet recorded, and turns the flag off for them. */
 export class Controller {
   readonly #provider: UnleashProvider;
   readonly #guard: RolloutGuard;
   readonly #logger: Logger;
-  #looks: NodeJS.Timeout | undefined;
-  #told = { standing: '', at: 0 };
-  #ended = false;
+  #timer: NodeJS.Timeout | undefined;
+  #logged = { standing: '', at: 0 };
+  #isClosed = false;
 
   private constructor(provider: UnleashProvider, guard: RolloutGuard, logger: Logger) {
     this.#provider = provider;
@@ -31,7 +36,7 @@ export class Controller {
   }
 
   /**
-   * Makes a judge of a configuration. Nothing is asked of Unleash or Redis yet.
+   * Makes a controller from a configuration file. It connects to Unleash and Redis when it starts.
    *
    * @throws ConfigError that lists everything that is wrong with the configuration; no secret is in it.
    * @throws when the file cannot be read, or the module throws.
@@ -46,7 +51,7 @@ export class Controller {
         unleash: file.unleash,
         flags: provider.made,
         store: store.made,
-        // It runs no operations, so that it has no outcomes of its own, and its memory says nothing of the new code path.
+        // It runs no operations: it has no outcomes of its own, and its memory does not depend on the new code path.
         log: false,
         readMemoryBytes: () => Number.NaN,
         logger,
@@ -62,40 +67,40 @@ export class Controller {
   }
 
   /**
-   * Begins to judge, and says how it stands whenever that changes, and every minute. Where Unleash or
-   * Redis is away, it goes on trying.
+   * Starts the guard, and logs its health whenever that changes, and every minute. While Unleash or Redis is unreachable, it
+   * retries.
    *
-   * @throws FleetError when Redis cannot be used without a person: a wrong password, a server too old, foreign keys.
+   * @throws FleetError when an operator must act on Redis: a wrong password, a server too old, foreign keys.
    * @throws when Unleash refuses the client token, or the folder belongs to the guard of another flag.
    */
   async start(): Promise<void> {
     try {
       await this.#provider.initialize();
     } catch (error) {
-      if (this.#ended || isFatal(error)) throw error;
+      if (this.#isClosed || isFatal(error)) throw error;
       const problem = error instanceof Error ? error.message : String(error);
-      this.#logger.warn({ problem }, 'The judge does not know the flag yet.');
+      this.#logger.warn({ problem }, 'The controller does not know the flag yet.');
     }
-    if (this.#ended) return;
+    if (this.#isClosed) return;
     await this.#guard.start();
-    if (this.#ended) return;
-    this.#tellHealth();
-    this.#looks = setInterval(() => this.#tellHealth(), LOOK_MS);
+    if (this.#isClosed) return;
+    this.#logHealth();
+    this.#timer = setInterval(() => this.#logHealth(), CHECK_MS);
   }
 
-  /** Leaves the fleet, so that another may judge at once, and ends everything. */
+  /** Leaves the fleet, so that another process can lead at once, and releases everything. */
   async close(): Promise<void> {
-    this.#ended = true;
-    clearInterval(this.#looks);
+    this.#isClosed = true;
+    clearInterval(this.#timer);
     await this.#guard.close();
     await this.#provider.onClose();
   }
 
-  #tellHealth(): void {
+  #logHealth(): void {
     const { standing, counted } = healthOf(this.#guard.status());
     const now = performance.now();
-    if (standing === this.#told.standing && now - this.#told.at < HEALTH_MS) return;
-    this.#told = { standing, at: now };
+    if (standing === this.#logged.standing && now - this.#logged.at < HEALTH_MS) return;
+    this.#logged = { standing, at: now };
     this.#logger.info({ type: 'health' }, `${standing} | ${counted}`);
   }
 }
@@ -107,11 +112,11 @@ function providerOf({ unleash, clientToken }: ControllerConfig, logger: Logger) 
       new UnleashProvider({
         url: url as string,
         appName: 'rollout-guard',
-        // A token that is missing has been told.
+        // A missing token is already among the problems.
         customHeaders: { Authorization: clientToken ?? 'none' },
         // It evaluates nothing that could be counted.
         disableMetrics: true,
-        // Judges of several environments may run on one machine, and must not take each other's definitions.
+        // Controllers of several environments may run on one machine, and must not read each other's definitions.
         storageProvider: { get: async () => undefined, set: async () => {} },
         logger,
       }),
@@ -120,7 +125,7 @@ function providerOf({ unleash, clientToken }: ControllerConfig, logger: Logger) 
 }
 
 function storeOf({ redis, problems }: ControllerConfig) {
-  // Without a URL there is nothing to check but what has been told.
+  // A missing URL is already among the problems.
   if (problems.some(({ path }) => path === 'redis.url')) return { made: undefined, problems: [] };
   return attempt(
     () => new RedisOutcomeStore(redis),
@@ -128,12 +133,37 @@ function storeOf({ redis, problems }: ControllerConfig) {
   );
 }
 
-/** Whatever stands where Redis' URL belongs may hold a password, however it is written. */
+/** Whatever is given as Redis' URL may contain a password, however it is written. */
 function withoutRedisUrl(problem: ConfigProblem): ConfigProblem {
-  const mayHold = /^redis(\.url)?$/.test(problem.path) && problem.got !== 'nothing';
-  return mayHold ? { ...problem, got: 'something else (not shown)' } : problem;
+  const mayContain = /^redis(\.url)?$/.test(problem.path) && problem.got !== 'nothing';
+  return mayContain ? { ...problem, got: 'something else (not shown)' } : problem;
 }
 
 function isFatal(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'PROVIDER_FATAL';
+}
+
+/** The controller's health in words: what is worth a line whenever it changes, and what changes all the time. */
+export function healthOf({ flagKey, dryRun, state, epoch, flag, fleet, snapshot }: GuardStatus) {
+  const rollout =
+    flag === undefined
+      ? 'not known from Unleash yet'
+      : flag.enabled
+        ? `on${flag.rolloutPercentage === undefined ? '' : ` at ${flag.rolloutPercentage} %`}`
+        : 'off';
+  const { treatment, control } = snapshot.total;
+  const standing = [
+    `${flagKey} is ${rollout}`,
+    `${dryRun ? 'dry run, ' : ''}${state.status}`,
+    fleet?.problem === undefined ? (fleet?.role ?? 'standalone') : `standalone: ${fleet.problem}`,
+    `epoch ${fleet?.epoch ?? epoch}`,
+  ];
+  return {
+    standing: standing.join(' | '),
+    counted: `outcomes: ${countOf(treatment)} treatment, ${countOf(control)} control`,
+  };
+}
+
+function countOf({ successes, failures }: ArmCounts): number {
+  return successes + failures;
 }

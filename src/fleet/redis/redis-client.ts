@@ -17,7 +17,7 @@ interface ScriptOptions {
   readonly arguments: string[];
 }
 
-/** The methods of {@link RedisClient}, to tell a client from anything else. */
+/** The methods of {@link RedisClient}, by which a client is recognised. */
 export const CLIENT_METHODS: readonly (keyof RedisClient)[] = [
   'evalSha',
   'eval',
@@ -34,10 +34,10 @@ interface RedisPackage {
 }
 
 /**
- * A client for a URL, on its way to be connected: it goes on trying by itself. What it cannot send now it refuses, rather
- * than to keep it for later: whoever asks sends again what still matters.
+ * A client for a URL that connects by itself, and retries. While it is offline, it rejects commands instead of queueing
+ * them: the caller sends again what still matters.
  *
- * @param onProblem - Told why it is not connected.
+ * @param onProblem - Called with the reason why it is not connected.
  * @throws {@link ConfigError} when neither `redis` nor `@redis/client` is installed.
  */
 export async function clientFor(
@@ -60,7 +60,7 @@ export async function clientFor(
       resolve();
     });
   });
-  // A server that is away makes nobody wait for long.
+  // An unreachable server delays the start by `timeoutMs` at most.
   await Promise.race([
     client.connect().catch(onProblem),
     failed,

@@ -1,30 +1,31 @@
 import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
 import type { Decision } from '../../model/shapes.js';
+import { withDeadline } from '../../support/deadline.js';
+import { FleetError, type FleetLink, type FleetListener, type SyncRequest } from '../fleet-link.js';
 import {
   type FleetEntries,
-  FleetError,
-  type FleetLink,
-  type FleetListener,
   type FleetState,
+  fleetEntriesSchema,
+  fleetStateSchema,
   type SyncReply,
-  type SyncRequest,
-} from '../fleet-link.js';
+  syncReplySchema,
+} from '../fleet-shapes.js';
 import type { RedisClient } from './redis-client.js';
 import { redisFailure } from './redis-failure.js';
-import { readEntry, readState, readSyncReply } from './redis-replies.js';
 import {
+  CLEAR_STOP,
   FINISH_STOP,
   LOAD_CHECKPOINT,
   OPEN,
   READ,
-  RELEASE,
   type RedisScript,
   SAVE_CHECKPOINT,
   STOP,
   SYNC,
 } from './scripts.js';
 
-/** What {@link RedisLink} works with. */
+/** What {@link RedisLink} needs. */
 export interface RedisLinkOptions {
   /** The connected client. */
   readonly client: () => Promise<RedisClient>;
@@ -32,24 +33,24 @@ export interface RedisLinkOptions {
   readonly onClose: () => void;
   /** Why the client is not connected, when that is known. */
   readonly problem: () => Error | undefined;
-  /** The beginning of all keys of the flag. */
+  /** The prefix of all keys of the flag. */
   readonly base: string;
-  /** The time after which a judge that is silent is no judge, in milliseconds. */
+  /** The time after which a silent leader loses its role, in milliseconds. */
   readonly leaseMs: number;
   /** How long keys live after the last write, in milliseconds. */
   readonly retentionMs: number;
-  /** How long an answer may take, in milliseconds. */
+  /** How long a reply may take, in milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** Deltas that are kept while nobody judges; beyond that, processes keep theirs until somebody does. */
-const MOST_ENTRIES = 20_000;
+/** Deltas that are stored while the fleet has no leader; beyond that, processes keep theirs until there is one. */
+const MAX_ENTRIES = 20_000;
 /** Epochs whose totals are kept. */
-const MOST_EPOCHS = 32;
+const MAX_EPOCHS = 32;
 /** Fields of one epoch's totals, beyond which error types count as `other`. */
-const MOST_FIELDS = 2_000;
-/** Commands that may wait for an answer at once: a server that is silent must not fill this process. */
-const MOST_WAITING = 8;
+const MAX_FIELDS = 2_000;
+/** Commands that may wait for a reply at once: a server that is silent must not fill this process. */
+const MAX_WAITING = 8;
 
 /** The fleet of one flag in Redis. */
 export class RedisLink implements FleetLink {
@@ -64,7 +65,7 @@ export class RedisLink implements FleetLink {
   constructor(options: RedisLinkOptions) {
     this.#options = options;
     this.#channel = `${options.base}:changes`;
-    this.#keys = ['state', 'members', 'seen', 'judge', 'deltas', 'totals:', 'checkpoint'].map(
+    this.#keys = ['state', 'members', 'seen', 'leader', 'deltas', 'totals:', 'checkpoint'].map(
       (name) => `${options.base}:${name}`,
     );
   }
@@ -76,63 +77,59 @@ export class RedisLink implements FleetLink {
     this.#isOpen = true;
   }
 
-  async sync({ datasetId, version, seat, delta, mayLead }: SyncRequest): Promise<SyncReply> {
+  async sync({ datasetId, version, assignment, delta, mayLead }: SyncRequest): Promise<SyncReply> {
     const { leaseMs, retentionMs } = this.#options;
-    const answer = await this.#run(SYNC, [
+    const reply = await this.#run(SYNC, [
       this.instance,
       this.#channel,
       retentionMs,
-      MOST_EPOCHS,
-      MOST_ENTRIES,
+      MAX_EPOCHS,
+      MAX_ENTRIES,
       leaseMs,
-      MOST_FIELDS,
+      MAX_FIELDS,
       datasetId,
       version,
       mayLead ? 1 : 0,
       randomUUID(),
-      seat.epoch,
-      seat.seenRevision,
-      seat.revision,
-      seat.keepWindows ? 1 : 0,
-      seat.atLeast,
+      assignment.epoch,
+      assignment.seenRevision,
+      assignment.revision,
+      assignment.keepWindows ? 1 : 0,
+      assignment.minEpoch,
       delta?.sequence ?? 0,
       delta?.epoch ?? 0,
       delta?.text ?? '',
       delta?.skipsLost ? 1 : 0,
       ...(delta?.totals.flat() ?? []),
     ]);
-    return readSyncReply(answer);
+    return parseReply(syncReplySchema, fromJson(reply));
   }
 
   async read(fence: number, after: string, count: number): Promise<FleetEntries | undefined> {
     const start = after === '' ? '-' : `(${after}`;
-    const answer = await this.#run(READ, [`${this.instance} ${fence}`, start, count]);
-    if (!Array.isArray(answer)) return undefined;
-    const [serverRun, entries] = answer as [unknown, unknown[]];
-    return { serverRun: String(serverRun), entries: entries.map(readEntry) };
+    const reply = await this.#run(READ, [this.#leader(fence), start, count]);
+    return parseReply(fleetEntriesSchema.optional(), reply ?? undefined);
   }
 
   async loadCheckpoint(): Promise<string | undefined> {
-    const answer = await this.#run(LOAD_CHECKPOINT, []);
-    return typeof answer === 'string' ? answer : undefined;
+    return parseReply(z.string().optional(), (await this.#run(LOAD_CHECKPOINT, [])) ?? undefined);
   }
 
   async saveCheckpoint(fence: number, upTo: string, text: string): Promise<boolean> {
     const { retentionMs } = this.#options;
-    return (await this.#run(SAVE_CHECKPOINT, [`${this.instance} ${fence}`, upTo, text, retentionMs])) === 1;
+    return (await this.#run(SAVE_CHECKPOINT, [this.#leader(fence), upTo, text, retentionMs])) === 1;
   }
 
   async stop(decision: Decision): Promise<FleetState> {
-    const { id } = decision;
-    return readState(await this.#run(STOP, [this.#channel, id, JSON.stringify(decision), randomUUID()]));
+    return this.#changeState(STOP, decision.id, JSON.stringify(decision), randomUUID());
   }
 
   async finishStop(decisionId: string, done: 'off' | 'stepped-back'): Promise<FleetState> {
-    return readState(await this.#run(FINISH_STOP, [this.#channel, decisionId, done]));
+    return this.#changeState(FINISH_STOP, decisionId, done);
   }
 
-  async clearStop(decisionId: string, revision: string, atLeast: number): Promise<FleetState> {
-    return readState(await this.#run(RELEASE, [this.#channel, decisionId, revision, MOST_EPOCHS, atLeast]));
+  async clearStop(decisionId: string, revision: string, minEpoch: number): Promise<FleetState> {
+    return this.#changeState(CLEAR_STOP, decisionId, revision, MAX_EPOCHS, minEpoch);
   }
 
   async close(): Promise<void> {
@@ -142,19 +139,28 @@ export class RedisLink implements FleetLink {
     this.#options.onClose();
   }
 
+  /** The value of the leader's key while this process is the leader with this number. */
+  #leader(fence: number): string {
+    return `${this.instance} ${fence}`;
+  }
+
+  async #changeState(script: RedisScript, ...args: (string | number)[]): Promise<FleetState> {
+    return parseReply(fleetStateSchema, fromJson(await this.#run(script, [this.#channel, ...args])));
+  }
+
   async #subscribe(listener: FleetListener): Promise<void> {
-    const client = await this.#options.client();
-    const subscriber = client.duplicate();
+    const { timeoutMs } = this.#options;
+    const subscriber = (await this.#options.client()).duplicate();
     // Without a listener, a lost connection would end the process. It connects and subscribes again by itself.
     subscriber.on('error', () => {});
     try {
-      const { timeoutMs } = this.#options;
-      await withTimeout(Promise.resolve(subscriber.connect()), timeoutMs);
-      const subscribed = subscriber.subscribe(this.#channel, (message) => {
-        const state = parseState(message);
-        if (state !== undefined) listener.onState(state);
-      });
-      await withTimeout(Promise.resolve(subscribed), timeoutMs);
+      await withDeadline(timeoutMs, undefined, () => subscriber.connect());
+      const onMessage = (message: string) => {
+        // Whatever else is published there is ignored: the next sync replies with the state anyway.
+        const state = fleetStateSchema.safeParse(fromJson(message));
+        if (state.success) listener.onState(state.data);
+      };
+      await withDeadline(timeoutMs, undefined, () => subscriber.subscribe(this.#channel, onMessage));
     } catch (error) {
       subscriber.destroy();
       throw redisFailure(error);
@@ -163,14 +169,17 @@ export class RedisLink implements FleetLink {
   }
 
   async #run(script: RedisScript, args: readonly (string | number)[]): Promise<unknown> {
-    if (this.#waiting >= MOST_WAITING) {
-      throw new FleetError('Redis does not answer.', { requiresAction: false });
-    }
+    if (this.#waiting >= MAX_WAITING) throw new FleetError('TIMEOUT', 'Redis does not reply.');
     this.#waiting++;
-    const answer = this.#evaluate(script, args.map(String)).finally(() => {
-      this.#waiting--;
-    });
-    return await withTimeout(answer, this.#options.timeoutMs);
+    try {
+      return await withDeadline(this.#options.timeoutMs, undefined, () =>
+        this.#evaluate(script, args.map(String)).finally(() => {
+          this.#waiting--;
+        }),
+      );
+    } catch (error) {
+      throw redisFailure(error);
+    }
   }
 
   async #evaluate(script: RedisScript, args: string[]): Promise<unknown> {
@@ -184,45 +193,33 @@ export class RedisLink implements FleetLink {
         return await client.eval(script.text, options);
       }
     } catch (error) {
-      // That the client is offline says less than why.
+      // "The client is offline" explains less than why.
       const isOffline = error instanceof Error && /offline|closed/i.test(error.message);
-      throw redisFailure((isOffline && this.#options.problem()) || error);
+      throw (isOffline && this.#options.problem()) || error;
     }
   }
 }
 
-async function withTimeout<T>(answer: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new FleetError(`Redis did not answer within ${timeoutMs} ms.`, { requiresAction: false })),
-      timeoutMs,
-    );
-    timer.unref();
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-    // Whoever waited has gone on: a failure that comes later is nobody's.
-    answer.catch(() => {});
-  }
+function parseReply<Schema extends z.ZodType>(schema: Schema, reply: unknown): z.infer<Schema> {
+  const parsed = schema.safeParse(reply);
+  if (parsed.success) return parsed.data;
+  const message = "Redis has other data under the guard's names: give RedisOutcomeStore another prefix.";
+  throw new FleetError('FOREIGN_DATA', message, parsed.error);
 }
 
-function parseState(message: string): FleetState | undefined {
+/** The value of a JSON text; undefined when the text is invalid. */
+function fromJson(text: unknown): unknown {
   try {
-    return readState(JSON.parse(message));
+    return JSON.parse(String(text));
   } catch {
-    // Whatever else was published there. The next sync tells the state anyway.
     return undefined;
   }
 }
 
-/** XTRIM by identifier came with 6.2. Where INFO is not allowed, nothing is known. */
+/** XTRIM by identifier came with 6.2. Where INFO is not allowed, the version is unknown. */
 function checkVersion(version: string): void {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (version === '' || major > 6 || (major === 6 && minor >= 2)) return;
-  throw new FleetError(`Redis ${version} is too old: 6.2 or later (or Valkey) is needed.`, {
-    requiresAction: true,
-  });
+  const message = `Redis ${version} is too old: 6.2 or later (or Valkey) is needed.`;
+  throw new FleetError('UNSUPPORTED_VERSION', message);
 }

@@ -2,32 +2,31 @@ import { z } from 'zod';
 import { parseConfig } from '../../support/config-error.js';
 import { durationMsSchema } from '../../support/config-schemas.js';
 import type { FleetLink } from '../fleet-link.js';
-import type { FleetTiming } from '../fleet-options.js';
-import type { SharedStore } from '../shared-store.js';
+import type { FleetTiming, SharedStore } from '../fleet-options.js';
 import { CLIENT_METHODS, clientFor, type RedisClient } from './redis-client.js';
 import { RedisLink } from './redis-link.js';
 
-/** What `new RedisOutcomeStore()` takes: a client or a URL. */
+/** The options of {@link RedisOutcomeStore}: a client or a URL, and the timing. */
 export interface RedisOutcomeStoreOptions {
   /**
    * Your own connected client: `createClient()` or `createCluster()` of the `redis` package, version 5 or later, with TLS
-   * and whatever else you set. It is not closed. A second connection is made from it to be told of stops.
+   * and whatever else you set. It is not closed. A second connection is made from it, which receives stops.
    */
   readonly client?: RedisClient | undefined;
   /** `redis://` or, with TLS, `rediss://`: `rediss://user:password@redis.example.com:6379/0`. Never logged. */
   readonly url?: string | undefined;
-  /** The beginning of every key. @default 'rollout-guard' */
+  /** The prefix of every key. @default 'rollout-guard' */
   readonly prefix?: string | undefined;
   /** How often each process sends what it recorded, in milliseconds. @default 1_000 */
   readonly flushMs?: number | undefined;
-  /** How often the judge reads what came, in milliseconds. @default 200 */
+  /** How often the leader reads what was sent, in milliseconds. @default 200 */
   readonly evaluateMs?: number | undefined;
   /**
-   * After which time without a sign of life another process judges, and a process that hears nothing of Redis judges its
-   * own share, in milliseconds. At least twice `flushMs`. @default 3_000
+   * How long the leader may be silent before another process takes over, and Redis before each process evaluates its own
+   * share, in milliseconds. At least twice `flushMs`. @default 3_000
    */
   readonly leaseMs?: number | undefined;
-  /** How long an answer of Redis may take, in milliseconds. @default 2_000 */
+  /** How long a reply of Redis may take, in milliseconds. @default 2_000 */
   readonly timeoutMs?: number | undefined;
   /** How long keys live after the last write, in milliseconds. @default 30 days */
   readonly retentionMs?: number | undefined;
@@ -72,8 +71,8 @@ const optionsSchema = z
   });
 
 /**
- * Lets the guards of many processes judge as one: each sends what it recorded once per second, one of them judges the
- * sum, and a stop reaches all at once. Give it to `new RolloutGuard({ store })` in each process; one may serve the guards
+ * Makes the guards of many processes act as one: each sends what it recorded once per second, one of them (the leader)
+ * evaluates the sum, and a stop reaches all at once. Give it to `new RolloutGuard({ store })` in each process; one may serve the guards
  * of several flags. Needs Redis 6.2 or later, or Valkey; see docs/fleet.md for the keys that it writes.
  */
 export class RedisOutcomeStore implements SharedStore {

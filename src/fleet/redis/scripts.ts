@@ -1,17 +1,17 @@
 import { createHash } from 'node:crypto';
 
-/** A script with its digest, under which Redis remembers it. */
+/** A script with its digest, under which Redis caches it. */
 export interface RedisScript {
   readonly text: string;
   readonly digest: string;
 }
 
 /*
- * Every change is one script, so that it happens whole or not at all, and none runs between another's reading and
- * writing. All times are Redis' own. The keys of a flag share one hash slot; KEYS[6] is the beginning of the totals' keys.
+ * Every change is one script, so that it is atomic: none runs between another's reading and writing. All times are Redis'
+ * own. The keys of a flag share one hash slot; KEYS[6] is the prefix of the totals' keys.
  */
 const COMMON = `
-local STATE, MEMBERS, SEEN, JUDGE, DELTAS, TOTALS, CHECKPOINT =
+local STATE, MEMBERS, SEEN, LEADER, DELTAS, TOTALS, CHECKPOINT =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -22,35 +22,39 @@ local function field(name, default)
   return default
 end
 
+-- FleetState of fleet-shapes.ts. The decision and the list stay text: cjson would round numbers, and writes an empty list as {}.
 local function state()
-  return { field('datasetId', ''), field('version', '0'), field('epoch', '0'), field('startedAt', '0'),
-    field('oldest', '0'), field('revision', ''), field('stop', ''), field('done', ''), field('released', '[]') }
+  local stop, done = field('stop'), field('done')
+  return { datasetId = field('datasetId', ''), version = tonumber(field('version', '0')),
+    epoch = tonumber(field('epoch', '0')), epochStartedAt = tonumber(field('epochStartedAt', '0')),
+    oldestEpoch = tonumber(field('oldestEpoch', '0')), revision = field('revision', ''),
+    stop = stop and { decision = stop, done = done }, clearedStops = field('clearedStops', '[]') }
 end
 
-local function keep(retention)
+local function extendLifetime(retention)
   for _, key in ipairs({ STATE, MEMBERS, SEEN, DELTAS, CHECKPOINT }) do
     redis.call('PEXPIRE', key, retention)
   end
 end
 
-local function changed(channel)
+local function publish(channel)
   redis.call('HINCRBY', STATE, 'version', 1)
-  local current = state()
-  redis.call('PUBLISH', channel, cjson.encode(current))
+  local current = cjson.encode(state())
+  redis.call('PUBLISH', channel, current)
   return current
 end
 
-local function openEpoch(epoch, revision, keepWindows, mostEpochs)
-  redis.call('HSET', STATE, 'epoch', epoch, 'revision', revision, 'startedAt', now)
-  if not keepWindows or field('oldest', '0') == '0' then redis.call('HSET', STATE, 'oldest', epoch) end
+local function openEpoch(epoch, revision, keepWindows, maxEpochs)
+  redis.call('HSET', STATE, 'epoch', epoch, 'revision', revision, 'epochStartedAt', now)
+  if not keepWindows or not field('oldestEpoch') then redis.call('HSET', STATE, 'oldestEpoch', epoch) end
   local history = cjson.decode(field('history', '[]'))
   table.insert(history, { epoch, revision })
-  while #history > mostEpochs do
+  while #history > maxEpochs do
     redis.call('DEL', TOTALS .. string.format('%d', history[1][1]))
     table.remove(history, 1)
   end
   redis.call('HSET', STATE, 'history', cjson.encode(history))
-  redis.call('XADD', DELTAS, '*', 'e', string.format('%d %d %d', epoch, now, keepWindows and 1 or 0))
+  redis.call('XADD', DELTAS, '*', 'epoch', cjson.encode({ epoch = epoch, at = now, keepWindows = keepWindows }))
 end
 `;
 
@@ -59,7 +63,7 @@ function script(text: string): RedisScript {
   return { text: whole, digest: createHash('sha1').update(whole).digest('hex') };
 }
 
-/** Asks for the version, and fails where the keys are of other types. */
+/** Reads the server's version, and fails where the keys are of other types. */
 export const OPEN = script(`
 local version = ''
 local answered, info = pcall(redis.call, 'INFO', 'server')
@@ -67,34 +71,34 @@ if answered then version = string.match(info, 'redis_version:([^\\r\\n]+)') or '
 redis.call('HLEN', STATE)
 redis.call('HLEN', MEMBERS)
 redis.call('ZCARD', SEEN)
-redis.call('GET', JUDGE)
+redis.call('GET', LEADER)
 redis.call('XLEN', DELTAS)
 redis.call('GET', CHECKPOINT)
 return version
 `);
 
-/** One process's second: its delta, its place among the epochs, and who judges. */
+/** Once per second for each process: its delta, its epoch, and the leader's lease. */
 export const SYNC = script(`
-local instance, channel, retention, mostEpochs = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local mostEntries, leaseMs, mostFields = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
-local datasetId, version, mayLead, newBorn = ARGV[8], ARGV[9], ARGV[10] == '1', ARGV[11]
+local instance, channel, retention, maxEpochs = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local maxEntries, leaseMs, maxFields = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+local datasetId, version, mayLead, newDatasetId = ARGV[8], tonumber(ARGV[9]), ARGV[10] == '1', ARGV[11]
 local assignedEpoch, seenRevision, revision = tonumber(ARGV[12]), ARGV[13], ARGV[14]
-local keepWindows, atLeast = ARGV[15] == '1', tonumber(ARGV[16])
+local keepWindows, minEpoch = ARGV[15] == '1', tonumber(ARGV[16])
 local sequence, deltaEpoch, delta, skipsLost = tonumber(ARGV[17]), ARGV[18], ARGV[19], ARGV[20] == '1'
 
-if redis.call('HSETNX', STATE, 'datasetId', newBorn) == 1 then redis.call('HSET', STATE, 'version', 1) end
+if redis.call('HSETNX', STATE, 'datasetId', newDatasetId) == 1 then redis.call('HSET', STATE, 'version', 1) end
 local isKnown = field('datasetId', '') == datasetId
 
 if revision ~= '' then
   local epoch, current = tonumber(field('epoch', '0')), field('revision', '')
   if epoch == 0 then
-    openEpoch(math.max(1, atLeast), revision, keepWindows, mostEpochs)
-    changed(channel)
-    assignedEpoch = math.max(1, atLeast)
+    openEpoch(math.max(1, minEpoch), revision, keepWindows, maxEpochs)
+    publish(channel)
+    assignedEpoch = math.max(1, minEpoch)
   elseif revision == current then
     assignedEpoch = epoch
   else
-    -- Another process may have seen this definition before: then it is behind the fleet, not ahead of it.
+    -- Another process may have reported this definition before: then this one is behind the fleet, not ahead of it.
     local found = nil
     for _, each in ipairs(cjson.decode(field('history', '[]'))) do
       if not found and each[1] > assignedEpoch and each[2] == revision then found = each[1] end
@@ -102,40 +106,40 @@ if revision ~= '' then
     if found then
       assignedEpoch = found
     elseif assignedEpoch == 0 or not isKnown or seenRevision ~= revision then
-      assignedEpoch = math.max(epoch + 1, atLeast)
-      openEpoch(assignedEpoch, revision, keepWindows, mostEpochs)
-      changed(channel)
+      assignedEpoch = math.max(epoch + 1, minEpoch)
+      openEpoch(assignedEpoch, revision, keepWindows, maxEpochs)
+      publish(channel)
     end
   end
 end
 
-local answer, last = 'none', tonumber(redis.call('HGET', MEMBERS, instance) or '0')
+local result, last = 'none', tonumber(redis.call('HGET', MEMBERS, instance) or '0')
 if sequence > 0 then
   if not isKnown then
-    answer = 'unknown-data'
+    result = 'unknown-data'
   elseif sequence <= last then
-    answer = 'duplicate'
+    result = 'duplicate'
   elseif sequence > last + 1 and not skipsLost then
-    answer = 'gap'
-  elseif redis.call('XLEN', DELTAS) >= mostEntries then
-    answer = 'full'
+    result = 'gap'
+  elseif redis.call('XLEN', DELTAS) >= maxEntries then
+    result = 'full'
   else
-    answer = 'taken'
+    result = 'accepted'
     last = sequence
-    redis.call('XADD', DELTAS, '*', 'd', delta)
+    redis.call('XADD', DELTAS, '*', 'delta', delta)
     redis.call('HSET', MEMBERS, instance, sequence)
     local totals = TOTALS .. deltaEpoch
     local fields = redis.call('HLEN', totals)
     if fields == 0 then
-      -- With one long value, Redis keeps them as a table: in the list that it makes otherwise, each sum searches all others.
+      -- With one long value, Redis stores a hash table: in the list that it makes otherwise, each sum searches all others.
       redis.call('HSET', totals, 'about',
         'Sums of what all processes recorded of the flag in this epoch; see docs/fleet.md of unleash-rollout-guard')
       fields = 1
     end
     for i = 21, #ARGV, 2 do
       local name = ARGV[i]
-      -- Error types are the one thing whose number grows with what happens.
-      if fields >= mostFields and redis.call('HEXISTS', totals, name) == 0 then
+      -- Error types are the only fields whose number is not fixed.
+      if fields >= maxFields and redis.call('HEXISTS', totals, name) == 0 then
         name = string.match(name, '^error:[^:]+:') and string.match(name, '^error:[^:]+:') .. 'other' or name
       end
       if string.find(ARGV[i + 1], '[.e]') then
@@ -156,75 +160,75 @@ if redis.call('ZCARD', SEEN) > 1 then
   end
 end
 
-local judge = redis.call('GET', JUDGE) or ''
-local fence = string.match(judge, '^' .. string.gsub(instance, '%p', '%%%0') .. ' (%d+)$')
-if mayLead and judge == '' then
-  fence = tostring(redis.call('HINCRBY', STATE, 'fence', 1))
-  judge = instance .. ' ' .. fence
-  redis.call('SET', JUDGE, judge, 'PX', leaseMs)
+local leader = redis.call('GET', LEADER) or nil
+local fence = leader and string.match(leader, '^' .. string.gsub(instance, '%p', '%%%0') .. ' (%d+)$')
+if mayLead and not leader then
+  fence = redis.call('HINCRBY', STATE, 'fence', 1)
+  leader = instance .. ' ' .. string.format('%d', fence)
+  redis.call('SET', LEADER, leader, 'PX', leaseMs)
 elseif fence and mayLead then
-  redis.call('PEXPIRE', JUDGE, leaseMs)
+  redis.call('PEXPIRE', LEADER, leaseMs)
 elseif fence then
-  redis.call('DEL', JUDGE)
-  judge, fence = '', nil
+  redis.call('DEL', LEADER)
+  leader, fence = nil, nil
 end
-keep(retention)
+extendLifetime(retention)
 
 local current = state()
-if current[1] == datasetId and current[2] == version then current = false end
-return { string.format('%d', now), answer, string.format('%d', last), string.format('%d', assignedEpoch), judge, fence or '',
-  current }
+if isKnown and current.version == version then current = nil end
+return cjson.encode({ now = now, delta = result, lastSequence = last, assignedEpoch = assignedEpoch,
+  leader = leader and string.match(leader, '^%S+'), fence = tonumber(fence), state = current })
 `);
 
-/** The judge's look at what came since. */
+/** What was sent since the leader's last read. */
 export const READ = script(`
-if redis.call('GET', JUDGE) ~= ARGV[1] then return false end
+if redis.call('GET', LEADER) ~= ARGV[1] then return false end
 local run = ''
 local answered, info = pcall(redis.call, 'INFO', 'server')
 if answered then run = string.match(info, 'run_id:([^\\r\\n]+)') or '' end
 return { run, redis.call('XRANGE', DELTAS, ARGV[2], '+', 'COUNT', ARGV[3]) }
 `);
 
-/** What the judge before knew. */
+/** The checkpoint of the last leader. */
 export const LOAD_CHECKPOINT = script(`return redis.call('GET', CHECKPOINT)`);
 
-/** Keeps what the judge knows, and drops the entries that are in it. */
+/** Saves the leader's checkpoint, and deletes the entries that are in it. */
 export const SAVE_CHECKPOINT = script(`
-if redis.call('GET', JUDGE) ~= ARGV[1] then return 0 end
+if redis.call('GET', LEADER) ~= ARGV[1] then return 0 end
 redis.call('SET', CHECKPOINT, ARGV[3], 'PX', ARGV[4])
 redis.call('XTRIM', DELTAS, 'MINID', ARGV[2])
 return 1
 `);
 
-/** Stops the whole fleet: the first decision holds. */
+/** Stops the whole fleet: the first decision counts. */
 export const STOP = script(`
-local channel, id, decision, newBorn = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-redis.call('HSETNX', STATE, 'datasetId', newBorn)
-if field('stop', '') ~= '' then return state() end
-for _, released in ipairs(cjson.decode(field('released', '[]'))) do
-  if released == id then return state() end
+local channel, id, decision, newDatasetId = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+redis.call('HSETNX', STATE, 'datasetId', newDatasetId)
+if field('stop') then return cjson.encode(state()) end
+for _, cleared in ipairs(cjson.decode(field('clearedStops', '[]'))) do
+  if cleared == id then return cjson.encode(state()) end
 end
-redis.call('HSET', STATE, 'stop', decision, 'stopId', id, 'done', '')
-return changed(channel)
+redis.call('HSET', STATE, 'stop', decision, 'stopId', id)
+return publish(channel)
 `);
 
-/** Unleash took the stop. */
+/** Unleash accepted the stop. */
 export const FINISH_STOP = script(`
 local channel, id, done = ARGV[1], ARGV[2], ARGV[3]
-if field('stopId', '') ~= id or field('done', '') == done then return state() end
+if field('stopId') ~= id or field('done') == done then return cjson.encode(state()) end
 redis.call('HSET', STATE, 'done', done)
-return changed(channel)
+return publish(channel)
 `);
 
-/** A person turned the flag on again. */
-export const RELEASE = script(`
-local channel, id, revision, mostEpochs, atLeast = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-if field('stopId', '') ~= id then return state() end
+/** An operator turned the flag on: the stop is cleared. */
+export const CLEAR_STOP = script(`
+local channel, id, revision, maxEpochs, minEpoch = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+if field('stopId') ~= id then return cjson.encode(state()) end
 redis.call('HDEL', STATE, 'stop', 'stopId', 'done')
-local released = cjson.decode(field('released', '[]'))
-table.insert(released, id)
-while #released > 8 do table.remove(released, 1) end
-redis.call('HSET', STATE, 'released', cjson.encode(released))
-openEpoch(math.max(tonumber(field('epoch', '0')) + 1, atLeast), revision, false, mostEpochs)
-return changed(channel)
+local cleared = cjson.decode(field('clearedStops', '[]'))
+table.insert(cleared, id)
+while #cleared > 8 do table.remove(cleared, 1) end
+redis.call('HSET', STATE, 'clearedStops', cjson.encode(cleared))
+openEpoch(math.max(tonumber(field('epoch', '0')) + 1, minEpoch), revision, false, maxEpochs)
+return publish(channel)
 `);

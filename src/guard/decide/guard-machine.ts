@@ -1,15 +1,15 @@
 import type { JournalEntry } from '../../journal/journal.js';
-import type { OutcomeStore } from '../../measure/outcome-store.js';
 import type { FlagFacts } from '../../model/flags.js';
 import type { GuardState } from '../../model/state.js';
 import type { GuardContext } from '../context.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
+import type { EvaluatedStore } from '../fleet/guard-fleet.js';
 import { afterRestart, initialState } from './decide.js';
 
 /** The guard's state and epoch, and their copy in the journal. */
 export class GuardMachine {
   readonly #context: GuardContext;
-  readonly #store: OutcomeStore;
+  readonly #store: EvaluatedStore;
   readonly #evaluator: Evaluator;
   #state: GuardState;
   #epoch = 1;
@@ -22,7 +22,7 @@ export class GuardMachine {
   /** In a dry run: the stop that an earlier run left. */
   #leftByEarlierRun: GuardState | undefined;
 
-  constructor(context: GuardContext, store: OutcomeStore, evaluator: Evaluator) {
+  constructor(context: GuardContext, store: EvaluatedStore, evaluator: Evaluator) {
     const now = context.clock.now();
     this.#context = context;
     this.#store = store;

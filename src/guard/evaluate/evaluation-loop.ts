@@ -25,7 +25,7 @@ export interface EvaluatedRollout {
 
 /** What an {@link EvaluationLoop} works with. */
 export interface EvaluationLoopOptions {
-  readonly store: OutcomeStore;
+  readonly store: Pick<OutcomeStore, 'snapshot'>;
   readonly evaluator: Evaluator;
   readonly rollout: EvaluatedRollout;
   readonly stages: readonly Stage[];

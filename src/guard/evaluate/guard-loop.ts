@@ -28,7 +28,7 @@ export class GuardLoop implements EvaluatedRollout {
     this.#fleet = fleet;
     this.#machine = machine;
     this.#runner = runner;
-    this.#loop = new EvaluationLoop({ ...context, evaluator, store: fleet.store, rollout: this });
+    this.#loop = new EvaluationLoop({ ...context, evaluator, store: fleet.evaluated, rollout: this });
   }
 
   get facts(): FlagFacts | undefined {

@@ -14,10 +14,13 @@ export interface FleetHandlers {
   readonly evaluate: () => void;
 }
 
+/** What {@link GuardFleet.evaluated} offers. */
+export type EvaluatedStore = Pick<OutcomeStore, 'snapshot' | 'beginEpoch'>;
+
 /** The processes that guard one flag together, as one of them sees them. */
 export interface GuardFleet {
-  /** Where this process records; its snapshots are of the outcomes that this process evaluates. */
-  readonly store: OutcomeStore;
+  /** The outcomes that this process evaluates: its own, or, in a fleet's leader, those of all. */
+  readonly evaluated: EvaluatedStore;
   /** Whether this process talks to Unleash and to operators for the fleet, or, cut off, for itself. */
   readonly leads: boolean;
   /** Whether this process evaluates all rollback triggers. Otherwise only those about the process itself. */
@@ -30,6 +33,8 @@ export interface GuardFleet {
   status(): FleetStatus | undefined;
   start(handlers: FleetHandlers): Promise<void>;
   close(): Promise<void>;
+  /** Sends what this process recorded without waiting for the next flush. */
+  flushSoon(): void;
   /** This process has stopped the flag. */
   stopped(decision: Decision): void;
   /** Unleash confirmed the stop. */
@@ -39,9 +44,9 @@ export interface GuardFleet {
 }
 
 /** A fleet of one: this process decides everything for itself. */
-export function soloFleet(store: OutcomeStore): GuardFleet {
+export function soloFleet(own: EvaluatedStore): GuardFleet {
   return {
-    store,
+    evaluated: own,
     leads: true,
     evaluates: true,
     evaluatesStages: true,
@@ -49,6 +54,7 @@ export function soloFleet(store: OutcomeStore): GuardFleet {
     status: () => undefined,
     start: async () => {},
     close: async () => {},
+    flushSoon: () => {},
     stopped: () => {},
     finished: () => {},
     reArmed: () => {},

@@ -1,15 +1,13 @@
-import type { FleetState, FleetStop } from '../../fleet/fleet-link.js';
 import { FleetMember } from '../../fleet/fleet-member.js';
-import type { SharedStore } from '../../fleet/shared-store.js';
+import type { SharedStore } from '../../fleet/fleet-options.js';
+import type { FleetState, FleetStop } from '../../fleet/fleet-shapes.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
-import type { OutcomeStore } from '../../measure/outcome-store.js';
 import type { Decision } from '../../model/shapes.js';
-import { reportedStateSchema } from '../../model/state.js';
 import type { GuardContext } from '../context.js';
 import { storeFor } from '../evaluate/evaluation-loop.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
 import type { FleetStatus } from '../guard-status.js';
-import type { FleetHandlers, GuardFleet } from './guard-fleet.js';
+import type { EvaluatedStore, FleetHandlers, GuardFleet } from './guard-fleet.js';
 
 /** Decisions that are remembered: more are never open at once. */
 const MOST_REMEMBERED = 16;
@@ -49,9 +47,7 @@ export class SharedFleet implements GuardFleet {
       revision: () => flags.flag(flagKey)?.revision,
       reportedState: {
         get: () => evaluator.reportedState,
-        set: (reported) => {
-          if (reported !== undefined) evaluator.restore(reportedStateSchema.parse(reported));
-        },
+        set: (reported) => evaluator.restore(reported),
       },
       listener: {
         onState: (state) => follow((handlers) => this.#reconcile(state, handlers)),
@@ -63,7 +59,7 @@ export class SharedFleet implements GuardFleet {
     });
   }
 
-  get store(): OutcomeStore {
+  get evaluated(): EvaluatedStore {
     return this.#member;
   }
 
@@ -74,16 +70,16 @@ export class SharedFleet implements GuardFleet {
   /** The fleet's outcomes, or, cut off, its own. */
   get evaluates(): boolean {
     const { role, isCurrent } = this.#member;
-    return role === 'alone' || (role === 'judge' && isCurrent);
+    return role === 'standalone' || (role === 'leader' && isCurrent);
   }
 
   get isConnected(): boolean {
-    return this.#member.role !== 'alone';
+    return this.#member.role !== 'standalone';
   }
 
   /** Only with the whole fleet's outcomes, and of the definition that this process has. */
   get evaluatesStages(): boolean {
-    return this.#member.role === 'judge' && this.#member.isCurrent && this.#member.isInStep;
+    return this.#member.role === 'leader' && this.#member.isCurrent && this.#member.hasFleetDefinition;
   }
 
   status(): FleetStatus {
@@ -98,6 +94,10 @@ export class SharedFleet implements GuardFleet {
 
   close(): Promise<void> {
     return this.#member.close();
+  }
+
+  flushSoon(): void {
+    this.#member.flushSoon();
   }
 
   stopped(decision: Decision): void {
@@ -145,7 +145,13 @@ export class SharedFleet implements GuardFleet {
     if (!this.#known.includes(id)) remember(this.#others, id);
     remember(this.#known, id);
     const by = this.#others.includes(id) ? 'fleet' : undefined;
-    dispatch({ type: 'fleet-stopped', at: this.#context.clock.now(), ...stop, by });
+    dispatch({
+      type: 'fleet-stopped',
+      at: this.#context.clock.now(),
+      decision: stop.decision,
+      done: stop.done,
+      by,
+    });
   }
 }
 

@@ -2,6 +2,7 @@ import { BaselineFile } from '../../journal/baseline-file.js';
 import type { OutcomeStore } from '../../measure/outcome-store.js';
 import type { FlagFacts } from '../../model/flags.js';
 import type { GuardContext } from '../context.js';
+import type { GuardFleet } from '../fleet/guard-fleet.js';
 import { BaselineRecorder } from './baseline-recorder.js';
 
 /** How long a change may be in memory only, in milliseconds: the control's counts change with every outcome. */
@@ -10,15 +11,18 @@ const SAVE_AFTER_MS = 60_000;
 /** Keeps the baselines: in the store for the triggers, and on disk for the next run. */
 export class Baselines {
   readonly #context: GuardContext;
-  readonly #store: OutcomeStore;
+  /** What this process records: the baseline and the memory are its own. */
+  readonly #own: OutcomeStore;
+  readonly #fleet: GuardFleet;
   readonly #file: BaselineFile | undefined;
   #recorder = new BaselineRecorder();
   #unsavedSince: number | undefined;
 
-  constructor(context: GuardContext, store: OutcomeStore) {
+  constructor(context: GuardContext, own: OutcomeStore, fleet: GuardFleet) {
     const { folder, flagKey } = context;
     this.#context = context;
-    this.#store = store;
+    this.#own = own;
+    this.#fleet = fleet;
     this.#file = folder === false ? undefined : new BaselineFile(folder, flagKey);
   }
 
@@ -28,7 +32,7 @@ export class Baselines {
       const earlier = await this.#file?.load();
       if (earlier === undefined) return;
       this.#recorder = new BaselineRecorder(earlier);
-      this.#store.setBaseline(earlier);
+      this.#own.setBaseline(earlier);
     } catch (error) {
       this.#context.records.fault('reading the baseline', error);
     }
@@ -36,10 +40,9 @@ export class Baselines {
 
   /** Called on every tick: samples the memory and the control. */
   sample(facts: FlagFacts | undefined, now: number): void {
-    const store = this.#store;
     const memoryBytes = this.#sampleMemory(now);
-    if (this.#recorder.sample({ snapshot: store.snapshot(now), facts, memoryBytes })) {
-      store.setBaseline(this.#recorder.baseline);
+    if (this.#recorder.sample({ snapshot: this.#fleet.evaluated.snapshot(now), facts, memoryBytes })) {
+      this.#own.setBaseline(this.#recorder.baseline);
       this.#unsavedSince ??= now;
     }
     if (this.#unsavedSince !== undefined && now - this.#unsavedSince >= SAVE_AFTER_MS) void this.save();
@@ -60,7 +63,7 @@ export class Baselines {
     const { records, readMemoryBytes } = this.#context;
     try {
       const bytes = readMemoryBytes();
-      this.#store.recordMemory(bytes, now);
+      this.#own.recordMemory(bytes, now);
       return bytes;
     } catch (error) {
       records.fault('reading the memory', error);

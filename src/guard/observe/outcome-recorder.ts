@@ -3,34 +3,30 @@ import { OutcomeLog } from '../../log/outcome-log.js';
 import { ExposureLedger } from '../../measure/exposure-ledger.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { StoreDump } from '../../measure/outcome-delta.js';
-import type { OutcomeStore } from '../../measure/outcome-store.js';
 import type { Exposure, Outcome } from '../../model/shapes.js';
 import type { GuardContext } from '../context.js';
 import { storeFor } from '../evaluate/evaluation-loop.js';
 import type { GuardLoop } from '../evaluate/guard-loop.js';
+import type { GuardFleet } from '../fleet/guard-fleet.js';
 
 /** Records exposures and outcomes: in the store, in the log on disk and for observers. Touches memory only. */
 export class OutcomeRecorder {
-  /** Where outcomes count. */
-  readonly store: OutcomeStore;
   /** The latest exposure of each user. */
   readonly ledger: ExposureLedger;
   readonly #context: GuardContext;
   readonly #own: MemoryOutcomeStore;
+  readonly #fleet: GuardFleet;
   readonly #loop: GuardLoop;
   /** Undefined when the user wants no log. */
   readonly #log: OutcomeLog | undefined;
   #counted: StoreDump | undefined;
 
-  /**
-   * @param own - What this process records, which the log keeps.
-   * @param store - `own`, or the fleet's store around it.
-   */
-  constructor(context: GuardContext, own: MemoryOutcomeStore, store: OutcomeStore, loop: GuardLoop) {
+  /** @param own - What this process records, which the log keeps. */
+  constructor(context: GuardContext, own: MemoryOutcomeStore, fleet: GuardFleet, loop: GuardLoop) {
     const { flagKey, folder, log, clock, records, maxTrackedUsers } = context;
     this.#context = context;
     this.#own = own;
-    this.store = store;
+    this.#fleet = fleet;
     this.#loop = loop;
     this.ledger = new ExposureLedger({ maxUsers: maxTrackedUsers });
     if (folder === false || log === false) return;
@@ -47,22 +43,29 @@ export class OutcomeRecorder {
   /** Awaits an outcome of this exposure. */
   expose(exposure: Exposure): Exposure {
     this.ledger.remember(exposure);
-    this.store.expose(exposure);
+    this.#own.expose(exposure);
     return exposure;
   }
 
   /** The flag was stopped after this exposure of the treatment: awaits an outcome of the control instead. */
   toControl(exposure: Exposure): Exposure {
-    this.store.settle(exposure);
+    this.#own.settle(exposure);
     return this.expose({ ...exposure, arm: 'control', reason: 'DISABLED' });
+  }
+
+  /** Counts a complaint about the arm of this exposure. */
+  recordComplaint(exposure: Exposure, at: number): void {
+    this.#own.recordComplaint(exposure, at);
   }
 
   record(outcome: Outcome): void {
     const { records } = this.#context;
     records.safely('recording an outcome', () => {
-      this.store.record(outcome);
+      this.#own.record(outcome);
       this.#log?.record(outcome);
     });
+    // What may end the process does not wait for the next flush.
+    if (outcome.critical && outcome.exposure.arm === 'treatment') this.#fleet.flushSoon();
     records.outcome(outcome);
     this.#loop.onOutcome();
   }

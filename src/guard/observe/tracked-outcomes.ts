@@ -70,7 +70,7 @@ export class TrackedOutcomes {
     details: Readonly<Record<string, unknown>> | undefined,
   ): void {
     const { clock, records } = this.#context;
-    const { ledger, store } = this.#recorder;
+    const { ledger } = this.#recorder;
     const at = clock.now();
     // Users complain later than code reports: as long as the user is remembered, the arm is known.
     const exposure =
@@ -80,7 +80,7 @@ export class TrackedOutcomes {
       records.fault(what, this.#unattributed('a complaint'));
       return;
     }
-    store.recordComplaint(exposure, at);
+    this.#recorder.recordComplaint(exposure, at);
     const { arm, epoch } = exposure;
     records.emit({ type: 'complaint', at, epoch, arm, attributes: attributesOf(details ?? {}) });
   }

@@ -26,7 +26,7 @@ const good = {
 let folder: string;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'judge-'));
+  folder = await mkdtemp(join(tmpdir(), 'controller-'));
 });
 
 afterEach(async () => {
@@ -35,7 +35,7 @@ afterEach(async () => {
 });
 
 async function make(config: unknown, environment: Record<string, string | undefined> = {}) {
-  const path = join(folder, 'judge.json');
+  const path = join(folder, 'controller.json');
   await writeFile(path, typeof config === 'string' ? config : JSON.stringify(config));
   return Controller.fromFile(path, environment, silent);
 }
@@ -49,11 +49,11 @@ async function problemsOf(config: unknown, environment: Record<string, string | 
 }
 
 describe('Controller.fromFile', () => {
-  it('takes the secrets from the environment', async () => {
+  it('reads the secrets from the environment', async () => {
     await expect(make(good, secrets)).resolves.toBeInstanceOf(Controller);
   });
 
-  it('takes them from the file, which the environment does not override', async () => {
+  it('prefers the secrets in the file to the environment', async () => {
     const config = {
       ...good,
       unleash: { ...good.unleash, token: ADMIN_TOKEN, clientToken: CLIENT_TOKEN },
@@ -70,9 +70,9 @@ describe('Controller.fromFile', () => {
       'names',
       'export { flagKey, unleash, notify };\nexport const { rollback, stages } = asyncUploadRollout;',
     ],
-  ])('runs a module that exports %s', async (_what, exported) => {
+  ])('accepts a module that exports %s', async (_what, exported) => {
     const preset = pathToFileURL(join(import.meta.dirname, '../../../src/guard/async-upload-rollout.ts'));
-    const path = join(folder, 'judge.mjs');
+    const path = join(folder, 'controller.mjs');
     await writeFile(
       path,
       `import { asyncUploadRollout } from '${preset}';
@@ -85,11 +85,11 @@ describe('Controller.fromFile', () => {
   });
 
   it.each([
-    ['json', 'judge.json'],
-    ['js', 'judge.mjs'],
-  ])('takes the example of the documentation: %s', async (language, name) => {
+    ['json', 'controller.json'],
+    ['js', 'controller.mjs'],
+  ])('accepts the example in docs/fleet.md: %s', async (language, name) => {
     const page = await readFile(join(import.meta.dirname, '../../../docs/fleet.md'), 'utf8');
-    const chapter = page.split('## A judge that stands alone')[1] ?? '';
+    const chapter = page.split('## A controller')[1] ?? '';
     const fence = '`'.repeat(3);
     const [, example = ''] = new RegExp(`${fence}${language}\\n(.*?)${fence}`, 's').exec(chapter) ?? [];
     expect(example).toContain('async-upload');
@@ -123,8 +123,8 @@ describe('Controller.fromFile', () => {
       onRollback: 'off',
       tickMs: -1,
     };
-    const told = await problemsOf(config, { UNLEASH_ADMIN_TOKEN: CLIENT_TOKEN });
-    expect(told).toEqual({
+    const problems = await problemsOf(config, { UNLEASH_ADMIN_TOKEN: CLIENT_TOKEN });
+    expect(problems).toEqual({
       flagkey: expect.stringContaining('an unknown option'),
       'unleash.url': expect.stringContaining('a URL with its scheme'),
       'unleash.adminToken': expect.stringContaining('clientToken'),

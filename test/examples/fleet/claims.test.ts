@@ -3,15 +3,15 @@ import { claimsOf } from '../../../examples/fleet/claims.js';
 import type { Act, Evidence } from '../../../examples/fleet/evidence.js';
 import { median, stopDelays, timeline } from '../../../examples/fleet/timeline.js';
 
-const act = (judge: string, brokenAt: number, others: readonly string[]): Act => ({
-  judgedBefore: 100,
+const act = (leader: string, brokenAt: number, others: readonly string[]): Act => ({
+  countedBefore: 100,
   brokenAt,
   firstFallbackAt: brokenAt + 5,
-  judge,
+  leader,
   reason: 'too many failures',
   decidedAt: brokenAt + 300,
   stops: [
-    { process: judge, at: brokenAt + 300 },
+    { process: leader, at: brokenAt + 300 },
     ...others.map((process, index) => ({ process, at: brokenAt + 310 + index })),
   ],
   offAt: brokenAt + 400,
@@ -38,9 +38,9 @@ const GOOD: Evidence = {
     killed: 'p1',
     killedAt: 2_000,
     turnedOnAt: 2_100,
-    newJudge: 'p2',
-    newJudgeAt: 5_000,
-    watchedAgain: [
+    newLeader: 'p2',
+    newLeaderAt: 5_000,
+    rearmed: [
       { process: 'p2', at: 5_100 },
       { process: 'p3', at: 5_105 },
     ],
@@ -68,7 +68,7 @@ describe("the fleet demo's claims", () => {
   });
 
   it.each<[string, Partial<Evidence>]>([
-    ['nobody judged', withFirst({ judge: undefined, decidedAt: undefined })],
+    ['no leader decided', withFirst({ leader: undefined, decidedAt: undefined })],
     [
       'a process that never stopped',
       withFirst({ stops: [...FIRST.stops, { process: 'p4', at: undefined }] }),
@@ -85,12 +85,12 @@ describe("the fleet demo's claims", () => {
       { tallyAfter: { inRedis: { ...COUNTS, buffered: 930 }, said: COUNTS } },
     ],
     ['more lost than the killed process held', { unsentAtMost: 19 }],
-    ['a judge that came late', { handover: { ...GOOD.handover, newJudgeAt: 7_001 } }],
+    ['a new leader that came late', { handover: { ...GOOD.handover, newLeaderAt: 7_001 } }],
     [
-      'a process that does not watch again',
-      { handover: { ...GOOD.handover, watchedAgain: [{ process: 'p2', at: undefined }] } },
+      'a process that did not re-arm',
+      { handover: { ...GOOD.handover, rearmed: [{ process: 'p2', at: undefined }] } },
     ],
-    ['a second verdict of somebody else', { handover: { ...GOOD.handover, newJudge: 'p3' } }],
+    ['a second verdict of somebody else', { handover: { ...GOOD.handover, newLeader: 'p3' } }],
     ['a user who got nothing', { answers: { right: 1_006, wrong: 1, movedOn: 1 } }],
     ['a toggle that Unleash does not know', { history: GOOD.history.slice(1) }],
     ['a fault', { faults: ['p3: writing the audit log'] }],
@@ -100,7 +100,7 @@ describe("the fleet demo's claims", () => {
 });
 
 describe("the fleet demo's timeline", () => {
-  it('leaves the judge out of the time that a stop took', () => {
+  it('does not count the leader in the time until all have stopped', () => {
     expect(stopDelays(FIRST)).toEqual([10, 11]);
   });
 

@@ -3,6 +3,7 @@ import { RedisServer } from '../../../examples/fleet/redis-server.js';
 import { FleetMember } from '../../../src/fleet/fleet-member.js';
 import { RedisOutcomeStore } from '../../../src/fleet/redis/redis-outcome-store.js';
 import { MemoryOutcomeStore } from '../../../src/measure/memory-outcome-store.js';
+import type { OutcomeStore } from '../../../src/measure/outcome-store.js';
 import { systemClock } from '../../../src/support/clock.js';
 import { describeWithBinary } from '../../helpers/needs-binary.js';
 import { describeOutcomeStore } from '../../measure/outcome-store-contract.js';
@@ -21,13 +22,14 @@ describeWithBinary('in a fleet', 'redis-server', 'apt-get install redis-server',
     await redis.close();
   });
 
-  // It follows a judge, so that it shows its own share, and sends nothing unless it is told to.
+  // A follower, so that it evaluates its own share; its timers are as good as off.
   describeOutcomeStore(
     'RedisOutcomeStore’s member',
     async (setup) => {
       const store = new RedisOutcomeStore({ url: redis.url, prefix: `contract-${++number}` });
+      const own = new MemoryOutcomeStore(setup);
       const member = new FleetMember({
-        own: new MemoryOutcomeStore(setup),
+        own,
         emptyStore: () => new MemoryOutcomeStore(setup),
         link: store.link({ flagKey: setup.flagKey, environment: 'production' }),
         // The contract plays at a time of its own.
@@ -35,7 +37,7 @@ describeWithBinary('in a fleet', 'redis-server', 'apt-get install redis-server',
         timing: { flushMs: 3_600_000, evaluateMs: 3_600_000, leaseMs: 3_600_000 },
         mayLead: false,
         revision: () => 'ten',
-        reportedState: { get: () => undefined, set: () => {} },
+        reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
         listener: {
           onState: () => {},
           onOutcomes: () => {},
@@ -48,7 +50,14 @@ describeWithBinary('in a fleet', 'redis-server', 'apt-get install redis-server',
       });
       members.push(member);
       await member.sync();
-      return member;
+      // As the guard does: it records into the process's own store, and evaluates what the member shows.
+      return new Proxy<OutcomeStore>(own, {
+        get: (_, name) => {
+          const owner = name === 'snapshot' || name === 'beginEpoch' ? member : own;
+          const value = Reflect.get(owner, name);
+          return typeof value === 'function' ? value.bind(owner) : value;
+        },
+      });
     },
     10,
   );

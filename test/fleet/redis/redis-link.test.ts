@@ -1,34 +1,23 @@
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../../examples/fleet/redis-server.js';
-import type { FleetLink, FleetState, SyncRequest } from '../../../src/fleet/fleet-link.js';
+import type { FleetLink, SyncRequest } from '../../../src/fleet/fleet-link.js';
+import type { FleetState } from '../../../src/fleet/fleet-shapes.js';
 import { RedisOutcomeStore } from '../../../src/fleet/redis/redis-outcome-store.js';
-import type { Decision } from '../../../src/model/shapes.js';
+import { DECISION } from '../../helpers/fleet-decision.js';
 import { describeWithBinary } from '../../helpers/needs-binary.js';
 
-const NOBODY: SyncRequest = {
+const EMPTY: SyncRequest = {
   datasetId: '',
   version: 0,
-  seat: { epoch: 0, seenRevision: '', revision: '', keepWindows: true, atLeast: 0 },
+  assignment: { epoch: 0, seenRevision: '', revision: '', keepWindows: true, minEpoch: 0 },
   delta: undefined,
   mayLead: false,
 };
 
-const DECISION = {
-  id: 'decision-1',
-  flagKey: 'async-upload',
-  action: 'stop',
-  dryRun: false,
-  at: 1_700_000_000_000,
-  epoch: 1,
-  rolloutPercentage: 10,
-  verdicts: [{ trigger: 'success-rate-below', message: 'Too many failures.' }],
-  reason: 'Too many failures.',
-} as unknown as Decision;
-
 describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', () => {
   let redis: RedisServer;
   const links: FleetLink[] = [];
-  const told: FleetState[][] = [];
+  const received: FleetState[][] = [];
   let flag = 0;
 
   beforeAll(async () => {
@@ -37,12 +26,12 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
 
   afterEach(async () => {
     await Promise.all(links.splice(0).map((link) => link.close()));
-    told.length = 0;
+    received.length = 0;
   });
 
   afterAll(() => redis.close());
 
-  /** Two processes of a fleet that nobody else belongs to. */
+  /** Two processes of a fleet of their own. */
   async function pair(): Promise<[FleetLink, FleetLink]> {
     flag++;
     const open = async () => {
@@ -50,7 +39,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
       const link = store.link({ flagKey: `flag-${flag}`, environment: 'production' });
       links.push(link);
       const states: FleetState[] = [];
-      told.push(states);
+      received.push(states);
       await link.open({ onState: (state) => states.push(state) });
       return link;
     };
@@ -58,8 +47,8 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
   }
 
   const seen = (revision: string, epoch = 0, seenRevision = '', keepWindows = true) => ({
-    ...NOBODY,
-    seat: { epoch, seenRevision, revision, keepWindows, atLeast: 0 },
+    ...EMPTY,
+    assignment: { epoch, seenRevision, revision, keepWindows, minEpoch: 0 },
   });
 
   const delta = (sequence: number, totals: [string, string][] = [['successes:treatment', '1']]) => ({
@@ -70,26 +59,27 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     skipsLost: false,
   });
 
-  it('opens one epoch for all who see the same definition', async () => {
+  it('assigns one epoch to all processes with the same definition', async () => {
     const [one, other] = await pair();
     const first = await one.sync(seen('ten'));
     expect(first).toMatchObject({ assignedEpoch: 1, state: { epoch: 1, revision: 'ten', oldestEpoch: 1 } });
     expect(await other.sync(seen('ten'))).toMatchObject({ assignedEpoch: 1, state: { epoch: 1 } });
   });
 
-  it('lets those who see a change later follow, and those who are behind stay', async () => {
+  it('moves each process to the next epoch when it has the new definition, not before', async () => {
     const [one, other] = await pair();
     await one.sync(seen('ten'));
     await other.sync(seen('ten'));
     expect((await one.sync(seen('fifty', 1, 'ten'))).assignedEpoch).toBe(2);
     // Has not polled yet: its outcomes belong to the epoch before.
     expect(
-      (await other.sync({ ...seen('ten', 1, 'ten'), datasetId: told.flat()[0]!.datasetId })).assignedEpoch,
+      (await other.sync({ ...seen('ten', 1, 'ten'), datasetId: received.flat()[0]!.datasetId }))
+        .assignedEpoch,
     ).toBe(1);
     expect((await other.sync(seen('fifty', 1, 'ten'))).assignedEpoch).toBe(2);
   });
 
-  it('brings back who missed a change and the change back', async () => {
+  it('assigns the latest epoch to a process that missed a change and its reversal', async () => {
     const [one, other] = await pair();
     await one.sync(seen('ten'));
     await one.sync(seen('fifty', 1, 'ten'));
@@ -97,7 +87,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     expect((await other.sync(seen('ten', 1, 'ten'))).assignedEpoch).toBe(3);
   });
 
-  it('takes each delta once, in order, and says what is missing', async () => {
+  it('accepts each delta once, in order, and reports a gap', async () => {
     const [one] = await pair();
     const { state } = await one.sync(seen('ten'));
     const send = (sequence: number, skipsLost = false) =>
@@ -106,10 +96,10 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
         datasetId: state!.datasetId,
         delta: { ...delta(sequence), skipsLost },
       });
-    expect(await send(1)).toMatchObject({ delta: 'taken', lastSequence: 1 });
+    expect(await send(1)).toMatchObject({ delta: 'accepted', lastSequence: 1 });
     expect(await send(1)).toMatchObject({ delta: 'duplicate', lastSequence: 1 });
     expect(await send(3)).toMatchObject({ delta: 'gap', lastSequence: 1 });
-    expect(await send(3, true)).toMatchObject({ delta: 'taken', lastSequence: 3 });
+    expect(await send(3, true)).toMatchObject({ delta: 'accepted', lastSequence: 3 });
     const client = await redis.client();
     const key = `rollout-guard:{production/flag-${flag}}:totals:1`;
     expect({ ...(await client.hGetAll(key)) }).toEqual({
@@ -121,7 +111,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     await client.close();
   });
 
-  it('takes no delta for data that it does not know', async () => {
+  it('accepts no delta for an unknown dataset', async () => {
     const [one] = await pair();
     expect(await one.sync({ ...seen('ten'), datasetId: 'another', delta: delta(1) })).toMatchObject({
       delta: 'unknown-data',
@@ -129,20 +119,21 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     });
   });
 
-  it('lets one judge, and another when it is silent; what the former still says counts for nothing', async () => {
+  it('has one leader, replaces it when it is silent, and refuses what the former one still sends', async () => {
     const [one, other] = await pair();
-    const judging = { ...seen('ten'), mayLead: true };
-    const first = await one.sync(judging);
+    const leading = { ...seen('ten'), mayLead: true };
+    const first = await one.sync(leading);
     expect(first.fence).toBe(1);
-    expect(await other.sync(judging)).toMatchObject({ fence: undefined, judge: one.instance });
-    await vi.waitFor(async () => expect((await other.sync(judging)).fence).toBe(2), { timeout: 2_000 });
+    const second = await other.sync(leading);
+    expect([second.fence, second.leader]).toEqual([undefined, one.instance]);
+    await vi.waitFor(async () => expect((await other.sync(leading)).fence).toBe(2), { timeout: 2_000 });
     expect(await one.read(1, '', 10)).toBeUndefined();
     expect(await one.saveCheckpoint(1, '0-0', 'old')).toBe(false);
     expect(await other.saveCheckpoint(2, '0-0', 'new')).toBe(true);
     expect(await one.loadCheckpoint()).toBe('new');
   });
 
-  it('gives the judge every entry in order, and drops those that it has kept', async () => {
+  it('returns every entry in order, and deletes those that are in the checkpoint', async () => {
     const [one] = await pair();
     const { state } = await one.sync({ ...seen('ten'), mayLead: true });
     const request = { ...seen('ten', 1, 'ten'), datasetId: state!.datasetId, mayLead: true };
@@ -160,34 +151,34 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     expect(left!.entries).toMatchObject([{ text: '{"sequence":2}' }]);
   });
 
-  it('tells everybody of a stop at once, and holds the first one only', async () => {
+  it('publishes a stop at once, and keeps the first decision', async () => {
     const [one, other] = await pair();
     await one.sync(seen('ten'));
     const stopped = await one.stop(DECISION);
     expect(stopped.stop).toEqual({ decision: DECISION, done: undefined });
-    await vi.waitFor(() => expect(told[1]!.at(-1)?.stop?.decision.id).toBe('decision-1'));
+    await vi.waitFor(() => expect(received[1]!.at(-1)?.stop?.decision.id).toBe('decision-1'));
     expect((await other.stop({ ...DECISION, id: 'decision-2' })).stop?.decision.id).toBe('decision-1');
     await one.finishStop('decision-1', 'off');
-    await vi.waitFor(() => expect(told[1]!.at(-1)?.stop?.done).toBe('off'));
+    await vi.waitFor(() => expect(received[1]!.at(-1)?.stop?.done).toBe('off'));
   });
 
-  it('lifts a stop that a person has undone, for good', async () => {
+  it('clears a stop that an operator has undone, for good', async () => {
     const [one, other] = await pair();
     await one.sync(seen('ten'));
     await one.stop(DECISION);
-    const released = await other.clearStop('decision-1', 'ten', 0);
-    expect(released).toMatchObject({
-      stop: undefined,
+    const cleared = await other.clearStop('decision-1', 'ten', 0);
+    expect(cleared.stop).toBeUndefined();
+    expect(cleared).toMatchObject({
       clearedStops: ['decision-1'],
       epoch: 2,
       oldestEpoch: 2,
     });
-    // Whoever has not heard of it yet changes nothing.
+    // A process that does not know it yet changes nothing.
     expect((await one.stop(DECISION)).stop).toBeUndefined();
     expect((await one.clearStop('decision-1', 'ten', 0)).epoch).toBe(2);
   });
 
-  it('says what it is when Redis holds something else under its names', async () => {
+  it('rejects with FOREIGN_DATA when other data has the guard’s keys', async () => {
     const client = await redis.client();
     await client.set('rollout-guard:{production/taken}:state', 'not a hash');
     await client.close();
@@ -198,6 +189,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     links.push(link);
     await expect(link.open({ onState: () => {} })).rejects.toMatchObject({
       name: 'FleetError',
+      code: 'FOREIGN_DATA',
       requiresAction: true,
       message: expect.stringMatching(/another prefix/),
     });

@@ -16,7 +16,7 @@ function refusalOf(options: unknown): string {
   return 'none';
 }
 
-/** A server that is asked for its version alone. */
+/** A server that only returns its version. */
 function serverOf(version: string): RedisClient {
   const client: RedisClient = {
     evalSha: async () => version,
@@ -40,7 +40,7 @@ describe('RedisOutcomeStore', () => {
     ['a prefix with braces', { url: 'redis://localhost', prefix: '{a}' }, /prefix/],
     ['a lease that ends between two flushes', { url: 'redis://localhost', flushMs: 2_000 }, /leaseMs.*4000/s],
     ['a negative time', { url: 'redis://localhost', evaluateMs: -1 }, /evaluateMs/],
-    ['an option that there is not', { url: 'redis://localhost', ttl: 5 }, /ttl/],
+    ['an unknown option', { url: 'redis://localhost', ttl: 5 }, /ttl/],
   ])('refuses %s', (_, options, message) => {
     const refusal = refusalOf(options);
     expect(refusal).toMatch(message);
@@ -57,13 +57,14 @@ describe('RedisOutcomeStore', () => {
     async (version) => {
       await expect(open(version)).rejects.toMatchObject({
         name: 'FleetError',
+        code: 'UNSUPPORTED_VERSION',
         requiresAction: true,
         message: `Redis ${version} is too old: 6.2 or later (or Valkey) is needed.`,
       });
     },
   );
 
-  it.each(['6.2.0', '7.4.1', '10.0.0', ''])('takes Redis "%s"', async (version) => {
+  it.each(['6.2.0', '7.4.1', '10.0.0', ''])('accepts Redis "%s"', async (version) => {
     await expect(open(version)).resolves.toBeUndefined();
   });
 });
