@@ -3,11 +3,15 @@ import { flagPageUrl } from '../../unleash/base-url.js';
 import type { ResolvedOptions } from '../options.js';
 import type { GuardRecords } from './guard-records.js';
 
-/** Lets the user's notifiers hear what the guard tells. */
+/**
+ * Sends what a guard reports to its notifiers.
+ *
+ * @param isReporter - Whether this process reports for its fleet: one does, and each reports what it decided by itself.
+ */
 export function notifyOperators(
   { flagKey, notify, unleash, clock }: ResolvedOptions,
   records: GuardRecords,
-  speaks: () => boolean,
+  isReporter: () => boolean,
 ): Notifications {
   const notifications = new Notifications({
     notify,
@@ -20,9 +24,8 @@ export function notifyOperators(
     clock,
     onFault: (what, error) => records.fault(what, error),
   });
-  // In a fleet, one process speaks for all; of what it decided by itself, each tells.
   records.listen((event) => {
-    if (event.type === 'decided' ? event.by === undefined : speaks()) notifications.listener(event);
+    if (event.type === 'decided' ? event.by === undefined : isReporter()) notifications.listener(event);
   });
   return notifications;
 }

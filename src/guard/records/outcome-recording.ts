@@ -6,7 +6,7 @@ import type { Outcome } from '../../model/shapes.js';
 import type { ResolvedOptions } from '../options.js';
 import type { GuardRecords } from './guard-records.js';
 
-/** An empty store that keeps what the guard's triggers ask for. */
+/** An empty store that keeps what the guard's triggers need. */
 export function storeFor(options: ResolvedOptions, startedAt: number): MemoryOutcomeStore {
   const { flagKey, rollback, review, outcomeTimeoutMs } = options;
   const triggers = [...rollback, ...review];
@@ -42,7 +42,7 @@ export class OutcomeRecording {
     this.#log = outcomeLog;
   }
 
-  /** Mends what a crash left of the log, and reads what earlier runs counted. */
+  /** Repairs what a crash left of the log, and reads what earlier runs counted. */
   async open(left: JournalEntry | undefined, epoch: number): Promise<void> {
     this.#counted = await this.#log?.open({
       epoch: left?.epoch ?? epoch,
@@ -74,7 +74,7 @@ export class OutcomeRecording {
     try {
       return flags.flag(flagKey)?.rolloutPercentage;
     } catch {
-      // The tick tells of a flag source that is broken; a log without percentages is better than none.
+      // The guard's tick reports a broken flag source; a log without percentages is better than none.
       return undefined;
     }
   }
