@@ -67,18 +67,20 @@ export { asyncUploadRollout, type RolloutPreset } from './guard/async-upload-rol
 // Telemetry: the same numbers elsewhere.
 export type { GuardObserver } from './model/observer.js';
 export { unleashImpactMetrics } from '../providers/unleash/impact-metrics.js';
-// Notifications: tell people.
-export type { GuardNotification, NotificationSeverity, NotificationSubject } from './notify/notification.js';
+// Notifications: notify operators.
+export type { NotificationFact, NotificationSeverity } from './model/event-table.js';
 export {
+  type GuardNotification,
   isNotifyError,
+  type NotificationSubject,
   type Notifier,
   type NotifyContext,
   NotifyError,
   type NotifyFunction,
 } from './notify/notifier.js';
 export { type SlackOptions, slack } from './notify/slack.js';
-export { type WebhookOptions, webhook } from './notify/webhook.js';
-export { verifyWebhook } from './notify/webhook-signature.js';
+export { type WebhookOptions, type WebhookPayload, webhook } from './notify/webhook.js';
+export { verifyWebhook, type WebhookHeaders } from './notify/webhook-signature.js';
 // What goes wrong.
 export { ConfigError, type ConfigProblem, isConfigError } from './support/config-error.js';
 export {
