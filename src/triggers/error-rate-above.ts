@@ -11,6 +11,7 @@ const KIND: RateKind = {
   what: 'errorRateAbove',
   name: 'error-rate-above',
   rateName: 'error rate',
+  rate: 'error',
   relation: 'above',
   count: ({ failures }) => failures,
 };

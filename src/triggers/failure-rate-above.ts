@@ -20,6 +20,7 @@ export function failureRateAbove(rate: number, options: FailureRateAboveOptions 
       what: 'failureRateAbove',
       name: 'failure-rate-above',
       rateName: 'failure rate',
+      rate: 'error',
       relation: 'above',
       count: ({ failures }) => failures,
     },

@@ -34,6 +34,7 @@ export interface RateKind {
   readonly what: string;
   readonly name: string;
   readonly rateName: string;
+  readonly rate: 'success' | 'error';
   readonly relation: 'below' | 'above';
   readonly count: (counts: ArmCounts) => number;
 }
@@ -56,15 +57,16 @@ export function outcomeRateTrigger(
   const config = parseConfig(schema, { rate, options }, kind.what);
   const { minOutcomes, windowMs, name } = config.options;
   const threshold = config.rate;
+  const rule = { name, windowMs, threshold, unit: 'fraction', rate: kind.rate } as const;
   const examine = examiner(kind, threshold, minOutcomes, windowMs);
   return Object.freeze({
     name,
     windowMs,
     threshold,
     unit: 'fraction',
+    rate: kind.rate,
     minOutcomes,
-    evaluate: (snapshot, now) =>
-      evaluateWindow({ name, windowMs, threshold, unit: 'fraction' }, snapshot, now, examine),
+    evaluate: (snapshot, now) => evaluateWindow(rule, snapshot, now, examine),
   } satisfies OutcomeRateTrigger);
 }
 

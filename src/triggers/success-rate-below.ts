@@ -11,6 +11,7 @@ const KIND: RateKind = {
   what: 'successRateBelow',
   name: 'success-rate-below',
   rateName: 'success rate',
+  rate: 'success',
   relation: 'below',
   count: ({ successes }) => successes,
 };

@@ -37,14 +37,16 @@ export function successRateBetween(
 ): OutcomeRateTrigger {
   const config = parseConfig(schema, { low, high, options }, 'successRateBetween');
   const { minOutcomes, windowMs, name } = config.options;
+  const rule = { name, windowMs, threshold: high, unit: 'fraction', rate: 'success' } as const;
   return Object.freeze({
     name,
     windowMs,
     threshold: high,
     unit: 'fraction',
+    rate: 'success',
     minOutcomes,
     evaluate: (snapshot, now) =>
-      evaluateWindow({ name, windowMs, threshold: high, unit: 'fraction' }, snapshot, now, (window) =>
+      evaluateWindow(rule, snapshot, now, (window) =>
         examine(window, config.low, config.high, minOutcomes, now - snapshot.epochStartedAt),
       ),
   } satisfies OutcomeRateTrigger);
