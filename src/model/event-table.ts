@@ -67,8 +67,9 @@ export type ReportPlace =
       readonly progress: DecisionProgress;
       readonly failure?: DecisionFailure;
     }
-  | { readonly in: 'reviews'; readonly epoch: number; readonly opened: Verdict }
-  | { readonly in: 'reviews'; readonly closed: string }
+  | { readonly in: 'reviews'; readonly epoch: number; readonly verdict: Verdict }
+  /** The end of a trigger's review. */
+  | { readonly in: 'review'; readonly trigger: string }
   | { readonly in: 'complaints'; readonly arm: Arm };
 
 /** Everything that readers of events need to know of one event type. */
@@ -270,7 +271,7 @@ export const EVENT_TABLE: { readonly [Type in GuardEvent['type']]: EventEntry<Gu
       message: `${verdict.message} Nothing has been stopped.`,
       facts: [factOf(verdict)],
     }),
-    report: ({ epoch, verdict }) => ({ in: 'reviews', epoch, opened: verdict }),
+    report: ({ epoch, verdict }) => ({ in: 'reviews', epoch, verdict }),
   },
 
   'review-closed': {
@@ -281,7 +282,7 @@ export const EVENT_TABLE: { readonly [Type in GuardEvent['type']]: EventEntry<Gu
       title: `${flagKey}: review closed (${verdict.trigger})`,
       message: verdict.message,
     }),
-    report: ({ verdict }) => ({ in: 'reviews', closed: verdict.trigger }),
+    report: ({ verdict }) => ({ in: 'review', trigger: verdict.trigger }),
   },
 
   complaint: {

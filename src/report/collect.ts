@@ -19,7 +19,7 @@ const MIN_OUTCOMES_OF_A_POINT = 20;
 export interface CollectOptions {
   /** Milliseconds since 1970. @default the present */
   readonly now?: number | undefined;
-  /** The rules that the rollout was held to, where they are known; their thresholds are drawn. */
+  /** The rollout's rules, where they are known; their thresholds are drawn. */
   readonly rules?: KnownRules | undefined;
 }
 
@@ -123,7 +123,7 @@ async function readOutcomes(folder: string, guardsFlag: string | undefined) {
   return { story, problems, leftOut, otherFlags, outOfOrder, flagKey };
 }
 
-/** Without an audit log: what the outcomes say of the rollout. */
+/** Without an audit log: the rollout as its outcomes show it. */
 function rolloutOf({ epochs }: OutcomeStory): RolloutChange[] {
   return Array.from(epochs, ([epoch, { firstAt, percentage }]) => ({
     at: firstAt,
@@ -139,7 +139,7 @@ function withOutcomes(
 ): StageReport {
   const { successes, failures } = story.epochs.get(stage.epoch) ?? { successes: 0, failures: 0 };
   const logged = successes + failures;
-  // The log of outcomes is optional: what the guard said of the stage is known without it.
+  // The log of outcomes is optional: the guard's own figures of the stage are known without it.
   if (logged < stage.progress.outcomes) {
     return { ...stage, outcomes: stage.progress.outcomes, successRate: stage.progress.successRate };
   }

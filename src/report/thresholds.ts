@@ -1,15 +1,9 @@
-import type { Verdict } from '../model/shapes.js';
 import { formatThreshold } from '../support/wording.js';
-import type { KnownRules, RolloutReport, Threshold } from './rollout-report.js';
-
-interface Rule {
-  readonly name: string;
-  readonly threshold?: number | undefined;
-}
+import type { KnownRule, KnownRules, RolloutReport, Threshold } from './rollout-report.js';
 
 /**
- * The success rates that a rollout was held to: those of the rules where they are given, otherwise those that decisions
- * and reviews speak of; and each stage's for as long as it lasted.
+ * The success rates that a rollout must keep: those of the rules where they are given, otherwise those of the verdicts in
+ * decisions and reviews; and each stage's for as long as it lasted.
  */
 export function thresholdsOf(
   {
@@ -20,10 +14,9 @@ export function thresholdsOf(
   }: Pick<RolloutReport, 'decisions' | 'reviews' | 'stages' | 'rollout'>,
   rules: KnownRules | undefined,
 ): readonly Threshold[] {
-  const ruleOf = ({ trigger, threshold }: Verdict): Rule => ({ name: trigger, threshold });
-  const rollback = rules?.rollback ?? decisions.flatMap(({ decision }) => decision.verdicts.map(ruleOf));
-  const review = rules?.review ?? reviews.map(({ verdict }) => ruleOf(verdict));
-  const held = [
+  const rollback = rules?.rollback ?? decisions.flatMap(({ decision }) => decision.verdicts);
+  const review = rules?.review ?? reviews.map(({ verdict }) => verdict);
+  const ruleLines = [
     ...rollback.flatMap((rule) => horizontal(rule, 'rollback')),
     ...review.flatMap((rule) => horizontal(rule, 'review')),
   ];
@@ -36,18 +29,13 @@ export function thresholdsOf(
       to: rollout.find(({ at }) => at > startedAt)?.at ?? Number.POSITIVE_INFINITY,
     },
   }));
-  return [...withoutDoubles(held), ...stageLines];
+  return [...withoutDoubles(ruleLines), ...stageLines];
 }
 
-/** An error rate above 5 % is a success rate below 95 %. Other rules are not about rates. */
-function horizontal({ name, threshold }: Rule, kind: 'rollback' | 'review'): Threshold[] {
-  if (threshold === undefined) return [];
-  const successRate = /^success-rate/.test(name)
-    ? threshold
-    : /^(error|failure)-rate/.test(name)
-      ? 1 - threshold
-      : undefined;
-  if (successRate === undefined || !(successRate >= 0 && successRate <= 1)) return [];
+/** An error rate above 5 % is a success rate below 95 %. */
+function horizontal({ rate, threshold }: KnownRule, kind: 'rollback' | 'review'): Threshold[] {
+  if (rate === undefined || threshold === undefined) return [];
+  const successRate = rate === 'success' ? threshold : 1 - threshold;
   const label = `${kind === 'rollback' ? 'stop' : 'review'}: ${formatThreshold(successRate)}`;
   return [{ label, successRate, kind, during: undefined }];
 }
