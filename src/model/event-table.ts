@@ -82,7 +82,10 @@ export interface EventEntry<Event extends GuardEvent> {
 }
 
 /** One entry for each event type: a missing or a surplus one does not compile. */
-export const EVENT_TABLE: { readonly [Type in GuardEvent['type']]: EventEntry<GuardEventOf<Type>> } = {
+export type EventTable = { readonly [Type in GuardEvent['type']]: EventEntry<GuardEventOf<Type>> };
+
+/** What the logger, the notifiers, the report and telemetry make of each event. */
+export const EVENT_TABLE: EventTable = {
   started: {
     log: ({ epoch, status }) => info(`The guard has started (epoch ${epoch}, ${status}).`),
     notification: 'none',
