@@ -28,7 +28,7 @@ export function toHtml(report: RolloutReport, charts: readonly Chart[] | undefin
 <header>
 <h1>${escapeHtml(title)}</h1>
 <p class="headline ${moodOf(report)}">${escapeHtml(report.headline)}</p>
-<p class="made">Made on ${formatTime(report.generatedAt)}. All times are UTC.</p>
+<p class="made">Written on ${formatTime(report.generatedAt)}. All times are UTC.</p>
 <nav aria-label="Sections">${links.join(' ')}</nav>
 </header>
 <main>
@@ -42,7 +42,7 @@ ${sections.map((section) => sectionHtml(section, 2)).join('\n')}
 
 function chartsHtml(charts: readonly Chart[] | undefined): string {
   if (charts === undefined) {
-    return '<p class="missing">The charts are missing, because the package <code>echarts</code> is not installed: <code>npm install echarts</code>, then make the report again. The tables below say the same in numbers.</p>';
+    return '<p class="missing">The charts are missing, because the package <code>echarts</code> is not installed: run <code>npm install echarts</code> and write the report again. The tables below hold the same numbers.</p>';
   }
   return charts
     .map(

@@ -19,7 +19,7 @@ afterEach(async () => {
   await harness.close();
 });
 
-/** Keeps what it is shown; a class, so that its methods need their `this`. */
+/** Keeps what it receives; a class, so that its methods need their `this`. */
 class Keeper implements GuardObserver {
   readonly outcomes: Outcome[] = [];
   readonly events: [flagKey: string, type: GuardEvent['type']][] = [];
@@ -34,7 +34,7 @@ class Keeper implements GuardObserver {
 }
 
 describe('observers of a guard', () => {
-  it('see every outcome once and every event, with the flag', async () => {
+  it('receive every outcome once and every event, with the flag', async () => {
     const keeper = new Keeper();
     const guard = await harness.started({ observers: [keeper] });
     await harness.fail(guard);
@@ -68,7 +68,7 @@ describe('observers of a guard', () => {
       },
     ],
     ['rejects', () => Promise.reject(new Error('broken exporter'))],
-  ])('one that %s is told once, and neither requests nor the others notice', async (_, fail) => {
+  ])('one that %s is reported once, and affects neither requests nor the others', async (_, fail) => {
     const keeper = new Keeper();
     const guard = await harness.started({ observers: [{ outcome: fail, event: fail }, keeper] });
     const serve = guard.operation({ treatment: () => 'new', control: () => 'old' });
