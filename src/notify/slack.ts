@@ -93,7 +93,7 @@ export function slackMessage(notification: GuardNotification): object {
   };
 }
 
-/** `verbatim`: names and addresses stay what they are, and nobody is mentioned by accident. */
+/** `verbatim`: names and addresses stay as they are, and no Slack user is mentioned by accident. */
 function markdown(text: string): object {
   return { type: 'mrkdwn', text, verbatim: true };
 }

@@ -51,7 +51,7 @@ export function webhook(options: WebhookOptions): Notifier {
     notify(notification, { signal }) {
       const payload: WebhookPayload = { version: 1, ...notification };
       const body = JSON.stringify(payload);
-      // Signed anew for each attempt, or a late one would be refused as too old.
+      // Each attempt is signed with its own time, or a late one would be rejected as too old.
       const signed = secret === undefined ? {} : signatureHeaders(notification.id, body, secret, clock.now());
       return postJson({
         receiver: 'The webhook',

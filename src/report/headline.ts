@@ -1,3 +1,4 @@
+import type { Decision } from '../model/shapes.js';
 import { formatThreshold } from '../support/wording.js';
 import { formatCount, formatTime } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
@@ -13,19 +14,15 @@ export function headlineOf({
   if (stop !== undefined && stop.reArmedAt === undefined) {
     const { at, rolloutPercentage, reason } = stop.decision;
     const where = rolloutPercentage === undefined ? '' : ` at ${rolloutPercentage} %`;
-    const isDone = stop.stoppedInUnleashAt !== undefined || stop.steppedBackAt !== undefined;
-    const left = isDone ? '' : ' The flag is not off in Unleash yet.';
-    const what = stop.decision.action === 'stop' ? 'stopped the flag' : 'took the rollout back';
-    return `The guard ${what}${where} on ${formatTime(at)}: ${reason}${left}`;
+    if (stop.steppedBackAt !== undefined) return steppedBack(stop.decision);
+    const left = stop.stoppedInUnleashAt === undefined ? ' The flag is not off in Unleash yet.' : '';
+    return `The guard stopped the flag${where} on ${formatTime(at)}: ${reason}${left}`;
   }
   const sentences = [whereItStands(rollout.at(-1)), stageWords(stages, rollout.at(-1)?.epoch)];
   const open = reviews.filter(({ closedAt }) => closedAt === undefined).length;
   if (open > 0) sentences.push(open === 1 ? 'A review is open.' : `${open} reviews are open.`);
-  if (stop?.decision.action === 'step-back' && stop.reArmedAt !== undefined) {
-    const { at, rolloutPercentage: from, toPercentage: to } = stop.decision;
-    sentences.push(
-      `The guard took the rollout back from ${from} % to ${to} % on ${formatTime(at)}: ${stop.decision.reason}`,
-    );
+  if (stop?.steppedBackAt !== undefined) {
+    sentences.push(steppedBack(stop.decision));
   } else if (stop?.reArmedAt !== undefined) {
     const who = stop.turnedOnBy ?? 'an operator';
     sentences.push(`The flag was stopped on ${formatTime(stop.decision.at)} and turned on again by ${who}.`);
@@ -35,6 +32,11 @@ export function headlineOf({
     sentences.push('Nothing was stopped.');
   }
   return sentences.filter((sentence) => sentence !== undefined).join(' ');
+}
+
+function steppedBack({ at, rolloutPercentage, toPercentage, reason }: Decision): string {
+  const steps = `from ${rolloutPercentage} % to ${toPercentage} %`;
+  return `The guard took the rollout back ${steps} on ${formatTime(at)}: ${reason}`;
 }
 
 function whereItStands(last: RolloutReport['rollout'][number] | undefined): string | undefined {

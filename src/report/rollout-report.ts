@@ -11,7 +11,7 @@ import type { Series } from './time-series.js';
  */
 export interface RolloutReport {
   readonly version: 1;
-  /** Undefined when the folder holds neither an outcome nor a journal. */
+  /** Undefined when the folder has neither an outcome nor an event. */
   readonly flagKey: string | undefined;
   readonly generatedAt: number;
   /** What became of the rollout, in one or two sentences. */
@@ -45,7 +45,7 @@ export interface ArmReport extends Omit<ArmTotals, 'errorTypes' | 'lastOutcomeAt
   readonly counted: number;
   /** Undefined before the first counted outcome. */
   readonly successRate: number | undefined;
-  /** Share of the counted operations in which the user got what was asked for, by whichever arm. */
+  /** Share of the counted operations in which the user was served, by whichever arm. */
   readonly userSuccessRate: number | undefined;
 }
 
@@ -120,7 +120,7 @@ export interface Threshold {
   readonly label: string;
   readonly successRate: number;
   readonly kind: 'rollback' | 'review' | 'stage';
-  /** The time that it held for; undefined for the whole rollout. */
+  /** When it applied; undefined for the whole rollout. */
   readonly during: { readonly from: number; readonly to: number } | undefined;
 }
 

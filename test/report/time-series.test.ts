@@ -57,7 +57,7 @@ describe('TimeSeries', () => {
     expect(series.toSeries(100, []).treatment).toHaveLength(2);
   });
 
-  it('takes quantiles of durations of successes, and leaves out outcomes that count for no rate', () => {
+  it('computes quantiles of durations of successes, and leaves out outcomes that count for no rate', () => {
     const series = new TimeSeries();
     series.add(outcomeOf({ at: START, durationMs: 100 }));
     series.add(outcomeOf({ at: START, durationMs: 9_000, result: 'failure' }));

@@ -86,7 +86,7 @@ describe('the report', () => {
     expect(thresholds).toMatchObject([{ kind: 'review', successRate: 0.97, label: 'review: 97 %' }]);
   });
 
-  it('shows digits enough to tell a breach from its threshold', async () => {
+  it('shows enough digits to distinguish a breach from its threshold', async () => {
     const verdicts = [
       breachOf(successRateBelow(0.95, { name: 'a' }), 0.94996),
       breachOf(memoryGrowth(1.2, { name: 'b' }), 1.20004),

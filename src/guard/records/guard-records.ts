@@ -60,7 +60,7 @@ export class GuardRecords {
     for (const listener of this.#listeners) {
       try {
         const result: unknown = listener(event);
-        // An async function is a listener too, and a rejection that nobody handles would end the process.
+        // An async function is a listener too, and an unhandled rejection would end the process.
         if (result instanceof Promise) result.catch((error) => this.fault('a listener', error));
       } catch (error) {
         this.fault('a listener', error);

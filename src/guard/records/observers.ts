@@ -32,7 +32,7 @@ export class Observers {
     for (let index = 0; index < this.#observers.length; index++) {
       try {
         const result = show(this.#observers[index]!);
-        // An async function is an observer too, and a rejection that nobody handles would end the process.
+        // An async function is an observer too, and an unhandled rejection would end the process.
         if (result instanceof Promise) result.catch((error) => this.#fault(index, error));
       } catch (error) {
         this.#fault(index, error);

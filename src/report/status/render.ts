@@ -7,12 +7,12 @@ import type { RolloutStatus } from './rollout-status.js';
 export function renderStatus(status: RolloutStatus, now: number): string {
   const { since, stage, openReviews, decision, lastOutcomeAt, lastEventAt, lastFault } = status;
   const ago = (at: number) => `${formatSpan(Math.max(0, now - at))} ago`;
+  const state = `${status.state}${since === undefined ? '' : ` since ${formatTime(since)}, ${ago(since)}`}`;
   const rows: [string, string][] = [
     ['Flag', status.flagKey ?? 'unknown'],
-    ['Guard', `${status.state}${since === undefined ? '' : ` since ${formatTime(since)} (${ago(since)})`}`],
+    ['Guard', status.isClosed ? `closed: nothing protects the flag (it was ${state})` : state],
     ['Rollout', rolloutText(status)],
   ];
-  if (status.isClosed) rows.push(['', 'the guard is closed: nothing protects the flag']);
   if (stage !== undefined) rows.push(['Stage', `${stage.status}: ${stage.message}`]);
   for (const { verdict, openedAt } of openReviews) {
     rows.push(['Review', `${verdict.message} (open since ${formatTime(openedAt)})`]);

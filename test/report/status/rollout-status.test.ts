@@ -176,7 +176,7 @@ describe('readRolloutStatus', () => {
     await given({ status: 'armed', since: NOW }, [...STARTED, { type: 'closed', at: NOW }]);
     const status = await readRolloutStatus(folder);
     expect(status.isClosed).toBe(true);
-    expect(renderStatus(status, NOW)).toContain('the guard is closed: nothing protects the flag');
+    expect(renderStatus(status, NOW)).toContain('closed: nothing protects the flag (it was armed since');
   });
 
   it('rejects a folder in which no guard has written', async () => {
