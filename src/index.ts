@@ -68,7 +68,7 @@ export { asyncUploadRollout, type RolloutPreset } from './guard/async-upload-rol
 export type { GuardObserver } from './model/observer.js';
 export { unleashImpactMetrics } from '../providers/unleash/impact-metrics.js';
 // Notifications: notify operators.
-export type { NotificationFact, NotificationSeverity } from './model/event-table.js';
+export type { NotificationFact, NotificationSeverity } from './model/event-entry.js';
 export {
   type GuardNotification,
   isNotifyError,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { GuardEvent } from '../model/event.js';
-import type { NotificationFact, NotificationSeverity } from '../model/event-table.js';
+import type { NotificationFact, NotificationSeverity } from '../model/event-entry.js';
 import type { Decision } from '../model/shapes.js';
 
 /** Which rollout a notification is about. */

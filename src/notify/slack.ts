@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { NotificationSeverity } from '../model/event-table.js';
+import type { NotificationSeverity } from '../model/event-entry.js';
 import { type Clock, systemClock } from '../support/clock.js';
 import { parseConfig } from '../support/config-error.js';
 import { clockSchema, fetchSchema, webhookUrlSchema } from '../support/http-schemas.js';

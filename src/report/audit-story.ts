@@ -1,5 +1,6 @@
 import type { GuardEvent } from '../model/event.js';
-import { type DecisionProgress, entryOf, type ReportPlace } from '../model/event-table.js';
+import type { DecisionProgress, ReportPlace } from '../model/event-entry.js';
+import { entryOf } from '../model/event-table.js';
 import type { Arm } from '../model/shapes.js';
 import type { DecisionReport, Note, ReviewReport, RolloutChange, StageReport } from './rollout-report.js';
 

@@ -1,6 +1,6 @@
 import type { LogProblem } from '../log/read-log.js';
 import type { GuardEvent } from '../model/event.js';
-import type { DecisionFailure, DecisionProgress } from '../model/event-table.js';
+import type { DecisionFailure, DecisionProgress } from '../model/event-entry.js';
 import type { Arm, ArmTotals, Decision, Verdict } from '../model/shapes.js';
 import type { Stage, StageProgress } from '../model/stage.js';
 import type { Series } from './time-series.js';
