@@ -11,7 +11,7 @@ export function formatShare(rate: number | undefined): string {
   return rate === undefined ? '–' : `${(rate * 100).toFixed(2)} %`;
 }
 
-/** Three significant digits: `3.21 ms`, `842 ms`, `12.4 s`; `–` when there is none. */
+/** At least three digits: `3.21 ms`, `842 ms`, `12.4 s`; `–` when there is none. */
 export function formatLatency(durationMs: number | undefined): string {
   return durationMs === undefined ? '–' : formatQuantity(durationMs, 'ms');
 }

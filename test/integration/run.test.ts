@@ -215,6 +215,6 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
     await judge.says('The connection to Unleash is lost');
     expect(await judge.end('SIGTERM')).toBe(0);
     expect(judge.problems).toBe('');
-    expect(judge.messages.join('\n')).not.toContain('The guard watches');
+    expect(judge.messages.join('\n')).not.toContain('The guard has started');
   });
 });
