@@ -70,18 +70,20 @@ export type { SharedStore } from './fleet/fleet-options.js';
 // Telemetry: the same numbers elsewhere.
 export type { GuardObserver } from './model/observer.js';
 export { unleashImpactMetrics } from '../providers/unleash/impact-metrics.js';
-// Notifications: for operators.
-export type { GuardNotification, NotificationSeverity, NotificationSubject } from './notify/notification.js';
+// Notifications: notify operators.
+export type { NotificationFact, NotificationSeverity } from './model/event-entry.js';
 export {
+  type GuardNotification,
   isNotifyError,
+  type NotificationSubject,
   type Notifier,
   type NotifyContext,
   NotifyError,
   type NotifyFunction,
 } from './notify/notifier.js';
 export { type SlackOptions, slack } from './notify/slack.js';
-export { type WebhookOptions, webhook } from './notify/webhook.js';
-export { verifyWebhook } from './notify/webhook-signature.js';
+export { type WebhookOptions, type WebhookPayload, webhook } from './notify/webhook.js';
+export { verifyWebhook, type WebhookHeaders } from './notify/webhook-signature.js';
 // What goes wrong.
 export { ConfigError, type ConfigProblem, isConfigError } from './support/config-error.js';
 export {

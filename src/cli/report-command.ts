@@ -12,10 +12,10 @@ import { loadRules } from '../what-if/replay/rules-file.js';
 import { endWithProblem, exitWith } from './exit.js';
 
 const HELP = `
-Writes report.json, report.md and report.html. The page needs no network; its charts need the package echarts
-beside this one (npm install echarts). The guard may be running meanwhile.
+Writes report.json, report.md and report.html. The page needs no network. Its charts need the package echarts
+(npm install echarts). The guard may be running meanwhile.
 
-Exit codes: 0 the report was made, 1 there is nothing to report or it cannot be written, 2 wrong usage.`;
+Exit codes: 0 the report was written, 1 there is nothing to report or it cannot be written, 2 wrong usage.`;
 
 const FORMATS = ['json', 'md', 'html'] as const;
 const FORMATS_EXPECTED = `one or more of ${FORMATS.join(', ')}, separated by commas`;
@@ -30,7 +30,7 @@ const optionsSchema = z.object({
 export function registerReport(program: Command): void {
   const command = program
     .command('report')
-    .description('Makes a report of a rollout from the folder of its guard.')
+    .description('Writes a report of a rollout from the folder of its guard.')
     .argument('<folder>', 'the folder of the guard, for example logs/async_upload_rollout')
     .option('--out <folder>', 'where to write the report (default: the same folder)')
     .option('--format <formats>', FORMATS_EXPECTED, splitAtCommas, [...FORMATS])
@@ -69,7 +69,7 @@ async function render(report: RolloutReport, format: (typeof FORMATS)[number]): 
     case 'html': {
       const charts = await drawCharts(report);
       if (charts === undefined) {
-        console.error('The page has no charts: install them with "npm install echarts", and run this again.');
+        console.error('report.html has no charts: run "npm install echarts" and repeat this command.');
       }
       return toHtml(report, charts);
     }

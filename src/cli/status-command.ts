@@ -4,7 +4,7 @@ import { readRolloutStatus } from '../report/status/rollout-status.js';
 import { endWithProblem, exitWith } from './exit.js';
 
 const HELP = `
-Exit codes: 0 the guard is armed, 1 the folder says nothing, 2 wrong usage, 3 the flag is being stopped or stopped.`;
+Exit codes: 0 the guard is armed, 1 the folder cannot be read, 2 wrong usage, 3 the flag is being stopped or stopped.`;
 
 const STOPPED = 3;
 
@@ -12,7 +12,7 @@ const STOPPED = 3;
 export function registerStatus(program: Command): void {
   const command = program
     .command('status')
-    .description('Says where a rollout stands, from the folder of its guard.')
+    .description('Shows the state of a rollout, from the folder of its guard.')
     .argument('<folder>', 'the folder of the guard, for example logs/async_upload_rollout')
     .option('--json', 'print the status as JSON', false)
     .addHelpText('after', HELP)

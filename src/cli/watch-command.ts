@@ -9,7 +9,7 @@ import { durationMsSchema } from '../support/config-schemas.js';
 import { endWithProblem, exitWith } from './exit.js';
 
 const HELP = `
-On a terminal, a table is drawn anew each second; elsewhere, a line is printed whenever something changes.
+On a terminal, the table is updated every second; elsewhere, a line is printed whenever something changes.
 Ctrl-C ends it.
 
 Exit codes: 0 it was ended, 1 the folder cannot be read, 2 wrong usage.`;
@@ -24,9 +24,9 @@ const optionsSchema = z.object({ interval: durationMsSchema });
 export function registerWatch(program: Command): void {
   const command = program
     .command('watch')
-    .description('Shows where a rollout stands, for as long as one looks.')
+    .description('Shows the state of a rollout and keeps it up to date.')
     .argument('<folder>', 'the folder of the guard; it may not exist yet')
-    .option('--interval <ms>', 'how often to look, in milliseconds', Number, 1_000)
+    .option('--interval <ms>', 'how often to read the folder, in milliseconds', Number, 1_000)
     .addHelpText('after', HELP)
     .exitOverride(exitWith);
 
@@ -40,7 +40,7 @@ export function registerWatch(program: Command): void {
       const show = isTerminal ? showTable : lineShower();
       if (isTerminal) process.stdout.write(OTHER_SCREEN);
       while (!ending.signal.aborted) {
-        show(await look(folder));
+        show(await readView(folder));
         await sleep(interval, undefined, { signal: ending.signal }).catch(() => {});
       }
     } catch (error) {
@@ -58,13 +58,13 @@ interface View {
   readonly table: (now: number) => string;
 }
 
-async function look(folder: string): Promise<View> {
+async function readView(folder: string): Promise<View> {
   try {
     const status = await readRolloutStatus(folder);
     return { line: statusLine(status), table: (now) => renderStatus(status, now) };
   } catch (error) {
     if (!(error instanceof NoGuardError)) throw error;
-    // Whoever watches may have been earlier than the guard.
+    // The command may have been started before the guard.
     const line = `No guard has written to ${folder} yet.`;
     return { line, table: () => line };
   }

@@ -310,6 +310,8 @@ export const verdictSchema = z
     threshold: z.number(),
     /** Of `observed` and `threshold`. */
     unit: z.enum(UNITS),
+    /** Which rate of the treatment's outcomes was compared; absent for a rule on anything else. */
+    rate: z.enum(['success', 'error']).optional(),
     sampleSize: perArm(count),
     /** The time that was looked at: the sliding window, or all of the epoch so far; 0 for a signal. */
     windowMs: z.number(),

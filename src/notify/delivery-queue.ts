@@ -1,18 +1,19 @@
 import { withDeadline } from '../support/deadline.js';
 import { retry } from '../support/retry.js';
-import type { GuardNotification } from './notification.js';
-import { isNotifyError, type Notifier } from './notifier.js';
+import { type GuardNotification, isNotifyError, type Notifier } from './notifier.js';
 
-/** How patiently notifications are delivered. */
+/** How notifications are delivered and retried. */
 export interface DeliveryPolicy {
-  /** Notifications that may wait; the oldest gives way. */
+  /** Notifications that may wait; beyond, the oldest is dropped. */
   readonly maxQueued: number;
   /** Time for one attempt, in milliseconds. */
   readonly timeoutMs: number;
   readonly retries: number;
   readonly initialDelayMs: number;
-  readonly maxDelayMs: number;
 }
+
+/** The longest pause, unless the receiver asks for a longer one. */
+const MAX_DELAY_MS = 30_000;
 
 /** Delivers to one notifier, in order, one at a time. */
 export class DeliveryQueue {
@@ -49,16 +50,16 @@ export class DeliveryQueue {
   }
 
   /** From now on `add` does nothing. */
-  takeNoMore(): void {
+  close(): void {
     this.#isOpen = false;
   }
 
-  /** Ends what is under way, and drops what waits. */
+  /** Ends the attempt in progress, and drops what waits. */
   abort(): void {
     if (this.#working === undefined) return;
     const undelivered = this.#waiting.length + 1;
     this.#waiting = [];
-    this.#lose(undelivered, 'the guard ended first');
+    this.#lose(undelivered, 'the guard closed first');
     this.#closing.abort();
   }
 
@@ -72,7 +73,7 @@ export class DeliveryQueue {
   }
 
   async #deliver(notification: GuardNotification): Promise<void> {
-    const { timeoutMs, ...policy } = this.#policy;
+    const { timeoutMs, retries, initialDelayMs } = this.#policy;
     const { signal } = this.#closing;
     const attempt = () =>
       withDeadline(timeoutMs, signal, async (signal) => {
@@ -88,7 +89,14 @@ export class DeliveryQueue {
     };
     try {
       // A pause does not keep a process alive that has ended; flush() and close() do.
-      await retry(attempt, { ...policy, signal, shouldRetry, keepsProcessAlive: false });
+      await retry(attempt, {
+        retries,
+        initialDelayMs,
+        maxDelayMs: MAX_DELAY_MS,
+        signal,
+        shouldRetry,
+        keepsProcessAlive: false,
+      });
       this.#isFailing = false;
     } catch (error) {
       if (signal.aborted || this.#isFailing) return;

@@ -1,36 +1,34 @@
 import type { GuardEvent } from '../model/event.js';
+import { entryOf } from '../model/event-table.js';
 import type { Clock } from '../support/clock.js';
 import { type DeliveryPolicy, DeliveryQueue } from './delivery-queue.js';
-import { type Notice, type NotificationSubject, noticeOf } from './notification.js';
-import type { Notifier, NotifyFunction } from './notifier.js';
+import type { GuardNotification, NotificationSubject, Notifier, NotifyFunction } from './notifier.js';
 
 /** What {@link Notifications} works with. */
 export interface NotificationsOptions {
   readonly notify: readonly (Notifier | NotifyFunction)[];
   readonly subject: NotificationSubject;
   readonly clock: Clock;
-  /** Told once when a notifier begins to fail, and once when notifications are lost. What it throws is dropped. */
+  /** Called once when a notifier begins to fail, and once when notifications are lost. What it throws is dropped. */
   readonly onFault: (what: string, error: unknown) => void;
-  /** A repeating notification is told again after this, in milliseconds. @default 900_000 (15 minutes) */
+  /** A repeating notification is sent again after this, in milliseconds. @default 900_000 (15 minutes) */
   readonly dedupeMs?: number | undefined;
-  /** Notifications that wait for one notifier; the oldest gives way. @default 100 */
+  /** Notifications that wait for one notifier; beyond, the oldest is dropped. @default 100 */
   readonly maxQueued?: number | undefined;
   /** Time for one attempt, in milliseconds. @default 10_000 */
   readonly timeoutMs?: number | undefined;
   /** How often a failed attempt is repeated. @default 8, which lasts about two minutes */
   readonly retries?: number | undefined;
-  /** The longest first pause, in milliseconds; it doubles from attempt to attempt. @default 1_000 */
+  /** The longest first pause, in milliseconds; it doubles from attempt to attempt, up to 30 s. @default 1_000 */
   readonly retryDelayMs?: number | undefined;
-  /** The longest pause, in milliseconds, unless the receiver asks for a longer one. @default 30_000 */
-  readonly maxRetryDelayMs?: number | undefined;
 }
 
 /** Keys that are remembered against repetition. */
 const MAX_KEYS = 1_000;
 
 /**
- * Tells people what a guard does, through every notifier at once: each has its own queue, so that a slow one holds
- * back no other. Nothing here ever throws into the guard or makes it wait.
+ * Notifies operators of what a guard does, through every notifier at once: each has its own queue, so that a slow one delays
+ * no other. Nothing here ever throws into the guard or makes it wait.
  */
 export class Notifications {
   readonly #subject: NotificationSubject;
@@ -38,8 +36,8 @@ export class Notifications {
   readonly #dedupeMs: number;
   readonly #queues: readonly DeliveryQueue[];
   readonly #onFault: NotificationsOptions['onFault'];
-  /** When each key was told last, the most recent at the end. */
-  readonly #reportedAt = new Map<string, number>();
+  /** When each key was sent last, the most recent at the end. */
+  readonly #sentAt = new Map<string, number>();
 
   constructor(options: NotificationsOptions) {
     this.#subject = options.subject;
@@ -49,7 +47,7 @@ export class Notifications {
       try {
         options.onFault(what, error);
       } catch {
-        // There is nobody left to tell.
+        // Nothing is left to report it to.
       }
     };
     const policy: DeliveryPolicy = {
@@ -57,14 +55,13 @@ export class Notifications {
       timeoutMs: options.timeoutMs ?? 10_000,
       retries: options.retries ?? 8,
       initialDelayMs: options.retryDelayMs ?? 1_000,
-      maxDelayMs: options.maxRetryDelayMs ?? 30_000,
     };
     this.#queues = options.notify.map(
       (notifier, index) => new DeliveryQueue(asNotifier(notifier, index), policy, this.#onFault),
     );
   }
 
-  /** Hand this every event of the guard; those that a person should know are queued. Touches memory only. */
+  /** Hand this every event of the guard; those that operators should know are queued. Touches memory only. */
   readonly listener = (event: GuardEvent): void => {
     if (this.#queues.length === 0) return;
     try {
@@ -80,30 +77,71 @@ export class Notifications {
   /** Resolves when everything queued so far is delivered or given up, at the latest after `timeoutMs`. */
   async flush(timeoutMs = 5_000): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
-    const requestOptions = new Promise<void>((resolve) => {
+    const timeout = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, timeoutMs);
     });
-    await Promise.race([Promise.all(this.#queues.map((queue) => queue.idle())), requestOptions]);
+    await Promise.race([Promise.all(this.#queues.map((queue) => queue.idle())), timeout]);
     clearTimeout(timer);
   }
 
-  /** Takes no more events, waits for what is queued, at most `timeoutMs`, and ends the rest. */
+  /** Ignores further events, waits for what is queued, at most `timeoutMs`, and ends the rest. */
   async close(timeoutMs = 5_000): Promise<void> {
-    for (const queue of this.#queues) queue.takeNoMore();
+    for (const queue of this.#queues) queue.close();
     await this.flush(timeoutMs);
     for (const queue of this.#queues) queue.abort();
   }
 
   #isRepetition({ key, repeats }: Notice): boolean {
     const now = this.#clock.now();
-    const reportedAt = this.#reportedAt.get(key);
+    const sentAt = this.#sentAt.get(key);
     // A clock that was set back must not silence anything for long.
-    if (reportedAt !== undefined && (!repeats || Math.abs(now - reportedAt) < this.#dedupeMs)) return true;
-    this.#reportedAt.delete(key);
-    this.#reportedAt.set(key, now);
-    if (this.#reportedAt.size > MAX_KEYS) this.#reportedAt.delete(this.#reportedAt.keys().next().value!);
+    if (sentAt !== undefined && (!repeats || Math.abs(now - sentAt) < this.#dedupeMs)) return true;
+    this.#sentAt.delete(key);
+    this.#sentAt.set(key, now);
+    if (this.#sentAt.size > MAX_KEYS) this.#sentAt.delete(this.#sentAt.keys().next().value!);
     return false;
   }
+}
+
+/** A notification, and what decides whether it is a repetition. */
+interface Notice {
+  /** Notices of the same key say the same. */
+  readonly key: string;
+  /** Whether the same is sent again after a while. */
+  readonly repeats: boolean;
+  readonly notification: GuardNotification;
+}
+
+/** The notification of an event, as the event table has it; undefined when the event has none. */
+export function noticeOf(event: GuardEvent, subject: NotificationSubject): Notice | undefined {
+  const { notification: notify } = entryOf(event);
+  const said = notify === 'none' ? undefined : notify(event, subject.flagKey);
+  if (said === undefined) return undefined;
+  const { key, repeats = false, severity, title, message, facts = [] } = said;
+  const { flagKey, project, environment, flagUrl } = subject;
+  return {
+    key: `${event.type}:${key}`,
+    repeats,
+    notification: {
+      id: [flagKey, event.type, key, String(event.at)].map(idPart).join(':'),
+      type: event.type,
+      severity,
+      title,
+      message,
+      facts,
+      flagKey,
+      project,
+      environment,
+      flagUrl,
+      time: new Date(event.at).toISOString(),
+      decision: event.type === 'decided' ? event.decision : undefined,
+    },
+  };
+}
+
+/** An id travels in an HTTP header, and Standard Webhooks ends it with a full stop when it signs. */
+function idPart(text: string): string {
+  return encodeURIComponent(text).replaceAll('.', '%2E');
 }
 
 function asNotifier(given: Notifier | NotifyFunction, index: number): Notifier {

@@ -1,18 +1,47 @@
 import { z } from 'zod';
-import type { GuardNotification } from './notification.js';
+import type { GuardEvent } from '../model/event.js';
+import type { NotificationFact, NotificationSeverity } from '../model/event-entry.js';
+import type { Decision } from '../model/shapes.js';
+
+/** Which rollout a notification is about. */
+export interface NotificationSubject {
+  readonly flagKey: string;
+  readonly project: string;
+  readonly environment: string;
+  /** The flag's page in Unleash. */
+  readonly flagUrl: string;
+}
+
+/** One thing that operators should know: plain data, ready to be sent as JSON. */
+export interface GuardNotification extends NotificationSubject {
+  /** The same for every attempt to deliver this notification, so that a receiver can drop repetitions. */
+  readonly id: string;
+  readonly type: GuardEvent['type'];
+  readonly severity: NotificationSeverity;
+  /** A few words, for example `async-upload is being turned off`. */
+  readonly title: string;
+  /** One or a few sentences: what happened, and what to do. */
+  readonly message: string;
+  /** Figures with their units, for example each trigger that breached with its observed value and threshold. */
+  readonly facts: readonly NotificationFact[];
+  /** When it happened, ISO 8601. */
+  readonly time: string;
+  /** The evidence, for `decided`. */
+  readonly decision: Decision | undefined;
+}
 
 /** What a notifier gets beside the notification. */
 export interface NotifyContext {
-  /** Aborted when the attempt takes too long or the guard ends. */
+  /** Aborted when the attempt takes too long or the guard closes. */
   readonly signal: AbortSignal;
 }
 
-/** Tells people: one channel, such as Slack or a webhook. */
+/** Notifies operators through one channel, such as Slack or a webhook. */
 export interface Notifier {
   /** What faults call it, for example `slack`. */
   readonly name: string;
   /**
-   * Delivers one notification. A rejection is tried again, unless it is a `NotifyError` that says that this cannot help.
+   * Delivers one notification. A rejection is retried, unless it is a `NotifyError` that says that this cannot help.
    * The same notification may come more than once: an attempt may have arrived although it failed here.
    */
   notify(notification: GuardNotification, context: NotifyContext): Promise<void>;

@@ -1,14 +1,14 @@
 import { z } from 'zod';
+import type { NotificationSeverity } from '../model/event-entry.js';
 import { type Clock, systemClock } from '../support/clock.js';
 import { parseConfig } from '../support/config-error.js';
-import type { GuardNotification, NotificationSeverity } from './notification.js';
-import type { Notifier } from './notifier.js';
-import { clockSchema, fetchSchema, webhookUrlSchema } from './notify-schemas.js';
+import { clockSchema, fetchSchema, webhookUrlSchema } from '../support/http-schemas.js';
+import type { GuardNotification, Notifier } from './notifier.js';
 import { postJson } from './post-json.js';
 
-/** What {@link slack} takes. */
+/** Options of {@link slack}. */
 export interface SlackOptions {
-  /** The incoming webhook's URL. Whoever knows it can post, so that it is a secret: no log or error shows it. */
+  /** The incoming webhook's URL. Whoever knows it can post, so it is a secret: no log or error shows it. */
   readonly webhookUrl: string;
   /** What faults call it. @default 'slack' */
   readonly name?: string | undefined;
@@ -58,21 +58,21 @@ function errorCode(body: string): string | undefined {
 
 const SIGNS: Readonly<Record<NotificationSeverity, string>> = { critical: '🛑', warning: '⚠️', info: 'ℹ️' };
 
-// Slack refuses a message with longer texts: https://docs.slack.dev/reference/block-kit/blocks
+// Slack refuses a message with more fields or longer texts: https://docs.slack.dev/reference/block-kit/blocks
+const MAX_FIELDS = 10;
 const MAX_HEADER = 150;
 const MAX_SECTION = 3_000;
 const MAX_FIELD = 2_000;
 
 /** A notification in the words of Slack's Block Kit; `text` is what phones show, and clients without blocks. */
 export function slackMessage(notification: GuardNotification): object {
-  const { severity, title, message, flagKey, project, environment, flagUrl, time, decision } = notification;
-  const percentage = decision?.rolloutPercentage;
+  const { severity, title, message, facts, flagKey, project, environment, flagUrl, time } = notification;
   const fields = [
-    ['Flag', flagKey],
-    ['Project', project],
-    ['Environment', environment],
-    ...(percentage === undefined ? [] : [['Rollout', `${percentage} %`]]),
-  ];
+    { name: 'Flag', value: flagKey },
+    { name: 'Project', value: project },
+    { name: 'Environment', value: environment },
+    ...facts,
+  ].slice(0, MAX_FIELDS);
   return {
     text: cut(escaped(`${SIGNS[severity]} ${title}: ${message}`), MAX_SECTION),
     unfurl_links: false,
@@ -84,14 +84,16 @@ export function slackMessage(notification: GuardNotification): object {
       { type: 'section', text: markdown(cut(escaped(message), MAX_SECTION)) },
       {
         type: 'section',
-        fields: fields.map(([name, value]) => markdown(cut(`*${name}*\n${escaped(value!)}`, MAX_FIELD))),
+        fields: fields.map(({ name, value }) =>
+          markdown(cut(`*${escaped(name)}*\n${escaped(value)}`, MAX_FIELD)),
+        ),
       },
       { type: 'context', elements: [markdown(`<${escaped(flagUrl)}|Open in Unleash> · ${time}`)] },
     ],
   };
 }
 
-/** `verbatim`: names and addresses stay what they are, and nobody is mentioned by accident. */
+/** `verbatim`: names and addresses stay as they are, and no Slack user is mentioned by accident. */
 function markdown(text: string): object {
   return { type: 'mrkdwn', text, verbatim: true };
 }

@@ -1,33 +1,65 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-
-/** The header with the time of the attempt, in whole seconds since 1970. */
-export const TIMESTAMP_HEADER = 'x-rollout-guard-timestamp';
-/** The header with `v1=` and the signature in hexadecimal digits. */
-export const SIGNATURE_HEADER = 'x-rollout-guard-signature';
-
-/** Header names in lower case, as Node's `IncomingMessage.headers` has them, or a `Headers`. */
-export type WebhookHeaders = Headers | Readonly<Record<string, string | readonly string[] | undefined>>;
+import { z } from 'zod';
+import { parseConfig } from '../support/config-error.js';
 
 /**
- * The headers that prove a webhook's origin and age: HMAC-SHA256 (RFC 2104) over the timestamp, a full stop, and the body.
+ * Signatures as Standard Webhooks 1.0 defines them (https://www.standardwebhooks.com): HMAC-SHA256 over
+ * `<id>.<timestamp>.<body>`, in base64, after `v1,`.
+ */
+const HEADERS = { id: 'webhook-id', timestamp: 'webhook-timestamp', signature: 'webhook-signature' } as const;
+
+/** Header names in any case, as Node's `IncomingMessage.headers` has them, or a `Headers`. */
+export type WebhookHeaders = Headers | Readonly<Record<string, string | readonly string[] | undefined>>;
+
+const SECRET =
+  'whsec_ and 24 to 64 random bytes in base64 (make one: echo "whsec_$(openssl rand -base64 32)")';
+
+/** A secret of Standard Webhooks. */
+export const webhookSecretSchema = z
+  .string({ error: SECRET })
+  .refine((secret) => keyOf(secret) !== undefined, { error: SECRET });
+
+const verificationSchema = z.object({
+  body: z.union([z.string(), z.instanceof(Uint8Array)], {
+    error: 'the raw body as it arrived, a string or bytes',
+  }),
+  headers: z.custom<WebhookHeaders>((value) => typeof value === 'object' && value !== null, {
+    error: "the request's headers",
+  }),
+  secret: z.union([webhookSecretSchema, z.array(webhookSecretSchema).min(1)], { error: SECRET }),
+});
+
+/**
+ * The headers that prove a webhook's origin and age.
  *
+ * @param id - The same for every attempt to deliver one message; without full stops.
+ * @param secret - `whsec_` and the key in base64.
  * @param now - Milliseconds since 1970.
  */
-export function signatureHeaders(body: string, secret: string, now: number): Record<string, string> {
+export function signatureHeaders(
+  id: string,
+  body: string,
+  secret: string,
+  now: number,
+): Record<string, string> {
   const timestamp = String(Math.floor(now / 1_000));
   return {
-    [TIMESTAMP_HEADER]: timestamp,
-    [SIGNATURE_HEADER]: `v1=${signature(body, timestamp, secret).toString('hex')}`,
+    [HEADERS.id]: id,
+    [HEADERS.timestamp]: timestamp,
+    [HEADERS.signature]: `v1,${signature(id, timestamp, body, secret).toString('base64')}`,
   };
 }
 
 /**
- * Whether a received webhook was sent by who knows the secret, a short time ago. For receivers; compares in constant time.
+ * Whether a received webhook was sent a short time ago by a sender that knows the secret. For receivers; compares in
+ * constant time.
  *
- * @param body - The body exactly as it came, before any parsing.
+ * @param body - The body exactly as it arrived, before any parsing.
  * @param secret - The secret, or several while one replaces another.
  * @param options.toleranceMs - How far the sender's clock may be off, in milliseconds. @default 300_000
  * @param options.now - Milliseconds since 1970. @default the machine's clock
+ * @throws {@link ConfigError} when `body`, `headers` or `secret` are not what they should be; whatever the sender wrote in them
+ *   gives `false`.
  */
 export function verifyWebhook(
   body: string | Uint8Array,
@@ -35,18 +67,33 @@ export function verifyWebhook(
   secret: string | readonly string[],
   { toleranceMs = 300_000, now = Date.now() }: { toleranceMs?: number; now?: number } = {},
 ): boolean {
-  const timestamp = headerOf(headers, TIMESTAMP_HEADER);
-  const given = /^v1=([0-9a-f]{64})$/.exec(headerOf(headers, SIGNATURE_HEADER) ?? '')?.[1];
-  if (timestamp === undefined || given === undefined || !/^\d{1,12}$/.test(timestamp)) return false;
+  parseConfig(verificationSchema, { body, headers, secret }, 'verifyWebhook arguments');
+  const [id, timestamp, given] = [HEADERS.id, HEADERS.timestamp, HEADERS.signature].map((name) =>
+    headerOf(headers, name),
+  );
+  if (!id || given === undefined || timestamp === undefined || !/^\d{1,12}$/.test(timestamp)) return false;
   if (!(Math.abs(now - Number(timestamp) * 1_000) <= toleranceMs)) return false;
-  const received = Buffer.from(given, 'hex');
+  const received = given.split(' ').filter((one) => one.startsWith('v1,'));
   const secrets = typeof secret === 'string' ? [secret] : secret;
-  // An empty secret is one that was forgotten: anybody could sign with it.
-  return secrets.some((one) => one !== '' && timingSafeEqual(signature(body, timestamp, one), received));
+  return secrets.some((one) => {
+    const expected = signature(id, timestamp, body, one);
+    return received.some((text) => isEqual(expected, Buffer.from(text.slice(3), 'base64')));
+  });
 }
 
-function signature(body: string | Uint8Array, timestamp: string, secret: string): Buffer {
-  return createHmac('sha256', secret).update(`${timestamp}.`).update(body).digest();
+function signature(id: string, timestamp: string, body: string | Uint8Array, secret: string): Buffer {
+  return createHmac('sha256', keyOf(secret)!).update(`${id}.${timestamp}.`).update(body).digest();
+}
+
+function isEqual(expected: Buffer, received: Buffer): boolean {
+  return expected.length === received.length && timingSafeEqual(expected, received);
+}
+
+/** The key's bytes; undefined when the text is not a secret of Standard Webhooks. */
+function keyOf(secret: string): Buffer | undefined {
+  const [, base64] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret) ?? [];
+  const key = Buffer.from(base64 ?? '', 'base64');
+  return key.length >= 24 && key.length <= 64 ? key : undefined;
 }
 
 function headerOf(headers: WebhookHeaders, name: string): string | undefined {

@@ -1,17 +1,19 @@
 import { z } from 'zod';
 import { type Clock, systemClock } from '../support/clock.js';
 import { parseConfig } from '../support/config-error.js';
-import type { GuardNotification } from './notification.js';
-import type { Notifier } from './notifier.js';
-import { clockSchema, fetchSchema, headersSchema, webhookUrlSchema } from './notify-schemas.js';
+import { clockSchema, fetchSchema, headersSchema, webhookUrlSchema } from '../support/http-schemas.js';
+import type { GuardNotification, Notifier } from './notifier.js';
 import { postJson } from './post-json.js';
-import { signatureHeaders } from './webhook-signature.js';
+import { signatureHeaders, webhookSecretSchema } from './webhook-signature.js';
 
-/** What {@link webhook} takes. */
+/** Options of {@link webhook}. */
 export interface WebhookOptions {
   /** Where notifications are posted. Treated as a secret: no log or error shows it. */
   readonly url: string;
-  /** Signs every request, so that the receiver can tell it from a forged one: at least 16 characters. @default unsigned */
+  /**
+   * Signs every request as Standard Webhooks defines it, so that the receiver can reject forged ones: `whsec_` and 24 to 64
+   * random bytes in base64. @default unsigned
+   */
   readonly secret?: string | undefined;
   /** Sent with every request, for example `Authorization`. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -49,8 +51,8 @@ export function webhook(options: WebhookOptions): Notifier {
     notify(notification, { signal }) {
       const payload: WebhookPayload = { version: 1, ...notification };
       const body = JSON.stringify(payload);
-      // Signed anew for each attempt, or a late one would be refused as too old.
-      const signed = secret === undefined ? {} : signatureHeaders(body, secret, clock.now());
+      // Each attempt is signed with its own time, or a late one would be rejected as too old.
+      const signed = secret === undefined ? {} : signatureHeaders(notification.id, body, secret, clock.now());
       return postJson({
         receiver: 'The webhook',
         url,
@@ -67,10 +69,7 @@ export function webhook(options: WebhookOptions): Notifier {
 const optionsSchema = z.strictObject({
   webhook: z.strictObject({
     url: webhookUrlSchema,
-    secret: z
-      .string({ error: 'a secret of at least 16 characters' })
-      .min(16, { error: 'a secret of at least 16 characters' })
-      .optional(),
+    secret: webhookSecretSchema.optional(),
     headers: headersSchema,
     name: z.string().min(1).optional(),
     fetch: fetchSchema,

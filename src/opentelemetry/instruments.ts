@@ -19,7 +19,7 @@ export interface Instruments {
 /** A second set on the same meter would report the same series again, and the two would overwrite each other. */
 const made = new WeakMap<Meter, Instruments>();
 
-/** The instruments of a meter, made when they are first asked for. */
+/** The instruments of a meter, created when they are first needed. */
 export function instrumentsOf(meter: Meter): Instruments {
   const known = made.get(meter) ?? newInstruments(meter);
   made.set(meter, known);
@@ -61,15 +61,15 @@ function newInstruments(meter: Meter): Instruments {
     }),
     reviews: meter.createCounter('rollout_guard.reviews', {
       unit: '{review}',
-      description: 'Reviews that were opened: a person should look.',
+      description: 'Reviews that were opened and need an operator.',
     }),
     faults: meter.createCounter('rollout_guard.faults', {
       unit: '{fault}',
-      description: 'What beside a stop itself does not work.',
+      description: 'Failures of anything but a stop itself.',
     }),
     guards: meter.createUpDownCounter('rollout_guard.guards', {
       unit: '{guard}',
-      description: 'Guards that watch, by state.',
+      description: 'Running guards, by state.',
     }),
   };
 }

@@ -1,12 +1,14 @@
 import { type Meter, metrics } from '@opentelemetry/api';
 import { z } from 'zod';
+import type { GuardEvent } from '../model/event.js';
+import { entryOf } from '../model/event-table.js';
 import type { GuardObserver } from '../model/observer.js';
+import type { GuardState } from '../model/state.js';
 import { parseConfig } from '../support/config-error.js';
 import { version } from '../support/version.js';
-import { GuardStates } from './guard-states.js';
 import { type Instruments, instrumentsOf } from './instruments.js';
 
-/** What {@link openTelemetry} accepts. */
+/** Options of {@link openTelemetry}. */
 export interface OpenTelemetryOptions {
   /**
    * Where metrics are recorded. @default a meter `unleash-rollout-guard` of the provider that is registered globally when
@@ -26,7 +28,7 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver
   const { meter } = parseConfig(optionsSchema, options, 'openTelemetry options');
   const states = new GuardStates();
   let instruments: Instruments | undefined;
-  // The API has no stand-in that a provider could take over later, so whoever asks too early gets nothing for good.
+  // A meter that is created before a provider is registered records nothing, also afterwards.
   const ready = () => {
     instruments ??= instrumentsOf(meter ?? metrics.getMeter('unleash-rollout-guard', version));
     return instruments;
@@ -48,7 +50,7 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver
         reviews.add(1, { ...flag, 'rollout_guard.trigger': event.verdict.trigger });
       }
       if (event.type === 'fault') faults.add(1, flag);
-      // Every process of a fleet tells the decision; the one that made it counts it.
+      // Every process of a fleet reports the decision; the one that made it counts it.
       if (event.type === 'decided' && event.by === undefined) {
         const { action, dryRun, verdicts } = event.decision;
         decisions.add(1, {
@@ -64,6 +66,28 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver
       if (after !== undefined) guards.add(1, { ...flag, 'rollout_guard.state': after });
     },
   };
+}
+
+type Status = GuardState['status'];
+
+/** The states of guards, one for each flag, by the events that they report. */
+class GuardStates {
+  readonly #states = new Map<string, Status>();
+  /** What an earlier run left: it applies once the guard resumes the stop, which a dry run never does. */
+  readonly #left = new Map<string, Status>();
+
+  /** The state of the flag's guard before and after an event; undefined while no guard is running. */
+  follow(event: GuardEvent, flagKey: string) {
+    const before = this.#states.get(flagKey);
+    const next = entryOf(event).state?.(event);
+    let after = next === 'closed' ? undefined : (next ?? before);
+    if (event.type === 'stopped-here') after = this.#left.get(flagKey) ?? after;
+    if (next !== undefined) this.#left.delete(flagKey);
+    if (event.type === 'started' && event.status !== 'armed') this.#left.set(flagKey, event.status);
+    if (after === undefined) this.#states.delete(flagKey);
+    else this.#states.set(flagKey, after);
+    return { before, after };
+  }
 }
 
 const METER_METHODS = ['createCounter', 'createHistogram', 'createUpDownCounter', 'createObservableCounter'];

@@ -2,7 +2,7 @@ import type { Attributes } from '@opentelemetry/api';
 import { boundedErrorType, MAX_ERROR_TYPES } from '../measure/error-counts.js';
 import type { Outcome, Result } from '../model/shapes.js';
 
-/** OpenTelemetry's own word for an `error.type` that is not told apart. */
+/** OpenTelemetry's own word for an `error.type` beyond those that are distinguished. */
 const OTHER_ERRORS = '_OTHER';
 
 /** Outcomes that are alike. The attributes are made once, so that counting allocates nothing. */

@@ -1,13 +1,14 @@
 import type { EChartsCoreOption } from 'echarts/core';
 import { ARMS } from '../model/shapes.js';
-import { marks, rolloutWord } from './chart-marks.js';
 import {
   axis,
   COLOUR,
   frame,
   legend,
   line,
+  marks,
   pointsOf,
+  rolloutWord,
   spanOf,
   TEXT,
   THRESHOLD_COLOUR,

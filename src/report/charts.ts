@@ -78,7 +78,7 @@ export async function loadDrawing(): Promise<Draw | undefined> {
 }
 
 /**
- * Takes out what only a live chart needs (styles for hovering, which would hold for the whole page), scales with the
+ * Takes out what only a live chart needs (styles for hovering, which would apply to the whole page), scales with the
  * page, and gives the picture a name and a description.
  */
 function toInlineSvg(svg: string, id: string, title: string, description: string): string {

@@ -4,11 +4,18 @@ import { AUDIT_FILE, type AuditProblem, readAuditLog } from '../journal/audit-re
 import { JSONL_FILE } from '../log/log-files.js';
 import { outcomeOfRow } from '../log/log-row-schema.js';
 import { type LogProblem, readOutcomeBatches } from '../log/read-log.js';
+import { formatThreshold } from '../support/wording.js';
 import { AuditStory } from './audit-story.js';
 import { headlineOf } from './headline.js';
 import { compareArms, OutcomeStory } from './outcome-story.js';
-import type { KnownRules, RolloutChange, RolloutReport, StageReport } from './rollout-report.js';
-import { thresholdsOf } from './thresholds.js';
+import type {
+  KnownRule,
+  KnownRules,
+  RolloutChange,
+  RolloutReport,
+  StageReport,
+  Threshold,
+} from './rollout-report.js';
 
 /** How many problems are listed; the rest is counted. */
 const MAX_PROBLEMS = 20;
@@ -19,7 +26,7 @@ const MIN_OUTCOMES_OF_A_POINT = 20;
 export interface CollectOptions {
   /** Milliseconds since 1970. @default the present */
   readonly now?: number | undefined;
-  /** The rules that the rollout was held to, where they are known; their thresholds are drawn. */
+  /** The rollout's rules, where they are known; their thresholds are drawn. */
   readonly rules?: KnownRules | undefined;
 }
 
@@ -123,7 +130,7 @@ async function readOutcomes(folder: string, guardsFlag: string | undefined) {
   return { story, problems, leftOut, otherFlags, outOfOrder, flagKey };
 }
 
-/** Without an audit log: what the outcomes say of the rollout. */
+/** Without an audit log: the rollout as its outcomes show it. */
 function rolloutOf({ epochs }: OutcomeStory): RolloutChange[] {
   return Array.from(epochs, ([epoch, { firstAt, percentage }]) => ({
     at: firstAt,
@@ -139,11 +146,56 @@ function withOutcomes(
 ): StageReport {
   const { successes, failures } = story.epochs.get(stage.epoch) ?? { successes: 0, failures: 0 };
   const logged = successes + failures;
-  // The log of outcomes is optional: what the guard said of the stage is known without it.
+  // The log of outcomes is optional: the guard's own figures of the stage are known without it.
   if (logged < stage.progress.outcomes) {
     return { ...stage, outcomes: stage.progress.outcomes, successRate: stage.progress.successRate };
   }
   return { ...stage, outcomes: logged, successRate: logged === 0 ? undefined : successes / logged };
+}
+
+/**
+ * The success rates that a rollout must keep: those of the rules where they are given, otherwise those of the verdicts in
+ * decisions and reviews; and each stage's for as long as it lasted.
+ */
+function thresholdsOf(
+  {
+    decisions,
+    reviews,
+    stages,
+    rollout,
+  }: Pick<RolloutReport, 'decisions' | 'reviews' | 'stages' | 'rollout'>,
+  rules: KnownRules | undefined,
+): readonly Threshold[] {
+  const rollback = rules?.rollback ?? decisions.flatMap(({ decision }) => decision.verdicts);
+  const review = rules?.review ?? reviews.map(({ verdict }) => verdict);
+  const ruleLines = [
+    ...rollback.flatMap((rule) => horizontal(rule, 'rollback')),
+    ...review.flatMap((rule) => horizontal(rule, 'review')),
+  ];
+  const stageLines = stages.map(({ progress, startedAt }) => ({
+    label: `stage: ${formatThreshold(progress.stage.minSuccessRate)}`,
+    successRate: progress.stage.minSuccessRate,
+    kind: 'stage' as const,
+    during: {
+      from: startedAt,
+      to: rollout.find(({ at }) => at > startedAt)?.at ?? Number.POSITIVE_INFINITY,
+    },
+  }));
+  return [...withoutDoubles(ruleLines), ...stageLines];
+}
+
+/** An error rate above 5 % is a success rate below 95 %. */
+function horizontal({ rate, threshold }: KnownRule, kind: 'rollback' | 'review'): Threshold[] {
+  if (rate === undefined || threshold === undefined) return [];
+  const successRate = rate === 'success' ? threshold : 1 - threshold;
+  const label = `${kind === 'rollback' ? 'stop' : 'review'}: ${formatThreshold(successRate)}`;
+  return [{ label, successRate, kind, during: undefined }];
+}
+
+function withoutDoubles(thresholds: readonly Threshold[]): Threshold[] {
+  const seen = new Map<string, Threshold>();
+  for (const threshold of thresholds) if (!seen.has(threshold.label)) seen.set(threshold.label, threshold);
+  return [...seen.values()];
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { ARMS, type Verdict } from '../model/shapes.js';
-import { formatDuration, formatRate, formatThreshold } from '../support/wording.js';
+import { formatDuration, formatQuantity, formatThreshold } from '../support/wording.js';
 import { formatCount, formatTime } from './format.js';
 import type { DecisionReport, RolloutReport } from './rollout-report.js';
 import { type Section, section } from './section.js';
@@ -31,13 +31,13 @@ function decisionPart(entry: DecisionReport, index: number): Section {
     ...section(`decision-${index + 1}`, title, [decision.reason, whatFollowed(entry)]),
     tables: [
       {
-        caption: 'Evidence: what the triggers said',
+        caption: 'Evidence: the triggers that breached',
         head: VERDICT_HEAD,
         rows: decision.verdicts.map(verdictRow),
       },
       {
         caption: `Counts since epoch ${decision.epoch} began`,
-        head: ['', 'Successes', 'Failures', 'Critical', 'Fallbacks', 'Not judged'],
+        head: ['', 'Successes', 'Failures', 'Critical', 'Fallbacks', 'Not counted'],
         rows: counts,
       },
     ],
@@ -46,62 +46,61 @@ function decisionPart(entry: DecisionReport, index: number): Section {
 
 function actionWord({ dryRun, action }: DecisionReport['decision']): string {
   if (dryRun) return 'Dry run: would have stopped';
-  return action === 'stop' ? 'Stopped' : 'Went back';
+  return action === 'stop' ? 'Stopped' : 'Stepped back';
 }
 
 const VERDICT_HEAD = ['Trigger', 'Observed', 'Threshold', 'Treatment', 'Control', 'Window', 'Newest data'];
 
 function verdictRow(verdict: Verdict): string[] {
-  const { trigger, observed, threshold, sampleSize, windowMs, freshnessMs } = verdict;
-  // A signal counts no outcomes, and whether it is a rate nobody knows.
-  const isSignal = windowMs === 0 && sampleSize.treatment + sampleSize.control === 0;
-  const isRate = !isSignal && /rate/.test(trigger);
+  const { trigger, observed, threshold, unit, sampleSize, windowMs, freshnessMs } = verdict;
+  // A signal has no window and counts no outcomes.
+  const isSignal = windowMs === 0;
   return [
     trigger,
-    observed === undefined ? '–' : isRate ? formatRate(observed, threshold) : plain(observed),
-    isRate ? formatThreshold(threshold) : plain(threshold),
-    ...(isSignal ? ['–', '–'] : [formatCount(sampleSize.treatment), formatCount(sampleSize.control)]),
-    isSignal ? '–' : windowMs === 0 ? 'epoch' : formatDuration(windowMs),
+    observed === undefined ? '–' : formatQuantity(observed, unit, threshold),
+    formatQuantity(threshold, unit),
+    ...(isSignal
+      ? ['–', '–', '–']
+      : [formatCount(sampleSize.treatment), formatCount(sampleSize.control), formatDuration(windowMs)]),
     freshnessMs === undefined ? '–' : `${formatDuration(freshnessMs)} old`,
   ];
-}
-
-function plain(value: number): string {
-  return String(Number(value.toPrecision(4)));
 }
 
 /** Who acted, and when, in the order in which it happened. */
 function whatFollowed(entry: DecisionReport): string {
   const { decision, stoppedHereAt, stoppedInUnleashAt, confirmedBy, failures, actionRequired } = entry;
-  if (decision.dryRun) return 'It was a dry run: nothing was done.';
+  if (decision.dryRun) return 'It was a dry run: nothing was changed.';
   const after = (at: number) => formatDuration(Math.max(0, at - decision.at));
   const sentences: string[] = [];
   if (stoppedHereAt !== undefined) {
-    sentences.push(`The guard stopped the flag in its process after ${after(stoppedHereAt)}.`);
+    sentences.push(`The flag was off in the guard's process after ${after(stoppedHereAt)}.`);
   }
   for (const { at, code, message } of failures) {
-    sentences.push(`Unleash did not take it after ${after(at)} (${code}): ${message}`);
+    sentences.push(`A request to Unleash failed after ${after(at)} (${code}): ${message}`);
   }
-  if (actionRequired !== undefined) sentences.push(`A person was asked: ${actionRequired}`);
+  if (actionRequired !== undefined) sentences.push(`Action was required: ${actionRequired}`);
   if (entry.steppedBackAt !== undefined) {
-    sentences.push(`Unleash was back at ${decision.toPercentage} % after ${after(entry.steppedBackAt)}.`);
-  } else if (stoppedInUnleashAt === undefined) sentences.push('It is not known to be off in Unleash.');
+    sentences.push(
+      `The rollout was back at ${decision.toPercentage} % in Unleash after ${after(entry.steppedBackAt)}.`,
+    );
+  } else if (stoppedInUnleashAt === undefined)
+    sentences.push('It has not been confirmed that the flag is off in Unleash.');
   else {
     const how = HOW[confirmedBy ?? 'definition'];
-    sentences.push(`It was off in Unleash after ${after(stoppedInUnleashAt)} (${how}).`);
+    sentences.push(`The flag was off in Unleash after ${after(stoppedInUnleashAt)} (${how}).`);
   }
   if (entry.turnedOffBy !== undefined) {
-    sentences.push(`Unleash's history names who turned it off: ${entry.turnedOffBy}.`);
+    sentences.push(`Turned off by, in Unleash's history: ${entry.turnedOffBy}.`);
   }
   if (entry.reArmedAt !== undefined && entry.steppedBackAt === undefined) {
-    const who = entry.turnedOnBy ?? 'A person';
-    sentences.push(`${who} turned it on again on ${formatTime(entry.reArmedAt)}.`);
+    const who = entry.turnedOnBy ?? 'An operator';
+    sentences.push(`${who} turned the flag on again on ${formatTime(entry.reArmedAt)}.`);
   }
   return sentences.join(' ');
 }
 
 const HOW = {
-  'read-back': 'read back',
-  definition: 'seen in its definition',
-  fleet: 'as another process of the fleet said',
+  'read-back': 'read back from Unleash',
+  definition: "seen in the provider's definition",
+  fleet: 'reported by another process of the fleet',
 } as const;

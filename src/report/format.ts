@@ -1,4 +1,4 @@
-import { formatDuration } from '../support/wording.js';
+import { formatDuration, formatQuantity } from '../support/wording.js';
 
 /** `2026-11-23 14:05:09 UTC` */
 export function formatTime(at: number): string {
@@ -11,11 +11,9 @@ export function formatShare(rate: number | undefined): string {
   return rate === undefined ? '–' : `${(rate * 100).toFixed(2)} %`;
 }
 
-/** Three digits that say something: `3.21 ms`, `842 ms`, `12.4 s`; `–` when there is none. */
+/** At least three digits: `3.21 ms`, `842 ms`, `12.4 s`; `–` when there is none. */
 export function formatLatency(durationMs: number | undefined): string {
-  if (durationMs === undefined) return '–';
-  if (durationMs >= 10_000) return `${(durationMs / 1000).toFixed(1)} s`;
-  return `${durationMs >= 100 ? Math.round(durationMs) : Number(durationMs.toPrecision(3))} ms`;
+  return durationMs === undefined ? '–' : formatQuantity(durationMs, 'ms');
 }
 
 /** A count with thin spaces between thousands. */

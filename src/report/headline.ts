@@ -1,8 +1,9 @@
+import type { Decision } from '../model/shapes.js';
 import { formatThreshold } from '../support/wording.js';
 import { formatCount, formatTime } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
 
-/** What became of a rollout, in one or two sentences. */
+/** The state of a rollout, in one or two sentences. */
 export function headlineOf({
   decisions,
   rollout,
@@ -13,27 +14,29 @@ export function headlineOf({
   if (stop !== undefined && stop.reArmedAt === undefined) {
     const { at, rolloutPercentage, reason } = stop.decision;
     const where = rolloutPercentage === undefined ? '' : ` at ${rolloutPercentage} %`;
-    const isDone = stop.stoppedInUnleashAt !== undefined || stop.steppedBackAt !== undefined;
-    const left = isDone ? '' : ' It is not off in Unleash yet.';
+    if (stop.steppedBackAt !== undefined) return steppedBack(stop.decision);
+    const left = stop.stoppedInUnleashAt === undefined ? ' The flag is not off in Unleash yet.' : '';
     return `The guard stopped the flag${where} on ${formatTime(at)}: ${reason}${left}`;
   }
   const sentences = [whereItStands(rollout.at(-1)), stageWords(stages, rollout.at(-1)?.epoch)];
   const open = reviews.filter(({ closedAt }) => closedAt === undefined).length;
-  if (open > 0) sentences.push(`${open === 1 ? 'A review waits' : `${open} reviews wait`} for a person.`);
-  if (stop?.decision.action === 'step-back' && stop.reArmedAt !== undefined) {
-    const { at, rolloutPercentage: from, toPercentage: to } = stop.decision;
-    sentences.push(
-      `The guard went back from ${from} % to ${to} % on ${formatTime(at)}: ${stop.decision.reason}`,
-    );
+  if (open > 0) sentences.push(open === 1 ? 'A review is open.' : `${open} reviews are open.`);
+  if (stop?.steppedBackAt !== undefined) {
+    sentences.push(steppedBack(stop.decision));
   } else if (stop?.reArmedAt !== undefined) {
-    const who = stop.turnedOnBy === undefined ? 'a person' : stop.turnedOnBy;
-    sentences.push(`It was stopped on ${formatTime(stop.decision.at)} and turned on again by ${who}.`);
+    const who = stop.turnedOnBy ?? 'an operator';
+    sentences.push(`The flag was stopped on ${formatTime(stop.decision.at)} and turned on again by ${who}.`);
   } else if (decisions.length > 0) {
     sentences.push(`In a dry run, the flag would have been stopped ${times(decisions.length)}.`);
   } else {
     sentences.push('Nothing was stopped.');
   }
   return sentences.filter((sentence) => sentence !== undefined).join(' ');
+}
+
+function steppedBack({ at, rolloutPercentage, toPercentage, reason }: Decision): string {
+  const steps = `from ${rolloutPercentage} % to ${toPercentage} %`;
+  return `The guard took the rollout back ${steps} on ${formatTime(at)}: ${reason}`;
 }
 
 function whereItStands(last: RolloutReport['rollout'][number] | undefined): string | undefined {
@@ -49,7 +52,7 @@ function stageWords(stages: RolloutReport['stages'], epoch: number | undefined):
   return last && stageSentence(last);
 }
 
-/** While a stage collects, the guard's last word on it is as old as the stage. */
+/** While a stage collects, the guard's last message on it is as old as the stage. */
 export function stageSentence({ progress, outcomes }: RolloutReport['stages'][number]): string {
   const { stage, status, message } = progress;
   if (status !== 'collecting' || outcomes >= stage.minOutcomes) return message;

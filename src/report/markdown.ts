@@ -8,7 +8,7 @@ export function toMarkdown(report: RolloutReport): string {
   const blocks = [
     `# Rollout report: ${text(report.flagKey ?? 'unknown flag')}`,
     text(report.headline),
-    `Made on ${formatTime(report.generatedAt)}.`,
+    `Written on ${formatTime(report.generatedAt)}.`,
     ...sectionsOf(report).flatMap((section) => sectionBlocks(section, 2)),
   ];
   return `${blocks.join('\n\n')}\n`;

@@ -7,7 +7,7 @@ import { TimeSeries } from './time-series.js';
 const MAX_EXECUTION_TYPES = 20;
 const MAX_EPOCHS = 500;
 
-/** What an epoch's treatment did, and where the rollout stood. */
+/** The treatment's outcomes of one epoch, and the rollout's percentage. */
 export interface EpochStory {
   readonly firstAt: number;
   percentage: number | undefined;
@@ -23,12 +23,12 @@ export class OutcomeStory {
   count = 0;
   from = Number.POSITIVE_INFINITY;
   to = Number.NEGATIVE_INFINITY;
-  /** The guard's own way to add up; one epoch holds the whole log. */
+  /** The guard's own store; one epoch holds the whole log. */
   readonly #store = new MemoryOutcomeStore({ flagKey: 'report', windowsMs: [], now: 0 });
   readonly #userSuccesses: Record<Arm, number> = { treatment: 0, control: 0 };
   readonly #executionTypes = new Map<string, ExecutionType>();
 
-  /** Takes up the next outcome. */
+  /** Adds the next outcome. */
   add(outcome: Outcome, executionType: string, percentage: number | undefined): void {
     const { at, exposure, result, userSucceeded } = outcome;
     this.count += 1;
@@ -47,13 +47,13 @@ export class OutcomeStory {
     const { total } = this.#store.snapshot(this.to);
     const arms = ARMS.map((arm) => {
       const { errorTypes: _, lastOutcomeAt: __, ...totals } = total[arm];
-      const judged = totals.successes + totals.failures;
-      const rateOf = (count: number) => (judged === 0 ? undefined : count / judged);
+      const counted = totals.successes + totals.failures;
+      const rateOf = (count: number) => (counted === 0 ? undefined : count / counted);
       return [
         arm,
         {
           ...totals,
-          judged,
+          counted,
           successRate: rateOf(totals.successes),
           userSuccessRate: rateOf(this.#userSuccesses[arm]),
         },

@@ -1,15 +1,17 @@
 import type { LogProblem } from '../log/read-log.js';
+import type { GuardEvent } from '../model/event.js';
+import type { DecisionFailure, DecisionProgress } from '../model/event-entry.js';
 import type { Arm, ArmTotals, Decision, Verdict } from '../model/shapes.js';
 import type { Stage, StageProgress } from '../model/stage.js';
 import type { Series } from './time-series.js';
 
 /**
- * All that a guard's folder tells of a rollout, as plain data: what the JSON report holds, and what Markdown and HTML are
- * made of. Times are milliseconds since 1970.
+ * Everything that a guard's folder says of a rollout, as plain data: the JSON report, and what Markdown and HTML are made
+ * of. Times are milliseconds since 1970.
  */
 export interface RolloutReport {
   readonly version: 1;
-  /** Undefined when the folder holds neither an outcome nor a journal. */
+  /** Undefined when the folder has neither an outcome nor an event. */
   readonly flagKey: string | undefined;
   readonly generatedAt: number;
   /** What became of the rollout, in one or two sentences. */
@@ -30,20 +32,20 @@ export interface RolloutReport {
   readonly stages: readonly StageReport[];
   readonly decisions: readonly DecisionReport[];
   readonly reviews: readonly ReviewReport[];
-  /** Success rates that the rollout was held to, for the chart. */
+  /** Success rates at which something happens, for the chart. */
   readonly thresholds: readonly Threshold[];
-  /** What else the guard told: starts, faults, ends. The latest 200. */
-  readonly notes: readonly { readonly at: number; readonly text: string }[];
+  /** What else the guard reported: starts, faults, closes. The latest 200. */
+  readonly notes: readonly Note[];
   readonly sources: Sources;
 }
 
 /** One arm over the whole log. */
 export interface ArmReport extends Omit<ArmTotals, 'errorTypes' | 'lastOutcomeAt'> {
-  /** Successes and failures: what is judged. */
-  readonly judged: number;
-  /** Undefined before the first judged outcome. */
+  /** Counted outcomes: successes and failures. */
+  readonly counted: number;
+  /** Undefined before the first counted outcome. */
   readonly successRate: number | undefined;
-  /** Share of the judged operations in which the user got what was asked for, by whichever arm. */
+  /** Share of the counted operations in which the user was served, by whichever arm. */
   readonly userSuccessRate: number | undefined;
 }
 
@@ -81,33 +83,28 @@ export interface RolloutChange {
 /** One stage in one epoch. */
 export interface StageReport {
   readonly epoch: number;
-  /** What the guard said of it last. */
+  /** What the guard reported of it last. */
   readonly progress: StageProgress;
   readonly startedAt: number;
   /** Each status that it came to, in order. */
   readonly history: readonly { readonly at: number; readonly status: StageProgress['status'] }[];
-  /** The treatment's judged outcomes of the whole epoch, those after the last word included. */
+  /** The treatment's counted outcomes of the whole epoch, those after the last report included. */
   readonly outcomes: number;
   readonly successRate: number | undefined;
 }
 
 /** A decision, and what became of it. */
-export interface DecisionReport {
+export interface DecisionReport extends DecisionProgress {
   readonly decision: Decision;
-  readonly stoppedHereAt: number | undefined;
-  readonly stoppedInUnleashAt: number | undefined;
-  readonly confirmedBy: 'read-back' | 'definition' | 'fleet' | undefined;
-  /** When the rollout was back at the percentage of the stage before, instead of off. */
-  readonly steppedBackAt: number | undefined;
-  /** Why Unleash did not take the stop at first. */
-  readonly failures: readonly { readonly at: number; readonly code: string; readonly message: string }[];
-  /** What only a person could do. */
-  readonly actionRequired: string | undefined;
-  /** Who turned the flag off, as Unleash's history names it. */
-  readonly turnedOffBy: string | undefined;
-  /** When the guard watched again: a person turned the flag on, or the step back arrived. */
-  readonly reArmedAt: number | undefined;
-  readonly turnedOnBy: string | undefined;
+  /** Requests to Unleash that did not turn the flag off; the latest 20. */
+  readonly failures: readonly DecisionFailure[];
+}
+
+/** Something that the guard reported and that has no other place in the report. */
+export interface Note {
+  readonly at: number;
+  readonly type: GuardEvent['type'];
+  readonly text: string;
 }
 
 export interface ReviewReport {
@@ -123,7 +120,7 @@ export interface Threshold {
   readonly label: string;
   readonly successRate: number;
   readonly kind: 'rollback' | 'review' | 'stage';
-  /** The time that it held for; undefined for the whole rollout. */
+  /** When it applied; undefined for the whole rollout. */
   readonly during: { readonly from: number; readonly to: number } | undefined;
 }
 
@@ -141,9 +138,16 @@ export interface Sources {
   readonly eventProblems: readonly { readonly line: number; readonly reason: string }[];
 }
 
-/** Rules that are known from elsewhere than the folder. */
+/** Rules that are known from elsewhere than the folder; triggers fit. */
 export interface KnownRules {
-  readonly rollback: readonly { readonly name: string; readonly threshold?: number | undefined }[];
-  readonly review: readonly { readonly name: string; readonly threshold?: number | undefined }[];
+  readonly rollback: readonly KnownRule[];
+  readonly review: readonly KnownRule[];
   readonly stages: readonly Stage[];
+}
+
+/** What the chart needs of a rule. */
+export interface KnownRule {
+  /** Which rate the threshold is of; a rule on anything else is not drawn. */
+  readonly rate?: Verdict['rate'];
+  readonly threshold?: number | undefined;
 }

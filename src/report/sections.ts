@@ -13,7 +13,7 @@ import { stageSentence } from './headline.js';
 import type { RolloutReport } from './rollout-report.js';
 import { type Section, section } from './section.js';
 
-/** What Markdown and HTML say, in order. */
+/** The parts of the Markdown and HTML report, in order. */
 export function sectionsOf(report: RolloutReport): readonly Section[] {
   return [
     comparison(report),
@@ -39,14 +39,14 @@ function comparison({ arms, comparison, complaints, period }: RolloutReport): Se
   const count = (value: number | undefined) => formatCount(value ?? 0);
   const faster = comparison.latencyImprovement;
   const rows = [
-    row('Judged outcomes', count, ({ judged }) => judged),
+    row('Counted outcomes', count, ({ counted }) => counted),
     row(
       'Success rate',
       formatShare,
       ({ successRate }) => successRate,
       formatPoints(comparison.successRateDifference),
     ),
-    row('Users who got what they asked for', formatShare, ({ userSuccessRate }) => userSuccessRate),
+    row('Users served, fallback included', formatShare, ({ userSuccessRate }) => userSuccessRate),
     row('Failures', count, ({ failures }) => failures),
     row('Critical errors', count, ({ critical }) => critical),
     row('Fallbacks', count, ({ fallbacks }) => fallbacks),
@@ -56,7 +56,7 @@ function comparison({ arms, comparison, complaints, period }: RolloutReport): Se
     row('Median (p50)', formatLatency, ({ latency }) => latency?.p50Ms, formatImprovement(faster.p50)),
     row('p95', formatLatency, ({ latency }) => latency?.p95Ms, formatImprovement(faster.p95)),
     row('p99', formatLatency, ({ latency }) => latency?.p99Ms, formatImprovement(faster.p99)),
-    row("Not judged: users' own mistakes, aborts", count, ({ expected, aborted }) => expected + aborted),
+    row("Not counted: users' own mistakes, aborts", count, ({ expected, aborted }) => expected + aborted),
   ];
   const when =
     period === undefined
@@ -135,21 +135,21 @@ function reviews({ reviews }: RolloutReport): Section | undefined {
 
 function errorTypes({ errorTypes, arms }: RolloutReport): Section | undefined {
   if (errorTypes.length === 0) return undefined;
-  const share = (count: number, judged: number) =>
-    judged === 0 ? '–' : `${formatCount(count)} (${formatShare(count / judged)})`;
+  const share = (count: number, counted: number) =>
+    counted === 0 ? '–' : `${formatCount(count)} (${formatShare(count / counted)})`;
   const rows = errorTypes
     .slice(0, 20)
     .map(({ errorType, treatment, control }) => [
       errorType,
-      share(treatment, arms.treatment.judged),
-      share(control, arms.control.judged),
+      share(treatment, arms.treatment.counted),
+      share(control, arms.control.counted),
     ]);
   const more = errorTypes.length > 20 ? [`And ${errorTypes.length - 20} more types.`] : [];
   return {
     ...section('errors', 'Error types', more),
     tables: [
       {
-        caption: "Failures by error type, with their share of the arm's judged outcomes",
+        caption: "Failures by error type, with their share of the arm's counted outcomes",
         head: ['Error type', 'Treatment', 'Control'],
         rows,
       },
@@ -178,8 +178,8 @@ function notes({ notes }: RolloutReport): Section | undefined {
   if (notes.length === 0) return undefined;
   const rows = notes.slice(-30).map(({ at, text }) => [formatTime(at), text]);
   return {
-    ...section('notes', 'What else the guard noted', []),
-    tables: [{ caption: 'Starts, ends and faults', head: ['When', 'What'], rows }],
+    ...section('notes', 'Other events', []),
+    tables: [{ caption: 'Starts, faults and other events', head: ['When', 'What'], rows }],
   };
 }
 
@@ -201,16 +201,22 @@ function sources({ sources }: RolloutReport): Section {
   const tables =
     problems.length === 0
       ? []
-      : [{ caption: 'Lines to look at (the first of them)', head: ['File', 'Line', 'Why'], rows: problems }];
+      : [
+          {
+            caption: 'Lines with problems (the first of them)',
+            head: ['File', 'Line', 'Why'],
+            rows: problems,
+          },
+        ];
   const text = [
     `${formatCount(outcomes)} outcomes and ${formatCount(events)} events were read.`,
-    `Left out: ${formatCount(outcomeLinesLeftOut)} lines of outcomes, ${formatCount(eventLinesLeftOut)} of events.`,
+    `Unreadable and left out: ${formatCount(outcomeLinesLeftOut)} lines of outcomes, ${formatCount(eventLinesLeftOut)} of events.`,
     ...(outcomesOfOtherFlags === 0
       ? []
-      : [`Left out, as of other flags: ${formatCount(outcomesOfOtherFlags)}.`]),
-    `Out of order and used: ${formatCount(outcomeLinesOutOfOrder)}.`,
+      : [`Left out, because they are of other flags: ${formatCount(outcomesOfOtherFlags)}.`]),
+    `Out of order, but used: ${formatCount(outcomeLinesOutOfOrder)}.`,
   ].join(' ');
-  return { ...section('sources', 'What this report was made of', [text]), tables };
+  return { ...section('sources', 'Sources of this report', [text]), tables };
 }
 
 function fileName(path: string): string {

@@ -39,7 +39,7 @@ export class TimeSeries {
     this.#maxBuckets = maxBuckets;
   }
 
-  /** Counts an outcome, unless it is one of those that nobody judges (the user's own mistake, an abort). */
+  /** Counts an outcome, unless it counts for no rate (the user's own mistake, an abort). */
   add({ at, exposure, result, durationMs }: Outcome): void {
     if (result !== 'success' && result !== 'failure') return;
     const arm = this.#bucketAt(at)[exposure.arm];
@@ -52,7 +52,7 @@ export class TimeSeries {
   }
 
   /**
-   * What happened, in order of time. A rate of three outcomes says nothing: neighbouring buckets are put together until
+   * What happened, in order of time. A rate of three outcomes means nothing: neighbouring buckets are put together until
    * a point has `minOutcomes`.
    *
    * @param cuts - Times that no point reaches across: those at which the rollout changed.
@@ -80,7 +80,7 @@ export class TimeSeries {
       open = undefined;
     };
     for (const [key, bucket] of buckets) {
-      if (bucket.judged === 0) continue;
+      if (bucket.counted === 0) continue;
       const from = key * this.#bucketMs;
       const to = from + this.#bucketMs;
       const isApart =
@@ -91,7 +91,7 @@ export class TimeSeries {
       open ??= { from, to, sum: new ArmBucket() };
       open.to = to;
       open.sum.merge(bucket);
-      if (open.sum.judged >= minOutcomes) close();
+      if (open.sum.counted >= minOutcomes) close();
     }
     close();
     return points;
@@ -136,7 +136,7 @@ class ArmBucket {
   successes = 0;
   failures = 0;
 
-  get judged(): number {
+  get counted(): number {
     return this.successes + this.failures;
   }
 

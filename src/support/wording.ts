@@ -58,3 +58,44 @@ export function countOf(count: number, noun: string): string {
 export function formatBytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }
+
+/** What a number is; `none` when that is not known. */
+export type QuantityUnit = 'fraction' | 'ratio' | 'ms' | 'count' | 'bytes' | 'none';
+
+/**
+ * A value with its unit: `94.2 %`, `2.1×`, `842 ms`, `3`, `128.0 MiB`.
+ *
+ * @param comparedWith - Gets as many digits as it takes to tell the two apart, as `formatRate` does.
+ */
+export function formatQuantity(value: number, unit: QuantityUnit, comparedWith = Number.NaN): string {
+  switch (unit) {
+    case 'fraction':
+      return Number.isNaN(comparedWith) ? formatThreshold(value) : formatRate(value, comparedWith);
+    case 'ratio':
+      return `${significant(value, comparedWith, 3)}×`;
+    case 'ms':
+      return value >= 10_000
+        ? `${significant(value / 1000, comparedWith / 1000, 3)} s`
+        : `${significant(value, comparedWith, 3)} ms`;
+    case 'bytes':
+      return formatBytes(value);
+    case 'count':
+    case 'none':
+      return significant(value, comparedWith, 4);
+  }
+}
+
+/** With so many digits, whole numbers whole, and with more where rounding would hide a difference. */
+function significant(value: number, comparedWith: number, digits: number): string {
+  const rounded = (number: number, precision: number) =>
+    Math.abs(number) >= 10 ** precision ? Math.round(number) : Number(number.toPrecision(precision));
+  let precision = digits;
+  while (
+    precision < 15 &&
+    value !== comparedWith &&
+    rounded(value, precision) === rounded(comparedWith, precision)
+  ) {
+    precision += 1;
+  }
+  return String(rounded(value, precision));
+}

@@ -14,5 +14,6 @@ export const errorRateAbove: RateTriggerFactory = rateTriggerFactory({
   factory: 'errorRateAbove',
   name: 'error-rate-above',
   rateName: 'error rate',
+  rate: 'error',
   relation: 'above',
 });

@@ -41,6 +41,7 @@ export interface EvidenceRule {
   readonly name: string;
   readonly threshold: number;
   readonly unit: Unit;
+  readonly rate?: Verdict['rate'];
   readonly alpha: number;
 }
 
@@ -59,7 +60,7 @@ const LARGEST_E = 1e300;
 
 /** Examines the evidence of the rule and adds to the finding what every verdict carries. */
 export function evaluateEvidence(
-  { name, threshold, unit, alpha }: EvidenceRule,
+  { name, threshold, unit, rate, alpha }: EvidenceRule,
   snapshot: Snapshot,
   now: number,
   examine: (evidence: Evidence) => EvidenceFinding,
@@ -73,6 +74,7 @@ export function evaluateEvidence(
     observed: finding.observed,
     threshold,
     unit,
+    rate,
     sampleSize: {
       treatment: gathered?.counts.treatment.trials ?? 0,
       control: gathered?.counts.control.trials ?? 0,

@@ -58,7 +58,7 @@ function pointRateTrigger(kind: RateKind, rate: number, options: OutcomeRateOpti
   });
   const config = parseConfig(schema, { rate, options }, kind.factory);
   const { minOutcomes, windowMs, name } = config.options;
-  const rule = { name, windowMs, threshold: config.rate, unit: 'fraction' } as const;
+  const rule = { name, windowMs, threshold: config.rate, unit: 'fraction', rate: kind.rate } as const;
   const examine = examiner(kind, rule.threshold, minOutcomes, windowMs);
   return Object.freeze({
     ...rule,

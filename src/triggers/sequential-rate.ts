@@ -31,6 +31,7 @@ export interface RateKind {
   readonly factory: string;
   readonly name: string;
   readonly rateName: string;
+  readonly rate: 'success' | 'error';
   /** `below`: the rate is that of successes. `above`: that of failures. */
   readonly relation: 'below' | 'above';
 }
@@ -51,12 +52,13 @@ export function sequentialRateTrigger(
   const { alpha, name } = config.options;
   const threshold = config.rate;
   const maxFailureRate = kind.relation === 'above' ? threshold : 1 - threshold;
-  const rule = { name, threshold, unit: 'fraction', alpha } as const;
+  const rule = { name, threshold, unit: 'fraction', rate: kind.rate, alpha } as const;
   return Object.freeze({
     name,
     windowMs: 0,
     threshold,
     unit: 'fraction',
+    rate: kind.rate,
     evidence: Object.freeze({ test: 'failure-rate', alpha, maxFailureRate }),
     evaluate: (snapshot, now) =>
       evaluateEvidence(rule, snapshot, now, (evidence) => examine(kind, evidence, threshold, alpha)),

@@ -14,5 +14,6 @@ export const successRateBelow: RateTriggerFactory = rateTriggerFactory({
   factory: 'successRateBelow',
   name: 'success-rate-below',
   rateName: 'success rate',
+  rate: 'success',
   relation: 'below',
 });

@@ -45,7 +45,7 @@ export function successRateBetween(
 ): OutcomeRateTrigger {
   const config = parseConfig(schema, { low, high, options }, 'successRateBetween');
   const { minOutcomes, windowMs, name } = config.options;
-  const rule = { name, windowMs, threshold: high, unit: 'fraction' } as const;
+  const rule = { name, windowMs, threshold: high, unit: 'fraction', rate: 'success' } as const;
   return Object.freeze({
     ...rule,
     minOutcomes,

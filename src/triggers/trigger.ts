@@ -12,6 +12,8 @@ export interface Trigger {
   readonly windowMs: number;
   /** The unit of `observed` and `threshold` in its verdicts. @default 'none' */
   readonly unit?: Unit | undefined;
+  /** Set for a rule on the treatment's success or error rate, whose threshold belongs in a chart of them. */
+  readonly rate?: Verdict['rate'];
   /** The anytime-valid test that the store is to feed for this rule; its evidence comes with each snapshot. */
   readonly evidence?: EvidenceRequest | undefined;
   /** Codes and class names that are critical beside the usual ones when outcomes are recorded. */

@@ -26,11 +26,12 @@ export interface Rule {
   readonly windowMs: number;
   readonly threshold: number;
   readonly unit: Unit;
+  readonly rate?: Verdict['rate'];
 }
 
 /** Examines the rule's window and adds to the finding what every verdict carries. */
 export function evaluateWindow(
-  { name, windowMs, threshold, unit }: Rule,
+  { name, windowMs, threshold, unit, rate }: Rule,
   snapshot: Snapshot,
   now: number,
   examine: (window: WindowSnapshot) => Finding,
@@ -50,6 +51,7 @@ export function evaluateWindow(
     observed: finding.observed,
     threshold,
     unit,
+    rate,
     sampleSize: finding.sampleSize ?? {
       treatment: window === undefined ? 0 : countedOf(window.treatment),
       control: window === undefined ? 0 : countedOf(window.control),

@@ -95,7 +95,7 @@ describe('rollout-guard status of a folder that says nothing', () => {
       const { code, out, problems } = await run('status', folder);
       expect({ code, out }).toEqual({ code: 1, out: '' });
       expect(problems.trimEnd()).toBe(
-        `Where the guard of ${folder} stands cannot be read: journal.json: not what a guard writes.`,
+        `The files of the guard in ${folder} cannot be read: journal.json: not what a guard writes.`,
       );
     } finally {
       await rm(folder, { recursive: true, force: true });

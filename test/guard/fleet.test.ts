@@ -4,7 +4,7 @@ import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js'
 import type { RolloutGuardOptions } from '../../src/guard/options.js';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { BaselineFile } from '../../src/journal/baseline-file.js';
-import type { GuardNotification } from '../../src/notify/notification.js';
+import type { GuardNotification } from '../../src/notify/notifier.js';
 import { criticalErrors } from '../../src/triggers/critical-errors.js';
 import { memoryGrowth } from '../../src/triggers/memory-growth.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';

@@ -19,7 +19,7 @@ afterEach(async () => {
   await harness.close();
 });
 
-/** Keeps what it is shown; a class, so that its methods need their `this`. */
+/** Keeps what it receives; a class, so that its methods need their `this`. */
 class Keeper implements GuardObserver {
   readonly outcomes: Outcome[] = [];
   readonly events: [flagKey: string, type: GuardEvent['type']][] = [];
@@ -34,7 +34,7 @@ class Keeper implements GuardObserver {
 }
 
 describe('observers of a guard', () => {
-  it('see every outcome once and every event, with the flag', async () => {
+  it('receive every outcome once and every event, with the flag', async () => {
     const keeper = new Keeper();
     const guard = await harness.started({ observers: [keeper] });
     await harness.fail(guard);

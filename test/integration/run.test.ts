@@ -222,6 +222,6 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
     await controller.logs('The connection to Unleash is lost');
     expect(await controller.end('SIGTERM')).toBe(0);
     expect(controller.problems).toBe('');
-    expect(controller.messages.join('\n')).not.toContain('The guard watches');
+    expect(controller.messages.join('\n')).not.toContain('The guard has started');
   });
 });

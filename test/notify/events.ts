@@ -1,6 +1,7 @@
 import type { GuardEvent } from '../../src/model/event.js';
 import type { Decision } from '../../src/model/shapes.js';
-import { type GuardNotification, type NotificationSubject, noticeOf } from '../../src/notify/notification.js';
+import { noticeOf } from '../../src/notify/notifications.js';
+import type { GuardNotification, NotificationSubject } from '../../src/notify/notifier.js';
 
 export const AT = Date.UTC(2026, 2, 1, 12);
 

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { GuardNotification } from '../../src/notify/notification.js';
 import { Notifications, type NotificationsOptions } from '../../src/notify/notifications.js';
-import { NotifyError, type NotifyFunction } from '../../src/notify/notifier.js';
+import { type GuardNotification, NotifyError, type NotifyFunction } from '../../src/notify/notifier.js';
 import { slack } from '../../src/notify/slack.js';
 import { webhook } from '../../src/notify/webhook.js';
 import { AT, decided, stopFailed, subject } from './events.js';
@@ -17,6 +16,7 @@ function notificationsTo(
   return { onFault, notifications: new Notifications({ notify, subject, clock, onFault, ...overrides }) };
 }
 
+const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const down = () => new NotifyError('down', { retryable: true });
 const never = () => new Promise<void>(() => {});
 
@@ -30,26 +30,26 @@ describe('Notifications', () => {
     vi.useRealTimers();
   });
 
-  it('tells every notifier, in order, what a person should know and nothing else', async () => {
-    const told: string[][] = [[], []];
+  it('notifies through every notifier, in order, of what operators should know and nothing else', async () => {
+    const sent: string[][] = [[], []];
     const { notifications, onFault } = notificationsTo([
-      ({ type }) => void told[0]!.push(type),
-      { name: 'object', notify: async ({ type }) => void told[1]!.push(type) },
+      ({ type }) => void sent[0]!.push(type),
+      { name: 'object', notify: async ({ type }) => void sent[1]!.push(type) },
     ]);
     notifications.listener({ type: 'started', at: AT, epoch: 1, status: 'armed' });
     notifications.listener(decided());
     notifications.listener({ type: 'stopped-here', at: AT, decisionId: 'd-1' });
     notifications.listener({ type: 'stopped', at: AT, decisionId: 'd-1', confirmedBy: 'read-back' });
-    expect(told).toEqual([[], []]);
+    expect(sent).toEqual([[], []]);
     await notifications.flush();
-    expect(told).toEqual([
+    expect(sent).toEqual([
       ['decided', 'stopped'],
       ['decided', 'stopped'],
     ]);
     expect(onFault).not.toHaveBeenCalled();
   });
 
-  it('tells one event once, however late it comes again', async () => {
+  it('sends one event once, however late it comes again', async () => {
     const notify = vi.fn();
     const { notifications } = notificationsTo([notify]);
     for (const _ of [1, 2]) {
@@ -61,7 +61,7 @@ describe('Notifications', () => {
     expect(notify.mock.calls.map(([{ decision }]) => decision.id)).toEqual(['d-1', 'd-2']);
   });
 
-  it('tells what repeats once in dedupeMs', async () => {
+  it('sends what repeats once in dedupeMs', async () => {
     const notify = vi.fn();
     const { notifications } = notificationsTo([notify], { dedupeMs: 60_000 });
     for (let minute = 0; minute < 5; minute++) {
@@ -72,7 +72,7 @@ describe('Notifications', () => {
     expect(notify).toHaveBeenCalledTimes(3);
   });
 
-  it('tries again after doubling pauses, always the same notification', async () => {
+  it('retries after doubling pauses, always the same notification', async () => {
     const attempts: [number, string][] = [];
     const { notifications, onFault } = notificationsTo([
       async ({ id }) => {
@@ -100,7 +100,7 @@ describe('Notifications', () => {
     expect(attempts).toEqual([0, 21_000]);
   });
 
-  it('reports a failing notifier once, goes on with the next notification, and reports it anew after a success', async () => {
+  it('reports a failing notifier once, continues with the next notification, and reports it again after a success', async () => {
     const error = down();
     const notify = vi.fn<NotifyFunction>().mockRejectedValue(error);
     const { notifications, onFault } = notificationsTo([{ name: 'pager', notify } as never], { retries: 2 });
@@ -126,7 +126,7 @@ describe('Notifications', () => {
     expect(onFault).toHaveBeenCalledTimes(1);
   });
 
-  it('is not held back by a notifier that hangs', async () => {
+  it('is not delayed by a notifier that hangs', async () => {
     const signals: AbortSignal[] = [];
     const hanging: NotifyFunction = (_, { signal }) => {
       signals.push(signal);
@@ -162,12 +162,12 @@ describe('Notifications', () => {
     expect(String((onFault.mock.calls as unknown[][])[0]![1])).toBe('Error: broken');
   });
 
-  it('bounds its queue: the oldest gives way, which is reported once', async () => {
-    const told: string[] = [];
+  it('bounds its queue: the oldest is dropped, which is reported once', async () => {
+    const sent: string[] = [];
     let release = () => {};
     const notify = (notification: GuardNotification) => {
-      told.push(notification.decision!.id);
-      return told.length > 1 ? undefined : new Promise<void>((resolve) => (release = resolve));
+      sent.push(notification.decision!.id);
+      return sent.length > 1 ? undefined : new Promise<void>((resolve) => (release = resolve));
     };
     const { notifications, onFault } = notificationsTo([notify], { maxQueued: 2 });
     notifications.listener(decided({ id: 'd-0' }));
@@ -175,12 +175,12 @@ describe('Notifications', () => {
     for (let number = 1; number <= 6; number++) notifications.listener(decided({ id: `d-${number}` }));
     release();
     await notifications.flush();
-    expect(told).toEqual(['d-0', 'd-5', 'd-6']);
+    expect(sent).toEqual(['d-0', 'd-5', 'd-6']);
     expect(onFault).toHaveBeenCalledTimes(1);
     expect(String(onFault.mock.calls[0]![1])).toContain('a notification was lost');
   });
 
-  it('ends within its time: flush leaves the rest alone, close aborts it and says what was lost', async () => {
+  it('ends within its time: flush leaves the rest alone, close aborts it and reports what was lost', async () => {
     const signals: AbortSignal[] = [];
     const { notifications, onFault } = notificationsTo([
       (_, { signal }) => {
@@ -201,12 +201,12 @@ describe('Notifications', () => {
     await closed;
     expect(signals).toHaveLength(1);
     expect(signals[0]!.aborted).toBe(true);
-    expect(String(onFault.mock.calls)).toContain('2 notifications were lost: the guard ended first');
+    expect(String(onFault.mock.calls)).toContain('2 notifications were lost: the guard closed first');
     await vi.advanceTimersByTimeAsync(0);
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('delivers what waits before it closes, and takes nothing afterwards', async () => {
+  it('delivers what waits before it closes, and nothing afterwards', async () => {
     const notify = vi.fn();
     const { notifications, onFault } = notificationsTo([notify]);
     notifications.listener(decided());
@@ -229,15 +229,21 @@ describe('Notifications over HTTP', () => {
   it('delivers in the end to a receiver that fails, hangs and then answers', async () => {
     const receiver = await startReceiver({ status: 503 }, 'hang', { status: 200 });
     closing.push(receiver.close);
-    const { notifications, onFault } = notificationsTo([webhook({ url: receiver.url })], quick);
+    const { notifications, onFault } = notificationsTo(
+      [webhook({ url: receiver.url, secret: SECRET })],
+      quick,
+    );
     notifications.listener(decided());
     await notifications.flush(10_000);
     expect(receiver.received).toHaveLength(3);
     expect(new Set(receiver.received.map(({ body }) => body)).size).toBe(1);
+    expect(new Set(receiver.received.map(({ headers }) => headers['webhook-id'])).size).toBe(1);
+    const { body, headers } = receiver.received[0]!;
+    expect(headers['webhook-id']).toBe(JSON.parse(body).id);
     expect(onFault).not.toHaveBeenCalled();
   });
 
-  it('tells Slack while the webhook is down, and reports the webhook without its address', async () => {
+  it('posts to Slack while the webhook is down, and reports the webhook without its address', async () => {
     const broken = await startReceiver({ status: 500 });
     const channel = await startReceiver({ status: 200 });
     closing.push(broken.close, channel.close);

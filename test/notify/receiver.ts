@@ -9,7 +9,7 @@ export interface Received {
 /** How the receiver answers the next requests; the last entry stays. `hang`: never. */
 export type Answer = { status: number; headers?: Record<string, string>; body?: string } | 'hang';
 
-/** An HTTP server on the loopback interface that takes webhooks. */
+/** An HTTP server on the loopback interface that receives webhooks. */
 export async function startReceiver(...answers: Answer[]) {
   const received: Received[] = [];
   const server = createServer(async (request, response) => {

@@ -47,11 +47,19 @@ describe('slackMessage', () => {
     expect(blocks[3]!.elements![0]!.text).toContain(`<${notification.flagUrl}|Open in Unleash>`);
   });
 
-  it('leaves out a percentage that nobody knows', () => {
-    expect(messageOf({ decision: undefined }).blocks[2]!.fields).toHaveLength(3);
+  it('leaves out a percentage that is not known', () => {
+    const given = notificationFor(decided({ rolloutPercentage: undefined }));
+    expect(messageOf(given).blocks[2]!.fields).toHaveLength(3);
   });
 
-  it("escapes Slack's control characters, so that nobody is mentioned", () => {
+  it('shows the first facts of a notification that has more than Slack allows', () => {
+    const facts = Array.from({ length: 20 }, (_, index) => ({ name: `trigger-<${index}>`, value: '2.1×' }));
+    const { fields } = messageOf({ facts }).blocks[2]!;
+    expect(fields).toHaveLength(10);
+    expect(fields![3]!.text).toBe('*trigger-&lt;0&gt;*\n2.1×');
+  });
+
+  it("escapes Slack's control characters, so that no user is mentioned", () => {
     const { text, blocks } = messageOf({ message: '<!channel> a & b' });
     expect(blocks[1]!.text!.text).toBe('&lt;!channel&gt; a &amp; b');
     expect(text).not.toContain('<!channel>');
@@ -93,7 +101,7 @@ describe('slack', () => {
     await expect(notifier.notify(notification, { signal })).rejects.toMatchObject({ message, retryable });
   });
 
-  it('refuses what is no URL without showing it', () => {
+  it('rejects an invalid URL without showing it', () => {
     const attempt = () => slack({ webhookUrl: 'hooks.slack.com/services/hush-hush' });
     expect(attempt).toThrow(ConfigError);
     expect(attempt).not.toThrow('hush-hush');

@@ -6,7 +6,7 @@ import { ConfigError } from '../../src/support/config-error.js';
 import { AT, decided, notificationFor } from './events.js';
 import { type Answer, startReceiver } from './receiver.js';
 
-const SECRET = 'made-up-signing-secret';
+const SECRET = `whsec_${Buffer.from('a made-up signing secret').toString('base64')}`;
 const clock = { now: () => AT, monotonic: () => 0 };
 const notification = notificationFor(decided());
 const signal = new AbortController().signal;
@@ -48,7 +48,8 @@ describe('webhook', () => {
       'content-type': 'application/json',
       'user-agent': 'unleash-rollout-guard',
       authorization: 'made-up',
-      'x-rollout-guard-timestamp': String(AT / 1_000),
+      'webhook-id': notification.id,
+      'webhook-timestamp': String(AT / 1_000),
     });
     expect(verifyWebhook(body, headers, SECRET, { now: AT })).toBe(true);
     expect(verifyWebhook(`${body} `, headers, SECRET, { now: AT })).toBe(false);
@@ -57,7 +58,7 @@ describe('webhook', () => {
   it('is not signed without a secret', async () => {
     const { url, received } = await receiver();
     await webhook({ url }).notify(notification, { signal });
-    expect(Object.keys(received[0]!.headers).filter((name) => name.startsWith('x-rollout'))).toEqual([]);
+    expect(Object.keys(received[0]!.headers).filter((name) => name.startsWith('webhook-'))).toEqual([]);
   });
 
   it.each([
@@ -68,7 +69,7 @@ describe('webhook', () => {
     { status: 429, retryable: true },
     { status: 500, retryable: true },
     { status: 503, retryable: true },
-  ])('says whether $status may be tried again', async ({ status, retryable }) => {
+  ])('says whether $status may be retried', async ({ status, retryable }) => {
     const { url, received } = await receiver({
       status,
       headers: { location: '/elsewhere', 'retry-after': '7' },
@@ -82,7 +83,7 @@ describe('webhook', () => {
     expect(received).toHaveLength(1);
   });
 
-  it('may be tried again when nobody answers', async () => {
+  it('may be retried when there is no answer', async () => {
     const { url, close } = await startReceiver();
     await close();
     const error = await failureOf(webhook({ url }).notify(notification, { signal }));
@@ -104,25 +105,31 @@ describe('webhook', () => {
   it('shows neither address nor secret in an error, whatever the receiver says', async () => {
     const { url } = await receiver({ status: 500, body: `hush-hush ${SECRET}` });
     const error = await failureOf(webhook({ url, secret: SECRET }).notify(notification, { signal }));
-    expect(`${JSON.stringify(error)} ${error.stack}`).not.toMatch(/hush-hush|made-up|127\.0\.0\.1/);
+    const shown = `${JSON.stringify(error)} ${error.stack}`;
+    expect(shown).not.toMatch(/hush-hush|whsec_|127\.0\.0\.1/);
   });
 
   it.each<[string, object, string]>([
     ['no URL', {}, 'webhook.url: expected a URL'],
-    ['what is no URL', { url: 'example.com/pass-word' }, 'url: expected a URL'],
+    ['an invalid URL', { url: 'example.com/pass-word' }, 'url: expected a URL'],
     ['another scheme', { url: 'ftp://example.com' }, 'url: expected a URL'],
     ['a password in the URL', { url: 'https://ada:pass-word@example.com' }, 'without user and password'],
     [
-      'a short secret',
-      { url: 'https://example.com', secret: 'short' },
-      'secret: expected a secret of at least 16',
+      'a secret of 23 bytes',
+      { url: 'https://example.com', secret: `whsec_${Buffer.from('short'.padEnd(23)).toString('base64')}` },
+      'webhook.secret: expected whsec_ and 24 to 64 random bytes in base64',
+    ],
+    [
+      'a secret without its prefix',
+      { url: 'https://example.com', secret: 'short-or-not-it-is-plain-text-and-no-base64' },
+      'webhook.secret: expected whsec_',
     ],
     ['a broken header', { url: 'https://example.com', headers: { 'a b': 'c' } }, 'headers'],
     ['an unknown option', { url: 'https://example.com', timeout: 1 }, 'timeout'],
-  ])('refuses %s', (_, options, expected) => {
+  ])('rejects %s', (_, options, expected) => {
     const attempt = () => webhook(options as WebhookOptions);
     expect(attempt).toThrow(ConfigError);
     expect(attempt).toThrow(expected);
-    expect(attempt).not.toThrow(/pass-word|short/);
+    expect(attempt).not.toThrow(/pass-word|short|c2hvcnQ/);
   });
 });

@@ -107,7 +107,7 @@ describe('openTelemetry', () => {
     expect(sum((await collect()).get('rollout_guard.outcomes'))).toBe(5);
   });
 
-  it('records durations in seconds, and leaves out those that nobody measured', async () => {
+  it('records durations in seconds, and leaves out invalid and unknown ones', async () => {
     const observer = openTelemetry({ meter: provider.getMeter('test') });
     for (const durationMs of [250, 30_000, undefined, Number.NaN, -1, Number.POSITIVE_INFINITY]) {
       observer.outcome?.(outcome({ durationMs }));
@@ -184,7 +184,7 @@ describe('openTelemetry', () => {
     });
   });
 
-  it('rejects what is no meter', () => {
+  it('rejects an invalid meter', () => {
     expect(() => openTelemetry({ meter: {} as Meter })).toThrow(ConfigError);
     expect(() => openTelemetry({ meter: {} as Meter })).toThrow(/meter: .*a Meter of @opentelemetry\/api/);
     expect(() => openTelemetry({ meters: provider.getMeter('test') } as object)).toThrow(/meters/);
@@ -245,7 +245,7 @@ describe('openTelemetry in a guard', () => {
     { dryRun: false, expected: 'stopping' },
     { dryRun: true, expected: 'armed' },
   ])(
-    'shows what an earlier run left as the guard takes it, dry run: $dryRun',
+    'shows the state that an earlier run left as the guard resumes it, dry run: $dryRun',
     async ({ dryRun, expected }) => {
       harness.unleash.failure = () => new Response(null, { status: 503 });
       const first = await harness.started();

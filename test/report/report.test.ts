@@ -62,14 +62,14 @@ describe('collectReport', () => {
       outcomeLinesLeftOut: 0,
       eventLinesLeftOut: 0,
     });
-    expect(arms.treatment.judged + arms.control.judged).toBe(recorded.outcomes);
+    expect(arms.treatment.counted + arms.control.counted).toBe(recorded.outcomes);
     for (const arm of ['treatment', 'control'] as const) {
       const successes = series[arm].reduce((sum, point) => sum + point.successes, 0);
       expect(successes).toBe(arms[arm].successes);
     }
   });
 
-  it('tells each decision with its evidence, who acted and when', () => {
+  it('shows each decision with its evidence, who acted and when', () => {
     expect(recorded.decisions).toHaveLength(1);
     const [entry] = report.decisions;
     expect(entry!.decision).toEqual(recorded.decisions[0]);
@@ -95,7 +95,7 @@ describe('collectReport', () => {
     expect(first!.outcomes).toBeGreaterThan(first!.progress.outcomes);
   });
 
-  it('draws the thresholds that decisions speak of, and those of given rules instead', async () => {
+  it('draws the thresholds of the decisions, or those of given rules instead', async () => {
     expect(report.thresholds.find(({ kind }) => kind === 'rollback')).toMatchObject({ successRate: 0.95 });
     const rules = { rollback: [successRateBelow(0.9)], review: [], stages: [] };
     const other = await collectReport(folder, { rules });
@@ -105,28 +105,28 @@ describe('collectReport', () => {
   it('compares the arms', () => {
     const { comparison, arms } = report;
     expect(comparison.successRateDifference).toBeCloseTo(
-      arms.treatment.successes / arms.treatment.judged - arms.control.successes / arms.control.judged,
+      arms.treatment.successes / arms.treatment.counted - arms.control.successes / arms.control.counted,
       10,
     );
     expect(comparison.latencyImprovement.p50).toBeCloseTo(1 - 420 / 640, 1);
   });
 
-  it('says in one sentence where the rollout stands', () => {
+  it('has a headline with the state of the rollout', () => {
     expect(report.headline).toMatch(/^The rollout is at 20 %\. .*turned on again by ada\.$/);
   });
 
   it('survives JSON', () => {
-    expect(JSON.parse(JSON.stringify(report)).arms.treatment.judged).toBe(report.arms.treatment.judged);
+    expect(JSON.parse(JSON.stringify(report)).arms.treatment.counted).toBe(report.arms.treatment.counted);
   });
 
-  it('refuses a folder without anything to report', async () => {
+  it('rejects a folder without anything to report', async () => {
     await expect(collectReport(empty)).rejects.toMatchObject({ code: 'NOTHING_TO_REPORT' });
     await expect(collectReport(join(empty, 'none'))).rejects.toMatchObject({ code: 'NOTHING_TO_REPORT' });
   });
 
   it.each([
     ['0 bytes', ''],
-    ['no line that it knows', 'hello\n{"a":1}\n[1]\nnull\n'],
+    ['no known line', 'hello\n{"a":1}\n[1]\nnull\n'],
   ])('reports a log of %s', async (_what, text) => {
     await writeFile(join(empty, 'metrics.jsonl'), text);
     const { period, headline, sources } = await collectReport(empty);
@@ -157,7 +157,7 @@ describe('collectReport', () => {
       await writeFile(join(copy, 'metrics.jsonl'), `${lines.join('\n')}\n`);
       await appendFile(join(copy, 'metrics.jsonl'), row('2026-03-01T10:00:03.000Z').slice(0, 40));
       const { sources, arms, rollout } = await collectReport(copy);
-      expect(arms.treatment.judged).toBe(2);
+      expect(arms.treatment.counted).toBe(2);
       expect(sources).toMatchObject({ outcomes: 2, outcomeLinesLeftOut: 3, outcomeLinesOutOfOrder: 1 });
       expect(sources.outcomeProblems.map(({ line, used }) => [line, used])).toEqual([
         [2, false],
@@ -187,15 +187,15 @@ describe('collectReport', () => {
       await writeFile(join(copy, 'metrics.jsonl'), `${lines.join('\n')}\n`);
       const alone = await collectReport(copy);
       expect(alone).toMatchObject({ flagKey: 'mine', sources: { outcomes: 2, outcomesOfOtherFlags: 2 } });
-      expect(alone.arms.treatment).toMatchObject({ judged: 2, successRate: 1 });
+      expect(alone.arms.treatment).toMatchObject({ counted: 2, successRate: 1 });
       expect(toMarkdown(alone)).toContain('of other flags: 2.');
 
-      // The guard's own log knows better than the first line whose folder it is.
+      // The guard's audit log is more certain than the first line whose folder it is.
       const started = { type: 'started', at: 1, epoch: 1, status: 'armed', flagKey: 'other' };
       await writeFile(join(copy, 'audit.jsonl'), `${JSON.stringify(started)}\n`);
       const guarded = await collectReport(copy);
       expect(guarded).toMatchObject({ flagKey: 'other', sources: { outcomes: 2, outcomesOfOtherFlags: 2 } });
-      expect(guarded.arms.treatment).toMatchObject({ judged: 2, successRate: 0 });
+      expect(guarded.arms.treatment).toMatchObject({ counted: 2, successRate: 0 });
     } finally {
       await rm(copy, { recursive: true, force: true });
     }
@@ -265,7 +265,7 @@ describe('toHtml', () => {
     expect(html.match(/&lt;img src=x onerror=alert\(1\)&gt;/g)!.length).toBeGreaterThan(3);
   });
 
-  it('says how to get the charts when the library is missing', () => {
+  it('says how to install the chart library when it is missing', () => {
     expect(toHtml(report, undefined).includes('npm install echarts')).toBe(true);
   });
 });

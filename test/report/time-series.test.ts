@@ -14,7 +14,7 @@ function seriesOf(count: number, everyMs: number, maxBuckets = 50): TimeSeries {
   return series;
 }
 
-const judged = (points: readonly { successes: number; failures: number }[]) =>
+const totalOf = (points: readonly { successes: number; failures: number }[]) =>
   points.reduce((sum, { successes, failures }) => sum + successes + failures, 0);
 
 describe('TimeSeries', () => {
@@ -25,14 +25,14 @@ describe('TimeSeries', () => {
     ['years', 5_000, 24 * 3_600_000],
   ])('loses nothing and stays within its bound over %s', (_what, count, everyMs) => {
     const { treatment, control, bucketMs } = seriesOf(count, everyMs).toSeries(1, []);
-    expect(judged(treatment)).toBe(count);
+    expect(totalOf(treatment)).toBe(count);
     expect(treatment.length).toBeLessThanOrEqual(50);
     expect(treatment.length).toBeGreaterThan(10);
     expect(treatment.every(({ from, to }) => from % bucketMs === 0 && to > from)).toBe(true);
     expect(control).toEqual([]);
   });
 
-  it('does not care for the order of time', () => {
+  it('does not depend on the order of the outcomes', () => {
     const forwards = new TimeSeries(20);
     const backwards = new TimeSeries(20);
     const outcomes = Array.from({ length: 500 }, (_, index) => outcomeOf({ at: START + index * 7_000 }));
@@ -57,7 +57,7 @@ describe('TimeSeries', () => {
     expect(series.toSeries(100, []).treatment).toHaveLength(2);
   });
 
-  it('takes quantiles of durations of successes, and leaves out what nobody judges', () => {
+  it('computes quantiles of durations of successes, and leaves out outcomes that count for no rate', () => {
     const series = new TimeSeries();
     series.add(outcomeOf({ at: START, durationMs: 100 }));
     series.add(outcomeOf({ at: START, durationMs: 9_000, result: 'failure' }));

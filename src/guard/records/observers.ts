@@ -1,49 +1,46 @@
+import type { GuardEvent } from '../../model/event.js';
 import type { GuardObserver } from '../../model/observer.js';
 import type { Outcome } from '../../model/shapes.js';
-import type { GuardRecords } from './guard-records.js';
 
-/** The observers of one guard. None of them can fail or delay it: a fault is told once for each. */
+/** The observers of one guard. None of them can fail or delay it, or another: what one throws is a fault. */
 export class Observers {
+  readonly #flagKey: string;
   readonly #observers: readonly GuardObserver[];
-  readonly #records: Pick<GuardRecords, 'fault' | 'listen'>;
+  readonly #onFault: (what: string, error: unknown) => void;
 
-  constructor(options: {
-    readonly flagKey: string;
-    readonly observers: readonly GuardObserver[];
-    readonly records: Pick<GuardRecords, 'fault' | 'listen'>;
-  }) {
-    const { flagKey, observers, records } = options;
+  constructor(
+    flagKey: string,
+    observers: readonly GuardObserver[],
+    onFault: (what: string, error: unknown) => void,
+  ) {
+    this.#flagKey = flagKey;
     this.#observers = observers;
-    this.#records = records;
-    for (let index = 0; index < observers.length; index++) {
-      const observer = observers[index]!;
-      records.listen((event) => {
-        try {
-          this.#settle(index, observer.event?.(event, flagKey));
-        } catch (error) {
-          this.#fault(index, error);
-        }
-      });
-    }
+    this.#onFault = onFault;
   }
 
   /** Shows them one outcome. */
   outcome(outcome: Outcome): void {
+    this.#each((observer) => observer.outcome?.(outcome));
+  }
+
+  /** Shows them one event. */
+  event(event: GuardEvent): void {
+    this.#each((observer) => observer.event?.(event, this.#flagKey));
+  }
+
+  #each(show: (observer: GuardObserver) => unknown): void {
     for (let index = 0; index < this.#observers.length; index++) {
       try {
-        this.#settle(index, this.#observers[index]!.outcome?.(outcome));
+        const result = show(this.#observers[index]!);
+        // An async function is an observer too, and an unhandled rejection would end the process.
+        if (result instanceof Promise) result.catch((error) => this.#fault(index, error));
       } catch (error) {
         this.#fault(index, error);
       }
     }
   }
 
-  /** An async function is an observer too, and a rejection that nobody handles would end the process. */
-  #settle(index: number, answer: unknown): void {
-    if (answer instanceof Promise) answer.catch((error) => this.#fault(index, error));
-  }
-
   #fault(index: number, error: unknown): void {
-    this.#records.fault(`observers[${index}]`, error);
+    this.#onFault(`observers[${index}]`, error);
   }
 }

@@ -7,12 +7,12 @@ import type { RolloutStatus } from './rollout-status.js';
 export function renderStatus(status: RolloutStatus, now: number): string {
   const { since, stage, openReviews, decision, lastOutcomeAt, lastEventAt, lastFault } = status;
   const ago = (at: number) => `${formatSpan(Math.max(0, now - at))} ago`;
+  const state = `${status.state}${since === undefined ? '' : ` since ${formatTime(since)}, ${ago(since)}`}`;
   const rows: [string, string][] = [
     ['Flag', status.flagKey ?? 'unknown'],
-    ['Guard', `${status.state}${since === undefined ? '' : ` since ${formatTime(since)} (${ago(since)})`}`],
+    ['Guard', status.isClosed ? `closed: nothing protects the flag (it was ${state})` : state],
     ['Rollout', rolloutText(status)],
   ];
-  if (status.hasEnded) rows.push(['', 'the guard has ended: nobody watches']);
   if (stage !== undefined) rows.push(['Stage', `${stage.status}: ${stage.message}`]);
   for (const { verdict, openedAt } of openReviews) {
     rows.push(['Review', `${verdict.message} (open since ${formatTime(openedAt)})`]);
@@ -23,20 +23,19 @@ export function renderStatus(status: RolloutStatus, now: number): string {
     if (status.state === 'stopping') {
       rows.push([
         '',
-        decision.actionRequired ?? decision.failures.at(-1)?.message ?? 'Unleash is being asked.',
+        decision.actionRequired ?? decision.failures.at(-1)?.message ?? 'Waiting for Unleash to confirm.',
       ]);
     }
   }
-  if (lastOutcomeAt !== undefined) rows.push(['Outcome', `the last one logged ${ago(lastOutcomeAt)}`]);
-  if (lastEventAt !== undefined) rows.push(['Event', `the last one ${ago(lastEventAt)}`]);
-  if (lastFault !== undefined)
-    rows.push(['Fault', `${formatTime(lastFault.at)}: ${lastFault.text.slice(7)}`]);
+  if (lastOutcomeAt !== undefined) rows.push(['Outcome', `last logged ${ago(lastOutcomeAt)}`]);
+  if (lastEventAt !== undefined) rows.push(['Event', `last ${ago(lastEventAt)}`]);
+  if (lastFault !== undefined) rows.push(['Fault', `${formatTime(lastFault.at)}: ${lastFault.text}`]);
   for (const problem of status.problems) rows.push(['Problem', problem]);
   const lines = rows.map(([name, value]) => `${name.padEnd(10)}${printable(value)}`);
   return [...lines, ...armTable(status)].join('\n');
 }
 
-/** A status in one line, which is the same as long as nothing of note changes. */
+/** A status in one line, which stays the same until something important changes. */
 export function statusLine(status: RolloutStatus): string {
   const { stage, openReviews } = status;
   const parts = [
@@ -46,7 +45,7 @@ export function statusLine(status: RolloutStatus): string {
     ...(openReviews.length === 0
       ? []
       : [`open reviews: ${openReviews.map(({ verdict }) => verdict.trigger).join(', ')}`]),
-    ...(status.hasEnded ? ['the guard has ended'] : []),
+    ...(status.isClosed ? ['the guard is closed'] : []),
     ...(status.state === 'armed' || status.decision === undefined ? [] : [status.decision.decision.reason]),
   ];
   return printable(parts.join(' | '));

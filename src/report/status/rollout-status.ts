@@ -6,10 +6,10 @@ import type { Arm } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import type { GuardState } from '../../model/state.js';
 import { readIfPresent } from '../../support/kept-file.js';
-import { AuditStory, untouched } from '../audit-story.js';
-import type { DecisionReport, ReviewReport, RolloutChange } from '../rollout-report.js';
+import { AuditStory } from '../audit-story.js';
+import type { DecisionReport, Note, ReviewReport, RolloutChange } from '../rollout-report.js';
 
-/** Where a rollout stands, as the folder of its guard tells. Times are milliseconds since 1970. */
+/** Where a rollout stands, as the folder of its guard shows it. Times are milliseconds since 1970. */
 export interface RolloutStatus {
   readonly flagKey: string | undefined;
   readonly state: GuardState['status'];
@@ -18,7 +18,7 @@ export interface RolloutStatus {
   readonly epoch: number | undefined;
   /** What Unleash showed last. */
   readonly rollout: RolloutChange | undefined;
-  /** What the guard said of the current stage last. */
+  /** What the guard reported of the current stage last. */
   readonly stage: StageProgress | undefined;
   readonly openReviews: readonly ReviewReport[];
   /** The last decision, if any, and what became of it. */
@@ -27,10 +27,10 @@ export interface RolloutStatus {
   readonly arms: Readonly<Record<Arm, ArmStatus>> | undefined;
   readonly lastOutcomeAt: number | undefined;
   readonly lastEventAt: number | undefined;
-  /** The guard ended in order and has not been started since. */
-  readonly hasEnded: boolean;
-  /** The last of what did not work, beside the stop itself. */
-  readonly lastFault: { readonly at: number; readonly text: string } | undefined;
+  /** The guard was closed and has not been started since: nothing protects the flag. */
+  readonly isClosed: boolean;
+  /** The last thing that did not work, beside the stop itself. */
+  readonly lastFault: Note | undefined;
   /** Files that cannot be read, and why. */
   readonly problems: readonly string[];
 }
@@ -48,7 +48,7 @@ export class NoGuardError extends Error {
   readonly code = 'NO_GUARD';
 }
 
-/** A folder of whose guard nothing can be read. */
+/** A folder whose guard's files cannot be read. */
 export class UnreadableGuardError extends Error {
   override readonly name = 'UnreadableGuardError';
   readonly code = 'UNREADABLE_GUARD';
@@ -58,7 +58,7 @@ export class UnreadableGuardError extends Error {
  * Reads where a rollout stands. The guard may be running.
  *
  * @throws {@link NoGuardError} when the folder holds neither a journal nor an audit log;
- *   {@link UnreadableGuardError} when neither says anything and one of the files cannot be read.
+ *   {@link UnreadableGuardError} when neither holds anything and one of the files cannot be read.
  */
 export async function readRolloutStatus(folder: string): Promise<RolloutStatus> {
   const problems: string[] = [];
@@ -89,7 +89,7 @@ export async function readRolloutStatus(folder: string): Promise<RolloutStatus> 
       throw new NoGuardError(`${folder} holds neither journal.json nor ${AUDIT_FILE}.`);
     }
     throw new UnreadableGuardError(
-      `Where the guard of ${folder} stands cannot be read: ${problems.join('; ')}.`,
+      `The files of the guard in ${folder} cannot be read: ${problems.join('; ')}.`,
     );
   }
   const decision = lastDecision(story, journal);
@@ -106,13 +106,13 @@ export async function readRolloutStatus(folder: string): Promise<RolloutStatus> 
     arms: summary?.arms,
     lastOutcomeAt: summary?.lastOutcomeAt,
     lastEventAt: story.lastEventAt,
-    hasEnded: story.hasEnded,
-    lastFault: story.notes.findLast(({ text }) => text.startsWith('Fault: ')),
+    isClosed: story.isClosed,
+    lastFault: story.notes.findLast(({ type }) => type === 'fault'),
     problems,
   };
 }
 
-/** Without a journal, the audit log tells as well. */
+/** The guard's state without a journal, from the audit log. */
 function stateOf(decision: DecisionReport | undefined): GuardState['status'] {
   if (decision === undefined || decision.decision.dryRun || decision.reArmedAt !== undefined) return 'armed';
   return decision.stoppedInUnleashAt === undefined ? 'stopping' : 'stopped';
@@ -120,11 +120,10 @@ function stateOf(decision: DecisionReport | undefined): GuardState['status'] {
 
 /** The journal is written before the audit log, and knows of a decision that the log does not have yet. */
 function lastDecision(story: AuditStory, journal: JournalEntry | undefined): DecisionReport | undefined {
-  const told = story.decisions.at(-1);
-  if (journal === undefined || journal.state.status === 'armed') return told;
+  const logged = story.decisions.at(-1);
+  if (journal === undefined || journal.state.status === 'armed') return logged;
   const { decision } = journal.state;
-  if (told?.decision.id === decision.id) return told;
-  return untouched(decision);
+  return logged?.decision.id === decision.id ? logged : { decision, failures: [] };
 }
 
 const number = z.number().nullable();

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { fetchSchema, headersSchema, webhookUrlSchema } from '../../notify/notify-schemas.js';
 import { parseConfig } from '../../support/config-error.js';
+import { fetchSchema, headersSchema, webhookUrlSchema } from '../../support/http-schemas.js';
 import { triggerNameSchema } from '../window-rule.js';
 import { PrometheusQuery } from './prometheus-query.js';
 import {

@@ -75,7 +75,7 @@ async function givenEvents(events: readonly GuardEvent[]): Promise<void> {
 }
 
 describe('readRolloutStatus', () => {
-  it('says where an armed guard stands', async () => {
+  it('shows the state of an armed guard', async () => {
     const progress = {
       stage: { percentage: 10, minOutcomes: 500, minSuccessRate: 0.99 },
       index: 1,
@@ -99,7 +99,7 @@ describe('readRolloutStatus', () => {
       stage: progress,
       openReviews: [{ verdict: { trigger: 'success-rate-below' } }],
       decision: undefined,
-      hasEnded: false,
+      isClosed: false,
       problems: [],
     });
     const text = renderStatus(status, NOW);
@@ -110,7 +110,7 @@ describe('readRolloutStatus', () => {
     );
   });
 
-  it('says what a guard waits for that is stopping', async () => {
+  it('shows what a stopping guard waits for', async () => {
     const failure = { code: 'ADMIN_PERMISSION', message: 'Turn it off by hand.', requiresAction: true };
     await given({ status: 'stopping', since: NOW - 60_000, decision, failure }, [
       ...STARTED,
@@ -123,7 +123,7 @@ describe('readRolloutStatus', () => {
     expect(renderStatus(status, NOW)).toMatch(/The success rate is 90 %\.\n +Turn it off by hand\./);
   });
 
-  it('believes the journal before the audit log', async () => {
+  it('trusts the journal more than the audit log', async () => {
     const state = {
       status: 'stopped',
       since: NOW,
@@ -145,7 +145,7 @@ describe('readRolloutStatus', () => {
         { type: 're-armed', at: NOW, epoch: 3 },
       ],
     ],
-  ] satisfies [string, GuardEvent[]][])('tells %s from the audit log alone', async (state, events) => {
+  ] satisfies [string, GuardEvent[]][])('reads %s from the audit log alone', async (state, events) => {
     await givenEvents([...STARTED, { type: 'decided', at: NOW, decision }, ...events]);
     expect((await readRolloutStatus(folder)).state).toBe(state);
   });
@@ -165,21 +165,21 @@ describe('readRolloutStatus', () => {
     expect(renderStatus(status, NOW)).toMatch(/^treatment +1\u202f234 +98\.70 % +410 ms +–$/m);
   });
 
-  it.each(['journal.json', 'summary.json'])('goes on without a %s that cannot be read', async (file) => {
+  it.each(['journal.json', 'summary.json'])('continues without a %s that cannot be read', async (file) => {
     await given({ status: 'armed', since: NOW }, STARTED);
     await writeFile(join(folder, file), '{"half":');
     const status = await readRolloutStatus(folder);
     expect(status).toMatchObject({ state: 'armed', problems: [`${file}: not what a guard writes`] });
   });
 
-  it('knows that the guard has ended', async () => {
+  it('knows that the guard was closed', async () => {
     await given({ status: 'armed', since: NOW }, [...STARTED, { type: 'closed', at: NOW }]);
     const status = await readRolloutStatus(folder);
-    expect(status.hasEnded).toBe(true);
-    expect(renderStatus(status, NOW)).toContain('nobody watches');
+    expect(status.isClosed).toBe(true);
+    expect(renderStatus(status, NOW)).toContain('closed: nothing protects the flag (it was armed since');
   });
 
-  it('refuses a folder in which no guard has written', async () => {
+  it('rejects a folder in which no guard has written', async () => {
     await expect(readRolloutStatus(folder)).rejects.toMatchObject({ code: 'NO_GUARD' });
     await expect(readRolloutStatus(join(folder, 'none'))).rejects.toMatchObject({ code: 'NO_GUARD' });
   });
@@ -189,7 +189,7 @@ describe('readRolloutStatus', () => {
     ['an audit log without a line that can be read, and no journal', 'audit.jsonl'],
   ])('claims nothing of a folder with %s', async (_what, file) => {
     await mkdir(join(folder, 'odd'));
-    // A folder in the place of the file cannot be read, whoever asks.
+    // A folder in the place of the file cannot be read, not even by root.
     if (file === 'journal.json') await writeFile(join(folder, 'odd', file), '{"half":');
     else await mkdir(join(folder, 'odd', file));
     await expect(readRolloutStatus(join(folder, 'odd'))).rejects.toMatchObject({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Clock } from '../support/clock.js';
+import type { Clock } from './clock.js';
 
 const WEBHOOK_URL = 'a URL with its scheme, without user and password';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { GuardEvent } from '../../src/model/event.js';
+import type { GuardEvent, GuardEventOf } from '../../src/model/event.js';
 import type { StageStatus } from '../../src/model/stage.js';
-import { noticeOf } from '../../src/notify/notification.js';
+import { noticeOf } from '../../src/notify/notifications.js';
 import { AT, decided, decision, stopFailed, subject } from './events.js';
 
 const refused: GuardEvent = {
@@ -35,7 +35,7 @@ const review = (type: 'review-opened' | 'review-closed', at = AT): GuardEvent =>
     status: type === 'review-opened' ? 'breach' : 'ok',
     observed: 1.3,
     threshold: 1.2,
-    unit: 'fraction',
+    unit: 'ratio',
     sampleSize: { treatment: 100, control: 100 },
     windowMs: 1,
     freshnessMs: 0,
@@ -53,9 +53,13 @@ describe('noticeOf', () => {
     ],
     ['an Unleash that does not answer', stopFailed(), { severity: 'warning' }],
     [
-      'what a person must do',
+      'what an operator must do',
       { type: 'action-required', at: AT, decisionId: 'd-1', message: 'Turn it off by hand.' },
-      { severity: 'critical', message: 'Turn it off by hand.' },
+      {
+        severity: 'critical',
+        title: 'async-upload: action required to turn it off',
+        message: 'Turn it off by hand.',
+      },
     ],
     [
       'the end of a stop',
@@ -72,13 +76,13 @@ describe('noticeOf', () => {
       },
     ],
     ['a stage that is missed', stage('missed'), { severity: 'warning' }],
-    ['a stage that waits for a person', stage('blocked'), { severity: 'warning' }],
+    ['a stage that waits for an operator', stage('blocked'), { severity: 'warning' }],
     [
       'a review',
       review('review-opened'),
       {
         severity: 'warning',
-        title: 'async-upload: a person should look (latency-above)',
+        title: 'async-upload: review needed (latency-above)',
         message: 'The p95 is too high. Nothing has been stopped.',
       },
     ],
@@ -87,7 +91,7 @@ describe('noticeOf', () => {
       review('review-closed'),
       {
         severity: 'info',
-        title: 'async-upload: the reason to look is gone (latency-above)',
+        title: 'async-upload: review closed (latency-above)',
         message: 'The p95 is too high.',
       },
     ],
@@ -104,10 +108,10 @@ describe('noticeOf', () => {
     [
       'an advance',
       { type: 'advanced', at: AT, epoch: 3, from: 1, to: 10 },
-      { severity: 'info', title: 'async-upload goes on to 10 %' },
+      { severity: 'info', title: 'async-upload advanced to 10 %' },
     ],
-    ['a new watch', { type: 're-armed', at: AT, epoch: 3 }, { severity: 'info' }],
-  ])('tells %s', (_, event, expected) => {
+    ['a guard that is armed again', { type: 're-armed', at: AT, epoch: 3 }, { severity: 'info' }],
+  ])('notifies operators of %s', (_, event, expected) => {
     const { notification } = noticeOf(event, subject)!;
     expect(notification).toMatchObject({ ...subject, ...expected, type: event.type });
     expect(notification.time).toBe('2026-03-01T12:00:00.000Z');
@@ -116,17 +120,17 @@ describe('noticeOf', () => {
   it.each<[string, GuardEvent]>([
     ['the start', { type: 'started', at: AT, epoch: 1, status: 'armed' }],
     [
-      "a person's change",
+      'a change of the rollout in Unleash',
       { type: 'rollout-changed', at: AT, epoch: 1, enabled: true, rolloutPercentage: 10 },
     ],
     ['a stage that has only begun', stage('collecting')],
     ['a complaint', { type: 'complaint', at: AT, epoch: 1, arm: 'control', attributes: undefined }],
     ['the stop in one process', { type: 'stopped-here', at: AT, decisionId: 'd-1' }],
-    ['a refusal, which action-required tells', refused],
-    ['who did it', { type: 'unleash-history', at: AT, change: 'off', by: 'ada', changedAt: AT }],
+    ['a refusal, which action-required reports', refused],
+    ['who turned the flag off', { type: 'unleash-history', at: AT, change: 'off', by: 'ada', changedAt: AT }],
     ['a fault beside the stop', { type: 'fault', at: AT, what: 'a listener', message: 'x' }],
-    ['the end', { type: 'closed', at: AT }],
-  ])('keeps %s to itself', (_, event) => {
+    ['the close', { type: 'closed', at: AT }],
+  ])('sends no notification of %s', (_, event) => {
     expect(noticeOf(event, subject)).toBeUndefined();
   });
 
@@ -136,7 +140,23 @@ describe('noticeOf', () => {
     expect(notification.message).toBe(decision().reason);
   });
 
-  it('takes the same status of a stage again for a repetition, and every review for news', () => {
+  it.each([
+    ['fraction', 0.942, 0.95, 'uploads-healthy: 94.2 % (threshold 95 %)'],
+    ['fraction', 0.94996, 0.95, 'uploads-healthy: 94.996 % (threshold 95 %)'],
+    ['ratio', 2.1, 1.5, 'uploads-healthy: 2.1× (threshold 1.5×)'],
+    ['ratio', 1.20004, 1.2, 'uploads-healthy: 1.20004× (threshold 1.2×)'],
+    ['count', 3, 1, 'uploads-healthy: 3 (threshold 1)'],
+    ['ms', 12_440, 5_000, 'uploads-healthy: 12.4 s (threshold 5000 ms)'],
+    ['bytes', 2 ** 28, 2 ** 27, 'uploads-healthy: 256.0 MiB (threshold 128.0 MiB)'],
+    ['none', 1_234.5, 900, 'uploads-healthy: 1235 (threshold 900)'],
+  ] as const)('shows a %s of %d in its unit', (unit, observed, threshold, expected) => {
+    const { verdict } = review('review-opened') as GuardEventOf<'review-opened'>;
+    const breach = { ...verdict, trigger: 'uploads-healthy', unit, observed, threshold };
+    const { facts } = noticeOf(decided({ verdicts: [breach] }), subject)!.notification;
+    expect(facts.map(({ name, value }) => `${name}: ${value}`)).toEqual(['Rollout: 10 %', expected]);
+  });
+
+  it('treats the same status of a stage as a repetition, and every review as new', () => {
     const key = (event: GuardEvent) => noticeOf(event, subject)!.key;
     expect(key(stage('met', AT + 1))).toBe(key(stage('met')));
     expect(noticeOf(stage('met'), subject)!.repeats).toBe(true);
@@ -149,5 +169,12 @@ describe('noticeOf', () => {
     expect(id(decided())).toBe(id(decided()));
     expect(id(decided())).not.toBe(id(decided({ id: 'd-2' })));
     expect(id(stopFailed(AT))).not.toBe(id(stopFailed(AT + 1)));
+  });
+
+  it('makes identifiers that a header can carry and that have no full stop', () => {
+    const given = { ...subject, flagKey: 'upload.v2 für alle' };
+    expect(noticeOf(decided(), given)!.notification.id).toMatch(
+      /^upload%2Ev2%20f%C3%BCr%20alle:decided:d-1:\d+$/,
+    );
   });
 });

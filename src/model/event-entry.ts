@@ -1,0 +1,81 @@
+import type { GuardEvent } from './event.js';
+import type { Arm, Decision, Verdict } from './shapes.js';
+import type { StageProgress } from './stage.js';
+import type { GuardState } from './state.js';
+
+/** How urgent: `critical` needs an operator now, `warning` needs one soon, `info` is good to know. */
+export type NotificationSeverity = 'critical' | 'warning' | 'info';
+
+/** A figure beside a notification's text, for example `Rollout: 10 %`. */
+export interface NotificationFact {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** What a notification says. */
+export interface EventNotification {
+  readonly severity: NotificationSeverity;
+  readonly title: string;
+  /** One or a few sentences: what happened, and what to do. */
+  readonly message: string;
+  readonly facts?: readonly NotificationFact[];
+  /** Notifications of one event type and key say the same. */
+  readonly key: string;
+  /** Whether the same is worth another notification after a while. @default false */
+  readonly repeats?: boolean;
+}
+
+/** What became of a decision; a field is absent until it happens. */
+export interface DecisionProgress {
+  readonly stoppedHereAt?: number | undefined;
+  readonly stoppedInUnleashAt?: number | undefined;
+  readonly confirmedBy?: 'read-back' | 'definition' | 'fleet' | undefined;
+  /** When the rollout was back at the percentage of the stage before, instead of off. */
+  readonly steppedBackAt?: number | undefined;
+  /** What only an operator can do. */
+  readonly actionRequired?: string | undefined;
+  /** Who turned the flag off, as Unleash's history names it. */
+  readonly turnedOffBy?: string | undefined;
+  /** When the guard was armed again: an operator turned the flag on, or the step back arrived. */
+  readonly reArmedAt?: number | undefined;
+  readonly turnedOnBy?: string | undefined;
+}
+
+/** A request to Unleash that did not turn the flag off. */
+export interface DecisionFailure {
+  readonly at: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Where an event stands in the report, and what it adds there. A note's text is the log line. */
+export type ReportPlace =
+  | { readonly in: 'notes' }
+  | {
+      readonly in: 'rollout';
+      readonly epoch: number;
+      readonly enabled: boolean;
+      readonly percentage: number | undefined;
+    }
+  | { readonly in: 'stages'; readonly epoch: number; readonly progress: StageProgress }
+  | { readonly in: 'decisions'; readonly decision: Decision }
+  | {
+      readonly in: 'decision';
+      /** The decision's id; `latest` is the latest that was no dry run. */
+      readonly id: string;
+      readonly progress: DecisionProgress;
+      readonly failure?: DecisionFailure;
+    }
+  | { readonly in: 'reviews'; readonly epoch: number; readonly verdict: Verdict }
+  /** The end of a trigger's review. */
+  | { readonly in: 'review'; readonly trigger: string }
+  | { readonly in: 'complaints'; readonly arm: Arm };
+
+/** Everything that readers of events need to know of one event type. */
+export interface EventEntry<Event extends GuardEvent> {
+  readonly log: (event: Event) => { readonly level: 'info' | 'warn' | 'error'; readonly line: string };
+  readonly notification: 'none' | ((event: Event, flagKey: string) => EventNotification | undefined);
+  readonly report: (event: Event) => ReportPlace;
+  /** The guard's state after it; absent or undefined when the event leaves the state as it is. */
+  readonly state?: (event: Event) => GuardState['status'] | 'closed' | undefined;
+}

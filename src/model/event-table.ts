@@ -1,0 +1,256 @@
+import { formatQuantity } from '../support/wording.js';
+import type { GuardEvent, GuardEventOf } from './event.js';
+import type { EventEntry, NotificationFact } from './event-entry.js';
+import type { Decision, Verdict } from './shapes.js';
+
+/** One entry for each event type: a missing or a surplus one does not compile. */
+export type EventTable = { readonly [Type in GuardEvent['type']]: EventEntry<GuardEventOf<Type>> };
+
+/** What the logger, the notifiers, the report and telemetry make of each event. */
+export const EVENT_TABLE: EventTable = {
+  started: {
+    log: ({ epoch, status }) => info(`The guard has started (epoch ${epoch}, ${status}).`),
+    notification: 'none',
+    report: () => ({ in: 'notes' }),
+    state: () => 'armed',
+  },
+
+  'rollout-changed': {
+    log: ({ enabled, rolloutPercentage }) => {
+      const where =
+        rolloutPercentage === undefined ? 'on, with no single percentage' : `on at ${rolloutPercentage} %`;
+      return info(`The rollout changed in Unleash: the flag is ${enabled ? where : 'off'}.`);
+    },
+    notification: 'none',
+    report: ({ epoch, enabled, rolloutPercentage }) => ({
+      in: 'rollout',
+      epoch,
+      enabled,
+      percentage: rolloutPercentage,
+    }),
+  },
+
+  decided: {
+    log: ({ decision }) => {
+      const { dryRun, reason } = decision;
+      return dryRun
+        ? warn(`Dry run, the flag would be ${actionOf(decision)}: ${reason}`)
+        : error(`The flag is being ${actionOf(decision)}: ${reason}`);
+    },
+    notification: ({ decision }, flagKey) => {
+      const { id, dryRun, reason, rolloutPercentage, verdicts } = decision;
+      const rollout =
+        rolloutPercentage === undefined ? [] : [{ name: 'Rollout', value: `${rolloutPercentage} %` }];
+      return {
+        key: id,
+        severity: dryRun ? 'warning' : 'critical',
+        title: dryRun
+          ? `${flagKey} would be ${actionOf(decision)} (dry run)`
+          : `${flagKey} is being ${actionOf(decision)}`,
+        message: dryRun ? `${reason} Dry run: nothing was changed.` : reason,
+        facts: [...rollout, ...verdicts.map(factOf)],
+      };
+    },
+    report: ({ decision }) => ({ in: 'decisions', decision }),
+    state: ({ decision }) => (decision.dryRun ? undefined : 'stopping'),
+  },
+
+  'fleet-connection': {
+    log: ({ problem }) =>
+      problem === undefined
+        ? info("The fleet's shared store answers again.")
+        : warn(
+            `The fleet's shared store is unreachable, this process decides by its own outcomes: ${problem}`,
+          ),
+    notification: 'none',
+    report: () => ({ in: 'notes' }),
+  },
+
+  'stopped-here': {
+    log: () => warn('The flag is off in this process.'),
+    notification: 'none',
+    report: ({ at, decisionId }) => ({ in: 'decision', id: decisionId, progress: { stoppedHereAt: at } }),
+    state: () => 'stopping',
+  },
+
+  'stop-failed': {
+    log: ({ failure }) => warn(`The flag is not off in Unleash yet: ${failure.message}`),
+    notification: ({ decisionId, failure }, flagKey) =>
+      // What only an operator can finish is reported as `action-required`.
+      failure.requiresAction
+        ? undefined
+        : {
+            key: decisionId,
+            repeats: true,
+            severity: 'warning',
+            title: `${flagKey} is not off in Unleash yet`,
+            message: `The process that decided already serves the control. The guard keeps retrying to turn the flag off in Unleash, for all others. ${failure.message}`,
+          },
+    report: ({ at, decisionId, failure: { code, message } }) => ({
+      in: 'decision',
+      id: decisionId,
+      progress: {},
+      failure: { at, code, message },
+    }),
+  },
+
+  'action-required': {
+    log: ({ message }) => error(`Action required: ${message}`),
+    notification: ({ decisionId, message }, flagKey) => ({
+      key: decisionId,
+      severity: 'critical',
+      title: `${flagKey}: action required to turn it off`,
+      message,
+    }),
+    report: ({ decisionId, message }) => ({
+      in: 'decision',
+      id: decisionId,
+      progress: { actionRequired: message },
+    }),
+  },
+
+  stopped: {
+    log: () => warn('The flag is off in Unleash.'),
+    notification: ({ decisionId }, flagKey) => ({
+      key: decisionId,
+      severity: 'info',
+      title: `${flagKey} is off in Unleash`,
+      message: 'All users get the control. Turning the flag on again in Unleash starts a new rollout.',
+    }),
+    report: ({ at, decisionId, confirmedBy }) => ({
+      in: 'decision',
+      id: decisionId,
+      progress: { stoppedInUnleashAt: at, confirmedBy },
+    }),
+    state: () => 'stopped',
+  },
+
+  'stepped-back': {
+    log: ({ from, to }) => warn(`The rollout is back from ${percent(from)} to ${percent(to)} in Unleash.`),
+    notification: ({ decisionId, from, to }, flagKey) => ({
+      key: decisionId,
+      severity: 'info',
+      title: `${flagKey} is back at ${percent(to)} in Unleash`,
+      message: `The guard does not return to ${percent(from)} by itself: an operator decides.`,
+    }),
+    report: ({ at, decisionId }) => ({ in: 'decision', id: decisionId, progress: { steppedBackAt: at } }),
+    state: () => 'stopped',
+  },
+
+  'unleash-history': {
+    log: ({ change, by }) => info(`Unleash's history: ${by} turned the flag ${change}.`),
+    notification: 'none',
+    report: ({ change, by }) => ({
+      in: 'decision',
+      id: 'latest',
+      progress: change === 'off' ? { turnedOffBy: by } : { turnedOnBy: by },
+    }),
+  },
+
+  're-armed': {
+    log: () => info('The guard is armed again, with empty windows.'),
+    notification: ({ epoch }, flagKey) => ({
+      key: String(epoch),
+      severity: 'info',
+      title: `${flagKey}: the guard is armed again`,
+      message:
+        'An operator turned the flag on, or a step back has arrived. A new rollout begins, with empty windows.',
+    }),
+    report: ({ at }) => ({ in: 'decision', id: 'latest', progress: { reArmedAt: at } }),
+    state: () => 'armed',
+  },
+
+  stage: {
+    log: ({ progress: { status, message } }) => (status === 'missed' ? warn(message) : info(message)),
+    notification: ({ epoch, progress: { status, stage, message } }, flagKey) =>
+      status === 'collecting'
+        ? undefined
+        : {
+            key: `${epoch}-${stage.percentage}-${status}`,
+            // A rate that swings around its threshold meets and misses a stage many times.
+            repeats: true,
+            severity: status === 'met' ? 'info' : 'warning',
+            title: `${flagKey}: the stage at ${stage.percentage} % is ${status}`,
+            message,
+          },
+    report: ({ epoch, progress }) => ({ in: 'stages', epoch, progress }),
+  },
+
+  advanced: {
+    log: ({ from, to }) => info(`The guard moved the rollout from ${from} % to ${to} % in Unleash.`),
+    notification: ({ epoch, from, to }, flagKey) => ({
+      key: `${epoch}-${to}`,
+      severity: 'info',
+      title: `${flagKey} advanced to ${to} %`,
+      message: `The stage at ${from} % is met, and the guard moved the percentage in Unleash.`,
+    }),
+    report: () => ({ in: 'notes' }),
+  },
+
+  'review-opened': {
+    log: ({ verdict }) => warn(`Review needed (${verdict.trigger}): ${verdict.message}`),
+    notification: ({ at, verdict }, flagKey) => ({
+      key: `${verdict.trigger}-${at}`,
+      severity: 'warning',
+      title: `${flagKey}: review needed (${verdict.trigger})`,
+      message: `${verdict.message} Nothing has been stopped.`,
+      facts: [factOf(verdict)],
+    }),
+    report: ({ epoch, verdict }) => ({ in: 'reviews', epoch, verdict }),
+  },
+
+  'review-closed': {
+    log: ({ verdict }) => info(`Review closed (${verdict.trigger}): ${verdict.message}`),
+    notification: ({ at, verdict }, flagKey) => ({
+      key: `${verdict.trigger}-${at}`,
+      severity: 'info',
+      title: `${flagKey}: review closed (${verdict.trigger})`,
+      message: verdict.message,
+    }),
+    report: ({ verdict }) => ({ in: 'review', trigger: verdict.trigger }),
+  },
+
+  complaint: {
+    log: ({ arm }) => info(`A user of the ${arm} complained.`),
+    notification: 'none',
+    report: ({ arm }) => ({ in: 'complaints', arm }),
+  },
+
+  fault: {
+    log: ({ what, message }) => error(`Fault (${what}): ${message}`),
+    notification: 'none',
+    report: () => ({ in: 'notes' }),
+  },
+
+  closed: {
+    log: () => info('The guard is closed: it no longer protects the flag.'),
+    notification: 'none',
+    report: () => ({ in: 'notes' }),
+    state: () => 'closed',
+  },
+};
+
+/** The table's entry for an event. */
+export function entryOf(event: GuardEvent): EventEntry<GuardEvent> {
+  // The key and the entry have the same type, which the compiler cannot follow through an index.
+  return EVENT_TABLE[event.type] as unknown as EventEntry<GuardEvent>;
+}
+
+const info = (line: string) => ({ level: 'info', line }) as const;
+const warn = (line: string) => ({ level: 'warn', line }) as const;
+const error = (line: string) => ({ level: 'error', line }) as const;
+
+function actionOf({ action, toPercentage }: Decision): string {
+  return action === 'step-back' ? `taken back to ${percent(toPercentage)}` : 'turned off';
+}
+
+function percent(percentage: number | undefined): string {
+  return percentage === undefined ? 'an unknown percentage' : `${percentage} %`;
+}
+
+/** `success-rate-below: 94.0 % (threshold 95 %)` */
+function factOf({ trigger, observed, threshold, unit }: Verdict): NotificationFact {
+  const limit = `threshold ${formatQuantity(threshold, unit)}`;
+  const value = observed === undefined ? limit : `${formatQuantity(observed, unit, threshold)} (${limit})`;
+  return { name: trigger, value };
+}
