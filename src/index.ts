@@ -84,13 +84,6 @@ export { ConfigError, type ConfigProblem, isConfigError } from './support/config
 export {
   AdminError,
   type AdminErrorCode,
-  AdminNotFoundError,
-  AdminPermissionError,
-  AdminRateLimitError,
-  AdminResponseError,
-  AdminTokenError,
-  AdminUnavailableError,
-  ChangeRequestError,
   isAdminError,
 } from './unleash/admin-error.js';
 // The shapes that travel, and what may be injected.

@@ -1,9 +1,8 @@
 import { type Clock, systemClock } from '../support/clock.js';
 import { exchange, NoAnswerError } from '../support/http.js';
+import { adminTokenProblem, baseUrlOf } from '../unleash/admin-access.js';
 import { UnleashAdminClient } from '../unleash/admin-client.js';
 import { type AdminError, isAdminError } from '../unleash/admin-error.js';
-import { adminTokenProblem } from '../unleash/admin-token.js';
-import { baseUrlOf } from '../unleash/base-url.js';
 import type { AdminObservation, Answer, Observations, Target } from './observations.js';
 import { observeFolder } from './observe-folder.js';
 
@@ -44,11 +43,10 @@ async function observeAdmin(
   if (tokenProblem !== undefined) return { tokenProblem };
   const { url, flagKey, project, environment, timeoutMs, fetch, clock } = options;
   const client = new UnleashAdminClient({ url, token, project, environment, timeoutMs, fetch, clock });
-  const once = { retries: 0 };
   const [user, flag, history, changeRequests] = await Promise.all([
     get('/api/admin/user', token),
-    orError(client.readFlag(flagKey, once)),
-    orError(client.history(flagKey, once).then(() => 'readable' as const)),
+    orError(client.readFlag(flagKey)),
+    orError(client.history(flagKey).then(() => 'readable' as const)),
     get(`/api/admin/projects/${encodeURIComponent(project)}/change-requests/config`, token),
   ]);
   return { tokenProblem, user, flag, history, changeRequests };

@@ -2,11 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { diagnose } from '../../src/doctor/diagnose.js';
 import type { FindingStatus } from '../../src/doctor/finding.js';
 import type { Answer, Observations } from '../../src/doctor/observations.js';
-import {
-  AdminNotFoundError,
-  AdminPermissionError,
-  AdminUnavailableError,
-} from '../../src/unleash/admin-error.js';
+import { AdminError } from '../../src/unleash/admin-error.js';
 import { admin, adminFlag, answer, features, healthy, NOW, rollout, silence } from './observed.js';
 
 const found = (observations: Observations, check: string) => {
@@ -49,7 +45,7 @@ describe('diagnose', () => {
   });
 
   it('claims nothing when Unleash does not answer', () => {
-    const down = new AdminUnavailableError('down');
+    const down = new AdminError('ADMIN_UNAVAILABLE', 'down');
     const findings = diagnose(
       healthy({
         health: silence,
@@ -178,10 +174,10 @@ describe('permission', () => {
 describe('history', () => {
   table('admin-history', [
     ['is readable', {}, 'ok', 'can be read'],
-    ['is forbidden', { admin: admin({ history: new AdminPermissionError('No.') }) }, 'warn', 'No.'],
+    ['is forbidden', { admin: admin({ history: new AdminError('ADMIN_PERMISSION', 'No.') }) }, 'warn', 'No.'],
     [
       'is not answered',
-      { admin: admin({ history: new AdminUnavailableError('Later.') }) },
+      { admin: admin({ history: new AdminError('ADMIN_UNAVAILABLE', 'Later.') }) },
       'unknown',
       'Later.',
     ],
@@ -231,7 +227,9 @@ describe('change requests', () => {
 });
 
 describe('flag', () => {
-  const missing = new AdminNotFoundError('Unleash has no flag "async-upload".', 'flag');
+  const missing = new AdminError('ADMIN_NOT_FOUND', 'Unleash has no flag "async-upload".', {
+    missing: 'flag',
+  });
   table('flag', [
     ['is there', {}, 'ok', 'on in "production"'],
     ['is seen by the admin alone', { features: undefined }, 'ok', 'is there'],
