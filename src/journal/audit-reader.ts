@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { z } from 'zod';
 import { guardEventSchema } from '../model/event.js';
-import { linesOf } from '../support/lines.js';
+import { linesOf } from '../support/files.js';
 
 /** The name of the audit log within a guard's folder. */
 export const AUDIT_FILE = 'audit.jsonl';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Baseline } from '../model/shapes.js';
-import { KeptFile } from '../support/kept-file.js';
+import { KeptFile } from '../support/files.js';
 
 /** The name of the recorded baseline within a guard's folder. */
 export const BASELINE_FILE = 'baseline.json';

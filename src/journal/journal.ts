@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { guardStateSchema, reportedStateSchema } from '../model/state.js';
-import { KeptFile } from '../support/kept-file.js';
+import { KeptFile } from '../support/files.js';
 
 const VERSION = 2;
 

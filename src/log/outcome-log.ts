@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { StoreDump } from '../measure/outcome-delta.js';
 import type { Outcome } from '../model/shapes.js';
 import type { Clock } from '../support/clock.js';
-import { replaceFile } from '../support/replace-file.js';
+import { replaceFile } from '../support/files.js';
 import { atExit } from './at-exit.js';
 import { type RestoreOptions, restoreOutcomes, saveCheckpoint } from './checkpoint.js';
 import { CSV_FILE, JSONL_FILE } from './log-files.js';

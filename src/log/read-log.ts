@@ -1,6 +1,6 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { linesOf } from '../support/lines.js';
+import { linesOf } from '../support/files.js';
 import { JSONL_FILE, rotatedFiles } from './log-files.js';
 import { type OutcomeRow, parseOutcomeLine } from './log-row-schema.js';
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { KeptFile, readIfPresent } from '../../src/support/kept-file.js';
+import { KeptFile, readIfPresent } from '../../src/support/files.js';
 
 let folder: string;
 
