@@ -1,10 +1,10 @@
-import { open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { COUNTS_LENGTH } from '../measure/arm-counts.js';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import { type OutcomeDelta, type StoreDump, storeDumpSchema } from '../measure/outcome-delta.js';
-import { linesOf, replaceFile } from '../support/files.js';
+import { linesOf, readIfPresent, replaceFile } from '../support/files.js';
 import { JSONL_FILE, rotatedFiles } from './log-files.js';
 import { type OutcomeRow, outcomeOfRow, parseOutcomeLine } from './log-row-schema.js';
 import { type SummaryState, SummaryTotals, summaryStateSchema } from './log-summary.js';
@@ -12,17 +12,9 @@ import type { LogPosition } from './rotating-file.js';
 
 const CHECKPOINT_FILE = 'checkpoint.json';
 
-/** What was counted up to one byte of the log: a restart adds the lines after it, and counts none twice. */
-export interface Checkpoint {
-  readonly flagKey: string;
-  readonly position: LogPosition;
-  readonly store: StoreDump;
-  readonly summary: SummaryState;
-  readonly droppedLines: number;
-}
+const VERSION = 1;
 
 const checkpointSchema = z.object({
-  version: z.literal(1),
   flagKey: z.string(),
   position: z.object({ sequence: z.int().min(1), offset: z.int().min(0) }),
   store: storeDumpSchema,
@@ -30,9 +22,17 @@ const checkpointSchema = z.object({
   droppedLines: z.int().min(0),
 });
 
+/** What was counted up to one byte of the log: a restart adds the lines after it, and counts none twice. */
+export type Checkpoint = Omit<z.infer<typeof checkpointSchema>, 'store'> & { readonly store: StoreDump };
+
+const fileSchema = z.object({ version: z.literal(VERSION), ...checkpointSchema.shape });
+
 /** Puts the checkpoint in the place of the one before it. Only what is in the log by then may be counted in it. */
 export function saveCheckpoint(folder: string, checkpoint: Checkpoint): Promise<void> {
-  return replaceFile(join(folder, CHECKPOINT_FILE), `${JSON.stringify({ version: 1, ...checkpoint })}\n`);
+  return replaceFile(
+    join(folder, CHECKPOINT_FILE),
+    `${JSON.stringify({ version: VERSION, ...checkpoint })}\n`,
+  );
 }
 
 /** What the guard knows of the epoch in which it goes on. */
@@ -129,14 +129,8 @@ function windowsOnly(contents: OutcomeDelta, epoch: number): OutcomeDelta {
 }
 
 async function loadCheckpoint(folder: string): Promise<Checkpoint | undefined> {
-  let text: string;
-  try {
-    text = await readFile(join(folder, CHECKPOINT_FILE), 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
-  return checkpointSchema.parse(JSON.parse(text));
+  const text = await readIfPresent(join(folder, CHECKPOINT_FILE));
+  return text === undefined ? undefined : fileSchema.parse(JSON.parse(text));
 }
 
 async function* rowsAfter(folder: string, { sequence, offset }: LogPosition): AsyncGenerator<OutcomeRow> {

@@ -7,8 +7,8 @@ import { atExit } from './at-exit.js';
 import { type RestoreOptions, restoreOutcomes, saveCheckpoint } from './checkpoint.js';
 import { CSV_FILE, JSONL_FILE } from './log-files.js';
 import type { ResolvedLogOptions } from './log-options.js';
-import { CSV_HEADER, csvLineOf, jsonLineOf, type RowContext, rowOfOutcome } from './log-row.js';
-import type { OutcomeRow } from './log-row-schema.js';
+import { csvLineOf, jsonLineOf, type RowContext, rowOfOutcome } from './log-row.js';
+import { columnsWith, type OutcomeRow } from './log-row-schema.js';
 import { SummaryTotals } from './log-summary.js';
 import { RotatingFile } from './rotating-file.js';
 import { UserHash } from './user-hash.js';
@@ -54,6 +54,7 @@ export class OutcomeLog {
   readonly #settings: OutcomeLogSettings;
   readonly #jsonl: RotatingFile;
   readonly #csv: RotatingFile | undefined;
+  readonly #columns: readonly string[];
   readonly #users = new UserHash();
   readonly #summary = new SummaryTotals();
   readonly #percentages = new Map<number, number | undefined>();
@@ -81,11 +82,17 @@ export class OutcomeLog {
     const bounds = { maxFileBytes, maxFiles };
     this.#settings = settings;
     this.#jsonl = new RotatingFile({ path: join(folder, JSONL_FILE), ...bounds });
+    this.#columns = columnsWith(settings.columns);
     if (settings.csv) {
-      this.#csv = new RotatingFile({ path: join(folder, CSV_FILE), header: CSV_HEADER, ...bounds });
+      this.#csv = new RotatingFile({
+        path: join(folder, CSV_FILE),
+        header: this.#columns.join(','),
+        ...bounds,
+      });
     }
     this.#context = {
       executionTypes: settings.executionTypes,
+      columns: settings.columns,
       percentageOf: (epoch) => this.#percentages.get(epoch),
       hashOf: (targetingKey) => this.#users.of(targetingKey),
     };
@@ -216,7 +223,7 @@ export class OutcomeLog {
     } catch (error) {
       this.#drop(rows.length, error);
     }
-    await this.#attempt(WRITING, async () => this.#csv?.append(rows.map(csvLineOf).join('')));
+    await this.#attempt(WRITING, async () => this.#csv?.append(this.#csvLinesOf(rows)));
   }
 
   async #writeCheckpoint(store: StoreDump): Promise<void> {
@@ -240,7 +247,11 @@ export class OutcomeLog {
   #writeAtExit(): void {
     const rows = this.#rowsOf([...this.#batch.slice(this.#next), ...this.#waiting]);
     this.#jsonl.appendSync(rows.map(jsonLineOf).join(''));
-    this.#csv?.appendSync(rows.map(csvLineOf).join(''));
+    this.#csv?.appendSync(this.#csvLinesOf(rows));
+  }
+
+  #csvLinesOf(rows: readonly OutcomeRow[]): string {
+    return rows.map((row) => csvLineOf(row, this.#columns)).join('');
   }
 
   #rowsOf(outcomes: readonly Outcome[]): OutcomeRow[] {

@@ -5,10 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { OUTCOME_COLUMNS, outcomeOfRow } from '../../src/log/log-row-schema.js';
+import { logOptionsSchema } from '../../src/log/log-options.js';
+import { columnsWith, outcomeOfRow } from '../../src/log/log-row-schema.js';
 import type { Outcome, Result } from '../../src/model/shapes.js';
+import { parseConfig } from '../../src/support/config-error.js';
 import { outcomeOf, START } from '../measure/outcomes.js';
-import { type Logging, parseCsv, rowsIn, startLogging, summaryIn } from './logging.js';
+import { ATTRIBUTE_COLUMNS, type Logging, parseCsv, rowsIn, startLogging, summaryIn } from './logging.js';
+
+const COLUMNS = columnsWith(ATTRIBUTE_COLUMNS);
 
 let folder: string;
 const runs: Logging[] = [];
@@ -71,13 +75,45 @@ describe('OutcomeLog', () => {
       attributes: { contentType: 'a/b' },
     });
     const [header, cells] = await csvIn(folder);
-    expect(header).toEqual(OUTCOME_COLUMNS);
+    expect(header).toEqual(COLUMNS);
     expect(header).toEqual(Object.keys(row!));
     expect(cells).toEqual(
       Object.values(row!).map((value) =>
         value === null ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value),
       ),
     );
+  });
+
+  it('gives no attribute a column of its own by default', async () => {
+    const { log, record } = await start(folder, { columns: [] });
+    record(outcomeOf({ attributes: { provider: 's3', tenant: 't-1' } }));
+    await log.close();
+    const [row] = await rowsIn(folder);
+    expect(Object.keys(row!)).toEqual(columnsWith([]));
+    expect(row?.attributes).toEqual({ provider: 's3', tenant: 't-1' });
+    expect((await csvIn(folder))[0]).toEqual(columnsWith([]));
+    expect(COLUMNS.filter((name) => !ATTRIBUTE_COLUMNS.includes(name))).toEqual(columnsWith([]));
+  });
+
+  it('writes what an attribute with a column holds, and null where it is missing or not a value', async () => {
+    const { log, record } = await start(folder, { columns: ['tenant', 'bytes', 'cached'] });
+    record(outcomeOf({ attributes: { tenant: 'x'.repeat(1_000), bytes: 3, cached: false } }));
+    record(outcomeOf({ attributes: { bytes: Number.NaN, other: 1 } }));
+    await log.close();
+    const [first, second] = await rowsIn(folder);
+    expect(first).toMatchObject({ tenant: 'x'.repeat(256), bytes: 3, cached: false, attributes: null });
+    expect(second).toMatchObject({ tenant: null, bytes: null, cached: null, attributes: { other: 1 } });
+    expect(outcomeOfRow(second!).attributes).toEqual({ other: 1 });
+  });
+
+  it.each([
+    [['epoch'], 'no column of the log has'],
+    [['a', 'a'], 'each column once'],
+    [['a b'], 'the name of an attribute'],
+    [['__proto__'], 'the name of an attribute'],
+    [Array.from({ length: 33 }, (_, index) => `c${index}`), 'at most 32 columns'],
+  ])('refuses the columns %j', (columns, message) => {
+    expect(() => parseConfig(logOptionsSchema, { columns }, 'log')).toThrow(message);
   });
 
   it.each([
@@ -148,7 +184,7 @@ describe('OutcomeLog', () => {
         });
         const csv = await csvIn(path);
         expect(csv).toHaveLength(outcomes.length + 1);
-        expect(csv.every((cells) => cells.length === OUTCOME_COLUMNS.length)).toBe(true);
+        expect(csv.every((cells) => cells.length === COLUMNS.length)).toBe(true);
       }),
       { numRuns: 60 },
     );
@@ -285,7 +321,7 @@ describe('OutcomeLog', () => {
     );
     for (const name of names.filter((candidate) => candidate.endsWith('.csv'))) {
       const [header] = parseCsv(await readFile(join(folder, name), 'utf8'));
-      expect(header).toEqual(OUTCOME_COLUMNS);
+      expect(header).toEqual(COLUMNS);
     }
   });
 
