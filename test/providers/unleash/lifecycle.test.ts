@@ -97,13 +97,13 @@ describe('initializing', () => {
     expect(appeared).toEqual(['upload', 'search']);
   });
 
-  it('fails after the time-out, goes on trying, and recovers with READY', async () => {
+  it('fails after the time-out, keeps trying, and recovers with READY', async () => {
     const { repository, client, events, register } = setUp({ initializationTimeoutMs: 2_000 });
     const registered = register();
     const failure = expect(registered).rejects.toMatchObject({
       code: 'PROVIDER_NOT_READY',
       message: expect.stringMatching(
-        /within 2000 ms; the provider goes on trying\. Last problem: connect ECONNREFUSED/,
+        /within 2000 ms; the provider keeps trying\. Last problem: connect ECONNREFUSED/,
       ),
     });
 

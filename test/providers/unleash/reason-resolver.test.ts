@@ -2,7 +2,7 @@ import type { EvaluationContext } from '@openfeature/server-sdk';
 import fc from 'fast-check';
 import { type Context, Strategy } from 'unleash-client';
 import { describe, expect, it } from 'vitest';
-import { compileConstraint } from '../../../providers/unleash/decider.js';
+import { compileConstraint } from '../../../providers/unleash/reason-resolver.js';
 import { is, percent, providerWith, type Segment, type TestFlag, type TestStrategy } from './bootstrapped.js';
 
 const beta = is('plan', 'beta');
