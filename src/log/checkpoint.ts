@@ -27,7 +27,7 @@ export type Checkpoint = Omit<z.infer<typeof checkpointSchema>, 'store'> & { rea
 
 const fileSchema = z.object({ version: z.literal(VERSION), ...checkpointSchema.shape });
 
-/** Puts the checkpoint in the place of the one before it. Only what is in the log by then may be counted in it. */
+/** Replaces the checkpoint. Only what is in the log by then may be counted in it. */
 export function saveCheckpoint(folder: string, checkpoint: Checkpoint): Promise<void> {
   return replaceFile(
     join(folder, CHECKPOINT_FILE),
@@ -35,7 +35,7 @@ export function saveCheckpoint(folder: string, checkpoint: Checkpoint): Promise<
   );
 }
 
-/** What the guard knows of the epoch in which it goes on. */
+/** What the guard's journal says of the current epoch. */
 export interface RestoreOptions {
   readonly flagKey: string;
   /** The guard's epoch, from its journal; 1 on a first start. */
@@ -44,13 +44,13 @@ export interface RestoreOptions {
   readonly epochStartedAt?: number | undefined;
   /**
    * Outcomes of this epoch and later ones count in the windows, if the journal says so.
-   * @default what the checkpoint says if it is of `epoch`, and `epoch` otherwise: better too little than a flag that is
-   * stopped for what happened before a person turned it on again
+   * @default what the checkpoint says if it is of `epoch`, and `epoch` otherwise: too few outcomes are better than
+   * a stop for what happened before an operator turned the flag on again
    */
   readonly oldestEpoch?: number | undefined;
   /**
-   * A store like the guard's own, to count in. A window of a length that was not kept before begins empty; so does
-   * evidence, whose tests begin anew with a process.
+   * A store like the guard's own, to count in. A window of a new length begins empty; so does
+   * evidence, whose tests start over with each process.
    */
   readonly emptyStore: (epochStartedAt: number) => MemoryOutcomeStore;
   /** Milliseconds since 1970. */
@@ -59,7 +59,7 @@ export interface RestoreOptions {
 
 /** What earlier runs counted. */
 export interface RestoredOutcomes {
-  /** For {@link MemoryOutcomeStore.restore}, in the epoch that was asked for. */
+  /** For {@link MemoryOutcomeStore.restore}, in the guard's epoch. */
   readonly store: StoreDump;
   readonly summary: SummaryState;
   readonly droppedLines: number;
@@ -97,7 +97,7 @@ export async function restoreOutcomes(
   };
 }
 
-/** A store that holds what still counts of a dump. */
+/** A store with the part of a dump that still counts. */
 function storeAsOf(dump: StoreDump, options: RestoreOptions): MemoryOutcomeStore {
   const { emptyStore, epoch, now } = options;
   const sameEpoch = dump.contents.epoch === epoch;

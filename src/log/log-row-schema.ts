@@ -2,7 +2,7 @@ import { ARMS, type Arm, type Attributes, type Outcome, type Result } from '../m
 
 type Scalar = string | number | boolean;
 
-/** What one column holds. */
+/** The values of one column. */
 interface Column<Value> {
   /** What a value must be, as problems of a line say it. */
   readonly expected: string;

@@ -1,7 +1,7 @@
 import type { Attributes, Outcome } from '../model/shapes.js';
 import type { OutcomeRow } from './log-row-schema.js';
 
-/** What the application calls the ways in which its users are served; the log's `execution_type`. */
+/** The application's names of the paths that serve users; the log's `execution_type`. */
 export interface ExecutionTypes {
   /** The treatment served the user, or failed without a fallback. */
   readonly treatment: string;
@@ -11,14 +11,14 @@ export interface ExecutionTypes {
   readonly fallback: string;
 }
 
-/** What a row says beyond its outcome. */
+/** What a row needs beyond its outcome. */
 export interface RowContext {
   readonly executionTypes: ExecutionTypes;
   /** Attributes with a column of their own. */
   readonly columns: readonly string[];
   /** The rollout percentage of an epoch; undefined when it is not known or there is no single one. */
   percentageOf(epoch: number): number | undefined;
-  /** Hides a targeting key. */
+  /** Hashes a targeting key. */
   hashOf(targetingKey: string): string;
 }
 
@@ -74,7 +74,7 @@ function csvCell(value: unknown): string {
 }
 
 /**
- * A text as a spreadsheet must see it. One that would be taken for a formula (`=`, `+`, `-`, `@`, a tab or a return in
+ * A text for spreadsheets. One that a spreadsheet would read as a formula (`=`, `+`, `-`, `@`, a tab or a return in
  * front: OWASP, "CSV Injection") gets an apostrophe before it, and a line break becomes a space, so that a line of the
  * file is a row of the table. `metrics.jsonl` has the text as it was.
  */
@@ -110,7 +110,7 @@ function attributesOf(attributes: Attributes, columns: readonly string[]): Attri
 
 type Scalar = Attributes[string];
 
-/** The value as it is written; undefined for what JSON cannot hold. */
+/** The value as it is written; undefined for a value without a JSON form. */
 function writable(value: unknown): Scalar | undefined {
   if (typeof value === 'string') return cut(value);
   return typeof value === 'boolean' || Number.isFinite(value) ? (value as number | boolean) : undefined;

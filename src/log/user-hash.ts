@@ -8,14 +8,14 @@ const SALT_BYTES = 32;
 const HASH_DIGITS = 16;
 
 /**
- * Hides targeting keys: HMAC-SHA256 with a salt that belongs to one folder and can be read by its owner only. Who has
- * the log alone cannot try names out, and two folders' logs cannot be joined by user.
+ * Hides targeting keys: HMAC-SHA256 with a salt that belongs to one folder and can be read by its owner only. The
+ * log alone is not enough to try names, and two folders' logs cannot be joined by user.
  */
 export class UserHash {
   #salt: KeyObject = createSecretKey(randomBytes(SALT_BYTES));
 
   /**
-   * Takes the folder's salt, or makes one.
+   * Reads the folder's salt, or creates one.
    * @throws when it can be neither read nor written; hashes are then this process's own.
    */
   async open(folder: string): Promise<void> {
@@ -25,13 +25,13 @@ export class UserHash {
     this.#salt = createSecretKey(Buffer.from(salt, 'hex'));
   }
 
-  /** Begins with a letter, so that no spreadsheet takes it for a number. */
+  /** Begins with a letter, so that no spreadsheet reads it as a number. */
   of(targetingKey: string): string {
     return `u${createHmac('sha256', this.#salt).update(targetingKey).digest('hex').slice(0, HASH_DIGITS)}`;
   }
 }
 
-/** Undefined when there is none, or only what a crash left of one. */
+/** Undefined without a salt, or with a part of one after a crash. */
 async function readSalt(path: string): Promise<string | undefined> {
   try {
     const text = (await readFile(path, 'utf8')).trim();
