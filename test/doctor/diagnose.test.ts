@@ -163,7 +163,7 @@ describe('permission', () => {
     ['in another project', allowed({ ...off, project: 'web' }, tag), 'fail', 'may not'],
     ['none', allowed(), 'fail', 'may not turn flags off in project "default" in "production"'],
     [
-      'that Unleash does not tell',
+      'that Unleash does not list',
       { admin: admin({ user: answer({}) }) },
       'unknown',
       'cannot be verified without changing',
@@ -215,12 +215,7 @@ describe('change requests', () => {
       'warn',
       'cannot be verified without changing',
     ],
-    [
-      'are of a project that nobody knows',
-      config(answer({ message: 'No project found' }, 404)),
-      'unknown',
-      '404',
-    ],
+    ['are of an unknown project', config(answer({ message: 'No project found' }, 404)), 'unknown', '404'],
     ['may not be read', config(answer({}, 403)), 'unknown', 'status 403'],
     ['are not answered', config(silence), 'unknown', 'ECONNREFUSED'],
   ]);
@@ -318,7 +313,7 @@ describe('clock', () => {
     ['is ahead', off(5_001), 'warn', '5 s ahead of'],
     ['is behind', off(-90_000), 'warn', '90 s behind'],
     [
-      'is not told',
+      'is not in the replies',
       {
         health: { ...(answer({}) as object), serverDate: undefined } as Answer,
         features: undefined,

@@ -139,7 +139,7 @@ describe('UnleashAdminClient with a real Unleash', () => {
     }
   });
 
-  it('says that the address is wrong', async () => {
+  it('reports a wrong address', async () => {
     const error = await failureOf(client({ url: `${unleash.url}/api/elsewhere` }).readFlag('known-flag'));
     expect(error).toMatchObject({ missing: 'address' });
   });

@@ -241,7 +241,7 @@ describe('OutcomeLog', () => {
     expect((await rowsIn(folder)).map(({ percentage }) => percentage)).toEqual([10, 50, null]);
   });
 
-  it('bounds what one line can take', async () => {
+  it('bounds the length of a line', async () => {
     const { log, record } = await start(folder);
     const long = 'x'.repeat(100_000);
     const many = Array.from({ length: 1_000 }, (_, index) => [`${index}${long}`, long]);
@@ -377,7 +377,7 @@ describe('OutcomeLog on a disk that fails', () => {
   const canMount = hasFullDevice && process.getuid?.() === 0 && mounts();
 
   it.runIf(hasFullDevice).each(['metrics.jsonl', 'metrics.csv'])(
-    'tells once that the disk is full (%s), counts what is lost, and writes again when there is room',
+    'reports once that the disk is full (%s), counts the lost lines, and resumes when there is space',
     async (name) => {
       await symlink('/dev/full', join(folder, name));
       const full = await start(folder);
@@ -422,7 +422,7 @@ describe('OutcomeLog on a disk that fails', () => {
     },
   );
 
-  it('says once that the folder cannot be written to, and goes on', async () => {
+  it('reports once that the folder cannot be written, and continues', async () => {
     const file = join(folder, 'file');
     await writeFile(file, '');
     const { log, record, store, faults } = await start(join(file, 'logs'));
@@ -435,18 +435,15 @@ describe('OutcomeLog on a disk that fails', () => {
     expect(faults.filter((fault) => fault.startsWith('writing'))).toHaveLength(1);
   });
 
-  it.skipIf(process.getuid?.() === 0)(
-    'costs a read-only folder nothing but the log (not as root)',
-    async () => {
-      await chmod(folder, 0o555);
-      const { log, record, faults } = await start(folder);
-      record(outcomeOf());
-      await log.flush();
-      expect(log.droppedLines).toBe(1);
-      expect(faults).toHaveLength(1);
-      await chmod(folder, 0o755);
-    },
-  );
+  it.skipIf(process.getuid?.() === 0)('loses only the log in a read-only folder (not as root)', async () => {
+    await chmod(folder, 0o555);
+    const { log, record, faults } = await start(folder);
+    record(outcomeOf());
+    await log.flush();
+    expect(log.droppedLines).toBe(1);
+    expect(faults).toHaveLength(1);
+    await chmod(folder, 0o755);
+  });
 
   it('survives a store that cannot be dumped', async () => {
     const { log, record, store, faults } = await start(folder);

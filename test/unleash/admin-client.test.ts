@@ -77,7 +77,7 @@ describe('UnleashAdminClient', () => {
     expect(request.isDone()).toBe(true);
   });
 
-  it('sends the token and nothing else to say', async () => {
+  it('sends the token and no body', async () => {
     const request = nock(ORIGIN, { reqheaders: { authorization: TOKEN } })
       .post(OFF, '')
       .reply(200);
@@ -120,7 +120,7 @@ describe('UnleashAdminClient', () => {
     });
   });
 
-  it('names the environments that the flag has when it lacks the one asked for', async () => {
+  it('names the environments that the flag has when it lacks the requested one', async () => {
     nock(ORIGIN).get(FEATURE).reply(200, flagBody);
     const error = await failureOf(client({ environment: 'staging' }).readFlag('async-upload'));
     expect(error).toMatchObject({ name: 'AdminError', code: 'ADMIN_NOT_FOUND' });
@@ -290,7 +290,7 @@ describe('UnleashAdminClient', () => {
     );
   });
 
-  it('says which of flag, project, environment and address is missing', async () => {
+  it('reports which of flag, project, environment and address is missing', async () => {
     const missing = [];
     for (const message of [
       `There's no feature named "async-upload" in project "default".`,
@@ -314,7 +314,7 @@ describe('UnleashAdminClient', () => {
     expect(String(error)).toContain(`redirects to https://login.example.com${OFF} (302`);
   });
 
-  it('says when nobody answers', async () => {
+  it('reports a missing reply', async () => {
     nock(ORIGIN)
       .post(OFF)
       .replyWithError(Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }));

@@ -47,7 +47,7 @@ describe('connectionProblem', () => {
     expect(connectionProblem(event, subject).kind).toBe(kind);
   });
 
-  it('says which kind of token is needed', () => {
+  it('names the kind of token that is needed', () => {
     const { message } = connectionProblem('error', repositoryError(`${features} responded 403 which means`));
 
     expect(message).toMatch(
