@@ -94,7 +94,7 @@ function parseJson(text: string): unknown {
 
 /**
  * Whether the guard can write to its folder: writes an empty file there and removes it. Where the folder does not exist
- * yet, its nearest existing parent is tried, because only that tells whether it can be created.
+ * yet, its nearest existing parent is tried: the folder can be created where that can be written.
  */
 export async function observeFolder(path: string): Promise<FolderObservation> {
   const wanted = resolve(path);

@@ -30,16 +30,9 @@ export interface OutcomeLogOptions {
 }
 
 /** {@link OutcomeLogOptions}, complete. */
-export interface ResolvedLogOptions {
-  readonly executionTypes: ExecutionTypes;
-  readonly columns: readonly string[];
-  readonly csv: boolean;
-  readonly flushMs: number;
-  readonly summaryMs: number;
-  readonly maxWaiting: number;
-  readonly maxFileBytes: number;
-  readonly maxFiles: number;
-}
+export type ResolvedLogOptions = {
+  readonly [Name in keyof OutcomeLogOptions]-?: NonNullable<OutcomeLogOptions[Name]>;
+} & { readonly executionTypes: ExecutionTypes };
 
 /** Bounds the length of a line. */
 const MAX_COLUMNS = 32;

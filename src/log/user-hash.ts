@@ -1,6 +1,7 @@
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readIfPresent } from '../support/files.js';
 
 const SALT_FILE = 'salt';
 const SALT_BYTES = 32;
@@ -33,13 +34,8 @@ export class UserHash {
 
 /** Undefined without a salt, or with a part of one after a crash. */
 async function readSalt(path: string): Promise<string | undefined> {
-  try {
-    const text = (await readFile(path, 'utf8')).trim();
-    return text.length === 2 * SALT_BYTES && /^[0-9a-f]+$/.test(text) ? text : undefined;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = (await readIfPresent(path))?.trim();
+  return text?.length === 2 * SALT_BYTES && /^[0-9a-f]+$/.test(text) ? text : undefined;
 }
 
 async function makeSalt(path: string): Promise<string> {

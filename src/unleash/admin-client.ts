@@ -9,9 +9,9 @@ import {
   type AdminFlag,
   type AdminLink,
   type AdminTag,
-  flagAnswer,
+  flagReply,
   gradualRolloutOf,
-  historyAnswer,
+  historyReply,
 } from './admin-replies.js';
 
 const DEFAULT_TIMEOUT_MS = 5_000;
@@ -76,7 +76,7 @@ export class UnleashAdminClient {
   async readFlag(flagKey: string, requestOptions: RequestOptions = {}): Promise<AdminFlag> {
     const path = this.#featurePath(flagKey);
     const { name, environments, ...flag } = await this.#read(
-      flagAnswer,
+      flagReply,
       { method: 'GET', path, flagKey },
       requestOptions,
     );
@@ -130,7 +130,7 @@ export class UnleashAdminClient {
     await this.#send({ method: 'POST', path: tagsPath(flagKey), flagKey, body }, requestOptions);
   }
 
-  /** Takes a tag off the flag; a tag that it does not have is fine. */
+  /** Removes a tag from the flag; a tag that it does not have is fine. */
   async untag(flagKey: string, tag: AdminTag, requestOptions: RequestOptions = {}): Promise<void> {
     const path = `${tagsPath(flagKey)}/${encodeURIComponent(tag.type)}/${encodeURIComponent(tag.value)}`;
     await this.#send({ method: 'DELETE', path, flagKey }, requestOptions);
@@ -150,7 +150,7 @@ export class UnleashAdminClient {
   /** What happened to the flag in all environments, newest first. */
   async history(flagKey: string, requestOptions: RequestOptions = {}): Promise<AdminEvent[]> {
     const path = `/api/admin/events/${encodeURIComponent(flagKey)}`;
-    const { events } = await this.#read(historyAnswer, { method: 'GET', path, flagKey }, requestOptions);
+    const { events } = await this.#read(historyReply, { method: 'GET', path, flagKey }, requestOptions);
     return events.sort((a, b) => b.id - a.id);
   }
 

@@ -1,6 +1,6 @@
 import { type HttpAnswer, retryAfterMs } from '../support/http.js';
 import { AdminError, type AdminErrorCode, type MissingAtUnleash } from './admin-error.js';
-import { failureAnswer } from './admin-replies.js';
+import { failureReply } from './admin-replies.js';
 
 /** One request to the admin API, and what it is about. */
 export interface AdminRequest {
@@ -106,7 +106,7 @@ interface Said {
 /** What Unleash, or a proxy in front of it, says in the body of a failed reply. */
 function saidBy(body: string): Said {
   try {
-    const answer = failureAnswer.safeParse(JSON.parse(body));
+    const answer = failureReply.safeParse(JSON.parse(body));
     if (!answer.success) return { name: '', message: '' };
     const { name = '', message = '', details = [] } = answer.data;
     const further = details
