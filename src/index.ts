@@ -87,7 +87,9 @@ export { ConfigError, type ConfigProblem, isConfigError } from './support/config
 export {
   AdminError,
   type AdminErrorCode,
+  type AdminErrorDetails,
   isAdminError,
+  type MissingAtUnleash,
 } from './unleash/admin-error.js';
 // The shapes that travel, and what may be injected.
 export type * from './model/shapes.js';
