@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { destination, pino } from 'pino';
 import { resolveLogOptions } from '../src/log/log-options.js';
 import { csvLineOf, jsonLineOf, rowOfOutcome } from '../src/log/log-row.js';
+import { columnsWith } from '../src/log/log-row-schema.js';
 import { OutcomeLog } from '../src/log/outcome-log.js';
 import { readOutcomeBatches } from '../src/log/read-log.js';
 import { UserHash } from '../src/log/user-hash.js';
@@ -24,7 +25,9 @@ const BATCH = 4_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'bench-log-'));
 const executionTypes = { treatment: 'async', control: 'sync', fallback: 'sync_fallback' };
-const plainContext = { executionTypes, percentageOf: () => 10, hashOf: (key: string) => `u${key}` };
+const columns = ['file_size_mb', 'provider', 'request_id'];
+const plainContext = { executionTypes, columns, percentageOf: () => 10, hashOf: (key: string) => `u${key}` };
+const tableColumns = columnsWith(columns);
 const pool = Array.from({ length: POOL }, (_, index) => outcomeOf(index));
 const rows = pool.map((outcome) => rowOfOutcome(outcome, plainContext));
 
@@ -114,7 +117,7 @@ async function benchBackground(): Promise<void> {
       {
         name: 'line of metrics.csv',
         run(iterations) {
-          for (let i = 0; i < iterations; i++) bytes += csvLineOf(rows[i & MASK]!).length;
+          for (let i = 0; i < iterations; i++) bytes += csvLineOf(rows[i & MASK]!, tableColumns).length;
         },
       },
       {
@@ -178,7 +181,7 @@ function storeOf(): MemoryOutcomeStore {
 function logOf(name: string): OutcomeLog {
   const store = storeOf();
   return new OutcomeLog({
-    ...resolveLogOptions({ executionTypes, maxFiles: 2, maxFileBytes: 16 * 1024 * 1024 }),
+    ...resolveLogOptions({ executionTypes, columns, maxFiles: 2, maxFileBytes: 16 * 1024 * 1024 }),
     flagKey: 'async-upload',
     folder: join(folder, name),
     clock: systemClock,

@@ -5,7 +5,6 @@
  * Run with `npx tsx bench/operation.ts`.
  */
 import CircuitBreaker from 'opossum';
-import pRetry from 'p-retry';
 import { MemoryOutcomeStore } from '../src/measure/memory-outcome-store.js';
 import type { ExposureSink, FlagClient } from '../src/model/flags.js';
 import type { Evaluation, Exposure } from '../src/model/shapes.js';
@@ -76,12 +75,6 @@ const measured = await compare([
     name: 'of which: the evaluation',
     run: async (iterations) => {
       for (let i = 0; i < iterations; i++) await evaluate();
-    },
-  },
-  {
-    name: 'p-retry alone',
-    run: async (iterations) => {
-      for (let i = 0; i < iterations; i++) await pRetry(() => noop(i));
     },
   },
   {

@@ -5,18 +5,18 @@ import { ConfigError } from '../src/support/config-error.js';
 import { describeReceived } from '../src/support/config-received.js';
 
 /**
- * Tells guards which evaluations of their flags took place. It touches memory only, awaits nothing, and never throws:
- * OpenFeature would serve the default value instead of the flag's if an `after` hook did.
+ * Reports the evaluations of their flags to guards. It touches memory only, awaits nothing, and never throws: OpenFeature
+ * would serve the default value instead of the flag's if an `after` hook threw.
  *
  * Register it once for all guards, `OpenFeature.addHooks(new OutcomeHook(guard, anotherGuard))`. Several guards may
- * watch the same flag; a guard named twice is told once.
+ * guard the same flag; a guard that is given twice gets each evaluation once.
  */
 export class OutcomeHook implements Hook {
   readonly #sinksByFlag: ReadonlyMap<string, readonly ExposureSink[]>;
 
   /**
    * @param guards - Guards, or arrays of guards; at least one.
-   * @throws ConfigError when there is none, or something that is no guard.
+   * @throws ConfigError without a guard, or for a value that is not a guard.
    */
   constructor(...guards: readonly (ExposureSink | readonly ExposureSink[])[]) {
     this.#sinksByFlag = sinksByFlag(new Set(guards.flat()));
@@ -28,7 +28,7 @@ export class OutcomeHook implements Hook {
     if (sinks !== undefined) capture(sinks, context, details, hints);
   }
 
-  /** The evaluation failed: the caller gets the default value, whatever an earlier `after` was told. */
+  /** The evaluation failed: the caller gets the default value, whatever an earlier `after` reported. */
   error(context: Readonly<HookContext>, error: unknown, hints?: HookHints): void {
     const sinks = this.#sinksByFlag.get(context.flagKey);
     if (sinks !== undefined) capture(sinks, context, defaultServed(context.defaultValue, error), hints);
@@ -75,7 +75,7 @@ function capture(
         slot.exposure = exposure;
       }
     } catch {
-      // A guard's fault must cost neither the caller nor the other guards anything.
+      // A guard's fault must not reach the caller or the other guards.
     }
   }
 }

@@ -10,15 +10,18 @@ export {
 export { OutcomeHook } from '../hooks/outcome-hook.js';
 // Operations: run the arm, record how it ended.
 export type {
-  ArmFunction,
   CallOptions,
   ErrorClass,
   GuardedOperation,
   OperationOptions,
   OperationPolicy,
-  RunContext,
 } from './operation/guarded-operation.js';
-export { isOperationTimeoutError, OperationTimeoutError } from './operation/attempts.js';
+export {
+  type ArmFunction,
+  isOperationTimeoutError,
+  OperationTimeoutError,
+  type RunContext,
+} from './operation/attempts.js';
 export { errorTypeOf, isCriticalError, isRetryableError } from './operation/error-type.js';
 // Triggers: what a snapshot of outcomes says, literally.
 export type { ThresholdTrigger, Trigger, VerdictOfTrigger } from './triggers/trigger.js';
@@ -89,14 +92,9 @@ export { ConfigError, type ConfigProblem, isConfigError } from './support/config
 export {
   AdminError,
   type AdminErrorCode,
-  AdminNotFoundError,
-  AdminPermissionError,
-  AdminRateLimitError,
-  AdminResponseError,
-  AdminTokenError,
-  AdminUnavailableError,
-  ChangeRequestError,
+  type AdminErrorDetails,
   isAdminError,
+  type MissingAtUnleash,
 } from './unleash/admin-error.js';
 // The shapes that travel, and what may be injected.
 export type {

@@ -3,7 +3,7 @@ import type { Logger } from '../../src/support/logger.js';
 import type { FlagDefinition } from './definition.js';
 import { Flag } from './flag-facts.js';
 
-/** The flags that Unleash has, described once per change of the definitions, so that an evaluation only looks up. */
+/** The flags that Unleash has, described once per change of the definitions, so that an evaluation is one look-up. */
 export class FlagCatalog {
   #flags: ReadonlyMap<string, Flag> = new Map();
   readonly #logger: Logger;
@@ -12,13 +12,13 @@ export class FlagCatalog {
     this.#logger = logger;
   }
 
-  /** The flag, or undefined when Unleash has none of that name. */
+  /** The flag, or undefined when Unleash does not have it. */
   get(key: string): Flag | undefined {
     return this.#flags.get(key);
   }
 
   /**
-   * Describes anew what unleash-client holds.
+   * Describes the current definitions of unleash-client.
    *
    * @returns the flags that appeared, vanished, or roll out differently than before, be it through a segment or parent.
    */
@@ -42,7 +42,7 @@ export class FlagCatalog {
     return changed;
   }
 
-  /** Undefined for a definition that makes no sense, which must not take the other flags with it. */
+  /** Undefined for a malformed definition, which must not affect other flags. */
   #describe(
     definition: FlagDefinition,
     definitions: ReadonlyMap<string, FlagDefinition>,

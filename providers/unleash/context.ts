@@ -15,14 +15,14 @@ type Properties = NonNullable<Context['properties']>;
  * | `properties` | its entries become properties; an attribute of the same name beside it wins |
  * | any other attribute | a property: text and numbers as they are, booleans and dates (ISO 8601) as text |
  *
- * Unleash's constraints compare flat values only, so an array, an object, or a date that is none is left out.
+ * Unleash's constraints compare flat values only, so an array, an object, or an invalid date is left out.
  * `null` and `undefined` mean absent.
  *
- * @param onDropped - Told the name of each attribute that was left out.
+ * @param onDropped - Called with the name of each attribute that was left out.
  */
 export function toUnleashContext(context: EvaluationContext, onDropped?: (key: string) => void): Context {
   const userId = toText(context.targetingKey) || toText(context.userId);
-  // Unleash copies the context key by key, so only keys that are there may cost something.
+  // Unleash copies the context key by key, so absent keys must cost nothing.
   const translated: Context = userId === undefined ? {} : { userId };
   let properties: Properties | undefined;
   let nested: EvaluationContextValue | undefined;

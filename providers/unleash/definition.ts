@@ -45,7 +45,7 @@ export function conditionsOf(strategy: StrategyDefinition): readonly (Constraint
 
 /**
  * The percentage of the matching users that a strategy turns on, 0–100; undefined for a strategy that has none (an id
- * list, a custom strategy). A percentage that is not a number turns nobody on, as in unleash-client.
+ * list, a custom strategy). A percentage that is not a number turns no user on, as in unleash-client.
  */
 export function percentageOf({ name, parameters }: StrategyDefinition): number | undefined {
   switch (name) {

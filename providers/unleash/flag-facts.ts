@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { type FlagMetadata, type ResolutionReason, StandardResolutionReasons } from '@openfeature/server-sdk';
 import type { Context } from 'unleash-client';
 import type { FlagFacts } from '../../src/model/flags.js';
-import { contextValue, type Decider, deciderOf } from './decider.js';
 import {
   type Constraint,
   conditionsOf,
@@ -12,8 +11,9 @@ import {
   type StrategyDefinition,
   type VariantDefinition,
 } from './definition.js';
+import { contextValue, type ReasonResolver, reasonResolverOf } from './reason-resolver.js';
 
-/** Everything that evaluations need of a definition, worked out once. */
+/** Everything that evaluations need of a definition, computed once. */
 export class Flag {
   readonly facts: FlagFacts;
   /** What every evaluation of the flag carries: frozen and shared. */
@@ -25,8 +25,8 @@ export class Flag {
   /** Users who are given a variant whatever the weights say. */
   readonly #variantOverrides: readonly NonNullable<VariantDefinition['overrides']>[number][];
   readonly #metadataByPayloadType = new Map<string, FlagMetadata>();
-  readonly #compile: () => Decider;
-  #decider: Decider | undefined;
+  readonly #compile: () => ReasonResolver;
+  #reasonResolver: ReasonResolver | undefined;
 
   /**
    * @param parent - Finds the flags that this one depends on.
@@ -44,13 +44,13 @@ export class Flag {
       (variants) => variants.filter(({ weight }) => weight > 0).length > 1,
     );
     this.#variantOverrides = variantLists.flat().flatMap(({ overrides }) => overrides ?? []);
-    this.#compile = () => deciderOf(definition, parent, staticContext);
+    this.#compile = () => reasonResolverOf(definition, parent, staticContext);
   }
 
-  /** Compiled at the first evaluation: of all the flags of a server, one service asks for few. */
-  get decider(): Decider {
-    this.#decider ??= this.#compile();
-    return this.#decider;
+  /** Compiled at the first evaluation: a service evaluates few of the flags of a server. */
+  get reasonResolver(): ReasonResolver {
+    this.#reasonResolver ??= this.#compile();
+    return this.#reasonResolver;
   }
 
   /** The metadata of an evaluation that was assigned a variant. */
@@ -65,10 +65,10 @@ export class Flag {
 
   /**
    * Why a user has the variant that was assigned. Chance or targeting that let the user in comes before the weights,
-   * so that nobody whom targeting put into the rollout is reported as `SPLIT`.
+   * so that no user whom targeting put into the rollout is reported as `SPLIT`.
    */
   variantReason(context: Context): ResolutionReason {
-    const reason = this.decider.reason(true, context);
+    const reason = this.reasonResolver.reason(true, context);
     if (reason !== StandardResolutionReasons.STATIC) return reason;
     const forced = this.#variantOverrides.some(({ contextName, values }) =>
       values.some((value) => value === contextValue(context, contextName)),
@@ -79,10 +79,10 @@ export class Flag {
 }
 
 /**
- * Works out a flag's facts.
+ * Computes a flag's facts.
  *
  * `rolloutPercentage` is the share of the users whom its strategy is for, as Unleash shows it. Of several strategies
- * those that turn nobody on are left aside; then a strategy at 100 % for everyone makes it 100, strategies for everyone
+ * those that turn no user on are ignored; then a strategy at 100 % for everyone makes it 100, strategies for everyone
  * that hash users alike (same group and stickiness) make it the greatest, and for any other mixture, such as 100 % of
  * the beta testers and 10 % of all, there is no single number: undefined. A flag that is off keeps its strategy's
  * number, and one without strategies has 100, as unleash-client turns it on for everyone.
@@ -103,7 +103,7 @@ export function factsOf(definition: FlagDefinition, parent: Lookup): FlagFacts {
   });
 }
 
-/** A definition without an array of strategies is malformed: unleash-client turns it on for nobody. */
+/** A definition without an array of strategies is malformed: unleash-client turns it on for no user. */
 function strategiesOf({ strategies }: FlagDefinition): readonly StrategyDefinition[] {
   return Array.isArray(strategies) ? strategies : [];
 }
@@ -118,7 +118,7 @@ function metadataOf({ enabled, rolloutPercentage, strategy, project, type }: Fla
   return Object.freeze(metadata);
 }
 
-/** @param effective - The strategies that turn somebody on. */
+/** @param effective - The strategies that turn users on. */
 function rolloutPercentageOf(effective: readonly StrategyDefinition[]): number | undefined {
   if (effective.length === 0) return 0;
   if (effective.length === 1) return percentageOf(effective[0]!);
@@ -138,7 +138,7 @@ function hashing({ name, parameters }: StrategyDefinition, index: number): strin
 }
 
 /**
- * A digest of what decides who gets what: on or off, strategies with parameters, constraints and the contents of
+ * A digest of everything that decides about users: on or off, strategies with parameters, constraints and the contents of
  * segments, variants, and the parent flags. Names and descriptions of things, and the order of a constraint's values,
  * change nothing.
  */

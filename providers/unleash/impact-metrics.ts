@@ -15,12 +15,12 @@ const BUCKETS_S = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
  * `observers`. Impact metrics have no labels of their own, so the flag and the arm are part of the names; what is not a
  * letter, digit or `_` becomes `_`:
  *
- * - `rollout_guard_async_upload_treatment_successes`, `…_failures` and, for the treatment, `…_fallbacks`: counters of what
- *   the guard judges,
+ * - `rollout_guard_async_upload_treatment_successes`, `…_failures` and, for the treatment, `…_fallbacks`: counters of the
+ *   counted outcomes,
  * - `rollout_guard_async_upload_treatment_duration_seconds`: a histogram of the successes.
  *
  * unleash-client sends them with its usage metrics, so `disableMetrics` sends none. Outcomes before the provider's first
- * data and after its end are not counted.
+ * data and after `onClose` are not counted.
  *
  * @throws ConfigError when it is not given an {@link UnleashProvider}.
  */
@@ -33,7 +33,7 @@ export function unleashImpactMetrics(provider: Pick<UnleashProvider, 'impactMetr
       if (impactMetrics === undefined) return;
       const { flagKey } = outcome.exposure;
       let flag = flags.get(flagKey);
-      // A provider that was closed and opened again has another client, which knows none of the metrics.
+      // A provider that was closed and reopened has another client, without these metrics.
       if (flag?.metrics !== impactMetrics) {
         flag = new FlagMetrics(flagKey, impactMetrics);
         flags.set(flagKey, flag);

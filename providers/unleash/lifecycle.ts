@@ -5,21 +5,22 @@ import {
   ProviderNotReadyError,
 } from '@openfeature/server-sdk';
 import { type Context, type Unleash, UnleashEvents } from 'unleash-client';
+import { withDeadline } from '../../src/support/deadline.js';
 import type { FlagCatalog } from './catalog.js';
+import { connectionProblem, type Problem } from './connection-problem.js';
 import type { ResolvedSettings } from './provider-options.js';
-import { connectionProblem, type Problem } from './start-problem.js';
 
-/** What a {@link Lifecycle} works with. */
+/** Options of {@link Lifecycle}. */
 export interface LifecycleParts {
   readonly client: Unleash;
   /** The provider made the client, so it also starts and destroys it. */
   readonly owned: boolean;
-  /** The client has been told never to fetch anything. */
+  /** The client is configured never to fetch anything. */
   readonly neverFetches: boolean;
   readonly settings: ResolvedSettings;
   readonly catalog: FlagCatalog;
   readonly events: OpenFeatureEventEmitter;
-  /** Told which flags changed, appeared or vanished; never throws. */
+  /** Called with the flags that changed, appeared or vanished; must not throw. */
   readonly onChanged: (keys: readonly string[]) => void;
 }
 
@@ -57,17 +58,17 @@ export class Lifecycle {
   }
 
   /**
-   * Resolves when the first data answers evaluations, wherever it came from: server, backup file or bootstrap.
+   * Resolves when the first data answers evaluations, from any source: server, backup file or bootstrap.
    *
    * @throws ProviderFatalError when Unleash refuses the token and there is no other data.
-   * @throws ProviderNotReadyError when there is no data in time; trying goes on.
+   * @throws ProviderNotReadyError when there is no data in time; the client keeps trying.
    */
   open(): Promise<void> {
     this.#opening ??= this.#open();
     return this.#opening;
   }
 
-  /** Sends the usage metrics that are left, for a limited time, and stops every timer of an own client. */
+  /** Sends the remaining usage metrics, for a limited time, and stops every timer of an own client. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -76,7 +77,7 @@ export class Lifecycle {
   async #open(): Promise<void> {
     const { client, settings } = this.#parts;
     for (const [event, listener] of this.#listeners) client.on(event, listener);
-    const timer = setTimeout(() => this.#giveUp(), settings.initializationTimeoutMs);
+    const timer = setTimeout(() => this.#timeOut(), settings.initializationTimeoutMs);
     try {
       await new Promise<void>((resolve, reject) => {
         this.#settle = { resolve, reject };
@@ -97,12 +98,12 @@ export class Lifecycle {
       .catch((error: unknown) => this.#onError(error))
       .then(() => {
         this.#started = true;
-        this.#checkHope();
+        this.#failIfHopeless();
       });
   }
 
-  /** Once every source of data has been tried, a refused token or a client that never fetches will not change. */
-  #checkHope(): void {
+  /** Once every source of data has been tried, waiting does not help after a refused token or without fetching. */
+  #failIfHopeless(): void {
     const { client, neverFetches } = this.#parts;
     if (!this.#started || this.#settle === undefined || hasData(client)) return;
     if (this.#lastProblem?.kind === 'refused') {
@@ -111,18 +112,18 @@ export class Lifecycle {
     } else if (neverFetches) {
       this.#settle.reject(
         new ProviderNotReadyError(
-          'refreshInterval is 0, so nothing is fetched from Unleash, and neither a bootstrap nor a backup brought flags.',
+          'refreshInterval is 0, so nothing is fetched from Unleash, and neither a bootstrap nor a backup has flags.',
         ),
       );
     }
   }
 
-  #giveUp(): void {
+  #timeOut(): void {
     const { initializationTimeoutMs } = this.#parts.settings;
     const cause = this.#lastProblem === undefined ? '' : ` Last problem: ${this.#lastProblem.message}`;
     this.#settle?.reject(
       new ProviderNotReadyError(
-        `No flag data from Unleash within ${initializationTimeoutMs} ms; the provider goes on trying.${cause}`,
+        `No flag data from Unleash within ${initializationTimeoutMs} ms; the provider keeps trying.${cause}`,
       ),
     );
   }
@@ -133,8 +134,8 @@ export class Lifecycle {
     this.#refresh();
     if (this.#settle !== undefined) this.#settle.resolve();
     else this.#parts.events.emit(ProviderEvents.Ready, { message: 'The first flag data has arrived' });
-    // OpenFeature marks the provider as ready a little after `open` resolved; what is said earlier is lost.
-    if (this.#lost) setImmediate(() => this.#lost && this.#announceLoss());
+    // OpenFeature marks the provider as ready a little after `open` resolved; earlier events are lost.
+    if (this.#lost) setImmediate(() => this.#lost && this.#emitStale());
   };
 
   readonly #onChanged = (): void => {
@@ -167,17 +168,17 @@ export class Lifecycle {
       else logger.debug({ problem: problem.message }, 'unleash-client reported a warning');
       return;
     }
-    const isNews = !this.#lost || (problem.kind === 'refused' && this.#lastProblem?.kind !== 'refused');
+    const isNew = !this.#lost || (problem.kind === 'refused' && this.#lastProblem?.kind !== 'refused');
     this.#lastProblem = problem;
     this.#lost = true;
-    if (isNews) {
+    if (isNew) {
       logger.warn({ problem: problem.message }, 'The connection to Unleash is lost');
-      if (this.#ready) this.#announceLoss();
+      if (this.#ready) this.#emitStale();
     }
-    this.#checkHope();
+    this.#failIfHopeless();
   }
 
-  #announceLoss(): void {
+  #emitStale(): void {
     if (this.#closing !== undefined) return;
     this.#parts.events.emit(ProviderEvents.Stale, {
       message: `The connection to Unleash is lost; flags keep their last known state. ${this.#lastProblem?.message ?? ''}`,
@@ -209,7 +210,7 @@ export class Lifecycle {
       // Sending starts a new timer, and unleash-client then forgets the running one, which would outlive the client.
       // biome-ignore lint/complexity/useLiteralKeys: only this notation reads a private member.
       clearTimeout(client['metrics']['timer']);
-      await within(settings.closeTimeoutMs, client.flushMetrics());
+      await withDeadline(settings.closeTimeoutMs, undefined, () => client.flushMetrics()).catch(ignore);
     }
     this.#end();
   }
@@ -236,16 +237,6 @@ function hasData(client: Unleash): boolean {
 function staticContextOf(client: Unleash): Context {
   // biome-ignore lint/complexity/useLiteralKeys: only this notation reads a protected member.
   return { ...client['staticContext'] };
-}
-
-/** Waits for a promise, however it ends, but no longer than given. */
-async function within(limitMs: number, promise: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, limitMs);
-  });
-  await Promise.race([promise.catch(ignore), limit]);
-  clearTimeout(timer);
 }
 
 function ignore(): void {}

@@ -4,10 +4,10 @@ import { parseConfig } from '../../src/support/config-error.js';
 import { durationMsSchema } from '../../src/support/config-schemas.js';
 import { type Logger, resolveLogger } from '../../src/support/logger.js';
 
-/** What the provider itself can be told, beside how to reach Unleash. */
+/** The provider's own settings, beside the connection to Unleash. */
 export interface ProviderSettings {
   /**
-   * How long `initialize` waits for the first flag data, in milliseconds. The provider goes on trying afterwards.
+   * How long `initialize` waits for the first flag data, in milliseconds. The provider keeps trying afterwards.
    * @default 10_000
    */
   readonly initializationTimeoutMs?: number | undefined;
@@ -17,7 +17,7 @@ export interface ProviderSettings {
   readonly logger?: Logger | false | undefined;
 }
 
-/** Everything that unleash-client's configuration knows, and the provider's own settings. */
+/** unleash-client's configuration, and the provider's own settings. */
 export interface UnleashProviderOptions extends UnleashConfig, ProviderSettings {}
 
 /** {@link ProviderSettings}, checked and complete. */
@@ -98,7 +98,7 @@ export function isUnleash(source: unknown): source is Unleash {
   );
 }
 
-/** Whether unleash-client polls nothing at all. A repository of the user's own, and streaming, know no interval. */
+/** Whether unleash-client polls nothing at all. A custom repository, and streaming, have no interval. */
 export function neverFetches({ refreshInterval, repository, experimentalMode }: UnleashConfig): boolean {
   return refreshInterval === 0 && repository === undefined && experimentalMode?.type !== 'streaming';
 }
@@ -113,7 +113,7 @@ export function resolveSettings(settings: ProviderSettings): ResolvedSettings {
 }
 
 /**
- * Checks a configuration and takes the provider's own settings out of it.
+ * Checks a configuration and separates the provider's own settings.
  *
  * @throws ConfigError that lists every problem, unknown options included; a header's value is never shown.
  */

@@ -17,8 +17,7 @@ import type { FlagFacts, FlagSource, TrackedEvent, Unsubscribe } from '../../src
 import { FlagCatalog } from './catalog.js';
 import { toUnleashContext } from './context.js';
 import { Lifecycle } from './lifecycle.js';
-import { Listeners } from './listeners.js';
-import { type LocalStop, LocalStops, stoppedDetails } from './local-stops.js';
+import { type LocalOverride, LocalOverrides, overriddenDetails } from './local-overrides.js';
 import {
   isUnleash,
   neverFetches,
@@ -34,17 +33,20 @@ export type { ProviderSettings, UnleashProviderOptions } from './provider-option
 
 const { DEFAULT, DISABLED, ERROR, STALE } = StandardResolutionReasons;
 
-/** Names of context attributes that have been reported as left out; more are dropped in silence. */
+/** Context attributes that are reported as left out; further ones are not. */
 const MAX_REPORTED_ATTRIBUTES = 100;
 
+/** An object for each listener, so that the same function may be added twice. */
+type Listeners<Event> = Set<{ readonly listener: (event: Event) => void }>;
+
 /**
- * Evaluates Unleash's flags for OpenFeature, in this process, and shows them to the guard.
+ * Evaluates Unleash's flags for OpenFeature, in this process, and is the guard's source of flags.
  *
  * - Booleans are whether the flag is on; `variant` is `on`, `off`, or the name of the strategy's variant.
  * - Strings, numbers and objects are the payload of the assigned variant ({@link resolveVariant}); without one the
  *   caller's default.
- * - `reason` says what decided ({@link Decider}), `STALE` while the connection to Unleash is lost.
- * - A flag that the guard has stopped answers `false`, or the caller's default for another type, with reason `DISABLED`,
+ * - `reason` says what decided the value ({@link ReasonResolver}), or `STALE` while the connection to Unleash is lost.
+ * - A flag that the guard has stopped is `false`, or the caller's default for another type, with reason `DISABLED`,
  *   `flagMetadata.stoppedByGuard` and `flagMetadata.stopReason`. Unleash's usage metrics count it as off.
  *
  * Nothing is fetched and no timer runs until OpenFeature initializes the provider, and none after it closed it.
@@ -57,9 +59,9 @@ export class UnleashProvider implements Provider, FlagSource {
   readonly #source: UnleashConfig | Unleash;
   readonly #settings: ResolvedSettings;
   readonly #catalog: FlagCatalog;
-  readonly #stops = new LocalStops();
-  readonly #changes: Listeners<string>;
-  readonly #tracking: Listeners<TrackedEvent>;
+  readonly #overrides = new LocalOverrides();
+  readonly #changes: Listeners<string> = new Set();
+  readonly #tracking: Listeners<TrackedEvent> = new Set();
   readonly #reportedAttributes = new Set<string>();
   #lifecycle: Lifecycle | undefined;
   #domain: string | undefined;
@@ -84,18 +86,15 @@ export class UnleashProvider implements Provider, FlagSource {
       this.#source = resolved.config;
       this.#settings = resolved.settings;
     }
-    const { logger } = this.#settings;
-    this.#catalog = new FlagCatalog(logger);
-    this.#changes = new Listeners(logger);
-    this.#tracking = new Listeners(logger);
+    this.#catalog = new FlagCatalog(this.#settings.logger);
   }
 
   /**
    * Starts to poll, and resolves once the first data answers evaluations. OpenFeature calls it.
    *
    * @throws ProviderFatalError (`PROVIDER_FATAL`) when Unleash refuses the token and there is no backup or bootstrap.
-   * @throws ProviderNotReadyError (`PROVIDER_NOT_READY`) after `initializationTimeoutMs` without data; the provider goes
-   *   on trying and emits `READY` when it comes.
+   * @throws ProviderNotReadyError (`PROVIDER_NOT_READY`) after `initializationTimeoutMs` without data; the provider
+   *   keeps trying and emits `READY` when data arrives.
    */
   initialize(_context?: EvaluationContext, domain?: string): Promise<void> {
     this.#domain = domain;
@@ -116,8 +115,8 @@ export class UnleashProvider implements Provider, FlagSource {
     context: EvaluationContext,
     logger?: OpenFeatureLogger,
   ): Promise<ResolutionDetails<boolean>> {
-    const stop = this.#stops.get(flagKey);
-    if (stop !== undefined) return { ...this.#stopped(flagKey, stop, false), variant: 'off' };
+    const override = this.#overrides.get(flagKey);
+    if (override !== undefined) return { ...this.#overridden(flagKey, override, false), variant: 'off' };
     const client = this.#lifecycle?.client;
     if (client === undefined) return notReady(defaultValue);
     const flag = this.#catalog.get(flagKey);
@@ -136,7 +135,7 @@ export class UnleashProvider implements Provider, FlagSource {
     return {
       value,
       variant: variant ?? (value ? 'on' : 'off'),
-      reason: this.#lifecycle?.stale ? STALE : flag.decider.reason(value, unleashContext),
+      reason: this.#lifecycle?.stale ? STALE : flag.reasonResolver.reason(value, unleashContext),
       flagMetadata: flag.metadata,
     };
   }
@@ -168,10 +167,11 @@ export class UnleashProvider implements Provider, FlagSource {
     return this.#resolveVariant('object', flagKey, defaultValue, context, logger);
   }
 
-  /** Hands what `client.track()` brought to the listeners of {@link onTrack}. */
+  /** Passes the events of `client.track()` to the listeners of {@link onTrack}. */
   track(name: string, context: EvaluationContext = {}, details: TrackingEventDetails = {}): void {
     const { value, ...rest } = details;
-    this.#tracking.notify({ name, targetingKey: context.targetingKey, value, details: rest });
+    const event = { name, targetingKey: context.targetingKey, value, details: rest };
+    this.#notify(this.#tracking, event);
   }
 
   /** {@inheritDoc FlagSource.flag} */
@@ -179,29 +179,31 @@ export class UnleashProvider implements Provider, FlagSource {
     return this.#catalog.get(key)?.facts;
   }
 
-  /** {@inheritDoc FlagSource.stop} Works before the first data too. */
+  /** {@inheritDoc FlagSource.override} Works before the first data too. */
   override(key: string, why: string): void {
-    if (this.#stops.stop(key, why)) this.#announce(key, 'The guard stopped the flag in this process');
+    if (this.#overrides.override(key, why)) this.#announce(key, 'The guard stopped the flag in this process');
   }
 
-  /** {@inheritDoc FlagSource.release} */
+  /** {@inheritDoc FlagSource.clearOverride} */
   clearOverride(key: string): void {
-    if (this.#stops.release(key)) this.#announce(key, 'The guard released the flag in this process');
+    if (this.#overrides.clearOverride(key)) {
+      this.#announce(key, 'The guard cleared its override of the flag in this process');
+    }
   }
 
-  /** {@inheritDoc FlagSource.isStopped} */
+  /** {@inheritDoc FlagSource.isOverridden} */
   isOverridden(key: string): boolean {
-    return this.#stops.get(key) !== undefined;
+    return this.#overrides.get(key) !== undefined;
   }
 
   /** {@inheritDoc FlagSource.onChange} A listener's fault reaches neither the caller nor other listeners. */
   onChange(listener: (key: string) => void): Unsubscribe {
-    return this.#changes.add(listener);
+    return subscribe(this.#changes, listener);
   }
 
   /** {@inheritDoc FlagSource.onTrack} A listener's fault reaches neither the caller nor other listeners. */
   onTrack(listener: (event: TrackedEvent) => void): Unsubscribe {
-    return this.#tracking.add(listener);
+    return subscribe(this.#tracking, listener);
   }
 
   /** A client of the OpenFeature domain that the provider was registered under first, or of the default one. */
@@ -209,7 +211,7 @@ export class UnleashProvider implements Provider, FlagSource {
     return this.#domain === undefined ? OpenFeature.getClient() : OpenFeature.getClient(this.#domain);
   }
 
-  /** unleash-client's own, for metrics of yours beside the guard's; undefined before the first data and after the end. */
+  /** unleash-client's own, for metrics of yours beside the guard's; undefined before the first data and after `onClose`. */
   get impactMetrics(): Unleash['impactMetrics'] | undefined {
     return this.#lifecycle?.client?.impactMetrics;
   }
@@ -221,8 +223,8 @@ export class UnleashProvider implements Provider, FlagSource {
     context: EvaluationContext,
     logger: OpenFeatureLogger | undefined,
   ): Promise<ResolutionDetails<T>> {
-    const stop = this.#stops.get(flagKey);
-    if (stop !== undefined) return this.#stopped(flagKey, stop, defaultValue);
+    const override = this.#overrides.get(flagKey);
+    if (override !== undefined) return this.#overridden(flagKey, override, defaultValue);
     const client = this.#lifecycle?.client;
     if (client === undefined) return notReady(defaultValue);
     const flag = this.#catalog.get(flagKey);
@@ -232,7 +234,7 @@ export class UnleashProvider implements Provider, FlagSource {
     const stale = this.#lifecycle?.stale === true;
     const variant: AssignedVariant = client.getVariant(flagKey, unleashContext);
     if (!variant.enabled) {
-      const reason = stale ? STALE : flag.decider.disabled ? DISABLED : DEFAULT;
+      const reason = stale ? STALE : flag.reasonResolver.disabled ? DISABLED : DEFAULT;
       return { value: defaultValue, reason, flagMetadata: flag.metadata };
     }
     const payloadType = variant.payload?.type;
@@ -251,9 +253,19 @@ export class UnleashProvider implements Provider, FlagSource {
     });
   }
 
-  #stopped<T>(flagKey: string, stop: LocalStop, value: T): ResolutionDetails<T> {
+  #overridden<T>(flagKey: string, override: LocalOverride, value: T): ResolutionDetails<T> {
     this.#lifecycle?.client?.count(flagKey, false);
-    return stoppedDetails(stop, this.#catalog.get(flagKey), value);
+    return overriddenDetails(override, this.#catalog.get(flagKey), value);
+  }
+
+  #notify<Event>(listeners: Listeners<Event>, event: Event): void {
+    for (const { listener } of listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.#settings.logger.error({ error: String(error) }, 'A listener of the Unleash provider failed');
+      }
+    }
   }
 
   #announce(key: string, message: string): void {
@@ -270,10 +282,18 @@ export class UnleashProvider implements Provider, FlagSource {
       catalog: this.#catalog,
       events: this.events,
       onChanged: (keys) => {
-        for (const key of keys) this.#changes.notify(key);
+        for (const key of keys) this.#notify(this.#changes, key);
       },
     });
   }
+}
+
+function subscribe<Event>(listeners: Listeners<Event>, listener: (event: Event) => void): Unsubscribe {
+  const entry = { listener };
+  listeners.add(entry);
+  return () => {
+    listeners.delete(entry);
+  };
 }
 
 function notReady<T>(value: T): ResolutionDetails<T> {
@@ -282,7 +302,7 @@ function notReady<T>(value: T): ResolutionDetails<T> {
 }
 
 function notFound<T>(client: Unleash, flagKey: string, value: T): ResolutionDetails<T> {
-  // As unleash-client itself does: Unleash's UI then shows which missing flags are asked for.
+  // As unleash-client itself does: Unleash's UI then shows which missing flags are evaluated.
   client.count(flagKey, false);
   const errorMessage = `Unleash has no flag "${flagKey}" in the projects and the environment of the token.`;
   return { value, reason: ERROR, errorCode: ErrorCode.FLAG_NOT_FOUND, errorMessage };

@@ -7,21 +7,21 @@ import {
 } from '@openfeature/server-sdk';
 import type { Variant } from 'unleash-client';
 
-/** What a caller of OpenFeature may ask for beside booleans. */
+/** The types that OpenFeature evaluates beside booleans. */
 export type VariantType = 'string' | 'number' | 'object';
 
-/** Variants as unleash-client answers them. A payload's type is whatever the server says. */
+/** unleash-client's variants. A payload's type is whatever the server says. */
 export type AssignedVariant = Omit<Variant, 'payload'> & {
   readonly payload?: { readonly type: string; readonly value: string } | undefined;
 };
 
 /**
- * Translates the variant that Unleash assigned into what OpenFeature's caller asked for. Pure.
+ * Translates the variant that Unleash assigned into the type that OpenFeature's caller evaluates. Pure.
  *
  * | payload | `string` | `number` | `object` |
  * |---|---|---|---|
  * | string, csv | its text | `TYPE_MISMATCH` | `TYPE_MISMATCH` |
- * | number | `TYPE_MISMATCH` | the number; `PARSE_ERROR` when empty or no finite number | `TYPE_MISMATCH` |
+ * | number | `TYPE_MISMATCH` | the number; `PARSE_ERROR` when empty or not a finite number | `TYPE_MISMATCH` |
  * | json | `TYPE_MISMATCH` | `TYPE_MISMATCH` | the object or array; `PARSE_ERROR` when invalid, `TYPE_MISMATCH` for any other value |
  * | none | the default | the default | the default |
  *
@@ -30,7 +30,7 @@ export type AssignedVariant = Omit<Variant, 'payload'> & {
  *
  * An error is returned, not thrown: OpenFeature treats both alike, and a returned one keeps the flag metadata.
  *
- * @param reason - Why the caller gets this answer, unless it is an error.
+ * @param reason - The reason of the evaluation, unless it is an error.
  * @param metadata - Already holds the `payloadType`.
  */
 export function resolveVariant<T>(
@@ -78,7 +78,7 @@ function typeOfPayload(payloadType: string): VariantType | undefined {
   }
 }
 
-/** Undefined when the text is no such value. */
+/** Undefined when the text is not such a value. */
 function parse(type: VariantType, text: string): unknown {
   switch (type) {
     case 'string':

@@ -8,7 +8,7 @@ import { isConfigError, parseConfig } from '../support/config-error.js';
 const USAGE = 2;
 
 const EXAMPLE = `
-Tokens are best given as environment variables: command lines are visible to other users of the machine.
+Give tokens as environment variables: other users of the machine can see command lines.
 
   export UNLEASH_URL=https://unleash.example.com/api
   export UNLEASH_CLIENT_TOKEN=… UNLEASH_ADMIN_TOKEN=…
@@ -20,7 +20,7 @@ Exit codes: 0 nothing failed (warnings included), 1 a check failed, 2 wrong usag
 export function registerDoctor(program: Command): void {
   const command = program
     .command('doctor')
-    .description('Checks everything that a guarded rollout needs, and says what to do about what is missing.')
+    .description('Checks everything that a guarded rollout needs, and says how to fix each problem.')
     .addOption(new Option('--url <url>', "Unleash's API").env('UNLEASH_URL'))
     .addOption(new Option('--flag <key>', 'the flag to guard').env('UNLEASH_FLAG'))
     .addOption(
@@ -31,10 +31,10 @@ export function registerDoctor(program: Command): void {
     .addOption(new Option('--admin-token <token>', "the guard's token").env('UNLEASH_ADMIN_TOKEN'))
     .option(
       '--context-field <names...>',
-      'what every evaluation context carries beside the targeting key',
+      'fields that every evaluation context has beside the targeting key',
       [],
     )
-    .option('--no-targeting-key', 'evaluations carry no targeting key, which becomes userId')
+    .option('--no-targeting-key', 'evaluations have no targeting key, which becomes userId')
     .option('--folder <path>', "the guard's folder (default: logs/<flag_key>_rollout)")
     .option('--timeout <ms>', 'time for one request, in milliseconds', Number, 5_000)
     .option('--json', 'print the findings as JSON', false)
@@ -92,7 +92,7 @@ function headerText() {
 
 const SIGNS: Readonly<Record<FindingStatus, string>> = { ok: '✓', warn: '!', fail: '✗', unknown: '?' };
 
-/** The findings for a person. */
+/** The findings as text. */
 export function render(findings: readonly Finding[]): string {
   const width = Math.max(...findings.map(({ check }) => check.length));
   const lines = findings.flatMap(({ check, status, message, todo }) => [
@@ -100,6 +100,7 @@ export function render(findings: readonly Finding[]): string {
     ...(todo === undefined ? [] : [`  ${' '.repeat(width)}  → ${todo}`]),
   ]);
   const count = (wanted: FindingStatus) => findings.filter(({ status }) => status === wanted).length;
-  const summary = `${count('ok')} ok, ${count('warn')} to look at, ${count('fail')} failed, ${count('unknown')} not checked`;
+  const warnings = count('warn') === 1 ? '1 warning' : `${count('warn')} warnings`;
+  const summary = `${count('ok')} ok, ${warnings}, ${count('fail')} failed, ${count('unknown')} not checked`;
   return `${[...lines, '', summary].join('\n')}\n`;
 }

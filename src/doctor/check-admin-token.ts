@@ -50,7 +50,7 @@ function checkToken({ user }: Observed): Finding {
       check,
       'fail',
       'Unleash does not know the admin token: it is wrong, deleted or expired.',
-      'Create a new one; a personal access token ends with its expiry date and its user.',
+      'Create a new one; a personal access token ends with its expiry date or its user.',
     );
   }
   if (user.status === 403) {
@@ -102,7 +102,7 @@ function checkHistory(history: Observed['history']): Finding {
     check,
     history.retryable ? 'unknown' : 'warn',
     `The flag's history cannot be read: ${history.message}`,
-    'Without it, a guard that restarts during a stop cannot see that a person turned the flag on in between.',
+    'Without it, a guard that restarts during a stop cannot see that an operator turned the flag on in between.',
   );
 }
 
@@ -123,15 +123,15 @@ function checkChangeRequests(
       check,
       'unknown',
       `Whether "${environment}" needs change requests ${WITHOUT_CHANGES}: its settings cannot be read (${why}).`,
-      "Look at the project's settings in Unleash. If it does, let the token skip them (SKIP_CHANGE_REQUEST).",
+      "Check the project's settings in Unleash. If it does, give the token SKIP_CHANGE_REQUEST.",
     );
   }
   const isOn = settings.some(
     (setting) => setting.environment === environment && setting.changeRequestEnabled,
   );
-  if (!isOn) return finding(check, 'ok', `"${environment}" takes changes without change requests.`);
+  if (!isOn) return finding(check, 'ok', `"${environment}" needs no change requests.`);
   const skips = permissions?.some(
-    (permission) => permission.permission === 'SKIP_CHANGE_REQUEST' && holdsIn(permission, target),
+    (permission) => permission.permission === 'SKIP_CHANGE_REQUEST' && appliesTo(permission, target),
   );
   if (skips === true) {
     return finding(check, 'ok', `"${environment}" needs change requests, and the admin token may skip them.`);
@@ -142,7 +142,7 @@ function checkChangeRequests(
         check,
         'warn',
         `"${environment}" needs change requests; whether this token may skip them ${WITHOUT_CHANGES}.`,
-        'Try it once with a flag that nobody uses, or give the token SKIP_CHANGE_REQUEST explicitly.',
+        'Try it once with an unused flag, or give the token SKIP_CHANGE_REQUEST explicitly.',
       )
     : finding(
         check,
@@ -152,15 +152,16 @@ function checkChangeRequests(
       );
 }
 
-/** Unleash's own rule: a permission without project or environment, or with `*`, holds in all of them. */
+/** Unleash's own rule: a permission without project or environment, or with `*`, applies to all of them. */
 function mayDo(permissions: readonly Permission[], wanted: string, target: Target): boolean {
   return permissions.some(
     (permission) =>
-      (permission.permission === wanted || permission.permission === 'ADMIN') && holdsIn(permission, target),
+      (permission.permission === wanted || permission.permission === 'ADMIN') &&
+      appliesTo(permission, target),
   );
 }
 
-function holdsIn({ project, environment }: Permission, target: Target): boolean {
+function appliesTo({ project, environment }: Permission, target: Target): boolean {
   const fits = (limit: string | null | undefined, value: string) =>
     !limit || limit === '*' || limit === value;
   return fits(project, target.project) && fits(environment, target.environment);

@@ -66,7 +66,7 @@ export function checkClientToken({ target, features: answer }: Observations): Fi
       CHECK,
       'warn',
       'The client token works; Unleash does not say for which environment.',
-      `Make sure that it is for "${environment}".`,
+      `Check that it is for "${environment}".`,
     );
   }
   return finding(CHECK, 'ok', `The client token reads project "${project}" in "${environment}".`);

@@ -46,7 +46,7 @@ function lookUp({ target, features: answer, admin }: Observations): {
     return { found: finding(check, 'fail', message, todo), flag };
   }
   if (isAdminError(read) && read.code === 'ADMIN_NOT_FOUND') {
-    const todo = 'The guard could not turn it off. Correct project, environment or key.';
+    const todo = 'The guard could not turn it off. Correct the project, environment or key.';
     return { found: finding(check, 'fail', read.message, todo), flag };
   }
   if (flag === undefined) {
@@ -55,7 +55,7 @@ function lookUp({ target, features: answer, admin }: Observations): {
   }
   const state = flag.enabled ? 'on' : 'off';
   return {
-    found: finding(check, 'ok', `The flag "${flagKey}" is there, and ${state} in "${environment}".`),
+    found: finding(check, 'ok', `The flag "${flagKey}" exists, and is ${state} in "${environment}".`),
     flag,
   };
 }
@@ -69,26 +69,31 @@ const ROLLOUTS = [
 
 function checkPercentage({ flagKey, environment }: Target, strategies: readonly SeenStrategy[]): Finding {
   const check = 'percentage';
-  const add = `Add a gradual rollout strategy to "${flagKey}" in "${environment}", and begin with a small percentage.`;
+  const add = `Add a gradual rollout strategy to "${flagKey}" in "${environment}", and start with a small percentage.`;
   const rollouts = strategies.filter(({ name }) => ROLLOUTS.includes(name));
   if (strategies.length === 0) {
     return finding(
       check,
       'warn',
-      'The flag has no strategy: turned on, it is on for everybody at once.',
+      'The flag has no strategy: turned on, it is on for all users at once.',
       add,
     );
   }
   if (rollouts.length === 0) {
     const names = strategies.map(({ name }) => name).join(', ');
-    return finding(check, 'warn', `The flag has no percentage to move (strategies: ${names}).`, add);
-  }
-  if (strategies.some(({ name }) => name === 'default')) {
-    const todo = 'Remove it: a user gets the flag when any strategy says so.';
     return finding(
       check,
       'warn',
-      'Beside the gradual rollout, the strategy "default" turns the flag on for all whom its constraints admit.',
+      `The flag has no gradual rollout, so no percentage to change (strategies: ${names}).`,
+      add,
+    );
+  }
+  if (strategies.some(({ name }) => name === 'default')) {
+    const todo = 'Remove it: a user gets the flag when any strategy matches.';
+    return finding(
+      check,
+      'warn',
+      'Beside the gradual rollout, the strategy "default" turns the flag on for all users whom its constraints admit.',
       todo,
     );
   }
@@ -102,7 +107,7 @@ function findStickiness(target: Target, strategies: readonly SeenStrategy[]): Fi
   const check = 'stickiness';
   const rollouts = strategies.filter(({ name }) => ROLLOUTS.includes(name));
   if (rollouts.length === 0)
-    return finding(check, 'unknown', 'There is no gradual rollout that could stick to anything.');
+    return finding(check, 'unknown', 'There is no gradual rollout, so no stickiness.');
   const worst = rollouts.map((strategy) => checkStickiness(stickinessOf(strategy), target));
   return worst.find(({ status }) => status !== 'ok') ?? worst[0]!;
 }
@@ -129,7 +134,7 @@ function checkStickiness(stickiness: string, { contextFields }: Target): Finding
       check,
       'warn',
       'The rollout is random: the same user gets the flag in one request and not in the next.',
-      `${change} Otherwise both arms mix in each user, and outcomes that are tracked later may be booked to the wrong arm.`,
+      `${change} Otherwise each user is in both arms, and outcomes that are tracked later may count for the wrong arm.`,
     );
   }
   if (stickiness === 'default') {
@@ -140,7 +145,7 @@ function checkStickiness(stickiness: string, { contextFields }: Target): Finding
     return finding(
       check,
       'warn',
-      'The stickiness "default" takes the userId, or else the sessionId, or else chance; the context carries neither.',
+      'The stickiness "default" uses the userId, else the sessionId, else chance; the context has neither.',
       'Evaluate with a targeting key, or choose a stickiness that the context carries.',
     );
   }

@@ -2,7 +2,7 @@ import { type Finding, finding } from './finding.js';
 import type { Answer, FolderObservation, Observations } from './observations.js';
 import { readFeatures, readUser } from './observed-replies.js';
 
-/** A difference above this makes times in Unleash's history and in the guard's audit log hard to compare. */
+/** Above this difference, times in Unleash's history and in the guard's audit log are hard to compare. */
 const MAX_CLOCK_DIFFERENCE_MS = 5_000;
 
 /** Whether something answers at the URL, and whether it is an Unleash. */
@@ -23,7 +23,7 @@ export function checkUrl({ target, health, features, admin }: Observations): Fin
       'url',
       'fail',
       `${shown(target.url)} redirects elsewhere.`,
-      'Give the address where Unleash itself answers: the guard follows no redirects.',
+      'Give the address where Unleash itself answers: the guard does not follow redirects.',
     );
   }
   const isUnleash = isHealth(health) || given.some((answer) => readFeatures(answer) ?? readUser(answer));
@@ -33,18 +33,18 @@ export function checkUrl({ target, health, features, admin }: Observations): Fin
   return finding(
     'url',
     'fail',
-    `What answers at ${shown(target.url)} does not look like an Unleash.`,
+    `What answers at ${shown(target.url)} is not an Unleash.`,
     'Give the URL of its API, for example https://unleash.example.com/api.',
   );
 }
 
-/** Whether the clocks of this machine and of Unleash agree, as far as whole seconds can tell. */
+/** Whether the clocks of this machine and of Unleash agree, within whole seconds. */
 export function checkClock({ health, features }: Observations): Finding {
   const answer = [health, features].find(
     (answer) => answer !== undefined && 'status' in answer && answer.serverDate !== undefined,
   );
   if (answer === undefined || 'noAnswer' in answer || answer.serverDate === undefined) {
-    return finding('clock', 'unknown', "Unleash's answers do not tell its time.");
+    return finding('clock', 'unknown', "Unleash's replies do not contain its time.");
   }
   // The header leaves out the fraction of the second: half a second on average.
   const differenceMs = answer.serverDate + 500 - answer.localDate;
@@ -56,21 +56,21 @@ export function checkClock({ health, features }: Observations): Finding {
     'clock',
     'warn',
     `This machine's clock is ${seconds} s ${differenceMs > 0 ? 'behind' : 'ahead of'} that of Unleash.`,
-    'Synchronise the clocks (NTP): after a restart the guard compares times of both to see who turned the flag on.',
+    'Synchronise the clocks (NTP): after a restart the guard compares times of both to see when the flag was turned on.',
   );
 }
 
-/** Whether the guard can keep its journal and logs. */
+/** Whether the guard can write its journal and logs. */
 export function checkFolder({ path, exists, problem }: FolderObservation): Finding {
   if (problem !== undefined) {
     return finding(
       'folder',
       'fail',
-      `The folder ${path} cannot be ${exists ? 'written' : 'made'} (${problem}).`,
+      `The folder ${path} cannot be ${exists ? 'written' : 'created'} (${problem}).`,
       'Give the service a folder that it may write and that survives a restart; without one, a pending stop is lost in a crash.',
     );
   }
-  return finding('folder', 'ok', `The folder ${path} ${exists ? 'can be written' : 'can be made'}.`);
+  return finding('folder', 'ok', `The folder ${path} ${exists ? 'can be written' : 'can be created'}.`);
 }
 
 function isHealth(answer: Answer): boolean {

@@ -5,7 +5,7 @@ import { checkClock, checkFolder, checkUrl } from './check-server.js';
 import type { Finding } from './finding.js';
 import type { Observations } from './observations.js';
 
-/** Every check, in the order in which one would mend them. Pure. */
+/** Every check, in the order in which to fix them. Pure. */
 export function diagnose(observations: Observations): Finding[] {
   return [
     checkUrl(observations),

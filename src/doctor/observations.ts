@@ -42,7 +42,7 @@ export type AdminObservation =
       readonly changeRequests: Answer;
     };
 
-/** Everything that the checks look at: plain data, gathered without changing anything in Unleash. */
+/** The input of the checks: plain data, gathered without changing anything in Unleash. */
 export interface Observations {
   readonly target: Target;
   /** `GET /health` */

@@ -1,13 +1,14 @@
+import { randomUUID } from 'node:crypto';
+import { rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { type Clock, systemClock } from '../support/clock.js';
 import { exchange, NoAnswerError } from '../support/http.js';
+import { adminTokenProblem, baseUrlOf } from '../unleash/admin-access.js';
 import { UnleashAdminClient } from '../unleash/admin-client.js';
 import { type AdminError, isAdminError } from '../unleash/admin-error.js';
-import { adminTokenProblem } from '../unleash/admin-token.js';
-import { baseUrlOf } from '../unleash/base-url.js';
-import type { AdminObservation, Answer, Observations, Target } from './observations.js';
-import { observeFolder } from './observe-folder.js';
+import type { AdminObservation, Answer, FolderObservation, Observations, Target } from './observations.js';
 
-/** What {@link observe} takes. */
+/** Options of {@link observe}. */
 export interface ObserveOptions extends Target {
   readonly clientToken?: string | undefined;
   readonly adminToken?: string | undefined;
@@ -21,7 +22,7 @@ export interface ObserveOptions extends Target {
   readonly clock?: Clock | undefined;
 }
 
-/** Looks at Unleash, as the service and as the guard, and at the guard's folder. It only reads. */
+/** Observes Unleash, as the service and as the guard, and the guard's folder. It changes nothing in Unleash. */
 export async function observe(options: ObserveOptions): Promise<Observations> {
   const { url, flagKey, project, environment, contextFields, clientToken, adminToken, folder } = options;
   const get = (path: string, token?: string) => request(options, `${baseUrlOf(url)}${path}`, token);
@@ -44,11 +45,10 @@ async function observeAdmin(
   if (tokenProblem !== undefined) return { tokenProblem };
   const { url, flagKey, project, environment, timeoutMs, fetch, clock } = options;
   const client = new UnleashAdminClient({ url, token, project, environment, timeoutMs, fetch, clock });
-  const once = { retries: 0 };
   const [user, flag, history, changeRequests] = await Promise.all([
     get('/api/admin/user', token),
-    orError(client.readFlag(flagKey, once)),
-    orError(client.history(flagKey, once).then(() => 'readable' as const)),
+    orError(client.readFlag(flagKey)),
+    orError(client.history(flagKey).then(() => 'readable' as const)),
     get(`/api/admin/projects/${encodeURIComponent(project)}/change-requests/config`, token),
   ]);
   return { tokenProblem, user, flag, history, changeRequests };
@@ -90,4 +90,38 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Whether the guard can write to its folder: writes an empty file there and removes it. Where the folder does not exist
+ * yet, its nearest existing parent is tried: the folder can be created where that can be written.
+ */
+export async function observeFolder(path: string): Promise<FolderObservation> {
+  const wanted = resolve(path);
+  const existing = await nearestExisting(wanted);
+  const probe = join(existing, `.rollout-guard-doctor-${randomUUID()}`);
+  const exists = existing === wanted;
+  try {
+    await writeFile(probe, '', { flag: 'wx' });
+    await rm(probe);
+    return { path, exists, problem: undefined };
+  } catch (error) {
+    return { path, exists, problem: codeOf(error) };
+  }
+}
+
+async function nearestExisting(path: string): Promise<string> {
+  for (let folder = path; ; folder = dirname(folder)) {
+    try {
+      await stat(folder);
+      return folder;
+    } catch (error) {
+      // A file in the way, or a folder that may not be entered: writing there will say so.
+      if (codeOf(error) !== 'ENOENT' || folder === dirname(folder)) return folder;
+    }
+  }
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? String(error);
 }

@@ -48,7 +48,7 @@ const changeRequestsAnswer = z.array(
   z.object({ environment: z.string(), changeRequestEnabled: z.boolean() }),
 );
 
-/** One permission of a token's owner; without project or environment it holds everywhere. */
+/** One permission of a token's owner; without project or environment it applies everywhere. */
 export type Permission = z.output<typeof userAnswer>['permissions'][number];
 
 const reader =
@@ -56,11 +56,11 @@ const reader =
   (answer: Answer): z.output<S> | undefined =>
     'status' in answer && answer.status === 200 ? schema.safeParse(answer.json).data : undefined;
 
-/** Undefined when the answer is none, a failure, or not Unleash's. */
+/** Undefined without a reply, for a failure, or when it is not Unleash's. */
 export const readFeatures = reader(featuresAnswer);
-/** Undefined when the answer is none, a failure, or not Unleash's. */
+/** Undefined without a reply, for a failure, or when it is not Unleash's. */
 export const readUser = reader(userAnswer);
-/** Undefined when the answer is none, a failure, or not Unleash's. */
+/** Undefined without a reply, for a failure, or when it is not Unleash's. */
 export const readChangeRequests = reader(changeRequestsAnswer);
 
 /** Whether Unleash says that it has nothing at the path at all: a 404 alone may also mean an unknown project. */

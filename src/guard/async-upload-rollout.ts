@@ -54,5 +54,8 @@ export const asyncUploadRollout: RolloutPreset = {
   ],
   operation: { retries: 2, timeoutMs: 30_000, fallback: true },
   folder: 'logs/async_upload_rollout',
-  log: { executionTypes: { treatment: 'async', control: 'sync', fallback: 'sync_fallback' } },
+  log: {
+    executionTypes: { treatment: 'async', control: 'sync', fallback: 'sync_fallback' },
+    columns: ['file_size_mb', 'provider', 'request_id'],
+  },
 };

@@ -12,7 +12,7 @@ import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema } from '../support/config-schemas.js';
 import { type Logger, resolveLogger } from '../support/logger.js';
 import type { Trigger } from '../triggers/trigger.js';
-import { adminTokenProblem } from '../unleash/admin-token.js';
+import { adminTokenProblem } from '../unleash/admin-access.js';
 import { refineRules, resolveRules, rulesFields } from './rules.js';
 
 /** Where and as whom the guard turns the flag off. */

@@ -1,8 +1,11 @@
 import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GuardEvent } from '../model/event.js';
+import { AUDIT_FILE } from './audit-reader.js';
 
-/** The append-only record of everything a guard did: `audit.jsonl`, one event a line, in order. */
+const MAX_WAITING = 10_000;
+
+/** The append-only record of everything a guard did: {@link AUDIT_FILE}, one event a line, in order. */
 export class AuditLog {
   readonly #folder: string;
   readonly #flagKey: string;
@@ -10,7 +13,7 @@ export class AuditLog {
   #waiting: string[] = [];
   #writing: Promise<void> | undefined;
 
-  /** @param onFault - Told when lines could not be written; they stay queued, at most 10,000, for the next try. */
+  /** @param onFault - Called when lines could not be written; they stay queued, at most 10,000, for the next write. */
   constructor(folder: string, flagKey: string, onFault: (error: unknown) => void) {
     this.#folder = folder;
     this.#flagKey = flagKey;
@@ -23,7 +26,7 @@ export class AuditLog {
     try {
       this.#waiting.push(`${JSON.stringify({ ...header, ...event })}\n`);
     } catch (error) {
-      // A trigger of the user's may put anything into its verdict.
+      // A user's own trigger may put anything into its verdict.
       this.#onFault(error);
     }
     if (this.#waiting.length > MAX_WAITING) this.#waiting.shift();
@@ -44,7 +47,7 @@ export class AuditLog {
         const lines = this.#waiting;
         this.#waiting = [];
         try {
-          await appendFile(join(this.#folder, 'audit.jsonl'), lines.join(''), { flush: true });
+          await appendFile(join(this.#folder, AUDIT_FILE), lines.join(''), { flush: true });
         } catch (error) {
           this.#waiting = [...lines, ...this.#waiting];
           throw error;
@@ -57,5 +60,3 @@ export class AuditLog {
     }
   }
 }
-
-const MAX_WAITING = 10_000;

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { z } from 'zod';
 import { guardEventSchema } from '../model/event.js';
-import { linesOf } from '../support/lines.js';
+import { linesOf } from '../support/files.js';
 
 /** The name of the audit log within a guard's folder. */
 export const AUDIT_FILE = 'audit.jsonl';
@@ -19,8 +19,8 @@ export interface AuditProblem {
 }
 
 /**
- * The events of an audit log in the order in which they were written; nothing when there is no such file. What is not
- * an event of a guard is left out and told.
+ * The events of an audit log in the order in which they were written; nothing without such a file. A line that is
+ * not an event of a guard is left out and reported.
  *
  * @throws when the file is there and cannot be read.
  */
@@ -39,7 +39,7 @@ export async function* readAuditLog(
       for (const line of lines) {
         number += 1;
         if (line === '') continue;
-        const event = line === undefined ? 'longer than an event can be' : parseAuditLine(line);
+        const event = line === undefined ? 'longer than any event' : parseAuditLine(line);
         if (typeof event === 'string') onProblem({ line: number, reason: event });
         else yield event;
       }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { guardStateSchema, reportedStateSchema } from '../model/state.js';
-import { KeptFile } from '../support/kept-file.js';
+import { KeptFile } from '../support/files.js';
 
 const VERSION = 2;
 
@@ -17,26 +17,26 @@ const entrySchema = z.object({
   epochStartedAt: z.number().optional(),
   /** Outcomes of this epoch and later ones count in the windows. */
   oldestEpoch: z.int().optional(),
-  // Worth less than the state beside it: what cannot be read of it is reported again.
+  // Matters less than the state beside it: if it cannot be read, it is reported again.
   reported: reportedStateSchema.optional().catch(undefined),
 });
 
-/** What a guard must know again after a crash. */
+/** What a guard must know after a crash. */
 export type JournalEntry = z.infer<typeof entrySchema>;
 
 const fileSchema = z.object({ version: z.literal(VERSION), ...entrySchema.shape });
 
-/** The guard's memory on disk: one small file, replaced as a whole, so that a crash leaves the old or the new one. */
+/** The guard's state on disk: one small file, replaced as a whole, so that a crash leaves the old or the new one. */
 export class Journal {
   readonly #file: KeptFile;
 
-  /** @param folder - Made when it does not exist. */
+  /** @param folder - Created if it does not exist. */
   constructor(folder: string) {
     this.#file = new KeptFile(join(folder, 'journal.json'));
   }
 
   /**
-   * What the previous run left, or undefined when there was none.
+   * What the previous run left, or undefined without one.
    * @throws when the file cannot be read or is not a journal.
    */
   async load(): Promise<JournalEntry | undefined> {
@@ -45,7 +45,7 @@ export class Journal {
     return fileSchema.parse(JSON.parse(text));
   }
 
-  /** Resolves when the entry is on the disk itself. Calls are written in their order. */
+  /** Resolves when the entry is on the disk itself. Calls are written in order. */
   save(entry: JournalEntry): Promise<void> {
     return this.#file.save(`${JSON.stringify({ version: VERSION, ...entry })}\n`);
   }

@@ -1,10 +1,10 @@
 const tasks = new Set<() => void>();
 
 /**
- * Runs a task, which cannot wait for anything, when the process exits. All tasks share one listener, since Node warns of
+ * Runs a synchronous task when the process exits. All tasks share one listener, since Node warns of
  * more than ten.
  *
- * @returns a function that takes the task back.
+ * @returns a function that cancels the task.
  */
 export function atExit(task: () => void): () => void {
   if (tasks.size === 0) process.on('exit', runAll);
@@ -20,7 +20,7 @@ function runAll(): void {
     try {
       task();
     } catch {
-      // There is nobody left to tell, and the others want their turn.
+      // It is too late to report it, and the other tasks must run.
     }
   }
 }

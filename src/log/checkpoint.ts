@@ -1,11 +1,10 @@
-import { open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { COUNTS_LENGTH } from '../measure/arm-counts.js';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import { type OutcomeDelta, type StoreDump, storeDumpSchema } from '../measure/outcome-delta.js';
-import { linesOf } from '../support/lines.js';
-import { replaceFile } from '../support/replace-file.js';
+import { linesOf, readIfPresent, replaceFile } from '../support/files.js';
 import { JSONL_FILE, rotatedFiles } from './log-files.js';
 import { type OutcomeRow, outcomeOfRow, parseOutcomeLine } from './log-row-schema.js';
 import { type SummaryState, SummaryTotals, summaryStateSchema } from './log-summary.js';
@@ -13,17 +12,9 @@ import type { LogPosition } from './rotating-file.js';
 
 const CHECKPOINT_FILE = 'checkpoint.json';
 
-/** What was counted up to one byte of the log: a restart adds the lines after it, and counts none twice. */
-export interface Checkpoint {
-  readonly flagKey: string;
-  readonly position: LogPosition;
-  readonly store: StoreDump;
-  readonly summary: SummaryState;
-  readonly droppedLines: number;
-}
+const VERSION = 1;
 
 const checkpointSchema = z.object({
-  version: z.literal(1),
   flagKey: z.string(),
   position: z.object({ sequence: z.int().min(1), offset: z.int().min(0) }),
   store: storeDumpSchema,
@@ -31,12 +22,20 @@ const checkpointSchema = z.object({
   droppedLines: z.int().min(0),
 });
 
-/** Puts the checkpoint in the place of the one before it. Only what is in the log by then may be counted in it. */
+/** What was counted up to one byte of the log: a restart adds the lines after it, and counts none twice. */
+export type Checkpoint = Omit<z.infer<typeof checkpointSchema>, 'store'> & { readonly store: StoreDump };
+
+const fileSchema = z.object({ version: z.literal(VERSION), ...checkpointSchema.shape });
+
+/** Replaces the checkpoint. Only what is in the log by then may be counted in it. */
 export function saveCheckpoint(folder: string, checkpoint: Checkpoint): Promise<void> {
-  return replaceFile(join(folder, CHECKPOINT_FILE), `${JSON.stringify({ version: 1, ...checkpoint })}\n`);
+  return replaceFile(
+    join(folder, CHECKPOINT_FILE),
+    `${JSON.stringify({ version: VERSION, ...checkpoint })}\n`,
+  );
 }
 
-/** What the guard knows of the epoch in which it goes on. */
+/** What the guard's journal says of the current epoch. */
 export interface RestoreOptions {
   readonly flagKey: string;
   /** The guard's epoch, from its journal; 1 on a first start. */
@@ -45,13 +44,13 @@ export interface RestoreOptions {
   readonly epochStartedAt?: number | undefined;
   /**
    * Outcomes of this epoch and later ones count in the windows, if the journal says so.
-   * @default what the checkpoint says if it is of `epoch`, and `epoch` otherwise: better too little than a flag that is
-   * stopped for what happened before a person turned it on again
+   * @default what the checkpoint says if it is of `epoch`, and `epoch` otherwise: too few outcomes are better than
+   * a stop for what happened before an operator turned the flag on again
    */
   readonly oldestEpoch?: number | undefined;
   /**
-   * A store like the guard's own, to count in. A window of a length that was not kept before begins empty; so does
-   * evidence, whose tests begin anew with a process.
+   * A store like the guard's own, to count in. A window of a new length begins empty; so does
+   * evidence, whose tests start over with each process.
    */
   readonly emptyStore: (epochStartedAt: number) => MemoryOutcomeStore;
   /** Milliseconds since 1970. */
@@ -60,7 +59,7 @@ export interface RestoreOptions {
 
 /** What earlier runs counted. */
 export interface RestoredOutcomes {
-  /** For {@link MemoryOutcomeStore.restore}, in the epoch that was asked for. */
+  /** For {@link MemoryOutcomeStore.restore}, in the guard's epoch. */
   readonly store: StoreDump;
   readonly summary: SummaryState;
   readonly droppedLines: number;
@@ -98,7 +97,7 @@ export async function restoreOutcomes(
   };
 }
 
-/** A store that holds what still counts of a dump. */
+/** A store with the part of a dump that still counts. */
 function storeAsOf(dump: StoreDump, options: RestoreOptions): MemoryOutcomeStore {
   const { emptyStore, epoch, now } = options;
   const sameEpoch = dump.contents.epoch === epoch;
@@ -130,14 +129,8 @@ function windowsOnly(contents: OutcomeDelta, epoch: number): OutcomeDelta {
 }
 
 async function loadCheckpoint(folder: string): Promise<Checkpoint | undefined> {
-  let text: string;
-  try {
-    text = await readFile(join(folder, CHECKPOINT_FILE), 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
-  return checkpointSchema.parse(JSON.parse(text));
+  const text = await readIfPresent(join(folder, CHECKPOINT_FILE));
+  return text === undefined ? undefined : fileSchema.parse(JSON.parse(text));
 }
 
 async function* rowsAfter(folder: string, { sequence, offset }: LogPosition): AsyncGenerator<OutcomeRow> {

@@ -1,111 +1,121 @@
-import type { Attributes, Outcome } from '../model/shapes.js';
+import { ARMS, type Arm, type Attributes, type Outcome, type Result } from '../model/shapes.js';
 
-/**
- * One line of the outcome log. `metrics.jsonl` and `metrics.csv` have the same columns in the same order; what is
- * unknown is `null` in the one and empty in the other. It holds all that triggers and stages judge, so that a recorded
- * log can be replayed, and neither targeting keys nor error messages.
- */
-export interface OutcomeRow {
-  /** When the operation ended: ISO 8601, UTC, with milliseconds. */
-  readonly timestamp: string;
-  readonly flag_key: string;
-  readonly arm: 'treatment' | 'control';
-  /** Which path served the user, in the application's words: `async`, `sync` or `sync_fallback` in the preset. */
-  readonly execution_type: string;
-  /** Whether the arm's own code succeeded: a fallback that saved the day does not make this true. */
-  readonly success: boolean;
-  readonly result: Outcome['result'];
-  /** What the user waited, in milliseconds; negative when what was measured is no duration. */
-  readonly duration_ms: number | null;
-  readonly error_type: string | null;
-  readonly fallback_used: boolean;
-  /** The rollout percentage, 0–100, of the epoch in which the flag was evaluated. */
-  readonly percentage: number | null;
-  readonly epoch: number;
-  readonly file_size_mb: number | null;
-  readonly provider: string | null;
-  readonly request_id: string | null;
-  /** A salted hash of the targeting key, equal for equal keys within one folder. */
-  readonly user: string | null;
-  readonly critical: boolean;
-  readonly attempts: number;
-  /** Whether the user got what was asked for, by whichever arm. */
-  readonly user_succeeded: boolean;
-  /** OpenFeature's reason; only `SPLIT` means that chance decided the arm. */
-  readonly reason: string | null;
-  readonly variant: string | null;
-  /** OpenFeature's error code of the evaluation. */
-  readonly evaluation_error: string | null;
-  /** When the flag was evaluated: ISO 8601, UTC, with milliseconds. */
-  readonly exposed_at: string;
-  /** The outcome's attributes that have no column of their own. */
-  readonly attributes: Attributes | null;
-}
+type Scalar = string | number | boolean;
 
-interface Column {
-  /** What a value must be, for a person. */
+/** The values of one column. */
+interface Column<Value> {
+  /** What a value must be, as problems of a line say it. */
   readonly expected: string;
   accepts(value: unknown): boolean;
-  /** What the value must have been where an older version or another program left it out; without it, it is required. */
-  fill?(row: OutcomeRow): unknown;
+  /** The value where an older version or another program left it out; without it, the column is required. */
+  readonly fill?: (row: FilledEarlier) => Value;
 }
 
-const required = (expected: string, accepts: Column['accepts']): Column => ({ expected, accepts });
-const optional = (column: Column, fill: NonNullable<Column['fill']>): Column => ({ ...column, fill });
-const unknown = () => null;
-const no = () => false;
-const one = () => 1;
+/** The columns that values of others are derived from. */
+interface FilledEarlier {
+  readonly timestamp: string;
+  readonly arm: Arm;
+  readonly success: boolean;
+  readonly fallback_used: boolean;
+}
 
-const time = required('an ISO 8601 time', isTime);
-const text = required('a text', (value) => typeof value === 'string');
-const number = required('a number', (value) => typeof value === 'number');
-const boolean = required('true or false', (value) => typeof value === 'boolean');
-const whole = required('a whole number', Number.isSafeInteger);
-const oneOf = (...values: readonly unknown[]) =>
-  required(values.join(' or '), (value) => values.includes(value));
+function required<Value>(expected: string, accepts: (value: unknown) => boolean): Column<Value> {
+  return { expected, accepts };
+}
+
+function optional<Value>(column: Column<Value>, fill: (row: FilledEarlier) => NoInfer<Value>): Column<Value> {
+  return { ...column, fill };
+}
+
+function nullable<Value>(column: Column<Value>): Column<Value | null> {
+  return { ...column, fill: () => null };
+}
+
+function oneOf<const Value extends string>(values: readonly Value[]): Column<Value> {
+  return required(values.join(' or '), (value) => values.includes(value as Value));
+}
+
+const time = required<string>('an ISO 8601 time', isTime);
+const text = required<string>('a text', (value) => typeof value === 'string');
+const number = required<number>('a number', (value) => typeof value === 'number');
+const boolean = required<boolean>('true or false', (value) => typeof value === 'boolean');
+const whole = required<number>('a whole number', Number.isSafeInteger);
+const percentage = required<number>(
+  'a percentage 0–100',
+  (value) => typeof value === 'number' && value >= 0 && value <= 100,
+);
+const attributes = required<Attributes>('an object of texts, numbers and booleans', isAttributes);
+const RESULTS = ['success', 'failure', 'expected', 'aborted'] as const satisfies readonly Result[];
 
 /**
- * The schema: every column, in the order in which it is written, with what it takes. A table instead of a zod schema,
- * because a replay reads millions of lines and zod, which copies what it checks, would take longer than the parsing.
+ * Every column, in the order in which it is written, with what it holds. `metrics.jsonl` and `metrics.csv` have the same
+ * columns; an unknown value is `null` in the one and empty in the other. They hold all that triggers and stages evaluate,
+ * so that a recorded log can be replayed, and neither targeting keys nor error messages.
+ *
+ * A table instead of a zod schema, because a replay reads millions of lines and zod, which copies what it checks, would
+ * take longer than the parsing.
  */
-const COLUMNS: { readonly [Name in keyof OutcomeRow]: Column } = {
+const COLUMNS = {
+  /** When the operation ended: ISO 8601, UTC, with milliseconds. */
   timestamp: time,
   flag_key: text,
-  arm: oneOf('treatment', 'control'),
+  arm: oneOf(ARMS),
+  /** Which path served the user, in the application's words: `async`, `sync` or `sync_fallback` in the preset. */
   execution_type: optional(text, ({ arm }) => arm),
+  /** Whether the arm's own code succeeded: a fallback that succeeded does not make this true. */
   success: boolean,
-  result: optional(oneOf('success', 'failure', 'expected', 'aborted'), ({ success }) =>
-    success ? 'success' : 'failure',
-  ),
-  duration_ms: optional(number, unknown),
-  error_type: optional(text, unknown),
-  fallback_used: optional(boolean, no),
-  percentage: optional(
-    required('a percentage 0–100', (value) => typeof value === 'number' && value >= 0 && value <= 100),
-    unknown,
-  ),
-  epoch: optional(whole, one),
-  file_size_mb: optional(number, unknown),
-  provider: optional(text, unknown),
-  request_id: optional(text, unknown),
-  user: optional(text, unknown),
-  critical: optional(boolean, no),
-  attempts: optional(whole, one),
+  result: optional(oneOf(RESULTS), ({ success }) => (success ? 'success' : 'failure')),
+  /** The user's waiting time in milliseconds; negative when the measured value was not a duration. */
+  duration_ms: nullable(number),
+  error_type: nullable(text),
+  fallback_used: optional(boolean, () => false),
+  /** The rollout percentage, 0–100, of the epoch in which the flag was evaluated. */
+  percentage: nullable(percentage),
+  epoch: optional(whole, () => 1),
+  /** A salted hash of the targeting key, equal for equal keys within one folder. */
+  user: nullable(text),
+  critical: optional(boolean, () => false),
+  attempts: optional(whole, () => 1),
+  /** Whether the user got a result, by whichever arm. */
   user_succeeded: optional(boolean, ({ success, fallback_used }) => success || fallback_used),
-  reason: optional(text, unknown),
-  variant: optional(text, unknown),
-  evaluation_error: optional(text, unknown),
+  /** OpenFeature's reason; only `SPLIT` means that chance decided the arm. */
+  reason: nullable(text),
+  variant: nullable(text),
+  /** OpenFeature's error code of the evaluation. */
+  evaluation_error: nullable(text),
+  /** When the flag was evaluated: ISO 8601, UTC, with milliseconds. */
   exposed_at: optional(time, ({ timestamp }) => timestamp),
-  attributes: optional(required('an object of texts, numbers and booleans', isAttributes), unknown),
+  /** The outcome's attributes that have no column of their own. */
+  attributes: nullable(attributes),
 };
 
-/** The columns in the order in which they are written. */
-export const OUTCOME_COLUMNS = Object.keys(COLUMNS) as (keyof OutcomeRow)[];
+/** The columns that every log has. */
+type FixedColumns = {
+  readonly [Name in keyof typeof COLUMNS]: (typeof COLUMNS)[Name] extends Column<infer Value> ? Value : never;
+};
 
-const CHECKED = Object.entries(COLUMNS).map(([name, column]) => ({ name, ...column }));
+/** One line of the outcome log: the fixed columns, and after `epoch` those of attributes (`log.columns`). */
+export type OutcomeRow = FixedColumns & { readonly [attribute: string]: unknown };
+
+const FIXED_COLUMNS = Object.keys(COLUMNS) as (keyof FixedColumns)[];
+const AFTER_EPOCH = FIXED_COLUMNS.indexOf('epoch') + 1;
+
+/** All columns in the order in which they are written, with a column for each of these attributes. */
+export function columnsWith(attributeColumns: readonly string[]): readonly string[] {
+  return [...FIXED_COLUMNS.slice(0, AFTER_EPOCH), ...attributeColumns, ...FIXED_COLUMNS.slice(AFTER_EPOCH)];
+}
+
+const fixedNames: ReadonlySet<string> = new Set(FIXED_COLUMNS);
+
+/** Whether a column with this name is in every log. */
+export function isFixedColumn(name: string): boolean {
+  return fixedNames.has(name);
+}
+
+const CHECKED = Object.entries<Column<unknown>>(COLUMNS).map(([name, column]) => ({ name, ...column }));
 
 /**
- * Checks one line of `metrics.jsonl`. What an older version or another program left out gets what it must have been.
+ * Checks one line of `metrics.jsonl`, and fills in what an older version or another program left out.
  *
  * @returns the row, or a few words that say what is wrong with the line.
  */
@@ -131,8 +141,7 @@ export function parseOutcomeLine(line: string): OutcomeRow | string {
 }
 
 /**
- * The outcome that a row was made of, for a replay: the targeting key is the hash, and the attributes with columns of
- * their own are back among the others.
+ * The outcome of a row. The targeting key is the hash; attributes with columns of their own are among the others.
  */
 export function outcomeOfRow(row: OutcomeRow): Outcome {
   return {
@@ -159,14 +168,15 @@ export function outcomeOfRow(row: OutcomeRow): Outcome {
 }
 
 function attributesOfRow(row: OutcomeRow): Attributes | undefined {
-  const { file_size_mb, provider, request_id, attributes } = row;
-  if (file_size_mb === null && provider === null && request_id === null) return attributes ?? undefined;
-  return {
-    ...(file_size_mb === null ? undefined : { file_size_mb }),
-    ...(provider === null ? undefined : { provider }),
-    ...(request_id === null ? undefined : { request_id }),
-    ...attributes,
-  };
+  let own: Record<string, Scalar> | undefined;
+  for (const name in row) {
+    if (fixedNames.has(name)) continue;
+    const value = row[name];
+    if (!isScalar(value)) continue;
+    own ??= {};
+    own[name] = value;
+  }
+  return own === undefined ? (row.attributes ?? undefined) : { ...own, ...row.attributes };
 }
 
 function isTime(value: unknown): boolean {
@@ -177,5 +187,9 @@ const LETTER_T = 'T'.charCodeAt(0);
 
 function isAttributes(value: unknown): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  return Object.values(value).every((entry) => ['string', 'number', 'boolean'].includes(typeof entry));
+  return Object.values(value).every(isScalar);
+}
+
+function isScalar(value: unknown): value is Scalar {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
 }

@@ -1,7 +1,7 @@
 import type { Attributes, Outcome } from '../model/shapes.js';
-import { OUTCOME_COLUMNS, type OutcomeRow } from './log-row-schema.js';
+import type { OutcomeRow } from './log-row-schema.js';
 
-/** What the application calls the ways in which its users are served; the log's `execution_type`. */
+/** The application's names of the paths that serve users; the log's `execution_type`. */
 export interface ExecutionTypes {
   /** The treatment served the user, or failed without a fallback. */
   readonly treatment: string;
@@ -11,12 +11,14 @@ export interface ExecutionTypes {
   readonly fallback: string;
 }
 
-/** What a row says beyond its outcome. */
+/** What a row needs beyond its outcome. */
 export interface RowContext {
   readonly executionTypes: ExecutionTypes;
+  /** Attributes with a column of their own. */
+  readonly columns: readonly string[];
   /** The rollout percentage of an epoch; undefined when it is not known or there is no single one. */
   percentageOf(epoch: number): number | undefined;
-  /** Hides a targeting key. */
+  /** Hashes a targeting key. */
   hashOf(targetingKey: string): string;
 }
 
@@ -28,9 +30,8 @@ export const MAX_ATTRIBUTES = 32;
 /** The row of an outcome. */
 export function rowOfOutcome(outcome: Outcome, context: RowContext): OutcomeRow {
   const { exposure, result, durationMs, fallbackUsed } = outcome;
-  const { executionTypes, percentageOf, hashOf } = context;
-  const { file_size_mb, provider, request_id, ...rest } = outcome.attributes ?? {};
-  const fileSizeMb = typeof file_size_mb === 'number' && Number.isFinite(file_size_mb) ? file_size_mb : null;
+  const { executionTypes, columns, percentageOf, hashOf } = context;
+  const attributes = outcome.attributes ?? NO_ATTRIBUTES;
   return {
     timestamp: isoTime(outcome.at),
     flag_key: exposure.flagKey,
@@ -43,9 +44,7 @@ export function rowOfOutcome(outcome: Outcome, context: RowContext): OutcomeRow 
     fallback_used: fallbackUsed,
     percentage: percentageOf(exposure.epoch) ?? null,
     epoch: exposure.epoch,
-    file_size_mb: fileSizeMb,
-    provider: textOf(provider),
-    request_id: textOf(request_id),
+    ...columnsOf(attributes, columns),
     user: exposure.targetingKey === undefined ? null : hashOf(exposure.targetingKey),
     critical: outcome.critical,
     attempts: outcome.attempts,
@@ -54,7 +53,7 @@ export function rowOfOutcome(outcome: Outcome, context: RowContext): OutcomeRow 
     variant: textOf(exposure.variant),
     evaluation_error: textOf(exposure.errorCode),
     exposed_at: isoTime(exposure.at),
-    attributes: attributesOf(rest),
+    attributes: attributesOf(attributes, columns),
   };
 }
 
@@ -63,22 +62,19 @@ export function jsonLineOf(row: OutcomeRow): string {
   return `${JSON.stringify(row)}\n`;
 }
 
-/** The first line of `metrics.csv`, without its end. */
-export const CSV_HEADER = OUTCOME_COLUMNS.join(',');
-
 /** The line of `metrics.csv` (RFC 4180), with its end. */
-export function csvLineOf(row: OutcomeRow): string {
-  return `${OUTCOME_COLUMNS.map((column) => csvCell(row[column])).join(',')}\n`;
+export function csvLineOf(row: OutcomeRow, columns: readonly string[]): string {
+  return `${columns.map((column) => csvCell(row[column])).join(',')}\n`;
 }
 
-function csvCell(value: OutcomeRow[keyof OutcomeRow]): string {
-  if (value === null) return '';
+function csvCell(value: unknown): string {
+  if (value === null || value === undefined) return '';
   if (typeof value === 'string') return csvText(value);
   return typeof value === 'object' ? csvText(JSON.stringify(value)) : String(value);
 }
 
 /**
- * A text as a spreadsheet must see it. One that would be taken for a formula (`=`, `+`, `-`, `@`, a tab or a return in
+ * A text for spreadsheets. One that a spreadsheet would read as a formula (`=`, `+`, `-`, `@`, a tab or a return in
  * front: OWASP, "CSV Injection") gets an apostrophe before it, and a line break becomes a space, so that a line of the
  * file is a row of the table. `metrics.jsonl` has the text as it was.
  */
@@ -91,18 +87,37 @@ function csvText(text: string): string {
 
 const SPECIAL = /^[=+\-@\t]|[",\r\n]/;
 
-function attributesOf(attributes: Attributes): Attributes | null {
-  const entries: [string, string | number | boolean][] = [];
-  for (const [name, value] of Object.entries(attributes)) {
-    if (entries.length === MAX_ATTRIBUTES) break;
-    if (typeof value === 'string') entries.push([cut(name), cut(value)]);
-    else if (typeof value === 'boolean' || Number.isFinite(value)) entries.push([cut(name), value]);
-  }
-  return entries.length === 0 ? null : Object.fromEntries(entries);
+const NO_ATTRIBUTES: Attributes = {};
+
+/** The columns of attributes; null where the outcome does not have one, or one that is not a value. */
+function columnsOf(attributes: Attributes, columns: readonly string[]): Record<string, Scalar | null> {
+  const values: Record<string, Scalar | null> = {};
+  for (const name of columns) values[name] = writable(attributes[name]) ?? null;
+  return values;
 }
 
-function textOf(value: unknown): string | null {
-  return value === undefined ? null : cut(String(value));
+function attributesOf(attributes: Attributes, columns: readonly string[]): Attributes | null {
+  let entries: [string, Scalar][] | undefined;
+  for (const name of Object.keys(attributes)) {
+    if (columns.includes(name)) continue;
+    const value = writable(attributes[name]);
+    if (value === undefined) continue;
+    entries ??= [];
+    if (entries.push([cut(name), value]) === MAX_ATTRIBUTES) break;
+  }
+  return entries === undefined ? null : Object.fromEntries(entries);
+}
+
+type Scalar = Attributes[string];
+
+/** The value as it is written; undefined for a value without a JSON form. */
+function writable(value: unknown): Scalar | undefined {
+  if (typeof value === 'string') return cut(value);
+  return typeof value === 'boolean' || Number.isFinite(value) ? (value as number | boolean) : undefined;
+}
+
+function textOf(value: string | undefined): string | null {
+  return value === undefined ? null : cut(value);
 }
 
 function cut(text: string): string {

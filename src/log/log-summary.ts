@@ -4,7 +4,7 @@ import type { OutcomeRow } from './log-row-schema.js';
 
 /** One group of outcomes in `summary.json`. */
 export interface GroupSummary {
-  /** All outcomes, those that nobody is to blame for included. */
+  /** All outcomes, `expected` and `aborted` included. */
   readonly count: number;
   readonly successes: number;
   readonly failures: number;
@@ -17,7 +17,7 @@ export interface GroupSummary {
   readonly p99_ms: number | null;
 }
 
-/** What the treatment is better at than the control; negative where it is worse, null where one has no data. */
+/** How much better the treatment is than the control; negative where it is worse, null where one has no data. */
 export interface Improvement {
   /** The difference of the success rates, as a fraction: 0.01 is one percentage point more. */
   readonly success_rate: number | null;
@@ -40,9 +40,9 @@ export interface Summary {
   /** Outcomes that are counted here and missing in the log, because it could not be written. */
   readonly dropped_lines: number;
   readonly total: GroupSummary;
-  /** How each arm's own code fared: a fallback is the treatment's failure. */
+  /** By arm: a fallback is the treatment's failure. */
   readonly arms: Readonly<Record<'treatment' | 'control', GroupSummary>>;
-  /** How each way of being served fared for the users: a fallback that worked is a success of `sync_fallback`. */
+  /** By execution type, as users saw it: a fallback that succeeded is a success of `sync_fallback`. */
   readonly execution_types: Readonly<Record<string, GroupSummary>>;
   readonly treatment_against_control: Improvement;
 }
@@ -50,7 +50,7 @@ export interface Summary {
 /** Outcomes that were counted, by group, in the form in which they are kept on disk. */
 export type SummaryState = z.infer<typeof summaryStateSchema>;
 
-/** More names than an application can have a use for; bounds what a changing option leaves behind. */
+/** More names than an application needs; bounds the summary when the option changes. */
 const MAX_GROUPS = 20;
 
 const histogram = z.object({
@@ -129,7 +129,7 @@ export class SummaryTotals {
     };
   }
 
-  /** Everything, in the form that {@link restore} takes. */
+  /** Everything, for {@link restore}. */
   state(): SummaryState {
     return {
       firstOutcomeAt: this.#firstOutcomeAt,
@@ -143,7 +143,7 @@ export class SummaryTotals {
     };
   }
 
-  /** Takes up, before the first outcome, what an earlier run had counted. */
+  /** Restores, before the first outcome, the counts of an earlier run. */
   restore(state: SummaryState): void {
     this.#firstOutcomeAt = state.firstOutcomeAt;
     this.#lastOutcomeAt = state.lastOutcomeAt;
@@ -176,17 +176,17 @@ class Group {
     if (result === 'failure') this.#failures += 1;
     if (result !== 'success') return;
     this.#successes += 1;
-    // One that is no duration is not folded in.
+    // Invalid durations are not recorded.
     if (durationMs !== null) this.#latency.record(durationMs);
   }
 
   summary(): GroupSummary {
-    const judged = this.#successes + this.#failures;
+    const counted = this.#successes + this.#failures;
     return {
       count: this.#count,
       successes: this.#successes,
       failures: this.#failures,
-      success_rate: judged === 0 ? null : this.#successes / judged,
+      success_rate: counted === 0 ? null : this.#successes / counted,
       mean_ms: this.#latency.meanMs ?? null,
       p50_ms: this.#latency.quantile(0.5) ?? null,
       p95_ms: this.#latency.quantile(0.95) ?? null,

@@ -2,13 +2,13 @@ import { join } from 'node:path';
 import type { StoreDump } from '../measure/outcome-delta.js';
 import type { Outcome } from '../model/shapes.js';
 import type { Clock } from '../support/clock.js';
-import { replaceFile } from '../support/replace-file.js';
+import { replaceFile } from '../support/files.js';
 import { atExit } from './at-exit.js';
 import { type RestoreOptions, restoreOutcomes, saveCheckpoint } from './checkpoint.js';
 import { CSV_FILE, JSONL_FILE } from './log-files.js';
 import type { ResolvedLogOptions } from './log-options.js';
-import { CSV_HEADER, csvLineOf, jsonLineOf, type RowContext, rowOfOutcome } from './log-row.js';
-import type { OutcomeRow } from './log-row-schema.js';
+import { csvLineOf, jsonLineOf, type RowContext, rowOfOutcome } from './log-row.js';
+import { columnsWith, type OutcomeRow } from './log-row-schema.js';
 import { SummaryTotals } from './log-summary.js';
 import { RotatingFile } from './rotating-file.js';
 import { UserHash } from './user-hash.js';
@@ -24,29 +24,29 @@ const MAX_EPOCHS = 16;
 const WRITING = 'writing the outcome log';
 const READING = 'reading the outcomes of earlier runs';
 
-/** Told, once for each `what`, that the log cannot be written or what earlier runs left cannot be read. */
+/** Called once for each `what` when the log cannot be written or the outcomes of earlier runs cannot be read. */
 export type OnLogFault = (what: string, error: unknown) => void;
 
-/** What an {@link OutcomeLog} works with. */
+/** Options of {@link OutcomeLog}. */
 export interface OutcomeLogSettings extends ResolvedLogOptions {
   readonly flagKey: string;
-  /** Made when it does not exist. One guard of one process writes to it. */
+  /** Created if it does not exist. One guard of one process writes to it. */
   readonly folder: string;
   readonly clock: Clock;
-  /** All that the store holds. Every outcome is recorded in the store and in the log within one turn. */
+  /** Everything in the store. Every outcome is recorded in the store and in the log within one turn. */
   readonly dump: () => StoreDump;
   readonly onFault: OnLogFault;
 }
 
 /**
  * What happened, outcome by outcome: `metrics.jsonl`, `metrics.csv` and `summary.json`, and a checkpoint from which the
- * next run goes on.
+ * next run resumes.
  *
  * `record` puts the outcome into a bounded buffer and does nothing else. Each second, or when 1,024 wait, the buffer is
- * written. A disk that is full or a folder that is read-only costs lines, which are counted, and is told once; the next
- * flush tries again.
+ * written. A disk that is full or a folder that is read-only costs lines, which are counted, and is reported once; the next
+ * flush retries.
  *
- * Of each write, and of what a restart finds, this holds: a checkpoint counts exactly the outcomes recorded up to its
+ * The invariant of each write and restart: a checkpoint counts exactly the outcomes recorded up to its
  * position in the log, so checkpoint plus later lines is everything but the unwritten tail, and nothing twice. The table
  * may lack, for good, the last lines before a crash that `metrics.jsonl` has.
  */
@@ -54,12 +54,13 @@ export class OutcomeLog {
   readonly #settings: OutcomeLogSettings;
   readonly #jsonl: RotatingFile;
   readonly #csv: RotatingFile | undefined;
+  readonly #columns: readonly string[];
   readonly #users = new UserHash();
   readonly #summary = new SummaryTotals();
   readonly #percentages = new Map<number, number | undefined>();
   readonly #context: RowContext;
   readonly #reportedFaults = new Set<string>();
-  /** Recorded and not looked at yet. */
+  /** Recorded, not in a batch yet. */
   #waiting: Outcome[] = [];
   /** Being written; what is before `#next` has been given to the disk. */
   #batch: readonly Outcome[] = [];
@@ -73,7 +74,7 @@ export class OutcomeLog {
   #isWriteQueued = false;
   #isCheckpointWanted = false;
   /** Outcomes that the latest checkpoint does not count. */
-  #hasNews = false;
+  #isCheckpointStale = false;
   #checkpointAt = Number.NEGATIVE_INFINITY;
 
   constructor(settings: OutcomeLogSettings) {
@@ -81,11 +82,17 @@ export class OutcomeLog {
     const bounds = { maxFileBytes, maxFiles };
     this.#settings = settings;
     this.#jsonl = new RotatingFile({ path: join(folder, JSONL_FILE), ...bounds });
+    this.#columns = columnsWith(settings.columns);
     if (settings.csv) {
-      this.#csv = new RotatingFile({ path: join(folder, CSV_FILE), header: CSV_HEADER, ...bounds });
+      this.#csv = new RotatingFile({
+        path: join(folder, CSV_FILE),
+        header: this.#columns.join(','),
+        ...bounds,
+      });
     }
     this.#context = {
       executionTypes: settings.executionTypes,
+      columns: settings.columns,
       percentageOf: (epoch) => this.#percentages.get(epoch),
       hashOf: (targetingKey) => this.#users.of(targetingKey),
     };
@@ -97,10 +104,10 @@ export class OutcomeLog {
   }
 
   /**
-   * Mends what a crash left, and reads what it must go on from. Outcomes may be recorded before: they wait.
+   * Repairs the files after a crash, and reads the outcomes of earlier runs. Outcomes may be recorded before: they wait.
    *
    * @returns what earlier runs counted in the epoch, for the store; undefined on a first start, or when it cannot be
-   * read, which is told.
+   * read, which is reported.
    */
   async open(options: Omit<RestoreOptions, 'flagKey'>): Promise<StoreDump | undefined> {
     const { folder, flagKey } = this.#settings;
@@ -116,8 +123,8 @@ export class OutcomeLog {
   }
 
   /**
-   * Begins to write: at once, then each second. Call it after `open`, in the same turn in which the store took up what
-   * `open` gave.
+   * Begins to write: at once, then each second. Call it after `open`, in the same turn in which the store restored
+   * the result of `open`.
    */
   start(): void {
     this.#isOpen = true;
@@ -127,7 +134,7 @@ export class OutcomeLog {
     this.#checkpoint();
   }
 
-  /** What Unleash shows in an epoch, which its outcomes get into their lines. Call it in each new epoch. */
+  /** Sets the percentage of an epoch, for the lines of its outcomes. Call it in each new epoch. */
   rollout(epoch: number, percentage: number | undefined): void {
     const isNew = !this.#percentages.has(epoch);
     this.#percentages.set(epoch, percentage);
@@ -188,15 +195,15 @@ export class OutcomeLog {
     const sinceCheckpointMs = clock.now() - this.#checkpointAt;
     // A clock that was set back is no reason to wait.
     const isTime = !(sinceCheckpointMs >= 0 && sinceCheckpointMs < summaryMs);
-    this.#hasNews ||= this.#waiting.length > 0;
+    this.#isCheckpointStale ||= this.#waiting.length > 0;
     // In one turn, so that the dump counts the outcomes of the log up to this batch, and no other.
     this.#batch = this.#waiting;
     this.#next = 0;
     this.#waiting = [];
-    const dumped = this.#isCheckpointWanted || (this.#hasNews && isTime) ? dump() : undefined;
+    const dumped = this.#isCheckpointWanted || (this.#isCheckpointStale && isTime) ? dump() : undefined;
     if (dumped !== undefined) {
       this.#isCheckpointWanted = false;
-      this.#hasNews = false;
+      this.#isCheckpointStale = false;
       this.#checkpointAt = clock.now();
     }
     while (this.#next < this.#batch.length) {
@@ -216,13 +223,13 @@ export class OutcomeLog {
     } catch (error) {
       this.#drop(rows.length, error);
     }
-    await this.#attempt(WRITING, async () => this.#csv?.append(rows.map(csvLineOf).join('')));
+    await this.#attempt(WRITING, async () => this.#csv?.append(this.#csvLinesOf(rows)));
   }
 
   async #writeCheckpoint(store: StoreDump): Promise<void> {
     const { folder, flagKey, clock } = this.#settings;
     await this.#attempt(WRITING, async () => {
-      // After a failed write the file's end is looked up anew: a position that is only remembered could be wrong.
+      // After a failed write this reads the file's end again: a remembered position could be wrong.
       await this.#jsonl.open();
       // The log first: a checkpoint must not be ahead of it after a power cut.
       await this.#jsonl.sync();
@@ -236,11 +243,15 @@ export class OutcomeLog {
     });
   }
 
-  /** The process exits without `close`: what waits is written now or never. The next start mends the summary. */
+  /** The process exits without `close`: what waits is written now or never. The next start corrects the summary. */
   #writeAtExit(): void {
     const rows = this.#rowsOf([...this.#batch.slice(this.#next), ...this.#waiting]);
     this.#jsonl.appendSync(rows.map(jsonLineOf).join(''));
-    this.#csv?.appendSync(rows.map(csvLineOf).join(''));
+    this.#csv?.appendSync(this.#csvLinesOf(rows));
+  }
+
+  #csvLinesOf(rows: readonly OutcomeRow[]): string {
+    return rows.map((row) => csvLineOf(row, this.#columns)).join('');
   }
 
   #rowsOf(outcomes: readonly Outcome[]): OutcomeRow[] {
@@ -277,7 +288,7 @@ export class OutcomeLog {
     try {
       this.#settings.onFault(what, error);
     } catch {
-      // Whoever listens must not break the service.
+      // A listener must not break the service.
     }
   }
 }

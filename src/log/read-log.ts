@@ -1,10 +1,10 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { linesOf } from '../support/lines.js';
+import { linesOf } from '../support/files.js';
 import { JSONL_FILE, rotatedFiles } from './log-files.js';
 import { type OutcomeRow, parseOutcomeLine } from './log-row-schema.js';
 
-/** Something about a line that a person should know. */
+/** A problem with a line. */
 export interface LogProblem {
   readonly file: string;
   /** Counted from 1 within the file. */
@@ -15,12 +15,12 @@ export interface LogProblem {
 }
 
 export interface ReadOutcomeLogOptions {
-  /** Told of each line that is left out, and of each whose time is before that of the line above it. */
+  /** Called for each line that is left out, and for each whose time is before that of the line above it. */
   readonly onProblem?: ((problem: LogProblem) => void) | undefined;
 }
 
 /**
- * The rows of an outcome log in the order in which they were written, rotated files first. It takes constant memory,
+ * The rows of an outcome log in the order in which they were written, rotated files first. It needs constant memory,
  * however long the log and its lines are. The log may be written at the same time: what was there at the beginning is
  * read.
  *
@@ -34,7 +34,7 @@ export async function* readOutcomeLog(
   for await (const rows of readOutcomeBatches(path, options)) yield* rows;
 }
 
-/** {@link readOutcomeLog} for who is in a hurry: one `await` for some hundreds of rows. */
+/** {@link readOutcomeLog} in batches, which is faster: one `await` for some hundreds of rows. */
 export async function* readOutcomeBatches(
   path: string,
   options: ReadOutcomeLogOptions = {},
@@ -74,7 +74,7 @@ async function* rowsOf(
     for (const line of lines) {
       number += 1;
       if (line === '') continue;
-      const row = line === undefined ? 'longer than a line of this log can be' : parseOutcomeLine(line);
+      const row = line === undefined ? 'longer than any line of this log' : parseOutcomeLine(line);
       if (typeof row === 'string') {
         onProblem?.({ file, line: number, reason: row, used: false });
         continue;
@@ -100,7 +100,7 @@ async function openUnlessGone(path: string): Promise<FileHandle | undefined> {
   try {
     return await open(path, 'r');
   } catch (error) {
-    // The bound on the disk took it away since it was listed.
+    // It was deleted by the limit of files since it was listed.
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   }

@@ -13,17 +13,16 @@ export interface RotatingFileOptions {
   readonly maxFiles: number;
 }
 
-/** Where a log ends: the file, counted from 1 (the oldest that ever was), and the byte within it. */
+/** Where a log ends: the file, counted from 1 (the first ever), and the byte within it. */
 export interface LogPosition {
   readonly sequence: number;
   readonly offset: number;
 }
 
 /**
- * A file of lines that only grows, and is set aside when it is full: `metrics.jsonl` → `metrics.000001.jsonl`. Unlike
- * the rotating streams that there are, it knows the byte at which each write ended, which is what a restart continues
- * from, and never leaves half a line: what a crash left of one is cut off on opening, what a full disk left of one at
- * once. Calls must follow one another.
+ * A file of lines that only grows, and is set aside when it is full: `metrics.jsonl` → `metrics.000001.jsonl`. It
+ * knows the byte at which each write ended, from which a restart resumes, and never leaves half a line: after a crash it
+ * is cut off on opening, on a full disk at once. Calls must follow one another.
  */
 export class RotatingFile {
   readonly #options: RotatingFileOptions;
@@ -40,7 +39,7 @@ export class RotatingFile {
     return { sequence: this.#sequence, offset: this.#bytes };
   }
 
-  /** Opens or makes the file, and cuts off half a last line. @throws when the folder cannot be written to. */
+  /** Opens or creates the file, and cuts off half a last line. @throws when the folder cannot be written to. */
   async open(): Promise<void> {
     if (this.#handle !== undefined) return;
     const { path } = this.#options;
@@ -76,7 +75,7 @@ export class RotatingFile {
     this.#bytes += data.length;
   }
 
-  /** Resolves when everything is on the disk itself, if the file system can tell. */
+  /** Resolves when everything is on the disk itself, if the file system supports that. */
   async sync(): Promise<void> {
     try {
       await this.#handle?.datasync();
@@ -107,7 +106,7 @@ export class RotatingFile {
       this.#bytes += data.length;
     } catch (error) {
       await handle.truncate(this.#bytes).catch(() => {});
-      // Opened anew next time, which looks at what is really there.
+      // Reopened next time, which reads its real length.
       await this.close();
       throw error;
     }

@@ -1,6 +1,7 @@
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readIfPresent } from '../support/files.js';
 
 const SALT_FILE = 'salt';
 const SALT_BYTES = 32;
@@ -8,14 +9,14 @@ const SALT_BYTES = 32;
 const HASH_DIGITS = 16;
 
 /**
- * Hides targeting keys: HMAC-SHA256 with a salt that belongs to one folder and can be read by its owner only. Who has
- * the log alone cannot try names out, and two folders' logs cannot be joined by user.
+ * Hides targeting keys: HMAC-SHA256 with a salt that belongs to one folder and can be read by its owner only. The
+ * log alone is not enough to try names, and two folders' logs cannot be joined by user.
  */
 export class UserHash {
   #salt: KeyObject = createSecretKey(randomBytes(SALT_BYTES));
 
   /**
-   * Takes the folder's salt, or makes one.
+   * Reads the folder's salt, or creates one.
    * @throws when it can be neither read nor written; hashes are then this process's own.
    */
   async open(folder: string): Promise<void> {
@@ -25,21 +26,16 @@ export class UserHash {
     this.#salt = createSecretKey(Buffer.from(salt, 'hex'));
   }
 
-  /** Begins with a letter, so that no spreadsheet takes it for a number. */
+  /** Begins with a letter, so that no spreadsheet reads it as a number. */
   of(targetingKey: string): string {
     return `u${createHmac('sha256', this.#salt).update(targetingKey).digest('hex').slice(0, HASH_DIGITS)}`;
   }
 }
 
-/** Undefined when there is none, or only what a crash left of one. */
+/** Undefined without a salt, or with a part of one after a crash. */
 async function readSalt(path: string): Promise<string | undefined> {
-  try {
-    const text = (await readFile(path, 'utf8')).trim();
-    return text.length === 2 * SALT_BYTES && /^[0-9a-f]+$/.test(text) ? text : undefined;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = (await readIfPresent(path))?.trim();
+  return text?.length === 2 * SALT_BYTES && /^[0-9a-f]+$/.test(text) ? text : undefined;
 }
 
 async function makeSalt(path: string): Promise<string> {

@@ -128,14 +128,20 @@ export interface MemorySnapshot {
   readonly spanMs: number;
 }
 
+const durationMs = z.number().min(0);
+
+const latencySummarySchema = z
+  .object({
+    count: z.int().min(0),
+    meanMs: durationMs,
+    p50Ms: durationMs,
+    p95Ms: durationMs,
+    p99Ms: durationMs,
+  })
+  .readonly();
+
 /** Quantiles of the successes' durations, in milliseconds. */
-export interface LatencySummary {
-  readonly count: number;
-  readonly meanMs: number;
-  readonly p50Ms: number;
-  readonly p95Ms: number;
-  readonly p99Ms: number;
-}
+export type LatencySummary = z.infer<typeof latencySummarySchema>;
 
 /** One arm since the epoch began. */
 export interface ArmTotals extends ArmCounts {
@@ -195,35 +201,49 @@ export interface QuantileEvidence {
   readonly counts: Readonly<Record<Arm, Trials>>;
 }
 
-/** What was normal at an earlier time: for comparison where no control runs at the same time. */
-export interface Baseline {
-  /** This process's memory while the flag was off, or at 0 %; undefined before a minute of work. */
-  readonly memory?: MemoryReference | undefined;
-  /** The latest epoch in which the control had at least 100 outcomes. */
-  readonly control?: ControlReference | undefined;
-}
+const wholeCount = z.int().min(0);
+
+const memoryReferenceSchema = z
+  .object({
+    /** The median of the samples. */
+    bytes: z.number().positive(),
+    samples: wholeCount,
+    since: z.number(),
+    until: z.number(),
+  })
+  .readonly();
 
 /** The memory of a process that had never run the treatment. */
-export interface MemoryReference {
-  /** The median of the samples. */
-  readonly bytes: number;
-  readonly samples: number;
-  readonly since: number;
-  readonly until: number;
-}
+export type MemoryReference = z.infer<typeof memoryReferenceSchema>;
+
+const controlReferenceSchema = z
+  .object({
+    /** `flag-off`: before or between rollouts, 0 % included. `rollout`: beside a treatment that has replaced it since. */
+    during: z.enum(['flag-off', 'rollout']),
+    since: z.number(),
+    /** When the last outcome came. */
+    until: z.number(),
+    successes: wholeCount,
+    failures: wholeCount,
+    complaints: wholeCount,
+    latency: latencySummarySchema.optional(),
+  })
+  .readonly();
 
 /** How the control behaved in one epoch. */
-export interface ControlReference {
-  /** `flag-off`: before or between rollouts, 0 % included. `rollout`: beside a treatment that has replaced it since. */
-  readonly during: 'flag-off' | 'rollout';
-  readonly since: number;
-  /** When the last outcome came. */
-  readonly until: number;
-  readonly successes: number;
-  readonly failures: number;
-  readonly complaints: number;
-  readonly latency: LatencySummary | undefined;
-}
+export type ControlReference = z.infer<typeof controlReferenceSchema>;
+
+export const baselineSchema = z
+  .object({
+    /** This process's memory while the flag was off, or at 0 %; undefined before a minute of work. */
+    memory: memoryReferenceSchema.optional(),
+    /** The latest epoch in which the control had at least 100 outcomes. */
+    control: controlReferenceSchema.optional(),
+  })
+  .readonly();
+
+/** What was normal at an earlier time: for comparison where no control runs at the same time. */
+export type Baseline = z.infer<typeof baselineSchema>;
 
 /** Everything a trigger may look at. Plain data: it can be logged, replayed and sent. */
 export interface Snapshot {

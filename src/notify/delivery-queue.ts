@@ -83,7 +83,7 @@ export class DeliveryQueue {
           throw error instanceof Error ? error : new Error(String(error));
         }
       });
-    const shouldRetry = (error: Error) => {
+    const shouldRetry = (error: unknown) => {
       if (!isNotifyError(error)) return 0;
       return error.retryable ? (error.retryAfterMs ?? 0) : false;
     };

@@ -1,7 +1,17 @@
 import type { Deadlines, Expiring } from './deadlines.js';
-import type { ArmFunction, RunContext } from './guarded-operation.js';
 
-/** When and how often an arm is tried again. */
+/** What a treatment or control receives beside its input. */
+export interface RunContext {
+  /** Aborts when the time is up or the caller aborts. */
+  readonly signal: AbortSignal;
+  /** 1 for the first attempt. */
+  readonly attempt: number;
+}
+
+/** One arm's code. It may be called several times with the same input: by retries, and as the fallback. */
+export type ArmFunction<Input, Value> = (input: Input, run: RunContext) => Promise<Value> | Value;
+
+/** When and how often an arm is retried. */
 export interface AttemptPolicy {
   readonly retries: number;
   readonly timeoutMs: number;
@@ -18,7 +28,7 @@ export type Attempted<Value> =
   | { readonly ok: true; readonly value: Value; readonly attempts: number }
   | { readonly ok: false; readonly error: unknown; readonly attempts: number; readonly aborted: boolean };
 
-/** An arm had not answered when its time was up. */
+/** An arm had not finished when its time was up. */
 export class OperationTimeoutError extends Error {
   readonly code = 'OPERATION_TIMEOUT';
   override readonly name = 'OperationTimeoutError';
@@ -38,9 +48,9 @@ export function isOperationTimeoutError(error: unknown): error is OperationTimeo
 
 /**
  * Runs one arm until it succeeds, fails for good, runs out of time or is aborted by the caller. Never rejects.
- * What an abandoned attempt still does later is ignored.
+ * The later result of an abandoned attempt is ignored.
  *
- * @param startedAt - What the clock of `policy.deadlines` says.
+ * @param startedAt - The current time of the clock of `policy.deadlines`.
  */
 export function runAttempts<Input, Value>(
   run: ArmFunction<Input, Value>,
@@ -135,7 +145,7 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
     }
     const longest = retryDelayMs * 2 ** (this.attempt - 1);
     this.#pause = setTimeout(() => {
-      // What was worth another attempt before the pause need not be any more.
+      // The flag may have been stopped during the pause.
       if (isRetryable(error)) this.#try();
       else this.#fail(error, false);
     }, longest * random());

@@ -3,7 +3,7 @@ export interface Expiring {
   expiresAt: number;
   earlier: Expiring | undefined;
   later: Expiring | undefined;
-  /** The time is up. Takes itself out with {@link Deadlines.remove}, and must not throw. */
+  /** The time is up. Removes itself with {@link Deadlines.remove}, and must not throw. */
   expire(): void;
 }
 
@@ -27,7 +27,7 @@ export class Deadlines {
   /**
    * Lets `item` expire one limit from now. While anything waits, the process stays alive.
    *
-   * @param now - What the clock says.
+   * @param now - The clock's current time.
    */
   add(item: Expiring, now: number): void {
     item.expiresAt = now + this.#limitMs;
@@ -39,7 +39,7 @@ export class Deadlines {
     else if (this.#earliest === item) this.#timer.ref();
   }
 
-  /** Takes `item`, which must be waiting, out again. */
+  /** Removes `item`, which must be waiting. */
   remove(item: Expiring): void {
     if (item.earlier === undefined) this.#earliest = item.later;
     else item.earlier.later = item.later;
@@ -47,7 +47,7 @@ export class Deadlines {
     else item.later.earlier = item.earlier;
     item.earlier = undefined;
     item.later = undefined;
-    // The timer stays for the next one, but holds up nobody's exit.
+    // The timer stays for the next item, but does not keep the process alive.
     if (this.#earliest === undefined) this.#timer?.unref();
   }
 

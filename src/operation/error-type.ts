@@ -55,8 +55,8 @@ export function isCriticalError(error: unknown, alsoCritical?: ReadonlySet<strin
 }
 
 /**
- * Connections that broke or never came about, of Node's sockets, of undici (`fetch`) and of axios. A host name that
- * does not exist (`ENOTFOUND`) is not among them: it is a mistake in a setting far more often than a passing fault.
+ * Connections that broke or were never made, of Node's sockets, of undici (`fetch`) and of axios. A host name that
+ * does not exist (`ENOTFOUND`) is not among them: it is a wrong setting far more often than a passing fault.
  */
 const RETRYABLE_CODES: ReadonlySet<string> = new Set([
   'ECONNRESET',
@@ -82,11 +82,11 @@ const RETRYABLE_CODES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Whether trying the same again may help: the default of `operation({ isRetryable })`.
+ * Whether a retry may help: the default of `operation({ isRetryable })`.
  *
- * The outermost error with an opinion decides. An HTTP status outranks everything else that the same error says: 408,
- * 425, 429 and every 5xx but 501 and 505 are worth another try, all others are not. Then codes of broken connections,
- * and timeouts (classes named `TimeoutError` or `…TimeoutError`). An abort never is, nor is a critical error, which
+ * The outermost error that says something specific decides. An HTTP status outranks everything else that the same error says: 408,
+ * 425, 429 and every 5xx but 501 and 505 are retried, all others are not. Then codes of broken connections,
+ * and time-outs (classes named `TimeoutError` or `…TimeoutError`). An abort never is, nor is a critical error, which
  * another attempt would make worse, nor an error that says nothing: it may be the user's own mistake.
  */
 export function isRetryableError(error: unknown): boolean {

@@ -7,20 +7,9 @@ import {
 } from '../model/flags.js';
 import type { Attributes, Evaluation, Exposure, Outcome, Result } from '../model/shapes.js';
 import type { Clock } from '../support/clock.js';
-import { type Attempted, type AttemptPolicy, runAttempts } from './attempts.js';
+import { type ArmFunction, type Attempted, type AttemptPolicy, runAttempts } from './attempts.js';
 import { Deadlines } from './deadlines.js';
 import { errorTypeOf, isCriticalError, isRetryableError } from './error-type.js';
-
-/** What a treatment or control is handed beside its input. */
-export interface RunContext {
-  /** Aborts when the time is up or the caller aborts. */
-  readonly signal: AbortSignal;
-  /** 1 for the first attempt. */
-  readonly attempt: number;
-}
-
-/** One arm's code. It may be called several times with the same input: by retries, and as the fallback. */
-export type ArmFunction<Input, Value> = (input: Input, run: RunContext) => Promise<Value> | Value;
 
 /** What an error means: the arm's `failure`, the user's own mistake (`expected`), or a `critical` failure. */
 export type ErrorClass = 'failure' | 'expected' | 'critical';
@@ -37,29 +26,29 @@ export interface OperationPolicy {
   readonly fallback?: boolean | undefined;
 }
 
-/** {@link OperationPolicy} with nothing left open. */
+/** {@link OperationPolicy}, complete. */
 export type ResolvedOperationPolicy = {
   readonly [K in keyof OperationPolicy]-?: NonNullable<OperationPolicy[K]>;
 };
 
-/** What `guard.operation()` takes. */
+/** Options of `guard.operation()`. */
 export interface OperationOptions<Input, Value> extends OperationPolicy {
   /** The new code path, for users whose flag is on. */
   readonly treatment: ArmFunction<Input, Value>;
-  /** The old code path, for everybody else. */
+  /** The old code path, for all other users. */
   readonly control: ArmFunction<Input, Value>;
-  /** Which errors are worth another attempt. @default network errors, time-outs and answers 408, 429 and 5xx */
+  /** Which errors are retried. @default network errors, time-outs and the statuses 408, 425, 429 and 5xx but 501 and 505 */
   readonly isRetryable?: ((error: unknown) => boolean) | undefined;
   /**
    * What an error means; `undefined` leaves it to the default.
-   * @default `critical` for exhausted memory, disk or file handles and for what the triggers name, else `failure`
+   * @default `critical` for exhausted memory, disk or file handles and for the error types that the triggers name, else `failure`
    */
   readonly classifyError?: ((error: unknown) => ErrorClass | undefined) | undefined;
-  /** Values that go into the outcome log, such as the size of a file. */
+  /** Values for the outcome log, such as the size of a file. */
   readonly attributes?: ((input: Input, context: EvaluationContextLike) => Attributes) | undefined;
 }
 
-/** What one call may bring along. */
+/** Options of one call. */
 export interface CallOptions {
   /** The caller's own abort: it ends the operation and counts neither as success nor as failure. */
   readonly signal?: AbortSignal | undefined;
@@ -67,8 +56,7 @@ export interface CallOptions {
 
 /**
  * Evaluates the flag for `context`, runs the arm on `input`, and returns its value or throws its error.
- * When the treatment and then the fallback failed, the error is the control's: what the user would have seen
- * without the rollout.
+ * When the treatment and then the fallback failed, the error is the control's: the one without the rollout.
  */
 export type GuardedOperation<Input, Value> = (
   context: EvaluationContextLike,
@@ -83,11 +71,11 @@ export interface OperationHost {
   readonly random: () => number;
   /** Further codes and classes of errors that are critical by default. */
   readonly criticalErrorTypes: ReadonlySet<string>;
-  /** The guard itself: the hook hands it exposures. */
+  /** The guard itself: the hook passes exposures to it. */
   readonly sink: ExposureSink;
   /** The OpenFeature client to evaluate with. */
   client(): FlagClient;
-  /** The flag has been stopped in this process: no treatment may start any more. */
+  /** The flag is stopped in this process: no treatment may start. */
   isOverridden(): boolean;
   /** The flag was stopped after this exposure of the treatment: returns the one under which the control runs instead. */
   toControl(exposure: Exposure): Exposure;
@@ -96,7 +84,7 @@ export interface OperationHost {
   fault(what: string, error: unknown): void;
 }
 
-/** Builds the function that a service calls in place of its old code. */
+/** Builds the function that a service calls instead of its old code. */
 export function guardedOperation<Input, Value>(
   host: OperationHost,
   options: OperationOptions<Input, Value>,
@@ -117,7 +105,7 @@ export function guardedOperation<Input, Value>(
       guarded('isRetryable', () => isRetryable(error), false) && classify(error) === 'failure',
   };
 
-  // A treatment that fails after the stop goes to the control at once: another attempt would only cost the user time.
+  // A treatment that fails after the stop falls back at once: another attempt would only cost the user time.
   const treatmentPolicy: AttemptPolicy = {
     ...policy,
     isRetryable: (error) => !host.isOverridden() && policy.isRetryable(error),
@@ -160,7 +148,7 @@ export function guardedOperation<Input, Value>(
       userSucceeded: served.ok,
       attempts: own.attempts,
       attributes: attributes && guarded('attributes', () => attributes(input, context), undefined),
-      // The operation began when it was exposed; the wall clock need not be asked again.
+      // The operation began with its exposure: this saves a call of the wall clock.
       at: exposure.at + durationMs,
     });
     if (served.ok) return served.value;
@@ -187,7 +175,7 @@ export function guardedOperation<Input, Value>(
     return isCriticalError(error, host.criticalErrorTypes) ? 'critical' : 'failure';
   }
 
-  /** Runs a function of the user's; its fault costs its answer, never the call. */
+  /** Runs a user's function; if it throws, `otherwise` is the result. */
   function guarded<T>(what: string, run: () => T, otherwise: T): T {
     try {
       return run();

@@ -1,25 +1,23 @@
-import pRetry from 'p-retry';
-
-/** How often and how patiently something is tried again. */
+/** When and how often something is tried again. */
 export interface RetryPolicy {
-  /** How often a failed attempt is repeated; `Infinity` for as long as it takes. */
+  /** How often a failed attempt is repeated; `Infinity` for no limit. */
   readonly retries: number;
   /** The longest first pause, in milliseconds; at least half of it, the rest by chance. It doubles from attempt to attempt. */
   readonly initialDelayMs: number;
-  /** The longest pause, in milliseconds, unless the server asks for a longer one. */
+  /** The longest pause, in milliseconds, unless the server requests a longer one. */
   readonly maxDelayMs: number;
   /** Ends the pauses; `retry` then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** Whether a pause keeps the process alive. @default true */
   readonly keepsProcessAlive?: boolean | undefined;
   /**
-   * Asked after a failed attempt (1 for the first) that may be repeated: `false` gives up with this error; a number
-   * repeats it after the pause, to which the milliseconds that the server asked for are added.
+   * Called after a failed attempt (1 for the first) that may be repeated: `false` gives up with this error; a number
+   * repeats it after the pause, to which these milliseconds, which the server requested, are added.
    */
-  readonly shouldRetry: (error: Error, attempt: number) => number | false;
+  readonly shouldRetry: (error: unknown, attempt: number) => number | false;
 }
 
-/** A server that asks for more than this is asked again sooner. */
+/** A longer `Retry-After` of a server is cut to this. */
 const MAX_RETRY_AFTER_MS = 5 * 60_000;
 
 /**
@@ -30,30 +28,22 @@ const MAX_RETRY_AFTER_MS = 5 * 60_000;
  */
 export async function retry<T>(attempt: () => Promise<T>, policy: RetryPolicy): Promise<T> {
   const { retries, initialDelayMs, maxDelayMs, signal, keepsProcessAlive = true, shouldRetry } = policy;
-  try {
-    return await pRetry(attempt, {
-      retries,
-      factor: 2,
-      minTimeout: initialDelayMs / 2,
-      maxTimeout: maxDelayMs,
-      randomize: true,
-      unref: !keepsProcessAlive,
-      signal,
-      shouldRetry: async ({ error, attemptNumber }) => {
-        const retryAfterMs = shouldRetry(error, attemptNumber);
-        if (retryAfterMs === false) return false;
-        await pause(Math.min(retryAfterMs, MAX_RETRY_AFTER_MS), keepsProcessAlive, signal);
-        return true;
-      },
-    });
-  } catch (error) {
-    // p-retry wraps a reason that is not an Error.
+  for (let number = 1; ; number++) {
     signal?.throwIfAborted();
-    throw error;
+    try {
+      return await attempt();
+    } catch (error) {
+      signal?.throwIfAborted();
+      const retryAfterMs = number <= retries && shouldRetry(error, number);
+      if (retryAfterMs === false) throw error;
+      const backoffMs = (initialDelayMs / 2) * (1 + Math.random()) * 2 ** (number - 1);
+      const delayMs = Math.min(backoffMs, maxDelayMs) + Math.min(retryAfterMs, MAX_RETRY_AFTER_MS);
+      await pause(delayMs, keepsProcessAlive, signal);
+    }
   }
 }
 
-function pause(delayMs: number, holdsProcess: boolean, signal: AbortSignal | undefined): Promise<void> {
+function pause(delayMs: number, keepsProcessAlive: boolean, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       clearTimeout(timer);
@@ -61,8 +51,8 @@ function pause(delayMs: number, holdsProcess: boolean, signal: AbortSignal | und
       resolve();
     };
     const timer = setTimeout(end, delayMs);
-    if (!holdsProcess) timer.unref();
+    if (!keepsProcessAlive) timer.unref();
     signal?.addEventListener('abort', end);
-    if (delayMs <= 0 || signal?.aborted) end();
+    if (signal?.aborted) end();
   });
 }

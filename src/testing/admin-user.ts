@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { EmbeddedUnleashError } from './unleash-start-error.js';
 
-/** A strategy as Unleash's admin API takes it. */
+/** A strategy in the form of Unleash's admin API. */
 export interface EmbeddedStrategy {
   /** For example `flexibleRollout` or `default`. */
   readonly name: string;
@@ -72,7 +72,7 @@ const historyAnswer = z.object({
   ),
 });
 
-/** What a person does in Unleash's UI: signed in with name and password, so that the history says who did it. */
+/** Does what an operator does in Unleash's UI: signed in with name and password, so that the history names the user. */
 export class AdminUser {
   readonly #url: string;
   readonly #user: { readonly username: string; readonly password: string };
@@ -154,7 +154,7 @@ export class AdminUser {
       .sort((a, b) => b.id - a.id);
   }
 
-  /** Any request to the admin API, as this person. @returns the answer's JSON; undefined when it has no body. */
+  /** Any request to the admin API, as this user. @returns the reply's JSON; undefined when it has no body. */
   async request(method: string, path: string, body?: unknown): Promise<unknown> {
     this.#cookie ??= await this.#signIn();
     const response = await this.#send(method, path, body, { cookie: this.#cookie });

@@ -80,7 +80,7 @@ export class ChildServer {
 
   async #stop(): Promise<void> {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT_MS);
-    // A server that has already crashed is stopped all the same.
+    // A server that has already crashed counts as stopped.
     await this.#ask({ type: 'stop' }).catch(() => this.#child.kill('SIGKILL'));
     await this.#ended;
     clearTimeout(timer);

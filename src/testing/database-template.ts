@@ -1,5 +1,5 @@
 /**
- * A database with Unleash's tables and nothing in them. To make one takes longer than all the rest of a start, so the
+ * A database with Unleash's tables and nothing in them. Creating one takes longer than the rest of a start, so the
  * first one is kept in `node_modules/.cache`, from where a fresh installation removes it.
  *
  * Every fault here only costs time.

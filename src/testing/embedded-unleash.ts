@@ -39,7 +39,7 @@ export interface NewFlag {
   readonly strategies?: readonly EmbeddedStrategy[];
 }
 
-/** A running Unleash server. Its helpers act as a signed-in person, exactly as Unleash's UI does. */
+/** A running Unleash server. Its helpers act as a signed-in admin user, exactly as Unleash's UI does. */
 export interface EmbeddedUnleash extends AsyncDisposable {
   /** Where the UI is, for example `http://127.0.0.1:41234`. */
   readonly url: string;
@@ -55,7 +55,7 @@ export interface EmbeddedUnleash extends AsyncDisposable {
   readonly project: string;
   /** Unleash's environment that `clientToken` reads and the helpers change. */
   readonly environment: string;
-  /** Who the helpers are, and how a person logs in to the UI. */
+  /** The admin user of the helpers, who can also log in to the UI. */
   readonly user: { readonly username: string; readonly password: string };
   /** Creates a flag: by default a gradual rollout to 100 %, on. */
   createFlag(key: string, flag?: NewFlag): Promise<void>;
@@ -71,7 +71,7 @@ export interface EmbeddedUnleash extends AsyncDisposable {
   flag(key: string): Promise<EmbeddedFlag>;
   /** What happened to the flag and who did it, newest first. */
   history(key: string): Promise<EmbeddedEvent[]>;
-  /** Any other request to the admin API as that person; `path` begins with `/api/admin/`. */
+  /** Any other request to the admin API as the admin user; `path` begins with `/api/admin/`. */
   request(method: string, path: string, body?: unknown): Promise<unknown>;
   /** Unleash is down: connections are closed and new ones refused. The data stays. */
   pause(): Promise<void>;
@@ -103,7 +103,7 @@ export async function startEmbeddedUnleash(options: EmbeddedUnleashOptions = {})
   const environment = options.environment ?? 'development';
   const identity = (dataDir === undefined ? undefined : await readIdentity(dataDir)) ?? newIdentity();
   const user = { username: 'admin', password: identity.password };
-  // Before the start: a database whose tokens nobody knows would be lost.
+  // Before the start: a database with unknown tokens would be lost.
   if (dataDir !== undefined) await writeIdentity(dataDir, identity);
 
   const server = new ChildServer(options.onLog);
@@ -125,7 +125,7 @@ export async function startEmbeddedUnleash(options: EmbeddedUnleashOptions = {})
   if (dataDir !== undefined) await writeIdentity(dataDir, { ...identity, port });
 
   const url = `http://127.0.0.1:${port}`;
-  const person = new AdminUser({ url, user, project: PROJECT, environment });
+  const admin = new AdminUser({ url, user, project: PROJECT, environment });
   return {
     url,
     apiUrl: `${url}/api`,
@@ -135,14 +135,14 @@ export async function startEmbeddedUnleash(options: EmbeddedUnleashOptions = {})
     project: PROJECT,
     environment,
     user,
-    createFlag: (key, flag) => createFlag(person, key, flag),
-    setPercentage: (key, percentage) => person.setPercentage(key, percentage),
-    addStrategy: (key, strategy) => person.addStrategy(key, strategy),
-    enable: (key) => person.turn(key, 'on'),
-    disable: (key) => person.turn(key, 'off'),
-    flag: (key) => person.flag(key),
-    history: (key) => person.history(key),
-    request: (method, path, body) => person.request(method, path, body),
+    createFlag: (key, flag) => createFlag(admin, key, flag),
+    setPercentage: (key, percentage) => admin.setPercentage(key, percentage),
+    addStrategy: (key, strategy) => admin.addStrategy(key, strategy),
+    enable: (key) => admin.turn(key, 'on'),
+    disable: (key) => admin.turn(key, 'off'),
+    flag: (key) => admin.flag(key),
+    history: (key) => admin.history(key),
+    request: (method, path, body) => admin.request(method, path, body),
     pause: () => server.pause(),
     resume: () => server.resume(),
     stop: () => server.stop(),
@@ -150,7 +150,7 @@ export async function startEmbeddedUnleash(options: EmbeddedUnleashOptions = {})
   };
 }
 
-async function createFlag(person: AdminUser, key: string, flag: NewFlag = {}): Promise<void> {
+async function createFlag(admin: AdminUser, key: string, flag: NewFlag = {}): Promise<void> {
   const rollout: EmbeddedStrategy = {
     name: 'flexibleRollout',
     parameters: {
@@ -159,9 +159,9 @@ async function createFlag(person: AdminUser, key: string, flag: NewFlag = {}): P
       groupId: key,
     },
   };
-  await person.createFlag(key, flag.type ?? 'release', flag.description ?? '');
-  for (const strategy of flag.strategies ?? [rollout]) await person.addStrategy(key, strategy);
-  if (flag.enabled ?? true) await person.turn(key, 'on');
+  await admin.createFlag(key, flag.type ?? 'release', flag.description ?? '');
+  for (const strategy of flag.strategies ?? [rollout]) await admin.addStrategy(key, strategy);
+  if (flag.enabled ?? true) await admin.turn(key, 'on');
 }
 
 function newIdentity(): Identity {

@@ -1,10 +1,10 @@
 /**
- * Why an embedded Unleash could not do what was asked.
+ * Why an embedded Unleash failed.
  *
  * - `MISSING_PACKAGE`: the packages that it is made of are not installed.
  * - `START_FAILED`: the server did not come up.
- * - `STOPPED`: the server has ended, or was told to.
- * - `REQUEST_FAILED`: Unleash refused what a helper asked of it.
+ * - `STOPPED`: the server has ended.
+ * - `REQUEST_FAILED`: Unleash refused a helper's request.
  */
 export type EmbeddedUnleashErrorCode = 'MISSING_PACKAGE' | 'START_FAILED' | 'STOPPED' | 'REQUEST_FAILED';
 

@@ -1,21 +1,22 @@
 import type { z } from 'zod';
 import { type Clock, systemClock } from '../support/clock.js';
-import { AdminNotFoundError, AdminResponseError, AdminTokenError } from './admin-error.js';
+import { exchange, NoAnswerError } from '../support/http.js';
+import { adminTokenProblem, baseUrlOf, flagPageUrl } from './admin-access.js';
+import { AdminError } from './admin-error.js';
+import { type AdminRequest, errorForNoReply, errorForReply } from './admin-failure.js';
 import {
   type AdminEvent,
   type AdminFlag,
   type AdminLink,
   type AdminTag,
-  flagAnswer,
+  flagReply,
   gradualRolloutOf,
-  historyAnswer,
+  historyReply,
 } from './admin-replies.js';
-import { type Backoff, type RequestOptions, withRetries } from './admin-retry.js';
-import { adminTokenProblem } from './admin-token.js';
-import { baseUrlOf, flagPageUrl } from './base-url.js';
-import { type AdminRequest, RequestSender } from './request-sender.js';
 
-/** What {@link UnleashAdminClient} takes. */
+const DEFAULT_TIMEOUT_MS = 5_000;
+
+/** Options of {@link UnleashAdminClient}. */
 export interface UnleashAdminClientOptions {
   /** Unleash's address, with or without `/api` at its end. */
   readonly url: string;
@@ -25,72 +26,67 @@ export interface UnleashAdminClientOptions {
   readonly project?: string | undefined;
   /** The environment in which flags are read and turned off, for example `production`. */
   readonly environment: string;
-  /** Time for one request and its answer, in milliseconds. @default 5_000 */
+  /** Time for one request and its reply, in milliseconds. @default 5_000 */
   readonly timeoutMs?: number | undefined;
-  /** How often a failed request is tried again unless the call says otherwise. @default 3 */
-  readonly retries?: number | undefined;
-  /** The longest first pause before trying again, in milliseconds; it doubles from attempt to attempt. @default 500 */
-  readonly retryDelayMs?: number | undefined;
-  /** The longest pause before trying again, in milliseconds, unless Unleash asks for a longer one. @default 30_000 */
-  readonly maxRetryDelayMs?: number | undefined;
   /** @default the global fetch */
   readonly fetch?: typeof fetch | undefined;
   /** @default the machine's clocks */
   readonly clock?: Clock | undefined;
 }
 
+/** Options of one request. */
+export interface RequestOptions {
+  /** Ends the request; the call rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 type FlagRequest = Omit<AdminRequest, 'project' | 'environment'>;
 
 /**
- * Speaks to Unleash's admin API about the flags of one project in one environment. It can turn a flag off and move its
- * percentage; it cannot turn a flag on.
+ * Unleash's admin API for the flags of one project in one environment. It can turn a flag off and move its percentage;
+ * it cannot turn a flag on. Each request is sent once: retries are the caller's.
  *
- * Every method rejects with an `AdminError`, or with the reason of the caller's signal.
+ * Every method rejects with an {@link AdminError}, or with the reason of the caller's signal.
  */
 export class UnleashAdminClient {
   readonly project: string;
   readonly environment: string;
   readonly #baseUrl: string;
-  readonly #sender: RequestSender;
-  readonly #retries: number;
-  readonly #backoff: Backoff;
+  readonly #token: string;
+  readonly #timeoutMs: number;
+  readonly #fetch: typeof fetch;
+  readonly #clock: Clock;
 
-  /** @throws {@link AdminTokenError} when the token's form shows that it is not for the admin API. */
+  /** @throws {@link AdminError} with code `ADMIN_TOKEN` when the token's form shows that it is not for the admin API. */
   constructor(options: UnleashAdminClientOptions) {
     const problem = adminTokenProblem(options.token);
-    if (problem !== undefined) throw new AdminTokenError(`The admin token cannot be used: ${problem}.`);
+    if (problem !== undefined) {
+      throw new AdminError('ADMIN_TOKEN', `The admin token cannot be used: ${problem}.`);
+    }
     this.#baseUrl = baseUrlOf(options.url);
     this.project = options.project ?? 'default';
     this.environment = options.environment;
-    this.#sender = new RequestSender({
-      baseUrl: this.#baseUrl,
-      token: options.token,
-      timeoutMs: options.timeoutMs ?? 5_000,
-      fetch: options.fetch ?? globalThis.fetch,
-      clock: options.clock ?? systemClock,
-    });
-    this.#retries = options.retries ?? 3;
-    this.#backoff = {
-      initialDelayMs: options.retryDelayMs ?? 500,
-      maxDelayMs: options.maxRetryDelayMs ?? 30_000,
-    };
+    this.#token = options.token;
+    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.#fetch = options.fetch ?? globalThis.fetch;
+    this.#clock = options.clock ?? systemClock;
   }
 
   /** The flag as it is in the environment. */
   async readFlag(flagKey: string, requestOptions: RequestOptions = {}): Promise<AdminFlag> {
     const path = this.#featurePath(flagKey);
     const { name, environments, ...flag } = await this.#read(
-      flagAnswer,
+      flagReply,
       { method: 'GET', path, flagKey },
       requestOptions,
     );
     const environment = environments.find(({ name }) => name === this.environment);
     if (environment === undefined) {
-      throw new AdminNotFoundError(
+      throw new AdminError(
+        'ADMIN_NOT_FOUND',
         `Unleash has no environment "${this.environment}" for flag "${flagKey}" (GET ${path}). ` +
           `Project "${this.project}" has: ${environments.map(({ name }) => name).join(', ')}.`,
-        'environment',
-        { request: `GET ${path}`, status: 200 },
+        { request: `GET ${path}`, status: 200, missing: 'environment' },
       );
     }
     return { key: name, ...flag, enabled: environment.enabled, strategies: environment.strategies };
@@ -104,10 +100,10 @@ export class UnleashAdminClient {
   }
 
   /**
-   * Moves the percentage of the flag's gradual rollout, but only from the percentage that is expected: what a person
-   * set meanwhile stands.
+   * Moves the percentage of the flag's gradual rollout, but only from the percentage that is expected: a change that
+   * an operator made meanwhile stands.
    *
-   * @returns `there` when it had been moved before; `refused` when the flag is off, has another percentage, or not exactly
+   * @returns `there` when it was moved before; `refused` when the flag is off, has another percentage, or not exactly
    *   one active strategy and that a gradual rollout.
    */
   async movePercentage(
@@ -134,7 +130,7 @@ export class UnleashAdminClient {
     await this.#send({ method: 'POST', path: tagsPath(flagKey), flagKey, body }, requestOptions);
   }
 
-  /** Takes a tag off the flag; a tag that it does not have is fine. */
+  /** Removes a tag from the flag; a tag that it does not have is fine. */
   async untag(flagKey: string, tag: AdminTag, requestOptions: RequestOptions = {}): Promise<void> {
     const path = `${tagsPath(flagKey)}/${encodeURIComponent(tag.type)}/${encodeURIComponent(tag.value)}`;
     await this.#send({ method: 'DELETE', path, flagKey }, requestOptions);
@@ -154,7 +150,7 @@ export class UnleashAdminClient {
   /** What happened to the flag in all environments, newest first. */
   async history(flagKey: string, requestOptions: RequestOptions = {}): Promise<AdminEvent[]> {
     const path = `/api/admin/events/${encodeURIComponent(flagKey)}`;
-    const { events } = await this.#read(historyAnswer, { method: 'GET', path, flagKey }, requestOptions);
+    const { events } = await this.#read(historyReply, { method: 'GET', path, flagKey }, requestOptions);
     return events.sort((a, b) => b.id - a.id);
   }
 
@@ -166,19 +162,32 @@ export class UnleashAdminClient {
     const answer = schema.safeParse(parseJson(await this.#send(request, requestOptions)));
     if (answer.success) return answer.data;
     const wrong = answer.error.issues.map(({ path }) => path.join('.') || 'not a JSON object').slice(0, 5);
-    throw new AdminResponseError(
+    throw new AdminError(
+      'ADMIN_RESPONSE',
       `Unleash answered ${request.method} ${request.path} with something unexpected (${wrong.join(', ')}). ` +
         'Check that the URL is that of Unleash itself and that its version is supported.',
       { request: `${request.method} ${request.path}`, status: 200 },
     );
   }
 
-  #send(request: FlagRequest, requestOptions: RequestOptions): Promise<string> {
-    const { signal, onRetry } = requestOptions;
-    const retries = requestOptions.retries ?? this.#retries;
-    const subject = { ...request, project: this.project, environment: this.environment };
-    const attempt = () => this.#sender.send(subject, signal);
-    return withRetries(attempt, this.#backoff, { retries, signal, onRetry });
+  /** @returns the body of a successful reply. */
+  async #send(flagRequest: FlagRequest, { signal }: RequestOptions): Promise<string> {
+    const request = { ...flagRequest, project: this.project, environment: this.environment };
+    const { method, path } = request;
+    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+    const headers = {
+      authorization: this.#token,
+      accept: 'application/json',
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    };
+    const sent = { method, url: `${this.#baseUrl}${path}`, headers, body };
+    const reply = await exchange(this.#fetch, sent, this.#timeoutMs, signal).catch((error: unknown) => {
+      throw error instanceof NoAnswerError ? errorForNoReply(error.message, request) : error;
+    });
+    if (reply.ok) return reply.body;
+    // A proxy between here and Unleash may repeat what it was sent.
+    const withoutToken = reply.body.replaceAll(this.#token, '…');
+    throw errorForReply(reply, withoutToken, request, this.#clock.now());
   }
 
   #pageUrl(flagKey: string): string {
@@ -194,7 +203,7 @@ function tagsPath(flagKey: string): string {
   return `/api/admin/features/${encodeURIComponent(flagKey)}/tags`;
 }
 
-/** Unleash normalises the links that it is given: no `www.`, no slash at the end. */
+/** Unleash normalises links: no `www.`, no slash at the end. */
 function sameAddress(a: string, b: string): boolean {
   const normal = (url: string) => {
     if (!URL.canParse(url)) return url;

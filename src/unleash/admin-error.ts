@@ -1,4 +1,14 @@
-/** Stable names of what can go wrong at Unleash's admin API. */
+/**
+ * Why a request to Unleash's admin API failed. Stable.
+ *
+ * - `ADMIN_TOKEN`: Unleash does not accept the token (401), or its form shows that it is not an admin token.
+ * - `ADMIN_PERMISSION`: the token lacks a permission (403).
+ * - `ADMIN_CHANGE_REQUEST`: the environment needs change requests, and the token may not skip them (403).
+ * - `ADMIN_NOT_FOUND`: no such project, flag, environment or address (404); see `missing`.
+ * - `ADMIN_RATE_LIMIT`: too many requests (429).
+ * - `ADMIN_UNAVAILABLE`: no reply, a late one, or a fault of the server (408, 5xx).
+ * - `ADMIN_RESPONSE`: Unleash refused the request itself (400, 409 and others), or its reply cannot be read.
+ */
 export type AdminErrorCode =
   | 'ADMIN_TOKEN'
   | 'ADMIN_PERMISSION'
@@ -8,95 +18,39 @@ export type AdminErrorCode =
   | 'ADMIN_UNAVAILABLE'
   | 'ADMIN_RESPONSE';
 
-/** What is known of a failed request. Never holds a token. */
-export interface AdminFailure {
-  /** Method and path, for example `POST /api/admin/projects/default/features/x/environments/production/off`. */
-  readonly request?: string | undefined;
-  /** The HTTP status; undefined when no answer came. */
-  readonly status?: number | undefined;
-  /** How long Unleash asked to wait, in milliseconds. */
-  readonly retryAfterMs?: number | undefined;
-}
-
-/**
- * A request to Unleash's admin API failed. The message says what happened and what a person can do about it; neither
- * it nor any other field holds a token.
- */
-export abstract class AdminError extends Error {
-  abstract readonly code: AdminErrorCode;
-  /** Whether the same request may succeed later without anybody's help. */
-  abstract readonly retryable: boolean;
-  /** Method and path of the request; undefined when none was sent. */
-  readonly request: string | undefined;
-  /** The HTTP status; undefined when no answer came. */
-  readonly status: number | undefined;
-  /** How long Unleash asked to wait, in milliseconds; undefined when it did not say. */
-  readonly retryAfterMs: number | undefined;
-
-  constructor(message: string, failure: AdminFailure = {}) {
-    super(message);
-    this.request = failure.request;
-    this.status = failure.status;
-    this.retryAfterMs = failure.retryAfterMs;
-  }
-}
-
-/** Unleash does not know the token (401), or its form already shows that it is not an admin token. */
-export class AdminTokenError extends AdminError {
-  override readonly name = 'AdminTokenError';
-  readonly code = 'ADMIN_TOKEN';
-  readonly retryable = false;
-}
-
-/** The token is valid but may not do this (403). */
-export class AdminPermissionError extends AdminError {
-  override readonly name = 'AdminPermissionError';
-  readonly code = 'ADMIN_PERMISSION';
-  readonly retryable = false;
-}
-
-/** The environment takes changes through change requests only, and the token may not skip them (403). */
-export class ChangeRequestError extends AdminError {
-  override readonly name = 'ChangeRequestError';
-  readonly code = 'ADMIN_CHANGE_REQUEST';
-  readonly retryable = false;
-}
-
-/** What Unleash does not have. `address`: the URL does not lead to an admin API that can do this. */
+/** What Unleash does not have. `address`: the URL does not lead to an admin API that supports the request. */
 export type MissingAtUnleash = 'project' | 'flag' | 'environment' | 'address';
 
-/** Unleash has no such project, flag, environment or address (404). */
-export class AdminNotFoundError extends AdminError {
-  override readonly name = 'AdminNotFoundError';
-  readonly code = 'ADMIN_NOT_FOUND';
-  readonly retryable = false;
-  readonly missing: MissingAtUnleash;
+/** What is known of a failed request beside its code. Never holds a token. */
+export type AdminErrorDetails = Partial<Pick<AdminError, 'request' | 'status' | 'retryAfterMs' | 'missing'>>;
 
-  constructor(message: string, missing: MissingAtUnleash, failure?: AdminFailure) {
-    super(message, failure);
-    this.missing = missing;
+/**
+ * A request to Unleash's admin API failed. The message says what happened and what an operator can do about it; neither
+ * it nor any other field holds a token.
+ */
+export class AdminError extends Error {
+  override readonly name = 'AdminError';
+  readonly code: AdminErrorCode;
+  /** Whether the same request may succeed later without anyone's help. */
+  readonly retryable: boolean;
+  /** Method and path of the request, such as `POST /api/admin/…/off`; undefined when none was sent. */
+  readonly request: string | undefined;
+  /** The HTTP status; undefined when no reply came. */
+  readonly status: number | undefined;
+  /** How long to wait before a retry, as Unleash requests it, in milliseconds; undefined when it does not say. */
+  readonly retryAfterMs: number | undefined;
+  /** What does not exist; only with `ADMIN_NOT_FOUND`. */
+  readonly missing: MissingAtUnleash | undefined;
+
+  constructor(code: AdminErrorCode, message: string, details: AdminErrorDetails = {}) {
+    super(message);
+    this.code = code;
+    this.retryable = code === 'ADMIN_RATE_LIMIT' || code === 'ADMIN_UNAVAILABLE';
+    this.request = details.request;
+    this.status = details.status;
+    this.retryAfterMs = details.retryAfterMs;
+    this.missing = details.missing;
   }
-}
-
-/** Too many requests (429). */
-export class AdminRateLimitError extends AdminError {
-  override readonly name = 'AdminRateLimitError';
-  readonly code = 'ADMIN_RATE_LIMIT';
-  readonly retryable = true;
-}
-
-/** No answer, an answer too late, or one that says that Unleash is in trouble (408, 5xx). */
-export class AdminUnavailableError extends AdminError {
-  override readonly name = 'AdminUnavailableError';
-  readonly code = 'ADMIN_UNAVAILABLE';
-  readonly retryable = true;
-}
-
-/** Unleash answered something that the request did not ask for, or refused the request itself (400, 409 and others). */
-export class AdminResponseError extends AdminError {
-  override readonly name = 'AdminResponseError';
-  readonly code = 'ADMIN_RESPONSE';
-  readonly retryable = false;
 }
 
 /** Whether an error is an {@link AdminError}; works across copies of this package. */
@@ -108,3 +62,12 @@ export function isAdminError(error: unknown): error is AdminError {
     'retryable' in error
   );
 }
+
+/** For `retry`: repeats a request where that can help, after the pause that Unleash requests. */
+export const ADMIN_RETRY = {
+  retries: 3,
+  initialDelayMs: 500,
+  maxDelayMs: 30_000,
+  shouldRetry: (error: unknown): number | false =>
+    isAdminError(error) && error.retryable && (error.retryAfterMs ?? 0),
+} as const;

@@ -1,90 +1,101 @@
-import { retryAfterMs } from '../support/http.js';
-import {
-  type AdminError,
-  AdminNotFoundError,
-  AdminPermissionError,
-  AdminRateLimitError,
-  AdminResponseError,
-  AdminTokenError,
-  AdminUnavailableError,
-  ChangeRequestError,
-  type MissingAtUnleash,
-} from './admin-error.js';
-import { failureAnswer } from './admin-replies.js';
-import type { AdminRequest } from './request-sender.js';
+import { type HttpAnswer, retryAfterMs } from '../support/http.js';
+import { AdminError, type AdminErrorCode, type MissingAtUnleash } from './admin-error.js';
+import { failureReply } from './admin-replies.js';
 
-/** An answer that is not a success. */
-export interface FailedAnswer {
-  readonly status: number;
-  /** The body as text, without secrets. */
-  readonly body: string;
-  /** The `Retry-After` header. */
-  readonly retryAfter: string | null;
-  /** The `Location` header. */
-  readonly location: string | null;
+/** One request to the admin API, and what it is about. */
+export interface AdminRequest {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  /** Begins with `/api/admin/`. */
+  readonly path: string;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  readonly flagKey: string;
+  readonly project: string;
+  readonly environment: string;
+  /** What an operator can do instead of the request; absent when nothing is lost without it. */
+  readonly byHand?: string;
 }
 
-/** The longest piece of somebody else's text that a message quotes. */
+/** The longest text of Unleash that a message quotes. */
 const MAX_QUOTED_LENGTH = 300;
 
-/** The error for an answer that is not a success. `now` is what a `Retry-After` date is compared with. */
-export function errorForAnswer(answer: FailedAnswer, request: AdminRequest, now: number): AdminError {
-  const { status } = answer;
-  const said = saidBy(answer.body);
-  const failure = { request: nameOf(request), status, retryAfterMs: retryAfterMs(answer.retryAfter, now) };
-  const message = (what: string, help: string) =>
-    [`${what} (${status} to ${nameOf(request)}).`, quote(said.message), help, request.byHand]
-      .filter((sentence) => sentence !== undefined && sentence !== '')
-      .join(' ');
+/**
+ * The error for a reply that is not a success.
+ *
+ * @param body - The reply's body, without secrets.
+ * @param now - What a `Retry-After` date is compared with.
+ */
+export function errorForReply(
+  { status, headers }: HttpAnswer,
+  body: string,
+  request: AdminRequest,
+  now: number,
+): AdminError {
+  const said = saidBy(body);
+  const error = (code: AdminErrorCode, what: string, help = '', missing?: MissingAtUnleash) => {
+    const sentences = [
+      `${what} (${status} to ${nameOf(request)}).`,
+      quote(said.message),
+      help,
+      request.byHand,
+    ];
+    return new AdminError(code, sentences.filter(Boolean).join(' '), {
+      request: nameOf(request),
+      status,
+      retryAfterMs: retryAfterMs(headers.get('retry-after'), now),
+      missing,
+    });
+  };
 
   if (status === 401) {
     const help = 'Check that the admin token is complete, and that it was not deleted and has not expired.';
-    return new AdminTokenError(message('Unleash does not accept the admin token', help), failure);
+    return error('ADMIN_TOKEN', 'Unleash does not accept the admin token', help);
   }
   if (status === 403 && /skip_change_request|change.?request/i.test(said.message)) {
     const help =
       `Changes of "${request.environment}" need a change request. Give the token the permission to skip change ` +
       'requests there, or apply one in the Unleash UI.';
-    return new ChangeRequestError(message('Unleash asks for a change request', help), failure);
+    return error('ADMIN_CHANGE_REQUEST', 'Unleash requires a change request', help);
   }
   if (status === 403 && /different token type/i.test(said.message)) {
     const help = 'It is a client or frontend token: use an admin token, or a personal access token.';
-    return new AdminPermissionError(message('Unleash does not let this token change flags', help), failure);
+    return error('ADMIN_PERMISSION', 'Unleash does not let this token change flags', help);
   }
-  // Unleash also answers 403 where a rule of its own forbids what anybody asks.
+  // Unleash also replies 403 where one of its rules forbids the request to everyone.
   if (status === 403 && !/OperationDenied|InvalidOperation/.test(said.name)) {
     const help =
       `Give the token's user or role the permissions for project "${request.project}" and environment ` +
       `"${request.environment}" (to turn flags on and off, and to update them).`;
-    return new AdminPermissionError(message('The admin token lacks a permission', help), failure);
+    return error('ADMIN_PERMISSION', 'The admin token lacks a permission', help);
   }
   if (status === 404) {
     const missing = missingIn(said);
-    return new AdminNotFoundError(message(...notFound(missing, request)), missing, failure);
+    return error('ADMIN_NOT_FOUND', ...notFound(missing, request), missing);
   }
-  if (status === 429)
-    return new AdminRateLimitError(message('Unleash limits the rate of requests', ''), failure);
-  if (status === 408 || status >= 500) {
-    return new AdminUnavailableError(message('Unleash is in trouble', ''), failure);
-  }
+  if (status === 429) return error('ADMIN_RATE_LIMIT', 'Unleash limits the rate of requests');
+  if (status === 408 || status >= 500) return error('ADMIN_UNAVAILABLE', 'Unleash is in trouble');
   if (status >= 300 && status < 400) {
-    const to = answer.location === null ? '' : ` to ${withoutQuery(answer.location)}`;
+    const location = headers.get('location')?.replace(/[?#].*$/, '');
     const help = 'Set the URL to the address where Unleash itself answers.';
-    return new AdminResponseError(message(`The URL of Unleash redirects${to}`, help), failure);
+    return error(
+      'ADMIN_RESPONSE',
+      `The URL of Unleash redirects${location === undefined ? '' : ` to ${location}`}`,
+      help,
+    );
   }
-  return new AdminResponseError(message('Unleash refused the request', ''), failure);
+  return error('ADMIN_RESPONSE', 'Unleash refused the request');
+}
+
+/** The error for a request that got no reply. `reason` is a code such as `ECONNREFUSED`, or a time-out. */
+export function errorForNoReply(reason: string, request: AdminRequest): AdminError {
+  const sentences = [`Unleash does not answer (${reason}, ${nameOf(request)}).`, request.byHand];
+  return new AdminError('ADMIN_UNAVAILABLE', sentences.filter(Boolean).join(' '), {
+    request: nameOf(request),
+  });
 }
 
 function nameOf({ method, path }: AdminRequest): string {
   return `${method} ${path}`;
-}
-
-/** The error for a request that got no answer. `reason` is a code such as `ECONNREFUSED`, or a time-out. */
-export function errorForSilence(reason: string, request: AdminRequest): AdminError {
-  const sentences = [`Unleash does not answer (${reason}, ${nameOf(request)}).`, request.byHand];
-  return new AdminUnavailableError(sentences.filter((sentence) => sentence !== undefined).join(' '), {
-    request: nameOf(request),
-  });
 }
 
 interface Said {
@@ -92,10 +103,10 @@ interface Said {
   readonly message: string;
 }
 
-/** What Unleash, or what stands before it, says in a failed answer's body. */
+/** What Unleash, or a proxy in front of it, says in the body of a failed reply. */
 function saidBy(body: string): Said {
   try {
-    const answer = failureAnswer.safeParse(JSON.parse(body));
+    const answer = failureReply.safeParse(JSON.parse(body));
     if (!answer.success) return { name: '', message: '' };
     const { name = '', message = '', details = [] } = answer.data;
     const further = details
@@ -112,7 +123,7 @@ function quote(text: string): string {
   return `It says: "${text.length > MAX_QUOTED_LENGTH ? `${text.slice(0, MAX_QUOTED_LENGTH)}…` : text}".`;
 }
 
-/** Unleash answers 404 in words only. The words that are not known mean that the flag is missing. */
+/** Unleash explains a 404 in words only. Words that are not known here mean that the flag is missing. */
 function missingIn({ name, message }: Said): MissingAtUnleash {
   if (name === '' || message.includes('The path you were looking for')) return 'address';
   if (/with that name in project|project with id|no project found/i.test(message)) return 'project';
@@ -139,12 +150,8 @@ function notFound(
       ];
     case 'address':
       return [
-        "The URL does not lead to Unleash's admin API, or to one that cannot do this",
+        "The URL does not lead to Unleash's admin API, or to one that does not support the request",
         'Give the URL of the API, for example "https://unleash.example.com/api".',
       ];
   }
-}
-
-function withoutQuery(url: string): string {
-  return url.replace(/[?#].*$/, '');
 }

@@ -1,16 +1,68 @@
 import { z } from 'zod';
 
-/** One strategy of a flag in one environment. */
-export interface AdminStrategy {
-  readonly id: string;
+const optionalText = z
+  .string()
+  .nullish()
+  .transform((text) => text ?? undefined);
+
+const strategySchema = z.object({
+  id: z.string(),
   /** For example `flexibleRollout`. */
-  readonly name: string;
-  readonly title: string | undefined;
+  name: z.string(),
+  title: optionalText,
   /** A disabled strategy is shown in the UI and never evaluated. */
-  readonly disabled: boolean;
+  disabled: z
+    .boolean()
+    .nullish()
+    .transform((disabled) => disabled ?? false),
   /** Unleash keeps numbers as text: `{ rollout: '10' }`. */
-  readonly parameters: Readonly<Record<string, string>>;
-}
+  parameters: z.record(z.string(), z.coerce.string()).default({}),
+});
+
+const linkSchema = z.object({ url: z.string(), title: optionalText });
+
+/** The reply to `GET /api/admin/projects/:project/features/:feature`. */
+export const flagReply = z.object({
+  name: z.string(),
+  project: z.string(),
+  type: z.string(),
+  environments: z.array(
+    z.object({ name: z.string(), enabled: z.boolean(), strategies: z.array(strategySchema).default([]) }),
+  ),
+  // Older than Unleash 7: no links at all.
+  links: z.array(linkSchema).default([]),
+});
+
+const eventSchema = z.object({
+  id: z.number(),
+  /** For example `feature-environment-disabled`. */
+  type: z.string(),
+  /** The user's name, or the token's. */
+  createdBy: z.string(),
+  /** Milliseconds since 1970. */
+  createdAt: z.iso.datetime({ offset: true }).transform(Date.parse),
+  /** Undefined for what concerns the flag in every environment. */
+  environment: optionalText,
+});
+
+/** The reply to `GET /api/admin/events/:feature`. */
+export const historyReply = z.object({ events: z.array(eventSchema) });
+
+/** The body of a failed reply of Unleash; proxies in front of it have other forms. */
+export const failureReply = z.object({
+  name: z.string().optional(),
+  message: z.string().optional(),
+  details: z.array(z.object({ message: z.string().optional() })).optional(),
+});
+
+/** One strategy of a flag in one environment. */
+export type AdminStrategy = Readonly<z.infer<typeof strategySchema>>;
+
+/** A link on the flag's page. */
+export type AdminLink = Readonly<z.infer<typeof linkSchema>>;
+
+/** One entry of a flag's history. */
+export type AdminEvent = Readonly<z.infer<typeof eventSchema>>;
 
 /** A tag, as it is shown beside the flag's name. */
 export interface AdminTag {
@@ -18,12 +70,6 @@ export interface AdminTag {
   readonly type: string;
   /** 2–50 characters. */
   readonly value: string;
-}
-
-/** A link on the flag's page. */
-export interface AdminLink {
-  readonly url: string;
-  readonly title: string | undefined;
 }
 
 /** A flag as it is in one environment. */
@@ -44,70 +90,3 @@ export function gradualRolloutOf({
   if (strategy?.name !== 'flexibleRollout' || others.length > 0) return undefined;
   return { strategyId: strategy.id, percentage: Number(strategy.parameters.rollout ?? Number.NaN) };
 }
-
-/** One entry of a flag's history. */
-export interface AdminEvent {
-  readonly id: number;
-  /** For example `feature-environment-disabled`. */
-  readonly type: string;
-  /** The user's name, or the token's. */
-  readonly createdBy: string;
-  /** Milliseconds since 1970. */
-  readonly createdAt: number;
-  /** Undefined for what concerns the flag in every environment. */
-  readonly environment: string | undefined;
-}
-
-const optionalText = z
-  .string()
-  .nullish()
-  .transform((text) => text ?? undefined);
-
-/** The answer to `GET /api/admin/projects/:project/features/:feature`. */
-export const flagAnswer = z.object({
-  name: z.string(),
-  project: z.string(),
-  type: z.string(),
-  environments: z.array(
-    z.object({
-      name: z.string(),
-      enabled: z.boolean(),
-      strategies: z
-        .array(
-          z.object({
-            id: z.string(),
-            name: z.string(),
-            title: optionalText,
-            disabled: z
-              .boolean()
-              .nullish()
-              .transform((disabled) => disabled ?? false),
-            parameters: z.record(z.string(), z.coerce.string()).default({}),
-          }),
-        )
-        .default([]),
-    }),
-  ),
-  // Older than Unleash 7: no links at all.
-  links: z.array(z.object({ url: z.string(), title: optionalText })).default([]),
-});
-
-/** The answer to `GET /api/admin/events/:feature`. */
-export const historyAnswer = z.object({
-  events: z.array(
-    z.object({
-      id: z.number(),
-      type: z.string(),
-      createdBy: z.string(),
-      createdAt: z.iso.datetime({ offset: true }).transform(Date.parse),
-      environment: optionalText,
-    }),
-  ),
-});
-
-/** How Unleash says what went wrong; proxies in front of it say it in other ways. */
-export const failureAnswer = z.object({
-  name: z.string().optional(),
-  message: z.string().optional(),
-  details: z.array(z.object({ message: z.string().optional() })).optional(),
-});

@@ -2,11 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { diagnose } from '../../src/doctor/diagnose.js';
 import type { FindingStatus } from '../../src/doctor/finding.js';
 import type { Answer, Observations } from '../../src/doctor/observations.js';
-import {
-  AdminNotFoundError,
-  AdminPermissionError,
-  AdminUnavailableError,
-} from '../../src/unleash/admin-error.js';
+import { AdminError } from '../../src/unleash/admin-error.js';
 import { admin, adminFlag, answer, features, healthy, NOW, rollout, silence } from './observed.js';
 
 const found = (observations: Observations, check: string) => {
@@ -48,8 +44,8 @@ describe('diagnose', () => {
     );
   });
 
-  it('claims nothing when Unleash does not answer', () => {
-    const down = new AdminUnavailableError('down');
+  it('reports only unknown findings when Unleash does not answer', () => {
+    const down = new AdminError('ADMIN_UNAVAILABLE', 'down');
     const findings = diagnose(
       healthy({
         health: silence,
@@ -89,7 +85,7 @@ describe('url', () => {
       'is something else',
       { health: stranger, features: stranger, admin: undefined },
       'fail',
-      'does not look like an Unleash',
+      'is not an Unleash',
     ],
     ['redirects', { health: answer(undefined, 308) }, 'fail', 'redirects'],
     [
@@ -125,8 +121,8 @@ describe('client token', () => {
       'ok',
       'reads',
     ],
-    ['is for whatever: Unleash does not say', { features: features({ query: {} }) }, 'warn', 'does not say'],
-    ['meets a broken Unleash', { features: answer('<html>', 502) }, 'unknown', '502'],
+    ['is for an unknown environment', { features: features({ query: {} }) }, 'warn', 'does not say'],
+    ['with a broken Unleash', { features: answer('<html>', 502) }, 'unknown', '502'],
   ]);
 });
 
@@ -134,7 +130,7 @@ describe('admin token', () => {
   table('admin-token', [
     ['is accepted', {}, 'ok', 'accepts'],
     ['was not given', { admin: undefined }, 'unknown', 'No admin token'],
-    ['cannot be one', { admin: { tokenProblem: 'the token is empty' } }, 'fail', 'the token is empty'],
+    ['is malformed', { admin: { tokenProblem: 'the token is empty' } }, 'fail', 'the token is empty'],
     ['is not known', { admin: admin({ user: answer({}, 401) }) }, 'fail', 'does not know'],
     [
       'is of another kind',
@@ -142,7 +138,7 @@ describe('admin token', () => {
       'fail',
       'not a token for the admin API',
     ],
-    ['meets Unleash Edge', { admin: admin({ user: answer({}, 404) }) }, 'fail', '404'],
+    ['with Unleash Edge', { admin: admin({ user: answer({}, 404) }) }, 'fail', '404'],
   ]);
 });
 
@@ -167,7 +163,7 @@ describe('permission', () => {
     ['in another project', allowed({ ...off, project: 'web' }, tag), 'fail', 'may not'],
     ['none', allowed(), 'fail', 'may not turn flags off in project "default" in "production"'],
     [
-      'that Unleash does not tell',
+      'that Unleash does not list',
       { admin: admin({ user: answer({}) }) },
       'unknown',
       'cannot be verified without changing',
@@ -178,10 +174,10 @@ describe('permission', () => {
 describe('history', () => {
   table('admin-history', [
     ['is readable', {}, 'ok', 'can be read'],
-    ['is forbidden', { admin: admin({ history: new AdminPermissionError('No.') }) }, 'warn', 'No.'],
+    ['is forbidden', { admin: admin({ history: new AdminError('ADMIN_PERMISSION', 'No.') }) }, 'warn', 'No.'],
     [
       'is not answered',
-      { admin: admin({ history: new AdminUnavailableError('Later.') }) },
+      { admin: admin({ history: new AdminError('ADMIN_UNAVAILABLE', 'Later.') }) },
       'unknown',
       'Later.',
     ],
@@ -203,7 +199,7 @@ describe('change requests', () => {
       'are on elsewhere',
       config(answer([{ environment: 'development', changeRequestEnabled: true }])),
       'ok',
-      'takes changes',
+      'needs no change requests',
     ],
     ['are on, and may be skipped', config(on, skip), 'ok', 'may skip them'],
     [
@@ -219,22 +215,19 @@ describe('change requests', () => {
       'warn',
       'cannot be verified without changing',
     ],
-    [
-      'are of a project that nobody knows',
-      config(answer({ message: 'No project found' }, 404)),
-      'unknown',
-      '404',
-    ],
-    ['may not be looked at', config(answer({}, 403)), 'unknown', 'status 403'],
-    ['are answered late', config(silence), 'unknown', 'ECONNREFUSED'],
+    ['are of an unknown project', config(answer({ message: 'No project found' }, 404)), 'unknown', '404'],
+    ['may not be read', config(answer({}, 403)), 'unknown', 'status 403'],
+    ['are not answered', config(silence), 'unknown', 'ECONNREFUSED'],
   ]);
 });
 
 describe('flag', () => {
-  const missing = new AdminNotFoundError('Unleash has no flag "async-upload".', 'flag');
+  const missing = new AdminError('ADMIN_NOT_FOUND', 'Unleash has no flag "async-upload".', {
+    missing: 'flag',
+  });
   table('flag', [
-    ['is there', {}, 'ok', 'on in "production"'],
-    ['is seen by the admin alone', { features: undefined }, 'ok', 'is there'],
+    ['exists', {}, 'ok', 'on in "production"'],
+    ['is seen by the admin alone', { features: undefined }, 'ok', 'exists'],
     [
       'is not sent to the service',
       { features: features({ name: 'another' }) },
@@ -247,16 +240,16 @@ describe('flag', () => {
       'fail',
       'will not see',
     ],
-    ['is not where the guard looks', { admin: admin({ flag: missing }) }, 'fail', 'has no flag'],
-    ['cannot be looked up', { features: undefined, admin: undefined }, 'unknown', 'no token could read'],
+    ['is in another project', { admin: admin({ flag: missing }) }, 'fail', 'has no flag'],
+    ['cannot be read', { features: undefined, admin: undefined }, 'unknown', 'no token could read'],
   ]);
 
-  it('says in which project a flag is that the client token does not see', () => {
+  it('reports the project of a flag that the client token does not see', () => {
     const { todo } = found(healthy({ features: features({ name: 'another' }) }), 'flag');
     expect(todo).toContain('exists in project "default"');
   });
 
-  it("takes the state of the guard's environment when the client token is for another", () => {
+  it("uses the state of the guard's environment when the client token is for another", () => {
     const query = { project: ['default'], environment: 'development' };
     const observations = healthy({
       features: features({ query }),
@@ -273,7 +266,7 @@ const strategies = (...strategies: object[]): Partial<Observations> => ({
 
 describe('percentage', () => {
   table('percentage', [
-    ['is there', {}, 'ok', '10 %'],
+    ['exists', {}, 'ok', '10 %'],
     [
       'of a legacy strategy',
       strategies({ name: 'gradualRolloutUserId', parameters: { percentage: '5' } }),
@@ -296,7 +289,7 @@ describe('stickiness', () => {
   table('stickiness', [
     ['default, with a targeting key', sticky('default'), 'ok', 'sticks to the userId'],
     ['default, with a session', sticky('default', ['sessionId']), 'ok', 'sticks to the sessionId'],
-    ['default, with neither', sticky('default', []), 'warn', 'carries neither'],
+    ['default, with neither', sticky('default', []), 'warn', 'has neither'],
     ['none given', strategies(rollout({ rollout: '10' })), 'ok', 'userId'],
     ['userId', sticky('userId'), 'ok', 'sticks to userId'],
     ['userId without a targeting key', sticky('userId', []), 'warn', 'may lack'],
@@ -320,13 +313,13 @@ describe('clock', () => {
     ['is ahead', off(5_001), 'warn', '5 s ahead of'],
     ['is behind', off(-90_000), 'warn', '90 s behind'],
     [
-      'is not told',
+      'is not in the replies',
       {
         health: { ...(answer({}) as object), serverDate: undefined } as Answer,
         features: undefined,
       },
       'unknown',
-      'do not tell',
+      'do not contain',
     ],
   ]);
 });
@@ -334,13 +327,18 @@ describe('clock', () => {
 describe('folder', () => {
   table('folder', [
     ['can be written', {}, 'ok', 'can be written'],
-    ['can be made', { folder: { path: 'logs', exists: false, problem: undefined } }, 'ok', 'can be made'],
+    [
+      'can be created',
+      { folder: { path: 'logs', exists: false, problem: undefined } },
+      'ok',
+      'can be created',
+    ],
     ['is read-only', { folder: { path: 'logs', exists: true, problem: 'EROFS' } }, 'fail', 'EROFS'],
     [
-      'cannot be made',
+      'cannot be created',
       { folder: { path: 'logs', exists: false, problem: 'EACCES' } },
       'fail',
-      'cannot be made',
+      'cannot be created',
     ],
   ]);
 });

@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { observeFolder } from '../../src/doctor/observe-folder.js';
+import { observeFolder } from '../../src/doctor/observe.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -13,18 +13,18 @@ afterEach(async () => {
 });
 
 describe('observeFolder', () => {
-  it('leaves nothing behind in a folder that can be written', async () => {
+  it('leaves no file in a folder that can be written', async () => {
     expect(await observeFolder(folder)).toEqual({ path: folder, exists: true, problem: undefined });
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('makes nothing where the folder does not exist yet', async () => {
+  it('creates nothing when the folder does not exist', async () => {
     const path = join(folder, 'logs', 'async_upload_rollout');
     expect(await observeFolder(path)).toEqual({ path, exists: false, problem: undefined });
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it.each(['in-the-way', 'in-the-way/logs'])('sees that a file is in the way of %s', async (name) => {
+  it.each(['in-the-way', 'in-the-way/logs'])('reports a file in the place of %s', async (name) => {
     await writeFile(join(folder, 'in-the-way'), '');
     expect((await observeFolder(join(folder, name))).problem).toBe('ENOTDIR');
   });

@@ -45,8 +45,7 @@ describe("the guard's log", () => {
       fallback_used: true,
       percentage: 10,
       epoch: 1,
-      request_id: 'r-0',
-      file_size_mb: 1.5,
+      attributes: { request_id: 'r-0', file_size_mb: 1.5 },
     });
     expect(rows[1]).toMatchObject({ success: true, fallback_used: false });
     expect(JSON.stringify(rows)).not.toContain('user-');

@@ -127,6 +127,7 @@ function reportOutcome(
   return jsonLineOf(
     rowOfOutcome(outcome, {
       executionTypes: { treatment: 'async', control: 'sync', fallback: 'sync_fallback' },
+      columns: ['file_size_mb', 'provider', 'request_id'],
       percentageOf: (epoch) => percentages.get(epoch),
       hashOf: (key) => key.replace('user-', 'hash'),
     }),

@@ -53,7 +53,7 @@ describe('OutcomeHook', () => {
       slot && { hookHints: { [EXPOSURE_SLOT]: slot as never } },
     );
 
-  it('tells a guard of each evaluation of its flag, with value, variant, reason and targeting key', async () => {
+  it('reports each evaluation of its flag to a guard, with value, variant, reason and targeting key', async () => {
     const sink = new RecordingSink('upload');
     client.addHooks(new OutcomeHook(sink));
 
@@ -73,7 +73,7 @@ describe('OutcomeHook', () => {
     expect(sink.seen).toEqual([]);
   });
 
-  it('tells several guards of their own flags, each guard once', async () => {
+  it('reports to several guards their own flags, once each', async () => {
     const upload = new RecordingSink('upload');
     const search = new RecordingSink('search');
     client.addHooks(new OutcomeHook([upload, search], upload));
@@ -182,7 +182,7 @@ describe('OutcomeHook', () => {
     expect(healthy.seen).toHaveLength(1);
   });
 
-  it('survives hints that hold something else in the slot', async () => {
+  it('survives hints with something else in the slot', async () => {
     client.addHooks(new OutcomeHook(new RecordingSink('upload')));
 
     const details = await client.getBooleanDetails(

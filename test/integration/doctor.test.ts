@@ -72,7 +72,7 @@ async function mayTurnOff(token: string): Promise<boolean> {
 }
 
 describe('the doctor with a real Unleash', () => {
-  it('finds nothing wrong where nothing is, and changes nothing', async () => {
+  it('finds no problem in a healthy setup, and changes nothing', async () => {
     const before = await unleash.history('async-upload');
     const found = await findings();
     expect(Object.values(found).filter(({ status }) => status !== 'ok')).toEqual([]);
@@ -81,7 +81,7 @@ describe('the doctor with a real Unleash', () => {
     expect(await unleash.history('async-upload')).toEqual(before);
   });
 
-  it('tells the kinds of tokens apart', async () => {
+  it('distinguishes the kinds of tokens', async () => {
     const { adminToken, clientToken } = unleash;
     const unknownClient = `default:development.${'0'.repeat(48)}`;
     const unknownAdmin = `*:*.${'0'.repeat(48)}`;
@@ -161,17 +161,17 @@ describe('rollout-guard doctor', () => {
     UNLEASH_ADMIN_TOKEN: unleash.adminToken,
   });
 
-  it('takes tokens from the environment, shows none, and ends with 0', async () => {
+  it('reads tokens from the environment, shows none, and exits with 0', async () => {
     const { code, stdout, stderr } = await run(['--flag', 'async-upload', '--folder', folder], settings());
     expect(stderr).toBe('');
     expect(code).toBe(0);
-    expect(stdout).toContain('11 ok, 0 to look at, 0 failed, 0 not checked');
+    expect(stdout).toContain('11 ok, 0 warnings, 0 failed, 0 not checked');
     for (const token of [unleash.adminToken, unleash.clientToken]) {
       expect(stdout).not.toContain(token.split('.')[1]);
     }
   });
 
-  it('ends with 0 in spite of a warning, and says what to do', async () => {
+  it('exits with 0 in spite of a warning, and says how to fix it', async () => {
     const { code, stdout } = await run(['--flag', 'random-upload', '--folder', folder], settings());
     expect(code).toBe(0);
     expect(stdout).toMatch(/! stickiness .*random[^\n]*\n\s+→ Set the stickiness to userId/);

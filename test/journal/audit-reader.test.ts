@@ -103,11 +103,11 @@ describe('readAuditLog', () => {
     expect(events).toEqual(Object.values(EVENTS).map((event) => ({ flagKey: 'async-upload', ...event })));
   });
 
-  it('finds nothing where there is no file', async () => {
+  it('reads no event without a file', async () => {
     expect(await read()).toEqual({ events: [], problems: [] });
   });
 
-  it('leaves out what is no event, tells its line, and goes on', async () => {
+  it('leaves out and reports a line that is not an event, and continues', async () => {
     const good = JSON.stringify(EVENTS.closed);
     const lines = [
       '{"type":"finis',

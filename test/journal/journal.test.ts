@@ -51,11 +51,11 @@ describe('Journal', () => {
     }
   });
 
-  it('has nothing to load on a first start', async () => {
+  it('loads nothing on a first start', async () => {
     expect(await new Journal(folder).load()).toBeUndefined();
   });
 
-  it('keeps the last of many saves and leaves no draft behind', async () => {
+  it('keeps the last of many saves and leaves no draft', async () => {
     const journal = new Journal(folder);
     await Promise.all([1, 2, 3, 4].map((epoch) => journal.save({ ...entry, epoch })));
     expect((await journal.load())?.epoch).toBe(4);
@@ -68,14 +68,14 @@ describe('Journal', () => {
       'a state without its decision',
       JSON.stringify({ version: 2, ...entry, state: { status: 'stopping', since: 1 } }),
     ],
-    ['another version', JSON.stringify({ ...entry, version: 2 })],
+    ['another version', JSON.stringify({ ...entry, version: 1 })],
     ['nothing', ''],
   ])('refuses a file that holds %s', async (_what, text) => {
     await writeFile(join(folder, 'journal.json'), text);
     await expect(new Journal(folder).load()).rejects.toThrow();
   });
 
-  it('goes on saving after a save has failed', async () => {
+  it('saves after a save has failed', async () => {
     await writeFile(join(folder, 'blocked'), '');
     const journal = new Journal(join(folder, 'blocked'));
     await expect(journal.save(entry)).rejects.toThrow();

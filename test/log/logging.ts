@@ -21,7 +21,10 @@ export interface Logging {
   record(outcome: Outcome): void;
 }
 
-/** Starts a run as a guard does. */
+/** The attributes that the preset gives a column of their own. */
+export const ATTRIBUTE_COLUMNS = ['file_size_mb', 'provider', 'request_id'];
+
+/** Starts a run as a guard with the preset's columns does. */
 export async function startLogging(
   folder: string,
   { epoch = 1, now = START, oldestEpoch, ...options }: OutcomeLogOptions & RunFacts = {},
@@ -33,7 +36,7 @@ export async function startLogging(
   const store = emptyStore(now);
   store.beginEpoch(epoch, now, { keepWindows: true });
   const log = new OutcomeLog({
-    ...resolveLogOptions(options),
+    ...resolveLogOptions({ columns: ATTRIBUTE_COLUMNS, ...options }),
     flagKey: 'async-upload',
     folder,
     clock: { now: () => time.now, monotonic: () => time.now },

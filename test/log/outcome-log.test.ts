@@ -5,10 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { OUTCOME_COLUMNS, outcomeOfRow } from '../../src/log/log-row-schema.js';
+import { logOptionsSchema } from '../../src/log/log-options.js';
+import { columnsWith, outcomeOfRow } from '../../src/log/log-row-schema.js';
 import type { Outcome, Result } from '../../src/model/shapes.js';
+import { parseConfig } from '../../src/support/config-error.js';
 import { outcomeOf, START } from '../measure/outcomes.js';
-import { type Logging, parseCsv, rowsIn, startLogging, summaryIn } from './logging.js';
+import { ATTRIBUTE_COLUMNS, type Logging, parseCsv, rowsIn, startLogging, summaryIn } from './logging.js';
+
+const COLUMNS = columnsWith(ATTRIBUTE_COLUMNS);
 
 let folder: string;
 const runs: Logging[] = [];
@@ -71,13 +75,45 @@ describe('OutcomeLog', () => {
       attributes: { contentType: 'a/b' },
     });
     const [header, cells] = await csvIn(folder);
-    expect(header).toEqual(OUTCOME_COLUMNS);
+    expect(header).toEqual(COLUMNS);
     expect(header).toEqual(Object.keys(row!));
     expect(cells).toEqual(
       Object.values(row!).map((value) =>
         value === null ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value),
       ),
     );
+  });
+
+  it('gives no attribute a column of its own by default', async () => {
+    const { log, record } = await start(folder, { columns: [] });
+    record(outcomeOf({ attributes: { provider: 's3', tenant: 't-1' } }));
+    await log.close();
+    const [row] = await rowsIn(folder);
+    expect(Object.keys(row!)).toEqual(columnsWith([]));
+    expect(row?.attributes).toEqual({ provider: 's3', tenant: 't-1' });
+    expect((await csvIn(folder))[0]).toEqual(columnsWith([]));
+    expect(COLUMNS.filter((name) => !ATTRIBUTE_COLUMNS.includes(name))).toEqual(columnsWith([]));
+  });
+
+  it('writes what an attribute with a column holds, and null where it is missing or not a value', async () => {
+    const { log, record } = await start(folder, { columns: ['tenant', 'bytes', 'cached'] });
+    record(outcomeOf({ attributes: { tenant: 'x'.repeat(1_000), bytes: 3, cached: false } }));
+    record(outcomeOf({ attributes: { bytes: Number.NaN, other: 1 } }));
+    await log.close();
+    const [first, second] = await rowsIn(folder);
+    expect(first).toMatchObject({ tenant: 'x'.repeat(256), bytes: 3, cached: false, attributes: null });
+    expect(second).toMatchObject({ tenant: null, bytes: null, cached: null, attributes: { other: 1 } });
+    expect(outcomeOfRow(second!).attributes).toEqual({ other: 1 });
+  });
+
+  it.each([
+    [['epoch'], 'no column of the log has'],
+    [['a', 'a'], 'each column once'],
+    [['a b'], 'the name of an attribute'],
+    [['__proto__'], 'the name of an attribute'],
+    [Array.from({ length: 33 }, (_, index) => `c${index}`), 'at most 32 columns'],
+  ])('refuses the columns %j', (columns, message) => {
+    expect(() => parseConfig(logOptionsSchema, { columns }, 'log')).toThrow(message);
   });
 
   it.each([
@@ -148,7 +184,7 @@ describe('OutcomeLog', () => {
         });
         const csv = await csvIn(path);
         expect(csv).toHaveLength(outcomes.length + 1);
-        expect(csv.every((cells) => cells.length === OUTCOME_COLUMNS.length)).toBe(true);
+        expect(csv.every((cells) => cells.length === COLUMNS.length)).toBe(true);
       }),
       { numRuns: 60 },
     );
@@ -205,7 +241,7 @@ describe('OutcomeLog', () => {
     expect((await rowsIn(folder)).map(({ percentage }) => percentage)).toEqual([10, 50, null]);
   });
 
-  it('bounds what one line can take', async () => {
+  it('bounds the length of a line', async () => {
     const { log, record } = await start(folder);
     const long = 'x'.repeat(100_000);
     const many = Array.from({ length: 1_000 }, (_, index) => [`${index}${long}`, long]);
@@ -285,7 +321,7 @@ describe('OutcomeLog', () => {
     );
     for (const name of names.filter((candidate) => candidate.endsWith('.csv'))) {
       const [header] = parseCsv(await readFile(join(folder, name), 'utf8'));
-      expect(header).toEqual(OUTCOME_COLUMNS);
+      expect(header).toEqual(COLUMNS);
     }
   });
 
@@ -341,7 +377,7 @@ describe('OutcomeLog on a disk that fails', () => {
   const canMount = hasFullDevice && process.getuid?.() === 0 && mounts();
 
   it.runIf(hasFullDevice).each(['metrics.jsonl', 'metrics.csv'])(
-    'tells once that the disk is full (%s), counts what is lost, and writes again when there is room',
+    'reports once that the disk is full (%s), counts the lost lines, and resumes when there is space',
     async (name) => {
       await symlink('/dev/full', join(folder, name));
       const full = await start(folder);
@@ -386,7 +422,7 @@ describe('OutcomeLog on a disk that fails', () => {
     },
   );
 
-  it('says once that the folder cannot be written to, and goes on', async () => {
+  it('reports once that the folder cannot be written, and continues', async () => {
     const file = join(folder, 'file');
     await writeFile(file, '');
     const { log, record, store, faults } = await start(join(file, 'logs'));
@@ -399,18 +435,15 @@ describe('OutcomeLog on a disk that fails', () => {
     expect(faults.filter((fault) => fault.startsWith('writing'))).toHaveLength(1);
   });
 
-  it.skipIf(process.getuid?.() === 0)(
-    'costs a read-only folder nothing but the log (not as root)',
-    async () => {
-      await chmod(folder, 0o555);
-      const { log, record, faults } = await start(folder);
-      record(outcomeOf());
-      await log.flush();
-      expect(log.droppedLines).toBe(1);
-      expect(faults).toHaveLength(1);
-      await chmod(folder, 0o755);
-    },
-  );
+  it.skipIf(process.getuid?.() === 0)('loses only the log in a read-only folder (not as root)', async () => {
+    await chmod(folder, 0o555);
+    const { log, record, faults } = await start(folder);
+    record(outcomeOf());
+    await log.flush();
+    expect(log.droppedLines).toBe(1);
+    expect(faults).toHaveLength(1);
+    await chmod(folder, 0o755);
+  });
 
   it('survives a store that cannot be dumped', async () => {
     const { log, record, store, faults } = await start(folder);

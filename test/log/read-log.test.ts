@@ -69,7 +69,7 @@ describe('readOutcomeLog', () => {
     ['another program’s JSON', '{"level":30,"msg":"hello"}'],
     ['a text for a number', line({ duration_ms: '12' })],
     ['an arm that there is not', line({ arm: 'blue' })],
-    ['a time that is none', line({ timestamp: 'yesterday' })],
+    ['an invalid time', line({ timestamp: 'yesterday' })],
     ['a success that the result denies', line({ result: 'failure' })],
     ['a percentage above 100', line({ percentage: 101 })],
     ['attributes within attributes', line({ attributes: { deep: {} } })],
@@ -93,7 +93,7 @@ describe('readOutcomeLog', () => {
     expect(problems).toMatchObject([{ line: 2, used: true }]);
   });
 
-  it('has nothing to say of a file of 0 bytes', async () => {
+  it('reads a file of 0 bytes as empty', async () => {
     await write('metrics.jsonl', '');
     expect(await read()).toEqual({ rows: [], problems: [] });
   });

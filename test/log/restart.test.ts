@@ -32,7 +32,7 @@ async function crash({ log }: Logging): Promise<void> {
 }
 
 describe('a restart', () => {
-  it('goes on where the run before it ended', async () => {
+  it('resumes where the run before it ended', async () => {
     const first = await start(folder);
     first.record(outcomeOf({ durationMs: 40 }));
     first.record(outcomeOf({ arm: 'control', result: 'failure', errorType: 'EPIPE' }));
@@ -117,7 +117,7 @@ describe('a restart', () => {
   });
 
   it.each([
-    ['drops what a person has left behind by turning the flag on again', undefined, 0],
+    ['drops the outcomes before an operator turned the flag on again', undefined, 0],
     ['keeps the windows of an epoch whose outcomes still count', 1, 2],
   ])('in a later epoch %s', async (_what, oldestEpoch, inWindow) => {
     const first = await start(folder);
@@ -145,7 +145,7 @@ describe('a restart', () => {
     expect(store.snapshot(START).windows[0]?.treatment.successes).toBe(0);
   });
 
-  it('takes the checkpoint alone when the log was taken away', async () => {
+  it('uses the checkpoint alone when the log was deleted', async () => {
     const first = await start(folder);
     first.record(outcomeOf());
     await first.log.close();
@@ -208,7 +208,7 @@ describe('summary.json', () => {
     for (const saved of [p50, p95, p99]) expect(saved).toBeCloseTo(0.5, 1);
   });
 
-  it('tells of the last outcomes before a silence', async () => {
+  it('reports the last outcomes before a pause', async () => {
     const { log, record, time } = await start(folder, { summaryMs: 10_000 });
     await log.flush();
     record(outcomeOf());
@@ -219,7 +219,7 @@ describe('summary.json', () => {
     expect((await summaryIn(folder)).total.count).toBe(1);
   });
 
-  it('compares nothing with nothing', async () => {
+  it('compares no arms without data', async () => {
     const { log, record } = await start(folder);
     record(outcomeOf());
     await log.close();

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
+  type ArmFunction,
   type Attempted,
   type AttemptPolicy,
   isOperationTimeoutError,
@@ -7,7 +8,6 @@ import {
   runAttempts,
 } from '../../src/operation/attempts.js';
 import { Deadlines } from '../../src/operation/deadlines.js';
-import type { ArmFunction } from '../../src/operation/guarded-operation.js';
 
 let policy: AttemptPolicy;
 
@@ -45,7 +45,7 @@ describe('runAttempts', () => {
     expect(answer).toEqual({ ok: true, value: 42, attempts: 1 });
   });
 
-  it('takes plain values and synchronous throws as well as promises', async () => {
+  it('accepts plain values and synchronous throws as well as promises', async () => {
     expect(await attempt(() => 'plain', 0, policy, undefined)).toMatchObject({ value: 'plain' });
     const error = new Error('at once');
     const thrown = await attempt(
@@ -77,7 +77,7 @@ describe('runAttempts', () => {
     expect(startedAt).toEqual([0, 50, 150]);
   });
 
-  it('starts no attempt after a pause in which the error has ceased to be worth one', async () => {
+  it('starts no attempt when the error is not retryable any more after the pause', async () => {
     let isWorthIt = true;
     let attempts = 0;
     const error = new Error('stopped meanwhile');
@@ -120,7 +120,7 @@ describe('runAttempts', () => {
     expect(attempted).toMatchObject({ ok: false, attempts: 1 });
   });
 
-  it('times out over all attempts together, aborts the signal with the reason, and ignores what comes later', async () => {
+  it('times out over all attempts together, aborts the signal with the reason, and ignores later results', async () => {
     const signals: AbortSignal[] = [];
     const run = attempt(
       (_input, { signal, attempt }) => {
@@ -183,7 +183,7 @@ describe('runAttempts', () => {
     expect(arm).not.toHaveBeenCalled();
   });
 
-  it('hands over an aborted signal to code that asks for it only after the time is up', async () => {
+  it('gives an aborted signal to code that reads it only after the time is up', async () => {
     let late: AbortSignal | undefined;
     const run = attempt(
       (_input, context) =>

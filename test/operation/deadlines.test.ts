@@ -67,7 +67,7 @@ describe('Deadlines', () => {
     expect(expired).toEqual(['b at 160']);
   });
 
-  it('holds the process only while something waits', () => {
+  it('keeps the process alive only while an item waits', () => {
     vi.useRealTimers();
     const { deadlines, item } = setUp();
     const waiting = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;

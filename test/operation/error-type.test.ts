@@ -79,7 +79,7 @@ describe('errorTypeOf', () => {
     expect(errorTypeOf(error)).toBe(expected);
   });
 
-  it('follows a chain of causes only so far', () => {
+  it('follows a chain of causes to a limit', () => {
     let error: Error = new QuotaError('deepest');
     for (let depth = 0; depth < 10_000; depth++) error = new Error('outer', { cause: error });
     expect(errorTypeOf(error)).toBe('Error');
@@ -182,7 +182,7 @@ describe('isRetryableError', () => {
     expect(isRetryableError(error)).toBe(expected);
   });
 
-  it('answers for a real refused connection', async () => {
+  it('retries a real refused connection', async () => {
     const error = await rejectionOf(fetch(`http://127.0.0.1:${await closedPort()}/`));
     expect(isRetryableError(error)).toBe(true);
   });

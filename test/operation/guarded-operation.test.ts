@@ -177,7 +177,7 @@ describe('guardedOperation', () => {
     },
   );
 
-  it('leaves an error that classifyError says nothing of to the default', async () => {
+  it('uses the default for an error that classifyError leaves undefined', async () => {
     const { host, outcomes } = makeHost(true);
     const diskFull = Object.assign(new Error(), { code: 'ENOSPC' });
     const upload = run(host, { treatment: () => Promise.reject(diskFull), classifyError: () => undefined });
@@ -185,11 +185,17 @@ describe('guardedOperation', () => {
     expect(outcomes[0]).toMatchObject({ result: 'failure', critical: true });
   });
 
-  it.each(['ENOSPC', 'EMFILE', 'ENOMEM', 'ECORRUPT'])('takes %s as critical by default', async (code) => {
-    const { host, outcomes } = makeHost(true);
-    await run(host, { treatment: () => Promise.reject(Object.assign(new Error(), { code })) })(user, 'file');
-    expect(outcomes[0]).toMatchObject({ result: 'failure', critical: true, errorType: code });
-  });
+  it.each(['ENOSPC', 'EMFILE', 'ENOMEM', 'ECORRUPT'])(
+    'classifies %s as critical by default',
+    async (code) => {
+      const { host, outcomes } = makeHost(true);
+      await run(host, { treatment: () => Promise.reject(Object.assign(new Error(), { code })) })(
+        user,
+        'file',
+      );
+      expect(outcomes[0]).toMatchObject({ result: 'failure', critical: true, errorType: code });
+    },
+  );
 
   it("records the caller's own abort as neither success nor failure, and does not fall back", async () => {
     const { host, outcomes } = makeHost(true);
@@ -219,7 +225,7 @@ describe('guardedOperation', () => {
     });
   });
 
-  it('starts no treatment once the flag is stopped here, even if the evaluation had said yes', async () => {
+  it('starts no treatment once the flag is stopped here, even if the evaluation was true', async () => {
     const { host, outcomes } = makeHost(true);
     host.stopped = true;
     const treatment = vi.fn(() => 'new');
@@ -269,7 +275,7 @@ describe('guardedOperation', () => {
     expect(outcomes[0]?.exposure).toMatchObject({ arm: 'control', errorCode: 'GENERAL' });
   });
 
-  it('goes through for a caller who brings no context at all', async () => {
+  it('serves a caller without a context', async () => {
     const { host, outcomes } = makeHost(true);
     const upload = run(host, { treatment: () => 'new' });
     expect(await upload(undefined as unknown as EvaluationContextLike, 'file')).toBe('new');

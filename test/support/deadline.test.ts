@@ -23,7 +23,7 @@ describe('withDeadline', () => {
     ).rejects.toBe(error);
   });
 
-  it('leaves work that takes too long, and tells it', async () => {
+  it('abandons work at the deadline, and aborts its signal', async () => {
     let signal: AbortSignal | undefined;
     const result = withDeadline(100, undefined, (given) => {
       signal = given;

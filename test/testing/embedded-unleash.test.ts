@@ -38,7 +38,7 @@ describe('startEmbeddedUnleash', () => {
     await Promise.all([unleash.stop(), other.stop()]);
   });
 
-  it('says where it is and with which tokens', async () => {
+  it('returns its address and its tokens', async () => {
     expect(unleash.url).toBe(`http://127.0.0.1:${unleash.port}`);
     expect(unleash.apiUrl).toBe(`${unleash.url}/api`);
     expect(unleash.adminToken).toMatch(/^\*:\*\.[0-9a-f]{48}$/);
@@ -83,7 +83,7 @@ describe('startEmbeddedUnleash', () => {
     }, 5_000);
   });
 
-  it('creates a flag as asked', async () => {
+  it('creates a flag with all options', async () => {
     await other.createFlag('special', {
       percentage: 5,
       stickiness: 'userId',
@@ -138,7 +138,7 @@ describe('startEmbeddedUnleash', () => {
     await expect(unleash.setPercentage('without-rollout', 10)).rejects.toThrow(/no flexibleRollout/);
   });
 
-  it('acts as a person, and the history says so', async () => {
+  it('acts as an admin user, and the history names it', async () => {
     await unleash.createFlag('toggled');
     await unleash.disable('toggled');
     expect((await unleash.flag('toggled')).enabled).toBe(false);
@@ -155,7 +155,7 @@ describe('startEmbeddedUnleash', () => {
     expect(new Set(history.map(({ createdBy }) => createdBy))).toEqual(new Set([unleash.user.username]));
   });
 
-  it('asks the admin API anything else as that person', async () => {
+  it('sends any other request to the admin API as that user', async () => {
     await unleash.createFlag('archived');
     await unleash.request('DELETE', '/api/admin/projects/default/features/archived');
     expect((await unleash.history('archived'))[0]).toMatchObject({
@@ -176,7 +176,7 @@ describe('startEmbeddedUnleash', () => {
     expect((await fetch(unleash.url)).status).toBe(200);
   });
 
-  it('writes what it does only to the listener that asked', () => {
+  it('logs only to the listener', () => {
     expect(lines.join('\n')).toMatch(/info .*Unleash has started/);
     for (const secret of [other.adminToken, other.clientToken, other.user.password]) {
       expect(lines.join('\n')).not.toContain(secret);
@@ -211,14 +211,14 @@ describe('startEmbeddedUnleash', () => {
     }
   });
 
-  it('says which port is taken', { timeout: START_TIMEOUT_MS }, async () => {
+  it('reports a port that is in use', { timeout: START_TIMEOUT_MS }, async () => {
     await expect(startEmbeddedUnleash({ port: unleash.port })).rejects.toMatchObject({
       code: 'START_FAILED',
       message: expect.stringMatching(new RegExp(`EADDRINUSE.*${unleash.port}`)),
     });
   });
 
-  it('gives up a start that takes too long', async () => {
+  it('fails when the start exceeds its time-out', async () => {
     await expect(startEmbeddedUnleash({ startTimeoutMs: 1 })).rejects.toMatchObject({
       code: 'START_FAILED',
       message: expect.stringContaining('not ready after 1 ms'),
@@ -260,14 +260,14 @@ describe('the process that started an embedded Unleash', () => {
     return { parent, url };
   };
 
-  it('ends by itself after stop(), with nothing left behind', { timeout: START_TIMEOUT_MS }, async () => {
+  it('ends by itself after stop(), and leaves no process', { timeout: START_TIMEOUT_MS }, async () => {
     const { parent, url } = await start();
     parent.send('stop');
     expect(await once(parent, 'exit')).toEqual([0, null]);
     await expect(fetch(url)).rejects.toThrow();
   });
 
-  it('takes the server with it even when it is killed', { timeout: START_TIMEOUT_MS }, async () => {
+  it('ends the server even when it is killed', { timeout: START_TIMEOUT_MS }, async () => {
     const { parent, url } = await start();
     parent.kill('SIGKILL');
     await once(parent, 'exit');

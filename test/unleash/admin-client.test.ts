@@ -2,16 +2,7 @@ import { inspect } from 'node:util';
 import nock from 'nock';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { UnleashAdminClient, type UnleashAdminClientOptions } from '../../src/unleash/admin-client.js';
-import {
-  AdminNotFoundError,
-  AdminPermissionError,
-  AdminRateLimitError,
-  AdminResponseError,
-  AdminTokenError,
-  AdminUnavailableError,
-  ChangeRequestError,
-  isAdminError,
-} from '../../src/unleash/admin-error.js';
+import { AdminError, isAdminError } from '../../src/unleash/admin-error.js';
 
 const ORIGIN = 'https://unleash.example.com';
 const TOKEN = '*:*.s3cr3t-5f3c9d';
@@ -49,7 +40,6 @@ function client(options: Partial<UnleashAdminClientOptions> = {}): UnleashAdminC
     url: `${ORIGIN}/api`,
     token: TOKEN,
     environment: 'production',
-    retries: 0,
     ...options,
   });
 }
@@ -87,7 +77,7 @@ describe('UnleashAdminClient', () => {
     expect(request.isDone()).toBe(true);
   });
 
-  it('sends the token and nothing else to say', async () => {
+  it('sends the token and no body', async () => {
     const request = nock(ORIGIN, { reqheaders: { authorization: TOKEN } })
       .post(OFF, '')
       .reply(200);
@@ -105,7 +95,7 @@ describe('UnleashAdminClient', () => {
 
   it('refuses a client token before any request, without repeating it', () => {
     const create = () => client({ token: 'default:production.s3cr3t' });
-    expect(create).toThrow(AdminTokenError);
+    expect(create).toThrow(expect.objectContaining({ name: 'AdminError', code: 'ADMIN_TOKEN' }));
     expect(create).toThrow(/client or frontend token/);
     expect(create).not.toThrow(/s3cr3t/);
   });
@@ -130,10 +120,10 @@ describe('UnleashAdminClient', () => {
     });
   });
 
-  it('names the environments that the flag has when it lacks the one asked for', async () => {
+  it('names the environments that the flag has when it lacks the requested one', async () => {
     nock(ORIGIN).get(FEATURE).reply(200, flagBody);
     const error = await failureOf(client({ environment: 'staging' }).readFlag('async-upload'));
-    expect(error).toBeInstanceOf(AdminNotFoundError);
+    expect(error).toMatchObject({ name: 'AdminError', code: 'ADMIN_NOT_FOUND' });
     expect(error).toMatchObject({ missing: 'environment' });
     expect(String(error)).toMatch(/"staging".*development, production/);
   });
@@ -153,7 +143,7 @@ describe('UnleashAdminClient', () => {
   ])('does not take %s for a flag', async (_, body, message) => {
     nock(ORIGIN).get(FEATURE).reply(200, body);
     const error = await failureOf(client().readFlag('async-upload'));
-    expect(error).toBeInstanceOf(AdminResponseError);
+    expect(error).toMatchObject({ name: 'AdminError', code: 'ADMIN_RESPONSE' });
     expect(String(error)).toMatch(message);
   });
 
@@ -221,7 +211,6 @@ describe('UnleashAdminClient', () => {
       'an unknown token',
       401,
       says('UnauthorizedError', 'You must log in to use Unleash.'),
-      AdminTokenError,
       'ADMIN_TOKEN',
       /expired/,
     ],
@@ -229,7 +218,6 @@ describe('UnleashAdminClient', () => {
       'a missing permission',
       403,
       says('PermissionError', 'You need UPDATE_FEATURE_ENVIRONMENT'),
-      AdminPermissionError,
       'ADMIN_PERMISSION',
       /UPDATE_FEATURE_ENVIRONMENT.*permissions for project "default" and environment "production"/,
     ],
@@ -237,7 +225,6 @@ describe('UnleashAdminClient', () => {
       "a client token's",
       403,
       { message: 'invalid token: expected a different token type for this endpoint' },
-      AdminPermissionError,
       'ADMIN_PERMISSION',
       /client or frontend token/,
     ],
@@ -245,7 +232,6 @@ describe('UnleashAdminClient', () => {
       'a change request',
       403,
       says('PermissionError', 'You need the "SKIP_CHANGE_REQUEST" permission'),
-      ChangeRequestError,
       'ADMIN_CHANGE_REQUEST',
       /"production" need a change request/,
     ],
@@ -253,7 +239,6 @@ describe('UnleashAdminClient', () => {
       'a rule of Unleash',
       403,
       says('OperationDeniedError', 'Too many links (10) exist for this feature'),
-      AdminResponseError,
       'ADMIN_RESPONSE',
       /Too many links/,
     ],
@@ -261,68 +246,43 @@ describe('UnleashAdminClient', () => {
       'an unknown flag',
       404,
       says('NotFoundError', `There's no feature named "async-upload" in project "default".`),
-      AdminNotFoundError,
       'ADMIN_NOT_FOUND',
       /no flag "async-upload" in project "default"/,
     ],
-    [
-      'another project',
-      404,
-      says('NotFoundError', elsewhere),
-      AdminNotFoundError,
-      'ADMIN_NOT_FOUND',
-      /Correct the project/,
-    ],
+    ['another project', 404, says('NotFoundError', elsewhere), 'ADMIN_NOT_FOUND', /Correct the project/],
     [
       'an unknown environment',
       404,
       says('NotFoundError', 'Could not find environment production for feature: async-upload'),
-      AdminNotFoundError,
       'ADMIN_NOT_FOUND',
       /no environment "production"/,
     ],
-    ['a wrong address', 404, '<html>nginx</html>', AdminNotFoundError, 'ADMIN_NOT_FOUND', /URL of the API/],
-    [
-      'a conflict',
-      409,
-      says('NameExistsError', 'It exists'),
-      AdminResponseError,
-      'ADMIN_RESPONSE',
-      /It exists/,
-    ],
+    ['a wrong address', 404, '<html>nginx</html>', 'ADMIN_NOT_FOUND', /URL of the API/],
+    ['a conflict', 409, says('NameExistsError', 'It exists'), 'ADMIN_RESPONSE', /It exists/],
     [
       'bad data',
       400,
       { name: 'BadDataError', message: 'See details.', details: [{ message: '/body/value is too short' }] },
-      AdminResponseError,
       'ADMIN_RESPONSE',
       /too short/,
     ],
-    ['too many requests', 429, '', AdminRateLimitError, 'ADMIN_RATE_LIMIT', /rate/],
-    ['a slow request', 408, '', AdminUnavailableError, 'ADMIN_UNAVAILABLE', /in trouble/],
-    ['a fault', 500, says('InternalError', 'Oh no'), AdminUnavailableError, 'ADMIN_UNAVAILABLE', /Oh no/],
-    [
-      'a proxy without server',
-      502,
-      '<html>Bad Gateway</html>',
-      AdminUnavailableError,
-      'ADMIN_UNAVAILABLE',
-      /502/,
-    ],
+    ['too many requests', 429, '', 'ADMIN_RATE_LIMIT', /rate/],
+    ['a slow request', 408, '', 'ADMIN_UNAVAILABLE', /in trouble/],
+    ['a fault', 500, says('InternalError', 'Oh no'), 'ADMIN_UNAVAILABLE', /Oh no/],
+    ['a proxy without server', 502, '<html>Bad Gateway</html>', 'ADMIN_UNAVAILABLE', /502/],
     [
       'maintenance',
       503,
       says('Error', 'Unleash is currently in maintenance mode.'),
-      AdminUnavailableError,
       'ADMIN_UNAVAILABLE',
       /maintenance/,
     ],
-  ] as const)('explains the answer to %s (%i)', async (_, status, body, errorClass, code, message) => {
+  ] as const)('explains the answer to %s (%i)', async (_, status, body, code, message) => {
     nock(ORIGIN).post(OFF).reply(status, body);
     const error = await failureOf(client().disable('async-upload'));
-    expect(error).toBeInstanceOf(errorClass);
+    expect(error).toBeInstanceOf(AdminError);
     expect(isAdminError(error)).toBe(true);
-    expect(error).toMatchObject({ code, status, request: `POST ${OFF}`, name: errorClass.name });
+    expect(error).toMatchObject({ code, status, request: `POST ${OFF}`, name: 'AdminError' });
     expect(String(error)).toMatch(message);
     expect(String(error)).toContain(`POST ${OFF}`);
     expect(String(error)).toContain(
@@ -330,7 +290,7 @@ describe('UnleashAdminClient', () => {
     );
   });
 
-  it('says which of flag, project, environment and address is missing', async () => {
+  it('reports which of flag, project, environment and address is missing', async () => {
     const missing = [];
     for (const message of [
       `There's no feature named "async-upload" in project "default".`,
@@ -340,7 +300,7 @@ describe('UnleashAdminClient', () => {
       'The path you were looking for (/api/admin/x) is not available.',
     ]) {
       nock(ORIGIN).post(OFF).reply(404, says('NotFoundError', message));
-      missing.push(((await failureOf(client().disable('async-upload'))) as AdminNotFoundError).missing);
+      missing.push(((await failureOf(client().disable('async-upload'))) as AdminError).missing);
     }
     expect(missing).toEqual(['flag', 'project', 'project', 'environment', 'address']);
   });
@@ -350,16 +310,16 @@ describe('UnleashAdminClient', () => {
       .post(OFF)
       .reply(302, '', { location: `https://login.example.com${OFF}?state=abc` });
     const error = await failureOf(client().disable('async-upload'));
-    expect(error).toBeInstanceOf(AdminResponseError);
+    expect(error).toMatchObject({ name: 'AdminError', code: 'ADMIN_RESPONSE' });
     expect(String(error)).toContain(`redirects to https://login.example.com${OFF} (302`);
   });
 
-  it('says when nobody answers', async () => {
+  it('reports a missing reply', async () => {
     nock(ORIGIN)
       .post(OFF)
       .replyWithError(Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }));
     const error = await failureOf(client().disable('async-upload'));
-    expect(error).toBeInstanceOf(AdminUnavailableError);
+    expect(error).toMatchObject({ name: 'AdminError', code: 'ADMIN_UNAVAILABLE' });
     expect(String(error)).toContain('ECONNREFUSED');
     expect(String(error)).toContain('Turn the flag off by hand');
   });
@@ -377,7 +337,7 @@ describe('UnleashAdminClient', () => {
       const result = failureOf(client({ fetch, timeoutMs: 5_000 }).disable('async-upload'));
       await vi.advanceTimersByTimeAsync(5_000);
       const error = await result;
-      expect(error).toBeInstanceOf(AdminUnavailableError);
+      expect(error).toMatchObject({ name: 'AdminError', code: 'ADMIN_UNAVAILABLE' });
       expect(String(error)).toContain('timed out after 5000 ms');
     }
     expect(vi.getTimerCount()).toBe(0);
@@ -388,42 +348,34 @@ describe('UnleashAdminClient', () => {
     const reason = new Error('the guard stops');
     const fetch: typeof globalThis.fetch = (_, init) =>
       new Promise((_, reject) => init!.signal!.addEventListener('abort', () => reject(init!.signal!.reason)));
-    const result = client({ fetch, retries: 5 }).disable('async-upload', { signal: controller.signal });
+    const result = client({ fetch }).disable('async-upload', { signal: controller.signal });
     controller.abort(reason);
     await expect(result).rejects.toBe(reason);
   });
 
-  it('tries again what may succeed, after the pause that Unleash asks for', async () => {
-    const startedAt = Date.UTC(2026, 2, 1);
-    vi.useFakeTimers({ now: startedAt });
-    const answers = [
-      new Response('', { status: 503 }),
-      new Response('', { status: 429, headers: { 'retry-after': '7' } }),
-      new Response('', { status: 429, headers: { 'retry-after': 'Sun, 01 Mar 2026 00:01:00 GMT' } }),
-      new Response('', { status: 200 }),
-    ];
-    vi.spyOn(Math, 'random').mockReturnValue(0);
-    const requestedAt: number[] = [];
-    const fetch = async () => {
-      requestedAt.push(Date.now() - startedAt);
-      return answers.shift()!;
-    };
-    const result = client({ fetch }).disable('async-upload', { retries: Number.POSITIVE_INFINITY });
-    await vi.advanceTimersByTimeAsync(70_000);
-    await result;
-    // 250 ms; 7 s and 500 ms; the date, which lies 60 s after the start, and 1 s.
-    expect(requestedAt).toEqual([0, 250, 7_750, 61_000]);
+  it.each([
+    ['7', 7_000],
+    ['Sun, 01 Mar 2026 00:01:00 GMT', 60_000],
+    ['soon', undefined],
+  ])('reads how long Unleash requests to wait: "%s"', async (retryAfter, retryAfterMs) => {
+    const clock = { now: () => Date.UTC(2026, 2, 1), monotonic: () => 0 };
+    const fetch = async () => new Response('', { status: 429, headers: { 'retry-after': retryAfter } });
+    const error = await failureOf(client({ fetch, clock }).disable('async-upload'));
+    expect(error).toMatchObject({ retryable: true, retryAfterMs });
   });
 
-  it.each([400, 401, 403, 404, 409])('does not try %i again', async (status) => {
-    let requests = 0;
-    const fetch = async () => {
-      requests++;
-      return new Response('', { status });
-    };
-    await failureOf(client({ fetch, retries: 5 }).disable('async-upload'));
-    expect(requests).toBe(1);
-  });
+  it.each([400, 401, 403, 404, 408, 409, 429, 500, 503])(
+    'sends one request, also when Unleash replies %i',
+    async (status) => {
+      let requests = 0;
+      const fetch = async () => {
+        requests++;
+        return new Response('', { status });
+      };
+      await failureOf(client({ fetch }).disable('async-upload'));
+      expect(requests).toBe(1);
+    },
+  );
 
   it('keeps the token out of every error, even when the server repeats it', async () => {
     const failures = [

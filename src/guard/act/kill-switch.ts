@@ -1,37 +1,37 @@
 import type { Decision } from '../../model/shapes.js';
 import type { GuardState, StopFailure } from '../../model/state.js';
 import type { Clock } from '../../support/clock.js';
-import type { UnleashAdminClient } from '../../unleash/admin-client.js';
-import { isAdminError } from '../../unleash/admin-error.js';
+import { retry } from '../../support/retry.js';
+import type { RequestOptions, UnleashAdminClient } from '../../unleash/admin-client.js';
+import { ADMIN_RETRY, isAdminError } from '../../unleash/admin-error.js';
 import { gradualRolloutOf } from '../../unleash/admin-replies.js';
-import { type Backoff, type RequestOptions, withRetries } from '../../unleash/admin-retry.js';
 import type { GuardInput } from '../decide/decide.js';
 import type { GuardRecords } from '../records/guard-records.js';
 
-/** The tag that a stopped flag wears in Unleash's UI until a person turns it on again. */
+/** The tag of a stopped flag in Unleash's UI, until an operator turns it on again. */
 export const STOPPED_TAG = { type: 'simple', value: 'stopped-by-rollout-guard' } as const;
 
-/** How long to wait before Unleash is asked again to turn the flag off. */
-const BACKOFF: Backoff = { initialDelayMs: 500, maxDelayMs: 30_000 };
-
-/** A history that stays silent so often, while Unleash answers everything else, no longer holds a stop back. */
+/** So often in one stop, a history that alone cannot be read ends the attempt; from then on the stop goes without it. */
 const HISTORY_ATTEMPTS = 3;
 
-/** What {@link KillSwitch} works with. */
+/** Options of {@link KillSwitch}. */
 export interface KillSwitchOptions {
   readonly flagKey: string;
   readonly admin: UnleashAdminClient;
   readonly clock: Clock;
   readonly records: GuardRecords;
-  /** How long a refusal, or a flag that still looks on after a stop, is left before Unleash is asked again. */
+  /** The pause before the next request after a refusal, or after a stop that was not read back, in milliseconds. */
   readonly recheckMs: number;
   /** Linked to the flag after a stop. */
   readonly reportUrl: string | undefined;
-  /** Receives what Unleash answered. */
+  /** Receives the result of each request; must not throw. */
   readonly onAnswer: (input: GuardInput) => void;
 }
 
-/** Everything that the guard asks of Unleash's admin API: turn off, read back, ask again, tag, link, look up who. */
+/**
+ * Stops the flag in Unleash: turns it off, reads it back, retries for as long as that can help, tags and links it, and
+ * finds out who changed it.
+ */
 export class KillSwitch {
   readonly #options: KillSwitchOptions;
   readonly #closing = new AbortController();
@@ -46,7 +46,7 @@ export class KillSwitch {
   /**
    * Begins to turn the flag off, and keeps trying while trying can help.
    *
-   * @param resumed - The decision is from an earlier run: look first whether a person turned the flag on since.
+   * @param resumed - The decision is from an earlier run: an operator may have turned the flag on since, which is checked first.
    */
   begin(decision: Decision, resumed: boolean): void {
     if (this.#attempt !== undefined || this.#closing.signal.aborted) return;
@@ -61,32 +61,32 @@ export class KillSwitch {
     );
   }
 
-  /** Called on every tick: asks Unleash again where an earlier answer left something open. */
+  /** Called on every tick: repeats what an earlier reply left open. */
   recheck(state: GuardState): void {
     const now = this.#options.clock.now();
-    // Another process was the one to ask, and this one has taken its place.
+    // Another process sent the requests so far, and this one has replaced it.
     if (state.status === 'stopped' && this.#recheckAt === Number.POSITIVE_INFINITY) this.recheckSoon();
     if (now < this.#recheckAt || this.#attempt !== undefined) return;
     if (state.status === 'stopping' && state.failure !== undefined) this.begin(state.decision, true);
-    // Stopped in Unleash, but this process has never seen that: somebody may have undone it in between.
+    // Stopped in Unleash, but this process has never seen that: an operator may have undone it in between.
     else if (state.status === 'stopped' && !state.seenOff) this.#readFlag();
   }
 
-  /** The flag is off: sends no more `off`, asks again later, shows it in Unleash's UI, and looks up who turned it off. */
+  /** The flag is off: sends no more `off`, checks later, shows it in Unleash's UI, and finds out who turned it off. */
   stopped(decision: Decision): void {
     this.#endAttempt();
     this.#recheckLater();
     this.#track(this.#announce(decision));
   }
 
-  /** A person turned the flag on: nothing is left to do but to take the tag off and to look up who it was. */
+  /** An operator turned the flag on: removes the tag and finds out who it was. */
   reArmed(since: number): void {
     this.#endAttempt();
     this.#recheckAt = Number.POSITIVE_INFINITY;
     this.#track(this.#retract(since));
   }
 
-  /** The guard was restarted in a state that Unleash may have left behind: ask at the next tick. */
+  /** The guard was restarted with a state that may be outdated: checks it at the next tick. */
   recheckSoon(): void {
     this.#recheckAt = this.#options.clock.now();
   }
@@ -99,39 +99,40 @@ export class KillSwitch {
 
   async #turnOff(decision: Decision, resumed: boolean, signal: AbortSignal): Promise<void> {
     const { admin, clock, records, onAnswer, flagKey } = this.#options;
-    const once = { signal, retries: 0 };
     const unread = { times: 0 };
-    let isFirst = !resumed;
+    let checkFirst = resumed;
     const attempt = async (): Promise<GuardInput> => {
-      // Between two attempts a person may have looked after the flag and turned it on again.
-      if (!isFirst && (await this.#turnedOnSince(decision, once, unread))) {
+      // Between two attempts an operator may have turned the flag on again.
+      if (checkFirst && (await this.#turnedOnSince(decision, { signal }, unread))) {
         return { type: 'turned-on-since', at: clock.now() };
       }
-      isFirst = false;
-      if (await this.#steppedBack(decision, once)) return { type: 'stepped-back', at: clock.now() };
-      await admin.disable(flagKey, once);
-      const { enabled } = await admin.readFlag(flagKey, once);
+      checkFirst = true;
+      if (await this.#steppedBack(decision, { signal })) return { type: 'stepped-back', at: clock.now() };
+      await admin.disable(flagKey, { signal });
+      const { enabled } = await admin.readFlag(flagKey, { signal });
       return enabled ? stillOn(clock.now()) : { type: 'off-confirmed', at: clock.now() };
     };
-    const onRetry = (error: unknown) =>
+    const reportFailure = (error: unknown) =>
       onAnswer({ type: 'off-failed', at: clock.now(), failure: failureOf(error) });
+    const shouldRetry = (error: unknown) => {
+      const retryAfterMs = ADMIN_RETRY.shouldRetry(error);
+      if (retryAfterMs !== false) reportFailure(error);
+      return retryAfterMs;
+    };
     try {
       await records.saved();
-      const answer = await withRetries(attempt, BACKOFF, {
-        signal,
-        retries: Number.POSITIVE_INFINITY,
-        onRetry,
-      });
+      const policy = { ...ADMIN_RETRY, retries: Number.POSITIVE_INFINITY, signal, shouldRetry };
+      const answer = await retry(attempt, policy);
       this.#recheckLater();
       onAnswer(answer);
     } catch (error) {
       if (signal.aborted) return;
       this.#recheckLater();
-      onAnswer({ type: 'off-failed', at: clock.now(), failure: failureOf(error) });
+      reportFailure(error);
     }
   }
 
-  /** Goes back to the stage before, where the decision says so; whatever hinders that, the flag is turned off instead. */
+  /** Goes back to the stage before, where the decision says so; if that is impossible, the flag is turned off instead. */
   async #steppedBack(
     { rolloutPercentage, toPercentage }: Decision,
     requestOptions: RequestOptions,
@@ -140,7 +141,7 @@ export class KillSwitch {
     const step = { from: rolloutPercentage, to: toPercentage };
     try {
       const { admin, flagKey } = this.#options;
-      // `there`: an answer was lost, or another process was faster.
+      // `there`: a reply was lost, or another process was faster.
       return (await admin.movePercentage(flagKey, step, requestOptions)) !== 'refused';
     } catch (error) {
       if (isAdminError(error) && !error.retryable) return false;
@@ -160,45 +161,49 @@ export class KillSwitch {
             enabled: flag.enabled,
             rolloutPercentage: gradualRolloutOf(flag)?.percentage,
           }),
-        // The next recheck asks again; where that cannot help, a person must know why the flag stays off here.
+        // The next recheck repeats it; where that cannot help, an operator must know why the flag stays off here.
         (error) => {
-          if (isAdminError(error) && !error.retryable) records.fault('asking Unleash for the flag', error);
+          if (isAdminError(error) && !error.retryable) records.fault('reading the flag in Unleash', error);
         },
       ),
     );
   }
 
-  async #announce(decision: Decision): Promise<void> {
-    const { admin, flagKey, records, reportUrl } = this.#options;
-    const once = { signal: this.#closing.signal };
-    const tasks = [
-      admin.tag(flagKey, STOPPED_TAG, once),
-      ...(reportUrl === undefined
-        ? []
-        : [admin.link(flagKey, { url: reportUrl, title: 'Rollout report' }, once)]),
-      this.#tellWho('off', decision.at),
-    ];
-    for (const task of await Promise.allSettled(tasks)) {
-      if (task.status === 'rejected' && !this.#closing.signal.aborted) {
-        records.fault('showing the stop in Unleash', task.reason);
-      }
+  #announce(decision: Decision): Promise<void> {
+    const { admin, flagKey, reportUrl } = this.#options;
+    return this.#attemptEach('showing the stop in Unleash', [
+      (options) => admin.tag(flagKey, STOPPED_TAG, options),
+      async (options) => {
+        const link = reportUrl && { url: reportUrl, title: 'Rollout report' };
+        if (link) await admin.link(flagKey, link, options);
+      },
+      (options) => this.#reportWho('off', decision.at, options),
+    ]);
+  }
+
+  #retract(since: number): Promise<void> {
+    const { admin, flagKey } = this.#options;
+    return this.#attemptEach('removing the tag in Unleash', [
+      (options) => admin.untag(flagKey, STOPPED_TAG, options),
+      (options) => this.#reportWho('on', since, options),
+    ]);
+  }
+
+  /** Runs each task with a few retries; what fails costs none of the others. */
+  async #attemptEach(
+    what: string,
+    tasks: readonly ((options: RequestOptions) => Promise<void>)[],
+  ): Promise<void> {
+    const { signal } = this.#closing;
+    const results = tasks.map((task) => retry(() => task({ signal }), { ...ADMIN_RETRY, signal }));
+    for (const result of await Promise.allSettled(results)) {
+      if (result.status === 'rejected' && !signal.aborted) this.#options.records.fault(what, result.reason);
     }
   }
 
-  async #retract(since: number): Promise<void> {
-    const { admin, flagKey, records } = this.#options;
-    const once = { signal: this.#closing.signal };
-    const tasks = [admin.untag(flagKey, STOPPED_TAG, once), this.#tellWho('on', since)];
-    for (const task of await Promise.allSettled(tasks)) {
-      if (task.status === 'rejected' && !this.#closing.signal.aborted) {
-        records.fault('taking the tag off in Unleash', task.reason);
-      }
-    }
-  }
-
-  async #tellWho(change: 'off' | 'on', since: number): Promise<void> {
+  async #reportWho(change: 'off' | 'on', since: number, options: RequestOptions): Promise<void> {
     const { clock, records } = this.#options;
-    const latest = await this.#latestToggle({ signal: this.#closing.signal });
+    const latest = await this.#latestToggle(options);
     if (latest?.change !== change || latest.changedAt < since) return;
     records.emit({ type: 'unleash-history', at: clock.now(), ...latest });
   }
@@ -214,9 +219,9 @@ export class KillSwitch {
     } catch (error) {
       requestOptions.signal?.throwIfAborted();
       if (!isAdminError(error)) throw error;
-      // Whoever may not read the history may still be allowed to turn the flag off.
+      // A token that may not read the history may still turn the flag off.
       if (!error.retryable) return false;
-      // Rejects as well while Unleash is down: only a history that fails alone is given up.
+      // Rejects as well while Unleash is down: only a history that fails alone is skipped.
       await this.#options.admin.readFlag(this.#options.flagKey, requestOptions);
       if (++unread.times < HISTORY_ATTEMPTS) throw error;
       return false;
@@ -248,7 +253,7 @@ export class KillSwitch {
   }
 
   #track(work: Promise<unknown>): void {
-    // Without `then`, each result would hold all results before it.
+    // Without `then`, each result would keep all results before it in memory.
     this.#work = Promise.allSettled([this.#work, work]).then(() => {});
   }
 }

@@ -1,5 +1,5 @@
 import { Notifications } from '../../notify/notifications.js';
-import { flagPageUrl } from '../../unleash/base-url.js';
+import { flagPageUrl } from '../../unleash/admin-access.js';
 import type { GuardContext } from '../context.js';
 import type { GuardFleet } from '../fleet/guard-fleet.js';
 

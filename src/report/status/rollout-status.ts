@@ -5,7 +5,7 @@ import { Journal, type JournalEntry } from '../../journal/journal.js';
 import type { Arm } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import type { GuardState } from '../../model/state.js';
-import { readIfPresent } from '../../support/kept-file.js';
+import { readIfPresent } from '../../support/files.js';
 import { AuditStory } from '../audit-story.js';
 import type { DecisionReport, Note, ReviewReport, RolloutChange } from '../rollout-report.js';
 

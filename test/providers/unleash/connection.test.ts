@@ -129,7 +129,7 @@ describe('polling a server', () => {
     expect(events).toEqual([ProviderEvents.Ready]);
   });
 
-  it('does not take a backup that cannot be written for a lost connection', async () => {
+  it('does not treat an unwritable backup as a lost connection', async () => {
     const { unleash, provider, events } = await connected(state(50), {
       storageProvider: undefined,
       backupPath: '/nowhere/to/be/found',
@@ -180,7 +180,7 @@ describe('closing', () => {
     await closing;
   });
 
-  it('lets a poll that is under way fail unheard', async () => {
+  it('ignores a failure of a poll that is under way', async () => {
     const { unleash, provider } = await connected(state(100));
     await provider.initialize();
     const unhandled = vi.fn();

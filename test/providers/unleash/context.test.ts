@@ -51,7 +51,7 @@ describe('toUnleashContext', () => {
     ['an object', { address: { city: 'Oslo' } }, 'address'],
     ['an array', { tags: ['a'] }, 'tags'],
     ['an invalid date', { since: new Date(Number.NaN) }, 'since'],
-    ['a current time that is none', { currentTime: 'noon' }, 'currentTime'],
+    ['an invalid current time', { currentTime: 'noon' }, 'currentTime'],
     ['a nested session id', { sessionId: { id: 's' } }, 'sessionId'],
     ['a nested user id', { userId: ['u'] }, 'userId'],
     ['properties that are none', { properties: 'plan=pro' }, 'properties'],

@@ -41,7 +41,7 @@ describe('the facts of a flag', () => {
     ['a list of users', { strategies: [{ name: 'userWithId', parameters: { userIds: 'u' } }] }, undefined],
     ['a custom strategy', { strategies: [{ name: 'moonPhase' }] }, undefined],
     ['testers and a rollout', { strategies: [percent(100, { constraints: beta }), percent(10)] }, undefined],
-    ['testers and nobody else', { strategies: [percent(100, { constraints: beta }), percent(0)] }, 100],
+    ['testers only', { strategies: [percent(100, { constraints: beta }), percent(0)] }, 100],
     ['testers and everyone', { strategies: [percent(50, { constraints: beta }), percent(100)] }, 100],
     ['a list of users and everyone', { strategies: [{ name: 'userWithId' }, percent(100)] }, 100],
     ['two rollouts that hash alike', { strategies: [percent(10), percent(25)] }, 25],
@@ -59,7 +59,7 @@ describe('the facts of a flag', () => {
       },
       undefined,
     ],
-    ['nobody twice', { strategies: [percent(0), percent(0)] }, 0],
+    ['no user, twice', { strategies: [percent(0), percent(0)] }, 0],
   ])('give the percentage of %s', (_, flag, expected) => {
     expect(facts(flag).rolloutPercentage).toBe(expected);
   });
@@ -76,7 +76,7 @@ describe('the facts of a flag', () => {
     });
   });
 
-  it('name the strategy that decides when the first one turns nobody on', () => {
+  it('name the strategy that decides when the first one turns no user on', () => {
     expect(facts({ strategies: [percent(0), { name: 'default' }] }).strategy).toBe('default');
   });
 
@@ -119,7 +119,7 @@ describe('the revision of a flag', () => {
     ['the order of values', withStrategy({ constraints: [is('plan', 'pro', 'beta')] })],
     ['a title or id of a strategy', withStrategy({ title: 'Beta first', id: 'x' })],
     [
-      'what a constraint says anyway',
+      'an equivalent constraint',
       withStrategy({ constraints: [{ ...is('plan', 'beta', 'pro'), caseInsensitive: false }] }),
     ],
     ['the description of a parent', base, { ...parent, description: 'new' }],

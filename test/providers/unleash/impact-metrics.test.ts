@@ -73,7 +73,7 @@ function outcome(
 }
 
 describe('unleashImpactMetrics', () => {
-  it('sends what the guard judges by flag and arm, and the durations of successes', async () => {
+  it('sends the counted outcomes by flag and arm, and the durations of successes', async () => {
     const { server, provider, observer } = await setUp();
     await provider.initialize();
     observer.outcome?.(outcome('treatment', 'success', 250));
@@ -98,7 +98,7 @@ describe('unleashImpactMetrics', () => {
     });
   });
 
-  it('names metrics as Unleash takes them, whatever the flag is called', async () => {
+  it('names metrics as Unleash accepts them, whatever the flag is called', async () => {
     const { server, provider, observer } = await setUp();
     await provider.initialize();
     observer.outcome?.(outcome('control', 'success', 1, false, '2026.async-upload~v2'));
@@ -108,7 +108,7 @@ describe('unleashImpactMetrics', () => {
     for (const name of names) expect(`rollout_guard_${name}`).toMatch(/^[a-zA-Z_]\w*$/);
   });
 
-  it('leaves out what comes before the first data and after the end, and goes on when the provider is opened again', async () => {
+  it('leaves out outcomes before the first data and after the end, and resumes when the provider is reopened', async () => {
     const { server, provider, observer } = await setUp();
     observer.outcome?.(outcome('treatment', 'success'));
     await provider.initialize();

@@ -85,7 +85,7 @@ describe('initializing', () => {
     expect(events).toEqual([['READY']]);
   });
 
-  it('tells listeners which flags the first data brought', async () => {
+  it('reports the flags of the first data to listeners', async () => {
     const { repository, provider, register } = setUp();
     const appeared: string[] = [];
     provider.onChange((key) => appeared.push(key));
@@ -97,13 +97,13 @@ describe('initializing', () => {
     expect(appeared).toEqual(['upload', 'search']);
   });
 
-  it('fails after the time-out, goes on trying, and recovers with READY', async () => {
+  it('fails after the time-out, keeps trying, and recovers with READY', async () => {
     const { repository, client, events, register } = setUp({ initializationTimeoutMs: 2_000 });
     const registered = register();
     const failure = expect(registered).rejects.toMatchObject({
       code: 'PROVIDER_NOT_READY',
       message: expect.stringMatching(
-        /within 2000 ms; the provider goes on trying\. Last problem: connect ECONNREFUSED/,
+        /within 2000 ms; the provider keeps trying\. Last problem: connect ECONNREFUSED/,
       ),
     });
 
@@ -124,7 +124,7 @@ describe('initializing', () => {
   });
 
   it.each([401, 403])(
-    'fails for good when Unleash answers %i, and says which token it needs',
+    'fails for good when Unleash replies %i, and names the token that it needs',
     async (status) => {
       const { repository, client, register } = setUp();
       const registered = register();
@@ -246,7 +246,7 @@ describe('losing the connection', () => {
     expect(events).toEqual([]);
   });
 
-  it('says so again when it turns out that the token is refused', async () => {
+  it('reports again when the token turns out to be refused', async () => {
     const { repository, provider, events } = await ready([upload(50)]);
     const messages: unknown[] = [];
     provider.events.addHandler(ProviderEvents.Stale, (details) => messages.push(details?.message));
@@ -340,7 +340,7 @@ describe('changing definitions', () => {
     });
   });
 
-  it('tells the other listeners when one fails, and none that was removed', async () => {
+  it('notifies the other listeners when one fails, and none that was removed', async () => {
     const { repository, provider } = await ready([upload(0)]);
     const told: string[] = [];
     provider.onChange(() => {

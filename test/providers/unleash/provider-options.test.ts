@@ -32,7 +32,7 @@ describe('the options of UnleashProvider', () => {
       'refreshInterval: expected a number of milliseconds, 0 or more, got -1',
     ],
     [
-      'a time-out that is none',
+      'an invalid time-out',
       { initializationTimeoutMs: 0 },
       'initializationTimeoutMs: expected a positive number of milliseconds, at most 2147483647, got 0',
     ],

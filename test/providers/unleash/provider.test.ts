@@ -176,7 +176,7 @@ describe('UnleashProvider', () => {
   });
 
   describe('as a source of flags', () => {
-    it('tells the facts of a flag', async () => {
+    it('returns the facts of a flag', async () => {
       const provider = await providerWith(flags);
 
       expect(provider.flag('upload')).toMatchObject({ key: 'upload', enabled: true, rolloutPercentage: 50 });
@@ -215,7 +215,7 @@ describe('UnleashProvider', () => {
       expect(flagMetadata).toMatchObject({ enabled: true, rolloutPercentage: 50, stoppedByGuard: true });
     });
 
-    it('answers as Unleash says again once a flag is released', async () => {
+    it('evaluates as Unleash says once the override is cleared', async () => {
       const provider = await providerWith(flags);
       provider.override('everyone', 'too many errors');
 
@@ -239,7 +239,7 @@ describe('UnleashProvider', () => {
       });
     });
 
-    it('tells OpenFeature that the answer of a flag changes with a stop and a release', async () => {
+    it('reports to OpenFeature that an override and its end change the flag', async () => {
       const provider = await providerWith(flags);
       const changes: unknown[] = [];
       provider.events.addHandler(ProviderEvents.ConfigurationChanged, (details) =>

@@ -13,18 +13,18 @@ import {
 const { DISABLED, SPLIT, STATIC, TARGETING_MATCH } = StandardResolutionReasons;
 
 /**
- * Says what decided whether a flag is on for a context.
+ * Finds OpenFeature's `reason` for an evaluation: what decided whether the flag is on for a context.
  *
- * `SPLIT` promises that chance decided: whoever got the other answer could as well have got this one. A user whom a
- * constraint, segment or id list put in or kept out is never reported as `SPLIT`, also when another strategy of the
- * same flag has a percentage: {@link Decider.reason} then looks which strategies the user is eligible for.
+ * `SPLIT` promises that chance decided: each user could as well have got the other value. A user whom a constraint,
+ * segment or id list includes or excludes is never reported as `SPLIT`, also when another strategy of the same flag has
+ * a percentage: {@link ReasonResolver.reason} then checks which strategies the user is eligible for.
  */
-export interface Decider {
-  /** Nobody can get the flag: it is off here, or a parent flag is not what it must be. */
+export interface ReasonResolver {
+  /** No user can get the flag: it is off here, or a parent flag is not what it must be. */
   readonly disabled: boolean;
   /**
-   * @param enabled - What unleash-client answered.
-   * @param context - What it was asked with.
+   * @param enabled - unleash-client's result.
+   * @param context - The context of that evaluation.
    */
   reason(enabled: boolean, context: Context): ResolutionReason;
 }
@@ -42,20 +42,24 @@ interface Rule {
 type Predicate = (context: Context) => boolean;
 
 /**
- * Compiles a definition, once, into what decides.
+ * Compiles a definition, once.
  *
  * - An environment that is off, or a parent flag that can never be what is required: `DISABLED`.
- * - A parent flag that differs from user to user: `TARGETING_MATCH`, since the parent's share in the answer is unknown.
+ * - A parent flag that differs from user to user: `TARGETING_MATCH`, since the parent's share in the result is unknown.
  * - The strategies `remoteAddress` and `applicationHostname`, and custom ones: `TARGETING_MATCH`, also beside a percentage.
- * - Otherwise whatever holds for this user: on by a strategy at 100 % → `TARGETING_MATCH`, or `STATIC` when that strategy
- *   is for everyone; else eligible for a percentage → `SPLIT`; else kept out by targeting → `TARGETING_MATCH`.
+ * - Otherwise what applies to this user: on by a strategy at 100 % → `TARGETING_MATCH`, or `STATIC` when that strategy
+ *   is for everyone; else eligible for a percentage → `SPLIT`; else excluded by targeting → `TARGETING_MATCH`.
  *
- * Strategies count exactly as unleash-client evaluates them. It knows no disabled strategies: the server never sends any.
+ * Strategies count exactly as unleash-client evaluates them. Disabled strategies do not occur: the server never sends them.
  *
  * @param parent - Finds the flags that this one depends on.
  * @param staticContext - What unleash-client adds to every context: `appName` and `environment`.
  */
-export function deciderOf(definition: FlagDefinition, parent: Lookup, staticContext: Context = {}): Decider {
+export function reasonResolverOf(
+  definition: FlagDefinition,
+  parent: Lookup,
+  staticContext: Context = {},
+): ReasonResolver {
   if (!definition.enabled || !Array.isArray(definition.strategies)) return always(DISABLED);
   const parents = (definition.dependencies ?? []).map((dependency) => satisfaction(dependency, parent));
   if (parents.includes('never')) return always(DISABLED);
@@ -75,19 +79,19 @@ export function deciderOf(definition: FlagDefinition, parent: Lookup, staticCont
   if (rules.every(({ admits }) => admits === undefined)) return always(SPLIT);
   if (rules.every(({ percentage, targeted }) => percentage === 100 && targeted))
     return always(TARGETING_MATCH);
-  // The only strategy must be the one that turned the flag on: nothing needs to be looked at again.
+  // The only strategy must be the one that turned the flag on: nothing needs to be checked again.
   const only = rules.length === 1 ? reasonWithin(rules[0]!) : undefined;
   return {
     disabled: false,
-    reason: (enabled, context) => (enabled && only) || whatDecided(rules, { ...staticContext, ...context }),
+    reason: (enabled, context) => (enabled && only) || reasonOf(rules, { ...staticContext, ...context }),
   };
 }
 
-function always(reason: ResolutionReason): Decider {
+function always(reason: ResolutionReason): ReasonResolver {
   return { disabled: reason === DISABLED, reason: () => reason };
 }
 
-function whatDecided(rules: readonly Rule[], context: Context): ResolutionReason {
+function reasonOf(rules: readonly Rule[], context: Context): ResolutionReason {
   let reason: ResolutionReason = TARGETING_MATCH;
   for (const rule of rules) {
     if (rule.admits !== undefined && !rule.admits(context)) continue;
@@ -97,13 +101,13 @@ function whatDecided(rules: readonly Rule[], context: Context): ResolutionReason
   return reason;
 }
 
-/** What decides for the users whom a strategy admits, if it decides. */
+/** The reason for users whom this strategy admits. */
 function reasonWithin({ percentage, targeted }: Rule): ResolutionReason {
   if (percentage < 100) return SPLIT;
   return targeted ? TARGETING_MATCH : STATIC;
 }
 
-/** Undefined for a strategy whose share in the answer cannot be told. */
+/** Undefined for a strategy whose share in the result is unknown. */
 function ruleOf(strategy: StrategyDefinition): Rule | undefined {
   const ids = userIdsOf(strategy);
   const percentage = ids === undefined ? percentageOf(strategy) : 100;
@@ -112,7 +116,7 @@ function ruleOf(strategy: StrategyDefinition): Rule | undefined {
   if (ids !== undefined) conditions.push(({ userId }) => userId !== undefined && ids.has(userId));
   const targeted = conditions.length > 0;
   const field = stickinessField(strategy);
-  // Users without the field that a rollout sticks to are off, by no chance.
+  // Users without the stickiness field are off, and not by chance.
   if (field !== undefined) conditions.push((context) => Boolean(contextValue(context, field)));
   const admits =
     conditions.length === 0
@@ -138,8 +142,8 @@ function stickinessField({ name, parameters }: StrategyDefinition): string | und
 const operators = new Strategy('reason');
 
 /**
- * Answers as unleash-client's own operators do. Lists are the exception that is compiled, because they can be long and
- * unleash-client walks and trims them whole each time.
+ * Gives the result of unleash-client's own operators. Only lists are compiled: they can be long, and unleash-client trims
+ * whole lists each time.
  */
 export function compileConstraint(constraint: Constraint | undefined): Predicate {
   if (constraint === undefined) return () => false;
@@ -154,13 +158,13 @@ export function compileConstraint(constraint: Constraint | undefined): Predicate
   };
 }
 
-/** A field of the context, or else the property of that name, as text: where unleash-client looks. */
+/** A field of the context, or else the property of that name, as text: as in unleash-client. */
 export function contextValue(context: Context, field: string): string | undefined {
   const value = context[field] ?? context.properties?.[field];
   return value === undefined || value === null ? undefined : String(value);
 }
 
-/** Whether a parent flag is what a dependency requires: for everybody, for nobody, or depending on the user. */
+/** Whether a parent flag is what a dependency requires: for every user, for none, or depending on the user. */
 function satisfaction(
   { feature, enabled, variants }: Dependency,
   lookup: Lookup,

@@ -1,10 +1,21 @@
+/** The address under which both Unleash's UI and its API lie, from one that may end in `/api`. */
+export function baseUrlOf(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return origin + pathname.replace(/\/+$/, '').replace(/\/api$/, '');
+}
+
+/** A flag's page in Unleash's UI. */
+export function flagPageUrl({ url, project }: { url: string; project: string }, flagKey: string): string {
+  return `${baseUrlOf(url)}/projects/${encodeURIComponent(project)}/features/${encodeURIComponent(flagKey)}`;
+}
+
 /** `project:environment.secret`; an admin token has `*` for both, and a user's token begins with `user:`. */
 const API_TOKEN = /^(?<project>[^:\s]+):(?<environment>[^.\s]+)\.\S+$/;
 const WANTED = 'an admin token ("*:*.…"), a personal access token or a service account\'s token ("user:…")';
 
 /**
- * What is wrong with a token that is meant for the admin API, as far as its form shows it: Unleash's tokens say what
- * they are for. A form that is not known is not refused; Unleash will judge it.
+ * What is wrong with a token for the admin API, as far as its form shows it: Unleash's tokens say what they are for.
+ * An unknown form is not refused here; Unleash decides.
  *
  * @returns a sentence that never repeats the token; undefined when nothing is wrong.
  */

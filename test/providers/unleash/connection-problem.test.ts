@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { connectionProblem, type Problem } from '../../../providers/unleash/start-problem.js';
+import { connectionProblem, type Problem } from '../../../providers/unleash/connection-problem.js';
 
 const features = 'http://unleash.example.com/api/client/features';
 const repositoryError = (message: string) => new Error(`Unleash Repository error: ${message}`);
@@ -47,7 +47,7 @@ describe('connectionProblem', () => {
     expect(connectionProblem(event, subject).kind).toBe(kind);
   });
 
-  it('says which kind of token is needed', () => {
+  it('names the kind of token that is needed', () => {
     const { message } = connectionProblem('error', repositoryError(`${features} responded 403 which means`));
 
     expect(message).toMatch(

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { adminTokenProblem } from '../../src/unleash/admin-token.js';
+import { adminTokenProblem } from '../../src/unleash/admin-access.js';
 
 describe('adminTokenProblem', () => {
   it.each([
     ['an admin token', '*:*.5f3c9d'],
     ['a personal access token', 'user:5f3c9d'],
-    ['an unknown form, which Unleash must judge', '964a287e1b728cb5f4f3e0120df92cb5'],
+    ['an unknown form, about which Unleash decides', '964a287e1b728cb5f4f3e0120df92cb5'],
   ])('accepts %s', (_, token) => {
     expect(adminTokenProblem(token)).toBeUndefined();
   });

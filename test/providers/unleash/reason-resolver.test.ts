@@ -2,7 +2,7 @@ import type { EvaluationContext } from '@openfeature/server-sdk';
 import fc from 'fast-check';
 import { type Context, Strategy } from 'unleash-client';
 import { describe, expect, it } from 'vitest';
-import { compileConstraint } from '../../../providers/unleash/decider.js';
+import { compileConstraint } from '../../../providers/unleash/reason-resolver.js';
 import { is, percent, providerWith, type Segment, type TestFlag, type TestStrategy } from './bootstrapped.js';
 
 const beta = is('plan', 'beta');
@@ -23,9 +23,9 @@ describe('the reason of a boolean evaluation', () => {
     ['a flag without strategies', {}, betaUser, 'true STATIC'],
     ['everyone, by the standard strategy', { strategies: [{ name: 'default' }] }, betaUser, 'true STATIC'],
     ['everyone, by a rollout at 100 %', { strategies: [percent(100)] }, betaUser, 'true STATIC'],
-    ['nobody, by a rollout at 0 %', { strategies: [percent(0)] }, betaUser, 'false STATIC'],
+    ['no user, by a rollout at 0 %', { strategies: [percent(0)] }, betaUser, 'false STATIC'],
     [
-      'nobody, by a rollout without a percentage',
+      'no user, by a rollout without a percentage',
       { strategies: [{ name: 'flexibleRollout' }] },
       betaUser,
       'false STATIC',
@@ -55,15 +55,25 @@ describe('the reason of a boolean evaluation', () => {
       {},
       'false TARGETING_MATCH',
     ],
-    ['a constraint that holds', { strategies: [{ constraints: [beta] }] }, betaUser, 'true TARGETING_MATCH'],
     [
-      'a constraint that does not hold',
+      'a constraint that matches',
+      { strategies: [{ constraints: [beta] }] },
+      betaUser,
+      'true TARGETING_MATCH',
+    ],
+    [
+      'a constraint that does not match',
       { strategies: [{ constraints: [beta] }] },
       plainUser,
       'false TARGETING_MATCH',
     ],
-    ['a segment that holds', { strategies: [{ segments: [1] }] }, betaUser, 'true TARGETING_MATCH'],
-    ['a segment that does not hold', { strategies: [{ segments: [1] }] }, plainUser, 'false TARGETING_MATCH'],
+    ['a segment that matches', { strategies: [{ segments: [1] }] }, betaUser, 'true TARGETING_MATCH'],
+    [
+      'a segment that does not match',
+      { strategies: [{ segments: [1] }] },
+      plainUser,
+      'false TARGETING_MATCH',
+    ],
     [
       'a segment that Unleash did not send',
       { strategies: [percent(50, { segments: [9] })] },

@@ -1,18 +1,18 @@
 /** What an `error` or `warn` event of unleash-client means for the connection. */
 export interface Problem {
   /**
-   * `refused`: Unleash does not accept the token, and unleash-client has stopped asking. `lost`: a poll failed, the
+   * `refused`: Unleash does not accept the token, and unleash-client has stopped polling. `lost`: a poll failed, the
    * next one may succeed. `other`: nothing to do with the connection.
    */
   readonly kind: 'refused' | 'lost' | 'other';
-  /** For a person; holds no credentials. */
+  /** Without credentials. */
   readonly message: string;
 }
 
 /** How unleash-client 6 begins the message of an error of its repository; other errors are of its metrics. */
 const REPOSITORY_ERROR = 'Unleash Repository error: ';
 
-/** What it warns about a failed poll: a status (404, 429, 5xx), or a connection that was reset. */
+/** Its warnings about a failed poll: a status (404, 429, 5xx), or a connection that was reset. */
 const FAILED_POLL = /\bresponded .*Backing off$|^Socket keep alive error/;
 
 /** A definition that does not have the right form; the poll that brought it succeeded. */
@@ -22,7 +22,7 @@ const REFUSED = /\bresponded (401|403)\b/;
 
 /**
  * Reads an event of unleash-client 6, which reports failed polls, failed metrics, unreadable backups and malformed flags
- * all through the same two events and tells them apart by their text only.
+ * all through the same two events; only their text differs.
  */
 export function connectionProblem(event: 'error' | 'warn', subject: unknown): Problem {
   const message = withoutCredentials(messageOf(subject));
@@ -40,8 +40,8 @@ export function connectionProblem(event: 'error' | 'warn', subject: unknown): Pr
 function tokenNeeded(status: string): string {
   return (
     `Unleash refused the token of the provider (${status}). It needs a backend token, also called client token, of the ` +
-    'environment whose flags it shall evaluate ("project:environment.…", in the header Authorization), not an admin, ' +
-    'personal or frontend token. Polling has stopped: start again with the right token.'
+    'environment whose flags it evaluates ("project:environment.…", in the header Authorization), not an admin, ' +
+    'personal or frontend token. Polling has stopped: restart with the right token.'
   );
 }
 
@@ -54,7 +54,7 @@ function messageOf(subject: unknown): string {
   return subject instanceof Error ? subject.message : String(subject);
 }
 
-/** User and password in a URL are nobody's business. */
+/** Hides user and password in a URL. */
 function withoutCredentials(text: string): string {
   return text.replace(/\/\/[^/\s@]*@/g, '//…@');
 }

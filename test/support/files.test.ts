@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { KeptFile, readIfPresent } from '../../src/support/kept-file.js';
+import { KeptFile, readIfPresent } from '../../src/support/files.js';
 
 let folder: string;
 
@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 
 describe('KeptFile', () => {
-  it('has nothing before the first save, and makes its folder', async () => {
+  it('is undefined before the first save, and creates its folder', async () => {
     const file = new KeptFile(join(folder, 'a', 'b', 'kept.json'));
     expect(await file.load()).toBeUndefined();
     await file.save('one');
@@ -30,7 +30,7 @@ describe('KeptFile', () => {
     expect(await readdir(folder)).toEqual(['kept.json']);
   });
 
-  it('goes on after a save that failed', async () => {
+  it('saves after a save that failed', async () => {
     await writeFile(join(folder, 'blocked'), '');
     const file = new KeptFile(join(folder, 'blocked', 'kept.json'));
     await expect(file.save('lost')).rejects.toThrow();
@@ -41,7 +41,7 @@ describe('KeptFile', () => {
 });
 
 describe('readIfPresent', () => {
-  it('tells a file that cannot be read from one that is not there', async () => {
+  it('distinguishes an unreadable file from a missing one', async () => {
     expect(await readIfPresent(join(folder, 'none'))).toBeUndefined();
     await mkdir(join(folder, 'folder'));
     await expect(readIfPresent(join(folder, 'folder'))).rejects.toThrow('EISDIR');
