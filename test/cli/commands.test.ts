@@ -8,16 +8,18 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { criticalErrors } from '../../src/triggers/critical-errors.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import { recordRollout } from '../helpers/recorded-rollout.js';
+import { compiledFile } from '../helpers/test-run.js';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+let main: string;
 let stopped: string;
 let armed: string;
 let empty: string;
 const children: ChildProcess[] = [];
 
 beforeAll(async () => {
+  main = await compiledFile('src/cli/main.ts');
   [stopped, armed, empty] = (await Promise.all(
     ['stopped-', 'armed-', 'empty-'].map((name) => mkdtemp(join(tmpdir(), name))),
   )) as [string, string, string];
@@ -36,7 +38,7 @@ afterAll(async () => {
 });
 
 function start(...args: string[]): ChildProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+  const child = spawn(process.execPath, [main, ...args], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -2,10 +2,9 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compiledFile } from '../helpers/test-run.js';
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const TRAFFIC = ['--control-failure', '0.01', '--treatment-failure', '0.3', '--rate', '20/s'];
 const QUICK = ['--for', '30s', '--replicates', '20'];
 
@@ -22,9 +21,10 @@ interface Answer {
   readonly stderr: string;
 }
 
-function simulate(...options: readonly string[]): Promise<Answer> {
+async function simulate(...options: readonly string[]): Promise<Answer> {
+  const main = await compiledFile('src/cli/main.ts');
   return new Promise((resolve) => {
-    execFile(process.execPath, ['--import', 'tsx', main, 'simulate', ...options], (error, stdout, stderr) =>
+    execFile(process.execPath, [main, 'simulate', ...options], (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
     );
   });

@@ -1,5 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type EmbeddedUnleash, startEmbeddedUnleash } from '../../src/testing/index.js';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { UnleashAdminClient, type UnleashAdminClientOptions } from '../../src/unleash/admin-client.js';
 import {
   AdminNotFoundError,
@@ -7,15 +6,14 @@ import {
   AdminTokenError,
   AdminUnavailableError,
 } from '../../src/unleash/admin-error.js';
+import { openLink } from '../helpers/breakable-link.js';
+import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 
-let unleash: EmbeddedUnleash;
+let unleash: SharedUnleash;
 
 beforeAll(async () => {
-  unleash = await startEmbeddedUnleash();
+  unleash = await sharedUnleash();
   await unleash.createFlag('known-flag');
-});
-afterAll(async () => {
-  await unleash.stop();
 });
 
 function client(options: Partial<UnleashAdminClientOptions> = {}): UnleashAdminClient {
@@ -148,18 +146,20 @@ describe('UnleashAdminClient with a real Unleash', () => {
 
   it('waits while Unleash is down and finishes when it is back', async () => {
     await unleash.createFlag('stopped-late');
-    await unleash.pause();
-    const down = await failureOf(client().readFlag('stopped-late'));
+    await using link = await openLink(unleash.url);
+    const url = `${link.url}/api`;
+    await link.pause();
+    const down = await failureOf(client({ url }).readFlag('stopped-late'));
     expect(down).toBeInstanceOf(AdminUnavailableError);
     expect(String(down)).toMatch(/ECONNREFUSED|ECONNRESET|SOCKET/);
 
     let retries = 0;
     let resumed: Promise<void> | undefined;
-    await client({ retryDelayMs: 5 }).disable('stopped-late', {
+    await client({ url, retryDelayMs: 5 }).disable('stopped-late', {
       retries: Number.POSITIVE_INFINITY,
       onRetry: () => {
         retries++;
-        if (retries === 3) resumed = unleash.resume();
+        if (retries === 3) resumed = link.resume();
       },
     });
     await resumed;

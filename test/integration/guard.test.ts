@@ -4,30 +4,26 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as realSleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { criticalErrors, type GuardEvent, type RolloutGuardOptions } from 'unleash-rollout-guard';
-import { type EmbeddedUnleash, startEmbeddedUnleash } from 'unleash-rollout-guard/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { openLink } from '../helpers/breakable-link.js';
 import { type GuardedService, startGuardedService } from '../helpers/guarded-service.js';
 import { type RefusingProxy, startRefusingProxy } from '../helpers/refusing-proxy.js';
+import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 
-let unleash: EmbeddedUnleash;
+let unleash: SharedUnleash;
 let folder: string;
 let flagKey: string;
 let flagNumber = 0;
 const services: GuardedService[] = [];
 
 beforeAll(async () => {
-  unleash = await startEmbeddedUnleash();
-});
-
-afterAll(async () => {
-  await unleash?.stop();
+  unleash = await sharedUnleash();
 });
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'guard-'));
-  flagKey = `async-upload-${++flagNumber}`;
+  flagKey = `guard-upload-${++flagNumber}`;
   await unleash.createFlag(flagKey, { percentage: 100 });
 });
 
@@ -105,10 +101,12 @@ describe('the guard on a real Unleash', () => {
   });
 
   it('protects users while Unleash is down for a minute, and turns the flag off when it is back', async () => {
-    const service = await start();
+    await using link = await openLink(unleash.url);
+    const service = await startGuardedService({ ...unleash, apiUrl: `${link.url}/api` }, flagKey, folder);
+    services.push(service);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'] });
     try {
-      await unleash.pause();
+      await link.pause();
       await service.serve(100, everyTenth);
       await new Promise(setImmediate);
       expect(service.guard.state.status).toBe('stopping');
@@ -122,7 +120,7 @@ describe('the guard on a real Unleash', () => {
         failure: { code: 'ADMIN_UNAVAILABLE' },
       });
       expect(service.events.filter(({ type }) => type === 'stop-failed')).toHaveLength(1);
-      await unleash.resume();
+      await link.resume();
       // Requests are real from here on: fake time runs ten times as fast, so that none of them times out.
       for (let turn = 0; turn < 500 && service.guard.state.status !== 'stopped'; turn++) {
         await vi.advanceTimersByTimeAsync(100);
@@ -136,14 +134,14 @@ describe('the guard on a real Unleash', () => {
   });
 
   it('finishes after a crash between the decision and the request', async () => {
-    const script = fileURLToPath(new URL('../helpers/crashing-service.ts', import.meta.url));
+    const script = await compiledFile('test/helpers/crashing-service.ts');
     const settings = {
       apiUrl: unleash.apiUrl,
       clientToken: unleash.clientToken,
       adminToken: unleash.adminToken,
     };
     const env = { ...process.env, SETTINGS: JSON.stringify({ ...settings, flagKey, folder }) };
-    const child = spawn(process.execPath, ['--import', 'tsx', script], {
+    const child = spawn(process.execPath, [script], {
       env,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
@@ -316,14 +314,14 @@ describe('the guard and an admin API that refuses', () => {
 
 describe('a process with a guard', () => {
   it('exits by itself after OpenFeature.close() and guard.stop()', async () => {
-    const script = fileURLToPath(new URL('../helpers/short-lived-service.ts', import.meta.url));
+    const script = await compiledFile('test/helpers/short-lived-service.ts');
     const settings = {
       apiUrl: unleash.apiUrl,
       clientToken: unleash.clientToken,
       adminToken: unleash.adminToken,
     };
     const env = { ...process.env, SETTINGS: JSON.stringify({ ...settings, flagKey, folder }) };
-    const child = spawn(process.execPath, ['--import', 'tsx', script], {
+    const child = spawn(process.execPath, [script], {
       env,
       stdio: ['ignore', 'pipe', 'inherit'],
     });

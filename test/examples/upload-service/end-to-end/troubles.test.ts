@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import type { ArmCounts } from 'unleash-rollout-guard';
-import { type EmbeddedUnleash, startEmbeddedUnleash } from 'unleash-rollout-guard/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { generatedFile } from '../../../../bench/uploads/generated-file.js';
 import type { Fault } from '../../../../examples/upload-service/loopback/conditions.js';
 import { FLAG_KEY } from '../../../../examples/upload-service/rollout.js';
+import { type SharedUnleash, sharedUnleash } from '../../../helpers/test-run.js';
 import { sha256Of } from './files.js';
 import { type ImportFolder, makeImportFolder, withoutPrivileges } from './import-folder.js';
 import { sendRaw } from './raw-request.js';
@@ -14,16 +14,15 @@ import { fileOf, NONE, recordedDuring, startWorld, type World } from './world.js
 const MAX_FILE_BYTES = 1_000_000;
 const file = generatedFile('report.pdf', 'application/pdf', 400_000, 1);
 
-let unleash: EmbeddedUnleash;
+let unleash: SharedUnleash;
 let imports: ImportFolder;
 
 beforeAll(async () => {
-  unleash = await startEmbeddedUnleash();
+  unleash = await sharedUnleash();
   await unleash.createFlag(FLAG_KEY, { percentage: 100 });
   imports = await makeImportFolder(MAX_FILE_BYTES);
 });
 afterAll(async () => {
-  await unleash?.stop();
   await imports?.remove();
 });
 
