@@ -23,5 +23,11 @@ export default defineConfig({
     // The first suite that needs the real Unleash waits for its start. Processes of many suites share the machine.
     hookTimeout: 90_000,
     maxWorkers: 2,
+    coverage: {
+      provider: 'v8',
+      include: ['src/**', 'providers/**', 'hooks/**'],
+      // Processes that suites start are not measured.
+      reporter: ['text-summary', 'html'],
+    },
   },
 });
