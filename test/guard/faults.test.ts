@@ -78,11 +78,12 @@ describe('a guard whose parts break', () => {
 
   it('survives a flag source that throws', async () => {
     harness.flags.flag = () => {
+      harness.flags.reads++;
       throw new Error('broken');
     };
     const guard = await harness.started({ tickMs: 5 });
     await harness.fail(guard);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await harness.ticks();
     expect(escaped).not.toHaveBeenCalled();
     expect(harness.told('fault').map(({ what }) => what)).toEqual(['the tick', 'judging']);
   });

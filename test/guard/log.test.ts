@@ -101,10 +101,10 @@ describe("the guard's log", () => {
     harness.flags.change({ enabled: false });
     await first.close();
     harness.flags = new FakeFlags();
-    const second = await harness.started();
+    const second = await harness.started({ tickMs: 5 });
     expect(second.status().snapshot.windows[0]?.treatment).toMatchObject({ successes: 0, failures: 0 });
     await serve(second, 10, 10);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await harness.ticks();
     expect(second.state.status).toBe('armed');
   });
 

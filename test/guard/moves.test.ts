@@ -29,9 +29,6 @@ describe('a guard that moves the percentage itself', () => {
     for (let user = 0; user < 5; user++) await upload({ targetingKey: `user-${user}` }, undefined);
   }
 
-  /** Some ticks. */
-  const aWhile = () => new Promise((resolve) => setTimeout(resolve, 60));
-
   it('does not go by itself to where it stepped back from, not even after a restart', async () => {
     const guard = await harness.started(PLAN);
     await harness.fail(guard);
@@ -40,13 +37,13 @@ describe('a guard that moves the percentage itself', () => {
     await harness.until('armed again', () => guard.state.status === 'armed');
     await succeed(guard);
     await harness.until('met', () => guard.status().stage?.status === 'met');
-    await aWhile();
+    await harness.ticks();
     expect(harness.unleash.rollout).toBe(1);
 
     await guard.close();
     const next = await harness.started(PLAN);
     await harness.until('met', () => next.status().stage?.status === 'met');
-    await aWhile();
+    await harness.ticks();
     expect(harness.unleash.rollout).toBe(1);
 
     // A person went there after all.
@@ -61,7 +58,7 @@ describe('a guard that moves the percentage itself', () => {
     harness.unleash.toggle(false, 'a person');
     await succeed(guard);
     await harness.until('met', () => guard.status().stage?.status === 'met');
-    await aWhile();
+    await harness.ticks();
     expect(patches()).toEqual([]);
   });
 
@@ -86,7 +83,7 @@ describe('a guard that moves the percentage itself', () => {
     await harness.fail(guard);
     await harness.until('stopped', () => guard.state.status === 'stopped');
     answer();
-    await aWhile();
+    await harness.ticks();
     expect(patches()).toEqual([]);
   });
 
@@ -108,7 +105,7 @@ describe('a guard that moves the percentage itself', () => {
     const guard = await harness.started({ ...PLAN, advance: 'manual', recheckMs: 20 });
     await harness.fail(guard);
     await harness.until('back at 1 %', () => guard.state.status === 'stopped');
-    await aWhile();
+    await harness.ticks();
     expect(guard.state).toMatchObject({ status: 'stopped', steppedBack: true });
     expect(harness.flags.isOverridden()).toBe(true);
     harness.unleash.rollout = 10;
@@ -133,7 +130,7 @@ describe('a guard that moves the percentage itself', () => {
     await succeed(guard);
     await harness.until('met', () => guard.status().stage?.status === 'met');
     harness.flags.change({ enabled: false });
-    await aWhile();
+    await harness.ticks();
     expect(guard.status().stage).toBeUndefined();
   });
 });

@@ -32,14 +32,22 @@ describe('a guard beside a person', () => {
   it('sends no further "off" once a person has turned the flag off by hand', async () => {
     const { unleash } = harness;
     unleash.failure = (request) => (off(request) ? down() : undefined);
-    const guard = await harness.started();
-    await harness.fail(guard);
-    await harness.until('failed', () => harness.told('stop-failed').length === 1);
-    harness.flags.change({ enabled: false });
-    expect(guard.state).toMatchObject({ status: 'stopped', confirmedBy: 'definition' });
-    const sent = unleash.requests.filter(off).length;
-    await new Promise((resolve) => setTimeout(resolve, 1_200));
-    expect(unleash.requests.filter(off)).toHaveLength(sent);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const guard = await harness.started();
+      await harness.fail(guard);
+      await harness.until('failed', () => harness.told('stop-failed').length === 1);
+      harness.flags.change({ enabled: false });
+      expect(guard.state).toMatchObject({ status: 'stopped', confirmedBy: 'definition' });
+      const sent = unleash.requests.filter(off).length;
+      for (let second = 0; second < 60; second++) {
+        await vi.advanceTimersByTimeAsync(1_000);
+        await new Promise(setImmediate);
+      }
+      expect(unleash.requests.filter(off)).toHaveLength(sent);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('finishes the stop of an earlier run although the history, and it alone, does not answer', async () => {

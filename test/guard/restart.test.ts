@@ -16,9 +16,6 @@ afterEach(async () => {
   await harness.close();
 });
 
-/** Some ticks. */
-const aWhile = () => new Promise((resolve) => setTimeout(resolve, 60));
-
 describe('a guard after a restart', () => {
   const stages = [
     { percentage: 10, minOutcomes: 5, minSuccessRate: 0.9 },
@@ -57,11 +54,11 @@ describe('a guard after a restart', () => {
     await harness.until('opened', () => harness.told('review-opened').length === 1);
     await succeed(first);
     status.now = 'ok';
-    await aWhile();
+    await harness.ticks();
     await first.close();
 
     const next = await harness.started(plan);
-    await aWhile();
+    await harness.ticks();
     expect(next.status().stage?.status).toBe('blocked');
     expect(harness.unleash.rollout).toBe(10);
     time.now += 5 * 60_000;
@@ -99,9 +96,9 @@ describe('a guard after a restart', () => {
     });
 
     it('does not take the first definition for a person', async () => {
-      const second = await harness.started();
+      const second = await harness.started({ tickMs: 5 });
       expect(harness.flags.isOverridden()).toBe(true);
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await harness.ticks();
       expect(second.state).toMatchObject({ status: 'stopped', seenOff: false });
     });
 

@@ -64,6 +64,12 @@ export class GuardHarness {
     return this.events.filter((event): event is GuardEvent & { type: T } => event.type === type);
   }
 
+  /** Waits until a guard has ticked a few times more. */
+  async ticks(): Promise<void> {
+    const before = this.flags.reads;
+    await this.until('ticked', () => this.flags.reads >= before + 5);
+  }
+
   async until(what: string, condition: () => boolean): Promise<void> {
     await vi.waitFor(() => expect(condition(), what).toBe(true), { timeout: 5_000, interval: 5 });
   }
