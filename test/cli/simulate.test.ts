@@ -31,14 +31,14 @@ async function simulate(...options: readonly string[]): Promise<Answer> {
 }
 
 describe('rollout-guard simulate', () => {
-  it('answers in words, for the first stage of the preset, and keeps pipes clean', async () => {
+  it('describes the first stage of the preset in words, with nothing on stderr', async () => {
     const { code, stdout, stderr } = await simulate(...TRAFFIC, ...QUICK);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain('1 % of 20 requests/s, for 30 s. 20 simulated rollouts, seed 1.');
     expect(stdout).toContain('What can be detected at 1 % of 20 requests/s, from 1 % failing:');
   });
 
-  it("plays the user's own rules, and draws them", async () => {
+  it("simulates the user's own rules, and draws a chart", async () => {
     const config = join(folder, 'rules.json');
     const svg = join(folder, 'picture.svg');
     await writeFile(config, JSON.stringify({ rollback: [{ failureRateAbove: [0.1, { name: 'mine' }] }] }));

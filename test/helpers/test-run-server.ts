@@ -1,5 +1,5 @@
 /**
- * Vitest's global setup: what is expensive to make is made once in a test run, when the first suite asks for it.
+ * Vitest's global setup: what is expensive is made once in a test run, when the first suite needs it.
  * Suites reach it as `test/helpers/test-run.ts` says.
  */
 import { createServer } from 'node:http';

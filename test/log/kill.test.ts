@@ -17,7 +17,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('the outcome log', () => {
   it('loses nothing that was flushed and counts nothing twice when its process is killed', async () => {
-    // `npm run kill-test` does it as often as it takes to be sure.
+    // `npm run kill-test` does the same with many kills.
     await killLog({ service, folder: join(folder, 'killed'), kills: 5, random: seeded(1) });
   });
 

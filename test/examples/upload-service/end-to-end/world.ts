@@ -135,7 +135,7 @@ export async function startWorld(unleash: SharedUnleash, options: WorldOptions):
   return world;
 }
 
-/** Unleash tells SDKs of a change up to a second after its admin API took it. */
+/** SDKs get a change up to a second after the admin API accepted it. */
 function percentageArrived(guard: RolloutGuard, percentage: number): Promise<void> {
   return vi.waitFor(() => expect(guard.status().flag?.rolloutPercentage).toBe(percentage), {
     timeout: 15_000,
