@@ -96,7 +96,7 @@ describe('claimsOf', () => {
       { healthy: [{ percentage: 10, uploads: uploads('streaming', 400) }] },
       /^10 %/,
     ],
-    ['a stop before the fault', { eventsBeforeFault: GOOD.events }, /left the flag alone/],
+    ['a stop before the fault', { eventsBeforeFault: GOOD.events }, /left the flag on/],
     ['no decision', { events: GOOD.events.slice(1) }, /noticed by itself/],
     [
       'no stop in this process',

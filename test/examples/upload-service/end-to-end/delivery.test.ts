@@ -16,7 +16,9 @@ let world: World | undefined;
 
 beforeAll(async () => {
   unleash = await sharedUnleash();
-  await unleash.createFlag(FLAG_KEY, { percentage: 50 });
+  // The group decides which users are in: with this one, some are at 1 %.
+  const parameters = { rollout: '50', stickiness: 'default', groupId: 'async-upload' };
+  await unleash.createFlag(FLAG_KEY, { strategies: [{ name: 'flexibleRollout', parameters }] });
 });
 afterEach(async () => {
   await world?.close();
