@@ -28,6 +28,7 @@ export default defineConfig({
       include: ['src/**', 'providers/**', 'hooks/**'],
       // Processes that suites start are not measured.
       reporter: ['text-summary', 'html'],
+      reportOnFailure: true,
     },
   },
 });
