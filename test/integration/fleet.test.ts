@@ -75,9 +75,8 @@ describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', ()
   /** Waits until each instance has served so many requests more. */
   async function servedMore(requests: number): Promise<void> {
     const before = await served();
-    await until(`${requests} requests more`, async () =>
-      (await served()).every((count, index) => count >= before[index]! + requests),
-    );
+    const enough = async () => (await served()).every((count, index) => count >= before[index]! + requests);
+    await until(`${requests} requests more`, enough, 60_000);
   }
 
   const everyoneAlone = async () => {
