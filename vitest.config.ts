@@ -19,8 +19,16 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     restoreMocks: true,
     testTimeout: 20_000,
-    // A real Unleash starts in these suites: about 10 s and 600 MB each, so two at a time.
+    globalSetup: 'test/helpers/test-run-server.ts',
+    // The first suite that needs the real Unleash waits for its start. Processes of many suites share the machine.
     hookTimeout: 90_000,
     maxWorkers: 2,
+    coverage: {
+      provider: 'v8',
+      include: ['src/**', 'providers/**', 'hooks/**'],
+      // Processes that suites start are not measured.
+      reporter: ['text-summary', 'html'],
+      reportOnFailure: true,
+    },
   },
 });

@@ -1,7 +1,7 @@
 /**
  * Many uploads through the whole service, on a real Unleash with the flag at 10 %, while one in a hundred fails: the
  * provider refuses it three times in a row, by whichever path it comes. The new path is thus no worse than the old one,
- * and the guard must not stop the flag; nothing may pile up, and everybody must have counted the same.
+ * and the guard must not stop the flag; nothing may pile up, and guard, log, provider, users and Unleash must have counted the same.
  *
  *     npx tsx bench/soak.ts                    # 30,000 uploads
  *     npx tsx bench/soak.ts --uploads 3000     # shorter, as in CI
@@ -90,7 +90,7 @@ const url = `http://127.0.0.1:${(service.server.address() as AddressInfo).port}`
 const connections = usersConnections();
 while (guard.status().flag?.rolloutPercentage !== 10) await sleep(20);
 
-// What the users saw, counted apart from everybody else.
+// What the users saw, counted apart from all others.
 const seen = { ok: 0, streaming: 0, buffered: 0, failed: 0 };
 const heap: number[] = [];
 let next = 0;
@@ -138,7 +138,7 @@ for await (const row of readOutcomeLog(join(guardFolder, 'metrics.jsonl'))) {
   if (row.result === 'failure') logged.failures++;
 }
 
-const exposures = { yes: judged('treatment'), no: judged('control') };
+const exposures = { yes: recorded('treatment'), no: recorded('control') };
 const usage = await settledUsage();
 await unleash.stop();
 await rm(folder, { recursive: true });
@@ -147,10 +147,10 @@ const handles = process.getActiveResourcesInfo().filter((name) => !/^(TTYWrap|Pi
 
 const { treatment, control } = total;
 const claims = new Claims();
-claims.holds('the guard left the flag alone', status === 'armed' && flagStillOn);
+claims.isTrue('the guard left the flag on', status === 'armed' && flagStillOn);
 claims.equal('every upload was recorded once', exposures.yes + exposures.no, uploads);
 claims.equal('errors injected, 1 %', treatment.failures + control.failures, Math.floor((uploads + 62) / 100));
-claims.holds(`some of them on the new path: ${treatment.failures}`, treatment.failures > 0);
+claims.isTrue(`some of them on the new path: ${treatment.failures}`, treatment.failures > 0);
 claims.equal('for those the old path served the user', treatment.fallbacks, treatment.failures);
 claims.equal('the guard and the users agree on the new path', treatment.successes, seen.streaming);
 claims.equal('and on the old path', control.successes + treatment.fallbacks, seen.buffered);
@@ -170,7 +170,7 @@ claims.equal('Unleash counted the exposures to the old path', usage.no, exposure
 claims.equal('no temporary file was left', spooled.length + leftBehind.length, 0);
 claims.equal(`no handle was left open (${handles.join(', ') || 'none'})`, handles.length, 0);
 const [first, last] = [Math.max(...heap.slice(1, 5)), Math.max(...heap.slice(-4))];
-claims.holds(
+claims.isTrue(
   `memory stayed flat: ${first.toFixed(1)} MB early, ${last.toFixed(1)} MB late`,
   last < first + 5,
 );
@@ -180,7 +180,7 @@ function notable({ aborted, expected, critical }: ArmCounts): number {
   return aborted + expected + critical;
 }
 
-function judged(arm: 'treatment' | 'control'): number {
+function recorded(arm: 'treatment' | 'control'): number {
   const { successes, failures, expected, aborted } = total[arm];
   return successes + failures + expected + aborted;
 }

@@ -1,18 +1,18 @@
-/** What must hold at the end; printed, and the exit code when something does not. */
+/** What must be true at the end: printed, with an exit code when something is not. */
 export class Claims {
   readonly #lines: string[] = [];
   #broken = 0;
 
   /** Adds a claim. */
-  holds(what: string, holds: boolean): void {
-    if (!holds) this.#broken++;
-    this.#lines.push(`  ${holds ? '✔' : '✘'} ${what}`);
+  isTrue(what: string, seen: boolean): void {
+    if (!seen) this.#broken++;
+    this.#lines.push(`  ${seen ? '✔' : '✘'} ${what}`);
   }
 
   /** Adds a claim that two counts are the same. */
   equal(what: string, actual: number, expected: number): void {
     const numbers = actual === expected ? `${actual}` : `${actual}, and not ${expected}`;
-    this.holds(`${what}: ${numbers}`, actual === expected);
+    this.isTrue(`${what}: ${numbers}`, actual === expected);
   }
 
   /** Prints all of them and sets the exit code. */

@@ -2,7 +2,7 @@ import type { EmbeddedUnleash } from '../../src/testing/embedded-unleash.js';
 
 /** How often an application evaluated a flag on and off, as Unleash's own usage metrics tell. */
 export async function flagUsage(
-  unleash: EmbeddedUnleash,
+  unleash: Pick<EmbeddedUnleash, 'request'>,
   flagKey: string,
   appName: string,
 ): Promise<{ yes: number; no: number }> {

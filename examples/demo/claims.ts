@@ -18,11 +18,11 @@ export function claimsOf(evidence: Evidence): Claim[] {
   const turnedOff = history.find(
     ({ type, createdAt }) => type === TURNED_OFF && createdAt >= brokenAt - 1000,
   );
-  const told = eventOf(evidence, 'unleash-history');
+  const reported = eventOf(evidence, 'unleash-history');
   return [
     ...healthy.map(healthyClaim),
     {
-      text: 'while all was well, the guard left the flag alone',
+      text: 'while all was well, the guard left the flag on',
       seen: !evidence.eventsBeforeFault.some(({ type }) => type === 'decided' || type === 'stopped-here'),
     },
     {
@@ -50,8 +50,8 @@ export function claimsOf(evidence: Evidence): Claim[] {
       seen: stoppedHere !== undefined && lastFaultWasUnderWay(evidence, stoppedHere.at),
     },
     {
-      text: `Unleash's history shows who turned it off: ${turnedOff?.createdBy ?? 'nobody'}, the guard's token`,
-      seen: turnedOff !== undefined && told?.change === 'off' && told.by === turnedOff.createdBy,
+      text: `Unleash's history shows who turned it off: ${turnedOff?.createdBy ?? 'no entry'}, the guard's token`,
+      seen: turnedOff !== undefined && reported?.change === 'off' && reported.by === turnedOff.createdBy,
     },
     { text: 'no temporary file was left behind', seen: evidence.spooledFilesLeft === 0 },
   ];

@@ -1,7 +1,7 @@
 import { readdir, readlink } from 'node:fs/promises';
 
 /**
- * Files in `directory`, and those that this process still holds open there though their names are gone (Linux tells
+ * Files in `directory`, and those that this process still has open there though their names are gone (Linux lists
  * these in /proc; elsewhere only named files are seen).
  */
 export async function filesHeld(directory: string): Promise<string[]> {

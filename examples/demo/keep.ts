@@ -10,20 +10,20 @@ const UPLOADS = 8;
 const PAUSE_MS = 150;
 const REPORT_EVERY_MS = 5_000;
 
-/** Leaves everything running, with a trickle of uploads, until `end`: now a person plays. */
+/** Leaves everything running, with a trickle of uploads, until `end`, to be played with by hand. */
 export async function keepRunning(stage: Stage, traffic: Traffic, end: Promise<void>): Promise<void> {
   const { unleash, provider } = stage;
   provider.mend();
   console.log(`
-Everything keeps running, with a trickle of uploads, and the provider is mended. Turn the flag on again, move its
-percentage, break the provider: the guard judges from 100 streaming uploads on. Ctrl-C ends it.
+Everything keeps running, with a trickle of uploads, and the provider is fixed. Turn the flag on again, move its
+percentage, break the provider: the guard evaluates from 100 streaming uploads on. Ctrl-C ends it.
 
   Flag in Unleash   ${unleash.url}/projects/${unleash.project}/features/${FLAG_KEY}
   Log in            ${unleash.user.username} / ${unleash.user.password}
   Upload a file     curl -F file=@README.md -H 'x-user-id: ada' ${stage.serviceUrl}/upload
   Guard's status    curl ${stage.serviceUrl}/rollout
   Break streaming   curl -X POST ${provider.controlUrl}/break
-  Mend it           curl -X POST ${provider.controlUrl}/mend
+  Fix it            curl -X POST ${provider.controlUrl}/mend
   Guard's audit log ${stage.guardFolder}/audit.jsonl
 `);
   let going = true;
@@ -58,7 +58,7 @@ function wordsOf(event: GuardEvent): string | undefined {
     case 'stopped':
       return 'off in Unleash';
     case 're-armed':
-      return 'a person turned the flag on: the guard watches again';
+      return 'an operator turned the flag on: the guard is armed again';
     case 'stop-failed':
       return `not off in Unleash yet: ${event.failure.message}`;
     case 'action-required':

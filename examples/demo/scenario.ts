@@ -8,7 +8,7 @@ import type { Progress } from './progress.js';
 import type { Stage } from './stage.js';
 import type { Traffic, Upload } from './traffic.js';
 
-/** Everybody uploads once at one percentage. */
+/** Every user uploads once at one percentage. */
 export interface HealthyPhase {
   readonly percentage: number;
   readonly uploads: readonly Upload[];
@@ -17,13 +17,13 @@ export interface HealthyPhase {
 /** Everything that was seen; the claims at the end are checked against it. Times are milliseconds since 1970. */
 export interface Evidence {
   readonly healthy: readonly HealthyPhase[];
-  /** What the guard had told before the provider broke. */
+  /** The guard's events before the provider broke. */
   readonly eventsBeforeFault: readonly GuardEvent[];
   readonly brokenAt: number;
   readonly faults: LoopbackProvider['faults'];
   /** Uploads from the fault until Unleash had the flag off. */
   readonly duringFault: readonly Upload[];
-  /** Everybody uploads once more, with the provider's streaming path still broken. */
+  /** Every user uploads once more, with the provider's streaming path still broken. */
   readonly afterStop: readonly Upload[];
   readonly events: readonly GuardEvent[];
   readonly flagOnInUnleash: boolean;
@@ -33,7 +33,7 @@ export interface Evidence {
 }
 
 const PERCENTAGES = [1, 10, 50];
-const PATIENCE_MS = 20_000;
+const TIMEOUT_MS = 20_000;
 
 /** Plays the demo: a rollout that goes well up to 50 %, and then does not. */
 export async function playScenario(stage: Stage, traffic: Traffic, progress: Progress): Promise<Evidence> {
@@ -45,7 +45,7 @@ export async function playScenario(stage: Stage, traffic: Traffic, progress: Pro
       () => stage.guard.status().flag?.rolloutPercentage === percentage,
       `the flag at ${percentage} %`,
     );
-    const uploads = await everybody(traffic, progress, `${percentage} %`);
+    const uploads = await everyUser(traffic, progress, `${percentage} %`);
     healthy.push({ percentage, uploads });
   }
 
@@ -53,7 +53,7 @@ export async function playScenario(stage: Stage, traffic: Traffic, progress: Pro
   const brokenAt = Date.now();
   provider.breakStreaming();
   const duringFault = await untilStopped(stage, traffic, progress, brokenAt);
-  const afterStop = await everybody(traffic, progress, 'after the stop');
+  const afterStop = await everyUser(traffic, progress, 'after the stop');
   await until(() => events.some(({ type }) => type === 'unleash-history'), "Unleash's history").catch(
     () => {},
   );
@@ -72,10 +72,10 @@ export async function playScenario(stage: Stage, traffic: Traffic, progress: Pro
   };
 }
 
-async function everybody(traffic: Traffic, progress: Progress, label: string): Promise<Upload[]> {
+async function everyUser(traffic: Traffic, progress: Progress, label: string): Promise<Upload[]> {
   const uploads: Upload[] = [];
   const bar = progress.start(label, traffic.userCount);
-  await traffic.everybodyOnce((upload) => {
+  await traffic.everyUserOnce((upload) => {
     uploads.push(upload);
     bar.step(uploads);
   });
@@ -93,7 +93,7 @@ async function untilStopped(
   const bar = progress.start('streaming broken', traffic.userCount);
   const stopped = () => stage.events.some(({ type, at }) => type === 'stopped' && at >= since);
   await traffic.keepComing(
-    () => !stopped() && Date.now() - since < PATIENCE_MS,
+    () => !stopped() && Date.now() - since < TIMEOUT_MS,
     (upload) => {
       uploads.push(upload);
       bar.step(uploads);
@@ -104,9 +104,9 @@ async function untilStopped(
 }
 
 async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS;
+  const deadline = Date.now() + TIMEOUT_MS;
   while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`Waited ${PATIENCE_MS / 1000} s in vain for ${what}.`);
+    if (Date.now() > deadline) throw new Error(`Waited ${TIMEOUT_MS / 1000} s in vain for ${what}.`);
     await sleep(20);
   }
 }

@@ -15,7 +15,7 @@ import { createStreamingUpload } from '../upload-service/upload-streaming.js';
 /** How often the demo's service asks Unleash for the flag. Production services use unleash-client's 15 seconds. */
 export const REFRESH_INTERVAL_MS = 1_000;
 
-/** How long the provider takes for a file, over and above its transfer. */
+/** How long the provider needs for a file beside its transfer. */
 const PROVIDER_DELAY_MS = 3;
 
 /** Everything that plays in the demo, all of it real and on this machine. */
@@ -23,7 +23,7 @@ export interface Stage {
   readonly unleash: EmbeddedUnleash;
   readonly provider: LoopbackProvider;
   readonly guard: RolloutGuard;
-  /** Everything the guard has told so far. */
+  /** Every event of the guard so far. */
   readonly events: readonly GuardEvent[];
   readonly serviceUrl: string;
   /** Where the service spools files. */

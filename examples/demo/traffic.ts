@@ -59,7 +59,7 @@ export class Traffic {
   }
 
   /** Every user uploads one file. */
-  async everybodyOnce(onUpload: (upload: Upload) => void): Promise<void> {
+  async everyUserOnce(onUpload: (upload: Upload) => void): Promise<void> {
     let left = this.userCount;
     await this.#work(() => left-- > 0, onUpload);
   }

@@ -8,16 +8,18 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { criticalErrors } from '../../src/triggers/critical-errors.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import { recordRollout } from '../helpers/recorded-rollout.js';
+import { compiledFile } from '../helpers/test-run.js';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+let main: string;
 let stopped: string;
 let armed: string;
 let empty: string;
 const children: ChildProcess[] = [];
 
 beforeAll(async () => {
+  main = await compiledFile('src/cli/main.ts');
   [stopped, armed, empty] = (await Promise.all(
     ['stopped-', 'armed-', 'empty-'].map((name) => mkdtemp(join(tmpdir(), name))),
   )) as [string, string, string];
@@ -36,7 +38,7 @@ afterAll(async () => {
 });
 
 function start(...args: string[]): ChildProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+  const child = spawn(process.execPath, [main, ...args], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -59,7 +61,7 @@ async function run(...args: string[]): Promise<{ code: number | null; out: strin
 }
 
 describe('rollout-guard', () => {
-  it('ends with 2 for a command that there is not', async () => {
+  it('ends with 2 for an unknown command', async () => {
     const { code, problems } = await run('stats');
     expect({ code, problems }).toMatchObject({ code: 2, problems: expect.stringContaining('stats') });
   });
@@ -71,7 +73,7 @@ describe('rollout-guard status', () => {
     expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining('armed since') });
   });
 
-  it('ends with 3 when the flag is stopped, and says why as JSON', async () => {
+  it('ends with 3 when the flag is stopped, and prints the reason as JSON', async () => {
     const { code, out } = await run('status', stopped, '--json');
     expect(code).toBe(3);
     expect(JSON.parse(out)).toMatchObject({
@@ -80,14 +82,14 @@ describe('rollout-guard status', () => {
     });
   });
 
-  it('ends with 1 where no guard has written, and with 2 when it is used wrongly', async () => {
+  it('ends with 1 for a folder that no guard has written, and with 2 for wrong usage', async () => {
     const [nothing, wrong] = await Promise.all([run('status', empty), run('status')]);
     expect(nothing).toMatchObject({ code: 1, problems: expect.stringContaining('journal.json') });
     expect(wrong.code).toBe(2);
   });
 });
 
-describe('rollout-guard status of a folder that says nothing', () => {
+describe('rollout-guard status of a folder without a readable state', () => {
   it('ends with 1 and one line when the journal cannot be read and there is no audit log', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'unreadable-'));
     try {
@@ -104,7 +106,7 @@ describe('rollout-guard status of a folder that says nothing', () => {
 });
 
 describe('rollout-guard watch', () => {
-  it('prints plain lines without a terminal, tells changes, and ends cleanly on Ctrl-C', async () => {
+  it('prints plain lines without a terminal, prints changes, and ends cleanly on Ctrl-C', async () => {
     const folder = join(empty, 'later');
     const child = start('watch', folder, '--interval', '20');
     const lines: string[] = [];
@@ -127,18 +129,18 @@ describe('rollout-guard watch', () => {
 });
 
 describe('rollout-guard report', () => {
-  it('writes the formats asked for, and says where', async () => {
+  it('writes the requested formats, and prints where', async () => {
     const out = join(empty, 'report');
-    const { code, out: said } = await run('report', stopped, '--out', out, '--format', 'json,html');
+    const { code, out: printed } = await run('report', stopped, '--out', out, '--format', 'json,html');
     expect(code).toBe(0);
     expect((await readdir(out)).sort()).toEqual(['report.html', 'report.json']);
-    expect(said).toContain(join(out, 'report.html'));
+    expect(printed).toContain(join(out, 'report.html'));
     const report = JSON.parse(await readFile(join(out, 'report.json'), 'utf8'));
     expect(report).toMatchObject({ flagKey: 'async-upload', sources: { outcomes: 200 } });
     expect((await readFile(join(out, 'report.html'), 'utf8')).includes('<svg')).toBe(true);
   });
 
-  it('ends with 1 where there is nothing to report, and with 2 for a format that it does not know', async () => {
+  it('ends with 1 when there is nothing to report, and with 2 for an unknown format', async () => {
     const nothing = await mkdtemp(join(tmpdir(), 'nothing-'));
     try {
       const [none, wrong] = await Promise.all([
@@ -158,7 +160,7 @@ describe('rollout-guard report', () => {
 });
 
 describe('rollout-guard replay', () => {
-  it('says what other rules would have done beside what happened', async () => {
+  it('compares what other rules would have done with what happened', async () => {
     const rules = join(empty, 'rules.json');
     await writeFile(rules, JSON.stringify({ rollback: [{ successRateBelow: [0.1, { name: 'lenient' }] }] }));
     const { code, out } = await run('replay', join(stopped, 'metrics.jsonl'), '--config', rules);
@@ -167,14 +169,14 @@ describe('rollout-guard replay', () => {
     expect(out).toMatch(/What really happened:\n {2}2026-03-02 .* epoch 1 at 50 %/);
   });
 
-  it('says which rules look at signals, which no log holds', async () => {
+  it('lists the rules that need signals, which a log does not contain', async () => {
     const rules = join(empty, 'signals.json');
-    const asked = { url: 'http://127.0.0.1:9', query: 'up', threshold: 1 };
+    const prometheus = { url: 'http://127.0.0.1:9', query: 'up', threshold: 1 };
     await writeFile(
       rules,
       JSON.stringify({
-        rollback: [{ prometheusBelow: asked }, { memoryGrowth: [1.2] }],
-        review: [{ prometheusAbove: [asked] }],
+        rollback: [{ prometheusBelow: prometheus }, { memoryGrowth: [1.2] }],
+        review: [{ prometheusAbove: [prometheus] }],
       }),
     );
     const { code, out } = await run('replay', join(stopped, 'metrics.jsonl'), '--config', rules);
@@ -190,7 +192,7 @@ describe('rollout-guard replay', () => {
     expect(JSON.parse(out)).toMatchObject({ outcomes: 200, actual: { total: 1 } });
   });
 
-  it('ends with 1 without a log, and with 2 for rules that cannot be', async () => {
+  it('ends with 1 without a log, and with 2 for invalid rules', async () => {
     const rules = join(empty, 'wrong.json');
     await writeFile(rules, '{"rollback":[{"successRateBelow":[95]}]}');
     const [none, wrong] = await Promise.all([

@@ -2,10 +2,9 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compiledFile } from '../helpers/test-run.js';
 
-const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const TRAFFIC = ['--control-failure', '0.01', '--treatment-failure', '0.3', '--rate', '20/s'];
 const QUICK = ['--for', '30s', '--replicates', '20'];
 
@@ -22,23 +21,24 @@ interface Answer {
   readonly stderr: string;
 }
 
-function simulate(...options: readonly string[]): Promise<Answer> {
+async function simulate(...options: readonly string[]): Promise<Answer> {
+  const main = await compiledFile('src/cli/main.ts');
   return new Promise((resolve) => {
-    execFile(process.execPath, ['--import', 'tsx', main, 'simulate', ...options], (error, stdout, stderr) =>
+    execFile(process.execPath, [main, 'simulate', ...options], (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
     );
   });
 }
 
 describe('rollout-guard simulate', () => {
-  it('answers in words, for the first stage of the preset, and keeps pipes clean', async () => {
+  it('describes the first stage of the preset in words, with nothing on stderr', async () => {
     const { code, stdout, stderr } = await simulate(...TRAFFIC, ...QUICK);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     expect(stdout).toContain('1 % of 20 requests/s, for 30 s. 20 simulated rollouts, seed 1.');
     expect(stdout).toContain('What can be detected at 1 % of 20 requests/s, from 1 % failing:');
   });
 
-  it("plays the user's own rules, and draws them", async () => {
+  it("simulates the user's own rules, and draws a chart", async () => {
     const config = join(folder, 'rules.json');
     const svg = join(folder, 'picture.svg');
     const rule = { errorRateAbove: [0.1, { evidence: 'sequential', name: 'mine' }] };

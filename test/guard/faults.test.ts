@@ -78,6 +78,7 @@ describe('a guard whose parts break', () => {
 
   it('survives a flag source that throws', async () => {
     harness.flags.flag = () => {
+      harness.flags.reads++;
       throw new Error('broken');
     };
     const guard = await harness.started({ tickMs: 5 });

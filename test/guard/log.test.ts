@@ -100,7 +100,7 @@ describe("the guard's log", () => {
     harness.flags.change({ enabled: false });
     await first.close();
     harness.flags = new FakeFlags();
-    const second = await harness.started();
+    const second = await harness.started({ tickMs: 5 });
     expect(second.status().snapshot.windows[0]?.treatment).toMatchObject({ successes: 0, failures: 0 });
     await serve(second, 10, 10);
     await new Promise(setImmediate);

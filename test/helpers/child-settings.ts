@@ -1,14 +1,13 @@
-import type { EmbeddedUnleash } from 'unleash-rollout-guard/testing';
+import type { ReachableUnleash } from './test-run.js';
 
 /** What a test hands to a service in a process of its own. */
 export const childSettings = JSON.parse(process.env.SETTINGS ?? '{}') as Pick<
-  EmbeddedUnleash,
+  ReachableUnleash,
   'apiUrl' | 'clientToken' | 'adminToken'
 > & { readonly flagKey: string; readonly folder: string };
 
-/** As much of the embedded Unleash as a guarded service needs to reach it. */
-export const reachableUnleash = {
+export const reachableUnleash: ReachableUnleash = {
   ...childSettings,
   project: 'default',
   environment: 'development',
-} as unknown as EmbeddedUnleash;
+};

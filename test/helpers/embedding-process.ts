@@ -1,4 +1,4 @@
-/** Starts a server, says where, and stops it when told to. Then nothing must keep this process alive. */
+/** Starts a server, sends its address, and stops it on the first message. Then nothing must keep this process alive. */
 import { startEmbeddedUnleash } from '../../src/testing/index.js';
 
 process.once('message', async () => {

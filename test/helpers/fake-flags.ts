@@ -13,11 +13,14 @@ export class FakeFlags implements FlagSource {
     revision: 'on 10',
   };
   readonly stops: string[] = [];
+  /** How often the definition was read: a guard reads it on every tick. */
+  reads = 0;
   #stopped: string | undefined;
   readonly #changeListeners = new Set<(key: string) => void>();
   readonly #trackListeners = new Set<(event: TrackedEvent) => void>();
 
   flag(): FlagFacts | undefined {
+    this.reads++;
     return this.facts;
   }
 

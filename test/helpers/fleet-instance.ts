@@ -43,6 +43,7 @@ const report: InstanceReport = {
 };
 let broken = false;
 let serving = false;
+let served: Promise<void> | undefined;
 
 const service = await startGuardedService(reachableUnleash, settings.flagKey, settings.folder, {
   rollback: [successRateBelow(0.95, { minOutcomes: 50 })],
@@ -92,14 +93,14 @@ async function serve(): Promise<void> {
 }
 
 process.on('message', async (message: ToInstance) => {
-  if (message.type === 'serve') void serve();
+  if (message.type === 'serve') served = serve();
   if (message.type === 'break') broken = true;
   if (message.type === 'fix') broken = false;
   if (message.type === 'pause') serving = false;
   if (message.type === 'report') send({ type: 'report', report, role: service.guard.status().fleet!.role });
   if (message.type === 'close') {
     serving = false;
-    await sleep(20);
+    await served;
     await service.close();
     process.disconnect();
   }

@@ -3,8 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import type { EmbeddedUnleash } from 'unleash-rollout-guard/testing';
+import { compiledFile, type ReachableUnleash } from './test-run.js';
 
 /** The settings of an instance. */
 export interface InstanceSettings {
@@ -53,7 +52,7 @@ export class FleetProcess {
 
   /** Resolves when its guard has started. */
   static async start(
-    unleash: EmbeddedUnleash,
+    unleash: ReachableUnleash,
     redisUrl: string,
     folder: string,
     settings: { readonly flagKey: string; readonly requestsAtOnce?: number; readonly flushTwice?: boolean },
@@ -66,8 +65,8 @@ export class FleetProcess {
       requestsAtOnce: settings.requestsAtOnce ?? 10,
       flushTwice: settings.flushTwice ?? false,
     };
-    const child = fork(fileURLToPath(new URL('./fleet-instance.ts', import.meta.url)), {
-      execArgv: ['--import', 'tsx'],
+    const child = fork(await compiledFile('test/helpers/fleet-instance.ts'), {
+      execArgv: [],
       env: { ...process.env, SETTINGS: JSON.stringify(given) },
     });
     const instance = new FleetProcess(child, own);

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { OpenFeature } from '@openfeature/server-sdk';
 import {
   type GuardEvent,
@@ -8,7 +7,7 @@ import {
   successRateBelow,
   UnleashProvider,
 } from 'unleash-rollout-guard';
-import type { EmbeddedUnleash } from 'unleash-rollout-guard/testing';
+import type { ReachableUnleash } from './test-run.js';
 
 /** A service with one guarded operation, on its own OpenFeature domain; the flag is on when it starts. */
 export interface GuardedService {
@@ -22,7 +21,7 @@ export interface GuardedService {
 }
 
 export async function startGuardedService(
-  unleash: EmbeddedUnleash,
+  unleash: ReachableUnleash,
   flagKey: string,
   folder: string,
   options: Partial<RolloutGuardOptions> & { readonly token?: string; readonly adminUrl?: string } = {},
@@ -57,9 +56,9 @@ export async function startGuardedService(
   });
   client.addHooks(new OutcomeHook(guard));
   await OpenFeature.setProviderAndWait(flagKey, provider);
+  // SDKs get a change up to a second after the admin API accepted it.
+  await isEnabled(provider, flagKey);
   await guard.start();
-  // Unleash tells SDKs of a change up to a second after its admin API took it.
-  while (provider.flag(flagKey)?.enabled !== true) await sleep(20);
   const request = guard.operation<Error | undefined, string>({
     treatment: async (error) => {
       if (error !== undefined) throw error;
@@ -81,4 +80,17 @@ export async function startGuardedService(
       await provider.onClose();
     },
   };
+}
+
+/** Resolves as soon as the provider knows the flag as enabled. */
+function isEnabled(provider: UnleashProvider, flagKey: string): Promise<void> {
+  return new Promise((resolve) => {
+    const check = () => {
+      if (provider.flag(flagKey)?.enabled !== true) return;
+      unsubscribe();
+      resolve();
+    };
+    const unsubscribe = provider.onChange(check);
+    check();
+  });
 }

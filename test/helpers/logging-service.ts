@@ -11,14 +11,14 @@ const { log, store, record, time, faults } = await startLogging(folder, {
   maxFiles: 10_000,
 });
 
-const tell = (text: string) => writeSync(1, `${text}\n`);
+const report = (text: string) => writeSync(1, `${text}\n`);
 const counted = () => {
   const { treatment, control } = store.snapshot(time.now).total;
   return treatment.successes + treatment.failures + control.successes + control.failures;
 };
 
 let latest = counted();
-tell(`restored ${latest}`);
+report(`restored ${latest}`);
 
 function recordSome(): void {
   for (let count = 0; count < 7; count++) {
@@ -42,7 +42,7 @@ if (ending === 'exits') {
 if (ending === 'closes') {
   recordSome();
   await log.close();
-  tell(`flushed ${latest}`);
+  report(`flushed ${latest}`);
   process.exit(0);
 }
 // Outcomes keep coming while others are being written.
@@ -54,6 +54,6 @@ for (;;) {
   const flushed = latest;
   await log.flush();
   if (faults.length > 0) throw new Error(faults.join('\n'));
-  tell(`flushed ${flushed}`);
+  report(`flushed ${flushed}`);
   await new Promise((resolve) => setImmediate(resolve));
 }

@@ -4,7 +4,7 @@ import { describe } from 'vitest';
 
 /**
  * The path of a program that some suites need. Without it they are skipped, with a line that says how to get it; in CI that
- * is a failure, because nobody would read the line.
+ * is a failure, because the line would go unread.
  */
 export function needsBinary(name: string, howToGet: string): string | undefined {
   const path = findOnPath(name);

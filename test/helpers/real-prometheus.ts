@@ -96,7 +96,7 @@ export class RealPrometheus {
   }
 }
 
-/** The address, once it answers. The port is the system's choice, and only the log tells it. */
+/** The address, once it answers. The port is the system's choice, and only the log shows it. */
 async function ready(child: ChildProcess): Promise<string> {
   const lines: string[] = [];
   const address = await new Promise<string>((resolve, reject) => {

@@ -1,17 +1,15 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { retry } from '../../src/support/retry.js';
-import { type EmbeddedUnleash, startEmbeddedUnleash } from '../../src/testing/index.js';
 import { UnleashAdminClient, type UnleashAdminClientOptions } from '../../src/unleash/admin-client.js';
 import { ADMIN_RETRY } from '../../src/unleash/admin-error.js';
+import { openLink } from '../helpers/breakable-link.js';
+import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 
-let unleash: EmbeddedUnleash;
+let unleash: SharedUnleash;
 
 beforeAll(async () => {
-  unleash = await startEmbeddedUnleash();
+  unleash = await sharedUnleash();
   await unleash.createFlag('known-flag');
-});
-afterAll(async () => {
-  await unleash.stop();
 });
 
 function client(options: Partial<UnleashAdminClientOptions> = {}): UnleashAdminClient {
@@ -146,20 +144,22 @@ describe('UnleashAdminClient with a real Unleash', () => {
 
   it('is retried while Unleash is down, and succeeds when it is back', async () => {
     await unleash.createFlag('stopped-late');
-    await unleash.pause();
-    const down = await failureOf(client().readFlag('stopped-late'));
+    await using link = await openLink(unleash.url);
+    const url = `${link.url}/api`;
+    await link.pause();
+    const down = await failureOf(client({ url }).readFlag('stopped-late'));
     expect(down).toMatchObject({ name: 'AdminError', code: 'ADMIN_UNAVAILABLE' });
     expect(String(down)).toMatch(/ECONNREFUSED|ECONNRESET|SOCKET/);
 
     let retries = 0;
     let resumed: Promise<void> | undefined;
-    await retry(() => client().disable('stopped-late'), {
+    await retry(() => client({ url }).disable('stopped-late'), {
       ...ADMIN_RETRY,
       retries: Number.POSITIVE_INFINITY,
       initialDelayMs: 5,
       shouldRetry: (error) => {
         retries++;
-        if (retries === 3) resumed = unleash.resume();
+        if (retries === 3) resumed = link.resume();
         return ADMIN_RETRY.shouldRetry(error);
       },
     });

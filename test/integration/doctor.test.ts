@@ -2,27 +2,25 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { diagnose } from '../../src/doctor/diagnose.js';
 import type { Finding } from '../../src/doctor/finding.js';
 import { type ObserveOptions, observe } from '../../src/doctor/observe.js';
-import { type EmbeddedUnleash, startEmbeddedUnleash } from '../../src/testing/index.js';
+import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 
 const VIEWER = 3;
 const EDITOR = 2;
 
-let unleash: EmbeddedUnleash;
+let unleash: SharedUnleash;
 let folder: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rollout-doctor-'));
-  unleash = await startEmbeddedUnleash();
-  await unleash.createFlag('async-upload', { percentage: 10 });
+  unleash = await sharedUnleash();
+  await unleash.createFlag('doctor-upload', { percentage: 10 });
   await unleash.createFlag('random-upload', { percentage: 10, stickiness: 'random' });
 });
 afterAll(async () => {
-  await unleash?.stop();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -31,7 +29,7 @@ async function findings(overrides: Partial<ObserveOptions> = {}): Promise<Record
   const found = diagnose(
     await observe({
       url: apiUrl,
-      flagKey: 'async-upload',
+      flagKey: 'doctor-upload',
       project,
       environment,
       contextFields: ['userId'],
@@ -65,20 +63,20 @@ async function tokenOf(username: string, rootRole: number): Promise<string> {
 
 async function mayTurnOff(token: string): Promise<boolean> {
   const { url, project, environment } = unleash;
-  const path = `/api/admin/projects/${project}/features/async-upload/environments/${environment}/off`;
+  const path = `/api/admin/projects/${project}/features/doctor-upload/environments/${environment}/off`;
   const answer = await fetch(`${url}${path}`, { method: 'POST', headers: { authorization: token } });
-  await unleash.enable('async-upload');
+  await unleash.enable('doctor-upload');
   return answer.ok;
 }
 
 describe('the doctor with a real Unleash', () => {
   it('finds no problem in a healthy setup, and changes nothing', async () => {
-    const before = await unleash.history('async-upload');
+    const before = await unleash.history('doctor-upload');
     const found = await findings();
     expect(Object.values(found).filter(({ status }) => status !== 'ok')).toEqual([]);
     expect(Object.keys(found)).toHaveLength(11);
     expect(found.percentage?.message).toContain('10 %');
-    expect(await unleash.history('async-upload')).toEqual(before);
+    expect(await unleash.history('doctor-upload')).toEqual(before);
   });
 
   it('distinguishes the kinds of tokens', async () => {
@@ -143,17 +141,15 @@ describe('the doctor with a real Unleash', () => {
 });
 
 describe('rollout-guard doctor', () => {
-  const program = fileURLToPath(new URL('../helpers/doctor-program.ts', import.meta.url));
-  const run = (args: string[], environment: Record<string, string> = {}) =>
-    new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) => {
+  const run = async (args: string[], environment: Record<string, string> = {}) => {
+    const program = await compiledFile('test/helpers/doctor-program.ts');
+    return new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) => {
       const env = { PATH: process.env.PATH, ...environment };
-      execFile(
-        process.execPath,
-        ['--import', 'tsx', program, 'doctor', ...args],
-        { env },
-        (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }),
+      execFile(process.execPath, [program, 'doctor', ...args], { env }, (error, stdout, stderr) =>
+        resolve({ code: error?.code ?? 0, stdout, stderr }),
       );
     });
+  };
   const settings = () => ({
     UNLEASH_URL: unleash.apiUrl,
     UNLEASH_ENVIRONMENT: unleash.environment,
@@ -162,7 +158,7 @@ describe('rollout-guard doctor', () => {
   });
 
   it('reads tokens from the environment, shows none, and exits with 0', async () => {
-    const { code, stdout, stderr } = await run(['--flag', 'async-upload', '--folder', folder], settings());
+    const { code, stdout, stderr } = await run(['--flag', 'doctor-upload', '--folder', folder], settings());
     expect(stderr).toBe('');
     expect(code).toBe(0);
     expect(stdout).toContain('11 ok, 0 warnings, 0 failed, 0 not checked');
@@ -180,7 +176,7 @@ describe('rollout-guard doctor', () => {
   it('ends with 1 when something failed, here the folder, and prints JSON for scripts', async () => {
     const file = join(folder, 'a-file');
     await writeFile(file, '');
-    const args = ['--flag', 'async-upload', '--folder', join(file, 'logs'), '--json'];
+    const args = ['--flag', 'doctor-upload', '--folder', join(file, 'logs'), '--json'];
     const { code, stdout } = await run(args, settings());
     expect(code).toBe(1);
     const { findings } = JSON.parse(stdout) as { findings: Finding[] };

@@ -1,15 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type EmbeddedUnleash, startEmbeddedUnleash } from 'unleash-rollout-guard/testing';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
 import { FleetProcess, type FromInstance } from '../helpers/fleet-process.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
+import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 
 // Many processes on a machine that other suites share: a test that is held up runs a second time.
 describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', () => {
-  let unleash: EmbeddedUnleash;
+  let unleash: SharedUnleash;
   let redis: RedisServer;
   let folder: string;
   let flagKey: string;
@@ -18,7 +18,7 @@ describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', ()
 
   beforeAll(async () => {
     [unleash, redis, folder] = await Promise.all([
-      startEmbeddedUnleash(),
+      sharedUnleash(),
       RedisServer.start('--appendonly', 'yes', '--appendfsync', 'always'),
       mkdtemp(join(tmpdir(), 'fleet-')),
     ]);
@@ -29,7 +29,7 @@ describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', ()
   });
 
   afterAll(async () => {
-    await Promise.all([unleash?.stop(), redis?.close()]);
+    await redis?.close();
     await rm(folder, { recursive: true, force: true });
   });
 
@@ -38,7 +38,7 @@ describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', ()
     percentage: number,
     settings: { requestsAtOnce?: number; flushTwice?: boolean } = {},
   ): Promise<void> {
-    flagKey = `async-upload-${++flagNumber}`;
+    flagKey = `fleet-upload-${++flagNumber}`;
     await unleash.createFlag(flagKey, { percentage });
     const starting = Array.from({ length: instances }, async () => {
       fleet.push(await FleetProcess.start(unleash, redis.url, folder, { flagKey, ...settings }));

@@ -4,30 +4,26 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as realSleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { criticalErrors, type GuardEvent, type RolloutGuardOptions } from 'unleash-rollout-guard';
-import { type EmbeddedUnleash, startEmbeddedUnleash } from 'unleash-rollout-guard/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { openLink } from '../helpers/breakable-link.js';
 import { type GuardedService, startGuardedService } from '../helpers/guarded-service.js';
 import { type RefusingProxy, startRefusingProxy } from '../helpers/refusing-proxy.js';
+import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 
-let unleash: EmbeddedUnleash;
+let unleash: SharedUnleash;
 let folder: string;
 let flagKey: string;
 let flagNumber = 0;
 const services: GuardedService[] = [];
 
 beforeAll(async () => {
-  unleash = await startEmbeddedUnleash();
-});
-
-afterAll(async () => {
-  await unleash?.stop();
+  unleash = await sharedUnleash();
 });
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'guard-'));
-  flagKey = `async-upload-${++flagNumber}`;
+  flagKey = `guard-upload-${++flagNumber}`;
   await unleash.createFlag(flagKey, { percentage: 100 });
 });
 
@@ -54,7 +50,7 @@ const has = ({ events }: GuardedService, type: GuardEvent['type']) =>
   events.some((event) => event.type === type);
 
 describe('the guard on a real Unleash', () => {
-  it('turns the flag off at a success rate of 90 %, serves everybody, and shows it in Unleash', async () => {
+  it('turns the flag off at a success rate of 90 %, serves every user, and shows the stop in Unleash', async () => {
     const service = await start({
       unleash: {
         url: unleash.apiUrl,
@@ -67,7 +63,7 @@ describe('the guard on a real Unleash', () => {
     expect(answers.filter((answer) => answer === 'new')).toHaveLength(90);
     expect(answers.filter((answer) => answer === 'old')).toHaveLength(10);
     await until('stopped', () => service.guard.state.status === 'stopped');
-    expect(await service.isOn('anybody')).toBe(false);
+    expect(await service.isOn('user-1')).toBe(false);
 
     expect((await unleash.flag(flagKey)).enabled).toBe(false);
     await until('history', () => has(service, 'unleash-history'));
@@ -95,7 +91,7 @@ describe('the guard on a real Unleash', () => {
     expect((await unleash.flag(flagKey)).enabled).toBe(false);
   });
 
-  it('leaves the flag alone on 20 outcomes too few', async () => {
+  it('leaves the flag on below the minimum number of outcomes', async () => {
     const service = await start();
     await service.serve(80, all);
     await new Promise(setImmediate);
@@ -105,24 +101,26 @@ describe('the guard on a real Unleash', () => {
   });
 
   it('protects users while Unleash is down for a minute, and turns the flag off when it is back', async () => {
-    const service = await start();
+    await using link = await openLink(unleash.url);
+    const service = await startGuardedService({ ...unleash, apiUrl: `${link.url}/api` }, flagKey, folder);
+    services.push(service);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'] });
     try {
-      await unleash.pause();
+      await link.pause();
       await service.serve(100, everyTenth);
       await new Promise(setImmediate);
       expect(service.guard.state.status).toBe('stopping');
       for (let second = 0; second < 60; second++) {
         await vi.advanceTimersByTimeAsync(1_000);
         await new Promise(setImmediate);
-        expect(await service.isOn('anybody')).toBe(false);
+        expect(await service.isOn('user-1')).toBe(false);
       }
       expect(service.guard.state).toMatchObject({
         status: 'stopping',
         failure: { code: 'ADMIN_UNAVAILABLE' },
       });
       expect(service.events.filter(({ type }) => type === 'stop-failed')).toHaveLength(1);
-      await unleash.resume();
+      await link.resume();
       // Requests are real from here on: fake time runs ten times as fast, so that none of them times out.
       for (let turn = 0; turn < 500 && service.guard.state.status !== 'stopped'; turn++) {
         await vi.advanceTimersByTimeAsync(100);
@@ -135,15 +133,15 @@ describe('the guard on a real Unleash', () => {
     expect((await unleash.flag(flagKey)).enabled).toBe(false);
   });
 
-  it('finishes after a crash between the decision and the request', async () => {
-    const script = fileURLToPath(new URL('../helpers/crashing-service.ts', import.meta.url));
+  it('completes the stop after a crash between the decision and the request', async () => {
+    const script = await compiledFile('test/helpers/crashing-service.ts');
     const settings = {
       apiUrl: unleash.apiUrl,
       clientToken: unleash.clientToken,
       adminToken: unleash.adminToken,
     };
     const env = { ...process.env, SETTINGS: JSON.stringify({ ...settings, flagKey, folder }) };
-    const child = spawn(process.execPath, ['--import', 'tsx', script], {
+    const child = spawn(process.execPath, [script], {
       env,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
@@ -156,19 +154,19 @@ describe('the guard on a real Unleash', () => {
     expect((await unleash.flag(flagKey)).enabled).toBe(true);
 
     const service = await start();
-    expect(await service.isOn('anybody')).toBe(false);
+    expect(await service.isOn('user-1')).toBe(false);
     await until('stopped', () => service.guard.state.status === 'stopped');
     expect((await unleash.flag(flagKey)).enabled).toBe(false);
   });
 
-  it('watches anew when a person turns the flag on again, and stops it again if it fails again', async () => {
+  it('re-arms when an operator turns the flag on, and stops it when it fails another time', async () => {
     const service = await start();
     await service.serve(100, everyTenth);
     await until('stopped', () => service.guard.state.status === 'stopped');
     await until('seen off', () => service.guard.status().flag?.enabled === false);
     await unleash.enable(flagKey);
     await until('re-armed', () => service.guard.state.status === 'armed');
-    expect(await service.isOn('anybody')).toBe(true);
+    expect(await service.isOn('user-1')).toBe(true);
     await until('who', () =>
       service.events.some((event) => event.type === 'unleash-history' && event.by === unleash.user.username),
     );
@@ -180,7 +178,7 @@ describe('the guard on a real Unleash', () => {
     expect((await unleash.flag(flagKey)).enabled).toBe(false);
   });
 
-  it('notices a person who turned the flag on again before any poll had seen it off', async () => {
+  it('re-arms when an operator turned the flag on before any poll had seen it off', async () => {
     const service = await start({ recheckMs: 300 });
     await service.serve(100, all);
     await until('stopped', () => service.guard.state.status === 'stopped');
@@ -189,20 +187,20 @@ describe('the guard on a real Unleash', () => {
     expect((await unleash.flag(flagKey)).enabled).toBe(true);
   });
 
-  it('does not fight a person: what is turned on after the decision stays on', async () => {
+  it('leaves a flag on that an operator turned on after the decision', async () => {
     const refused = await start({ token: '*:*.this-token-does-not-exist' });
     await refused.serve(100, all);
-    await until('asked', () => has(refused, 'action-required'));
+    await until('action required', () => has(refused, 'action-required'));
     await refused.close();
     await unleash.disable(flagKey);
     await unleash.enable(flagKey);
     const service = await start();
     await until('re-armed', () => service.guard.state.status === 'armed');
     expect((await unleash.flag(flagKey)).enabled).toBe(true);
-    expect(await service.isOn('anybody')).toBe(true);
+    expect(await service.isOn('user-1')).toBe(true);
   });
 
-  it('moves on by itself when it may: one stage at a time, and never against a person', async () => {
+  it('advances automatically, one stage at a time, and never against an operator', async () => {
     await unleash.setPercentage(flagKey, 1);
     const stages = [
       { percentage: 1, minOutcomes: 1, minSuccessRate: 0.5 },
@@ -229,14 +227,14 @@ describe('the guard on a real Unleash', () => {
     expect((await unleash.flag(flagKey)).strategies[0]?.parameters.rollout).toBe('33');
   });
 
-  it('goes back to the stage before when told to, stopping here until that has arrived, then watches anew', async () => {
+  it('steps back to the previous stage, with an override until the change has arrived, then re-arms', async () => {
     await unleash.setPercentage(flagKey, 50);
     const stages = [1, 50].map((percentage) => ({ percentage, minOutcomes: 1_000_000, minSuccessRate: 0.9 }));
     const service = await start({ stages, onRollback: 'previous-stage' });
     await until('at 50 %', () => service.guard.status().flag?.rolloutPercentage === 50);
     await service.serve(400, everyTenth);
     await until('stepped back', () => has(service, 'stepped-back'));
-    await until('watches anew', () => service.guard.state.status === 'armed');
+    await until('re-armed', () => service.guard.state.status === 'armed');
     const { enabled, strategies } = await unleash.flag(flagKey);
     expect([enabled, strategies[0]?.parameters.rollout]).toEqual([true, '1']);
     expect(service.guard.status().flag?.rolloutPercentage).toBe(1);
@@ -244,7 +242,7 @@ describe('the guard on a real Unleash', () => {
     expect((await unleash.flag(flagKey)).tags).toEqual([]);
   });
 
-  it('turns the flag off where there is no stage before', async () => {
+  it('turns the flag off when there is no previous stage', async () => {
     const stages = [{ percentage: 100, minOutcomes: 1_000_000, minSuccessRate: 0.9 }];
     const service = await start({ stages, onRollback: 'previous-stage' });
     await service.serve(100, everyTenth);
@@ -252,12 +250,12 @@ describe('the guard on a real Unleash', () => {
     expect((await unleash.flag(flagKey)).enabled).toBe(false);
   });
 
-  it('does nothing in a dry run but say what it would have done', async () => {
+  it('records its decision in a dry run and changes nothing', async () => {
     const service = await start({ dryRun: true });
     await service.serve(200, everyTenth);
     await until('decided', () => has(service, 'decided'));
     expect((await unleash.flag(flagKey)).enabled).toBe(true);
-    expect(await service.isOn('anybody')).toBe(true);
+    expect(await service.isOn('user-1')).toBe(true);
   });
 });
 
@@ -272,16 +270,16 @@ describe('the guard and an admin API that refuses', () => {
       () => ({ unleash: adminOptions({ environment: 'moon' }) }),
     ],
   ] as const)(
-    '%s: users are safe, a person is told once, and their own "off" ends it',
+    '%s: users are safe, the operator is notified once, and their own "off" completes the stop',
     async (_what, code, options) => {
       const service = await start({ recheckMs: 100, ...(await options()) });
       await service.serve(100, everyTenth);
-      await until('asked', () => has(service, 'action-required'));
+      await until('action required', () => has(service, 'action-required'));
       expect(service.guard.state).toMatchObject({
         status: 'stopping',
         failure: { code, requiresAction: true },
       });
-      expect(await service.isOn('anybody')).toBe(false);
+      expect(await service.isOn('user-1')).toBe(false);
       expect(JSON.stringify(service.events)).not.toContain('this-token-does-not-exist');
       await unleash.disable(flagKey);
       await until('stopped', () => service.guard.state.status === 'stopped');
@@ -299,14 +297,14 @@ describe('the guard and an admin API that refuses', () => {
   it.each([
     [429, 'ADMIN_RATE_LIMIT'],
     [500, 'ADMIN_UNAVAILABLE'],
-  ])('%i: tries again until Unleash takes it', async (status, code) => {
+  ])('%i: retries until Unleash accepts the stop', async (status, code) => {
     proxy = await startRefusingProxy(unleash.url, { status, times: 2, headers: { 'retry-after': '1' } });
     const service = await start({ adminUrl: proxy.url });
     await service.serve(100, everyTenth);
     await until('failed', () =>
       service.events.some((event) => event.type === 'stop-failed' && event.failure.code === code),
     );
-    expect(await service.isOn('anybody')).toBe(false);
+    expect(await service.isOn('user-1')).toBe(false);
     await until('stopped', () => service.guard.state.status === 'stopped');
     expect(proxy.refused).toBe(2);
     expect((await unleash.flag(flagKey)).enabled).toBe(false);
@@ -315,15 +313,15 @@ describe('the guard and an admin API that refuses', () => {
 });
 
 describe('a process with a guard', () => {
-  it('exits by itself after OpenFeature.close() and guard.stop()', async () => {
-    const script = fileURLToPath(new URL('../helpers/short-lived-service.ts', import.meta.url));
+  it('exits by itself after OpenFeature.close() and guard.close()', async () => {
+    const script = await compiledFile('test/helpers/short-lived-service.ts');
     const settings = {
       apiUrl: unleash.apiUrl,
       clientToken: unleash.clientToken,
       adminToken: unleash.adminToken,
     };
     const env = { ...process.env, SETTINGS: JSON.stringify({ ...settings, flagKey, folder }) };
-    const child = spawn(process.execPath, ['--import', 'tsx', script], {
+    const child = spawn(process.execPath, [script], {
       env,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -338,10 +336,10 @@ function adminOptions(fields: { project?: string; environment?: string }) {
   return { url: unleash.apiUrl, token: unleash.adminToken, environment: unleash.environment, ...fields };
 }
 
-/** A personal access token of a user who may look and not touch. */
+/** A personal access token of a user who may only read. */
 async function viewerToken(): Promise<string> {
   const username = `viewer-${flagNumber}`;
-  const password = 'Viewer-0nly-looks!';
+  const password = 'Viewer-0nly-reads!';
   const viewerRole = 3;
   await unleash.request('POST', '/api/admin/user-admin', {
     username,
@@ -361,7 +359,7 @@ async function viewerToken(): Promise<string> {
     .map((line) => line.split(';')[0])
     .join('; ');
   const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
-  const created = await post('/api/admin/user/tokens', { description: 'looks', expiresAt }, cookie);
+  const created = await post('/api/admin/user/tokens', { description: 'reads', expiresAt }, cookie);
   const { secret } = (await created.json()) as { secret: string };
   return secret;
 }

@@ -6,9 +6,9 @@ import {
   UnleashProvider,
   unleashImpactMetrics,
 } from 'unleash-rollout-guard';
-import { type EmbeddedUnleash, startEmbeddedUnleash } from 'unleash-rollout-guard/testing';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type RecordingProxy, startRecordingProxy } from '../helpers/recording-proxy.js';
+import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 
 interface ImpactMetric {
   readonly name: string;
@@ -21,20 +21,19 @@ interface ImpactMetric {
   }[];
 }
 
-const FLAG = 'async-upload';
+const FLAG = 'impact-upload';
 
-let unleash: EmbeddedUnleash;
+let unleash: SharedUnleash;
 let proxy: RecordingProxy;
 
 beforeAll(async () => {
-  unleash = await startEmbeddedUnleash();
+  unleash = await sharedUnleash();
   await unleash.createFlag(FLAG, { percentage: 100 });
   proxy = await startRecordingProxy(unleash.url);
 });
 
 afterAll(async () => {
   await proxy?.close();
-  await unleash?.stop();
 });
 
 describe('impact metrics on a real Unleash', () => {
@@ -61,6 +60,7 @@ describe('impact metrics on a real Unleash', () => {
     });
     client.addHooks(new OutcomeHook(guard));
     await OpenFeature.setProviderAndWait('impact', provider);
+    await vi.waitFor(() => expect(provider.flag(FLAG)?.enabled).toBe(true), { timeout: 10_000 });
     await guard.start();
     const upload = guard.operation<number, string>({
       treatment: async (user) => {
@@ -80,7 +80,7 @@ describe('impact metrics on a real Unleash', () => {
     const { impactMetrics } = JSON.parse(sent[0]!.body) as { impactMetrics: ImpactMetric[] };
     const labels = { appName: 'impact-service', environment: unleash.environment };
     const sampleOf = (end: string) =>
-      impactMetrics.find(({ name }) => name === `rollout_guard_async_upload_${end}`)?.samples;
+      impactMetrics.find(({ name }) => name === `rollout_guard_impact_upload_${end}`)?.samples;
     expect(treatment).toMatchObject({ successes: 27, failures: 3, fallbacks: 3 });
     expect(sampleOf('treatment_successes')).toEqual([{ labels, value: 27 }]);
     expect(sampleOf('treatment_failures')).toEqual([{ labels, value: 3 }]);
@@ -90,8 +90,8 @@ describe('impact metrics on a real Unleash', () => {
 
     const shown = await (await fetch(`${unleash.url}/internal-backstage/impact/metrics`)).text();
     const line = (name: string) => shown.split('\n').find((text) => text.startsWith(`${name}{`));
-    expect(line('rollout_guard_async_upload_treatment_successes')).toMatch(/ 27$/);
-    expect(line('rollout_guard_async_upload_treatment_failures')).toMatch(/ 3$/);
-    expect(line('rollout_guard_async_upload_treatment_duration_seconds_count')).toMatch(/ 27$/);
+    expect(line('rollout_guard_impact_upload_treatment_successes')).toMatch(/ 27$/);
+    expect(line('rollout_guard_impact_upload_treatment_failures')).toMatch(/ 3$/);
+    expect(line('rollout_guard_impact_upload_treatment_duration_seconds_count')).toMatch(/ 27$/);
   });
 });

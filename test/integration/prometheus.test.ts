@@ -19,7 +19,7 @@ describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheu
   let orphaned: World;
   let harness: GuardHarness;
 
-  // Prometheus takes 5 s to look at its targets for the first time, so that all of them begin together.
+  // Prometheus needs 5 s for its first scrape, so all of them start together.
   beforeAll(async () => {
     const begin = async (): Promise<World> => {
       const service = await MeteredService.start();
@@ -73,7 +73,7 @@ describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheu
     );
   });
 
-  it('gives no verdict once it is gone, and says so once', async () => {
+  it('returns insufficient data when Prometheus is down, and reports the fault once', async () => {
     const guard = await harness.started({ rollback: [deepQueue(doomed)], tickMs: 50 });
     await eventually(() => expect(verdictOf(guard)).toMatchObject({ status: 'ok', observed: 5 }));
 
@@ -93,7 +93,7 @@ describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheu
     ]);
   });
 
-  it('gives no verdict on a target that is gone', async () => {
+  it('returns insufficient data when the scraped target is down', async () => {
     const guard = await harness.started({ rollback: [deepQueue(orphaned)], tickMs: 50 });
     await eventually(() => expect(verdictOf(guard)?.status).toBe('ok'));
     await orphaned.service.close();

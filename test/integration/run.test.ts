@@ -5,13 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RedisOutcomeStore } from 'unleash-rollout-guard/redis';
-import { type EmbeddedUnleash, startEmbeddedUnleash } from 'unleash-rollout-guard/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
 import { type GuardedService, startGuardedService } from '../helpers/guarded-service.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
+import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 function until(condition: () => unknown): Promise<unknown> {
@@ -26,8 +25,8 @@ class ControllerProcess {
   out = '';
   problems = '';
 
-  constructor(config: string, environment: Readonly<Record<string, string>>) {
-    this.#child = spawn(process.execPath, ['--import', 'tsx', MAIN, 'run', '--config', config], {
+  constructor(main: string, config: string, environment: Readonly<Record<string, string>>) {
+    this.#child = spawn(process.execPath, [main, 'run', '--config', config], {
       cwd: ROOT,
       env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -73,7 +72,7 @@ class ControllerProcess {
 describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-server', () => {
   vi.setConfig({ testTimeout: 90_000 });
 
-  let unleash: EmbeddedUnleash;
+  let unleash: SharedUnleash;
   let redis: RedisServer;
   let folder: string;
   let service: GuardedService | undefined;
@@ -83,18 +82,18 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
 
   beforeAll(async () => {
     [unleash, redis] = await Promise.all([
-      startEmbeddedUnleash(),
+      sharedUnleash(),
       RedisServer.start('--requirepass', 'redis-secret'),
     ]);
   });
 
   afterAll(async () => {
-    await Promise.all([unleash?.stop(), redis?.close()]);
+    await Promise.all([redis?.close()]);
   });
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'run-'));
-    flagKey = `async-upload-${++flagNumber}`;
+    flagKey = `run-upload-${++flagNumber}`;
     await unleash.createFlag(flagKey, { percentage: 100 });
   });
 
@@ -125,7 +124,7 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
         rollback: [{ successRateBelow: [0.95, { minOutcomes: 100 }] }],
       }),
     );
-    const controller = new ControllerProcess(config, {
+    const controller = new ControllerProcess(await compiledFile('src/cli/main.ts'), config, {
       UNLEASH_ADMIN_TOKEN: unleash.adminToken,
       UNLEASH_CLIENT_TOKEN: unleash.clientToken,
       REDIS_URL: redisUrl(),

@@ -36,7 +36,7 @@ try {
       run('npm', ['pack', '--json', '--pack-destination', folder], root).replace(/^[^[{]*(?=[[{])/, ''),
     ) ?? [];
   const files = packed.files.map(({ path }) => path);
-  check('the tarball holds the build and the documents, and neither sources nor tests', () => {
+  check('the tarball contains the build and the documents, and neither sources nor tests', () => {
     for (const wanted of [
       'package.json',
       'README.md',
@@ -94,7 +94,7 @@ try {
   const apiRange = `@opentelemetry/api@${peerDependencies['@opentelemetry/api']}`;
   for (const api of [apiRange, apiRange.replace('^', '')]) {
     run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error', api]);
-    check(`./opentelemetry records nothing beside ${api} without an SDK, and its types hold`, () => {
+    check(`./opentelemetry records nothing beside ${api} without an SDK, and its types compile`, () => {
       assert.equal(run('node', ['opentelemetry.mjs']).trim(), 'observes');
       run('npx', ['tsc', '-p', 'tsconfig.opentelemetry.json']);
     });

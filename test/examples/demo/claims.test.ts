@@ -87,16 +87,16 @@ describe('claimsOf', () => {
       /^10 %: 399 of 400/,
     ],
     [
-      'nobody on the streaming path',
+      'no upload on the streaming path',
       { healthy: [{ percentage: 1, uploads: uploads('buffered', 400) }] },
       /^1 %/,
     ],
     [
-      'everybody on the streaming path',
+      'every upload on the streaming path',
       { healthy: [{ percentage: 10, uploads: uploads('streaming', 400) }] },
       /^10 %/,
     ],
-    ['a stop before the fault', { eventsBeforeFault: GOOD.events }, /left the flag alone/],
+    ['a stop before the fault', { eventsBeforeFault: GOOD.events }, /left the flag on/],
     ['no decision', { events: GOOD.events.slice(1) }, /noticed by itself/],
     [
       'no stop in this process',
@@ -112,7 +112,7 @@ describe('claimsOf', () => {
       /no new upload tried streaming/,
     ],
     [
-      'somebody else who turned it off',
+      'another user who turned it off',
       { history: [{ ...GOOD.history[0]!, createdBy: 'admin' }] },
       /who turned it off/,
     ],
@@ -124,7 +124,7 @@ describe('claimsOf', () => {
 });
 
 describe('timeline', () => {
-  it('tells what happened in order, in milliseconds from the fault', () => {
+  it('lists what happened in order, in milliseconds from the fault', () => {
     const lines = timeline(GOOD).split('\n').slice(1);
     expect(lines.map((line) => line.trim().replace(/ {2,}.*/, ''))).toEqual([
       '0 ms',

@@ -23,7 +23,7 @@ describe('settings', () => {
     (env) => expect(() => serviceSettings(env)).toThrow(Object.keys(env)[0]),
   );
 
-  it('say everything that is missing at once, and no value', () => {
+  it('list everything that is missing in one error, and no value', () => {
     const env = { PORT: '-1', UNLEASH_URL: 'unleash.example.com', UNLEASH_ADMIN_TOKEN: '*:*.made-up-secret' };
     const read = () => completeSettings(env);
     expect(read).toThrow(ConfigurationError);
@@ -31,7 +31,7 @@ describe('settings', () => {
     expect(read).not.toThrow(/made-up-secret/);
   });
 
-  it('choose Kimi and the usual project unless told otherwise', () => {
+  it('choose Kimi and the usual project by default', () => {
     const env = {
       UNLEASH_URL: 'https://unleash.example.com/api',
       UNLEASH_CLIENT_TOKEN: 'default:production.made-up',

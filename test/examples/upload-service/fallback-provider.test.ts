@@ -60,13 +60,13 @@ describe('a fallback provider', () => {
     expect(second.read).toEqual([]);
   });
 
-  it('sends the whole file to the second when the first fails half-way, and tells why', async () => {
+  it('sends the whole file to the second when the first fails half-way, and reports why', async () => {
     const [first, second] = [provider('first', fails, 1), provider('second', works)];
-    const told: unknown[] = [];
-    const both = createFallbackProvider(first, second, { onFallback: (error) => told.push(error) });
+    const reported: unknown[] = [];
+    const both = createFallbackProvider(first, second, { onFallback: (error) => reported.push(error) });
     expect((await both.send(file, options())).provider).toBe('second');
     expect([first.read, second.read]).toEqual([['hel'], ['hello']]);
-    expect(told).toEqual([refusal]);
+    expect(reported).toEqual([refusal]);
   });
 
   it('gives up a first that stalls, in time for the second', async () => {

@@ -79,11 +79,11 @@ describe('the guarded upload', () => {
   it('succeeds with a retry when the provider recovers', async () => {
     const rig = await startRig({
       upload: ({ streaming, buffered }) => {
-        const mending: typeof streaming = {
+        const repairing: typeof streaming = {
           ...streaming,
           upload: (file, signal) => streaming.upload(file, signal).finally(() => rig.provider.mend()),
         };
-        return guardedUpload(guard, mending, buffered);
+        return guardedUpload(guard, repairing, buffered);
       },
     });
     rig.provider.breakStreaming('reset-connection');

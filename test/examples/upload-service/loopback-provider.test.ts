@@ -88,14 +88,14 @@ describe.each([
     expect(await post(api, FILE)).toMatchObject({ status: 500, body: { error: { [field]: trouble } } });
   });
 
-  it('refuses more at a time than it is told to take', async () => {
+  it('refuses more requests at a time than its limit', async () => {
     provider.set({ maxConcurrent: 1, delayMs: 200 });
     const ended = await Promise.allSettled([1, 2, 3].map(() => send(api, Buffer.from('a'))));
     expect(ended.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected', 'rejected']);
     expect(ended.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { statusCode: 429 } });
   });
 
-  it('takes 100 MB and not a byte more', { timeout: 60_000 }, async () => {
+  it('accepts 100 MB and not a byte more', { timeout: 60_000 }, async () => {
     const content = Buffer.alloc(100 * MB + 1);
     const error = await send(api, content).catch((error: unknown) => error);
     expect(error).toMatchObject({ statusCode: api === 'glm' ? 435 : 400 });
@@ -104,7 +104,7 @@ describe.each([
   });
 });
 
-it('reads no faster than it is told to', async () => {
+it('reads no faster than its limit', async () => {
   provider.set({ bytesPerSecond: 1 * MB });
   const startedAt = performance.now();
   await send('kimi', Buffer.alloc(MB / 4));

@@ -32,7 +32,7 @@ describe.each(['kimi', 'glm'] as const)('a client of the %s file API', (api: Fil
   it.each([
     ['a wrong key', { apiKey: 'sk-wrong' }, 401, /invalid authentication|authentication failed/i],
     ['an unknown purpose', { purpose: 'world-domination' }, 400, /purpose/],
-  ])('tells why the provider refuses %s, without the key', async (_what, options, statusCode, message) => {
+  ])('reports why the provider refuses %s, without the key', async (_what, options, statusCode, message) => {
     const client = createProviderClient(api, {
       baseUrl: provider.baseUrl(api),
       apiKey: provider.apiKey,
@@ -75,7 +75,7 @@ describe('a provider that does not do what it documents', () => {
       'PROVIDER_FILE_INCOMPLETE',
     ],
     ['an error in no known form', 503, '<html>', 'PROVIDER_HTTP_503'],
-  ])('is told from its answer: %s', async (_what, status, body, code) => {
+  ])('is recognised by its reply: %s', async (_what, status, body, code) => {
     const connections = new MockAgent();
     connections.disableNetConnect();
     connections

@@ -22,7 +22,7 @@ export interface Rig {
   readonly streaming: UploadPath;
   readonly buffered: UploadPath;
   readonly spoolDirectory: string;
-  /** Files that this process holds open in the spool directory, unnamed ones included, and those lying there. */
+  /** Files that this process has open in the spool directory, unnamed ones included, and those lying there. */
   spooledFiles(): Promise<string[]>;
 }
 

@@ -47,7 +47,7 @@ describe('Spool', () => {
     await spool.close();
   });
 
-  it('tells every reader the error of the source', async () => {
+  it('fails every reader with the error of the source', async () => {
     const source = new Source();
     const spool = await Spool.open(directory);
     const filled = spool.fill(source.content());
@@ -76,7 +76,7 @@ class Source {
   #next: { chunk?: string; error?: Error } | undefined;
   #taken: () => void = () => {};
 
-  /** Resolves when the chunk has been written and the next one is asked for. */
+  /** Resolves when the chunk has been written and the next one is requested. */
   send(chunk: string): Promise<void> {
     return new Promise((resolve) => {
       this.#offer({ chunk });

@@ -36,7 +36,7 @@ describe('a provider that is broken for streaming uploads', () => {
     });
   });
 
-  it('serves streaming uploads again when mended', async () => {
+  it('serves streaming uploads again after the fault', async () => {
     const rig = await startRig({ upload: streamingThenBuffered });
     await fetch(`${rig.provider.controlUrl}/break`, { method: 'POST' });
     expect(await (await post(rig, 'a', Buffer.from('a'))).json()).toMatchObject({ via: 'buffered' });
@@ -69,7 +69,7 @@ describe('a provider that is broken for streaming uploads', () => {
   });
 });
 
-describe.each(BOTH)('a request that cannot be served (%s)', (_via, upload) => {
+describe.each(BOTH)('an invalid request (%s)', (_via, upload) => {
   it.each([
     ['announced', 5_000_000],
     ['found out while reading', 1_000_001],
@@ -140,7 +140,7 @@ describe.each(BOTH)('a client that vanishes in the middle (%s)', (via, upload) =
   });
 });
 
-it.each(BOTH)('a client that stalls in the middle is told so (%s)', async (_via, upload) => {
+it.each(BOTH)('a client that stalls in the middle gets an error (%s)', async (_via, upload) => {
   const rig = await startRig({ upload, clientSilenceMs: 100 });
   const client = await sendHalf(rig);
   const answer = new Promise<string>((resolve) => client.once('data', (data) => resolve(String(data))));
@@ -163,7 +163,7 @@ it('stops waiting for a stalled client when the operation gives up', async () =>
   client.destroy();
 });
 
-it('tells its health and the state of the rollout', async () => {
+it('serves its health and the state of the rollout', async () => {
   const rig = await startRig({ upload: streaming });
   expect(await (await fetch(`${rig.url}/health`)).json()).toEqual({ status: 'ok' });
   expect(await (await fetch(`${rig.url}/rollout`)).json()).toEqual({ state: 'armed' });

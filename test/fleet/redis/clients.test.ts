@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient, createCluster } from 'redis';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { makeCertificate } from '../../../bench/uploads/certificate.js';
 import { RedisServer } from '../../../examples/fleet/redis-server.js';
 import type { FleetLink } from '../../../src/fleet/fleet-link.js';
@@ -53,7 +52,7 @@ describeWithBinary(
       expect(await link.sync(SYNC)).toMatchObject({ assignedEpoch: 1, fence: 1 });
       expect((await link.read(1, '', 10))!.entries).toMatchObject([{ type: 'epoch', epoch: 1 }]);
       await link.stop(DECISION);
-      for (let waited = 0; states.at(-1)?.stop === undefined && waited < 200; waited++) await sleep(10);
+      await vi.waitFor(() => expect(states.at(-1)?.stop).toBeDefined(), { timeout: 5_000 });
       expect(states.at(-1)!.stop!.decision.id).toBe('decision-1');
     }
 
@@ -70,8 +69,10 @@ describeWithBinary(
       const redis = await server('--cluster-enabled', 'yes');
       const node = await redis.client();
       await node.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', '0', '16383']);
-      while (!String(await node.sendCommand(['CLUSTER', 'INFO'])).includes('cluster_state:ok'))
-        await sleep(20);
+      await vi.waitFor(
+        async () => expect(String(await node.sendCommand(['CLUSTER', 'INFO']))).toContain('cluster_state:ok'),
+        { timeout: 10_000 },
+      );
       await node.close();
       const cluster = createCluster({ rootNodes: [{ url: redis.url }] });
       cluster.on('error', () => {});

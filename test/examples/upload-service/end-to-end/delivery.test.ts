@@ -1,31 +1,32 @@
-import { type EmbeddedUnleash, startEmbeddedUnleash } from 'unleash-rollout-guard/testing';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { flagUsage } from '../../../../bench/uploads/flag-usage.js';
 import { generatedFile } from '../../../../bench/uploads/generated-file.js';
 import type { ClientAnswer, ClientFile } from '../../../../bench/uploads/upload-client.js';
-import { FLAG_KEY } from '../../../../examples/upload-service/rollout.js';
+import { type SharedUnleash, sharedUnleash } from '../../../helpers/test-run.js';
 import { FILE_TYPES, sha256Of } from './files.js';
 import { fileOf, NONE, recordedDuring, startWorld, type World, type WorldOptions } from './world.js';
 
 const MB = 1024 * 1024;
+const FLAG_KEY = 'delivery-upload';
 /** Far more than a slow machine needs: what is under test is not speed. */
-const PATIENT = { operation: { timeoutMs: 110_000 } } as const;
+const GUARD = { flagKey: FLAG_KEY, operation: { timeoutMs: 110_000 } } as const;
 
-let unleash: EmbeddedUnleash;
+let unleash: SharedUnleash;
 let world: World | undefined;
 
 beforeAll(async () => {
-  unleash = await startEmbeddedUnleash();
-  await unleash.createFlag(FLAG_KEY, { percentage: 50 });
+  unleash = await sharedUnleash();
+  // The group decides which users are in: with this one, some are at 1 %.
+  const parameters = { rollout: '50', stickiness: 'default', groupId: 'async-upload' };
+  await unleash.createFlag(FLAG_KEY, { strategies: [{ name: 'flexibleRollout', parameters }] });
 });
 afterEach(async () => {
   await world?.close();
   world = undefined;
 });
-afterAll(() => unleash?.stop());
 
 async function start(options: WorldOptions): Promise<World> {
-  world = await startWorld(unleash, { guard: PATIENT, ...options });
+  world = await startWorld(unleash, { guard: GUARD, ...options });
   return world;
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 export interface ImportFolder {
   /** For `IMPORT_DIRECTORY`. */
   readonly path: string;
-  /** What `letter.txt` holds. */
+  /** What is in `letter.txt`. */
   readonly letter: string;
   remove(): Promise<void>;
 }
@@ -29,7 +29,7 @@ export async function makeImportFolder(maxFileBytes: number): Promise<ImportFold
   return { path, letter, remove: () => rm(parent, { recursive: true }) };
 }
 
-/** Root may read everything: what permissions forbid shows only to somebody else. */
+/** Root may read everything: what permissions forbid shows only to other users. */
 export async function withoutPrivileges<T>(run: () => Promise<T>): Promise<T> {
   const { geteuid, seteuid } = process;
   if (geteuid?.() !== 0 || seteuid === undefined) return run();

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import type { ArmCounts } from 'unleash-rollout-guard';
-import { type EmbeddedUnleash, startEmbeddedUnleash } from 'unleash-rollout-guard/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { generatedFile } from '../../../../bench/uploads/generated-file.js';
 import type { Fault } from '../../../../examples/upload-service/loopback/conditions.js';
 import { FLAG_KEY } from '../../../../examples/upload-service/rollout.js';
+import { type SharedUnleash, sharedUnleash } from '../../../helpers/test-run.js';
 import { sha256Of } from './files.js';
 import { type ImportFolder, makeImportFolder, withoutPrivileges } from './import-folder.js';
 import { sendRaw } from './raw-request.js';
@@ -14,16 +14,15 @@ import { fileOf, NONE, recordedDuring, startWorld, type World } from './world.js
 const MAX_FILE_BYTES = 1_000_000;
 const file = generatedFile('report.pdf', 'application/pdf', 400_000, 1);
 
-let unleash: EmbeddedUnleash;
+let unleash: SharedUnleash;
 let imports: ImportFolder;
 
 beforeAll(async () => {
-  unleash = await startEmbeddedUnleash();
+  unleash = await sharedUnleash();
   await unleash.createFlag(FLAG_KEY, { percentage: 100 });
   imports = await makeImportFolder(MAX_FILE_BYTES);
 });
 afterAll(async () => {
-  await unleash?.stop();
   await imports?.remove();
 });
 
@@ -37,7 +36,7 @@ describe.each([
       percentage,
       maxFileBytes: MAX_FILE_BYTES,
       importDirectory: imports.path,
-      // Nothing is ever stopped: each test looks at its own counts.
+      // Nothing is ever stopped: each test checks its own counts.
       guard: { dryRun: true },
     });
   });
@@ -129,7 +128,7 @@ describe.each([
 
   describe('a client', () => {
     const content = randomBytes(200_000);
-    const notJudged = () => {
+    const notEvaluated = () => {
       const { expected, aborted } = world.guard.status().snapshot.total[arm];
       return expected + aborted;
     };
@@ -143,13 +142,13 @@ describe.each([
         'sends less than it announced',
         (at: World) => sendRaw(at.url, '/upload', { content, contentLength: 900_000 }),
       ],
-    ])('that %s blames nobody and leaves nothing', async (_what, send) => {
+    ])('that %s counts for neither arm and leaves no file', async (_what, send) => {
       const stored = world.provider.receivedCount;
-      const before = notJudged();
+      const before = notEvaluated();
       const recorded = await recordedDuring(world, async () => {
         const connection = await send(world);
         connection.socket.destroy();
-        await vi.waitFor(() => expect(notJudged()).toBe(before + 1));
+        await vi.waitFor(() => expect(notEvaluated()).toBe(before + 1));
       });
       expect(recorded[arm]).toMatchObject({ successes: 0, failures: 0, fallbacks: 0 });
       expect(recorded[other]).toEqual(NONE);
@@ -159,12 +158,12 @@ describe.each([
 
     it('that sends more than it announced has sent a broken form', async () => {
       const stored = world.provider.receivedCount;
-      const before = notJudged();
+      const before = notEvaluated();
       const recorded = await recordedDuring(world, async () => {
         const connection = await sendRaw(world.url, '/upload', { content, contentLength: 100_000 });
         await vi.waitFor(() => expect(connection.received).toContain('HTTP/1.1 400'));
         connection.socket.destroy();
-        await vi.waitFor(() => expect(notJudged()).toBe(before + 1));
+        await vi.waitFor(() => expect(notEvaluated()).toBe(before + 1));
       });
       expect(recorded[arm]).toMatchObject({ successes: 0, failures: 0, fallbacks: 0 });
       expect(recorded[other]).toEqual(NONE);

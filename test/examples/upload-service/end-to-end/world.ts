@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { OpenFeature } from '@openfeature/server-sdk';
 import { InMemStorageProvider } from 'unleash-client';
 import type { ArmCounts, RolloutGuard, RolloutGuardOptions } from 'unleash-rollout-guard';
-import type { EmbeddedUnleash } from 'unleash-rollout-guard/testing';
 import { expect, vi } from 'vitest';
 import {
   type ClientAnswer,
@@ -23,6 +22,7 @@ import { FLAG_KEY, startUploadRollout } from '../../../../examples/upload-servic
 import { createUploadService } from '../../../../examples/upload-service/service.js';
 import { createBufferedUpload } from '../../../../examples/upload-service/upload-buffered.js';
 import { createStreamingUpload } from '../../../../examples/upload-service/upload-streaming.js';
+import type { SharedUnleash } from '../../../helpers/test-run.js';
 
 /** What may differ between worlds. */
 export interface WorldOptions {
@@ -53,8 +53,9 @@ export interface World {
 }
 
 /** Starts a world. The flag exists already. */
-export async function startWorld(unleash: EmbeddedUnleash, options: WorldOptions): Promise<World> {
-  await unleash.setPercentage(FLAG_KEY, options.percentage);
+export async function startWorld(unleash: SharedUnleash, options: WorldOptions): Promise<World> {
+  const flagKey = options.guard?.flagKey ?? FLAG_KEY;
+  await unleash.setPercentage(flagKey, options.percentage);
   const { fileProvider = 'kimi' } = options;
   const provider = await startLoopbackProvider();
   const client = configuredProvider({
@@ -118,7 +119,7 @@ export async function startWorld(unleash: EmbeddedUnleash, options: WorldOptions
       return { status: response.status, body: (await response.json()) as ClientAnswer['body'] };
     },
     async setPercentage(percentage) {
-      await unleash.setPercentage(FLAG_KEY, percentage);
+      await unleash.setPercentage(flagKey, percentage);
       await percentageArrived(rollout.guard, percentage);
     },
     spooledFiles: () => filesHeld(spoolDirectory),
@@ -134,7 +135,7 @@ export async function startWorld(unleash: EmbeddedUnleash, options: WorldOptions
   return world;
 }
 
-/** Unleash tells SDKs of a change up to a second after its admin API took it. */
+/** SDKs get a change up to a second after the admin API accepted it. */
 function percentageArrived(guard: RolloutGuard, percentage: number): Promise<void> {
   return vi.waitFor(() => expect(guard.status().flag?.rolloutPercentage).toBe(percentage), {
     timeout: 15_000,

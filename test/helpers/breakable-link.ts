@@ -1,0 +1,46 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+/** A way to a server that can be interrupted. To those who use it, the server itself seems to be down. */
+export interface BreakableLink extends AsyncDisposable {
+  /** Where the way begins. */
+  readonly url: string;
+  /** Closes every connection and refuses new ones. */
+  pause(): Promise<void>;
+  /** Accepts connections again, on the same port. */
+  resume(): Promise<void>;
+}
+
+export async function openLink(target: string): Promise<BreakableLink> {
+  const { hostname, port: targetPort } = new URL(target);
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect(Number(targetPort), hostname);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.on('error', () => from.destroy());
+      from.once('close', () => {
+        sockets.delete(from);
+        to.destroy();
+      });
+      from.pipe(to);
+    }
+  });
+  const listen = async (port: number) => {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+  };
+  const pause = async () => {
+    if (!server.listening) return;
+    const closed = once(server, 'close');
+    server.close();
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  };
+  await listen(0);
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, pause, resume: () => listen(port), [Symbol.asyncDispose]: pause };
+}

@@ -1,0 +1,54 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** What tests run as processes of their own, and what those load by a computed name. */
+const PROGRAMS = [
+  'src/cli/main.ts',
+  'src/opentelemetry/index.ts',
+  'src/testing/unleash-process.ts',
+  'test/helpers/crashing-service.ts',
+  'test/helpers/doctor-program.ts',
+  'test/helpers/embedding-process.ts',
+  'test/helpers/fleet-instance.ts',
+  'test/helpers/logging-service.ts',
+  'test/helpers/short-lived-service.ts',
+];
+
+/** The package and its test programs as JavaScript: one takes a fifth of the time to start that it needs through tsx. */
+export interface Compiled extends AsyncDisposable {
+  readonly folder: string;
+}
+
+export async function compile(): Promise<Compiled> {
+  // Within the project, so that the compiled files find the project's packages.
+  const cache = join(root, 'node_modules/.cache');
+  await mkdir(cache, { recursive: true });
+  const folder = await mkdtemp(join(cache, 'compiled-'));
+  const remove = () => rm(folder, { recursive: true, force: true });
+  const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
+  const flags = '--module nodenext --target es2023 --types node --noCheck --ignoreConfig'.split(' ');
+  try {
+    await writeFile(join(folder, 'package.json'), packageJson());
+    await promisify(execFile)(
+      process.execPath,
+      [tsc, ...PROGRAMS, ...flags, '--rootDir', root, '--outDir', folder],
+      { cwd: root },
+    );
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  return { folder, [Symbol.asyncDispose]: remove };
+}
+
+/** The package as it is published, but for the place of its files. */
+function packageJson(): string {
+  const { name, version, type, exports } = createRequire(import.meta.url)('../../package.json');
+  return JSON.stringify({ name, version, type, exports }).replaceAll('./dist/', './');
+}

@@ -1,0 +1,67 @@
+/**
+ * Vitest's global setup: what is expensive is made once in a test run, when the first suite needs it.
+ * Suites reach it as `test/helpers/test-run.ts` says.
+ */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { TestProject } from 'vitest/node';
+import type { EmbeddedUnleash } from '../../src/testing/index.js';
+import { type Compiled, compile } from './compiled.js';
+import type { SharedUnleash } from './test-run.js';
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  let compiled: Promise<Compiled> | undefined;
+  let unleash: Promise<EmbeddedUnleash> | undefined;
+
+  const compiledOnce = () => {
+    compiled ??= compile();
+    return compiled;
+  };
+  const unleashOnce = () => {
+    unleash ??= startUnleash(compiledOnce());
+    return unleash;
+  };
+  const reply = async (path: string, args: unknown[]): Promise<unknown> => {
+    if (path === '/compiled') return (await compiledOnce()).folder;
+    const server = await unleashOnce();
+    if (path === '/unleash') return factsOf(server);
+    const method = path.replace('/unleash/', '') as Exclude<
+      keyof SharedUnleash,
+      keyof ReturnType<typeof factsOf>
+    >;
+    return await (server[method] as (...values: unknown[]) => unknown)(...args);
+  };
+
+  const http = createServer(async (request, response) => {
+    try {
+      const body = (await request.setEncoding('utf8').toArray()).join('');
+      const value = await reply(request.url!, JSON.parse(body));
+      response.end(JSON.stringify({ value }));
+    } catch (error) {
+      response.statusCode = 500;
+      response.end(JSON.stringify({ message: String(error) }));
+    }
+  });
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+  project.provide('testRunUrl', `http://127.0.0.1:${(http.address() as AddressInfo).port}`);
+
+  return async () => {
+    http.close();
+    http.closeAllConnections();
+    await (await unleash?.catch(() => undefined))?.stop();
+    await (await compiled?.catch(() => undefined))?.[Symbol.asyncDispose]();
+  };
+}
+
+async function startUnleash(compiled: Promise<Compiled>): Promise<EmbeddedUnleash> {
+  const url = pathToFileURL(join((await compiled).folder, 'src/testing/index.js')).href;
+  const testing = (await import(/* @vite-ignore */ url)) as typeof import('../../src/testing/index.js');
+  return testing.startEmbeddedUnleash();
+}
+
+function factsOf(unleash: EmbeddedUnleash) {
+  const { url, apiUrl, port, adminToken, clientToken, project, environment, user } = unleash;
+  return { url, apiUrl, port, adminToken, clientToken, project, environment, user };
+}

@@ -1,0 +1,52 @@
+import { join } from 'node:path';
+import { inject } from 'vitest';
+import type { EmbeddedUnleash } from '../../src/testing/index.js';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    testRunUrl: string;
+  }
+}
+
+/**
+ * The Unleash that all suites of a test run share. It stays up, so each suite names its flags and users so that no other
+ * suite meets them.
+ */
+export type SharedUnleash = Omit<EmbeddedUnleash, 'pause' | 'resume' | 'stop' | typeof Symbol.asyncDispose>;
+
+/** As much of an Unleash as a service needs to reach it. */
+export type ReachableUnleash = Pick<
+  EmbeddedUnleash,
+  'apiUrl' | 'clientToken' | 'adminToken' | 'project' | 'environment'
+>;
+
+/** Starts the shared Unleash if no suite has done so before. */
+export async function sharedUnleash(): Promise<SharedUnleash> {
+  const call =
+    <T>(method: string) =>
+    (...args: unknown[]) =>
+      fromTestRun<T>(`/unleash/${method}`, args);
+  return {
+    ...(await fromTestRun<SharedUnleash>('/unleash')),
+    createFlag: call('createFlag'),
+    setPercentage: call('setPercentage'),
+    addStrategy: call('addStrategy'),
+    enable: call('enable'),
+    disable: call('disable'),
+    flag: call('flag'),
+    history: call('history'),
+    request: call('request'),
+  };
+}
+
+/** A TypeScript file that `compiled.ts` lists, as JavaScript: by its path from the project's root. */
+export async function compiledFile(path: string): Promise<string> {
+  return join(await fromTestRun<string>('/compiled'), path.replace(/\.ts$/, '.js'));
+}
+
+async function fromTestRun<T>(path: string, args: readonly unknown[] = []): Promise<T> {
+  const answer = await fetch(inject('testRunUrl') + path, { method: 'POST', body: JSON.stringify(args) });
+  const { value, message } = (await answer.json()) as { value: T; message?: string };
+  if (!answer.ok) throw new Error(message);
+  return value;
+}
