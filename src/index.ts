@@ -102,16 +102,12 @@ export type {
   ArmCounts,
   ArmTotals,
   Attributes,
-  Baseline,
-  ControlReference,
   Decision,
   DifferenceEvidence,
   Evaluation,
   Evidence,
   Exposure,
   ExposureCounts,
-  LatencySummary,
-  MemoryReference,
   MemorySnapshot,
   Outcome,
   QuantileEvidence,
@@ -124,6 +120,7 @@ export type {
   VerdictEvidence,
   WindowSnapshot,
 } from './model/shapes.js';
+export type { Baseline, ControlReference, LatencySummary, MemoryReference } from './model/baseline.js';
 export type {
   EvaluationContextLike,
   ExposureSink,

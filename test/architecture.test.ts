@@ -53,11 +53,14 @@ const IMPURE =
 const sources = readSources(fileURLToPath(new URL('..', import.meta.url)), ['src', 'providers', 'hooks']);
 const graph = importGraph(sources);
 const files = [...graph.keys()];
-const src = files.filter((file) => file.startsWith('src/') && file !== 'src/index.ts');
+/** Where the parts meet: the public API, and the process of `rollout-guard run`, which has a provider of its own. */
+const COMPOSITION = ['src/index.ts', 'src/cli/controller/controller.ts'];
+const src = files.filter((file) => file.startsWith('src/'));
+const parts = new Map([...graph].filter(([file]) => !COMPOSITION.includes(file)));
 
 describe('src/, providers/ and hooks/', () => {
-  it('reach OpenFeature and unleash-client from src/index.ts alone, however long the chain of imports', () => {
-    expect(chainsTo(graph, src, isSdk)).toEqual([]);
+  it('reach OpenFeature and unleash-client only where the parts meet, however long the chain of imports', () => {
+    expect(chainsTo(parts, src, isSdk)).toEqual([]);
   });
 
   it('do not import src/index.ts', () => {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type Baseline, baselineSchema } from '../model/shapes.js';
+import { type Baseline, baselineSchema } from '../model/baseline.js';
 import { KeptFile } from '../support/files.js';
 
 /** The name of the recorded baseline within a guard's folder. */

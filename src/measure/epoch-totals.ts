@@ -1,4 +1,5 @@
-import type { Arm, ArmTotals, LatencySummary, Outcome } from '../model/shapes.js';
+import type { LatencySummary } from '../model/baseline.js';
+import type { Arm, ArmTotals, Outcome } from '../model/shapes.js';
 import { armCounts, COUNTS_LENGTH, type CountCode, raiseCounts } from './arm-counts.js';
 import { ErrorCounts } from './error-counts.js';
 import { LatencyHistogram } from './latency-histogram.js';

@@ -1,4 +1,5 @@
-import type { Baseline, Exposure, Outcome, Snapshot, WindowSnapshot } from '../model/shapes.js';
+import type { Baseline } from '../model/baseline.js';
+import type { Exposure, Outcome, Snapshot, WindowSnapshot } from '../model/shapes.js';
 import { hash32 } from '../statistics/once-per-key.js';
 import { SequentialEvidence, type TestSpec } from '../statistics/sequential-evidence.js';
 import { armCounts, complaintCode, countCode } from './arm-counts.js';

@@ -1,4 +1,5 @@
-import type { Baseline, Exposure, Outcome, Snapshot } from '../model/shapes.js';
+import type { Baseline } from '../model/baseline.js';
+import type { Exposure, Outcome, Snapshot } from '../model/shapes.js';
 import type { OutcomeDelta } from './outcome-delta.js';
 
 /** Where outcomes add up. In this process by default; a fleet shares one behind the same interface. */

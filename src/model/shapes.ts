@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Baseline, LatencySummary } from './baseline.js';
 
 /**
  * The five shapes that travel through the guard, in the order in which they are made:
@@ -98,7 +99,7 @@ export const armCountsSchema = z
   .readonly();
 
 /** Counts of one arm. Triggers evaluate `successes + failures`. */
-export type ArmCounts = z.infer<typeof armCountsSchema>;
+export interface ArmCounts extends z.infer<typeof armCountsSchema> {}
 
 /** Exposures of one arm that are old enough to have an outcome. */
 export interface ExposureCounts {
@@ -128,21 +129,6 @@ export interface MemorySnapshot {
   readonly spanMs: number;
 }
 
-const durationMs = z.number().min(0);
-
-const latencySummarySchema = z
-  .object({
-    count: z.int().min(0),
-    meanMs: durationMs,
-    p50Ms: durationMs,
-    p95Ms: durationMs,
-    p99Ms: durationMs,
-  })
-  .readonly();
-
-/** Quantiles of the successes' durations, in milliseconds. */
-export type LatencySummary = z.infer<typeof latencySummarySchema>;
-
 /** One arm since the epoch began. */
 export interface ArmTotals extends ArmCounts {
   /** Undefined before the first success. */
@@ -155,7 +141,7 @@ export interface ArmTotals extends ArmCounts {
 const trialsSchema = z.object({ trials: count, failures: count }).readonly();
 
 /** Trials of one arm and how many of them failed. */
-export type Trials = z.infer<typeof trialsSchema>;
+export interface Trials extends z.infer<typeof trialsSchema> {}
 
 /**
  * What an anytime-valid test has gathered for one trigger since the epoch began. Logarithms are natural: E itself may be
@@ -200,50 +186,6 @@ export interface QuantileEvidence {
   readonly treatmentMs: number | undefined;
   readonly counts: Readonly<Record<Arm, Trials>>;
 }
-
-const wholeCount = z.int().min(0);
-
-const memoryReferenceSchema = z
-  .object({
-    /** The median of the samples. */
-    bytes: z.number().positive(),
-    samples: wholeCount,
-    since: z.number(),
-    until: z.number(),
-  })
-  .readonly();
-
-/** The memory of a process that had never run the treatment. */
-export type MemoryReference = z.infer<typeof memoryReferenceSchema>;
-
-const controlReferenceSchema = z
-  .object({
-    /** `flag-off`: before or between rollouts, 0 % included. `rollout`: beside a treatment that has replaced it since. */
-    during: z.enum(['flag-off', 'rollout']),
-    since: z.number(),
-    /** When the last outcome came. */
-    until: z.number(),
-    successes: wholeCount,
-    failures: wholeCount,
-    complaints: wholeCount,
-    latency: latencySummarySchema.optional(),
-  })
-  .readonly();
-
-/** How the control behaved in one epoch. */
-export type ControlReference = z.infer<typeof controlReferenceSchema>;
-
-export const baselineSchema = z
-  .object({
-    /** This process's memory while the flag was off, or at 0 %; undefined before a minute of work. */
-    memory: memoryReferenceSchema.optional(),
-    /** The latest epoch in which the control had at least 100 outcomes. */
-    control: controlReferenceSchema.optional(),
-  })
-  .readonly();
-
-/** What was normal at an earlier time: for comparison where no control runs at the same time. */
-export type Baseline = z.infer<typeof baselineSchema>;
 
 /** Everything a trigger may look at. Plain data: it can be logged, replayed and sent. */
 export interface Snapshot {
@@ -298,7 +240,7 @@ const differenceEvidenceSchema = z
   .readonly();
 
 /** A difference of two rates; fractions. */
-export type DifferenceEvidence = z.infer<typeof differenceEvidenceSchema>;
+export interface DifferenceEvidence extends z.infer<typeof differenceEvidenceSchema> {}
 
 const verdictEvidenceSchema = z
   .object({
@@ -318,7 +260,7 @@ const verdictEvidenceSchema = z
   .readonly();
 
 /** Why an anytime-valid test says what it says. */
-export type VerdictEvidence = z.infer<typeof verdictEvidenceSchema>;
+export interface VerdictEvidence extends z.infer<typeof verdictEvidenceSchema> {}
 
 export const verdictSchema = z
   .object({
@@ -345,7 +287,7 @@ export const verdictSchema = z
   .readonly();
 
 /** What one trigger says of one snapshot. */
-export type Verdict = z.infer<typeof verdictSchema>;
+export interface Verdict extends z.infer<typeof verdictSchema> {}
 
 // ── 5. Decision ──────────────────────────────────────────────────────────────────────────────────
 
@@ -372,4 +314,4 @@ export const decisionSchema = z
   .readonly();
 
 /** Why the guard stopped (or, in a dry run, would have stopped) a flag. */
-export type Decision = z.infer<typeof decisionSchema>;
+export interface Decision extends z.infer<typeof decisionSchema> {}

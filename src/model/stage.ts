@@ -14,7 +14,7 @@ const stageSchema = z
   .readonly();
 
 /** One step of a rollout, and what must hold before the next. */
-export type Stage = z.infer<typeof stageSchema>;
+export interface Stage extends z.infer<typeof stageSchema> {}
 
 /** All of {@link StageStatus}. */
 export const STAGE_STATUSES = ['collecting', 'met', 'missed', 'blocked'] as const;
@@ -42,7 +42,7 @@ export const stageProgressSchema = z
   .readonly();
 
 /** How far a stage has come. */
-export type StageProgress = z.infer<typeof stageProgressSchema>;
+export interface StageProgress extends z.infer<typeof stageProgressSchema> {}
 
 /** Which stage the percentage in Unleash belongs to: the one with exactly that percentage. */
 export function stageAt(

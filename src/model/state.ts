@@ -12,7 +12,7 @@ export const stopFailureSchema = z
   .readonly();
 
 /** A request to Unleash that did not turn the flag off. */
-export type StopFailure = z.infer<typeof stopFailureSchema>;
+export interface StopFailure extends z.infer<typeof stopFailureSchema> {}
 
 /** The guard's state: plain data that survives a restart in the journal. */
 export const guardStateSchema = z.discriminatedUnion('status', [
@@ -72,7 +72,7 @@ const openReviewSchema = z
   .readonly();
 
 /** A review that waits for an operator. */
-export type OpenReview = z.infer<typeof openReviewSchema>;
+export interface OpenReview extends z.infer<typeof openReviewSchema> {}
 
 export const reportedStateSchema = z
   .object({
@@ -89,4 +89,4 @@ export const reportedStateSchema = z
  * What has been reported of stages and reviews, so that no restart reports it again and none forgets an open review: plain
  * data, for the journal, or for the next leader of a fleet.
  */
-export type ReportedState = z.infer<typeof reportedStateSchema>;
+export interface ReportedState extends z.infer<typeof reportedStateSchema> {}

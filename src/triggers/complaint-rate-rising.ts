@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { ControlReference, Snapshot, WindowSnapshot } from '../model/shapes.js';
+import type { ControlReference } from '../model/baseline.js';
+import type { Snapshot, WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, ratioSchema } from '../support/config-schemas.js';
 import { countOf, formatRate, formatThreshold, inLast } from '../support/wording.js';

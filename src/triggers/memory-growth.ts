@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { MemoryReference, Snapshot, WindowSnapshot } from '../model/shapes.js';
+import type { MemoryReference } from '../model/baseline.js';
+import type { Snapshot, WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { durationMsSchema } from '../support/config-schemas.js';
 import {

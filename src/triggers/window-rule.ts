@@ -1,12 +1,6 @@
 import { z } from 'zod';
-import type {
-  ArmCounts,
-  ControlReference,
-  Snapshot,
-  Unit,
-  Verdict,
-  WindowSnapshot,
-} from '../model/shapes.js';
+import type { ControlReference } from '../model/baseline.js';
+import type { ArmCounts, Snapshot, Unit, Verdict, WindowSnapshot } from '../model/shapes.js';
 import { countOf, formatAgo, formatDuration, inLast } from '../support/wording.js';
 
 /** What a rule finds in one window. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ControlReference } from '../../src/model/shapes.js';
+import type { ControlReference } from '../../src/model/baseline.js';
 import { complaintRateRising } from '../../src/triggers/complaint-rate-rising.js';
 import { NOW, snapshotOf } from './snapshots.js';
 

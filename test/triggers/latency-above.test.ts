@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Baseline, LatencySummary } from '../../src/model/shapes.js';
+import type { Baseline, LatencySummary } from '../../src/model/baseline.js';
 import { type LatencyAboveOptions, latencyAbove } from '../../src/triggers/latency-above.js';
 import { NOW, snapshotOf } from './snapshots.js';
 

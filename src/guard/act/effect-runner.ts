@@ -2,10 +2,10 @@ import type { JournalEntry } from '../../journal/journal.js';
 import type { Decision } from '../../model/shapes.js';
 import type { GuardState } from '../../model/state.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
-import type { GuardContext } from '../context.js';
 import { decide, type Effect, type GuardInput } from '../decide/decide.js';
-import type { GuardMachine } from '../decide/guard-machine.js';
 import type { GuardFleet } from '../fleet/guard-fleet.js';
+import type { GuardContext } from '../guard-context.js';
+import type { GuardMachine } from './guard-machine.js';
 import { KillSwitch } from './kill-switch.js';
 
 /** The one place that acts: decides on inputs, and performs the effects. */

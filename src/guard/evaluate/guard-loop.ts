@@ -1,9 +1,9 @@
 import type { FlagFacts } from '../../model/flags.js';
 import type { Decision } from '../../model/shapes.js';
 import type { EffectRunner } from '../act/effect-runner.js';
-import type { GuardContext } from '../context.js';
-import type { GuardMachine } from '../decide/guard-machine.js';
+import type { GuardMachine } from '../act/guard-machine.js';
 import type { GuardFleet } from '../fleet/guard-fleet.js';
+import type { GuardContext } from '../guard-context.js';
 import { type EvaluatedRollout, EvaluationLoop } from './evaluation-loop.js';
 import type { Evaluator } from './evaluator.js';
 

@@ -3,9 +3,9 @@ import type { SharedStore } from '../../fleet/fleet-options.js';
 import type { FleetState, FleetStop } from '../../fleet/fleet-shapes.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { Decision } from '../../model/shapes.js';
-import type { GuardContext } from '../context.js';
 import { storeFor } from '../evaluate/evaluation-loop.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
+import type { GuardContext } from '../guard-context.js';
 import type { FleetStatus } from '../guard-status.js';
 import type { EvaluatedStore, FleetHandlers, GuardFleet } from './guard-fleet.js';
 

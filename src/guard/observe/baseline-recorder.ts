@@ -1,6 +1,7 @@
 import { MemoryBaseline } from '../../measure/memory-baseline.js';
+import type { Baseline, ControlReference } from '../../model/baseline.js';
 import type { FlagFacts } from '../../model/flags.js';
-import type { ArmCounts, Baseline, ControlReference, Snapshot } from '../../model/shapes.js';
+import type { ArmCounts, Snapshot } from '../../model/shapes.js';
 
 /** Fewer outcomes of the control describe nothing. */
 const MIN_OUTCOMES = 100;

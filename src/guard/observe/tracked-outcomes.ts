@@ -1,7 +1,7 @@
 import { boundedErrorType } from '../../measure/error-counts.js';
 import type { TrackedEvent } from '../../model/flags.js';
 import type { Attributes, Exposure, Outcome } from '../../model/shapes.js';
-import type { GuardContext } from '../context.js';
+import type { GuardContext } from '../guard-context.js';
 import type { OutcomeRecorder } from './outcome-recorder.js';
 
 /** What a user of the service complained about, in the application's words. */

@@ -1,7 +1,7 @@
 import { Notifications } from '../../notify/notifications.js';
 import { flagPageUrl } from '../../unleash/admin-access.js';
-import type { GuardContext } from '../context.js';
 import type { GuardFleet } from '../fleet/guard-fleet.js';
+import type { GuardContext } from '../guard-context.js';
 
 /** Passes the guard's events to the user's notifiers. */
 export function notifyOperators(

@@ -1,10 +1,10 @@
 import type { JournalEntry } from '../../journal/journal.js';
 import type { FlagFacts } from '../../model/flags.js';
 import type { GuardState } from '../../model/state.js';
-import type { GuardContext } from '../context.js';
+import { afterRestart, initialState } from '../decide/decide.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
 import type { EvaluatedStore } from '../fleet/guard-fleet.js';
-import { afterRestart, initialState } from './decide.js';
+import type { GuardContext } from '../guard-context.js';
 
 /** The guard's state and epoch, and their copy in the journal. */
 export class GuardMachine {
