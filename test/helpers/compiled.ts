@@ -10,6 +10,8 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** What tests run as processes of their own, and what those load by a computed name. */
 const PROGRAMS = [
   'src/cli/main.ts',
+  'src/fleet/redis/index.ts',
+  'src/index.ts',
   'src/opentelemetry/index.ts',
   'src/testing/unleash-process.ts',
   'test/helpers/crashing-service.ts',

@@ -124,9 +124,11 @@ describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheu
     const aged = (age: string) => `max(upload_queue_depth and time() - timestamp(upload_queue_depth) ${age})`;
     expect(await read(aged('< 30'))).toMatchObject({ value: 5 });
     expect(await read(aged('> 30'))).toBeUndefined();
-    await expect(read('upload_queue_depth')).rejects.toThrow('the query gave 2 series; aggregate it to one');
-    await expect(read('upload_queue_depth[1m]')).rejects.toThrow('the query gave a matrix');
-    await expect(read('"text"')).rejects.toThrow('the query gave a string');
+    await expect(read('upload_queue_depth')).rejects.toThrow(
+      'the query returned 2 series; aggregate it to one',
+    );
+    await expect(read('upload_queue_depth[1m]')).rejects.toThrow('the query returned a matrix');
+    await expect(read('"text"')).rejects.toThrow('the query returned a string');
     await expect(read('sum(')).rejects.toThrow(/^Prometheus refused the query \(bad_data: .*parse error/);
   });
 });

@@ -38,6 +38,7 @@ describe('successRateBelow', () => {
       observed: 0.9,
       threshold: 0.95,
       unit: 'fraction',
+      rate: 'success',
       sampleSize: { treatment: 100, control: 900 },
       windowMs: 300_000,
       freshnessMs: 1500,
@@ -100,6 +101,7 @@ describe('successRateBelow', () => {
       name: 'half-works',
       threshold: 0.5,
       unit: 'fraction',
+      rate: 'success',
       minOutcomes: 3,
       windowMs: 90_000,
     });
