@@ -20,7 +20,7 @@ export const uploadStreaming = (file: UploadFile, signal: AbortSignal): Promise<
 export const uploadBuffered = (file: UploadFile, signal: AbortSignal): Promise<UploadResult> =>
   buffered.upload(file, signal);
 
-/** Whoever is logged in. */
+/** The user who is logged in. */
 export const user = { id: 'user-42' };
 
 const greeting = Buffer.from('Hello, file provider!\n');

@@ -11,10 +11,10 @@ import { type ClientFile, uploadTo, usersConnections } from './upload-client.js'
 /** The service with one path in front of a provider of its own: three processes with this one. */
 export interface RunningArm {
   readonly arm: Arm;
-  /** Uploads one file and tells whether the provider has it. */
+  /** Uploads one file and returns whether the provider has it. */
   upload(file: ClientFile): Promise<boolean>;
   memory(): Promise<MemoryUse>;
-  /** Collects the garbage of the service's process and begins to watch for its peak; tells what it has now. */
+  /** Collects the garbage of the service's process and starts to measure its peak; returns what it uses now. */
   startPeak(): Promise<MemoryUse>;
   outcomes(): Promise<OutcomeCounts>;
   provider(): Promise<ProviderCounts>;

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** A certificate for 127.0.0.1 that nobody has signed but itself. */
+/** A certificate for 127.0.0.1 that is self-signed. */
 export interface Certificate {
   readonly key: string;
   readonly cert: string;

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 /** A script of this folder that runs as a process of its own. */
 export interface Child<Ready> {
-  /** What it told when it was ready. */
+  /** What it reported when it was ready. */
   readonly ready: Ready;
   /** Asks it something; it answers one question at a time. */
   ask<Answer>(question: string): Promise<Answer>;
@@ -47,7 +47,7 @@ async function answer<T>(child: ChildProcess, script: string): Promise<T> {
   return message;
 }
 
-/** The child's side: tells that it is ready and answers questions until its parent lets go of it. */
+/** The child's side: reports that it is ready, and answers requests until its parent disconnects. */
 export function serveParent(
   ready: unknown,
   answers: Readonly<Record<string, () => unknown>>,

@@ -1,6 +1,6 @@
 import type { EmbeddedUnleash } from '../../src/testing/embedded-unleash.js';
 
-/** How often an application evaluated a flag on and off, as Unleash's own usage metrics tell. */
+/** How often an application evaluated a flag on and off, by Unleash's own usage metrics. */
 export async function flagUsage(
   unleash: Pick<EmbeddedUnleash, 'request'>,
   flagKey: string,

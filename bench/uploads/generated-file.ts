@@ -10,11 +10,11 @@ export interface GeneratedFile {
   readonly sizeBytes: number;
   /** The content from its first byte on, the same each time. */
   chunks(): Iterable<Uint8Array>;
-  /** Its SHA-256, in hex; computed anew each time. */
+  /** Its SHA-256, in hex; computed each time. */
   sha256(): string;
 }
 
-/** Makes a file; `seed` tells files of the same size apart. */
+/** Makes a file; `seed` distinguishes files of the same size. */
 export function generatedFile(
   name: string,
   contentType: string,

@@ -7,7 +7,7 @@ import type { ClientFile } from './upload-client.js';
 
 const MB = 1024 * 1024;
 
-/** How much is done; the short form is for a quick look and for CI. */
+/** How much is done; the short form is for a quick check and for CI. */
 export interface Effort {
   readonly largeFileBytes: number;
   readonly largeFiles: number;
@@ -141,7 +141,7 @@ export async function throughput(effort: Effort): Promise<Section> {
   };
 }
 
-/** Small files one at a time, arms in turn: what connections cost that are made anew. */
+/** Small files one at a time, arms in turn: the cost of new connections. */
 export async function latency(effort: Effort): Promise<Section> {
   const certificate = await makeCertificate();
   const figures = [];

@@ -15,13 +15,13 @@ export interface ProviderSettings {
   readonly stallEvery?: number;
 }
 
-/** What it tells when it is ready. */
+/** What it reports when it is ready. */
 export interface ProviderReady {
   readonly baseUrl: string;
   readonly apiKey: string;
 }
 
-/** What it tells when asked for `counts`. */
+/** Its answer to `counts`. */
 export interface ProviderCounts {
   readonly received: number;
   readonly stalled: number;

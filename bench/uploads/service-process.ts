@@ -26,14 +26,14 @@ export interface ServiceSettings {
   readonly stallTimeoutMs?: number;
 }
 
-/** What it tells when asked for `memory`, in bytes. */
+/** Its answer to `memory`, in bytes. */
 export interface MemoryUse {
   readonly rssBytes: number;
   /** The highest since `startPeak` was asked for. */
   readonly peakRssBytes: number;
 }
 
-/** What it tells when asked for `outcomes`. */
+/** Its answer to `outcomes`. */
 export interface OutcomeCounts {
   readonly successes: number;
   readonly failures: number;
@@ -77,7 +77,7 @@ const service = await createUploadService({
 await service.listen({ host: '127.0.0.1', port: 0 });
 const { port } = service.server.address() as AddressInfo;
 
-/** Linux tells the peak as VmHWM, https://man7.org/linux/man-pages/man5/proc_pid_status.5.html */
+/** Linux reports the peak as VmHWM, https://man7.org/linux/man-pages/man5/proc_pid_status.5.html */
 function memoryUse(): MemoryUse {
   const peak = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
   return { rssBytes: process.memoryUsage.rss(), peakRssBytes: Number(peak) * 1024 };

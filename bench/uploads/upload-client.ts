@@ -23,7 +23,7 @@ export interface ClientAnswer {
   };
 }
 
-/** Users' own connections: as many as they like, with patience for slow services. */
+/** Users' own connections: as many as needed, with long time-outs for slow services. */
 export const usersConnections = (): Agent => new Agent({ headersTimeout: 0, bodyTimeout: 0 });
 
 /** Uploads one file, as a browser does, without ever holding all of it. */

@@ -13,7 +13,7 @@ const REPORT_EVERY_MS = 5_000;
 /** Leaves everything running, with a trickle of uploads, until `end`, to be played with by hand. */
 export async function keepRunning(stage: Stage, traffic: Traffic, end: Promise<void>): Promise<void> {
   const { unleash, provider } = stage;
-  provider.mend();
+  provider.repair();
   console.log(`
 Everything keeps running, with a trickle of uploads, and the provider is fixed. Turn the flag on again, move its
 percentage, break the provider: the guard evaluates from 100 streaming uploads on. Ctrl-C ends it.
@@ -23,7 +23,7 @@ percentage, break the provider: the guard evaluates from 100 streaming uploads o
   Upload a file     curl -F file=@README.md -H 'x-user-id: ada' ${stage.serviceUrl}/upload
   Guard's status    curl ${stage.serviceUrl}/rollout
   Break streaming   curl -X POST ${provider.controlUrl}/break
-  Fix it            curl -X POST ${provider.controlUrl}/mend
+  Fix it            curl -X POST ${provider.controlUrl}/repair
   Guard's audit log ${stage.guardFolder}/audit.jsonl
 `);
   let going = true;

@@ -23,7 +23,7 @@ export interface Evidence {
   readonly faults: LoopbackProvider['faults'];
   /** Uploads from the fault until Unleash had the flag off. */
   readonly duringFault: readonly Upload[];
-  /** Every user uploads once more, with the provider's streaming path still broken. */
+  /** Every user uploads another file, with the provider's streaming path still broken. */
   readonly afterStop: readonly Upload[];
   readonly events: readonly GuardEvent[];
   readonly flagOnInUnleash: boolean;

@@ -31,7 +31,7 @@ export function createFallbackProvider(
       try {
         return await first.send(file, { connections, signal: firstSignal });
       } catch (error) {
-        // Nobody waits any more, or the file itself cannot be read: the second would get no further.
+        // The caller has aborted, or the file itself cannot be read: the second provider would fail too.
         if (signal.aborted || isUploadError(error)) throw error;
         firstError = error;
       }

@@ -12,7 +12,7 @@ export interface FileProvider {
 export interface OutgoingFile {
   readonly name: string;
   readonly contentType: string;
-  /** The whole content, or a function that reads it from its first byte on: a second provider asks again. */
+  /** The whole content, or a function that reads it from its first byte on: a second provider reads it again. */
   readonly content: Uint8Array | (() => AsyncIterable<Uint8Array>);
 }
 

@@ -17,7 +17,7 @@ const FORM_BYTES = 64 * 1024;
 /**
  * Takes the file out of a multipart request, without reading it yet.
  *
- * Its content ends only after the whole form has been read and found sound, so nobody mistakes half a file for a
+ * Its content ends only after the whole form has been read and found sound, so that no reader mistakes half a file for a
  * whole one; every error on the way is an {@link UploadError}.
  */
 export async function incomingFile(

@@ -1,6 +1,6 @@
 /**
  * Resolves at the first Ctrl-C or `SIGTERM`. Later ones change nothing: the terminal signals a whole group of
- * processes, and npm and tsx pass on once more what each of them has had already.
+ * processes, and npm and tsx forward a signal that each of them has received already.
  */
 export function interrupted(): Promise<void> {
   return new Promise((resolve) => {

@@ -93,7 +93,7 @@ function asUploadError(error: unknown): unknown {
   }
 }
 
-/** Also for what lies outside: what exists there is nobody's business. */
+/** Also for paths outside the folder: whether they exist is not disclosed. */
 function notFound(cause?: unknown): UploadError {
   return new UploadError('FILE_NOT_FOUND', 404, 'There is no such file in the import folder.', { cause });
 }

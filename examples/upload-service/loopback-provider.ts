@@ -31,7 +31,7 @@ export interface ReceivedUpload {
 export interface LoopbackProvider {
   /** The base URL to give to a client of that API. */
   baseUrl(api: FileApi): string;
-  /** `POST` here breaks (`/break`) and mends (`/mend`) the provider by hand. */
+  /** `POST` here breaks (`/break`) and repairs (`/repair`) the provider by hand. */
   readonly controlUrl: string;
   readonly apiKey: string;
   /** The latest 10,000 files that arrived whole and were confirmed, oldest first. */
@@ -49,7 +49,7 @@ export interface LoopbackProvider {
   /** Waits before each answer, in milliseconds. */
   slowDown(delayMs: number): void;
   /** Everything works again, at full speed. */
-  mend(): void;
+  repair(): void;
   close(): Promise<void>;
 }
 
@@ -71,7 +71,7 @@ const PURPOSES: Record<FileApi, readonly string[]> = {
 };
 
 /**
- * Starts a server on a free port of 127.0.0.1 that speaks the file APIs of Kimi and GLM, strictly: the key, the
+ * Starts a server on a free port of 127.0.0.1 that implements the file APIs of Kimi and GLM, strictly: the key, the
  * purpose, exactly one whole file of at most 100 MB in a sound form; anything else is refused in the API's own words.
  * File formats are not checked: the documents disagree.
  */
@@ -104,8 +104,8 @@ export async function startLoopbackProvider(options: LoopbackOptions = {}): Prom
     breakStreaming();
     return { streaming: conditions.fault };
   });
-  server.post('/mend', async () => {
-    mend();
+  server.post('/repair', async () => {
+    repair();
     return { streaming: 'none' };
   });
   await server.listen({ host: '127.0.0.1', port: options.port ?? 0 });
@@ -131,7 +131,7 @@ export async function startLoopbackProvider(options: LoopbackOptions = {}): Prom
     slowDown: (delayMs) => {
       conditions = { ...conditions, delayMs };
     },
-    mend,
+    repair,
     close: () => server.close(),
   };
 
@@ -140,7 +140,7 @@ export async function startLoopbackProvider(options: LoopbackOptions = {}): Prom
     faults = undefined;
   }
 
-  function mend(): void {
+  function repair(): void {
     conditions = {};
   }
 

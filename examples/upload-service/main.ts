@@ -76,7 +76,7 @@ async function embedded(): Promise<Surroundings> {
   console.log(
     `Unleash: ${unleash.url} (log in as ${unleash.user.username}, password ${unleash.user.password})`,
   );
-  console.log(`File provider: POST ${provider.controlUrl}/break and ${provider.controlUrl}/mend`);
+  console.log(`File provider: POST ${provider.controlUrl}/break and ${provider.controlUrl}/repair`);
   return {
     unleash: {
       UNLEASH_URL: unleash.apiUrl,

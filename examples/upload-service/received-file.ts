@@ -14,7 +14,7 @@ export interface IncomingFile {
 /**
  * Makes an {@link UploadFile}, which can be read again and again, of one that can be read only once.
  *
- * Nothing is read before an upload path asks, and that path's first question decides where the content is kept:
+ * Nothing is read before an upload path asks, and what that path reads first decides where the content is kept:
  * `stream()` spools it to a temporary file and follows that file; `bytes()` keeps it in memory, as the buffered path
  * always did. Asking the other question later works too: a fallback finds the whole file in the spool.
  */
@@ -71,7 +71,7 @@ export class ReceivedFile implements UploadFile {
 
   async #startSpooling(): Promise<Spool> {
     const spool = await Spool.open(this.#directory);
-    void spool.fill(this.#content()); // Never rejects: readers are told.
+    void spool.fill(this.#content()); // Never rejects: readers get the error.
     return spool;
   }
 }

@@ -83,7 +83,7 @@ export class Spool {
     }
   }
 
-  /** The first error is the one that readers are told. */
+  /** Readers get the first error. */
   #fail(error: unknown): void {
     if (this.#state === 'failed') return;
     this.#state = 'failed';

@@ -9,7 +9,7 @@ export type UploadErrorCode =
   | 'FILE_NOT_FOUND'
   | 'FILE_NOT_READABLE';
 
-/** The user's own mistake. The guard records it as `expected` and judges nobody by it. */
+/** The user's own mistake. The guard records it as `expected`: it counts against no arm. */
 export class UploadError extends Error {
   override readonly name = 'UploadError';
 

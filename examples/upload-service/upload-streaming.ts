@@ -25,7 +25,7 @@ export function createStreamingUpload(provider: FileProvider, options: Streaming
   const stallTimeoutMs = options.stallTimeoutMs ?? 10_000;
   const connections = new Agent({
     connections: options.connections ?? 16,
-    // undici starts these two anew whenever the connection takes or brings something.
+    // undici restarts these two timers whenever the connection sends or receives something.
     headersTimeout: stallTimeoutMs,
     bodyTimeout: stallTimeoutMs,
     keepAliveTimeout: 30_000,

@@ -14,7 +14,7 @@ export type Fault =
   | 'cut-answer'
   /** 200, with what a proxy says instead of the API. */
   | 'garble-answer'
-  /** The file object tells of fewer bytes than were sent. */
+  /** The file object reports fewer bytes than were sent. */
   | 'lose-bytes';
 
 /** What the provider knows of an upload when it begins to read the file. */

@@ -81,7 +81,7 @@ describe('the guarded upload', () => {
       upload: ({ streaming, buffered }) => {
         const repairing: typeof streaming = {
           ...streaming,
-          upload: (file, signal) => streaming.upload(file, signal).finally(() => rig.provider.mend()),
+          upload: (file, signal) => streaming.upload(file, signal).finally(() => rig.provider.repair()),
         };
         return guardedUpload(guard, repairing, buffered);
       },

@@ -40,7 +40,7 @@ describe('a provider that is broken for streaming uploads', () => {
     const rig = await startRig({ upload: streamingThenBuffered });
     await fetch(`${rig.provider.controlUrl}/break`, { method: 'POST' });
     expect(await (await post(rig, 'a', Buffer.from('a'))).json()).toMatchObject({ via: 'buffered' });
-    await fetch(`${rig.provider.controlUrl}/mend`, { method: 'POST' });
+    await fetch(`${rig.provider.controlUrl}/repair`, { method: 'POST' });
     expect(await (await post(rig, 'a', Buffer.from('a'))).json()).toMatchObject({ via: 'streaming' });
   });
 
@@ -49,7 +49,7 @@ describe('a provider that is broken for streaming uploads', () => {
     const rig = await startRig({
       upload: (paths) => async (_context, file, call) => {
         await expect(paths.streaming.upload(file, call.signal)).rejects.toThrow();
-        rig.provider.mend();
+        rig.provider.repair();
         return paths.streaming.upload(file, call.signal);
       },
     });

@@ -41,7 +41,7 @@ describe.each([
     });
   });
   afterAll(() => world?.close());
-  afterEach(() => world.provider.mend());
+  afterEach(() => world.provider.repair());
 
   const other = arm === 'treatment' ? 'control' : 'treatment';
   /** What is recorded of one operation: on this arm these counts, on the other none. */
