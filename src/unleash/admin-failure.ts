@@ -1,4 +1,4 @@
-import { type HttpAnswer, retryAfterMs } from '../support/http.js';
+import { type HttpAnswer, parseJson, retryAfterMs } from '../support/http.js';
 import { AdminError, type AdminErrorCode, type MissingAtUnleash } from './admin-error.js';
 import { failureReply } from './admin-replies.js';
 
@@ -105,17 +105,11 @@ interface Said {
 
 /** What Unleash, or a proxy in front of it, says in the body of a failed reply. */
 function saidBy(body: string): Said {
-  try {
-    const answer = failureReply.safeParse(JSON.parse(body));
-    if (!answer.success) return { name: '', message: '' };
-    const { name = '', message = '', details = [] } = answer.data;
-    const further = details
-      .flatMap(({ message }) => message ?? [])
-      .filter((detail) => !message.includes(detail));
-    return { name, message: [message, ...further].join(' ') };
-  } catch {
-    return { name: '', message: '' };
-  }
+  const { name = '', message = '', details = [] } = failureReply.safeParse(parseJson(body)).data ?? {};
+  const further = details
+    .flatMap(({ message }) => message ?? [])
+    .filter((detail) => !message.includes(detail));
+  return { name, message: [message, ...further].join(' ') };
 }
 
 function quote(text: string): string {
