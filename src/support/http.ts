@@ -54,7 +54,7 @@ function networkCode(error: unknown): string {
   return cause === undefined || cause === error ? 'network error' : networkCode(cause);
 }
 
-/** A body as JSON; undefined when it is none. */
+/** A body as JSON; undefined when it is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
