@@ -6,30 +6,11 @@ import { readTemplate, removeTemplate, writeTemplate } from './database-template
 
 const host = '127.0.0.1';
 
-/** An embedded PostgreSQL that listens on a port of the loopback interface. */
-export interface Database {
-  /** How Unleash reaches it. */
-  readonly address: {
-    readonly host: string;
-    readonly port: number;
-    readonly user: string;
-    readonly password: string;
-    readonly database: string;
-    readonly schema: string;
-    readonly driver: 'postgres';
-    readonly ssl: false;
-    readonly disableMigration: false;
-    readonly pool: { readonly min: number; readonly max: number };
-  };
-  /** True when it has no tables yet. */
-  readonly empty: boolean;
-  /** Keeps it as the template of new ones. */
-  saveAsTemplate(): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** Opens the database in `dir`, or makes a new one there (in memory without `dir`), from the template if there is one. */
-export async function openDatabase(dir: string | undefined): Promise<Database> {
+/**
+ * Opens the database in `dir`, or makes a new one there (in memory without `dir`), from the template if there is one.
+ * It is an embedded PostgreSQL that listens on a port of the loopback interface.
+ */
+export async function openDatabase(dir: string | undefined) {
   const [{ PGLiteSocketServer }, { postgres, empty }] = await Promise.all([
     import('@electric-sql/pglite-socket'),
     openPostgres(dir),
@@ -38,6 +19,7 @@ export async function openDatabase(dir: string | undefined): Promise<Database> {
   const socket = new PGLiteSocketServer({ db: postgres, host, port: 0, maxConnections: 10 });
   await socket.start();
   return {
+    /** How Unleash reaches it. */
     address: {
       host,
       port: Number(socket.getServerConn().split(':').at(-1)),
@@ -45,12 +27,14 @@ export async function openDatabase(dir: string | undefined): Promise<Database> {
       password: 'postgres',
       database: 'postgres',
       schema: 'public',
-      driver: 'postgres',
+      driver: 'postgres' as const,
       ssl: false,
       disableMigration: false,
       pool: { min: 0, max: 1 },
     },
+    /** True when it has no tables yet. */
     empty,
+    /** Keeps it as the template of new ones. */
     async saveAsTemplate() {
       await writeTemplate(await postgres.dumpDataDir('gzip'));
     },

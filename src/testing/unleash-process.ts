@@ -9,15 +9,21 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { openDatabase } from './database.js';
 
-/** What the parent sends: `start` once, the others after `ready`. */
+/** The request was carried out. */
+export interface ProcessDone {
+  readonly type: 'done';
+  /** Where the server listens. */
+  readonly port: number;
+}
+
+/** What the parent sends: `start` once, the others after it is done. */
 export type ProcessRequest =
   | { readonly type: 'start'; readonly settings: ProcessSettings }
   | { readonly type: 'pause' | 'resume' | 'stop' };
 
 /** What the process answers, once for each request. */
 export type ProcessAnswer =
-  | { readonly type: 'ready'; readonly port: number }
-  | { readonly type: 'done' }
+  | ProcessDone
   | { readonly type: 'failed'; readonly message: string; readonly missingPackage: boolean };
 
 /** Everything that the process needs to start. */
@@ -132,13 +138,13 @@ let running: Running | undefined;
 async function handle(request: ProcessRequest): Promise<ProcessAnswer> {
   if (request.type === 'start') {
     running = await start(request.settings);
-    return { type: 'ready', port: running.port };
+  } else {
+    if (running === undefined) throw new Error(`"${request.type}" came before "start" was done`);
+    if (request.type === 'pause') await closed(running.http);
+    else if (request.type === 'resume') await listening(running.http, running.port);
+    else await running.stop();
   }
-  if (running === undefined) throw new Error(`"${request.type}" came before "start" was done`);
-  if (request.type === 'pause') await closed(running.http);
-  else if (request.type === 'resume') await listening(running.http, running.port);
-  else await running.stop();
-  return { type: 'done' };
+  return { type: 'done', port: running.port };
 }
 
 function answer(message: ProcessAnswer, afterwards: () => void = () => undefined): void {
