@@ -104,32 +104,23 @@ export function neverFetches({ refreshInterval, repository, experimentalMode }: 
 }
 
 /**
- * Checks the settings that go with a running client.
- *
- * @throws ConfigError that lists every problem.
- */
-export function resolveSettings(settings: ProviderSettings): ResolvedSettings {
-  return complete(parseConfig(settingsSchema, settings, 'UnleashProvider'));
-}
-
-/**
- * Checks a configuration and separates the provider's own settings.
+ * Checks what a provider is made of, and separates the provider's own settings from unleash-client's configuration.
  *
  * @throws ConfigError that lists every problem, unknown options included; a header's value is never shown.
  */
-export function resolveOptions(options: UnleashProviderOptions): {
-  readonly config: UnleashConfig;
-  readonly settings: ResolvedSettings;
-} {
-  parseConfig(optionsSchema, options, 'UnleashProvider');
-  const { initializationTimeoutMs, closeTimeoutMs, logger, ...config } = options;
-  return { config, settings: complete({ initializationTimeoutMs, closeTimeoutMs, logger }) };
-}
-
-function complete({ initializationTimeoutMs, closeTimeoutMs, logger }: ProviderSettings): ResolvedSettings {
-  return Object.freeze({
-    initializationTimeoutMs: initializationTimeoutMs ?? 10_000,
-    closeTimeoutMs: closeTimeoutMs ?? 3_000,
-    logger: resolveLogger(logger),
-  });
+export function resolveOptions(
+  source: UnleashProviderOptions | Unleash,
+  settings: ProviderSettings,
+): { readonly source: UnleashConfig | Unleash; readonly settings: ResolvedSettings } {
+  const given = isUnleash(source) ? settings : source;
+  parseConfig(isUnleash(source) ? settingsSchema : optionsSchema, given, 'UnleashProvider');
+  const { initializationTimeoutMs, closeTimeoutMs, logger, ...config } = given;
+  return {
+    source: isUnleash(source) ? source : (config as UnleashConfig),
+    settings: {
+      initializationTimeoutMs: initializationTimeoutMs ?? 10_000,
+      closeTimeoutMs: closeTimeoutMs ?? 3_000,
+      logger: resolveLogger(logger),
+    },
+  };
 }
