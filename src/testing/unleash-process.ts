@@ -5,6 +5,7 @@
  * logger), and because the clock, the memory and the event loop of a test belong to the test.
  */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { openDatabase } from './database.js';
@@ -123,16 +124,6 @@ function closed(http: Server): Promise<void> {
   });
 }
 
-function listening(http: Server, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    http.once('error', reject);
-    http.listen(port, host, () => {
-      http.off('error', reject);
-      resolve();
-    });
-  });
-}
-
 let running: Running | undefined;
 
 async function handle(request: ProcessRequest): Promise<ProcessAnswer> {
@@ -141,7 +132,7 @@ async function handle(request: ProcessRequest): Promise<ProcessAnswer> {
   } else {
     if (running === undefined) throw new Error(`"${request.type}" came before "start" was done`);
     if (request.type === 'pause') await closed(running.http);
-    else if (request.type === 'resume') await listening(running.http, running.port);
+    else if (request.type === 'resume') await once(running.http.listen(running.port, host), 'listening');
     else await running.stop();
   }
   return { type: 'done', port: running.port };
