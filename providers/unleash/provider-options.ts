@@ -43,7 +43,7 @@ const headersSchema = z.record(
 /** Left to unleash-client. */
 const passedOn = z.unknown().optional();
 
-const settingsShape = {
+const settingsSchema = z.strictObject({
   initializationTimeoutMs: durationMsSchema.optional(),
   closeTimeoutMs: durationMsSchema.optional(),
   logger: z
@@ -54,7 +54,7 @@ const settingsShape = {
       { error: 'a logger with debug, info, warn and error, or false' },
     )
     .optional(),
-} satisfies Record<keyof ProviderSettings, z.ZodType>;
+} satisfies Record<keyof ProviderSettings, z.ZodType>);
 
 /** Each of unleash-client's options is listed: a new one fails to compile here, and none is refused. */
 const configShape = {
@@ -86,8 +86,7 @@ const configShape = {
   sdkFlavorVersion: passedOn,
 } satisfies Record<keyof UnleashConfig, z.ZodType>;
 
-const settingsSchema = z.strictObject(settingsShape);
-const optionsSchema = z.strictObject({ ...configShape, ...settingsShape });
+const optionsSchema = z.strictObject({ ...configShape, ...settingsSchema.shape });
 
 /** Whether this is a client rather than the configuration of one; works across copies of unleash-client. */
 export function isUnleash(source: unknown): source is Unleash {
