@@ -50,7 +50,7 @@ export class ChildServer {
       timer = setTimeout(() => reject(this.#startFailed(`was not ready after ${timeoutMs} ms`)), timeoutMs);
     });
     try {
-      const { port } = await Promise.race([this.#ask({ type: 'start', settings }), late]);
+      const { port } = await Promise.race([this.#request({ type: 'start', settings }), late]);
       return port;
     } catch (error) {
       this.#child.kill('SIGKILL');
@@ -63,12 +63,12 @@ export class ChildServer {
 
   /** Closes the HTTP listener and every connection; the database stays. */
   async pause(): Promise<void> {
-    await this.#ask({ type: 'pause' });
+    await this.#request({ type: 'pause' });
   }
 
   /** Listens again, on the same port. */
   async resume(): Promise<void> {
-    await this.#ask({ type: 'resume' });
+    await this.#request({ type: 'resume' });
   }
 
   /** Ends the server in good order and waits until its process is gone; safe to call twice. */
@@ -80,13 +80,13 @@ export class ChildServer {
   async #stop(): Promise<void> {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT_MS);
     // A server that has already crashed counts as stopped.
-    await this.#ask({ type: 'stop' }).catch(() => this.#child.kill('SIGKILL'));
+    await this.#request({ type: 'stop' }).catch(() => this.#child.kill('SIGKILL'));
     await this.#ended;
     clearTimeout(timer);
   }
 
   /** One request at a time: answers carry no number. */
-  #ask(request: ProcessRequest): Promise<ProcessDone> {
+  #request(request: ProcessRequest): Promise<ProcessDone> {
     const done = this.#queue.then(() => this.#send(request));
     this.#queue = done.catch(() => undefined);
     return done;
@@ -122,11 +122,8 @@ function entry(): { file: string; execArgv: string[] } {
 }
 
 function childEnvironment(): NodeJS.ProcessEnv {
-  const inherited = INHERITED.map((name) => [name, process.env[name]]).filter(
-    ([, value]) => value !== undefined,
-  );
   return {
-    ...Object.fromEntries(inherited),
+    ...Object.fromEntries(INHERITED.map((name) => [name, process.env[name]])),
     NODE_ENV: 'production',
     NODE_NO_WARNINGS: '1',
     // Unleash reads this one from the environment only.
