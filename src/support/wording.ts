@@ -61,7 +61,7 @@ export type QuantityUnit = 'fraction' | 'ratio' | 'ms' | 'count' | 'bytes' | 'no
 /**
  * A value with its unit: `94.2 %`, `2.1×`, `842 ms`, `3`, `128.0 MiB`.
  *
- * @param comparedWith - Gets as many digits as it takes to tell the two apart, as `formatRate` does.
+ * @param comparedWith - Gets as many digits as it takes to distinguish the two, as `formatRate` does.
  */
 export function formatQuantity(value: number, unit: QuantityUnit, comparedWith = Number.NaN): string {
   switch (unit) {
