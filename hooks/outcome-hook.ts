@@ -45,11 +45,7 @@ function sinksByFlag(guards: ReadonlySet<ExposureSink>): ReadonlyMap<string, rea
     problems.push({ path: 'guards', expected: 'at least one RolloutGuard', got: 'none' });
   if (problems.length > 0) throw new ConfigError('OutcomeHook', problems);
   const sinks = new Map<string, ExposureSink[]>();
-  for (const guard of guards) {
-    const others = sinks.get(guard.flagKey);
-    if (others === undefined) sinks.set(guard.flagKey, [guard]);
-    else others.push(guard);
-  }
+  for (const guard of guards) sinks.set(guard.flagKey, [...(sinks.get(guard.flagKey) ?? []), guard]);
   return sinks;
 }
 

@@ -28,34 +28,17 @@ export class FlagCatalog {
     );
     const before = this.#flags;
     const flags = new Map<string, Flag>();
-    const changed: string[] = [];
     for (const [key, definition] of definitions) {
-      const flag = this.#describe(definition, definitions, staticContext);
-      if (flag === undefined) continue;
-      flags.set(key, flag);
-      if (flag.facts.revision !== before.get(key)?.facts.revision) changed.push(key);
-    }
-    for (const key of before.keys()) {
-      if (!flags.has(key)) changed.push(key);
+      try {
+        flags.set(key, new Flag(definition, (parent) => definitions.get(parent), staticContext));
+      } catch (error) {
+        // A malformed definition must not affect other flags.
+        this.#logger.error({ flagKey: key, error: String(error) }, 'Unleash sent a flag that cannot be read');
+      }
     }
     this.#flags = flags;
-    return changed;
-  }
-
-  /** Undefined for a malformed definition, which must not affect other flags. */
-  #describe(
-    definition: FlagDefinition,
-    definitions: ReadonlyMap<string, FlagDefinition>,
-    staticContext: Context,
-  ): Flag | undefined {
-    try {
-      return new Flag(definition, (key) => definitions.get(key), staticContext);
-    } catch (error) {
-      this.#logger.error(
-        { flagKey: definition.name, error: String(error) },
-        'Unleash sent a flag that cannot be read',
-      );
-      return undefined;
-    }
+    return [...new Set([...flags.keys(), ...before.keys()])].filter(
+      (key) => flags.get(key)?.facts.revision !== before.get(key)?.facts.revision,
+    );
   }
 }

@@ -89,15 +89,9 @@ function toProperty(value: EvaluationContextValue): string | number | undefined 
 }
 
 function toText(value: EvaluationContextValue | undefined): string | undefined {
-  switch (typeof value) {
-    case 'string':
-      return value;
-    case 'number':
-    case 'boolean':
-      return String(value);
-    default:
-      return value instanceof Date ? toDate(value)?.toISOString() : undefined;
-  }
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  return value instanceof Date ? toDate(value)?.toISOString() : undefined;
 }
 
 function toDate(value: EvaluationContextValue | undefined): Date | undefined {

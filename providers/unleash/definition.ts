@@ -33,7 +33,7 @@ export type Dependency = NonNullable<FlagDefinition['dependencies']>[number];
 /** The definition of another flag, by its key. */
 export type Lookup = (key: string) => FlagDefinition | undefined;
 
-/** All that must hold for a strategy to match, segments included; undefined stands for a segment that is missing. */
+/** All that must be true for a strategy to match, segments included; undefined stands for a segment that is missing. */
 export function conditionsOf(strategy: StrategyDefinition): readonly (Constraint | undefined)[] {
   const conditions: (Constraint | undefined)[] = [...(strategy.constraints ?? [])];
   for (const segment of strategy.segments ?? []) {

@@ -110,12 +110,10 @@ function strategiesOf({ strategies }: FlagDefinition): readonly StrategyDefiniti
 
 /** Flag metadata of every evaluation; what is unknown is left out, as OpenFeature's metadata holds no `undefined`. */
 function metadataOf({ enabled, rolloutPercentage, strategy, project, type }: FlagFacts): FlagMetadata {
-  const metadata: Record<string, string | number | boolean> = { enabled };
-  if (rolloutPercentage !== undefined) metadata.rolloutPercentage = rolloutPercentage;
-  if (strategy !== undefined) metadata.strategy = strategy;
-  if (project !== undefined) metadata.project = project;
-  if (type !== undefined) metadata.type = type;
-  return Object.freeze(metadata);
+  const entries = Object.entries({ enabled, rolloutPercentage, strategy, project, type });
+  return Object.freeze(
+    Object.fromEntries(entries.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))),
+  );
 }
 
 /** @param effective - The strategies that turn users on. */

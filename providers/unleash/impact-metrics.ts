@@ -46,7 +46,7 @@ export function unleashImpactMetrics(provider: Pick<UnleashProvider, 'impactMetr
 /** The metrics of one flag in one client. */
 class FlagMetrics {
   readonly metrics: ImpactMetrics;
-  readonly #names: Readonly<Record<Arm, Names>>;
+  readonly #names: Readonly<Record<Arm, ReturnType<typeof namesOf>>>;
 
   constructor(flagKey: string, metrics: ImpactMetrics) {
     this.metrics = metrics;
@@ -80,14 +80,7 @@ class FlagMetrics {
   }
 }
 
-interface Names {
-  readonly successes: string;
-  readonly failures: string;
-  readonly fallbacks: string;
-  readonly duration: string;
-}
-
-function namesOf(flagKey: string, arm: Arm): Names {
+function namesOf(flagKey: string, arm: Arm) {
   const start = `rollout_guard_${flagKey.replace(/\W/g, '_')}_${arm}`;
   return {
     successes: `${start}_successes`,

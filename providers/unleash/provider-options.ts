@@ -43,7 +43,7 @@ const headersSchema = z.record(
 /** Left to unleash-client. */
 const passedOn = z.unknown().optional();
 
-const settingsShape = {
+const settingsSchema = z.strictObject({
   initializationTimeoutMs: durationMsSchema.optional(),
   closeTimeoutMs: durationMsSchema.optional(),
   logger: z
@@ -54,7 +54,7 @@ const settingsShape = {
       { error: 'a logger with debug, info, warn and error, or false' },
     )
     .optional(),
-} satisfies Record<keyof ProviderSettings, z.ZodType>;
+} satisfies Record<keyof ProviderSettings, z.ZodType>);
 
 /** Each of unleash-client's options is listed: a new one fails to compile here, and none is refused. */
 const configShape = {
@@ -86,8 +86,7 @@ const configShape = {
   sdkFlavorVersion: passedOn,
 } satisfies Record<keyof UnleashConfig, z.ZodType>;
 
-const settingsSchema = z.strictObject(settingsShape);
-const optionsSchema = z.strictObject({ ...configShape, ...settingsShape });
+const optionsSchema = z.strictObject({ ...configShape, ...settingsSchema.shape });
 
 /** Whether this is a client rather than the configuration of one; works across copies of unleash-client. */
 export function isUnleash(source: unknown): source is Unleash {
@@ -104,32 +103,23 @@ export function neverFetches({ refreshInterval, repository, experimentalMode }: 
 }
 
 /**
- * Checks the settings that go with a running client.
- *
- * @throws ConfigError that lists every problem.
- */
-export function resolveSettings(settings: ProviderSettings): ResolvedSettings {
-  return complete(parseConfig(settingsSchema, settings, 'UnleashProvider'));
-}
-
-/**
- * Checks a configuration and separates the provider's own settings.
+ * Checks what a provider is made of, and separates the provider's own settings from unleash-client's configuration.
  *
  * @throws ConfigError that lists every problem, unknown options included; a header's value is never shown.
  */
-export function resolveOptions(options: UnleashProviderOptions): {
-  readonly config: UnleashConfig;
-  readonly settings: ResolvedSettings;
-} {
-  parseConfig(optionsSchema, options, 'UnleashProvider');
-  const { initializationTimeoutMs, closeTimeoutMs, logger, ...config } = options;
-  return { config, settings: complete({ initializationTimeoutMs, closeTimeoutMs, logger }) };
-}
-
-function complete({ initializationTimeoutMs, closeTimeoutMs, logger }: ProviderSettings): ResolvedSettings {
-  return Object.freeze({
-    initializationTimeoutMs: initializationTimeoutMs ?? 10_000,
-    closeTimeoutMs: closeTimeoutMs ?? 3_000,
-    logger: resolveLogger(logger),
-  });
+export function resolveOptions(
+  source: UnleashProviderOptions | Unleash,
+  settings: ProviderSettings,
+): { readonly source: UnleashConfig | Unleash; readonly settings: ResolvedSettings } {
+  const given = isUnleash(source) ? settings : source;
+  parseConfig(isUnleash(source) ? settingsSchema : optionsSchema, given, 'UnleashProvider');
+  const { initializationTimeoutMs, closeTimeoutMs, logger, ...config } = given;
+  return {
+    source: isUnleash(source) ? source : (config as UnleashConfig),
+    settings: {
+      initializationTimeoutMs: initializationTimeoutMs ?? 10_000,
+      closeTimeoutMs: closeTimeoutMs ?? 3_000,
+      logger: resolveLogger(logger),
+    },
+  };
 }

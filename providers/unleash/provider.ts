@@ -2,6 +2,7 @@ import {
   type Client,
   ErrorCode,
   type EvaluationContext,
+  type FlagMetadata,
   type JsonValue,
   OpenFeature,
   OpenFeatureEventEmitter,
@@ -16,15 +17,14 @@ import { Unleash, type UnleashConfig } from 'unleash-client';
 import type { FlagFacts, FlagSource, TrackedEvent, Unsubscribe } from '../../src/model/flags.js';
 import { FlagCatalog } from './catalog.js';
 import { toUnleashContext } from './context.js';
+import type { Flag } from './flag-facts.js';
 import { Lifecycle } from './lifecycle.js';
-import { type LocalOverride, LocalOverrides, overriddenDetails } from './local-overrides.js';
 import {
   isUnleash,
   neverFetches,
   type ProviderSettings,
   type ResolvedSettings,
   resolveOptions,
-  resolveSettings,
   type UnleashProviderOptions,
 } from './provider-options.js';
 import { type AssignedVariant, resolveVariant, type VariantType } from './variant.js';
@@ -38,6 +38,13 @@ const MAX_REPORTED_ATTRIBUTES = 100;
 
 /** An object for each listener, so that the same function may be added twice. */
 type Listeners<Event> = Set<{ readonly listener: (event: Event) => void }>;
+
+/** Keeps a flag off in this process, whatever Unleash says. */
+interface LocalOverride {
+  readonly why: string;
+  /** What evaluations carry while Unleash has the flag in this state. */
+  cached: { readonly flag: Flag | undefined; readonly metadata: FlagMetadata } | undefined;
+}
 
 /**
  * Evaluates Unleash's flags for OpenFeature, in this process, and is the guard's source of flags.
@@ -59,7 +66,8 @@ export class UnleashProvider implements Provider, FlagSource {
   readonly #source: UnleashConfig | Unleash;
   readonly #settings: ResolvedSettings;
   readonly #catalog: FlagCatalog;
-  readonly #overrides = new LocalOverrides();
+  /** Almost always empty, so that the check is one look-up. */
+  readonly #overrides = new Map<string, LocalOverride>();
   readonly #changes: Listeners<string> = new Set();
   readonly #tracking: Listeners<TrackedEvent> = new Set();
   readonly #reportedAttributes = new Set<string>();
@@ -78,14 +86,9 @@ export class UnleashProvider implements Provider, FlagSource {
    */
   constructor(unleash: Unleash, settings?: ProviderSettings);
   constructor(source: UnleashProviderOptions | Unleash, settings: ProviderSettings = {}) {
-    if (isUnleash(source)) {
-      this.#source = source;
-      this.#settings = resolveSettings(settings);
-    } else {
-      const resolved = resolveOptions(source);
-      this.#source = resolved.config;
-      this.#settings = resolved.settings;
-    }
+    const resolved = resolveOptions(source, settings);
+    this.#source = resolved.source;
+    this.#settings = resolved.settings;
     this.#catalog = new FlagCatalog(this.#settings.logger);
   }
 
@@ -181,19 +184,21 @@ export class UnleashProvider implements Provider, FlagSource {
 
   /** {@inheritDoc FlagSource.override} Works before the first data too. */
   override(key: string, why: string): void {
-    if (this.#overrides.override(key, why)) this.#announce(key, 'The guard stopped the flag in this process');
+    const isNew = !this.#overrides.has(key);
+    this.#overrides.set(key, { why, cached: undefined });
+    if (isNew) this.#announce(key, 'The guard stopped the flag in this process');
   }
 
   /** {@inheritDoc FlagSource.clearOverride} */
   clearOverride(key: string): void {
-    if (this.#overrides.clearOverride(key)) {
+    if (this.#overrides.delete(key)) {
       this.#announce(key, 'The guard cleared its override of the flag in this process');
     }
   }
 
   /** {@inheritDoc FlagSource.isOverridden} */
   isOverridden(key: string): boolean {
-    return this.#overrides.get(key) !== undefined;
+    return this.#overrides.has(key);
   }
 
   /** {@inheritDoc FlagSource.onChange} A listener's fault reaches neither the caller nor other listeners. */
@@ -255,7 +260,12 @@ export class UnleashProvider implements Provider, FlagSource {
 
   #overridden<T>(flagKey: string, override: LocalOverride, value: T): ResolutionDetails<T> {
     this.#lifecycle?.client?.count(flagKey, false);
-    return overriddenDetails(override, this.#catalog.get(flagKey), value);
+    const flag = this.#catalog.get(flagKey);
+    if (override.cached === undefined || override.cached.flag !== flag) {
+      const metadata = { ...flag?.metadata, stoppedByGuard: true, stopReason: override.why };
+      override.cached = { flag, metadata: Object.freeze(metadata) };
+    }
+    return { value, reason: DISABLED, flagMetadata: override.cached.metadata };
   }
 
   #notify<Event>(listeners: Listeners<Event>, event: Event): void {

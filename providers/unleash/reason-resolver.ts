@@ -73,9 +73,7 @@ export function reasonResolverOf(
     if (rule === undefined) return always(TARGETING_MATCH);
     if (rule.percentage > 0) rules.push(rule);
   }
-  if (rules.length === 0) return always(STATIC);
-  if (rules.some(({ percentage, admits }) => percentage === 100 && admits === undefined))
-    return always(STATIC);
+  if (rules.length === 0 || rules.some(isForEveryone)) return always(STATIC);
   if (rules.every(({ admits }) => admits === undefined)) return always(SPLIT);
   if (rules.every(({ percentage, targeted }) => percentage === 100 && targeted))
     return always(TARGETING_MATCH);
@@ -85,6 +83,10 @@ export function reasonResolverOf(
     disabled: false,
     reason: (enabled, context) => (enabled && only) || reasonOf(rules, { ...staticContext, ...context }),
   };
+}
+
+function isForEveryone({ percentage, admits }: Rule): boolean {
+  return percentage === 100 && admits === undefined;
 }
 
 function always(reason: ResolutionReason): ReasonResolver {
@@ -181,9 +183,5 @@ function satisfaction(
 
 function isOnForEveryone({ strategies }: FlagDefinition): boolean {
   if (!Array.isArray(strategies)) return false;
-  if (strategies.length === 0) return true;
-  return strategies.some((strategy: StrategyDefinition) => {
-    const rule = ruleOf(strategy);
-    return rule !== undefined && rule.percentage === 100 && rule.admits === undefined;
-  });
+  return strategies.length === 0 || strategies.map(ruleOf).some((rule) => rule && isForEveryone(rule));
 }

@@ -15,6 +15,13 @@ export type AssignedVariant = Omit<Variant, 'payload'> & {
   readonly payload?: { readonly type: string; readonly value: string } | undefined;
 };
 
+const TYPE_OF_PAYLOAD: ReadonlyMap<string, VariantType> = new Map([
+  ['string', 'string'],
+  ['csv', 'string'],
+  ['number', 'number'],
+  ['json', 'object'],
+]);
+
 /**
  * Translates the variant that Unleash assigned into the type that OpenFeature's caller evaluates. Pure.
  *
@@ -51,7 +58,7 @@ export function resolveVariant<T>(
     errorMessage: `The ${payload.type} payload of variant "${name}" ${problem}.`,
     flagMetadata: metadata,
   });
-  if (typeOfPayload(payload.type) !== type) {
+  if (TYPE_OF_PAYLOAD.get(payload.type) !== type) {
     return failure(
       ErrorCode.TYPE_MISMATCH,
       `cannot be read as ${type === 'object' ? 'an object' : `a ${type}`}`,
@@ -62,20 +69,6 @@ export function resolveVariant<T>(
   if (typeof value !== type || value === null)
     return failure(ErrorCode.TYPE_MISMATCH, 'is neither an object nor an array');
   return { value: value as T, variant: name, reason, flagMetadata: metadata };
-}
-
-function typeOfPayload(payloadType: string): VariantType | undefined {
-  switch (payloadType) {
-    case 'string':
-    case 'csv':
-      return 'string';
-    case 'number':
-      return 'number';
-    case 'json':
-      return 'object';
-    default:
-      return undefined;
-  }
 }
 
 /** Undefined when the text is not such a value. */

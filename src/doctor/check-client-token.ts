@@ -1,57 +1,31 @@
-import { type Finding, finding } from './finding.js';
+import { type Finding, findingsOf } from './finding.js';
 import type { Observations } from './observations.js';
 import { readFeatures } from './observed-replies.js';
 
-const CHECK = 'client-token';
-
 /** Whether the service's token reads the flags of the right project and environment. */
 export function checkClientToken({ target, features: answer }: Observations): Finding {
+  const { ok, warn, fail, unknown } = findingsOf('client-token');
   const { project, environment } = target;
   const wanted = `Create a client (backend) token for project "${project}" and environment "${environment}" in Unleash.`;
   if (answer === undefined) {
-    return finding(
-      CHECK,
-      'unknown',
-      'No client token was given.',
-      'Set UNLEASH_CLIENT_TOKEN to have it checked.',
-    );
+    return unknown('No client token was given.', 'Set UNLEASH_CLIENT_TOKEN to have it checked.');
   }
   if ('noAnswer' in answer) {
-    return finding(
-      CHECK,
-      'unknown',
-      `It could not be checked: Unleash does not answer (${answer.noAnswer}).`,
-    );
+    return unknown(`It could not be checked: Unleash does not answer (${answer.noAnswer}).`);
   }
   if (answer.status === 401) {
-    return finding(
-      CHECK,
-      'fail',
-      'Unleash does not know the client token: it is wrong, deleted or expired.',
-      wanted,
-    );
+    return fail('Unleash does not know the client token: it is wrong, deleted or expired.', wanted);
   }
   if (answer.status === 403) {
-    return finding(
-      CHECK,
-      'fail',
-      'This is not a client token: Unleash lets it read no flags for SDKs.',
-      wanted,
-    );
+    return fail('This is not a client token: Unleash lets it read no flags for SDKs.', wanted);
   }
   const features = readFeatures(answer);
   if (features === undefined) {
-    return finding(
-      CHECK,
-      'unknown',
-      `It could not be checked: ${answer.status} to GET /api/client/features.`,
-    );
+    return unknown(`It could not be checked: ${answer.status} to GET /api/client/features.`);
   }
   const { query } = features;
   if (query?.environment !== undefined && query.environment !== environment) {
-    return finding(
-      CHECK,
-      'fail',
+    return fail(
       `The client token reads environment "${query.environment}", and the guard will turn the flag off in "${environment}".`,
       wanted,
     );
@@ -59,15 +33,13 @@ export function checkClientToken({ target, features: answer }: Observations): Fi
   const projects = [query?.project ?? []].flat();
   if (projects.length > 0 && !projects.includes('*') && !projects.includes(project)) {
     const names = projects.map((name) => `"${name}"`).join(', ');
-    return finding(CHECK, 'fail', `The client token reads project ${names}, not "${project}".`, wanted);
+    return fail(`The client token reads project ${names}, not "${project}".`, wanted);
   }
   if (query?.environment === undefined) {
-    return finding(
-      CHECK,
-      'warn',
+    return warn(
       'The client token works; Unleash does not say for which environment.',
       `Check that it is for "${environment}".`,
     );
   }
-  return finding(CHECK, 'ok', `The client token reads project "${project}" in "${environment}".`);
+  return ok(`The client token reads project "${project}" in "${environment}".`);
 }

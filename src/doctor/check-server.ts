@@ -1,4 +1,4 @@
-import { type Finding, finding } from './finding.js';
+import { type Finding, findingsOf } from './finding.js';
 import type { Answer, FolderObservation, Observations } from './observations.js';
 import { readFeatures, readUser } from './observed-replies.js';
 
@@ -7,32 +7,27 @@ const MAX_CLOCK_DIFFERENCE_MS = 5_000;
 
 /** Whether something answers at the URL, and whether it is an Unleash. */
 export function checkUrl({ target, health, features, admin }: Observations): Finding {
+  const { ok, fail } = findingsOf('url');
   const user = admin?.tokenProblem === undefined ? admin?.user : undefined;
   const given = [health, features, user].filter((answer) => answer !== undefined);
   if ('noAnswer' in health && given.every((answer) => 'noAnswer' in answer)) {
-    return finding(
-      'url',
-      'fail',
+    return fail(
       `Nothing answers at ${shown(target.url)} (${health.noAnswer}).`,
       'Check the address, that Unleash runs, and that this machine may reach it (DNS, firewall, proxy).',
     );
   }
   const redirect = given.find((answer) => 'status' in answer && answer.status >= 300 && answer.status < 400);
   if (redirect !== undefined) {
-    return finding(
-      'url',
-      'fail',
+    return fail(
       `${shown(target.url)} redirects elsewhere.`,
       'Give the address where Unleash itself answers: the guard does not follow redirects.',
     );
   }
   const isUnleash = isHealth(health) || given.some((answer) => readFeatures(answer) ?? readUser(answer));
   if (isUnleash) {
-    return finding('url', 'ok', `An Unleash answers at ${shown(target.url)}.`);
+    return ok(`An Unleash answers at ${shown(target.url)}.`);
   }
-  return finding(
-    'url',
-    'fail',
+  return fail(
     `What answers at ${shown(target.url)} is not an Unleash.`,
     'Give the URL of its API, for example https://unleash.example.com/api.',
   );
@@ -40,21 +35,20 @@ export function checkUrl({ target, health, features, admin }: Observations): Fin
 
 /** Whether the clocks of this machine and of Unleash agree, within whole seconds. */
 export function checkClock({ health, features }: Observations): Finding {
+  const { ok, warn, unknown } = findingsOf('clock');
   const answer = [health, features].find(
     (answer) => answer !== undefined && 'status' in answer && answer.serverDate !== undefined,
   );
   if (answer === undefined || 'noAnswer' in answer || answer.serverDate === undefined) {
-    return finding('clock', 'unknown', "Unleash's replies do not contain its time.");
+    return unknown("Unleash's replies do not contain its time.");
   }
   // The header leaves out the fraction of the second: half a second on average.
   const differenceMs = answer.serverDate + 500 - answer.localDate;
   const seconds = Math.abs(Math.round(differenceMs / 1_000));
   if (Math.abs(differenceMs) <= MAX_CLOCK_DIFFERENCE_MS) {
-    return finding('clock', 'ok', 'The clocks of this machine and of Unleash agree.');
+    return ok('The clocks of this machine and of Unleash agree.');
   }
-  return finding(
-    'clock',
-    'warn',
+  return warn(
     `This machine's clock is ${seconds} s ${differenceMs > 0 ? 'behind' : 'ahead of'} that of Unleash.`,
     'Synchronise the clocks (NTP): after a restart the guard compares times of both to see when the flag was turned on.',
   );
@@ -62,15 +56,14 @@ export function checkClock({ health, features }: Observations): Finding {
 
 /** Whether the guard can write its journal and logs. */
 export function checkFolder({ path, exists, problem }: FolderObservation): Finding {
+  const { ok, fail } = findingsOf('folder');
   if (problem !== undefined) {
-    return finding(
-      'folder',
-      'fail',
+    return fail(
       `The folder ${path} cannot be ${exists ? 'written' : 'created'} (${problem}).`,
       'Give the service a folder that it may write and that survives a restart; without one, a pending stop is lost in a crash.',
     );
   }
-  return finding('folder', 'ok', `The folder ${path} ${exists ? 'can be written' : 'can be created'}.`);
+  return ok(`The folder ${path} ${exists ? 'can be written' : 'can be created'}.`);
 }
 
 function isHealth(answer: Answer): boolean {

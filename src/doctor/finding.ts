@@ -12,7 +12,15 @@ export interface Finding {
   readonly todo: string | undefined;
 }
 
-/** Makes a finding. */
-export function finding(check: string, status: FindingStatus, message: string, todo?: string): Finding {
-  return { check, status, message, todo };
+/** Makes the findings of one check, one function for each status. */
+export function findingsOf(check: string) {
+  const withStatus =
+    (status: FindingStatus) =>
+    (message: string, todo?: string): Finding => ({ check, status, message, todo });
+  return {
+    ok: withStatus('ok'),
+    warn: withStatus('warn'),
+    fail: withStatus('fail'),
+    unknown: withStatus('unknown'),
+  };
 }

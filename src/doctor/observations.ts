@@ -22,8 +22,6 @@ export type Answer =
       readonly serverDate: number | undefined;
       /** This machine's clock halfway between request and answer. */
       readonly localDate: number;
-      /** How long the answer took, in milliseconds. */
-      readonly tookMs: number;
     }
   /** A code such as `ECONNREFUSED`, or a time-out. */
   | { readonly noAnswer: string };

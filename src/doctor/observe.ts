@@ -1,25 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { type Clock, systemClock } from '../support/clock.js';
-import { exchange, NoAnswerError } from '../support/http.js';
+import { systemClock } from '../support/clock.js';
+import { exchange, NoAnswerError, parseJson } from '../support/http.js';
 import { adminTokenProblem, baseUrlOf } from '../unleash/admin-access.js';
-import { UnleashAdminClient } from '../unleash/admin-client.js';
+import { UnleashAdminClient, type UnleashAdminClientOptions } from '../unleash/admin-client.js';
 import { type AdminError, isAdminError } from '../unleash/admin-error.js';
 import type { AdminObservation, Answer, FolderObservation, Observations, Target } from './observations.js';
 
 /** Options of {@link observe}. */
-export interface ObserveOptions extends Target {
+export interface ObserveOptions
+  extends Target,
+    Pick<UnleashAdminClientOptions, 'timeoutMs' | 'fetch' | 'clock'> {
   readonly clientToken?: string | undefined;
   readonly adminToken?: string | undefined;
   /** The guard's folder. */
   readonly folder: string;
-  /** Time for one request, in milliseconds. @default 5_000 */
-  readonly timeoutMs?: number | undefined;
-  /** @default the global fetch */
-  readonly fetch?: typeof fetch | undefined;
-  /** @default the machine's clocks */
-  readonly clock?: Clock | undefined;
 }
 
 /** Observes Unleash, as the service and as the guard, and the guard's folder. It changes nothing in Unleash. */
@@ -76,19 +72,10 @@ async function request(options: ObserveOptions, url: string, token: string | und
       json: parseJson(answer.body),
       serverDate: Number.isNaN(serverDate) ? undefined : serverDate,
       localDate: clock.now() - tookMs / 2,
-      tookMs,
     };
   } catch (error) {
     if (error instanceof NoAnswerError) return { noAnswer: error.message };
     throw error;
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
 

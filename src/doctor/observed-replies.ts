@@ -1,14 +1,11 @@
 import { z } from 'zod';
+import { strategySchema } from '../unleash/admin-replies.js';
 import type { Answer } from './observations.js';
 
-const strategyAnswer = z.object({
-  name: z.string(),
-  disabled: z
-    .boolean()
-    .nullish()
-    .transform((disabled) => disabled ?? false),
-  parameters: z.record(z.string(), z.coerce.string()).nullish(),
-});
+const strategyAnswer = strategySchema.omit({ id: true, title: true });
+
+/** A strategy as both tokens see it. */
+export type SeenStrategy = Readonly<z.infer<typeof strategyAnswer>>;
 
 /** The answer to `GET /api/client/features`. */
 const featuresAnswer = z.object({
@@ -16,7 +13,6 @@ const featuresAnswer = z.object({
     z.object({
       name: z.string(),
       enabled: z.boolean(),
-      project: z.string().optional(),
       strategies: z
         .array(strategyAnswer)
         .nullish()
@@ -49,7 +45,7 @@ const changeRequestsAnswer = z.array(
 );
 
 /** One permission of a token's owner; without project or environment it applies everywhere. */
-export type Permission = z.output<typeof userAnswer>['permissions'][number];
+export type Permission = z.infer<typeof userAnswer>['permissions'][number];
 
 const reader =
   <S extends z.ZodType>(schema: S) =>

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { describeReceived } from './config-received.js';
+import { countOf } from './wording.js';
 
 /** One thing that is wrong with a configuration. Holds no secret: `got` is already text that may be shown. */
 export interface ConfigProblem {
@@ -117,8 +118,7 @@ function oneOf(values: readonly unknown[]): string {
 
 function bound(relation: string, limit: number | bigint, origin: string): string {
   if (origin === 'number' || origin === 'int' || origin === 'bigint') return `${relation} ${limit}`;
-  if (origin === 'string') return `${relation} ${limit} character${limit === 1 ? '' : 's'}`;
-  return `${relation} ${limit} item${limit === 1 ? '' : 's'}`;
+  return `${relation} ${countOf(Number(limit), origin === 'string' ? 'character' : 'item')}`;
 }
 
 function withArticle(noun: string): string {

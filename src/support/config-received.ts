@@ -11,7 +11,7 @@ const SECRET_FORM =
 
 /**
  * Describes a configured value for an error message: short, and without secrets. Text under a name such as `token`,
- * `authorization` or `headers`, and text that looks like a token, is shown by its type only; the user and password of
+ * `authorization` or `headers`, and text in the form of a token, is shown by its type only; the user and password of
  * a URL are left out; objects are never opened.
  *
  * @param path - Where the value is in the configuration; any part of it can mark the value as secret.

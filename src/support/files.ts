@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** A file's text, or undefined when there is no such file. */
@@ -20,13 +20,7 @@ export async function replaceFile(path: string, text: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   const draft = `${path}.${process.pid}.tmp`;
   try {
-    const file = await open(draft, 'w');
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
+    await writeFile(draft, text, { flush: true });
     await rename(draft, path);
   } catch (error) {
     // Half a draft on a full disk only takes space.

@@ -1,11 +1,12 @@
+const UNITS_UP_TO_HOURS = [
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1000],
+] as const;
+
 /** A length of time in the largest unit that keeps it whole: `5 min`, `90 s`, `1 h`. */
 export function formatDuration(durationMs: number): string {
-  const units = [
-    ['h', 3_600_000],
-    ['min', 60_000],
-    ['s', 1000],
-  ] as const;
-  for (const [unit, unitMs] of units) {
+  for (const [unit, unitMs] of UNITS_UP_TO_HOURS) {
     if (durationMs >= unitMs && durationMs % unitMs === 0) return `${durationMs / unitMs} ${unit}`;
   }
   return durationMs >= 1000 ? `${(durationMs / 1000).toFixed(1)} s` : `${Math.round(durationMs)} ms`;
@@ -13,12 +14,7 @@ export function formatDuration(durationMs: number): string {
 
 /** How long ago something was, in the largest unit of which there are two: `90 s ago`, `3 h ago`, `12 d ago`. */
 export function formatAgo(ageMs: number): string {
-  const units = [
-    ['d', 86_400_000],
-    ['h', 3_600_000],
-    ['min', 60_000],
-  ] as const;
-  for (const [unit, unitMs] of units) {
+  for (const [unit, unitMs] of [['d', 86_400_000] as const, ...UNITS_UP_TO_HOURS]) {
     if (ageMs >= 2 * unitMs) return `${Math.floor(ageMs / unitMs)} ${unit} ago`;
   }
   return `${Math.max(0, Math.floor(ageMs / 1000))} s ago`;
@@ -65,7 +61,7 @@ export type QuantityUnit = 'fraction' | 'ratio' | 'ms' | 'count' | 'bytes' | 'no
 /**
  * A value with its unit: `94.2 %`, `2.1×`, `842 ms`, `3`, `128.0 MiB`.
  *
- * @param comparedWith - Gets as many digits as it takes to tell the two apart, as `formatRate` does.
+ * @param comparedWith - Gets as many digits as it takes to distinguish the two, as `formatRate` does.
  */
 export function formatQuantity(value: number, unit: QuantityUnit, comparedWith = Number.NaN): string {
   switch (unit) {

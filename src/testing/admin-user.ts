@@ -14,6 +14,21 @@ export interface EmbeddedStrategy {
   readonly disabled?: boolean;
 }
 
+/** What {@link AdminUser.createFlag} accepts beside the flag's key. */
+export interface NewFlag {
+  /** The gradual rollout's percentage, 0–100. @default 100 */
+  readonly percentage?: number;
+  /** Whether the flag is on. @default true */
+  readonly enabled?: boolean;
+  /** What the rollout sticks to: `default`, `userId`, `sessionId`, `random` or a custom field. @default 'default' */
+  readonly stickiness?: string;
+  /** Unleash's flag type. @default 'release' */
+  readonly type?: 'release' | 'experiment' | 'operational' | 'kill-switch' | 'permission';
+  readonly description?: string;
+  /** These strategies instead of one gradual rollout. */
+  readonly strategies?: readonly EmbeddedStrategy[];
+}
+
 /** A flag in one environment, as Unleash's admin API shows it. */
 export interface EmbeddedFlag {
   readonly name: string;
@@ -24,18 +39,10 @@ export interface EmbeddedFlag {
   readonly links: readonly { readonly url: string; readonly title: string | undefined }[];
 }
 
-/** One entry of a flag's history. */
-export interface EmbeddedEvent {
-  readonly id: number;
-  /** For example `feature-environment-disabled`. */
-  readonly type: string;
-  /** The user's name, or the token's. */
-  readonly createdBy: string;
-  /** Milliseconds since 1970. */
-  readonly createdAt: number;
-  readonly environment: string | undefined;
-  readonly data: unknown;
-}
+const optionalText = z
+  .string()
+  .nullish()
+  .transform((text) => text ?? undefined);
 
 const strategyAnswer = z.object({
   id: z.string(),
@@ -54,116 +61,67 @@ const flagAnswer = z.object({
   environments: z.array(
     z.object({ name: z.string(), enabled: z.boolean(), strategies: z.array(strategyAnswer).default([]) }),
   ),
-  links: z.array(z.object({ url: z.string(), title: z.string().nullish() })).default([]),
+  links: z.array(z.object({ url: z.string(), title: optionalText })).default([]),
 });
 
 const tagsAnswer = z.object({ tags: z.array(z.object({ type: z.string(), value: z.string() })) });
 
-const historyAnswer = z.object({
-  events: z.array(
-    z.object({
-      id: z.number(),
-      type: z.string(),
-      createdBy: z.string(),
-      createdAt: z.string(),
-      environment: z.string().nullish(),
-      data: z.unknown(),
-    }),
-  ),
+const eventAnswer = z.object({
+  id: z.number(),
+  /** For example `feature-environment-disabled`. */
+  type: z.string(),
+  /** The user's name, or the token's. */
+  createdBy: z.string(),
+  /** Milliseconds since 1970. */
+  createdAt: z.string().transform(Date.parse),
+  environment: optionalText,
+  data: z.unknown(),
 });
 
+const historyAnswer = z.object({ events: z.array(eventAnswer) });
+
+/** One entry of a flag's history. */
+export type EmbeddedEvent = Readonly<z.infer<typeof eventAnswer>>;
+
 /** Does what an operator does in Unleash's UI: signed in with name and password, so that the history names the user. */
-export class AdminUser {
-  readonly #url: string;
-  readonly #user: { readonly username: string; readonly password: string };
-  readonly #project: string;
-  readonly #environment: string;
-  #cookie: string | undefined;
+export interface AdminUser {
+  /** Creates a flag: by default a gradual rollout to 100 %, on. */
+  createFlag(key: string, flag?: NewFlag): Promise<void>;
+  /** Moves the percentage (0–100) of the flag's gradual rollout. */
+  setPercentage(key: string, percentage: number): Promise<void>;
+  /** Adds a strategy after the others. */
+  addStrategy(key: string, strategy: EmbeddedStrategy): Promise<void>;
+  /** Turns the flag on. */
+  enable(key: string): Promise<void>;
+  /** Turns the flag off. */
+  disable(key: string): Promise<void>;
+  /** The flag as it is in the environment. */
+  flag(key: string): Promise<EmbeddedFlag>;
+  /** What happened to the flag and who did it, newest first. */
+  history(key: string): Promise<EmbeddedEvent[]>;
+  /** Any other request to the admin API as the admin user; `path` begins with `/api/admin/`. */
+  request(method: string, path: string, body?: unknown): Promise<unknown>;
+}
 
-  constructor(options: {
-    url: string;
-    user: { username: string; password: string };
-    project: string;
-    environment: string;
-  }) {
-    this.#url = options.url;
-    this.#user = options.user;
-    this.#project = options.project;
-    this.#environment = options.environment;
-  }
+/** An admin user of the Unleash at `url`, who signs in before the first request. */
+export function adminUser({
+  url,
+  user,
+  project,
+  environment,
+}: {
+  readonly url: string;
+  readonly user: { readonly username: string; readonly password: string };
+  readonly project: string;
+  readonly environment: string;
+}): AdminUser {
+  let cookie: string | undefined;
+  const featuresPath = `/api/admin/projects/${project}/features`;
+  const featurePath = (key: string) => `${featuresPath}/${encodeURIComponent(key)}`;
+  const inEnvironment = (key: string) => `${featurePath(key)}/environments/${environment}`;
 
-  /** Creates a flag without strategies, off. */
-  async createFlag(key: string, type: string, description: string): Promise<void> {
-    await this.request('POST', `/api/admin/projects/${this.#project}/features`, {
-      name: key,
-      type,
-      description,
-    });
-  }
-
-  async addStrategy(key: string, strategy: EmbeddedStrategy): Promise<void> {
-    await this.request('POST', this.#strategies(key), strategy);
-  }
-
-  async setPercentage(key: string, percentage: number): Promise<void> {
-    const { strategies } = await this.flag(key);
-    const strategy = strategies.find(({ name }) => name === 'flexibleRollout');
-    if (strategy === undefined) {
-      throw new EmbeddedUnleashError(
-        'REQUEST_FAILED',
-        `"${key}" has no flexibleRollout strategy to set a percentage of.`,
-      );
-    }
-    await this.request('PUT', `${this.#strategies(key)}/${strategy.id}`, {
-      ...strategy,
-      parameters: { ...strategy.parameters, rollout: String(percentage) },
-    });
-  }
-
-  async turn(key: string, state: 'on' | 'off'): Promise<void> {
-    await this.request('POST', `${this.#inEnvironment(key)}/${state}`);
-  }
-
-  async flag(key: string): Promise<EmbeddedFlag> {
-    const answer = flagAnswer.parse(await this.request('GET', this.#feature(key)));
-    const tagsPath = `/api/admin/features/${encodeURIComponent(key)}/tags`;
-    const { tags } = tagsAnswer.parse(await this.request('GET', tagsPath));
-    const inEnvironment = answer.environments.find(({ name }) => name === this.#environment);
-    return {
-      name: answer.name,
-      type: answer.type,
-      enabled: inEnvironment?.enabled ?? false,
-      strategies: inEnvironment?.strategies ?? [],
-      tags,
-      links: answer.links.map(({ url, title }) => ({ url, title: title ?? undefined })),
-    };
-  }
-
-  /** Newest first. */
-  async history(key: string): Promise<EmbeddedEvent[]> {
-    const { events } = historyAnswer.parse(
-      await this.request('GET', `/api/admin/events/${encodeURIComponent(key)}`),
-    );
-    return events
-      .map((event) => ({
-        ...event,
-        createdAt: Date.parse(event.createdAt),
-        environment: event.environment ?? undefined,
-        data: event.data,
-      }))
-      .sort((a, b) => b.id - a.id);
-  }
-
-  /** Any request to the admin API, as this user. @returns the reply's JSON; undefined when it has no body. */
-  async request(method: string, path: string, body?: unknown): Promise<unknown> {
-    this.#cookie ??= await this.#signIn();
-    const response = await this.#send(method, path, body, { cookie: this.#cookie });
-    const text = await response.text();
-    return text === '' ? undefined : JSON.parse(text);
-  }
-
-  async #signIn(): Promise<string> {
-    const response = await this.#send('POST', '/auth/simple/login', this.#user);
+  async function signIn(): Promise<string> {
+    const response = await send(url, 'POST', '/auth/simple/login', user);
     await response.arrayBuffer();
     return response.headers
       .getSetCookie()
@@ -171,33 +129,85 @@ export class AdminUser {
       .join('; ');
   }
 
-  async #send(
-    method: string,
-    path: string,
-    body?: unknown,
-    headers?: Record<string, string>,
-  ): Promise<Response> {
-    const response = await fetch(`${this.#url}${path}`, {
-      method,
-      headers: { ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    if (response.ok) return response;
-    throw new EmbeddedUnleashError(
-      'REQUEST_FAILED',
-      `Unleash answered ${response.status} to ${method} ${path}: ${await response.text()}`,
-    );
+  async function request(method: string, path: string, body?: unknown): Promise<unknown> {
+    cookie ??= await signIn();
+    const response = await send(url, method, path, body, { cookie });
+    const text = await response.text();
+    return text === '' ? undefined : JSON.parse(text);
   }
 
-  #feature(key: string): string {
-    return `/api/admin/projects/${this.#project}/features/${encodeURIComponent(key)}`;
+  async function flag(key: string): Promise<EmbeddedFlag> {
+    const { name, type, environments, links } = flagAnswer.parse(await request('GET', featurePath(key)));
+    const tagsPath = `/api/admin/features/${encodeURIComponent(key)}/tags`;
+    const { tags } = tagsAnswer.parse(await request('GET', tagsPath));
+    const { enabled = false, strategies = [] } = environments.find(({ name }) => name === environment) ?? {};
+    return { name, type, enabled, strategies, tags, links };
   }
 
-  #inEnvironment(key: string): string {
-    return `${this.#feature(key)}/environments/${this.#environment}`;
+  async function addStrategy(key: string, strategy: EmbeddedStrategy): Promise<void> {
+    await request('POST', `${inEnvironment(key)}/strategies`, strategy);
   }
 
-  #strategies(key: string): string {
-    return `${this.#inEnvironment(key)}/strategies`;
+  async function turn(key: string, state: 'on' | 'off'): Promise<void> {
+    await request('POST', `${inEnvironment(key)}/${state}`);
   }
+
+  return {
+    request,
+    flag,
+    addStrategy,
+    enable: (key) => turn(key, 'on'),
+    disable: (key) => turn(key, 'off'),
+
+    async createFlag(key, flag = {}) {
+      const { percentage = 100, stickiness = 'default', type = 'release', description = '' } = flag;
+      const rollout: EmbeddedStrategy = {
+        name: 'flexibleRollout',
+        parameters: { rollout: String(percentage), stickiness, groupId: key },
+      };
+      await request('POST', featuresPath, { name: key, type, description });
+      for (const strategy of flag.strategies ?? [rollout]) await addStrategy(key, strategy);
+      if (flag.enabled ?? true) await turn(key, 'on');
+    },
+
+    async setPercentage(key, percentage) {
+      const { strategies } = await flag(key);
+      const strategy = strategies.find(({ name }) => name === 'flexibleRollout');
+      if (strategy === undefined) {
+        throw new EmbeddedUnleashError(
+          'REQUEST_FAILED',
+          `"${key}" has no flexibleRollout strategy to set a percentage of.`,
+        );
+      }
+      await request('PUT', `${inEnvironment(key)}/strategies/${strategy.id}`, {
+        ...strategy,
+        parameters: { ...strategy.parameters, rollout: String(percentage) },
+      });
+    },
+
+    async history(key) {
+      const reply = await request('GET', `/api/admin/events/${encodeURIComponent(key)}`);
+      return historyAnswer.parse(reply).events.sort((a, b) => b.id - a.id);
+    },
+  };
+}
+
+async function send(
+  url: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  const response = await fetch(`${url}${path}`, {
+    method,
+    ...(body === undefined
+      ? { headers }
+      : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+  });
+  if (response.ok) return response;
+  throw new EmbeddedUnleashError(
+    'REQUEST_FAILED',
+    `Unleash answered ${response.status} to ${method} ${path}: ${await response.text()}`,
+  );
 }

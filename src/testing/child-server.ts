@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import type { ProcessAnswer, ProcessRequest, ProcessSettings } from './unleash-process.js';
+import type { ProcessAnswer, ProcessDone, ProcessRequest, ProcessSettings } from './unleash-process.js';
 import { EmbeddedUnleashError } from './unleash-start-error.js';
 
 /** How many of the server's last lines an error quotes. */
@@ -15,7 +15,7 @@ const INHERITED = ['PATH', 'HOME', 'USERPROFILE', 'SystemRoot', 'TMPDIR', 'TEMP'
 /** An Unleash server in a child process, which dies with this one. */
 export class ChildServer {
   readonly #child: ChildProcess;
-  readonly #ended: Promise<void>;
+  readonly #ended: Promise<undefined>;
   readonly #lastLines: string[] = [];
   #queue: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
@@ -28,7 +28,7 @@ export class ChildServer {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     // Not "exit", which does not come when the process could not even be made, and comes before its last words.
-    this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve()));
+    this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve(undefined)));
     this.#child.on('error', ({ message }) => this.#lastLines.push(message));
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       createInterface({ input: stream! }).on('line', (line) => {
@@ -50,9 +50,8 @@ export class ChildServer {
       timer = setTimeout(() => reject(this.#startFailed(`was not ready after ${timeoutMs} ms`)), timeoutMs);
     });
     try {
-      const answer = await Promise.race([this.#ask({ type: 'start', settings }), late]);
-      if (answer.type === 'ready') return answer.port;
-      throw this.#startFailed('gave an unknown answer');
+      const { port } = await Promise.race([this.#request({ type: 'start', settings }), late]);
+      return port;
     } catch (error) {
       this.#child.kill('SIGKILL');
       await this.#ended;
@@ -64,12 +63,12 @@ export class ChildServer {
 
   /** Closes the HTTP listener and every connection; the database stays. */
   async pause(): Promise<void> {
-    await this.#ask({ type: 'pause' });
+    await this.#request({ type: 'pause' });
   }
 
   /** Listens again, on the same port. */
   async resume(): Promise<void> {
-    await this.#ask({ type: 'resume' });
+    await this.#request({ type: 'resume' });
   }
 
   /** Ends the server in good order and waits until its process is gone; safe to call twice. */
@@ -81,44 +80,30 @@ export class ChildServer {
   async #stop(): Promise<void> {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT_MS);
     // A server that has already crashed counts as stopped.
-    await this.#ask({ type: 'stop' }).catch(() => this.#child.kill('SIGKILL'));
+    await this.#request({ type: 'stop' }).catch(() => this.#child.kill('SIGKILL'));
     await this.#ended;
     clearTimeout(timer);
   }
 
   /** One request at a time: answers carry no number. */
-  #ask(request: ProcessRequest): Promise<ProcessAnswer> {
-    const answer = this.#queue.then(() => this.#send(request));
-    this.#queue = answer.catch(() => undefined);
-    return answer;
+  #request(request: ProcessRequest): Promise<ProcessDone> {
+    const done = this.#queue.then(() => this.#send(request));
+    this.#queue = done.catch(() => undefined);
+    return done;
   }
 
-  #send(request: ProcessRequest): Promise<ProcessAnswer> {
-    return new Promise((resolve, reject) => {
-      const child = this.#child;
-      const settle = () => {
-        child.off('message', answered);
-        child.off('close', ended);
-      };
-      const answered = (answer: ProcessAnswer) => {
-        settle();
-        if (answer.type !== 'failed') resolve(answer);
-        else if (answer.missingPackage) reject(missingPackage(answer.message));
-        else reject(this.#startFailed(`could not ${request.type}: ${answer.message}`));
-      };
-      const ended = () => {
-        settle();
-        reject(
-          request.type === 'start'
-            ? this.#startFailed('ended while it started')
-            : new EmbeddedUnleashError('STOPPED', 'The embedded Unleash server has ended.'),
-        );
-      };
-      if (!child.connected) return ended();
-      child.once('message', answered);
-      child.once('close', ended);
-      child.send(request);
-    });
+  async #send(request: ProcessRequest): Promise<ProcessDone> {
+    const answered = new Promise<ProcessAnswer>((resolve) => this.#child.once('message', resolve));
+    if (this.#child.connected) this.#child.send(request);
+    const answer = await Promise.race([answered, this.#ended]);
+    if (answer === undefined) {
+      throw request.type === 'start'
+        ? this.#startFailed('ended while it started')
+        : new EmbeddedUnleashError('STOPPED', 'The embedded Unleash server has ended.');
+    }
+    if (answer.type === 'done') return answer;
+    if (answer.missingPackage) throw missingPackage(answer.message);
+    throw this.#startFailed(`could not ${request.type}: ${answer.message}`);
   }
 
   #startFailed(what: string): EmbeddedUnleashError {
@@ -137,11 +122,8 @@ function entry(): { file: string; execArgv: string[] } {
 }
 
 function childEnvironment(): NodeJS.ProcessEnv {
-  const inherited = INHERITED.map((name) => [name, process.env[name]]).filter(
-    ([, value]) => value !== undefined,
-  );
   return {
-    ...Object.fromEntries(inherited),
+    ...Object.fromEntries(INHERITED.map((name) => [name, process.env[name]])),
     NODE_ENV: 'production',
     NODE_NO_WARNINGS: '1',
     // Unleash reads this one from the environment only.

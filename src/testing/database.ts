@@ -1,35 +1,16 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { PGlite } from '@electric-sql/pglite';
-import { readTemplate, removeTemplate, writeTemplate } from './database-template.js';
 
 const host = '127.0.0.1';
 
-/** An embedded PostgreSQL that listens on a port of the loopback interface. */
-export interface Database {
-  /** How Unleash reaches it. */
-  readonly address: {
-    readonly host: string;
-    readonly port: number;
-    readonly user: string;
-    readonly password: string;
-    readonly database: string;
-    readonly schema: string;
-    readonly driver: 'postgres';
-    readonly ssl: false;
-    readonly disableMigration: false;
-    readonly pool: { readonly min: number; readonly max: number };
-  };
-  /** True when it has no tables yet. */
-  readonly empty: boolean;
-  /** Keeps it as the template of new ones. */
-  saveAsTemplate(): Promise<void>;
-  close(): Promise<void>;
-}
-
-/** Opens the database in `dir`, or makes a new one there (in memory without `dir`), from the template if there is one. */
-export async function openDatabase(dir: string | undefined): Promise<Database> {
+/**
+ * Opens the database in `dir`, or makes a new one there (in memory without `dir`), from the template if there is one.
+ * It is an embedded PostgreSQL that listens on a port of the loopback interface.
+ */
+export async function openDatabase(dir: string | undefined) {
   const [{ PGLiteSocketServer }, { postgres, empty }] = await Promise.all([
     import('@electric-sql/pglite-socket'),
     openPostgres(dir),
@@ -38,6 +19,7 @@ export async function openDatabase(dir: string | undefined): Promise<Database> {
   const socket = new PGLiteSocketServer({ db: postgres, host, port: 0, maxConnections: 10 });
   await socket.start();
   return {
+    /** How Unleash reaches it. */
     address: {
       host,
       port: Number(socket.getServerConn().split(':').at(-1)),
@@ -45,12 +27,14 @@ export async function openDatabase(dir: string | undefined): Promise<Database> {
       password: 'postgres',
       database: 'postgres',
       schema: 'public',
-      driver: 'postgres',
+      driver: 'postgres' as const,
       ssl: false,
       disableMigration: false,
       pool: { min: 0, max: 1 },
     },
+    /** True when it has no tables yet. */
     empty,
+    /** Keeps it as the template of new ones. */
     async saveAsTemplate() {
       await writeTemplate(await postgres.dumpDataDir('gzip'));
     },
@@ -74,9 +58,54 @@ async function openPostgres(dir: string | undefined): Promise<{ postgres: PGlite
       return { postgres: await PGlite.create({ ...place, loadDataDir: template }), empty: false };
     } catch {
       // A damaged template costs time, never the start.
-      await removeTemplate();
+      await rm(await templateFile(), { force: true }).catch(() => undefined);
       if (dir !== undefined) await rm(dir, { recursive: true, force: true });
     }
   }
   return { postgres: await PGlite.create(place), empty: true };
+}
+
+/** The template that an earlier start has left. */
+async function readTemplate(): Promise<Blob | undefined> {
+  try {
+    return new Blob([await readFile(await templateFile())]);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps a template for later starts, other processes' included. */
+async function writeTemplate(template: Blob): Promise<void> {
+  try {
+    const file = await templateFile();
+    const unfinished = `${file}.${process.pid}`;
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(unfinished, Buffer.from(await template.arrayBuffer()));
+    await rename(unfinished, file);
+  } catch {
+    // The installation cannot be written to.
+  }
+}
+
+/**
+ * Where the template lies: a database with Unleash's tables and nothing in them. Creating one takes longer than the rest
+ * of a start, so the first one is kept in `node_modules/.cache`, from where a fresh installation removes it. Every fault
+ * of it only costs time. Each pair of versions has its own, because another version has other tables or files.
+ */
+async function templateFile(): Promise<string> {
+  const [unleash, postgres] = await Promise.all([
+    installed('unleash-server'),
+    installed('@electric-sql/pglite'),
+  ]);
+  const name = `unleash-${unleash.version}-pglite-${postgres.version}.tar.gz`;
+  return join(unleash.nodeModules, '.cache', 'unleash-rollout-guard', name);
+}
+
+/** The version of a package and the `node_modules` that it lies in. */
+async function installed(name: string): Promise<{ version: string; nodeModules: string }> {
+  const entry = fileURLToPath(import.meta.resolve(name));
+  const folder = join('node_modules', name);
+  const root = entry.slice(0, entry.lastIndexOf(folder) + folder.length);
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  return { version, nodeModules: root.slice(0, -name.length) };
 }

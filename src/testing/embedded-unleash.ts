@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { AdminUser, type EmbeddedEvent, type EmbeddedFlag, type EmbeddedStrategy } from './admin-user.js';
+import { type AdminUser, adminUser } from './admin-user.js';
 import { ChildServer } from './child-server.js';
 
 /** What {@link startEmbeddedUnleash} accepts; every field may be left out. */
@@ -24,23 +24,8 @@ export interface EmbeddedUnleashOptions {
   readonly startTimeoutMs?: number;
 }
 
-/** What {@link EmbeddedUnleash.createFlag} accepts beside the flag's key. */
-export interface NewFlag {
-  /** The gradual rollout's percentage, 0–100. @default 100 */
-  readonly percentage?: number;
-  /** Whether the flag is on. @default true */
-  readonly enabled?: boolean;
-  /** What the rollout sticks to: `default`, `userId`, `sessionId`, `random` or a custom field. @default 'default' */
-  readonly stickiness?: string;
-  /** Unleash's flag type. @default 'release' */
-  readonly type?: 'release' | 'experiment' | 'operational' | 'kill-switch' | 'permission';
-  readonly description?: string;
-  /** These strategies instead of one gradual rollout. */
-  readonly strategies?: readonly EmbeddedStrategy[];
-}
-
 /** A running Unleash server. Its helpers act as a signed-in admin user, exactly as Unleash's UI does. */
-export interface EmbeddedUnleash extends AsyncDisposable {
+export interface EmbeddedUnleash extends AdminUser, AsyncDisposable {
   /** Where the UI is, for example `http://127.0.0.1:41234`. */
   readonly url: string;
   /** What Unleash SDKs call the URL: `url` followed by `/api`. */
@@ -57,22 +42,6 @@ export interface EmbeddedUnleash extends AsyncDisposable {
   readonly environment: string;
   /** The admin user of the helpers, who can also log in to the UI. */
   readonly user: { readonly username: string; readonly password: string };
-  /** Creates a flag: by default a gradual rollout to 100 %, on. */
-  createFlag(key: string, flag?: NewFlag): Promise<void>;
-  /** Moves the percentage (0–100) of the flag's gradual rollout. */
-  setPercentage(key: string, percentage: number): Promise<void>;
-  /** Adds a strategy after the others. */
-  addStrategy(key: string, strategy: EmbeddedStrategy): Promise<void>;
-  /** Turns the flag on. */
-  enable(key: string): Promise<void>;
-  /** Turns the flag off. */
-  disable(key: string): Promise<void>;
-  /** The flag as it is in `environment`. */
-  flag(key: string): Promise<EmbeddedFlag>;
-  /** What happened to the flag and who did it, newest first. */
-  history(key: string): Promise<EmbeddedEvent[]>;
-  /** Any other request to the admin API as the admin user; `path` begins with `/api/admin/`. */
-  request(method: string, path: string, body?: unknown): Promise<unknown>;
   /** Unleash is down: connections are closed and new ones refused. The data stays. */
   pause(): Promise<void>;
   /** Unleash is back, on the same port. */
@@ -125,7 +94,6 @@ export async function startEmbeddedUnleash(options: EmbeddedUnleashOptions = {})
   if (dataDir !== undefined) await writeIdentity(dataDir, { ...identity, port });
 
   const url = `http://127.0.0.1:${port}`;
-  const admin = new AdminUser({ url, user, project: PROJECT, environment });
   return {
     url,
     apiUrl: `${url}/api`,
@@ -135,33 +103,12 @@ export async function startEmbeddedUnleash(options: EmbeddedUnleashOptions = {})
     project: PROJECT,
     environment,
     user,
-    createFlag: (key, flag) => createFlag(admin, key, flag),
-    setPercentage: (key, percentage) => admin.setPercentage(key, percentage),
-    addStrategy: (key, strategy) => admin.addStrategy(key, strategy),
-    enable: (key) => admin.turn(key, 'on'),
-    disable: (key) => admin.turn(key, 'off'),
-    flag: (key) => admin.flag(key),
-    history: (key) => admin.history(key),
-    request: (method, path, body) => admin.request(method, path, body),
+    ...adminUser({ url, user, project: PROJECT, environment }),
     pause: () => server.pause(),
     resume: () => server.resume(),
     stop: () => server.stop(),
     [Symbol.asyncDispose]: () => server.stop(),
   };
-}
-
-async function createFlag(admin: AdminUser, key: string, flag: NewFlag = {}): Promise<void> {
-  const rollout: EmbeddedStrategy = {
-    name: 'flexibleRollout',
-    parameters: {
-      rollout: String(flag.percentage ?? 100),
-      stickiness: flag.stickiness ?? 'default',
-      groupId: key,
-    },
-  };
-  await admin.createFlag(key, flag.type ?? 'release', flag.description ?? '');
-  for (const strategy of flag.strategies ?? [rollout]) await admin.addStrategy(key, strategy);
-  if (flag.enabled ?? true) await admin.turn(key, 'on');
 }
 
 function newIdentity(): Identity {

@@ -1,8 +1,7 @@
-export type { EmbeddedEvent, EmbeddedFlag, EmbeddedStrategy } from './admin-user.js';
+export type { AdminUser, EmbeddedEvent, EmbeddedFlag, EmbeddedStrategy, NewFlag } from './admin-user.js';
 export {
   type EmbeddedUnleash,
   type EmbeddedUnleashOptions,
-  type NewFlag,
   startEmbeddedUnleash,
 } from './embedded-unleash.js';
 export { EmbeddedUnleashError, type EmbeddedUnleashErrorCode } from './unleash-start-error.js';

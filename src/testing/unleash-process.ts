@@ -5,19 +5,26 @@
  * logger), and because the clock, the memory and the event loop of a test belong to the test.
  */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { openDatabase } from './database.js';
 
-/** What the parent sends: `start` once, the others after `ready`. */
+/** The request was carried out. */
+export interface ProcessDone {
+  readonly type: 'done';
+  /** Where the server listens. */
+  readonly port: number;
+}
+
+/** What the parent sends: `start` once, the others after it is done. */
 export type ProcessRequest =
   | { readonly type: 'start'; readonly settings: ProcessSettings }
   | { readonly type: 'pause' | 'resume' | 'stop' };
 
 /** What the process answers, once for each request. */
 export type ProcessAnswer =
-  | { readonly type: 'ready'; readonly port: number }
-  | { readonly type: 'done' }
+  | ProcessDone
   | { readonly type: 'failed'; readonly message: string; readonly missingPackage: boolean };
 
 /** Everything that the process needs to start. */
@@ -117,28 +124,18 @@ function closed(http: Server): Promise<void> {
   });
 }
 
-function listening(http: Server, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    http.once('error', reject);
-    http.listen(port, host, () => {
-      http.off('error', reject);
-      resolve();
-    });
-  });
-}
-
 let running: Running | undefined;
 
 async function handle(request: ProcessRequest): Promise<ProcessAnswer> {
   if (request.type === 'start') {
     running = await start(request.settings);
-    return { type: 'ready', port: running.port };
+  } else {
+    if (running === undefined) throw new Error(`"${request.type}" came before "start" was done`);
+    if (request.type === 'pause') await closed(running.http);
+    else if (request.type === 'resume') await once(running.http.listen(running.port, host), 'listening');
+    else await running.stop();
   }
-  if (running === undefined) throw new Error(`"${request.type}" came before "start" was done`);
-  if (request.type === 'pause') await closed(running.http);
-  else if (request.type === 'resume') await listening(running.http, running.port);
-  else await running.stop();
-  return { type: 'done' };
+  return { type: 'done', port: running.port };
 }
 
 function answer(message: ProcessAnswer, afterwards: () => void = () => undefined): void {

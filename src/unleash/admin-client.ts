@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { type Clock, systemClock } from '../support/clock.js';
-import { exchange, NoAnswerError } from '../support/http.js';
+import { exchange, NoAnswerError, parseJson } from '../support/http.js';
 import { adminTokenProblem, baseUrlOf, flagPageUrl } from './admin-access.js';
 import { AdminError } from './admin-error.js';
 import { type AdminRequest, errorForNoReply, errorForReply } from './admin-failure.js';
@@ -211,12 +211,4 @@ function sameAddress(a: string, b: string): boolean {
     return [protocol, host.replace(/^www\./, ''), pathname.replace(/\/+$/, ''), search, hash].join(' ');
   };
   return normal(a) === normal(b);
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,4 @@
-import { type HttpAnswer, retryAfterMs } from '../support/http.js';
+import { type HttpAnswer, parseJson, retryAfterMs } from '../support/http.js';
 import { AdminError, type AdminErrorCode, type MissingAtUnleash } from './admin-error.js';
 import { failureReply } from './admin-replies.js';
 
@@ -70,18 +70,14 @@ export function errorForReply(
   }
   if (status === 404) {
     const missing = missingIn(said);
-    return error('ADMIN_NOT_FOUND', ...notFound(missing, request), missing);
+    return error('ADMIN_NOT_FOUND', ...NOT_FOUND[missing](request), missing);
   }
   if (status === 429) return error('ADMIN_RATE_LIMIT', 'Unleash limits the rate of requests');
   if (status === 408 || status >= 500) return error('ADMIN_UNAVAILABLE', 'Unleash is in trouble');
   if (status >= 300 && status < 400) {
     const location = headers.get('location')?.replace(/[?#].*$/, '');
-    const help = 'Set the URL to the address where Unleash itself answers.';
-    return error(
-      'ADMIN_RESPONSE',
-      `The URL of Unleash redirects${location === undefined ? '' : ` to ${location}`}`,
-      help,
-    );
+    const what = `The URL of Unleash redirects${location === undefined ? '' : ` to ${location}`}`;
+    return error('ADMIN_RESPONSE', what, 'Set the URL to the address where Unleash itself answers.');
   }
   return error('ADMIN_RESPONSE', 'Unleash refused the request');
 }
@@ -105,17 +101,11 @@ interface Said {
 
 /** What Unleash, or a proxy in front of it, says in the body of a failed reply. */
 function saidBy(body: string): Said {
-  try {
-    const answer = failureReply.safeParse(JSON.parse(body));
-    if (!answer.success) return { name: '', message: '' };
-    const { name = '', message = '', details = [] } = answer.data;
-    const further = details
-      .flatMap(({ message }) => message ?? [])
-      .filter((detail) => !message.includes(detail));
-    return { name, message: [message, ...further].join(' ') };
-  } catch {
-    return { name: '', message: '' };
-  }
+  const { name = '', message = '', details = [] } = failureReply.safeParse(parseJson(body)).data ?? {};
+  const further = details
+    .flatMap(({ message }) => message ?? [])
+    .filter((detail) => !message.includes(detail));
+  return { name, message: [message, ...further].join(' ') };
 }
 
 function quote(text: string): string {
@@ -131,27 +121,22 @@ function missingIn({ name, message }: Said): MissingAtUnleash {
   return 'flag';
 }
 
-function notFound(
-  missing: MissingAtUnleash,
-  { flagKey, project, environment }: AdminRequest,
-): [string, string] {
-  switch (missing) {
-    case 'project':
-      return [`Project "${project}" of Unleash is not where flag "${flagKey}" is`, 'Correct the project.'];
-    case 'environment':
-      return [
-        `Unleash has no environment "${environment}" for flag "${flagKey}"`,
-        'Correct the environment.',
-      ];
-    case 'flag':
-      return [
-        `Unleash has no flag "${flagKey}" in project "${project}"`,
-        'Correct the key or the project, or create the flag.',
-      ];
-    case 'address':
-      return [
-        "The URL does not lead to Unleash's admin API, or to one that does not support the request",
-        'Give the URL of the API, for example "https://unleash.example.com/api".',
-      ];
-  }
-}
+/** What is missing, and what helps. */
+const NOT_FOUND: Record<MissingAtUnleash, (request: AdminRequest) => [what: string, help: string]> = {
+  project: ({ flagKey, project }) => [
+    `Project "${project}" of Unleash is not where flag "${flagKey}" is`,
+    'Correct the project.',
+  ],
+  environment: ({ flagKey, environment }) => [
+    `Unleash has no environment "${environment}" for flag "${flagKey}"`,
+    'Correct the environment.',
+  ],
+  flag: ({ flagKey, project }) => [
+    `Unleash has no flag "${flagKey}" in project "${project}"`,
+    'Correct the key or the project, or create the flag.',
+  ],
+  address: () => [
+    "The URL does not lead to Unleash's admin API, or to one that does not support the request",
+    'Give the URL of the API, for example "https://unleash.example.com/api".',
+  ],
+};

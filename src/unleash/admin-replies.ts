@@ -5,7 +5,8 @@ const optionalText = z
   .nullish()
   .transform((text) => text ?? undefined);
 
-const strategySchema = z.object({
+/** A strategy, which the API for SDKs shows without `id` and `title`. */
+export const strategySchema = z.object({
   id: z.string(),
   /** For example `flexibleRollout`. */
   name: z.string(),
@@ -16,7 +17,10 @@ const strategySchema = z.object({
     .nullish()
     .transform((disabled) => disabled ?? false),
   /** Unleash keeps numbers as text: `{ rollout: '10' }`. */
-  parameters: z.record(z.string(), z.coerce.string()).default({}),
+  parameters: z
+    .record(z.string(), z.coerce.string())
+    .nullish()
+    .transform((parameters) => parameters ?? {}),
 });
 
 const linkSchema = z.object({ url: z.string(), title: optionalText });

@@ -10,7 +10,6 @@ export const answer = (json: unknown, status = 200): Answer => ({
   json,
   serverDate: NOW,
   localDate: NOW + 500,
-  tookMs: 10,
 });
 
 export const silence: Answer = { noAnswer: 'ECONNREFUSED' };

@@ -6,7 +6,7 @@ import { armOf } from '../../src/measure/exposure-ledger.js';
 import { EXPOSURE_SLOT, type ExposureSink, type ExposureSlot } from '../../src/model/flags.js';
 import type { Evaluation } from '../../src/model/shapes.js';
 
-/** A guard reduced to what a hook sees of it; it remembers what it was told. */
+/** A guard reduced to what a hook sees of it; it remembers what was reported to it. */
 class RecordingSink implements ExposureSink {
   readonly seen: { readonly evaluation: Evaluation; readonly targetingKey: string | undefined }[] = [];
 
@@ -45,7 +45,7 @@ describe('OutcomeHook', () => {
     client = OpenFeature.getClient(domain);
   });
 
-  const ask = (slot?: ExposureSlot, flagKey = 'upload', defaultValue = false) =>
+  const evaluate = (slot?: ExposureSlot, flagKey = 'upload', defaultValue = false) =>
     client.getBooleanDetails(
       flagKey,
       defaultValue,
@@ -57,7 +57,7 @@ describe('OutcomeHook', () => {
     const sink = new RecordingSink('upload');
     client.addHooks(new OutcomeHook(sink));
 
-    await ask();
+    await evaluate();
 
     expect(sink.seen).toMatchObject([
       { evaluation: { value: true, variant: 'on', reason: 'STATIC' }, targetingKey: 'user-1' },
@@ -68,7 +68,7 @@ describe('OutcomeHook', () => {
     const sink = new RecordingSink('upload');
     client.addHooks(new OutcomeHook(sink));
 
-    await ask(undefined, 'search');
+    await evaluate(undefined, 'search');
 
     expect(sink.seen).toEqual([]);
   });
@@ -78,9 +78,9 @@ describe('OutcomeHook', () => {
     const search = new RecordingSink('search');
     client.addHooks(new OutcomeHook([upload, search], upload));
 
-    await ask();
-    await ask(undefined, 'search');
-    await ask(undefined, 'search');
+    await evaluate();
+    await evaluate(undefined, 'search');
+    await evaluate(undefined, 'search');
 
     expect([upload.seen.length, search.seen.length]).toEqual([1, 2]);
   });
@@ -102,7 +102,7 @@ describe('OutcomeHook', () => {
     const sink = new RecordingSink(flagKey);
     client.addHooks(new OutcomeHook(sink));
 
-    const details = await ask(undefined, flagKey, defaultValue);
+    const details = await evaluate(undefined, flagKey, defaultValue);
 
     expect(details.value).toBe(defaultValue);
     expect(sink.seen).toEqual([{ evaluation: expected, targetingKey: 'user-1' }]);
@@ -128,7 +128,7 @@ describe('OutcomeHook', () => {
       client.addHooks(new OutcomeHook(new RecordingSink('upload')));
       const [first, second]: ExposureSlot[] = [{ exposure: undefined }, { exposure: undefined }];
 
-      await Promise.all([ask(first), ask(second)]);
+      await Promise.all([evaluate(first), evaluate(second)]);
 
       expect([first?.exposure?.at, second?.exposure?.at].sort()).toEqual([1, 2]);
       expect(first?.exposure).toMatchObject({ arm: 'treatment', variant: 'on', targetingKey: 'user-1' });
@@ -139,7 +139,7 @@ describe('OutcomeHook', () => {
       client.addHooks(new OutcomeHook(sinks));
       const slots = sinks.map((sink): ExposureSlot => ({ sink, exposure: undefined }));
 
-      for (const slot of slots) await ask(slot);
+      for (const slot of slots) await evaluate(slot);
 
       expect(slots.map(({ exposure }) => exposure?.epoch)).toEqual([1, 2]);
       expect(sinks.map(({ seen }) => seen.length)).toEqual([2, 2]);
@@ -149,7 +149,7 @@ describe('OutcomeHook', () => {
       client.addHooks(new OutcomeHook(new RecordingSink('upload')));
       const slot: ExposureSlot = { sink: new RecordingSink('upload'), exposure: undefined };
 
-      await ask(slot);
+      await evaluate(slot);
 
       expect(slot.exposure).toBeUndefined();
     });
@@ -164,7 +164,7 @@ describe('OutcomeHook', () => {
       client.addHooks(failing, new OutcomeHook(sink)); // `after` hooks run last to first
       const slot: ExposureSlot = { exposure: undefined };
 
-      const details = await ask(slot);
+      const details = await evaluate(slot);
 
       expect(details.value).toBe(false);
       expect(sink.seen.map(({ evaluation }) => evaluation.value)).toEqual([true, false]);
@@ -176,7 +176,7 @@ describe('OutcomeHook', () => {
     const healthy = new RecordingSink('upload');
     client.addHooks(new OutcomeHook(new FaultySink('upload'), healthy));
 
-    const details = await ask();
+    const details = await evaluate();
 
     expect(details).toMatchObject({ value: true, reason: 'STATIC' });
     expect(healthy.seen).toHaveLength(1);

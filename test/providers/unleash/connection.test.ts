@@ -41,7 +41,7 @@ async function connected(answer: Answer, more: Partial<UnleashProviderOptions> =
   return { unleash, provider, events };
 }
 
-/** Lets time pass for timers, and sockets do their work, until `condition` holds. */
+/** Lets time pass for timers, and sockets do their work, until `condition` is true. */
 async function passTime(condition: () => boolean): Promise<void> {
   for (let step = 0; step < 600 && !condition(); step++) {
     await vi.advanceTimersByTimeAsync(100);

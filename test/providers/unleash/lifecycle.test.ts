@@ -305,26 +305,26 @@ describe('changing definitions', () => {
     ['a parent', [upload(10), child, search], [upload(50), child, search], ['upload', 'child']],
   ])('reports %s', async (_, before, after, changed) => {
     const { repository, provider, events } = await ready(before);
-    const told: string[] = [];
-    provider.onChange((key) => told.push(key));
+    const reported: string[] = [];
+    provider.onChange((key) => reported.push(key));
 
     repository.load(after);
     await settled();
 
     expect(events).toEqual(changed.length === 0 ? [] : [['CONFIGURATION_CHANGED', changed]]);
-    expect(told).toEqual(changed);
+    expect(reported).toEqual(changed);
   });
 
   it('reports the flags of a segment whose contents changed', async () => {
     const { repository, client, events } = await ready([beta, search]);
-    const ask = async () => (await client.getBooleanDetails('upload', false, { plan: 'beta' })).value;
+    const evaluate = async () => (await client.getBooleanDetails('upload', false, { plan: 'beta' })).value;
     repository.load([beta, search], [{ id: 1, constraints: [is('plan', 'pro')] }]);
-    const before = await ask();
+    const before = await evaluate();
 
     repository.load([beta, search], [{ id: 1, constraints: [is('plan', 'beta')] }]);
     await settled();
 
-    expect([before, await ask()]).toEqual([false, true]);
+    expect([before, await evaluate()]).toEqual([false, true]);
     expect(events.at(-1)).toEqual(['CONFIGURATION_CHANGED', ['upload']]);
   });
 
@@ -342,16 +342,16 @@ describe('changing definitions', () => {
 
   it('notifies the other listeners when one fails, and none that was removed', async () => {
     const { repository, provider } = await ready([upload(0)]);
-    const told: string[] = [];
+    const reported: string[] = [];
     provider.onChange(() => {
       throw new Error('a fault of a listener');
     });
-    provider.onChange((key) => told.push(`kept ${key}`));
-    provider.onChange((key) => told.push(`removed ${key}`))();
+    provider.onChange((key) => reported.push(`kept ${key}`));
+    provider.onChange((key) => reported.push(`removed ${key}`))();
 
     repository.load([upload(10)]);
 
-    expect(told).toEqual(['kept upload']);
+    expect(reported).toEqual(['kept upload']);
   });
 
   it('survives a definition that makes no sense', async () => {

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 /** What `GET /api/client/features` (or `/delta`) answers: a status, or the state with 200. */
 export type Answer = number | object | 'never';
 
-/** A server on loopback that speaks the part of Unleash's client API that a server-side SDK uses. */
+/** A server on loopback with the part of Unleash's client API that a server-side SDK uses. */
 export interface LoopbackUnleash extends AsyncDisposable {
   readonly url: string;
   /** What the next polls get. */

@@ -155,11 +155,15 @@ describe('UnleashProvider', () => {
     const provider = await providerWith([
       { strategies: [{ constraints: [adults, summer, is('paying', 'true')] }] },
     ]);
-    const ask = async (age: number, currentTime: Date) =>
+    const evaluate = async (age: number, currentTime: Date) =>
       (await provider.resolveBooleanEvaluation('upload', false, { age, currentTime, paying: true })).value;
 
     const [july, may] = [new Date('2026-07-01'), new Date('2026-05-01')];
-    expect([await ask(18, july), await ask(17, july), await ask(18, may)]).toEqual([true, false, false]);
+    expect([await evaluate(18, july), await evaluate(17, july), await evaluate(18, may)]).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 
   it('reports an attribute that is left out once, and a bounded number of them', async () => {

@@ -166,7 +166,7 @@ describe('the reason of a boolean evaluation', () => {
       betaUser,
       'true STATIC',
     ],
-  ])('tells %s', async (_, flag, context, expected) => {
+  ])('reports the reason: %s', async (_, flag, context, expected) => {
     expect(await explain(flag, context)).toBe(expected);
   });
 
@@ -210,7 +210,7 @@ describe('the reason of a boolean evaluation', () => {
       [{ feature: 'parent', variants: ['blue'] }],
       'false TARGETING_MATCH',
     ],
-  ])('of a flag at 99 %% tells %s', async (_, parent, dependencies, expected) => {
+  ])('of a flag at 99 %%: %s', async (_, parent, dependencies, expected) => {
     const flag = { strategies: [percent(99)], ...(dependencies && { dependencies }) };
 
     expect(await explain(flag, betaUser, [{ ...parent, name: 'parent' }])).toBe(expected);
@@ -280,7 +280,7 @@ describe('the reason of a variant evaluation', () => {
       'TARGETING_MATCH',
     ],
     ['a variant that was forced', { variants: forced }, 'red', 'TARGETING_MATCH'],
-  ])('tells %s', async (_, flag, variant, reason) => {
+  ])('reports the reason: %s', async (_, flag, variant, reason) => {
     const provider = await providerWith([flag]);
 
     const details = await provider.resolveStringEvaluation('upload', 'default', betaUser);
