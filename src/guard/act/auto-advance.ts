@@ -3,7 +3,7 @@ import type { Clock } from '../../support/clock.js';
 import { retry } from '../../support/retry.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { ADMIN_RETRY } from '../../unleash/admin-error.js';
-import type { GuardRecords } from '../records/guard-records.js';
+import type { GuardRecords } from '../guard-records.js';
 
 /** Options of {@link AutoAdvance}. */
 export interface AutoAdvanceOptions {

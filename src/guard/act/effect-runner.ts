@@ -3,8 +3,8 @@ import type { Decision } from '../../model/shapes.js';
 import type { GuardState } from '../../model/state.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { decide, type Effect, type GuardInput } from '../decide/decide.js';
-import type { GuardFleet } from '../fleet/guard-fleet.js';
 import type { GuardContext } from '../guard-context.js';
+import type { GuardFleet } from '../guard-fleet.js';
 import type { GuardMachine } from './guard-machine.js';
 import { KillSwitch } from './kill-switch.js';
 

@@ -3,8 +3,8 @@ import type { FlagFacts } from '../../model/flags.js';
 import type { GuardState } from '../../model/state.js';
 import { afterRestart, initialState } from '../decide/decide.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
-import type { EvaluatedStore } from '../fleet/guard-fleet.js';
 import type { GuardContext } from '../guard-context.js';
+import type { EvaluatedStore } from '../guard-fleet.js';
 
 /** The guard's state and epoch, and their copy in the journal. */
 export class GuardMachine {

@@ -6,7 +6,7 @@ import type { RequestOptions, UnleashAdminClient } from '../../unleash/admin-cli
 import { ADMIN_RETRY, isAdminError } from '../../unleash/admin-error.js';
 import { gradualRolloutOf } from '../../unleash/admin-replies.js';
 import type { GuardInput } from '../decide/decide.js';
-import type { GuardRecords } from '../records/guard-records.js';
+import type { GuardRecords } from '../guard-records.js';
 
 /** The tag of a stopped flag in Unleash's UI, until an operator turns it on again. */
 export const STOPPED_TAG = { type: 'simple', value: 'stopped-by-rollout-guard' } as const;

@@ -4,7 +4,7 @@ import type { StageProgress } from '../../model/stage.js';
 import type { OpenReview, ReportedState } from '../../model/state.js';
 import type { SignalPoller } from '../../triggers/signals/signal-poller.js';
 import type { Trigger } from '../../triggers/trigger.js';
-import type { GuardRecords } from '../records/guard-records.js';
+import type { GuardRecords } from '../guard-records.js';
 import type { RolloutRules } from '../rules.js';
 import { stepReviews } from './reviews.js';
 import { StageTracker } from './stage-tracker.js';

@@ -6,8 +6,8 @@ import type { StoreDump } from '../../measure/outcome-delta.js';
 import type { Exposure, Outcome } from '../../model/shapes.js';
 import { storeFor } from '../evaluate/evaluation-loop.js';
 import type { GuardLoop } from '../evaluate/guard-loop.js';
-import type { GuardFleet } from '../fleet/guard-fleet.js';
 import type { GuardContext } from '../guard-context.js';
+import type { GuardFleet } from '../guard-fleet.js';
 
 /** Records exposures and outcomes: in the store, in the log on disk and for observers. Touches memory only. */
 export class OutcomeRecorder {

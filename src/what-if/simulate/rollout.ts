@@ -1,4 +1,4 @@
-import { type EvaluatedRollout, EvaluationLoop, storeFor } from '../../guard/evaluate/evaluation-loop.js';
+import { EvaluationLoop, storeFor } from '../../guard/evaluate/evaluation-loop.js';
 import { Evaluator } from '../../guard/evaluate/evaluator.js';
 import { resolveRules } from '../../guard/rules.js';
 import type { GuardEvent } from '../../model/event.js';
@@ -33,23 +33,17 @@ export function simulateRollout(rules: SimulatedRules, scenario: Scenario, rando
     },
   };
   let stoppedBy: readonly string[] = [];
-  const rollout: EvaluatedRollout = {
-    isEvaluating: true,
-    get isReviewing() {
-      return stoppedBy.length === 0;
-    },
+  const loop = new EvaluationLoop({
+    store,
+    evaluator: new Evaluator({ ...resolved, records }),
+    stages: [],
+    onRollback: 'disable',
+    dryRun: false,
+    isEvaluating: () => true,
+    isReviewing: () => stoppedBy.length === 0,
     onDecision({ verdicts }) {
       stoppedBy = verdicts.map(({ trigger }) => trigger);
     },
-  };
-  const evaluator = new Evaluator({ ...resolved, records });
-  const loop = new EvaluationLoop({
-    ...resolved,
-    store,
-    evaluator,
-    rollout,
-    onRollback: 'disable',
-    dryRun: false,
   });
 
   const users = usersOf(scenario, random);
