@@ -69,7 +69,7 @@ function autoAdvanceOf(
 ): AutoAdvance | undefined {
   const { advance, dryRun, records } = context;
   if (admin === undefined || advance === 'manual' || dryRun) return undefined;
-  const autoAdvance = new AutoAdvance({ ...context, admin });
+  const autoAdvance = new AutoAdvance(context, admin);
   records.listen(({ type }) => {
     if (type === 'decided') autoAdvance.cancel();
   });

@@ -25,9 +25,7 @@ export class EffectRunner {
     this.#context = context;
     this.#machine = machine;
     this.#fleet = fleet;
-    const { reportUrl } = context.unleash;
-    const onAnswer = (answer: GuardInput) => this.dispatch(answer);
-    this.#killSwitch = admin && new KillSwitch({ ...context, admin, reportUrl, onAnswer });
+    this.#killSwitch = admin && new KillSwitch(context, admin, (answer) => this.dispatch(answer));
   }
 
   /** One input: the next state, and everything that follows from it. Never throws. */
