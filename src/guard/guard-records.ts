@@ -31,7 +31,7 @@ export class GuardRecords {
     readonly folder: string | false;
     readonly clock: Clock;
     readonly logger: Logger;
-    readonly onEvent: GuardListener | undefined;
+    readonly onEvent?: GuardListener | undefined;
     readonly observers?: readonly GuardObserver[] | undefined;
   }) {
     const { folder, flagKey, onEvent, observers = [] } = options;

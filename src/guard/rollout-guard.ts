@@ -100,7 +100,10 @@ export class RolloutGuard implements ExposureSink {
     const host: OperationHost = {
       ...context,
       sink: this,
-      client: () => this.#evaluationClient(),
+      client: () => {
+        this.#client ??= context.client ?? flags.defaultClient();
+        return this.#client;
+      },
       isOverridden: () => flags.isOverridden(flagKey),
       toControl: (exposure) => recorder.toControl(exposure),
       record: (outcome) => recorder.record(outcome),
@@ -194,11 +197,5 @@ export class RolloutGuard implements ExposureSink {
       autoAdvance?.poll(evaluator.stage, epoch, steppedBackFrom);
     }
     runner.recheck();
-  }
-
-  #evaluationClient(): FlagClient {
-    const { client, flags } = this.#parts.context;
-    this.#client ??= client ?? flags.defaultClient();
-    return this.#client;
   }
 }

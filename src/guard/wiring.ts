@@ -8,7 +8,7 @@ import { GuardMachine } from './act/guard-machine.js';
 import { storeFor } from './evaluate/evaluation-loop.js';
 import { Evaluator } from './evaluate/evaluator.js';
 import { GuardLoop } from './evaluate/guard-loop.js';
-import { type GuardContext, guardContext } from './guard-context.js';
+import { guardContext } from './guard-context.js';
 import { type GuardFleet, SharedFleet, soloFleet } from './guard-fleet.js';
 import { Baselines } from './observe/baselines.js';
 import { OutcomeRecorder } from './observe/outcome-recorder.js';
@@ -18,7 +18,7 @@ import type { ResolvedOptions } from './options.js';
 /** Makes the parts of a guard, from the bottom up: each is given those before it. */
 export function wire(options: ResolvedOptions) {
   const context = guardContext(options);
-  const { flagKey, unleash, rollback, review, notify, clock, records } = context;
+  const { flagKey, unleash, rollback, review, advance, dryRun, notify, fetch, clock, records } = context;
   const own = storeFor(context, clock.now());
   const onFault = (what: string, error: unknown) => records.fault(what, error);
   const signals = new SignalPoller({ triggers: [...rollback, ...review], clock, onFault });
@@ -26,12 +26,15 @@ export function wire(options: ResolvedOptions) {
   const fleet: GuardFleet =
     context.store === undefined ? soloFleet(own) : new SharedFleet(context, context.store, own, evaluator);
   const machine = new GuardMachine(context, fleet.evaluated, evaluator);
-  const admin = adminClient(context);
+  const { token } = unleash;
+  // A process without a token leaves Unleash to the others of its fleet.
+  const admin = token === undefined ? undefined : new UnleashAdminClient({ ...unleash, token, fetch, clock });
   const runner = new EffectRunner(context, machine, fleet, admin);
-  const autoAdvance = autoAdvanceOf(context, admin);
+  const autoAdvance =
+    admin && advance === 'automatic' && !dryRun ? new AutoAdvance(context, admin) : undefined;
   const loop = new GuardLoop(context, evaluator, fleet, machine, runner);
   const recorder = new OutcomeRecorder(context, own, fleet, loop);
-  const tracked = new TrackedOutcomes(context, recorder);
+  const tracked = new TrackedOutcomes(context, recorder, own);
   const baselines = new Baselines(context, own, fleet);
   const { project, environment } = unleash;
   const subject = { flagKey, project, environment, flagUrl: flagPageUrl(unleash, flagKey) };
@@ -54,24 +57,4 @@ export function wire(options: ResolvedOptions) {
     baselines,
     notifications,
   };
-}
-
-/** Undefined in a process without an admin token. */
-function adminClient({ unleash, fetch, clock }: GuardContext): UnleashAdminClient | undefined {
-  const { token } = unleash;
-  return token === undefined ? undefined : new UnleashAdminClient({ ...unleash, token, fetch, clock });
-}
-
-/** Undefined where an operator moves the percentage. */
-function autoAdvanceOf(
-  context: GuardContext,
-  admin: UnleashAdminClient | undefined,
-): AutoAdvance | undefined {
-  const { advance, dryRun, records } = context;
-  if (admin === undefined || advance === 'manual' || dryRun) return undefined;
-  const autoAdvance = new AutoAdvance(context, admin);
-  records.listen(({ type }) => {
-    if (type === 'decided') autoAdvance.cancel();
-  });
-  return autoAdvance;
 }

@@ -20,6 +20,10 @@ export class AutoAdvance {
   constructor(context: GuardContext, admin: UnleashAdminClient) {
     this.#context = context;
     this.#admin = admin;
+    // A request under way must not raise the percentage after a stop.
+    context.records.listen(({ type }) => {
+      if (type === 'decided') this.#attempt?.abort();
+    });
   }
 
   /**
@@ -39,14 +43,9 @@ export class AutoAdvance {
     });
   }
 
-  /** The guard stops the flag: a request under way must not raise the percentage after that. */
-  cancel(): void {
-    this.#attempt?.abort();
-  }
-
   /** Ends the request under way; resolves when it has ended. */
   async close(): Promise<void> {
-    this.cancel();
+    this.#attempt?.abort();
     await this.#moving;
   }
 

@@ -64,13 +64,8 @@ export class EffectRunner {
     const { enabled, rolloutPercentage } = facts;
     this.dispatch({ type: 'definition', at: clock.now(), enabled, rolloutPercentage });
     if (!machine.adopt(facts, machine.epoch !== epochBefore)) return;
-    records.emit({
-      type: 'rollout-changed',
-      at: clock.now(),
-      epoch: machine.epoch,
-      enabled,
-      rolloutPercentage,
-    });
+    const { epoch } = machine;
+    records.emit({ type: 'rollout-changed', at: clock.now(), epoch, enabled, rolloutPercentage });
     machine.save();
   }
 

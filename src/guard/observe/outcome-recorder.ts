@@ -53,11 +53,6 @@ export class OutcomeRecorder {
     return this.expose({ ...exposure, arm: 'control', reason: 'DISABLED' });
   }
 
-  /** Counts a complaint about the arm of this exposure. */
-  recordComplaint(exposure: Exposure, at: number): void {
-    this.#own.recordComplaint(exposure, at);
-  }
-
   record(outcome: Outcome): void {
     const { records } = this.#context;
     records.safely('recording an outcome', () => {

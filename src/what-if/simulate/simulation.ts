@@ -79,7 +79,8 @@ export function simulate({ rules, scenario, replicates, seed, onProgress }: Simu
     characterise(
       rules,
       { ...scenario, ...changes },
-      { replicates: count, seed: seed + part * 7_919, onRollout },
+      { replicates: count, seed: seed + part * 7_919 },
+      onRollout,
     );
 
   const healthy = play(0, { treatmentFailureRate: controlFailureRate, slowdown: 1 }, replicates);
@@ -98,18 +99,15 @@ function rounded(rate: number): number {
 export function characterise(
   rules: GivenRules,
   scenario: Scenario,
-  {
-    replicates,
-    seed,
-    onRollout,
-  }: Pick<SimulationOptions, 'replicates' | 'seed'> & { onRollout?: () => void },
+  { replicates, seed }: Pick<SimulationOptions, 'replicates' | 'seed'>,
+  onRollout = () => {},
 ): Characteristics {
   const rollouts: SimulatedRollout[] = [];
   // In 32 bits: the product of a large seed is no exact double, and replicates would be copies of each other.
   const firstSeed = Math.imul(seed, 1_000_003);
   for (let replicate = 0; replicate < replicates; replicate++) {
     rollouts.push(simulateRollout(rules, scenario, new Random(firstSeed + replicate)));
-    onRollout?.();
+    onRollout();
   }
   const stopped = rollouts.filter(({ stoppedBy }) => stoppedBy.length > 0);
   const spread = (value: (rollout: SimulatedRollout) => number) => spreadOf(stopped.map(value), replicates);
