@@ -90,7 +90,7 @@ export class SharedFleet {
         onOutcomes: () => records.safely('evaluating', () => this.#handlers?.evaluate()),
         onEpoch: (epoch) => follow(({ skipTo }) => skipTo(epoch)),
         onConnection: (problem) => records.emit({ type: 'fleet-connection', at: clock.now(), problem }),
-        onFault: (what, error) => records.fault(what, error),
+        onFault: records.fault,
       },
     });
   }

@@ -67,12 +67,12 @@ export class GuardRecords {
   }
 
   /** Reports, once for each `what`, that something beside the stop itself does not work. */
-  fault(what: string, error: unknown): void {
+  readonly fault = (what: string, error: unknown): void => {
     if (this.#reportedFaults.has(what)) return;
     this.#reportedFaults.add(what);
     const message = error instanceof Error ? error.message : String(error);
     this.emit({ type: 'fault', at: this.#clock.now(), what, message });
-  }
+  };
 
   /** Runs what has no caller that could catch anything: what escaped, now or from a promise, would end the process. */
   safely(what: string, run: () => unknown): void {

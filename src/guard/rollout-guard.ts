@@ -107,7 +107,7 @@ export class RolloutGuard implements ExposureSink {
       isOverridden: () => flags.isOverridden(flagKey),
       toControl: (exposure) => recorder.toControl(exposure),
       record: (outcome) => recorder.record(outcome),
-      fault: (what, error) => records.fault(what, error),
+      fault: records.fault,
     };
     return guardedOperation(host, options, context.operation);
   }

@@ -20,8 +20,7 @@ export function wire(options: ResolvedOptions) {
   const context = guardContext(options);
   const { flagKey, unleash, rollback, review, advance, dryRun, notify, fetch, clock, records } = context;
   const own = storeFor(context, clock.now());
-  const onFault = (what: string, error: unknown) => records.fault(what, error);
-  const signals = new SignalPoller({ triggers: [...rollback, ...review], clock, onFault });
+  const signals = new SignalPoller({ triggers: [...rollback, ...review], clock, onFault: records.fault });
   const evaluator = new Evaluator(context, signals);
   const fleet: GuardFleet =
     context.store === undefined ? soloFleet(own) : new SharedFleet(context, context.store, own, evaluator);
@@ -38,7 +37,7 @@ export function wire(options: ResolvedOptions) {
   const baselines = new Baselines(context, own, fleet);
   const { project, environment } = unleash;
   const subject = { flagKey, project, environment, flagUrl: flagPageUrl(unleash, flagKey) };
-  const notifications = new Notifications({ notify, subject, clock, onFault });
+  const notifications = new Notifications({ notify, subject, clock, onFault: records.fault });
   // In a fleet, the leader notifies for all, and every process of what it decided itself.
   records.listen((event) => {
     if (event.type === 'decided' ? event.by === undefined : fleet.leads) notifications.listener(event);

@@ -31,8 +31,7 @@ export class OutcomeRecorder {
     this.ledger = new ExposureLedger({ maxUsers: maxTrackedUsers });
     if (folder === false || log === false) return;
     const dump = () => own.dump(clock.now());
-    const onFault = (what: string, error: unknown) => records.fault(what, error);
-    const outcomeLog = new OutcomeLog({ ...log, flagKey, folder, clock, dump, onFault });
+    const outcomeLog = new OutcomeLog({ ...log, flagKey, folder, clock, dump, onFault: records.fault });
     records.listen((event) => {
       if (event.type === 'rollout-changed') outcomeLog.rollout(event.epoch, event.rolloutPercentage);
       if (event.type === 're-armed') outcomeLog.rollout(event.epoch, this.#percentage());
