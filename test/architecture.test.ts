@@ -42,7 +42,7 @@ const PURE = [
   'src/statistics/',
   'src/triggers/',
   'src/guard/decide/',
-  'src/guard/evaluate/stage-tracker.ts',
+  'src/guard/evaluate/stages.ts',
   'src/guard/evaluate/reviews.ts',
 ];
 const isPure = (file: string) =>

@@ -1,5 +1,5 @@
+import { GuardRecords } from './guard-records.js';
 import type { ResolvedOptions } from './options.js';
-import { GuardRecords } from './records/guard-records.js';
 
 /** What every part of a guard works with: the user's options, complete (clock, random, fetch and logger among them), and its records. */
 export interface GuardContext extends ResolvedOptions {

@@ -123,16 +123,11 @@ export function resolveOptions(options: RolloutGuardOptions) {
   const given = parseConfig(optionsSchema, options, 'RolloutGuard options') as RolloutGuardOptions;
   const { unleash } = given;
   return Object.freeze({
-    flagKey: given.flagKey,
-    flags: given.flags,
-    client: given.client,
+    ...given,
     unleash: Object.freeze({
-      url: unleash.url,
-      token: unleash.token,
+      ...unleash,
       project: unleash.project ?? 'default',
-      environment: unleash.environment,
       timeoutMs: unleash.timeoutMs ?? 5_000,
-      reportUrl: unleash.reportUrl,
     }),
     ...resolveRules(given),
     onRollback: given.onRollback ?? 'disable',
@@ -145,7 +140,6 @@ export function resolveOptions(options: RolloutGuardOptions) {
     }),
     folder: given.folder ?? `logs/${given.flagKey.replaceAll('-', '_')}_rollout`,
     log: given.log === false ? false : resolveLogOptions(given.log),
-    store: given.store,
     dryRun: given.dryRun ?? false,
     tickMs: given.tickMs ?? 1_000,
     recheckMs: given.recheckMs ?? 30_000,
@@ -153,7 +147,6 @@ export function resolveOptions(options: RolloutGuardOptions) {
     maxTrackedUsers: given.maxTrackedUsers ?? 10_000,
     logger: resolveLogger(given.logger),
     notify: Object.freeze([...(given.notify ?? [])]),
-    onEvent: given.onEvent,
     observers: Object.freeze([...(given.observers ?? [])]),
     clock: given.clock ?? systemClock,
     random: given.random ?? Math.random,

@@ -23,7 +23,6 @@ export class RolloutGuard implements ExposureSink {
   #client: FlagClient | undefined;
   #running: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
-  #isWatching = false;
   #ticker: NodeJS.Timeout | undefined;
   #subscriptions: Unsubscribe[] = [];
 
@@ -101,11 +100,14 @@ export class RolloutGuard implements ExposureSink {
     const host: OperationHost = {
       ...context,
       sink: this,
-      client: () => this.#evaluationClient(),
+      client: () => {
+        this.#client ??= context.client ?? flags.defaultClient();
+        return this.#client;
+      },
       isOverridden: () => flags.isOverridden(flagKey),
       toControl: (exposure) => recorder.toControl(exposure),
       record: (outcome) => recorder.record(outcome),
-      fault: (what, error) => records.fault(what, error),
+      fault: records.fault,
     };
     return guardedOperation(host, options, context.operation);
   }
@@ -156,8 +158,7 @@ export class RolloutGuard implements ExposureSink {
       }),
       flags.onTrack((event) => tracked.track(event)),
     ];
-    this.#isWatching = true;
-    loop.start();
+    loop.isRunning = true;
     await fleet.start({
       state: () => machine.state,
       dispatch: (input) => runner.dispatch(input),
@@ -171,12 +172,11 @@ export class RolloutGuard implements ExposureSink {
 
   async #end(): Promise<void> {
     await this.#running?.catch(() => {});
-    if (!this.#isWatching) return;
-    this.#isWatching = false;
     const { context, loop, signals, runner, autoAdvance, fleet, recorder, baselines, notifications } =
       this.#parts;
+    if (!loop.isRunning) return;
+    loop.isRunning = false;
     const { records, clock } = context;
-    loop.close();
     clearInterval(this.#ticker);
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     signals.close();
@@ -188,20 +188,14 @@ export class RolloutGuard implements ExposureSink {
   #tick(): void {
     const { context, machine, runner, evaluator, fleet, loop, signals, autoAdvance, baselines } = this.#parts;
     runner.pollDefinition();
-    baselines.sample(loop.facts, context.clock.now());
+    baselines.sample(context.flags.flag(this.flagKey), context.clock.now());
     if (machine.isWatching && fleet.evaluates) signals.poll();
     loop.tick();
-    if (loop.isReviewing) {
+    if (machine.isWatching && fleet.evaluatesStages) {
       const { state, epoch } = machine;
       const steppedBackFrom = state.status === 'armed' ? state.steppedBackFrom : undefined;
       autoAdvance?.poll(evaluator.stage, epoch, steppedBackFrom);
     }
     runner.recheck();
-  }
-
-  #evaluationClient(): FlagClient {
-    const { client, flags } = this.#parts.context;
-    this.#client ??= client ?? flags.defaultClient();
-    return this.#client;
   }
 }

@@ -12,26 +12,6 @@ export interface RolloutRules {
   readonly stages: readonly Stage[];
 }
 
-/** Fills in the defaults of rules that have been checked. */
-export function resolveRules(given: {
-  readonly rollback: readonly Trigger[];
-  readonly review?: readonly Trigger[] | undefined;
-  readonly reviewCloseAfterMs?: number | undefined;
-  readonly stages?: readonly Stage[] | undefined;
-}): RolloutRules {
-  return {
-    rollback: Object.freeze([...given.rollback]),
-    review: Object.freeze([...(given.review ?? [])]),
-    reviewCloseAfterMs: given.reviewCloseAfterMs ?? 300_000,
-    stages: Object.freeze([...(given.stages ?? [])]),
-  };
-}
-
-/** Checks rules that come alone and fills in the defaults. @throws ConfigError that lists every problem. */
-export function parseRules(given: unknown, what: string): RolloutRules {
-  return resolveRules(parseConfig(rulesSchema, given, what));
-}
-
 const TRIGGERS = 'a list of triggers, for example [successRateBelow(0.95)]';
 
 const triggersSchema = z
@@ -56,7 +36,8 @@ const triggersSchema = z
         message: 'a name of its own among the triggers (give one in its options)',
       });
     });
-  });
+  })
+  .readonly();
 
 const stagesSchema = z
   .array(
@@ -75,7 +56,8 @@ const stagesSchema = z
       const message = `a percentage above that of the stage before (${previous})`;
       context.addIssue({ code: 'custom', path: [index, 'percentage'], message });
     });
-  });
+  })
+  .readonly();
 
 /** The rules among the options of a guard. */
 export const rulesFields = {
@@ -87,14 +69,11 @@ export const rulesFields = {
   stages: stagesSchema.optional(),
 };
 
+/** The rules of a rollout as a user gives them. */
+export type GivenRules = z.infer<z.ZodObject<typeof rulesFields>>;
+
 /** What holds for rules together. */
-export function refineRules(
-  {
-    rollback,
-    review = [],
-  }: { readonly rollback: readonly Trigger[]; readonly review?: readonly Trigger[] | undefined },
-  context: z.core.$RefinementCtx,
-): void {
+export function refineRules({ rollback, review = [] }: GivenRules, context: z.core.$RefinementCtx): void {
   review.forEach(({ name }, index) => {
     if (rollback.every((trigger) => trigger.name !== name)) return;
     const message = 'a name that no rollback trigger has (give one in its options)';
@@ -103,3 +82,18 @@ export function refineRules(
 }
 
 const rulesSchema = z.strictObject(rulesFields).superRefine(refineRules);
+
+/** Fills in the defaults of rules that have been checked. */
+export function resolveRules({ rollback, review, reviewCloseAfterMs, stages }: GivenRules): RolloutRules {
+  return {
+    rollback,
+    review: review ?? [],
+    reviewCloseAfterMs: reviewCloseAfterMs ?? 300_000,
+    stages: stages ?? [],
+  };
+}
+
+/** Checks rules that come alone and fills in the defaults. @throws ConfigError that lists every problem. */
+export function parseRules(given: unknown, what: string): RolloutRules {
+  return resolveRules(parseConfig(rulesSchema, given, what));
+}

@@ -1,4 +1,6 @@
+import { Notifications } from '../notify/notifications.js';
 import { SignalPoller } from '../triggers/signals/signal-poller.js';
+import { flagPageUrl } from '../unleash/admin-access.js';
 import { UnleashAdminClient } from '../unleash/admin-client.js';
 import { AutoAdvance } from './act/auto-advance.js';
 import { EffectRunner } from './act/effect-runner.js';
@@ -6,37 +8,40 @@ import { GuardMachine } from './act/guard-machine.js';
 import { storeFor } from './evaluate/evaluation-loop.js';
 import { Evaluator } from './evaluate/evaluator.js';
 import { GuardLoop } from './evaluate/guard-loop.js';
-import { type GuardFleet, soloFleet } from './fleet/guard-fleet.js';
-import { SharedFleet } from './fleet/shared-fleet.js';
-import { type GuardContext, guardContext } from './guard-context.js';
+import { guardContext } from './guard-context.js';
+import { type GuardFleet, SharedFleet, soloFleet } from './guard-fleet.js';
 import { Baselines } from './observe/baselines.js';
 import { OutcomeRecorder } from './observe/outcome-recorder.js';
 import { TrackedOutcomes } from './observe/tracked-outcomes.js';
 import type { ResolvedOptions } from './options.js';
-import { notifyOperators } from './records/notify-operators.js';
 
 /** Makes the parts of a guard, from the bottom up: each is given those before it. */
 export function wire(options: ResolvedOptions) {
   const context = guardContext(options);
-  const { clock, records, rollback, review } = context;
+  const { flagKey, unleash, rollback, review, advance, dryRun, notify, fetch, clock, records } = context;
   const own = storeFor(context, clock.now());
-  const signals = new SignalPoller({
-    triggers: [...rollback, ...review],
-    clock,
-    onFault: (what, error) => records.fault(what, error),
-  });
+  const signals = new SignalPoller({ triggers: [...rollback, ...review], clock, onFault: records.fault });
   const evaluator = new Evaluator(context, signals);
   const fleet: GuardFleet =
     context.store === undefined ? soloFleet(own) : new SharedFleet(context, context.store, own, evaluator);
   const machine = new GuardMachine(context, fleet.evaluated, evaluator);
-  const admin = adminClient(context);
+  const { token } = unleash;
+  // A process without a token leaves Unleash to the others of its fleet.
+  const admin = token === undefined ? undefined : new UnleashAdminClient({ ...unleash, token, fetch, clock });
   const runner = new EffectRunner(context, machine, fleet, admin);
-  const autoAdvance = autoAdvanceOf(context, admin);
+  const autoAdvance =
+    admin && advance === 'automatic' && !dryRun ? new AutoAdvance(context, admin) : undefined;
   const loop = new GuardLoop(context, evaluator, fleet, machine, runner);
   const recorder = new OutcomeRecorder(context, own, fleet, loop);
-  const tracked = new TrackedOutcomes(context, recorder);
+  const tracked = new TrackedOutcomes(context, recorder, own);
   const baselines = new Baselines(context, own, fleet);
-  const notifications = notifyOperators(context, fleet);
+  const { project, environment } = unleash;
+  const subject = { flagKey, project, environment, flagUrl: flagPageUrl(unleash, flagKey) };
+  const notifications = new Notifications({ notify, subject, clock, onFault: records.fault });
+  // In a fleet, the leader notifies for all, and every process of what it decided itself.
+  records.listen((event) => {
+    if (event.type === 'decided' ? event.by === undefined : fleet.leads) notifications.listener(event);
+  });
   return {
     context,
     signals,
@@ -51,24 +56,4 @@ export function wire(options: ResolvedOptions) {
     baselines,
     notifications,
   };
-}
-
-/** Undefined in a process without an admin token. */
-function adminClient({ unleash, fetch, clock }: GuardContext): UnleashAdminClient | undefined {
-  const { token } = unleash;
-  return token === undefined ? undefined : new UnleashAdminClient({ ...unleash, token, fetch, clock });
-}
-
-/** Undefined where an operator moves the percentage. */
-function autoAdvanceOf(
-  context: GuardContext,
-  admin: UnleashAdminClient | undefined,
-): AutoAdvance | undefined {
-  const { advance, dryRun, records } = context;
-  if (admin === undefined || advance === 'manual' || dryRun) return undefined;
-  const autoAdvance = new AutoAdvance({ ...context, admin });
-  records.listen(({ type }) => {
-    if (type === 'decided') autoAdvance.cancel();
-  });
-  return autoAdvance;
 }

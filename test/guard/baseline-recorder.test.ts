@@ -41,7 +41,7 @@ function seen({ control, treatment, seconds = 0, epochStartedAt = NOW }: Seen): 
   };
 }
 
-/** Looks once a second, from `from` on, while the control works. */
+/** Samples once a second, from `from` on, while the control works. */
 function work(recorder: BaselineRecorder, flag: FlagFacts, seconds: number, bytes: number, from = 0) {
   for (let second = from; second <= from + seconds; second++) {
     const snapshot = seen({ control: { successes: second + 1 }, seconds: second });
@@ -114,11 +114,11 @@ describe('BaselineRecorder', () => {
     ['rollout', ON],
   ] as const)('records the control from 100 outcomes on (%s)', (during, flag) => {
     const recorder = new BaselineRecorder();
-    const look = (control: Partial<ArmCounts>, seconds: number) =>
+    const sample = (control: Partial<ArmCounts>, seconds: number) =>
       recorder.sample({ snapshot: seen({ control, seconds }), facts: flag, memoryBytes: undefined });
-    expect(look({ successes: 90, failures: 9, expected: 50 }, 1)).toBe(false);
+    expect(sample({ successes: 90, failures: 9, expected: 50 }, 1)).toBe(false);
     expect(recorder.baseline.control).toBeUndefined();
-    expect(look({ successes: 90, failures: 10, complaints: 2 }, 2)).toBe(true);
+    expect(sample({ successes: 90, failures: 10, complaints: 2 }, 2)).toBe(true);
     expect(recorder.baseline.control).toEqual({
       during,
       since: NOW,
@@ -128,8 +128,8 @@ describe('BaselineRecorder', () => {
       complaints: 2,
       latency: LATENCY,
     });
-    expect(look({ successes: 90, failures: 10, complaints: 2 }, 2)).toBe(false);
-    expect(look({ successes: 90, failures: 10, complaints: 3 }, 2)).toBe(true);
+    expect(sample({ successes: 90, failures: 10, complaints: 2 }, 2)).toBe(false);
+    expect(sample({ successes: 90, failures: 10, complaints: 3 }, 2)).toBe(true);
   });
 
   it('freezes the control of the stage before when none remains', () => {

@@ -24,32 +24,32 @@ const at = (rolloutPercentage: number | undefined) => ({ rolloutPercentage });
 /** Plays statuses, one a minute, and says at which minutes a review opened and closed. */
 function play(statuses: readonly Verdict['status'][]) {
   let open: readonly OpenReview[] = [];
-  const news: string[] = [];
+  const messages: string[] = [];
   statuses.forEach((status, minute) => {
     const step = stepReviews(open, [verdict(status)], at(10), minute * MINUTE, 3 * MINUTE);
     open = step.open;
-    if (step.opened.length > 0) news.push(`opened at ${minute}`);
-    if (step.closed.length > 0) news.push(`closed at ${minute}`);
+    if (step.opened.length > 0) messages.push(`opened at ${minute}`);
+    if (step.closed.length > 0) messages.push(`closed at ${minute}`);
   });
-  return { news, open: open.length };
+  return { messages, open: open.length };
 }
 
 describe('stepReviews', () => {
   it('reports a breach once, and its end once it has lasted', () => {
-    const { news, open } = play(['ok', 'breach', 'breach', 'ok', 'ok', 'ok', 'ok', 'ok']);
-    expect(news).toEqual(['opened at 1', 'closed at 6']);
+    const { messages, open } = play(['ok', 'breach', 'breach', 'ok', 'ok', 'ok', 'ok', 'ok']);
+    expect(messages).toEqual(['opened at 1', 'closed at 6']);
     expect(open).toBe(0);
   });
 
   it('does not close on a value that swings around its threshold', () => {
-    const { news, open } = play(['breach', 'ok', 'ok', 'breach', 'ok', 'ok', 'breach', 'ok', 'ok', 'ok']);
-    expect(news).toEqual(['opened at 0']);
+    const { messages, open } = play(['breach', 'ok', 'ok', 'breach', 'ok', 'ok', 'breach', 'ok', 'ok', 'ok']);
+    expect(messages).toEqual(['opened at 0']);
     expect(open).toBe(1);
   });
 
   it('does not close without data', () => {
     const nothing = 'insufficient-data';
-    expect(play(['breach', 'ok', nothing, nothing, nothing, nothing, 'ok', 'ok', 'ok']).news).toEqual([
+    expect(play(['breach', 'ok', nothing, nothing, nothing, nothing, 'ok', 'ok', 'ok']).messages).toEqual([
       'opened at 0',
     ]);
   });
@@ -78,11 +78,11 @@ describe('stepReviews', () => {
 
   describe('after an operator has moved the rollout', () => {
     const [opened] = stepReviews([], [verdict('breach')], at(50), 0, MINUTE).open as [OpenReview];
-    const look = (status: Verdict['status'], percentage: number | undefined, review = opened) =>
+    const evaluateAt = (status: Verdict['status'], percentage: number | undefined, review = opened) =>
       stepReviews([review], [verdict(status)], at(percentage), 1, MINUTE);
 
     it('closes a review without data there, with a message that says so', () => {
-      const { open, closed } = look('insufficient-data', 100);
+      const { open, closed } = evaluateAt('insufficient-data', 100);
       expect(open).toEqual([]);
       expect(closed.map(({ message }) => message)).toEqual([
         'An operator moved the rollout from 50 % to 100 %. latency is insufficient-data',
@@ -90,19 +90,22 @@ describe('stepReviews', () => {
     });
 
     it('keeps open what still breaches there, without another message, until the next move', () => {
-      const { open, opened: news, closed } = look('breach', 100);
-      expect({ news, closed }).toEqual({ news: [], closed: [] });
+      const { open, opened, closed } = evaluateAt('breach', 100);
+      expect({ opened, closed }).toEqual({ opened: [], closed: [] });
       expect(open).toMatchObject([{ openedAt: 0, percentage: 100 }]);
-      expect(look('insufficient-data', 100, open[0])).toMatchObject({ open: [{ openedAt: 0 }], closed: [] });
-      expect(look('insufficient-data', 50, open[0]).closed).toHaveLength(1);
+      expect(evaluateAt('insufficient-data', 100, open[0])).toMatchObject({
+        open: [{ openedAt: 0 }],
+        closed: [],
+      });
+      expect(evaluateAt('insufficient-data', 50, open[0]).closed).toHaveLength(1);
     });
 
     it('closes after the usual time where the trigger is ok there', () => {
-      expect(look('ok', 100)).toMatchObject({ open: [{ okSince: 1 }], closed: [] });
+      expect(evaluateAt('ok', 100)).toMatchObject({ open: [{ okSince: 1 }], closed: [] });
     });
 
     it('keeps a review without data open at the same percentage, or before the percentage is known', () => {
-      expect(look('insufficient-data', 50).open).toHaveLength(1);
+      expect(evaluateAt('insufficient-data', 50).open).toHaveLength(1);
       expect(stepReviews([opened], [verdict('insufficient-data')], undefined, 1, MINUTE)).toMatchObject({
         open: [{ percentage: 50 }],
         closed: [],

@@ -344,8 +344,8 @@ describe('RolloutGuard', () => {
   it('reports tracked events that it cannot use, once, and counts nothing', async () => {
     const guard = newGuard();
     await guard.start();
-    flags.track({ targetingKey: 'stranger', value: 1, details: { success: true } });
-    flags.track({ targetingKey: 'stranger', value: 1, details: { success: true } });
+    flags.track({ targetingKey: 'unknown', value: 1, details: { success: true } });
+    flags.track({ targetingKey: 'unknown', value: 1, details: { success: true } });
     expect(ofType('fault')).toHaveLength(1);
     guard.exposed({ value: true }, 'ann');
     flags.track({ targetingKey: 'ann', value: 1, details: {} });

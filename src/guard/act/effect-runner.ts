@@ -3,8 +3,8 @@ import type { Decision } from '../../model/shapes.js';
 import type { GuardState } from '../../model/state.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { decide, type Effect, type GuardInput } from '../decide/decide.js';
-import type { GuardFleet } from '../fleet/guard-fleet.js';
 import type { GuardContext } from '../guard-context.js';
+import type { GuardFleet } from '../guard-fleet.js';
 import type { GuardMachine } from './guard-machine.js';
 import { KillSwitch } from './kill-switch.js';
 
@@ -25,9 +25,7 @@ export class EffectRunner {
     this.#context = context;
     this.#machine = machine;
     this.#fleet = fleet;
-    const { reportUrl } = context.unleash;
-    const onAnswer = (answer: GuardInput) => this.dispatch(answer);
-    this.#killSwitch = admin && new KillSwitch({ ...context, admin, reportUrl, onAnswer });
+    this.#killSwitch = admin && new KillSwitch(context, admin, (answer) => this.dispatch(answer));
   }
 
   /** One input: the next state, and everything that follows from it. Never throws. */
@@ -66,13 +64,8 @@ export class EffectRunner {
     const { enabled, rolloutPercentage } = facts;
     this.dispatch({ type: 'definition', at: clock.now(), enabled, rolloutPercentage });
     if (!machine.adopt(facts, machine.epoch !== epochBefore)) return;
-    records.emit({
-      type: 'rollout-changed',
-      at: clock.now(),
-      epoch: machine.epoch,
-      enabled,
-      rolloutPercentage,
-    });
+    const { epoch } = machine;
+    records.emit({ type: 'rollout-changed', at: clock.now(), epoch, enabled, rolloutPercentage });
     machine.save();
   }
 

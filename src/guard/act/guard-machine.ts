@@ -3,15 +3,15 @@ import type { FlagFacts } from '../../model/flags.js';
 import type { GuardState } from '../../model/state.js';
 import { afterRestart, initialState } from '../decide/decide.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
-import type { EvaluatedStore } from '../fleet/guard-fleet.js';
 import type { GuardContext } from '../guard-context.js';
+import type { EvaluatedStore } from '../guard-fleet.js';
 
 /** The guard's state and epoch, and their copy in the journal. */
 export class GuardMachine {
   readonly #context: GuardContext;
   readonly #store: EvaluatedStore;
   readonly #evaluator: Evaluator;
-  #state: GuardState;
+  state: GuardState;
   #epoch = 1;
   #epochStartedAt: number;
   /** The windows hold outcomes of this epoch and later ones. */
@@ -27,17 +27,9 @@ export class GuardMachine {
     this.#context = context;
     this.#store = store;
     this.#evaluator = evaluator;
-    this.#state = initialState(now);
+    this.state = initialState(now);
     this.#epochStartedAt = now;
     store.beginEpoch(this.#epoch, now, { keepWindows: true });
-  }
-
-  get state(): GuardState {
-    return this.#state;
-  }
-
-  set state(state: GuardState) {
-    this.#state = state;
   }
 
   get epoch(): number {
@@ -46,13 +38,13 @@ export class GuardMachine {
 
   /** Whether the new path runs under this guard's protection: reviews and stages are evaluated. */
   get isWatching(): boolean {
-    return this.#state.status === 'armed' && this.#enabled !== false;
+    return this.state.status === 'armed' && this.#enabled !== false;
   }
 
   /** Whether a breach would lead to a decision now: in a dry run, only the first in an epoch does. */
   get isEvaluating(): boolean {
-    if (this.#state.status !== 'armed' || !this.isWatching) return false;
-    return this.#state.wouldHaveStopped?.epoch !== this.#epoch;
+    if (this.state.status !== 'armed' || !this.isWatching) return false;
+    return this.state.wouldHaveStopped?.epoch !== this.#epoch;
   }
 
   /** Resumes what an earlier run left. */
@@ -65,12 +57,12 @@ export class GuardMachine {
     this.#enabled = entry.enabled;
     this.#store.beginEpoch(this.#epoch, this.#epochStartedAt, { keepWindows: true });
     if (entry.state.status === 'armed') {
-      this.#state = initialState(clock.now(), entry.state.steppedBackFrom);
+      this.state = initialState(clock.now(), entry.state.steppedBackFrom);
     } else if (dryRun) {
       // A dry run acts on nothing, not even on a stop of an earlier run, which the next real run finds as it was.
       this.#leftByEarlierRun = entry.state;
     } else {
-      this.#state = afterRestart(entry.state);
+      this.state = afterRestart(entry.state);
     }
   }
 
@@ -116,7 +108,7 @@ export class GuardMachine {
       oldestEpoch: this.#oldestEpoch,
       revision: this.#revision,
       enabled: this.#enabled,
-      state: this.#leftByEarlierRun ?? this.#state,
+      state: this.#leftByEarlierRun ?? this.state,
       reported: this.#evaluator.reportedState,
     });
   }

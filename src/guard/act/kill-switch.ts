@@ -1,12 +1,11 @@
 import type { Decision } from '../../model/shapes.js';
 import type { GuardState, StopFailure } from '../../model/state.js';
-import type { Clock } from '../../support/clock.js';
 import { retry } from '../../support/retry.js';
 import type { RequestOptions, UnleashAdminClient } from '../../unleash/admin-client.js';
 import { ADMIN_RETRY, isAdminError } from '../../unleash/admin-error.js';
-import { gradualRolloutOf } from '../../unleash/admin-replies.js';
+import { type AdminFlag, gradualRolloutOf } from '../../unleash/admin-replies.js';
 import type { GuardInput } from '../decide/decide.js';
-import type { GuardRecords } from '../records/guard-records.js';
+import type { GuardContext } from '../guard-context.js';
 
 /** The tag of a stopped flag in Unleash's UI, until an operator turns it on again. */
 export const STOPPED_TAG = { type: 'simple', value: 'stopped-by-rollout-guard' } as const;
@@ -14,33 +13,24 @@ export const STOPPED_TAG = { type: 'simple', value: 'stopped-by-rollout-guard' }
 /** So often in one stop, a history that alone cannot be read ends the attempt; from then on the stop goes without it. */
 const HISTORY_ATTEMPTS = 3;
 
-/** Options of {@link KillSwitch}. */
-export interface KillSwitchOptions {
-  readonly flagKey: string;
-  readonly admin: UnleashAdminClient;
-  readonly clock: Clock;
-  readonly records: GuardRecords;
-  /** The pause before the next request after a refusal, or after a stop that was not read back, in milliseconds. */
-  readonly recheckMs: number;
-  /** Linked to the flag after a stop. */
-  readonly reportUrl: string | undefined;
-  /** Receives the result of each request; must not throw. */
-  readonly onAnswer: (input: GuardInput) => void;
-}
-
 /**
  * Stops the flag in Unleash: turns it off, reads it back, retries for as long as that can help, tags and links it, and
  * finds out who changed it.
  */
 export class KillSwitch {
-  readonly #options: KillSwitchOptions;
+  readonly #context: GuardContext;
+  readonly #admin: UnleashAdminClient;
+  readonly #onAnswer: (input: GuardInput) => void;
   readonly #closing = new AbortController();
   #attempt: AbortController | undefined;
   #work: Promise<unknown> = Promise.resolve();
   #recheckAt = Number.POSITIVE_INFINITY;
 
-  constructor(options: KillSwitchOptions) {
-    this.#options = options;
+  /** @param onAnswer - Receives the result of each request; must not throw. */
+  constructor(context: GuardContext, admin: UnleashAdminClient, onAnswer: (input: GuardInput) => void) {
+    this.#context = context;
+    this.#admin = admin;
+    this.#onAnswer = onAnswer;
   }
 
   /**
@@ -52,18 +42,16 @@ export class KillSwitch {
     if (this.#attempt !== undefined || this.#closing.signal.aborted) return;
     const attempt = new AbortController();
     this.#attempt = attempt;
-    this.#track(
-      this.#turnOff(decision, resumed, AbortSignal.any([attempt.signal, this.#closing.signal])).finally(
-        () => {
-          if (this.#attempt === attempt) this.#attempt = undefined;
-        },
-      ),
-    );
+    const signal = AbortSignal.any([attempt.signal, this.#closing.signal]);
+    const end = () => {
+      if (this.#attempt === attempt) this.#attempt = undefined;
+    };
+    this.#track(this.#turnOff(decision, resumed, signal).finally(end));
   }
 
   /** Called on every tick: repeats what an earlier reply left open. */
   recheck(state: GuardState): void {
-    const now = this.#options.clock.now();
+    const now = this.#context.clock.now();
     // Another process sent the requests so far, and this one has replaced it.
     if (state.status === 'stopped' && this.#recheckAt === Number.POSITIVE_INFINITY) this.recheckSoon();
     if (now < this.#recheckAt || this.#attempt !== undefined) return;
@@ -76,19 +64,30 @@ export class KillSwitch {
   stopped(decision: Decision): void {
     this.#endAttempt();
     this.#recheckLater();
-    this.#track(this.#announce(decision));
+    const { reportUrl } = this.#context.unleash;
+    const link = reportUrl && { url: reportUrl, title: 'Rollout report' };
+    this.#attemptEach('showing the stop in Unleash', [
+      (options) => this.#admin.tag(this.#context.flagKey, STOPPED_TAG, options),
+      async (options) => {
+        if (link) await this.#admin.link(this.#context.flagKey, link, options);
+      },
+      (options) => this.#reportWho('off', decision.at, options),
+    ]);
   }
 
   /** An operator turned the flag on: removes the tag and finds out who it was. */
   reArmed(since: number): void {
     this.#endAttempt();
     this.#recheckAt = Number.POSITIVE_INFINITY;
-    this.#track(this.#retract(since));
+    this.#attemptEach('removing the tag in Unleash', [
+      (options) => this.#admin.untag(this.#context.flagKey, STOPPED_TAG, options),
+      (options) => this.#reportWho('on', since, options),
+    ]);
   }
 
   /** The guard was restarted with a state that may be outdated: checks it at the next tick. */
   recheckSoon(): void {
-    this.#recheckAt = this.#options.clock.now();
+    this.#recheckAt = this.#context.clock.now();
   }
 
   /** Ends every request; resolves when they have ended. */
@@ -98,7 +97,7 @@ export class KillSwitch {
   }
 
   async #turnOff(decision: Decision, resumed: boolean, signal: AbortSignal): Promise<void> {
-    const { admin, clock, records, onAnswer, flagKey } = this.#options;
+    const { clock, records, flagKey } = this.#context;
     const unread = { times: 0 };
     let checkFirst = resumed;
     const attempt = async (): Promise<GuardInput> => {
@@ -108,12 +107,12 @@ export class KillSwitch {
       }
       checkFirst = true;
       if (await this.#steppedBack(decision, { signal })) return { type: 'stepped-back', at: clock.now() };
-      await admin.disable(flagKey, { signal });
-      const { enabled } = await admin.readFlag(flagKey, { signal });
+      await this.#admin.disable(flagKey, { signal });
+      const { enabled } = await this.#admin.readFlag(flagKey, { signal });
       return enabled ? stillOn(clock.now()) : { type: 'off-confirmed', at: clock.now() };
     };
     const reportFailure = (error: unknown) =>
-      onAnswer({ type: 'off-failed', at: clock.now(), failure: failureOf(error) });
+      this.#onAnswer({ type: 'off-failed', at: clock.now(), failure: failureOf(error) });
     const shouldRetry = (error: unknown) => {
       const retryAfterMs = ADMIN_RETRY.shouldRetry(error);
       if (retryAfterMs !== false) reportFailure(error);
@@ -124,7 +123,7 @@ export class KillSwitch {
       const policy = { ...ADMIN_RETRY, retries: Number.POSITIVE_INFINITY, signal, shouldRetry };
       const answer = await retry(attempt, policy);
       this.#recheckLater();
-      onAnswer(answer);
+      this.#onAnswer(answer);
     } catch (error) {
       if (signal.aborted) return;
       this.#recheckLater();
@@ -140,9 +139,9 @@ export class KillSwitch {
     if (rolloutPercentage === undefined || toPercentage === undefined) return false;
     const step = { from: rolloutPercentage, to: toPercentage };
     try {
-      const { admin, flagKey } = this.#options;
       // `there`: a reply was lost, or another process was faster.
-      return (await admin.movePercentage(flagKey, step, requestOptions)) !== 'refused';
+      const moved = await this.#admin.movePercentage(this.#context.flagKey, step, requestOptions);
+      return moved !== 'refused';
     } catch (error) {
       if (isAdminError(error) && !error.retryable) return false;
       throw error;
@@ -151,58 +150,30 @@ export class KillSwitch {
 
   #readFlag(): void {
     this.#recheckLater();
-    const { admin, clock, flagKey, onAnswer, records } = this.#options;
-    this.#track(
-      admin.readFlag(flagKey, { signal: this.#closing.signal }).then(
-        (flag) =>
-          onAnswer({
-            type: 'flag-read',
-            at: clock.now(),
-            enabled: flag.enabled,
-            rolloutPercentage: gradualRolloutOf(flag)?.percentage,
-          }),
-        // The next recheck repeats it; where that cannot help, an operator must know why the flag stays off here.
-        (error) => {
-          if (isAdminError(error) && !error.retryable) records.fault('reading the flag in Unleash', error);
-        },
-      ),
-    );
-  }
-
-  #announce(decision: Decision): Promise<void> {
-    const { admin, flagKey, reportUrl } = this.#options;
-    return this.#attemptEach('showing the stop in Unleash', [
-      (options) => admin.tag(flagKey, STOPPED_TAG, options),
-      async (options) => {
-        const link = reportUrl && { url: reportUrl, title: 'Rollout report' };
-        if (link) await admin.link(flagKey, link, options);
-      },
-      (options) => this.#reportWho('off', decision.at, options),
-    ]);
-  }
-
-  #retract(since: number): Promise<void> {
-    const { admin, flagKey } = this.#options;
-    return this.#attemptEach('removing the tag in Unleash', [
-      (options) => admin.untag(flagKey, STOPPED_TAG, options),
-      (options) => this.#reportWho('on', since, options),
-    ]);
+    const { clock, flagKey, records } = this.#context;
+    const onFlag = (flag: AdminFlag) => {
+      const rolloutPercentage = gradualRolloutOf(flag)?.percentage;
+      this.#onAnswer({ type: 'flag-read', at: clock.now(), enabled: flag.enabled, rolloutPercentage });
+    };
+    // The next recheck repeats it; where that cannot help, an operator must know why the flag stays off here.
+    const onError = (error: unknown) => {
+      if (isAdminError(error) && !error.retryable) records.fault('reading the flag in Unleash', error);
+    };
+    this.#track(this.#admin.readFlag(flagKey, { signal: this.#closing.signal }).then(onFlag, onError));
   }
 
   /** Runs each task with a few retries; what fails costs none of the others. */
-  async #attemptEach(
-    what: string,
-    tasks: readonly ((options: RequestOptions) => Promise<void>)[],
-  ): Promise<void> {
+  #attemptEach(what: string, tasks: readonly ((options: RequestOptions) => Promise<void>)[]): void {
     const { signal } = this.#closing;
-    const results = tasks.map((task) => retry(() => task({ signal }), { ...ADMIN_RETRY, signal }));
-    for (const result of await Promise.allSettled(results)) {
-      if (result.status === 'rejected' && !signal.aborted) this.#options.records.fault(what, result.reason);
-    }
+    const attempts = tasks.map((task) => retry(() => task({ signal }), { ...ADMIN_RETRY, signal }));
+    const report = (result: PromiseSettledResult<void>) => {
+      if (result.status === 'rejected' && !signal.aborted) this.#context.records.fault(what, result.reason);
+    };
+    this.#track(Promise.allSettled(attempts).then((results) => results.forEach(report)));
   }
 
   async #reportWho(change: 'off' | 'on', since: number, options: RequestOptions): Promise<void> {
-    const { clock, records } = this.#options;
+    const { clock, records } = this.#context;
     const latest = await this.#latestToggle(options);
     if (latest?.change !== change || latest.changedAt < since) return;
     records.emit({ type: 'unleash-history', at: clock.now(), ...latest });
@@ -222,25 +193,20 @@ export class KillSwitch {
       // A token that may not read the history may still turn the flag off.
       if (!error.retryable) return false;
       // Rejects as well while Unleash is down: only a history that fails alone is skipped.
-      await this.#options.admin.readFlag(this.#options.flagKey, requestOptions);
+      await this.#admin.readFlag(this.#context.flagKey, requestOptions);
       if (++unread.times < HISTORY_ATTEMPTS) throw error;
       return false;
     }
   }
 
   async #latestToggle(requestOptions: RequestOptions) {
-    const { admin, flagKey } = this.#options;
-    const events = await admin.history(flagKey, requestOptions);
-    const toggles = events.filter(
-      ({ environment, type }) => environment === admin.environment && type in TOGGLES,
-    );
-    const [latest] = toggles.sort((a, b) => b.id - a.id);
+    const events = await this.#admin.history(this.#context.flagKey, requestOptions);
+    const [latest] = events
+      .filter(({ environment, type }) => environment === this.#admin.environment && type in TOGGLES)
+      .sort((a, b) => b.id - a.id);
     if (latest === undefined) return undefined;
-    return {
-      change: TOGGLES[latest.type as keyof typeof TOGGLES],
-      by: latest.createdBy,
-      changedAt: latest.createdAt,
-    };
+    const { type, createdBy: by, createdAt: changedAt } = latest;
+    return { change: TOGGLES[type as keyof typeof TOGGLES], by, changedAt };
   }
 
   #endAttempt(): void {
@@ -249,7 +215,7 @@ export class KillSwitch {
   }
 
   #recheckLater(): void {
-    this.#recheckAt = this.#options.clock.now() + this.#options.recheckMs;
+    this.#recheckAt = this.#context.clock.now() + this.#context.recheckMs;
   }
 
   #track(work: Promise<unknown>): void {

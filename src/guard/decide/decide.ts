@@ -7,43 +7,33 @@ type StoppingState = GuardState & { readonly status: 'stopping' };
 type StoppedState = GuardState & { readonly status: 'stopped' };
 
 /** What happens to a guard. */
-export type GuardInput =
-  /** Triggers breached. */
-  | { readonly type: 'breached'; readonly at: number; readonly decision: Decision }
-  /** The provider showed the flag's definition. */
+export type GuardInput = { readonly at: number } & (
+  | { readonly type: 'breached'; readonly decision: Decision }
   | {
-      readonly type: 'definition';
-      readonly at: number;
-      readonly enabled: boolean;
-      readonly rolloutPercentage: number | undefined;
-    }
-  /** The flag was read through the admin API, which has no delay. */
-  | {
-      readonly type: 'flag-read';
-      readonly at: number;
+      /** The provider showed the flag's definition, or the flag was read through the admin API, which has no delay. */
+      readonly type: 'definition' | 'flag-read';
       readonly enabled: boolean;
       /** Undefined when the flag has not exactly one gradual rollout. */
       readonly rolloutPercentage: number | undefined;
     }
-  /** Unleash's history shows that an operator turned the flag on after the decision. */
-  | { readonly type: 'turned-on-since'; readonly at: number }
-  /** Unleash accepted `off`, and reading the flag back showed it off. */
-  | { readonly type: 'off-confirmed'; readonly at: number }
-  /** Unleash accepted the lower percentage of a `step-back`. */
-  | { readonly type: 'stepped-back'; readonly at: number }
-  /** A stop holds in the whole fleet: `done` says how it ended in Unleash. */
-  | {
-      readonly type: 'fleet-stopped';
-      readonly at: number;
-      readonly decision: Decision;
-      readonly done: 'off' | 'stepped-back' | undefined;
-      /** Set when another process decided. */
-      readonly by: 'fleet' | undefined;
-    }
-  /** Another process of the fleet saw an operator turn the flag on. */
-  | { readonly type: 'fleet-released'; readonly at: number }
+  /** Unleash's history, or another process of the fleet, shows that an operator turned the flag on after the decision. */
+  | { readonly type: 'turned-on-since' | 'fleet-released' }
+  /** Unleash accepted `off`, and showed it when it was read back; or it accepted the lower percentage of a `step-back`. */
+  | { readonly type: 'off-confirmed' | 'stepped-back' }
   /** Unleash did not accept `off`. */
-  | { readonly type: 'off-failed'; readonly at: number; readonly failure: StopFailure };
+  | { readonly type: 'off-failed'; readonly failure: StopFailure }
+  | FleetStopped
+);
+
+/** A stop holds in the whole fleet. */
+interface FleetStopped {
+  readonly type: 'fleet-stopped';
+  readonly decision: Decision;
+  /** How it ended in Unleash; undefined before. */
+  readonly done: 'off' | 'stepped-back' | undefined;
+  /** Set when another process decided. */
+  readonly by: 'fleet' | undefined;
+}
 
 /** What must be done after a step, with everything that doing it needs. Effects are performed in their order. */
 export type Effect =
@@ -51,18 +41,12 @@ export type Effect =
   | { readonly type: 'override'; readonly decision: Decision }
   /** Stop the flag in every other process. */
   | { readonly type: 'stop-fleet'; readonly decision: Decision }
-  /** Keep the decision in the journal and the audit log. `by`: another process of the fleet decided. */
-  | {
-      readonly type: 'record-decision';
-      readonly at: number;
-      readonly decision: Decision;
-      readonly by: 'fleet' | undefined;
-    }
+  /** Keep the decision in the journal and the audit log. */
+  | ({ readonly type: 'record-decision'; readonly at: number } & Pick<FleetStopped, 'decision' | 'by'>)
   | { readonly type: 'turn-off-in-unleash'; readonly decision: Decision }
   /** Unleash is off, or stepped back: report it, and share it with the fleet. */
   | { readonly type: 'confirm'; readonly stopped: StoppedState }
-  | { readonly type: 'report-failure'; readonly event: GuardEvent }
-  | { readonly type: 'request-action'; readonly event: GuardEvent }
+  | { readonly type: 'report-failure' | 'request-action'; readonly event: GuardEvent }
   /** Remove the override and begin an epoch with empty windows. `decision` is the one that no longer holds. */
   | {
       readonly type: 're-arm';
@@ -131,10 +115,7 @@ function breached(state: ArmedState, at: number, decision: Decision): Step {
 }
 
 /** The fleet's stop also holds here, in place of one that was decided here at the same time. */
-function stoppedByFleet(
-  state: GuardState,
-  { at, decision, done, by }: GuardInput & { type: 'fleet-stopped' },
-): Step {
+function stoppedByFleet(state: GuardState, { at, decision, done, by }: GuardInput & FleetStopped): Step {
   const isNew = state.status === 'armed' || state.decision.id !== decision.id;
   const effects: readonly Effect[] = isNew
     ? [
@@ -146,17 +127,8 @@ function stoppedByFleet(
     return isNew ? { state: { status: 'stopping', since: at, decision }, effects } : stay(state);
   }
   if (!isNew && state.status === 'stopped') return stay(state);
-  return confirmed(
-    {
-      status: 'stopped',
-      since: at,
-      decision,
-      confirmedBy: 'fleet',
-      seenOff: false,
-      ...(done === 'stepped-back' ? { steppedBack: true } : {}),
-    },
-    effects,
-  );
+  const stopped = { status: 'stopped', since: at, decision, confirmedBy: 'fleet', seenOff: false } as const;
+  return confirmed(done === 'off' ? stopped : { ...stopped, steppedBack: true }, effects);
 }
 
 function whileStopping(state: StoppingState, input: GuardInput): Step {
@@ -187,20 +159,15 @@ function confirmed(stopped: StoppedState, before: readonly Effect[] = []): Step 
 
 function failed(state: StoppingState, at: number, failure: StopFailure): Step {
   const { since, decision, reported = [] } = state;
+  const { code, message, requiresAction } = failure;
   // An outage of hours is reported once, not once for each attempt.
-  if (reported.includes(failure.code)) return stay({ ...state, failure });
+  if (reported.includes(code)) return stay({ ...state, failure });
   const decisionId = decision.id;
-  const report: Effect = {
-    type: 'report-failure',
-    event: { type: 'stop-failed', at, decisionId, failure },
-  };
-  const request: Effect = {
-    type: 'request-action',
-    event: { type: 'action-required', at, decisionId, message: failure.message },
-  };
+  const report: Effect = { type: 'report-failure', event: { type: 'stop-failed', at, decisionId, failure } };
+  const required: GuardEvent = { type: 'action-required', at, decisionId, message };
   return {
-    state: { status: 'stopping', since, decision, failure, reported: [...reported, failure.code] },
-    effects: failure.requiresAction ? [report, request] : [report],
+    state: { status: 'stopping', since, decision, failure, reported: [...reported, code] },
+    effects: requiresAction ? [report, { type: 'request-action', event: required }] : [report],
   };
 }
 

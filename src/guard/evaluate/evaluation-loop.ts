@@ -7,30 +7,25 @@ import { percentageBefore, type Stage } from '../../model/stage.js';
 import type { Trigger } from '../../triggers/trigger.js';
 import type { Evaluator } from './evaluator.js';
 
-/** What is evaluated: a live guard, a recorded log, or a simulated rollout. It is read for each evaluation. */
+/** What is evaluated: a live guard, a recorded log, or a simulated rollout. Functions are called for each evaluation. */
 export interface EvaluatedRollout {
+  readonly store: Pick<OutcomeStore, 'snapshot'>;
+  readonly evaluator: Evaluator;
+  readonly stages: readonly Stage[];
+  readonly onRollback: 'disable' | 'previous-stage';
+  readonly dryRun: boolean;
   /** Undefined while the flag's definition is not known. */
-  readonly facts?: FlagFacts | undefined;
+  readonly facts?: () => FlagFacts | undefined;
   /** Whether rollback triggers are evaluated now. */
-  readonly isEvaluating: boolean;
+  readonly isEvaluating: () => boolean;
   /** Whether reviews and the stage are evaluated now. */
-  readonly isReviewing: boolean;
+  readonly isReviewing: () => boolean;
   /** `instance`: only the rollback triggers about the process itself. @default 'all' */
-  readonly scope?: 'all' | 'instance';
+  readonly scope?: () => 'all' | 'instance';
   /** Rollback triggers breached. */
   readonly onDecision: (decision: Decision) => void;
   /** What has been reported of reviews or the stage has changed. */
   readonly onReported?: () => void;
-}
-
-/** What an {@link EvaluationLoop} works with. */
-export interface EvaluationLoopOptions {
-  readonly store: Pick<OutcomeStore, 'snapshot'>;
-  readonly evaluator: Evaluator;
-  readonly rollout: EvaluatedRollout;
-  readonly stages: readonly Stage[];
-  readonly onRollback: 'disable' | 'previous-stage';
-  readonly dryRun: boolean;
 }
 
 /**
@@ -38,37 +33,37 @@ export interface EvaluationLoopOptions {
  * timer and no clock: a guard, a replay and a simulation each drive it at their own time.
  */
 export class EvaluationLoop {
-  readonly #options: EvaluationLoopOptions;
+  readonly #rollout: EvaluatedRollout;
 
-  constructor(options: EvaluationLoopOptions) {
-    this.#options = options;
+  constructor(rollout: EvaluatedRollout) {
+    this.#rollout = rollout;
   }
 
   /** After outcomes: evaluates the rollback triggers. */
   evaluate(now: number): void {
-    if (this.#options.rollout.isEvaluating) this.#decide(this.#options.store.snapshot(now));
+    const { store, isEvaluating } = this.#rollout;
+    if (isEvaluating()) this.#decide(store.snapshot(now));
   }
 
   /** On every tick, so that silence and memory are noticed too: evaluates the rollback triggers, reviews and the stage. */
   tick(now: number): void {
-    const { store, evaluator, rollout } = this.#options;
-    if (!rollout.isEvaluating && !rollout.isReviewing) return;
+    const { store, evaluator, isEvaluating, isReviewing, facts, onReported } = this.#rollout;
+    if (!isEvaluating() && !isReviewing()) return;
     const snapshot = store.snapshot(now);
-    if (rollout.isEvaluating) this.#decide(snapshot);
+    if (isEvaluating()) this.#decide(snapshot);
     // A decision ends the reviews.
-    if (rollout.isReviewing && evaluator.review(snapshot, rollout.facts)) rollout.onReported?.();
+    if (isReviewing() && evaluator.review(snapshot, facts?.())) onReported?.();
   }
 
   #decide(snapshot: Snapshot): void {
-    const { evaluator, rollout } = this.#options;
-    const breaches = evaluator.breaches(snapshot, rollout.scope ?? 'all');
-    if (breaches.length === 0) return;
-    rollout.onDecision(this.#decisionOn(breaches, snapshot));
+    const { evaluator, scope, onDecision } = this.#rollout;
+    const breaches = evaluator.breaches(snapshot, scope?.() ?? 'all');
+    if (breaches.length > 0) onDecision(this.#decisionOn(breaches, snapshot));
   }
 
   #decisionOn(breaches: readonly Verdict[], snapshot: Snapshot): Decision {
-    const { rollout, stages, onRollback, dryRun } = this.#options;
-    const rolloutPercentage = rollout.facts?.rolloutPercentage;
+    const { facts, stages, onRollback, dryRun } = this.#rollout;
+    const rolloutPercentage = facts?.()?.rolloutPercentage;
     const before = percentageBefore(stages, rolloutPercentage);
     const toPercentage = onRollback === 'previous-stage' ? before : undefined;
     const { flagKey, at, epoch, total } = snapshot;

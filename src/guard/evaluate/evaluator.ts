@@ -1,13 +1,13 @@
 import type { FlagFacts } from '../../model/flags.js';
 import type { Snapshot, Verdict } from '../../model/shapes.js';
-import type { StageProgress } from '../../model/stage.js';
+import { type StageProgress, stageAt } from '../../model/stage.js';
 import type { OpenReview, ReportedState } from '../../model/state.js';
 import type { SignalPoller } from '../../triggers/signals/signal-poller.js';
 import type { Trigger } from '../../triggers/trigger.js';
-import type { GuardRecords } from '../records/guard-records.js';
+import type { GuardRecords } from '../guard-records.js';
 import type { RolloutRules } from '../rules.js';
 import { stepReviews } from './reviews.js';
-import { StageTracker } from './stage-tracker.js';
+import { evaluateStage } from './stages.js';
 
 /** What {@link Evaluator} works with; a guard's context fits. */
 export interface EvaluatorOptions extends RolloutRules {
@@ -18,16 +18,16 @@ export interface EvaluatorOptions extends RolloutRules {
 export class Evaluator {
   readonly #options: EvaluatorOptions;
   readonly #signals: Pick<SignalPoller, 'values'> | undefined;
-  readonly #stageTracker: StageTracker;
   #rollbackVerdicts: readonly Verdict[] = [];
   #reviewVerdicts: readonly Verdict[] = [];
   #openReviews: readonly OpenReview[] = [];
+  #stage: StageProgress | undefined;
+  #reportedStage: ReportedState['stage'];
 
   /** @param signals - The numbers from elsewhere that triggers evaluate. Without them, such triggers have no data. */
   constructor(options: EvaluatorOptions, signals?: Pick<SignalPoller, 'values'>) {
     this.#options = options;
     this.#signals = signals;
-    this.#stageTracker = new StageTracker(options.stages);
   }
 
   /** The latest verdict of each trigger: those that roll back, then the reviews. */
@@ -39,8 +39,9 @@ export class Evaluator {
     return this.#openReviews;
   }
 
+  /** The stage that Unleash's percentage belongs to; undefined when it belongs to none or the flag is off. */
   get stage(): StageProgress | undefined {
-    return this.#stageTracker.progress;
+    return this.#stage;
   }
 
   /**
@@ -62,13 +63,13 @@ export class Evaluator {
 
   /** What has been reported, for the evaluator that resumes from here: after a restart, or in another process. */
   get reportedState(): ReportedState {
-    return { stage: this.#stageTracker.reported, openReviews: this.#openReviews };
+    return { stage: this.#reportedStage, openReviews: this.#openReviews };
   }
 
   /** Resumes where another evaluator stopped. Triggers that this one does not have are left out. */
   restore({ stage, openReviews }: ReportedState): void {
     const known = new Set(this.#options.review.map(({ name }) => name));
-    this.#stageTracker.reported = stage;
+    this.#reportedStage = stage;
     this.#openReviews = openReviews.filter(({ trigger }) => known.has(trigger));
   }
 
@@ -86,10 +87,24 @@ export class Evaluator {
     this.#openReviews = step.open;
     for (const verdict of step.opened) records.emit({ type: 'review-opened', at: now, epoch, verdict });
     for (const verdict of step.closed) records.emit({ type: 'review-closed', at: now, epoch, verdict });
-    const reasons = step.open.map(({ verdict }) => verdict.message);
-    const progress = this.#stageTracker.evaluate(facts, snapshot, reasons);
-    if (progress !== undefined) records.emit({ type: 'stage', at: now, epoch, progress });
+    this.#evaluateStage(snapshot, facts);
     return reportedKey(this.reportedState) !== before;
+  }
+
+  /** Reports the status of a stage once within an epoch, and again when it has changed. */
+  #evaluateStage(snapshot: Snapshot, facts: FlagFacts | undefined): void {
+    const { stages, records } = this.#options;
+    const { epoch, at } = snapshot;
+    const current = facts?.enabled ? stageAt(stages, facts.rolloutPercentage) : undefined;
+    const reasons = this.#openReviews.map(({ verdict }) => verdict.message);
+    const progress = current && evaluateStage(stages, current.index, snapshot, reasons);
+    this.#stage = progress;
+    if (progress === undefined) return;
+    const { index, status } = progress;
+    const reported = this.#reportedStage;
+    if (reported?.epoch === epoch && reported.index === index && reported.status === status) return;
+    this.#reportedStage = { epoch, index, status };
+    records.emit({ type: 'stage', at, epoch, progress });
   }
 
   #evaluate(triggers: readonly Trigger[], counted: Snapshot): Verdict[] {

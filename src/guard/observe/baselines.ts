@@ -1,8 +1,8 @@
 import { BaselineFile } from '../../journal/baseline-file.js';
 import type { OutcomeStore } from '../../measure/outcome-store.js';
 import type { FlagFacts } from '../../model/flags.js';
-import type { GuardFleet } from '../fleet/guard-fleet.js';
 import type { GuardContext } from '../guard-context.js';
+import type { GuardFleet } from '../guard-fleet.js';
 import { BaselineRecorder } from './baseline-recorder.js';
 
 /** How long a change may be in memory only, in milliseconds: the control's counts change with every outcome. */

@@ -6,8 +6,8 @@ import type { StoreDump } from '../../measure/outcome-delta.js';
 import type { Exposure, Outcome } from '../../model/shapes.js';
 import { storeFor } from '../evaluate/evaluation-loop.js';
 import type { GuardLoop } from '../evaluate/guard-loop.js';
-import type { GuardFleet } from '../fleet/guard-fleet.js';
 import type { GuardContext } from '../guard-context.js';
+import type { GuardFleet } from '../guard-fleet.js';
 
 /** Records exposures and outcomes: in the store, in the log on disk and for observers. Touches memory only. */
 export class OutcomeRecorder {
@@ -31,8 +31,7 @@ export class OutcomeRecorder {
     this.ledger = new ExposureLedger({ maxUsers: maxTrackedUsers });
     if (folder === false || log === false) return;
     const dump = () => own.dump(clock.now());
-    const onFault = (what: string, error: unknown) => records.fault(what, error);
-    const outcomeLog = new OutcomeLog({ ...log, flagKey, folder, clock, dump, onFault });
+    const outcomeLog = new OutcomeLog({ ...log, flagKey, folder, clock, dump, onFault: records.fault });
     records.listen((event) => {
       if (event.type === 'rollout-changed') outcomeLog.rollout(event.epoch, event.rolloutPercentage);
       if (event.type === 're-armed') outcomeLog.rollout(event.epoch, this.#percentage());
@@ -51,11 +50,6 @@ export class OutcomeRecorder {
   toControl(exposure: Exposure): Exposure {
     this.#own.settle(exposure);
     return this.expose({ ...exposure, arm: 'control', reason: 'DISABLED' });
-  }
-
-  /** Counts a complaint about the arm of this exposure. */
-  recordComplaint(exposure: Exposure, at: number): void {
-    this.#own.recordComplaint(exposure, at);
   }
 
   record(outcome: Outcome): void {

@@ -1,4 +1,5 @@
 import { boundedErrorType } from '../../measure/error-counts.js';
+import type { OutcomeStore } from '../../measure/outcome-store.js';
 import type { TrackedEvent } from '../../model/flags.js';
 import type { Attributes, Exposure, Outcome } from '../../model/shapes.js';
 import type { GuardContext } from '../guard-context.js';
@@ -12,17 +13,18 @@ export interface ComplaintReport {
   readonly attributes?: Attributes | undefined;
 }
 
-const COMPLAINT = 'reportComplaint()';
-
 /** Attributes outcomes and complaints, which the application reports by the user's key, to the arm that the user got. */
 export class TrackedOutcomes {
   readonly #context: GuardContext;
   readonly #recorder: OutcomeRecorder;
+  readonly #own: OutcomeStore;
   #unattributedComplaints = 0;
 
-  constructor(context: GuardContext, recorder: OutcomeRecorder) {
+  /** @param own - What this process records. */
+  constructor(context: GuardContext, recorder: OutcomeRecorder, own: OutcomeStore) {
     this.#context = context;
     this.#recorder = recorder;
+    this.#own = own;
   }
 
   /** Complaints of users of whom no evaluation is known. */
@@ -33,56 +35,45 @@ export class TrackedOutcomes {
   /** Records `client.track('<flag>', …)` and `client.track('<flag>.complaint', …)`; other events are not the guard's. */
   track(event: TrackedEvent): void {
     const { flagKey } = this.#context;
-    if (event.name === flagKey) this.#outcome(event);
-    else if (event.name === `${flagKey}.complaint`) {
-      this.#complaint(`track('${event.name}')`, event.targetingKey, event.details);
-    }
+    const { name, targetingKey, details } = event;
+    if (name === flagKey) this.#outcome(`track('${name}')`, event);
+    else if (name === `${flagKey}.complaint`) this.#complaint(`track('${name}')`, targetingKey, details);
   }
 
   /** Records `guard.reportComplaint(…)`. Never throws. */
   complaint(report: ComplaintReport): void {
+    const what = 'reportComplaint()';
     // A caller in JavaScript may pass anything, and a complaint must not fail the request that brings it.
-    try {
-      this.#complaint(COMPLAINT, report.targetingKey, report.attributes);
-    } catch (error) {
-      this.#context.records.fault(COMPLAINT, error);
-    }
+    this.#context.records.safely(what, () => this.#complaint(what, report.targetingKey, report.attributes));
   }
 
-  #outcome(event: TrackedEvent): void {
+  #outcome(what: string, event: TrackedEvent): void {
     const { clock, records, criticalErrorTypes } = this.#context;
-    const now = clock.now();
-    const what = `track('${event.name}')`;
-    const exposure =
-      event.targetingKey === undefined ? undefined : this.#recorder.ledger.find(event.targetingKey, now);
-    if (exposure === undefined) {
-      records.fault(what, this.#unattributed('an outcome'));
-      return;
-    }
-    const outcome = outcomeOfTrack(event, exposure, criticalErrorTypes, now);
-    if (typeof outcome === 'string') records.fault(what, outcome);
+    const at = clock.now();
+    const exposure = this.#exposureOf(event.targetingKey, at);
+    const outcome = exposure && outcomeOfTrack(event, exposure, criticalErrorTypes, at);
+    if (outcome === undefined) records.fault(what, this.#unattributed('an outcome'));
+    else if (typeof outcome === 'string') records.fault(what, outcome);
     else this.#recorder.record(outcome);
   }
 
-  #complaint(
-    what: string,
-    targetingKey: string | undefined,
-    details: Readonly<Record<string, unknown>> | undefined,
-  ): void {
+  #complaint(what: string, targetingKey: string | undefined, details?: TrackedEvent['details']): void {
     const { clock, records } = this.#context;
-    const { ledger } = this.#recorder;
     const at = clock.now();
     // Users complain later than code reports: as long as the user is remembered, the arm is known.
-    const exposure =
-      targetingKey === undefined ? undefined : ledger.find(targetingKey, at, Number.POSITIVE_INFINITY);
+    const exposure = this.#exposureOf(targetingKey, at, Number.POSITIVE_INFINITY);
     if (exposure === undefined) {
       this.#unattributedComplaints += 1;
       records.fault(what, this.#unattributed('a complaint'));
       return;
     }
-    this.#recorder.recordComplaint(exposure, at);
+    this.#own.recordComplaint(exposure, at);
     const { arm, epoch } = exposure;
     records.emit({ type: 'complaint', at, epoch, arm, attributes: attributesOf(details ?? {}) });
+  }
+
+  #exposureOf(targetingKey: string | undefined, at: number, maxAgeMs?: number): Exposure | undefined {
+    return targetingKey === undefined ? undefined : this.#recorder.ledger.find(targetingKey, at, maxAgeMs);
   }
 
   #unattributed(what: string): string {

@@ -88,25 +88,19 @@ export async function replayLog(path: string, options: ReplayLogOptions): Promis
         replay = new Replay({ flagKey, rules, startsAt, tickMs, everyOutcome, ...found.listeners });
       }
       // Almost always there is nothing, and awaiting nothing a million times takes a second.
-      if (history.mayHaveUntil(at)) await history.replayUntil(row, at, replay, found);
+      if (history.mayHaveUntil(at)) await history.replayUntil(at, row.epoch, replay, found);
       replay.outcome(outcome, row.percentage ?? undefined);
       found.outcomes += 1;
     }
   }
-  await history.replayRest(replay, found);
+  await history.replayUntil(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, replay, found);
+  const { actual, ...counted } = found;
   return {
     flagKey,
     period: found.outcomes === 0 ? undefined : { from, to },
-    outcomes: found.outcomes,
-    leftOut: found.leftOut,
-    otherFlags: found.otherFlags,
-    outOfOrder: found.outOfOrder,
-    problems: found.problems,
-    firings: found.firings,
-    decisions: found.decisions,
-    events: found.events,
+    ...counted,
     silentTriggers: replay?.silentTriggers ?? [],
-    actual: history.exists ? found.actual : undefined,
+    actual: history.exists ? actual : undefined,
   };
 }
 
@@ -164,19 +158,12 @@ class History {
   }
 
   /** Within one millisecond, the epoch of an outcome says whether the rollout changed before it or after. */
-  async replayUntil(row: OutcomeRow, at: number, replay: Replay, found: Found): Promise<void> {
+  async replayUntil(at: number, epoch: number, replay: Replay | undefined, found: Found): Promise<void> {
     for (let next = this.#next; next !== undefined; next = this.#next) {
       if (next !== null) {
-        if (next.at > at || (next.at === at && 'epoch' in next && next.epoch > row.epoch)) return;
+        if (next.at > at || (next.at === at && 'epoch' in next && next.epoch > epoch)) return;
         this.#apply(next, replay, found);
       }
-      await this.#read();
-    }
-  }
-
-  async replayRest(replay: Replay | undefined, found: Found): Promise<void> {
-    for (let next = this.#next; next !== undefined; next = this.#next) {
-      if (next !== null) this.#apply(next, replay, found);
       await this.#read();
     }
   }
@@ -209,15 +196,15 @@ class Bounded<T> implements Cut<T> {
 
 /** What was found so far. */
 class Found {
+  outcomes = 0;
+  leftOut = 0;
+  otherFlags = 0;
+  outOfOrder = 0;
+  readonly problems: LogProblem[] = [];
   readonly firings = new Bounded<Firing>();
   readonly decisions = new Bounded<{ readonly decision: Decision; readonly outcomes: number }>();
   readonly events = new Bounded<GuardEvent>();
   readonly actual = new Bounded<Decision>();
-  readonly problems: LogProblem[] = [];
-  outcomes = 0;
-  leftOut = 0;
-  outOfOrder = 0;
-  otherFlags = 0;
 
   get listeners() {
     return {

@@ -1,6 +1,6 @@
-import { type EvaluatedRollout, EvaluationLoop, storeFor } from '../../guard/evaluate/evaluation-loop.js';
+import { EvaluationLoop, storeFor } from '../../guard/evaluate/evaluation-loop.js';
 import { Evaluator } from '../../guard/evaluate/evaluator.js';
-import { GuardRecords } from '../../guard/records/guard-records.js';
+import { GuardRecords } from '../../guard/guard-records.js';
 import type { RolloutRules } from '../../guard/rules.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { GuardEvent } from '../../model/event.js';
@@ -87,13 +87,17 @@ export class Replay {
     const logger = resolveLogger(false);
     const records = new GuardRecords({ flagKey, folder: false, clock, logger, onEvent });
     this.#evaluator = new Evaluator({ ...rules, records });
+    const isOn = () => this.#facts.enabled;
     this.#loop = new EvaluationLoop({
       store: this.#store,
       evaluator: this.#evaluator,
-      rollout: this.#rollout(),
       stages: [],
       onRollback: 'disable',
       dryRun: true,
+      facts: () => this.#facts,
+      isEvaluating: () => isOn() && this.#firedInEpoch.size < rules.rollback.length,
+      isReviewing: isOn,
+      onDecision: (decision) => this.#breached(decision),
     });
     this.#silent = new Set(triggers.map(({ name }) => name));
     this.#facts = factsOf(flagKey, true, undefined);
@@ -189,23 +193,6 @@ export class Replay {
     for (const { trigger, status } of this.#evaluator.verdicts) {
       if (status !== 'insufficient-data') this.#silent.delete(trigger);
     }
-  }
-
-  #rollout(): EvaluatedRollout {
-    const replay = this;
-    return {
-      get facts() {
-        return replay.#facts;
-      },
-      get isEvaluating() {
-        const { rollback } = replay.#options.rules;
-        return replay.#facts.enabled && replay.#firedInEpoch.size < rollback.length;
-      },
-      get isReviewing() {
-        return replay.#facts.enabled;
-      },
-      onDecision: (decision) => replay.#breached(decision),
-    };
   }
 
   #breached(decision: Decision): void {

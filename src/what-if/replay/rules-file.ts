@@ -60,17 +60,15 @@ export async function parseJsonFile(path: string): Promise<unknown> {
 async function readJson(path: string): Promise<unknown> {
   const value = await parseJsonFile(path);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  const { rollback, review, ...rest } = value as Record<string, unknown>;
-  return {
-    ...rest,
-    rollback: triggersOf(rollback, 'rollback', path),
-    ...(review === undefined ? {} : { review: triggersOf(review, 'review', path) }),
-  };
-}
-
-function triggersOf(list: unknown, key: string, path: string): unknown {
+  const given = value as Record<string, unknown>;
   // What is no list is refused with the rest of the rules.
-  return Array.isArray(list) ? list.map((entry, index) => triggerOf(entry, `${key}[${index}]`, path)) : list;
+  const triggersOf = (key: string, list: unknown) =>
+    Array.isArray(list) ? list.map((entry, index) => triggerOf(entry, `${key}[${index}]`, path)) : list;
+  return {
+    ...given,
+    rollback: triggersOf('rollback', given.rollback),
+    review: triggersOf('review', given.review),
+  };
 }
 
 /** Makes the trigger that an entry of a JSON file names. @throws ConfigError that lists everything that is wrong. */
@@ -79,13 +77,8 @@ export function triggerOf(entry: unknown, key: string, path: string): Trigger {
   const [name, args] = pairs[0] ?? [];
   if (pairs.length !== 1 || name === undefined || !Object.hasOwn(FACTORIES, name)) {
     const expected = `{ "<trigger>": [arguments] } with one of ${TRIGGER_NAMES.join(', ')}`;
-    throw new ConfigError(path, [
-      {
-        path: key,
-        expected,
-        got: name === undefined ? 'no trigger' : `{ "${pairs.map(([k]) => k).join('", "')}" }`,
-      },
-    ]);
+    const got = name === undefined ? 'no trigger' : `{ "${pairs.map(([k]) => k).join('", "')}" }`;
+    throw new ConfigError(path, [{ path: key, expected, got }]);
   }
   const factory = FACTORIES[name as keyof typeof FACTORIES] as (...args: readonly unknown[]) => Trigger;
   return factory(...(Array.isArray(args) ? args : [args]));
@@ -102,10 +95,5 @@ async function importModule(path: string): Promise<unknown> {
   if (typeof given !== 'object' || given === null) return given;
   // A preset may be exported as it is: the rest of it is not a matter of replaying.
   const { rollback, review, stages, reviewCloseAfterMs } = given;
-  return {
-    rollback,
-    ...(review === undefined ? {} : { review }),
-    ...(stages === undefined ? {} : { stages }),
-    ...(reviewCloseAfterMs === undefined ? {} : { reviewCloseAfterMs }),
-  };
+  return { rollback, review, stages, reviewCloseAfterMs };
 }

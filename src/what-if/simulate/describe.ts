@@ -1,6 +1,5 @@
-import type { Characteristics, Proportion, Spread } from './characteristics.js';
-import type { Scenario } from './scenario.js';
-import type { Simulation } from './simulation.js';
+import type { Scenario } from './rollout.js';
+import type { Characteristics, Proportion, Simulation, Spread } from './simulation.js';
 
 /** The simulation in words and tables, for a terminal. */
 export function describeSimulation(simulation: Simulation): string {
@@ -21,28 +20,32 @@ export function describeTraffic({ share, requestsPerSecond, users }: Scenario): 
 }
 
 function describeHealthy(healthy: Characteristics, { controlFailureRate }: Scenario): string {
-  const lines = [
+  return [
     `If the treatment is as good as the control (${percent(controlFailureRate)} fail):`,
     `  stopped by accident   ${proportion(healthy.stopped)}`,
-  ];
-  if (healthy.stoppedBy.length > 0)
-    lines.push(`  by                    ${names(healthy.stoppedBy, healthy)}`);
-  if (healthy.reviews.length > 0) lines.push(`  review opened         ${names(healthy.reviews, healthy)}`);
-  return lines.join('\n');
+    ...triggerLines(healthy),
+  ].join('\n');
 }
 
 function describeActual(actual: Characteristics, { slowdown }: Scenario): string {
   const slower = slowdown === 1 ? '' : ` and takes ${slowdown} times as long`;
-  const lines = [
+  return [
     `If the treatment fails ${percent(actual.treatmentFailureRate)}${slower}:`,
     `  stopped               ${proportion(actual.stopped)}`,
     `  treatment requests    ${spread(actual.treatmentRequests, whole)}`,
     `  time until the stop   ${spread(actual.minutes, formatMinutes)}`,
     `  failing requests      ${spread(actual.failingRequests, whole)}`,
+    ...triggerLines(actual),
+  ].join('\n');
+}
+
+function triggerLines({ stoppedBy, reviews, replicates }: Characteristics): string[] {
+  const names = (list: Characteristics['stoppedBy']) =>
+    list.map(({ trigger, count }) => `${trigger} ${percent(count / replicates)}`).join(', ');
+  return [
+    ...(stoppedBy.length > 0 ? [`  by                    ${names(stoppedBy)}`] : []),
+    ...(reviews.length > 0 ? [`  review opened         ${names(reviews)}`] : []),
   ];
-  if (actual.stoppedBy.length > 0) lines.push(`  by                    ${names(actual.stoppedBy, actual)}`);
-  if (actual.reviews.length > 0) lines.push(`  review opened         ${names(actual.reviews, actual)}`);
-  return lines.join('\n');
 }
 
 function describeDetectable(detectable: readonly Characteristics[], scenario: Scenario): string {
@@ -69,10 +72,6 @@ function spread({ median, p95 }: Spread, format: (value: number) => string): str
   return `median ${value(median)}, 95th percentile ${value(p95)}`;
 }
 
-function names(list: Characteristics['stoppedBy'], { replicates }: Characteristics): string {
-  return list.map(({ trigger, count }) => `${trigger} ${percent(count / replicates)}`).join(', ');
-}
-
 /** A fraction as a percentage of at most three digits. */
 export function percent(rate: number): string {
   return `${Number((rate * 100).toPrecision(3))} %`;
@@ -93,6 +92,4 @@ function formatRate(perSecond: number): string {
     : `${number(perSecond * 3_600)} requests/h`;
 }
 
-function whole(value: number): string {
-  return String(Math.round(value));
-}
+const whole = (value: number) => String(Math.round(value));

@@ -1,10 +1,41 @@
-import { type EvaluatedRollout, EvaluationLoop, storeFor } from '../../guard/evaluate/evaluation-loop.js';
+import { EvaluationLoop, storeFor } from '../../guard/evaluate/evaluation-loop.js';
 import { Evaluator } from '../../guard/evaluate/evaluator.js';
-import { resolveRules } from '../../guard/rules.js';
+import { type GivenRules, resolveRules } from '../../guard/rules.js';
 import type { GuardEvent } from '../../model/event.js';
 import type { Arm, Exposure, Outcome } from '../../model/shapes.js';
 import type { Random } from './random.js';
-import type { Scenario, SimulatedRollout, SimulatedRules } from './scenario.js';
+
+/** The traffic of one stage of a rollout. Rates and shares are fractions. */
+export interface Scenario {
+  /** The treatment's share of the users, above 0, at most 1. At 1 no control remains. */
+  readonly share: number;
+  readonly controlFailureRate: number;
+  readonly treatmentFailureRate: number;
+  /** Requests of both arms; they arrive by chance (a Poisson process). */
+  readonly requestsPerSecond: number;
+  /** How long the stage lasts, in milliseconds. */
+  readonly durationMs: number;
+  /** How many users there are: each keeps its arm and sends many requests. Undefined: each request is of another user. */
+  readonly users?: number | undefined;
+  /** The median duration of the control's requests, in milliseconds; durations are lognormal with σ = 0.5. */
+  readonly latencyMs: number;
+  /** How many times as long the treatment takes. */
+  readonly slowdown: number;
+}
+
+/** How one simulated stage went. */
+export interface SimulatedRollout {
+  /** Names of the triggers that stopped it; empty when none did. */
+  readonly stoppedBy: readonly string[];
+  /** When it was stopped, or ended, in milliseconds from its start. */
+  readonly endedAtMs: number;
+  /** Requests of the treatment until then. */
+  readonly treatmentRequests: number;
+  /** How many of them failed. */
+  readonly treatmentFailures: number;
+  /** Reviews that were opened until then, by trigger. */
+  readonly reviews: readonly string[];
+}
 
 const FLAG_KEY = 'simulated';
 const EPOCH = 1;
@@ -18,7 +49,7 @@ type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
  * Simulates one stage: invented outcomes, the user's own triggers, the guard's own store and evaluation loop, a clock that
  * only counts. The triggers are evaluated after each outcome of the treatment and on every tick, as by a guard.
  */
-export function simulateRollout(rules: SimulatedRules, scenario: Scenario, random: Random): SimulatedRollout {
+export function simulateRollout(rules: GivenRules, scenario: Scenario, random: Random): SimulatedRollout {
   const { durationMs, requestsPerSecond, share, slowdown } = scenario;
   const resolved = { ...resolveRules(rules), flagKey: FLAG_KEY, stages: [] };
   const store = storeFor(resolved, 0);
@@ -33,23 +64,17 @@ export function simulateRollout(rules: SimulatedRules, scenario: Scenario, rando
     },
   };
   let stoppedBy: readonly string[] = [];
-  const rollout: EvaluatedRollout = {
-    isEvaluating: true,
-    get isReviewing() {
-      return stoppedBy.length === 0;
-    },
+  const loop = new EvaluationLoop({
+    store,
+    evaluator: new Evaluator({ ...resolved, records }),
+    stages: [],
+    onRollback: 'disable',
+    dryRun: false,
+    isEvaluating: () => true,
+    isReviewing: () => stoppedBy.length === 0,
     onDecision({ verdicts }) {
       stoppedBy = verdicts.map(({ trigger }) => trigger);
     },
-  };
-  const evaluator = new Evaluator({ ...resolved, records });
-  const loop = new EvaluationLoop({
-    ...resolved,
-    store,
-    evaluator,
-    rollout,
-    onRollback: 'disable',
-    dryRun: false,
   });
 
   const users = usersOf(scenario, random);

@@ -32,7 +32,7 @@ const RULES: RolloutRules = parseRules(
   'rules',
 );
 
-/** As a guard looks. */
+/** As a guard evaluates. */
 const EXACT = { tickMs: 1_000, everyOutcome: true } as const;
 
 let folder: string;

@@ -4,8 +4,8 @@ import { failureRegression } from '../../../src/triggers/failure-regression.js';
 import { latencyRegression } from '../../../src/triggers/latency-regression.js';
 import { successRateBelow } from '../../../src/triggers/success-rate-below.js';
 import { Random } from '../../../src/what-if/simulate/random.js';
+import type { Scenario } from '../../../src/what-if/simulate/rollout.js';
 import { simulateRollout } from '../../../src/what-if/simulate/rollout.js';
-import type { Scenario } from '../../../src/what-if/simulate/scenario.js';
 
 const SCENARIO: Scenario = {
   share: 0.1,

@@ -3,11 +3,10 @@ import { simulateFailures } from '../../../bench/statistics/simulation.js';
 import { TwoSampleTest } from '../../../src/statistics/two-sample.js';
 import { failureRegression } from '../../../src/triggers/failure-regression.js';
 import { successRateBelow } from '../../../src/triggers/success-rate-below.js';
-import { characterise, proportionOf } from '../../../src/what-if/simulate/characteristics.js';
 import { drawSimulation } from '../../../src/what-if/simulate/chart.js';
 import { describeSimulation, formatMinutes } from '../../../src/what-if/simulate/describe.js';
-import type { Scenario } from '../../../src/what-if/simulate/scenario.js';
-import { simulate } from '../../../src/what-if/simulate/simulation.js';
+import type { Scenario } from '../../../src/what-if/simulate/rollout.js';
+import { characterise, proportionOf, simulate } from '../../../src/what-if/simulate/simulation.js';
 
 const SCENARIO: Scenario = {
   share: 0.1,

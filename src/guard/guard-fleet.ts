@@ -1,13 +1,49 @@
-import { FleetMember } from '../../fleet/fleet-member.js';
-import type { SharedStore } from '../../fleet/fleet-options.js';
-import type { FleetState, FleetStop } from '../../fleet/fleet-shapes.js';
-import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
-import type { Decision } from '../../model/shapes.js';
-import { storeFor } from '../evaluate/evaluation-loop.js';
-import type { Evaluator } from '../evaluate/evaluator.js';
-import type { GuardContext } from '../guard-context.js';
-import type { FleetStatus } from '../guard-status.js';
-import type { EvaluatedStore, FleetHandlers, GuardFleet } from './guard-fleet.js';
+import { FleetMember } from '../fleet/fleet-member.js';
+import type { SharedStore } from '../fleet/fleet-options.js';
+import type { FleetState, FleetStop } from '../fleet/fleet-shapes.js';
+import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
+import type { OutcomeStore } from '../measure/outcome-store.js';
+import type { Decision } from '../model/shapes.js';
+import type { GuardState } from '../model/state.js';
+import type { GuardInput } from './decide/decide.js';
+import { storeFor } from './evaluate/evaluation-loop.js';
+import type { Evaluator } from './evaluate/evaluator.js';
+import type { GuardContext } from './guard-context.js';
+import type { FleetStatus } from './guard-status.js';
+
+/** What a fleet changes in this process's guard. */
+export interface FleetHandlers {
+  readonly state: () => GuardState;
+  readonly dispatch: (input: GuardInput) => void;
+  /** The fleet's number of the epoch for this process's definition. */
+  readonly skipTo: (epoch: number) => void;
+  /** The fleet's outcomes have changed, and this process evaluates them. */
+  readonly evaluate: () => void;
+}
+
+/** What {@link GuardFleet.evaluated} offers. */
+export type EvaluatedStore = Pick<OutcomeStore, 'snapshot' | 'beginEpoch'>;
+
+/** The processes that guard one flag together, as one of them sees them. */
+export type GuardFleet = Pick<SharedFleet, keyof SharedFleet>;
+
+/** A fleet of one: this process decides everything for itself. */
+export function soloFleet(own: EvaluatedStore): GuardFleet {
+  return {
+    evaluated: own,
+    leads: true,
+    evaluates: true,
+    evaluatesStages: true,
+    isConnected: false,
+    status: () => undefined,
+    start: async () => {},
+    close: async () => {},
+    flushSoon: () => {},
+    stopped: () => {},
+    finished: () => {},
+    reArmed: () => {},
+  };
+}
 
 /** Decisions that are remembered: more are never open at once. */
 const MOST_REMEMBERED = 16;
@@ -17,7 +53,7 @@ const MOST_REMEMBERED = 16;
  * has agreed on, and repeats to the fleet what this process decided or saw until the fleet knows it. So a lost message, or a
  * server that lost its data, does no harm.
  */
-export class SharedFleet implements GuardFleet {
+export class SharedFleet {
   readonly #context: GuardContext;
   readonly #member: FleetMember;
   /** Set when the guard starts: before, nothing of the fleet concerns it. */
@@ -54,35 +90,39 @@ export class SharedFleet implements GuardFleet {
         onOutcomes: () => records.safely('evaluating', () => this.#handlers?.evaluate()),
         onEpoch: (epoch) => follow(({ skipTo }) => skipTo(epoch)),
         onConnection: (problem) => records.emit({ type: 'fleet-connection', at: clock.now(), problem }),
-        onFault: (what, error) => records.fault(what, error),
+        onFault: records.fault,
       },
     });
   }
 
+  /** The outcomes that this process evaluates: its own, or, in a fleet's leader, those of all. */
   get evaluated(): EvaluatedStore {
     return this.#member;
   }
 
+  /** Whether this process talks to Unleash and to operators for the fleet, or, cut off, for itself. */
   get leads(): boolean {
     return this.#member.role !== 'follower';
   }
 
-  /** The fleet's outcomes, or, cut off, its own. */
+  /** Whether this process evaluates all rollback triggers. Otherwise only those about the process itself. */
   get evaluates(): boolean {
     const { role, isCurrent } = this.#member;
     return role === 'standalone' || (role === 'leader' && isCurrent);
   }
 
+  /** Whether outcomes are evaluated when the fleet's have arrived, instead of after each outcome of this process. */
   get isConnected(): boolean {
     return this.#member.role !== 'standalone';
   }
 
-  /** Only with the whole fleet's outcomes, and of the definition that this process has. */
+  /** Whether this process evaluates reviews and the stage: with all outcomes, and of the definition that it has. */
   get evaluatesStages(): boolean {
     return this.#member.role === 'leader' && this.#member.isCurrent && this.#member.hasFleetDefinition;
   }
 
-  status(): FleetStatus {
+  /** Undefined when this process shares no store with others. */
+  status(): FleetStatus | undefined {
     const { instance, role, problem, lostDeltas, state } = this.#member;
     return { instance, role, problem, lostDeltas, epoch: state?.epoch };
   }
@@ -96,19 +136,23 @@ export class SharedFleet implements GuardFleet {
     return this.#member.close();
   }
 
+  /** Sends what this process recorded without waiting for the next flush. */
   flushSoon(): void {
     this.#member.flushSoon();
   }
 
+  /** This process has stopped the flag. */
   stopped(decision: Decision): void {
     remember(this.#known, decision.id);
     void this.#member.stopFleet(decision);
   }
 
+  /** Unleash confirmed the stop. */
   finished(decision: Decision, done: 'off' | 'stepped-back'): void {
     void this.#member.finishStop(decision.id, done);
   }
 
+  /** This process re-armed after this decision. */
   reArmed(decision: Decision): void {
     remember(this.#undone, decision.id);
     void this.#member.clearStop(decision.id);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { evaluateStage } from '../../src/guard/evaluate/stage-tracker.js';
+import { evaluateStage } from '../../src/guard/evaluate/stages.js';
 import type { Stage } from '../../src/model/stage.js';
 import { armCounts, FIVE_MINUTES, NOW, snapshotOf } from '../triggers/snapshots.js';
 

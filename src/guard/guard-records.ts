@@ -1,12 +1,12 @@
-import { AuditLog } from '../../journal/audit-log.js';
-import { Journal, type JournalEntry } from '../../journal/journal.js';
-import type { GuardEvent, GuardListener } from '../../model/event.js';
-import { entryOf } from '../../model/event-table.js';
-import type { GuardObserver } from '../../model/observer.js';
-import type { Outcome } from '../../model/shapes.js';
-import type { Clock } from '../../support/clock.js';
-import type { Logger } from '../../support/logger.js';
-import { Observers } from './observers.js';
+import { AuditLog } from '../journal/audit-log.js';
+import { Journal, type JournalEntry } from '../journal/journal.js';
+import type { GuardEvent, GuardListener } from '../model/event.js';
+import { entryOf } from '../model/event-table.js';
+import type { GuardObserver } from '../model/observer.js';
+import type { Outcome } from '../model/shapes.js';
+import type { Clock } from '../support/clock.js';
+import { withDeadline } from '../support/deadline.js';
+import type { Logger } from '../support/logger.js';
 
 /** A save that takes longer than this no longer delays a stop. */
 const DISK_TIMEOUT_MS = 2_000;
@@ -18,11 +18,12 @@ const DISK_TIMEOUT_MS = 2_000;
 export class GuardRecords {
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #listeners = new Set<GuardListener>();
+  /** With what a fault of each calls it. */
+  readonly #listeners = new Map<GuardListener, string>();
+  readonly #observers: readonly (readonly [what: string, observer: GuardObserver])[];
   readonly #journal: Journal | undefined;
   readonly #audit: AuditLog | undefined;
   readonly #reportedFaults = new Set<string>();
-  readonly #observers: Observers;
   #saved: Promise<void> = Promise.resolve();
 
   constructor(options: {
@@ -30,61 +31,54 @@ export class GuardRecords {
     readonly folder: string | false;
     readonly clock: Clock;
     readonly logger: Logger;
-    readonly onEvent: GuardListener | undefined;
+    readonly onEvent?: GuardListener | undefined;
     readonly observers?: readonly GuardObserver[] | undefined;
   }) {
-    const { folder, flagKey, observers = [] } = options;
+    const { folder, flagKey, onEvent, observers = [] } = options;
     this.#clock = options.clock;
     this.#logger = options.logger;
-    if (options.onEvent) this.#listeners.add(options.onEvent);
-    this.#observers = new Observers(flagKey, observers, (what, error) => this.fault(what, error));
-    this.listen((event) => this.#observers.event(event));
+    if (onEvent) this.listen(onEvent);
+    this.#observers = observers.map((observer, index) => [`observers[${index}]`, observer]);
+    for (const [what, observer] of this.#observers) {
+      this.#listeners.set((event) => observer.event?.(event, flagKey), what);
+    }
     if (folder === false) return;
     this.#journal = new Journal(folder);
-    this.#audit = new AuditLog(folder, options.flagKey, (error) =>
-      this.fault('writing the audit log', error),
-    );
+    this.#audit = new AuditLog(folder, flagKey, (error) => this.fault('writing the audit log', error));
   }
 
   /** Adds a listener; the returned function removes it. */
   listen(listener: GuardListener): () => void {
-    this.#listeners.add(listener);
+    this.#listeners.set(listener, 'a listener');
     return () => this.#listeners.delete(listener);
   }
 
-  /** Sends an event to the audit log, the logger and every listener. */
+  /** Sends an event to the audit log, the logger, every listener and every observer. */
   emit(event: GuardEvent): void {
     this.#audit?.append(event);
     const { level, line } = entryOf(event).log(event);
     this.#logger[level](event, line);
-    for (const listener of this.#listeners) {
-      try {
-        const result: unknown = listener(event);
-        // An async function is a listener too, and an unhandled rejection would end the process.
-        if (result instanceof Promise) result.catch((error) => this.fault('a listener', error));
-      } catch (error) {
-        this.fault('a listener', error);
-      }
-    }
+    for (const [listener, what] of this.#listeners) this.safely(what, () => listener(event));
   }
 
   /** Shows one outcome to the observers. */
   outcome(outcome: Outcome): void {
-    this.#observers.outcome(outcome);
+    for (const [what, observer] of this.#observers) this.safely(what, () => observer.outcome?.(outcome));
   }
 
   /** Reports, once for each `what`, that something beside the stop itself does not work. */
-  fault(what: string, error: unknown): void {
+  readonly fault = (what: string, error: unknown): void => {
     if (this.#reportedFaults.has(what)) return;
     this.#reportedFaults.add(what);
     const message = error instanceof Error ? error.message : String(error);
     this.emit({ type: 'fault', at: this.#clock.now(), what, message });
-  }
+  };
 
-  /** Runs what has no caller that could catch anything: what escaped would end the process. */
-  safely(what: string, run: () => void): void {
+  /** Runs what has no caller that could catch anything: what escaped, now or from a promise, would end the process. */
+  safely(what: string, run: () => unknown): void {
     try {
-      run();
+      const result = run();
+      if (result instanceof Promise) result.catch((error) => this.fault(what, error));
     } catch (error) {
       this.fault(what, error);
     }
@@ -102,22 +96,16 @@ export class GuardRecords {
 
   /** Begins to write the guard's state to disk. */
   save(entry: JournalEntry): void {
-    if (this.#journal === undefined) return;
-    try {
-      this.#saved = this.#journal.save(entry).catch((error) => this.fault('writing the journal', error));
-    } catch (error) {
-      this.fault('writing the journal', error);
-    }
+    const what = 'writing the journal';
+    this.safely(what, () => {
+      if (this.#journal === undefined) return;
+      this.#saved = this.#journal.save(entry).catch((error) => this.fault(what, error));
+    });
   }
 
   /** Resolves when the last `save` is on disk or has failed, at the latest after two seconds. */
   async saved(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, DISK_TIMEOUT_MS);
-    });
-    await Promise.race([this.#saved, timeout]);
-    clearTimeout(timer);
+    await withDeadline(DISK_TIMEOUT_MS, undefined, () => this.#saved).catch(() => {});
   }
 
   /** Resolves when everything emitted and saved so far is on disk or has failed. */

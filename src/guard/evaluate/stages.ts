@@ -1,47 +1,6 @@
-import type { FlagFacts } from '../../model/flags.js';
 import type { Snapshot } from '../../model/shapes.js';
-import { type Stage, type StageProgress, stageAt } from '../../model/stage.js';
-import type { ReportedState } from '../../model/state.js';
+import type { Stage, StageProgress } from '../../model/stage.js';
 import { countOf, formatDuration, formatRate, inLast } from '../../support/wording.js';
-
-/** Follows a rollout through its stages: where it stands, and what has been reported of it. */
-export class StageTracker {
-  readonly #stages: readonly Stage[];
-  #progress: StageProgress | undefined;
-  /** What was reported last; set it to resume where another tracker stopped. */
-  reported: ReportedState['stage'];
-
-  constructor(stages: readonly Stage[]) {
-    this.#stages = stages;
-  }
-
-  /** The stage that Unleash's percentage belongs to; undefined when it belongs to none or the flag is off. */
-  get progress(): StageProgress | undefined {
-    return this.#progress;
-  }
-
-  /**
-   * Evaluates the current stage.
-   *
-   * @param openReviews - What blocks it: the messages of open reviews.
-   * @returns the progress when its status must be reported: once for each status of a stage within an epoch, in their order.
-   */
-  evaluate(
-    facts: FlagFacts | undefined,
-    snapshot: Snapshot,
-    openReviews: readonly string[],
-  ): StageProgress | undefined {
-    const current = facts?.enabled ? stageAt(this.#stages, facts.rolloutPercentage) : undefined;
-    this.#progress = current && evaluateStage(this.#stages, current.index, snapshot, openReviews);
-    if (this.#progress === undefined) return undefined;
-    const { index, status } = this.#progress;
-    const { epoch } = snapshot;
-    const { reported } = this;
-    if (reported?.epoch === epoch && reported.index === index && reported.status === status) return undefined;
-    this.reported = { epoch, index, status };
-    return this.#progress;
-  }
-}
 
 /**
  * Evaluates the stage at `index` of the plan by the treatment's outcomes of the epoch. Pure. No data is neither good nor
