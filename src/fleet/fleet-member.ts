@@ -172,7 +172,7 @@ export class FleetMember {
   async #exchange({ leaving = false } = {}): Promise<unknown> {
     const { link, listener, mayLead, revision } = this.#options;
     try {
-      await link.open({ onState: (state) => this.#onState(state) });
+      await link.open((state) => this.#onState(state));
       for (let sent = 0; sent < MAX_AT_ONCE; sent++) {
         const isLast = this.#outbox.isEmpty && this.#epoch.assigned !== undefined;
         if (isLast) this.#queueDelta();

@@ -11,8 +11,7 @@ export interface RedisScript {
  * own. The keys of a flag share one hash slot; KEYS[6] is the prefix of the totals' keys.
  */
 const COMMON = `
-local STATE, MEMBERS, SEEN, LEADER, DELTAS, TOTALS, CHECKPOINT =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local STATE, MEMBERS, SEEN, LEADER, DELTAS, TOTALS, CHECKPOINT, CHANNEL = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -31,16 +30,22 @@ local function state()
     stop = stop and { decision = stop, done = done }, clearedStops = field('clearedStops', '[]') }
 end
 
+-- Empty where INFO is not allowed.
+local function serverInfo(name)
+  local isAllowed, info = pcall(redis.call, 'INFO', 'server')
+  return isAllowed and string.match(info, name .. ':([^\\r\\n]+)') or ''
+end
+
 local function extendLifetime(retention)
   for _, key in ipairs({ STATE, MEMBERS, SEEN, DELTAS, CHECKPOINT }) do
     redis.call('PEXPIRE', key, retention)
   end
 end
 
-local function publish(channel)
+local function publish()
   redis.call('HINCRBY', STATE, 'version', 1)
   local current = cjson.encode(state())
-  redis.call('PUBLISH', channel, current)
+  redis.call('PUBLISH', CHANNEL, current)
   return current
 end
 
@@ -65,26 +70,23 @@ function script(text: string): RedisScript {
 
 /** Reads the server's version, and fails where the keys are of other types. */
 export const OPEN = script(`
-local version = ''
-local answered, info = pcall(redis.call, 'INFO', 'server')
-if answered then version = string.match(info, 'redis_version:([^\\r\\n]+)') or '' end
 redis.call('HLEN', STATE)
 redis.call('HLEN', MEMBERS)
 redis.call('ZCARD', SEEN)
 redis.call('GET', LEADER)
 redis.call('XLEN', DELTAS)
 redis.call('GET', CHECKPOINT)
-return version
+return serverInfo('redis_version')
 `);
 
 /** Once per second for each process: its delta, its epoch, and the leader's lease. */
 export const SYNC = script(`
-local instance, channel, retention, maxEpochs = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local maxEntries, leaseMs, maxFields = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
-local datasetId, version, mayLead, newDatasetId = ARGV[8], tonumber(ARGV[9]), ARGV[10] == '1', ARGV[11]
-local assignedEpoch, seenRevision, revision = tonumber(ARGV[12]), ARGV[13], ARGV[14]
-local keepWindows, minEpoch = ARGV[15] == '1', tonumber(ARGV[16])
-local sequence, deltaEpoch, delta, skipsLost = tonumber(ARGV[17]), ARGV[18], ARGV[19], ARGV[20] == '1'
+local instance, retention, maxEpochs = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local maxEntries, leaseMs, maxFields = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
+local datasetId, version, mayLead, newDatasetId = ARGV[7], tonumber(ARGV[8]), ARGV[9] == '1', ARGV[10]
+local assignedEpoch, seenRevision, revision = tonumber(ARGV[11]), ARGV[12], ARGV[13]
+local keepWindows, minEpoch = ARGV[14] == '1', tonumber(ARGV[15])
+local sequence, deltaEpoch, delta, skipsLost = tonumber(ARGV[16]), ARGV[17], ARGV[18], ARGV[19] == '1'
 
 if redis.call('HSETNX', STATE, 'datasetId', newDatasetId) == 1 then redis.call('HSET', STATE, 'version', 1) end
 local isKnown = field('datasetId', '') == datasetId
@@ -93,7 +95,7 @@ if revision ~= '' then
   local epoch, current = tonumber(field('epoch', '0')), field('revision', '')
   if epoch == 0 then
     openEpoch(math.max(1, minEpoch), revision, keepWindows, maxEpochs)
-    publish(channel)
+    publish()
     assignedEpoch = math.max(1, minEpoch)
   elseif revision == current then
     assignedEpoch = epoch
@@ -108,7 +110,7 @@ if revision ~= '' then
     elseif assignedEpoch == 0 or not isKnown or seenRevision ~= revision then
       assignedEpoch = math.max(epoch + 1, minEpoch)
       openEpoch(assignedEpoch, revision, keepWindows, maxEpochs)
-      publish(channel)
+      publish()
     end
   end
 end
@@ -136,11 +138,11 @@ if sequence > 0 then
         'Sums of what all processes recorded of the flag in this epoch; see docs/fleet.md of unleash-rollout-guard')
       fields = 1
     end
-    for i = 21, #ARGV, 2 do
+    for i = 20, #ARGV, 2 do
       local name = ARGV[i]
       -- Error types are the only fields whose number is not fixed.
       if fields >= maxFields and redis.call('HEXISTS', totals, name) == 0 then
-        name = string.match(name, '^error:[^:]+:') and string.match(name, '^error:[^:]+:') .. 'other' or name
+        name = string.gsub(name, '^(error:[^:]+:).*', '%1other')
       end
       if string.find(ARGV[i + 1], '[.e]') then
         redis.call('HINCRBYFLOAT', totals, name, ARGV[i + 1])
@@ -183,10 +185,7 @@ return cjson.encode({ now = now, delta = result, lastSequence = last, assignedEp
 /** What was sent since the leader's last read. */
 export const READ = script(`
 if redis.call('GET', LEADER) ~= ARGV[1] then return false end
-local run = ''
-local answered, info = pcall(redis.call, 'INFO', 'server')
-if answered then run = string.match(info, 'run_id:([^\\r\\n]+)') or '' end
-return { run, redis.call('XRANGE', DELTAS, ARGV[2], '+', 'COUNT', ARGV[3]) }
+return { serverInfo('run_id'), redis.call('XRANGE', DELTAS, ARGV[2], '+', 'COUNT', ARGV[3]) }
 `);
 
 /** The checkpoint of the last leader. */
@@ -202,27 +201,27 @@ return 1
 
 /** Stops the whole fleet: the first decision counts. */
 export const STOP = script(`
-local channel, id, decision, newDatasetId = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local id, decision, newDatasetId = unpack(ARGV)
 redis.call('HSETNX', STATE, 'datasetId', newDatasetId)
 if field('stop') then return cjson.encode(state()) end
 for _, cleared in ipairs(cjson.decode(field('clearedStops', '[]'))) do
   if cleared == id then return cjson.encode(state()) end
 end
 redis.call('HSET', STATE, 'stop', decision, 'stopId', id)
-return publish(channel)
+return publish()
 `);
 
 /** Unleash accepted the stop. */
 export const FINISH_STOP = script(`
-local channel, id, done = ARGV[1], ARGV[2], ARGV[3]
+local id, done = unpack(ARGV)
 if field('stopId') ~= id or field('done') == done then return cjson.encode(state()) end
 redis.call('HSET', STATE, 'done', done)
-return publish(channel)
+return publish()
 `);
 
 /** An operator turned the flag on: the stop is cleared. */
 export const CLEAR_STOP = script(`
-local channel, id, revision, maxEpochs, minEpoch = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local id, revision, maxEpochs, minEpoch = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 if field('stopId') ~= id then return cjson.encode(state()) end
 redis.call('HDEL', STATE, 'stop', 'stopId', 'done')
 local cleared = cjson.decode(field('clearedStops', '[]'))
@@ -230,5 +229,5 @@ table.insert(cleared, id)
 while #cleared > 8 do table.remove(cleared, 1) end
 redis.call('HSET', STATE, 'clearedStops', cjson.encode(cleared))
 openEpoch(math.max(tonumber(field('epoch', '0')) + 1, minEpoch), revision, false, maxEpochs)
-return publish(channel)
+return publish()
 `);
