@@ -1,16 +1,14 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { asyncUploadRollout } from '../guard/async-upload-rollout.js';
-import { type RolloutRules, resolveRules } from '../guard/rules.js';
+import type { RolloutRules } from '../guard/rules.js';
 import type { GuardEvent } from '../model/event.js';
 import { formatCount, formatTime } from '../report/format.js';
-import { parseConfig } from '../support/config-error.js';
 import { durationMsSchema } from '../support/config-schemas.js';
 import { formatThreshold } from '../support/wording.js';
 import type { Trigger } from '../triggers/trigger.js';
 import { type ReplayResult, replayLog } from '../what-if/replay/replay-log.js';
-import { loadRules, TRIGGER_NAMES } from '../what-if/replay/rules-file.js';
-import { endWithProblem, exitWith } from './exit.js';
+import { TRIGGER_NAMES } from '../what-if/replay/rules-file.js';
+import { complete, pathOption, rulesOf } from './command.js';
 
 const HELP = `
 The rules are a JSON file,
@@ -32,8 +30,8 @@ nothing to say.
 Exit codes: 0 the log was replayed, 1 it cannot be read, 2 wrong usage or wrong rules.`;
 
 const optionsSchema = z.object({
-  config: z.string().min(1).optional(),
-  audit: z.union([z.string().min(1), z.literal(false), z.literal(true)]).optional(),
+  config: pathOption.optional(),
+  audit: z.union([pathOption, z.literal(false)]).optional(),
   tick: durationMsSchema.optional(),
   exact: z.boolean(),
   json: z.boolean(),
@@ -50,24 +48,16 @@ export function registerReplay(program: Command): void {
     .option('--no-audit', 'replay the outcomes alone')
     .option('--tick <ms>', 'how often to look in silence, in milliseconds (default: 30000)', Number)
     .option('--exact', 'judge after every outcome and each second: slower', false)
-    .option('--json', 'print the result as JSON', false)
-    .addHelpText('after', HELP)
-    .exitOverride(exitWith);
-
-  command.action(async (log: string, given: unknown) => {
-    try {
-      const { config, audit, tick, exact, json } = parseConfig(optionsSchema, given, 'options');
-      const rules = config === undefined ? resolveRules(asyncUploadRollout) : await loadRules(config);
-      const result = await replayLog(log, {
-        rules,
-        audit: audit === true ? undefined : audit,
-        tickMs: tick ?? (exact ? 1_000 : undefined),
-        everyOutcome: exact,
-      });
-      console.log(json ? JSON.stringify(result, undefined, 2) : render(result, rules));
-    } catch (error) {
-      endWithProblem(command, error);
-    }
+    .option('--json', 'print the result as JSON', false);
+  complete(command, HELP, optionsSchema, async ({ config, audit, tick, exact, json }, log) => {
+    const rules = await rulesOf(config);
+    const result = await replayLog(log, {
+      rules,
+      audit,
+      tickMs: tick ?? (exact ? 1_000 : undefined),
+      everyOutcome: exact,
+    });
+    console.log(json ? JSON.stringify(result, undefined, 2) : render(result, rules));
   });
 }
 

@@ -1,14 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { asyncUploadRollout } from '../guard/async-upload-rollout.js';
-import { type RolloutRules, resolveRules } from '../guard/rules.js';
-import { ConfigError, parseConfig } from '../support/config-error.js';
-import { loadRules } from '../what-if/replay/rules-file.js';
+import type { RolloutRules } from '../guard/rules.js';
+import { ConfigError } from '../support/config-error.js';
 import { drawSimulation } from '../what-if/simulate/chart.js';
 import { describeSimulation } from '../what-if/simulate/describe.js';
 import { simulate } from '../what-if/simulate/simulation.js';
-import { endWithProblem, USAGE } from './exit.js';
+import { complete, pathOption, rulesOf } from './command.js';
 import { ProgressBar } from './progress.js';
 import {
   durationOption,
@@ -39,8 +37,8 @@ const optionsSchema = z.object({
   slowdown: positiveOption,
   replicates: wholeOption(20),
   seed: wholeOption(0),
-  config: z.string().min(1).optional(),
-  svg: z.string().min(1).optional(),
+  config: pathOption.optional(),
+  svg: pathOption.optional(),
   json: z.boolean(),
 });
 
@@ -61,40 +59,31 @@ export function registerSimulate(program: Command): void {
     .option('--seed <number>', 'where the random numbers begin', '1')
     .option('--config <file>', 'your rules instead of the preset (see rollout-guard replay --help)')
     .option('--svg <file>', 'also write a picture (needs the package echarts)')
-    .option('--json', 'print the figures as JSON', false)
-    .addHelpText('after', HELP)
-    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : USAGE));
-
-  command.action(async (given: unknown) => {
-    try {
-      const options = parseConfig(optionsSchema, given, 'options');
-      const rules =
-        options.config === undefined ? resolveRules(asyncUploadRollout) : await loadRules(options.config);
-      const bar = new ProgressBar(process.stderr);
-      const simulation = simulate({
-        rules,
-        scenario: {
-          share: options.share ?? firstShareOf(rules),
-          controlFailureRate: options.controlFailure,
-          treatmentFailureRate: options.treatmentFailure,
-          requestsPerSecond: options.rate,
-          durationMs: options.for,
-          users: options.users,
-          latencyMs: options.latency,
-          slowdown: options.slowdown,
-        },
-        replicates: options.replicates,
-        seed: options.seed,
-        onProgress: (done, total) => bar.show(done, total, 'rollouts'),
-      });
-      bar.clear();
-      process.stdout.write(
-        options.json ? `${JSON.stringify(simulation, undefined, 2)}\n` : describeSimulation(simulation),
-      );
-      if (options.svg !== undefined) await writePicture(options.svg, await drawSimulation(simulation));
-    } catch (error) {
-      endWithProblem(command, error);
-    }
+    .option('--json', 'print the figures as JSON', false);
+  complete(command, HELP, optionsSchema, async (options) => {
+    const rules = await rulesOf(options.config);
+    const bar = new ProgressBar(process.stderr);
+    const simulation = simulate({
+      rules,
+      scenario: {
+        share: options.share ?? firstShareOf(rules),
+        controlFailureRate: options.controlFailure,
+        treatmentFailureRate: options.treatmentFailure,
+        requestsPerSecond: options.rate,
+        durationMs: options.for,
+        users: options.users,
+        latencyMs: options.latency,
+        slowdown: options.slowdown,
+      },
+      replicates: options.replicates,
+      seed: options.seed,
+      onProgress: (done, total) => bar.show(done, total, 'rollouts'),
+    });
+    bar.clear();
+    process.stdout.write(
+      options.json ? `${JSON.stringify(simulation, undefined, 2)}\n` : describeSimulation(simulation),
+    );
+    if (options.svg !== undefined) await writePicture(options.svg, await drawSimulation(simulation));
   });
 }
 

@@ -4,9 +4,8 @@ import { z } from 'zod';
 import { formatTime } from '../report/format.js';
 import { renderStatus, statusLine } from '../report/status/render.js';
 import { NoGuardError, readRolloutStatus } from '../report/status/rollout-status.js';
-import { parseConfig } from '../support/config-error.js';
 import { durationMsSchema } from '../support/config-schemas.js';
-import { endWithProblem, exitWith } from './exit.js';
+import { complete } from './command.js';
 
 const HELP = `
 On a terminal, the table is updated every second; elsewhere, a line is printed whenever something changes.
@@ -26,30 +25,23 @@ export function registerWatch(program: Command): void {
     .command('watch')
     .description('Shows the state of a rollout and keeps it up to date.')
     .argument('<folder>', 'the folder of the guard; it may not exist yet')
-    .option('--interval <ms>', 'how often to read the folder, in milliseconds', Number, 1_000)
-    .addHelpText('after', HELP)
-    .exitOverride(exitWith);
-
-  command.action(async (folder: string, given: unknown) => {
+    .option('--interval <ms>', 'how often to read the folder, in milliseconds', Number, 1_000);
+  complete(command, HELP, optionsSchema, async ({ interval }, folder) => {
     const ending = new AbortController();
     const end = () => ending.abort();
     process.once('SIGINT', end).once('SIGTERM', end);
     const isTerminal = process.stdout.isTTY === true;
+    const show = isTerminal ? showTable : lineShower();
+    if (isTerminal) process.stdout.write(OTHER_SCREEN);
     try {
-      const { interval } = parseConfig(optionsSchema, given, 'options');
-      const show = isTerminal ? showTable : lineShower();
-      if (isTerminal) process.stdout.write(OTHER_SCREEN);
       while (!ending.signal.aborted) {
         show(await readView(folder));
         await sleep(interval, undefined, { signal: ending.signal }).catch(() => {});
       }
-    } catch (error) {
-      if (isTerminal) process.stdout.write(SCREEN_BACK);
-      endWithProblem(command, error);
     } finally {
+      if (isTerminal) process.stdout.write(SCREEN_BACK);
       process.off('SIGINT', end).off('SIGTERM', end);
     }
-    if (isTerminal) process.stdout.write(SCREEN_BACK);
   });
 }
 
