@@ -33,12 +33,6 @@ interface RedisTimes {
   readonly retentionMs: number;
 }
 
-/** Deltas that are stored while the fleet has no leader; beyond that, processes keep theirs until there is one. */
-const MAX_ENTRIES = 20_000;
-/** Epochs whose totals are kept. */
-const MAX_EPOCHS = 32;
-/** Fields of one epoch's totals, beyond which error types count as `other`. */
-const MAX_FIELDS = 2_000;
 /** Commands that may wait for a reply at once: a server that is silent must not fill this process. */
 const MAX_WAITING = 8;
 
@@ -70,30 +64,20 @@ export class RedisLink implements FleetLink {
     this.#isOpen = true;
   }
 
-  async sync({ datasetId, version, assignment, delta, mayLead }: SyncRequest): Promise<SyncReply> {
+  async sync({ assignment, delta, ...request }: SyncRequest): Promise<SyncReply> {
     const { leaseMs, retentionMs } = this.#times;
-    const reply = await this.#run(SYNC, [
-      this.instance,
-      retentionMs,
-      MAX_EPOCHS,
-      MAX_ENTRIES,
+    const header = JSON.stringify({
+      ...request,
+      ...assignment,
+      instance: this.instance,
+      newDatasetId: randomUUID(),
       leaseMs,
-      MAX_FIELDS,
-      datasetId,
-      version,
-      mayLead ? 1 : 0,
-      randomUUID(),
-      assignment.epoch,
-      assignment.seenRevision,
-      assignment.revision,
-      assignment.keepWindows ? 1 : 0,
-      assignment.minEpoch,
-      delta?.sequence ?? 0,
-      delta?.epoch ?? 0,
-      delta?.text ?? '',
-      delta?.skipsLost ? 1 : 0,
-      ...(delta?.totals.flat() ?? []),
-    ]);
+      retentionMs,
+      sequence: delta?.sequence ?? 0,
+      deltaEpoch: delta?.epoch,
+      skipsLost: delta?.skipsLost,
+    });
+    const reply = await this.#run(SYNC, [header, delta?.text ?? '', ...(delta?.totals.flat() ?? [])]);
     return parseReply(jsonText(syncReplySchema), reply);
   }
 
@@ -121,7 +105,7 @@ export class RedisLink implements FleetLink {
   }
 
   async clearStop(decisionId: string, revision: string, minEpoch: number): Promise<FleetState> {
-    return this.#changeState(CLEAR_STOP, decisionId, revision, MAX_EPOCHS, minEpoch);
+    return this.#changeState(CLEAR_STOP, decisionId, revision, minEpoch);
   }
 
   async close(): Promise<void> {

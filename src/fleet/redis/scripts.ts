@@ -6,6 +6,13 @@ export interface RedisScript {
   readonly digest: string;
 }
 
+/** Deltas that are stored while the fleet has no leader; beyond that, processes keep theirs until there is one. */
+const MAX_ENTRIES = 20_000;
+/** Epochs whose totals are kept. */
+const MAX_EPOCHS = 32;
+/** Fields of one epoch's totals, beyond which error types count as `other`. */
+const MAX_FIELDS = 2_000;
+
 /*
  * Every change is one script, so that it is atomic: none runs between another's reading and writing. All times are Redis'
  * own. The keys of a flag share one hash slot; KEYS[6] is the prefix of the totals' keys.
@@ -49,12 +56,12 @@ local function publish()
   return current
 end
 
-local function openEpoch(epoch, revision, keepWindows, maxEpochs)
+local function openEpoch(epoch, revision, keepWindows)
   redis.call('HSET', STATE, 'epoch', epoch, 'revision', revision, 'epochStartedAt', now)
   if not keepWindows or not field('oldestEpoch') then redis.call('HSET', STATE, 'oldestEpoch', epoch) end
   local history = cjson.decode(field('history', '[]'))
   table.insert(history, { epoch, revision })
-  while #history > maxEpochs do
+  while #history > ${MAX_EPOCHS} do
     redis.call('DEL', TOTALS .. string.format('%d', history[1][1]))
     table.remove(history, 1)
   end
@@ -81,20 +88,17 @@ return serverInfo('redis_version')
 
 /** Once per second for each process: its delta, its epoch, and the leader's lease. */
 export const SYNC = script(`
-local instance, retention, maxEpochs = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local maxEntries, leaseMs, maxFields = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
-local datasetId, version, mayLead, newDatasetId = ARGV[7], tonumber(ARGV[8]), ARGV[9] == '1', ARGV[10]
-local assignedEpoch, seenRevision, revision = tonumber(ARGV[11]), ARGV[12], ARGV[13]
-local keepWindows, minEpoch = ARGV[14] == '1', tonumber(ARGV[15])
-local sequence, deltaEpoch, delta, skipsLost = tonumber(ARGV[16]), ARGV[17], ARGV[18], ARGV[19] == '1'
+local request, delta = cjson.decode(ARGV[1]), ARGV[2]
+local instance, revision, sequence = request.instance, request.revision, request.sequence
+local assignedEpoch, minEpoch = request.epoch, request.minEpoch
 
-if redis.call('HSETNX', STATE, 'datasetId', newDatasetId) == 1 then redis.call('HSET', STATE, 'version', 1) end
-local isKnown = field('datasetId', '') == datasetId
+if redis.call('HSETNX', STATE, 'datasetId', request.newDatasetId) == 1 then redis.call('HSET', STATE, 'version', 1) end
+local isKnown = field('datasetId', '') == request.datasetId
 
 if revision ~= '' then
   local epoch, current = tonumber(field('epoch', '0')), field('revision', '')
   if epoch == 0 then
-    openEpoch(math.max(1, minEpoch), revision, keepWindows, maxEpochs)
+    openEpoch(math.max(1, minEpoch), revision, request.keepWindows)
     publish()
     assignedEpoch = math.max(1, minEpoch)
   elseif revision == current then
@@ -107,9 +111,9 @@ if revision ~= '' then
     end
     if found then
       assignedEpoch = found
-    elseif assignedEpoch == 0 or not isKnown or seenRevision ~= revision then
+    elseif assignedEpoch == 0 or not isKnown or request.seenRevision ~= revision then
       assignedEpoch = math.max(epoch + 1, minEpoch)
-      openEpoch(assignedEpoch, revision, keepWindows, maxEpochs)
+      openEpoch(assignedEpoch, revision, request.keepWindows)
       publish()
     end
   end
@@ -121,16 +125,16 @@ if sequence > 0 then
     result = 'unknown-data'
   elseif sequence <= last then
     result = 'duplicate'
-  elseif sequence > last + 1 and not skipsLost then
+  elseif sequence > last + 1 and not request.skipsLost then
     result = 'gap'
-  elseif redis.call('XLEN', DELTAS) >= maxEntries then
+  elseif redis.call('XLEN', DELTAS) >= ${MAX_ENTRIES} then
     result = 'full'
   else
     result = 'accepted'
     last = sequence
     redis.call('XADD', DELTAS, '*', 'delta', delta)
     redis.call('HSET', MEMBERS, instance, sequence)
-    local totals = TOTALS .. deltaEpoch
+    local totals = TOTALS .. string.format('%d', request.deltaEpoch)
     local fields = redis.call('HLEN', totals)
     if fields == 0 then
       -- With one long value, Redis stores a hash table: in the list that it makes otherwise, each sum searches all others.
@@ -138,10 +142,10 @@ if sequence > 0 then
         'Sums of what all processes recorded of the flag in this epoch; see docs/fleet.md of unleash-rollout-guard')
       fields = 1
     end
-    for i = 20, #ARGV, 2 do
+    for i = 3, #ARGV, 2 do
       local name = ARGV[i]
       -- Error types are the only fields whose number is not fixed.
-      if fields >= maxFields and redis.call('HEXISTS', totals, name) == 0 then
+      if fields >= ${MAX_FIELDS} and redis.call('HEXISTS', totals, name) == 0 then
         name = string.gsub(name, '^(error:[^:]+:).*', '%1other')
       end
       if string.find(ARGV[i + 1], '[.e]') then
@@ -150,7 +154,7 @@ if sequence > 0 then
         fields = fields + 1
       end
     end
-    redis.call('PEXPIRE', totals, retention)
+    redis.call('PEXPIRE', totals, request.retentionMs)
   end
 end
 
@@ -164,20 +168,20 @@ end
 
 local leader = redis.call('GET', LEADER) or nil
 local fence = leader and string.match(leader, '^' .. string.gsub(instance, '%p', '%%%0') .. ' (%d+)$')
-if mayLead and not leader then
+if request.mayLead and not leader then
   fence = redis.call('HINCRBY', STATE, 'fence', 1)
   leader = instance .. ' ' .. string.format('%d', fence)
-  redis.call('SET', LEADER, leader, 'PX', leaseMs)
-elseif fence and mayLead then
-  redis.call('PEXPIRE', LEADER, leaseMs)
+  redis.call('SET', LEADER, leader, 'PX', request.leaseMs)
+elseif fence and request.mayLead then
+  redis.call('PEXPIRE', LEADER, request.leaseMs)
 elseif fence then
   redis.call('DEL', LEADER)
   leader, fence = nil, nil
 end
-extendLifetime(retention)
+extendLifetime(request.retentionMs)
 
 local current = state()
-if isKnown and current.version == version then current = nil end
+if isKnown and current.version == request.version then current = nil end
 return cjson.encode({ now = now, delta = result, lastSequence = last, assignedEpoch = assignedEpoch,
   leader = leader and string.match(leader, '^%S+'), fence = tonumber(fence), state = current })
 `);
@@ -221,13 +225,13 @@ return publish()
 
 /** An operator turned the flag on: the stop is cleared. */
 export const CLEAR_STOP = script(`
-local id, revision, maxEpochs, minEpoch = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local id, revision, minEpoch = ARGV[1], ARGV[2], tonumber(ARGV[3])
 if field('stopId') ~= id then return cjson.encode(state()) end
 redis.call('HDEL', STATE, 'stop', 'stopId', 'done')
 local cleared = cjson.decode(field('clearedStops', '[]'))
 table.insert(cleared, id)
 while #cleared > 8 do table.remove(cleared, 1) end
 redis.call('HSET', STATE, 'clearedStops', cjson.encode(cleared))
-openEpoch(math.max(tonumber(field('epoch', '0')) + 1, minEpoch), revision, false, maxEpochs)
+openEpoch(math.max(tonumber(field('epoch', '0')) + 1, minEpoch), revision, false)
 return publish()
 `);
