@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import type { RolloutRules } from '../guard/rules.js';
 import type { GuardEvent } from '../model/event.js';
+import type { Decision } from '../model/shapes.js';
 import { formatCount, formatTime } from '../report/format.js';
 import { durationMsSchema } from '../support/config-schemas.js';
 import { formatThreshold } from '../support/wording.js';
@@ -115,10 +116,7 @@ function silentLines(silent: readonly string[], { rollback, review }: RolloutRul
   ];
 }
 
-function decisionLine(
-  decision: ReplayResult['decisions']['list'][number]['decision'],
-  outcomes: string,
-): string {
+function decisionLine(decision: Decision, outcomes: string): string {
   const { at, epoch, rolloutPercentage, reason, dryRun } = decision;
   const isRealDryRun = dryRun && outcomes === '' ? ' (dry run)' : '';
   return `${formatTime(at)}  epoch ${epoch}${atPercentage(rolloutPercentage)}${outcomes}${isRealDryRun}\n    ${reason}`;

@@ -91,13 +91,8 @@ export function registerSimulate(program: Command): void {
 function firstShareOf({ stages }: RolloutRules): number {
   const first = stages?.find(({ percentage }) => percentage > 0);
   if (first !== undefined) return first.percentage / 100;
-  throw new ConfigError('options', [
-    {
-      path: 'share',
-      expected: 'a fraction above 0, at most 1, since the rules have no stages',
-      got: 'nothing',
-    },
-  ]);
+  const expected = 'a fraction above 0, at most 1, since the rules have no stages';
+  throw new ConfigError('options', [{ path: 'share', expected, got: 'nothing' }]);
 }
 
 async function writePicture(path: string, svg: string | undefined): Promise<void> {

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { formatTime } from '../report/format.js';
 import { renderStatus, statusLine } from '../report/status/render.js';
-import { NoGuardError, readRolloutStatus } from '../report/status/rollout-status.js';
+import { NoGuardError, type RolloutStatus, readRolloutStatus } from '../report/status/rollout-status.js';
 import { durationMsSchema } from '../support/config-schemas.js';
 import { complete } from './command.js';
 
@@ -31,11 +31,15 @@ export function registerWatch(program: Command): void {
     const end = () => ending.abort();
     process.once('SIGINT', end).once('SIGTERM', end);
     const isTerminal = process.stdout.isTTY === true;
-    const show = isTerminal ? showTable : lineShower();
+    let shown: string | undefined;
     if (isTerminal) process.stdout.write(OTHER_SCREEN);
     try {
       while (!ending.signal.aborted) {
-        show(await readView(folder));
+        const now = Date.now();
+        const text = await describe(folder, isTerminal ? (status) => renderStatus(status, now) : statusLine);
+        if (isTerminal) process.stdout.write(`${CLEAR}${text}\n\n${formatTime(now)}, Ctrl-C ends\n`);
+        else if (text !== shown) console.log(`${formatTime(now)} | ${text}`);
+        shown = text;
         await sleep(interval, undefined, { signal: ending.signal }).catch(() => {});
       }
     } finally {
@@ -45,33 +49,12 @@ export function registerWatch(program: Command): void {
   });
 }
 
-interface View {
-  readonly line: string;
-  readonly table: (now: number) => string;
-}
-
-async function readView(folder: string): Promise<View> {
+async function describe(folder: string, render: (status: RolloutStatus) => string): Promise<string> {
   try {
-    const status = await readRolloutStatus(folder);
-    return { line: statusLine(status), table: (now) => renderStatus(status, now) };
+    return render(await readRolloutStatus(folder));
   } catch (error) {
     if (!(error instanceof NoGuardError)) throw error;
     // The command may have been started before the guard.
-    const line = `No guard has written to ${folder} yet.`;
-    return { line, table: () => line };
+    return `No guard has written to ${folder} yet.`;
   }
-}
-
-function showTable({ table }: View): void {
-  const now = Date.now();
-  process.stdout.write(`${CLEAR}${table(now)}\n\n${formatTime(now)}, Ctrl-C ends\n`);
-}
-
-function lineShower(): (view: View) => void {
-  let shown: string | undefined;
-  return ({ line }) => {
-    if (line === shown) return;
-    shown = line;
-    console.log(`${formatTime(Date.now())} | ${line}`);
-  };
 }

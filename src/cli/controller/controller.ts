@@ -144,6 +144,7 @@ export function healthOf({ flagKey, dryRun, state, epoch, flag, fleet, snapshot 
         ? `on${flag.rolloutPercentage === undefined ? '' : ` at ${flag.rolloutPercentage} %`}`
         : 'off';
   const { treatment, control } = snapshot.total;
+  const countedOf = ({ successes, failures }: ArmCounts) => successes + failures;
   const standing = [
     `${flagKey} is ${rollout}`,
     `${dryRun ? 'dry run, ' : ''}${state.status}`,
@@ -152,10 +153,6 @@ export function healthOf({ flagKey, dryRun, state, epoch, flag, fleet, snapshot 
   ];
   return {
     standing: standing.join(' | '),
-    counted: `outcomes: ${countOf(treatment)} treatment, ${countOf(control)} control`,
+    counted: `outcomes: ${countedOf(treatment)} treatment, ${countedOf(control)} control`,
   };
-}
-
-function countOf({ successes, failures }: ArmCounts): number {
-  return successes + failures;
 }
