@@ -22,11 +22,11 @@ with the triggers ${TRIGGER_NAMES.join(', ')};
 or a JavaScript module that exports rollback, review and stages, made with the package's functions.
 Without --config, the rules of the first rollout (async-upload) are used.
 
-It is a dry run: it judges after each failure and every 30 seconds of the log's time, decides once in an epoch, and
-changes nothing that happened. With --exact it judges after every outcome and each second, as a guard does. A live
-guard judges outcomes of one turn of the event loop together, so it may fire a few outcomes later. Memory, baselines,
-signals from elsewhere (Prometheus is not asked) and operations that never ended are not in the log: rules on them have
-nothing to say.
+It is a dry run: it evaluates after each failure and every 30 seconds of the log's time, decides once in an epoch, and
+changes nothing that happened. With --exact it evaluates after every outcome and each second, as a guard does. A live
+guard evaluates outcomes of one turn of the event loop together, so it may fire a few outcomes later. Memory, baselines,
+signals from elsewhere (Prometheus is not queried) and operations that never ended are not in the log: rules on them are
+not evaluated.
 
 Exit codes: 0 the log was replayed, 1 it cannot be read, 2 wrong usage or wrong rules.`;
 
@@ -42,13 +42,17 @@ const optionsSchema = z.object({
 export function registerReplay(program: Command): void {
   const command = program
     .command('replay')
-    .description('Says what other thresholds would have done with recorded outcomes.')
+    .description('Shows what other thresholds would have done with recorded outcomes.')
     .argument('<log>', 'metrics.jsonl, or the folder of a guard')
     .option('--config <file>', 'the rules to try: JSON, or a JavaScript module')
     .option('--audit <file>', "the guard's audit log (default: audit.jsonl beside the log)")
     .option('--no-audit', 'replay the outcomes alone')
-    .option('--tick <ms>', 'how often to look in silence, in milliseconds (default: 30000)', Number)
-    .option('--exact', 'judge after every outcome and each second: slower', false)
+    .option(
+      '--tick <ms>',
+      'how often to evaluate while no outcomes come, in milliseconds (default: 30000)',
+      Number,
+    )
+    .option('--exact', 'evaluate after every outcome and each second: slower', false)
     .option('--json', 'print the result as JSON', false);
   complete(command, HELP, optionsSchema, async ({ config, audit, tick, exact, json }, log) => {
     const rules = await rulesOf(config);

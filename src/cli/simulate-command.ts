@@ -18,9 +18,9 @@ import {
 } from './quantities.js';
 
 const HELP = `
-Plays rollouts with invented outcomes through the real triggers: the async-upload preset, or the rules of --config. It tells how
+Plays rollouts with invented outcomes through the real triggers: the async-upload preset, or the rules of --config. It shows how
 often a healthy rollout is stopped by accident, how soon a broken one is stopped, and what this share of the traffic can
-detect at all. The same seed gives the same answer.
+detect at all. The same seed gives the same result.
 
   rollout-guard simulate --share 0.01 --control-failure 0.01 --treatment-failure 0.1 --rate 50/s
 
@@ -46,13 +46,16 @@ const optionsSchema = z.object({
 export function registerSimulate(program: Command): void {
   const command = program
     .command('simulate')
-    .description('Tells beforehand what your rules will do: false stops, delays, and what can be detected.')
+    .description('Shows beforehand what your rules will do: false stops, delays, and what can be detected.')
     .option('--share <fraction>', "the treatment's share of the users (default: the first stage's)")
     .requiredOption('--control-failure <fraction>', 'how often the control fails')
     .requiredOption('--treatment-failure <fraction>', 'how often the treatment fails')
     .requiredOption('--rate <requests>', 'requests of both arms, for example 50/s or 200/min')
     .option('--for <time>', 'how long the stage lasts, for example 30min or 2h', '30min')
-    .option('--users <count>', 'how many users there are, each of whom comes again (default: nobody does)')
+    .option(
+      '--users <count>',
+      'how many users there are, each with many requests (default: one request each)',
+    )
     .option('--latency <time>', "the control's median duration", '200ms')
     .option('--slowdown <factor>', 'how many times as long the treatment takes', '1')
     .option('--replicates <count>', 'simulated rollouts', '200')
