@@ -3,11 +3,10 @@ import { z } from 'zod';
 import { diagnose } from '../doctor/diagnose.js';
 import type { Finding, FindingStatus } from '../doctor/finding.js';
 import { observe } from '../doctor/observe.js';
-import { isConfigError, parseConfig } from '../support/config-error.js';
+import { durationMsSchema } from '../support/config-schemas.js';
+import { complete } from './command.js';
 
-const USAGE = 2;
-
-const EXAMPLE = `
+const HELP = `
 Give tokens as environment variables: other users of the machine can see command lines.
 
   export UNLEASH_URL=https://unleash.example.com/api
@@ -37,36 +36,29 @@ export function registerDoctor(program: Command): void {
     .option('--no-targeting-key', 'evaluations have no targeting key, which becomes userId')
     .option('--folder <path>', "the guard's folder (default: logs/<flag_key>_rollout)")
     .option('--timeout <ms>', 'time for one request, in milliseconds', Number, 5_000)
-    .option('--json', 'print the findings as JSON', false)
-    .addHelpText('after', EXAMPLE)
-    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : USAGE));
-
-  command.action(async (given: unknown) => {
-    const { json, ...options } = optionsOf(command, given);
-    const findings = diagnose(await observe(options));
-    process.stdout.write(json ? `${JSON.stringify({ findings }, undefined, 2)}\n` : render(findings));
-    if (findings.some(({ status }) => status === 'fail')) process.exitCode = 1;
-  });
-}
-
-function optionsOf(command: Command, given: unknown) {
-  try {
-    const options = parseConfig(optionsSchema, given, 'options');
-    const { flag, contextField, targetingKey, timeout, folder, ...rest } = options;
-    return {
-      ...rest,
-      flagKey: flag,
-      contextFields: targetingKey ? ['userId', ...contextField] : contextField,
-      timeoutMs: timeout,
-      folder: folder ?? `logs/${flag.replaceAll('-', '_')}_rollout`,
-    };
-  } catch (error) {
-    if (isConfigError(error)) command.error(error.message, { exitCode: USAGE });
-    throw error;
-  }
+    .option('--json', 'print the findings as JSON', false);
+  complete(
+    command,
+    HELP,
+    optionsSchema,
+    async ({ json, flag, contextField, targetingKey, timeout, ...given }) => {
+      const findings = diagnose(
+        await observe({
+          ...given,
+          flagKey: flag,
+          contextFields: targetingKey ? ['userId', ...contextField] : contextField,
+          timeoutMs: timeout,
+          folder: given.folder ?? `logs/${flag.replaceAll('-', '_')}_rollout`,
+        }),
+      );
+      process.stdout.write(json ? `${JSON.stringify({ findings }, undefined, 2)}\n` : render(findings));
+      if (findings.some(({ status }) => status === 'fail')) process.exitCode = 1;
+    },
+  );
 }
 
 const name = (expected: string) => z.string({ error: expected }).regex(/^\S+$/, { error: expected });
+const CLIENT_TOKEN = 'a token without white space (--client-token or UNLEASH_CLIENT_TOKEN)';
 const URL_EXPECTED = "Unleash's API with its scheme (--url or UNLEASH_URL)";
 
 const optionsSchema = z.object({
@@ -74,21 +66,17 @@ const optionsSchema = z.object({
   flag: name("the flag's key (--flag or UNLEASH_FLAG)"),
   environment: name('the environment (--environment or UNLEASH_ENVIRONMENT)'),
   project: name('a project (--project or UNLEASH_PROJECT)'),
-  clientToken: headerText().optional(),
+  clientToken: z
+    .string()
+    .regex(/^[\x21-\x7e]+$/, { error: CLIENT_TOKEN })
+    .optional(),
   adminToken: z.string().optional(),
   contextField: z.array(z.string()),
   targetingKey: z.boolean(),
   folder: z.string().optional(),
-  timeout: z
-    .number({ error: 'a positive number of milliseconds' })
-    .positive({ error: 'a positive number of milliseconds' }),
+  timeout: durationMsSchema,
   json: z.boolean(),
 });
-
-function headerText() {
-  const expected = 'a token without white space (--client-token or UNLEASH_CLIENT_TOKEN)';
-  return z.string().regex(/^[\x21-\x7e]+$/, { error: expected });
-}
 
 const SIGNS: Readonly<Record<FindingStatus, string>> = { ok: '✓', warn: '!', fail: '✗', unknown: '?' };
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { Command } from 'commander';
 import { version } from '../support/version.js';
+import { exitWith } from './command.js';
 import { registerDoctor } from './doctor-command.js';
-import { exitWith } from './exit.js';
 import { registerReplay } from './replay-command.js';
 import { registerReport } from './report-command.js';
 import { registerRun } from './run-command.js';

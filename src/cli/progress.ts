@@ -5,7 +5,7 @@ export interface ProgressStream {
 }
 
 const WIDTH = 30;
-/** Drawing more often is not seen. */
+/** Drawing more often cannot be seen. */
 const REDRAW_MS = 100;
 
 /** A bar on a terminal; nothing at all where there is none, so that logs and pipes stay clean. */
@@ -29,7 +29,7 @@ export class ProgressBar {
     this.#stream.write(`\r${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)} ${done}/${total} ${unit}`);
   }
 
-  /** Takes the bar away. */
+  /** Removes the bar. */
   clear(): void {
     if (this.#stream.isTTY) this.#stream.write('\r\u001b[K');
   }

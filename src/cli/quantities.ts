@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { rateSchema } from '../support/config-schemas.js';
+import { rateSchema, wholeSchema } from '../support/config-schemas.js';
 
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const SECONDS = { ms: 0.001, s: 1, sec: 1, min: 60, m: 60, h: 3_600, d: 86_400, day: 86_400 } as const;
@@ -17,12 +17,7 @@ export const shareOption = asNumber.pipe(
 );
 
 export function wholeOption(least: number) {
-  const expected = `a whole number, ${least} or more`;
-  return asNumber.pipe(
-    z
-      .number({ error: expected })
-      .refine((value) => Number.isSafeInteger(value) && value >= least, { error: expected }),
-  );
+  return asNumber.pipe(wholeSchema(least));
 }
 
 /** A number above 0. */

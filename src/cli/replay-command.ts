@@ -1,16 +1,15 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { asyncUploadRollout } from '../guard/async-upload-rollout.js';
-import { type RolloutRules, resolveRules } from '../guard/rules.js';
+import type { RolloutRules } from '../guard/rules.js';
 import type { GuardEvent } from '../model/event.js';
+import type { Decision } from '../model/shapes.js';
 import { formatCount, formatTime } from '../report/format.js';
-import { parseConfig } from '../support/config-error.js';
 import { durationMsSchema } from '../support/config-schemas.js';
 import { formatThreshold } from '../support/wording.js';
 import type { Trigger } from '../triggers/trigger.js';
 import { type ReplayResult, replayLog } from '../what-if/replay/replay-log.js';
-import { loadRules, TRIGGER_NAMES } from '../what-if/replay/rules-file.js';
-import { endWithProblem, exitWith } from './exit.js';
+import { TRIGGER_NAMES } from '../what-if/replay/rules-file.js';
+import { complete, pathOption, rulesOf } from './command.js';
 
 const HELP = `
 The rules are a JSON file,
@@ -23,17 +22,17 @@ with the triggers ${TRIGGER_NAMES.join(', ')};
 or a JavaScript module that exports rollback, review and stages, made with the package's functions.
 Without --config, the rules of the first rollout (async-upload) are used.
 
-It is a dry run: it judges after each failure and every 30 seconds of the log's time, decides once in an epoch, and
-changes nothing that happened. With --exact it judges after every outcome and each second, as a guard does. A live
-guard judges outcomes of one turn of the event loop together, so it may fire a few outcomes later. Memory, baselines,
-signals from elsewhere (Prometheus is not asked) and operations that never ended are not in the log: rules on them have
-nothing to say.
+It is a dry run: it evaluates after each failure and every 30 seconds of the log's time, decides once in an epoch, and
+changes nothing that happened. With --exact it evaluates after every outcome and each second, as a guard does. A live
+guard evaluates outcomes of one turn of the event loop together, so it may fire a few outcomes later. Memory, baselines,
+signals from elsewhere (Prometheus is not queried) and operations that never ended are not in the log: rules on them are
+not evaluated.
 
 Exit codes: 0 the log was replayed, 1 it cannot be read, 2 wrong usage or wrong rules.`;
 
 const optionsSchema = z.object({
-  config: z.string().min(1).optional(),
-  audit: z.union([z.string().min(1), z.literal(false), z.literal(true)]).optional(),
+  config: pathOption.optional(),
+  audit: z.union([pathOption, z.literal(false)]).optional(),
   tick: durationMsSchema.optional(),
   exact: z.boolean(),
   json: z.boolean(),
@@ -43,31 +42,27 @@ const optionsSchema = z.object({
 export function registerReplay(program: Command): void {
   const command = program
     .command('replay')
-    .description('Says what other thresholds would have done with recorded outcomes.')
+    .description('Shows what other thresholds would have done with recorded outcomes.')
     .argument('<log>', 'metrics.jsonl, or the folder of a guard')
     .option('--config <file>', 'the rules to try: JSON, or a JavaScript module')
     .option('--audit <file>', "the guard's audit log (default: audit.jsonl beside the log)")
     .option('--no-audit', 'replay the outcomes alone')
-    .option('--tick <ms>', 'how often to look in silence, in milliseconds (default: 30000)', Number)
-    .option('--exact', 'judge after every outcome and each second: slower', false)
-    .option('--json', 'print the result as JSON', false)
-    .addHelpText('after', HELP)
-    .exitOverride(exitWith);
-
-  command.action(async (log: string, given: unknown) => {
-    try {
-      const { config, audit, tick, exact, json } = parseConfig(optionsSchema, given, 'options');
-      const rules = config === undefined ? resolveRules(asyncUploadRollout) : await loadRules(config);
-      const result = await replayLog(log, {
-        rules,
-        audit: audit === true ? undefined : audit,
-        tickMs: tick ?? (exact ? 1_000 : undefined),
-        everyOutcome: exact,
-      });
-      console.log(json ? JSON.stringify(result, undefined, 2) : render(result, rules));
-    } catch (error) {
-      endWithProblem(command, error);
-    }
+    .option(
+      '--tick <ms>',
+      'how often to evaluate while no outcomes come, in milliseconds (default: 30000)',
+      Number,
+    )
+    .option('--exact', 'evaluate after every outcome and each second: slower', false)
+    .option('--json', 'print the result as JSON', false);
+  complete(command, HELP, optionsSchema, async ({ config, audit, tick, exact, json }, log) => {
+    const rules = await rulesOf(config);
+    const result = await replayLog(log, {
+      rules,
+      audit,
+      tickMs: tick ?? (exact ? 1_000 : undefined),
+      everyOutcome: exact,
+    });
+    console.log(json ? JSON.stringify(result, undefined, 2) : render(result, rules));
   });
 }
 
@@ -125,10 +120,7 @@ function silentLines(silent: readonly string[], { rollback, review }: RolloutRul
   ];
 }
 
-function decisionLine(
-  decision: ReplayResult['decisions']['list'][number]['decision'],
-  outcomes: string,
-): string {
+function decisionLine(decision: Decision, outcomes: string): string {
   const { at, epoch, rolloutPercentage, reason, dryRun } = decision;
   const isRealDryRun = dryRun && outcomes === '' ? ' (dry run)' : '';
   return `${formatTime(at)}  epoch ${epoch}${atPercentage(rolloutPercentage)}${outcomes}${isRealDryRun}\n    ${reason}`;

@@ -7,9 +7,8 @@ import { collectReport } from '../report/collect.js';
 import { toHtml } from '../report/html.js';
 import { toMarkdown } from '../report/markdown.js';
 import type { RolloutReport } from '../report/rollout-report.js';
-import { parseConfig } from '../support/config-error.js';
 import { loadRules } from '../what-if/replay/rules-file.js';
-import { endWithProblem, exitWith } from './exit.js';
+import { complete, pathOption } from './command.js';
 
 const HELP = `
 Writes report.json, report.md and report.html. The page needs no network. Its charts need the package echarts
@@ -21,9 +20,9 @@ const FORMATS = ['json', 'md', 'html'] as const;
 const FORMATS_EXPECTED = `one or more of ${FORMATS.join(', ')}, separated by commas`;
 
 const optionsSchema = z.object({
-  out: z.string().min(1).optional(),
+  out: pathOption.optional(),
   format: z.array(z.enum(FORMATS, { error: FORMATS_EXPECTED })).min(1),
-  config: z.string().min(1).optional(),
+  config: pathOption.optional(),
 });
 
 /** Adds the subcommand `report`. */
@@ -33,31 +32,19 @@ export function registerReport(program: Command): void {
     .description('Writes a report of a rollout from the folder of its guard.')
     .argument('<folder>', 'the folder of the guard, for example logs/async_upload_rollout')
     .option('--out <folder>', 'where to write the report (default: the same folder)')
-    .option('--format <formats>', FORMATS_EXPECTED, splitAtCommas, [...FORMATS])
-    .option('--config <file>', 'rules whose thresholds are drawn (see rollout-guard replay --help)')
-    .addHelpText('after', HELP)
-    .exitOverride(exitWith);
-
-  command.action(async (folder: string, given: unknown) => {
-    try {
-      const { out = folder, format, config } = parseConfig(optionsSchema, given, 'options');
-      const rules = config === undefined ? undefined : await loadRules(config);
-      const report = await collectReport(folder, { rules });
-      await mkdir(out, { recursive: true });
-      for (const kind of new Set(format)) {
-        const path = join(out, `report.${kind}`);
-        await writeFile(path, await render(report, kind));
-        console.log(path);
-      }
-      console.log(report.headline);
-    } catch (error) {
-      endWithProblem(command, error);
+    .option('--format <formats>', FORMATS_EXPECTED, (text) => text.trim().split(/\s*,\s*/), [...FORMATS])
+    .option('--config <file>', 'rules whose thresholds are drawn (see rollout-guard replay --help)');
+  complete(command, HELP, optionsSchema, async ({ out, format, config }, folder) => {
+    const rules = config === undefined ? undefined : await loadRules(config);
+    const report = await collectReport(folder, { rules });
+    await mkdir(out ?? folder, { recursive: true });
+    for (const kind of new Set(format)) {
+      const path = join(out ?? folder, `report.${kind}`);
+      await writeFile(path, await render(report, kind));
+      console.log(path);
     }
+    console.log(report.headline);
   });
-}
-
-function splitAtCommas(text: string): string[] {
-  return text.split(',').map((format) => format.trim());
 }
 
 async function render(report: RolloutReport, format: (typeof FORMATS)[number]): Promise<string> {

@@ -2,9 +2,7 @@ import { once } from 'node:events';
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import { z } from 'zod';
-import { parseConfig } from '../support/config-error.js';
-import type { Controller } from './controller/controller.js';
-import { endWithProblem, exitWith } from './exit.js';
+import { complete, pathOption } from './command.js';
 
 const HELP = `
 The services share the same Redis (new RedisOutcomeStore), have the same rules, and need no admin token: only this process,
@@ -23,21 +21,18 @@ Exit codes: 0 ended by a signal, 1 it cannot start, 2 wrong usage or an invalid 
 
 const FAILED = 1;
 
-const optionsSchema = z.object({ config: z.string().min(1) });
-
 /** Adds the subcommand `run`. */
 export function registerRun(program: Command): void {
   const command = program
     .command('run')
     .description('Runs a controller: it decides for a fleet of processes, so that they need no admin token.')
-    .requiredOption('--config <file>', 'the configuration: JSON, or a JavaScript module')
-    .addHelpText('after', HELP)
-    .exitOverride(exitWith);
-
-  command.action(async (given: unknown) => {
+    .requiredOption('--config <file>', 'the configuration: JSON, or a JavaScript module');
+  complete(command, HELP, z.object({ config: pathOption }), async ({ config }) => {
     // Registered before the start, which may wait for Unleash and can be ended too.
     const ended = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
-    const controller = await controllerOf(command, given);
+    // No other command needs OpenFeature and unleash-client, which take a while to load.
+    const { Controller } = await import('./controller/controller.js');
+    const controller = await Controller.fromFile(config, process.env, pino({ name: 'rollout-guard' }));
     try {
       await Promise.race([controller.start(), ended]);
     } catch (error) {
@@ -49,15 +44,4 @@ export function registerRun(program: Command): void {
     // A client or a notifier of a module may keep the process alive.
     process.exit(0);
   });
-}
-
-async function controllerOf(command: Command, given: unknown): Promise<Controller> {
-  try {
-    const { config } = parseConfig(optionsSchema, given, 'options');
-    // No other command needs OpenFeature and unleash-client, which take a while to load.
-    const { Controller } = await import('./controller/controller.js');
-    return await Controller.fromFile(config, process.env, pino({ name: 'rollout-guard' }));
-  } catch (error) {
-    endWithProblem(command, error);
-  }
 }

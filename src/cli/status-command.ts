@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
+import { z } from 'zod';
 import { renderStatus } from '../report/status/render.js';
 import { readRolloutStatus } from '../report/status/rollout-status.js';
-import { endWithProblem, exitWith } from './exit.js';
+import { complete } from './command.js';
 
 const HELP = `
 Exit codes: 0 the guard is armed, 1 the folder cannot be read, 2 wrong usage, 3 the flag is being stopped or stopped.`;
@@ -14,17 +15,10 @@ export function registerStatus(program: Command): void {
     .command('status')
     .description('Shows the state of a rollout, from the folder of its guard.')
     .argument('<folder>', 'the folder of the guard, for example logs/async_upload_rollout')
-    .option('--json', 'print the status as JSON', false)
-    .addHelpText('after', HELP)
-    .exitOverride(exitWith);
-
-  command.action(async (folder: string, { json }: { json: boolean }) => {
-    try {
-      const status = await readRolloutStatus(folder);
-      console.log(json ? JSON.stringify(status, undefined, 2) : renderStatus(status, Date.now()));
-      if (status.state !== 'armed') process.exitCode = STOPPED;
-    } catch (error) {
-      endWithProblem(command, error);
-    }
+    .option('--json', 'print the status as JSON', false);
+  complete(command, HELP, z.object({ json: z.boolean() }), async ({ json }, folder) => {
+    const status = await readRolloutStatus(folder);
+    console.log(json ? JSON.stringify(status, undefined, 2) : renderStatus(status, Date.now()));
+    if (status.state !== 'armed') process.exitCode = STOPPED;
   });
 }

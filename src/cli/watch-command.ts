@@ -3,10 +3,9 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { formatTime } from '../report/format.js';
 import { renderStatus, statusLine } from '../report/status/render.js';
-import { NoGuardError, readRolloutStatus } from '../report/status/rollout-status.js';
-import { parseConfig } from '../support/config-error.js';
+import { NoGuardError, type RolloutStatus, readRolloutStatus } from '../report/status/rollout-status.js';
 import { durationMsSchema } from '../support/config-schemas.js';
-import { endWithProblem, exitWith } from './exit.js';
+import { complete } from './command.js';
 
 const HELP = `
 On a terminal, the table is updated every second; elsewhere, a line is printed whenever something changes.
@@ -26,60 +25,36 @@ export function registerWatch(program: Command): void {
     .command('watch')
     .description('Shows the state of a rollout and keeps it up to date.')
     .argument('<folder>', 'the folder of the guard; it may not exist yet')
-    .option('--interval <ms>', 'how often to read the folder, in milliseconds', Number, 1_000)
-    .addHelpText('after', HELP)
-    .exitOverride(exitWith);
-
-  command.action(async (folder: string, given: unknown) => {
+    .option('--interval <ms>', 'how often to read the folder, in milliseconds', Number, 1_000);
+  complete(command, HELP, optionsSchema, async ({ interval }, folder) => {
     const ending = new AbortController();
     const end = () => ending.abort();
     process.once('SIGINT', end).once('SIGTERM', end);
     const isTerminal = process.stdout.isTTY === true;
+    let shown: string | undefined;
+    if (isTerminal) process.stdout.write(OTHER_SCREEN);
     try {
-      const { interval } = parseConfig(optionsSchema, given, 'options');
-      const show = isTerminal ? showTable : lineShower();
-      if (isTerminal) process.stdout.write(OTHER_SCREEN);
       while (!ending.signal.aborted) {
-        show(await readView(folder));
+        const now = Date.now();
+        const text = await describe(folder, isTerminal ? (status) => renderStatus(status, now) : statusLine);
+        if (isTerminal) process.stdout.write(`${CLEAR}${text}\n\n${formatTime(now)}, Ctrl-C ends\n`);
+        else if (text !== shown) console.log(`${formatTime(now)} | ${text}`);
+        shown = text;
         await sleep(interval, undefined, { signal: ending.signal }).catch(() => {});
       }
-    } catch (error) {
-      if (isTerminal) process.stdout.write(SCREEN_BACK);
-      endWithProblem(command, error);
     } finally {
+      if (isTerminal) process.stdout.write(SCREEN_BACK);
       process.off('SIGINT', end).off('SIGTERM', end);
     }
-    if (isTerminal) process.stdout.write(SCREEN_BACK);
   });
 }
 
-interface View {
-  readonly line: string;
-  readonly table: (now: number) => string;
-}
-
-async function readView(folder: string): Promise<View> {
+async function describe(folder: string, render: (status: RolloutStatus) => string): Promise<string> {
   try {
-    const status = await readRolloutStatus(folder);
-    return { line: statusLine(status), table: (now) => renderStatus(status, now) };
+    return render(await readRolloutStatus(folder));
   } catch (error) {
     if (!(error instanceof NoGuardError)) throw error;
     // The command may have been started before the guard.
-    const line = `No guard has written to ${folder} yet.`;
-    return { line, table: () => line };
+    return `No guard has written to ${folder} yet.`;
   }
-}
-
-function showTable({ table }: View): void {
-  const now = Date.now();
-  process.stdout.write(`${CLEAR}${table(now)}\n\n${formatTime(now)}, Ctrl-C ends\n`);
-}
-
-function lineShower(): (view: View) => void {
-  let shown: string | undefined;
-  return ({ line }) => {
-    if (line === shown) return;
-    shown = line;
-    console.log(`${formatTime(Date.now())} | ${line}`);
-  };
 }

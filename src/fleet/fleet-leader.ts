@@ -1,58 +1,72 @@
-import { type FleetLink, isFleetError } from './fleet-link.js';
-import { FleetView, type FleetViewOptions } from './fleet-view.js';
+import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
+import { parseOutcomeDelta } from '../measure/outcome-delta.js';
+import type { Snapshot } from '../model/shapes.js';
+import { isFleetError } from './fleet-link.js';
+import type { FleetMemberOptions } from './fleet-options.js';
+import { checkpointSchema, type FleetEntry, fromJson } from './fleet-shapes.js';
 
-/** What {@link FleetLeader} needs. */
-export interface FleetLeaderOptions extends Omit<FleetViewOptions, 'fence'> {
-  readonly link: FleetLink;
-  readonly monotonic: () => number;
-  /** The time by the server's clock. */
-  readonly serverNow: () => number;
-  /** The fleet's outcomes have changed. */
-  readonly onOutcomes: () => void;
-}
-
+/** Entries that are read at once. */
+const BATCH = 500;
 /** How often the leader saves a checkpoint, in milliseconds. */
 const CHECKPOINT_MS = 2_000;
 
-/** The leader's work, while this process is the leader: reads what all have sent, and saves it for the next leader. */
+/**
+ * The whole fleet's outcomes, from the moment at which this process becomes the leader: the checkpoint of the last leader, and
+ * every delta since. It contains nothing of this process but what this process has sent, so that nothing counts twice,
+ * whichever process leads next.
+ */
 export class FleetLeader {
-  readonly #options: FleetLeaderOptions;
-  #fence: number | undefined;
-  #view: FleetView | undefined;
-  #reading: Promise<void> | undefined;
+  readonly #options: FleetMemberOptions;
+  readonly #fence: number;
+  readonly #serverNow: () => number;
+  #store: MemoryOutcomeStore;
+  #epoch = 0;
+  #upTo = '';
+  #serverRun: string | undefined;
+  /** The checkpoint that was saved last: its last entry, and what was reported by then. */
+  #saved = { upTo: '', reported: '' };
   #savedAt = Number.NEGATIVE_INFINITY;
+  #status: 'new' | 'current' | 'over' = 'new';
+  #reading: Promise<void> | undefined;
 
-  constructor(options: FleetLeaderOptions) {
+  /**
+   * @param fence - The number by which this process is the leader.
+   * @param serverNow - The time by the server's clock.
+   */
+  constructor(options: FleetMemberOptions, fence: number, serverNow: () => number) {
     this.#options = options;
-  }
-
-  /** What all recorded; undefined while another process is the leader, or before this one has read it. */
-  get view(): FleetView | undefined {
-    return this.#view;
-  }
-
-  /** This process is the leader with this number, or (undefined) is not. */
-  setFence(fence: number | undefined): void {
-    if (fence === this.#fence) return;
     this.#fence = fence;
-    this.#view = undefined;
-    this.poll();
+    this.#serverNow = serverNow;
+    this.#store = options.emptyStore();
   }
 
-  /** The server's data is no longer what was read. */
-  discardView(): void {
-    this.#view = undefined;
+  /** The number by which this process is the leader; undefined when another one is. */
+  get fence(): number | undefined {
+    return this.#status === 'over' ? undefined : this.#fence;
+  }
+
+  /** The epoch of what has been read; undefined before everything has been, and when another process is the leader. */
+  get epoch(): number | undefined {
+    return this.#status === 'current' ? this.#epoch : undefined;
+  }
+
+  snapshot(now: number): Snapshot {
+    return this.#store.snapshot(now);
+  }
+
+  /** Another process is the leader, or the server's data is no longer what was read. */
+  end(): void {
+    this.#status = 'over';
   }
 
   /** Reads what was sent since the last time, unless a read is under way. */
   poll(): void {
-    const fence = this.#fence;
-    if (fence === undefined || this.#reading !== undefined) return;
-    this.#reading = this.#read(fence)
+    if (this.#status === 'over') return;
+    this.#reading ??= this.#read()
       .catch((error) => {
         // The next sync reports a connection that was lost.
         if (isFleetError(error) && !error.requiresAction) return;
-        this.#options.onFault("evaluating the fleet's outcomes", error);
+        this.#options.listener.onFault("evaluating the fleet's outcomes", error);
       })
       .finally(() => {
         this.#reading = undefined;
@@ -62,25 +76,89 @@ export class FleetLeader {
   /** Saves a last checkpoint for the next leader. */
   async close(): Promise<void> {
     await this.#reading;
-    if (this.#fence === undefined) return;
-    await this.#view?.saveCheckpoint(this.#options.serverNow()).catch(() => {});
+    if (this.#status === 'current') await this.#saveCheckpoint().catch(() => {});
   }
 
-  async #read(fence: number): Promise<void> {
-    const { monotonic, serverNow, onOutcomes } = this.#options;
-    const before = this.#view;
-    const view = before ?? (await FleetView.load({ ...this.#options, fence }, serverNow()));
-    const read = await view.readEntries(serverNow());
+  async #read(): Promise<void> {
+    const { clock, listener } = this.#options;
+    const isFirst = this.#status === 'new';
+    if (isFirst) await this.#loadCheckpoint();
+    const read = await this.#readEntries();
     // Meanwhile another process may have become the leader, or the server may have lost its data.
-    if (fence !== this.#fence || before !== this.#view) return;
-    if (read === undefined) {
-      this.setFence(undefined);
+    if (read === undefined) this.end();
+    if (read === undefined || this.#status === 'over') return;
+    this.#status = 'current';
+    if (isFirst || read > 0) listener.onOutcomes();
+    if (clock.monotonic() - this.#savedAt < CHECKPOINT_MS) return;
+    this.#savedAt = clock.monotonic();
+    await this.#saveCheckpoint();
+  }
+
+  /** @returns how many entries were read; undefined when this process is no longer the leader. */
+  async #readEntries(): Promise<number | undefined> {
+    let read = 0;
+    for (;;) {
+      const found = await this.#options.link.read(this.#fence, this.#upTo, BATCH);
+      if (found === undefined) return undefined;
+      this.#serverRun ??= found.serverRun;
+      if (found.serverRun !== this.#serverRun) {
+        // It may have lost the last second, which its senders send again: what is here would count twice.
+        this.#serverRun = found.serverRun;
+        await this.#loadCheckpoint();
+        continue;
+      }
+      for (const entry of found.entries) this.#apply(entry);
+      read += found.entries.length;
+      this.#upTo = found.entries.at(-1)?.id ?? this.#upTo;
+      if (found.entries.length < BATCH) return read;
+    }
+  }
+
+  #apply(entry: FleetEntry): void {
+    if (entry.type === 'epoch') {
+      if (entry.epoch <= this.#epoch) return;
+      this.#epoch = entry.epoch;
+      this.#store.beginEpoch(entry.epoch, entry.at, { keepWindows: entry.keepWindows });
       return;
     }
-    this.#view = view;
-    if (before === undefined || read > 0) onOutcomes();
-    if (monotonic() - this.#savedAt < CHECKPOINT_MS) return;
-    this.#savedAt = monotonic();
-    await view.saveCheckpoint(serverNow());
+    const delta = parseOutcomeDelta(fromJson(entry.text));
+    if (delta !== undefined) this.#store.merge(delta, this.#serverNow());
+    else this.#options.listener.onFault('reading a delta', new TypeError('it is of another version'));
+  }
+
+  async #loadCheckpoint(): Promise<void> {
+    const { link, emptyStore, reportedState, listener } = this.#options;
+    this.#store = emptyStore();
+    this.#epoch = 0;
+    this.#upTo = '';
+    this.#saved = { upTo: '', reported: '' };
+    const text = await link.loadCheckpoint();
+    if (text === undefined) return;
+    try {
+      const checkpoint = checkpointSchema.parse(text);
+      const { contents, epochStartedAt, oldestEpoch } = checkpoint.dump;
+      if (oldestEpoch !== undefined)
+        this.#store.beginEpoch(oldestEpoch, epochStartedAt, { keepWindows: false });
+      this.#store.beginEpoch(contents.epoch, epochStartedAt, { keepWindows: true });
+      this.#store.restore(checkpoint.dump, this.#serverNow());
+      this.#epoch = contents.epoch;
+      this.#upTo = checkpoint.upTo;
+      if (checkpoint.reportedState !== undefined) reportedState.set(checkpoint.reportedState);
+    } catch (error) {
+      listener.onFault("reading the last leader's checkpoint", error);
+    }
+  }
+
+  /** Saves what is here for the next leader, unless nothing has changed. */
+  async #saveCheckpoint(): Promise<void> {
+    const upTo = this.#upTo;
+    const reportedState = this.#options.reportedState.get();
+    // It changes without outcomes too: a review is closed because nothing more came.
+    const reported = JSON.stringify(reportedState);
+    if (upTo === this.#saved.upTo && reported === this.#saved.reported) return;
+    const dump = this.#store.dump(this.#serverNow());
+    const text = JSON.stringify({ version: 1, upTo, reportedState, dump });
+    const isSaved = await this.#options.link.saveCheckpoint(this.#fence, upTo, text);
+    if (isSaved) this.#saved = { upTo, reported };
   }
 }

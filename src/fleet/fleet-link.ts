@@ -39,12 +39,6 @@ export interface SyncRequest {
   readonly mayLead: boolean;
 }
 
-/** What a link reports between two syncs. */
-export interface FleetListener {
-  /** The state has changed. */
-  readonly onState: (state: FleetState) => void;
-}
-
 /**
  * One process's connection to what a fleet shares, for one flag in one environment. Every method rejects with a
  * {@link FleetError} when the server does not reply as it should.
@@ -52,8 +46,8 @@ export interface FleetListener {
 export interface FleetLink {
   /** This process, unique in the fleet. */
   readonly instance: string;
-  /** Checks the server and listens from then on. */
-  open(listener: FleetListener): Promise<void>;
+  /** Checks the server, and reports each change of the state from then on. */
+  open(onState: (state: FleetState) => void): Promise<void>;
   sync(request: SyncRequest): Promise<SyncReply>;
   /** Undefined when this process is no longer the leader. */
   read(fence: number, after: string, count: number): Promise<FleetEntries | undefined>;

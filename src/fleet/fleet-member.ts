@@ -20,7 +20,8 @@ export class FleetMember {
   readonly #options: FleetMemberOptions;
   readonly #outbox = new Outbox();
   readonly #serverClock: ServerClock;
-  readonly #leader: FleetLeader;
+  /** While this process is the leader. */
+  #leader: FleetLeader | undefined;
   #state: FleetState | undefined;
   #problem: string | undefined;
   #flushedAt = Number.NEGATIVE_INFINITY;
@@ -34,18 +35,8 @@ export class FleetMember {
   #timers: NodeJS.Timeout[] = [];
 
   constructor(options: FleetMemberOptions) {
-    const { link, clock, timing, emptyStore, reportedState, listener } = options;
     this.#options = options;
-    this.#serverClock = new ServerClock(clock, timing.leaseMs);
-    this.#leader = new FleetLeader({
-      link,
-      emptyStore,
-      reportedState,
-      monotonic: () => clock.monotonic(),
-      serverNow: () => this.#serverTime(clock.now()),
-      onOutcomes: () => listener.onOutcomes(),
-      onFault: (what, error) => listener.onFault(what, error),
-    });
+    this.#serverClock = new ServerClock(options.clock, options.timing.leaseMs);
   }
 
   /** This process's name in the fleet. */
@@ -55,7 +46,7 @@ export class FleetMember {
 
   get role(): FleetRole {
     if (!this.#serverClock.isAlive || this.#serverClock.isLeaderless) return 'standalone';
-    return this.#leader.view === undefined ? 'follower' : 'leader';
+    return this.#leader?.epoch === undefined ? 'follower' : 'leader';
   }
 
   /** What all agree on; undefined before the first reply. */
@@ -78,13 +69,13 @@ export class FleetMember {
    * an operator has turned the flag on, the outcomes that stopped it are still here.
    */
   get isCurrent(): boolean {
-    const { view } = this.#leader;
-    return view !== undefined && this.#state?.stop === undefined && view.epoch === this.#state?.epoch;
+    const epoch = this.#leader?.epoch;
+    return epoch !== undefined && this.#state?.stop === undefined && epoch === this.#state?.epoch;
   }
 
   /** Whether this process's definition is the one that the fleet's epoch belongs to. */
   get hasFleetDefinition(): boolean {
-    return this.#epoch.assigned !== undefined && this.#epoch.assigned === this.#leader.view?.epoch;
+    return this.#epoch.assigned !== undefined && this.#epoch.assigned === this.#leader?.epoch;
   }
 
   /**
@@ -98,7 +89,7 @@ export class FleetMember {
     this.#timers = [
       setInterval(() => this.sync(), timing.flushMs).unref(),
       setInterval(() => {
-        if (this.#serverClock.isAlive) this.#leader.poll();
+        if (this.#serverClock.isAlive) this.#leader?.poll();
       }, timing.evaluateMs).unref(),
     ];
   }
@@ -106,7 +97,7 @@ export class FleetMember {
   /** Sends what is left, and leaves. */
   async close(): Promise<void> {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
-    await Promise.all([this.#syncing, this.#leader.close()]);
+    await Promise.all([this.#syncing, this.#leader?.close()]);
     await this.#exchange({ leaving: true });
     await this.#options.link.close();
   }
@@ -147,7 +138,7 @@ export class FleetMember {
   snapshot(now: number): Snapshot {
     const own = this.#options.own.snapshot(now);
     if (this.role !== 'leader') return own;
-    const fleet = this.#leader.view!.snapshot(this.#serverTime(now));
+    const fleet = this.#leader!.snapshot(this.#serverTime(now));
     return {
       ...fleet,
       baseline: own.baseline,
@@ -181,7 +172,7 @@ export class FleetMember {
   async #exchange({ leaving = false } = {}): Promise<unknown> {
     const { link, listener, mayLead, revision } = this.#options;
     try {
-      await link.open({ onState: (state) => this.#onState(state) });
+      await link.open((state) => this.#onState(state));
       for (let sent = 0; sent < MAX_AT_ONCE; sent++) {
         const isLast = this.#outbox.isEmpty && this.#epoch.assigned !== undefined;
         if (isLast) this.#queueDelta();
@@ -230,9 +221,17 @@ export class FleetMember {
     if (reply.delta === 'accepted' || reply.delta === 'duplicate')
       this.#outbox.onAccepted(reply.lastSequence);
     if (reply.delta === 'gap') this.#outbox.rewind(reply.lastSequence);
-    this.#leader.setFence(reply.fence);
+    if (reply.fence !== this.#leader?.fence) this.#lead(reply.fence);
     if (reply.state !== undefined) this.#replaceState(reply.state);
     this.#assignEpoch(reply.assignedEpoch, epoch);
+  }
+
+  /** Starts to lead from what the server has now; with undefined, another process leads. */
+  #lead(fence: number | undefined): void {
+    this.#leader?.end();
+    const serverNow = () => this.#serverTime(this.#options.clock.now());
+    this.#leader = fence === undefined ? undefined : new FleetLeader(this.#options, fence, serverNow);
+    this.#leader?.poll();
   }
 
   #replaceState(state: FleetState): void {
@@ -241,7 +240,7 @@ export class FleetMember {
     if (known === undefined || known.datasetId === state.datasetId) return;
     // The server has lost everything: this process sends once more what it still has of the epoch.
     this.#outbox.reset();
-    this.#leader.discardView();
+    this.#lead(this.#leader?.fence);
     this.#epoch = { ...this.#epoch, assigned: undefined };
     const { own, clock } = this.#options;
     own.takeDelta(clock.now());

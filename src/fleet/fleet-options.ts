@@ -40,12 +40,6 @@ export interface SharedStore {
   link(flag: { readonly flagKey: string; readonly environment: string }): FleetLink;
 }
 
-/** Reads and sets what the guard has reported, which the next leader continues with. */
-export interface ReportedStateAccess {
-  readonly get: () => ReportedState;
-  readonly set: (state: ReportedState) => void;
-}
-
 /** What a fleet member needs. */
 export interface FleetMemberOptions {
   /** What this process records. */
@@ -59,6 +53,7 @@ export interface FleetMemberOptions {
   readonly mayLead: boolean;
   /** The definition's revision (see `FlagFacts.revision`); undefined before the first. */
   readonly revision: () => string | undefined;
-  readonly reportedState: ReportedStateAccess;
+  /** What the guard has reported, which the next leader continues with. */
+  readonly reportedState: { readonly get: () => ReportedState; readonly set: (state: ReportedState) => void };
   readonly listener: FleetMemberListener;
 }

@@ -4,19 +4,23 @@ import { storeDumpSchema } from '../measure/outcome-delta.js';
 import { decisionSchema } from '../model/shapes.js';
 import { reportedStateSchema } from '../model/state.js';
 
+/** The value of a JSON text; undefined when the text is invalid. */
+export function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** JSON inside a field of text. */
-function jsonText<Schema extends z.ZodType>(schema: Schema) {
-  return z
-    .string()
-    .transform((text, context): unknown => {
-      try {
-        return JSON.parse(text);
-      } catch {
-        context.addIssue({ code: 'custom', message: 'expected JSON' });
-        return z.NEVER;
-      }
-    })
-    .pipe(schema);
+export function jsonText<Schema extends z.ZodType>(schema: Schema) {
+  const parsed = z.string().transform((text, context) => {
+    const value = fromJson(text);
+    if (value === undefined) context.addIssue({ code: 'custom', message: 'expected JSON' });
+    return value;
+  });
+  return parsed.pipe(schema);
 }
 
 export const fleetStopSchema = z

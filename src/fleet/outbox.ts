@@ -24,17 +24,16 @@ const MAX_WAITING = 64;
  */
 export class Outbox {
   readonly #waiting: { readonly epoch: LocalEpoch; readonly delta: OutcomeDelta }[] = [];
-  /** Sent, without a reply so far. */
-  #unanswered: FlushedDelta | undefined;
-  #accepted: FlushedDelta[] = [];
-  /** Lost by the server, and to be sent once more. */
-  #resend: FlushedDelta[] = [];
+  /** Numbered deltas: those that were accepted, then those to send. */
+  #numbered: FlushedDelta[] = [];
+  /** How many of the numbered ones were accepted. */
+  #accepted = 0;
   #sequence = 0;
   #lost = 0;
 
   /** Whether everything has been accepted. */
   get isEmpty(): boolean {
-    return this.#waiting.length === 0 && this.#unanswered === undefined && this.#resend.length === 0;
+    return this.#waiting.length === 0 && this.#accepted === this.#numbered.length;
   }
 
   /** The epoch of the first delta that the fleet has assigned none; undefined when there is none. */
@@ -56,49 +55,45 @@ export class Outbox {
 
   /** What to send now: the same delta until the server replies; undefined when there is none, or its epoch is not assigned yet. */
   next(): FlushedDelta | undefined {
-    this.#unanswered ??= this.#resend.shift();
-    if (this.#unanswered === undefined) {
+    if (this.#accepted === this.#numbered.length) {
       const first = this.#waiting[0];
       if (first?.epoch.assigned === undefined) return undefined;
       this.#waiting.shift();
-      this.#unanswered = flushed(++this.#sequence, first.epoch.assigned, first.delta);
+      this.#numbered.push(flushed(++this.#sequence, first.epoch.assigned, first.delta));
     }
-    return this.#unanswered;
+    return this.#numbered[this.#accepted];
   }
 
   /** The server has everything up to this number. */
   onAccepted(lastSequence: number): void {
-    const sent = this.#unanswered;
+    const sent = this.#numbered[this.#accepted];
     if (sent === undefined || sent.sequence > lastSequence) return;
-    this.#accepted.push(sent);
-    if (this.#accepted.length > MAX_ACCEPTED) this.#accepted.shift();
-    this.#unanswered = undefined;
+    if (this.#accepted === MAX_ACCEPTED) this.#numbered.shift();
+    else this.#accepted++;
   }
 
   /** The server has lost everything after this number: that is sent again, as far as it is kept. */
   rewind(lastSequence: number): void {
-    const sent = this.#unanswered;
-    if (sent === undefined) return;
-    const missing = this.#accepted.filter(({ sequence }) => sequence > lastSequence);
-    this.#accepted = this.#accepted.filter(({ sequence }) => sequence <= lastSequence);
-    const all = [...missing, sent, ...this.#resend];
-    const gap = all[0]!.sequence - lastSequence - 1;
+    const first = this.#numbered.findIndex(({ sequence }) => sequence > lastSequence);
+    if (first < 0) return;
+    const delta = this.#numbered[first]!;
+    const gap = delta.sequence - lastSequence - 1;
     this.#lost += gap;
-    this.#resend = gap === 0 ? all : [{ ...all[0]!, skipsLost: true }, ...all.slice(1)];
-    this.#unanswered = undefined;
+    if (gap > 0) this.#numbered[first] = { ...delta, skipsLost: true };
+    this.#accepted = first;
   }
 
   /** Accepted deltas are no longer sent again: the server may have forgotten this process, but not what it sent. */
   forgetAccepted(): void {
-    this.#accepted = [];
+    this.#numbered.splice(0, this.#accepted);
+    this.#accepted = 0;
   }
 
   /** Drops everything, and starts again with the number one. */
   reset(): void {
     this.#waiting.length = 0;
-    this.#unanswered = undefined;
-    this.#accepted = [];
-    this.#resend = [];
+    this.#numbered = [];
+    this.#accepted = 0;
     this.#sequence = 0;
   }
 }

@@ -9,7 +9,7 @@ import { type Notifier, type NotifyFunction, notifySchema } from '../notify/noti
 import type { OperationPolicy } from '../operation/guarded-operation.js';
 import { type Clock, systemClock } from '../support/clock.js';
 import { parseConfig } from '../support/config-error.js';
-import { countSchema, durationMsSchema } from '../support/config-schemas.js';
+import { countSchema, durationMsSchema, wholeSchema } from '../support/config-schemas.js';
 import { type Logger, resolveLogger } from '../support/logger.js';
 import type { Trigger } from '../triggers/trigger.js';
 import { adminTokenProblem } from '../unleash/admin-access.js';
@@ -215,10 +215,7 @@ const unleashSchema = z.strictObject({
 });
 
 const policyFields = {
-  retries: z
-    .number({ error: 'a whole number, 0 or more' })
-    .refine((value) => Number.isSafeInteger(value) && value >= 0, { error: 'a whole number, 0 or more' })
-    .optional(),
+  retries: wholeSchema(0).optional(),
   timeoutMs: durationMsSchema.optional(),
   retryDelayMs: durationMsSchema.optional(),
   fallback: z.boolean().optional(),

@@ -53,6 +53,52 @@ export function parseConfig<S extends z.ZodType>(schema: S, value: unknown, what
   );
 }
 
+/** Whether a value has fields by name, which a list has not. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** What was made, or why it was not. */
+export interface Attempt<T> {
+  readonly made: T | undefined;
+  readonly problems: readonly ConfigProblem[];
+}
+
+/**
+ * Makes a part of something from its configuration, and collects what is wrong with it.
+ *
+ * @param place - Where a path of that part is in the whole configuration.
+ * @throws what `make` throws beside a {@link ConfigError}.
+ */
+export function attempt<T>(make: () => T, place = (path: string) => path): Attempt<T> {
+  try {
+    return { made: make(), problems: [] };
+  } catch (error) {
+    if (!isConfigError(error)) throw error;
+    const problems = error.problems.map((problem) => ({ ...problem, path: place(problem.path) }));
+    return { made: undefined, problems };
+  }
+}
+
+/**
+ * Throws when there is any problem. Of two about the same field, or one of which is about a field within the other's, the
+ * first is reported.
+ *
+ * @throws {@link ConfigError} that lists the problems.
+ */
+export function throwProblems(what: string, problems: readonly ConfigProblem[]): void {
+  const reported: ConfigProblem[] = [];
+  for (const problem of problems) {
+    const isKnown = reported.some(({ path }) => contains(path, problem.path) || contains(problem.path, path));
+    if (!isKnown) reported.push(problem);
+  }
+  if (reported.length > 0) throw new ConfigError(what, reported);
+}
+
+function contains(outer: string, path: string): boolean {
+  return path === outer || path.startsWith(`${outer}.`) || path.startsWith(`${outer}[`);
+}
+
 type Issue = z.core.$ZodIssue;
 type Path = readonly PropertyKey[];
 

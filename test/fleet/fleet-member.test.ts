@@ -256,7 +256,10 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
 
   it('evaluates its own share while Redis is silent, and counts each outcome once afterwards', async () => {
     const [leader, other] = await fleet(...Array(2).fill({ leaseMs: 2_000, timeoutMs: 500 }));
-    await until(() => expect(leader!.member.role).toBe('leader'));
+    await until(async () => {
+      await leader!.member.sync();
+      expect(leader!.member.role).toBe('leader');
+    });
     redis.freeze();
     try {
       for (let i = 0; i < 7; i++) other!.record();

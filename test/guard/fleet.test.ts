@@ -61,8 +61,9 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
 
   it('evaluates the sum: neither process has enough outcomes by itself', async () => {
     const rollback = [successRateBelow(0.95, { minOutcomes: 30 })];
-    const [one, other] = [await member({ rollback }), await member({ rollback })];
+    const one = await member({ rollback });
     await leading(one);
+    const other = await member({ rollback });
     await one.harness.fail(one.guard);
     await other.harness.fail(other.guard);
     await one.harness.until('stopped here', () => isStopped(one) && isStopped(other));

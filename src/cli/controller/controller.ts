@@ -4,16 +4,9 @@ import type { GuardStatus } from '../../guard/guard-status.js';
 import type { RolloutGuardOptions } from '../../guard/options.js';
 import { RolloutGuard } from '../../guard/rollout-guard.js';
 import type { ArmCounts } from '../../model/shapes.js';
-import type { ConfigProblem } from '../../support/config-error.js';
+import { attempt, type ConfigProblem, throwProblems } from '../../support/config-error.js';
 import type { Logger } from '../../support/logger.js';
-import {
-  attempt,
-  type ControllerConfig,
-  type Environment,
-  isAboutBrokenList,
-  readControllerConfig,
-  throwProblems,
-} from './controller-config.js';
+import { type ControllerConfig, readControllerConfig } from './controller-config.js';
 
 /** How often the controller checks its health, in milliseconds. */
 const CHECK_MS = 1_000;
@@ -41,7 +34,7 @@ export class Controller {
    * @throws ConfigError that lists everything that is wrong with the configuration; no secret is in it.
    * @throws when the file cannot be read, or the module throws.
    */
-  static async fromFile(path: string, environment: Environment, logger: Logger): Promise<Controller> {
+  static async fromFile(path: string, environment: NodeJS.ProcessEnv, logger: Logger): Promise<Controller> {
     const file = await readControllerConfig(path, environment);
     const provider = providerOf(file, logger);
     const store = storeOf(file);
@@ -58,9 +51,8 @@ export class Controller {
       };
       return new RolloutGuard(options as unknown as RolloutGuardOptions);
     });
-    const ofGuard = guard.problems.filter(
-      (problem) => problem.path !== 'flags' && !isAboutBrokenList(problem, file.problems),
-    );
+    // A provider that could not be made has problems of its own.
+    const ofGuard = guard.problems.filter(({ path }) => path !== 'flags');
     const problems = [...file.problems, ...ofGuard, ...store.problems, ...provider.problems];
     throwProblems(path, problems.map(withoutRedisUrl));
     return new Controller(provider.made!, guard.made!, logger);
@@ -152,6 +144,7 @@ export function healthOf({ flagKey, dryRun, state, epoch, flag, fleet, snapshot 
         ? `on${flag.rolloutPercentage === undefined ? '' : ` at ${flag.rolloutPercentage} %`}`
         : 'off';
   const { treatment, control } = snapshot.total;
+  const countedOf = ({ successes, failures }: ArmCounts) => successes + failures;
   const standing = [
     `${flagKey} is ${rollout}`,
     `${dryRun ? 'dry run, ' : ''}${state.status}`,
@@ -160,10 +153,6 @@ export function healthOf({ flagKey, dryRun, state, epoch, flag, fleet, snapshot 
   ];
   return {
     standing: standing.join(' | '),
-    counted: `outcomes: ${countOf(treatment)} treatment, ${countOf(control)} control`,
+    counted: `outcomes: ${countedOf(treatment)} treatment, ${countedOf(control)} control`,
   };
-}
-
-function countOf({ successes, failures }: ArmCounts): number {
-  return successes + failures;
 }

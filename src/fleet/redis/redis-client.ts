@@ -17,56 +17,86 @@ interface ScriptOptions {
   readonly arguments: string[];
 }
 
-/** The methods of {@link RedisClient}, by which a client is recognised. */
-export const CLIENT_METHODS: readonly (keyof RedisClient)[] = [
-  'evalSha',
-  'eval',
-  'duplicate',
-  'connect',
-  'subscribe',
-  'on',
-  'destroy',
-];
+const CLIENT_METHODS = ['evalSha', 'eval', 'duplicate', 'connect', 'subscribe', 'on', 'destroy'] as const;
+
+/** Whether a value has the methods of {@link RedisClient}. */
+export function isRedisClient(value: unknown): value is RedisClient {
+  if (typeof value !== 'object' || value === null) return false;
+  return CLIENT_METHODS.every((method) => typeof (value as Partial<RedisClient>)[method] === 'function');
+}
 
 /** The part of the package that is used when the user gives a URL. */
 interface RedisPackage {
   createClient(options: object): RedisClient;
 }
 
-/**
- * A client for a URL that connects by itself, and retries. While it is offline, it rejects commands instead of queueing
- * them: the caller sends again what still matters.
- *
- * @param onProblem - Called with the reason why it is not connected.
- * @throws {@link ConfigError} when neither `redis` nor `@redis/client` is installed.
- */
-export async function clientFor(
-  url: string,
-  timeoutMs: number,
-  onProblem: (error: Error) => void,
-): Promise<RedisClient> {
-  const { createClient } = await redisPackage();
-  const client = createClient({
-    url,
-    disableOfflineQueue: true,
-    socket: {
-      connectTimeout: timeoutMs,
-      reconnectStrategy: (retries: number) => Math.min(100 * 2 ** Math.min(retries, 5), 2_000),
-    },
-  });
-  const failed = new Promise<void>((resolve) => {
-    client.on('error', (error) => {
-      onProblem(error);
-      resolve();
+/** The connection of a store: the user's own client, or one for a URL, which is made when it is first needed. */
+export class RedisConnection {
+  readonly #source: RedisClient | string;
+  readonly #timeoutMs: number;
+  #connecting: Promise<RedisClient> | undefined;
+  #problem: Error | undefined;
+  #users = 0;
+
+  constructor(source: RedisClient | string, timeoutMs: number) {
+    this.#source = source;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Why the client is not connected, when that is known. */
+  get problem(): Error | undefined {
+    return this.#problem;
+  }
+
+  /** Keeps the client until {@link release} was called as often. */
+  retain(): void {
+    this.#users++;
+  }
+
+  release(): void {
+    this.#users--;
+    if (this.#users > 0) return;
+    this.#connecting?.then((client) => client.destroy()).catch(() => {});
+    this.#connecting = undefined;
+  }
+
+  /** @throws {@link ConfigError} when there is only a URL, and neither `redis` nor `@redis/client` is installed. */
+  async client(): Promise<RedisClient> {
+    if (typeof this.#source !== 'string') return this.#source;
+    this.#connecting ??= this.#connect(this.#source);
+    return this.#connecting;
+  }
+
+  /**
+   * The client connects by itself, and retries. While it is offline, it rejects commands instead of queueing them: the caller
+   * sends again what still matters.
+   */
+  async #connect(url: string): Promise<RedisClient> {
+    const { createClient } = await redisPackage();
+    const client = createClient({
+      url,
+      disableOfflineQueue: true,
+      socket: {
+        connectTimeout: this.#timeoutMs,
+        reconnectStrategy: (retries: number) => Math.min(100 * 2 ** Math.min(retries, 5), 2_000),
+      },
     });
-  });
-  // An unreachable server delays the start by `timeoutMs` at most.
-  await Promise.race([
-    client.connect().catch(onProblem),
-    failed,
-    sleep(timeoutMs, undefined, { ref: false }),
-  ]);
-  return client;
+    const failed = new Promise<void>((resolve) => {
+      client.on('error', (error) => {
+        this.#problem = error;
+        resolve();
+      });
+    });
+    // An unreachable server delays the start by `timeoutMs` at most.
+    await Promise.race([
+      client.connect().catch((error) => {
+        this.#problem = error;
+      }),
+      failed,
+      sleep(this.#timeoutMs, undefined, { ref: false }),
+    ]);
+    return client;
+  }
 }
 
 async function redisPackage(): Promise<RedisPackage> {

@@ -2,16 +2,17 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Decision } from '../../model/shapes.js';
 import { withDeadline } from '../../support/deadline.js';
-import { FleetError, type FleetLink, type FleetListener, type SyncRequest } from '../fleet-link.js';
+import { FleetError, type FleetLink, type SyncRequest } from '../fleet-link.js';
 import {
   type FleetEntries,
   type FleetState,
   fleetEntriesSchema,
   fleetStateSchema,
+  jsonText,
   type SyncReply,
   syncReplySchema,
 } from '../fleet-shapes.js';
-import type { RedisClient } from './redis-client.js';
+import type { RedisClient, RedisConnection } from './redis-client.js';
 import { redisFailure } from './redis-failure.js';
 import {
   CLEAR_STOP,
@@ -25,84 +26,59 @@ import {
   SYNC,
 } from './scripts.js';
 
-/** What {@link RedisLink} needs. */
-export interface RedisLinkOptions {
-  /** The connected client. */
-  readonly client: () => Promise<RedisClient>;
-  /** Called when the link needs the client no longer. */
-  readonly onClose: () => void;
-  /** Why the client is not connected, when that is known. */
-  readonly problem: () => Error | undefined;
-  /** The prefix of all keys of the flag. */
-  readonly base: string;
-  /** The time after which a silent leader loses its role, in milliseconds. */
+/** The times of a {@link RedisLink}, in milliseconds; see `RedisOutcomeStoreOptions`. */
+interface RedisTimes {
   readonly leaseMs: number;
-  /** How long keys live after the last write, in milliseconds. */
-  readonly retentionMs: number;
-  /** How long a reply may take, in milliseconds. */
   readonly timeoutMs: number;
+  readonly retentionMs: number;
 }
 
-/** Deltas that are stored while the fleet has no leader; beyond that, processes keep theirs until there is one. */
-const MAX_ENTRIES = 20_000;
-/** Epochs whose totals are kept. */
-const MAX_EPOCHS = 32;
-/** Fields of one epoch's totals, beyond which error types count as `other`. */
-const MAX_FIELDS = 2_000;
 /** Commands that may wait for a reply at once: a server that is silent must not fill this process. */
 const MAX_WAITING = 8;
 
 /** The fleet of one flag in Redis. */
 export class RedisLink implements FleetLink {
   readonly instance = randomUUID();
-  readonly #options: RedisLinkOptions;
+  readonly #connection: RedisConnection;
+  readonly #times: RedisTimes;
   readonly #keys: string[];
   readonly #channel: string;
   #subscriber: RedisClient | undefined;
   #isOpen = false;
   #waiting = 0;
 
-  constructor(options: RedisLinkOptions) {
-    this.#options = options;
-    this.#channel = `${options.base}:changes`;
-    this.#keys = ['state', 'members', 'seen', 'leader', 'deltas', 'totals:', 'checkpoint'].map(
-      (name) => `${options.base}:${name}`,
-    );
+  /** @param base - The prefix of all keys of the flag. */
+  constructor(connection: RedisConnection, base: string, times: RedisTimes) {
+    connection.retain();
+    this.#connection = connection;
+    this.#times = times;
+    this.#channel = `${base}:changes`;
+    const names = ['state', 'members', 'seen', 'leader', 'deltas', 'totals:', 'checkpoint'];
+    this.#keys = [...names.map((name) => `${base}:${name}`), this.#channel];
   }
 
-  async open(listener: FleetListener): Promise<void> {
+  async open(onState: (state: FleetState) => void): Promise<void> {
     if (this.#isOpen) return;
     checkVersion(String((await this.#run(OPEN, [])) ?? ''));
-    await this.#subscribe(listener);
+    await this.#subscribe(onState);
     this.#isOpen = true;
   }
 
-  async sync({ datasetId, version, assignment, delta, mayLead }: SyncRequest): Promise<SyncReply> {
-    const { leaseMs, retentionMs } = this.#options;
-    const reply = await this.#run(SYNC, [
-      this.instance,
-      this.#channel,
-      retentionMs,
-      MAX_EPOCHS,
-      MAX_ENTRIES,
+  async sync({ assignment, delta, ...request }: SyncRequest): Promise<SyncReply> {
+    const { leaseMs, retentionMs } = this.#times;
+    const header = JSON.stringify({
+      ...request,
+      ...assignment,
+      instance: this.instance,
+      newDatasetId: randomUUID(),
       leaseMs,
-      MAX_FIELDS,
-      datasetId,
-      version,
-      mayLead ? 1 : 0,
-      randomUUID(),
-      assignment.epoch,
-      assignment.seenRevision,
-      assignment.revision,
-      assignment.keepWindows ? 1 : 0,
-      assignment.minEpoch,
-      delta?.sequence ?? 0,
-      delta?.epoch ?? 0,
-      delta?.text ?? '',
-      delta?.skipsLost ? 1 : 0,
-      ...(delta?.totals.flat() ?? []),
-    ]);
-    return parseReply(syncReplySchema, fromJson(reply));
+      retentionMs,
+      sequence: delta?.sequence ?? 0,
+      deltaEpoch: delta?.epoch,
+      skipsLost: delta?.skipsLost,
+    });
+    const reply = await this.#run(SYNC, [header, delta?.text ?? '', ...(delta?.totals.flat() ?? [])]);
+    return parseReply(jsonText(syncReplySchema), reply);
   }
 
   async read(fence: number, after: string, count: number): Promise<FleetEntries | undefined> {
@@ -116,8 +92,8 @@ export class RedisLink implements FleetLink {
   }
 
   async saveCheckpoint(fence: number, upTo: string, text: string): Promise<boolean> {
-    const { retentionMs } = this.#options;
-    return (await this.#run(SAVE_CHECKPOINT, [this.#leader(fence), upTo, text, retentionMs])) === 1;
+    const args = [this.#leader(fence), upTo, text, this.#times.retentionMs];
+    return (await this.#run(SAVE_CHECKPOINT, args)) === 1;
   }
 
   async stop(decision: Decision): Promise<FleetState> {
@@ -129,14 +105,14 @@ export class RedisLink implements FleetLink {
   }
 
   async clearStop(decisionId: string, revision: string, minEpoch: number): Promise<FleetState> {
-    return this.#changeState(CLEAR_STOP, decisionId, revision, MAX_EPOCHS, minEpoch);
+    return this.#changeState(CLEAR_STOP, decisionId, revision, minEpoch);
   }
 
   async close(): Promise<void> {
     this.#isOpen = false;
     this.#subscriber?.destroy();
     this.#subscriber = undefined;
-    this.#options.onClose();
+    this.#connection.release();
   }
 
   /** The value of the leader's key while this process is the leader with this number. */
@@ -145,20 +121,20 @@ export class RedisLink implements FleetLink {
   }
 
   async #changeState(script: RedisScript, ...args: (string | number)[]): Promise<FleetState> {
-    return parseReply(fleetStateSchema, fromJson(await this.#run(script, [this.#channel, ...args])));
+    return parseReply(jsonText(fleetStateSchema), await this.#run(script, args));
   }
 
-  async #subscribe(listener: FleetListener): Promise<void> {
-    const { timeoutMs } = this.#options;
-    const subscriber = (await this.#options.client()).duplicate();
+  async #subscribe(onState: (state: FleetState) => void): Promise<void> {
+    const { timeoutMs } = this.#times;
+    const subscriber = (await this.#connection.client()).duplicate();
     // Without a listener, a lost connection would end the process. It connects and subscribes again by itself.
     subscriber.on('error', () => {});
     try {
       await withDeadline(timeoutMs, undefined, () => subscriber.connect());
       const onMessage = (message: string) => {
         // Whatever else is published there is ignored: the next sync replies with the state anyway.
-        const state = fleetStateSchema.safeParse(fromJson(message));
-        if (state.success) listener.onState(state.data);
+        const state = jsonText(fleetStateSchema).safeParse(message);
+        if (state.success) onState(state.data);
       };
       await withDeadline(timeoutMs, undefined, () => subscriber.subscribe(this.#channel, onMessage));
     } catch (error) {
@@ -172,7 +148,7 @@ export class RedisLink implements FleetLink {
     if (this.#waiting >= MAX_WAITING) throw new FleetError('TIMEOUT', 'Redis does not reply.');
     this.#waiting++;
     try {
-      return await withDeadline(this.#options.timeoutMs, undefined, () =>
+      return await withDeadline(this.#times.timeoutMs, undefined, () =>
         this.#evaluate(script, args.map(String)).finally(() => {
           this.#waiting--;
         }),
@@ -184,7 +160,7 @@ export class RedisLink implements FleetLink {
 
   async #evaluate(script: RedisScript, args: string[]): Promise<unknown> {
     try {
-      const client = await this.#options.client();
+      const client = await this.#connection.client();
       const options = { keys: this.#keys, arguments: args };
       try {
         return await client.evalSha(script.digest, options);
@@ -195,7 +171,7 @@ export class RedisLink implements FleetLink {
     } catch (error) {
       // "The client is offline" explains less than why.
       const isOffline = error instanceof Error && /offline|closed/i.test(error.message);
-      throw (isOffline && this.#options.problem()) || error;
+      throw (isOffline && this.#connection.problem) || error;
     }
   }
 }
@@ -205,15 +181,6 @@ function parseReply<Schema extends z.ZodType>(schema: Schema, reply: unknown): z
   if (parsed.success) return parsed.data;
   const message = "Redis has other data under the guard's names: give RedisOutcomeStore another prefix.";
   throw new FleetError('FOREIGN_DATA', message, parsed.error);
-}
-
-/** The value of a JSON text; undefined when the text is invalid. */
-function fromJson(text: unknown): unknown {
-  try {
-    return JSON.parse(String(text));
-  } catch {
-    return undefined;
-  }
 }
 
 /** XTRIM by identifier came with 6.2. Where INFO is not allowed, the version is unknown. */

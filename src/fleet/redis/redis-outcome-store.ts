@@ -3,7 +3,7 @@ import { parseConfig } from '../../support/config-error.js';
 import { durationMsSchema } from '../../support/config-schemas.js';
 import type { FleetLink } from '../fleet-link.js';
 import type { FleetTiming, SharedStore } from '../fleet-options.js';
-import { CLIENT_METHODS, clientFor, type RedisClient } from './redis-client.js';
+import { isRedisClient, type RedisClient, RedisConnection } from './redis-client.js';
 import { RedisLink } from './redis-link.js';
 
 /** The options of {@link RedisOutcomeStore}: a client or a URL, and the timing. */
@@ -38,35 +38,26 @@ const URL_TEXT = 'a URL that begins with redis:// or rediss://';
 const optionsSchema = z
   .strictObject({
     client: z
-      .custom<RedisClient>(
-        (value) =>
-          typeof value === 'object' &&
-          value !== null &&
-          CLIENT_METHODS.every((method) => typeof (value as Record<string, unknown>)[method] === 'function'),
-        { error: 'a client of the redis package, version 5 or later' },
-      )
+      .custom<RedisClient>(isRedisClient, { error: 'a client of the redis package, version 5 or later' })
       .optional(),
     url: z.url({ protocol: /^rediss?$/, error: URL_TEXT }).optional(),
     prefix: z
       .string({ error: PREFIX })
       .regex(/^[\w.:-]{1,64}$/, { error: PREFIX })
-      .optional(),
-    flushMs: durationMsSchema.optional(),
-    evaluateMs: durationMsSchema.optional(),
-    leaseMs: durationMsSchema.optional(),
-    timeoutMs: durationMsSchema.optional(),
-    retentionMs: durationMsSchema.optional(),
+      .default('rollout-guard'),
+    flushMs: durationMsSchema.default(1_000),
+    evaluateMs: durationMsSchema.default(200),
+    leaseMs: durationMsSchema.default(3_000),
+    timeoutMs: durationMsSchema.default(2_000),
+    retentionMs: durationMsSchema.default(30 * 86_400_000),
   })
-  .superRefine(({ client, url, flushMs = 1_000, leaseMs = 3_000 }, context) => {
+  .superRefine(({ client, url, flushMs, leaseMs }, context) => {
     if ((client === undefined) === (url === undefined)) {
       context.addIssue({ code: 'custom', path: ['client'], message: 'either client or url' });
     }
     if (leaseMs < 2 * flushMs) {
-      context.addIssue({
-        code: 'custom',
-        path: ['leaseMs'],
-        message: `at least twice flushMs (${2 * flushMs})`,
-      });
+      const message = `at least twice flushMs (${2 * flushMs})`;
+      context.addIssue({ code: 'custom', path: ['leaseMs'], message });
     }
   });
 
@@ -77,56 +68,20 @@ const optionsSchema = z
  */
 export class RedisOutcomeStore implements SharedStore {
   readonly timing: FleetTiming;
-  readonly #prefix: string;
-  readonly #url: string | undefined;
-  readonly #timeoutMs: number;
-  readonly #retentionMs: number;
-  readonly #given: RedisClient | undefined;
-  #connecting: Promise<RedisClient> | undefined;
-  #links = 0;
-  #problem: Error | undefined;
+  readonly #options: z.infer<typeof optionsSchema>;
+  readonly #connection: RedisConnection;
 
   /** @throws ConfigError that lists everything that is wrong with the options. */
   constructor(options: RedisOutcomeStoreOptions) {
-    const given = parseConfig(optionsSchema, options, 'RedisOutcomeStore');
-    this.#given = given.client;
-    this.#url = given.url;
-    this.#prefix = given.prefix ?? 'rollout-guard';
-    this.#timeoutMs = given.timeoutMs ?? 2_000;
-    this.#retentionMs = given.retentionMs ?? 30 * 86_400_000;
-    this.timing = Object.freeze({
-      flushMs: given.flushMs ?? 1_000,
-      evaluateMs: given.evaluateMs ?? 200,
-      leaseMs: given.leaseMs ?? 3_000,
-    });
+    this.#options = parseConfig(optionsSchema, options, 'RedisOutcomeStore');
+    const { client, url, timeoutMs, flushMs, evaluateMs, leaseMs } = this.#options;
+    this.#connection = new RedisConnection(client ?? url!, timeoutMs);
+    this.timing = Object.freeze({ flushMs, evaluateMs, leaseMs });
   }
 
   link({ flagKey, environment }: { readonly flagKey: string; readonly environment: string }): FleetLink {
-    this.#links++;
-    return new RedisLink({
-      client: () => this.#client(),
-      onClose: () => this.#unlink(),
-      // The braces put all keys of a flag into one hash slot of a cluster.
-      base: `${this.#prefix}:{${environment.replace(/[{}]/g, '_')}/${flagKey}}`,
-      leaseMs: this.timing.leaseMs,
-      retentionMs: this.#retentionMs,
-      timeoutMs: this.#timeoutMs,
-      problem: () => this.#problem,
-    });
-  }
-
-  #client(): Promise<RedisClient> {
-    if (this.#given !== undefined) return Promise.resolve(this.#given);
-    this.#connecting ??= clientFor(this.#url!, this.#timeoutMs, (error) => {
-      this.#problem = error;
-    });
-    return this.#connecting;
-  }
-
-  #unlink(): void {
-    this.#links--;
-    if (this.#links > 0) return;
-    this.#connecting?.then((client) => client.destroy()).catch(() => {});
-    this.#connecting = undefined;
+    // The braces put all keys of a flag into one hash slot of a cluster.
+    const base = `${this.#options.prefix}:{${environment.replace(/[{}]/g, '_')}/${flagKey}}`;
+    return new RedisLink(this.#connection, base, this.#options);
   }
 }

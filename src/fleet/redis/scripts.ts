@@ -6,13 +6,19 @@ export interface RedisScript {
   readonly digest: string;
 }
 
+/** Deltas that are stored while the fleet has no leader; beyond that, processes keep theirs until there is one. */
+const MAX_ENTRIES = 20_000;
+/** Epochs whose totals are kept. */
+const MAX_EPOCHS = 32;
+/** Fields of one epoch's totals, beyond which error types count as `other`. */
+const MAX_FIELDS = 2_000;
+
 /*
  * Every change is one script, so that it is atomic: none runs between another's reading and writing. All times are Redis'
  * own. The keys of a flag share one hash slot; KEYS[6] is the prefix of the totals' keys.
  */
 const COMMON = `
-local STATE, MEMBERS, SEEN, LEADER, DELTAS, TOTALS, CHECKPOINT =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local STATE, MEMBERS, SEEN, LEADER, DELTAS, TOTALS, CHECKPOINT, CHANNEL = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -31,25 +37,31 @@ local function state()
     stop = stop and { decision = stop, done = done }, clearedStops = field('clearedStops', '[]') }
 end
 
+-- Empty where INFO is not allowed.
+local function serverInfo(name)
+  local isAllowed, info = pcall(redis.call, 'INFO', 'server')
+  return isAllowed and string.match(info, name .. ':([^\\r\\n]+)') or ''
+end
+
 local function extendLifetime(retention)
   for _, key in ipairs({ STATE, MEMBERS, SEEN, DELTAS, CHECKPOINT }) do
     redis.call('PEXPIRE', key, retention)
   end
 end
 
-local function publish(channel)
+local function publish()
   redis.call('HINCRBY', STATE, 'version', 1)
   local current = cjson.encode(state())
-  redis.call('PUBLISH', channel, current)
+  redis.call('PUBLISH', CHANNEL, current)
   return current
 end
 
-local function openEpoch(epoch, revision, keepWindows, maxEpochs)
+local function openEpoch(epoch, revision, keepWindows)
   redis.call('HSET', STATE, 'epoch', epoch, 'revision', revision, 'epochStartedAt', now)
   if not keepWindows or not field('oldestEpoch') then redis.call('HSET', STATE, 'oldestEpoch', epoch) end
   local history = cjson.decode(field('history', '[]'))
   table.insert(history, { epoch, revision })
-  while #history > maxEpochs do
+  while #history > ${MAX_EPOCHS} do
     redis.call('DEL', TOTALS .. string.format('%d', history[1][1]))
     table.remove(history, 1)
   end
@@ -65,35 +77,29 @@ function script(text: string): RedisScript {
 
 /** Reads the server's version, and fails where the keys are of other types. */
 export const OPEN = script(`
-local version = ''
-local answered, info = pcall(redis.call, 'INFO', 'server')
-if answered then version = string.match(info, 'redis_version:([^\\r\\n]+)') or '' end
 redis.call('HLEN', STATE)
 redis.call('HLEN', MEMBERS)
 redis.call('ZCARD', SEEN)
 redis.call('GET', LEADER)
 redis.call('XLEN', DELTAS)
 redis.call('GET', CHECKPOINT)
-return version
+return serverInfo('redis_version')
 `);
 
 /** Once per second for each process: its delta, its epoch, and the leader's lease. */
 export const SYNC = script(`
-local instance, channel, retention, maxEpochs = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local maxEntries, leaseMs, maxFields = tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
-local datasetId, version, mayLead, newDatasetId = ARGV[8], tonumber(ARGV[9]), ARGV[10] == '1', ARGV[11]
-local assignedEpoch, seenRevision, revision = tonumber(ARGV[12]), ARGV[13], ARGV[14]
-local keepWindows, minEpoch = ARGV[15] == '1', tonumber(ARGV[16])
-local sequence, deltaEpoch, delta, skipsLost = tonumber(ARGV[17]), ARGV[18], ARGV[19], ARGV[20] == '1'
+local request, delta = cjson.decode(ARGV[1]), ARGV[2]
+local instance, revision, sequence = request.instance, request.revision, request.sequence
+local assignedEpoch, minEpoch = request.epoch, request.minEpoch
 
-if redis.call('HSETNX', STATE, 'datasetId', newDatasetId) == 1 then redis.call('HSET', STATE, 'version', 1) end
-local isKnown = field('datasetId', '') == datasetId
+if redis.call('HSETNX', STATE, 'datasetId', request.newDatasetId) == 1 then redis.call('HSET', STATE, 'version', 1) end
+local isKnown = field('datasetId', '') == request.datasetId
 
 if revision ~= '' then
   local epoch, current = tonumber(field('epoch', '0')), field('revision', '')
   if epoch == 0 then
-    openEpoch(math.max(1, minEpoch), revision, keepWindows, maxEpochs)
-    publish(channel)
+    openEpoch(math.max(1, minEpoch), revision, request.keepWindows)
+    publish()
     assignedEpoch = math.max(1, minEpoch)
   elseif revision == current then
     assignedEpoch = epoch
@@ -105,10 +111,10 @@ if revision ~= '' then
     end
     if found then
       assignedEpoch = found
-    elseif assignedEpoch == 0 or not isKnown or seenRevision ~= revision then
+    elseif assignedEpoch == 0 or not isKnown or request.seenRevision ~= revision then
       assignedEpoch = math.max(epoch + 1, minEpoch)
-      openEpoch(assignedEpoch, revision, keepWindows, maxEpochs)
-      publish(channel)
+      openEpoch(assignedEpoch, revision, request.keepWindows)
+      publish()
     end
   end
 end
@@ -119,16 +125,16 @@ if sequence > 0 then
     result = 'unknown-data'
   elseif sequence <= last then
     result = 'duplicate'
-  elseif sequence > last + 1 and not skipsLost then
+  elseif sequence > last + 1 and not request.skipsLost then
     result = 'gap'
-  elseif redis.call('XLEN', DELTAS) >= maxEntries then
+  elseif redis.call('XLEN', DELTAS) >= ${MAX_ENTRIES} then
     result = 'full'
   else
     result = 'accepted'
     last = sequence
     redis.call('XADD', DELTAS, '*', 'delta', delta)
     redis.call('HSET', MEMBERS, instance, sequence)
-    local totals = TOTALS .. deltaEpoch
+    local totals = TOTALS .. string.format('%d', request.deltaEpoch)
     local fields = redis.call('HLEN', totals)
     if fields == 0 then
       -- With one long value, Redis stores a hash table: in the list that it makes otherwise, each sum searches all others.
@@ -136,11 +142,11 @@ if sequence > 0 then
         'Sums of what all processes recorded of the flag in this epoch; see docs/fleet.md of unleash-rollout-guard')
       fields = 1
     end
-    for i = 21, #ARGV, 2 do
+    for i = 3, #ARGV, 2 do
       local name = ARGV[i]
       -- Error types are the only fields whose number is not fixed.
-      if fields >= maxFields and redis.call('HEXISTS', totals, name) == 0 then
-        name = string.match(name, '^error:[^:]+:') and string.match(name, '^error:[^:]+:') .. 'other' or name
+      if fields >= ${MAX_FIELDS} and redis.call('HEXISTS', totals, name) == 0 then
+        name = string.gsub(name, '^(error:[^:]+:).*', '%1other')
       end
       if string.find(ARGV[i + 1], '[.e]') then
         redis.call('HINCRBYFLOAT', totals, name, ARGV[i + 1])
@@ -148,7 +154,7 @@ if sequence > 0 then
         fields = fields + 1
       end
     end
-    redis.call('PEXPIRE', totals, retention)
+    redis.call('PEXPIRE', totals, request.retentionMs)
   end
 end
 
@@ -162,20 +168,20 @@ end
 
 local leader = redis.call('GET', LEADER) or nil
 local fence = leader and string.match(leader, '^' .. string.gsub(instance, '%p', '%%%0') .. ' (%d+)$')
-if mayLead and not leader then
+if request.mayLead and not leader then
   fence = redis.call('HINCRBY', STATE, 'fence', 1)
   leader = instance .. ' ' .. string.format('%d', fence)
-  redis.call('SET', LEADER, leader, 'PX', leaseMs)
-elseif fence and mayLead then
-  redis.call('PEXPIRE', LEADER, leaseMs)
+  redis.call('SET', LEADER, leader, 'PX', request.leaseMs)
+elseif fence and request.mayLead then
+  redis.call('PEXPIRE', LEADER, request.leaseMs)
 elseif fence then
   redis.call('DEL', LEADER)
   leader, fence = nil, nil
 end
-extendLifetime(retention)
+extendLifetime(request.retentionMs)
 
 local current = state()
-if isKnown and current.version == version then current = nil end
+if isKnown and current.version == request.version then current = nil end
 return cjson.encode({ now = now, delta = result, lastSequence = last, assignedEpoch = assignedEpoch,
   leader = leader and string.match(leader, '^%S+'), fence = tonumber(fence), state = current })
 `);
@@ -183,10 +189,7 @@ return cjson.encode({ now = now, delta = result, lastSequence = last, assignedEp
 /** What was sent since the leader's last read. */
 export const READ = script(`
 if redis.call('GET', LEADER) ~= ARGV[1] then return false end
-local run = ''
-local answered, info = pcall(redis.call, 'INFO', 'server')
-if answered then run = string.match(info, 'run_id:([^\\r\\n]+)') or '' end
-return { run, redis.call('XRANGE', DELTAS, ARGV[2], '+', 'COUNT', ARGV[3]) }
+return { serverInfo('run_id'), redis.call('XRANGE', DELTAS, ARGV[2], '+', 'COUNT', ARGV[3]) }
 `);
 
 /** The checkpoint of the last leader. */
@@ -202,33 +205,33 @@ return 1
 
 /** Stops the whole fleet: the first decision counts. */
 export const STOP = script(`
-local channel, id, decision, newDatasetId = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local id, decision, newDatasetId = unpack(ARGV)
 redis.call('HSETNX', STATE, 'datasetId', newDatasetId)
 if field('stop') then return cjson.encode(state()) end
 for _, cleared in ipairs(cjson.decode(field('clearedStops', '[]'))) do
   if cleared == id then return cjson.encode(state()) end
 end
 redis.call('HSET', STATE, 'stop', decision, 'stopId', id)
-return publish(channel)
+return publish()
 `);
 
 /** Unleash accepted the stop. */
 export const FINISH_STOP = script(`
-local channel, id, done = ARGV[1], ARGV[2], ARGV[3]
+local id, done = unpack(ARGV)
 if field('stopId') ~= id or field('done') == done then return cjson.encode(state()) end
 redis.call('HSET', STATE, 'done', done)
-return publish(channel)
+return publish()
 `);
 
 /** An operator turned the flag on: the stop is cleared. */
 export const CLEAR_STOP = script(`
-local channel, id, revision, maxEpochs, minEpoch = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local id, revision, minEpoch = ARGV[1], ARGV[2], tonumber(ARGV[3])
 if field('stopId') ~= id then return cjson.encode(state()) end
 redis.call('HDEL', STATE, 'stop', 'stopId', 'done')
 local cleared = cjson.decode(field('clearedStops', '[]'))
 table.insert(cleared, id)
 while #cleared > 8 do table.remove(cleared, 1) end
 redis.call('HSET', STATE, 'clearedStops', cjson.encode(cleared))
-openEpoch(math.max(tonumber(field('epoch', '0')) + 1, minEpoch), revision, false, maxEpochs)
-return publish(channel)
+openEpoch(math.max(tonumber(field('epoch', '0')) + 1, minEpoch), revision, false)
+return publish()
 `);

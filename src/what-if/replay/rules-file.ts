@@ -2,7 +2,14 @@ import { readFile } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseRules, type RolloutRules } from '../../guard/rules.js';
-import { ConfigError } from '../../support/config-error.js';
+import {
+  type Attempt,
+  attempt,
+  ConfigError,
+  type ConfigProblem,
+  isRecord,
+  throwProblems,
+} from '../../support/config-error.js';
 import { complaintRateRising } from '../../triggers/complaint-rate-rising.js';
 import { criticalErrors } from '../../triggers/critical-errors.js';
 import { errorRateAbove } from '../../triggers/error-rate-above.js';
@@ -43,12 +50,45 @@ export const TRIGGER_NAMES = Object.keys(FACTORIES) as readonly (keyof typeof FA
  * @throws when the file cannot be read, or the module throws.
  */
 export async function loadRules(path: string): Promise<RolloutRules> {
-  const given = extname(path) === '.json' ? await readJson(path) : await importModule(path);
-  return parseRules(given, path);
+  const { given, isJson, problems } = await readConfigFile(path);
+  const rules = attempt(() => parseRules(isJson ? given : rulesIn(given), path));
+  throwProblems(path, [...problems, ...rules.problems]);
+  return rules.made!;
 }
 
-/** What a JSON file holds. @throws ConfigError when it is invalid; an error of the system when it cannot be read. */
-export async function parseJsonFile(path: string): Promise<unknown> {
+/** A preset may be exported as it is: the rest of it is not a matter of replaying. */
+function rulesIn(given: unknown): unknown {
+  if (!isRecord(given)) return given;
+  const { rollback, review, stages, reviewCloseAfterMs } = given;
+  return { rollback, review, stages, reviewCloseAfterMs };
+}
+
+/**
+ * What a JSON file contains, or a JavaScript module exports as its default or by name. The triggers that JSON names are
+ * made; invalid ones are left as they are, and are among the problems. A module is run.
+ *
+ * @throws ConfigError when the file is invalid JSON.
+ * @throws when the file cannot be read, or the module throws.
+ */
+export async function readConfigFile(path: string) {
+  const isJson = extname(path) === '.json';
+  const given = isJson ? await parseJsonFile(path) : await importConfig(path);
+  const problems: ConfigProblem[] = [];
+  if (!isJson || !isRecord(given)) return { given, isJson, problems };
+  const triggersOf = (key: string) => {
+    const list = given[key];
+    if (!Array.isArray(list)) return list;
+    return list.map((entry: unknown, index) => {
+      const trigger = triggerOf(entry, `${key}[${index}]`);
+      problems.push(...trigger.problems);
+      return trigger.made ?? entry;
+    });
+  };
+  const triggers = { rollback: triggersOf('rollback'), review: triggersOf('review') };
+  return { given: { ...given, ...triggers }, isJson, problems };
+}
+
+async function parseJsonFile(path: string): Promise<unknown> {
   const text = await readFile(path, 'utf8');
   try {
     return JSON.parse(text);
@@ -57,43 +97,24 @@ export async function parseJsonFile(path: string): Promise<unknown> {
   }
 }
 
-async function readJson(path: string): Promise<unknown> {
-  const value = await parseJsonFile(path);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  const given = value as Record<string, unknown>;
-  // What is no list is refused with the rest of the rules.
-  const triggersOf = (key: string, list: unknown) =>
-    Array.isArray(list) ? list.map((entry, index) => triggerOf(entry, `${key}[${index}]`, path)) : list;
-  return {
-    ...given,
-    rollback: triggersOf('rollback', given.rollback),
-    review: triggersOf('review', given.review),
-  };
-}
-
-/** Makes the trigger that an entry of a JSON file names. @throws ConfigError that lists everything that is wrong. */
-export function triggerOf(entry: unknown, key: string, path: string): Trigger {
-  const pairs = typeof entry === 'object' && entry !== null ? Object.entries(entry) : [];
-  const [name, args] = pairs[0] ?? [];
-  if (pairs.length !== 1 || name === undefined || !Object.hasOwn(FACTORIES, name)) {
-    const expected = `{ "<trigger>": [arguments] } with one of ${TRIGGER_NAMES.join(', ')}`;
-    const got = name === undefined ? 'no trigger' : `{ "${pairs.map(([k]) => k).join('", "')}" }`;
-    throw new ConfigError(path, [{ path: key, expected, got }]);
-  }
-  const factory = FACTORIES[name as keyof typeof FACTORIES] as (...args: readonly unknown[]) => Trigger;
-  return factory(...(Array.isArray(args) ? args : [args]));
-}
-
-/** Runs a JavaScript module: what it exports as its default, or all that it exports by name. */
-export async function importConfig(path: string): Promise<unknown> {
+async function importConfig(path: string): Promise<unknown> {
   const module = (await import(pathToFileURL(resolve(path)).href)) as Record<string, unknown>;
   return module.default ?? module;
 }
 
-async function importModule(path: string): Promise<unknown> {
-  const given = (await importConfig(path)) as Record<string, unknown>;
-  if (typeof given !== 'object' || given === null) return given;
-  // A preset may be exported as it is: the rest of it is not a matter of replaying.
-  const { rollback, review, stages, reviewCloseAfterMs } = given;
-  return { rollback, review, stages, reviewCloseAfterMs };
+/** Makes the trigger that an entry of a JSON file names. */
+function triggerOf(entry: unknown, place: string): Attempt<Trigger> {
+  const names = isRecord(entry) ? Object.keys(entry) : [];
+  const [name] = names;
+  if (!isRecord(entry) || names.length !== 1 || name === undefined || !Object.hasOwn(FACTORIES, name)) {
+    const expected = `{ "<trigger>": [arguments] } with one of ${TRIGGER_NAMES.join(', ')}`;
+    const got = names.length === 0 ? 'no trigger' : `{ "${names.join('", "')}" }`;
+    return { made: undefined, problems: [{ path: place, expected, got }] };
+  }
+  const args = entry[name];
+  const factory = FACTORIES[name as keyof typeof FACTORIES] as (...args: readonly unknown[]) => Trigger;
+  return attempt(
+    () => factory(...(Array.isArray(args) ? args : [args])),
+    (inner) => [place, name, inner].filter(Boolean).join('.'),
+  );
 }

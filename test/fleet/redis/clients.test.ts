@@ -43,7 +43,7 @@ describeWithBinary(
       });
       ends.push(() => made.close());
       const states: FleetState[] = [];
-      await made.open({ onState: (state) => states.push(state) });
+      await made.open((state) => states.push(state));
       return { link: made, states };
     }
 

@@ -40,7 +40,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
       links.push(link);
       const states: FleetState[] = [];
       received.push(states);
-      await link.open({ onState: (state) => states.push(state) });
+      await link.open((state) => states.push(state));
       return link;
     };
     return [await open(), await open()];
@@ -187,7 +187,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
       environment: 'production',
     });
     links.push(link);
-    await expect(link.open({ onState: () => {} })).rejects.toMatchObject({
+    await expect(link.open(() => {})).rejects.toMatchObject({
       name: 'FleetError',
       code: 'FOREIGN_DATA',
       requiresAction: true,

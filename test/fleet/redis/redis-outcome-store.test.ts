@@ -50,7 +50,7 @@ describe('RedisOutcomeStore', () => {
   const open = (version: string) =>
     new RedisOutcomeStore({ client: serverOf(version) })
       .link({ flagKey: 'async-upload', environment: 'production' })
-      .open({ onState: () => {} });
+      .open(() => {});
 
   it.each(['5.0.14', '6.0.20'])(
     'refuses Redis %s, which cannot trim a stream by identifier',

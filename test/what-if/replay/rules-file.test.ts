@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ConfigError } from '../../../src/support/config-error.js';
 import { loadRules, TRIGGER_NAMES } from '../../../src/what-if/replay/rules-file.js';
 
 let folder: string;
@@ -80,5 +81,18 @@ describe('loadRules', () => {
       code: 'INVALID_CONFIG',
       message: expect.stringMatching(message),
     });
+  });
+
+  it('lists what is wrong with every trigger and every stage, and where', async () => {
+    const rules = {
+      rollback: [{ successRateBelow: [95] }, { criticalErrors: [] }, { unknown: [] }],
+      stages: [{ percentage: 0, minOutcomes: 1, minSuccessRate: 1 }],
+    };
+    const error = await load('rules.json', JSON.stringify(rules)).catch((error: unknown) => error);
+    expect((error as ConfigError).problems.map(({ path }) => path)).toEqual([
+      'rollback[0].successRateBelow.rate',
+      'rollback[2]',
+      'stages[0].percentage',
+    ]);
   });
 });

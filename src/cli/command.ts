@@ -1,0 +1,48 @@
+import type { Command, CommanderError } from 'commander';
+import { z } from 'zod';
+import { asyncUploadRollout } from '../guard/async-upload-rollout.js';
+import { type RolloutRules, resolveRules } from '../guard/rules.js';
+import { isConfigError, parseConfig } from '../support/config-error.js';
+import { loadRules } from '../what-if/replay/rules-file.js';
+
+/** The exit code of every command for wrong usage. */
+const USAGE = 2;
+
+/** A path on the command line. */
+export const pathOption = z.string().min(1);
+
+/**
+ * Completes a subcommand: checks its options, and ends the process with one line for an error that a user can fix.
+ *
+ * @param act - Called with the checked options, and with the command's argument, if it has one.
+ */
+export function complete<Schema extends z.ZodType>(
+  command: Command,
+  help: string,
+  optionsSchema: Schema,
+  act: (options: z.output<Schema>, argument: string) => Promise<void>,
+): void {
+  command
+    .addHelpText('after', help)
+    .exitOverride(exitWith)
+    .action(async () => {
+      try {
+        await act(parseConfig(optionsSchema, command.opts(), 'options'), command.args[0] ?? '');
+      } catch (error) {
+        if (isConfigError(error)) command.error(error.message, { exitCode: USAGE });
+        const isExplained = error instanceof Error && 'code' in error && typeof error.code === 'string';
+        if (isExplained) command.error(error.message, { exitCode: 1 });
+        throw error;
+      }
+    });
+}
+
+/** Ends the process: with the command's own exit code, or as wrong usage, which commander found. */
+export function exitWith({ code, exitCode }: CommanderError): never {
+  process.exit(code === 'commander.error' || exitCode === 0 ? exitCode : USAGE);
+}
+
+/** The rules of a file, or those of the first rollout. */
+export async function rulesOf(path: string | undefined): Promise<RolloutRules> {
+  return path === undefined ? resolveRules(asyncUploadRollout) : loadRules(path);
+}
