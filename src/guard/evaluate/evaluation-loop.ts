@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
-import type { OutcomeStore } from '../../measure/outcome-store.js';
 import type { FlagFacts } from '../../model/flags.js';
 import type { ArmCounts, Decision, Snapshot, Verdict } from '../../model/shapes.js';
 import { percentageBefore, type Stage } from '../../model/stage.js';
@@ -25,7 +24,7 @@ export interface EvaluatedRollout {
 
 /** What an {@link EvaluationLoop} works with. */
 export interface EvaluationLoopOptions {
-  readonly store: Pick<OutcomeStore, 'snapshot'>;
+  readonly store: Pick<MemoryOutcomeStore, 'snapshot'>;
   readonly evaluator: Evaluator;
   readonly rollout: EvaluatedRollout;
   readonly stages: readonly Stage[];

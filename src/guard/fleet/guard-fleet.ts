@@ -1,4 +1,4 @@
-import type { OutcomeStore } from '../../measure/outcome-store.js';
+import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { Decision } from '../../model/shapes.js';
 import type { GuardState } from '../../model/state.js';
 import type { GuardInput } from '../decide/decide.js';
@@ -15,7 +15,7 @@ export interface FleetHandlers {
 }
 
 /** What {@link GuardFleet.evaluated} offers. */
-export type EvaluatedStore = Pick<OutcomeStore, 'snapshot' | 'beginEpoch'>;
+export type EvaluatedStore = Pick<MemoryOutcomeStore, 'snapshot' | 'beginEpoch'>;
 
 /** The processes that guard one flag together, as one of them sees them. */
 export interface GuardFleet {
