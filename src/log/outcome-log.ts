@@ -2,17 +2,19 @@ import { join } from 'node:path';
 import type { StoreDump } from '../measure/outcome-delta.js';
 import type { Outcome } from '../model/shapes.js';
 import type { Clock } from '../support/clock.js';
-import { replaceFile } from '../support/files.js';
+import { type KeptFile, replaceFile } from '../support/files.js';
 import { atExit } from './at-exit.js';
-import { type RestoreOptions, restoreOutcomes, saveCheckpoint } from './checkpoint.js';
-import { CSV_FILE, JSONL_FILE } from './log-files.js';
+import { type Checkpoint, checkpointFile, type RestoreOptions, restoreOutcomes } from './checkpoint.js';
 import type { ResolvedLogOptions } from './log-options.js';
 import { csvLineOf, jsonLineOf, type RowContext, rowOfOutcome } from './log-row.js';
 import { columnsWith, type OutcomeRow } from './log-row-schema.js';
 import { SummaryTotals } from './log-summary.js';
+import { JSONL_FILE } from './read-log.js';
 import { RotatingFile } from './rotating-file.js';
 import { UserHash } from './user-hash.js';
 
+/** The same log for spreadsheets. */
+const CSV_FILE = 'metrics.csv';
 const SUMMARY_FILE = 'summary.json';
 /** So many lines are made without a pause: about 2 ms. */
 const LINES_AT_ONCE = 256;
@@ -54,9 +56,10 @@ export class OutcomeLog {
   readonly #settings: OutcomeLogSettings;
   readonly #jsonl: RotatingFile;
   readonly #csv: RotatingFile | undefined;
+  readonly #checkpoints: KeptFile<Checkpoint>;
   readonly #columns: readonly string[];
   readonly #users = new UserHash();
-  readonly #summary = new SummaryTotals();
+  #summary = new SummaryTotals();
   readonly #percentages = new Map<number, number | undefined>();
   readonly #context: RowContext;
   readonly #reportedFaults = new Set<string>();
@@ -82,6 +85,7 @@ export class OutcomeLog {
     const bounds = { maxFileBytes, maxFiles };
     this.#settings = settings;
     this.#jsonl = new RotatingFile({ path: join(folder, JSONL_FILE), ...bounds });
+    this.#checkpoints = checkpointFile(folder);
     this.#columns = columnsWith(settings.columns);
     if (settings.csv) {
       this.#csv = new RotatingFile({
@@ -116,7 +120,7 @@ export class OutcomeLog {
     await this.#attempt(WRITING, async () => this.#csv?.open());
     const restored = await this.#attempt(READING, () => restoreOutcomes(folder, { flagKey, ...options }));
     if (restored !== undefined) {
-      this.#summary.restore(restored.summary);
+      this.#summary = restored.summary;
       this.#dropped += restored.droppedLines;
     }
     return restored?.store;
@@ -235,7 +239,7 @@ export class OutcomeLog {
       await this.#jsonl.sync();
       const { position } = this.#jsonl;
       const summary = this.#summary.state();
-      await saveCheckpoint(folder, { flagKey, position, store, summary, droppedLines: this.#dropped });
+      await this.#checkpoints.save({ flagKey, position, store, summary, droppedLines: this.#dropped });
     });
     await this.#attempt(WRITING, () => {
       const summary = this.#summary.summary(flagKey, clock.now(), this.#dropped);
