@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { COUNTS_LENGTH } from '../measure/arm-counts.js';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
-import { type OutcomeDelta, type StoreDump, storeDumpSchema } from '../measure/outcome-delta.js';
+import { type StoreDump, storeDumpSchema } from '../measure/outcome-delta.js';
 import { KeptFile } from '../support/files.js';
 import { outcomeOfRow } from './log-row-schema.js';
 import { SummaryTotals, summaryStateSchema } from './log-summary.js';
@@ -91,23 +90,7 @@ function storeAsOf(dump: StoreDump, options: RestoreOptions): MemoryOutcomeStore
   if (oldestEpoch !== undefined) store.beginEpoch(oldestEpoch, startedAt, { keepWindows: false });
   store.beginEpoch(epoch, startedAt, { keepWindows: true });
   if (sameEpoch) store.restore({ ...dump, epochStartedAt: startedAt }, now);
-  else if (dump.contents.epoch < epoch && dump.contents.epoch >= (oldestEpoch ?? 0)) {
-    store.restore({ epochStartedAt: startedAt, contents: windowsOnly(dump.contents, epoch) }, now);
-  }
+  // What is left of an epoch when the next one has begun: its windows, if they still count.
+  else store.merge(dump.contents, now);
   return store;
-}
-
-/** What is left of an epoch when the next one begins and the windows are kept. */
-function windowsOnly(contents: OutcomeDelta, epoch: number): OutcomeDelta {
-  const nothing = { sumMs: 0, buckets: [] };
-  return {
-    ...contents,
-    epoch,
-    counts: new Array<number>(COUNTS_LENGTH).fill(0),
-    latency: { treatment: nothing, control: nothing },
-    errorTypes: { treatment: [], control: [] },
-    lastOutcomeAt: {},
-    invalidDurations: 0,
-    evidence: undefined,
-  };
 }

@@ -3,7 +3,6 @@ import type { StoreDump } from '../measure/outcome-delta.js';
 import type { Outcome } from '../model/shapes.js';
 import type { Clock } from '../support/clock.js';
 import { type KeptFile, replaceFile } from '../support/files.js';
-import { atExit } from './at-exit.js';
 import { type Checkpoint, checkpointFile, type RestoreOptions, restoreOutcomes } from './checkpoint.js';
 import type { ResolvedLogOptions } from './log-options.js';
 import { csvLineOf, jsonLineOf, type RowContext, rowOfOutcome } from './log-row.js';
@@ -293,6 +292,34 @@ export class OutcomeLog {
       this.#settings.onFault(what, error);
     } catch {
       // A listener must not break the service.
+    }
+  }
+}
+
+/** What is written when the process exits; see {@link atExit}. */
+const tasks = new Set<() => void>();
+
+/**
+ * Runs a synchronous task when the process exits. All tasks share one listener, since Node warns of
+ * more than ten.
+ *
+ * @returns a function that cancels the task.
+ */
+function atExit(task: () => void): () => void {
+  if (tasks.size === 0) process.on('exit', runAll);
+  tasks.add(task);
+  return () => {
+    tasks.delete(task);
+    if (tasks.size === 0) process.removeListener('exit', runAll);
+  };
+}
+
+function runAll(): void {
+  for (const task of tasks) {
+    try {
+      task();
+    } catch {
+      // It is too late to report it, and the other tasks must run.
     }
   }
 }

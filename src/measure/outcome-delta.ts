@@ -65,11 +65,6 @@ export const storeDumpSchema = z
 /** The whole state of one process's store at one moment, for its next run. Plain JSON. */
 export type StoreDump = z.infer<typeof storeDumpSchema>;
 
-/** Checks a dump from outside this process; undefined when it is invalid, or of another version. */
-export function parseStoreDump(value: unknown): StoreDump | undefined {
-  return storeDumpSchema.safeParse(value).data;
-}
-
 /** Checks a delta from outside this process; undefined when it is invalid, or of another version. */
 export function parseOutcomeDelta(value: unknown): OutcomeDelta | undefined {
   return deltaSchema.safeParse(value).data;
