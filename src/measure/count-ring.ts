@@ -80,11 +80,12 @@ export abstract class CountRing extends TimeRing {
       const bucket = this.newest - back;
       if (bucket > last) break;
       const start = this.slotOf(bucket) * this.#fields;
-      const counts = Array.from(
-        this.ring.subarray(start, start + this.#fields),
-        (count, field) => count - (known[start + field] ?? 0),
-      );
-      if (counts.some((count) => count !== 0)) buckets.push({ bucket, counts });
+      const counts = this.ring.subarray(start, start + this.#fields);
+      if (counts.every((count, field) => count === (known[start + field] ?? 0))) continue;
+      buckets.push({
+        bucket,
+        counts: Array.from(counts, (count, field) => count - (known[start + field] ?? 0)),
+      });
     }
     return buckets;
   }
