@@ -66,6 +66,8 @@ export function runAttempts<Input, Value>(
 class ArmRun<Input, Value> implements RunContext, Expiring {
   attempt = 0;
   expiresAt = 0;
+  earlier: Expiring | undefined;
+  later: Expiring | undefined;
   readonly #run: ArmFunction<Input, Value>;
   readonly #input: Input;
   readonly #policy: AttemptPolicy;

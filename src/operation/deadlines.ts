@@ -1,19 +1,21 @@
-/** Something that ends when its time is up. */
+/** Something that ends when its time is up. The links belong to {@link Deadlines}. */
 export interface Expiring {
-  /** Set by {@link Deadlines}. */
   expiresAt: number;
+  earlier: Expiring | undefined;
+  later: Expiring | undefined;
   /** The time is up. Removes itself with {@link Deadlines.remove}, and must not throw. */
   expire(): void;
 }
 
 /**
- * Time limits that are all equally long. They end in the order in which they begin, so one timer and a set, which keeps
- * that order, serve all of them: a timer for each would cost more than the rest of an operation.
+ * Time limits that are all equally long. They end in the order in which they begin, so one timer and a linked list
+ * serve all of them: a timer for each would cost more than the rest of an operation.
  */
 export class Deadlines {
   readonly #limitMs: number;
   readonly #now: () => number;
-  readonly #waiting = new Set<Expiring>();
+  #earliest: Expiring | undefined;
+  #latest: Expiring | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param now - A clock that never goes backwards, in milliseconds. */
@@ -29,15 +31,24 @@ export class Deadlines {
    */
   add(item: Expiring, now: number): void {
     item.expiresAt = now + this.#limitMs;
-    this.#waiting.add(item);
+    item.earlier = this.#latest;
+    if (this.#latest === undefined) this.#earliest = item;
+    else this.#latest.later = item;
+    this.#latest = item;
     if (this.#timer === undefined) this.#wakeIn(this.#limitMs);
-    else if (this.#waiting.size === 1) this.#timer.ref();
+    else if (this.#earliest === item) this.#timer.ref();
   }
 
+  /** Removes `item`, which must be waiting. */
   remove(item: Expiring): void {
-    this.#waiting.delete(item);
+    if (item.earlier === undefined) this.#earliest = item.later;
+    else item.earlier.later = item.later;
+    if (item.later === undefined) this.#latest = item.earlier;
+    else item.later.earlier = item.earlier;
+    item.earlier = undefined;
+    item.later = undefined;
     // The timer stays for the next item, but does not keep the process alive.
-    if (this.#waiting.size === 0) this.#timer?.unref();
+    if (this.#earliest === undefined) this.#timer?.unref();
   }
 
   #wakeIn(delayMs: number): void {
@@ -47,13 +58,8 @@ export class Deadlines {
   #onTimer(): void {
     this.#timer = undefined;
     const now = this.#now();
-    for (const item of this.#waiting) {
-      if (item.expiresAt > now) {
-        // What was added within `expire` may have started the timer.
-        if (this.#timer === undefined) this.#wakeIn(item.expiresAt - now);
-        return;
-      }
-      item.expire();
-    }
+    while (this.#earliest !== undefined && this.#earliest.expiresAt <= now) this.#earliest.expire();
+    if (this.#earliest !== undefined && this.#timer === undefined)
+      this.#wakeIn(this.#earliest.expiresAt - now);
   }
 }

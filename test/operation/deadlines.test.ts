@@ -15,6 +15,8 @@ function setUp() {
   const item = (name: string): Expiring => {
     const self: Expiring = {
       expiresAt: 0,
+      earlier: undefined,
+      later: undefined,
       expire: () => {
         expired.push(`${name} at ${Date.now() - begin}`);
         deadlines.remove(self);
