@@ -45,25 +45,15 @@ export interface RestoreOptions {
   readonly now: number;
 }
 
-/** What earlier runs counted. */
-export interface RestoredOutcomes {
-  /** For {@link MemoryOutcomeStore.restore}, in the guard's epoch. */
-  readonly store: StoreDump;
-  readonly summary: SummaryTotals;
-  readonly droppedLines: number;
-}
-
 /**
  * What earlier runs counted: the checkpoint, and the lines of the log after it. Nothing is written. The log's last line
  * must be whole, as it is after the log was opened, and must not grow meanwhile.
  *
- * @returns undefined when there is no checkpoint: without one, nothing was ever logged.
+ * @returns a store for {@link MemoryOutcomeStore.restore}, in the guard's epoch; undefined when there is no checkpoint:
+ * without one, nothing was ever logged.
  * @throws when the checkpoint cannot be read, or belongs to another flag.
  */
-export async function restoreOutcomes(
-  folder: string,
-  options: RestoreOptions,
-): Promise<RestoredOutcomes | undefined> {
+export async function restoreOutcomes(folder: string, options: RestoreOptions) {
   const checkpoint = await checkpointFile(folder).load();
   if (checkpoint === undefined) return undefined;
   if (checkpoint.flagKey !== options.flagKey) {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { countSchema, durationMsSchema } from '../support/config-schemas.js';
+import { countSchema, durationMsSchema, wholeSchema } from '../support/config-schemas.js';
 import type { ExecutionTypes } from './log-row.js';
 import { isFixedColumn } from './log-row-schema.js';
 
@@ -57,8 +57,8 @@ export const logOptionsSchema = z.strictObject({
   flushMs: durationMsSchema.optional(),
   summaryMs: durationMsSchema.optional(),
   maxWaiting: countSchema.optional(),
-  maxFileBytes: wholeFrom(65_536).optional(),
-  maxFiles: wholeFrom(2).optional(),
+  maxFileBytes: wholeSchema(65_536).optional(),
+  maxFiles: wholeSchema(2).optional(),
 });
 
 /** Fills in the defaults. */
@@ -78,9 +78,4 @@ export function resolveLogOptions(given: OutcomeLogOptions = {}): ResolvedLogOpt
     maxFileBytes: given.maxFileBytes ?? 64 * 1024 * 1024,
     maxFiles: given.maxFiles ?? 16,
   });
-}
-
-function wholeFrom(least: number) {
-  const error = `a whole number, ${least} or more`;
-  return z.number({ error }).refine((value) => Number.isSafeInteger(value) && value >= least, { error });
 }

@@ -25,9 +25,6 @@ const MAX_EPOCHS = 16;
 const WRITING = 'writing the outcome log';
 const READING = 'reading the outcomes of earlier runs';
 
-/** Called once for each `what` when the log cannot be written or the outcomes of earlier runs cannot be read. */
-export type OnLogFault = (what: string, error: unknown) => void;
-
 /** Options of {@link OutcomeLog}. */
 export interface OutcomeLogSettings extends ResolvedLogOptions {
   readonly flagKey: string;
@@ -36,7 +33,8 @@ export interface OutcomeLogSettings extends ResolvedLogOptions {
   readonly clock: Clock;
   /** Everything in the store. Every outcome is recorded in the store and in the log within one turn. */
   readonly dump: () => StoreDump;
-  readonly onFault: OnLogFault;
+  /** Called once for each `what`: the log cannot be written, or the outcomes of earlier runs cannot be read. */
+  readonly onFault: (what: string, error: unknown) => void;
 }
 
 /**
@@ -80,19 +78,14 @@ export class OutcomeLog {
   #checkpointAt = Number.NEGATIVE_INFINITY;
 
   constructor(settings: OutcomeLogSettings) {
-    const { folder, maxFileBytes, maxFiles } = settings;
-    const bounds = { maxFileBytes, maxFiles };
+    const { folder } = settings;
     this.#settings = settings;
-    this.#jsonl = new RotatingFile({ path: join(folder, JSONL_FILE), ...bounds });
-    this.#checkpoints = checkpointFile(folder);
     this.#columns = columnsWith(settings.columns);
+    this.#jsonl = new RotatingFile(join(folder, JSONL_FILE), '', settings);
     if (settings.csv) {
-      this.#csv = new RotatingFile({
-        path: join(folder, CSV_FILE),
-        header: this.#columns.join(','),
-        ...bounds,
-      });
+      this.#csv = new RotatingFile(join(folder, CSV_FILE), `${this.#columns.join(',')}\n`, settings);
     }
+    this.#checkpoints = checkpointFile(folder);
     this.#context = {
       executionTypes: settings.executionTypes,
       columns: settings.columns,

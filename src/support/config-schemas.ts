@@ -42,7 +42,11 @@ export const ratioSchema = z
   .number({ error: RATIO })
   .refine((ratio) => ratio > 0 && Number.isFinite(ratio), { error: RATIO });
 
+/** A whole number from `least` on. */
+export function wholeSchema(least: number) {
+  const error = `a whole number, ${least} or more`;
+  return z.number({ error }).refine((value) => Number.isSafeInteger(value) && value >= least, { error });
+}
+
 /** A number of things, at least one. */
-export const countSchema = z
-  .number({ error: 'a whole number, 1 or more' })
-  .refine((value) => Number.isSafeInteger(value) && value >= 1, { error: 'a whole number, 1 or more' });
+export const countSchema = wholeSchema(1);
