@@ -50,6 +50,8 @@ export interface OutcomeLogSettings extends ResolvedLogOptions {
  * may lack, for good, the last lines before a crash that `metrics.jsonl` has.
  */
 export class OutcomeLog {
+  /** They share one exit listener, since Node warns of more than ten. */
+  static readonly #open = new Set<OutcomeLog>();
   readonly #settings: OutcomeLogSettings;
   readonly #jsonl: RotatingFile;
   readonly #csv: RotatingFile | undefined;
@@ -66,10 +68,8 @@ export class OutcomeLog {
   #batch: readonly Outcome[] = [];
   #next = 0;
   #dropped = 0;
-  #isOpen = false;
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
-  #forgetExit: (() => void) | undefined;
   #writing: Promise<void> = Promise.resolve();
   #isWriteQueued = false;
   #isCheckpointWanted = false;
@@ -123,9 +123,9 @@ export class OutcomeLog {
    * the result of `open`.
    */
   start(): void {
-    this.#isOpen = true;
+    if (OutcomeLog.#open.size === 0) process.on('exit', OutcomeLog.#writeAllAtExit);
+    OutcomeLog.#open.add(this);
     this.#timer = setInterval(() => this.#write(), this.#settings.flushMs).unref();
-    this.#forgetExit = atExit(() => this.#writeAtExit());
     // Before the first line, so that a log without a checkpoint is one without lines.
     this.#checkpoint();
   }
@@ -161,14 +161,14 @@ export class OutcomeLog {
 
   /** Writes everything, the summary and the checkpoint too, and ends. */
   async close(): Promise<void> {
-    if (!this.#isOpen) return;
+    if (!OutcomeLog.#open.has(this)) return;
     clearInterval(this.#timer);
     this.#checkpoint();
     await this.#writing;
-    this.#isOpen = false;
+    OutcomeLog.#open.delete(this);
+    if (OutcomeLog.#open.size === 0) process.removeListener('exit', OutcomeLog.#writeAllAtExit);
     this.#isClosed = true;
     this.#waiting = [];
-    this.#forgetExit?.();
     await this.#jsonl.close();
     await this.#csv?.close();
   }
@@ -180,7 +180,7 @@ export class OutcomeLog {
 
   /** Has what waits written after what is being written. */
   #write(): void {
-    if (!this.#isOpen || this.#isWriteQueued) return;
+    if (!OutcomeLog.#open.has(this) || this.#isWriteQueued) return;
     this.#isWriteQueued = true;
     this.#writing = this.#writing.then(() => this.#attempt(WRITING, () => this.#writeWaiting()));
   }
@@ -239,6 +239,16 @@ export class OutcomeLog {
     });
   }
 
+  static #writeAllAtExit(): void {
+    for (const log of OutcomeLog.#open) {
+      try {
+        log.#writeAtExit();
+      } catch {
+        // It is too late to report it, and the other logs must be written.
+      }
+    }
+  }
+
   /** The process exits without `close`: what waits is written now or never. The next start corrects the summary. */
   #writeAtExit(): void {
     const rows = this.#rowsOf([...this.#batch.slice(this.#next), ...this.#waiting]);
@@ -285,34 +295,6 @@ export class OutcomeLog {
       this.#settings.onFault(what, error);
     } catch {
       // A listener must not break the service.
-    }
-  }
-}
-
-/** What is written when the process exits; see {@link atExit}. */
-const tasks = new Set<() => void>();
-
-/**
- * Runs a synchronous task when the process exits. All tasks share one listener, since Node warns of
- * more than ten.
- *
- * @returns a function that cancels the task.
- */
-function atExit(task: () => void): () => void {
-  if (tasks.size === 0) process.on('exit', runAll);
-  tasks.add(task);
-  return () => {
-    tasks.delete(task);
-    if (tasks.size === 0) process.removeListener('exit', runAll);
-  };
-}
-
-function runAll(): void {
-  for (const task of tasks) {
-    try {
-      task();
-    } catch {
-      // It is too late to report it, and the other tasks must run.
     }
   }
 }

@@ -24,9 +24,6 @@ export interface MemoryOutcomeStoreOptions {
   readonly outcomeTimeoutMs?: number | undefined;
 }
 
-/** Over how much time with outcomes the memory baseline is measured. */
-const MEMORY_BASELINE_MS = 60_000;
-
 /**
  * Adds outcomes up in this process. Memory is fixed for each window length (17 KB), arm (32 KB) and error type, and
  * does not grow with outcomes, users or messages. When a trigger has an anytime-valid test, 512 KiB remember which users have counted.
@@ -35,7 +32,7 @@ export class MemoryOutcomeStore {
   readonly #flagKey: string;
   readonly #windows: readonly SlidingWindow[];
   readonly #memoryWindows: readonly MemoryWindow[];
-  readonly #memoryBaseline: MemoryBaseline;
+  readonly #memoryBaseline = new MemoryBaseline();
   readonly #totals = new EpochTotals();
   readonly #exposures: ExposureRing;
   readonly #rings: readonly TimeRing[];
@@ -60,7 +57,6 @@ export class MemoryOutcomeStore {
     this.#flagKey = options.flagKey;
     this.#windows = lengths.map((windowMs) => new SlidingWindow(windowMs));
     this.#memoryWindows = lengths.map((windowMs) => new MemoryWindow(windowMs));
-    this.#memoryBaseline = new MemoryBaseline(MEMORY_BASELINE_MS);
     this.#longestWindowMs = lengths.at(-1) ?? 0;
     this.#exposures = new ExposureRing(options.outcomeTimeoutMs ?? 60_000, this.#longestWindowMs);
     this.#rings = [...this.#windows, ...this.#memoryWindows, this.#exposures];
