@@ -92,9 +92,9 @@ async function benchLedger(): Promise<void> {
       };
     };
     const kept = { exposure: undefined as Exposure | undefined };
-    const ring = new ExposureLedger();
-    const awaited = { ledger: new ExposureLedger(), store: storeOf() };
-    const searched = new ExposureLedger();
+    const ring = new ExposureLedger(10_000);
+    const awaited = { ledger: new ExposureLedger(10_000), store: storeOf() };
+    const searched = new ExposureLedger(10_000);
     let recent = new Map<string, Exposure>();
     let older = new Map<string, Exposure>();
     const measurements = await compare(
@@ -184,7 +184,7 @@ async function benchRetention(): Promise<void> {
 
   console.log('\n5,000,000 outcomes, 1,000,000 users, 100,000 error messages: heap after garbage collection');
   const store = storeOf();
-  const ledger = new ExposureLedger();
+  const ledger = new ExposureLedger(10_000);
   for (let million = 0; million <= 5; million++) {
     if (million > 0) liveMillion(store, ledger, million);
     collectGarbage();

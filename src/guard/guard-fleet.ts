@@ -1,8 +1,7 @@
 import { FleetMember } from '../fleet/fleet-member.js';
 import type { SharedStore } from '../fleet/fleet-options.js';
 import type { FleetState, FleetStop } from '../fleet/fleet-shapes.js';
-import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
-import type { OutcomeStore } from '../measure/outcome-store.js';
+import type { MemoryOutcomeStore, MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import type { Decision } from '../model/shapes.js';
 import type { GuardState } from '../model/state.js';
 import type { GuardInput } from './decide/decide.js';
@@ -22,7 +21,7 @@ export interface FleetHandlers {
 }
 
 /** What {@link GuardFleet.evaluated} offers. */
-export type EvaluatedStore = Pick<OutcomeStore, 'snapshot' | 'beginEpoch'>;
+export type EvaluatedStore = Pick<MemoryOutcomeStore, 'snapshot' | 'beginEpoch'>;
 
 /** The processes that guard one flag together, as one of them sees them. */
 export type GuardFleet = Pick<SharedFleet, keyof SharedFleet>;

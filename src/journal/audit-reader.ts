@@ -1,7 +1,6 @@
-import { open } from 'node:fs/promises';
 import { z } from 'zod';
 import { guardEventSchema } from '../model/event.js';
-import { linesOf } from '../support/files.js';
+import { linesOf, openIfPresent } from '../support/files.js';
 
 /** The name of the audit log within a guard's folder. */
 export const AUDIT_FILE = 'audit.jsonl';
@@ -28,10 +27,7 @@ export async function* readAuditLog(
   path: string,
   onProblem: (problem: AuditProblem) => void = () => {},
 ): AsyncGenerator<AuditEntry, void, void> {
-  const handle = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
+  const handle = await openIfPresent(path);
   if (handle === undefined) return;
   try {
     let number = 0;

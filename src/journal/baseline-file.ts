@@ -6,18 +6,16 @@ import { KeptFile } from '../support/files.js';
 /** The name of the recorded baseline within a guard's folder. */
 export const BASELINE_FILE = 'baseline.json';
 
-const VERSION = 1;
+const entrySchema = z.object({ flagKey: z.string(), ...baselineSchema.unwrap().shape });
 
-const headerSchema = z.object({ version: z.literal(VERSION), flagKey: z.string() });
-
-/** What was normal, on disk: one small file, replaced as a whole. */
+/** What was normal, on disk. */
 export class BaselineFile {
-  readonly #file: KeptFile;
+  readonly #file: KeptFile<z.infer<typeof entrySchema>>;
   readonly #flagKey: string;
 
   /** @param folder - Created if it does not exist. */
   constructor(folder: string, flagKey: string) {
-    this.#file = new KeptFile(join(folder, BASELINE_FILE));
+    this.#file = new KeptFile(join(folder, BASELINE_FILE), 1, entrySchema);
     this.#flagKey = flagKey;
   }
 
@@ -26,18 +24,17 @@ export class BaselineFile {
    * @throws when the file cannot be read, is not a baseline, or belongs to another flag.
    */
   async load(): Promise<Baseline | undefined> {
-    const text = await this.#file.load();
-    if (text === undefined) return undefined;
-    const file: unknown = JSON.parse(text);
-    const { flagKey } = headerSchema.parse(file);
+    const entry = await this.#file.load();
+    if (entry === undefined) return undefined;
+    const { flagKey, ...baseline } = entry;
     if (flagKey !== this.#flagKey) {
       throw new Error(`${this.#file.path} is the baseline of the flag ${flagKey}.`);
     }
-    return baselineSchema.parse(file);
+    return baseline;
   }
 
   /** Resolves when the baseline is on the disk itself. Calls are written in order. */
   save(baseline: Baseline): Promise<void> {
-    return this.#file.save(`${JSON.stringify({ version: VERSION, flagKey: this.#flagKey, ...baseline })}\n`);
+    return this.#file.save({ flagKey: this.#flagKey, ...baseline });
   }
 }

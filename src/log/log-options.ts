@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { countSchema, durationMsSchema, wholeSchema } from '../support/config-schemas.js';
 import type { ExecutionTypes } from './log-row.js';
-import { isFixedColumn } from './log-row-schema.js';
+import { FIXED_NAMES } from './log-row-schema.js';
 
 /** How outcomes are logged. */
 export interface OutcomeLogOptions {
@@ -43,7 +43,7 @@ const COLUMN = 'the name of an attribute: a letter, then letters, digits and _, 
 const column = z
   .string({ error: COLUMN })
   .regex(/^[A-Za-z]\w{0,63}$/, { error: COLUMN })
-  .refine((name) => !isFixedColumn(name), { error: 'a name that no column of the log has' });
+  .refine((name) => !FIXED_NAMES.has(name), { error: 'a name that no column of the log has' });
 
 /** Checks what a user passed as `log`. */
 export const logOptionsSchema = z.strictObject({

@@ -105,12 +105,8 @@ export function columnsWith(attributeColumns: readonly string[]): readonly strin
   return [...FIXED_COLUMNS.slice(0, AFTER_EPOCH), ...attributeColumns, ...FIXED_COLUMNS.slice(AFTER_EPOCH)];
 }
 
-const fixedNames: ReadonlySet<string> = new Set(FIXED_COLUMNS);
-
-/** Whether a column with this name is in every log. */
-export function isFixedColumn(name: string): boolean {
-  return fixedNames.has(name);
-}
+/** The names of the columns that every log has. */
+export const FIXED_NAMES: ReadonlySet<string> = new Set(FIXED_COLUMNS);
 
 const CHECKED = Object.entries<Column<unknown>>(COLUMNS).map(([name, column]) => ({ name, ...column }));
 
@@ -170,7 +166,7 @@ export function outcomeOfRow(row: OutcomeRow): Outcome {
 function attributesOfRow(row: OutcomeRow): Attributes | undefined {
   let own: Record<string, Scalar> | undefined;
   for (const name in row) {
-    if (fixedNames.has(name)) continue;
+    if (FIXED_NAMES.has(name)) continue;
     const value = row[name];
     if (!isScalar(value)) continue;
     own ??= {};

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { LATENCY_SLOTS, LatencyHistogram } from '../measure/latency-histogram.js';
+import { LatencyHistogram, sparseHistogramSchema } from '../measure/latency-histogram.js';
 import type { OutcomeRow } from './log-row-schema.js';
 
 /** One group of outcomes in `summary.json`. */
@@ -53,15 +53,11 @@ export type SummaryState = z.infer<typeof summaryStateSchema>;
 /** More names than an application needs; bounds the summary when the option changes. */
 const MAX_GROUPS = 20;
 
-const histogram = z.object({
-  sumMs: z.number().min(0),
-  buckets: z.array(z.tuple([z.int().min(0).lt(LATENCY_SLOTS), z.int().min(0)])).max(LATENCY_SLOTS),
-});
 const group = z.object({
   count: z.int().min(0),
   successes: z.int().min(0),
   failures: z.int().min(0),
-  latency: histogram,
+  latency: sparseHistogramSchema,
 });
 
 /** Checks what a file holds. */
@@ -70,7 +66,6 @@ export const summaryStateSchema = z.object({
   lastOutcomeAt: z.string().nullable(),
   epoch: z.int().nullable(),
   percentage: z.number().nullable(),
-  total: group,
   treatment: group,
   control: group,
   executionTypes: z.array(z.tuple([z.string(), group])).max(MAX_GROUPS),
@@ -78,40 +73,50 @@ export const summaryStateSchema = z.object({
 
 /** Adds outcomes up for `summary.json`. */
 export class SummaryTotals {
-  readonly #total = new Group();
-  readonly #arms = { treatment: new Group(), control: new Group() };
-  readonly #executionTypes = new Map<string, Group>();
-  #firstOutcomeAt: string | null = null;
-  #lastOutcomeAt: string | null = null;
-  #epoch: number | null = null;
-  #percentage: number | null = null;
+  readonly #treatment: Group;
+  readonly #control: Group;
+  readonly #executionTypes: Map<string, Group>;
+  /** What the first and the latest outcomes say. */
+  readonly #span: Pick<SummaryState, 'firstOutcomeAt' | 'lastOutcomeAt' | 'epoch' | 'percentage'>;
+
+  /** @param earlier - The counts of an earlier run. */
+  constructor(earlier?: SummaryState) {
+    const { firstOutcomeAt = null, lastOutcomeAt = null, epoch = null, percentage = null } = earlier ?? {};
+    this.#span = { firstOutcomeAt, lastOutcomeAt, epoch, percentage };
+    this.#treatment = new Group(earlier?.treatment);
+    this.#control = new Group(earlier?.control);
+    this.#executionTypes = new Map(
+      earlier?.executionTypes.map(([name, counted]) => [name, new Group(counted)]),
+    );
+  }
 
   add(row: OutcomeRow): void {
     const { timestamp, result, user_succeeded, duration_ms } = row;
-    this.#firstOutcomeAt ??= timestamp;
-    this.#lastOutcomeAt = timestamp;
-    this.#epoch = row.epoch;
-    this.#percentage = row.percentage;
-    this.#total.add(result, duration_ms);
-    this.#arms[row.arm].add(result, duration_ms);
+    this.#span.firstOutcomeAt ??= timestamp;
+    this.#span.lastOutcomeAt = timestamp;
+    this.#span.epoch = row.epoch;
+    this.#span.percentage = row.percentage;
+    (row.arm === 'treatment' ? this.#treatment : this.#control).add(result, duration_ms);
     const served = row.fallback_used && user_succeeded ? 'success' : result;
     this.#executionType(row.execution_type)?.add(served, duration_ms);
   }
 
   /** What `summary.json` says at `updatedAt` (milliseconds since 1970). */
   summary(flagKey: string, updatedAt: number, droppedLines: number): Summary {
-    const treatment = this.#arms.treatment.summary();
-    const control = this.#arms.control.summary();
+    const treatment = this.#treatment.summary();
+    const control = this.#control.summary();
+    const total = new Group(this.#treatment.state());
+    total.merge(this.#control.state());
     return {
       version: 1,
       flag_key: flagKey,
       updated_at: new Date(updatedAt).toISOString(),
-      first_outcome_at: this.#firstOutcomeAt,
-      last_outcome_at: this.#lastOutcomeAt,
-      epoch: this.#epoch,
-      percentage: this.#percentage,
+      first_outcome_at: this.#span.firstOutcomeAt,
+      last_outcome_at: this.#span.lastOutcomeAt,
+      epoch: this.#span.epoch,
+      percentage: this.#span.percentage,
       dropped_lines: droppedLines,
-      total: this.#total.summary(),
+      total: total.summary(),
       arms: { treatment, control },
       execution_types: Object.fromEntries(
         Array.from(this.#executionTypes, ([name, counted]) => [name, counted.summary()]),
@@ -129,30 +134,14 @@ export class SummaryTotals {
     };
   }
 
-  /** Everything, for {@link restore}. */
+  /** Everything, for the next run. */
   state(): SummaryState {
     return {
-      firstOutcomeAt: this.#firstOutcomeAt,
-      lastOutcomeAt: this.#lastOutcomeAt,
-      epoch: this.#epoch,
-      percentage: this.#percentage,
-      total: this.#total.state(),
-      treatment: this.#arms.treatment.state(),
-      control: this.#arms.control.state(),
+      ...this.#span,
+      treatment: this.#treatment.state(),
+      control: this.#control.state(),
       executionTypes: Array.from(this.#executionTypes, ([name, counted]) => [name, counted.state()]),
     };
-  }
-
-  /** Restores, before the first outcome, the counts of an earlier run. */
-  restore(state: SummaryState): void {
-    this.#firstOutcomeAt = state.firstOutcomeAt;
-    this.#lastOutcomeAt = state.lastOutcomeAt;
-    this.#epoch = state.epoch;
-    this.#percentage = state.percentage;
-    this.#total.restore(state.total);
-    this.#arms.treatment.restore(state.treatment);
-    this.#arms.control.restore(state.control);
-    for (const [name, counted] of state.executionTypes) this.#executionType(name)?.restore(counted);
   }
 
   #executionType(name: string): Group | undefined {
@@ -171,6 +160,10 @@ class Group {
   #failures = 0;
   readonly #latency = new LatencyHistogram();
 
+  constructor(earlier?: z.infer<typeof group>) {
+    if (earlier !== undefined) this.merge(earlier);
+  }
+
   add(result: OutcomeRow['result'], durationMs: number | null): void {
     this.#count += 1;
     if (result === 'failure') this.#failures += 1;
@@ -178,6 +171,13 @@ class Group {
     this.#successes += 1;
     // Invalid durations are not recorded.
     if (durationMs !== null) this.#latency.record(durationMs);
+  }
+
+  merge({ count, successes, failures, latency }: z.infer<typeof group>): void {
+    this.#count += count;
+    this.#successes += successes;
+    this.#failures += failures;
+    this.#latency.addSparse(latency);
   }
 
   summary(): GroupSummary {
@@ -195,20 +195,12 @@ class Group {
   }
 
   state(): z.infer<typeof group> {
-    const { buckets, sumMs } = this.#latency.toSparse();
     return {
       count: this.#count,
       successes: this.#successes,
       failures: this.#failures,
-      latency: { sumMs, buckets: buckets.map(([slot, count]) => [slot, count]) },
+      latency: this.#latency.toSparse(),
     };
-  }
-
-  restore(state: z.infer<typeof group>): void {
-    this.#count += state.count;
-    this.#successes += state.successes;
-    this.#failures += state.failures;
-    this.#latency.addSparse(state.latency);
   }
 }
 

@@ -2,17 +2,18 @@ import { join } from 'node:path';
 import type { StoreDump } from '../measure/outcome-delta.js';
 import type { Outcome } from '../model/shapes.js';
 import type { Clock } from '../support/clock.js';
-import { replaceFile } from '../support/files.js';
-import { atExit } from './at-exit.js';
-import { type RestoreOptions, restoreOutcomes, saveCheckpoint } from './checkpoint.js';
-import { CSV_FILE, JSONL_FILE } from './log-files.js';
+import { type KeptFile, replaceFile } from '../support/files.js';
+import { type Checkpoint, checkpointFile, type RestoreOptions, restoreOutcomes } from './checkpoint.js';
 import type { ResolvedLogOptions } from './log-options.js';
 import { csvLineOf, jsonLineOf, type RowContext, rowOfOutcome } from './log-row.js';
 import { columnsWith, type OutcomeRow } from './log-row-schema.js';
 import { SummaryTotals } from './log-summary.js';
+import { JSONL_FILE } from './read-log.js';
 import { RotatingFile } from './rotating-file.js';
 import { UserHash } from './user-hash.js';
 
+/** The same log for spreadsheets. */
+const CSV_FILE = 'metrics.csv';
 const SUMMARY_FILE = 'summary.json';
 /** So many lines are made without a pause: about 2 ms. */
 const LINES_AT_ONCE = 256;
@@ -24,9 +25,6 @@ const MAX_EPOCHS = 16;
 const WRITING = 'writing the outcome log';
 const READING = 'reading the outcomes of earlier runs';
 
-/** Called once for each `what` when the log cannot be written or the outcomes of earlier runs cannot be read. */
-export type OnLogFault = (what: string, error: unknown) => void;
-
 /** Options of {@link OutcomeLog}. */
 export interface OutcomeLogSettings extends ResolvedLogOptions {
   readonly flagKey: string;
@@ -35,7 +33,8 @@ export interface OutcomeLogSettings extends ResolvedLogOptions {
   readonly clock: Clock;
   /** Everything in the store. Every outcome is recorded in the store and in the log within one turn. */
   readonly dump: () => StoreDump;
-  readonly onFault: OnLogFault;
+  /** Called once for each `what`: the log cannot be written, or the outcomes of earlier runs cannot be read. */
+  readonly onFault: (what: string, error: unknown) => void;
 }
 
 /**
@@ -51,12 +50,15 @@ export interface OutcomeLogSettings extends ResolvedLogOptions {
  * may lack, for good, the last lines before a crash that `metrics.jsonl` has.
  */
 export class OutcomeLog {
+  /** They share one exit listener, since Node warns of more than ten. */
+  static readonly #open = new Set<OutcomeLog>();
   readonly #settings: OutcomeLogSettings;
   readonly #jsonl: RotatingFile;
   readonly #csv: RotatingFile | undefined;
+  readonly #checkpoints: KeptFile<Checkpoint>;
   readonly #columns: readonly string[];
   readonly #users = new UserHash();
-  readonly #summary = new SummaryTotals();
+  #summary = new SummaryTotals();
   readonly #percentages = new Map<number, number | undefined>();
   readonly #context: RowContext;
   readonly #reportedFaults = new Set<string>();
@@ -66,10 +68,8 @@ export class OutcomeLog {
   #batch: readonly Outcome[] = [];
   #next = 0;
   #dropped = 0;
-  #isOpen = false;
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
-  #forgetExit: (() => void) | undefined;
   #writing: Promise<void> = Promise.resolve();
   #isWriteQueued = false;
   #isCheckpointWanted = false;
@@ -78,18 +78,14 @@ export class OutcomeLog {
   #checkpointAt = Number.NEGATIVE_INFINITY;
 
   constructor(settings: OutcomeLogSettings) {
-    const { folder, maxFileBytes, maxFiles } = settings;
-    const bounds = { maxFileBytes, maxFiles };
+    const { folder } = settings;
     this.#settings = settings;
-    this.#jsonl = new RotatingFile({ path: join(folder, JSONL_FILE), ...bounds });
     this.#columns = columnsWith(settings.columns);
+    this.#jsonl = new RotatingFile(join(folder, JSONL_FILE), '', settings);
     if (settings.csv) {
-      this.#csv = new RotatingFile({
-        path: join(folder, CSV_FILE),
-        header: this.#columns.join(','),
-        ...bounds,
-      });
+      this.#csv = new RotatingFile(join(folder, CSV_FILE), `${this.#columns.join(',')}\n`, settings);
     }
+    this.#checkpoints = checkpointFile(folder);
     this.#context = {
       executionTypes: settings.executionTypes,
       columns: settings.columns,
@@ -116,7 +112,7 @@ export class OutcomeLog {
     await this.#attempt(WRITING, async () => this.#csv?.open());
     const restored = await this.#attempt(READING, () => restoreOutcomes(folder, { flagKey, ...options }));
     if (restored !== undefined) {
-      this.#summary.restore(restored.summary);
+      this.#summary = restored.summary;
       this.#dropped += restored.droppedLines;
     }
     return restored?.store;
@@ -127,9 +123,9 @@ export class OutcomeLog {
    * the result of `open`.
    */
   start(): void {
-    this.#isOpen = true;
+    if (OutcomeLog.#open.size === 0) process.on('exit', OutcomeLog.#writeAllAtExit);
+    OutcomeLog.#open.add(this);
     this.#timer = setInterval(() => this.#write(), this.#settings.flushMs).unref();
-    this.#forgetExit = atExit(() => this.#writeAtExit());
     // Before the first line, so that a log without a checkpoint is one without lines.
     this.#checkpoint();
   }
@@ -165,14 +161,14 @@ export class OutcomeLog {
 
   /** Writes everything, the summary and the checkpoint too, and ends. */
   async close(): Promise<void> {
-    if (!this.#isOpen) return;
+    if (!OutcomeLog.#open.has(this)) return;
     clearInterval(this.#timer);
     this.#checkpoint();
     await this.#writing;
-    this.#isOpen = false;
+    OutcomeLog.#open.delete(this);
+    if (OutcomeLog.#open.size === 0) process.removeListener('exit', OutcomeLog.#writeAllAtExit);
     this.#isClosed = true;
     this.#waiting = [];
-    this.#forgetExit?.();
     await this.#jsonl.close();
     await this.#csv?.close();
   }
@@ -184,7 +180,7 @@ export class OutcomeLog {
 
   /** Has what waits written after what is being written. */
   #write(): void {
-    if (!this.#isOpen || this.#isWriteQueued) return;
+    if (!OutcomeLog.#open.has(this) || this.#isWriteQueued) return;
     this.#isWriteQueued = true;
     this.#writing = this.#writing.then(() => this.#attempt(WRITING, () => this.#writeWaiting()));
   }
@@ -235,12 +231,22 @@ export class OutcomeLog {
       await this.#jsonl.sync();
       const { position } = this.#jsonl;
       const summary = this.#summary.state();
-      await saveCheckpoint(folder, { flagKey, position, store, summary, droppedLines: this.#dropped });
+      await this.#checkpoints.save({ flagKey, position, store, summary, droppedLines: this.#dropped });
     });
     await this.#attempt(WRITING, () => {
       const summary = this.#summary.summary(flagKey, clock.now(), this.#dropped);
       return replaceFile(join(folder, SUMMARY_FILE), `${JSON.stringify(summary, undefined, 2)}\n`);
     });
+  }
+
+  static #writeAllAtExit(): void {
+    for (const log of OutcomeLog.#open) {
+      try {
+        log.#writeAtExit();
+      } catch {
+        // It is too late to report it, and the other logs must be written.
+      }
+    }
   }
 
   /** The process exits without `close`: what waits is written now or never. The next start corrects the summary. */

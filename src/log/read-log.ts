@@ -1,8 +1,11 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { linesOf } from '../support/files.js';
-import { JSONL_FILE, rotatedFiles } from './log-files.js';
+import { linesOf, openIfPresent } from '../support/files.js';
 import { type OutcomeRow, parseOutcomeLine } from './log-row-schema.js';
+import { type LogPosition, rotatedFiles } from './rotating-file.js';
+
+/** The log for programs: one JSON object a line. */
+export const JSONL_FILE = 'metrics.jsonl';
 
 /** A problem with a line. */
 export interface LogProblem {
@@ -17,6 +20,8 @@ export interface LogProblem {
 export interface ReadOutcomeLogOptions {
   /** Called for each line that is left out, and for each whose time is before that of the line above it. */
   readonly onProblem?: ((problem: LogProblem) => void) | undefined;
+  /** Reads only what was written from here on. @default the whole log */
+  readonly from?: LogPosition | undefined;
 }
 
 /**
@@ -42,34 +47,44 @@ export async function* readOutcomeBatches(
   const newest = (await stat(path)).isDirectory() ? join(path, JSONL_FILE) : path;
   // Opened before the others are listed: if it is set aside meanwhile, it is still this one that is read last.
   const handle = await open(newest, 'r');
-  const order = { latest: '' };
+  const { from = { sequence: 1, offset: 0 }, onProblem } = options;
+  const order: Order = { latest: '', onProblem };
   try {
     const { ino } = await handle.stat();
-    for (const rotated of await rotatedFiles(newest)) {
-      const file = await openUnlessGone(rotated.path);
-      if (file === undefined) continue;
+    let last = 0;
+    for (const { path, sequence } of await rotatedFiles(newest)) {
+      // Undefined when the limit of files has deleted it since it was listed.
+      const file = sequence < from.sequence ? undefined : await openIfPresent(path);
       try {
-        if ((await file.stat()).ino === ino) break;
-        yield* rowsOf(file, rotated.path, order, options);
+        if (file !== undefined && (await file.stat()).ino === ino) break;
+        last = sequence;
+        if (file !== undefined)
+          yield* rowsOf(file, path, sequence === from.sequence ? from.offset : 0, order);
       } finally {
-        await file.close();
+        await file?.close();
       }
     }
-    yield* rowsOf(handle, newest, order, options);
+    yield* rowsOf(handle, newest, last + 1 === from.sequence ? from.offset : 0, order);
   } finally {
     await handle.close();
   }
 }
 
+interface Order extends Pick<ReadOutcomeLogOptions, 'onProblem'> {
+  /** The latest time of a row so far. */
+  latest: string;
+}
+
 async function* rowsOf(
   handle: FileHandle,
   file: string,
-  order: { latest: string },
-  { onProblem }: ReadOutcomeLogOptions,
+  offset: number,
+  order: Order,
 ): AsyncGenerator<readonly OutcomeRow[], void, void> {
+  const { onProblem } = order;
   const { size } = await handle.stat();
   let number = 0;
-  for await (const lines of linesOf(handle, 0, size)) {
+  for await (const lines of linesOf(handle, offset, size)) {
     const rows: OutcomeRow[] = [];
     for (const line of lines) {
       number += 1;
@@ -94,14 +109,4 @@ async function* rowsOf(
 function isBefore(time: string, latest: string): boolean {
   if (time >= latest && time.length === latest.length) return false;
   return latest !== '' && Date.parse(time) < Date.parse(latest);
-}
-
-async function openUnlessGone(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    // It was deleted by the limit of files since it was listed.
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
-  }
 }

@@ -1,17 +1,7 @@
 import { writeSync } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { rotatedFiles, rotatedPath } from './log-files.js';
-
-export interface RotatingFileOptions {
-  readonly path: string;
-  /** The first line of every file, without its line end. */
-  readonly header?: string | undefined;
-  /** A file is set aside before it would grow beyond this. */
-  readonly maxFileBytes: number;
-  /** How many files are kept, the one being written included; the oldest is deleted first. */
-  readonly maxFiles: number;
-}
+import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import type { ResolvedLogOptions } from './log-options.js';
 
 /** Where a log ends: the file, counted from 1 (the first ever), and the byte within it. */
 export interface LogPosition {
@@ -25,13 +15,18 @@ export interface LogPosition {
  * is cut off on opening, on a full disk at once. Calls must follow one another.
  */
 export class RotatingFile {
-  readonly #options: RotatingFileOptions;
+  readonly #path: string;
+  readonly #header: string;
+  readonly #limits: Pick<ResolvedLogOptions, 'maxFileBytes' | 'maxFiles'>;
   #handle: FileHandle | undefined;
   #sequence = 1;
   #bytes = 0;
 
-  constructor(options: RotatingFileOptions) {
-    this.#options = options;
+  /** @param header - The first line of every file, with its line end; empty for none. */
+  constructor(path: string, header: string, limits: Pick<ResolvedLogOptions, 'maxFileBytes' | 'maxFiles'>) {
+    this.#path = path;
+    this.#header = header;
+    this.#limits = limits;
   }
 
   /** Where the next line will be. */
@@ -42,7 +37,7 @@ export class RotatingFile {
   /** Opens or creates the file, and cuts off half a last line. @throws when the folder cannot be written to. */
   async open(): Promise<void> {
     if (this.#handle !== undefined) return;
-    const { path } = this.#options;
+    const path = this.#path;
     await mkdir(dirname(path), { recursive: true });
     this.#sequence = ((await rotatedFiles(path)).at(-1)?.sequence ?? 0) + 1;
     const handle = await open(path, 'a+');
@@ -62,7 +57,7 @@ export class RotatingFile {
   async append(lines: string): Promise<void> {
     await this.open();
     const bytes = Buffer.byteLength(lines);
-    const isFull = this.#bytes + bytes > this.#options.maxFileBytes;
+    const isFull = this.#bytes + bytes > this.#limits.maxFileBytes;
     if (isFull && this.#bytes > this.#header.length) await this.#rotate();
     await this.#write(lines);
   }
@@ -91,11 +86,6 @@ export class RotatingFile {
     await handle?.close().catch(() => {});
   }
 
-  get #header(): string {
-    const { header } = this.#options;
-    return header === undefined ? '' : `${header}\n`;
-  }
-
   async #write(lines: string): Promise<void> {
     const handle = this.#handle!;
     const data = Buffer.from(lines);
@@ -113,7 +103,8 @@ export class RotatingFile {
   }
 
   async #rotate(): Promise<void> {
-    const { path, maxFiles } = this.#options;
+    const path = this.#path;
+    const { maxFiles } = this.#limits;
     await this.close();
     await rename(path, rotatedPath(path, this.#sequence));
     const rotated = await rotatedFiles(path);
@@ -154,4 +145,32 @@ async function beginsWith(handle: FileHandle, text: string): Promise<boolean> {
   const start = Buffer.alloc(expected.length);
   const { bytesRead } = await handle.read(start, 0, start.length, 0);
   return bytesRead === expected.length && start.equals(expected);
+}
+
+/** A log file that is full and was set aside: `metrics.000012.jsonl`. */
+interface RotatedFile {
+  readonly path: string;
+  /** Counts up from 1, the oldest first. */
+  readonly sequence: number;
+}
+
+/** The name under which a full log file is set aside. */
+function rotatedPath(path: string, sequence: number): string {
+  const extension = extname(path);
+  const name = basename(path, extension);
+  return join(dirname(path), `${name}.${String(sequence).padStart(6, '0')}${extension}`);
+}
+
+/** The files that a log was split into, the oldest first; the one still being written, `path` itself, is not among them. */
+export async function rotatedFiles(path: string): Promise<RotatedFile[]> {
+  const extension = extname(path);
+  const prefix = `${basename(path, extension)}.`;
+  const folder = dirname(path);
+  const files: RotatedFile[] = [];
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(prefix) || !name.endsWith(extension)) continue;
+    const digits = name.slice(prefix.length, name.length - extension.length);
+    if (/^\d{6,15}$/.test(digits)) files.push({ path: join(folder, name), sequence: Number(digits) });
+  }
+  return files.sort((a, b) => a.sequence - b.sequence);
 }

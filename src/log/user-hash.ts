@@ -3,7 +3,6 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readIfPresent } from '../support/files.js';
 
-const SALT_FILE = 'salt';
 const SALT_BYTES = 32;
 /** 64 bits: among a million users, two share a hash with a probability of 3 in 100 million. */
 const HASH_DIGITS = 16;
@@ -20,9 +19,15 @@ export class UserHash {
    * @throws when it can be neither read nor written; hashes are then this process's own.
    */
   async open(folder: string): Promise<void> {
-    const path = join(folder, SALT_FILE);
-    await mkdir(folder, { recursive: true });
-    const salt = (await readSalt(path)) ?? (await makeSalt(path));
+    const path = join(folder, 'salt');
+    let salt = (await readIfPresent(path))?.trim();
+    // After a crash, there may be a part of one.
+    if (salt?.length !== 2 * SALT_BYTES || !/^[0-9a-f]+$/.test(salt)) {
+      salt = randomBytes(SALT_BYTES).toString('hex');
+      await mkdir(folder, { recursive: true });
+      await rm(path, { force: true });
+      await writeFile(path, `${salt}\n`, { flag: 'wx', mode: 0o600 });
+    }
     this.#salt = createSecretKey(Buffer.from(salt, 'hex'));
   }
 
@@ -30,17 +35,4 @@ export class UserHash {
   of(targetingKey: string): string {
     return `u${createHmac('sha256', this.#salt).update(targetingKey).digest('hex').slice(0, HASH_DIGITS)}`;
   }
-}
-
-/** Undefined without a salt, or with a part of one after a crash. */
-async function readSalt(path: string): Promise<string | undefined> {
-  const text = (await readIfPresent(path))?.trim();
-  return text?.length === 2 * SALT_BYTES && /^[0-9a-f]+$/.test(text) ? text : undefined;
-}
-
-async function makeSalt(path: string): Promise<string> {
-  const salt = randomBytes(SALT_BYTES).toString('hex');
-  await rm(path, { force: true });
-  await writeFile(path, `${salt}\n`, { flag: 'wx', mode: 0o600 });
-  return salt;
 }

@@ -2,7 +2,7 @@ import type { LatencySummary } from '../model/baseline.js';
 import type { Arm, ArmTotals, Outcome } from '../model/shapes.js';
 import { armCounts, COUNTS_LENGTH, type CountCode, raiseCounts } from './arm-counts.js';
 import { ErrorCounts } from './error-counts.js';
-import { LatencyHistogram } from './latency-histogram.js';
+import { isDuration, LatencyHistogram } from './latency-histogram.js';
 import type { OutcomeDelta } from './outcome-delta.js';
 
 /** The part of a delta that concerns the totals. */
@@ -154,10 +154,6 @@ class ArmDetails {
     this.errors.clear();
     this.lastOutcomeAt = undefined;
   }
-}
-
-function isDuration(durationMs: number): boolean {
-  return durationMs >= 0 && durationMs < Number.POSITIVE_INFINITY;
 }
 
 function summaryOf(latency: LatencyHistogram): LatencySummary | undefined {

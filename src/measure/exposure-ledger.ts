@@ -10,12 +10,8 @@ export function armOf({ value, variant, errorCode }: Evaluation): Arm {
   return treated ? 'treatment' : 'control';
 }
 
-export interface ExposureLedgerOptions {
-  /** How many users are remembered, and how many exposures between two calls of `find`. @default 10_000 */
-  readonly maxUsers?: number | undefined;
-  /** How long an exposure is found, in milliseconds. @default 1_800_000 (30 minutes) */
-  readonly ttlMs?: number | undefined;
-}
+/** How long an exposure is found: 30 minutes. */
+const TTL_MS = 1_800_000;
 
 /**
  * Remembers which arm each user got, so that `client.track()` can complete the exposure.
@@ -25,13 +21,12 @@ export interface ExposureLedgerOptions {
  * the next `find`, which runs within `track()`: an application that never tracks never pays for the map.
  *
  * Bounds: an exposure is lost once `maxUsers` further ones came without any `find` between them, or once somewhere
- * between `maxUsers / 2` and `maxUsers` other users were seen since, or after `ttlMs`. At most `2 × maxUsers` exposures are
+ * between `maxUsers / 2` and `maxUsers` other users were seen since, or after 30 minutes. At most `2 × maxUsers` exposures are
  * kept alive, about 150 bytes each. Choose `maxUsers` above the evaluations per second times the seconds that usually
  * pass before `track()`.
  */
 export class ExposureLedger {
   readonly #maxUsers: number;
-  readonly #ttlMs: number;
   readonly #ring: (Exposure | undefined)[];
   #next = 0;
   #unsorted = 0;
@@ -40,10 +35,10 @@ export class ExposureLedger {
   #recent = new Map<string, Exposure>();
   #older = new Map<string, Exposure>();
 
-  constructor(options: ExposureLedgerOptions = {}) {
-    this.#maxUsers = options.maxUsers ?? 10_000;
-    this.#ttlMs = options.ttlMs ?? 1_800_000;
-    this.#ring = new Array<Exposure | undefined>(this.#maxUsers).fill(undefined);
+  /** @param maxUsers - How many users are remembered, and how many exposures between two calls of `find`. */
+  constructor(maxUsers: number) {
+    this.#maxUsers = maxUsers;
+    this.#ring = new Array<Exposure | undefined>(maxUsers).fill(undefined);
   }
 
   /** Remembers an exposure. One without a targeting key is skipped: it could not be found. */
@@ -57,10 +52,9 @@ export class ExposureLedger {
   /**
    * The latest exposure of a user, in whatever epoch it was made: the store decides where its outcome counts.
    *
-   * @param now - Milliseconds since 1970; exposures older than `ttlMs` are not found.
-   * @param ttlMs - Instead of the ledger's own.
+   * @param now - Milliseconds since 1970; older exposures than `ttlMs` are not found.
    */
-  find(targetingKey: string, now: number, ttlMs: number = this.#ttlMs): Exposure | undefined {
+  find(targetingKey: string, now: number, ttlMs = TTL_MS): Exposure | undefined {
     this.#sort();
     const exposure = this.#recent.get(targetingKey) ?? this.#older.get(targetingKey);
     if (exposure === undefined || now - exposure.at > ttlMs) return undefined;

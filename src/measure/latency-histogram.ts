@@ -63,7 +63,7 @@ export class LatencyHistogram {
    * @returns `false`, and nothing is added, when it is NaN, infinite or negative.
    */
   record(durationMs: number): boolean {
-    if (!(durationMs >= 0 && durationMs < Number.POSITIVE_INFINITY)) return false;
+    if (!isDuration(durationMs)) return false;
     float[0] = durationMs;
     const bucket = (words[UPPER]! >> (20 - BUCKET_BITS)) - FIRST_BUCKET;
     this.#add(bucket < 0 ? 0 : bucket >= BUCKETS ? OVERFLOW : bucket + 1, 1);
@@ -137,6 +137,11 @@ export class LatencyHistogram {
     if (slot < this.#lowest) this.#lowest = slot;
     if (slot > this.#highest) this.#highest = slot;
   }
+}
+
+/** Whether a number can be a duration: neither NaN nor infinite nor negative. */
+export function isDuration(durationMs: number): boolean {
+  return durationMs >= 0 && durationMs < Number.POSITIVE_INFINITY;
 }
 
 /** 0 for the underflow slot, then one number for each octave, then one for the overflow slot. */

@@ -1,3 +1,6 @@
+/** Over how much work the memory is measured. */
+const DURATION_MS = 60_000;
+
 /** Samples beyond these are not needed for a median. */
 const MAX_SAMPLES = 1000;
 
@@ -5,22 +8,17 @@ const MAX_SAMPLES = 1000;
 const MAX_INTERVAL_MS = 10_000;
 
 /**
- * The normal memory of this process: the median of the samples of its first `durationMs` of work, unless it is set
+ * The normal memory of this process: the median of the samples of its first minute of work, unless it is set
  * from outside. Of work, because an idle process needs less than one that serves, and the difference is no growth; the
  * median, because start-up allocates more than it keeps.
  */
 export class MemoryBaseline {
-  readonly #durationMs: number;
   #samples: number[] = [];
   #previousAt: number | undefined;
   #workedMs = 0;
   #bytes: number | undefined;
 
-  constructor(durationMs: number) {
-    this.#durationMs = durationMs;
-  }
-
-  /** In bytes; undefined until the process has worked for `durationMs`. */
+  /** In bytes; undefined until the process has worked for a minute. */
   get bytes(): number | undefined {
     return this.#bytes;
   }
@@ -44,7 +42,7 @@ export class MemoryBaseline {
     // A clock that was set back has measured no time.
     this.#workedMs += Math.min(Math.max(intervalMs, 0), MAX_INTERVAL_MS);
     if (this.#samples.length < MAX_SAMPLES) this.#samples.push(bytes);
-    if (this.#workedMs >= this.#durationMs) this.set(medianOf(this.#samples));
+    if (this.#workedMs >= DURATION_MS) this.set(medianOf(this.#samples));
   }
 }
 

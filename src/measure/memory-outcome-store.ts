@@ -9,8 +9,8 @@ import { ExposureRing } from './exposure-ring.js';
 import { MemoryBaseline } from './memory-baseline.js';
 import { MemoryWindow } from './memory-window.js';
 import { DELTA_VERSION, type OutcomeDelta, type StoreDump } from './outcome-delta.js';
-import type { OutcomeStore } from './outcome-store.js';
 import { SlidingWindow } from './sliding-window.js';
+import type { TimeRing } from './time-ring.js';
 
 export interface MemoryOutcomeStoreOptions {
   readonly flagKey: string;
@@ -24,20 +24,18 @@ export interface MemoryOutcomeStoreOptions {
   readonly outcomeTimeoutMs?: number | undefined;
 }
 
-/** Over how much time with outcomes the memory baseline is measured. */
-const MEMORY_BASELINE_MS = 60_000;
-
 /**
  * Adds outcomes up in this process. Memory is fixed for each window length (17 KB), arm (32 KB) and error type, and
  * does not grow with outcomes, users or messages. When a trigger has an anytime-valid test, 512 KiB remember which users have counted.
  */
-export class MemoryOutcomeStore implements OutcomeStore {
+export class MemoryOutcomeStore {
   readonly #flagKey: string;
   readonly #windows: readonly SlidingWindow[];
   readonly #memoryWindows: readonly MemoryWindow[];
-  readonly #memoryBaseline: MemoryBaseline;
+  readonly #memoryBaseline = new MemoryBaseline();
   readonly #totals = new EpochTotals();
   readonly #exposures: ExposureRing;
+  readonly #rings: readonly TimeRing[];
   readonly #longestWindowMs: number;
   readonly #testSpecs: readonly TestSpec[];
   /** Of the current epoch; undefined when no trigger has a test. */
@@ -59,23 +57,29 @@ export class MemoryOutcomeStore implements OutcomeStore {
     this.#flagKey = options.flagKey;
     this.#windows = lengths.map((windowMs) => new SlidingWindow(windowMs));
     this.#memoryWindows = lengths.map((windowMs) => new MemoryWindow(windowMs));
-    this.#memoryBaseline = new MemoryBaseline(MEMORY_BASELINE_MS);
     this.#longestWindowMs = lengths.at(-1) ?? 0;
     this.#exposures = new ExposureRing(options.outcomeTimeoutMs ?? 60_000, this.#longestWindowMs);
+    this.#rings = [...this.#windows, ...this.#memoryWindows, this.#exposures];
     this.#epochStartedAt = options.now ?? Date.now();
     this.#lastSeenAt = this.#epochStartedAt;
     this.#testSpecs = (options.evidenceFor ?? []).filter(({ evidence }) => evidence !== undefined);
     this.#beginEvidence();
   }
 
+  /** Notes that an outcome is awaited for this exposure. Touches memory only; runs within every evaluation. */
   expose(exposure: Exposure): void {
     if (exposure.epoch >= this.#oldestEpoch) this.#exposures.open(exposure);
   }
 
+  /** Notes that no outcome is awaited any more for an exposure without one. */
   settle(exposure: Exposure): void {
     if (exposure.epoch >= this.#oldestEpoch) this.#exposures.complete(exposure);
   }
 
+  /**
+   * Adds an outcome: memory only, no allocation kept. An outcome of an epoch before the last
+   * `beginEpoch(…, { keepWindows: false })` is dropped; one of an earlier epoch otherwise counts in the windows only.
+   */
   record(outcome: Outcome): void {
     const { epoch, arm } = outcome.exposure;
     if (epoch < this.#oldestEpoch) return;
@@ -94,6 +98,7 @@ export class MemoryOutcomeStore implements OutcomeStore {
     this.#evidence?.record(outcome, at);
   }
 
+  /** Counts a complaint, at `at`, of the user of this exposure. It counts in the windows and totals in which an outcome would. */
   recordComplaint({ epoch, arm }: Exposure, at: number): void {
     if (epoch < this.#oldestEpoch) return;
     const code = complaintCode(arm);
@@ -101,6 +106,7 @@ export class MemoryOutcomeStore implements OutcomeStore {
     if (epoch === this.#epoch) this.#totals.addComplaint(code);
   }
 
+  /** Adds a sample of this process's memory, in bytes. A sample that is no positive number is left out. */
   recordMemory(bytes: number, at: number): void {
     if (!(bytes > 0 && Number.isFinite(bytes) && Number.isFinite(at))) return;
     this.#memoryBaseline.add(bytes, at, this.#workedSinceSample);
@@ -108,13 +114,19 @@ export class MemoryOutcomeStore implements OutcomeStore {
     for (const window of this.#memoryWindows) window.add(bytes, at);
   }
 
+  /**
+   * Sets the baseline of an earlier time: it comes with each snapshot, and its memory, if there is one, replaces that of
+   * this process's first samples.
+   */
   setBaseline(baseline: Baseline): void {
     this.#baseline = baseline;
     if (baseline.memory !== undefined) this.#memoryBaseline.set(baseline.memory.bytes);
   }
 
+  /** The state at `now`: windows have expired up to it. */
   snapshot(now: number): Snapshot {
     this.#lastSeenAt = now;
+    this.#advance(now);
     const critical = this.#lastCritical;
     return {
       flagKey: this.#flagKey,
@@ -133,6 +145,7 @@ export class MemoryOutcomeStore implements OutcomeStore {
     };
   }
 
+  /** Starts an epoch: totals and evidence begin at zero, and the control so far is frozen; the windows are emptied too unless `keepWindows`. */
   beginEpoch(epoch: number, at: number, { keepWindows }: { readonly keepWindows: boolean }): void {
     this.#epoch = epoch;
     this.#epochStartedAt = at;
@@ -141,39 +154,49 @@ export class MemoryOutcomeStore implements OutcomeStore {
     if (keepWindows) return;
     this.#oldestEpoch = epoch;
     this.#lastCritical = undefined;
-    this.#exposures.clear();
-    for (const window of this.#windows) window.clear();
-    for (const window of this.#memoryWindows) window.clear();
+    for (const ring of this.#rings) ring.clear();
   }
 
+  /**
+   * What was recorded here since the previous call; undefined when nothing was. Call it before `beginEpoch`: totals and
+   * evidence of the epoch before are in no later delta.
+   */
   takeDelta(now: number): OutcomeDelta | undefined {
-    const windows = this.#windows.map((window) => {
-      window.advance(now);
-      return { windowMs: window.windowMs, buckets: window.takeChanges() };
-    });
-    const totals = this.#totals.takeChanges();
-    const exposures = this.#exposures.takeChanges(now);
-    const evidence = this.#evidence?.takeDelta();
-    const critical = this.#lastCriticalTaken ? undefined : this.#lastCritical;
+    this.#advance(now);
+    const { bucketMs } = this.#exposures;
+    const changes: OutcomeDelta = {
+      ...this.#identity,
+      windows: this.#windows.map((window) => ({ windowMs: window.windowMs, buckets: window.takeChanges() })),
+      exposures: { bucketMs, buckets: this.#exposures.takeChanges() },
+      ...this.#totals.takeChanges(),
+      lastCritical: this.#lastCriticalTaken ? undefined : this.#lastCritical,
+      evidence: this.#evidence?.takeDelta(),
+    };
     this.#lastCriticalTaken = true;
     const recorded =
-      critical !== undefined ||
-      exposures.buckets.length > 0 ||
-      windows.some(({ buckets }) => buckets.length > 0) ||
-      totals.counts.some((count) => count > 0);
-    if (!recorded) return undefined;
-    const identity = { version: DELTA_VERSION, flagKey: this.#flagKey, epoch: this.#epoch } as const;
-    return { ...identity, windows, exposures, ...totals, lastCritical: critical, evidence };
+      changes.lastCritical !== undefined ||
+      changes.exposures.buckets.length > 0 ||
+      changes.windows.some(({ buckets }) => buckets.length > 0) ||
+      changes.counts.some((count) => count > 0);
+    return recorded ? changes : undefined;
   }
 
+  /**
+   * Adds what another process recorded. A late delta, of an earlier epoch, counts where an outcome of that epoch that
+   * is recorded here would: in the windows, the exposures and as the last critical error, neither in totals nor in evidence.
+   * Windows of lengths that this store does not keep are left out.
+   *
+   * @returns `false`, and nothing is added, when the delta is of another flag or version, of an epoch before the last
+   * `beginEpoch(…, { keepWindows: false })`, or of one that has not begun here.
+   */
   merge(delta: OutcomeDelta, now: number): boolean {
     if (delta.version !== DELTA_VERSION || delta.flagKey !== this.#flagKey) return false;
     if (delta.epoch > this.#epoch || delta.epoch < this.#oldestEpoch) return false;
     for (const { windowMs, buckets } of delta.windows) {
       const window = this.#windows.find((candidate) => candidate.windowMs === windowMs);
-      for (const bucket of buckets) window?.addRemote(bucket, now);
+      window?.addRemote(buckets, window.bucketMs, now);
     }
-    this.#exposures.addRemote(delta.exposures, now);
+    this.#exposures.addRemote(delta.exposures.buckets, delta.exposures.bucketMs, now);
     if (delta.lastCritical !== undefined) this.#mergeCritical(delta.lastCritical, now);
     // As with an outcome of an earlier epoch that is recorded here.
     if (delta.epoch < this.#epoch) return true;
@@ -198,18 +221,15 @@ export class MemoryOutcomeStore implements OutcomeStore {
    * evidence is part of it, if any were recorded here: up to 700 KB for a million users.
    */
   dump(now: number): StoreDump {
-    const windows = this.#windows.map((window) => {
-      window.advance(now);
-      return { windowMs: window.windowMs, buckets: window.contents() };
-    });
-    const identity = { version: DELTA_VERSION, flagKey: this.#flagKey, epoch: this.#epoch } as const;
+    this.#advance(now);
+    const { bucketMs } = this.#exposures;
     return {
       epochStartedAt: this.#epochStartedAt,
       oldestEpoch: Number.isFinite(this.#oldestEpoch) ? this.#oldestEpoch : undefined,
       contents: {
-        ...identity,
-        windows,
-        exposures: this.#exposures.contents(now),
+        ...this.#identity,
+        windows: this.#windows.map((window) => ({ windowMs: window.windowMs, buckets: window.contents() })),
+        exposures: { bucketMs, buckets: this.#exposures.dueBuckets(now) },
         ...this.#totals.contents(),
         lastCritical: this.#lastCritical,
       },
@@ -230,9 +250,17 @@ export class MemoryOutcomeStore implements OutcomeStore {
     return true;
   }
 
+  /** Of what this store counts now. */
+  get #identity() {
+    return { version: DELTA_VERSION, flagKey: this.#flagKey, epoch: this.#epoch } as const;
+  }
+
+  /** Lets time pass in all rings. */
+  #advance(now: number): void {
+    for (const ring of this.#rings) ring.advance(now);
+  }
+
   #windowSnapshot(window: SlidingWindow, memoryWindow: MemoryWindow, now: number): WindowSnapshot {
-    window.advance(now);
-    memoryWindow.advance(now);
     return {
       windowMs: window.windowMs,
       treatment: armCounts(window.totals, 'treatment'),

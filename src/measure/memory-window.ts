@@ -8,25 +8,25 @@ import { TimeRing } from './time-ring.js';
 export class MemoryWindow extends TimeRing {
   readonly #lowest = new Float64Array(this.slots).fill(Number.POSITIVE_INFINITY);
   /** When the first sample came after which the window was never empty. */
-  #firstAt: number | undefined;
+  #firstAt = 0;
   #lastAt = 0;
 
   /** Adds a sample, unless it is from before the window. */
   add(bytes: number, at: number): void {
     const slot = this.slotAt(at);
     if (slot < 0) return;
-    if (this.#isEmpty()) this.#firstAt = undefined;
-    this.#firstAt ??= at;
+    if (this.#lowestBytes === Number.POSITIVE_INFINITY) this.#firstAt = at;
     this.#lastAt = at;
     this.#lowest[slot] = Math.min(this.#lowest[slot]!, bytes);
   }
 
   /** The window as of the last `advance` or `add`; undefined when it has no sample. */
   snapshot(baselineBytes: number | undefined): MemorySnapshot | undefined {
-    if (this.#firstAt === undefined || this.#isEmpty()) return undefined;
+    const lowestBytes = this.#lowestBytes;
+    if (lowestBytes === Number.POSITIVE_INFINITY) return undefined;
     // Samples may have been coming for longer than the window, which then is spanned and no more than that.
     const spanMs = Math.max(0, Math.min(this.windowMs, this.#lastAt - this.#firstAt));
-    return { baselineBytes, lowestBytes: Math.min(...this.#lowest), spanMs };
+    return { baselineBytes, lowestBytes, spanMs };
   }
 
   clear(): void {
@@ -37,7 +37,8 @@ export class MemoryWindow extends TimeRing {
     this.#lowest[slot] = Number.POSITIVE_INFINITY;
   }
 
-  #isEmpty(): boolean {
-    return this.#lowest.every((bytes) => bytes === Number.POSITIVE_INFINITY);
+  /** Infinite without a sample. */
+  get #lowestBytes(): number {
+    return Math.min(...this.#lowest);
   }
 }

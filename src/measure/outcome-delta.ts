@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { evidenceDeltaSchema, sequentialEvidenceSchema } from '../statistics/evidence-state.js';
 import { COUNTS_LENGTH } from './arm-counts.js';
-import { exposureBucketsSchema } from './exposure-ring.js';
+import { bucketCountsSchema } from './count-ring.js';
+import { EXPOSURE_FIELDS } from './exposure-ring.js';
 import { sparseHistogramSchema } from './latency-histogram.js';
-import { bucketCountsSchema } from './sliding-window.js';
 import { BUCKETS_PER_WINDOW } from './time-ring.js';
 
 /** Raised whenever the meaning of a delta changes: processes of different versions run side by side during a deploy. */
@@ -19,9 +19,14 @@ const deltaSchema = z
     flagKey: z.string(),
     epoch: z.int(),
     /** Counts by time bucket for each window, so that a receiver's windows expire them when the sender's do. */
-    windows: z.array(z.object({ windowMs: z.number().positive(), buckets: z.array(bucketCountsSchema) })),
+    windows: z.array(
+      z.object({ windowMs: z.number().positive(), buckets: z.array(bucketCountsSchema(COUNTS_LENGTH)) }),
+    ),
     /** Exposures and how many of them have an outcome, by the time at which they were opened. */
-    exposures: exposureBucketsSchema,
+    exposures: z.object({
+      bucketMs: z.number().positive(),
+      buckets: z.array(bucketCountsSchema(EXPOSURE_FIELDS)),
+    }),
     /** Counts for the epoch's totals: the treatment's, then the control's, in the order of `COUNT_FIELDS`. */
     counts: z.array(count).length(COUNTS_LENGTH),
     latency: z.object({ treatment: sparseHistogramSchema, control: sparseHistogramSchema }),
@@ -59,11 +64,6 @@ export const storeDumpSchema = z
 
 /** The whole state of one process's store at one moment, for its next run. Plain JSON. */
 export type StoreDump = z.infer<typeof storeDumpSchema>;
-
-/** Checks a dump from outside this process; undefined when it is invalid, or of another version. */
-export function parseStoreDump(value: unknown): StoreDump | undefined {
-  return storeDumpSchema.safeParse(value).data;
-}
 
 /** Checks a delta from outside this process; undefined when it is invalid, or of another version. */
 export function parseOutcomeDelta(value: unknown): OutcomeDelta | undefined {

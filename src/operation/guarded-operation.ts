@@ -5,7 +5,7 @@ import {
   type ExposureSlot,
   type FlagClient,
 } from '../model/flags.js';
-import type { Attributes, Evaluation, Exposure, Outcome, Result } from '../model/shapes.js';
+import type { Attributes, Evaluation, Exposure, Outcome } from '../model/shapes.js';
 import type { Clock } from '../support/clock.js';
 import { type ArmFunction, type Attempted, type AttemptPolicy, runAttempts } from './attempts.js';
 import { Deadlines } from './deadlines.js';
@@ -168,10 +168,7 @@ export function guardedOperation<Input, Value>(
 
   function classify(error: unknown): ErrorClass {
     const answer = classifyError && guarded('classifyError', () => classifyError(error), undefined);
-    return answer !== undefined && ERROR_CLASSES.has(answer) ? answer : classifyByDefault(error);
-  }
-
-  function classifyByDefault(error: unknown): ErrorClass {
+    if (answer !== undefined && ERROR_CLASSES.has(answer)) return answer;
     return isCriticalError(error, host.criticalErrorTypes) ? 'critical' : 'failure';
   }
 
@@ -186,11 +183,7 @@ export function guardedOperation<Input, Value>(
   }
 }
 
-interface Ending {
-  readonly result: Result;
-  readonly errorType: string | undefined;
-  readonly critical: boolean;
-}
+type Ending = Pick<Outcome, 'result' | 'errorType' | 'critical'>;
 
 const NOT_EVALUATED: Evaluation = { value: false, reason: 'ERROR', errorCode: 'GENERAL' };
 

@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AUDIT_FILE, type AuditProblem, readAuditLog } from '../journal/audit-reader.js';
-import { JSONL_FILE } from '../log/log-files.js';
+
 import { outcomeOfRow } from '../log/log-row-schema.js';
-import { type LogProblem, readOutcomeBatches } from '../log/read-log.js';
+import { JSONL_FILE, type LogProblem, readOutcomeBatches } from '../log/read-log.js';
 import { formatThreshold } from '../support/wording.js';
 import { AuditStory } from './audit-story.js';
 import { headlineOf } from './headline.js';

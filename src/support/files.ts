@@ -1,10 +1,20 @@
 import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { z } from 'zod';
 
 /** A file's text, or undefined when there is no such file. */
-export async function readIfPresent(path: string): Promise<string | undefined> {
+export function readIfPresent(path: string): Promise<string | undefined> {
+  return unlessMissing(readFile(path, 'utf8'));
+}
+
+/** A file to read, or undefined when there is no such file. */
+export function openIfPresent(path: string): Promise<FileHandle | undefined> {
+  return unlessMissing(open(path, 'r'));
+}
+
+async function unlessMissing<T>(opening: Promise<T>): Promise<T | undefined> {
   try {
-    return await readFile(path, 'utf8');
+    return await opening;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
@@ -41,31 +51,38 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** One small file that is replaced as a whole, so that a crash leaves the old or the new one. */
-export class KeptFile {
+/** One small JSON file with a version. It is replaced as a whole, so that a crash leaves the old or the new one. */
+export class KeptFile<Entry extends object> {
   readonly path: string;
+  readonly #version: number;
+  readonly #schema: z.ZodType<Entry>;
   #latest: Promise<void> = Promise.resolve();
 
   /** @param path - Its folder is created if it does not exist. */
-  constructor(path: string) {
+  constructor(path: string, version: number, schema: z.ZodType<Entry>) {
     this.path = path;
+    this.#version = version;
+    this.#schema = schema;
   }
 
-  /** The text that was saved last, or undefined without one. */
-  load(): Promise<string | undefined> {
-    return readIfPresent(this.path);
+  /**
+   * What was saved last, or undefined without one.
+   * @throws when the file cannot be read, is of another version, or does not fit the schema.
+   */
+  async load(): Promise<Entry | undefined> {
+    const text = await readIfPresent(this.path);
+    if (text === undefined) return undefined;
+    const file: unknown = JSON.parse(text);
+    z.object({ version: z.literal(this.#version) }).parse(file);
+    return this.#schema.parse(file);
   }
 
-  /** Resolves when the text is on the disk itself. Calls are written in order; a failed one does not stop the next. */
-  save(text: string): Promise<void> {
+  /** Resolves when the entry is on the disk itself. Calls are written in order; a failed one does not stop the next. */
+  save(entry: Entry): Promise<void> {
+    const text = `${JSON.stringify({ version: this.#version, ...entry })}\n`;
     const saved = this.#latest.then(() => replaceFile(this.path, text));
     this.#latest = saved.catch(() => {});
     return saved;
-  }
-
-  /** Resolves when every `save` so far has ended. */
-  async settled(): Promise<void> {
-    await this.#latest;
   }
 }
 

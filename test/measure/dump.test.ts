@@ -5,8 +5,8 @@ import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import {
   type OutcomeDelta,
   parseOutcomeDelta,
-  parseStoreDump,
   type StoreDump,
+  storeDumpSchema,
 } from '../../src/measure/outcome-delta.js';
 import type { Evidence, Outcome } from '../../src/model/shapes.js';
 import type { TestSpec } from '../../src/statistics/sequential-evidence.js';
@@ -45,7 +45,7 @@ function laterStore(): MemoryOutcomeStore {
 
 /** A dump as the next run reads it. */
 function read(dump: StoreDump): StoreDump {
-  return parseStoreDump(JSON.parse(JSON.stringify(dump)))!;
+  return storeDumpSchema.parse(JSON.parse(JSON.stringify(dump)));
 }
 
 /** The same store after a restart. */
@@ -252,7 +252,7 @@ describe('MemoryOutcomeStore.dump and restore', () => {
     const run = fc.property(fc.nat(numbers.length - 1), lie, (which, instead) => {
       const { index, 0: number } = numbers[which]!;
       const broken = JSON.parse(json.slice(0, index) + instead + json.slice(index + number.length));
-      const dump = parseStoreDump(broken);
+      const dump = storeDumpSchema.safeParse(broken).data;
       expect(dump).toBeDefined();
       const next = storeOf();
       expect(next.restore(dump!, START)).toBe(true);
@@ -262,8 +262,10 @@ describe('MemoryOutcomeStore.dump and restore', () => {
       expect(snapshot.evidence).toHaveLength(3);
     });
     fc.assert(run, { numRuns: 300 });
-    expect(parseStoreDump({ ...JSON.parse(json), evidence: 'none' })?.evidence).toBeUndefined();
-    expect(parseStoreDump({ ...JSON.parse(json), contents: 'none' })).toBeUndefined();
+    expect(
+      storeDumpSchema.safeParse({ ...JSON.parse(json), evidence: 'none' }).data?.evidence,
+    ).toBeUndefined();
+    expect(storeDumpSchema.safeParse({ ...JSON.parse(json), contents: 'none' }).data).toBeUndefined();
   });
 
   it('stay small for the preset, without keys whatever came, with them for many users', () => {

@@ -19,7 +19,7 @@ function exposure(targetingKey: string | undefined, over: Partial<Exposure> = {}
 
 describe('ExposureLedger', () => {
   it('finds the latest exposure of each user', () => {
-    const ledger = new ExposureLedger();
+    const ledger = new ExposureLedger(10_000);
     const latest = exposure('ann', { arm: 'control', at: 2000 });
     const other = exposure('bob');
     for (const one of [exposure('ann'), other, latest]) ledger.remember(one);
@@ -29,7 +29,7 @@ describe('ExposureLedger', () => {
   });
 
   it('finds it again, and a later one in its place', () => {
-    const ledger = new ExposureLedger();
+    const ledger = new ExposureLedger(10_000);
     const [first, second] = [exposure('ann'), exposure('ann', { at: 1500 })];
     ledger.remember(first);
     expect(ledger.find('ann', 2000)).toBe(first);
@@ -39,22 +39,23 @@ describe('ExposureLedger', () => {
   });
 
   it('finds an exposure of an earlier epoch: it still has the arm that ran', () => {
-    const ledger = new ExposureLedger();
+    const ledger = new ExposureLedger(10_000);
     const earlier = exposure('ann', { epoch: 1 });
     ledger.remember(earlier);
     ledger.remember(exposure('bob', { epoch: 2 }));
     expect(ledger.find('ann', 1000)).toBe(earlier);
   });
 
-  it('finds an exposure for as long as its time to live, and no longer', () => {
-    const ledger = new ExposureLedger({ ttlMs: 500 });
+  it('finds an exposure for 30 minutes, or as long as the caller says, and no longer', () => {
+    const ledger = new ExposureLedger(10_000);
     ledger.remember(exposure('ann', { at: 1000 }));
-    expect(ledger.find('ann', 1500)).toBeDefined();
-    expect(ledger.find('ann', 1501)).toBeUndefined();
+    expect(ledger.find('ann', 1_801_000)).toBeDefined();
+    expect(ledger.find('ann', 1_801_001)).toBeUndefined();
+    expect(ledger.find('ann', 1_801_001, Number.POSITIVE_INFINITY)).toBeDefined();
   });
 
   it('remembers nothing without a targeting key, and an empty one as any other', () => {
-    const ledger = new ExposureLedger({ maxUsers: 2 });
+    const ledger = new ExposureLedger(2);
     const empty = exposure('');
     ledger.remember(empty);
     for (let i = 0; i < 10; i++) ledger.remember(exposure(undefined));
@@ -63,7 +64,7 @@ describe('ExposureLedger', () => {
   });
 
   it('keeps the last maxUsers exposures without a find between them', () => {
-    const ledger = new ExposureLedger({ maxUsers: 3 });
+    const ledger = new ExposureLedger(3);
     // Only the ring is at work until the first find: a's exposure is overwritten by d's.
     for (const user of ['a', 'b', 'c', 'd']) ledger.remember(exposure(user));
     expect(ledger.find('a', 1000)).toBeUndefined();
@@ -71,7 +72,7 @@ describe('ExposureLedger', () => {
   });
 
   it('keeps a quiet user while a few others are busy, if a find comes now and then', () => {
-    const ledger = new ExposureLedger({ maxUsers: 100 });
+    const ledger = new ExposureLedger(100);
     ledger.remember(exposure('quiet'));
     for (let i = 0; i < 10_000; i++) {
       ledger.remember(exposure(`busy-${i % 40}`));
@@ -84,7 +85,7 @@ describe('ExposureLedger', () => {
     const step = fc.record({ user: fc.integer({ min: 0, max: 60 }), find: fc.boolean() });
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 20 }), fc.array(step, { maxLength: 200 }), (maxUsers, steps) => {
-        const ledger = new ExposureLedger({ maxUsers });
+        const ledger = new ExposureLedger(maxUsers);
         const latest = new Map<string, Exposure>();
         let sinceFind = 0;
         for (const { user, find } of steps) {
@@ -110,7 +111,7 @@ describe('ExposureLedger', () => {
   });
 
   it('forgets everything on clear', () => {
-    const ledger = new ExposureLedger();
+    const ledger = new ExposureLedger(10_000);
     ledger.remember(exposure('sorted'));
     ledger.find('sorted', 1000);
     ledger.remember(exposure('unsorted'));

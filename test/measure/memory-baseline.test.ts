@@ -2,11 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { MemoryBaseline } from '../../src/measure/memory-baseline.js';
 
 const START = 1_700_000_000_000;
-const MINUTE = 60_000;
 
 /** Samples [bytes, second, idle?]; the process has worked before each that is not idle. */
 function baselineOf(samples: readonly (readonly [bytes: number, second: number, idle?: 'idle'])[]) {
-  const baseline = new MemoryBaseline(MINUTE);
+  const baseline = new MemoryBaseline();
   for (const [bytes, second, idle] of samples) baseline.add(bytes, START + second * 1000, idle === undefined);
   return baseline.bytes;
 }
@@ -48,14 +47,14 @@ describe('MemoryBaseline', () => {
   });
 
   it('keeps a bounded number of samples', () => {
-    const baseline = new MemoryBaseline(MINUTE);
+    const baseline = new MemoryBaseline();
     for (let i = 0; i < 1_000; i++) baseline.add(100, START + i * 20, true);
     for (let i = 1_000; i <= 3_000; i++) baseline.add(900, START + i * 20, true);
     expect(baseline.bytes).toBe(100);
   });
 
   it('uses a value from elsewhere at once and from then on', () => {
-    const baseline = new MemoryBaseline(MINUTE);
+    const baseline = new MemoryBaseline();
     baseline.set(7);
     baseline.add(900, START, true);
     expect(baseline.bytes).toBe(7);

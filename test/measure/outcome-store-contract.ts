@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import { type OutcomeDelta, parseOutcomeDelta } from '../../src/measure/outcome-delta.js';
-import type { OutcomeStore } from '../../src/measure/outcome-store.js';
 import type { ArmCounts, Evidence, Outcome, Snapshot } from '../../src/model/shapes.js';
 import type { TestSpec } from '../../src/statistics/sequential-evidence.js';
 import { outcomeOf, START } from './outcomes.js';
@@ -16,7 +16,9 @@ export interface OutcomeStoreSetup {
 }
 
 /** Makes an empty store. */
-export type OutcomeStoreFactory = (setup: OutcomeStoreSetup) => OutcomeStore | Promise<OutcomeStore>;
+export type OutcomeStoreFactory = (
+  setup: OutcomeStoreSetup,
+) => MemoryOutcomeStore | Promise<MemoryOutcomeStore>;
 
 const MINUTE = 60_000;
 /** The third one has buckets of 1,666.67 ms. */
@@ -42,25 +44,25 @@ const NO_EXPOSURES = {
   control: { due: 0, unreported: 0 },
 };
 
-/** What every implementation of `OutcomeStore` promises. */
+/** What every way to a `MemoryOutcomeStore` promises. */
 export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory, numRuns = 60): void {
-  async function emptyStore(windowsMs: readonly number[] = WINDOWS_MS): Promise<OutcomeStore> {
+  async function emptyStore(windowsMs: readonly number[] = WINDOWS_MS): Promise<MemoryOutcomeStore> {
     const store = await factory({ flagKey: 'async-upload', windowsMs, now: START });
     store.beginEpoch(1, START, { keepWindows: false });
     return store;
   }
 
-  async function evaluatingStore(): Promise<OutcomeStore> {
+  async function evaluatingStore(): Promise<MemoryOutcomeStore> {
     const setup = { flagKey: 'async-upload', windowsMs: WINDOWS_MS, now: START, evidenceFor: EVIDENCE_FOR };
     const store = await factory(setup);
     store.beginEpoch(1, START, { keepWindows: false });
     return store;
   }
 
-  const evidenceOf = (store: OutcomeStore, trigger: string, now = START): Evidence =>
+  const evidenceOf = (store: MemoryOutcomeStore, trigger: string, now = START): Evidence =>
     store.snapshot(now).evidence!.find((each) => each.trigger === trigger)!;
 
-  async function storeOf(outcomes: readonly Outcome[]): Promise<OutcomeStore> {
+  async function storeOf(outcomes: readonly Outcome[]): Promise<MemoryOutcomeStore> {
     const store = await emptyStore();
     for (const outcome of outcomes) store.record(outcome);
     return store;
@@ -643,7 +645,7 @@ const scenario = fc.record({
 });
 
 /** A store's delta as it arrives elsewhere, if there is one. */
-function takenFrom(store: OutcomeStore, now: number): OutcomeDelta[] {
+function takenFrom(store: MemoryOutcomeStore, now: number): OutcomeDelta[] {
   const delta = store.takeDelta(now);
   return delta === undefined ? [] : [parseOutcomeDelta(JSON.parse(JSON.stringify(delta)))!];
 }

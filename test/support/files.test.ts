@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { KeptFile, readIfPresent } from '../../src/support/files.js';
 
 let folder: string;
@@ -14,29 +15,37 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+function keptFile(...path: string[]) {
+  return new KeptFile(join(folder, ...path, 'kept.json'), 3, z.object({ text: z.string() }));
+}
+
 describe('KeptFile', () => {
   it('is undefined before the first save, and creates its folder', async () => {
-    const file = new KeptFile(join(folder, 'a', 'b', 'kept.json'));
+    const file = keptFile('a', 'b');
     expect(await file.load()).toBeUndefined();
-    await file.save('one');
-    expect(await file.load()).toBe('one');
+    await file.save({ text: 'one' });
+    expect(await file.load()).toEqual({ text: 'one' });
   });
 
   it('writes saves in their order, and leaves no draft', async () => {
-    const file = new KeptFile(join(folder, 'kept.json'));
-    for (const text of ['1', '2', '3']) void file.save(text);
-    await file.settled();
-    expect(await file.load()).toBe('3');
+    const file = keptFile();
+    await Promise.all(['1', '2', '3'].map((text) => file.save({ text })));
+    expect(await file.load()).toEqual({ text: '3' });
     expect(await readdir(folder)).toEqual(['kept.json']);
   });
 
   it('saves after a save that failed', async () => {
     await writeFile(join(folder, 'blocked'), '');
-    const file = new KeptFile(join(folder, 'blocked', 'kept.json'));
-    await expect(file.save('lost')).rejects.toThrow();
+    const file = keptFile('blocked');
+    await expect(file.save({ text: 'lost' })).rejects.toThrow();
     await rm(join(folder, 'blocked'));
-    await file.save('kept');
-    expect(await file.load()).toBe('kept');
+    await file.save({ text: 'kept' });
+    expect(await file.load()).toEqual({ text: 'kept' });
+  });
+
+  it.each(['{"version":2,"text":"one"}', '{"version":3}', 'null', '{"ver'])('refuses %s', async (text) => {
+    await writeFile(join(folder, 'kept.json'), text);
+    await expect(keptFile().load()).rejects.toThrow();
   });
 });
 

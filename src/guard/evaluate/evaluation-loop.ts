@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
-import type { OutcomeStore } from '../../measure/outcome-store.js';
 import type { FlagFacts } from '../../model/flags.js';
 import type { ArmCounts, Decision, Snapshot, Verdict } from '../../model/shapes.js';
 import { percentageBefore, type Stage } from '../../model/stage.js';
@@ -9,7 +8,7 @@ import type { Evaluator } from './evaluator.js';
 
 /** What is evaluated: a live guard, a recorded log, or a simulated rollout. Functions are called for each evaluation. */
 export interface EvaluatedRollout {
-  readonly store: Pick<OutcomeStore, 'snapshot'>;
+  readonly store: Pick<MemoryOutcomeStore, 'snapshot'>;
   readonly evaluator: Evaluator;
   readonly stages: readonly Stage[];
   readonly onRollback: 'disable' | 'previous-stage';

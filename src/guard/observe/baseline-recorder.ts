@@ -6,9 +6,6 @@ import type { ArmCounts, Snapshot } from '../../model/shapes.js';
 /** Fewer outcomes of the control describe nothing. */
 const MIN_OUTCOMES = 100;
 
-/** The time with outcomes of one measurement of the memory, in milliseconds. */
-const MEMORY_MS = 60_000;
-
 /** One sample of the process. */
 export interface BaselineSample {
   readonly snapshot: Snapshot;
@@ -53,7 +50,7 @@ export class BaselineRecorder {
   #sampleMemory(mayMeasure: boolean, bytes: number | undefined, now: number, worked: boolean): boolean {
     if (!mayMeasure) this.#measurement = undefined;
     if (!mayMeasure || bytes === undefined || !(bytes > 0 && Number.isFinite(bytes))) return false;
-    this.#measurement ??= { median: new MemoryBaseline(MEMORY_MS), since: now, samples: 0 };
+    this.#measurement ??= { median: new MemoryBaseline(), since: now, samples: 0 };
     const { median, since } = this.#measurement;
     median.add(bytes, now, worked);
     if (worked) this.#measurement.samples += 1;

@@ -1,5 +1,5 @@
 import { BaselineFile } from '../../journal/baseline-file.js';
-import type { OutcomeStore } from '../../measure/outcome-store.js';
+import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { FlagFacts } from '../../model/flags.js';
 import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
@@ -12,13 +12,13 @@ const SAVE_AFTER_MS = 60_000;
 export class Baselines {
   readonly #context: GuardContext;
   /** What this process records: the baseline and the memory are its own. */
-  readonly #own: OutcomeStore;
+  readonly #own: MemoryOutcomeStore;
   readonly #fleet: GuardFleet;
   readonly #file: BaselineFile | undefined;
   #recorder = new BaselineRecorder();
   #unsavedSince: number | undefined;
 
-  constructor(context: GuardContext, own: OutcomeStore, fleet: GuardFleet) {
+  constructor(context: GuardContext, own: MemoryOutcomeStore, fleet: GuardFleet) {
     const { folder, flagKey } = context;
     this.#context = context;
     this.#own = own;

@@ -28,7 +28,7 @@ export class OutcomeRecorder {
     this.#own = own;
     this.#fleet = fleet;
     this.#loop = loop;
-    this.ledger = new ExposureLedger({ maxUsers: maxTrackedUsers });
+    this.ledger = new ExposureLedger(maxTrackedUsers);
     if (folder === false || log === false) return;
     const dump = () => own.dump(clock.now());
     const outcomeLog = new OutcomeLog({ ...log, flagKey, folder, clock, dump, onFault: records.fault });

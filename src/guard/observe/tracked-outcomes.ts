@@ -1,5 +1,5 @@
 import { boundedErrorType } from '../../measure/error-counts.js';
-import type { OutcomeStore } from '../../measure/outcome-store.js';
+import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { TrackedEvent } from '../../model/flags.js';
 import type { Attributes, Exposure, Outcome } from '../../model/shapes.js';
 import type { GuardContext } from '../guard-context.js';
@@ -17,11 +17,11 @@ export interface ComplaintReport {
 export class TrackedOutcomes {
   readonly #context: GuardContext;
   readonly #recorder: OutcomeRecorder;
-  readonly #own: OutcomeStore;
+  readonly #own: MemoryOutcomeStore;
   #unattributedComplaints = 0;
 
   /** @param own - What this process records. */
-  constructor(context: GuardContext, recorder: OutcomeRecorder, own: OutcomeStore) {
+  constructor(context: GuardContext, recorder: OutcomeRecorder, own: MemoryOutcomeStore) {
     this.#context = context;
     this.#recorder = recorder;
     this.#own = own;

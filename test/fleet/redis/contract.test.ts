@@ -3,7 +3,6 @@ import { RedisServer } from '../../../examples/fleet/redis-server.js';
 import { FleetMember } from '../../../src/fleet/fleet-member.js';
 import { RedisOutcomeStore } from '../../../src/fleet/redis/redis-outcome-store.js';
 import { MemoryOutcomeStore } from '../../../src/measure/memory-outcome-store.js';
-import type { OutcomeStore } from '../../../src/measure/outcome-store.js';
 import { systemClock } from '../../../src/support/clock.js';
 import { describeWithBinary } from '../../helpers/needs-binary.js';
 import { describeOutcomeStore } from '../../measure/outcome-store-contract.js';
@@ -51,7 +50,7 @@ describeWithBinary('in a fleet', 'redis-server', 'apt-get install redis-server',
       members.push(member);
       await member.sync();
       // As the guard does: it records into the process's own store, and evaluates what the member shows.
-      return new Proxy<OutcomeStore>(own, {
+      return new Proxy<MemoryOutcomeStore>(own, {
         get: (_, name) => {
           const owner = name === 'snapshot' || name === 'beginEpoch' ? member : own;
           const value = Reflect.get(owner, name);
