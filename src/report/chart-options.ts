@@ -8,12 +8,11 @@ import {
   line,
   marks,
   pointsOf,
-  rolloutWord,
   spanOf,
   TEXT,
   THRESHOLD_COLOUR,
 } from './chart-parts.js';
-import { formatCount, formatLatency, formatShare, formatTime } from './format.js';
+import { formatCount, formatLatency, formatShare, formatTime, rolloutWord } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
 import type { SeriesPoint } from './time-series.js';
 

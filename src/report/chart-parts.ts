@@ -1,5 +1,5 @@
 import { ARMS, type Arm } from '../model/shapes.js';
-import { formatThreshold } from '../support/wording.js';
+import { rolloutWord } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
 import type { SeriesPoint } from './time-series.js';
 
@@ -180,10 +180,4 @@ function stepMarks(report: RolloutReport, form: 'wide' | 'narrow'): object[] {
       },
     };
   });
-}
-
-/** `10 %`, `on`, `off` */
-export function rolloutWord({ enabled, percentage }: RolloutReport['rollout'][number]): string {
-  if (!enabled) return 'off';
-  return percentage === undefined ? 'on' : formatThreshold(percentage / 100);
 }

@@ -1,5 +1,6 @@
 import type { EChartsCoreOption } from 'echarts/core';
 import { errorTypeOption, latencyOption, successRateOption } from './chart-options.js';
+import { escapeXml } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
 
 /** A chart as an SVG picture, for wide screens and paper, and for narrow ones. Colours are CSS variables of the page. */
@@ -93,8 +94,4 @@ function toInlineSvg(svg: string, id: string, title: string, description: string
       ].join(''),
     );
   return body.replace(/\n\s*/g, '');
-}
-
-function escapeXml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

@@ -1,44 +1,40 @@
 import { ARMS, type Verdict } from '../model/shapes.js';
-import { formatDuration, formatQuantity, formatThreshold } from '../support/wording.js';
-import { formatCount, formatTime } from './format.js';
+import { formatDuration, formatQuantity } from '../support/wording.js';
+import { formatCount, formatPercentage, formatTime } from './format.js';
 import type { DecisionReport, RolloutReport } from './rollout-report.js';
-import { type Section, section } from './section.js';
+import type { Section } from './section.js';
 
 /** Every decision with its evidence and what followed. */
 export function decisionSection({ decisions }: RolloutReport): Section {
-  const none = decisions.length === 0 ? ['No trigger has fired.'] : [];
   return {
-    ...section('decisions', 'Decisions', none),
-    parts: decisions.map((entry, index) => decisionPart(entry, index)),
+    id: 'decisions',
+    title: 'Decisions',
+    paragraphs: decisions.length === 0 ? ['No trigger has fired.'] : [],
+    parts: decisions.map(decisionPart),
   };
 }
 
 function decisionPart(entry: DecisionReport, index: number): Section {
-  const { decision } = entry;
-  const where =
-    decision.rolloutPercentage === undefined
-      ? ''
-      : ` at ${formatThreshold(decision.rolloutPercentage / 100)}`;
-  const title = `${actionWord(decision)}${where}, ${formatTime(decision.at)}`;
-  const counts = ARMS.map((arm) => {
-    const { successes, failures, critical, fallbacks, expected, aborted } = decision.counts[arm];
-    return [
-      arm,
-      ...[successes, failures, critical, fallbacks, expected + aborted].map((value) => formatCount(value)),
-    ];
+  const { at, epoch, rolloutPercentage, reason, verdicts, counts } = entry.decision;
+  const where = rolloutPercentage === undefined ? '' : ` at ${formatPercentage(rolloutPercentage)}`;
+  const countRows = ARMS.map((arm) => {
+    const { successes, failures, critical, fallbacks, expected, aborted } = counts[arm];
+    return [arm, ...[successes, failures, critical, fallbacks, expected + aborted].map(formatCount)];
   });
   return {
-    ...section(`decision-${index + 1}`, title, [decision.reason, whatFollowed(entry)]),
+    id: `decision-${index + 1}`,
+    title: `${actionWord(entry.decision)}${where}, ${formatTime(at)}`,
+    paragraphs: [reason, whatFollowed(entry)],
     tables: [
       {
         caption: 'Evidence: the triggers that breached',
-        head: VERDICT_HEAD,
-        rows: decision.verdicts.map(verdictRow),
+        head: ['Trigger', 'Observed', 'Threshold', 'Treatment', 'Control', 'Window', 'Newest data'],
+        rows: verdicts.map(verdictRow),
       },
       {
-        caption: `Counts since epoch ${decision.epoch} began`,
+        caption: `Counts since epoch ${epoch} began`,
         head: ['', 'Successes', 'Failures', 'Critical', 'Fallbacks', 'Not counted'],
-        rows: counts,
+        rows: countRows,
       },
     ],
   };
@@ -48,8 +44,6 @@ function actionWord({ dryRun, action }: DecisionReport['decision']): string {
   if (dryRun) return 'Dry run: would have stopped';
   return action === 'stop' ? 'Stopped' : 'Stepped back';
 }
-
-const VERDICT_HEAD = ['Trigger', 'Observed', 'Threshold', 'Treatment', 'Control', 'Window', 'Newest data'];
 
 function verdictRow(verdict: Verdict): string[] {
   const { trigger, observed, threshold, unit, sampleSize, windowMs, freshnessMs } = verdict;
@@ -83,9 +77,9 @@ function whatFollowed(entry: DecisionReport): string {
     sentences.push(
       `The rollout was back at ${decision.toPercentage} % in Unleash after ${after(entry.steppedBackAt)}.`,
     );
-  } else if (stoppedInUnleashAt === undefined)
+  } else if (stoppedInUnleashAt === undefined) {
     sentences.push('It has not been confirmed that the flag is off in Unleash.');
-  else {
+  } else {
     const how = HOW[confirmedBy ?? 'definition'];
     sentences.push(`The flag was off in Unleash after ${after(stoppedInUnleashAt)} (${how}).`);
   }

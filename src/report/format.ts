@@ -1,4 +1,5 @@
-import { formatDuration, formatQuantity } from '../support/wording.js';
+import { formatDuration, formatQuantity, formatThreshold } from '../support/wording.js';
+import type { RolloutChange } from './rollout-report.js';
 
 /** `2026-11-23 14:05:09 UTC` */
 export function formatTime(at: number): string {
@@ -9,6 +10,21 @@ export function formatTime(at: number): string {
 /** A rate as a percentage with two decimals; `–` when there is none. */
 export function formatShare(rate: number | undefined): string {
   return rate === undefined ? '–' : `${(rate * 100).toFixed(2)} %`;
+}
+
+/** A percentage of 0–100 without meaningless digits: `10 %`, `12.5 %`. */
+export function formatPercentage(percentage: number): string {
+  return formatThreshold(percentage / 100);
+}
+
+/**
+ * `10 %`, `on`, `off`
+ *
+ * @param on - The word for a flag that is on without a single percentage.
+ */
+export function rolloutWord({ enabled, percentage }: RolloutChange, on = 'on'): string {
+  if (!enabled) return 'off';
+  return percentage === undefined ? on : formatPercentage(percentage);
 }
 
 /** At least three digits: `3.21 ms`, `842 ms`, `12.4 s`; `–` when there is none. */
@@ -46,4 +62,9 @@ export function formatSpan(durationMs: number): string {
 function signed(value: number, decimals: number): string {
   const text = Math.abs(value).toFixed(decimals);
   return value < 0 && Number(text) !== 0 ? `−${text}` : `+${text}`;
+}
+
+/** Names and messages come from outside: nothing in them is a tag or an entity. */
+export function escapeXml(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

@@ -1,6 +1,5 @@
 import type { Decision } from '../model/shapes.js';
-import { formatThreshold } from '../support/wording.js';
-import { formatCount, formatTime } from './format.js';
+import { formatCount, formatPercentage, formatTime } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
 
 /** The state of a rollout, in one or two sentences. */
@@ -44,7 +43,7 @@ function whereItStands(last: RolloutReport['rollout'][number] | undefined): stri
   if (!last.enabled) return 'The flag is off.';
   return last.percentage === undefined
     ? 'The flag is on.'
-    : `The rollout is at ${formatThreshold(last.percentage / 100)}.`;
+    : `The rollout is at ${formatPercentage(last.percentage)}.`;
 }
 
 function stageWords(stages: RolloutReport['stages'], epoch: number | undefined): string | undefined {
@@ -57,7 +56,7 @@ export function stageSentence({ progress, outcomes }: RolloutReport['stages'][nu
   const { stage, status, message } = progress;
   if (status !== 'collecting' || outcomes >= stage.minOutcomes) return message;
   const found = `${formatCount(outcomes)} of ${formatCount(stage.minOutcomes)} outcomes`;
-  return `The stage at ${formatThreshold(stage.percentage / 100)} has ${found}.`;
+  return `The stage at ${formatPercentage(stage.percentage)} has ${found}.`;
 }
 
 function times(count: number): string {

@@ -1,5 +1,5 @@
 import type { Chart } from './charts.js';
-import { formatTime } from './format.js';
+import { escapeXml, formatTime } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
 import type { Section, Table } from './section.js';
 import { sectionsOf } from './sections.js';
@@ -51,7 +51,10 @@ function chartsHtml(charts: readonly Chart[] | undefined): string {
     .join('\n');
 }
 
-function sectionHtml({ id, title, paragraphs, tables, parts }: Section, level: number): string {
+function sectionHtml(
+  { id, title, paragraphs = [], tables = [], parts = [] }: Section,
+  level: number,
+): string {
   const tag = level === 2 ? 'section' : 'article';
   return `<${tag} id="${escapeHtml(id)}"><h${level}>${escapeHtml(title)}</h${level}>
 ${paragraphs.map((paragraph) => `<p>${escapeHtml(paragraph)}</p>`).join('\n')}
@@ -93,12 +96,7 @@ function moodOf({ decisions }: RolloutReport): string {
 }
 
 function escapeHtml(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-    .replaceAll("'", '&#39;');
+  return escapeXml(text).replaceAll('"', '&quot;').replaceAll("'", '&#39;');
 }
 
 /** The page's style sheet: light, dark, phone and paper. The charts take their colours from its variables. */

@@ -1,6 +1,5 @@
 import { ARMS } from '../../model/shapes.js';
-import { formatThreshold } from '../../support/wording.js';
-import { formatCount, formatLatency, formatShare, formatSpan, formatTime } from '../format.js';
+import { formatCount, formatLatency, formatShare, formatSpan, formatTime, rolloutWord } from '../format.js';
 import type { RolloutStatus } from './rollout-status.js';
 
 /** A status as a table for a terminal; nothing in it can control the terminal. */
@@ -52,11 +51,8 @@ export function statusLine(status: RolloutStatus): string {
 }
 
 function rolloutText({ rollout, epoch }: RolloutStatus): string {
-  const inEpoch = epoch === undefined ? '' : `, epoch ${epoch}`;
-  if (rollout === undefined) return `not known yet${inEpoch}`;
-  if (!rollout.enabled) return `off${inEpoch}`;
-  const where = rollout.percentage === undefined ? 'on' : formatThreshold(rollout.percentage / 100);
-  return `${where}${inEpoch}`;
+  const word = rollout === undefined ? 'not known yet' : rolloutWord(rollout);
+  return epoch === undefined ? word : `${word}, epoch ${epoch}`;
 }
 
 function armTable({ arms }: RolloutStatus): string[] {
