@@ -1,4 +1,4 @@
-import type { GuardEvent } from '../model/event.js';
+import type { AuditEntry } from '../journal/audit-reader.js';
 import type { DecisionProgress, ReportPlace } from '../model/event-entry.js';
 import { entryOf } from '../model/event-table.js';
 import type { Arm } from '../model/shapes.js';
@@ -17,6 +17,8 @@ export class AuditStory {
   readonly notes: Note[] = [];
   readonly stages: Writable<Omit<StageReport, 'outcomes' | 'successRate'>>[] = [];
   readonly complaints: Record<Arm, number> = { treatment: 0, control: 0 };
+  /** The guard's, as its events have it. */
+  flagKey: string | undefined;
   /** The guard was closed, and has not been started since. */
   isClosed = false;
   lastEventAt: number | undefined;
@@ -25,9 +27,10 @@ export class AuditStory {
   #early: { readonly id: string; readonly progress: DecisionProgress } | undefined;
 
   /** Adds the next event. */
-  add(event: GuardEvent): void {
+  add(event: AuditEntry): void {
     const { at, type } = event;
     const entry = entryOf(event);
+    this.flagKey ??= event.flagKey;
     this.events += 1;
     this.lastEventAt = at;
     if (type === 'started') this.isClosed = false;

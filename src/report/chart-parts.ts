@@ -1,7 +1,7 @@
 import { ARMS, type Arm } from '../model/shapes.js';
 import { rolloutWord } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
-import type { SeriesPoint } from './time-series.js';
+import { MAX_PAUSE_BUCKETS, type SeriesPoint } from './time-series.js';
 
 /** The page defines the colours, for light, dark and paper. */
 export const INK = 'var(--ink)';
@@ -24,9 +24,6 @@ export const TEXT = { color: INK, fontFamily: 'system-ui, sans-serif', fontSize:
 
 /** Without the white border that is made for labels on pictures. */
 export const PLAIN = { textBorderWidth: 0 };
-
-/** A line is not drawn across a longer pause. */
-const MAX_GAP_BUCKETS = 8;
 
 /** Room for `100 %`, in pixels. */
 const LABEL_PIXELS = 44;
@@ -100,7 +97,7 @@ export function pointsOf(
     if (value === undefined) continue;
     const isJoined =
       previous !== undefined &&
-      point.from - previous.to <= MAX_GAP_BUCKETS * series.bucketMs &&
+      point.from - previous.to <= MAX_PAUSE_BUCKETS * series.bucketMs &&
       !(arm === 'treatment' && wasOffBetween(rollout, previous, point));
     if (isJoined) points.at(-1)!.symbol = 'none';
     else if (previous !== undefined) {

@@ -2,7 +2,7 @@ import type { LogProblem } from '../log/read-log.js';
 import type { GuardEvent } from '../model/event.js';
 import type { DecisionFailure, DecisionProgress } from '../model/event-entry.js';
 import type { Arm, ArmTotals, Decision, Verdict } from '../model/shapes.js';
-import type { Stage, StageProgress } from '../model/stage.js';
+import type { StageProgress } from '../model/stage.js';
 import type { Series } from './time-series.js';
 
 /**
@@ -142,7 +142,6 @@ export interface Sources {
 export interface KnownRules {
   readonly rollback: readonly KnownRule[];
   readonly review: readonly KnownRule[];
-  readonly stages: readonly Stage[];
 }
 
 /** What the chart needs of a rule. */
