@@ -48,9 +48,8 @@ export interface DecisionFailure {
   readonly message: string;
 }
 
-/** Where an event stands in the report, and what it adds there. A note's text is the log line. */
+/** Where an event stands in the report, and what it adds there. */
 export type ReportPlace =
-  | { readonly in: 'notes' }
   | {
       readonly in: 'rollout';
       readonly epoch: number;
@@ -64,7 +63,7 @@ export type ReportPlace =
       /** The decision's id; `latest` is the latest that was no dry run. */
       readonly id: string;
       readonly progress: DecisionProgress;
-      readonly failure?: DecisionFailure;
+      readonly failure?: DecisionFailure | undefined;
     }
   | { readonly in: 'reviews'; readonly epoch: number; readonly verdict: Verdict }
   /** The end of a trigger's review. */
@@ -74,8 +73,10 @@ export type ReportPlace =
 /** Everything that readers of events need to know of one event type. */
 export interface EventEntry<Event extends GuardEvent> {
   readonly log: (event: Event) => { readonly level: 'info' | 'warn' | 'error'; readonly line: string };
-  readonly notification: 'none' | ((event: Event, flagKey: string) => EventNotification | undefined);
-  readonly report: (event: Event) => ReportPlace;
+  /** Absent or undefined when operators need not know. */
+  readonly notification?: (event: Event, flagKey: string) => EventNotification | undefined;
+  /** Absent for an event that the report lists with its log line. */
+  readonly report?: (event: Event) => ReportPlace;
   /** The guard's state after it; absent or undefined when the event leaves the state as it is. */
   readonly state?: (event: Event) => GuardState['status'] | 'closed' | undefined;
 }

@@ -9,11 +9,19 @@ export interface DeliveryPolicy {
   /** Time for one attempt, in milliseconds. */
   readonly timeoutMs: number;
   readonly retries: number;
+  /** The longest first pause, in milliseconds; it doubles from attempt to attempt, up to `maxDelayMs`. */
   readonly initialDelayMs: number;
+  readonly maxDelayMs: number;
 }
 
-/** The longest pause, unless the receiver asks for a longer one. */
-const MAX_DELAY_MS = 30_000;
+/** Eight retries last about two minutes. */
+const POLICY: DeliveryPolicy = {
+  maxQueued: 100,
+  timeoutMs: 10_000,
+  retries: 8,
+  initialDelayMs: 1_000,
+  maxDelayMs: 30_000,
+};
 
 /** Delivers to one notifier, in order, one at a time. */
 export class DeliveryQueue {
@@ -27,9 +35,13 @@ export class DeliveryQueue {
   #isOpen = true;
   #lost = 0;
 
-  constructor(notifier: Notifier, policy: DeliveryPolicy, onFault: (what: string, error: unknown) => void) {
+  constructor(
+    notifier: Notifier,
+    policy: Partial<DeliveryPolicy>,
+    onFault: (what: string, error: unknown) => void,
+  ) {
     this.#notifier = notifier;
-    this.#policy = policy;
+    this.#policy = { ...POLICY, ...policy };
     this.#onFault = onFault;
   }
 
@@ -73,35 +85,24 @@ export class DeliveryQueue {
   }
 
   async #deliver(notification: GuardNotification): Promise<void> {
-    const { timeoutMs, retries, initialDelayMs } = this.#policy;
     const { signal } = this.#closing;
     const attempt = () =>
-      withDeadline(timeoutMs, signal, async (signal) => {
-        try {
-          await this.#notifier.notify(notification, { signal });
-        } catch (error) {
-          throw error instanceof Error ? error : new Error(String(error));
-        }
-      });
+      withDeadline(this.#policy.timeoutMs, signal, (signal) =>
+        this.#notifier.notify(notification, { signal }),
+      );
     const shouldRetry = (error: unknown) => {
       if (!isNotifyError(error)) return 0;
       return error.retryable ? (error.retryAfterMs ?? 0) : false;
     };
     try {
       // A pause does not keep a process alive that has ended; flush() and close() do.
-      await retry(attempt, {
-        retries,
-        initialDelayMs,
-        maxDelayMs: MAX_DELAY_MS,
-        signal,
-        shouldRetry,
-        keepsProcessAlive: false,
-      });
+      await retry(attempt, { ...this.#policy, signal, shouldRetry, keepsProcessAlive: false });
       this.#isFailing = false;
     } catch (error) {
       if (signal.aborted || this.#isFailing) return;
       this.#isFailing = true;
-      this.#onFault(`the notifier ${this.#notifier.name}`, error);
+      const fault = error instanceof Error ? error : new Error(String(error));
+      this.#onFault(`the notifier ${this.#notifier.name}`, fault);
     }
   }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { NotificationSeverity } from '../model/event-entry.js';
-import { type Clock, systemClock } from '../support/clock.js';
+import type { Clock } from '../support/clock.js';
 import { parseConfig } from '../support/config-error.js';
 import { clockSchema, fetchSchema, webhookUrlSchema } from '../support/http-schemas.js';
 import type { GuardNotification, Notifier } from './notifier.js';
@@ -24,17 +24,13 @@ export interface SlackOptions {
  * @throws {@link ConfigError} that lists every problem.
  */
 export function slack(options: SlackOptions): Notifier {
-  const given = parseConfig(slackSchema, options, 'slack options') as SlackOptions;
-  const url = given.webhookUrl;
-  const fetch = given.fetch ?? globalThis.fetch;
-  const clock = given.clock ?? systemClock;
+  const { webhookUrl, name = 'slack', fetch, clock } = parseConfig(slackSchema, options, 'slack options');
   return {
-    name: given.name ?? 'slack',
+    name,
     notify: (notification, { signal }) =>
       postJson({
         receiver: 'Slack',
-        url,
-        headers: {},
+        url: webhookUrl,
         body: JSON.stringify(slackMessage(notification)),
         fetch,
         clock,

@@ -38,14 +38,8 @@ export interface WebhookPayload extends GuardNotification {
  */
 export function webhook(options: WebhookOptions): Notifier {
   // Under the name `webhook` no value is shown in an error: an address may be a secret as a whole.
-  const { webhook: given } = parseConfig(optionsSchema, { webhook: options }, 'options') as {
-    webhook: WebhookOptions;
-  };
-  const { url, secret } = given;
-  const name = given.name ?? 'webhook';
-  const headers = given.headers ?? {};
-  const fetch = given.fetch ?? globalThis.fetch;
-  const clock = given.clock ?? systemClock;
+  const { webhook: given } = parseConfig(optionsSchema, { webhook: options }, 'options');
+  const { url, secret, headers, name = 'webhook', fetch, clock = systemClock } = given;
   return {
     name,
     notify(notification, { signal }) {

@@ -35,11 +35,13 @@ export class AuditStory {
     this.lastEventAt = at;
     if (type === 'started') this.isClosed = false;
     if (type === 'closed') this.isClosed = true;
-    const place = entry.report(event);
+    const place = entry.report?.(event);
+    if (place === undefined) keep(this.notes, { at, type, text: entry.log(event).line });
+    else this.#add(at, place);
+  }
+
+  #add(at: number, place: ReportPlace): void {
     switch (place.in) {
-      case 'notes':
-        keep(this.notes, { at, type, text: entry.log(event).line });
-        break;
       case 'rollout': {
         const { epoch, enabled, percentage } = place;
         keep(this.rollout, { at, epoch, enabled, percentage });
