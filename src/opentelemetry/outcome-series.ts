@@ -20,19 +20,15 @@ const RESULT_INDEX: Readonly<Record<Result, number>> = { success: 0, failure: 1,
  * first {@link MAX_ERROR_TYPES} are one.
  */
 export class OutcomeSeries {
+  /** Every series that has counted something. */
+  readonly all: Series[] = [];
   readonly #flagKey: string;
   readonly #withoutError: Series[] = [];
   readonly #byErrorType = new Map<string, Series[]>();
   readonly #durations: Attributes[] = [];
-  readonly #all: Series[] = [];
 
   constructor(flagKey: string) {
     this.#flagKey = flagKey;
-  }
-
-  /** Every series that has counted something. */
-  get all(): readonly Series[] {
-    return this.#all;
   }
 
   /** The series that an outcome belongs to. */
@@ -47,11 +43,9 @@ export class OutcomeSeries {
 
   #newType(type: string): Series[] {
     const key = this.#byErrorType.size < MAX_ERROR_TYPES ? type : OTHER_ERRORS;
-    const known = this.#byErrorType.get(key);
-    if (known !== undefined) return known;
-    const added: Series[] = [];
-    this.#byErrorType.set(key, added);
-    return added;
+    const known = this.#byErrorType.get(key) ?? [];
+    this.#byErrorType.set(key, known);
+    return known;
   }
 
   #add(
@@ -72,7 +66,7 @@ export class OutcomeSeries {
     const attributes = { ...durationAttributes, 'rollout_guard.fallback': fallbackUsed, ...error };
     const added: Series = { count: 0, attributes, durationAttributes };
     some[index] = added;
-    this.#all.push(added);
+    this.all.push(added);
     return added;
   }
 }
