@@ -32,7 +32,6 @@ export class DeliveryQueue {
   #waiting: GuardNotification[] = [];
   #working: Promise<void> | undefined;
   #isFailing = false;
-  #isOpen = true;
   #lost = 0;
 
   constructor(
@@ -47,7 +46,6 @@ export class DeliveryQueue {
 
   /** Queues one notification. */
   add(notification: GuardNotification): void {
-    if (!this.#isOpen) return;
     this.#waiting.push(notification);
     if (this.#waiting.length > this.#policy.maxQueued) {
       this.#waiting.shift();
@@ -59,11 +57,6 @@ export class DeliveryQueue {
   /** Resolves when nothing waits. */
   async idle(): Promise<void> {
     await this.#working;
-  }
-
-  /** From now on `add` does nothing. */
-  close(): void {
-    this.#isOpen = false;
   }
 
   /** Ends the attempt in progress, and drops what waits. */

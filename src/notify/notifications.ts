@@ -1,6 +1,7 @@
 import type { GuardEvent } from '../model/event.js';
 import { entryOf } from '../model/event-table.js';
 import type { Clock } from '../support/clock.js';
+import { withDeadline } from '../support/deadline.js';
 import { type DeliveryPolicy, DeliveryQueue } from './delivery-queue.js';
 import type { GuardNotification, NotificationSubject, Notifier, NotifyFunction } from './notifier.js';
 
@@ -30,6 +31,7 @@ export class Notifications {
   readonly #onFault: NotificationsOptions['onFault'];
   /** When each key was sent last, the most recent at the end. */
   readonly #sentAt = new Map<string, number>();
+  #isOpen = true;
 
   constructor(options: NotificationsOptions, policy: Partial<DeliveryPolicy> = {}) {
     this.#subject = options.subject;
@@ -48,7 +50,7 @@ export class Notifications {
 
   /** Hand this every event of the guard; those that operators should know are queued. Touches memory only. */
   readonly listener = (event: GuardEvent): void => {
-    if (this.#queues.length === 0) return;
+    if (!this.#isOpen || this.#queues.length === 0) return;
     try {
       const notice = noticeOf(event, this.#subject);
       if (notice === undefined || this.#isRepetition(notice)) return;
@@ -61,17 +63,13 @@ export class Notifications {
 
   /** Resolves when everything queued so far is delivered or given up, at the latest after `timeoutMs`. */
   async flush(timeoutMs = 5_000): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs);
-    });
-    await Promise.race([Promise.all(this.#queues.map((queue) => queue.idle())), timeout]);
-    clearTimeout(timer);
+    const idle = () => Promise.all(this.#queues.map((queue) => queue.idle()));
+    await withDeadline(timeoutMs, undefined, idle).catch(() => {});
   }
 
   /** Ignores further events, waits for what is queued, at most `timeoutMs`, and ends the rest. */
   async close(timeoutMs = 5_000): Promise<void> {
-    for (const queue of this.#queues) queue.close();
+    this.#isOpen = false;
     await this.flush(timeoutMs);
     for (const queue of this.#queues) queue.abort();
   }

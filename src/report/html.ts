@@ -107,7 +107,7 @@ const STYLE = `
   --treatment: #0b66c3; --control: #b8590b; --rollback: #c01c28; --review: #8a6100; --stage: #1a7f4b;
   --stopped-paper: #fdecec; --going-paper: #e9f6ee;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --paper: #12161f; --ink: #e6eaf2; --soft: #a2acc0; --line: #343c4d; --card: #1a202c;
     --treatment: #62adff; --control: #f0a35e; --rollback: #ff7b80; --review: #e0b64a; --stage: #5fd398;
@@ -157,9 +157,7 @@ code { font-size: 0.95em; }
 }
 @media print {
   :root {
-    --paper: #fff; --ink: #000; --soft: #444; --line: #bbb; --card: #fff;
-    --treatment: #0b66c3; --control: #b8590b; --rollback: #c01c28; --review: #8a6100; --stage: #1a7f4b;
-    --stopped-paper: #fff; --going-paper: #fff;
+    --ink: #000; --soft: #444; --line: #bbb; --card: #fff; --stopped-paper: #fff; --going-paper: #fff;
   }
   body { max-width: none; padding: 0; font-size: 10.5pt; }
   nav { display: none; }

@@ -1,3 +1,4 @@
+import type { AuditProblem } from '../journal/audit-reader.js';
 import type { LogProblem } from '../log/read-log.js';
 import type { GuardEvent } from '../model/event.js';
 import type { DecisionFailure, DecisionProgress } from '../model/event-entry.js';
@@ -135,18 +136,14 @@ export interface Sources {
   readonly outcomeProblems: readonly LogProblem[];
   readonly events: number;
   readonly eventLinesLeftOut: number;
-  readonly eventProblems: readonly { readonly line: number; readonly reason: string }[];
+  readonly eventProblems: readonly AuditProblem[];
 }
+
+/** What the chart needs of a rule: a rule on anything but a rate is not drawn. */
+export type KnownRule = { readonly [Key in 'rate' | 'threshold']?: Verdict[Key] | undefined };
 
 /** Rules that are known from elsewhere than the folder; triggers fit. */
 export interface KnownRules {
   readonly rollback: readonly KnownRule[];
   readonly review: readonly KnownRule[];
-}
-
-/** What the chart needs of a rule. */
-export interface KnownRule {
-  /** Which rate the threshold is of; a rule on anything else is not drawn. */
-  readonly rate?: Verdict['rate'];
-  readonly threshold?: number | undefined;
 }
