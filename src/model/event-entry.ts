@@ -1,7 +1,7 @@
 import type { GuardEvent } from './event.js';
 import type { Arm, Decision, Verdict } from './shapes.js';
 import type { StageProgress } from './stage.js';
-import type { GuardState } from './state.js';
+import type { GuardState, StopFailure } from './state.js';
 
 /** How urgent: `critical` needs an operator now, `warning` needs one soon, `info` is good to know. */
 export type NotificationSeverity = 'critical' | 'warning' | 'info';
@@ -15,6 +15,7 @@ export interface NotificationFact {
 /** What a notification says. */
 export interface EventNotification {
   readonly severity: NotificationSeverity;
+  /** A few words, for example `async-upload is being turned off`. */
   readonly title: string;
   /** One or a few sentences: what happened, and what to do. */
   readonly message: string;
@@ -42,20 +43,22 @@ export interface DecisionProgress {
 }
 
 /** A request to Unleash that did not turn the flag off. */
-export interface DecisionFailure {
+export interface DecisionFailure extends Pick<StopFailure, 'code' | 'message'> {
   readonly at: number;
-  readonly code: string;
-  readonly message: string;
+}
+
+/** What Unleash showed from some time on. */
+export interface RolloutChange {
+  readonly at: number;
+  readonly epoch: number;
+  readonly enabled: boolean;
+  /** 0–100; undefined when no single percentage described the strategies. */
+  readonly percentage: number | undefined;
 }
 
 /** Where an event stands in the report, and what it adds there. */
 export type ReportPlace =
-  | {
-      readonly in: 'rollout';
-      readonly epoch: number;
-      readonly enabled: boolean;
-      readonly percentage: number | undefined;
-    }
+  | { readonly in: 'rollout'; readonly change: RolloutChange }
   | { readonly in: 'stages'; readonly epoch: number; readonly progress: StageProgress }
   | { readonly in: 'decisions'; readonly decision: Decision }
   | {

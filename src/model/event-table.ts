@@ -25,21 +25,17 @@ export const EVENT_TABLE: EventTable = {
         rolloutPercentage === undefined ? 'on, with no single percentage' : `on at ${rolloutPercentage} %`;
       return info(`The rollout changed in Unleash: the flag is ${enabled ? where : 'off'}.`);
     },
-    report: ({ epoch, enabled, rolloutPercentage }) => ({
+    report: ({ at, epoch, enabled, rolloutPercentage: percentage }) => ({
       in: 'rollout',
-      epoch,
-      enabled,
-      percentage: rolloutPercentage,
+      change: { at, epoch, enabled, percentage },
     }),
   },
 
   decided: {
-    log: ({ decision }) => {
-      const { dryRun, reason } = decision;
-      return dryRun
-        ? warn(`Dry run, the flag would be ${actionOf(decision)}: ${reason}`)
-        : error(`The flag is being ${actionOf(decision)}: ${reason}`);
-    },
+    log: ({ decision }) =>
+      decision.dryRun
+        ? warn(`Dry run, the flag would be ${actionOf(decision)}: ${decision.reason}`)
+        : error(`The flag is being ${actionOf(decision)}: ${decision.reason}`),
     notification: ({ decision }, flagKey) => {
       const { id, dryRun, reason, rolloutPercentage, verdicts } = decision;
       const rollout =

@@ -3,30 +3,24 @@ import { retry } from '../support/retry.js';
 import { type GuardNotification, isNotifyError, type Notifier } from './notifier.js';
 
 /** How notifications are delivered and retried. */
-export interface DeliveryPolicy {
+const POLICY = {
   /** Notifications that may wait; beyond, the oldest is dropped. */
-  readonly maxQueued: number;
-  /** Time for one attempt, in milliseconds. */
-  readonly timeoutMs: number;
-  readonly retries: number;
-  /** The longest first pause, in milliseconds; it doubles from attempt to attempt, up to `maxDelayMs`. */
-  readonly initialDelayMs: number;
-  readonly maxDelayMs: number;
-}
-
-/** Eight retries last about two minutes. */
-const POLICY: DeliveryPolicy = {
   maxQueued: 100,
+  /** Time for one attempt. */
   timeoutMs: 10_000,
+  /** They last about two minutes. */
   retries: 8,
   initialDelayMs: 1_000,
   maxDelayMs: 30_000,
 };
 
+/** How a queue may differ from what is usual. */
+export type DeliveryPolicy = Partial<typeof POLICY>;
+
 /** Delivers to one notifier, in order, one at a time. */
 export class DeliveryQueue {
   readonly #notifier: Notifier;
-  readonly #policy: DeliveryPolicy;
+  readonly #policy: typeof POLICY;
   readonly #onFault: (what: string, error: unknown) => void;
   readonly #closing = new AbortController();
   #waiting: GuardNotification[] = [];
@@ -34,11 +28,7 @@ export class DeliveryQueue {
   #isFailing = false;
   #lost = 0;
 
-  constructor(
-    notifier: Notifier,
-    policy: Partial<DeliveryPolicy>,
-    onFault: (what: string, error: unknown) => void,
-  ) {
+  constructor(notifier: Notifier, policy: DeliveryPolicy, onFault: (what: string, error: unknown) => void) {
     this.#notifier = notifier;
     this.#policy = { ...POLICY, ...policy };
     this.#onFault = onFault;

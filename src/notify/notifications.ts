@@ -33,7 +33,7 @@ export class Notifications {
   readonly #sentAt = new Map<string, number>();
   #isOpen = true;
 
-  constructor(options: NotificationsOptions, policy: Partial<DeliveryPolicy> = {}) {
+  constructor(options: NotificationsOptions, policy: DeliveryPolicy = {}) {
     this.#subject = options.subject;
     this.#clock = options.clock;
     this.#onFault = (what, error) => {

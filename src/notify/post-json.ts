@@ -1,21 +1,35 @@
+import { z } from 'zod';
 import { type Clock, systemClock } from '../support/clock.js';
 import { exchange, NoAnswerError, retryAfterMs } from '../support/http.js';
+import { clockSchema, fetchSchema } from '../support/http-schemas.js';
 import { NotifyError } from './notifier.js';
 
 /** Longer than any attempt: the dispatcher's signal ends the request. */
 const TIMEOUT_MS = 60_000;
 
+/** What the options of notifiers over HTTP have in common. */
+export interface HttpNotifierOptions {
+  /** What faults call it. @default its kind, for example 'slack' */
+  readonly name?: string | undefined;
+  /** @default the global fetch */
+  readonly fetch?: typeof fetch | undefined;
+  /** @default the machine's clocks */
+  readonly clock?: Clock | undefined;
+}
+
+export const httpNotifierOptions = {
+  name: z.string().min(1).optional(),
+  fetch: fetchSchema,
+  clock: clockSchema,
+};
+
 /** What {@link postJson} sends. */
-export interface JsonPost {
+interface JsonPost extends Omit<HttpNotifierOptions, 'name'> {
   /** What errors call the receiver, instead of its address. */
   readonly receiver: string;
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body: string;
-  /** @default the global fetch */
-  readonly fetch?: typeof fetch | undefined;
-  /** @default the machine's clocks */
-  readonly clock?: Clock | undefined;
   readonly signal: AbortSignal;
   /** What may be quoted of a failed answer's body; the rest may repeat what was sent. */
   readonly quote?: (body: string) => string | undefined;

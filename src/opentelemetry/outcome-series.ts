@@ -32,13 +32,26 @@ export class OutcomeSeries {
   }
 
   /** The series that an outcome belongs to. */
-  of(outcome: Outcome): Series {
-    const { result, errorType, fallbackUsed, exposure } = outcome;
+  of({ result, errorType, fallbackUsed, exposure }: Outcome): Series {
     const type = result === 'success' || errorType === undefined ? '' : boundedErrorType(errorType);
     const some = type === '' ? this.#withoutError : (this.#byErrorType.get(type) ?? this.#newType(type));
     const kind = (exposure.arm === 'treatment' ? 4 : 0) + RESULT_INDEX[result];
     const index = kind * 2 + (fallbackUsed ? 1 : 0);
-    return some[index] ?? this.#add(some, index, kind, outcome, type);
+    const known = some[index];
+    if (known !== undefined) return known;
+    this.#durations[kind] ??= {
+      'feature_flag.key': this.#flagKey,
+      'rollout_guard.arm': exposure.arm,
+      'rollout_guard.result': result,
+    };
+    const durationAttributes = this.#durations[kind];
+    const named = this.#byErrorType.get(type) === some ? type : OTHER_ERRORS;
+    const error = type === '' ? {} : { 'error.type': named };
+    const attributes = { ...durationAttributes, 'rollout_guard.fallback': fallbackUsed, ...error };
+    const added: Series = { count: 0, attributes, durationAttributes };
+    some[index] = added;
+    this.all.push(added);
+    return added;
   }
 
   #newType(type: string): Series[] {
@@ -46,27 +59,5 @@ export class OutcomeSeries {
     const known = this.#byErrorType.get(key) ?? [];
     this.#byErrorType.set(key, known);
     return known;
-  }
-
-  #add(
-    some: Series[],
-    index: number,
-    kind: number,
-    { exposure, result, fallbackUsed }: Outcome,
-    type: string,
-  ) {
-    this.#durations[kind] ??= {
-      'feature_flag.key': this.#flagKey,
-      'rollout_guard.arm': exposure.arm,
-      'rollout_guard.result': result,
-    };
-    const durationAttributes = this.#durations[kind];
-    const error =
-      type === '' ? {} : { 'error.type': this.#byErrorType.get(type) === some ? type : OTHER_ERRORS };
-    const attributes = { ...durationAttributes, 'rollout_guard.fallback': fallbackUsed, ...error };
-    const added: Series = { count: 0, attributes, durationAttributes };
-    some[index] = added;
-    this.all.push(added);
-    return added;
   }
 }

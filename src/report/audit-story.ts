@@ -1,8 +1,8 @@
 import type { AuditEntry } from '../journal/audit-reader.js';
-import type { DecisionProgress, ReportPlace } from '../model/event-entry.js';
+import type { DecisionProgress, ReportPlace, RolloutChange } from '../model/event-entry.js';
 import { entryOf } from '../model/event-table.js';
 import type { Arm } from '../model/shapes.js';
-import type { DecisionReport, Note, ReviewReport, RolloutChange, StageReport } from './rollout-report.js';
+import type { DecisionReport, Note, ReviewReport, StageReport } from './rollout-report.js';
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -42,22 +42,18 @@ export class AuditStory {
 
   #add(at: number, place: ReportPlace): void {
     switch (place.in) {
-      case 'rollout': {
-        const { epoch, enabled, percentage } = place;
-        keep(this.rollout, { at, epoch, enabled, percentage });
+      case 'rollout':
+        keep(this.rollout, place.change);
         break;
-      }
       case 'stages':
         this.#stage(at, place);
         break;
       case 'complaints':
         this.complaints[place.arm] += 1;
         break;
-      case 'reviews': {
-        const { epoch, verdict } = place;
-        keep(this.reviews, { epoch, openedAt: at, closedAt: undefined, verdict });
+      case 'reviews':
+        keep(this.reviews, { epoch: place.epoch, openedAt: at, closedAt: undefined, verdict: place.verdict });
         break;
-      }
       case 'review':
         this.#closeReviews(at, place.trigger);
         break;

@@ -4,18 +4,12 @@ import { AUDIT_FILE, type AuditProblem, readAuditLog } from '../journal/audit-re
 import { JSONL_FILE } from '../log/log-files.js';
 import { outcomeOfRow } from '../log/log-row-schema.js';
 import { type LogProblem, readOutcomeBatches } from '../log/read-log.js';
+import type { RolloutChange } from '../model/event-entry.js';
 import { formatThreshold } from '../support/wording.js';
 import { AuditStory } from './audit-story.js';
 import { headlineOf } from './headline.js';
 import { compareArms, OutcomeStory } from './outcome-story.js';
-import type {
-  KnownRule,
-  KnownRules,
-  RolloutChange,
-  RolloutReport,
-  StageReport,
-  Threshold,
-} from './rollout-report.js';
+import type { KnownRule, KnownRules, RolloutReport, StageReport, Threshold } from './rollout-report.js';
 
 /** How many problems are listed; the rest is counted. */
 const MAX_PROBLEMS = 20;

@@ -62,35 +62,34 @@ function verdictRow(verdict: Verdict): string[] {
 
 /** Who acted, and when, in the order in which it happened. */
 function whatFollowed(entry: DecisionReport): string {
-  const { decision, stoppedHereAt, stoppedInUnleashAt, confirmedBy, failures, actionRequired } = entry;
+  const { decision, stoppedHereAt, failures, actionRequired, steppedBackAt, turnedOffBy, reArmedAt } = entry;
   if (decision.dryRun) return 'It was a dry run: nothing was changed.';
-  const after = (at: number) => formatDuration(Math.max(0, at - decision.at));
-  const sentences: string[] = [];
-  if (stoppedHereAt !== undefined) {
-    sentences.push(`The flag was off in the guard's process after ${after(stoppedHereAt)}.`);
+  const after = (at: number) => `after ${formatDuration(Math.max(0, at - decision.at))}`;
+  const sentences = [
+    stoppedHereAt !== undefined && `The flag was off in the guard's process ${after(stoppedHereAt)}.`,
+    ...failures.map(
+      ({ at, code, message }) => `A request to Unleash failed ${after(at)} (${code}): ${message}`,
+    ),
+    actionRequired !== undefined && `Action was required: ${actionRequired}`,
+    howItEnded(entry, after),
+    turnedOffBy !== undefined && `Turned off by, in Unleash's history: ${turnedOffBy}.`,
+    reArmedAt !== undefined &&
+      steppedBackAt === undefined &&
+      `${entry.turnedOnBy ?? 'An operator'} turned the flag on again on ${formatTime(reArmedAt)}.`,
+  ];
+  return sentences.filter((sentence) => sentence !== false).join(' ');
+}
+
+function howItEnded(
+  { decision, steppedBackAt, stoppedInUnleashAt, confirmedBy = 'definition' }: DecisionReport,
+  after: (at: number) => string,
+): string {
+  if (steppedBackAt !== undefined) {
+    return `The rollout was back at ${decision.toPercentage} % in Unleash ${after(steppedBackAt)}.`;
   }
-  for (const { at, code, message } of failures) {
-    sentences.push(`A request to Unleash failed after ${after(at)} (${code}): ${message}`);
-  }
-  if (actionRequired !== undefined) sentences.push(`Action was required: ${actionRequired}`);
-  if (entry.steppedBackAt !== undefined) {
-    sentences.push(
-      `The rollout was back at ${decision.toPercentage} % in Unleash after ${after(entry.steppedBackAt)}.`,
-    );
-  } else if (stoppedInUnleashAt === undefined) {
-    sentences.push('It has not been confirmed that the flag is off in Unleash.');
-  } else {
-    const how = HOW[confirmedBy ?? 'definition'];
-    sentences.push(`The flag was off in Unleash after ${after(stoppedInUnleashAt)} (${how}).`);
-  }
-  if (entry.turnedOffBy !== undefined) {
-    sentences.push(`Turned off by, in Unleash's history: ${entry.turnedOffBy}.`);
-  }
-  if (entry.reArmedAt !== undefined && entry.steppedBackAt === undefined) {
-    const who = entry.turnedOnBy ?? 'An operator';
-    sentences.push(`${who} turned the flag on again on ${formatTime(entry.reArmedAt)}.`);
-  }
-  return sentences.join(' ');
+  return stoppedInUnleashAt === undefined
+    ? 'It has not been confirmed that the flag is off in Unleash.'
+    : `The flag was off in Unleash ${after(stoppedInUnleashAt)} (${HOW[confirmedBy]}).`;
 }
 
 const HOW = {

@@ -1,5 +1,5 @@
+import type { RolloutChange } from '../model/event-entry.js';
 import { formatDuration, formatQuantity, formatThreshold } from '../support/wording.js';
-import type { RolloutChange } from './rollout-report.js';
 
 /** `2026-11-23 14:05:09 UTC` */
 export function formatTime(at: number): string {
@@ -39,7 +39,9 @@ export function formatCount(count: number): string {
 
 /** How much better or worse: `+0.52 points`, `−1.20 points`. */
 export function formatPoints(difference: number | undefined): string {
-  return difference === undefined ? '–' : `${signed(difference * 100, 2)} points`;
+  if (difference === undefined) return '–';
+  const points = Math.abs(difference * 100).toFixed(2);
+  return `${difference < 0 && Number(points) !== 0 ? '−' : '+'}${points} points`;
 }
 
 /** How much faster: `18.2 % faster`, `3.0 % slower`. */
@@ -57,11 +59,6 @@ export function formatSpan(durationMs: number): string {
   return hours < 48
     ? `${hours} h`
     : `${Math.floor(hours / 24)} d${hours % 24 === 0 ? '' : ` ${hours % 24} h`}`;
-}
-
-function signed(value: number, decimals: number): string {
-  const text = Math.abs(value).toFixed(decimals);
-  return value < 0 && Number(text) !== 0 ? `−${text}` : `+${text}`;
 }
 
 /** Names and messages come from outside: nothing in them is a tag or an entity. */

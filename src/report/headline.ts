@@ -1,5 +1,6 @@
+import type { RolloutChange } from '../model/event-entry.js';
 import { formatCount, formatPercentage, formatTime, rolloutWord } from './format.js';
-import type { DecisionReport, RolloutChange, RolloutReport } from './rollout-report.js';
+import type { DecisionReport, RolloutReport } from './rollout-report.js';
 
 /** The state of a rollout, in one or two sentences. */
 export function headlineOf({

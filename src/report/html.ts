@@ -147,7 +147,7 @@ td.prose { min-width: 18rem; white-space: normal; overflow-wrap: anywhere; }
 article { padding: 0.25rem 1rem; border-left: 3px solid var(--line); }
 .missing { padding: 0.75rem 1rem; background: var(--card); border: 1px solid var(--line); border-radius: 6px; }
 code { font-size: 0.95em; }
-@media (max-width: 40rem) {
+@media screen and (max-width: 40rem) {
   figure { padding: 0.5rem 0.25rem; }
   figure .wide { display: none; }
   figure .narrow { display: block; }
@@ -161,8 +161,6 @@ code { font-size: 0.95em; }
   }
   body { max-width: none; padding: 0; font-size: 10.5pt; }
   nav { display: none; }
-  figure .wide { display: block; }
-  figure .narrow { display: none; }
   figure, article, tr { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
   .table { overflow: visible; }

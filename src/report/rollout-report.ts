@@ -1,7 +1,7 @@
 import type { AuditProblem } from '../journal/audit-reader.js';
 import type { LogProblem } from '../log/read-log.js';
 import type { GuardEvent } from '../model/event.js';
-import type { DecisionFailure, DecisionProgress } from '../model/event-entry.js';
+import type { DecisionFailure, DecisionProgress, RolloutChange } from '../model/event-entry.js';
 import type { Arm, ArmTotals, Decision, Verdict } from '../model/shapes.js';
 import type { StageProgress } from '../model/stage.js';
 import type { Series } from './time-series.js';
@@ -71,14 +71,6 @@ export interface ExecutionTypeReport {
 
 export interface ErrorTypeReport extends Readonly<Record<Arm, number>> {
   readonly errorType: string;
-}
-
-export interface RolloutChange {
-  readonly at: number;
-  readonly epoch: number;
-  readonly enabled: boolean;
-  /** 0–100; undefined when no single percentage described the strategies. */
-  readonly percentage: number | undefined;
 }
 
 /** One stage in one epoch. */

@@ -58,7 +58,7 @@ export class Tally {
  */
 export class TimeSeries {
   readonly #buckets = new Map<number, Record<Arm, Tally>>();
-  #width = 0;
+  #bucketMs = WIDTHS_MS[0]!;
 
   /** Counts an outcome, unless it counts for no rate (the user's own mistake, an abort). */
   add({ at, exposure, result, durationMs }: Outcome): void {
@@ -84,16 +84,14 @@ export class TimeSeries {
       if (bucket[arm].counted === 0) continue;
       const from = key * bucketMs;
       const to = from + bucketMs;
-      let open = stretches.at(-1);
-      if (
-        open === undefined ||
-        open.sum.counted >= minOutcomes ||
-        from - open.to > MAX_PAUSE_BUCKETS * bucketMs ||
-        crosses(cuts, open.from, to)
-      ) {
-        open = { from, to, sum: new Tally() };
-        stretches.push(open);
-      }
+      const last = stretches.at(-1);
+      const isApart =
+        last === undefined ||
+        last.sum.counted >= minOutcomes ||
+        from - last.to > MAX_PAUSE_BUCKETS * bucketMs ||
+        cuts.some((cut) => cut > last.from && cut < to);
+      const open = isApart ? { from, to, sum: new Tally() } : last;
+      if (isApart) stretches.push(open);
       open.to = to;
       open.sum.merge(bucket[arm]);
     }
@@ -105,11 +103,6 @@ export class TimeSeries {
       p50Ms: latency.quantile(0.5),
       p95Ms: latency.quantile(0.95),
     }));
-  }
-
-  get #bucketMs(): number {
-    const last = WIDTHS_MS.length - 1;
-    return this.#width <= last ? WIDTHS_MS[this.#width]! : WIDTHS_MS[last]! * 2 ** (this.#width - last);
   }
 
   #bucketAt(at: number): Record<Arm, Tally> {
@@ -128,7 +121,7 @@ export class TimeSeries {
 
   #widen(): void {
     const before = this.#bucketMs;
-    this.#width += 1;
+    this.#bucketMs = WIDTHS_MS.find((width) => width > before) ?? before * 2;
     const factor = this.#bucketMs / before;
     const narrow = [...this.#buckets];
     this.#buckets.clear();
@@ -139,8 +132,4 @@ export class TimeSeries {
       else for (const arm of ARMS) wide[arm].merge(bucket[arm]);
     }
   }
-}
-
-function crosses(cuts: readonly number[], from: number, to: number): boolean {
-  return cuts.some((cut) => cut > from && cut < to);
 }

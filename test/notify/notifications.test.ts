@@ -11,7 +11,7 @@ const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
 function notificationsTo(
   notify: NotificationsOptions['notify'],
-  policy: Partial<DeliveryPolicy> = {},
+  policy: DeliveryPolicy = {},
   onFault = vi.fn<NotificationsOptions['onFault']>(),
 ) {
   return { onFault, notifications: new Notifications({ notify, subject, clock, onFault }, policy) };

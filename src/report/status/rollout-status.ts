@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { AUDIT_FILE, readAuditLog } from '../../journal/audit-reader.js';
 import { Journal, type JournalEntry } from '../../journal/journal.js';
+import type { RolloutChange } from '../../model/event-entry.js';
 import type { Arm } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import type { GuardState } from '../../model/state.js';
 import { readIfPresent } from '../../support/files.js';
 import { AuditStory } from '../audit-story.js';
-import type { DecisionReport, Note, ReviewReport, RolloutChange } from '../rollout-report.js';
+import type { DecisionReport, Note, ReviewReport } from '../rollout-report.js';
 
 /** Where a rollout stands, as the folder of its guard shows it. Times are milliseconds since 1970. */
 export interface RolloutStatus {
