@@ -37,8 +37,7 @@ export function webhook(options: WebhookOptions): Notifier {
   return {
     name,
     notify(notification, { signal }) {
-      const payload: WebhookPayload = { version: 1, ...notification };
-      const body = JSON.stringify(payload);
+      const body = JSON.stringify({ version: 1, ...notification } satisfies WebhookPayload);
       // Each attempt is signed with its own time, or a late one would be rejected as too old.
       const signed = secret === undefined ? {} : signatureHeaders(notification.id, body, secret, clock.now());
       return postJson({

@@ -92,10 +92,9 @@ export class AuditStory {
   }
 
   #decision({ id, progress, failure }: Extract<ReportPlace, { in: 'decision' }>): void {
-    const found =
-      id === 'latest'
-        ? this.decisions.findLast(({ decision }) => !decision.dryRun)
-        : this.decisions.findLast(({ decision }) => decision.id === id);
+    const isMeant = ({ decision }: DecisionReport) =>
+      id === 'latest' ? !decision.dryRun : decision.id === id;
+    const found = this.decisions.findLast(isMeant);
     if (found === undefined) {
       if (progress.stoppedHereAt !== undefined) this.#early = { id, progress };
       return;

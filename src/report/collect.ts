@@ -9,7 +9,14 @@ import { formatThreshold } from '../support/wording.js';
 import { AuditStory } from './audit-story.js';
 import { headlineOf } from './headline.js';
 import { compareArms, OutcomeStory } from './outcome-story.js';
-import type { KnownRule, KnownRules, RolloutReport, StageReport, Threshold } from './rollout-report.js';
+import type {
+  KnownRule,
+  KnownRules,
+  RolloutReport,
+  RolloutStory,
+  StageReport,
+  Threshold,
+} from './rollout-report.js';
 
 /** How many problems are listed; the rest is counted. */
 const MAX_PROBLEMS = 20;
@@ -30,8 +37,6 @@ export class NothingToReportError extends Error {
   readonly code = 'NOTHING_TO_REPORT';
 }
 
-type Story = Pick<RolloutReport, 'decisions' | 'reviews' | 'stages' | 'rollout'>;
-
 /**
  * Reads a guard's folder, one line after the other, in bounded memory. The guard may be running.
  *
@@ -44,14 +49,16 @@ export async function collectReport(folder: string, options: CollectOptions = {}
     throw new NothingToReportError(`${folder} holds neither ${JSONL_FILE} nor ${AUDIT_FILE}.`);
   }
   const eventProblems = new Problems<AuditProblem>();
-  const audit = await readEvents(folder, eventProblems);
+  const audit = new AuditStory();
+  for await (const event of readAuditLog(join(folder, AUDIT_FILE), eventProblems.add)) audit.add(event);
   const outcomeProblems = new Problems<LogProblem>();
-  const story = new OutcomeStory(audit.flagKey);
+  const story = new OutcomeStory();
+  story.flagKey = audit.flagKey;
   const outcomesOfOtherFlags = hasOutcomes ? await readOutcomes(folder, story, outcomeProblems) : 0;
   const arms = story.arms();
   const rollout = audit.rollout.length > 0 ? audit.rollout : rolloutOf(story);
   const stages = audit.stages.map((stage) => withOutcomes(stage, story));
-  const known: Story = { decisions: audit.decisions, reviews: audit.reviews, stages, rollout };
+  const known: RolloutStory = { decisions: audit.decisions, reviews: audit.reviews, stages, rollout };
   return {
     version: 1,
     flagKey: story.flagKey ?? audit.decisions[0]?.decision.flagKey,
@@ -95,12 +102,6 @@ class Problems<Problem extends AuditProblem | LogProblem> {
     if ('used' in problem && problem.used) this.used += 1;
     if (this.listed.length < MAX_PROBLEMS) this.listed.push(problem);
   };
-}
-
-async function readEvents(folder: string, problems: Problems<AuditProblem>): Promise<AuditStory> {
-  const story = new AuditStory();
-  for await (const event of readAuditLog(join(folder, AUDIT_FILE), problems.add)) story.add(event);
-  return story;
 }
 
 /** @returns how many outcomes are of other flags. */
@@ -151,7 +152,7 @@ function withOutcomes(
  * decisions and reviews; and each stage's for as long as it lasted.
  */
 function thresholdsOf(
-  { decisions, reviews, stages, rollout }: Story,
+  { decisions, reviews, stages, rollout }: RolloutStory,
   rules: KnownRules | undefined,
 ): readonly Threshold[] {
   const rollback = rules?.rollback ?? decisions.flatMap(({ decision }) => decision.verdicts);

@@ -1,14 +1,9 @@
 import type { RolloutChange } from '../model/event-entry.js';
 import { formatCount, formatPercentage, formatTime, rolloutWord } from './format.js';
-import type { DecisionReport, RolloutReport } from './rollout-report.js';
+import type { DecisionReport, RolloutReport, RolloutStory } from './rollout-report.js';
 
 /** The state of a rollout, in one or two sentences. */
-export function headlineOf({
-  decisions,
-  rollout,
-  stages,
-  reviews,
-}: Pick<RolloutReport, 'decisions' | 'rollout' | 'stages' | 'reviews'>): string {
+export function headlineOf({ decisions, rollout, stages, reviews }: RolloutStory): string {
   const stop = decisions.findLast(({ decision }) => !decision.dryRun);
   if (stop !== undefined && stop.reArmedAt === undefined) return stopSentence(stop);
   const now = rollout.at(-1);

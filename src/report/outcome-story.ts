@@ -29,10 +29,6 @@ export class OutcomeStory {
   readonly #userSuccesses: Record<Arm, number> = { treatment: 0, control: 0 };
   readonly #executionTypes = new Map<string, Tally>();
 
-  constructor(flagKey: string | undefined) {
-    this.flagKey = flagKey;
-  }
-
   /** Adds the next outcome. */
   add(outcome: Outcome, executionType: string, percentage: number | undefined): void {
     const { at, exposure, result, userSucceeded } = outcome;

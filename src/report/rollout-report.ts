@@ -40,6 +40,9 @@ export interface RolloutReport {
   readonly sources: Sources;
 }
 
+/** What the headline and the thresholds are made of. */
+export type RolloutStory = Pick<RolloutReport, 'decisions' | 'reviews' | 'stages' | 'rollout'>;
+
 /** One arm over the whole log. */
 export interface ArmReport extends Omit<ArmTotals, 'errorTypes' | 'lastOutcomeAt'> {
   /** Counted outcomes: successes and failures. */
