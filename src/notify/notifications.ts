@@ -1,4 +1,5 @@
 import type { GuardEvent } from '../model/event.js';
+import type { EventNotification } from '../model/event-entry.js';
 import { entryOf } from '../model/event-table.js';
 import type { Clock } from '../support/clock.js';
 import { withDeadline } from '../support/deadline.js';
@@ -87,11 +88,7 @@ export class Notifications {
 }
 
 /** A notification, and what decides whether it is a repetition. */
-interface Notice {
-  /** Notices of the same key say the same. */
-  readonly key: string;
-  /** Whether the same is sent again after a while. */
-  readonly repeats: boolean;
+interface Notice extends Required<Pick<EventNotification, 'key' | 'repeats'>> {
   readonly notification: GuardNotification;
 }
 

@@ -161,15 +161,12 @@ function thresholdsOf(
     ...rollback.flatMap((rule) => horizontal(rule, 'rollback')),
     ...review.flatMap((rule) => horizontal(rule, 'review')),
   ];
-  const stageLines = stages.map(({ progress, startedAt }) => ({
-    label: `stage: ${formatThreshold(progress.stage.minSuccessRate)}`,
-    successRate: progress.stage.minSuccessRate,
-    kind: 'stage' as const,
-    during: {
-      from: startedAt,
-      to: rollout.find(({ at }) => at > startedAt)?.at ?? Number.POSITIVE_INFINITY,
-    },
-  }));
+  const stageLines = stages.map(({ progress, startedAt: from }): Threshold => {
+    const { minSuccessRate: successRate } = progress.stage;
+    const to = rollout.find(({ at }) => at > from)?.at ?? Number.POSITIVE_INFINITY;
+    const label = `stage: ${formatThreshold(successRate)}`;
+    return { label, successRate, kind: 'stage', during: { from, to } };
+  });
   const isFirst = ({ label }: Threshold, index: number) =>
     ruleLines.findIndex((other) => other.label === label) === index;
   return [...ruleLines.filter(isFirst), ...stageLines];
