@@ -84,6 +84,7 @@ export {
   NotifyError,
   type NotifyFunction,
 } from './notify/notifier.js';
+export type { HttpNotifierOptions } from './notify/post-json.js';
 export { type SlackOptions, slack } from './notify/slack.js';
 export { type WebhookOptions, type WebhookPayload, webhook } from './notify/webhook.js';
 export { verifyWebhook, type WebhookHeaders } from './notify/webhook-signature.js';

@@ -1,7 +1,7 @@
 import { FleetMember } from '../fleet/fleet-member.js';
 import type { SharedStore } from '../fleet/fleet-options.js';
 import type { FleetState, FleetStop } from '../fleet/fleet-shapes.js';
-import type { MemoryOutcomeStore, MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
+import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import type { Decision } from '../model/shapes.js';
 import type { GuardState } from '../model/state.js';
 import type { GuardInput } from './decide/decide.js';

@@ -1,7 +1,7 @@
 import type { GuardEvent } from './event.js';
 import type { Arm, Decision, Verdict } from './shapes.js';
 import type { StageProgress } from './stage.js';
-import type { GuardState } from './state.js';
+import type { GuardState, StopFailure } from './state.js';
 
 /** How urgent: `critical` needs an operator now, `warning` needs one soon, `info` is good to know. */
 export type NotificationSeverity = 'critical' | 'warning' | 'info';
@@ -15,6 +15,7 @@ export interface NotificationFact {
 /** What a notification says. */
 export interface EventNotification {
   readonly severity: NotificationSeverity;
+  /** A few words, for example `async-upload is being turned off`. */
   readonly title: string;
   /** One or a few sentences: what happened, and what to do. */
   readonly message: string;
@@ -42,21 +43,22 @@ export interface DecisionProgress {
 }
 
 /** A request to Unleash that did not turn the flag off. */
-export interface DecisionFailure {
+export interface DecisionFailure extends Pick<StopFailure, 'code' | 'message'> {
   readonly at: number;
-  readonly code: string;
-  readonly message: string;
 }
 
-/** Where an event stands in the report, and what it adds there. A note's text is the log line. */
+/** What Unleash showed from some time on. */
+export interface RolloutChange {
+  readonly at: number;
+  readonly epoch: number;
+  readonly enabled: boolean;
+  /** 0–100; undefined when no single percentage described the strategies. */
+  readonly percentage: number | undefined;
+}
+
+/** Where an event stands in the report, and what it adds there. */
 export type ReportPlace =
-  | { readonly in: 'notes' }
-  | {
-      readonly in: 'rollout';
-      readonly epoch: number;
-      readonly enabled: boolean;
-      readonly percentage: number | undefined;
-    }
+  | { readonly in: 'rollout'; readonly change: RolloutChange }
   | { readonly in: 'stages'; readonly epoch: number; readonly progress: StageProgress }
   | { readonly in: 'decisions'; readonly decision: Decision }
   | {
@@ -64,7 +66,7 @@ export type ReportPlace =
       /** The decision's id; `latest` is the latest that was no dry run. */
       readonly id: string;
       readonly progress: DecisionProgress;
-      readonly failure?: DecisionFailure;
+      readonly failure?: DecisionFailure | undefined;
     }
   | { readonly in: 'reviews'; readonly epoch: number; readonly verdict: Verdict }
   /** The end of a trigger's review. */
@@ -74,8 +76,10 @@ export type ReportPlace =
 /** Everything that readers of events need to know of one event type. */
 export interface EventEntry<Event extends GuardEvent> {
   readonly log: (event: Event) => { readonly level: 'info' | 'warn' | 'error'; readonly line: string };
-  readonly notification: 'none' | ((event: Event, flagKey: string) => EventNotification | undefined);
-  readonly report: (event: Event) => ReportPlace;
+  /** Absent or undefined when operators need not know. */
+  readonly notification?: (event: Event, flagKey: string) => EventNotification | undefined;
+  /** Absent for an event that the report lists with its log line. */
+  readonly report?: (event: Event) => ReportPlace;
   /** The guard's state after it; absent or undefined when the event leaves the state as it is. */
   readonly state?: (event: Event) => GuardState['status'] | 'closed' | undefined;
 }

@@ -1,6 +1,12 @@
 import { formatQuantity } from '../support/wording.js';
 import type { GuardEvent, GuardEventOf } from './event.js';
-import type { EventEntry, NotificationFact } from './event-entry.js';
+import type {
+  DecisionFailure,
+  DecisionProgress,
+  EventEntry,
+  NotificationFact,
+  ReportPlace,
+} from './event-entry.js';
 import type { Decision, Verdict } from './shapes.js';
 
 /** One entry for each event type: a missing or a surplus one does not compile. */
@@ -10,8 +16,6 @@ export type EventTable = { readonly [Type in GuardEvent['type']]: EventEntry<Gua
 export const EVENT_TABLE: EventTable = {
   started: {
     log: ({ epoch, status }) => info(`The guard has started (epoch ${epoch}, ${status}).`),
-    notification: 'none',
-    report: () => ({ in: 'notes' }),
     state: () => 'armed',
   },
 
@@ -21,22 +25,17 @@ export const EVENT_TABLE: EventTable = {
         rolloutPercentage === undefined ? 'on, with no single percentage' : `on at ${rolloutPercentage} %`;
       return info(`The rollout changed in Unleash: the flag is ${enabled ? where : 'off'}.`);
     },
-    notification: 'none',
-    report: ({ epoch, enabled, rolloutPercentage }) => ({
+    report: ({ at, epoch, enabled, rolloutPercentage: percentage }) => ({
       in: 'rollout',
-      epoch,
-      enabled,
-      percentage: rolloutPercentage,
+      change: { at, epoch, enabled, percentage },
     }),
   },
 
   decided: {
-    log: ({ decision }) => {
-      const { dryRun, reason } = decision;
-      return dryRun
-        ? warn(`Dry run, the flag would be ${actionOf(decision)}: ${reason}`)
-        : error(`The flag is being ${actionOf(decision)}: ${reason}`);
-    },
+    log: ({ decision }) =>
+      decision.dryRun
+        ? warn(`Dry run, the flag would be ${actionOf(decision)}: ${decision.reason}`)
+        : error(`The flag is being ${actionOf(decision)}: ${decision.reason}`),
     notification: ({ decision }, flagKey) => {
       const { id, dryRun, reason, rolloutPercentage, verdicts } = decision;
       const rollout =
@@ -62,14 +61,11 @@ export const EVENT_TABLE: EventTable = {
         : warn(
             `The fleet's shared store is unreachable, this process decides by its own outcomes: ${problem}`,
           ),
-    notification: 'none',
-    report: () => ({ in: 'notes' }),
   },
 
   'stopped-here': {
     log: () => warn('The flag is off in this process.'),
-    notification: 'none',
-    report: ({ at, decisionId }) => ({ in: 'decision', id: decisionId, progress: { stoppedHereAt: at } }),
+    report: ({ at, decisionId }) => ofDecision(decisionId, { stoppedHereAt: at }),
     state: () => 'stopping',
   },
 
@@ -86,12 +82,8 @@ export const EVENT_TABLE: EventTable = {
             title: `${flagKey} is not off in Unleash yet`,
             message: `The process that decided already serves the control. The guard keeps retrying to turn the flag off in Unleash, for all others. ${failure.message}`,
           },
-    report: ({ at, decisionId, failure: { code, message } }) => ({
-      in: 'decision',
-      id: decisionId,
-      progress: {},
-      failure: { at, code, message },
-    }),
+    report: ({ at, decisionId, failure: { code, message } }) =>
+      ofDecision(decisionId, {}, { at, code, message }),
   },
 
   'action-required': {
@@ -102,11 +94,7 @@ export const EVENT_TABLE: EventTable = {
       title: `${flagKey}: action required to turn it off`,
       message,
     }),
-    report: ({ decisionId, message }) => ({
-      in: 'decision',
-      id: decisionId,
-      progress: { actionRequired: message },
-    }),
+    report: ({ decisionId, message }) => ofDecision(decisionId, { actionRequired: message }),
   },
 
   stopped: {
@@ -117,11 +105,8 @@ export const EVENT_TABLE: EventTable = {
       title: `${flagKey} is off in Unleash`,
       message: 'All users get the control. Turning the flag on again in Unleash starts a new rollout.',
     }),
-    report: ({ at, decisionId, confirmedBy }) => ({
-      in: 'decision',
-      id: decisionId,
-      progress: { stoppedInUnleashAt: at, confirmedBy },
-    }),
+    report: ({ at, decisionId, confirmedBy }) =>
+      ofDecision(decisionId, { stoppedInUnleashAt: at, confirmedBy }),
     state: () => 'stopped',
   },
 
@@ -133,18 +118,14 @@ export const EVENT_TABLE: EventTable = {
       title: `${flagKey} is back at ${percent(to)} in Unleash`,
       message: `The guard does not return to ${percent(from)} by itself: an operator decides.`,
     }),
-    report: ({ at, decisionId }) => ({ in: 'decision', id: decisionId, progress: { steppedBackAt: at } }),
+    report: ({ at, decisionId }) => ofDecision(decisionId, { steppedBackAt: at }),
     state: () => 'stopped',
   },
 
   'unleash-history': {
     log: ({ change, by }) => info(`Unleash's history: ${by} turned the flag ${change}.`),
-    notification: 'none',
-    report: ({ change, by }) => ({
-      in: 'decision',
-      id: 'latest',
-      progress: change === 'off' ? { turnedOffBy: by } : { turnedOnBy: by },
-    }),
+    report: ({ change, by }) =>
+      ofDecision('latest', change === 'off' ? { turnedOffBy: by } : { turnedOnBy: by }),
   },
 
   're-armed': {
@@ -156,7 +137,7 @@ export const EVENT_TABLE: EventTable = {
       message:
         'An operator turned the flag on, or a step back has arrived. A new rollout begins, with empty windows.',
     }),
-    report: ({ at }) => ({ in: 'decision', id: 'latest', progress: { reArmedAt: at } }),
+    report: ({ at }) => ofDecision('latest', { reArmedAt: at }),
     state: () => 'armed',
   },
 
@@ -184,7 +165,6 @@ export const EVENT_TABLE: EventTable = {
       title: `${flagKey} advanced to ${to} %`,
       message: `The stage at ${from} % is met, and the guard moved the percentage in Unleash.`,
     }),
-    report: () => ({ in: 'notes' }),
   },
 
   'review-opened': {
@@ -212,20 +192,15 @@ export const EVENT_TABLE: EventTable = {
 
   complaint: {
     log: ({ arm }) => info(`A user of the ${arm} complained.`),
-    notification: 'none',
     report: ({ arm }) => ({ in: 'complaints', arm }),
   },
 
   fault: {
     log: ({ what, message }) => error(`Fault (${what}): ${message}`),
-    notification: 'none',
-    report: () => ({ in: 'notes' }),
   },
 
   closed: {
     log: () => info('The guard is closed: it no longer protects the flag.'),
-    notification: 'none',
-    report: () => ({ in: 'notes' }),
     state: () => 'closed',
   },
 };
@@ -239,6 +214,10 @@ export function entryOf(event: GuardEvent): EventEntry<GuardEvent> {
 const info = (line: string) => ({ level: 'info', line }) as const;
 const warn = (line: string) => ({ level: 'warn', line }) as const;
 const error = (line: string) => ({ level: 'error', line }) as const;
+
+function ofDecision(id: string, progress: DecisionProgress, failure?: DecisionFailure): ReportPlace {
+  return { in: 'decision', id, progress, failure };
+}
 
 function actionOf({ action, toPercentage }: Decision): string {
   return action === 'step-back' ? `taken back to ${percent(toPercentage)}` : 'turned off';

@@ -45,10 +45,7 @@ export interface Exposure {
 
 // ── 2. Outcome ───────────────────────────────────────────────────────────────────────────────────
 
-/**
- * How the arm's own code ended. `expected` is the user's own mistake (a missing file) and `aborted` the
- * caller's own abort: both are recorded and neither is judged.
- */
+/** How the arm's own code ended. `expected` (the user's own mistake) and `aborted` (by the caller) count for no rate. */
 export type Result = 'success' | 'failure' | 'expected' | 'aborted';
 
 export const attributesSchema = z
@@ -148,10 +145,10 @@ export interface Trials extends z.infer<typeof trialsSchema> {}
  * larger than a number can be.
  */
 export interface Evidence {
-  /** The trigger that asked for it. */
+  /** The trigger that needs it. */
   readonly trigger: string;
   readonly logE: number;
-  /** The largest log E so far; a breach is judged by it. */
+  /** The largest log E so far; it decides about a breach. */
   readonly peakLogE: number;
   readonly logThreshold: number;
   /** Whether E has ever reached its threshold in this epoch. */
@@ -165,9 +162,9 @@ export interface Evidence {
   readonly frozenLimit?: number | undefined;
   /** For latency only, by quantile; empty until the control has enough durations. */
   readonly quantiles?: readonly QuantileEvidence[] | undefined;
-  /** Judged outcomes that were left out because chance did not decide their arm. */
+  /** Counted outcomes that were left out because chance did not decide their arm. */
   readonly excluded: number;
-  /** Judged outcomes that were left out because their targeting key had counted already. */
+  /** Counted outcomes that were left out because their targeting key had counted already. */
   readonly repeated: number;
   /** Durations among the counted outcomes that were NaN, infinite or negative. */
   readonly invalid: number;
@@ -182,18 +179,18 @@ export interface QuantileEvidence {
   readonly controlMs: number;
   /** What the treatment's successes are compared with: the tolerated ratio times `controlMs`. */
   readonly limitMs: number;
-  /** The treatment's own quantile, for people. */
+  /** The treatment's own quantile, for display. */
   readonly treatmentMs: number | undefined;
   readonly counts: Readonly<Record<Arm, Trials>>;
 }
 
-/** Everything a trigger may look at. Plain data: it can be logged, replayed and sent. */
+/** Everything that triggers evaluate. Plain data: it can be logged, replayed and sent. */
 export interface Snapshot {
   readonly flagKey: string;
   readonly at: number;
   readonly epoch: number;
   readonly epochStartedAt: number;
-  /** One entry for each window length that a trigger asked for, ascending. */
+  /** One entry for each window length that a trigger needs, ascending. */
   readonly windows: readonly WindowSnapshot[];
   /** The current epoch as a whole. */
   readonly total: Readonly<Record<Arm, ArmTotals>>;
@@ -201,11 +198,11 @@ export interface Snapshot {
   readonly lastCritical: { readonly errorType: string; readonly at: number } | undefined;
   /** Durations that were NaN, infinite or negative, since the epoch began: counted, never folded in. */
   readonly invalidDurations: number;
-  /** One entry for each trigger that asked for evidence. */
+  /** One entry for each trigger that needs evidence. */
   readonly evidence?: readonly Evidence[] | undefined;
   /** What was set as normal; undefined when nothing was. */
   readonly baseline?: Baseline | undefined;
-  /** What triggers read elsewhere; one entry for each that has been asked. */
+  /** What triggers read elsewhere; one entry for each that has been read. */
   readonly signals?: readonly SignalValue[] | undefined;
 }
 
@@ -275,7 +272,7 @@ export const verdictSchema = z
     /** Which rate of the treatment's outcomes was compared; absent for a rule on anything else. */
     rate: z.enum(['success', 'error']).optional(),
     sampleSize: perArm(count),
-    /** The time that was looked at: the sliding window, or all of the epoch so far; 0 for a signal. */
+    /** The time that was evaluated: the sliding window, or all of the epoch so far; 0 for a signal. */
     windowMs: z.number(),
     /** Age of the newest outcome of the treatment, or of a signal's reading, in milliseconds; undefined when there is none. */
     freshnessMs: z.number().optional(),

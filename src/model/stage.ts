@@ -20,9 +20,8 @@ export interface Stage extends z.infer<typeof stageSchema> {}
 export const STAGE_STATUSES = ['collecting', 'met', 'missed', 'blocked'] as const;
 
 /**
- * `collecting`: not enough outcomes or time yet. `met`: go on to the next percentage. `missed`: enough outcomes, but too
- * few of them succeeded. `blocked`: a review is open, or outcomes that should have come are missing; a person must look
- * first.
+ * `collecting`: not enough outcomes or time yet. `met`: ready for the next percentage. `missed`: enough outcomes, but too
+ * few of them succeeded. `blocked`: a review is open, or expected outcomes are missing; an operator must check first.
  */
 export type StageStatus = (typeof STAGE_STATUSES)[number];
 
@@ -50,8 +49,7 @@ export function stageAt(
   percentage: number | undefined,
 ): { readonly stage: Stage; readonly index: number } | undefined {
   const index = stages.findIndex((stage) => stage.percentage === percentage);
-  const stage = stages[index];
-  return stage === undefined ? undefined : { stage, index };
+  return index < 0 ? undefined : { stage: stages[index]!, index };
 }
 
 /** The percentage of the last stage below `percentage`; undefined when there is none. */

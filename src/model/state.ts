@@ -33,7 +33,7 @@ export const guardStateSchema = z.discriminatedUnion('status', [
       decision: decisionSchema,
       /** Why Unleash is not off yet; absent before the first failed request. */
       failure: stopFailureSchema.optional(),
-      /** Codes of the failures that have been reported: each is news once. */
+      /** Codes of the failures that have been reported: each is reported once. */
       reported: z.array(z.string()).readonly().optional(),
     })
     .readonly(),

@@ -3,39 +3,39 @@ import { retry } from '../support/retry.js';
 import { type GuardNotification, isNotifyError, type Notifier } from './notifier.js';
 
 /** How notifications are delivered and retried. */
-export interface DeliveryPolicy {
+const POLICY = {
   /** Notifications that may wait; beyond, the oldest is dropped. */
-  readonly maxQueued: number;
-  /** Time for one attempt, in milliseconds. */
-  readonly timeoutMs: number;
-  readonly retries: number;
-  readonly initialDelayMs: number;
-}
+  maxQueued: 100,
+  /** Time for one attempt. */
+  timeoutMs: 10_000,
+  /** They last about two minutes. */
+  retries: 8,
+  initialDelayMs: 1_000,
+  maxDelayMs: 30_000,
+};
 
-/** The longest pause, unless the receiver asks for a longer one. */
-const MAX_DELAY_MS = 30_000;
+/** How a queue may differ from what is usual. */
+export type DeliveryPolicy = Partial<typeof POLICY>;
 
 /** Delivers to one notifier, in order, one at a time. */
 export class DeliveryQueue {
   readonly #notifier: Notifier;
-  readonly #policy: DeliveryPolicy;
+  readonly #policy: typeof POLICY;
   readonly #onFault: (what: string, error: unknown) => void;
   readonly #closing = new AbortController();
   #waiting: GuardNotification[] = [];
   #working: Promise<void> | undefined;
   #isFailing = false;
-  #isOpen = true;
   #lost = 0;
 
   constructor(notifier: Notifier, policy: DeliveryPolicy, onFault: (what: string, error: unknown) => void) {
     this.#notifier = notifier;
-    this.#policy = policy;
+    this.#policy = { ...POLICY, ...policy };
     this.#onFault = onFault;
   }
 
   /** Queues one notification. */
   add(notification: GuardNotification): void {
-    if (!this.#isOpen) return;
     this.#waiting.push(notification);
     if (this.#waiting.length > this.#policy.maxQueued) {
       this.#waiting.shift();
@@ -47,11 +47,6 @@ export class DeliveryQueue {
   /** Resolves when nothing waits. */
   async idle(): Promise<void> {
     await this.#working;
-  }
-
-  /** From now on `add` does nothing. */
-  close(): void {
-    this.#isOpen = false;
   }
 
   /** Ends the attempt in progress, and drops what waits. */
@@ -73,35 +68,24 @@ export class DeliveryQueue {
   }
 
   async #deliver(notification: GuardNotification): Promise<void> {
-    const { timeoutMs, retries, initialDelayMs } = this.#policy;
     const { signal } = this.#closing;
     const attempt = () =>
-      withDeadline(timeoutMs, signal, async (signal) => {
-        try {
-          await this.#notifier.notify(notification, { signal });
-        } catch (error) {
-          throw error instanceof Error ? error : new Error(String(error));
-        }
-      });
+      withDeadline(this.#policy.timeoutMs, signal, (signal) =>
+        this.#notifier.notify(notification, { signal }),
+      );
     const shouldRetry = (error: unknown) => {
       if (!isNotifyError(error)) return 0;
       return error.retryable ? (error.retryAfterMs ?? 0) : false;
     };
     try {
       // A pause does not keep a process alive that has ended; flush() and close() do.
-      await retry(attempt, {
-        retries,
-        initialDelayMs,
-        maxDelayMs: MAX_DELAY_MS,
-        signal,
-        shouldRetry,
-        keepsProcessAlive: false,
-      });
+      await retry(attempt, { ...this.#policy, signal, shouldRetry, keepsProcessAlive: false });
       this.#isFailing = false;
     } catch (error) {
       if (signal.aborted || this.#isFailing) return;
       this.#isFailing = true;
-      this.#onFault(`the notifier ${this.#notifier.name}`, error);
+      const fault = error instanceof Error ? error : new Error(String(error));
+      this.#onFault(`the notifier ${this.#notifier.name}`, fault);
     }
   }
 

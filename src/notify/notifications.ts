@@ -1,6 +1,8 @@
 import type { GuardEvent } from '../model/event.js';
+import type { EventNotification } from '../model/event-entry.js';
 import { entryOf } from '../model/event-table.js';
 import type { Clock } from '../support/clock.js';
+import { withDeadline } from '../support/deadline.js';
 import { type DeliveryPolicy, DeliveryQueue } from './delivery-queue.js';
 import type { GuardNotification, NotificationSubject, Notifier, NotifyFunction } from './notifier.js';
 
@@ -11,17 +13,10 @@ export interface NotificationsOptions {
   readonly clock: Clock;
   /** Called once when a notifier begins to fail, and once when notifications are lost. What it throws is dropped. */
   readonly onFault: (what: string, error: unknown) => void;
-  /** A repeating notification is sent again after this, in milliseconds. @default 900_000 (15 minutes) */
-  readonly dedupeMs?: number | undefined;
-  /** Notifications that wait for one notifier; beyond, the oldest is dropped. @default 100 */
-  readonly maxQueued?: number | undefined;
-  /** Time for one attempt, in milliseconds. @default 10_000 */
-  readonly timeoutMs?: number | undefined;
-  /** How often a failed attempt is repeated. @default 8, which lasts about two minutes */
-  readonly retries?: number | undefined;
-  /** The longest first pause, in milliseconds; it doubles from attempt to attempt, up to 30 s. @default 1_000 */
-  readonly retryDelayMs?: number | undefined;
 }
+
+/** A repeating notification is sent again after this. */
+const DEDUPE_MS = 15 * 60_000;
 
 /** Keys that are remembered against repetition. */
 const MAX_KEYS = 1_000;
@@ -33,28 +28,21 @@ const MAX_KEYS = 1_000;
 export class Notifications {
   readonly #subject: NotificationSubject;
   readonly #clock: Clock;
-  readonly #dedupeMs: number;
   readonly #queues: readonly DeliveryQueue[];
   readonly #onFault: NotificationsOptions['onFault'];
   /** When each key was sent last, the most recent at the end. */
   readonly #sentAt = new Map<string, number>();
+  #isOpen = true;
 
-  constructor(options: NotificationsOptions) {
+  constructor(options: NotificationsOptions, policy: DeliveryPolicy = {}) {
     this.#subject = options.subject;
     this.#clock = options.clock;
-    this.#dedupeMs = options.dedupeMs ?? 900_000;
     this.#onFault = (what, error) => {
       try {
         options.onFault(what, error);
       } catch {
         // Nothing is left to report it to.
       }
-    };
-    const policy: DeliveryPolicy = {
-      maxQueued: options.maxQueued ?? 100,
-      timeoutMs: options.timeoutMs ?? 10_000,
-      retries: options.retries ?? 8,
-      initialDelayMs: options.retryDelayMs ?? 1_000,
     };
     this.#queues = options.notify.map(
       (notifier, index) => new DeliveryQueue(asNotifier(notifier, index), policy, this.#onFault),
@@ -63,7 +51,7 @@ export class Notifications {
 
   /** Hand this every event of the guard; those that operators should know are queued. Touches memory only. */
   readonly listener = (event: GuardEvent): void => {
-    if (this.#queues.length === 0) return;
+    if (!this.#isOpen || this.#queues.length === 0) return;
     try {
       const notice = noticeOf(event, this.#subject);
       if (notice === undefined || this.#isRepetition(notice)) return;
@@ -76,17 +64,13 @@ export class Notifications {
 
   /** Resolves when everything queued so far is delivered or given up, at the latest after `timeoutMs`. */
   async flush(timeoutMs = 5_000): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs);
-    });
-    await Promise.race([Promise.all(this.#queues.map((queue) => queue.idle())), timeout]);
-    clearTimeout(timer);
+    const idle = () => Promise.all(this.#queues.map((queue) => queue.idle()));
+    await withDeadline(timeoutMs, undefined, idle).catch(() => {});
   }
 
   /** Ignores further events, waits for what is queued, at most `timeoutMs`, and ends the rest. */
   async close(timeoutMs = 5_000): Promise<void> {
-    for (const queue of this.#queues) queue.close();
+    this.#isOpen = false;
     await this.flush(timeoutMs);
     for (const queue of this.#queues) queue.abort();
   }
@@ -95,7 +79,7 @@ export class Notifications {
     const now = this.#clock.now();
     const sentAt = this.#sentAt.get(key);
     // A clock that was set back must not silence anything for long.
-    if (sentAt !== undefined && (!repeats || Math.abs(now - sentAt) < this.#dedupeMs)) return true;
+    if (sentAt !== undefined && (!repeats || Math.abs(now - sentAt) < DEDUPE_MS)) return true;
     this.#sentAt.delete(key);
     this.#sentAt.set(key, now);
     if (this.#sentAt.size > MAX_KEYS) this.#sentAt.delete(this.#sentAt.keys().next().value!);
@@ -104,35 +88,26 @@ export class Notifications {
 }
 
 /** A notification, and what decides whether it is a repetition. */
-interface Notice {
-  /** Notices of the same key say the same. */
-  readonly key: string;
-  /** Whether the same is sent again after a while. */
-  readonly repeats: boolean;
+interface Notice extends Required<Pick<EventNotification, 'key' | 'repeats'>> {
   readonly notification: GuardNotification;
 }
 
 /** The notification of an event, as the event table has it; undefined when the event has none. */
 export function noticeOf(event: GuardEvent, subject: NotificationSubject): Notice | undefined {
-  const { notification: notify } = entryOf(event);
-  const said = notify === 'none' ? undefined : notify(event, subject.flagKey);
-  if (said === undefined) return undefined;
-  const { key, repeats = false, severity, title, message, facts = [] } = said;
-  const { flagKey, project, environment, flagUrl } = subject;
+  const entry = entryOf(event).notification?.(event, subject.flagKey);
+  if (entry === undefined) return undefined;
+  const { key, repeats = false, severity, title, message, facts = [] } = entry;
   return {
     key: `${event.type}:${key}`,
     repeats,
     notification: {
-      id: [flagKey, event.type, key, String(event.at)].map(idPart).join(':'),
+      id: [subject.flagKey, event.type, key, String(event.at)].map(idPart).join(':'),
       type: event.type,
       severity,
       title,
       message,
       facts,
-      flagKey,
-      project,
-      environment,
-      flagUrl,
+      ...subject,
       time: new Date(event.at).toISOString(),
       decision: event.type === 'decided' ? event.decision : undefined,
     },

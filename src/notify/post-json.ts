@@ -1,19 +1,35 @@
-import type { Clock } from '../support/clock.js';
+import { z } from 'zod';
+import { type Clock, systemClock } from '../support/clock.js';
 import { exchange, NoAnswerError, retryAfterMs } from '../support/http.js';
+import { clockSchema, fetchSchema } from '../support/http-schemas.js';
 import { NotifyError } from './notifier.js';
 
 /** Longer than any attempt: the dispatcher's signal ends the request. */
 const TIMEOUT_MS = 60_000;
 
+/** What the options of notifiers over HTTP have in common. */
+export interface HttpNotifierOptions {
+  /** What faults call it. @default its kind, for example 'slack' */
+  readonly name?: string | undefined;
+  /** @default the global fetch */
+  readonly fetch?: typeof fetch | undefined;
+  /** @default the machine's clocks */
+  readonly clock?: Clock | undefined;
+}
+
+export const httpNotifierOptions = {
+  name: z.string().min(1).optional(),
+  fetch: fetchSchema,
+  clock: clockSchema,
+};
+
 /** What {@link postJson} sends. */
-export interface JsonPost {
+interface JsonPost extends Omit<HttpNotifierOptions, 'name'> {
   /** What errors call the receiver, instead of its address. */
   readonly receiver: string;
   readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body: string;
-  readonly fetch: typeof fetch;
-  readonly clock: Clock;
   readonly signal: AbortSignal;
   /** What may be quoted of a failed answer's body; the rest may repeat what was sent. */
   readonly quote?: (body: string) => string | undefined;
@@ -25,14 +41,14 @@ export interface JsonPost {
  * @throws {@link NotifyError} without the address, or the signal's reason.
  */
 export async function postJson(post: JsonPost): Promise<void> {
-  const { receiver, url, body, signal } = post;
+  const { receiver, url, body, signal, fetch = globalThis.fetch, clock = systemClock } = post;
   const headers = {
     'user-agent': 'unleash-rollout-guard',
     ...post.headers,
     'content-type': 'application/json',
   };
   const request = { method: 'POST', url, headers, body } as const;
-  const answer = await exchange(post.fetch, request, TIMEOUT_MS, signal).catch((error: unknown) => {
+  const answer = await exchange(fetch, request, TIMEOUT_MS, signal).catch((error: unknown) => {
     if (!(error instanceof NoAnswerError)) throw error;
     throw new NotifyError(`${receiver} does not answer (${error.message}).`, { retryable: true });
   });
@@ -41,6 +57,6 @@ export async function postJson(post: JsonPost): Promise<void> {
   const quoted = post.quote?.(answer.body);
   throw new NotifyError(`${receiver} answered ${status}${quoted === undefined ? '' : ` (${quoted})`}.`, {
     retryable: status === 408 || status === 425 || status === 429 || status >= 500,
-    retryAfterMs: retryAfterMs(answer.headers.get('retry-after'), post.clock.now()),
+    retryAfterMs: retryAfterMs(answer.headers.get('retry-after'), clock.now()),
   });
 }

@@ -1,21 +1,14 @@
 import { z } from 'zod';
 import type { NotificationSeverity } from '../model/event-entry.js';
-import { type Clock, systemClock } from '../support/clock.js';
 import { parseConfig } from '../support/config-error.js';
-import { clockSchema, fetchSchema, webhookUrlSchema } from '../support/http-schemas.js';
+import { webhookUrlSchema } from '../support/http-schemas.js';
 import type { GuardNotification, Notifier } from './notifier.js';
-import { postJson } from './post-json.js';
+import { type HttpNotifierOptions, httpNotifierOptions, postJson } from './post-json.js';
 
 /** Options of {@link slack}. */
-export interface SlackOptions {
+export interface SlackOptions extends HttpNotifierOptions {
   /** The incoming webhook's URL. Whoever knows it can post, so it is a secret: no log or error shows it. */
   readonly webhookUrl: string;
-  /** What faults call it. @default 'slack' */
-  readonly name?: string | undefined;
-  /** @default the global fetch */
-  readonly fetch?: typeof fetch | undefined;
-  /** @default the machine's clocks */
-  readonly clock?: Clock | undefined;
 }
 
 /**
@@ -24,17 +17,13 @@ export interface SlackOptions {
  * @throws {@link ConfigError} that lists every problem.
  */
 export function slack(options: SlackOptions): Notifier {
-  const given = parseConfig(slackSchema, options, 'slack options') as SlackOptions;
-  const url = given.webhookUrl;
-  const fetch = given.fetch ?? globalThis.fetch;
-  const clock = given.clock ?? systemClock;
+  const { webhookUrl, name = 'slack', fetch, clock } = parseConfig(slackSchema, options, 'slack options');
   return {
-    name: given.name ?? 'slack',
+    name,
     notify: (notification, { signal }) =>
       postJson({
         receiver: 'Slack',
-        url,
-        headers: {},
+        url: webhookUrl,
         body: JSON.stringify(slackMessage(notification)),
         fetch,
         clock,
@@ -44,12 +33,7 @@ export function slack(options: SlackOptions): Notifier {
   };
 }
 
-const slackSchema = z.strictObject({
-  webhookUrl: webhookUrlSchema,
-  name: z.string().min(1).optional(),
-  fetch: fetchSchema,
-  clock: clockSchema,
-});
+const slackSchema = z.strictObject({ webhookUrl: webhookUrlSchema, ...httpNotifierOptions });
 
 /** Slack explains a refusal with a code such as `no_service`; anything else is not Slack's. */
 function errorCode(body: string): string | undefined {

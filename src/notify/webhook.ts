@@ -1,13 +1,13 @@
 import { z } from 'zod';
-import { type Clock, systemClock } from '../support/clock.js';
+import { systemClock } from '../support/clock.js';
 import { parseConfig } from '../support/config-error.js';
-import { clockSchema, fetchSchema, headersSchema, webhookUrlSchema } from '../support/http-schemas.js';
+import { headersSchema, webhookUrlSchema } from '../support/http-schemas.js';
 import type { GuardNotification, Notifier } from './notifier.js';
-import { postJson } from './post-json.js';
+import { type HttpNotifierOptions, httpNotifierOptions, postJson } from './post-json.js';
 import { signatureHeaders, webhookSecretSchema } from './webhook-signature.js';
 
 /** Options of {@link webhook}. */
-export interface WebhookOptions {
+export interface WebhookOptions extends HttpNotifierOptions {
   /** Where notifications are posted. Treated as a secret: no log or error shows it. */
   readonly url: string;
   /**
@@ -17,12 +17,6 @@ export interface WebhookOptions {
   readonly secret?: string | undefined;
   /** Sent with every request, for example `Authorization`. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** What faults call it. @default 'webhook' */
-  readonly name?: string | undefined;
-  /** @default the global fetch */
-  readonly fetch?: typeof fetch | undefined;
-  /** @default the machine's clocks */
-  readonly clock?: Clock | undefined;
 }
 
 /** A {@link GuardNotification} as a webhook's body. */
@@ -38,19 +32,12 @@ export interface WebhookPayload extends GuardNotification {
  */
 export function webhook(options: WebhookOptions): Notifier {
   // Under the name `webhook` no value is shown in an error: an address may be a secret as a whole.
-  const { webhook: given } = parseConfig(optionsSchema, { webhook: options }, 'options') as {
-    webhook: WebhookOptions;
-  };
-  const { url, secret } = given;
-  const name = given.name ?? 'webhook';
-  const headers = given.headers ?? {};
-  const fetch = given.fetch ?? globalThis.fetch;
-  const clock = given.clock ?? systemClock;
+  const { webhook: given } = parseConfig(optionsSchema, { webhook: options }, 'options');
+  const { url, secret, headers, name = 'webhook', fetch, clock = systemClock } = given;
   return {
     name,
     notify(notification, { signal }) {
-      const payload: WebhookPayload = { version: 1, ...notification };
-      const body = JSON.stringify(payload);
+      const body = JSON.stringify({ version: 1, ...notification } satisfies WebhookPayload);
       // Each attempt is signed with its own time, or a late one would be rejected as too old.
       const signed = secret === undefined ? {} : signatureHeaders(notification.id, body, secret, clock.now());
       return postJson({
@@ -71,8 +58,6 @@ const optionsSchema = z.strictObject({
     url: webhookUrlSchema,
     secret: webhookSecretSchema.optional(),
     headers: headersSchema,
-    name: z.string().min(1).optional(),
-    fetch: fetchSchema,
-    clock: clockSchema,
+    ...httpNotifierOptions,
   }),
 });

@@ -37,7 +37,7 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver
     outcome(outcome) {
       const { series, duration } = ready();
       const counted = series(outcome.exposure.flagKey).of(outcome);
-      counted.count++;
+      counted.count += 1;
       const { durationMs } = outcome;
       if (durationMs === undefined || !Number.isFinite(durationMs) || durationMs < 0) return;
       duration.record(durationMs / 1_000, counted.durationAttributes);

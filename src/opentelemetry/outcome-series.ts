@@ -20,59 +20,44 @@ const RESULT_INDEX: Readonly<Record<Result, number>> = { success: 0, failure: 1,
  * first {@link MAX_ERROR_TYPES} are one.
  */
 export class OutcomeSeries {
+  /** Every series that has counted something. */
+  readonly all: Series[] = [];
   readonly #flagKey: string;
   readonly #withoutError: Series[] = [];
   readonly #byErrorType = new Map<string, Series[]>();
   readonly #durations: Attributes[] = [];
-  readonly #all: Series[] = [];
 
   constructor(flagKey: string) {
     this.#flagKey = flagKey;
   }
 
-  /** Every series that has counted something. */
-  get all(): readonly Series[] {
-    return this.#all;
-  }
-
   /** The series that an outcome belongs to. */
-  of(outcome: Outcome): Series {
-    const { result, errorType, fallbackUsed, exposure } = outcome;
+  of({ result, errorType, fallbackUsed, exposure }: Outcome): Series {
     const type = result === 'success' || errorType === undefined ? '' : boundedErrorType(errorType);
     const some = type === '' ? this.#withoutError : (this.#byErrorType.get(type) ?? this.#newType(type));
     const kind = (exposure.arm === 'treatment' ? 4 : 0) + RESULT_INDEX[result];
     const index = kind * 2 + (fallbackUsed ? 1 : 0);
-    return some[index] ?? this.#add(some, index, kind, outcome, type);
-  }
-
-  #newType(type: string): Series[] {
-    const key = this.#byErrorType.size < MAX_ERROR_TYPES ? type : OTHER_ERRORS;
-    const known = this.#byErrorType.get(key);
+    const known = some[index];
     if (known !== undefined) return known;
-    const added: Series[] = [];
-    this.#byErrorType.set(key, added);
-    return added;
-  }
-
-  #add(
-    some: Series[],
-    index: number,
-    kind: number,
-    { exposure, result, fallbackUsed }: Outcome,
-    type: string,
-  ) {
     this.#durations[kind] ??= {
       'feature_flag.key': this.#flagKey,
       'rollout_guard.arm': exposure.arm,
       'rollout_guard.result': result,
     };
     const durationAttributes = this.#durations[kind];
-    const error =
-      type === '' ? {} : { 'error.type': this.#byErrorType.get(type) === some ? type : OTHER_ERRORS };
+    const named = this.#byErrorType.get(type) === some ? type : OTHER_ERRORS;
+    const error = type === '' ? {} : { 'error.type': named };
     const attributes = { ...durationAttributes, 'rollout_guard.fallback': fallbackUsed, ...error };
     const added: Series = { count: 0, attributes, durationAttributes };
     some[index] = added;
-    this.#all.push(added);
+    this.all.push(added);
     return added;
+  }
+
+  #newType(type: string): Series[] {
+    const key = this.#byErrorType.size < MAX_ERROR_TYPES ? type : OTHER_ERRORS;
+    const known = this.#byErrorType.get(key) ?? [];
+    this.#byErrorType.set(key, known);
+    return known;
   }
 }

@@ -1,8 +1,8 @@
-import type { GuardEvent } from '../model/event.js';
-import type { DecisionProgress, ReportPlace } from '../model/event-entry.js';
+import type { AuditEntry } from '../journal/audit-reader.js';
+import type { DecisionProgress, ReportPlace, RolloutChange } from '../model/event-entry.js';
 import { entryOf } from '../model/event-table.js';
 import type { Arm } from '../model/shapes.js';
-import type { DecisionReport, Note, ReviewReport, RolloutChange, StageReport } from './rollout-report.js';
+import type { DecisionReport, Note, ReviewReport, StageReport } from './rollout-report.js';
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -17,6 +17,8 @@ export class AuditStory {
   readonly notes: Note[] = [];
   readonly stages: Writable<Omit<StageReport, 'outcomes' | 'successRate'>>[] = [];
   readonly complaints: Record<Arm, number> = { treatment: 0, control: 0 };
+  /** The guard's, as its events have it. */
+  flagKey: string | undefined;
   /** The guard was closed, and has not been started since. */
   isClosed = false;
   lastEventAt: number | undefined;
@@ -25,34 +27,33 @@ export class AuditStory {
   #early: { readonly id: string; readonly progress: DecisionProgress } | undefined;
 
   /** Adds the next event. */
-  add(event: GuardEvent): void {
+  add(event: AuditEntry): void {
     const { at, type } = event;
     const entry = entryOf(event);
+    this.flagKey ??= event.flagKey;
     this.events += 1;
     this.lastEventAt = at;
     if (type === 'started') this.isClosed = false;
     if (type === 'closed') this.isClosed = true;
-    const place = entry.report(event);
+    const place = entry.report?.(event);
+    if (place === undefined) keep(this.notes, { at, type, text: entry.log(event).line });
+    else this.#add(at, place);
+  }
+
+  #add(at: number, place: ReportPlace): void {
     switch (place.in) {
-      case 'notes':
-        keep(this.notes, { at, type, text: entry.log(event).line });
+      case 'rollout':
+        keep(this.rollout, place.change);
         break;
-      case 'rollout': {
-        const { epoch, enabled, percentage } = place;
-        keep(this.rollout, { at, epoch, enabled, percentage });
-        break;
-      }
       case 'stages':
         this.#stage(at, place);
         break;
       case 'complaints':
         this.complaints[place.arm] += 1;
         break;
-      case 'reviews': {
-        const { epoch, verdict } = place;
-        keep(this.reviews, { epoch, openedAt: at, closedAt: undefined, verdict });
+      case 'reviews':
+        keep(this.reviews, { epoch: place.epoch, openedAt: at, closedAt: undefined, verdict: place.verdict });
         break;
-      }
       case 'review':
         this.#closeReviews(at, place.trigger);
         break;
@@ -91,10 +92,9 @@ export class AuditStory {
   }
 
   #decision({ id, progress, failure }: Extract<ReportPlace, { in: 'decision' }>): void {
-    const found =
-      id === 'latest'
-        ? this.decisions.findLast(({ decision }) => !decision.dryRun)
-        : this.decisions.findLast(({ decision }) => decision.id === id);
+    const isMeant = ({ decision }: DecisionReport) =>
+      id === 'latest' ? !decision.dryRun : decision.id === id;
+    const found = this.decisions.findLast(isMeant);
     if (found === undefined) {
       if (progress.stoppedHereAt !== undefined) this.#early = { id, progress };
       return;

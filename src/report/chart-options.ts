@@ -1,19 +1,19 @@
 import type { EChartsCoreOption } from 'echarts/core';
 import { ARMS } from '../model/shapes.js';
 import {
-  axis,
+  AXIS,
+  CHART,
   COLOUR,
+  type Form,
   frame,
-  legend,
   line,
   marks,
   pointsOf,
-  rolloutWord,
   spanOf,
   TEXT,
-  THRESHOLD_COLOUR,
+  thresholdMarks,
 } from './chart-parts.js';
-import { formatCount, formatLatency, formatShare, formatTime } from './format.js';
+import { formatCount, formatLatency, formatShare, formatTime, rolloutWord } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
 import type { SeriesPoint } from './time-series.js';
 
@@ -21,7 +21,7 @@ import type { SeriesPoint } from './time-series.js';
 export interface ChartOption {
   readonly description: string;
   readonly height?: number;
-  make(form: 'wide' | 'narrow'): EChartsCoreOption;
+  make(form: Form): EChartsCoreOption;
 }
 
 /** The success rate of each arm, with the thresholds and the percentage steps. */
@@ -30,36 +30,36 @@ export function successRateOption(report: RolloutReport): ChartOption | undefine
   const shown = spanOf(report);
   if (shown === undefined) return undefined;
   const words = ARMS.map((arm) => `${arm}: ${formatShare(arms[arm].successRate)}`).join(', ');
-  const limits = thresholds
-    .filter(({ during }) => during === undefined)
-    .map(({ label }) => label)
-    .join(', ');
+  const lasting = thresholds.filter(({ during }) => during === undefined);
+  const limits = lasting.map(({ label }) => label).join(', ');
+  const stageLines = thresholds.flatMap(({ during, successRate }) => {
+    if (during === undefined) return [];
+    const ends = [during.from, Math.min(during.to, shown.to)];
+    return {
+      ...line('stage minimum', 'treatment'),
+      lineStyle: { color: COLOUR.stage, width: 1.5, type: [2, 3] },
+      itemStyle: { color: COLOUR.stage },
+      data: ends.map((at) => [at, successRate]),
+    };
+  });
   return {
     description: `Success rate of each arm (overall ${words})${limits === '' ? '' : `; thresholds: ${limits}`}. ${stepWords(report)}`,
     make: (form) => ({
       ...frame(report, form),
-      yAxis: { ...axis(), type: 'value', max: 1, min: lowestShown(report), axisLabel: percentLabel() },
+      yAxis: {
+        ...AXIS,
+        type: 'value',
+        max: 1,
+        min: lowestShown(report),
+        axisLabel: { ...TEXT, formatter: percentLabel },
+      },
       series: [
-        ...ARMS.map((arm, index) => ({
-          ...line(arm, arm, index === 1),
+        ...ARMS.map((arm) => ({
+          ...line(arm, arm),
           data: pointsOf(report, arm, rateOf),
-          ...(index === 0 ? { markLine: marks(report, form, true) } : {}),
+          ...(arm === 'treatment' && { markLine: marks(report, form, thresholdMarks(lasting)) }),
         })),
-        ...thresholds.flatMap(({ during, successRate }) =>
-          during === undefined
-            ? []
-            : [
-                {
-                  ...line('stage minimum', 'treatment', false),
-                  lineStyle: { color: THRESHOLD_COLOUR.stage, width: 1.5, type: [2, 3] },
-                  itemStyle: { color: THRESHOLD_COLOUR.stage },
-                  data: [
-                    [during.from, successRate],
-                    [Math.min(during.to, shown.to), successRate],
-                  ],
-                },
-              ],
-        ),
+        ...stageLines,
       ],
     }),
   };
@@ -77,17 +77,14 @@ export function latencyOption(report: RolloutReport): ChartOption | undefined {
     description: `Durations of the successes of each arm (overall ${words}). ${stepWords(report)}`,
     make: (form) => ({
       ...frame(report, form),
-      yAxis: { ...axis(), type: 'value', min: 0, axisLabel: { ...TEXT, formatter: formatLatency } },
-      series: ARMS.flatMap((arm, index) => [
+      yAxis: { ...AXIS, type: 'value', min: 0, axisLabel: { ...TEXT, formatter: formatLatency } },
+      series: ARMS.flatMap((arm) => [
         {
-          ...line(`${arm} p95`, arm, index === 1),
+          ...line(`${arm} p95`, arm),
           data: pointsOf(report, arm, ({ p95Ms }) => p95Ms),
-          ...(index === 0 ? { markLine: marks(report, form, false) } : {}),
+          ...(arm === 'treatment' && { markLine: marks(report, form) }),
         },
-        {
-          ...line(`${arm} median`, arm, index === 1, 1),
-          data: pointsOf(report, arm, ({ p50Ms }) => p50Ms),
-        },
+        { ...line(`${arm} median`, arm, 1), data: pointsOf(report, arm, ({ p50Ms }) => p50Ms) },
       ]),
     }),
   };
@@ -104,13 +101,11 @@ export function errorTypeOption({ errorTypes }: RolloutReport): ChartOption | un
     description: `Failures by error type. ${words.join('; ')}.`,
     height: 90 + 34 * shown.length,
     make: (form) => ({
-      animation: false,
-      textStyle: TEXT,
-      legend: legend(),
+      ...CHART,
       grid: { left: form === 'wide' ? 190 : 130, right: 48, top: 12, bottom: 62 },
-      xAxis: { ...axis(), type: 'value', minInterval: 1, axisLabel: { ...TEXT, formatter: formatCount } },
+      xAxis: { ...AXIS, type: 'value', minInterval: 1, axisLabel: { ...TEXT, formatter: formatCount } },
       yAxis: {
-        ...axis(),
+        ...AXIS,
         type: 'category',
         inverse: true,
         data: shown.map(({ errorType }) => errorType),
@@ -139,8 +134,8 @@ function rateOf({ successes, failures }: SeriesPoint): number | undefined {
   return successes + failures === 0 ? undefined : successes / (successes + failures);
 }
 
-function percentLabel() {
-  return { ...TEXT, formatter: (rate: number) => `${Number((rate * 100).toFixed(2))} %` };
+function percentLabel(rate: number): string {
+  return `${Number((rate * 100).toFixed(2))} %`;
 }
 
 /** Near 100 % the differences are small: the axis begins just below the lowest value. */

@@ -1,19 +1,17 @@
 import { ARMS, type Arm } from '../model/shapes.js';
-import { formatThreshold } from '../support/wording.js';
+import { rolloutWord } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
-import type { SeriesPoint } from './time-series.js';
+import { MAX_PAUSE_BUCKETS, type SeriesPoint } from './time-series.js';
+
+export type Form = 'wide' | 'narrow';
 
 /** The page defines the colours, for light, dark and paper. */
-export const INK = 'var(--ink)';
+const INK = 'var(--ink)';
 
-/** Of axes and grids. */
-export const FAINT = 'var(--line)';
-
-/** Of each arm. */
-export const COLOUR = { treatment: 'var(--treatment)', control: 'var(--control)' } as const;
-
-/** Of each kind of threshold. */
-export const THRESHOLD_COLOUR = {
+/** Of each arm, and of each kind of threshold. */
+export const COLOUR = {
+  treatment: 'var(--treatment)',
+  control: 'var(--control)',
   rollback: 'var(--rollback)',
   review: 'var(--review)',
   stage: 'var(--stage)',
@@ -23,25 +21,32 @@ export const THRESHOLD_COLOUR = {
 export const TEXT = { color: INK, fontFamily: 'system-ui, sans-serif', fontSize: 12 };
 
 /** Without the white border that is made for labels on pictures. */
-export const PLAIN = { textBorderWidth: 0 };
+const MARK_TEXT = { ...TEXT, textBorderWidth: 0 };
 
-/** A line is not drawn across a longer pause. */
-const MAX_GAP_BUCKETS = 8;
+/** What all charts have in common. The gap makes up for fonts that are wider than those that the library measures with. */
+export const CHART = {
+  animation: false,
+  textStyle: TEXT,
+  legend: { bottom: 0, textStyle: TEXT, itemHeight: 8, itemGap: 26, itemWidth: 28 },
+};
+
+const FAINT = { lineStyle: { color: 'var(--line)' } };
+
+/** The lines of an axis. */
+export const AXIS = { axisLine: FAINT, axisTick: FAINT, splitLine: FAINT };
 
 /** Room for `100 %`, in pixels. */
 const LABEL_PIXELS = 44;
 
 /** What the charts over time have in common. */
-export function frame(report: RolloutReport, form: 'wide' | 'narrow') {
+export function frame(report: RolloutReport, form: Form) {
   const shown = spanOf(report);
   return {
-    animation: false,
+    ...CHART,
     useUTC: true,
-    textStyle: TEXT,
-    legend: legend(),
     grid: { left: 62, right: form === 'wide' ? 30 : 16, top: 48, bottom: form === 'wide' ? 64 : 84 },
     xAxis: {
-      ...axis(),
+      ...AXIS,
       type: 'time',
       min: shown?.from,
       max: shown?.to,
@@ -54,34 +59,17 @@ export function frame(report: RolloutReport, form: 'wide' | 'narrow') {
 
 /** The day at midnight, the time otherwise. */
 function timeLabel(at: number): string {
-  const [, month = '', day, time = ''] =
-    /^\d+-(\d\d)-(\d\d)T(\d\d:\d\d)/.exec(new Date(at).toISOString()) ?? [];
-  return time === '00:00' ? `${Number(day)} ${MONTHS[Number(month) - 1]}` : time;
-}
-
-const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
-
-/** The gap makes up for fonts that are wider than those that the library measures with. */
-export function legend() {
-  return { bottom: 0, textStyle: TEXT, itemHeight: 8, itemGap: 26, itemWidth: 28 };
-}
-
-/** The lines of an axis. */
-export function axis() {
-  return {
-    axisLine: { lineStyle: { color: FAINT } },
-    axisTick: { lineStyle: { color: FAINT } },
-    splitLine: { lineStyle: { color: FAINT } },
-  };
+  const [, day, month, , time = ''] = new Date(at).toUTCString().split(' ');
+  return time === '00:00:00' ? `${Number(day)} ${month}` : time.slice(0, 5);
 }
 
 /** The control is dashed: colours alone are lost on paper and to some eyes. */
-export function line(name: string, arm: Arm, dashed: boolean, width = 2) {
+export function line(name: string, arm: Arm, width = 2) {
   return {
     name,
     type: 'line',
     symbol: 'none',
-    lineStyle: { color: COLOUR[arm], width, type: dashed ? [6, 4] : 'solid' },
+    lineStyle: { color: COLOUR[arm], width, type: arm === 'control' ? [6, 4] : 'solid' },
     itemStyle: { color: COLOUR[arm] },
     emphasis: { disabled: true },
   };
@@ -100,8 +88,8 @@ export function pointsOf(
     if (value === undefined) continue;
     const isJoined =
       previous !== undefined &&
-      point.from - previous.to <= MAX_GAP_BUCKETS * series.bucketMs &&
-      !(arm === 'treatment' && wasOffBetween(rollout, previous, point));
+      point.from - previous.to <= MAX_PAUSE_BUCKETS * series.bucketMs &&
+      !(arm === 'treatment' && wasOffBetween(rollout, previous.from, point.from));
     if (isJoined) points.at(-1)!.symbol = 'none';
     else if (previous !== undefined) {
       points.push({ value: [previous.to, null], symbol: 'none', symbolSize: 0 });
@@ -114,51 +102,35 @@ export function pointsOf(
   return points;
 }
 
-function wasOffBetween(
-  rollout: RolloutReport['rollout'],
-  { from }: SeriesPoint,
-  { from: to }: SeriesPoint,
-): boolean {
+function wasOffBetween(rollout: RolloutReport['rollout'], from: number, to: number): boolean {
   return rollout.some(({ at, enabled }) => !enabled && at >= from && at <= to);
 }
 
 /** From the first point to the end of the last; undefined without any. */
-export function spanOf({
-  series,
-}: RolloutReport): { readonly from: number; readonly to: number } | undefined {
+export function spanOf({ series }: RolloutReport): RolloutReport['period'] {
   const points = ARMS.flatMap((arm) => series[arm]);
-  if (points.length === 0) return undefined;
-  return {
-    from: Math.min(...points.map(({ from }) => from)),
-    to: Math.max(...points.map(({ to }) => to)),
-  };
+  const from = Math.min(...points.map(({ from }) => from));
+  const to = Math.max(...points.map(({ to }) => to));
+  return points.length === 0 ? undefined : { from, to };
 }
 
-/** Vertical lines where the percentage changed; horizontal ones for the thresholds of the whole rollout. */
-export function marks(report: RolloutReport, form: 'wide' | 'narrow', withThresholds: boolean) {
-  const limits = report.thresholds
-    .filter(({ during }) => during === undefined)
-    .map(({ label, successRate, kind }) => ({
-      yAxis: successRate,
-      lineStyle: { color: THRESHOLD_COLOUR[kind], type: 'solid', width: 1.5 },
-      label: {
-        ...TEXT,
-        ...PLAIN,
-        color: THRESHOLD_COLOUR[kind],
-        position: 'insideStartBottom',
-        formatter: label,
-      },
-    }));
-  return {
-    symbol: 'none',
-    silent: true,
-    emphasis: { disabled: true },
-    data: [...stepMarks(report, form), ...(withThresholds ? limits : [])],
-  };
+/** Vertical lines where the percentage changed, and further marks. */
+export function marks(report: RolloutReport, form: Form, more: readonly object[] = []) {
+  const data = [...stepMarks(report, form), ...more];
+  return { symbol: 'none', silent: true, emphasis: { disabled: true }, data };
+}
+
+/** Horizontal lines for thresholds. */
+export function thresholdMarks(thresholds: RolloutReport['thresholds']): object[] {
+  return thresholds.map(({ label, successRate, kind }) => ({
+    yAxis: successRate,
+    lineStyle: { color: COLOUR[kind], type: 'solid', width: 1.5 },
+    label: { ...MARK_TEXT, color: COLOUR[kind], position: 'insideStartBottom', formatter: label },
+  }));
 }
 
 /** Labels of steps that come soon after each other go to a second row, and further ones are left out. */
-function stepMarks(report: RolloutReport, form: 'wide' | 'narrow'): object[] {
+function stepMarks(report: RolloutReport, form: Form): object[] {
   const shown = spanOf(report);
   if (shown === undefined) return [];
   const labelMs = (LABEL_PIXELS / (form === 'wide' ? 860 : 340)) * (shown.to - shown.from);
@@ -171,8 +143,7 @@ function stepMarks(report: RolloutReport, form: 'wide' | 'narrow'): object[] {
       xAxis: at,
       lineStyle: { color: INK, type: 'dotted', width: 1 },
       label: {
-        ...TEXT,
-        ...PLAIN,
+        ...MARK_TEXT,
         show: row >= 0,
         position: 'end',
         distance: row === 1 ? 19 : 5,
@@ -180,10 +151,4 @@ function stepMarks(report: RolloutReport, form: 'wide' | 'narrow'): object[] {
       },
     };
   });
-}
-
-/** `10 %`, `on`, `off` */
-export function rolloutWord({ enabled, percentage }: RolloutReport['rollout'][number]): string {
-  if (!enabled) return 'off';
-  return percentage === undefined ? 'on' : formatThreshold(percentage / 100);
 }

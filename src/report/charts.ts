@@ -1,5 +1,7 @@
 import type { EChartsCoreOption } from 'echarts/core';
 import { errorTypeOption, latencyOption, successRateOption } from './chart-options.js';
+import type { Form } from './chart-parts.js';
+import { escapeXml } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
 
 /** A chart as an SVG picture, for wide screens and paper, and for narrow ones. Colours are CSS variables of the page. */
@@ -12,8 +14,7 @@ export interface Chart {
   readonly narrow: string;
 }
 
-const WIDE = { width: 960, height: 340 };
-const NARROW = { width: 420, height: 340 };
+const WIDTH: Readonly<Record<Form, number>> = { wide: 960, narrow: 420 };
 
 /**
  * Draws a report's charts with Apache ECharts, without a browser.
@@ -30,15 +31,12 @@ export async function drawCharts(report: RolloutReport): Promise<readonly Chart[
   ] as const;
   return charts.flatMap(({ id, title, option }) => {
     if (option === undefined) return [];
-    const picture = (size: typeof WIDE, form: 'wide' | 'narrow') =>
-      toInlineSvg(
-        draw(option.make(form), { ...size, height: option.height ?? size.height }),
-        `${id}-${form}`,
-        title,
-        option.description,
-      );
-    const { description } = option;
-    return [{ id, title, description, wide: picture(WIDE, 'wide'), narrow: picture(NARROW, 'narrow') }];
+    const { description, height = 340 } = option;
+    const picture = (form: Form) => {
+      const svg = draw(option.make(form), { width: WIDTH[form], height });
+      return toInlineSvg(svg, `${id}-${form}`, title, description);
+    };
+    return [{ id, title, description, wide: picture('wide'), narrow: picture('narrow') }];
   });
 }
 
@@ -93,8 +91,4 @@ function toInlineSvg(svg: string, id: string, title: string, description: string
       ].join(''),
     );
   return body.replace(/\n\s*/g, '');
-}
-
-function escapeXml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

@@ -4,6 +4,7 @@ import { AUDIT_FILE, type AuditProblem, readAuditLog } from '../journal/audit-re
 
 import { outcomeOfRow } from '../log/log-row-schema.js';
 import { JSONL_FILE, type LogProblem, readOutcomeBatches } from '../log/read-log.js';
+import type { RolloutChange } from '../model/event-entry.js';
 import { formatThreshold } from '../support/wording.js';
 import { AuditStory } from './audit-story.js';
 import { headlineOf } from './headline.js';
@@ -11,8 +12,8 @@ import { compareArms, OutcomeStory } from './outcome-story.js';
 import type {
   KnownRule,
   KnownRules,
-  RolloutChange,
   RolloutReport,
+  RolloutStory,
   StageReport,
   Threshold,
 } from './rollout-report.js';
@@ -43,24 +44,27 @@ export class NothingToReportError extends Error {
  * @throws {@link NothingToReportError} when both are missing, or the folder is.
  */
 export async function collectReport(folder: string, options: CollectOptions = {}): Promise<RolloutReport> {
-  const events = await readEvents(folder);
-  const outcomes = await readOutcomes(folder, events?.flagKey);
-  if (events === undefined && outcomes === undefined) {
+  const hasOutcomes = await exists(join(folder, JSONL_FILE));
+  if (!hasOutcomes && !(await exists(join(folder, AUDIT_FILE)))) {
     throw new NothingToReportError(`${folder} holds neither ${JSONL_FILE} nor ${AUDIT_FILE}.`);
   }
-  const audit = events?.story ?? new AuditStory();
-  const story = outcomes?.story ?? new OutcomeStory();
+  const eventProblems = new Problems<AuditProblem>();
+  const audit = new AuditStory();
+  for await (const event of readAuditLog(join(folder, AUDIT_FILE), eventProblems.add)) audit.add(event);
+  const outcomeProblems = new Problems<LogProblem>();
+  const story = new OutcomeStory();
+  story.flagKey = audit.flagKey;
+  const outcomesOfOtherFlags = hasOutcomes ? await readOutcomes(folder, story, outcomeProblems) : 0;
   const arms = story.arms();
   const rollout = audit.rollout.length > 0 ? audit.rollout : rolloutOf(story);
   const stages = audit.stages.map((stage) => withOutcomes(stage, story));
-  const period = story.count === 0 ? undefined : { from: story.from, to: story.to };
-  const known = { decisions: audit.decisions, reviews: audit.reviews, stages, rollout };
+  const known: RolloutStory = { decisions: audit.decisions, reviews: audit.reviews, stages, rollout };
   return {
     version: 1,
-    flagKey: outcomes?.flagKey ?? audit.decisions[0]?.decision.flagKey ?? events?.flagKey,
+    flagKey: story.flagKey ?? audit.decisions[0]?.decision.flagKey,
     generatedAt: options.now ?? Date.now(),
     headline: headlineOf(known),
-    period,
+    period: story.count === 0 ? undefined : { from: story.from, to: story.to },
     arms,
     comparison: compareArms(arms),
     complaints: audit.complaints,
@@ -75,59 +79,49 @@ export async function collectReport(folder: string, options: CollectOptions = {}
     notes: audit.notes,
     sources: {
       outcomes: story.count,
-      outcomeLinesLeftOut: outcomes?.leftOut ?? 0,
-      outcomesOfOtherFlags: outcomes?.otherFlags ?? 0,
-      outcomeLinesOutOfOrder: outcomes?.outOfOrder ?? 0,
-      outcomeProblems: outcomes?.problems ?? [],
+      outcomeLinesLeftOut: outcomeProblems.count - outcomeProblems.used,
+      outcomesOfOtherFlags,
+      outcomeLinesOutOfOrder: outcomeProblems.used,
+      outcomeProblems: outcomeProblems.listed,
       events: audit.events,
-      eventLinesLeftOut: events?.leftOut ?? 0,
-      eventProblems: events?.problems ?? [],
+      eventLinesLeftOut: eventProblems.count,
+      eventProblems: eventProblems.listed,
     },
   };
 }
 
-async function readEvents(folder: string) {
-  const path = join(folder, AUDIT_FILE);
-  if (!(await exists(path))) return undefined;
-  const story = new AuditStory();
-  const problems: AuditProblem[] = [];
-  let leftOut = 0;
-  let flagKey: string | undefined;
-  const onProblem = (problem: AuditProblem) => {
-    leftOut += 1;
-    if (problems.length < MAX_PROBLEMS) problems.push(problem);
+/** Problems with lines: all are counted, the first are listed. */
+class Problems<Problem extends AuditProblem | LogProblem> {
+  readonly listed: Problem[] = [];
+  count = 0;
+  /** Those whose line is used all the same. */
+  used = 0;
+
+  readonly add = (problem: Problem): void => {
+    this.count += 1;
+    if ('used' in problem && problem.used) this.used += 1;
+    if (this.listed.length < MAX_PROBLEMS) this.listed.push(problem);
   };
-  for await (const event of readAuditLog(path, onProblem)) {
-    flagKey ??= event.flagKey;
-    story.add(event);
-  }
-  return { story, problems, leftOut, flagKey };
 }
 
-async function readOutcomes(folder: string, guardsFlag: string | undefined) {
-  if (!(await exists(join(folder, JSONL_FILE)))) return undefined;
-  const story = new OutcomeStory();
-  const problems: LogProblem[] = [];
-  let leftOut = 0;
-  let outOfOrder = 0;
+/** @returns how many outcomes are of other flags. */
+async function readOutcomes(
+  folder: string,
+  story: OutcomeStory,
+  problems: Problems<LogProblem>,
+): Promise<number> {
   let otherFlags = 0;
-  let flagKey = guardsFlag;
-  const onProblem = (problem: LogProblem) => {
-    if (problem.used) outOfOrder += 1;
-    else leftOut += 1;
-    if (problems.length < MAX_PROBLEMS) problems.push(problem);
-  };
-  for await (const rows of readOutcomeBatches(folder, { onProblem })) {
+  for await (const rows of readOutcomeBatches(folder, { onProblem: problems.add })) {
     for (const row of rows) {
-      flagKey ??= row.flag_key;
-      if (row.flag_key !== flagKey) {
+      story.flagKey ??= row.flag_key;
+      if (row.flag_key === story.flagKey) {
+        story.add(outcomeOfRow(row), row.execution_type, row.percentage ?? undefined);
+      } else {
         otherFlags += 1;
-        continue;
       }
-      story.add(outcomeOfRow(row), row.execution_type, row.percentage ?? undefined);
     }
   }
-  return { story, problems, leftOut, otherFlags, outOfOrder, flagKey };
+  return otherFlags;
 }
 
 /** Without an audit log: the rollout as its outcomes show it. */
@@ -158,12 +152,7 @@ function withOutcomes(
  * decisions and reviews; and each stage's for as long as it lasted.
  */
 function thresholdsOf(
-  {
-    decisions,
-    reviews,
-    stages,
-    rollout,
-  }: Pick<RolloutReport, 'decisions' | 'reviews' | 'stages' | 'rollout'>,
+  { decisions, reviews, stages, rollout }: RolloutStory,
   rules: KnownRules | undefined,
 ): readonly Threshold[] {
   const rollback = rules?.rollback ?? decisions.flatMap(({ decision }) => decision.verdicts);
@@ -172,16 +161,15 @@ function thresholdsOf(
     ...rollback.flatMap((rule) => horizontal(rule, 'rollback')),
     ...review.flatMap((rule) => horizontal(rule, 'review')),
   ];
-  const stageLines = stages.map(({ progress, startedAt }) => ({
-    label: `stage: ${formatThreshold(progress.stage.minSuccessRate)}`,
-    successRate: progress.stage.minSuccessRate,
-    kind: 'stage' as const,
-    during: {
-      from: startedAt,
-      to: rollout.find(({ at }) => at > startedAt)?.at ?? Number.POSITIVE_INFINITY,
-    },
-  }));
-  return [...withoutDoubles(ruleLines), ...stageLines];
+  const stageLines = stages.map(({ progress, startedAt: from }): Threshold => {
+    const { minSuccessRate: successRate } = progress.stage;
+    const to = rollout.find(({ at }) => at > from)?.at ?? Number.POSITIVE_INFINITY;
+    const label = `stage: ${formatThreshold(successRate)}`;
+    return { label, successRate, kind: 'stage', during: { from, to } };
+  });
+  const isFirst = ({ label }: Threshold, index: number) =>
+    ruleLines.findIndex((other) => other.label === label) === index;
+  return [...ruleLines.filter(isFirst), ...stageLines];
 }
 
 /** An error rate above 5 % is a success rate below 95 %. */
@@ -192,17 +180,9 @@ function horizontal({ rate, threshold }: KnownRule, kind: 'rollback' | 'review')
   return [{ label, successRate, kind, during: undefined }];
 }
 
-function withoutDoubles(thresholds: readonly Threshold[]): Threshold[] {
-  const seen = new Map<string, Threshold>();
-  for (const threshold of thresholds) if (!seen.has(threshold.label)) seen.set(threshold.label, threshold);
-  return [...seen.values()];
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch {
-    return false;
-  }
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }

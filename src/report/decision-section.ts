@@ -1,44 +1,40 @@
 import { ARMS, type Verdict } from '../model/shapes.js';
-import { formatDuration, formatQuantity, formatThreshold } from '../support/wording.js';
-import { formatCount, formatTime } from './format.js';
+import { formatDuration, formatQuantity } from '../support/wording.js';
+import { formatCount, formatPercentage, formatTime } from './format.js';
 import type { DecisionReport, RolloutReport } from './rollout-report.js';
-import { type Section, section } from './section.js';
+import type { Section } from './section.js';
 
 /** Every decision with its evidence and what followed. */
 export function decisionSection({ decisions }: RolloutReport): Section {
-  const none = decisions.length === 0 ? ['No trigger has fired.'] : [];
   return {
-    ...section('decisions', 'Decisions', none),
-    parts: decisions.map((entry, index) => decisionPart(entry, index)),
+    id: 'decisions',
+    title: 'Decisions',
+    paragraphs: decisions.length === 0 ? ['No trigger has fired.'] : [],
+    parts: decisions.map(decisionPart),
   };
 }
 
 function decisionPart(entry: DecisionReport, index: number): Section {
-  const { decision } = entry;
-  const where =
-    decision.rolloutPercentage === undefined
-      ? ''
-      : ` at ${formatThreshold(decision.rolloutPercentage / 100)}`;
-  const title = `${actionWord(decision)}${where}, ${formatTime(decision.at)}`;
-  const counts = ARMS.map((arm) => {
-    const { successes, failures, critical, fallbacks, expected, aborted } = decision.counts[arm];
-    return [
-      arm,
-      ...[successes, failures, critical, fallbacks, expected + aborted].map((value) => formatCount(value)),
-    ];
+  const { at, epoch, rolloutPercentage, reason, verdicts, counts } = entry.decision;
+  const where = rolloutPercentage === undefined ? '' : ` at ${formatPercentage(rolloutPercentage)}`;
+  const countRows = ARMS.map((arm) => {
+    const { successes, failures, critical, fallbacks, expected, aborted } = counts[arm];
+    return [arm, ...[successes, failures, critical, fallbacks, expected + aborted].map(formatCount)];
   });
   return {
-    ...section(`decision-${index + 1}`, title, [decision.reason, whatFollowed(entry)]),
+    id: `decision-${index + 1}`,
+    title: `${actionWord(entry.decision)}${where}, ${formatTime(at)}`,
+    paragraphs: [reason, whatFollowed(entry)],
     tables: [
       {
         caption: 'Evidence: the triggers that breached',
-        head: VERDICT_HEAD,
-        rows: decision.verdicts.map(verdictRow),
+        head: ['Trigger', 'Observed', 'Threshold', 'Treatment', 'Control', 'Window', 'Newest data'],
+        rows: verdicts.map(verdictRow),
       },
       {
-        caption: `Counts since epoch ${decision.epoch} began`,
+        caption: `Counts since epoch ${epoch} began`,
         head: ['', 'Successes', 'Failures', 'Critical', 'Fallbacks', 'Not counted'],
-        rows: counts,
+        rows: countRows,
       },
     ],
   };
@@ -48,8 +44,6 @@ function actionWord({ dryRun, action }: DecisionReport['decision']): string {
   if (dryRun) return 'Dry run: would have stopped';
   return action === 'stop' ? 'Stopped' : 'Stepped back';
 }
-
-const VERDICT_HEAD = ['Trigger', 'Observed', 'Threshold', 'Treatment', 'Control', 'Window', 'Newest data'];
 
 function verdictRow(verdict: Verdict): string[] {
   const { trigger, observed, threshold, unit, sampleSize, windowMs, freshnessMs } = verdict;
@@ -68,35 +62,34 @@ function verdictRow(verdict: Verdict): string[] {
 
 /** Who acted, and when, in the order in which it happened. */
 function whatFollowed(entry: DecisionReport): string {
-  const { decision, stoppedHereAt, stoppedInUnleashAt, confirmedBy, failures, actionRequired } = entry;
+  const { decision, stoppedHereAt, failures, actionRequired, steppedBackAt, turnedOffBy, reArmedAt } = entry;
   if (decision.dryRun) return 'It was a dry run: nothing was changed.';
-  const after = (at: number) => formatDuration(Math.max(0, at - decision.at));
-  const sentences: string[] = [];
-  if (stoppedHereAt !== undefined) {
-    sentences.push(`The flag was off in the guard's process after ${after(stoppedHereAt)}.`);
+  const after = (at: number) => `after ${formatDuration(Math.max(0, at - decision.at))}`;
+  const sentences = [
+    stoppedHereAt !== undefined && `The flag was off in the guard's process ${after(stoppedHereAt)}.`,
+    ...failures.map(
+      ({ at, code, message }) => `A request to Unleash failed ${after(at)} (${code}): ${message}`,
+    ),
+    actionRequired !== undefined && `Action was required: ${actionRequired}`,
+    howItEnded(entry, after),
+    turnedOffBy !== undefined && `Turned off by, in Unleash's history: ${turnedOffBy}.`,
+    reArmedAt !== undefined &&
+      steppedBackAt === undefined &&
+      `${entry.turnedOnBy ?? 'An operator'} turned the flag on again on ${formatTime(reArmedAt)}.`,
+  ];
+  return sentences.filter((sentence) => sentence !== false).join(' ');
+}
+
+function howItEnded(
+  { decision, steppedBackAt, stoppedInUnleashAt, confirmedBy = 'definition' }: DecisionReport,
+  after: (at: number) => string,
+): string {
+  if (steppedBackAt !== undefined) {
+    return `The rollout was back at ${decision.toPercentage} % in Unleash ${after(steppedBackAt)}.`;
   }
-  for (const { at, code, message } of failures) {
-    sentences.push(`A request to Unleash failed after ${after(at)} (${code}): ${message}`);
-  }
-  if (actionRequired !== undefined) sentences.push(`Action was required: ${actionRequired}`);
-  if (entry.steppedBackAt !== undefined) {
-    sentences.push(
-      `The rollout was back at ${decision.toPercentage} % in Unleash after ${after(entry.steppedBackAt)}.`,
-    );
-  } else if (stoppedInUnleashAt === undefined)
-    sentences.push('It has not been confirmed that the flag is off in Unleash.');
-  else {
-    const how = HOW[confirmedBy ?? 'definition'];
-    sentences.push(`The flag was off in Unleash after ${after(stoppedInUnleashAt)} (${how}).`);
-  }
-  if (entry.turnedOffBy !== undefined) {
-    sentences.push(`Turned off by, in Unleash's history: ${entry.turnedOffBy}.`);
-  }
-  if (entry.reArmedAt !== undefined && entry.steppedBackAt === undefined) {
-    const who = entry.turnedOnBy ?? 'An operator';
-    sentences.push(`${who} turned the flag on again on ${formatTime(entry.reArmedAt)}.`);
-  }
-  return sentences.join(' ');
+  return stoppedInUnleashAt === undefined
+    ? 'It has not been confirmed that the flag is off in Unleash.'
+    : `The flag was off in Unleash ${after(stoppedInUnleashAt)} (${HOW[confirmedBy]}).`;
 }
 
 const HOW = {

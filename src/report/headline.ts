@@ -1,55 +1,49 @@
-import type { Decision } from '../model/shapes.js';
-import { formatThreshold } from '../support/wording.js';
-import { formatCount, formatTime } from './format.js';
-import type { RolloutReport } from './rollout-report.js';
+import type { RolloutChange } from '../model/event-entry.js';
+import { formatCount, formatPercentage, formatTime, rolloutWord } from './format.js';
+import type { DecisionReport, RolloutReport, RolloutStory } from './rollout-report.js';
 
 /** The state of a rollout, in one or two sentences. */
-export function headlineOf({
-  decisions,
-  rollout,
-  stages,
-  reviews,
-}: Pick<RolloutReport, 'decisions' | 'rollout' | 'stages' | 'reviews'>): string {
+export function headlineOf({ decisions, rollout, stages, reviews }: RolloutStory): string {
   const stop = decisions.findLast(({ decision }) => !decision.dryRun);
-  if (stop !== undefined && stop.reArmedAt === undefined) {
-    const { at, rolloutPercentage, reason } = stop.decision;
-    const where = rolloutPercentage === undefined ? '' : ` at ${rolloutPercentage} %`;
-    if (stop.steppedBackAt !== undefined) return steppedBack(stop.decision);
-    const left = stop.stoppedInUnleashAt === undefined ? ' The flag is not off in Unleash yet.' : '';
-    return `The guard stopped the flag${where} on ${formatTime(at)}: ${reason}${left}`;
-  }
-  const sentences = [whereItStands(rollout.at(-1)), stageWords(stages, rollout.at(-1)?.epoch)];
+  if (stop !== undefined && stop.reArmedAt === undefined) return stopSentence(stop);
+  const now = rollout.at(-1);
+  const stage = stages.findLast(({ epoch }) => epoch === now?.epoch);
   const open = reviews.filter(({ closedAt }) => closedAt === undefined).length;
-  if (open > 0) sentences.push(open === 1 ? 'A review is open.' : `${open} reviews are open.`);
-  if (stop?.steppedBackAt !== undefined) {
-    sentences.push(steppedBack(stop.decision));
-  } else if (stop?.reArmedAt !== undefined) {
-    const who = stop.turnedOnBy ?? 'an operator';
-    sentences.push(`The flag was stopped on ${formatTime(stop.decision.at)} and turned on again by ${who}.`);
-  } else if (decisions.length > 0) {
-    sentences.push(`In a dry run, the flag would have been stopped ${times(decisions.length)}.`);
-  } else {
-    sentences.push('Nothing was stopped.');
-  }
+  const sentences = [
+    now && whereItStands(now),
+    stage && stageSentence(stage),
+    ...(open === 0 ? [] : [open === 1 ? 'A review is open.' : `${open} reviews are open.`]),
+    whatHappened(decisions, stop),
+  ];
   return sentences.filter((sentence) => sentence !== undefined).join(' ');
 }
 
-function steppedBack({ at, rolloutPercentage, toPercentage, reason }: Decision): string {
-  const steps = `from ${rolloutPercentage} % to ${toPercentage} %`;
-  return `The guard took the rollout back ${steps} on ${formatTime(at)}: ${reason}`;
+function stopSentence({ decision, steppedBackAt, stoppedInUnleashAt }: DecisionReport): string {
+  const { at, rolloutPercentage, toPercentage, reason } = decision;
+  if (steppedBackAt !== undefined) {
+    const steps = `from ${rolloutPercentage} % to ${toPercentage} %`;
+    return `The guard took the rollout back ${steps} on ${formatTime(at)}: ${reason}`;
+  }
+  const where = rolloutPercentage === undefined ? '' : ` at ${rolloutPercentage} %`;
+  const left = stoppedInUnleashAt === undefined ? ' The flag is not off in Unleash yet.' : '';
+  return `The guard stopped the flag${where} on ${formatTime(at)}: ${reason}${left}`;
 }
 
-function whereItStands(last: RolloutReport['rollout'][number] | undefined): string | undefined {
-  if (last === undefined) return undefined;
-  if (!last.enabled) return 'The flag is off.';
-  return last.percentage === undefined
-    ? 'The flag is on.'
-    : `The rollout is at ${formatThreshold(last.percentage / 100)}.`;
+function whereItStands(now: RolloutChange): string {
+  const word = rolloutWord(now);
+  return now.enabled && now.percentage !== undefined ? `The rollout is at ${word}.` : `The flag is ${word}.`;
 }
 
-function stageWords(stages: RolloutReport['stages'], epoch: number | undefined): string | undefined {
-  const last = stages.findLast((stage) => stage.epoch === epoch);
-  return last && stageSentence(last);
+/** @param stop - The latest decision that was no dry run; the guard has been armed again since. */
+function whatHappened(decisions: RolloutReport['decisions'], stop: DecisionReport | undefined): string {
+  if (stop?.steppedBackAt !== undefined) return stopSentence(stop);
+  if (stop !== undefined) {
+    const who = stop.turnedOnBy ?? 'an operator';
+    return `The flag was stopped on ${formatTime(stop.decision.at)} and turned on again by ${who}.`;
+  }
+  if (decisions.length === 0) return 'Nothing was stopped.';
+  const times = decisions.length === 1 ? 'once' : `${decisions.length} times`;
+  return `In a dry run, the flag would have been stopped ${times}.`;
 }
 
 /** While a stage collects, the guard's last message on it is as old as the stage. */
@@ -57,9 +51,5 @@ export function stageSentence({ progress, outcomes }: RolloutReport['stages'][nu
   const { stage, status, message } = progress;
   if (status !== 'collecting' || outcomes >= stage.minOutcomes) return message;
   const found = `${formatCount(outcomes)} of ${formatCount(stage.minOutcomes)} outcomes`;
-  return `The stage at ${formatThreshold(stage.percentage / 100)} has ${found}.`;
-}
-
-function times(count: number): string {
-  return count === 1 ? 'once' : `${count} times`;
+  return `The stage at ${formatPercentage(stage.percentage)} has ${found}.`;
 }

@@ -1,5 +1,5 @@
 import type { Chart } from './charts.js';
-import { formatTime } from './format.js';
+import { escapeXml, formatTime } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
 import type { Section, Table } from './section.js';
 import { sectionsOf } from './sections.js';
@@ -51,7 +51,10 @@ function chartsHtml(charts: readonly Chart[] | undefined): string {
     .join('\n');
 }
 
-function sectionHtml({ id, title, paragraphs, tables, parts }: Section, level: number): string {
+function sectionHtml(
+  { id, title, paragraphs = [], tables = [], parts = [] }: Section,
+  level: number,
+): string {
   const tag = level === 2 ? 'section' : 'article';
   return `<${tag} id="${escapeHtml(id)}"><h${level}>${escapeHtml(title)}</h${level}>
 ${paragraphs.map((paragraph) => `<p>${escapeHtml(paragraph)}</p>`).join('\n')}
@@ -93,12 +96,7 @@ function moodOf({ decisions }: RolloutReport): string {
 }
 
 function escapeHtml(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-    .replaceAll("'", '&#39;');
+  return escapeXml(text).replaceAll('"', '&quot;').replaceAll("'", '&#39;');
 }
 
 /** The page's style sheet: light, dark, phone and paper. The charts take their colours from its variables. */
@@ -109,7 +107,7 @@ const STYLE = `
   --treatment: #0b66c3; --control: #b8590b; --rollback: #c01c28; --review: #8a6100; --stage: #1a7f4b;
   --stopped-paper: #fdecec; --going-paper: #e9f6ee;
 }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root {
     --paper: #12161f; --ink: #e6eaf2; --soft: #a2acc0; --line: #343c4d; --card: #1a202c;
     --treatment: #62adff; --control: #f0a35e; --rollback: #ff7b80; --review: #e0b64a; --stage: #5fd398;
@@ -149,7 +147,7 @@ td.prose { min-width: 18rem; white-space: normal; overflow-wrap: anywhere; }
 article { padding: 0.25rem 1rem; border-left: 3px solid var(--line); }
 .missing { padding: 0.75rem 1rem; background: var(--card); border: 1px solid var(--line); border-radius: 6px; }
 code { font-size: 0.95em; }
-@media (max-width: 40rem) {
+@media screen and (max-width: 40rem) {
   figure { padding: 0.5rem 0.25rem; }
   figure .wide { display: none; }
   figure .narrow { display: block; }
@@ -159,14 +157,10 @@ code { font-size: 0.95em; }
 }
 @media print {
   :root {
-    --paper: #fff; --ink: #000; --soft: #444; --line: #bbb; --card: #fff;
-    --treatment: #0b66c3; --control: #b8590b; --rollback: #c01c28; --review: #8a6100; --stage: #1a7f4b;
-    --stopped-paper: #fff; --going-paper: #fff;
+    --ink: #000; --soft: #444; --line: #bbb; --card: #fff; --stopped-paper: #fff; --going-paper: #fff;
   }
   body { max-width: none; padding: 0; font-size: 10.5pt; }
   nav { display: none; }
-  figure .wide { display: block; }
-  figure .narrow { display: none; }
   figure, article, tr { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
   .table { overflow: visible; }

@@ -1,4 +1,4 @@
-import { formatTime } from './format.js';
+import { escapeXml, formatTime } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
 import type { Section, Table } from './section.js';
 import { sectionsOf } from './sections.js';
@@ -14,7 +14,10 @@ export function toMarkdown(report: RolloutReport): string {
   return `${blocks.join('\n\n')}\n`;
 }
 
-function sectionBlocks({ title, paragraphs, tables, parts }: Section, level: number): string[] {
+function sectionBlocks(
+  { title, paragraphs = [], tables = [], parts = [] }: Section,
+  level: number,
+): string[] {
   return [
     `${'#'.repeat(level)} ${text(title)}`,
     ...paragraphs.map(text),
@@ -29,12 +32,7 @@ function tableBlock({ head, rows }: Table): string {
   return [line(head), rule, ...rows.map(line)].join('\n');
 }
 
-/** Names and messages come from outside: nothing in them is markup. */
+/** Nothing in names and messages is markup. */
 function text(value: string): string {
-  return value
-    .replace(/\s+/g, ' ')
-    .replace(/[\\`*_[\]|~]/g, '\\$&')
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;');
+  return escapeXml(value.replace(/\s+/g, ' ').replace(/[\\`*_[\]|~]/g, '\\$&'));
 }

@@ -1,8 +1,7 @@
-import { LatencyHistogram } from '../measure/latency-histogram.js';
 import { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import { ARMS, type Arm, type Outcome } from '../model/shapes.js';
 import type { ArmReport, Comparison, ErrorTypeReport, ExecutionTypeReport } from './rollout-report.js';
-import { TimeSeries } from './time-series.js';
+import { Tally, TimeSeries } from './time-series.js';
 
 const MAX_EXECUTION_TYPES = 20;
 const MAX_EPOCHS = 500;
@@ -20,13 +19,15 @@ export class OutcomeStory {
   readonly series = new TimeSeries();
   /** In the order in which they appeared; the first 500. */
   readonly epochs = new Map<number, EpochStory>();
+  /** The only flag whose outcomes may be added; undefined before the first. */
+  flagKey: string | undefined;
   count = 0;
   from = Number.POSITIVE_INFINITY;
   to = Number.NEGATIVE_INFINITY;
   /** The guard's own store; one epoch holds the whole log. */
   readonly #store = new MemoryOutcomeStore({ flagKey: 'report', windowsMs: [], now: 0 });
   readonly #userSuccesses: Record<Arm, number> = { treatment: 0, control: 0 };
-  readonly #executionTypes = new Map<string, ExecutionType>();
+  readonly #executionTypes = new Map<string, Tally>();
 
   /** Adds the next outcome. */
   add(outcome: Outcome, executionType: string, percentage: number | undefined): void {
@@ -39,27 +40,21 @@ export class OutcomeStory {
     this.#addEpoch(outcome, percentage);
     if (result !== 'success' && result !== 'failure') return;
     if (userSucceeded) this.#userSuccesses[exposure.arm] += 1;
-    this.#executionType(executionType).add(outcome);
+    // Here the user counts: a fallback that worked is a success of the path that served.
+    this.#executionType(executionType).add(userSucceeded, outcome.durationMs);
   }
 
   /** The arms over the whole log. */
   arms(): Readonly<Record<Arm, ArmReport>> {
     const { total } = this.#store.snapshot(this.to);
-    const arms = ARMS.map((arm) => {
+    const armOf = (arm: Arm): ArmReport => {
       const { errorTypes: _, lastOutcomeAt: __, ...totals } = total[arm];
       const counted = totals.successes + totals.failures;
       const rateOf = (count: number) => (counted === 0 ? undefined : count / counted);
-      return [
-        arm,
-        {
-          ...totals,
-          counted,
-          successRate: rateOf(totals.successes),
-          userSuccessRate: rateOf(this.#userSuccesses[arm]),
-        },
-      ] as const;
-    });
-    return Object.fromEntries(arms) as Record<Arm, ArmReport>;
+      const userSuccessRate = rateOf(this.#userSuccesses[arm]);
+      return { ...totals, counted, successRate: rateOf(totals.successes), userSuccessRate };
+    };
+    return { treatment: armOf('treatment'), control: armOf('control') };
   }
 
   /** Failures by error type, most frequent first. */
@@ -80,9 +75,14 @@ export class OutcomeStory {
 
   /** By execution type, most frequent first. */
   executionTypes(): readonly ExecutionTypeReport[] {
-    return Array.from(this.#executionTypes, ([executionType, type]) => ({
+    return Array.from(this.#executionTypes, ([executionType, { counted, successes, latency }]) => ({
       executionType,
-      ...type.report(),
+      count: counted,
+      successRate: successes / counted,
+      meanMs: latency.meanMs,
+      p50Ms: latency.quantile(0.5),
+      p95Ms: latency.quantile(0.95),
+      p99Ms: latency.quantile(0.99),
     })).sort((a, b) => b.count - a.count);
   }
 
@@ -99,15 +99,12 @@ export class OutcomeStory {
     if (result === 'failure') epoch.failures += 1;
   }
 
-  #executionType(name: string): ExecutionType {
-    const bounded =
-      this.#executionTypes.has(name) || this.#executionTypes.size < MAX_EXECUTION_TYPES - 1 ? name : 'other';
-    let type = this.#executionTypes.get(bounded);
-    if (type === undefined) {
-      type = new ExecutionType();
-      this.#executionTypes.set(bounded, type);
-    }
-    return type;
+  #executionType(name: string): Tally {
+    const types = this.#executionTypes;
+    const bounded = types.has(name) || types.size < MAX_EXECUTION_TYPES - 1 ? name : 'other';
+    const known = types.get(bounded) ?? new Tally();
+    types.set(bounded, known);
+    return known;
   }
 }
 
@@ -130,29 +127,4 @@ export function compareArms({ treatment, control }: Readonly<Record<Arm, ArmRepo
       p99: improvement('p99Ms'),
     },
   };
-}
-
-class ExecutionType {
-  readonly #latency = new LatencyHistogram();
-  #successes = 0;
-  #count = 0;
-
-  /** Here the user counts: a fallback that worked is a success of the path that served. */
-  add({ userSucceeded, durationMs }: Outcome): void {
-    this.#count += 1;
-    if (!userSucceeded) return;
-    this.#successes += 1;
-    if (durationMs !== undefined) this.#latency.record(durationMs);
-  }
-
-  report(): Omit<ExecutionTypeReport, 'executionType'> {
-    return {
-      count: this.#count,
-      successRate: this.#count === 0 ? undefined : this.#successes / this.#count,
-      meanMs: this.#latency.meanMs,
-      p50Ms: this.#latency.quantile(0.5),
-      p95Ms: this.#latency.quantile(0.95),
-      p99Ms: this.#latency.quantile(0.99),
-    };
-  }
 }

@@ -1,8 +1,9 @@
+import type { AuditProblem } from '../journal/audit-reader.js';
 import type { LogProblem } from '../log/read-log.js';
 import type { GuardEvent } from '../model/event.js';
-import type { DecisionFailure, DecisionProgress } from '../model/event-entry.js';
+import type { DecisionFailure, DecisionProgress, RolloutChange } from '../model/event-entry.js';
 import type { Arm, ArmTotals, Decision, Verdict } from '../model/shapes.js';
-import type { Stage, StageProgress } from '../model/stage.js';
+import type { StageProgress } from '../model/stage.js';
 import type { Series } from './time-series.js';
 
 /**
@@ -39,6 +40,9 @@ export interface RolloutReport {
   readonly sources: Sources;
 }
 
+/** What the headline and the thresholds are made of. */
+export type RolloutStory = Pick<RolloutReport, 'decisions' | 'reviews' | 'stages' | 'rollout'>;
+
 /** One arm over the whole log. */
 export interface ArmReport extends Omit<ArmTotals, 'errorTypes' | 'lastOutcomeAt'> {
   /** Counted outcomes: successes and failures. */
@@ -70,14 +74,6 @@ export interface ExecutionTypeReport {
 
 export interface ErrorTypeReport extends Readonly<Record<Arm, number>> {
   readonly errorType: string;
-}
-
-export interface RolloutChange {
-  readonly at: number;
-  readonly epoch: number;
-  readonly enabled: boolean;
-  /** 0–100; undefined when no single percentage described the strategies. */
-  readonly percentage: number | undefined;
 }
 
 /** One stage in one epoch. */
@@ -135,19 +131,14 @@ export interface Sources {
   readonly outcomeProblems: readonly LogProblem[];
   readonly events: number;
   readonly eventLinesLeftOut: number;
-  readonly eventProblems: readonly { readonly line: number; readonly reason: string }[];
+  readonly eventProblems: readonly AuditProblem[];
 }
+
+/** What the chart needs of a rule: a rule on anything but a rate is not drawn. */
+export type KnownRule = { readonly [Key in 'rate' | 'threshold']?: Verdict[Key] | undefined };
 
 /** Rules that are known from elsewhere than the folder; triggers fit. */
 export interface KnownRules {
   readonly rollback: readonly KnownRule[];
   readonly review: readonly KnownRule[];
-  readonly stages: readonly Stage[];
-}
-
-/** What the chart needs of a rule. */
-export interface KnownRule {
-  /** Which rate the threshold is of; a rule on anything else is not drawn. */
-  readonly rate?: Verdict['rate'];
-  readonly threshold?: number | undefined;
 }

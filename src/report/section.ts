@@ -9,13 +9,8 @@ export interface Table {
 export interface Section {
   readonly id: string;
   readonly title: string;
-  readonly paragraphs: readonly string[];
-  readonly tables: readonly Table[];
+  readonly paragraphs?: readonly string[];
+  readonly tables?: readonly Table[];
   /** Parts within this part. */
-  readonly parts: readonly Section[];
-}
-
-/** A part with a title and text, and nothing else yet. */
-export function section(id: string, title: string, paragraphs: readonly string[]): Section {
-  return { id, title, paragraphs, tables: [], parts: [] };
+  readonly parts?: readonly Section[];
 }

@@ -1,31 +1,40 @@
+import { basename } from 'node:path';
+import { AUDIT_FILE } from '../journal/audit-reader.js';
 import { formatDuration, formatRate, formatThreshold } from '../support/wording.js';
 import { decisionSection } from './decision-section.js';
 import {
   formatCount,
   formatImprovement,
   formatLatency,
+  formatPercentage,
   formatPoints,
   formatShare,
   formatSpan,
   formatTime,
+  rolloutWord,
 } from './format.js';
 import { stageSentence } from './headline.js';
 import type { RolloutReport } from './rollout-report.js';
-import { type Section, section } from './section.js';
+import type { Section, Table } from './section.js';
 
 /** The parts of the Markdown and HTML report, in order. */
 export function sectionsOf(report: RolloutReport): readonly Section[] {
   return [
     comparison(report),
-    executionTypes(report),
-    stages(report),
+    ...[executionTypes(report), stages(report)].filter(hasRows),
     decisionSection(report),
-    reviews(report),
-    errorTypes(report),
-    rollout(report),
-    notes(report),
+    ...[reviews(report), errorTypes(report), rollout(report), notes(report)].filter(hasRows),
     sources(report),
-  ].filter((section) => section !== undefined);
+  ];
+}
+
+/** A section with one table. */
+interface TableSection extends Section {
+  readonly tables: readonly [Table];
+}
+
+function hasRows({ tables: [table] }: TableSection): boolean {
+  return table.rows.length > 0;
 }
 
 function comparison({ arms, comparison, complaints, period }: RolloutReport): Section {
@@ -37,15 +46,11 @@ function comparison({ arms, comparison, complaints, period }: RolloutReport): Se
     difference = '',
   ) => [name, format(pick(treatment)), format(pick(control)), difference];
   const count = (value: number | undefined) => formatCount(value ?? 0);
+  const points = formatPoints(comparison.successRateDifference);
   const faster = comparison.latencyImprovement;
   const rows = [
     row('Counted outcomes', count, ({ counted }) => counted),
-    row(
-      'Success rate',
-      formatShare,
-      ({ successRate }) => successRate,
-      formatPoints(comparison.successRateDifference),
-    ),
+    row('Success rate', formatShare, ({ successRate }) => successRate, points),
     row('Users served, fallback included', formatShare, ({ userSuccessRate }) => userSuccessRate),
     row('Failures', count, ({ failures }) => failures),
     row('Critical errors', count, ({ critical }) => critical),
@@ -62,41 +67,29 @@ function comparison({ arms, comparison, complaints, period }: RolloutReport): Se
     period === undefined
       ? 'No outcome has been logged.'
       : `Outcomes from ${formatTime(period.from)} to ${formatTime(period.to)} (${formatSpan(period.to - period.from)}). Durations are those of successes.`;
-  return {
-    ...section('comparison', 'Treatment against control', [when]),
-    tables: [
-      {
-        caption: 'Treatment against control',
-        head: ['', 'Treatment', 'Control', 'Treatment is'],
-        rows,
-      },
-    ],
-  };
+  const title = 'Treatment against control';
+  const head = ['', 'Treatment', 'Control', 'Treatment is'];
+  return { id: 'comparison', title, paragraphs: [when], tables: [{ caption: title, head, rows }] };
 }
 
-function executionTypes({ executionTypes }: RolloutReport): Section | undefined {
-  if (executionTypes.length === 0) return undefined;
+function executionTypes({ executionTypes }: RolloutReport): TableSection {
   const rows = executionTypes.map((type) => [
     type.executionType,
     formatCount(type.count),
     formatShare(type.successRate),
     ...[type.meanMs, type.p50Ms, type.p95Ms, type.p99Ms].map(formatLatency),
   ]);
+  const title = 'By execution type';
   const head = ['Path', 'Operations', 'Users served', 'Mean', 'p50', 'p95', 'p99'];
-  return {
-    ...section('paths', 'By execution type', []),
-    tables: [{ caption: 'By execution type', head, rows }],
-  };
+  return { id: 'paths', title, tables: [{ caption: title, head, rows }] };
 }
 
-function stages({ stages }: RolloutReport): Section | undefined {
-  if (stages.length === 0) return undefined;
-  const rows = stages.map(({ progress, startedAt, history, outcomes, successRate, epoch }) => {
-    const { stage } = progress;
+function stages({ stages }: RolloutReport): TableSection {
+  const rows = stages.map(({ progress: { stage }, startedAt, history, outcomes, successRate, epoch }) => {
     const minutes =
       stage.minDurationMs === undefined ? '' : ` over at least ${formatDuration(stage.minDurationMs)}`;
     return [
-      formatThreshold(stage.percentage / 100),
+      formatPercentage(stage.percentage),
       String(epoch),
       formatTime(startedAt),
       `${formatThreshold(stage.minSuccessRate)} of ${formatCount(stage.minOutcomes)}${minutes}`,
@@ -106,35 +99,31 @@ function stages({ stages }: RolloutReport): Section | undefined {
       [...new Set(history.map(({ status }) => status))].join(' → '),
     ];
   });
-  const last = stages.at(-1)!;
+  const head = ['Stage', 'Epoch', 'Began', 'Needed', 'Found', 'Result'];
   return {
-    ...section('stages', 'Stages', [stageSentence(last)]),
-    tables: [
-      {
-        caption: 'Stages: criteria and result',
-        head: ['Stage', 'Epoch', 'Began', 'Needed', 'Found', 'Result'],
-        rows,
-      },
-    ],
+    id: 'stages',
+    title: 'Stages',
+    paragraphs: stages.slice(-1).map(stageSentence),
+    tables: [{ caption: 'Stages: criteria and result', head, rows }],
   };
 }
 
-function reviews({ reviews }: RolloutReport): Section | undefined {
-  if (reviews.length === 0) return undefined;
+function reviews({ reviews }: RolloutReport): TableSection {
   const rows = reviews.map(({ openedAt, closedAt, verdict }) => [
     verdict.trigger,
     formatTime(openedAt),
     closedAt === undefined ? 'open' : formatTime(closedAt),
     verdict.message,
   ]);
+  const title = 'Reviews';
   return {
-    ...section('reviews', 'Reviews', []),
-    tables: [{ caption: 'Reviews', head: ['Trigger', 'Opened', 'Closed', 'Why'], rows }],
+    id: 'reviews',
+    title,
+    tables: [{ caption: title, head: ['Trigger', 'Opened', 'Closed', 'Why'], rows }],
   };
 }
 
-function errorTypes({ errorTypes, arms }: RolloutReport): Section | undefined {
-  if (errorTypes.length === 0) return undefined;
+function errorTypes({ errorTypes, arms }: RolloutReport): TableSection {
   const share = (count: number, counted: number) =>
     counted === 0 ? '–' : `${formatCount(count)} (${formatShare(count / counted)})`;
   const rows = errorTypes
@@ -144,81 +133,60 @@ function errorTypes({ errorTypes, arms }: RolloutReport): Section | undefined {
       share(treatment, arms.treatment.counted),
       share(control, arms.control.counted),
     ]);
-  const more = errorTypes.length > 20 ? [`And ${errorTypes.length - 20} more types.`] : [];
+  const caption = "Failures by error type, with their share of the arm's counted outcomes";
   return {
-    ...section('errors', 'Error types', more),
-    tables: [
-      {
-        caption: "Failures by error type, with their share of the arm's counted outcomes",
-        head: ['Error type', 'Treatment', 'Control'],
-        rows,
-      },
-    ],
+    id: 'errors',
+    title: 'Error types',
+    paragraphs: errorTypes.length > 20 ? [`And ${errorTypes.length - 20} more types.`] : [],
+    tables: [{ caption, head: ['Error type', 'Treatment', 'Control'], rows }],
   };
 }
 
-function rollout({ rollout }: RolloutReport): Section | undefined {
-  if (rollout.length === 0) return undefined;
-  const rows = rollout.map(({ at, epoch, enabled, percentage }) => [
-    formatTime(at),
-    enabled
-      ? percentage === undefined
-        ? 'on, no single percentage'
-        : formatThreshold(percentage / 100)
-      : 'off',
-    String(epoch),
+function rollout({ rollout }: RolloutReport): TableSection {
+  const rows = rollout.map((change) => [
+    formatTime(change.at),
+    rolloutWord(change, 'on, no single percentage'),
+    String(change.epoch),
   ]);
   return {
-    ...section('rollout', 'Rollout in Unleash', []),
+    id: 'rollout',
+    title: 'Rollout in Unleash',
     tables: [{ caption: 'Changes of the rollout', head: ['When', 'Rollout', 'Epoch'], rows }],
   };
 }
 
-function notes({ notes }: RolloutReport): Section | undefined {
-  if (notes.length === 0) return undefined;
+function notes({ notes }: RolloutReport): TableSection {
   const rows = notes.slice(-30).map(({ at, text }) => [formatTime(at), text]);
   return {
-    ...section('notes', 'Other events', []),
+    id: 'notes',
+    title: 'Other events',
     tables: [{ caption: 'Starts, faults and other events', head: ['When', 'What'], rows }],
   };
 }
 
 function sources({ sources }: RolloutReport): Section {
-  const {
-    outcomes,
-    outcomeLinesLeftOut,
-    outcomesOfOtherFlags,
-    outcomeLinesOutOfOrder,
-    outcomeProblems,
-    events,
-    eventLinesLeftOut,
-    eventProblems,
-  } = sources;
-  const problems = [
-    ...outcomeProblems.map(({ file, line, reason }) => [fileName(file), String(line), reason]),
-    ...eventProblems.map(({ line, reason }) => ['audit.jsonl', String(line), reason]),
+  const { outcomesOfOtherFlags, outcomeProblems, eventProblems } = sources;
+  const rows = [
+    ...outcomeProblems.map(({ file, line, reason }) => [basename(file), String(line), reason]),
+    ...eventProblems.map(({ line, reason }) => [AUDIT_FILE, String(line), reason]),
   ];
-  const tables =
-    problems.length === 0
-      ? []
-      : [
-          {
-            caption: 'Lines with problems (the first of them)',
-            head: ['File', 'Line', 'Why'],
-            rows: problems,
-          },
-        ];
   const text = [
-    `${formatCount(outcomes)} outcomes and ${formatCount(events)} events were read.`,
-    `Unreadable and left out: ${formatCount(outcomeLinesLeftOut)} lines of outcomes, ${formatCount(eventLinesLeftOut)} of events.`,
+    `${formatCount(sources.outcomes)} outcomes and ${formatCount(sources.events)} events were read.`,
+    `Unreadable and left out: ${formatCount(sources.outcomeLinesLeftOut)} lines of outcomes, ${formatCount(sources.eventLinesLeftOut)} of events.`,
     ...(outcomesOfOtherFlags === 0
       ? []
       : [`Left out, because they are of other flags: ${formatCount(outcomesOfOtherFlags)}.`]),
-    `Out of order, but used: ${formatCount(outcomeLinesOutOfOrder)}.`,
+    `Out of order, but used: ${formatCount(sources.outcomeLinesOutOfOrder)}.`,
   ].join(' ');
-  return { ...section('sources', 'Sources of this report', [text]), tables };
-}
-
-function fileName(path: string): string {
-  return path.split(/[\\/]/).at(-1) ?? path;
+  const problems = {
+    caption: 'Lines with problems (the first of them)',
+    head: ['File', 'Line', 'Why'],
+    rows,
+  };
+  return {
+    id: 'sources',
+    title: 'Sources of this report',
+    paragraphs: [text],
+    tables: rows.length === 0 ? [] : [problems],
+  };
 }

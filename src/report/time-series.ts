@@ -23,32 +23,47 @@ export interface Series extends Readonly<Record<Arm, readonly SeriesPoint[]>> {
   readonly bucketMs: number;
 }
 
-/** What lies further apart is not put together. */
-const MAX_PAUSE_BUCKETS = 8;
+/** What lies further apart is not put together, and no line is drawn across it. */
+export const MAX_PAUSE_BUCKETS = 8;
+
+/** Of each arm; a histogram in each takes 16 KB. */
+const MAX_BUCKETS = 200;
+
+/** Operations that went well or badly, with the durations of the former. */
+export class Tally {
+  readonly latency = new LatencyHistogram();
+  successes = 0;
+  failures = 0;
+
+  get counted(): number {
+    return this.successes + this.failures;
+  }
+
+  add(isSuccess: boolean, durationMs: number | undefined): void {
+    if (isSuccess) this.successes += 1;
+    else this.failures += 1;
+    if (isSuccess && durationMs !== undefined) this.latency.record(durationMs);
+  }
+
+  merge(other: Tally): void {
+    this.latency.merge(other.latency);
+    this.successes += other.successes;
+    this.failures += other.failures;
+  }
+}
 
 /**
  * Adds outcomes up by time without knowing beforehand how long the log will be: when the buckets become too many, they
- * are put together to wider ones. Memory is bounded: at most `maxBuckets` histograms for each arm (16 KB each).
+ * are put together to wider ones, so that memory is bounded.
  */
 export class TimeSeries {
-  readonly #maxBuckets: number;
-  readonly #buckets = new Map<number, Record<Arm, ArmBucket>>();
-  #width = 0;
-
-  constructor(maxBuckets = 200) {
-    this.#maxBuckets = maxBuckets;
-  }
+  readonly #buckets = new Map<number, Record<Arm, Tally>>();
+  #bucketMs = WIDTHS_MS[0]!;
 
   /** Counts an outcome, unless it counts for no rate (the user's own mistake, an abort). */
   add({ at, exposure, result, durationMs }: Outcome): void {
     if (result !== 'success' && result !== 'failure') return;
-    const arm = this.#bucketAt(at)[exposure.arm];
-    if (result === 'failure') {
-      arm.failures += 1;
-      return;
-    }
-    arm.successes += 1;
-    if (durationMs !== undefined) arm.latency.record(durationMs);
+    this.#bucketAt(at)[exposure.arm].add(result === 'success', durationMs);
   }
 
   /**
@@ -58,57 +73,45 @@ export class TimeSeries {
    * @param cuts - Times that no point reaches across: those at which the rollout changed.
    */
   toSeries(minOutcomes: number, cuts: readonly number[]): Series {
-    const order = [...this.#buckets].sort(([a], [b]) => a - b);
-    const pointsOf = (arm: Arm) =>
-      this.#points(
-        order.map(([key, bucket]) => [key, bucket[arm]]),
-        minOutcomes,
-        cuts,
-      );
+    const pointsOf = (arm: Arm) => this.#points(arm, minOutcomes, cuts);
     return { bucketMs: this.#bucketMs, treatment: pointsOf('treatment'), control: pointsOf('control') };
   }
 
-  #points(
-    buckets: readonly (readonly [key: number, bucket: ArmBucket])[],
-    minOutcomes: number,
-    cuts: readonly number[],
-  ): SeriesPoint[] {
-    const points: SeriesPoint[] = [];
-    let open: { from: number; to: number; sum: ArmBucket } | undefined;
-    const close = () => {
-      if (open !== undefined) points.push({ from: open.from, to: open.to, ...open.sum.toPoint() });
-      open = undefined;
-    };
-    for (const [key, bucket] of buckets) {
-      if (bucket.counted === 0) continue;
-      const from = key * this.#bucketMs;
-      const to = from + this.#bucketMs;
+  #points(arm: Arm, minOutcomes: number, cuts: readonly number[]): SeriesPoint[] {
+    const bucketMs = this.#bucketMs;
+    const stretches: { readonly from: number; to: number; readonly sum: Tally }[] = [];
+    for (const [key, bucket] of [...this.#buckets].sort(([a], [b]) => a - b)) {
+      if (bucket[arm].counted === 0) continue;
+      const from = key * bucketMs;
+      const to = from + bucketMs;
+      const last = stretches.at(-1);
       const isApart =
-        open !== undefined &&
-        (from - open.to > MAX_PAUSE_BUCKETS * this.#bucketMs ||
-          cuts.some((cut) => open !== undefined && cut > open.from && cut < to));
-      if (isApart) close();
-      open ??= { from, to, sum: new ArmBucket() };
+        last === undefined ||
+        last.sum.counted >= minOutcomes ||
+        from - last.to > MAX_PAUSE_BUCKETS * bucketMs ||
+        cuts.some((cut) => cut > last.from && cut < to);
+      const open = isApart ? { from, to, sum: new Tally() } : last;
+      if (isApart) stretches.push(open);
       open.to = to;
-      open.sum.merge(bucket);
-      if (open.sum.counted >= minOutcomes) close();
+      open.sum.merge(bucket[arm]);
     }
-    close();
-    return points;
+    return stretches.map(({ from, to, sum: { successes, failures, latency } }) => ({
+      from,
+      to,
+      successes,
+      failures,
+      p50Ms: latency.quantile(0.5),
+      p95Ms: latency.quantile(0.95),
+    }));
   }
 
-  get #bucketMs(): number {
-    const last = WIDTHS_MS.length - 1;
-    return this.#width <= last ? WIDTHS_MS[this.#width]! : WIDTHS_MS[last]! * 2 ** (this.#width - last);
-  }
-
-  #bucketAt(at: number): Record<Arm, ArmBucket> {
+  #bucketAt(at: number): Record<Arm, Tally> {
     for (;;) {
       const key = Math.floor(at / this.#bucketMs);
       const known = this.#buckets.get(key);
       if (known !== undefined) return known;
-      if (this.#buckets.size < this.#maxBuckets) {
-        const bucket = { treatment: new ArmBucket(), control: new ArmBucket() };
+      if (this.#buckets.size < MAX_BUCKETS) {
+        const bucket = { treatment: new Tally(), control: new Tally() };
         this.#buckets.set(key, bucket);
         return bucket;
       }
@@ -118,7 +121,7 @@ export class TimeSeries {
 
   #widen(): void {
     const before = this.#bucketMs;
-    this.#width += 1;
+    this.#bucketMs = WIDTHS_MS.find((width) => width > before) ?? before * 2;
     const factor = this.#bucketMs / before;
     const narrow = [...this.#buckets];
     this.#buckets.clear();
@@ -128,30 +131,5 @@ export class TimeSeries {
       if (wide === undefined) this.#buckets.set(wideKey, bucket);
       else for (const arm of ARMS) wide[arm].merge(bucket[arm]);
     }
-  }
-}
-
-class ArmBucket {
-  readonly latency = new LatencyHistogram();
-  successes = 0;
-  failures = 0;
-
-  get counted(): number {
-    return this.successes + this.failures;
-  }
-
-  merge(other: ArmBucket): void {
-    this.latency.merge(other.latency);
-    this.successes += other.successes;
-    this.failures += other.failures;
-  }
-
-  toPoint(): Omit<SeriesPoint, 'from' | 'to'> {
-    return {
-      successes: this.successes,
-      failures: this.failures,
-      p50Ms: this.latency.quantile(0.5),
-      p95Ms: this.latency.quantile(0.95),
-    };
   }
 }

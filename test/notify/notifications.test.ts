@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { DeliveryPolicy } from '../../src/notify/delivery-queue.js';
 import { Notifications, type NotificationsOptions } from '../../src/notify/notifications.js';
 import { type GuardNotification, NotifyError, type NotifyFunction } from '../../src/notify/notifier.js';
 import { slack } from '../../src/notify/slack.js';
@@ -10,10 +11,10 @@ const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
 function notificationsTo(
   notify: NotificationsOptions['notify'],
-  overrides: Partial<NotificationsOptions> = {},
+  policy: DeliveryPolicy = {},
+  onFault = vi.fn<NotificationsOptions['onFault']>(),
 ) {
-  const onFault = vi.fn<NotificationsOptions['onFault']>();
-  return { onFault, notifications: new Notifications({ notify, subject, clock, onFault, ...overrides }) };
+  return { onFault, notifications: new Notifications({ notify, subject, clock, onFault }, policy) };
 }
 
 const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
@@ -61,12 +62,12 @@ describe('Notifications', () => {
     expect(notify.mock.calls.map(([{ decision }]) => decision.id)).toEqual(['d-1', 'd-2']);
   });
 
-  it('sends what repeats once in dedupeMs', async () => {
+  it('sends what repeats once in 15 minutes', async () => {
     const notify = vi.fn();
-    const { notifications } = notificationsTo([notify], { dedupeMs: 60_000 });
-    for (let minute = 0; minute < 5; minute++) {
+    const { notifications } = notificationsTo([notify]);
+    for (let count = 0; count < 5; count++) {
       notifications.listener(stopFailed(Date.now()));
-      await vi.advanceTimersByTimeAsync(30_000);
+      await vi.advanceTimersByTimeAsync(450_000);
     }
     await notifications.flush();
     expect(notify).toHaveBeenCalledTimes(3);
@@ -155,7 +156,7 @@ describe('Notifications', () => {
     const onFault = vi.fn(() => {
       throw new Error('onFault');
     });
-    const { notifications } = notificationsTo([notify], { onFault, retries: 1 });
+    const { notifications } = notificationsTo([notify], { retries: 1 }, onFault);
     expect(() => notifications.listener(decided())).not.toThrow();
     await vi.advanceTimersByTimeAsync(10_000);
     expect(onFault).toHaveBeenCalledTimes(1);
@@ -220,7 +221,7 @@ describe('Notifications', () => {
 });
 
 describe('Notifications over HTTP', () => {
-  const quick = { retryDelayMs: 2, retries: 3, timeoutMs: 200 };
+  const quick = { initialDelayMs: 2, retries: 3, timeoutMs: 200 };
   const closing: (() => Promise<void>)[] = [];
   afterEach(async () => {
     for (const close of closing.splice(0)) await close();

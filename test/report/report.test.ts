@@ -97,7 +97,7 @@ describe('collectReport', () => {
 
   it('draws the thresholds of the decisions, or those of given rules instead', async () => {
     expect(report.thresholds.find(({ kind }) => kind === 'rollback')).toMatchObject({ successRate: 0.95 });
-    const rules = { rollback: [successRateBelow(0.9)], review: [], stages: [] };
+    const rules = { rollback: [successRateBelow(0.9)], review: [] };
     const other = await collectReport(folder, { rules });
     expect(other.thresholds.find(({ kind }) => kind === 'rollback')).toMatchObject({ successRate: 0.9 });
   });

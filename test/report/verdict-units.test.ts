@@ -74,7 +74,7 @@ describe('the report', () => {
         successRate === undefined ? [] : [expect.closeTo(successRate, 10)],
       );
       const { thresholds } = await collectReport(folder, {
-        rules: { rollback: [], review: [trigger], stages: [] },
+        rules: { rollback: [], review: [trigger] },
       });
       expect(thresholds.map(({ kind }) => kind)).toEqual(successRate === undefined ? [] : ['review']);
     },

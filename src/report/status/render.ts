@@ -1,6 +1,5 @@
 import { ARMS } from '../../model/shapes.js';
-import { formatThreshold } from '../../support/wording.js';
-import { formatCount, formatLatency, formatShare, formatSpan, formatTime } from '../format.js';
+import { formatCount, formatLatency, formatShare, formatSpan, formatTime, rolloutWord } from '../format.js';
 import type { RolloutStatus } from './rollout-status.js';
 
 /** A status as a table for a terminal; nothing in it can control the terminal. */
@@ -21,10 +20,8 @@ export function renderStatus(status: RolloutStatus, now: number): string {
     const { dryRun, at, reason } = decision.decision;
     rows.push([dryRun ? 'Dry run' : 'Decision', `${formatTime(at)}: ${reason}`]);
     if (status.state === 'stopping') {
-      rows.push([
-        '',
-        decision.actionRequired ?? decision.failures.at(-1)?.message ?? 'Waiting for Unleash to confirm.',
-      ]);
+      const failure = decision.actionRequired ?? decision.failures.at(-1)?.message;
+      rows.push(['', failure ?? 'Waiting for Unleash to confirm.']);
     }
   }
   if (lastOutcomeAt !== undefined) rows.push(['Outcome', `last logged ${ago(lastOutcomeAt)}`]);
@@ -37,41 +34,34 @@ export function renderStatus(status: RolloutStatus, now: number): string {
 
 /** A status in one line, which stays the same until something important changes. */
 export function statusLine(status: RolloutStatus): string {
-  const { stage, openReviews } = status;
+  const { stage, openReviews, decision } = status;
+  const open = openReviews.map(({ verdict }) => verdict.trigger).join(', ');
   const parts = [
     `${status.flagKey ?? 'unknown flag'} ${status.state}`,
     rolloutText(status),
-    ...(stage === undefined ? [] : [`stage ${stage.status}`]),
-    ...(openReviews.length === 0
-      ? []
-      : [`open reviews: ${openReviews.map(({ verdict }) => verdict.trigger).join(', ')}`]),
-    ...(status.isClosed ? ['the guard is closed'] : []),
-    ...(status.state === 'armed' || status.decision === undefined ? [] : [status.decision.decision.reason]),
+    stage && `stage ${stage.status}`,
+    open && `open reviews: ${open}`,
+    status.isClosed && 'the guard is closed',
+    status.state !== 'armed' && decision?.decision.reason,
   ];
-  return printable(parts.join(' | '));
+  return printable(parts.filter(Boolean).join(' | '));
 }
 
 function rolloutText({ rollout, epoch }: RolloutStatus): string {
-  const inEpoch = epoch === undefined ? '' : `, epoch ${epoch}`;
-  if (rollout === undefined) return `not known yet${inEpoch}`;
-  if (!rollout.enabled) return `off${inEpoch}`;
-  const where = rollout.percentage === undefined ? 'on' : formatThreshold(rollout.percentage / 100);
-  return `${where}${inEpoch}`;
+  const word = rollout === undefined ? 'not known yet' : rolloutWord(rollout);
+  return epoch === undefined ? word : `${word}, epoch ${epoch}`;
 }
 
 function armTable({ arms }: RolloutStatus): string[] {
   if (arms === undefined) return [];
-  const head = ['', 'outcomes', 'success', 'p50', 'p95'];
   const rows = ARMS.map((arm) => {
     const { count, successRate, p50Ms, p95Ms } = arms[arm];
     return [arm, formatCount(count), formatShare(successRate), formatLatency(p50Ms), formatLatency(p95Ms)];
   });
-  return [
-    '',
-    ...[head, ...rows].map((cells) =>
-      cells.map((cell, column) => (column === 0 ? cell.padEnd(10) : cell.padStart(12))).join(''),
-    ),
-  ];
+  const lines = [['', 'outcomes', 'success', 'p50', 'p95'], ...rows].map(([name = '', ...cells]) =>
+    [name.padEnd(10), ...cells.map((cell) => cell.padStart(12))].join(''),
+  );
+  return ['', ...lines];
 }
 
 /** Names come from outside: an escape sequence in one must not reach the terminal. */

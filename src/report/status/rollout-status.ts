@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { AUDIT_FILE, readAuditLog } from '../../journal/audit-reader.js';
 import { Journal, type JournalEntry } from '../../journal/journal.js';
+import type { RolloutChange } from '../../model/event-entry.js';
 import type { Arm } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import type { GuardState } from '../../model/state.js';
 import { readIfPresent } from '../../support/files.js';
 import { AuditStory } from '../audit-story.js';
-import type { DecisionReport, Note, ReviewReport, RolloutChange } from '../rollout-report.js';
+import type { DecisionReport, Note, ReviewReport } from '../rollout-report.js';
 
 /** Where a rollout stands, as the folder of its guard shows it. Times are milliseconds since 1970. */
 export interface RolloutStatus {
@@ -24,7 +25,7 @@ export interface RolloutStatus {
   /** The last decision, if any, and what became of it. */
   readonly decision: DecisionReport | undefined;
   /** Over the whole rollout; undefined without `summary.json`. */
-  readonly arms: Readonly<Record<Arm, ArmStatus>> | undefined;
+  readonly arms: Readonly<Record<Arm, z.infer<typeof armSchema>>> | undefined;
   readonly lastOutcomeAt: number | undefined;
   readonly lastEventAt: number | undefined;
   /** The guard was closed and has not been started since: nothing protects the flag. */
@@ -35,12 +36,24 @@ export interface RolloutStatus {
   readonly problems: readonly string[];
 }
 
-export interface ArmStatus {
-  readonly count: number;
-  readonly successRate: number | undefined;
-  readonly p50Ms: number | undefined;
-  readonly p95Ms: number | undefined;
-}
+const figure = z
+  .number()
+  .nullable()
+  .transform((value) => value ?? undefined);
+
+const armSchema = z
+  .object({ count: z.number(), success_rate: figure, p50_ms: figure, p95_ms: figure })
+  .transform(({ count, success_rate: successRate, p50_ms: p50Ms, p95_ms: p95Ms }) => ({
+    count,
+    successRate,
+    p50Ms,
+    p95Ms,
+  }));
+
+const summarySchema = z.object({
+  last_outcome_at: z.string().nullable(),
+  arms: z.object({ treatment: armSchema, control: armSchema }),
+});
 
 /** A folder in which no guard has written. */
 export class NoGuardError extends Error {
@@ -76,12 +89,8 @@ export async function readRolloutStatus(folder: string): Promise<RolloutStatus> 
   };
   const journal = await attempt('journal.json', () => new Journal(folder).load());
   const story = new AuditStory();
-  let flagKey = journal?.flagKey;
   await attempt(AUDIT_FILE, async () => {
-    for await (const event of readAuditLog(join(folder, AUDIT_FILE))) {
-      flagKey ??= event.flagKey;
-      story.add(event);
-    }
+    for await (const event of readAuditLog(join(folder, AUDIT_FILE))) story.add(event);
   });
   const summary = await attempt('summary.json', () => readSummary(folder));
   if (journal === undefined && story.events === 0) {
@@ -95,7 +104,7 @@ export async function readRolloutStatus(folder: string): Promise<RolloutStatus> 
   const decision = lastDecision(story, journal);
   const epoch = journal?.epoch ?? story.rollout.at(-1)?.epoch;
   return {
-    flagKey,
+    flagKey: journal?.flagKey ?? story.flagKey,
     state: journal?.state.status ?? stateOf(decision),
     since: journal?.state.since,
     epoch,
@@ -126,26 +135,10 @@ function lastDecision(story: AuditStory, journal: JournalEntry | undefined): Dec
   return logged?.decision.id === decision.id ? logged : { decision, failures: [] };
 }
 
-const number = z.number().nullable();
-const group = z.object({ count: z.number(), success_rate: number, p50_ms: number, p95_ms: number });
-const summarySchema = z.object({
-  last_outcome_at: z.string().nullable(),
-  arms: z.object({ treatment: group, control: group }),
-});
-
 async function readSummary(folder: string) {
   const text = await readIfPresent(join(folder, 'summary.json'));
   if (text === undefined) return undefined;
   const { arms, last_outcome_at } = summarySchema.parse(JSON.parse(text));
-  const armOf = ({ count, success_rate, p50_ms, p95_ms }: z.infer<typeof group>): ArmStatus => ({
-    count,
-    successRate: success_rate ?? undefined,
-    p50Ms: p50_ms ?? undefined,
-    p95Ms: p95_ms ?? undefined,
-  });
   const lastOutcomeAt = Date.parse(last_outcome_at ?? '');
-  return {
-    arms: { treatment: armOf(arms.treatment), control: armOf(arms.control) },
-    lastOutcomeAt: Number.isNaN(lastOutcomeAt) ? undefined : lastOutcomeAt,
-  };
+  return { arms, lastOutcomeAt: Number.isNaN(lastOutcomeAt) ? undefined : lastOutcomeAt };
 }
