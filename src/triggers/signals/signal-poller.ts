@@ -100,7 +100,11 @@ export class SignalPoller {
       polled.problem = message.slice(0, LONGEST_PROBLEM);
       if (polled.isFailing) return;
       polled.isFailing = true;
-      this.#report(`the signal ${polled.name}`, error);
+      try {
+        this.#onFault(`the signal ${polled.name}`, error);
+      } catch {
+        // A fault of the fault handler has no other place to go.
+      }
     }
   }
 
@@ -125,13 +129,5 @@ export class SignalPoller {
     if (typeof at !== 'number' || !Number.isFinite(at)) throw new TypeError('it returned an invalid time');
     // Another clock may be ahead of this one: a reading cannot be from the future.
     return this.#clock.monotonic() - Math.max(0, this.#clock.now() - at);
-  }
-
-  #report(what: string, error: unknown): void {
-    try {
-      this.#onFault(what, error);
-    } catch {
-      // A fault of the fault handler has no other place to go.
-    }
   }
 }
