@@ -63,15 +63,15 @@ export class BlockTally {
   }
 }
 
-/** Counts that only ever grow: what came since `earlier`. */
-export function countsSince(now: BlockCounts, earlier: BlockCounts): BlockCounts {
+/** The sum of counts; with a factor of −1, what came since `b`. */
+export function addCounts(a: BlockCounts, b: BlockCounts, factor: 1 | -1 = 1): BlockCounts {
   return {
-    treatment: trialsSince(now.treatment, earlier.treatment),
-    control: trialsSince(now.control, earlier.control),
+    treatment: addTrials(a.treatment, b.treatment, factor),
+    control: addTrials(a.control, b.control, factor),
   };
 }
 
 /** The same of one arm. */
-export function trialsSince(now: Trials, earlier: Trials): Trials {
-  return { trials: now.trials - earlier.trials, failures: now.failures - earlier.failures };
+export function addTrials(a: Trials, b: Trials, factor: 1 | -1 = 1): Trials {
+  return { trials: a.trials + factor * b.trials, failures: a.failures + factor * b.failures };
 }

@@ -1,14 +1,20 @@
 import type { Arm } from '../model/shapes.js';
-import type { BlockCounts, LatencyTestState } from './evidence-state.js';
+import { addCounts } from './block-tally.js';
+import type {
+  BlockCounts,
+  EvidenceCounts,
+  LatencyRegressionRequest,
+  LatencyRegressionState,
+  LatencyTestState,
+} from './evidence-state.js';
+import {
+  type EvidenceSources,
+  type EvidenceTest,
+  type QuantileSource,
+  type TestEvidence,
+  testEvidence,
+} from './evidence-test.js';
 import { TwoSampleTest } from './two-sample.js';
-
-/** Where quantiles of the control's durations come from; a latency histogram fits. */
-export interface QuantileSource {
-  /** How many durations it has seen. */
-  readonly count: number;
-  /** The `q`-quantile in milliseconds, `0 < q < 1`; undefined while there is none. */
-  quantile(q: number): number | undefined;
-}
 
 /** Options of {@link LatencyTest}. */
 export interface LatencyTestOptions {
@@ -19,7 +25,7 @@ export interface LatencyTestOptions {
 }
 
 /** The quantiles of the control at which both arms are compared. */
-export const LATENCY_QUANTILES = [0.5, 0.9, 0.99] as const;
+const LATENCY_QUANTILES = [0.5, 0.9, 0.99] as const;
 
 /** Durations that the control must have before the first comparison. */
 const MIN_CONTROL_COUNT = 20;
@@ -36,8 +42,6 @@ const REFRESH_GROWTH = 1.1;
  * median alone misses a slow tail.
  */
 export class LatencyTest {
-  /** The chance of a false breach. */
-  readonly alpha: number;
   /** The tolerated ratio of durations. */
   readonly ratio: number;
   /** log(1/alpha): {@link logE} at which the test breaches. */
@@ -50,12 +54,11 @@ export class LatencyTest {
   #peakLogE = 0;
 
   /** @param control - The control's durations of the epoch; read only between blocks. */
-  constructor(options: LatencyTestOptions, control: QuantileSource) {
-    this.ratio = options.ratio;
-    this.alpha = options.alpha ?? 0.05;
-    this.logThreshold = -Math.log(this.alpha);
+  constructor({ ratio, alpha = 0.05 }: LatencyTestOptions, control: QuantileSource) {
+    this.ratio = ratio;
+    this.logThreshold = -Math.log(alpha);
     this.#control = control;
-    this.#tests = LATENCY_QUANTILES.map(() => new TwoSampleTest({ alpha: this.alpha }));
+    this.#tests = LATENCY_QUANTILES.map(() => new TwoSampleTest({ alpha }));
     this.#thresholdsMs = new Float64Array(LATENCY_QUANTILES.length);
   }
 
@@ -173,5 +176,75 @@ export class LatencyTest {
       this.#thresholdsMs[i] = threshold;
     }
     this.#fixedAtCount = count;
+  }
+}
+
+/** A latency test, with the part of its exceedances that is not in a delta yet. */
+export class LatencyRegression implements EvidenceTest {
+  /** Equal for tests whose exceedances may be added up. */
+  readonly key: string;
+  readonly #request: LatencyRegressionRequest;
+  readonly #test: LatencyTest;
+  readonly #latency: EvidenceSources['latency'];
+  #taken: readonly BlockCounts[] | undefined;
+
+  constructor(request: LatencyRegressionRequest, { latency }: Pick<EvidenceSources, 'latency'>) {
+    this.#request = request;
+    this.#test = new LatencyTest(request, latency.control);
+    this.#latency = latency;
+    this.key = `${request.ratio} at ${LATENCY_QUANTILES.join(',')}`;
+  }
+
+  observe(arm: Arm, failed: boolean, randomised: boolean, durationMs: number | undefined): void {
+    if (randomised && !failed && durationMs !== undefined) this.#test.observe(arm, durationMs);
+  }
+
+  merge({ latency }: EvidenceCounts): void {
+    const counts = latency.find(([key]) => key === this.key)?.[1];
+    if (counts?.length !== LATENCY_QUANTILES.length) return;
+    const unsent = this.#unsent();
+    this.#test.observeExceedances(counts);
+    this.#taken = this.#test.exceedances.map((now, i) => addCounts(now, unsent[i]!, -1));
+  }
+
+  closeBlock(): void {
+    this.#test.closeBlock();
+  }
+
+  /** What was counted here since the previous call, by quantile. */
+  takeChanges(): readonly BlockCounts[] {
+    const unsent = this.#unsent();
+    this.#taken = this.#test.exceedances;
+    return unsent;
+  }
+
+  snapshot(): TestEvidence {
+    const { logEs, exceedances, thresholdsMs, ratio } = this.#test;
+    const strongest = logEs.indexOf(Math.max(...logEs));
+    const compared = thresholdsMs.map((controlMs, i) => ({
+      quantile: LATENCY_QUANTILES[i]!,
+      logE: logEs[i]!,
+      controlMs,
+      limitMs: ratio * controlMs,
+      treatmentMs: this.#latency.treatment.quantile(LATENCY_QUANTILES[i]!),
+      counts: exceedances[i]!,
+    }));
+    return testEvidence(this.#test, exceedances[strongest]!, undefined, compared);
+  }
+
+  toJSON(): LatencyRegressionState {
+    return { request: this.#request, latency: this.#test.toJSON() };
+  }
+
+  restore({ latency }: LatencyRegressionState): void {
+    this.#test.restore(latency);
+    // The counts of an earlier run were in its deltas.
+    this.#taken = this.#test.exceedances;
+  }
+
+  #unsent(): readonly BlockCounts[] {
+    const taken = this.#taken;
+    const { exceedances } = this.#test;
+    return taken === undefined ? exceedances : exceedances.map((now, i) => addCounts(now, taken[i]!, -1));
   }
 }

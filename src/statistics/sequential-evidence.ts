@@ -1,6 +1,6 @@
 import type { Evidence, Outcome, Trials } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
-import { BlockTally, countsSince, trialsSince } from './block-tally.js';
+import { addCounts, addTrials, BlockTally } from './block-tally.js';
 import {
   type BlockCounts,
   type EpochEvidence,
@@ -13,7 +13,7 @@ import {
 } from './evidence-state.js';
 import type { EvidenceSources, EvidenceTest } from './evidence-test.js';
 import { FailureRate, FailureRegression } from './failure-evidence.js';
-import { LatencyRegression } from './latency-evidence.js';
+import { LatencyRegression } from './latency.js';
 import { OncePerKey } from './once-per-key.js';
 
 /** A trigger and the test that it needs; a trigger fits as it is. */
@@ -29,6 +29,18 @@ export interface SequentialEvidenceOptions extends EvidenceSources {
   /** Any 32-bit number, another one for each epoch, the same one in each process of a fleet. */
   readonly seed: number;
 }
+
+/** What was counted, but for durations. */
+type Counts = Omit<EvidenceDelta, 'latency'>;
+
+const NONE: Trials = { trials: 0, failures: 0 };
+const NOTHING: Counts = {
+  randomised: { treatment: NONE, control: NONE },
+  fullRollout: NONE,
+  excluded: 0,
+  repeated: 0,
+  invalid: 0,
+};
 
 /** Open blocks close at multiples of this, so that slow traffic counts too. A clock's grid does not depend on results. */
 const BLOCK_MS = 60_000;
@@ -48,7 +60,11 @@ const MIN_CONTROL_TRIALS = 100;
  */
 export class SequentialEvidence {
   readonly #latency: EvidenceSources['latency'];
-  #tests: readonly { readonly trigger: string; readonly test: EvidenceTest }[];
+  #tests: readonly {
+    readonly trigger: string;
+    readonly request: EvidenceRequest;
+    readonly test: EvidenceTest;
+  }[];
   readonly #once: OncePerKey;
   #frozenControl: Trials | undefined;
   readonly #randomised = new BlockTally();
@@ -57,9 +73,7 @@ export class SequentialEvidence {
   #repeated = 0;
   #invalid = 0;
   /** The part that {@link takeDelta} has returned, or that came from elsewhere. */
-  readonly #takenRandomised = new BlockTally();
-  readonly #takenFullRollout = new BlockTally();
-  readonly #taken = { excluded: 0, repeated: 0, invalid: 0 };
+  #taken: Counts = NOTHING;
   #minute: number | undefined;
 
   /** @throws ConfigError for an invalid request: a trigger of the user's own may have one. */
@@ -70,7 +84,7 @@ export class SequentialEvidence {
     this.#tests = options.specs.flatMap(({ name, evidence }) => {
       if (evidence === undefined) return [];
       const request = parseConfig(evidenceRequestSchema, evidence, `evidence of the trigger ${name}`);
-      return { trigger: name, test: evidenceTest(request, options) };
+      return { trigger: name, request, test: evidenceTest(request, options) };
     });
   }
 
@@ -133,25 +147,13 @@ export class SequentialEvidence {
 
   /** What was counted here since the previous call. */
   takeDelta(): EvidenceDelta {
-    const { randomised, fullRollout } = this.#epochEvidence();
     const latency = new Map<string, readonly BlockCounts[]>();
     for (const { test } of this.#tests) {
       if (test instanceof LatencyRegression) latency.set(test.key, test.takeChanges());
     }
-    const taken = this.#taken;
-    const delta = {
-      randomised: countsSince(randomised, this.#takenRandomised.toJSON()),
-      fullRollout: trialsSince(fullRollout, this.#takenFullRollout.toJSON().treatment),
-      latency: [...latency],
-      excluded: this.#excluded - taken.excluded,
-      repeated: this.#repeated - taken.repeated,
-      invalid: this.#invalid - taken.invalid,
-    };
-    this.#takenRandomised.add(delta.randomised);
-    this.#takenFullRollout.add({ treatment: delta.fullRollout, control: NONE });
-    taken.excluded = this.#excluded;
-    taken.repeated = this.#repeated;
-    taken.invalid = this.#invalid;
+    const counts = this.#counts();
+    const delta = { ...sumOf(counts, this.#taken, -1), latency: [...latency] };
+    this.#taken = counts;
     return delta;
   }
 
@@ -168,10 +170,7 @@ export class SequentialEvidence {
   toJSON(): SequentialEvidenceState {
     return {
       seed: this.#once.seed,
-      ...this.#epochEvidence(),
-      excluded: this.#excluded,
-      repeated: this.#repeated,
-      invalid: this.#invalid,
+      ...this.#counts(),
       minute: this.#minute,
       frozenControl: this.#frozenControl,
       tests: this.#tests.map(({ trigger, test }) => ({ trigger, state: test.toJSON() })),
@@ -191,14 +190,13 @@ export class SequentialEvidence {
     const here: EvidenceCounts = { ...this.#epochEvidence(), latency: [] };
     const sources = { latency: this.#latency, frozenControl: state.frozenControl ?? this.#frozenControl };
     this.#frozenControl = sources.frozenControl;
-    this.#tests = this.#tests.map(({ trigger, test }) => {
-      const { request } = test.toJSON();
+    this.#tests = this.#tests.map(({ trigger, request, test }) => {
       const saved = state.tests.find(
         (each) => each.trigger === trigger && isSameRequest(each.state.request, request),
       );
-      const restored = saved && continued(saved.state, sources);
+      const restored = saved && restoredTest(saved.state, sources);
       restored?.merge(here);
-      return { trigger, test: restored ?? test };
+      return { trigger, request, test: restored ?? test };
     });
     this.#addRemote(state);
     if (state.keys !== undefined) this.#once.mergeText(state.keys);
@@ -212,18 +210,23 @@ export class SequentialEvidence {
     return { randomised: this.#randomised.toJSON(), fullRollout: this.#fullRollout.toJSON().treatment };
   }
 
+  #counts(): Counts {
+    return {
+      ...this.#epochEvidence(),
+      excluded: this.#excluded,
+      repeated: this.#repeated,
+      invalid: this.#invalid,
+    };
+  }
+
   /** Adds counts that are in deltas already. */
-  #addRemote(counts: Omit<EvidenceDelta, 'latency'>): void {
-    for (const tally of [this.#randomised, this.#takenRandomised]) tally.add(counts.randomised);
-    for (const tally of [this.#fullRollout, this.#takenFullRollout]) {
-      tally.add({ treatment: counts.fullRollout, control: NONE });
-    }
+  #addRemote(counts: Counts): void {
+    this.#randomised.add(counts.randomised);
+    this.#fullRollout.add({ treatment: counts.fullRollout, control: NONE });
     this.#excluded += counts.excluded;
     this.#repeated += counts.repeated;
     this.#invalid += counts.invalid;
-    this.#taken.excluded += counts.excluded;
-    this.#taken.repeated += counts.repeated;
-    this.#taken.invalid += counts.invalid;
+    this.#taken = sumOf(this.#taken, counts);
   }
 
   #advance(now: number): void {
@@ -246,22 +249,28 @@ function evidenceTest(request: EvidenceRequest, sources: EvidenceSources): Evide
   }
 }
 
+/** Both were parsed by one schema, so that their fields have one order. */
 function isSameRequest(a: EvidenceRequest, b: EvidenceRequest): boolean {
-  return a.test === b.test && a.alpha === b.alpha && limitOf(a) === limitOf(b);
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
-function limitOf(request: EvidenceRequest): number {
-  return request.test === 'failure-rate' ? request.maxFailureRate : request.ratio;
-}
-
-function continued(state: EvidenceTestState, sources: EvidenceSources): EvidenceTest | undefined {
+function restoredTest(state: EvidenceTestState, sources: EvidenceSources): EvidenceTest | undefined {
   try {
-    if ('comparison' in state) return FailureRegression.restored(state, sources.frozenControl);
-    if ('limit' in state) return FailureRate.restored(state);
-    return LatencyRegression.restored(state, sources);
+    const test = evidenceTest(state.request, sources);
+    test.restore(state);
+    return test;
   } catch {
     return undefined;
   }
 }
 
-const NONE: Trials = { trials: 0, failures: 0 };
+/** With a factor of −1, what was counted since `b`. */
+function sumOf(a: Counts, b: Counts, factor: 1 | -1 = 1): Counts {
+  return {
+    randomised: addCounts(a.randomised, b.randomised, factor),
+    fullRollout: addTrials(a.fullRollout, b.fullRollout, factor),
+    excluded: a.excluded + factor * b.excluded,
+    repeated: a.repeated + factor * b.repeated,
+    invalid: a.invalid + factor * b.invalid,
+  };
+}

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { LatencyTest, type QuantileSource } from '../../src/statistics/latency.js';
+import type { QuantileSource } from '../../src/statistics/evidence-test.js';
+import { LatencyTest } from '../../src/statistics/latency.js';
 import { TwoSampleTest } from '../../src/statistics/two-sample.js';
 
 /** Exact quantiles of what was recorded; counts how often it was read. */
