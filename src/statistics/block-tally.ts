@@ -2,64 +2,36 @@ import type { Arm, Trials } from '../model/shapes.js';
 import type { BlockCounts } from './evidence-state.js';
 
 /** Counts of both arms that grow in place. */
-export class BlockTally {
-  treatmentTrials = 0;
-  treatmentFailures = 0;
-  controlTrials = 0;
-  controlFailures = 0;
-
-  /** Trials of both arms. */
-  get trials(): number {
-    return this.treatmentTrials + this.controlTrials;
-  }
-
-  /** Failures of both arms. */
-  get failures(): number {
-    return this.treatmentFailures + this.controlFailures;
-  }
+export class BlockTally implements BlockCounts {
+  readonly treatment = { trials: 0, failures: 0 };
+  readonly control = { trials: 0, failures: 0 };
 
   /** Counts one outcome. */
   count(arm: Arm, failed: boolean): void {
-    if (arm === 'treatment') {
-      this.treatmentTrials++;
-      if (failed) this.treatmentFailures++;
-    } else {
-      this.controlTrials++;
-      if (failed) this.controlFailures++;
-    }
+    const counts = arm === 'treatment' ? this.treatment : this.control;
+    counts.trials++;
+    if (failed) counts.failures++;
   }
 
   /** Adds counts. */
   add({ treatment, control }: BlockCounts): void {
-    this.treatmentTrials += treatment.trials;
-    this.treatmentFailures += treatment.failures;
-    this.controlTrials += control.trials;
-    this.controlFailures += control.failures;
-  }
-
-  /** Adds all of this to `other` and begins at zero again. */
-  moveTo(other: BlockTally): void {
-    other.treatmentTrials += this.treatmentTrials;
-    other.treatmentFailures += this.treatmentFailures;
-    other.controlTrials += this.controlTrials;
-    other.controlFailures += this.controlFailures;
-    this.clear();
+    this.treatment.trials += treatment.trials;
+    this.treatment.failures += treatment.failures;
+    this.control.trials += control.trials;
+    this.control.failures += control.failures;
   }
 
   /** Begins at zero again. */
   clear(): void {
-    this.treatmentTrials = 0;
-    this.treatmentFailures = 0;
-    this.controlTrials = 0;
-    this.controlFailures = 0;
+    this.treatment.trials = 0;
+    this.treatment.failures = 0;
+    this.control.trials = 0;
+    this.control.failures = 0;
   }
 
-  /** The counts as plain JSON. */
+  /** A copy of the counts. */
   toJSON(): BlockCounts {
-    return {
-      treatment: { trials: this.treatmentTrials, failures: this.treatmentFailures },
-      control: { trials: this.controlTrials, failures: this.controlFailures },
-    };
+    return { treatment: { ...this.treatment }, control: { ...this.control } };
   }
 }
 

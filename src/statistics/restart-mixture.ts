@@ -109,20 +109,16 @@ export class RestartMixture {
    * @throws RangeError when the state is not one of such a mixture; this one is unusable then.
    */
   restore(state: RestartMixtureState): void {
-    const usable =
-      state.weights.length === this.#weights.length &&
-      [...state.weights, state.total, state.peak, state.steps].every((part) => part >= 0) &&
-      [...state.weights, state.logScale, state.peakLogE, state.steps, state.total, state.peak].every(
-        Number.isFinite,
-      );
-    if (!usable) throw new RangeError('The state is not one of this mixture');
+    if (state.weights.length !== this.#weights.length) {
+      throw new RangeError('The state has another number of alternatives');
+    }
     this.#weights.set(state.weights);
     this.#steps = state.steps;
     this.#remaining = this.#remainingAt(state.steps);
     this.#peakLogE = state.peakLogE;
     this.#setScale(state.logScale);
     const total = this.#weights.reduce((sum, weight) => sum + weight, this.#remaining * this.#unit);
-    if (Math.abs(state.total - total) > ROUNDING * total) {
+    if (!(Math.abs(state.total - total) <= ROUNDING * total)) {
       throw new RangeError('The total of the state is not the sum of its weights');
     }
     this.#total = state.total;

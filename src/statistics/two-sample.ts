@@ -48,7 +48,7 @@ export class TwoSampleTest extends MixtureTest {
 
   /** Everything observed so far, the open block included. */
   get totals(): BlockCounts {
-    return addCounts(this.#closed.toJSON(), this.#pending.toJSON());
+    return addCounts(this.#closed, this.#pending);
   }
 
   /** Folds one outcome into the open block. @returns Whether that completed the block. */
@@ -73,9 +73,11 @@ export class TwoSampleTest extends MixtureTest {
    * @returns Whether a block was closed.
    */
   closeBlock(): boolean {
-    if (this.#pending.treatmentTrials === 0 || this.#pending.controlTrials === 0) return false;
-    this.#evaluate(this.#pending);
-    this.#pending.moveTo(this.#closed);
+    const pending = this.#pending;
+    if (pending.treatment.trials === 0 || pending.control.trials === 0) return false;
+    this.#evaluate(pending);
+    this.#closed.add(pending);
+    pending.clear();
     return true;
   }
 
@@ -98,12 +100,15 @@ export class TwoSampleTest extends MixtureTest {
   }
 
   #closeIfComplete(): boolean {
-    return this.#pending.trials >= MIN_BLOCK_TRIALS && this.closeBlock();
+    const { treatment, control } = this.#pending;
+    return treatment.trials + control.trials >= MIN_BLOCK_TRIALS && this.closeBlock();
   }
 
-  #evaluate(block: BlockTally): void {
+  #evaluate(block: BlockCounts): void {
+    const { treatment, control } = block;
+    const failures = treatment.failures + control.failures;
     // All or none failed: the treatment's share of the failures was certain beforehand.
-    if (block.failures === 0 || block.failures === block.trials) {
+    if (failures === 0 || failures === treatment.trials + control.trials) {
       this.mixture.idle();
       return;
     }
