@@ -1,6 +1,9 @@
 import type { Arm, Trials } from '../model/shapes.js';
 import type { BlockCounts } from './evidence-state.js';
 
+export const NO_TRIALS: Trials = { trials: 0, failures: 0 };
+export const NO_COUNTS: BlockCounts = { treatment: NO_TRIALS, control: NO_TRIALS };
+
 /** Counts of both arms that grow in place. */
 export class BlockTally implements BlockCounts {
   readonly treatment = { trials: 0, failures: 0 };

@@ -166,7 +166,6 @@ export type RestartMixtureState = z.infer<typeof mixtureSchema>;
 export type OneSampleTestState = z.infer<typeof oneSampleSchema>;
 export type TwoSampleTestState = z.infer<typeof twoSampleSchema>;
 export type FrozenControlTestState = z.infer<typeof frozenControlSchema>;
-export type LatencyTestState = z.infer<typeof latencySchema>;
 export type FailureRegressionState = z.infer<typeof failureRegressionSchema>;
 export type FailureRateState = z.infer<typeof failureRateSchema>;
 export type LatencyRegressionState = z.infer<typeof latencyRegressionSchema>;

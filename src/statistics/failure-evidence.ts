@@ -1,4 +1,5 @@
 import type { Arm, Trials } from '../model/shapes.js';
+import { NO_TRIALS } from './block-tally.js';
 import { rateUpperBound } from './confidence.js';
 import type {
   EpochEvidence,
@@ -179,7 +180,7 @@ export class FailureRegression implements EvidenceTest {
     const usesFrozen = this.#breach?.frozen ?? fullRollout.trials > randomised.treatment.trials;
     if (!usesFrozen) return testEvidence(test, randomised);
     // Without an earlier control, the outcomes at 100 % are compared with nothing.
-    const { control = NONE, maxFailureRate } = this.#frozen ?? {};
+    const { control = NO_TRIALS, maxFailureRate } = this.#frozen ?? {};
     return testEvidence(test, { treatment: fullRollout, control }, maxFailureRate);
   }
 
@@ -223,5 +224,3 @@ export class FailureRegression implements EvidenceTest {
     }
   }
 }
-
-const NONE: Trials = { trials: 0, failures: 0 };

@@ -1,6 +1,6 @@
 import type { Evidence, Outcome, Trials } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
-import { addCounts, addTrials, BlockTally } from './block-tally.js';
+import { addCounts, addTrials, BlockTally, NO_COUNTS, NO_TRIALS } from './block-tally.js';
 import {
   type BlockCounts,
   type EpochEvidence,
@@ -33,10 +33,9 @@ export interface SequentialEvidenceOptions extends EvidenceSources {
 /** What was counted, but for durations. */
 type Counts = Omit<EvidenceDelta, 'latency'>;
 
-const NONE: Trials = { trials: 0, failures: 0 };
 const NOTHING: Counts = {
-  randomised: { treatment: NONE, control: NONE },
-  fullRollout: NONE,
+  randomised: NO_COUNTS,
+  fullRollout: NO_TRIALS,
   excluded: 0,
   repeated: 0,
   invalid: 0,
@@ -222,7 +221,7 @@ export class SequentialEvidence {
   /** Adds counts that are in deltas already. */
   #addRemote(counts: Counts): void {
     this.#randomised.add(counts.randomised);
-    this.#fullRollout.add({ treatment: counts.fullRollout, control: NONE });
+    this.#fullRollout.add({ treatment: counts.fullRollout, control: NO_TRIALS });
     this.#excluded += counts.excluded;
     this.#repeated += counts.repeated;
     this.#invalid += counts.invalid;
@@ -245,7 +244,7 @@ function evidenceTest(request: EvidenceRequest, sources: EvidenceSources): Evide
     case 'failure-rate':
       return new FailureRate(request);
     case 'latency-regression':
-      return new LatencyRegression(request, sources);
+      return new LatencyRegression(request, sources.latency);
   }
 }
 
