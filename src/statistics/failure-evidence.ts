@@ -12,7 +12,7 @@ import type {
 } from './evidence-state.js';
 import { type EvidenceTest, type TestEvidence, testEvidence } from './evidence-test.js';
 import { OneSampleTest } from './one-sample.js';
-import { TwoSampleTest } from './two-sample.js';
+import { TwoSampleTest, type TwoSampleTestOptions } from './two-sample.js';
 
 /** The treatment against a limit, randomised or not. */
 export class FailureRate implements EvidenceTest {
@@ -49,13 +49,9 @@ export class FailureRate implements EvidenceTest {
 }
 
 /** Options of {@link FrozenControlTest}. */
-export interface FrozenControlTestOptions {
+export interface FrozenControlTestOptions extends TwoSampleTestOptions {
   /** The counts of the control while it still had traffic; frozen from now on. */
   readonly control: Trials;
-  /** The ratio of failure rates, treatment to control, that is still tolerated. @default 1 */
-  readonly ratio?: number | undefined;
-  /** The chance of ever breaching while the treatment fails no more than tolerated. @default 0.05 */
-  readonly alpha?: number | undefined;
 }
 
 /** The part of alpha that pays for not knowing the control's rate exactly; never more than half. */
@@ -83,7 +79,7 @@ export class FrozenControlTest {
   constructor({ control, ratio = 1, alpha = 0.05 }: FrozenControlTestOptions) {
     const boundAlpha = Math.min(BOUND_ALPHA, alpha / 2);
     const testAlpha = alpha - boundAlpha;
-    this.control = { trials: control.trials, failures: control.failures };
+    this.control = control;
     this.maxFailureRate = ratio * rateUpperBound(control, boundAlpha, BOUND_TRIALS);
     this.logThreshold = -Math.log(testAlpha);
     if (this.maxFailureRate < 1) {

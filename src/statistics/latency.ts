@@ -60,12 +60,10 @@ export class LatencyRegression implements EvidenceTest {
     return largest + Math.log(sum / this.#tests.length);
   }
 
-  /** The largest log E so far. */
   get peakLogE(): number {
     return this.#peakLogE;
   }
 
-  /** Whether E has ever reached 1/alpha. Stays true. */
   get breached(): boolean {
     return this.#peakLogE >= this.logThreshold;
   }
@@ -124,7 +122,8 @@ export class LatencyRegression implements EvidenceTest {
     const logEs = this.#tests.map(({ logE }) => logE);
     const exceedances = this.#exceedances;
     const strongest = logEs.indexOf(Math.max(...logEs));
-    const compared = LATENCY_QUANTILES.map((quantile, i) => ({
+    const compared = this.#fixedAtCount === 0 ? [] : LATENCY_QUANTILES;
+    const quantiles = compared.map((quantile, i) => ({
       quantile,
       logE: logEs[i]!,
       controlMs: this.#thresholdsMs[i]!,
@@ -132,7 +131,6 @@ export class LatencyRegression implements EvidenceTest {
       treatmentMs: this.#latency.treatment.quantile(quantile),
       counts: exceedances[i]!,
     }));
-    const quantiles = this.#fixedAtCount === 0 ? [] : compared;
     return testEvidence(this, exceedances[strongest]!, undefined, quantiles);
   }
 

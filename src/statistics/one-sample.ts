@@ -1,19 +1,11 @@
 import type { Trials } from '../model/shapes.js';
-import type { OneSampleTestState } from './evidence-state.js';
+import type { FailureRateRequest, OneSampleTestState } from './evidence-state.js';
 import { MixtureTest } from './restart-mixture.js';
 
 /** Where between p₀ and 1 the alternatives lie: from a slight excess to "everything fails". */
 const DISTANCES = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 0.97] as const;
 /** Observations over which restarts are evenly spread. */
 const HORIZON = 20_000;
-
-/** Options of {@link OneSampleTest}. */
-export interface OneSampleTestOptions {
-  /** p₀: the failure rate that is still tolerated, a fraction above 0 and below 1. */
-  readonly maxFailureRate: number;
-  /** The chance of ever breaching while the failure rate is at most `maxFailureRate`. @default 0.05 */
-  readonly alpha?: number | undefined;
-}
 
 /**
  * Test 1: is the failure rate above p₀? Exact for independent outcomes, at any sample size.
@@ -29,7 +21,10 @@ export class OneSampleTest extends MixtureTest {
   #trials = 0;
   #failures = 0;
 
-  constructor({ maxFailureRate: p0, alpha = 0.05 }: OneSampleTestOptions) {
+  constructor({
+    maxFailureRate: p0,
+    alpha = 0.05,
+  }: Pick<FailureRateRequest, 'maxFailureRate'> & { readonly alpha?: number }) {
     super(alpha, { alternatives: DISTANCES.length, horizon: HORIZON });
     this.#onFailure = Float64Array.from(DISTANCES, (d) => (p0 + (1 - p0) * d) / p0);
     // (1 − g)/(1 − p₀), with g written out: what remains is exactly 1 − d.

@@ -58,14 +58,13 @@ const MIN_CONTROL_TRIALS = 100;
  * Memory: 512 KiB for the keys, and a few kilobytes for each test. Recording allocates nothing.
  */
 export class SequentialEvidence {
-  readonly #latency: EvidenceSources['latency'];
+  #sources: EvidenceSources;
   #tests: readonly {
     readonly trigger: string;
     readonly request: EvidenceRequest;
     readonly test: EvidenceTest;
   }[];
   readonly #once: OncePerKey;
-  #frozenControl: Trials | undefined;
   readonly #randomised = new BlockTally();
   readonly #fullRollout = new BlockTally();
   #excluded = 0;
@@ -77,8 +76,8 @@ export class SequentialEvidence {
 
   /** @throws ConfigError for an invalid request: a trigger of the user's own may have one. */
   constructor(options: SequentialEvidenceOptions) {
-    this.#latency = options.latency;
-    this.#frozenControl = options.frozenControl;
+    const { latency, frozenControl } = options;
+    this.#sources = { latency, frozenControl };
     this.#once = new OncePerKey(options.seed);
     this.#tests = options.specs.flatMap(({ name, evidence }) => {
       if (evidence === undefined) return [];
@@ -93,8 +92,8 @@ export class SequentialEvidence {
    */
   get control(): Trials | undefined {
     const { control } = this.#randomised.toJSON();
-    const isEnough = control.trials >= (this.#frozenControl === undefined ? 1 : MIN_CONTROL_TRIALS);
-    return isEnough ? control : this.#frozenControl;
+    const isEnough = control.trials >= (this.#sources.frozenControl === undefined ? 1 : MIN_CONTROL_TRIALS);
+    return isEnough ? control : this.#sources.frozenControl;
   }
 
   /** Folds in an outcome that ended at `at`. */
@@ -171,7 +170,7 @@ export class SequentialEvidence {
       seed: this.#once.seed,
       ...this.#counts(),
       minute: this.#minute,
-      frozenControl: this.#frozenControl,
+      frozenControl: this.#sources.frozenControl,
       tests: this.#tests.map(({ trigger, test }) => ({ trigger, state: test.toJSON() })),
       keys: this.#once.toText(),
     };
@@ -187,8 +186,9 @@ export class SequentialEvidence {
   restore(state: SequentialEvidenceState): boolean {
     if (state.seed !== this.#once.seed) return false;
     const here: EvidenceCounts = { ...this.#epochEvidence(), latency: [] };
-    const sources = { latency: this.#latency, frozenControl: state.frozenControl ?? this.#frozenControl };
-    this.#frozenControl = sources.frozenControl;
+    const { latency, frozenControl } = this.#sources;
+    const sources = { latency, frozenControl: state.frozenControl ?? frozenControl };
+    this.#sources = sources;
     this.#tests = this.#tests.map(({ trigger, request, test }) => {
       const saved = state.tests.find(
         (each) => each.trigger === trigger && isSameRequest(each.state.request, request),

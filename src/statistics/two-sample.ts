@@ -1,6 +1,6 @@
 import type { Arm } from '../model/shapes.js';
 import { addCounts, BlockTally } from './block-tally.js';
-import type { BlockCounts, TwoSampleTestState } from './evidence-state.js';
+import type { BlockCounts, FailureRegressionRequest, TwoSampleTestState } from './evidence-state.js';
 import { likelihoodRatios, logNoncentralHypergeometric } from './noncentral-hypergeometric.js';
 import { MixtureTest } from './restart-mixture.js';
 
@@ -11,13 +11,8 @@ const HORIZON = 5_000;
 /** Outcomes of both arms together that complete a block. */
 const MIN_BLOCK_TRIALS = 10;
 
-/** Options of {@link TwoSampleTest}. */
-export interface TwoSampleTestOptions {
-  /** The chance of ever breaching while the treatment fails no more than tolerated. @default 0.05 */
-  readonly alpha?: number | undefined;
-  /** The odds ratio of failing, treatment to control, that is still tolerated. @default 1 */
-  readonly ratio?: number | undefined;
-}
+/** What is tolerated. @default an alpha of 0.05, and a ratio of 1 */
+export type TwoSampleTestOptions = Partial<Pick<FailureRegressionRequest, 'alpha' | 'ratio'>>;
 
 /**
  * Test 2: does the treatment fail more than the control?
