@@ -24,12 +24,12 @@ export class BlockTally implements BlockCounts {
     this.control.failures += control.failures;
   }
 
-  /** Begins at zero again. */
-  clear(): void {
-    this.treatment.trials = 0;
-    this.treatment.failures = 0;
-    this.control.trials = 0;
-    this.control.failures = 0;
+  /** Replaces the counts. */
+  set({ treatment, control }: BlockCounts): void {
+    this.treatment.trials = treatment.trials;
+    this.treatment.failures = treatment.failures;
+    this.control.trials = control.trials;
+    this.control.failures = control.failures;
   }
 
   /** A copy of the counts. */

@@ -116,13 +116,7 @@ const twoSampleSchema = z
   .object({ mixture: mixtureSchema, pending: blockCountsSchema, closed: blockCountsSchema })
   .readonly();
 
-const frozenControlSchema = z
-  .object({
-    control: trialsSchema,
-    /** Undefined when the control was too small for a test. */
-    test: oneSampleSchema.optional(),
-  })
-  .readonly();
+const frozenControlSchema = z.object({ control: trialsSchema, test: oneSampleSchema }).readonly();
 
 const latencySchema = z
   .object({
@@ -155,7 +149,6 @@ const evidenceTestSchema = z.union([failureRegressionSchema, failureRateSchema, 
 export type RestartMixtureState = z.infer<typeof mixtureSchema>;
 export type OneSampleTestState = z.infer<typeof oneSampleSchema>;
 export type TwoSampleTestState = z.infer<typeof twoSampleSchema>;
-export type FrozenControlTestState = z.infer<typeof frozenControlSchema>;
 export type FailureRegressionState = z.infer<typeof failureRegressionSchema>;
 export type FailureRateState = z.infer<typeof failureRateSchema>;
 export type LatencyRegressionState = z.infer<typeof latencyRegressionSchema>;

@@ -8,7 +8,6 @@ import type {
   FailureRateState,
   FailureRegressionRequest,
   FailureRegressionState,
-  FrozenControlTestState,
 } from './evidence-state.js';
 import { type EvidenceTest, type TestEvidence, testEvidence } from './evidence-test.js';
 import { OneSampleTest } from './one-sample.js';
@@ -67,57 +66,26 @@ const BOUND_TRIALS = 1_000;
  * so it does not matter whether the control was frozen at a lucky moment. Two limits that the message of a verdict states:
  * the baseline is assumed not to drift, and the true rate is somewhere below `u`, so a small control finds little.
  */
-export class FrozenControlTest {
+export class FrozenControlTest extends OneSampleTest {
   /** The frozen counts. */
   readonly control: Trials;
   /** p₀; 1 or more when the control was too small: the test is silent then. */
   readonly maxFailureRate: number;
-  /** {@link logE} at which the test breaches. */
-  readonly logThreshold: number;
-  readonly #test: OneSampleTest | undefined;
 
   constructor({ control, ratio = 1, alpha = 0.05 }: FrozenControlTestOptions) {
     const boundAlpha = Math.min(BOUND_ALPHA, alpha / 2);
-    const testAlpha = alpha - boundAlpha;
+    const maxFailureRate = ratio * rateUpperBound(control, boundAlpha, BOUND_TRIALS);
+    super({ maxFailureRate, alpha: alpha - boundAlpha });
     this.control = control;
-    this.maxFailureRate = ratio * rateUpperBound(control, boundAlpha, BOUND_TRIALS);
-    this.logThreshold = -Math.log(testAlpha);
-    if (this.maxFailureRate < 1) {
-      this.#test = new OneSampleTest({ maxFailureRate: this.maxFailureRate, alpha: testAlpha });
-    }
+    this.maxFailureRate = maxFailureRate;
   }
 
-  /** log E now. */
-  get logE(): number {
-    return this.#test?.logE ?? 0;
+  override observe(failed: boolean): void {
+    if (this.maxFailureRate < 1) super.observe(failed);
   }
 
-  /** Whether E has ever reached its threshold. Stays true. */
-  get breached(): boolean {
-    return this.#test?.breached ?? false;
-  }
-
-  /** Folds one outcome of the treatment in. */
-  observe(failed: boolean): void {
-    this.#test?.observe(failed);
-  }
-
-  /** Folds in many outcomes of the treatment as one step. */
-  observeCounts(counts: Trials): void {
-    this.#test?.observeCounts(counts);
-  }
-
-  /** The state as plain JSON. */
-  toJSON(): FrozenControlTestState {
-    return { control: this.control, test: this.#test?.toJSON() };
-  }
-
-  /**
-   * Continues from a state of a test with the same options, the control's counts included.
-   * @throws RangeError for an invalid state.
-   */
-  restore(state: FrozenControlTestState): void {
-    if (state.test !== undefined) this.#test?.restore(state.test);
+  override observeCounts(counts: Trials): void {
+    if (this.maxFailureRate < 1) super.observeCounts(counts);
   }
 }
 
@@ -184,7 +152,7 @@ export class FailureRegression implements EvidenceTest {
     return {
       request: this.#request,
       comparison: this.#comparison.toJSON(),
-      frozen: this.#frozen?.toJSON(),
+      frozen: this.#frozen && { control: this.#frozen.control, test: this.#frozen.toJSON() },
       peakLogE: this.#peakLogE,
       breach: this.#breach,
     };
@@ -194,9 +162,9 @@ export class FailureRegression implements EvidenceTest {
     this.#comparison.restore(comparison);
     if (frozen !== undefined) {
       this.#frozen = new FrozenControlTest({ ...this.#request, control: frozen.control });
-      this.#frozen.restore(frozen);
+      this.#frozen.restore(frozen.test);
+      this.#usesFrozen = frozen.test.trials > 0;
     }
-    this.#usesFrozen = (frozen?.test?.trials ?? 0) > 0;
     this.#peakLogE = peakLogE;
     this.#breach = breach;
   }

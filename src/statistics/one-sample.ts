@@ -11,7 +11,7 @@ const HORIZON = 20_000;
  * Test 1: is the failure rate above p₀? Exact for independent outcomes, at any sample size.
  *
  * Alternatives `g_k = p₀ + (1 − p₀)·d_k`; a failure multiplies by `g_k/p₀`, a success by `(1 − g_k)/(1 − p₀)`, the
- * sequential probability ratio of Wald (1945), mixed by a {@link RestartMixture}. For every true rate of at most p₀ the
+ * sequential probability ratio of Wald (1945), mixed by a restart mixture. For every true rate of at most p₀ the
  * expected factor is at most 1.
  */
 export class OneSampleTest extends MixtureTest {

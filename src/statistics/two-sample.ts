@@ -1,5 +1,5 @@
 import type { Arm } from '../model/shapes.js';
-import { addCounts, BlockTally } from './block-tally.js';
+import { addCounts, BlockTally, NO_COUNTS } from './block-tally.js';
 import type { BlockCounts, FailureRegressionRequest, TwoSampleTestState } from './evidence-state.js';
 import { likelihoodRatios, logNoncentralHypergeometric } from './noncentral-hypergeometric.js';
 import { MixtureTest } from './restart-mixture.js';
@@ -72,7 +72,7 @@ export class TwoSampleTest extends MixtureTest {
     if (pending.treatment.trials === 0 || pending.control.trials === 0) return false;
     this.#evaluate(pending);
     this.#closed.add(pending);
-    pending.clear();
+    pending.set(NO_COUNTS);
     return true;
   }
 
@@ -88,10 +88,8 @@ export class TwoSampleTest extends MixtureTest {
   /** Continues from a state of a test with the same options. @throws RangeError for an invalid state. */
   restore({ mixture, pending, closed }: TwoSampleTestState): void {
     this.mixture.restore(mixture);
-    this.#pending.clear();
-    this.#pending.add(pending);
-    this.#closed.clear();
-    this.#closed.add(closed);
+    this.#pending.set(pending);
+    this.#closed.set(closed);
   }
 
   #closeIfComplete(): boolean {

@@ -51,9 +51,6 @@ const optionsSchema = (name: string) =>
     })
     .superRefine(refineTiming);
 
-const aboveSchema = optionsSchema('prometheus-above');
-const belowSchema = optionsSchema('prometheus-below');
-
 /**
  * Breaches when the answer to a PromQL query is above `threshold`. The guard queries it every 15 seconds while the flag is on,
  * beside the requests. No answer, an empty one, NaN, infinity, or an answer older than a minute lead to no verdict.
@@ -69,7 +66,7 @@ const belowSchema = optionsSchema('prometheus-below');
  * @throws ConfigError that lists everything that is wrong.
  */
 export function prometheusAbove(options: PrometheusOptions): PrometheusTrigger {
-  return prometheusTrigger('above', parseConfig(aboveSchema, options, 'prometheusAbove'));
+  return prometheusTrigger('above', options, 'prometheusAbove');
 }
 
 /**
@@ -78,13 +75,15 @@ export function prometheusAbove(options: PrometheusOptions): PrometheusTrigger {
  * @throws ConfigError that lists everything that is wrong.
  */
 export function prometheusBelow(options: PrometheusOptions): PrometheusTrigger {
-  return prometheusTrigger('below', parseConfig(belowSchema, options, 'prometheusBelow'));
+  return prometheusTrigger('below', options, 'prometheusBelow');
 }
 
 function prometheusTrigger(
   direction: 'above' | 'below',
-  config: z.infer<typeof aboveSchema>,
+  options: PrometheusOptions,
+  factory: string,
 ): PrometheusTrigger {
+  const config = parseConfig(optionsSchema(`prometheus-${direction}`), options, factory);
   const { url, query, threshold, headers = {}, name, fetch = globalThis.fetch, timeoutMs } = config;
   const read = prometheusQuery({ url, query, headers, fetch, timeoutMs });
   const words = query.replace(/\s+/g, ' ').trim();

@@ -121,13 +121,13 @@ export class SignalPoller {
       polled.problem = `no data (${value})`;
       return;
     }
-    polled.reading = { value, trueAt: at === undefined ? begunAt : this.#monotonicOf(at) };
-    polled.problem = undefined;
-  }
-
-  #monotonicOf(at: unknown): number {
-    if (typeof at !== 'number' || !Number.isFinite(at)) throw new TypeError('it returned an invalid time');
+    if (at !== undefined && !Number.isFinite(at)) throw new TypeError('it returned an invalid time');
     // Another clock may be ahead of this one: a reading cannot be from the future.
-    return this.#clock.monotonic() - Math.max(0, this.#clock.now() - at);
+    const ageMs = at === undefined ? undefined : Math.max(0, this.#clock.now() - (at as number));
+    polled.reading = {
+      value,
+      trueAt: ageMs === undefined ? begunAt : this.#clock.monotonic() - ageMs,
+    };
+    polled.problem = undefined;
   }
 }
