@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Snapshot, WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema } from '../support/config-schemas.js';
 import { countOf, formatDuration, inLast } from '../support/wording.js';
@@ -32,27 +31,18 @@ export function criticalErrors(options: CriticalErrorsOptions = {}): ThresholdTr
   const { minCount, errorTypes, windowMs, name } = parseConfig(optionsSchema, options, 'criticalErrors');
   const criticalErrorTypes = Object.freeze([...errorTypes]);
   const rule = { name, windowMs, threshold: minCount, unit: 'count', criticalErrorTypes } as const;
-  return windowTrigger(rule, (window, snapshot, now) =>
-    examine(window, minCount, snapshot.lastCritical, now),
-  );
-}
-
-function examine(
-  { treatment, windowMs }: WindowSnapshot,
-  minCount: number,
-  last: Snapshot['lastCritical'],
-  now: number,
-): Finding {
-  const observed = treatment.critical;
-  if (observed === 0 && countedOf(treatment) === 0) {
-    return noVerdict('critical errors', `no outcome of the treatment ${inLast(windowMs)}`);
-  }
-  const breached = observed >= minCount;
-  const found = `The treatment had ${countOf(observed, 'critical error')} ${inLast(windowMs)}`;
-  const latest =
-    observed > 0 && last !== undefined
-      ? ` (${last.errorType}, ${formatDuration(Math.max(0, now - last.at))} ago)`
-      : '';
-  const relation = breached ? `${minCount} or more stop the flag` : `fewer than ${minCount}`;
-  return { status: breached ? 'breach' : 'ok', observed, message: `${found}${latest}, ${relation}.` };
+  return windowTrigger(rule, ({ treatment }, { lastCritical: last }, now): Finding => {
+    const observed = treatment.critical;
+    if (observed === 0 && countedOf(treatment) === 0) {
+      return noVerdict('critical errors', `no outcome of the treatment ${inLast(windowMs)}`);
+    }
+    const breached = observed >= minCount;
+    const found = `The treatment had ${countOf(observed, 'critical error')} ${inLast(windowMs)}`;
+    const latest =
+      observed > 0 && last !== undefined
+        ? ` (${last.errorType}, ${formatDuration(Math.max(0, now - last.at))} ago)`
+        : '';
+    const relation = breached ? `${minCount} or more stop the flag` : `fewer than ${minCount}`;
+    return { status: breached ? 'breach' : 'ok', observed, message: `${found}${latest}, ${relation}.` };
+  });
 }

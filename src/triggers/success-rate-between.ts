@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
 import { formatDuration, formatRate, formatThreshold, inLast } from '../support/wording.js';
@@ -49,30 +48,20 @@ export function successRateBetween(
   const config = parseConfig(schema, { low, high, options }, 'successRateBetween');
   const { minOutcomes, windowMs, name } = config.options;
   const rule = { name, windowMs, threshold: high, unit: 'fraction', rate: 'success', minOutcomes } as const;
-  return windowTrigger(rule, (window, snapshot, now) =>
-    examine(window, low, high, minOutcomes, now - snapshot.epochStartedAt),
-  );
-}
-
-function examine(
-  { treatment, windowMs }: WindowSnapshot,
-  low: number,
-  high: number,
-  minOutcomes: number,
-  epochAgeMs: number,
-): Finding {
-  const counted = countedOf(treatment);
-  if (counted < minOutcomes) return tooFewOutcomes('success rate', counted, minOutcomes, windowMs);
-  if (epochAgeMs < windowMs) {
-    return noVerdict('the success rate', `the rollout changed less than ${formatDuration(windowMs)} ago`);
-  }
-  const observed = treatment.successes / counted;
-  const breached = observed >= low && observed < high;
-  const share = `${formatRate(observed, high)} (${treatment.successes} of ${counted} ${inLast(windowMs)})`;
-  const range = `${formatThreshold(low)} and ${formatThreshold(high)}`;
-  return {
-    status: breached ? 'breach' : 'ok',
-    observed,
-    message: `The treatment's success rate is ${share}, ${breached ? '' : 'not '}between ${range}.`,
-  };
+  return windowTrigger(rule, ({ treatment }, { epochStartedAt }, now): Finding => {
+    const counted = countedOf(treatment);
+    if (counted < minOutcomes) return tooFewOutcomes('success rate', counted, minOutcomes, windowMs);
+    if (now - epochStartedAt < windowMs) {
+      return noVerdict('the success rate', `the rollout changed less than ${formatDuration(windowMs)} ago`);
+    }
+    const observed = treatment.successes / counted;
+    const breached = observed >= low && observed < high;
+    const share = `${formatRate(observed, high)} (${treatment.successes} of ${counted} ${inLast(windowMs)})`;
+    const range = `${formatThreshold(low)} and ${formatThreshold(high)}`;
+    return {
+      status: breached ? 'breach' : 'ok',
+      observed,
+      message: `The treatment's success rate is ${share}, ${breached ? '' : 'not '}between ${range}.`,
+    };
+  });
 }

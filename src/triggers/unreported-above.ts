@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ExposureCounts, WindowSnapshot } from '../model/shapes.js';
+import type { ExposureCounts } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, rateSchema, ratioSchema } from '../support/config-schemas.js';
 import { countOf, formatRate, formatThreshold, inLast } from '../support/wording.js';
@@ -38,35 +38,28 @@ export function unreportedAbove(options: UnreportedAboveOptions): ThresholdTrigg
   const config = parseConfig(optionsSchema, options, 'unreportedAbove');
   const { ratio, minExposures, minShare, windowMs, name } = config;
   const rule = { name, windowMs, threshold: ratio, unit: 'ratio', minExposures, minShare } as const;
-  return windowTrigger(rule, (window) => ({
-    ...examine(window, ratio, minExposures, minShare),
-    sampleSize: { treatment: window.exposures.treatment.due, control: window.exposures.control.due },
-  }));
-}
-
-function examine(
-  { exposures: { treatment, control }, windowMs }: WindowSnapshot,
-  ratio: number,
-  minExposures: number,
-  minShare: number,
-): Finding {
-  if (treatment.due < minExposures || control.due < minExposures) {
-    const found = `${countOf(treatment.due, 'exposure')} of the treatment and ${control.due} of the control`;
-    return noVerdict('missing outcomes', `${found} ${inLast(windowMs)}, ${minExposures} of each needed`);
-  }
-  const [treatmentShare, controlShare] = [shareOf(treatment), shareOf(control)];
-  const limit = Math.max(minShare, ratio * controlShare);
-  const breached = treatmentShare > limit;
-  // Compared with the ratio, this is equivalent, and finite when nothing of the control is missing.
-  const observed = treatmentShare / Math.max(controlShare, minShare / ratio);
-  const found = `${formatRate(treatmentShare, limit)} of the treatment's exposures have no outcome (${treatment.unreported} of ${treatment.due} ${inLast(windowMs)})`;
-  const compared = `${formatRate(controlShare, controlShare)} of the control's (${control.unreported} of ${control.due})`;
-  const relation = `${breached ? '' : 'not '}above ${formatThreshold(Number(limit.toPrecision(4)))}`;
-  return {
-    status: breached ? 'breach' : 'ok',
-    observed,
-    message: `${found}, and ${compared}: ${relation}.`,
-  };
+  return windowTrigger(rule, ({ exposures: { treatment, control } }): Finding => {
+    const sampleSize = { treatment: treatment.due, control: control.due };
+    if (treatment.due < minExposures || control.due < minExposures) {
+      const found = `${countOf(treatment.due, 'exposure')} of the treatment and ${control.due} of the control`;
+      const why = `${found} ${inLast(windowMs)}, ${minExposures} of each needed`;
+      return { ...noVerdict('missing outcomes', why), sampleSize };
+    }
+    const [treatmentShare, controlShare] = [shareOf(treatment), shareOf(control)];
+    const limit = Math.max(minShare, ratio * controlShare);
+    const breached = treatmentShare > limit;
+    // Compared with the ratio, this is equivalent, and finite when nothing of the control is missing.
+    const observed = treatmentShare / Math.max(controlShare, minShare / ratio);
+    const found = `${formatRate(treatmentShare, limit)} of the treatment's exposures have no outcome (${treatment.unreported} of ${treatment.due} ${inLast(windowMs)})`;
+    const compared = `${formatRate(controlShare, controlShare)} of the control's (${control.unreported} of ${control.due})`;
+    const relation = `${breached ? '' : 'not '}above ${formatThreshold(Number(limit.toPrecision(4)))}`;
+    return {
+      status: breached ? 'breach' : 'ok',
+      observed,
+      message: `${found}, and ${compared}: ${relation}.`,
+      sampleSize,
+    };
+  });
 }
 
 function shareOf({ due, unreported }: ExposureCounts): number {
