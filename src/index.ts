@@ -56,7 +56,6 @@ export {
 // Triggers on evidence: right however often they are evaluated.
 export type { EvidenceOptions, EvidenceTrigger } from './triggers/evidence-rule.js';
 export type { EvidenceRequest } from './statistics/evidence-state.js';
-
 export { type FailureRegressionOptions, failureRegression } from './triggers/failure-regression.js';
 export { type LatencyRegressionOptions, latencyRegression } from './triggers/latency-regression.js';
 export { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from './statistics/parameters.js';

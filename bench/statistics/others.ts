@@ -6,7 +6,7 @@ import { type Detector, WindowMeanAbove } from './naive-rules.js';
 import { ALPHA, delays, percent, type Run, type Section, SHARES, UNTIL_STOPPED } from './report.js';
 import { simulateFailures, simulateLatency } from './simulation.js';
 
-/** Judges the treatment alone. */
+/** Evaluates the treatment alone. */
 function alone(test: { observe(failed: boolean): void; readonly breached: boolean }): Detector {
   return {
     observe(treatment, failed) {
