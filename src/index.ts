@@ -24,8 +24,13 @@ export {
 } from './operation/attempts.js';
 export { errorTypeOf, isCriticalError, isRetryableError } from './operation/error-type.js';
 // Triggers: what a snapshot of outcomes says, literally.
-export type { ThresholdTrigger, Trigger, VerdictOfTrigger } from './triggers/trigger.js';
-export type { OutcomeRateOptions, OutcomeRateTrigger, RateTriggerFactory } from './triggers/outcome-rate.js';
+export type { ThresholdTrigger, Trigger, TriggerOptions, VerdictOfTrigger } from './triggers/trigger.js';
+export type {
+  OutcomeRateOptions,
+  OutcomeRateTrigger,
+  RateTriggerFactory,
+  SequentialRateOptions,
+} from './triggers/outcome-rate.js';
 export { successRateBelow } from './triggers/success-rate-below.js';
 export { type SuccessRateBetweenOptions, successRateBetween } from './triggers/success-rate-between.js';
 export { errorRateAbove } from './triggers/error-rate-above.js';
@@ -51,7 +56,6 @@ export {
 // Triggers on evidence: right however often they are evaluated.
 export type { EvidenceOptions, EvidenceTrigger } from './triggers/evidence-rule.js';
 export type { EvidenceRequest } from './statistics/evidence-state.js';
-export type { SequentialRateOptions } from './triggers/sequential-rate.js';
 export { type FailureRegressionOptions, failureRegression } from './triggers/failure-regression.js';
 export { type LatencyRegressionOptions, latencyRegression } from './triggers/latency-regression.js';
 export { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from './statistics/parameters.js';

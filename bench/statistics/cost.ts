@@ -1,12 +1,12 @@
 import { LatencyHistogram } from '../../src/measure/latency-histogram.js';
 import type { Arm, Outcome } from '../../src/model/shapes.js';
-import { LatencyTest } from '../../src/statistics/latency.js';
 import { OncePerKey } from '../../src/statistics/once-per-key.js';
 import { OneSampleTest } from '../../src/statistics/one-sample.js';
 import { SequentialEvidence } from '../../src/statistics/sequential-evidence.js';
 import { TwoSampleTest } from '../../src/statistics/two-sample.js';
 import { Random } from '../../src/what-if/simulate/random.js';
 import { type Contestant, compare } from '../harness.js';
+import { latencyTest } from './simulation.js';
 
 export interface Cost {
   readonly name: string;
@@ -52,9 +52,9 @@ export async function measureCost(): Promise<readonly Cost[]> {
   }
   for (const share of [0.1, 0.5]) {
     const arm = arms(share);
-    const test = new LatencyTest({ ratio: 1.2 }, control);
+    const test = latencyTest(1.2, control);
     add(`latency test (3 quantiles), share ${share * 100} %`, undefined, (i) =>
-      test.observe(arm[i]!, durations[i]!),
+      test.observe(arm[i]!, false, true, durations[i]!),
     );
   }
   const once = new OncePerKey(1);
@@ -62,13 +62,13 @@ export async function measureCost(): Promise<readonly Cost[]> {
 
   const arm = arms(0.1);
   const [limitOfAll, regression] = [new OneSampleTest({ maxFailureRate: 0.05 }), new TwoSampleTest()];
-  const slowness = new LatencyTest({ ratio: 1.2 }, control);
+  const slowness = latencyTest(1.2, control);
   const seen = new OncePerKey(2);
   add('all of them on every outcome, share 10 %', undefined, (i) => {
     seen.first(keys[i]);
     if (arm[i] === 'treatment') limitOfAll.observe(failed[i]!);
     regression.observe(arm[i]!, failed[i]!);
-    slowness.observe(arm[i]!, durations[i]!);
+    slowness.observe(arm[i]!, false, true, durations[i]!);
   });
   const latencies = { treatment: new LatencyHistogram(), control };
   const evidence = new SequentialEvidence({

@@ -1,5 +1,5 @@
 import { differenceConfidenceInterval } from '../../src/statistics/confidence.js';
-import { FrozenControlTest } from '../../src/statistics/frozen-control.js';
+import { FrozenControlTest } from '../../src/statistics/failure-evidence.js';
 import { OneSampleTest } from '../../src/statistics/one-sample.js';
 import { Random } from '../../src/what-if/simulate/random.js';
 import { type Detector, WindowMeanAbove } from './naive-rules.js';

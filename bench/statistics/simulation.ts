@@ -1,6 +1,6 @@
 import { LatencyHistogram } from '../../src/measure/latency-histogram.js';
 import type { Arm } from '../../src/model/shapes.js';
-import { LatencyTest } from '../../src/statistics/latency.js';
+import { LatencyRegression } from '../../src/statistics/latency.js';
 import { OncePerKey } from '../../src/statistics/once-per-key.js';
 import { Random } from '../../src/what-if/simulate/random.js';
 import type { Detector } from './naive-rules.js';
@@ -139,7 +139,7 @@ export function simulateLatency(
   const naive = new Stops();
   for (let replicate = 0; replicate < scenario.replicates; replicate++) {
     const control = new LatencyHistogram();
-    const test = new LatencyTest({ ratio: scenario.ratio }, control);
+    const test = latencyTest(scenario.ratio, control);
     const rule = naiveRule?.();
     let testAfter: number | undefined;
     let ruleAfter: number | undefined;
@@ -151,7 +151,7 @@ export function simulateLatency(
       else control.record(durationMs);
       if (testAfter === undefined) {
         const arm: Arm = treatment ? 'treatment' : 'control';
-        test.observe(arm, durationMs);
+        test.observe(arm, false, true, durationMs);
         if (test.breached) testAfter = treatmentOutcomes;
       }
       if (ruleAfter === undefined && rule?.observe(treatment, durationMs)) ruleAfter = treatmentOutcomes;
@@ -161,4 +161,10 @@ export function simulateLatency(
     naive.add(ruleAfter);
   }
   return { sequential, naive };
+}
+
+/** A test that compares with these durations of a control. */
+export function latencyTest(ratio: number, control: LatencyHistogram): LatencyRegression {
+  const request = { test: 'latency-regression', alpha: 0.05, ratio } as const;
+  return new LatencyRegression(request, { treatment: new LatencyHistogram(), control });
 }

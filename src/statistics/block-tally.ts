@@ -1,77 +1,52 @@
 import type { Arm, Trials } from '../model/shapes.js';
 import type { BlockCounts } from './evidence-state.js';
 
+export const NO_TRIALS: Trials = { trials: 0, failures: 0 };
+export const NO_COUNTS: BlockCounts = { treatment: NO_TRIALS, control: NO_TRIALS };
+
 /** Counts of both arms that grow in place. */
-export class BlockTally {
-  treatmentTrials = 0;
-  treatmentFailures = 0;
-  controlTrials = 0;
-  controlFailures = 0;
-
-  /** Trials of both arms. */
-  get trials(): number {
-    return this.treatmentTrials + this.controlTrials;
-  }
-
-  /** Failures of both arms. */
-  get failures(): number {
-    return this.treatmentFailures + this.controlFailures;
-  }
+export class BlockTally implements BlockCounts {
+  readonly treatment = { trials: 0, failures: 0 };
+  readonly control = { trials: 0, failures: 0 };
 
   /** Counts one outcome. */
   count(arm: Arm, failed: boolean): void {
-    if (arm === 'treatment') {
-      this.treatmentTrials++;
-      if (failed) this.treatmentFailures++;
-    } else {
-      this.controlTrials++;
-      if (failed) this.controlFailures++;
-    }
+    const counts = arm === 'treatment' ? this.treatment : this.control;
+    counts.trials++;
+    if (failed) counts.failures++;
   }
 
   /** Adds counts. */
   add({ treatment, control }: BlockCounts): void {
-    this.treatmentTrials += treatment.trials;
-    this.treatmentFailures += treatment.failures;
-    this.controlTrials += control.trials;
-    this.controlFailures += control.failures;
+    this.treatment.trials += treatment.trials;
+    this.treatment.failures += treatment.failures;
+    this.control.trials += control.trials;
+    this.control.failures += control.failures;
   }
 
-  /** Adds all of this to `other` and begins at zero again. */
-  moveTo(other: BlockTally): void {
-    other.treatmentTrials += this.treatmentTrials;
-    other.treatmentFailures += this.treatmentFailures;
-    other.controlTrials += this.controlTrials;
-    other.controlFailures += this.controlFailures;
-    this.clear();
+  /** Replaces the counts. */
+  set({ treatment, control }: BlockCounts): void {
+    this.treatment.trials = treatment.trials;
+    this.treatment.failures = treatment.failures;
+    this.control.trials = control.trials;
+    this.control.failures = control.failures;
   }
 
-  /** Begins at zero again. */
-  clear(): void {
-    this.treatmentTrials = 0;
-    this.treatmentFailures = 0;
-    this.controlTrials = 0;
-    this.controlFailures = 0;
-  }
-
-  /** The counts as plain JSON. */
+  /** A copy of the counts. */
   toJSON(): BlockCounts {
-    return {
-      treatment: { trials: this.treatmentTrials, failures: this.treatmentFailures },
-      control: { trials: this.controlTrials, failures: this.controlFailures },
-    };
+    return { treatment: { ...this.treatment }, control: { ...this.control } };
   }
 }
 
-/** Counts that only ever grow: what came since `earlier`. */
-export function countsSince(now: BlockCounts, earlier: BlockCounts): BlockCounts {
+/** The sum of counts; with a factor of −1, what came since `b`. */
+export function addCounts(a: BlockCounts, b: BlockCounts, factor: 1 | -1 = 1): BlockCounts {
   return {
-    treatment: trialsSince(now.treatment, earlier.treatment),
-    control: trialsSince(now.control, earlier.control),
+    treatment: addTrials(a.treatment, b.treatment, factor),
+    control: addTrials(a.control, b.control, factor),
   };
 }
 
 /** The same of one arm. */
-export function trialsSince(now: Trials, earlier: Trials): Trials {
-  return { trials: now.trials - earlier.trials, failures: now.failures - earlier.failures };
+export function addTrials(a: Trials, b: Trials, factor: 1 | -1 = 1): Trials {
+  return { trials: a.trials + factor * b.trials, failures: a.failures + factor * b.failures };
 }

@@ -8,13 +8,6 @@ export interface Interval {
   readonly upper: number;
 }
 
-/** What a {@link betaBinomialLogMixture} compares with. */
-export interface MixtureOptions {
-  readonly optimalTrials: number;
-  /** Whether only rates above the null rate are alternatives; otherwise both sides are. */
-  readonly oneSided: boolean;
-}
-
 /** The error probability for which the mixture's width is tuned; it decides where it is tight, not whether it is valid. */
 const TUNING_ALPHA = 0.05;
 /** The number of trials at which an interval is narrowest; it is valid at every number. */
@@ -30,13 +23,13 @@ const BISECTIONS = 60;
  * (Annals of Statistics 2021), the beta-binomial mixture (proposition 7), with the tuning of its section 3.5.
  *
  * @param count - Trials that had the property whose rate is in question.
- * @param rate - The null rate, above 0 and below 1.
+ * @param rate - The null rate, above 0 and below 1. `oneSided`: only rates above it are alternatives.
  */
 export function betaBinomialLogMixture(
   count: number,
   trials: number,
   rate: number,
-  { optimalTrials, oneSided }: MixtureOptions,
+  { optimalTrials, oneSided }: { readonly optimalTrials: number; readonly oneSided: boolean },
 ): number {
   const logTuning = -2 * Math.log(oneSided ? 2 * TUNING_ALPHA : TUNING_ALPHA);
   const strength = Math.max(optimalTrials / (logTuning + Math.log1p(logTuning)) - 1, 1e-3);

@@ -21,23 +21,13 @@ const failureRegressionRequest = z
   })
   .readonly();
 
+/** The failure rate is a fraction above 0 and below 1. */
 const failureRateRequest = z
-  .object({
-    test: z.literal('failure-rate'),
-    alpha,
-    /** A fraction above 0 and below 1. */
-    maxFailureRate: z.number().positive().lt(1),
-  })
+  .object({ test: z.literal('failure-rate'), alpha, maxFailureRate: z.number().positive().lt(1) })
   .readonly();
 
-const latencyRegressionRequest = z
-  .object({
-    test: z.literal('latency-regression'),
-    alpha,
-    /** How many times the control's durations are tolerated. */
-    ratio,
-  })
-  .readonly();
+/** The ratio is how many times the control's durations are tolerated. */
+const latencyRegressionRequest = z.object({ test: z.literal('latency-regression'), alpha, ratio }).readonly();
 
 export const evidenceRequestSchema = z.discriminatedUnion('test', [
   failureRegressionRequest,
@@ -85,11 +75,6 @@ const leftOutFields = {
   invalid: count,
 };
 
-const epochEvidenceSchema = z.object(epochFields).readonly();
-
-/** What all tests of an epoch share. */
-export type EpochEvidence = z.infer<typeof epochEvidenceSchema>;
-
 export const evidenceDeltaSchema = z
   .object({
     ...epochFields,
@@ -101,6 +86,9 @@ export const evidenceDeltaSchema = z
 
 /** What one process counted since its previous delta; no targeting keys. */
 export type EvidenceDelta = z.infer<typeof evidenceDeltaSchema>;
+
+/** What all tests of an epoch share. */
+export type EpochEvidence = Pick<EvidenceDelta, 'randomised' | 'fullRollout'>;
 
 /** Counts from another process or an earlier run, as a test receives them. */
 export type EvidenceCounts = Pick<EvidenceDelta, 'randomised' | 'fullRollout' | 'latency'>;
@@ -128,13 +116,7 @@ const twoSampleSchema = z
   .object({ mixture: mixtureSchema, pending: blockCountsSchema, closed: blockCountsSchema })
   .readonly();
 
-const frozenControlSchema = z
-  .object({
-    control: trialsSchema,
-    /** Undefined when the control was too small for a test. */
-    test: oneSampleSchema.optional(),
-  })
-  .readonly();
+const frozenControlSchema = z.object({ control: trialsSchema, test: oneSampleSchema }).readonly();
 
 const latencySchema = z
   .object({
@@ -162,17 +144,17 @@ const latencyRegressionSchema = z
   .object({ request: latencyRegressionRequest, latency: latencySchema })
   .readonly();
 
+const evidenceTestSchema = z.union([failureRegressionSchema, failureRateSchema, latencyRegressionSchema]);
+
 export type RestartMixtureState = z.infer<typeof mixtureSchema>;
 export type OneSampleTestState = z.infer<typeof oneSampleSchema>;
 export type TwoSampleTestState = z.infer<typeof twoSampleSchema>;
-export type FrozenControlTestState = z.infer<typeof frozenControlSchema>;
-export type LatencyTestState = z.infer<typeof latencySchema>;
 export type FailureRegressionState = z.infer<typeof failureRegressionSchema>;
 export type FailureRateState = z.infer<typeof failureRateSchema>;
 export type LatencyRegressionState = z.infer<typeof latencyRegressionSchema>;
 
 /** A test with its request: its evidence is of no use for another request. */
-export type EvidenceTestState = FailureRegressionState | FailureRateState | LatencyRegressionState;
+export type EvidenceTestState = z.infer<typeof evidenceTestSchema>;
 
 export const sequentialEvidenceSchema = z
   .object({
@@ -182,16 +164,7 @@ export const sequentialEvidenceSchema = z
     /** The minute, counted from 1970, in which the open blocks began; undefined before the first outcome. */
     minute: z.int().optional(),
     frozenControl: trialsSchema.optional(),
-    tests: z
-      .array(
-        z
-          .object({
-            trigger: z.string(),
-            state: z.union([failureRegressionSchema, failureRateSchema, latencyRegressionSchema]),
-          })
-          .readonly(),
-      )
-      .readonly(),
+    tests: z.array(z.object({ trigger: z.string(), state: evidenceTestSchema }).readonly()).readonly(),
     /** Which keys have counted, as a bit set in text. */
     keys: z.string().optional(),
   })

@@ -1,6 +1,13 @@
 import type { Arm, Evidence, QuantileEvidence, Trials } from '../model/shapes.js';
 import type { BlockCounts, EpochEvidence, EvidenceCounts, EvidenceTestState } from './evidence-state.js';
-import type { QuantileSource } from './latency.js';
+
+/** Where quantiles of durations come from; a latency histogram fits. */
+export interface QuantileSource {
+  /** How many durations it has seen. */
+  readonly count: number;
+  /** The `q`-quantile in milliseconds, `0 < q < 1`; undefined while there is none. */
+  quantile(q: number): number | undefined;
+}
 
 /** What the tests of an epoch use beside its outcomes. */
 export interface EvidenceSources {
@@ -26,6 +33,12 @@ export interface EvidenceTest {
   snapshot(epoch: EpochEvidence): TestEvidence;
   /** The state as plain JSON. */
   toJSON(): EvidenceTestState;
+  /**
+   * Continues from the state of a test with the same request.
+   *
+   * @throws RangeError for an invalid state; the test is unusable then.
+   */
+  restore(state: EvidenceTestState): void;
 }
 
 /** A test's result as a snapshot shows it. */

@@ -1,4 +1,6 @@
 import type { Arm, Trials } from '../model/shapes.js';
+import { NO_TRIALS } from './block-tally.js';
+import { rateUpperBound } from './confidence.js';
 import type {
   EpochEvidence,
   EvidenceCounts,
@@ -8,9 +10,8 @@ import type {
   FailureRegressionState,
 } from './evidence-state.js';
 import { type EvidenceTest, type TestEvidence, testEvidence } from './evidence-test.js';
-import { FrozenControlTest } from './frozen-control.js';
 import { OneSampleTest } from './one-sample.js';
-import { TwoSampleTest } from './two-sample.js';
+import { TwoSampleTest, type TwoSampleTestOptions } from './two-sample.js';
 
 /** The treatment against a limit, randomised or not. */
 export class FailureRate implements EvidenceTest {
@@ -20,13 +21,6 @@ export class FailureRate implements EvidenceTest {
   constructor(request: FailureRateRequest) {
     this.#request = request;
     this.#test = new OneSampleTest(request);
-  }
-
-  /** @throws RangeError for an invalid state. */
-  static restored({ request, limit }: FailureRateState): FailureRate {
-    const restored = new FailureRate(request);
-    restored.#test.restore(limit);
-    return restored;
   }
 
   observe(arm: Arm, failed: boolean): void {
@@ -47,6 +41,52 @@ export class FailureRate implements EvidenceTest {
   toJSON(): FailureRateState {
     return { request: this.#request, limit: this.#test.toJSON() };
   }
+
+  restore({ limit }: FailureRateState): void {
+    this.#test.restore(limit);
+  }
+}
+
+/** Options of {@link FrozenControlTest}. */
+export interface FrozenControlTestOptions extends TwoSampleTestOptions {
+  /** The counts of the control while it still had traffic; frozen from now on. */
+  readonly control: Trials;
+}
+
+/** The part of alpha that pays for not knowing the control's rate exactly; never more than half. */
+const BOUND_ALPHA = 0.01;
+/** Fixed beforehand: a tuning chosen by the size the control happened to reach would not be valid at any time. */
+const BOUND_TRIALS = 1_000;
+
+/**
+ * Test 4, for a share at which no control remains: does the treatment fail more than the control **did**?
+ *
+ * A {@link OneSampleTest} at `p₀ = ratio × u`, where `u` bounds the control's failure rate from above with error
+ * probability 0.01 (or half of `alpha`, if that is less); the test gets the rest of `alpha`. The bound is valid at any time,
+ * so it does not matter whether the control was frozen at a lucky moment. Two limits that the message of a verdict states:
+ * the baseline is assumed not to drift, and the true rate is somewhere below `u`, so a small control finds little.
+ */
+export class FrozenControlTest extends OneSampleTest {
+  /** The frozen counts. */
+  readonly control: Trials;
+  /** p₀; 1 or more when the control was too small: the test is silent then. */
+  readonly maxFailureRate: number;
+
+  constructor({ control, ratio = 1, alpha = 0.05 }: FrozenControlTestOptions) {
+    const boundAlpha = Math.min(BOUND_ALPHA, alpha / 2);
+    const maxFailureRate = ratio * rateUpperBound(control, boundAlpha, BOUND_TRIALS);
+    super({ maxFailureRate, alpha: alpha - boundAlpha });
+    this.control = control;
+    this.maxFailureRate = maxFailureRate;
+  }
+
+  override observe(failed: boolean): void {
+    if (this.maxFailureRate < 1) super.observe(failed);
+  }
+
+  override observeCounts(counts: Trials): void {
+    if (this.maxFailureRate < 1) super.observeCounts(counts);
+  }
 }
 
 /**
@@ -61,7 +101,7 @@ export class FailureRate implements EvidenceTest {
 export class FailureRegression implements EvidenceTest {
   readonly #request: FailureRegressionRequest;
   readonly #comparison: TwoSampleTest;
-  readonly #frozen: FrozenControlTest | undefined;
+  #frozen: FrozenControlTest | undefined;
   /** Whether the frozen control's test has been fed, and so raises the threshold. */
   #usesFrozen = false;
   #peakLogE = 0;
@@ -69,22 +109,9 @@ export class FailureRegression implements EvidenceTest {
   #breach: FailureRegressionState['breach'];
 
   constructor(request: FailureRegressionRequest, control: Trials | undefined) {
-    const { alpha, ratio } = request;
     this.#request = request;
-    this.#comparison = new TwoSampleTest({ alpha, ratio });
-    if (control !== undefined) this.#frozen = new FrozenControlTest({ control, alpha, ratio });
-  }
-
-  /** @throws RangeError for an invalid state. */
-  static restored(state: FailureRegressionState, control: Trials | undefined): FailureRegression {
-    const { request, comparison, frozen, peakLogE, breach } = state;
-    const restored = new FailureRegression(request, frozen?.control ?? control);
-    restored.#comparison.restore(comparison);
-    if (frozen !== undefined) restored.#frozen?.restore(frozen);
-    restored.#usesFrozen = (restored.#frozen?.treatment.trials ?? 0) > 0;
-    restored.#peakLogE = peakLogE;
-    restored.#breach = breach;
-    return restored;
+    this.#comparison = new TwoSampleTest(request);
+    if (control !== undefined) this.#frozen = new FrozenControlTest({ ...request, control });
   }
 
   observe(arm: Arm, failed: boolean, randomised: boolean): void {
@@ -117,7 +144,7 @@ export class FailureRegression implements EvidenceTest {
     const usesFrozen = this.#breach?.frozen ?? fullRollout.trials > randomised.treatment.trials;
     if (!usesFrozen) return testEvidence(test, randomised);
     // Without an earlier control, the outcomes at 100 % are compared with nothing.
-    const { control = NONE, maxFailureRate } = this.#frozen ?? {};
+    const { control = NO_TRIALS, maxFailureRate } = this.#frozen ?? {};
     return testEvidence(test, { treatment: fullRollout, control }, maxFailureRate);
   }
 
@@ -125,10 +152,21 @@ export class FailureRegression implements EvidenceTest {
     return {
       request: this.#request,
       comparison: this.#comparison.toJSON(),
-      frozen: this.#frozen?.toJSON(),
+      frozen: this.#frozen && { control: this.#frozen.control, test: this.#frozen.toJSON() },
       peakLogE: this.#peakLogE,
       breach: this.#breach,
     };
+  }
+
+  restore({ comparison, frozen, peakLogE, breach }: FailureRegressionState): void {
+    this.#comparison.restore(comparison);
+    if (frozen !== undefined) {
+      this.#frozen = new FrozenControlTest({ ...this.#request, control: frozen.control });
+      this.#frozen.restore(frozen.test);
+      this.#usesFrozen = frozen.test.trials > 0;
+    }
+    this.#peakLogE = peakLogE;
+    this.#breach = breach;
   }
 
   get #logE(): number {
@@ -150,5 +188,3 @@ export class FailureRegression implements EvidenceTest {
     }
   }
 }
-
-const NONE: Trials = { trials: 0, failures: 0 };

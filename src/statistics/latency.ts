@@ -1,25 +1,16 @@
 import type { Arm } from '../model/shapes.js';
-import type { BlockCounts, LatencyTestState } from './evidence-state.js';
+import { addCounts, NO_COUNTS } from './block-tally.js';
+import type {
+  BlockCounts,
+  EvidenceCounts,
+  LatencyRegressionRequest,
+  LatencyRegressionState,
+} from './evidence-state.js';
+import { type EvidenceSources, type EvidenceTest, type TestEvidence, testEvidence } from './evidence-test.js';
 import { TwoSampleTest } from './two-sample.js';
 
-/** Where quantiles of the control's durations come from; a latency histogram fits. */
-export interface QuantileSource {
-  /** How many durations it has seen. */
-  readonly count: number;
-  /** The `q`-quantile in milliseconds, `0 < q < 1`; undefined while there is none. */
-  quantile(q: number): number | undefined;
-}
-
-/** Options of {@link LatencyTest}. */
-export interface LatencyTestOptions {
-  /** How many times the control's durations are still tolerated, for example 1.2. */
-  readonly ratio: number;
-  /** The chance of ever breaching while the treatment is no slower than tolerated. @default 0.05 */
-  readonly alpha?: number | undefined;
-}
-
 /** The quantiles of the control at which both arms are compared. */
-export const LATENCY_QUANTILES = [0.5, 0.9, 0.99] as const;
+const LATENCY_QUANTILES = [0.5, 0.9, 0.99] as const;
 
 /** Durations that the control must have before the first comparison. */
 const MIN_CONTROL_COUNT = 20;
@@ -35,28 +26,28 @@ const REFRESH_GROWTH = 1.1;
  * never validity. The evidence for several quantiles is averaged (an average of e-processes is one), because the
  * median alone misses a slow tail.
  */
-export class LatencyTest {
-  /** The chance of a false breach. */
-  readonly alpha: number;
-  /** The tolerated ratio of durations. */
-  readonly ratio: number;
+export class LatencyRegression implements EvidenceTest {
+  /** Equal for tests whose exceedances may be added up. */
+  readonly key: string;
   /** log(1/alpha): {@link logE} at which the test breaches. */
   readonly logThreshold: number;
-  readonly #control: QuantileSource;
+  readonly #request: LatencyRegressionRequest;
+  readonly #latency: EvidenceSources['latency'];
   readonly #tests: readonly TwoSampleTest[];
-  readonly #thresholdsMs: Float64Array;
+  readonly #thresholdsMs = new Float64Array(LATENCY_QUANTILES.length);
   /** The control's count when the thresholds were fixed; 0 before. */
   #fixedAtCount = 0;
   #peakLogE = 0;
+  /** The exceedances that are in a delta, or came from elsewhere. */
+  #taken: readonly BlockCounts[] = LATENCY_QUANTILES.map(() => NO_COUNTS);
 
-  /** @param control - The control's durations of the epoch; read only between blocks. */
-  constructor(options: LatencyTestOptions, control: QuantileSource) {
-    this.ratio = options.ratio;
-    this.alpha = options.alpha ?? 0.05;
-    this.logThreshold = -Math.log(this.alpha);
-    this.#control = control;
-    this.#tests = LATENCY_QUANTILES.map(() => new TwoSampleTest({ alpha: this.alpha }));
-    this.#thresholdsMs = new Float64Array(LATENCY_QUANTILES.length);
+  /** @param latency - The durations of the epoch; the control's are read only between blocks. */
+  constructor(request: LatencyRegressionRequest, latency: EvidenceSources['latency']) {
+    this.#request = request;
+    this.#latency = latency;
+    this.key = `${request.ratio} at ${LATENCY_QUANTILES.join(',')}`;
+    this.logThreshold = -Math.log(request.alpha);
+    this.#tests = LATENCY_QUANTILES.map(() => new TwoSampleTest({ alpha: request.alpha }));
   }
 
   /** log of the average of the quantiles' evidence. */
@@ -69,39 +60,28 @@ export class LatencyTest {
     return largest + Math.log(sum / this.#tests.length);
   }
 
-  /** The largest log E so far. */
   get peakLogE(): number {
     return this.#peakLogE;
   }
 
-  /** Whether E has ever reached 1/alpha. Stays true. */
   get breached(): boolean {
     return this.#peakLogE >= this.logThreshold;
   }
 
-  /** The control's quantiles in force, in milliseconds, in the order of {@link LATENCY_QUANTILES}; none before the first. */
-  get thresholdsMs(): readonly number[] {
-    return this.#fixedAtCount === 0 ? [] : [...this.#thresholdsMs];
-  }
-
-  /** By quantile: log E now. */
-  get logEs(): readonly number[] {
-    return this.#tests.map(({ logE }) => logE);
-  }
-
   /** By quantile: what was compared so far, where a "failure" is a duration above the threshold. */
-  get exceedances(): readonly BlockCounts[] {
+  get #exceedances(): readonly BlockCounts[] {
     return this.#tests.map(({ totals }) => totals);
   }
 
-  /** Folds one valid duration in, in milliseconds. Until the control has enough durations nothing is compared. */
-  observe(arm: Arm, durationMs: number): void {
+  /** Until the control has enough durations nothing is compared. */
+  observe(arm: Arm, failed: boolean, randomised: boolean, durationMs: number | undefined): void {
+    if (!randomised || failed || durationMs === undefined) return;
     if (this.#fixedAtCount === 0) {
       // This duration may be in the histogram already; counting it against itself would not be fair.
       this.#fixThresholds();
       return;
     }
-    const scale = arm === 'treatment' ? this.ratio : 1;
+    const scale = arm === 'treatment' ? this.#request.ratio : 1;
     let closed = false;
     for (let i = 0; i < this.#tests.length; i++) {
       closed = this.#tests[i]!.observe(arm, durationMs > scale * this.#thresholdsMs[i]!);
@@ -109,69 +89,88 @@ export class LatencyTest {
     if (closed) this.#afterBlock();
   }
 
-  /**
-   * Folds in what a fleet saw since the last tick: for each quantile, trials and how many of them were above its
-   * threshold. When a duration is known only by its bucket, count for the treatment the buckets wholly above
-   * `ratio` times the threshold, and for the control every bucket that reaches above the threshold.
-   *
-   * @param counts - One for each of {@link LATENCY_QUANTILES}.
-   * @returns False, and nothing is folded in, while there are no thresholds; the call fixes them if the control suffices.
-   */
-  observeExceedances(counts: readonly BlockCounts[]): boolean {
+  /** Exceedances are dropped while there are no thresholds here. */
+  merge({ latency }: EvidenceCounts): void {
+    const counts = latency.find(([key]) => key === this.key)?.[1];
+    if (counts?.length !== LATENCY_QUANTILES.length) return;
     if (this.#fixedAtCount === 0) {
       this.#fixThresholds();
-      return false;
+      return;
     }
     let closed = false;
     for (const [i, test] of this.#tests.entries()) closed = test.observeCounts(counts[i]!);
     if (closed) this.#afterBlock();
-    return true;
+    this.#taken = this.#taken.map((taken, i) => addCounts(taken, counts[i]!));
   }
 
-  /** Closes the open block early; see {@link TwoSampleTest.closeBlock}. @returns Whether a block was closed. */
-  closeBlock(): boolean {
+  closeBlock(): void {
     let closed = false;
     for (const test of this.#tests) closed = test.closeBlock();
     if (closed) this.#afterBlock();
-    return closed;
   }
 
-  /** The state as plain JSON. */
-  toJSON(): LatencyTestState {
-    return {
+  /** What was counted here since the previous call, by quantile. */
+  takeChanges(): readonly BlockCounts[] {
+    const counted = this.#exceedances;
+    const changes = counted.map((now, i) => addCounts(now, this.#taken[i]!, -1));
+    this.#taken = counted;
+    return changes;
+  }
+
+  snapshot(): TestEvidence {
+    const { ratio } = this.#request;
+    const logEs = this.#tests.map(({ logE }) => logE);
+    const exceedances = this.#exceedances;
+    const strongest = logEs.indexOf(Math.max(...logEs));
+    const compared = this.#fixedAtCount === 0 ? [] : LATENCY_QUANTILES;
+    const quantiles = compared.map((quantile, i) => ({
+      quantile,
+      logE: logEs[i]!,
+      controlMs: this.#thresholdsMs[i]!,
+      limitMs: ratio * this.#thresholdsMs[i]!,
+      treatmentMs: this.#latency.treatment.quantile(quantile),
+      counts: exceedances[i]!,
+    }));
+    return testEvidence(this, exceedances[strongest]!, undefined, quantiles);
+  }
+
+  toJSON(): LatencyRegressionState {
+    const latency = {
       tests: this.#tests.map((test) => test.toJSON()),
       thresholdsMs: [...this.#thresholdsMs],
       fixedAtCount: this.#fixedAtCount,
       peakLogE: this.#peakLogE,
     };
+    return { request: this.#request, latency };
   }
 
-  /** Continues from a state of a test with the same options. @throws RangeError for an invalid state. */
-  restore(state: LatencyTestState): void {
+  restore({ latency }: LatencyRegressionState): void {
     const count = this.#tests.length;
-    if (state.tests.length !== count || state.thresholdsMs.length !== count) {
+    if (latency.tests.length !== count || latency.thresholdsMs.length !== count) {
       throw new RangeError(`The state is not one of ${count} quantiles`);
     }
-    for (const [i, test] of this.#tests.entries()) test.restore(state.tests[i]!);
-    this.#thresholdsMs.set(state.thresholdsMs);
-    this.#fixedAtCount = state.fixedAtCount;
-    this.#peakLogE = state.peakLogE;
+    for (const [i, test] of this.#tests.entries()) test.restore(latency.tests[i]!);
+    this.#thresholdsMs.set(latency.thresholdsMs);
+    this.#fixedAtCount = latency.fixedAtCount;
+    this.#peakLogE = latency.peakLogE;
+    // The counts of an earlier run were in its deltas.
+    this.#taken = this.#exceedances;
   }
 
   #afterBlock(): void {
     this.#peakLogE = Math.max(this.#peakLogE, this.logE);
-    if (this.#control.count >= this.#fixedAtCount * REFRESH_GROWTH) this.#fixThresholds();
+    if (this.#latency.control.count >= this.#fixedAtCount * REFRESH_GROWTH) this.#fixThresholds();
   }
 
   /** Only ever between two blocks, and only by how many durations the control has. */
   #fixThresholds(): void {
-    const { count } = this.#control;
-    if (count < MIN_CONTROL_COUNT) return;
+    const { control } = this.#latency;
+    if (control.count < MIN_CONTROL_COUNT) return;
     for (const [i, q] of LATENCY_QUANTILES.entries()) {
-      const threshold = this.#control.quantile(q);
+      const threshold = control.quantile(q);
       if (threshold === undefined) return;
       this.#thresholdsMs[i] = threshold;
     }
-    this.#fixedAtCount = count;
+    this.#fixedAtCount = control.count;
   }
 }

@@ -1,11 +1,4 @@
-/** The counts of a block that the distribution depends on; the tally of a block fits. */
-export interface BlockMargins {
-  readonly treatmentTrials: number;
-  readonly controlTrials: number;
-  /** Of both arms together. */
-  readonly failures: number;
-  readonly treatmentFailures: number;
-}
+import type { BlockCounts } from './evidence-state.js';
 
 /** Sums are brought back below this, so that blocks of any size fit into a double. */
 const LARGEST = 1e250;
@@ -21,42 +14,49 @@ const NEGLIGIBLE = 1e-18;
  * ratio, outwards until they vanish: no factorial is needed and large ones do not cancel. The weights are
  * log-concave in `j`, so once they fall they go on falling.
  *
- * @param block - Counts that can be: the treatment's failures are among its trials and among all failures.
  * @param oddsRatio - ω, above 0.
  */
-export function logNoncentralHypergeometric(block: BlockMargins, oddsRatio: number): number {
-  const { treatmentTrials, controlTrials, failures, treatmentFailures } = block;
-  const most = Math.min(treatmentTrials, failures);
-  const least = Math.max(0, failures - controlTrials);
-  // Control trials that did not fail when no failure is the treatment's.
-  const spare = controlTrials - failures;
+export function logNoncentralHypergeometric(block: BlockCounts, oddsRatio: number): number {
+  const { observed, treatmentTrials, failures, spare, least, most } = marginsOf(block);
   let sum = 1;
   let logScale = 0;
-
-  let term = 1;
-  for (let j = treatmentFailures; j < most; j++) {
-    const step = (oddsRatio * (treatmentTrials - j) * (failures - j)) / ((j + 1) * (spare + j + 1));
-    term *= step;
-    sum += term;
-    if (sum > LARGEST) {
-      sum /= LARGEST;
-      term /= LARGEST;
-      logScale += LOG_LARGEST;
-    } else if (step < 1 && term < NEGLIGIBLE * sum) break;
-  }
-
-  term = Math.exp(-logScale);
-  for (let j = treatmentFailures; j > least; j--) {
-    const step = (j * (spare + j)) / (oddsRatio * (treatmentTrials - j + 1) * (failures - j + 1));
-    term *= step;
-    sum += term;
-    if (sum > LARGEST) {
-      sum /= LARGEST;
-      term /= LARGEST;
-      logScale += LOG_LARGEST;
-    } else if (step < 1 && term < NEGLIGIBLE * sum) break;
-  }
+  const addOutwards = (terms: number, ratioOf: (i: number) => number) => {
+    let term = Math.exp(-logScale);
+    for (let i = 0; i < terms; i++) {
+      const ratio = ratioOf(i);
+      term *= ratio;
+      sum += term;
+      if (sum > LARGEST) {
+        sum /= LARGEST;
+        term /= LARGEST;
+        logScale += LOG_LARGEST;
+      } else if (ratio < 1 && term < NEGLIGIBLE * sum) break;
+    }
+  };
+  addOutwards(most - observed, (i) => {
+    const j = observed + i;
+    return (oddsRatio * (treatmentTrials - j) * (failures - j)) / ((j + 1) * (spare + j + 1));
+  });
+  addOutwards(observed - least, (i) => {
+    const j = observed - i;
+    return (j * (spare + j)) / (oddsRatio * (treatmentTrials - j + 1) * (failures - j + 1));
+  });
   return -Math.log(sum) - logScale;
+}
+
+/** Of the treatment's failures: how many there were, could have been at least and could have been at most. */
+function marginsOf({ treatment, control }: BlockCounts) {
+  const failures = treatment.failures + control.failures;
+  // Control trials that did not fail when no failure is the treatment's.
+  const spare = control.trials - failures;
+  return {
+    observed: treatment.failures,
+    treatmentTrials: treatment.trials,
+    failures,
+    spare,
+    least: Math.max(0, -spare),
+    most: Math.min(treatment.trials, failures),
+  };
 }
 
 /** Blocks with more possible outcomes than this are left to {@link logNoncentralHypergeometric}. */
@@ -73,18 +73,15 @@ const weights = new Float64Array(MOST_OUTCOMES);
  * @returns False when the block, or what happened in it, is too far out for this; `out` is then undefined.
  */
 export function likelihoodRatios(
-  block: BlockMargins,
+  block: BlockCounts,
   tolerated: number,
   alternatives: Float64Array,
   out: Float64Array,
 ): boolean {
-  const { treatmentTrials, controlTrials, failures, treatmentFailures } = block;
-  const least = Math.max(0, failures - controlTrials);
-  const most = Math.min(treatmentTrials, failures);
+  const { observed: treatmentFailures, treatmentTrials, failures, spare, least, most } = marginsOf(block);
   const last = most - least;
   if (last >= MOST_OUTCOMES) return false;
   const observed = treatmentFailures - least;
-  const spare = controlTrials - failures;
   weights[observed] = 1;
   for (let i = observed, j = treatmentFailures; i < last; i++, j++) {
     weights[i + 1] = (weights[i]! * (treatmentTrials - j) * (failures - j)) / ((j + 1) * (spare + j + 1));

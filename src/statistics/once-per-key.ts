@@ -7,8 +7,8 @@ const LOG2_BITS = 22;
  * Lets each targeting key count once, in memory of a fixed size: a seeded hash of the key picks one bit of a bit set, and a
  * key counts if its bit was not set yet.
  *
- * A key is never counted twice. A new key is dropped by mistake when another key has its bit, with a chance of exactly
- * {@link fill}: `1 − exp(−keys/bits)`, which is 2.4 % of the 100,001st and 21 % of the millionth key. The hash
+ * A key is never counted twice. A new key is dropped by mistake when another key has its bit, with the chance that
+ * a bit is set: `1 − exp(−keys/bits)`, which is 2.4 % of the 100,001st and 21 % of the millionth key. The hash
  * depends neither on how an outcome ends nor on the arm, so a random part of both arms is dropped: it costs
  * power, never validity. One bit per key, rather than a Bloom filter's several, degrades slowest when far more keys come
  * than were planned for.
@@ -29,11 +29,6 @@ export class OncePerKey {
     this.seed = seed;
     this.#mask = 2 ** log2Bits - 1;
     this.#words = new Uint32Array(2 ** (log2Bits - 5));
-  }
-
-  /** The part of the bits that is set: the chance that the next new key is dropped. */
-  get fill(): number {
-    return this.#set / (this.#mask + 1);
   }
 
   /** How many keys have counted. */

@@ -1,64 +1,34 @@
 import type { Trials } from '../model/shapes.js';
-import type { OneSampleTestState } from './evidence-state.js';
-import { RestartMixture } from './restart-mixture.js';
+import type { FailureRateRequest, OneSampleTestState } from './evidence-state.js';
+import { MixtureTest } from './restart-mixture.js';
 
 /** Where between p₀ and 1 the alternatives lie: from a slight excess to "everything fails". */
 const DISTANCES = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 0.97] as const;
 /** Observations over which restarts are evenly spread. */
 const HORIZON = 20_000;
 
-/** Options of {@link OneSampleTest}. */
-export interface OneSampleTestOptions {
-  /** p₀: the failure rate that is still tolerated, a fraction above 0 and below 1. */
-  readonly maxFailureRate: number;
-  /** The chance of ever breaching while the failure rate is at most `maxFailureRate`. @default 0.05 */
-  readonly alpha?: number | undefined;
-}
-
 /**
  * Test 1: is the failure rate above p₀? Exact for independent outcomes, at any sample size.
  *
  * Alternatives `g_k = p₀ + (1 − p₀)·d_k`; a failure multiplies by `g_k/p₀`, a success by `(1 − g_k)/(1 − p₀)`, the
- * sequential probability ratio of Wald (1945), mixed by a {@link RestartMixture}. For every true rate of at most p₀ the
+ * sequential probability ratio of Wald (1945), mixed by a restart mixture. For every true rate of at most p₀ the
  * expected factor is at most 1.
  */
-export class OneSampleTest {
-  /** The chance of a false breach. */
-  readonly alpha: number;
-  /** p₀, a fraction. */
-  readonly maxFailureRate: number;
-  /** log(1/alpha): {@link logE} at which the test breaches. */
-  readonly logThreshold: number;
-  readonly #mixture = new RestartMixture({ alternatives: DISTANCES.length, horizon: HORIZON });
+export class OneSampleTest extends MixtureTest {
   readonly #onFailure: Float64Array;
   readonly #onSuccess: Float64Array;
   readonly #scratch = new Float64Array(DISTANCES.length);
   #trials = 0;
   #failures = 0;
 
-  constructor(options: OneSampleTestOptions) {
-    const p0 = options.maxFailureRate;
-    this.maxFailureRate = p0;
-    this.alpha = options.alpha ?? 0.05;
-    this.logThreshold = -Math.log(this.alpha);
+  constructor({
+    maxFailureRate: p0,
+    alpha = 0.05,
+  }: Pick<FailureRateRequest, 'maxFailureRate'> & { readonly alpha?: number }) {
+    super(alpha, { alternatives: DISTANCES.length, horizon: HORIZON });
     this.#onFailure = Float64Array.from(DISTANCES, (d) => (p0 + (1 - p0) * d) / p0);
     // (1 − g)/(1 − p₀), with g written out: what remains is exactly 1 − d.
     this.#onSuccess = Float64Array.from(DISTANCES, (d) => 1 - d);
-  }
-
-  /** log E now. */
-  get logE(): number {
-    return this.#mixture.logE;
-  }
-
-  /** The largest log E so far. */
-  get peakLogE(): number {
-    return this.#mixture.peakLogE;
-  }
-
-  /** Whether E has ever reached 1/alpha. Stays true. */
-  get breached(): boolean {
-    return this.#mixture.peakLogE >= this.logThreshold;
   }
 
   /** What was observed so far. */
@@ -70,7 +40,7 @@ export class OneSampleTest {
   observe(failed: boolean): void {
     this.#trials++;
     if (failed) this.#failures++;
-    this.#mixture.step(failed ? this.#onFailure : this.#onSuccess);
+    this.mixture.step(failed ? this.#onFailure : this.#onSuccess);
   }
 
   /**
@@ -86,17 +56,17 @@ export class OneSampleTest {
       this.#scratch[k] =
         failures * Math.log(this.#onFailure[k]!) + (trials - failures) * Math.log(this.#onSuccess[k]!);
     }
-    this.#mixture.stepLog(this.#scratch, trials);
+    this.mixture.stepLog(this.#scratch, trials);
   }
 
   /** The state as plain JSON. */
   toJSON(): OneSampleTestState {
-    return { mixture: this.#mixture.toJSON(), ...this.totals };
+    return { mixture: this.mixture.toJSON(), ...this.totals };
   }
 
   /** Continues from a state of a test with the same options. @throws RangeError for an invalid state. */
   restore(state: OneSampleTestState): void {
-    this.#mixture.restore(state.mixture);
+    this.mixture.restore(state.mixture);
     this.#trials = state.trials;
     this.#failures = state.failures;
   }

@@ -2,17 +2,13 @@ import { z } from 'zod';
 import { ConfigError, parseConfig } from '../support/config-error.js';
 import { alphaSchema } from '../support/config-schemas.js';
 
-const WEIGHTS = 'weights by test name, such as { failure: 0.6, latency: 0.4 }';
+const weightSchema = z.number({ error: 'a number above 0' }).positive({ error: 'a number above 0' });
 
 const splitSchema = z.object({
   alpha: alphaSchema,
-  weights: z.record(
-    z.string(),
-    z.number({ error: 'a number above 0' }).positive({ error: 'a number above 0' }),
-    {
-      error: WEIGHTS,
-    },
-  ),
+  weights: z.record(z.string(), weightSchema, {
+    error: 'weights by test name, such as { failure: 0.6, latency: 0.4 }',
+  }),
 });
 
 /**

@@ -4,19 +4,18 @@ import type { RestartMixtureState } from './evidence-state.js';
 export interface RestartMixtureOptions {
   /** How many alternatives are bet on. */
   readonly alternatives: number;
-  /** Steps (observations or blocks) over which restarts are evenly spread. */
+  /** Steps (observations or blocks) over which most restarts are evenly spread. */
   readonly horizon: number;
-  /**
-   * The part of the restarts that is kept for after the horizon, where it is spent ever more slowly, so that harm that
-   * begins late in a long epoch is still found. 0: no restart after the horizon.
-   * @default 0.1
-   */
-  readonly tail?: number | undefined;
 }
 
 /** The part of the stake that is bet at once; the rest restarts the test later. */
 const INITIAL_WEIGHT = 0.5;
 const RESERVE = 1 - INITIAL_WEIGHT;
+/**
+ * The part of the restarts that is kept for after the horizon, where it is spent ever more slowly, so that harm that begins late
+ * in a long epoch is still found.
+ */
+const TAIL = 0.1;
 /** Weights are kept within these bounds by moving the common scale, so that no evidence is too large for a double. */
 const LARGEST = 1e100;
 const SMALLEST = 1e-100;
@@ -32,9 +31,8 @@ const ROUNDING = 1e-6;
  *
  * With stake `w₀/K` on each of K alternatives and the remainder `ρ(0) = 1 − w₀`, step *t* with factors `e_k` does
  * `W_k ← (W_k + (ρ(t−1) − ρ(t))/K) · e_k`, and `E = Σ W_k + ρ(t)`. Here
- * `ρ(t) = (1 − w₀)(1 − (1 − tail)·t/H)` up to the horizon H, and `(1 − w₀)·tail·H/t` after it. With `tail = 0` this is
- * the uniform restart over H steps. New stake enters before each step, so evidence that was lost during a long healthy
- * time does not have to be won back first.
+ * `ρ(t) = (1 − w₀)(1 − 0.9·t/H)` up to the horizon H, and `(1 − w₀)·0.1·H/t` after it. New stake enters before each step, so
+ * evidence that was lost during a long healthy time does not have to be won back first.
  *
  * Weights are stored beside a common logarithmic scale: `E` may be far beyond the range of a double. A step allocates nothing.
  *
@@ -44,7 +42,6 @@ const ROUNDING = 1e-6;
 export class RestartMixture {
   readonly #weights: Float64Array;
   readonly #horizon: number;
-  readonly #tail: number;
   #logScale = 0;
   /** exp(−logScale): a stake of 1 in units of the scale. */
   #unit = 1;
@@ -55,9 +52,8 @@ export class RestartMixture {
   #peak = 1;
   #peakLogE = 0;
 
-  constructor({ alternatives, horizon, tail }: RestartMixtureOptions) {
+  constructor({ alternatives, horizon }: RestartMixtureOptions) {
     this.#horizon = horizon;
-    this.#tail = tail ?? 0.1;
     this.#weights = new Float64Array(alternatives).fill(INITIAL_WEIGHT / alternatives);
   }
 
@@ -113,20 +109,16 @@ export class RestartMixture {
    * @throws RangeError when the state is not one of such a mixture; this one is unusable then.
    */
   restore(state: RestartMixtureState): void {
-    const usable =
-      state.weights.length === this.#weights.length &&
-      [...state.weights, state.total, state.peak, state.steps].every((part) => part >= 0) &&
-      [...state.weights, state.logScale, state.peakLogE, state.steps, state.total, state.peak].every(
-        Number.isFinite,
-      );
-    if (!usable) throw new RangeError('The state is not one of this mixture');
+    if (state.weights.length !== this.#weights.length) {
+      throw new RangeError('The state has another number of alternatives');
+    }
     this.#weights.set(state.weights);
     this.#steps = state.steps;
     this.#remaining = this.#remainingAt(state.steps);
     this.#peakLogE = state.peakLogE;
     this.#setScale(state.logScale);
     const total = this.#weights.reduce((sum, weight) => sum + weight, this.#remaining * this.#unit);
-    if (Math.abs(state.total - total) > ROUNDING * total) {
+    if (!(Math.abs(state.total - total) <= ROUNDING * total)) {
       throw new RangeError('The total of the state is not the sum of its weights');
     }
     this.#total = state.total;
@@ -168,13 +160,40 @@ export class RestartMixture {
   /** ρ(t), from the number of steps alone, so that rounding never adds up. */
   #remainingAt(steps: number): number {
     const t = steps / this.#horizon;
-    return t <= 1 ? RESERVE * (1 - (1 - this.#tail) * t) : (RESERVE * this.#tail) / t;
+    return t <= 1 ? RESERVE * (1 - (1 - TAIL) * t) : (RESERVE * TAIL) / t;
   }
 
   #setScale(logScale: number): void {
     this.#logScale = logScale;
-    // With nothing left to stake the scale may fall without limit, and exp() would overflow.
-    this.#unit = this.#remaining === 0 ? 0 : Math.exp(-logScale);
+    this.#unit = Math.exp(-logScale);
     this.#peak = Math.exp(this.#peakLogE - logScale);
+  }
+}
+
+/** A test whose evidence is that of a {@link RestartMixture}. */
+export abstract class MixtureTest {
+  /** log(1/alpha): {@link logE} at which the test breaches. */
+  readonly logThreshold: number;
+  protected readonly mixture: RestartMixture;
+
+  /** @param alpha - The chance of ever breaching while the treatment is no worse than tolerated. */
+  constructor(alpha: number, options: RestartMixtureOptions) {
+    this.logThreshold = -Math.log(alpha);
+    this.mixture = new RestartMixture(options);
+  }
+
+  /** log E now. */
+  get logE(): number {
+    return this.mixture.logE;
+  }
+
+  /** The largest log E so far. */
+  get peakLogE(): number {
+    return this.mixture.peakLogE;
+  }
+
+  /** Whether E has ever reached 1/alpha. Stays true. */
+  get breached(): boolean {
+    return this.mixture.peakLogE >= this.logThreshold;
   }
 }

@@ -1,6 +1,6 @@
 import type { Evidence, Outcome, Trials } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
-import { BlockTally, countsSince, trialsSince } from './block-tally.js';
+import { addCounts, addTrials, BlockTally, NO_COUNTS, NO_TRIALS } from './block-tally.js';
 import {
   type BlockCounts,
   type EpochEvidence,
@@ -13,7 +13,7 @@ import {
 } from './evidence-state.js';
 import type { EvidenceSources, EvidenceTest } from './evidence-test.js';
 import { FailureRate, FailureRegression } from './failure-evidence.js';
-import { LatencyRegression } from './latency-evidence.js';
+import { LatencyRegression } from './latency.js';
 import { OncePerKey } from './once-per-key.js';
 
 /** A trigger and the test that it needs; a trigger fits as it is. */
@@ -29,6 +29,17 @@ export interface SequentialEvidenceOptions extends EvidenceSources {
   /** Any 32-bit number, another one for each epoch, the same one in each process of a fleet. */
   readonly seed: number;
 }
+
+/** What was counted, but for durations. */
+type Counts = Omit<EvidenceDelta, 'latency'>;
+
+const NOTHING: Counts = {
+  randomised: NO_COUNTS,
+  fullRollout: NO_TRIALS,
+  excluded: 0,
+  repeated: 0,
+  invalid: 0,
+};
 
 /** Open blocks close at multiples of this, so that slow traffic counts too. A clock's grid does not depend on results. */
 const BLOCK_MS = 60_000;
@@ -47,30 +58,31 @@ const MIN_CONTROL_TRIALS = 100;
  * Memory: 512 KiB for the keys, and a few kilobytes for each test. Recording allocates nothing.
  */
 export class SequentialEvidence {
-  readonly #latency: EvidenceSources['latency'];
-  #tests: readonly { readonly trigger: string; readonly test: EvidenceTest }[];
+  #sources: EvidenceSources;
+  #tests: readonly {
+    readonly trigger: string;
+    readonly request: EvidenceRequest;
+    readonly test: EvidenceTest;
+  }[];
   readonly #once: OncePerKey;
-  #frozenControl: Trials | undefined;
   readonly #randomised = new BlockTally();
   readonly #fullRollout = new BlockTally();
   #excluded = 0;
   #repeated = 0;
   #invalid = 0;
   /** The part that {@link takeDelta} has returned, or that came from elsewhere. */
-  readonly #takenRandomised = new BlockTally();
-  readonly #takenFullRollout = new BlockTally();
-  readonly #taken = { excluded: 0, repeated: 0, invalid: 0 };
+  #taken: Counts = NOTHING;
   #minute: number | undefined;
 
   /** @throws ConfigError for an invalid request: a trigger of the user's own may have one. */
   constructor(options: SequentialEvidenceOptions) {
-    this.#latency = options.latency;
-    this.#frozenControl = options.frozenControl;
+    const { latency, frozenControl } = options;
+    this.#sources = { latency, frozenControl };
     this.#once = new OncePerKey(options.seed);
     this.#tests = options.specs.flatMap(({ name, evidence }) => {
       if (evidence === undefined) return [];
       const request = parseConfig(evidenceRequestSchema, evidence, `evidence of the trigger ${name}`);
-      return { trigger: name, test: evidenceTest(request, options) };
+      return { trigger: name, request, test: evidenceTest(request, options) };
     });
   }
 
@@ -80,8 +92,8 @@ export class SequentialEvidence {
    */
   get control(): Trials | undefined {
     const { control } = this.#randomised.toJSON();
-    const isEnough = control.trials >= (this.#frozenControl === undefined ? 1 : MIN_CONTROL_TRIALS);
-    return isEnough ? control : this.#frozenControl;
+    const isEnough = control.trials >= (this.#sources.frozenControl === undefined ? 1 : MIN_CONTROL_TRIALS);
+    return isEnough ? control : this.#sources.frozenControl;
   }
 
   /** Folds in an outcome that ended at `at`. */
@@ -133,25 +145,13 @@ export class SequentialEvidence {
 
   /** What was counted here since the previous call. */
   takeDelta(): EvidenceDelta {
-    const { randomised, fullRollout } = this.#epochEvidence();
     const latency = new Map<string, readonly BlockCounts[]>();
     for (const { test } of this.#tests) {
       if (test instanceof LatencyRegression) latency.set(test.key, test.takeChanges());
     }
-    const taken = this.#taken;
-    const delta = {
-      randomised: countsSince(randomised, this.#takenRandomised.toJSON()),
-      fullRollout: trialsSince(fullRollout, this.#takenFullRollout.toJSON().treatment),
-      latency: [...latency],
-      excluded: this.#excluded - taken.excluded,
-      repeated: this.#repeated - taken.repeated,
-      invalid: this.#invalid - taken.invalid,
-    };
-    this.#takenRandomised.add(delta.randomised);
-    this.#takenFullRollout.add({ treatment: delta.fullRollout, control: NONE });
-    taken.excluded = this.#excluded;
-    taken.repeated = this.#repeated;
-    taken.invalid = this.#invalid;
+    const counts = this.#counts();
+    const delta = { ...sumOf(counts, this.#taken, -1), latency: [...latency] };
+    this.#taken = counts;
     return delta;
   }
 
@@ -168,12 +168,9 @@ export class SequentialEvidence {
   toJSON(): SequentialEvidenceState {
     return {
       seed: this.#once.seed,
-      ...this.#epochEvidence(),
-      excluded: this.#excluded,
-      repeated: this.#repeated,
-      invalid: this.#invalid,
+      ...this.#counts(),
       minute: this.#minute,
-      frozenControl: this.#frozenControl,
+      frozenControl: this.#sources.frozenControl,
       tests: this.#tests.map(({ trigger, test }) => ({ trigger, state: test.toJSON() })),
       keys: this.#once.toText(),
     };
@@ -189,16 +186,16 @@ export class SequentialEvidence {
   restore(state: SequentialEvidenceState): boolean {
     if (state.seed !== this.#once.seed) return false;
     const here: EvidenceCounts = { ...this.#epochEvidence(), latency: [] };
-    const sources = { latency: this.#latency, frozenControl: state.frozenControl ?? this.#frozenControl };
-    this.#frozenControl = sources.frozenControl;
-    this.#tests = this.#tests.map(({ trigger, test }) => {
-      const { request } = test.toJSON();
+    const { latency, frozenControl } = this.#sources;
+    const sources = { latency, frozenControl: state.frozenControl ?? frozenControl };
+    this.#sources = sources;
+    this.#tests = this.#tests.map(({ trigger, request, test }) => {
       const saved = state.tests.find(
         (each) => each.trigger === trigger && isSameRequest(each.state.request, request),
       );
-      const restored = saved && continued(saved.state, sources);
+      const restored = saved && restoredTest(saved.state, sources);
       restored?.merge(here);
-      return { trigger, test: restored ?? test };
+      return { trigger, request, test: restored ?? test };
     });
     this.#addRemote(state);
     if (state.keys !== undefined) this.#once.mergeText(state.keys);
@@ -212,18 +209,23 @@ export class SequentialEvidence {
     return { randomised: this.#randomised.toJSON(), fullRollout: this.#fullRollout.toJSON().treatment };
   }
 
+  #counts(): Counts {
+    return {
+      ...this.#epochEvidence(),
+      excluded: this.#excluded,
+      repeated: this.#repeated,
+      invalid: this.#invalid,
+    };
+  }
+
   /** Adds counts that are in deltas already. */
-  #addRemote(counts: Omit<EvidenceDelta, 'latency'>): void {
-    for (const tally of [this.#randomised, this.#takenRandomised]) tally.add(counts.randomised);
-    for (const tally of [this.#fullRollout, this.#takenFullRollout]) {
-      tally.add({ treatment: counts.fullRollout, control: NONE });
-    }
+  #addRemote(counts: Counts): void {
+    this.#randomised.add(counts.randomised);
+    this.#fullRollout.add({ treatment: counts.fullRollout, control: NO_TRIALS });
     this.#excluded += counts.excluded;
     this.#repeated += counts.repeated;
     this.#invalid += counts.invalid;
-    this.#taken.excluded += counts.excluded;
-    this.#taken.repeated += counts.repeated;
-    this.#taken.invalid += counts.invalid;
+    this.#taken = sumOf(this.#taken, counts);
   }
 
   #advance(now: number): void {
@@ -242,26 +244,32 @@ function evidenceTest(request: EvidenceRequest, sources: EvidenceSources): Evide
     case 'failure-rate':
       return new FailureRate(request);
     case 'latency-regression':
-      return new LatencyRegression(request, sources);
+      return new LatencyRegression(request, sources.latency);
   }
 }
 
+/** Both were parsed by one schema, so that their fields have one order. */
 function isSameRequest(a: EvidenceRequest, b: EvidenceRequest): boolean {
-  return a.test === b.test && a.alpha === b.alpha && limitOf(a) === limitOf(b);
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
-function limitOf(request: EvidenceRequest): number {
-  return request.test === 'failure-rate' ? request.maxFailureRate : request.ratio;
-}
-
-function continued(state: EvidenceTestState, sources: EvidenceSources): EvidenceTest | undefined {
+function restoredTest(state: EvidenceTestState, sources: EvidenceSources): EvidenceTest | undefined {
   try {
-    if ('comparison' in state) return FailureRegression.restored(state, sources.frozenControl);
-    if ('limit' in state) return FailureRate.restored(state);
-    return LatencyRegression.restored(state, sources);
+    const test = evidenceTest(state.request, sources);
+    test.restore(state);
+    return test;
   } catch {
     return undefined;
   }
 }
 
-const NONE: Trials = { trials: 0, failures: 0 };
+/** With a factor of −1, what was counted since `b`. */
+function sumOf(a: Counts, b: Counts, factor: 1 | -1 = 1): Counts {
+  return {
+    randomised: addCounts(a.randomised, b.randomised, factor),
+    fullRollout: addTrials(a.fullRollout, b.fullRollout, factor),
+    excluded: a.excluded + factor * b.excluded,
+    repeated: a.repeated + factor * b.repeated,
+    invalid: a.invalid + factor * b.invalid,
+  };
+}

@@ -1,8 +1,8 @@
 import type { Arm } from '../model/shapes.js';
-import { BlockTally } from './block-tally.js';
-import type { BlockCounts, TwoSampleTestState } from './evidence-state.js';
+import { addCounts, BlockTally, NO_COUNTS } from './block-tally.js';
+import type { BlockCounts, FailureRegressionRequest, TwoSampleTestState } from './evidence-state.js';
 import { likelihoodRatios, logNoncentralHypergeometric } from './noncentral-hypergeometric.js';
-import { RestartMixture } from './restart-mixture.js';
+import { MixtureTest } from './restart-mixture.js';
 
 /** How much the treatment's odds of failing exceed the tolerated ones under the alternatives. */
 export const ODDS_RATIOS = [1.5, 2.5, 5, 10, 20, 50, 200, 2000] as const;
@@ -11,13 +11,8 @@ const HORIZON = 5_000;
 /** Outcomes of both arms together that complete a block. */
 const MIN_BLOCK_TRIALS = 10;
 
-/** Options of {@link TwoSampleTest}. */
-export interface TwoSampleTestOptions {
-  /** The chance of ever breaching while the treatment fails no more than tolerated. @default 0.05 */
-  readonly alpha?: number | undefined;
-  /** The odds ratio of failing, treatment to control, that is still tolerated. @default 1 */
-  readonly ratio?: number | undefined;
-}
+/** What is tolerated. @default an alpha of 0.05, and a ratio of 1 */
+export type TwoSampleTestOptions = Partial<Pick<FailureRegressionRequest, 'alpha' | 'ratio'>>;
 
 /**
  * Test 2: does the treatment fail more than the control?
@@ -25,7 +20,7 @@ export interface TwoSampleTestOptions {
  * Outcomes are grouped into blocks. Given how many outcomes of a block failed, the number of them in the treatment
  * follows Fisher's noncentral hypergeometric distribution, in which only the odds ratio is unknown: neither the failure
  * rate nor the traffic share is needed, and both may drift from block to block as long as both arms share the drift.
- * Likelihood ratios of the alternatives against the tolerated odds ratio are mixed by a {@link RestartMixture}.
+ * Likelihood ratios of the alternatives against the tolerated odds ratio are mixed by a restart mixture.
  *
  * A block closes once it has an outcome of each arm and 10 in all, or when {@link closeBlock} is called by a
  * clock. Both depend on how many outcomes there are and on time, **never on how they ended**; that is what keeps
@@ -33,60 +28,22 @@ export interface TwoSampleTestOptions {
  *
  * Source of the distribution: Fisher (1935); McCullagh and Nelder, *Generalized Linear Models* (1989), section 7.3.
  */
-export class TwoSampleTest {
-  /** The chance of a false breach. */
-  readonly alpha: number;
-  /** The tolerated odds ratio. */
-  readonly ratio: number;
-  /** log(1/alpha): {@link logE} at which the test breaches. */
-  readonly logThreshold: number;
-  readonly #mixture = new RestartMixture({ alternatives: ODDS_RATIOS.length, horizon: HORIZON });
+export class TwoSampleTest extends MixtureTest {
+  readonly #ratio: number;
   readonly #alternatives: Float64Array;
   readonly #scratch = new Float64Array(ODDS_RATIOS.length);
   readonly #pending = new BlockTally();
   readonly #closed = new BlockTally();
 
-  constructor(options: TwoSampleTestOptions = {}) {
-    this.alpha = options.alpha ?? 0.05;
-    this.ratio = options.ratio ?? 1;
-    this.logThreshold = -Math.log(this.alpha);
-    this.#alternatives = Float64Array.from(ODDS_RATIOS, (odds) => this.ratio * odds);
-  }
-
-  /** log E of the closed blocks. */
-  get logE(): number {
-    return this.#mixture.logE;
-  }
-
-  /** The largest log E so far. */
-  get peakLogE(): number {
-    return this.#mixture.peakLogE;
-  }
-
-  /** Whether E has ever reached 1/alpha. Stays true. */
-  get breached(): boolean {
-    return this.#mixture.peakLogE >= this.logThreshold;
-  }
-
-  /** Outcomes waiting in the open block. */
-  get pendingTrials(): number {
-    return this.#pending.trials;
+  constructor({ alpha = 0.05, ratio = 1 }: TwoSampleTestOptions = {}) {
+    super(alpha, { alternatives: ODDS_RATIOS.length, horizon: HORIZON });
+    this.#ratio = ratio;
+    this.#alternatives = Float64Array.from(ODDS_RATIOS, (odds) => ratio * odds);
   }
 
   /** Everything observed so far, the open block included. */
   get totals(): BlockCounts {
-    const { treatmentTrials, treatmentFailures, controlTrials, controlFailures } = this.#pending;
-    const closed = this.#closed;
-    return {
-      treatment: {
-        trials: closed.treatmentTrials + treatmentTrials,
-        failures: closed.treatmentFailures + treatmentFailures,
-      },
-      control: {
-        trials: closed.controlTrials + controlTrials,
-        failures: closed.controlFailures + controlFailures,
-      },
-    };
+    return addCounts(this.#closed, this.#pending);
   }
 
   /** Folds one outcome into the open block. @returns Whether that completed the block. */
@@ -111,16 +68,18 @@ export class TwoSampleTest {
    * @returns Whether a block was closed.
    */
   closeBlock(): boolean {
-    if (this.#pending.treatmentTrials === 0 || this.#pending.controlTrials === 0) return false;
-    this.#evaluate(this.#pending);
-    this.#pending.moveTo(this.#closed);
+    const pending = this.#pending;
+    if (pending.treatment.trials === 0 || pending.control.trials === 0) return false;
+    this.#evaluate(pending);
+    this.#closed.add(pending);
+    pending.set(NO_COUNTS);
     return true;
   }
 
   /** The state as plain JSON. */
   toJSON(): TwoSampleTestState {
     return {
-      mixture: this.#mixture.toJSON(),
+      mixture: this.mixture.toJSON(),
       pending: this.#pending.toJSON(),
       closed: this.#closed.toJSON(),
     };
@@ -128,31 +87,32 @@ export class TwoSampleTest {
 
   /** Continues from a state of a test with the same options. @throws RangeError for an invalid state. */
   restore({ mixture, pending, closed }: TwoSampleTestState): void {
-    this.#mixture.restore(mixture);
-    this.#pending.clear();
-    this.#pending.add(pending);
-    this.#closed.clear();
-    this.#closed.add(closed);
+    this.mixture.restore(mixture);
+    this.#pending.set(pending);
+    this.#closed.set(closed);
   }
 
   #closeIfComplete(): boolean {
-    return this.#pending.trials >= MIN_BLOCK_TRIALS && this.closeBlock();
+    const { treatment, control } = this.#pending;
+    return treatment.trials + control.trials >= MIN_BLOCK_TRIALS && this.closeBlock();
   }
 
-  #evaluate(block: BlockTally): void {
+  #evaluate(block: BlockCounts): void {
+    const { treatment, control } = block;
+    const failures = treatment.failures + control.failures;
     // All or none failed: the treatment's share of the failures was certain beforehand.
-    if (block.failures === 0 || block.failures === block.trials) {
-      this.#mixture.idle();
+    if (failures === 0 || failures === treatment.trials + control.trials) {
+      this.mixture.idle();
       return;
     }
-    if (likelihoodRatios(block, this.ratio, this.#alternatives, this.#scratch)) {
-      this.#mixture.step(this.#scratch);
+    if (likelihoodRatios(block, this.#ratio, this.#alternatives, this.#scratch)) {
+      this.mixture.step(this.#scratch);
       return;
     }
-    const logNull = logNoncentralHypergeometric(block, this.ratio);
+    const logNull = logNoncentralHypergeometric(block, this.#ratio);
     for (let k = 0; k < this.#alternatives.length; k++) {
       this.#scratch[k] = logNoncentralHypergeometric(block, this.#alternatives[k]!) - logNull;
     }
-    this.#mixture.stepLog(this.#scratch);
+    this.mixture.stepLog(this.#scratch);
   }
 }

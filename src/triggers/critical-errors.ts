@@ -1,20 +1,17 @@
 import { z } from 'zod';
-import type { Snapshot, WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema } from '../support/config-schemas.js';
 import { countOf, formatDuration, inLast } from '../support/wording.js';
-import type { ThresholdTrigger } from './trigger.js';
-import { countedOf, evaluateWindow, type Finding, triggerNameSchema } from './window-rule.js';
+import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
+import { countedOf, type Finding, noVerdict, triggerNameSchema, windowTrigger } from './window-rule.js';
 
-export interface CriticalErrorsOptions {
+export interface CriticalErrorsOptions extends TriggerOptions {
   /** How many critical errors within the window are a breach. @default 1 */
   readonly minCount?: number | undefined;
   /** Further codes or names of error classes that are critical; subclasses count. @default none */
   readonly errorTypes?: readonly string[] | undefined;
   /** The sliding window, in milliseconds. @default 300_000 (5 minutes) */
   readonly windowMs?: number | undefined;
-  /** Needed when a guard has two triggers of one kind. @default 'critical-errors' */
-  readonly name?: string | undefined;
 }
 
 const optionsSchema = z.strictObject({
@@ -32,32 +29,20 @@ const optionsSchema = z.strictObject({
  */
 export function criticalErrors(options: CriticalErrorsOptions = {}): ThresholdTrigger {
   const { minCount, errorTypes, windowMs, name } = parseConfig(optionsSchema, options, 'criticalErrors');
-  const rule = { name, windowMs, threshold: minCount, unit: 'count' } as const;
-  return Object.freeze({
-    ...rule,
-    criticalErrorTypes: Object.freeze([...errorTypes]),
-    evaluate: (snapshot, now) =>
-      evaluateWindow(rule, snapshot, now, (window) => examine(window, minCount, snapshot.lastCritical, now)),
-  } satisfies ThresholdTrigger);
-}
-
-function examine(
-  { treatment, windowMs }: WindowSnapshot,
-  minCount: number,
-  last: Snapshot['lastCritical'],
-  now: number,
-): Finding {
-  const observed = treatment.critical;
-  if (observed === 0 && countedOf(treatment) === 0) {
-    const message = `No verdict on critical errors yet: no outcome of the treatment ${inLast(windowMs)}.`;
-    return { status: 'insufficient-data', message };
-  }
-  const breached = observed >= minCount;
-  const found = `The treatment had ${countOf(observed, 'critical error')} ${inLast(windowMs)}`;
-  const latest =
-    observed > 0 && last !== undefined
-      ? ` (${last.errorType}, ${formatDuration(Math.max(0, now - last.at))} ago)`
-      : '';
-  const relation = breached ? `${minCount} or more stop the flag` : `fewer than ${minCount}`;
-  return { status: breached ? 'breach' : 'ok', observed, message: `${found}${latest}, ${relation}.` };
+  const criticalErrorTypes = Object.freeze([...errorTypes]);
+  const rule = { name, windowMs, threshold: minCount, unit: 'count', criticalErrorTypes } as const;
+  return windowTrigger(rule, ({ treatment }, { lastCritical: last }, now): Finding => {
+    const observed = treatment.critical;
+    if (observed === 0 && countedOf(treatment) === 0) {
+      return noVerdict('critical errors', `no outcome of the treatment ${inLast(windowMs)}`);
+    }
+    const breached = observed >= minCount;
+    const found = `The treatment had ${countOf(observed, 'critical error')} ${inLast(windowMs)}`;
+    const latest =
+      observed > 0 && last !== undefined
+        ? ` (${last.errorType}, ${formatDuration(Math.max(0, now - last.at))} ago)`
+        : '';
+    const relation = breached ? `${minCount} or more stop the flag` : `fewer than ${minCount}`;
+    return { status: breached ? 'breach' : 'ok', observed, message: `${found}${latest}, ${relation}.` };
+  });
 }

@@ -13,7 +13,6 @@ import { type RateTriggerFactory, rateTriggerFactory } from './outcome-rate.js';
 export const errorRateAbove: RateTriggerFactory = rateTriggerFactory({
   factory: 'errorRateAbove',
   name: 'error-rate-above',
-  rateName: 'error rate',
   rate: 'error',
   relation: 'above',
 });

@@ -3,7 +3,6 @@ import type {
   Evidence,
   Snapshot,
   Trials,
-  Unit,
   Verdict,
   VerdictEvidence,
 } from '../model/shapes.js';
@@ -11,18 +10,16 @@ import { differenceConfidenceInterval } from '../statistics/confidence.js';
 import type { EvidenceRequest } from '../statistics/evidence-state.js';
 import { alphaSchema } from '../support/config-schemas.js';
 import { countOf, formatThreshold } from '../support/wording.js';
-import type { ThresholdTrigger } from './trigger.js';
-import { triggerNameSchema } from './window-rule.js';
+import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
+import { defer, type Finding, NO_SAMPLE, type Rule, triggerNameSchema, verdictOf } from './window-rule.js';
 
 /** Options of every trigger that rests on an anytime-valid test. */
-export interface EvidenceOptions {
+export interface EvidenceOptions extends TriggerOptions {
   /**
    * The chance of ever breaching within one epoch while all is well, however often the trigger is evaluated; above 0, below 0.5.
    * @default 0.05
    */
   readonly alpha?: number | undefined;
-  /** Needed when a guard has two triggers of one kind. @default the kind, for example `failure-regression` */
-  readonly name?: string | undefined;
 }
 
 /** A trigger that rests on an anytime-valid test. */
@@ -36,76 +33,36 @@ export const evidenceFields = (name: string) => ({
   name: triggerNameSchema.default(name),
 });
 
-/** The part of a rule that its verdicts repeat. */
-export interface EvidenceRule {
-  readonly name: string;
-  readonly threshold: number;
-  readonly unit: Unit;
-  readonly rate?: Verdict['rate'];
-  readonly alpha: number;
-}
-
-/** What a rule finds in its evidence. */
-export interface EvidenceFinding {
-  readonly status: Verdict['status'];
-  readonly observed?: number;
-  /** Makes the sentence for an operator. */
-  readonly message: () => string;
-}
-
 /** Intervals are valid at all times at once with 95 %, whatever alpha the test has: it is what readers expect. */
 const INTERVAL_ALPHA = 0.05;
 /** JSON has no infinity. */
 const LARGEST_E = 1e300;
 
-/** Examines the evidence of the rule and adds to the finding what every verdict carries. */
-export function evaluateEvidence(
-  { name, threshold, unit, rate, alpha }: EvidenceRule,
-  snapshot: Snapshot,
-  now: number,
-  examine: (evidence: Evidence) => EvidenceFinding,
-): Verdict {
-  const gathered = snapshot.evidence?.find(({ trigger }) => trigger === name);
-  const finding = gathered === undefined ? NOTHING_GATHERED : examine(gathered);
-  const { lastOutcomeAt } = snapshot.total.treatment;
-  const verdict = {
-    trigger: name,
-    status: finding.status,
-    observed: finding.observed,
-    threshold,
-    unit,
-    rate,
-    sampleSize: {
-      treatment: gathered?.counts.treatment.trials ?? 0,
-      control: gathered?.counts.control.trials ?? 0,
+/** The trigger of a rule on the evidence of one test. */
+export function evidenceTrigger(
+  { name, threshold, unit, rate }: Omit<Rule, 'windowMs'>,
+  evidence: EvidenceRequest,
+  examine: (evidence: Evidence) => Finding,
+): EvidenceTrigger {
+  const rule = { name, windowMs: 0, threshold, unit, rate };
+  return Object.freeze({
+    ...rule,
+    evidence: Object.freeze(evidence),
+    evaluate(snapshot: Snapshot, now: number): Verdict {
+      const gathered = snapshot.evidence?.find(({ trigger }) => trigger === name);
+      if (gathered === undefined) return verdictOf(rule, NOTHING_GATHERED, NO_SAMPLE, snapshot, now);
+      const { treatment, control } = gathered.counts;
+      const sampleSize = { treatment: treatment.trials, control: control.trials };
+      const finding = examine(gathered);
+      const figures = figuresOf(gathered, evidence.alpha);
+      return verdictOf(rule, finding, sampleSize, snapshot, now, figures);
     },
-    windowMs: Math.max(0, now - snapshot.epochStartedAt),
-    freshnessMs: lastOutcomeAt === undefined ? undefined : Math.max(0, now - lastOutcomeAt),
-    message: '',
-    evidence: gathered === undefined ? undefined : figuresOf(gathered, alpha),
-  };
-  if (gathered?.breached) defer(verdict, 'message', finding.message);
-  else verdict.message = finding.message();
-  return verdict;
+  });
 }
 
-/** Has a property computed when it is first read. An interval needs 100 µs, and a breach under review is evaluated for hours. */
-function defer<Key extends string, Value>(
-  target: { [key in Key]: Value },
-  key: Key,
-  compute: () => Value,
-): void {
-  let value: { readonly computed: Value } | undefined;
-  const get = () => {
-    value ??= { computed: compute() };
-    return value.computed;
-  };
-  Object.defineProperty(target, key, { get, enumerable: true });
-}
-
-const NOTHING_GATHERED: EvidenceFinding = {
+const NOTHING_GATHERED: Finding = {
   status: 'insufficient-data',
-  message: () => 'No verdict: the store gathers no evidence for this trigger.',
+  message: 'No verdict: the store gathers no evidence for this trigger.',
 };
 
 function figuresOf(evidence: Evidence, alpha: number): VerdictEvidence {
@@ -150,15 +107,16 @@ export function describeDifference(counts: Evidence['counts']): string {
   return `${observed < 0 ? 'better' : 'worse'} by ${points(Math.abs(observed))} points (${interval})`;
 }
 
-/** `the evidence E reached 73.4, the limit is 50: at most 2 % of healthy epochs ever reach it` */
-export function describeBreach({ peakLogE, logThreshold }: Evidence, alpha: number): string {
-  const chance = `at most ${formatThreshold(alpha)} of healthy epochs ever reach it`;
-  return `the evidence E reached ${formatE(peakLogE)}, the limit is ${formatE(logThreshold)}: ${chance}`;
-}
-
-/** `the evidence E reached 3.1 so far, the limit is 50`; 49.96 must not read as the 50 that it rounds to. */
-export function describeEvidence({ peakLogE, logThreshold }: Evidence): string {
+/**
+ * `the evidence E reached 73.4, the limit is 50: at most 2 % of healthy epochs ever reach it` after a breach, before one
+ * `the evidence E reached 3.1 so far, the limit is 50`; 49.96 must not read as the 50 that it rounds to.
+ */
+export function describeEvidence({ peakLogE, logThreshold, breached }: Evidence, alpha: number): string {
   const [reached, limit] = [formatE(peakLogE), formatE(logThreshold)];
+  if (breached) {
+    const chance = `at most ${formatThreshold(alpha)} of healthy epochs ever reach it`;
+    return `the evidence E reached ${reached}, the limit is ${limit}: ${chance}`;
+  }
   return reached === limit
     ? `the evidence E came close to its limit of ${limit}`
     : `the evidence E reached ${reached} so far, the limit is ${limit}`;

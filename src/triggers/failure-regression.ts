@@ -4,20 +4,19 @@ import { parseConfig } from '../support/config-error.js';
 import { ratioSchema } from '../support/config-schemas.js';
 import { countOf } from '../support/wording.js';
 import {
-  describeBreach,
   describeDifference,
   describeEvidence,
   describeLeftOut,
   describeTrials,
-  type EvidenceFinding,
   type EvidenceOptions,
   type EvidenceTrigger,
-  evaluateEvidence,
   evidenceFields,
+  evidenceTrigger,
   points,
   rateOf,
   rounded,
 } from './evidence-rule.js';
+import type { Finding } from './window-rule.js';
 
 export interface FailureRegressionOptions extends EvidenceOptions {
   /**
@@ -52,23 +51,18 @@ const optionsSchema = z.strictObject({
  */
 export function failureRegression(options: FailureRegressionOptions = {}): EvidenceTrigger {
   const { alpha, ratio, minDifference, name } = parseConfig(optionsSchema, options, 'failureRegression');
-  const rule = { name, threshold: minDifference, unit: 'fraction', alpha } as const;
-  return Object.freeze({
-    name,
-    windowMs: 0,
-    threshold: minDifference,
-    unit: 'fraction',
-    evidence: Object.freeze({ test: 'failure-regression', alpha, ratio }),
-    evaluate: (snapshot, now) =>
-      evaluateEvidence(rule, snapshot, now, (evidence) => examine(evidence, minDifference, alpha)),
-  } satisfies EvidenceTrigger);
+  return evidenceTrigger(
+    { name, threshold: minDifference, unit: 'fraction' },
+    { test: 'failure-regression', alpha, ratio },
+    (evidence) => examine(evidence, minDifference, alpha),
+  );
 }
 
-function examine(evidence: Evidence, minDifference: number, alpha: number): EvidenceFinding {
+function examine(evidence: Evidence, minDifference: number, alpha: number): Finding {
   const { counts, breached, frozenLimit } = evidence;
   const { treatment, control } = counts;
   if (treatment.trials === 0 || control.trials === 0 || (frozenLimit ?? 0) >= 1) {
-    return { status: 'insufficient-data', message: () => describeMissing(evidence) };
+    return { status: 'insufficient-data', message: describeMissing(evidence) };
   }
   const observed = rateOf(treatment) - rateOf(control);
   const large = observed >= minDifference;
@@ -78,14 +72,15 @@ function examine(evidence: Evidence, minDifference: number, alpha: number): Evid
       frozenLimit === undefined
         ? ''
         : ` No control remains: up to ${rounded(frozenLimit * 100)} % is tolerated, from the control of an earlier epoch, assuming that it would not have changed.`;
-    if (!breached) return `${found}: no regression shown; ${describeEvidence(evidence)}.${baseline}`;
-    const verdict = `${describeDifference(counts)}; ${describeBreach(evidence, alpha)}.`;
+    const figures = describeEvidence(evidence, alpha);
+    if (!breached) return `${found}: no regression shown; ${figures}.${baseline}`;
     const relation = large
       ? ''
       : ` The difference is below the ${points(minDifference)} points of minDifference.`;
-    return `${found}: ${verdict}${relation}${baseline}`;
+    return `${found}: ${describeDifference(counts)}; ${figures}.${relation}${baseline}`;
   };
-  return { status: breached && large ? 'breach' : 'ok', observed, message };
+  const status = breached && large ? 'breach' : 'ok';
+  return { status, observed, message: breached ? message : message() };
 }
 
 function describeMissing(evidence: Evidence): string {

@@ -4,21 +4,19 @@ import type { Snapshot, Verdict } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, ratioSchema } from '../support/config-schemas.js';
 import { formatDuration, formatRate, formatThreshold } from '../support/wording.js';
-import type { ThresholdTrigger } from './trigger.js';
-import { describeReference, type Finding, triggerNameSchema } from './window-rule.js';
+import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
+import { controlOf, type Finding, noVerdict, triggerNameSchema, verdictOf } from './window-rule.js';
 
 /** A quantile of the successes' durations. */
 export type LatencyQuantile = 'p50' | 'p95' | 'p99';
 
-export interface LatencyAboveOptions {
+export interface LatencyAboveOptions extends TriggerOptions {
   /** The quantile that is compared, or several, of which any may breach. @default ['p50', 'p95'] */
   readonly quantile?: LatencyQuantile | readonly LatencyQuantile[] | undefined;
   /** How many successes each side needs before there is a verdict. @default 100 */
   readonly minOutcomes?: number | undefined;
   /** For how long the rollout must have been unchanged, in milliseconds. @default 600_000 (10 minutes) */
   readonly forMs?: number | undefined;
-  /** Needed when a guard has two triggers of one kind. @default 'latency-above' */
-  readonly name?: string | undefined;
 }
 
 const QUANTILE = "'p50', 'p95' or 'p99', or a list of them";
@@ -51,69 +49,49 @@ const schema = z.strictObject({
  */
 export function latencyAbove(ratio: number, options: LatencyAboveOptions = {}): ThresholdTrigger {
   const config = parseConfig(schema, { ratio, options }, 'latencyAbove');
-  const { quantile: quantiles, minOutcomes, forMs, name } = config.options;
-  const rule: Rule = { ratio: config.ratio, quantiles, minOutcomes, forMs };
+  const { minOutcomes, forMs, name } = config.options;
+  const rule = { name, windowMs: 0, threshold: config.ratio, unit: 'ratio', minOutcomes, forMs } as const;
   return Object.freeze({
-    name,
-    windowMs: 0,
-    threshold: rule.ratio,
-    unit: 'ratio' as const,
-    minOutcomes,
-    forMs,
-    evaluate: (snapshot: Snapshot, now: number): Verdict => {
+    ...rule,
+    evaluate(snapshot: Snapshot, now: number): Verdict {
+      const finding = examine(snapshot, now, config);
       const { treatment, control } = snapshot.total;
-      const { status, observed, message, sampleSize } = examine(snapshot, now, rule);
-      return {
-        trigger: name,
-        status,
-        observed,
-        threshold: rule.ratio,
-        unit: 'ratio',
-        sampleSize: sampleSize ?? {
-          treatment: treatment.latency?.count ?? 0,
-          control: control.latency?.count ?? 0,
-        },
-        windowMs: Math.max(0, now - snapshot.epochStartedAt),
-        freshnessMs:
-          treatment.lastOutcomeAt === undefined ? undefined : Math.max(0, now - treatment.lastOutcomeAt),
-        message,
-      };
+      const successes = { treatment: successesOf(treatment), control: successesOf(control) };
+      return verdictOf(rule, finding, finding.sampleSize ?? successes, snapshot, now);
     },
   });
 }
 
-interface Rule {
-  readonly ratio: number;
-  readonly quantiles: readonly LatencyQuantile[];
-  readonly minOutcomes: number;
-  readonly forMs: number;
-}
-
-function examine(snapshot: Snapshot, now: number, { ratio, quantiles, minOutcomes, forMs }: Rule): Finding {
-  const { latency } = snapshot.total.treatment;
+function examine(snapshot: Snapshot, now: number, { ratio, options }: z.infer<typeof schema>): Finding {
+  const { quantile: quantiles, minOutcomes, forMs } = options;
+  const { total, baseline } = snapshot;
+  const { latency } = total.treatment;
   if (latency === undefined || latency.count < minOutcomes) {
     return notYet(`${latency?.count ?? 0} of ${minOutcomes} successes of the treatment`);
   }
   if (now - snapshot.epochStartedAt < forMs) {
     return notYet(`the rollout changed less than ${formatDuration(forMs)} ago`);
   }
-  const control = controlOf(snapshot, minOutcomes, now);
-  if (control === undefined) {
+  const control = controlOf<Durations>(
+    total.control,
+    baseline?.control,
+    minOutcomes,
+    now,
+    successesOf,
+    'of the control at the same time',
+  );
+  const reference = control?.counts.latency;
+  if (control === undefined || reference === undefined) {
     return notYet(`fewer than ${minOutcomes} successes of the control, now and before`);
   }
-  const compared = quantiles.map((quantile) => ({
-    quantile,
-    ms: at(latency, quantile),
-    controlMs: at(control.latency, quantile),
-    observed: at(latency, quantile) / at(control.latency, quantile),
-  }));
+  const compared = quantiles.map((quantile) => {
+    const [ms, controlMs] = [latency[`${quantile}Ms`], reference[`${quantile}Ms`]];
+    return { quantile, ms, controlMs, observed: ms / controlMs };
+  });
   // A duration below the histogram's range counts as 0 and has no ratio.
-  const worst = compared
+  const [worst] = compared
     .filter(({ controlMs }) => controlMs > 0)
-    .reduce<(typeof compared)[number] | undefined>(
-      (most, one) => (most === undefined || one.observed > most.observed ? one : most),
-      undefined,
-    );
+    .sort((one, other) => other.observed - one.observed);
   if (worst === undefined) return notYet("the control's durations are too short to be compared");
   const breached = worst.observed > ratio;
   const found = `The treatment's ${worst.quantile} is ${milliseconds(worst.ms)}, ${formatRate(worst.observed, ratio)} of the control's ${milliseconds(worst.controlMs)}`;
@@ -122,33 +100,14 @@ function examine(snapshot: Snapshot, now: number, { ratio, quantiles, minOutcome
     status: breached ? 'breach' : 'ok',
     observed: worst.observed,
     message: `${found} (${latency.count} successes, and ${control.words}): ${relation}.`,
-    sampleSize: { treatment: latency.count, control: control.latency.count },
+    sampleSize: { treatment: latency.count, control: control.size },
   };
 }
 
-function controlOf(
-  { total, baseline }: Snapshot,
-  minOutcomes: number,
-  now: number,
-): { readonly latency: LatencySummary; readonly words: string } | undefined {
-  const { latency } = total.control;
-  if (latency !== undefined && latency.count >= minOutcomes) {
-    return { latency, words: `${latency.count} of the control at the same time` };
-  }
-  const recorded = baseline?.control;
-  if (recorded?.latency === undefined || recorded.latency.count < minOutcomes) return undefined;
-  return { latency: recorded.latency, words: describeReference(recorded, recorded.latency.count, now) };
-}
+type Durations = { readonly latency?: LatencySummary | undefined };
 
-function at(latency: LatencySummary, quantile: LatencyQuantile): number {
-  switch (quantile) {
-    case 'p50':
-      return latency.p50Ms;
-    case 'p95':
-      return latency.p95Ms;
-    case 'p99':
-      return latency.p99Ms;
-  }
+function successesOf({ latency }: Durations): number {
+  return latency?.count ?? 0;
 }
 
 function milliseconds(ms: number): string {
@@ -156,5 +115,5 @@ function milliseconds(ms: number): string {
 }
 
 function notYet(why: string): Finding {
-  return { status: 'insufficient-data', message: `No verdict on latency yet: ${why}.` };
+  return noVerdict('latency', why);
 }

@@ -3,17 +3,16 @@ import type { Evidence, QuantileEvidence } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { ratioSchema } from '../support/config-schemas.js';
 import {
-  describeBreach,
   describeEvidence,
   describeLeftOut,
   describeTrials,
-  type EvidenceFinding,
   type EvidenceOptions,
   type EvidenceTrigger,
-  evaluateEvidence,
   evidenceFields,
+  evidenceTrigger,
   rounded,
 } from './evidence-rule.js';
+import type { Finding } from './window-rule.js';
 
 export interface LatencyRegressionOptions extends EvidenceOptions {
   /** How many times the control's durations are tolerated. @default 1.2 */
@@ -35,36 +34,29 @@ const optionsSchema = z.strictObject({
  */
 export function latencyRegression(options: LatencyRegressionOptions = {}): EvidenceTrigger {
   const { alpha, ratio, name } = parseConfig(optionsSchema, options, 'latencyRegression');
-  const rule = { name, threshold: ratio, unit: 'ratio', alpha } as const;
-  return Object.freeze({
-    name,
-    windowMs: 0,
-    threshold: ratio,
-    unit: 'ratio',
-    evidence: Object.freeze({ test: 'latency-regression', alpha, ratio }),
-    evaluate: (snapshot, now) =>
-      evaluateEvidence(rule, snapshot, now, (evidence) => examine(evidence, ratio, alpha)),
-  } satisfies EvidenceTrigger);
+  return evidenceTrigger(
+    { name, threshold: ratio, unit: 'ratio' },
+    { test: 'latency-regression', alpha, ratio },
+    (evidence) => examine(evidence, ratio, alpha),
+  );
 }
 
-function examine(evidence: Evidence, ratio: number, alpha: number): EvidenceFinding {
+function examine(evidence: Evidence, ratio: number, alpha: number): Finding {
   const strongest = strongestOf(evidence.quantiles ?? []);
   if (strongest === undefined) {
-    const message = () =>
-      `No verdict on durations yet: the test has too few successes of either arm.${describeLeftOut(evidence)}`;
+    const message = `No verdict on durations yet: the test has too few successes of either arm.${describeLeftOut(evidence)}`;
     return { status: 'insufficient-data', message };
   }
   const { controlMs, treatmentMs } = strongest;
   const { breached } = evidence;
   const message = () => {
-    const figures = breached ? describeBreach(evidence, alpha) : describeEvidence(evidence);
     const claim = breached ? 'too slow' : `not shown to be slower than ${ratio} times the control`;
-    return `${describe(strongest, ratio)}: ${claim}; ${figures}.`;
+    return `${describe(strongest, ratio)}: ${claim}; ${describeEvidence(evidence, alpha)}.`;
   };
   return {
     status: breached ? 'breach' : 'ok',
     ...(treatmentMs === undefined || controlMs === 0 ? {} : { observed: treatmentMs / controlMs }),
-    message,
+    message: breached ? message : message(),
   };
 }
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { MemoryReference } from '../model/baseline.js';
-import type { Snapshot, WindowSnapshot } from '../model/shapes.js';
+import type { WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { durationMsSchema } from '../support/config-schemas.js';
 import {
@@ -11,10 +11,10 @@ import {
   formatThreshold,
   inLast,
 } from '../support/wording.js';
-import type { ThresholdTrigger } from './trigger.js';
-import { evaluateWindow, type Finding, triggerNameSchema } from './window-rule.js';
+import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
+import { type Finding, noVerdict, triggerNameSchema, windowTrigger } from './window-rule.js';
 
-export interface MemoryGrowthOptions {
+export interface MemoryGrowthOptions extends TriggerOptions {
   /**
    * Growth by fewer bytes is no breach, whatever the ratio: a small process grows by 20 % from nothing at all.
    * @default 67_108_864 (64 MiB)
@@ -22,8 +22,6 @@ export interface MemoryGrowthOptions {
   readonly minGrowthBytes?: number | undefined;
   /** For how long the memory must not have come down, in milliseconds. @default 60_000 */
   readonly windowMs?: number | undefined;
-  /** Needed when a guard has two triggers of one kind. @default 'memory-growth' */
-  readonly name?: string | undefined;
 }
 
 const RATIO = 'a ratio above 1, at most 10 (1.2 is 20 % above the baseline)';
@@ -59,16 +57,10 @@ export function memoryGrowth(ratio: number, options: MemoryGrowthOptions = {}): 
   const config = parseConfig(configSchema, { ratio, options }, 'memoryGrowth');
   const { minGrowthBytes, windowMs, name } = config.options;
   const threshold = config.ratio;
-  const rule = { name, windowMs, threshold, unit: 'ratio' } as const;
-  return Object.freeze({
-    ...rule,
-    scope: 'instance' as const,
-    minGrowthBytes,
-    evaluate: (snapshot: Snapshot, now: number) =>
-      evaluateWindow(rule, snapshot, now, (window) =>
-        examine(window, threshold, minGrowthBytes, measured(snapshot.baseline?.memory, now)),
-      ),
-  });
+  const rule = { name, windowMs, threshold, unit: 'ratio', scope: 'instance', minGrowthBytes } as const;
+  return windowTrigger(rule, (window, snapshot, now) =>
+    examine(window, threshold, minGrowthBytes, measured(snapshot.baseline?.memory, now)),
+  );
 }
 
 /** When a baseline that outlives the process was measured: it may be of another version. */
@@ -84,9 +76,10 @@ function examine(
   minGrowthBytes: number,
   measuredWhen: string,
 ): Finding {
-  if (memory?.baselineBytes === undefined) return notYet('no baseline has been measured');
+  if (memory?.baselineBytes === undefined) return noVerdict('memory growth', 'no baseline has been measured');
   if (memory.spanMs < windowMs) {
-    return notYet(`the samples span ${formatDuration(memory.spanMs)}, ${formatDuration(windowMs)} needed`);
+    const span = `the samples span ${formatDuration(memory.spanMs)}, ${formatDuration(windowMs)} needed`;
+    return noVerdict('memory growth', span);
   }
   const { baselineBytes, lowestBytes } = memory;
   const observed = lowestBytes / baselineBytes;
@@ -98,8 +91,4 @@ function examine(
     ? `above ${formatThreshold(ratio)}${breached ? '' : `, but grown by less than ${formatBytes(minGrowthBytes)}`}`
     : `not above ${formatThreshold(ratio)}`;
   return { status: breached ? 'breach' : 'ok', observed, message: `${found}: ${share}, ${relation}.` };
-}
-
-function notYet(why: string): Finding {
-  return { status: 'insufficient-data', message: `No verdict on memory growth yet: ${why}.` };
 }

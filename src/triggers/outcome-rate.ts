@@ -1,15 +1,22 @@
 import { z } from 'zod';
-import type { WindowSnapshot } from '../model/shapes.js';
+import type { Evidence, WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
 import { formatRate, formatThreshold, inLast } from '../support/wording.js';
-import type { EvidenceTrigger } from './evidence-rule.js';
-import { type RateKind, type SequentialRateOptions, sequentialRateTrigger } from './sequential-rate.js';
-import type { ThresholdTrigger } from './trigger.js';
-import { countedOf, evaluateWindow, type Finding, tooFewOutcomes, triggerNameSchema } from './window-rule.js';
+import {
+  describeEvidence,
+  describeLeftOut,
+  type EvidenceOptions,
+  type EvidenceTrigger,
+  evidenceFields,
+  evidenceTrigger,
+  rateOf,
+} from './evidence-rule.js';
+import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
+import { countedOf, type Finding, tooFewOutcomes, triggerNameSchema, windowTrigger } from './window-rule.js';
 
 /** Options of the triggers that compare a rate within a sliding window with a limit. */
-export interface OutcomeRateOptions {
+export interface OutcomeRateOptions extends TriggerOptions {
   /**
    * `point`: the rate as it stands in the window, however few outcomes it rests on. `sequential`: see
    * {@link SequentialRateOptions}. @default 'point'
@@ -19,8 +26,16 @@ export interface OutcomeRateOptions {
   readonly minOutcomes?: number | undefined;
   /** The sliding window, in milliseconds. @default 300_000 (5 minutes) */
   readonly windowMs?: number | undefined;
-  /** Needed when a guard has two triggers of one kind. @default the kind, for example `success-rate-below` */
-  readonly name?: string | undefined;
+}
+
+/** Options of a rate trigger that rests on an anytime-valid test instead of a minimum of outcomes. */
+export interface SequentialRateOptions extends EvidenceOptions {
+  /**
+   * Breaches when the rate of the whole epoch is shown to be beyond the limit, by a test that stays valid however often it is
+   * evaluated: while the rate is within the limit, the chance of ever breaching in one epoch is at most `alpha`. Users whose arm
+   * was randomised count, each once in an epoch; at 100 % all users do.
+   */
+  readonly evidence: 'sequential';
 }
 
 /** A trigger on a rate of the treatment's outcomes within a sliding window. */
@@ -33,6 +48,17 @@ export interface RateTriggerFactory {
   (rate: number, options?: OutcomeRateOptions): OutcomeRateTrigger;
   (rate: number, options: SequentialRateOptions): EvidenceTrigger;
 }
+
+/** What distinguishes one rate trigger from the other. */
+interface RateKind {
+  /** The function that a user calls. */
+  readonly factory: string;
+  readonly name: string;
+  readonly rate: 'success' | 'error';
+  readonly relation: 'below' | 'above';
+}
+
+const LIMIT = 'a fraction above 0 and below 1: an anytime-valid test cannot use 0 and 1';
 
 /** The factory of one kind of rate trigger. The triggers of both kinds mirror each other. */
 export function rateTriggerFactory(kind: RateKind): RateTriggerFactory {
@@ -58,31 +84,73 @@ function pointRateTrigger(kind: RateKind, rate: number, options: OutcomeRateOpti
   });
   const config = parseConfig(schema, { rate, options }, kind.factory);
   const { minOutcomes, windowMs, name } = config.options;
-  const rule = { name, windowMs, threshold: config.rate, unit: 'fraction', rate: kind.rate } as const;
-  const examine = examiner(kind, rule.threshold, minOutcomes, windowMs);
-  return Object.freeze({
-    ...rule,
-    minOutcomes,
-    evaluate: (snapshot, now) => evaluateWindow(rule, snapshot, now, examine),
-  } satisfies OutcomeRateTrigger);
+  const threshold = config.rate;
+  const rule = { name, windowMs, threshold, unit: 'fraction', rate: kind.rate, minOutcomes } as const;
+  return windowTrigger(rule, pointExaminer(kind, threshold, minOutcomes, windowMs));
 }
 
 /** The words that never change are made once, because the guard evaluates after every outcome. */
-function examiner(kind: RateKind, threshold: number, minOutcomes: number, windowMs: number) {
+function pointExaminer(
+  { rate, relation }: RateKind,
+  threshold: number,
+  minOutcomes: number,
+  windowMs: number,
+) {
   const inWindow = inLast(windowMs);
-  const limit = `${kind.relation} ${formatThreshold(threshold)}`;
+  const limit = `${relation} ${formatThreshold(threshold)}`;
   return ({ treatment }: WindowSnapshot): Finding => {
     const counted = countedOf(treatment);
-    if (counted < minOutcomes) return tooFewOutcomes(kind.rateName, counted, minOutcomes, windowMs);
-    const count = kind.relation === 'below' ? treatment.successes : treatment.failures;
+    if (counted < minOutcomes) return tooFewOutcomes(`${rate} rate`, counted, minOutcomes, windowMs);
+    const count = rate === 'success' ? treatment.successes : treatment.failures;
     const observed = count / counted;
-    const breached = kind.relation === 'below' ? observed < threshold : observed > threshold;
+    const breached = relation === 'below' ? observed < threshold : observed > threshold;
     const share = `${formatRate(observed, threshold)} (${count} of ${counted} ${inWindow})`;
-    const relation = `${breached ? '' : 'not '}${limit}`;
     return {
       status: breached ? 'breach' : 'ok',
       observed,
-      message: `The treatment's ${kind.rateName} is ${share}, ${relation}.`,
+      message: `The treatment's ${rate} rate is ${share}, ${breached ? '' : 'not '}${limit}.`,
     };
   };
+}
+
+function sequentialRateTrigger(
+  kind: RateKind,
+  rate: number,
+  options: SequentialRateOptions,
+): EvidenceTrigger {
+  const schema = z.strictObject({
+    rate: rateSchema.refine((value) => !(value === 0 || value === 1), { error: LIMIT }),
+    options: z.strictObject({ ...evidenceFields(kind.name), evidence: z.literal('sequential') }),
+  });
+  const config = parseConfig(schema, { rate, options }, kind.factory);
+  const { alpha, name } = config.options;
+  const threshold = config.rate;
+  const maxFailureRate = kind.rate === 'error' ? threshold : 1 - threshold;
+  return evidenceTrigger(
+    { name, threshold, unit: 'fraction', rate: kind.rate },
+    { test: 'failure-rate', alpha, maxFailureRate },
+    (evidence) => examineEvidence(kind, evidence, threshold, alpha),
+  );
+}
+
+function examineEvidence(
+  { rate, relation }: RateKind,
+  evidence: Evidence,
+  threshold: number,
+  alpha: number,
+): Finding {
+  const { counts, breached } = evidence;
+  const { trials, failures } = counts.treatment;
+  if (trials === 0) {
+    const message = `No verdict on the ${rate} rate yet: the test has no outcome of the treatment.${describeLeftOut(evidence)}`;
+    return { status: 'insufficient-data', message };
+  }
+  const failureRate = rateOf(counts.treatment);
+  const [observed, count] = rate === 'error' ? [failureRate, failures] : [1 - failureRate, trials - failures];
+  const message = () => {
+    const share = `${formatRate(observed, threshold)} (${count} of ${trials} since the epoch began)`;
+    const limit = `${breached ? '' : 'not shown to be '}${relation} ${formatThreshold(threshold)}`;
+    return `The treatment's ${rate} rate is ${share}, ${limit}; ${describeEvidence(evidence, alpha)}.`;
+  };
+  return { status: breached ? 'breach' : 'ok', observed, message: breached ? message : message() };
 }

@@ -13,7 +13,6 @@ import { type RateTriggerFactory, rateTriggerFactory } from './outcome-rate.js';
 export const successRateBelow: RateTriggerFactory = rateTriggerFactory({
   factory: 'successRateBelow',
   name: 'success-rate-below',
-  rateName: 'success rate',
   rate: 'success',
   relation: 'below',
 });

@@ -1,34 +1,36 @@
 import { z } from 'zod';
-import type { WindowSnapshot } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
 import { formatDuration, formatRate, formatThreshold, inLast } from '../support/wording.js';
 import type { OutcomeRateTrigger } from './outcome-rate.js';
-import { countedOf, evaluateWindow, type Finding, tooFewOutcomes, triggerNameSchema } from './window-rule.js';
+import type { TriggerOptions } from './trigger.js';
+import {
+  countedOf,
+  type Finding,
+  noVerdict,
+  tooFewOutcomes,
+  triggerNameSchema,
+  windowTrigger,
+} from './window-rule.js';
 
-export interface SuccessRateBetweenOptions {
+export interface SuccessRateBetweenOptions extends TriggerOptions {
   /** How many counted outcomes of the treatment the window needs before there is a verdict. @default 20 */
   readonly minOutcomes?: number | undefined;
   /** The sliding window, in milliseconds. @default 1_800_000 (30 minutes) */
   readonly windowMs?: number | undefined;
-  /** Needed when a guard has two triggers of one kind. @default 'success-rate-between' */
-  readonly name?: string | undefined;
 }
 
-const optionsSchema = z.strictObject({
-  low: rateSchema,
-  high: rateSchema,
-  options: z.strictObject({
-    minOutcomes: countSchema.default(20),
-    windowMs: durationMsSchema.default(1_800_000),
-    name: triggerNameSchema.default('success-rate-between'),
-  }),
-});
-
-const schema = optionsSchema.refine(({ low, high }) => low < high, {
-  path: ['high'],
-  error: 'a rate above the low one',
-});
+const schema = z
+  .strictObject({
+    low: rateSchema,
+    high: rateSchema,
+    options: z.strictObject({
+      minOutcomes: countSchema.default(20),
+      windowMs: durationMsSchema.default(1_800_000),
+      name: triggerNameSchema.default('success-rate-between'),
+    }),
+  })
+  .refine(({ low, high }) => low < high, { path: ['high'], error: 'a rate above the low one' });
 
 /**
  * Breaches when the treatment's success rate has been at least `low` and below `high` for the whole window: too good to
@@ -45,37 +47,21 @@ export function successRateBetween(
 ): OutcomeRateTrigger {
   const config = parseConfig(schema, { low, high, options }, 'successRateBetween');
   const { minOutcomes, windowMs, name } = config.options;
-  const rule = { name, windowMs, threshold: high, unit: 'fraction', rate: 'success' } as const;
-  return Object.freeze({
-    ...rule,
-    minOutcomes,
-    evaluate: (snapshot, now) =>
-      evaluateWindow(rule, snapshot, now, (window) =>
-        examine(window, config.low, config.high, minOutcomes, now - snapshot.epochStartedAt),
-      ),
-  } satisfies OutcomeRateTrigger);
-}
-
-function examine(
-  { treatment, windowMs }: WindowSnapshot,
-  low: number,
-  high: number,
-  minOutcomes: number,
-  epochAgeMs: number,
-): Finding {
-  const counted = countedOf(treatment);
-  if (counted < minOutcomes) return tooFewOutcomes('success rate', counted, minOutcomes, windowMs);
-  if (epochAgeMs < windowMs) {
-    const message = `No verdict on the success rate yet: the rollout changed less than ${formatDuration(windowMs)} ago.`;
-    return { status: 'insufficient-data', message };
-  }
-  const observed = treatment.successes / counted;
-  const breached = observed >= low && observed < high;
-  const share = `${formatRate(observed, high)} (${treatment.successes} of ${counted} ${inLast(windowMs)})`;
-  const range = `${formatThreshold(low)} and ${formatThreshold(high)}`;
-  return {
-    status: breached ? 'breach' : 'ok',
-    observed,
-    message: `The treatment's success rate is ${share}, ${breached ? '' : 'not '}between ${range}.`,
-  };
+  const rule = { name, windowMs, threshold: high, unit: 'fraction', rate: 'success', minOutcomes } as const;
+  return windowTrigger(rule, ({ treatment }, { epochStartedAt }, now): Finding => {
+    const counted = countedOf(treatment);
+    if (counted < minOutcomes) return tooFewOutcomes('success rate', counted, minOutcomes, windowMs);
+    if (now - epochStartedAt < windowMs) {
+      return noVerdict('the success rate', `the rollout changed less than ${formatDuration(windowMs)} ago`);
+    }
+    const observed = treatment.successes / counted;
+    const breached = observed >= low && observed < high;
+    const share = `${formatRate(observed, high)} (${treatment.successes} of ${counted} ${inLast(windowMs)})`;
+    const range = `${formatThreshold(low)} and ${formatThreshold(high)}`;
+    return {
+      status: breached ? 'breach' : 'ok',
+      observed,
+      message: `The treatment's success rate is ${share}, ${breached ? '' : 'not '}between ${range}.`,
+    };
+  });
 }

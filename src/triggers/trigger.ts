@@ -31,6 +31,12 @@ export interface Trigger {
   evaluate(snapshot: Snapshot, now: number): VerdictOfTrigger;
 }
 
+/** Options of every trigger. */
+export interface TriggerOptions {
+  /** Needed when a guard has two triggers of one kind. @default the kind, for example `success-rate-below` */
+  readonly name?: string | undefined;
+}
+
 /** What {@link Trigger.evaluate} returns: a verdict, in which the unit may be left out. */
 export type VerdictOfTrigger = Omit<Verdict, 'unit'> & { readonly unit?: Unit | undefined };
 

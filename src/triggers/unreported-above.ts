@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import type { ExposureCounts, Snapshot, WindowSnapshot } from '../model/shapes.js';
+import type { ExposureCounts } from '../model/shapes.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, rateSchema, ratioSchema } from '../support/config-schemas.js';
 import { countOf, formatRate, formatThreshold, inLast } from '../support/wording.js';
-import type { ThresholdTrigger } from './trigger.js';
-import { evaluateWindow, type Finding, triggerNameSchema } from './window-rule.js';
+import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
+import { type Finding, noVerdict, triggerNameSchema, windowTrigger } from './window-rule.js';
 
-export interface UnreportedAboveOptions {
+export interface UnreportedAboveOptions extends TriggerOptions {
   /** How many times the control's share of exposures without an outcome is tolerated, for example 2. */
   readonly ratio: number;
   /** How many exposures of each arm the window needs before there is a verdict. @default 100 */
@@ -15,8 +15,6 @@ export interface UnreportedAboveOptions {
   readonly minShare?: number | undefined;
   /** The sliding window, in milliseconds. @default 300_000 (5 minutes) */
   readonly windowMs?: number | undefined;
-  /** Needed when a guard has two triggers of one kind. @default 'unreported-above' */
-  readonly name?: string | undefined;
 }
 
 const optionsSchema = z.strictObject({
@@ -39,43 +37,29 @@ const optionsSchema = z.strictObject({
 export function unreportedAbove(options: UnreportedAboveOptions): ThresholdTrigger {
   const config = parseConfig(optionsSchema, options, 'unreportedAbove');
   const { ratio, minExposures, minShare, windowMs, name } = config;
-  const rule = { name, windowMs, threshold: ratio, unit: 'ratio' } as const;
-  return Object.freeze({
-    ...rule,
-    minExposures,
-    minShare,
-    evaluate: (snapshot: Snapshot, now: number) =>
-      evaluateWindow(rule, snapshot, now, (window) => ({
-        ...examine(window, ratio, minExposures, minShare),
-        sampleSize: { treatment: window.exposures.treatment.due, control: window.exposures.control.due },
-      })),
+  const rule = { name, windowMs, threshold: ratio, unit: 'ratio', minExposures, minShare } as const;
+  return windowTrigger(rule, ({ exposures: { treatment, control } }): Finding => {
+    const sampleSize = { treatment: treatment.due, control: control.due };
+    if (treatment.due < minExposures || control.due < minExposures) {
+      const found = `${countOf(treatment.due, 'exposure')} of the treatment and ${control.due} of the control`;
+      const why = `${found} ${inLast(windowMs)}, ${minExposures} of each needed`;
+      return { ...noVerdict('missing outcomes', why), sampleSize };
+    }
+    const [treatmentShare, controlShare] = [shareOf(treatment), shareOf(control)];
+    const limit = Math.max(minShare, ratio * controlShare);
+    const breached = treatmentShare > limit;
+    // Compared with the ratio, this is equivalent, and finite when nothing of the control is missing.
+    const observed = treatmentShare / Math.max(controlShare, minShare / ratio);
+    const found = `${formatRate(treatmentShare, limit)} of the treatment's exposures have no outcome (${treatment.unreported} of ${treatment.due} ${inLast(windowMs)})`;
+    const compared = `${formatRate(controlShare, controlShare)} of the control's (${control.unreported} of ${control.due})`;
+    const relation = `${breached ? '' : 'not '}above ${formatThreshold(Number(limit.toPrecision(4)))}`;
+    return {
+      status: breached ? 'breach' : 'ok',
+      observed,
+      message: `${found}, and ${compared}: ${relation}.`,
+      sampleSize,
+    };
   });
-}
-
-function examine(
-  { exposures: { treatment, control }, windowMs }: WindowSnapshot,
-  ratio: number,
-  minExposures: number,
-  minShare: number,
-): Finding {
-  if (treatment.due < minExposures || control.due < minExposures) {
-    const found = `${countOf(treatment.due, 'exposure')} of the treatment and ${control.due} of the control`;
-    const message = `No verdict on missing outcomes yet: ${found} ${inLast(windowMs)}, ${minExposures} of each needed.`;
-    return { status: 'insufficient-data', message };
-  }
-  const [treatmentShare, controlShare] = [shareOf(treatment), shareOf(control)];
-  const limit = Math.max(minShare, ratio * controlShare);
-  const breached = treatmentShare > limit;
-  // Compared with the ratio, this is equivalent, and finite when nothing of the control is missing.
-  const observed = treatmentShare / Math.max(controlShare, minShare / ratio);
-  const found = `${formatRate(treatmentShare, limit)} of the treatment's exposures have no outcome (${treatment.unreported} of ${treatment.due} ${inLast(windowMs)})`;
-  const compared = `${formatRate(controlShare, controlShare)} of the control's (${control.unreported} of ${control.due})`;
-  const relation = `${breached ? '' : 'not '}above ${formatThreshold(Number(limit.toPrecision(4)))}`;
-  return {
-    status: breached ? 'breach' : 'ok',
-    observed,
-    message: `${found}, and ${compared}: ${relation}.`,
-  };
 }
 
 function shareOf({ due, unreported }: ExposureCounts): number {

@@ -2,19 +2,14 @@ import { z } from 'zod';
 import type { ControlReference } from '../model/baseline.js';
 import type { ArmCounts, Snapshot, Unit, Verdict, WindowSnapshot } from '../model/shapes.js';
 import { countOf, formatAgo, formatDuration, inLast } from '../support/wording.js';
+import type { ThresholdTrigger } from './trigger.js';
 
-/** What a rule finds in one window. */
-export interface Finding {
-  readonly status: Verdict['status'];
-  /** The value that was compared; undefined with `insufficient-data`. */
-  readonly observed?: number;
-  /** One sentence for an operator. */
-  readonly message: string;
-  /** What the rule rests on. @default the counted outcomes of the window */
-  readonly sampleSize?: Verdict['sampleSize'];
-}
+/** The name of a trigger: kebab-case. */
+export const triggerNameSchema = z
+  .string({ error: 'a kebab-case name' })
+  .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, { error: 'a kebab-case name' });
 
-/** The part of a rule that its verdicts repeat. */
+/** The part of a trigger that its verdicts repeat. */
 export interface Rule {
   readonly name: string;
   readonly windowMs: number;
@@ -23,42 +18,86 @@ export interface Rule {
   readonly rate?: Verdict['rate'];
 }
 
-/** Examines the rule's window and adds to the finding what every verdict carries. */
-export function evaluateWindow(
+/** What a rule finds in a snapshot. */
+export interface Finding {
+  readonly status: Verdict['status'];
+  /** The value that was compared; undefined with `insufficient-data`. */
+  readonly observed?: number | undefined;
+  /** One sentence for an operator. A function is called when the sentence is first read. */
+  readonly message: string | (() => string);
+  /** What the rule rests on. @default the counted outcomes of the window */
+  readonly sampleSize?: Verdict['sampleSize'] | undefined;
+}
+
+/** The trigger of a rule on one sliding window. */
+export function windowTrigger<R extends Rule>(
+  rule: R,
+  examine: (window: WindowSnapshot, snapshot: Snapshot, now: number) => Finding,
+): R & ThresholdTrigger {
+  const { windowMs } = rule;
+  const missing: Finding = {
+    status: 'insufficient-data',
+    message: `No verdict: the store has no window of ${formatDuration(windowMs)}.`,
+  };
+  return Object.freeze({
+    ...rule,
+    evaluate(snapshot: Snapshot, now: number): Verdict {
+      const window = snapshot.windows.find((candidate) => candidate.windowMs === windowMs);
+      if (window === undefined) return verdictOf(rule, missing, NO_SAMPLE, snapshot, now);
+      const finding = examine(window, snapshot, now);
+      const counted = { treatment: countedOf(window.treatment), control: countedOf(window.control) };
+      return verdictOf(rule, finding, finding.sampleSize ?? counted, snapshot, now);
+    },
+  });
+}
+
+/** A finding with what every verdict on outcomes carries. A rule without a window has examined the whole epoch. */
+export function verdictOf(
   { name, windowMs, threshold, unit, rate }: Rule,
+  { status, observed, message }: Finding,
+  sampleSize: Verdict['sampleSize'],
   snapshot: Snapshot,
   now: number,
-  examine: (window: WindowSnapshot) => Finding,
+  evidence?: Verdict['evidence'],
 ): Verdict {
-  const window = snapshot.windows.find((candidate) => candidate.windowMs === windowMs);
-  const finding: Finding =
-    window === undefined
-      ? {
-          status: 'insufficient-data',
-          message: `No verdict: the store has no window of ${formatDuration(windowMs)}.`,
-        }
-      : examine(window);
   const { lastOutcomeAt } = snapshot.total.treatment;
-  return {
+  const isDeferred = typeof message === 'function';
+  const verdict = {
     trigger: name,
-    status: finding.status,
-    observed: finding.observed,
+    status,
+    observed,
     threshold,
     unit,
     rate,
-    sampleSize: finding.sampleSize ?? {
-      treatment: window === undefined ? 0 : countedOf(window.treatment),
-      control: window === undefined ? 0 : countedOf(window.control),
-    },
-    windowMs,
+    sampleSize,
+    windowMs: windowMs > 0 ? windowMs : Math.max(0, now - snapshot.epochStartedAt),
     freshnessMs: lastOutcomeAt === undefined ? undefined : Math.max(0, now - lastOutcomeAt),
-    message: finding.message,
+    message: isDeferred ? '' : message,
+    evidence,
   };
+  if (isDeferred) defer(verdict, 'message', message);
+  return verdict;
 }
 
-/** The counted outcomes of an arm: successes and failures, neither the users' own mistakes nor their aborts. */
-export function countedOf({ successes, failures }: Pick<ArmCounts, 'successes' | 'failures'>): number {
-  return successes + failures;
+/** Has a property computed when it is first read. An interval needs 100 µs, and a breach under review is evaluated for hours. */
+export function defer<Key extends string, Value>(
+  target: { [key in Key]: Value },
+  key: Key,
+  compute: () => Value,
+): void {
+  let value: { readonly computed: Value } | undefined;
+  const get = () => {
+    value ??= { computed: compute() };
+    return value.computed;
+  };
+  Object.defineProperty(target, key, { get, enumerable: true });
+}
+
+export const NO_SAMPLE = { treatment: 0, control: 0 } as const;
+
+/** The finding while there is too little data. */
+export function noVerdict(subject: string, why: string): Finding {
+  return { status: 'insufficient-data', message: `No verdict on ${subject} yet: ${why}.` };
 }
 
 /** The finding while the window has fewer counted outcomes of the treatment than a rate needs. */
@@ -69,16 +108,40 @@ export function tooFewOutcomes(
   windowMs: number,
 ): Finding {
   const found = `${counted} of ${countOf(minOutcomes, 'outcome')} of the treatment ${inLast(windowMs)}`;
-  return { status: 'insufficient-data', message: `No verdict on the ${rateName} yet: ${found}.` };
+  return noVerdict(`the ${rateName}`, found);
 }
 
-/** Names a control of an earlier time, with its age and size: a message names what the verdict rests on. */
-export function describeReference({ during, until }: ControlReference, size: number, now: number): string {
-  const when = during === 'flag-off' ? 'while the flag was off' : 'beside the treatment';
-  return `${countOf(size, 'outcome')} of the control ${when}, the last ${formatAgo(now - until)}`;
+/** The counted outcomes of an arm: successes and failures, neither the users' own mistakes nor their aborts. */
+export function countedOf({ successes, failures }: Pick<ArmCounts, 'successes' | 'failures'>): number {
+  return successes + failures;
 }
 
-/** The name of a trigger: kebab-case. */
-export const triggerNameSchema = z
-  .string({ error: 'a kebab-case name' })
-  .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, { error: 'a kebab-case name' });
+/** The control that the treatment is compared with, and the words that name it. */
+export interface ControlSample<Counts> {
+  readonly counts: Counts;
+  readonly size: number;
+  readonly words: string;
+}
+
+/**
+ * The control of the same time if it has enough outcomes, else the recorded one of an earlier time, if that has.
+ *
+ * @param sameTime - Follows the size in the words for the former.
+ */
+export function controlOf<Counts>(
+  current: Counts,
+  recorded: (Counts & ControlReference) | undefined,
+  minOutcomes: number,
+  now: number,
+  sizeOf: (counts: Counts) => number,
+  sameTime: string,
+): ControlSample<Counts> | undefined {
+  const size = sizeOf(current);
+  if (size >= minOutcomes) return { counts: current, size, words: `${size} ${sameTime}` };
+  const earlier = recorded === undefined ? 0 : sizeOf(recorded);
+  if (recorded === undefined || earlier < minOutcomes) return undefined;
+  const when = recorded.during === 'flag-off' ? 'while the flag was off' : 'beside the treatment';
+  const age = formatAgo(now - recorded.until);
+  const words = `${countOf(earlier, 'outcome')} of the control ${when}, the last ${age}`;
+  return { counts: recorded, size: earlier, words };
+}

@@ -1,8 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { FailureRegressionState } from '../../src/statistics/evidence-state.js';
-import { FailureRegression } from '../../src/statistics/failure-evidence.js';
-import { FrozenControlTest } from '../../src/statistics/frozen-control.js';
+import { FailureRegression, FrozenControlTest } from '../../src/statistics/failure-evidence.js';
 import { TwoSampleTest } from '../../src/statistics/two-sample.js';
 
 const CONTROL = { trials: 4_000, failures: 40 };
@@ -153,7 +152,8 @@ describe('FailureRegression', () => {
       };
       feed(original, before);
       const state: FailureRegressionState = JSON.parse(JSON.stringify(original));
-      const restored = FailureRegression.restored(state, undefined);
+      const restored = new FailureRegression(REQUEST, undefined);
+      restored.restore(state);
       feed(original, after);
       feed(restored, after);
       expect(restored.toJSON()).toEqual(original.toJSON());

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { rateUpperBound } from '../../src/statistics/confidence.js';
-import { FrozenControlTest } from '../../src/statistics/frozen-control.js';
+import { FrozenControlTest } from '../../src/statistics/failure-evidence.js';
 import { OneSampleTest } from '../../src/statistics/one-sample.js';
 
 const control = { trials: 5_000, failures: 50 };
@@ -8,8 +8,7 @@ const control = { trials: 5_000, failures: 50 };
 describe('FrozenControlTest', () => {
   it('tests the treatment against the ratio times the upper bound, with what is left of alpha', () => {
     const test = new FrozenControlTest({ control, ratio: 1.5, alpha: 0.05 });
-    expect(test.controlUpperBound).toBe(rateUpperBound(control, 0.01, 1_000));
-    expect(test.maxFailureRate).toBe(1.5 * test.controlUpperBound);
+    expect(test.maxFailureRate).toBe(1.5 * rateUpperBound(control, 0.01, 1_000));
     expect(test.logThreshold).toBeCloseTo(Math.log(1 / 0.04), 12);
     const plain = new OneSampleTest({ maxFailureRate: test.maxFailureRate, alpha: 0.04 });
     for (const failed of [true, false, false, true, true]) {
@@ -30,7 +29,7 @@ describe('FrozenControlTest', () => {
     expect(test.breached).toBe(false);
     test.observeCounts({ trials: 100, failures: 50 });
     expect(test.breached).toBe(true);
-    expect(test.treatment).toEqual({ trials: 2_100, failures: 70 });
+    expect(test.totals).toEqual({ trials: 2_100, failures: 70 });
   });
 
   it.each([
@@ -50,9 +49,8 @@ describe('FrozenControlTest', () => {
   it('continues from its JSON', () => {
     const original = new FrozenControlTest({ control });
     original.observeCounts({ trials: 30, failures: 2 });
-    const state = JSON.parse(JSON.stringify(original));
-    const restored = new FrozenControlTest({ control: state.control });
-    restored.restore(state);
+    const restored = new FrozenControlTest({ control });
+    restored.restore(JSON.parse(JSON.stringify(original)));
     for (const test of [original, restored]) test.observe(true);
     expect(restored.toJSON()).toEqual(original.toJSON());
   });

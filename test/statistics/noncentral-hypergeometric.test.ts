@@ -1,21 +1,35 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { BlockCounts } from '../../src/statistics/evidence-state.js';
 import {
   likelihoodRatios,
   logNoncentralHypergeometric,
 } from '../../src/statistics/noncentral-hypergeometric.js';
 import { golden, relativeError } from './golden.js';
 
+interface Margins {
+  readonly treatmentTrials: number;
+  readonly controlTrials: number;
+  /** Of both arms together. */
+  readonly failures: number;
+  readonly treatmentFailures: number;
+}
+
+const blockOf = ({ treatmentTrials, controlTrials, failures, treatmentFailures }: Margins): BlockCounts => ({
+  treatment: { trials: treatmentTrials, failures: treatmentFailures },
+  control: { trials: controlTrials, failures: failures - treatmentFailures },
+});
+
 describe('logNoncentralHypergeometric', () => {
   it.each(golden.conditional_block.cases)(
     'agrees with SciPy for %d treatment and %d control trials, %d failures, %d of them in the treatment, odds %d to %d',
     (treatmentTrials, controlTrials, failures, treatmentFailures, alternative, tolerated, expected) => {
-      const block = {
+      const block = blockOf({
         treatmentTrials: treatmentTrials!,
         controlTrials: controlTrials!,
         failures: failures!,
         treatmentFailures: treatmentFailures!,
-      };
+      });
       const logRatio =
         logNoncentralHypergeometric(block, alternative!) - logNoncentralHypergeometric(block, tolerated!);
       expect(relativeError(logRatio, expected!)).toBeLessThan(1e-9);
@@ -33,7 +47,7 @@ describe('logNoncentralHypergeometric', () => {
       let sum = 0;
       const least = Math.max(0, block.failures - block.controlTrials);
       for (let x = least; x <= Math.min(block.failures, block.treatmentTrials); x++) {
-        sum += Math.exp(logNoncentralHypergeometric({ ...block, treatmentFailures: x }, oddsRatio));
+        sum += Math.exp(logNoncentralHypergeometric(blockOf({ ...block, treatmentFailures: x }), oddsRatio));
       }
       expect(sum).toBeCloseTo(1, 10);
     },
@@ -42,8 +56,12 @@ describe('logNoncentralHypergeometric', () => {
   it('stays finite where the probability is far too small for a double', () => {
     const block = { treatmentTrials: 5000, controlTrials: 5000, failures: 4000, treatmentFailures: 4000 };
     // Checked with exact integers: log(C(5000, 4000) / C(10000, 4000)).
-    expect(relativeError(logNoncentralHypergeometric(block, 1), -4227.5553073684)).toBeLessThan(1e-11);
-    expect(logNoncentralHypergeometric({ ...block, treatmentFailures: 0 }, 2000)).toBeGreaterThan(-1e6);
+    expect(relativeError(logNoncentralHypergeometric(blockOf(block), 1), -4227.5553073684)).toBeLessThan(
+      1e-11,
+    );
+    expect(logNoncentralHypergeometric(blockOf({ ...block, treatmentFailures: 0 }), 2000)).toBeGreaterThan(
+      -1e6,
+    );
   });
 });
 
@@ -64,11 +82,11 @@ describe('likelihoodRatios', () => {
       fc.property(possible, (block) => {
         const { treatmentTrials, controlTrials, failures } = block;
         const range = Math.min(treatmentTrials, failures) - Math.max(0, failures - controlTrials);
-        expect(likelihoodRatios(block, 1.2, alternatives, ratios)).toBe(range < 64);
+        expect(likelihoodRatios(blockOf(block), 1.2, alternatives, ratios)).toBe(range < 64);
         if (range >= 64) return;
-        const logNull = logNoncentralHypergeometric(block, 1.2);
+        const logNull = logNoncentralHypergeometric(blockOf(block), 1.2);
         for (const [k, alternative] of alternatives.entries()) {
-          const expected = Math.exp(logNoncentralHypergeometric(block, alternative) - logNull);
+          const expected = Math.exp(logNoncentralHypergeometric(blockOf(block), alternative) - logNull);
           expect(Math.abs(ratios[k]! - expected)).toBeLessThanOrEqual(1e-10 * expected + 1e-300);
         }
       }),
@@ -77,6 +95,6 @@ describe('likelihoodRatios', () => {
 
   it('leaves to the logarithms what no double can hold', () => {
     const block = { treatmentTrials: 1e9, controlTrials: 1e9, failures: 60, treatmentFailures: 60 };
-    expect(likelihoodRatios(block, 1e-6, Float64Array.of(1), new Float64Array(1))).toBe(false);
+    expect(likelihoodRatios(blockOf(block), 1e-6, Float64Array.of(1), new Float64Array(1))).toBe(false);
   });
 });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { LatencyHistogram } from '../../src/measure/latency-histogram.js';
 import type { Outcome } from '../../src/model/shapes.js';
 import type { EvidenceRequest } from '../../src/statistics/evidence-state.js';
-import { FrozenControlTest } from '../../src/statistics/frozen-control.js';
+import { FrozenControlTest } from '../../src/statistics/failure-evidence.js';
 import { OneSampleTest } from '../../src/statistics/one-sample.js';
 import { SequentialEvidence } from '../../src/statistics/sequential-evidence.js';
 import { TwoSampleTest } from '../../src/statistics/two-sample.js';

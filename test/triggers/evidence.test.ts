@@ -105,7 +105,7 @@ describe('failureRegression', () => {
     [9e5, 1e-6, 'the evidence E reached 10^5 so far, the limit is 10^6'],
   ])('does not round evidence of %d up to the threshold of alpha %d', (e, alpha, words) => {
     const figures = { peakLogE: Math.log(e), logThreshold: -Math.log(alpha) } as Evidence;
-    expect(describeEvidence(figures)).toBe(words);
+    expect(describeEvidence(figures, alpha)).toBe(words);
   });
 
   it('never blames the treatment for a failing control', () => {

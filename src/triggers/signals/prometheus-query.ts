@@ -29,78 +29,71 @@ const answerSchema = z.union([
 
 type Data = Extract<z.infer<typeof answerSchema>, { status: 'success' }>['data'];
 
+interface PrometheusQueryOptions {
+  readonly url: string;
+  readonly query: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly fetch: typeof fetch;
+  readonly timeoutMs: number;
+}
+
 /**
- * One instant query, sent repeatedly. As a form in a POST, so that neither the query nor its length is part of the URL: https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
+ * One instant query, sent with each call of the function. It returns the number with the time of its evaluation; undefined when
+ * the query selects nothing. As a form in a POST, so that neither the query nor its length is part of the URL:
+ * https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
+ *
+ * @throws Error for an operator, without the address and the headers; or the signal's reason. Both from the function.
  */
-export class PrometheusQuery {
-  readonly #endpoint: string;
-  readonly #body: string;
-  readonly #headers: Readonly<Record<string, string>>;
-  readonly #secrets: readonly string[];
-  readonly #fetch: typeof fetch;
-  readonly #timeoutMs: number;
-
-  constructor(options: {
-    readonly url: string;
-    readonly query: string;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly fetch: typeof fetch;
-    readonly timeoutMs: number;
-  }) {
-    const { url, query, headers, timeoutMs } = options;
-    this.#endpoint = endpointOf(url);
-    this.#timeoutMs = timeoutMs;
-    this.#fetch = options.fetch;
-    // Prometheus then cancels the query as well when it times out here.
-    const timeout = `${Math.ceil(timeoutMs)}ms`;
-    this.#body = new URLSearchParams({ query, timeout, limit: String(MAX_SERIES) }).toString();
-    const all = new Headers({ 'user-agent': 'unleash-rollout-guard', accept: 'application/json' });
-    for (const [name, value] of Object.entries(headers)) all.set(name, value);
-    all.set('content-type', 'application/x-www-form-urlencoded');
-    this.#headers = Object.fromEntries(all);
-    this.#secrets = Object.values(headers)
-      .flatMap((value) => [value, ...value.split(/\s+/)])
-      .filter((secret) => secret.length >= SHORTEST_SECRET)
-      // A part that is hidden first would leave the rest of the whole.
-      .sort((one, other) => other.length - one.length);
-  }
-
-  /**
-   * Sends the query and returns the number with the time of its evaluation; undefined when the query selects nothing.
-   *
-   * @throws Error for an operator, without the address and the headers; or the signal's reason.
-   */
-  async read(signal: AbortSignal): Promise<SignalReading | undefined> {
-    const request = {
-      method: 'POST',
-      url: this.#endpoint,
-      headers: this.#headers,
-      body: this.#body,
-    } as const;
-    const answer = await exchange(this.#fetch, request, this.#timeoutMs, signal).catch((error: unknown) => {
+export function prometheusQuery({
+  url,
+  query,
+  headers,
+  fetch,
+  timeoutMs,
+}: PrometheusQueryOptions): (signal: AbortSignal) => Promise<SignalReading | undefined> {
+  const all = new Headers({ 'user-agent': 'unleash-rollout-guard', accept: 'application/json' });
+  for (const [name, value] of Object.entries(headers)) all.set(name, value);
+  all.set('content-type', 'application/x-www-form-urlencoded');
+  // Prometheus then cancels the query as well when it times out here.
+  const timeout = `${Math.ceil(timeoutMs)}ms`;
+  const request = {
+    method: 'POST',
+    url: endpointOf(url),
+    headers: Object.fromEntries(all),
+    body: new URLSearchParams({ query, timeout, limit: String(MAX_SERIES) }).toString(),
+  } as const;
+  const secrets = secretsOf(headers);
+  return async (signal) => {
+    const answer = await exchange(fetch, request, timeoutMs, signal).catch((error: unknown) => {
       if (!(error instanceof NoAnswerError)) throw error;
       throw new Error(`Prometheus does not answer (${error.message})`);
     });
-    return readingOf(this.#dataOf(answer));
-  }
+    return readingOf(dataOf(answer, secrets));
+  };
+}
 
-  #dataOf({ ok, status, body }: HttpAnswer): Data {
-    const parsed = answerSchema.safeParse(jsonOf(body));
-    if (parsed.data?.status === 'error') {
-      const { errorType, error } = parsed.data;
-      throw new Error(`Prometheus refused the query (${this.#quote(`${errorType}: ${error}`)})`);
-    }
-    if (!ok) throw new Error(`Prometheus answered ${status}`);
-    if (!parsed.success)
-      throw new Error(`what answered ${status} is no Prometheus, or the URL has a wrong path`);
-    return parsed.data.data;
-  }
+/** The header values and their parts, the longest first: a part that is hidden first would leave the rest of the whole. */
+function secretsOf(headers: PrometheusQueryOptions['headers']): readonly string[] {
+  return Object.values(headers)
+    .flatMap((value) => [value, ...value.split(/\s+/)])
+    .filter((secret) => secret.length >= SHORTEST_SECRET)
+    .sort((one, other) => other.length - one.length);
+}
 
-  /** A proxy in front of Prometheus may repeat what it was sent. */
-  #quote(text: string): string {
-    const quoted = this.#secrets.reduce((rest, secret) => rest.replaceAll(secret, '…'), text);
-    return quoted.replace(/\s+/g, ' ').slice(0, LONGEST_ERROR);
+function dataOf({ ok, status, body }: HttpAnswer, secrets: readonly string[]): Data {
+  const parsed = answerSchema.safeParse(jsonOf(body));
+  if (parsed.data?.status === 'error') {
+    // A proxy in front of Prometheus may repeat what it was sent.
+    const error = secrets.reduce(
+      (rest, secret) => rest.replaceAll(secret, '…'),
+      `${parsed.data.errorType}: ${parsed.data.error}`,
+    );
+    throw new Error(`Prometheus refused the query (${error.replace(/\s+/g, ' ').slice(0, LONGEST_ERROR)})`);
   }
+  if (!ok) throw new Error(`Prometheus answered ${status}`);
+  if (!parsed.success)
+    throw new Error(`what answered ${status} is no Prometheus, or the URL has a wrong path`);
+  return parsed.data.data;
 }
 
 /** The address of the query API, from that of Prometheus, with or without the API's own path. */

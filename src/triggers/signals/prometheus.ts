@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { parseConfig } from '../../support/config-error.js';
 import { fetchSchema, headersSchema, webhookUrlSchema } from '../../support/http-schemas.js';
+import type { TriggerOptions } from '../trigger.js';
 import { triggerNameSchema } from '../window-rule.js';
-import { PrometheusQuery } from './prometheus-query.js';
+import { prometheusQuery } from './prometheus-query.js';
 import {
   limitSchema,
   readFields,
@@ -13,7 +14,7 @@ import {
 } from './signal-trigger.js';
 
 /** Options of {@link prometheusAbove} and {@link prometheusBelow}. */
-export interface PrometheusOptions extends SignalReadOptions {
+export interface PrometheusOptions extends SignalReadOptions, TriggerOptions {
   /**
    * Prometheus, or another server with its API, for example `https://prometheus.example.com`; a path before `/api/v1`
    * belongs to it. User and password go into `headers`, as `Authorization`.
@@ -25,8 +26,6 @@ export interface PrometheusOptions extends SignalReadOptions {
   readonly threshold: number;
   /** Sent with every request, for example `{ Authorization: 'Bearer …' }`. No log or error shows a value. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Needed when a guard has two triggers of one kind. @default 'prometheus-above' or 'prometheus-below' */
-  readonly name?: string | undefined;
   /** @default the global fetch */
   readonly fetch?: typeof fetch | undefined;
 }
@@ -52,9 +51,6 @@ const optionsSchema = (name: string) =>
     })
     .superRefine(refineTiming);
 
-const aboveSchema = optionsSchema('prometheus-above');
-const belowSchema = optionsSchema('prometheus-below');
-
 /**
  * Breaches when the answer to a PromQL query is above `threshold`. The guard queries it every 15 seconds while the flag is on,
  * beside the requests. No answer, an empty one, NaN, infinity, or an answer older than a minute lead to no verdict.
@@ -70,7 +66,7 @@ const belowSchema = optionsSchema('prometheus-below');
  * @throws ConfigError that lists everything that is wrong.
  */
 export function prometheusAbove(options: PrometheusOptions): PrometheusTrigger {
-  return prometheusTrigger('above', parseConfig(aboveSchema, options, 'prometheusAbove'));
+  return prometheusTrigger('above', options, 'prometheusAbove');
 }
 
 /**
@@ -79,17 +75,19 @@ export function prometheusAbove(options: PrometheusOptions): PrometheusTrigger {
  * @throws ConfigError that lists everything that is wrong.
  */
 export function prometheusBelow(options: PrometheusOptions): PrometheusTrigger {
-  return prometheusTrigger('below', parseConfig(belowSchema, options, 'prometheusBelow'));
+  return prometheusTrigger('below', options, 'prometheusBelow');
 }
 
 function prometheusTrigger(
   direction: 'above' | 'below',
-  config: z.infer<typeof aboveSchema>,
+  options: PrometheusOptions,
+  factory: string,
 ): PrometheusTrigger {
+  const config = parseConfig(optionsSchema(`prometheus-${direction}`), options, factory);
   const { url, query, threshold, headers = {}, name, fetch = globalThis.fetch, timeoutMs } = config;
-  const source = new PrometheusQuery({ url, query, headers, fetch, timeoutMs });
+  const read = prometheusQuery({ url, query, headers, fetch, timeoutMs });
   const words = query.replace(/\s+/g, ' ').trim();
   const shown = words.length > LONGEST_QUERY ? `${words.slice(0, LONGEST_QUERY)}…` : words;
   const rule = { name, subject: `In Prometheus, ${shown}`, direction, threshold };
-  return Object.freeze({ ...signalTrigger(rule, ({ signal }) => source.read(signal), config), query });
+  return Object.freeze({ ...signalTrigger(rule, ({ signal }) => read(signal), config), query });
 }

@@ -100,7 +100,11 @@ export class SignalPoller {
       polled.problem = message.slice(0, LONGEST_PROBLEM);
       if (polled.isFailing) return;
       polled.isFailing = true;
-      this.#report(`the signal ${polled.name}`, error);
+      try {
+        this.#onFault(`the signal ${polled.name}`, error);
+      } catch {
+        // A fault of the fault handler has no other place to go.
+      }
     }
   }
 
@@ -117,21 +121,13 @@ export class SignalPoller {
       polled.problem = `no data (${value})`;
       return;
     }
-    polled.reading = { value, trueAt: at === undefined ? begunAt : this.#monotonicOf(at) };
-    polled.problem = undefined;
-  }
-
-  #monotonicOf(at: unknown): number {
-    if (typeof at !== 'number' || !Number.isFinite(at)) throw new TypeError('it returned an invalid time');
+    if (at !== undefined && !Number.isFinite(at)) throw new TypeError('it returned an invalid time');
     // Another clock may be ahead of this one: a reading cannot be from the future.
-    return this.#clock.monotonic() - Math.max(0, this.#clock.now() - at);
-  }
-
-  #report(what: string, error: unknown): void {
-    try {
-      this.#onFault(what, error);
-    } catch {
-      // A fault of the fault handler has no other place to go.
-    }
+    const ageMs = at === undefined ? undefined : Math.max(0, this.#clock.now() - (at as number));
+    polled.reading = {
+      value,
+      trueAt: ageMs === undefined ? begunAt : this.#clock.monotonic() - ageMs,
+    };
+    polled.problem = undefined;
   }
 }

@@ -1,39 +1,41 @@
 import { describe, expect, it } from 'vitest';
 import type { SignalValue } from '../../../src/model/shapes.js';
-import { evaluateSignal, type SignalRule } from '../../../src/triggers/signals/signal-verdict.js';
+import { type SignalOptions, signal } from '../../../src/triggers/signals/signal.js';
 import { NOW, snapshotOf } from '../snapshots.js';
 
-const RULE: SignalRule = {
-  name: 'queue-depth',
-  subject: 'The signal queue-depth',
-  direction: 'above',
-  threshold: 1_000,
-  unit: 'count',
-  maxAgeMs: 60_000,
-};
+const above: SignalOptions = { above: 1_000, unit: 'count' };
+const below: SignalOptions = { below: 1_000, unit: 'count' };
 
-function verdictOf(read: Partial<SignalValue> | undefined, rule: Partial<SignalRule> = {}, now = NOW) {
-  const signals = read && [{ trigger: 'queue-depth', reading: undefined, problem: undefined, ...read }];
-  return evaluateSignal({ ...RULE, ...rule }, { ...snapshotOf(), signals }, now);
+const evaluate = (signals: readonly SignalValue[] | undefined, options: SignalOptions = above) =>
+  signal('queue-depth', () => undefined, options).evaluate({ ...snapshotOf(), signals }, NOW);
+
+function verdictOf(read: Partial<SignalValue> | undefined, options: SignalOptions = above) {
+  const value = { trigger: 'queue-depth', reading: undefined, problem: undefined, ...read };
+  return evaluate(read && [value], options);
 }
 
 const reading = (value: number, ageMs = 3_000) => ({ reading: { value, at: NOW - ageMs } });
-const below = { direction: 'below' } as const;
 
-describe('evaluateSignal', () => {
-  it.each<[string, Partial<SignalValue>, Partial<SignalRule>, string, number | undefined]>([
-    ['a value above', reading(1_001), {}, 'breach', 1_001],
-    ['a value of exactly the limit', reading(1_000), {}, 'ok', 1_000],
-    ['a value below', reading(-5), {}, 'ok', -5],
+describe('the verdict on a signal', () => {
+  it.each<[string, Partial<SignalValue>, SignalOptions, string, number | undefined]>([
+    ['a value above', reading(1_001), above, 'breach', 1_001],
+    ['a value of exactly the limit', reading(1_000), above, 'ok', 1_000],
+    ['a value below', reading(-5), above, 'ok', -5],
     ['a value below a limit that is a least one', reading(999.5), below, 'breach', 999.5],
     ['exactly the least one', reading(1_000), below, 'ok', 1_000],
     ['more than the least one', reading(1_001), below, 'ok', 1_001],
-    ['a reading as old as it may be', reading(2_000, 60_000), {}, 'breach', 2_000],
-    ['a reading that is too old', reading(2_000, 60_001), {}, 'insufficient-data', undefined],
-    ['nothing but a problem', { problem: 'timed out' }, {}, 'insufficient-data', undefined],
-    ['a reading that a later read did not renew', { ...reading(2_000), problem: 'x' }, {}, 'breach', 2_000],
-  ])('evaluates %s', (_, read, rule, status, observed) => {
-    expect(verdictOf(read, rule)).toMatchObject({
+    ['a reading as old as it may be', reading(2_000, 60_000), above, 'breach', 2_000],
+    ['a reading that is too old', reading(2_000, 60_001), above, 'insufficient-data', undefined],
+    ['nothing but a problem', { problem: 'timed out' }, above, 'insufficient-data', undefined],
+    [
+      'a reading that a later read did not renew',
+      { ...reading(2_000), problem: 'x' },
+      above,
+      'breach',
+      2_000,
+    ],
+  ])('evaluates %s', (_, read, options, status, observed) => {
+    expect(verdictOf(read, options)).toMatchObject({
       trigger: 'queue-depth',
       status,
       observed,
@@ -52,9 +54,9 @@ describe('evaluateSignal', () => {
 
   it('ignores a reading from before the epoch: it described another rollout', () => {
     const { epochStartedAt } = snapshotOf();
-    const rule = { maxAgeMs: 3_600_000 };
-    expect(verdictOf({ reading: { value: 2_000, at: epochStartedAt } }, rule).status).toBe('breach');
-    expect(verdictOf({ reading: { value: 2_000, at: epochStartedAt - 1 } }, rule)).toMatchObject({
+    const options = { ...above, maxAgeMs: 3_600_000 };
+    expect(verdictOf({ reading: { value: 2_000, at: epochStartedAt } }, options).status).toBe('breach');
+    expect(verdictOf({ reading: { value: 2_000, at: epochStartedAt - 1 } }, options)).toMatchObject({
       status: 'insufficient-data',
       message: 'The signal queue-depth has no verdict: nothing has been read since the rollout changed.',
     });
@@ -62,8 +64,8 @@ describe('evaluateSignal', () => {
 
   it('evaluates its own signal only', () => {
     const other = { trigger: 'another', ...reading(2_000), problem: undefined };
-    expect(evaluateSignal(RULE, { ...snapshotOf(), signals: [other] }, NOW).status).toBe('insufficient-data');
-    expect(evaluateSignal(RULE, snapshotOf(), NOW).status).toBe('insufficient-data');
+    expect(evaluate([other]).status).toBe('insufficient-data');
+    expect(evaluate(undefined).status).toBe('insufficient-data');
   });
 
   it.each<[Partial<SignalValue> | undefined, string]>([
