@@ -207,7 +207,7 @@ function liveMillion(store: MemoryOutcomeStore, ledger: ExposureLedger, million:
     if (outcome.result === 'failure') {
       const kind = (index / 20) % 100_000;
       const error = new Error(`upload ${kind} failed`);
-      // Worse than messages, which are never searched at: as many classes.
+      // Worse than messages, which are never read: as many classes.
       error.name = `Failure${kind}`;
       outcome.errorType = errorTypeOf(error);
     }

@@ -37,8 +37,10 @@ export class MemoryWindow extends TimeRing {
     this.#lowest[slot] = Number.POSITIVE_INFINITY;
   }
 
-  /** Infinite without a sample. */
+  /** Infinite without a sample. By index: an iterator costs more than the rest of a snapshot together. */
   get #lowestBytes(): number {
-    return Math.min(...this.#lowest);
+    let lowest = Number.POSITIVE_INFINITY;
+    for (let slot = 0; slot < this.slots; slot++) lowest = Math.min(lowest, this.#lowest[slot]!);
+    return lowest;
   }
 }
