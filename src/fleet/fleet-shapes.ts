@@ -3,20 +3,12 @@ import { z } from 'zod';
 import { storeDumpSchema } from '../measure/outcome-delta.js';
 import { decisionSchema } from '../model/shapes.js';
 import { reportedStateSchema } from '../model/state.js';
-
-/** The value of a JSON text; undefined when the text is invalid. */
-export function fromJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
+import { parseJson } from '../support/http.js';
 
 /** JSON inside a field of text. */
 export function jsonText<Schema extends z.ZodType>(schema: Schema) {
   const parsed = z.string().transform((text, context) => {
-    const value = fromJson(text);
+    const value = parseJson(text);
     if (value === undefined) context.addIssue({ code: 'custom', message: 'expected JSON' });
     return value;
   });
