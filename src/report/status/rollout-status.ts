@@ -6,7 +6,8 @@ import type { RolloutChange } from '../../model/event-entry.js';
 import type { Arm } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import type { GuardState } from '../../model/state.js';
-import { readIfPresent } from '../../support/files.js';
+import { readIfPresent, UnusableFileError } from '../../support/files.js';
+import { parseJson } from '../../support/http.js';
 import { AuditStory } from '../audit-story.js';
 import type { DecisionReport, Note, ReviewReport } from '../rollout-report.js';
 
@@ -79,10 +80,7 @@ export async function readRolloutStatus(folder: string): Promise<RolloutStatus> 
     try {
       return await read();
     } catch (error) {
-      const why =
-        error instanceof z.ZodError || error instanceof SyntaxError
-          ? 'not what a guard writes'
-          : String(error);
+      const why = error instanceof UnusableFileError ? error.reason : String(error);
       problems.push(`${file}: ${why}`);
       return undefined;
     }
@@ -136,9 +134,12 @@ function lastDecision(story: AuditStory, journal: JournalEntry | undefined): Dec
 }
 
 async function readSummary(folder: string) {
-  const text = await readIfPresent(join(folder, 'summary.json'));
+  const path = join(folder, 'summary.json');
+  const text = await readIfPresent(path);
   if (text === undefined) return undefined;
-  const { arms, last_outcome_at } = summarySchema.parse(JSON.parse(text));
+  const summary = summarySchema.safeParse(parseJson(text));
+  if (!summary.success) throw new UnusableFileError(path);
+  const { arms, last_outcome_at } = summary.data;
   const lastOutcomeAt = Date.parse(last_outcome_at ?? '');
   return { arms, lastOutcomeAt: Number.isNaN(lastOutcomeAt) ? undefined : lastOutcomeAt };
 }
