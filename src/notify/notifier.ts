@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { GuardEvent } from '../model/event.js';
-import type { EventNotification, NotificationFact } from '../model/event-entry.js';
+import type { NotificationFact, NotificationSeverity } from '../model/event-entry.js';
 import type { Decision } from '../model/shapes.js';
 
 /** Which rollout a notification is about. */
@@ -13,12 +13,15 @@ export interface NotificationSubject {
 }
 
 /** One thing that operators should know: plain data, ready to be sent as JSON. */
-export interface GuardNotification
-  extends NotificationSubject,
-    Pick<EventNotification, 'severity' | 'title' | 'message'> {
+export interface GuardNotification extends NotificationSubject {
   /** The same for every attempt to deliver this notification, so that a receiver can drop repetitions. */
   readonly id: string;
   readonly type: GuardEvent['type'];
+  readonly severity: NotificationSeverity;
+  /** A few words, for example `async-upload is being turned off`. */
+  readonly title: string;
+  /** One or a few sentences: what happened, and what to do. */
+  readonly message: string;
   /** Figures with their units, for example each trigger that breached with its observed value and threshold. */
   readonly facts: readonly NotificationFact[];
   /** When it happened, ISO 8601. */
