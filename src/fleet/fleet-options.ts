@@ -36,7 +36,10 @@ export interface FleetTiming {
 /** What the processes of a fleet share: `RedisOutcomeStore` from `unleash-rollout-guard/redis`. */
 export interface SharedStore {
   readonly timing: FleetTiming;
-  /** Connects this process to the fleet of one flag in one environment. */
+  /**
+   * Connects this process to the fleet of one flag in one environment.
+   * @internal
+   */
   link(flag: { readonly flagKey: string; readonly environment: string }): FleetLink;
 }
 

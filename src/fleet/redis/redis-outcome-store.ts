@@ -79,6 +79,7 @@ export class RedisOutcomeStore implements SharedStore {
     this.timing = Object.freeze({ flushMs, evaluateMs, leaseMs });
   }
 
+  /** @internal */
   link({ flagKey, environment }: { readonly flagKey: string; readonly environment: string }): FleetLink {
     // The braces put all keys of a flag into one hash slot of a cluster.
     const base = `${this.#options.prefix}:{${environment.replace(/[{}]/g, '_')}/${flagKey}}`;
