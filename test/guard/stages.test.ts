@@ -48,9 +48,10 @@ describe('evaluateStage', () => {
   });
 
   it('is blocked while a review is open, however good the numbers', () => {
-    const blocked = progressOf(0, { successes: 1_000, failures: 0 }, { reviews: ['Latency is high.'] });
+    const reviews = ['Latency is high.', 'Users complain.'];
+    const blocked = progressOf(0, { successes: 1_000, failures: 0 }, { reviews });
     expect(blocked).toMatchObject({ status: 'blocked', outcomes: 1_000 });
-    expect(blocked.message).toContain('Latency is high.');
+    expect(blocked.message).toBe('The stage at 1 % waits for an operator: Latency is high. Users complain.');
   });
 
   it('says what to do in Unleash, and when the rollout is complete', () => {
