@@ -2,15 +2,15 @@ import type { FleetRole } from '../fleet/fleet-options.js';
 import type { FlagFacts } from '../model/flags.js';
 import type { Snapshot, Verdict } from '../model/shapes.js';
 import type { StageProgress } from '../model/stage.js';
-import type { GuardState as KeptState, OpenReview } from '../model/state.js';
+import type { GuardState as JournalState, OpenReview } from '../model/state.js';
 
 type Shown<State> = State extends unknown ? Omit<State, 'seenOff' | 'reported'> : never;
 
 /** What a guard is doing: `armed`, `stopping` or `stopped`, with what belongs to it. */
-export type GuardState = Shown<KeptState>;
+export type GuardState = Shown<JournalState>;
 
 /** A guard's state without what only its journal needs. */
-export function shownState(state: KeptState): GuardState {
+export function shownState(state: JournalState): GuardState {
   const { seenOff: _, reported: __, ...shown } = { seenOff: undefined, reported: undefined, ...state };
   return shown;
 }
