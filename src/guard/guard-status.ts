@@ -21,7 +21,7 @@ export interface GuardStatus {
   readonly dryRun: boolean;
   readonly state: GuardState;
   readonly epoch: number;
-  /** The flag as the provider knows it; undefined while Unleash has no such flag or nothing has arrived. */
+  /** The flag's definition in the provider; undefined while Unleash has no such flag or nothing has arrived. */
   readonly flag: FlagFacts | undefined;
   /** The latest verdict of each trigger: those that roll back, then the reviews. */
   readonly verdicts: readonly Verdict[];
@@ -41,7 +41,7 @@ export interface FleetStatus {
   /** This process's name. */
   readonly instance: string;
   readonly role: FleetRole;
-  /** The fleet's epoch; undefined before the shared store has answered. */
+  /** The fleet's epoch; undefined before the shared store has replied. */
   readonly epoch: number | undefined;
   /** Why the shared store cannot be used; undefined while it can. */
   readonly problem: string | undefined;

@@ -10,7 +10,7 @@ import type { GuardContext } from '../guard-context.js';
 /** The tag of a stopped flag in Unleash's UI, until an operator turns it on again. */
 export const STOPPED_TAG = { type: 'simple', value: 'stopped-by-rollout-guard' } as const;
 
-/** So often in one stop, a history that alone cannot be read ends the attempt; from then on the stop goes without it. */
+/** So many attempts of one stop may fail because only the history cannot be read; later ones do without it. */
 const HISTORY_ATTEMPTS = 3;
 
 /**

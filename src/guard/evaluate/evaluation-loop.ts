@@ -86,7 +86,7 @@ function countsOf(counts: ArmCounts): ArmCounts {
   return { successes, failures, expected, aborted, critical, fallbacks, retried, complaints };
 }
 
-/** An empty store that keeps what these rules need. */
+/** An empty store with the windows and the evidence that these rules need. */
 export function storeFor(
   rules: {
     readonly flagKey: string;

@@ -126,7 +126,7 @@ export class Evaluator {
   }
 }
 
-/** Equal for two states between which nothing happened that must survive: fresh figures of an open review are not. */
+/** Differs when something changed that must survive this process; fresh figures of an open review need not. */
 function reportedKey({ stage, openReviews }: ReportedState): string {
   const reviews = openReviews.map(({ verdict: _, ...review }) => review);
   return JSON.stringify([stage, reviews]);
