@@ -38,11 +38,11 @@ export interface NotifyContext {
 
 /** Notifies operators through one channel, such as Slack or a webhook. */
 export interface Notifier {
-  /** What faults call it, for example `slack`. */
+  /** Its name in faults, for example `slack`. */
   readonly name: string;
   /**
-   * Delivers one notification. A rejection is retried, unless it is a `NotifyError` that says that this cannot help.
-   * The same notification may come more than once: an attempt may have arrived although it failed here.
+   * Delivers one notification. A rejection is retried, unless it is a `NotifyError` that is not `retryable`.
+   * The same notification may be delivered more than once: an attempt may have arrived although it failed here.
    */
   notify(notification: GuardNotification, context: NotifyContext): Promise<void>;
 }
@@ -53,13 +53,13 @@ export type NotifyFunction = (
   context: NotifyContext,
 ) => void | Promise<void>;
 
-/** A notification could not be delivered. Neither the message nor any field holds an address or a secret. */
+/** A notification could not be delivered. Neither the message nor any field contains an address or a secret. */
 export class NotifyError extends Error {
   override readonly name = 'NotifyError';
   readonly code = 'NOTIFY_FAILED';
-  /** Whether the same may succeed later without anybody's help. */
+  /** Whether a retry may succeed. */
   readonly retryable: boolean;
-  /** How long the receiver asked to wait, in milliseconds; undefined when it did not say. */
+  /** How long the receiver wants the sender to wait, in milliseconds (`Retry-After`); undefined when it named no time. */
   readonly retryAfterMs: number | undefined;
 
   constructor(

@@ -10,7 +10,7 @@ import { RedisLink } from './redis-link.js';
 export interface RedisOutcomeStoreOptions {
   /**
    * Your own connected client: `createClient()` or `createCluster()` of the `redis` package, version 5 or later, with TLS
-   * and whatever else you set. It is not closed. A second connection is made from it, which receives stops.
+   * and all other settings of your own. It is not closed. A second connection is made from it, which receives stops.
    */
   readonly client?: RedisClient | undefined;
   /** `redis://` or, with TLS, `rediss://`: `rediss://user:password@redis.example.com:6379/0`. Never logged. */
