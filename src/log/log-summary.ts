@@ -47,7 +47,7 @@ export interface Summary {
   readonly treatment_against_control: Improvement;
 }
 
-/** Outcomes that were counted, by group, in the form in which they are kept on disk. */
+/** Outcomes that were counted, by group, as they are on disk. */
 export type SummaryState = z.infer<typeof summaryStateSchema>;
 
 /** More names than an application needs; bounds the summary when the option changes. */
@@ -60,7 +60,7 @@ const group = z.object({
   latency: sparseHistogramSchema,
 });
 
-/** Checks what a file holds. */
+/** Checks what a file contains. */
 export const summaryStateSchema = z.object({
   firstOutcomeAt: z.string().nullable(),
   lastOutcomeAt: z.string().nullable(),
@@ -76,7 +76,7 @@ export class SummaryTotals {
   readonly #treatment: Group;
   readonly #control: Group;
   readonly #executionTypes: Map<string, Group>;
-  /** What the first and the latest outcomes say. */
+  /** Taken from the first and the latest outcomes. */
   readonly #span: Pick<SummaryState, 'firstOutcomeAt' | 'lastOutcomeAt' | 'epoch' | 'percentage'>;
 
   /** @param earlier - The counts of an earlier run. */
@@ -101,7 +101,7 @@ export class SummaryTotals {
     this.#executionType(row.execution_type)?.add(served, duration_ms);
   }
 
-  /** What `summary.json` says at `updatedAt` (milliseconds since 1970). */
+  /** `summary.json` as of `updatedAt` (milliseconds since 1970). */
   summary(flagKey: string, updatedAt: number, droppedLines: number): Summary {
     const treatment = this.#treatment.summary();
     const control = this.#control.summary();
