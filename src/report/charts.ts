@@ -8,7 +8,7 @@ import type { RolloutReport } from './rollout-report.js';
 export interface Chart {
   readonly id: 'success-rate' | 'latency' | 'error-types';
   readonly title: string;
-  /** What the picture shows, for who cannot see it. */
+  /** What the picture shows, for readers who cannot see it. */
   readonly description: string;
   readonly wide: string;
   readonly narrow: string;

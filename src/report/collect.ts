@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AUDIT_FILE, type AuditProblem, readAuditLog } from '../journal/audit-reader.js';
-
 import { outcomeOfRow } from '../log/log-row-schema.js';
 import { JSONL_FILE, type LogProblem, readOutcomeBatches } from '../log/read-log.js';
 import type { RolloutChange } from '../model/event-entry.js';
@@ -46,7 +45,7 @@ export class NothingToReportError extends Error {
 export async function collectReport(folder: string, options: CollectOptions = {}): Promise<RolloutReport> {
   const hasOutcomes = await exists(join(folder, JSONL_FILE));
   if (!hasOutcomes && !(await exists(join(folder, AUDIT_FILE)))) {
-    throw new NothingToReportError(`${folder} holds neither ${JSONL_FILE} nor ${AUDIT_FILE}.`);
+    throw new NothingToReportError(`${folder} contains neither ${JSONL_FILE} nor ${AUDIT_FILE}.`);
   }
   const eventProblems = new Problems<AuditProblem>();
   const audit = new AuditStory();

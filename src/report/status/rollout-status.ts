@@ -71,8 +71,8 @@ export class UnreadableGuardError extends Error {
 /**
  * Reads where a rollout stands. The guard may be running.
  *
- * @throws {@link NoGuardError} when the folder holds neither a journal nor an audit log;
- *   {@link UnreadableGuardError} when neither holds anything and one of the files cannot be read.
+ * @throws {@link NoGuardError} when the folder contains neither a journal nor an audit log;
+ *   {@link UnreadableGuardError} when neither can be used and one of the files cannot be read.
  */
 export async function readRolloutStatus(folder: string): Promise<RolloutStatus> {
   const problems: string[] = [];
@@ -93,7 +93,7 @@ export async function readRolloutStatus(folder: string): Promise<RolloutStatus> 
   const summary = await attempt('summary.json', () => readSummary(folder));
   if (journal === undefined && story.events === 0) {
     if (problems.length === 0) {
-      throw new NoGuardError(`${folder} holds neither journal.json nor ${AUDIT_FILE}.`);
+      throw new NoGuardError(`${folder} contains neither journal.json nor ${AUDIT_FILE}.`);
     }
     throw new UnreadableGuardError(
       `The files of the guard in ${folder} cannot be read: ${problems.join('; ')}.`,
@@ -125,7 +125,7 @@ function stateOf(decision: DecisionReport | undefined): GuardState['status'] {
   return decision.stoppedInUnleashAt === undefined ? 'stopping' : 'stopped';
 }
 
-/** The journal is written before the audit log, and knows of a decision that the log does not have yet. */
+/** The journal is written before the audit log, and may have a decision that the log does not have yet. */
 function lastDecision(story: AuditStory, journal: JournalEntry | undefined): DecisionReport | undefined {
   const logged = story.decisions.at(-1);
   if (journal === undefined || journal.state.status === 'armed') return logged;

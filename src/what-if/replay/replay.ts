@@ -8,7 +8,7 @@ import type { FlagFacts } from '../../model/flags.js';
 import type { Decision, Exposure, Outcome, Verdict } from '../../model/shapes.js';
 import { resolveLogger } from '../../support/logger.js';
 
-/** The first time that a rollback trigger breached in an epoch, whatever the others said. */
+/** The first time that a rollback trigger breached in an epoch, whatever the others found. */
 export interface Firing {
   readonly trigger: string;
   readonly at: number;
@@ -133,7 +133,7 @@ export class Replay {
     this.#nextTickAt = at + this.#options.tickMs;
   }
 
-  /** Applies an event of the audit log: it says how the rollout changed. */
+  /** Applies an event of the audit log, which shows how the rollout changed. */
   rollout(event: GuardEvent): void {
     this.advance(event.at);
     // Of the rollout that ends: the last outcome may be the one for which the guard ended it.
@@ -162,7 +162,7 @@ export class Replay {
   /**
    * Records the next outcome, and evaluates.
    *
-   * @param percentage - What the outcome's line says of the rollout, for logs without an audit log beside them.
+   * @param percentage - The rollout in the outcome's line, for logs without an audit log beside them.
    */
   outcome(outcome: Outcome, percentage: number | undefined): void {
     this.#setBack(outcome.at);
@@ -223,7 +223,7 @@ function factsOf(key: string, enabled: boolean, rolloutPercentage: number | unde
   return { key, enabled, rolloutPercentage, ...unknown, revision: `${enabled} ${rolloutPercentage}` };
 }
 
-/** The audit log says whose arm it was, and not which user's. */
+/** The audit log has the arm of a complaint, and not the user. */
 function exposureOf(
   { arm, epoch, at }: Extract<GuardEvent, { type: 'complaint' }>,
   flagKey: string,
