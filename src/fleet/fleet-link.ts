@@ -2,7 +2,7 @@ import type { Decision } from '../model/shapes.js';
 import type { FleetEntries, FleetState, SyncReply } from './fleet-shapes.js';
 
 /** Where a process is among the epochs of the fleet. */
-export interface EpochAssignment {
+interface EpochAssignment {
   /** The fleet's epoch that was assigned to this process last; 0 for a new process. */
   readonly epoch: number;
   /** The definition that it had then. */

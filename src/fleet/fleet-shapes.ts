@@ -15,7 +15,7 @@ export function jsonText<Schema extends z.ZodType>(schema: Schema) {
   return parsed.pipe(schema);
 }
 
-export const fleetStopSchema = z
+const fleetStopSchema = z
   .object({
     decision: jsonText(decisionSchema),
     /** What Unleash accepted: undefined until it accepted the stop. */
@@ -76,7 +76,7 @@ export type SyncReply = z.infer<typeof syncReplySchema>;
 
 const epochEntrySchema = z.object({ epoch: z.int(), at: z.number(), keepWindows: z.boolean() });
 
-export const fleetEntrySchema = z.union([
+const fleetEntrySchema = z.union([
   z
     .tuple([z.string(), z.tuple([z.literal('delta'), z.string()])])
     .transform(([id, [type, text]]) => ({ id, type, text })),

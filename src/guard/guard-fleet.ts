@@ -11,7 +11,7 @@ import type { GuardContext } from './guard-context.js';
 import type { FleetStatus } from './guard-status.js';
 
 /** What a fleet changes in this process's guard. */
-export interface FleetHandlers {
+interface FleetHandlers {
   readonly state: () => GuardState;
   readonly dispatch: (input: GuardInput) => void;
   /** The fleet's number of the epoch for this process's definition. */

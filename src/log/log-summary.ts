@@ -3,7 +3,7 @@ import { LatencyHistogram, sparseHistogramSchema } from '../measure/latency-hist
 import type { OutcomeRow } from './log-row-schema.js';
 
 /** One group of outcomes in `summary.json`. */
-export interface GroupSummary {
+interface GroupSummary {
   /** All outcomes, `expected` and `aborted` included. */
   readonly count: number;
   readonly successes: number;
@@ -18,7 +18,7 @@ export interface GroupSummary {
 }
 
 /** How much better the treatment is than the control; negative where it is worse, null where one has no data. */
-export interface Improvement {
+interface Improvement {
   /** The difference of the success rates, as a fraction: 0.01 is one percentage point more. */
   readonly success_rate: number | null;
   /** The fraction of the control's time that is saved: 0.25 is a quarter faster. */
@@ -48,7 +48,7 @@ export interface Summary {
 }
 
 /** Outcomes that were counted, by group, as they are on disk. */
-export type SummaryState = z.infer<typeof summaryStateSchema>;
+type SummaryState = z.infer<typeof summaryStateSchema>;
 
 /** More names than an application needs; bounds the summary when the option changes. */
 const MAX_GROUPS = 20;

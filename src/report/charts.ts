@@ -41,7 +41,7 @@ export async function drawCharts(report: RolloutReport): Promise<readonly Chart[
 }
 
 /** Draws one picture. */
-export type Draw = (option: EChartsCoreOption, size: { width: number; height: number }) => string;
+type Draw = (option: EChartsCoreOption, size: { width: number; height: number }) => string;
 
 /** @returns undefined when the package `echarts` is not installed. */
 export async function loadDrawing(): Promise<Draw | undefined> {

@@ -23,7 +23,7 @@ const MAX_PROBLEMS = 20;
 /** How many outcomes a point of the charts stands for at least, where the rollout lasts that long. */
 const MIN_OUTCOMES_OF_A_POINT = 20;
 
-export interface CollectOptions {
+interface CollectOptions {
   /** Milliseconds since 1970. @default the present */
   readonly now?: number | undefined;
   /** The rollout's rules, where they are known; their thresholds are drawn. */
@@ -31,7 +31,7 @@ export interface CollectOptions {
 }
 
 /** A folder without anything to report. */
-export class NothingToReportError extends Error {
+class NothingToReportError extends Error {
   override readonly name = 'NothingToReportError';
   readonly code = 'NOTHING_TO_REPORT';
 }

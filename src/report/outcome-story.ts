@@ -7,7 +7,7 @@ const MAX_EXECUTION_TYPES = 20;
 const MAX_EPOCHS = 500;
 
 /** The treatment's outcomes of one epoch, and the rollout's percentage. */
-export interface EpochStory {
+interface EpochStory {
   readonly firstAt: number;
   percentage: number | undefined;
   successes: number;

@@ -8,7 +8,7 @@ import type { GuardInput } from '../decide/decide.js';
 import type { GuardContext } from '../guard-context.js';
 
 /** The tag of a stopped flag in Unleash's UI, until an operator turns it on again. */
-export const STOPPED_TAG = { type: 'simple', value: 'stopped-by-rollout-guard' } as const;
+const STOPPED_TAG = { type: 'simple', value: 'stopped-by-rollout-guard' } as const;
 
 /** So many attempts of one stop may fail because only the history cannot be read; later ones do without it. */
 const HISTORY_ATTEMPTS = 3;

@@ -7,7 +7,7 @@ import type { Trigger } from '../../triggers/trigger.js';
 import type { Evaluator } from './evaluator.js';
 
 /** What is evaluated: a live guard, a recorded log, or a simulated rollout. Functions are called for each evaluation. */
-export interface EvaluatedRollout {
+interface EvaluatedRollout {
   readonly store: Pick<MemoryOutcomeStore, 'snapshot'>;
   readonly evaluator: Evaluator;
   readonly stages: readonly Stage[];

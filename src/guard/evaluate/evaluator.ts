@@ -10,7 +10,7 @@ import { stepReviews } from './reviews.js';
 import { evaluateStage } from './stages.js';
 
 /** What {@link Evaluator} works with; a guard's context fits. */
-export interface EvaluatorOptions extends RolloutRules {
+interface EvaluatorOptions extends RolloutRules {
   readonly records: Pick<GuardRecords, 'emit' | 'fault'>;
 }
 

@@ -3,7 +3,7 @@ import type { Verdict } from '../../model/shapes.js';
 import type { OpenReview } from '../../model/state.js';
 
 /** What one evaluation of the review triggers changed. */
-export interface ReviewStep {
+interface ReviewStep {
   readonly open: readonly OpenReview[];
   readonly opened: readonly Verdict[];
   readonly closed: readonly Verdict[];

@@ -63,7 +63,7 @@ export class NoGuardError extends Error {
 }
 
 /** A folder whose guard's files cannot be read. */
-export class UnreadableGuardError extends Error {
+class UnreadableGuardError extends Error {
   override readonly name = 'UnreadableGuardError';
   readonly code = 'UNREADABLE_GUARD';
 }

@@ -12,7 +12,7 @@ import { type Firing, Replay } from './replay.js';
 const MAX_OF_A_KIND = 200;
 const MAX_PROBLEMS = 20;
 
-export interface ReplayLogOptions {
+interface ReplayLogOptions {
   readonly rules: RolloutRules;
   /** The guard's audit log, or `false` for none. @default `audit.jsonl` beside the log */
   readonly audit?: string | false | undefined;
@@ -29,7 +29,7 @@ export interface ReplayLogOptions {
 }
 
 /** A list that was cut; `total` is how many there were. */
-export interface Cut<T> {
+interface Cut<T> {
   readonly total: number;
   /** The first 200. */
   readonly list: readonly T[];

@@ -21,7 +21,7 @@ export interface Firing {
 }
 
 /** What a {@link Replay} works with. */
-export interface ReplayOptions {
+interface ReplayOptions {
   readonly flagKey: string;
   readonly rules: RolloutRules;
   /** When the replay begins, in milliseconds since 1970. */

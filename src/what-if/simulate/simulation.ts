@@ -33,7 +33,7 @@ export interface Characteristics {
 }
 
 /** The options of {@link simulate}. */
-export interface SimulationOptions {
+interface SimulationOptions {
   readonly rules: GivenRules;
   readonly scenario: Scenario;
   /** Simulated rollouts for each kind of traffic. */
