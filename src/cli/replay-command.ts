@@ -115,7 +115,7 @@ function silentLines(silent: readonly string[], { rollback, review }: RolloutRul
   const others = triggers.filter(({ signal }) => signal === undefined);
   return [
     ...(others.length === 0 ? [] : [`Never had enough data for a verdict: ${namesOf(others)}.`]),
-    ...(signals.length === 0 ? [] : [`Not replayed, because a log holds no signals: ${namesOf(signals)}.`]),
+    ...(signals.length === 0 ? [] : [`Not replayed, because a log has no signals: ${namesOf(signals)}.`]),
   ];
 }
 

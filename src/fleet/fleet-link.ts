@@ -29,9 +29,9 @@ export interface FlushedDelta {
 
 /** What a process sends once per second. */
 export interface SyncRequest {
-  /** The {@link FleetState.datasetId} that the process knows; empty at first. Deltas are accepted for the same data only. */
+  /** The {@link FleetState.datasetId} that the process saw last; empty at first. Deltas are accepted for the same data only. */
   readonly datasetId: string;
-  /** The {@link FleetState.version} that the process knows. */
+  /** The {@link FleetState.version} that the process saw last. */
   readonly version: number;
   readonly assignment: EpochAssignment;
   readonly delta: FlushedDelta | undefined;

@@ -55,7 +55,7 @@ export const syncReplySchema = z
     now: z.number(),
     /**
      * `duplicate`: accepted before. `gap`: deltas after `lastSequence` are missing. `full`: no leader reads, and no more is
-     * stored: retry later. `unknown-data`: the server's data is not what the process knows.
+     * stored: retry later. `unknown-data`: the server's data is not what the process saw last.
      */
     delta: z.enum(['none', 'accepted', 'duplicate', 'gap', 'full', 'unknown-data']),
     /** The last delta of this process that was accepted. */
@@ -66,7 +66,7 @@ export const syncReplySchema = z
     leader: z.string().optional(),
     /** Set when this process is the leader: its number; a later leader has a higher one. */
     fence: z.int().optional(),
-    /** Undefined when the process knows it already. */
+    /** Undefined when the process has it already. */
     state: fleetStateSchema.optional(),
   })
   .readonly();

@@ -52,7 +52,7 @@ export class RolloutGuard implements ExposureSink {
       flag,
       verdicts: evaluator.verdicts,
       openReviews: evaluator.openReviews,
-      // Nothing is evaluated while the flag is off: the stage from before would look as if it continued.
+      // Nothing is evaluated while the flag is off: the stage from before would seem to continue.
       stage: flag?.enabled && state.status === 'armed' ? evaluator.stage : undefined,
       unattributedComplaints: tracked.unattributedComplaints,
       fleet: fleet.status(),

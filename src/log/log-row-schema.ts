@@ -48,8 +48,8 @@ const attributes = required<Attributes>('an object of texts, numbers and boolean
 const RESULTS = ['success', 'failure', 'expected', 'aborted'] as const satisfies readonly Result[];
 
 /**
- * Every column, in the order in which it is written, with what it holds. `metrics.jsonl` and `metrics.csv` have the same
- * columns; an unknown value is `null` in the one and empty in the other. They hold all that triggers and stages evaluate,
+ * Every column, in the order in which it is written, with its values. `metrics.jsonl` and `metrics.csv` have the same
+ * columns; an unknown value is `null` in the one and empty in the other. They contain all that triggers and stages evaluate,
  * so that a recorded log can be replayed, and neither targeting keys nor error messages.
  *
  * A table instead of a zod schema, because a replay reads millions of lines and zod, which copies what it checks, would

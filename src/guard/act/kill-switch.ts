@@ -131,7 +131,7 @@ export class KillSwitch {
     }
   }
 
-  /** Goes back to the stage before, where the decision says so; if that is impossible, the flag is turned off instead. */
+  /** Goes back to the stage before, if that was decided; where it is impossible, the flag is turned off instead. */
   async #steppedBack(
     { rolloutPercentage, toPercentage }: Decision,
     requestOptions: RequestOptions,

@@ -15,8 +15,8 @@ interface ReviewStep {
  *
  * No data does not close a review, with one exception. When the rollout moves to another percentage while a review is open,
  * an operator has moved it, since an automatic advance never goes past an open review. If the trigger has no data there (at
- * 100 % there is no control to compare with), nothing could ever close the review: it is closed then, and the message says
- * so. One that still breaches there stays open without another message, and from then on belongs to the new percentage.
+ * 100 % there is no control to compare with), nothing could ever close the review: it is closed then, and the message
+ * names the move. One that still breaches there stays open without another message, and from then on belongs to the new percentage.
  *
  * @param facts - Where the rollout stands; undefined while that is not known.
  */

@@ -49,7 +49,7 @@ const LINES_OF_A_CLOCK = 10;
  * a success completes (the number of outcomes that a rule needs, a comparison with the control) is seen on the next tick.
  *
  * It differs from a live guard in three things. A live guard evaluates outcomes that come within one turn of the event loop
- * together, so that a replay may fire a few outcomes earlier. A log holds no samples of memory, no signals from
+ * together, so that a replay may fire a few outcomes earlier. A log has no samples of memory, no signals from
  * elsewhere and no exposures without an outcome, so that rules on these have no data. And what a rule would have
  * prevented happened all the same.
  */
