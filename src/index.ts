@@ -23,7 +23,7 @@ export {
   type RunContext,
 } from './operation/attempts.js';
 export { errorTypeOf, isCriticalError, isRetryableError } from './operation/error-type.js';
-// Triggers: what a snapshot of outcomes says, literally.
+// Triggers: rules on a snapshot of outcomes.
 export type { ThresholdTrigger, Trigger, TriggerOptions, VerdictOfTrigger } from './triggers/trigger.js';
 export type {
   OutcomeRateOptions,
@@ -34,8 +34,8 @@ export type {
 export { successRateBelow } from './triggers/success-rate-below.js';
 export { type SuccessRateBetweenOptions, successRateBetween } from './triggers/success-rate-between.js';
 export { errorRateAbove } from './triggers/error-rate-above.js';
-export { criticalErrors } from './triggers/critical-errors.js';
-export { memoryGrowth } from './triggers/memory-growth.js';
+export { type CriticalErrorsOptions, criticalErrors } from './triggers/critical-errors.js';
+export { type MemoryGrowthOptions, memoryGrowth } from './triggers/memory-growth.js';
 export {
   type LatencyAboveOptions,
   type LatencyQuantile,
@@ -71,13 +71,13 @@ export type { GuardEvent, GuardEventOf, GuardListener } from './model/event.js';
 export { asyncUploadRollout, type RolloutPreset } from './guard/async-upload-rollout.js';
 // The log: every outcome on disk.
 export type { OutcomeLogOptions } from './log/log-options.js';
+export type { ExecutionTypes } from './log/log-row.js';
 // Fleets: processes that guard a flag together; see `unleash-rollout-guard/redis`.
-export type { FleetRole } from './fleet/fleet-options.js';
-export type { SharedStore } from './fleet/fleet-options.js';
+export type { FleetRole, FleetTiming, SharedStore } from './fleet/fleet-options.js';
 // Telemetry: the same numbers elsewhere.
 export type { GuardObserver } from './model/observer.js';
 export { unleashImpactMetrics } from '../providers/unleash/impact-metrics.js';
-// Notifications: notify operators.
+// Notifications: what operators must know.
 export type { NotificationFact, NotificationSeverity } from './model/event-entry.js';
 export {
   type GuardNotification,

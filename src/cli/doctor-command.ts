@@ -19,7 +19,7 @@ Exit codes: 0 nothing failed (warnings included), 1 a check failed, 2 wrong usag
 export function registerDoctor(program: Command): void {
   const command = program
     .command('doctor')
-    .description('Checks everything that a guarded rollout needs, and says how to fix each problem.')
+    .description('Checks everything that a guarded rollout needs, and shows how to fix each problem.')
     .addOption(new Option('--url <url>', "Unleash's API").env('UNLEASH_URL'))
     .addOption(new Option('--flag <key>', 'the flag to guard').env('UNLEASH_FLAG'))
     .addOption(

@@ -1,5 +1,5 @@
 /** The part of a terminal that a bar needs; `process.stderr` fits. */
-export interface ProgressStream {
+interface ProgressStream {
   readonly isTTY?: boolean;
   write(text: string): unknown;
 }

@@ -3,9 +3,8 @@ import { z } from 'zod';
 import type { RolloutRules } from '../guard/rules.js';
 import type { GuardEvent } from '../model/event.js';
 import type { Decision } from '../model/shapes.js';
-import { formatCount, formatTime } from '../report/format.js';
+import { formatCount, formatPercentage, formatTime } from '../report/format.js';
 import { durationMsSchema } from '../support/config-schemas.js';
-import { formatThreshold } from '../support/wording.js';
 import type { Trigger } from '../triggers/trigger.js';
 import { type ReplayResult, replayLog } from '../what-if/replay/replay-log.js';
 import { TRIGGER_NAMES } from '../what-if/replay/rules-file.js';
@@ -115,8 +114,8 @@ function silentLines(silent: readonly string[], { rollback, review }: RolloutRul
   const signals = triggers.filter(({ signal }) => signal !== undefined);
   const others = triggers.filter(({ signal }) => signal === undefined);
   return [
-    ...(others.length === 0 ? [] : [`Never had enough data to say anything: ${namesOf(others)}.`]),
-    ...(signals.length === 0 ? [] : [`Not replayed, because a log holds no signals: ${namesOf(signals)}.`]),
+    ...(others.length === 0 ? [] : [`Never had enough data for a verdict: ${namesOf(others)}.`]),
+    ...(signals.length === 0 ? [] : [`Not replayed, because a log has no signals: ${namesOf(signals)}.`]),
   ];
 }
 
@@ -151,7 +150,7 @@ function problemLines({ leftOut, otherFlags, outOfOrder, problems }: ReplayResul
 }
 
 function atPercentage(percentage: number | undefined): string {
-  return percentage === undefined ? '' : ` at ${formatThreshold(percentage / 100)}`;
+  return percentage === undefined ? '' : ` at ${formatPercentage(percentage)}`;
 }
 
 function orNone(lines: readonly string[]): readonly string[] {

@@ -92,7 +92,7 @@ export function registerSimulate(program: Command): void {
 
 /** Before a start the first stage is of interest. */
 function firstShareOf({ stages }: RolloutRules): number {
-  const first = stages?.find(({ percentage }) => percentage > 0);
+  const [first] = stages;
   if (first !== undefined) return first.percentage / 100;
   const expected = 'a fraction above 0, at most 1, since the rules have no stages';
   throw new ConfigError('options', [{ path: 'share', expected, got: 'nothing' }]);

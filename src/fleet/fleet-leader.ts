@@ -1,9 +1,10 @@
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import { parseOutcomeDelta } from '../measure/outcome-delta.js';
 import type { Snapshot } from '../model/shapes.js';
+import { parseJson } from '../support/http.js';
 import { isFleetError } from './fleet-link.js';
 import type { FleetMemberOptions } from './fleet-options.js';
-import { checkpointSchema, type FleetEntry, fromJson } from './fleet-shapes.js';
+import { checkpointSchema, type FleetEntry } from './fleet-shapes.js';
 
 /** Entries that are read at once. */
 const BATCH = 500;
@@ -121,7 +122,7 @@ export class FleetLeader {
       this.#store.beginEpoch(entry.epoch, entry.at, { keepWindows: entry.keepWindows });
       return;
     }
-    const delta = parseOutcomeDelta(fromJson(entry.text));
+    const delta = parseOutcomeDelta(parseJson(entry.text));
     if (delta !== undefined) this.#store.merge(delta, this.#serverNow());
     else this.#options.listener.onFault('reading a delta', new TypeError('it is of another version'));
   }

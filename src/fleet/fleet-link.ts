@@ -2,7 +2,7 @@ import type { Decision } from '../model/shapes.js';
 import type { FleetEntries, FleetState, SyncReply } from './fleet-shapes.js';
 
 /** Where a process is among the epochs of the fleet. */
-export interface EpochAssignment {
+interface EpochAssignment {
   /** The fleet's epoch that was assigned to this process last; 0 for a new process. */
   readonly epoch: number;
   /** The definition that it had then. */
@@ -29,9 +29,9 @@ export interface FlushedDelta {
 
 /** What a process sends once per second. */
 export interface SyncRequest {
-  /** The {@link FleetState.datasetId} that the process knows; empty at first. Deltas are accepted for the same data only. */
+  /** The {@link FleetState.datasetId} that the process saw last; empty at first. Deltas are accepted for the same data only. */
   readonly datasetId: string;
-  /** The {@link FleetState.version} that the process knows. */
+  /** The {@link FleetState.version} that the process saw last. */
   readonly version: number;
   readonly assignment: EpochAssignment;
   readonly delta: FlushedDelta | undefined;

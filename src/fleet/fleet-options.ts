@@ -11,7 +11,7 @@ import type { FleetState } from './fleet-shapes.js';
 export type FleetRole = 'leader' | 'follower' | 'standalone';
 
 /** What a fleet member reports to its guard. None of these may throw. */
-export interface FleetMemberListener {
+interface FleetMemberListener {
   /** What all agree on: after each change and each sync. */
   readonly onState: (state: FleetState) => void;
   /** The fleet's outcomes have changed, and this process is the leader. */
@@ -36,7 +36,10 @@ export interface FleetTiming {
 /** What the processes of a fleet share: `RedisOutcomeStore` from `unleash-rollout-guard/redis`. */
 export interface SharedStore {
   readonly timing: FleetTiming;
-  /** Connects this process to the fleet of one flag in one environment. */
+  /**
+   * Connects this process to the fleet of one flag in one environment.
+   * @internal
+   */
   link(flag: { readonly flagKey: string; readonly environment: string }): FleetLink;
 }
 

@@ -3,27 +3,19 @@ import { z } from 'zod';
 import { storeDumpSchema } from '../measure/outcome-delta.js';
 import { decisionSchema } from '../model/shapes.js';
 import { reportedStateSchema } from '../model/state.js';
-
-/** The value of a JSON text; undefined when the text is invalid. */
-export function fromJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
+import { parseJson } from '../support/http.js';
 
 /** JSON inside a field of text. */
 export function jsonText<Schema extends z.ZodType>(schema: Schema) {
   const parsed = z.string().transform((text, context) => {
-    const value = fromJson(text);
+    const value = parseJson(text);
     if (value === undefined) context.addIssue({ code: 'custom', message: 'expected JSON' });
     return value;
   });
   return parsed.pipe(schema);
 }
 
-export const fleetStopSchema = z
+const fleetStopSchema = z
   .object({
     decision: jsonText(decisionSchema),
     /** What Unleash accepted: undefined until it accepted the stop. */
@@ -63,7 +55,7 @@ export const syncReplySchema = z
     now: z.number(),
     /**
      * `duplicate`: accepted before. `gap`: deltas after `lastSequence` are missing. `full`: no leader reads, and no more is
-     * stored: retry later. `unknown-data`: the server's data is not what the process knows.
+     * stored: retry later. `unknown-data`: the server's data is not what the process saw last.
      */
     delta: z.enum(['none', 'accepted', 'duplicate', 'gap', 'full', 'unknown-data']),
     /** The last delta of this process that was accepted. */
@@ -74,7 +66,7 @@ export const syncReplySchema = z
     leader: z.string().optional(),
     /** Set when this process is the leader: its number; a later leader has a higher one. */
     fence: z.int().optional(),
-    /** Undefined when the process knows it already. */
+    /** Undefined when the process has it already. */
     state: fleetStateSchema.optional(),
   })
   .readonly();
@@ -84,7 +76,7 @@ export type SyncReply = z.infer<typeof syncReplySchema>;
 
 const epochEntrySchema = z.object({ epoch: z.int(), at: z.number(), keepWindows: z.boolean() });
 
-export const fleetEntrySchema = z.union([
+const fleetEntrySchema = z.union([
   z
     .tuple([z.string(), z.tuple([z.literal('delta'), z.string()])])
     .transform(([id, [type, text]]) => ({ id, type, text })),

@@ -7,7 +7,7 @@ export interface SentAt {
   readonly monotonic: number;
 }
 
-/** What a process knows of the server: whether it replies, what its clock shows, and whether the fleet has a leader. */
+/** The server as one process sees it: whether it replies, what its clock shows, and whether the fleet has a leader. */
 export class ServerClock {
   readonly #clock: Clock;
   readonly #leaseMs: number;

@@ -11,7 +11,7 @@ import type { GuardContext } from './guard-context.js';
 import type { FleetStatus } from './guard-status.js';
 
 /** What a fleet changes in this process's guard. */
-export interface FleetHandlers {
+interface FleetHandlers {
   readonly state: () => GuardState;
   readonly dispatch: (input: GuardInput) => void;
   /** The fleet's number of the epoch for this process's definition. */
@@ -49,15 +49,15 @@ const MOST_REMEMBERED = 16;
 
 /**
  * The fleet that shares the user's store. Keeps this guard's state and the fleet's the same: this process does what the fleet
- * has agreed on, and repeats to the fleet what this process decided or saw until the fleet knows it. So a lost message, or a
+ * has agreed on, and repeats to the fleet what this process decided or saw until the fleet has it. So a lost message, or a
  * server that lost its data, does no harm.
  */
 export class SharedFleet {
   readonly #context: GuardContext;
   readonly #member: FleetMember;
-  /** Set when the guard starts: before, nothing of the fleet concerns it. */
+  /** Set when the guard starts; before that, the fleet's changes are ignored. */
   #handlers: FleetHandlers | undefined;
-  /** Decisions that this run made, or that the fleet held during it. */
+  /** Decisions that this run made, or that applied to the fleet during it. */
   readonly #known: string[] = [];
   /** Decisions of other processes. */
   readonly #others: string[] = [];
@@ -99,7 +99,7 @@ export class SharedFleet {
     return this.#member;
   }
 
-  /** Whether this process talks to Unleash and to operators for the fleet, or, cut off, for itself. */
+  /** Whether this process changes Unleash and notifies operators: for the fleet, or, while it is cut off, for itself. */
   get leads(): boolean {
     return this.#member.role !== 'follower';
   }
@@ -157,7 +157,7 @@ export class SharedFleet {
     void this.#member.clearStop(decision.id);
   }
 
-  /** What the fleet agrees on, whenever it changes and with each answer. */
+  /** Applies what the fleet agrees on: after each change and each sync. */
   #reconcile({ stop, clearedStops }: FleetState, handlers: FleetHandlers): void {
     const { dryRun, clock } = this.#context;
     if (dryRun) return;

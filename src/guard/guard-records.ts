@@ -18,7 +18,7 @@ const DISK_TIMEOUT_MS = 2_000;
 export class GuardRecords {
   readonly #clock: Clock;
   readonly #logger: Logger;
-  /** With what a fault of each calls it. */
+  /** Each with its name in faults. */
   readonly #listeners = new Map<GuardListener, string>();
   readonly #observers: readonly (readonly [what: string, observer: GuardObserver])[];
   readonly #journal: Journal | undefined;
@@ -66,7 +66,7 @@ export class GuardRecords {
     for (const [what, observer] of this.#observers) this.safely(what, () => observer.outcome?.(outcome));
   }
 
-  /** Reports, once for each `what`, that something beside the stop itself does not work. */
+  /** Reports, once for each `what`, that something other than the stop itself does not work. */
   readonly fault = (what: string, error: unknown): void => {
     if (this.#reportedFaults.has(what)) return;
     this.#reportedFaults.add(what);
@@ -74,7 +74,7 @@ export class GuardRecords {
     this.emit({ type: 'fault', at: this.#clock.now(), what, message });
   };
 
-  /** Runs what has no caller that could catch anything: what escaped, now or from a promise, would end the process. */
+  /** Runs what has no caller to catch its errors: one that is thrown, or that its promise rejects with, becomes a fault. */
   safely(what: string, run: () => unknown): void {
     try {
       const result = run();

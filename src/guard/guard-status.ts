@@ -2,15 +2,15 @@ import type { FleetRole } from '../fleet/fleet-options.js';
 import type { FlagFacts } from '../model/flags.js';
 import type { Snapshot, Verdict } from '../model/shapes.js';
 import type { StageProgress } from '../model/stage.js';
-import type { GuardState as KeptState, OpenReview } from '../model/state.js';
+import type { GuardState as JournalState, OpenReview } from '../model/state.js';
 
 type Shown<State> = State extends unknown ? Omit<State, 'seenOff' | 'reported'> : never;
 
 /** What a guard is doing: `armed`, `stopping` or `stopped`, with what belongs to it. */
-export type GuardState = Shown<KeptState>;
+export type GuardState = Shown<JournalState>;
 
 /** A guard's state without what only its journal needs. */
-export function shownState(state: KeptState): GuardState {
+export function shownState(state: JournalState): GuardState {
   const { seenOff: _, reported: __, ...shown } = { seenOff: undefined, reported: undefined, ...state };
   return shown;
 }
@@ -21,7 +21,7 @@ export interface GuardStatus {
   readonly dryRun: boolean;
   readonly state: GuardState;
   readonly epoch: number;
-  /** The flag as the provider knows it; undefined while Unleash has no such flag or nothing has arrived. */
+  /** The flag's definition in the provider; undefined while Unleash has no such flag or nothing has arrived. */
   readonly flag: FlagFacts | undefined;
   /** The latest verdict of each trigger: those that roll back, then the reviews. */
   readonly verdicts: readonly Verdict[];
@@ -41,7 +41,7 @@ export interface FleetStatus {
   /** This process's name. */
   readonly instance: string;
   readonly role: FleetRole;
-  /** The fleet's epoch; undefined before the shared store has answered. */
+  /** The fleet's epoch; undefined before the shared store has replied. */
   readonly epoch: number | undefined;
   /** Why the shared store cannot be used; undefined while it can. */
   readonly problem: string | undefined;

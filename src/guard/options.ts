@@ -64,7 +64,7 @@ export interface RolloutGuardOptions {
   /** How operations behave when an arm fails. */
   readonly operation?: OperationPolicy | undefined;
   /**
-   * The folder of the guard's journal and audit log, or `false` to keep nothing on disk: a stop that Unleash has not
+   * The folder of the guard's journal and audit log, or `false` to write nothing to disk: a stop that Unleash has not
    * confirmed yet is then lost in a crash. @default `logs/<flag_key>_rollout`
    */
   readonly folder?: string | false | undefined;
@@ -121,25 +121,31 @@ export interface ResolvedOptions extends Readonly<ReturnType<typeof resolveOptio
 /** Checks what a user passed and fills in the defaults. @throws {@link ConfigError} that lists every problem. */
 export function resolveOptions(options: RolloutGuardOptions) {
   const given = parseConfig(optionsSchema, options, 'RolloutGuard options') as RolloutGuardOptions;
-  const { unleash } = given;
+  const { flagKey, flags, client, unleash, operation, store, onEvent } = given;
   return Object.freeze({
-    ...given,
+    flagKey,
+    flags,
+    client,
     unleash: Object.freeze({
-      ...unleash,
+      url: unleash.url,
+      token: unleash.token,
       project: unleash.project ?? 'default',
+      environment: unleash.environment,
       timeoutMs: unleash.timeoutMs ?? 5_000,
+      reportUrl: unleash.reportUrl,
     }),
     ...resolveRules(given),
     onRollback: given.onRollback ?? 'disable',
     advance: given.advance ?? 'manual',
     operation: Object.freeze({
-      retries: given.operation?.retries ?? 2,
-      timeoutMs: given.operation?.timeoutMs ?? 30_000,
-      retryDelayMs: given.operation?.retryDelayMs ?? 100,
-      fallback: given.operation?.fallback ?? true,
+      retries: operation?.retries ?? 2,
+      timeoutMs: operation?.timeoutMs ?? 30_000,
+      retryDelayMs: operation?.retryDelayMs ?? 100,
+      fallback: operation?.fallback ?? true,
     }),
-    folder: given.folder ?? `logs/${given.flagKey.replaceAll('-', '_')}_rollout`,
+    folder: given.folder ?? `logs/${flagKey.replaceAll('-', '_')}_rollout`,
     log: given.log === false ? false : resolveLogOptions(given.log),
+    store,
     dryRun: given.dryRun ?? false,
     tickMs: given.tickMs ?? 1_000,
     recheckMs: given.recheckMs ?? 30_000,
@@ -147,6 +153,7 @@ export function resolveOptions(options: RolloutGuardOptions) {
     maxTrackedUsers: given.maxTrackedUsers ?? 10_000,
     logger: resolveLogger(given.logger),
     notify: Object.freeze([...(given.notify ?? [])]),
+    onEvent,
     observers: Object.freeze([...(given.observers ?? [])]),
     clock: given.clock ?? systemClock,
     random: given.random ?? Math.random,

@@ -52,7 +52,7 @@ export class RolloutGuard implements ExposureSink {
       flag,
       verdicts: evaluator.verdicts,
       openReviews: evaluator.openReviews,
-      // Nothing is evaluated while the flag is off: the stage from before would look as if it continued.
+      // Nothing is evaluated while the flag is off: the stage from before would seem to continue.
       stage: flag?.enabled && state.status === 'armed' ? evaluator.stage : undefined,
       unattributedComplaints: tracked.unattributedComplaints,
       fleet: fleet.status(),
@@ -67,9 +67,10 @@ export class RolloutGuard implements ExposureSink {
 
   /**
    * Starts the guard: reads what the previous run left (a stop that was decided but not finished is finished now), then
-   * evaluates outcomes as they come, and on every tick. Call it after the provider is set.
+   * evaluates outcomes as they arrive, and on every tick. Call it after the provider is set.
    *
    * @throws when the folder belongs to the guard of another flag, or the guard was closed.
+   * @throws `FleetError` when only an operator can fix the shared store: a wrong password, a server too old, foreign keys.
    */
   start(): Promise<void> {
     if (this.#ending !== undefined)
@@ -79,8 +80,8 @@ export class RolloutGuard implements ExposureSink {
   }
 
   /**
-   * Ends the guard for good, and with it the flag's protection: timers and requests end, what is pending stays on disk. The
-   * process can then exit.
+   * Ends the guard for good, and with it the flag's protection: timers and requests end, and a stop that Unleash has
+   * not confirmed stays in the journal. The process can then exit.
    */
   close(): Promise<void> {
     this.#ending ??= this.#end();
@@ -142,7 +143,7 @@ export class RolloutGuard implements ExposureSink {
     if (left !== undefined && left.flagKey !== flagKey) {
       throw new Error(`The folder ${folder} belongs to the flag ${left.flagKey}; give ${flagKey} its own.`);
     }
-    // A stop of an earlier run holds before anything else is read.
+    // A stop of an earlier run applies before anything else is read.
     if (left !== undefined) runner.applyStop(left.state);
     await baselines.load();
     await recorder.open(left, machine.epoch);
@@ -150,7 +151,7 @@ export class RolloutGuard implements ExposureSink {
     records.emit({ type: 'started', at: clock.now(), epoch: left?.epoch ?? machine.epoch, status });
     if (left?.reported !== undefined) evaluator.restore(left.reported);
     if (left !== undefined) runner.restore(left);
-    // From the journal's epoch to the log's first line nothing may come between.
+    // In the turn in which the epoch was restored: no outcome may be recorded in between.
     recorder.start(machine.epoch);
     this.#subscriptions = [
       flags.onChange((key) => {

@@ -72,7 +72,7 @@ export const rulesFields = {
 /** The rules of a rollout as a user gives them. */
 export type GivenRules = z.infer<z.ZodObject<typeof rulesFields>>;
 
-/** What holds for rules together. */
+/** What all rules together must fulfil. */
 export function refineRules({ rollback, review = [] }: GivenRules, context: z.core.$RefinementCtx): void {
   review.forEach(({ name }, index) => {
     if (rollback.every((trigger) => trigger.name !== name)) return;

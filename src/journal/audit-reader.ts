@@ -47,7 +47,7 @@ export async function* readAuditLog(
 
 /**
  * Checks one line of `audit.jsonl`.
- * @returns the event, or one short sentence that says what is wrong with the line.
+ * @returns the event, or a few words on what is wrong with the line.
  */
 export function parseAuditLine(line: string): AuditEntry | string {
   let value: unknown;

@@ -23,22 +23,21 @@ export function checkpointFile(folder: string): KeptFile<Checkpoint> {
   return new KeptFile(join(folder, 'checkpoint.json'), 1, checkpointSchema);
 }
 
-/** What the guard's journal says of the current epoch. */
+/** The current epoch as the guard's journal has it. */
 export interface RestoreOptions {
   readonly flagKey: string;
   /** The guard's epoch, from its journal; 1 on a first start. */
   readonly epoch: number;
-  /** When that epoch began, if the journal says so. @default what the checkpoint says, if it is of that epoch */
+  /** When that epoch began, if the journal has it. @default as in the checkpoint, if that is of the same epoch */
   readonly epochStartedAt?: number | undefined;
   /**
-   * Outcomes of this epoch and later ones count in the windows, if the journal says so.
-   * @default what the checkpoint says if it is of `epoch`, and `epoch` otherwise: too few outcomes are better than
+   * Outcomes of this epoch and later ones count in the windows, if the journal has it.
+   * @default as in the checkpoint, if that is of `epoch`, and `epoch` otherwise: too few outcomes are better than
    * a stop for what happened before an operator turned the flag on again
    */
   readonly oldestEpoch?: number | undefined;
   /**
-   * A store like the guard's own, to count in. A window of a new length begins empty; so does
-   * evidence, whose tests start over with each process.
+   * A store like the guard's own, to count in. A window of a new length begins empty, and so does a test that has changed.
    */
   readonly emptyStore: (epochStartedAt: number) => MemoryOutcomeStore;
   /** Milliseconds since 1970. */
@@ -57,7 +56,7 @@ export async function restoreOutcomes(folder: string, options: RestoreOptions) {
   const checkpoint = await checkpointFile(folder).load();
   if (checkpoint === undefined) return undefined;
   if (checkpoint.flagKey !== options.flagKey) {
-    throw new Error(`${folder} holds the outcomes of the flag ${checkpoint.flagKey}.`);
+    throw new Error(`${folder} contains the outcomes of the flag ${checkpoint.flagKey}.`);
   }
   const store = storeAsOf(checkpoint.store, options);
   const summary = new SummaryTotals(checkpoint.summary);

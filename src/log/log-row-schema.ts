@@ -4,7 +4,7 @@ type Scalar = string | number | boolean;
 
 /** The values of one column. */
 interface Column<Value> {
-  /** What a value must be, as problems of a line say it. */
+  /** What a value must be, in the words for a problem of a line. */
   readonly expected: string;
   accepts(value: unknown): boolean;
   /** The value where an older version or another program left it out; without it, the column is required. */
@@ -48,8 +48,8 @@ const attributes = required<Attributes>('an object of texts, numbers and boolean
 const RESULTS = ['success', 'failure', 'expected', 'aborted'] as const satisfies readonly Result[];
 
 /**
- * Every column, in the order in which it is written, with what it holds. `metrics.jsonl` and `metrics.csv` have the same
- * columns; an unknown value is `null` in the one and empty in the other. They hold all that triggers and stages evaluate,
+ * Every column, in the order in which it is written, with its values. `metrics.jsonl` and `metrics.csv` have the same
+ * columns; an unknown value is `null` in the one and empty in the other. They contain all that triggers and stages evaluate,
  * so that a recorded log can be replayed, and neither targeting keys nor error messages.
  *
  * A table instead of a zod schema, because a replay reads millions of lines and zod, which copies what it checks, would
@@ -113,7 +113,7 @@ const CHECKED = Object.entries<Column<unknown>>(COLUMNS).map(([name, column]) =>
 /**
  * Checks one line of `metrics.jsonl`, and fills in what an older version or another program left out.
  *
- * @returns the row, or a few words that say what is wrong with the line.
+ * @returns the row, or a few words on what is wrong with the line.
  */
 export function parseOutcomeLine(line: string): OutcomeRow | string {
   let parsed: unknown;
@@ -132,7 +132,7 @@ export function parseOutcomeLine(line: string): OutcomeRow | string {
       values[name] = fill(row);
     } else if (!accepts(value)) return `${name}: not ${expected}`;
   }
-  if (row.success !== (row.result === 'success')) return `success: not what the result ${row.result} says`;
+  if (row.success !== (row.result === 'success')) return `success: does not match the result ${row.result}`;
   return row;
 }
 

@@ -23,9 +23,9 @@ export interface RowContext {
 }
 
 /** Longer texts are cut: the log is bounded by lines, so lines must be bounded as well. */
-export const MAX_TEXT_LENGTH = 256;
+const MAX_TEXT_LENGTH = 256;
 /** Attributes beyond these are left out. */
-export const MAX_ATTRIBUTES = 32;
+const MAX_ATTRIBUTES = 32;
 
 /** The row of an outcome. */
 export function rowOfOutcome(outcome: Outcome, context: RowContext): OutcomeRow {

@@ -3,7 +3,7 @@ import { LatencyHistogram, sparseHistogramSchema } from '../measure/latency-hist
 import type { OutcomeRow } from './log-row-schema.js';
 
 /** One group of outcomes in `summary.json`. */
-export interface GroupSummary {
+interface GroupSummary {
   /** All outcomes, `expected` and `aborted` included. */
   readonly count: number;
   readonly successes: number;
@@ -18,7 +18,7 @@ export interface GroupSummary {
 }
 
 /** How much better the treatment is than the control; negative where it is worse, null where one has no data. */
-export interface Improvement {
+interface Improvement {
   /** The difference of the success rates, as a fraction: 0.01 is one percentage point more. */
   readonly success_rate: number | null;
   /** The fraction of the control's time that is saved: 0.25 is a quarter faster. */
@@ -47,8 +47,8 @@ export interface Summary {
   readonly treatment_against_control: Improvement;
 }
 
-/** Outcomes that were counted, by group, in the form in which they are kept on disk. */
-export type SummaryState = z.infer<typeof summaryStateSchema>;
+/** Outcomes that were counted, by group, as they are on disk. */
+type SummaryState = z.infer<typeof summaryStateSchema>;
 
 /** More names than an application needs; bounds the summary when the option changes. */
 const MAX_GROUPS = 20;
@@ -60,7 +60,7 @@ const group = z.object({
   latency: sparseHistogramSchema,
 });
 
-/** Checks what a file holds. */
+/** Checks what a file contains. */
 export const summaryStateSchema = z.object({
   firstOutcomeAt: z.string().nullable(),
   lastOutcomeAt: z.string().nullable(),
@@ -76,7 +76,7 @@ export class SummaryTotals {
   readonly #treatment: Group;
   readonly #control: Group;
   readonly #executionTypes: Map<string, Group>;
-  /** What the first and the latest outcomes say. */
+  /** Taken from the first and the latest outcomes. */
   readonly #span: Pick<SummaryState, 'firstOutcomeAt' | 'lastOutcomeAt' | 'epoch' | 'percentage'>;
 
   /** @param earlier - The counts of an earlier run. */
@@ -101,7 +101,7 @@ export class SummaryTotals {
     this.#executionType(row.execution_type)?.add(served, duration_ms);
   }
 
-  /** What `summary.json` says at `updatedAt` (milliseconds since 1970). */
+  /** `summary.json` as of `updatedAt` (milliseconds since 1970). */
   summary(flagKey: string, updatedAt: number, droppedLines: number): Summary {
     const treatment = this.#treatment.summary();
     const control = this.#control.summary();

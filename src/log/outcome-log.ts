@@ -26,7 +26,7 @@ const WRITING = 'writing the outcome log';
 const READING = 'reading the outcomes of earlier runs';
 
 /** Options of {@link OutcomeLog}. */
-export interface OutcomeLogSettings extends ResolvedLogOptions {
+interface OutcomeLogSettings extends ResolvedLogOptions {
   readonly flagKey: string;
   /** Created if it does not exist. One guard of one process writes to it. */
   readonly folder: string;

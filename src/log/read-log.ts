@@ -17,7 +17,7 @@ export interface LogProblem {
   readonly used: boolean;
 }
 
-export interface ReadOutcomeLogOptions {
+interface ReadOutcomeLogOptions {
   /** Called for each line that is left out, and for each whose time is before that of the line above it. */
   readonly onProblem?: ((problem: LogProblem) => void) | undefined;
   /** Reads only what was written from here on. @default the whole log */

@@ -11,8 +11,8 @@ export interface LogPosition {
 
 /**
  * A file of lines that only grows, and is set aside when it is full: `metrics.jsonl` → `metrics.000001.jsonl`. It
- * knows the byte at which each write ended, from which a restart resumes, and never leaves half a line: after a crash it
- * is cut off on opening, on a full disk at once. Calls must follow one another.
+ * remembers the byte at which each write ended, from which a restart resumes, and never leaves half a line: after a crash
+ * that is cut off on opening, on a full disk at once. Calls must follow one another.
  */
 export class RotatingFile {
   readonly #path: string;

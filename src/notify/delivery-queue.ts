@@ -14,7 +14,7 @@ const POLICY = {
   maxDelayMs: 30_000,
 };
 
-/** How a queue may differ from what is usual. */
+/** What a queue may do differently. */
 export type DeliveryPolicy = Partial<typeof POLICY>;
 
 /** Delivers to one notifier, in order, one at a time. */
@@ -78,7 +78,7 @@ export class DeliveryQueue {
       return error.retryable ? (error.retryAfterMs ?? 0) : false;
     };
     try {
-      // A pause does not keep a process alive that has ended; flush() and close() do.
+      // The pause before a retry does not keep the process alive; flush() and close() do.
       await retry(attempt, { ...this.#policy, signal, shouldRetry, keepsProcessAlive: false });
       this.#isFailing = false;
     } catch (error) {

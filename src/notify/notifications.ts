@@ -49,7 +49,7 @@ export class Notifications {
     );
   }
 
-  /** Hand this every event of the guard; those that operators should know are queued. Touches memory only. */
+  /** Call it with every event of the guard: those that operators should know are queued. Touches memory only. */
   readonly listener = (event: GuardEvent): void => {
     if (!this.#isOpen || this.#queues.length === 0) return;
     try {
@@ -62,7 +62,7 @@ export class Notifications {
     }
   };
 
-  /** Resolves when everything queued so far is delivered or given up, at the latest after `timeoutMs`. */
+  /** Resolves when everything queued so far is delivered or has failed for good, at the latest after `timeoutMs`. */
   async flush(timeoutMs = 5_000): Promise<void> {
     const idle = () => Promise.all(this.#queues.map((queue) => queue.idle()));
     await withDeadline(timeoutMs, undefined, idle).catch(() => {});

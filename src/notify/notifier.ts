@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { GuardEvent } from '../model/event.js';
-import type { EventNotification, NotificationFact } from '../model/event-entry.js';
+import type { NotificationFact, NotificationSeverity } from '../model/event-entry.js';
 import type { Decision } from '../model/shapes.js';
 
 /** Which rollout a notification is about. */
@@ -13,12 +13,15 @@ export interface NotificationSubject {
 }
 
 /** One thing that operators should know: plain data, ready to be sent as JSON. */
-export interface GuardNotification
-  extends NotificationSubject,
-    Pick<EventNotification, 'severity' | 'title' | 'message'> {
+export interface GuardNotification extends NotificationSubject {
   /** The same for every attempt to deliver this notification, so that a receiver can drop repetitions. */
   readonly id: string;
   readonly type: GuardEvent['type'];
+  readonly severity: NotificationSeverity;
+  /** A few words, for example `async-upload is being turned off`. */
+  readonly title: string;
+  /** One or a few sentences: what happened, and what to do. */
+  readonly message: string;
   /** Figures with their units, for example each trigger that breached with its observed value and threshold. */
   readonly facts: readonly NotificationFact[];
   /** When it happened, ISO 8601. */
@@ -35,11 +38,11 @@ export interface NotifyContext {
 
 /** Notifies operators through one channel, such as Slack or a webhook. */
 export interface Notifier {
-  /** What faults call it, for example `slack`. */
+  /** Its name in faults, for example `slack`. */
   readonly name: string;
   /**
-   * Delivers one notification. A rejection is retried, unless it is a `NotifyError` that says that this cannot help.
-   * The same notification may come more than once: an attempt may have arrived although it failed here.
+   * Delivers one notification. A rejection is retried, unless it is a `NotifyError` that is not `retryable`.
+   * The same notification may be delivered more than once: an attempt may have arrived although it failed here.
    */
   notify(notification: GuardNotification, context: NotifyContext): Promise<void>;
 }
@@ -50,13 +53,13 @@ export type NotifyFunction = (
   context: NotifyContext,
 ) => void | Promise<void>;
 
-/** A notification could not be delivered. Neither the message nor any field holds an address or a secret. */
+/** A notification could not be delivered. Neither the message nor any field contains an address or a secret. */
 export class NotifyError extends Error {
   override readonly name = 'NotifyError';
   readonly code = 'NOTIFY_FAILED';
-  /** Whether the same may succeed later without anybody's help. */
+  /** Whether a retry may succeed. */
   readonly retryable: boolean;
-  /** How long the receiver asked to wait, in milliseconds; undefined when it did not say. */
+  /** How long the receiver wants the sender to wait, in milliseconds (`Retry-After`); undefined when it named no time. */
   readonly retryAfterMs: number | undefined;
 
   constructor(

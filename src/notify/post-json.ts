@@ -4,12 +4,12 @@ import { exchange, NoAnswerError, retryAfterMs } from '../support/http.js';
 import { clockSchema, fetchSchema } from '../support/http-schemas.js';
 import { NotifyError } from './notifier.js';
 
-/** Longer than any attempt: the dispatcher's signal ends the request. */
+/** Longer than any attempt: the queue's signal ends the request. */
 const TIMEOUT_MS = 60_000;
 
 /** What the options of notifiers over HTTP have in common. */
 export interface HttpNotifierOptions {
-  /** What faults call it. @default its kind, for example 'slack' */
+  /** Its name in faults. @default its kind, for example 'slack' */
   readonly name?: string | undefined;
   /** @default the global fetch */
   readonly fetch?: typeof fetch | undefined;
@@ -25,7 +25,7 @@ export const httpNotifierOptions = {
 
 /** What {@link postJson} sends. */
 interface JsonPost extends Omit<HttpNotifierOptions, 'name'> {
-  /** What errors call the receiver, instead of its address. */
+  /** The receiver's name in errors, instead of its address. */
   readonly receiver: string;
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>> | undefined;

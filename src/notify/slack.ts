@@ -7,7 +7,7 @@ import { type HttpNotifierOptions, httpNotifierOptions, postJson } from './post-
 
 /** Options of {@link slack}. */
 export interface SlackOptions extends HttpNotifierOptions {
-  /** The incoming webhook's URL. Whoever knows it can post, so it is a secret: no log or error shows it. */
+  /** The incoming webhook's URL. Anyone who has it can post, so it is a secret: no log or error shows it. */
   readonly webhookUrl: string;
 }
 
@@ -48,7 +48,7 @@ const MAX_HEADER = 150;
 const MAX_SECTION = 3_000;
 const MAX_FIELD = 2_000;
 
-/** A notification in the words of Slack's Block Kit; `text` is what phones show, and clients without blocks. */
+/** A notification as blocks of Slack's Block Kit; `text` is what phones show, and clients without blocks. */
 export function slackMessage(notification: GuardNotification): object {
   const { severity, title, message, facts, flagKey, project, environment, flagUrl, time } = notification;
   const fields = [

@@ -51,7 +51,7 @@ export function signatureHeaders(
 }
 
 /**
- * Whether a received webhook was sent a short time ago by a sender that knows the secret. For receivers; compares in
+ * Whether a received webhook was sent a short time ago by a sender that has the secret. For receivers; compares in
  * constant time.
  *
  * @param body - The body exactly as it arrived, before any parsing.

@@ -21,7 +21,7 @@ export interface WebhookOptions extends HttpNotifierOptions {
 
 /** A {@link GuardNotification} as a webhook's body. */
 export interface WebhookPayload extends GuardNotification {
-  /** Raised when a field changes its meaning or goes away. */
+  /** Raised when a field changes its meaning or is removed. */
   readonly version: 1;
 }
 

@@ -18,7 +18,7 @@ import type { RolloutReport } from './rollout-report.js';
 import type { SeriesPoint } from './time-series.js';
 
 /** What a chart shows; undefined where there is nothing to show. */
-export interface ChartOption {
+interface ChartOption {
   readonly description: string;
   readonly height?: number;
   make(form: Form): EChartsCoreOption;

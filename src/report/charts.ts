@@ -8,7 +8,7 @@ import type { RolloutReport } from './rollout-report.js';
 export interface Chart {
   readonly id: 'success-rate' | 'latency' | 'error-types';
   readonly title: string;
-  /** What the picture shows, for who cannot see it. */
+  /** What the picture shows, for readers who cannot see it. */
   readonly description: string;
   readonly wide: string;
   readonly narrow: string;
@@ -41,7 +41,7 @@ export async function drawCharts(report: RolloutReport): Promise<readonly Chart[
 }
 
 /** Draws one picture. */
-export type Draw = (option: EChartsCoreOption, size: { width: number; height: number }) => string;
+type Draw = (option: EChartsCoreOption, size: { width: number; height: number }) => string;
 
 /** @returns undefined when the package `echarts` is not installed. */
 export async function loadDrawing(): Promise<Draw | undefined> {

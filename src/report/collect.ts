@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AUDIT_FILE, type AuditProblem, readAuditLog } from '../journal/audit-reader.js';
-
 import { outcomeOfRow } from '../log/log-row-schema.js';
 import { JSONL_FILE, type LogProblem, readOutcomeBatches } from '../log/read-log.js';
 import type { RolloutChange } from '../model/event-entry.js';
@@ -24,7 +23,7 @@ const MAX_PROBLEMS = 20;
 /** How many outcomes a point of the charts stands for at least, where the rollout lasts that long. */
 const MIN_OUTCOMES_OF_A_POINT = 20;
 
-export interface CollectOptions {
+interface CollectOptions {
   /** Milliseconds since 1970. @default the present */
   readonly now?: number | undefined;
   /** The rollout's rules, where they are known; their thresholds are drawn. */
@@ -32,7 +31,7 @@ export interface CollectOptions {
 }
 
 /** A folder without anything to report. */
-export class NothingToReportError extends Error {
+class NothingToReportError extends Error {
   override readonly name = 'NothingToReportError';
   readonly code = 'NOTHING_TO_REPORT';
 }
@@ -46,7 +45,7 @@ export class NothingToReportError extends Error {
 export async function collectReport(folder: string, options: CollectOptions = {}): Promise<RolloutReport> {
   const hasOutcomes = await exists(join(folder, JSONL_FILE));
   if (!hasOutcomes && !(await exists(join(folder, AUDIT_FILE)))) {
-    throw new NothingToReportError(`${folder} holds neither ${JSONL_FILE} nor ${AUDIT_FILE}.`);
+    throw new NothingToReportError(`${folder} contains neither ${JSONL_FILE} nor ${AUDIT_FILE}.`);
   }
   const eventProblems = new Problems<AuditProblem>();
   const audit = new AuditStory();

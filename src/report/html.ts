@@ -7,7 +7,7 @@ import { sectionsOf } from './sections.js';
 /**
  * The report as one page that needs nothing else: no network, no script.
  *
- * @param charts - From `drawCharts`; undefined when the chart library is not installed, which the page says.
+ * @param charts - From `drawCharts`; undefined when the chart library is not installed, which the page reports.
  */
 export function toHtml(report: RolloutReport, charts: readonly Chart[] | undefined): string {
   const title = `Rollout report: ${report.flagKey ?? 'unknown flag'}`;
@@ -41,7 +41,7 @@ ${sections.map((section) => sectionHtml(section, 2)).join('\n')}
 
 function chartsHtml(charts: readonly Chart[] | undefined): string {
   if (charts === undefined) {
-    return '<p class="missing">The charts are missing, because the package <code>echarts</code> is not installed: run <code>npm install echarts</code> and write the report again. The tables below hold the same numbers.</p>';
+    return '<p class="missing">The charts are missing, because the package <code>echarts</code> is not installed: run <code>npm install echarts</code> and write the report again. The tables below contain the same numbers.</p>';
   }
   return charts
     .map(

@@ -7,7 +7,7 @@ const MAX_EXECUTION_TYPES = 20;
 const MAX_EPOCHS = 500;
 
 /** The treatment's outcomes of one epoch, and the rollout's percentage. */
-export interface EpochStory {
+interface EpochStory {
   readonly firstAt: number;
   percentage: number | undefined;
   successes: number;
@@ -24,7 +24,7 @@ export class OutcomeStory {
   count = 0;
   from = Number.POSITIVE_INFINITY;
   to = Number.NEGATIVE_INFINITY;
-  /** The guard's own store; one epoch holds the whole log. */
+  /** The guard's own store; the whole log is one epoch. */
   readonly #store = new MemoryOutcomeStore({ flagKey: 'report', windowsMs: [], now: 0 });
   readonly #userSuccesses: Record<Arm, number> = { treatment: 0, control: 0 };
   readonly #executionTypes = new Map<string, Tally>();

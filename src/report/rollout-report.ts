@@ -7,7 +7,7 @@ import type { StageProgress } from '../model/stage.js';
 import type { Series } from './time-series.js';
 
 /**
- * Everything that a guard's folder says of a rollout, as plain data: the JSON report, and what Markdown and HTML are made
+ * Everything that a guard's folder contains about a rollout, as plain data: the JSON report, and what Markdown and HTML are made
  * of. Times are milliseconds since 1970.
  */
 export interface RolloutReport {

@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { parseJson } from './http.js';
 
 /** A file's text, or undefined when there is no such file. */
 export function readIfPresent(path: string): Promise<string | undefined> {
@@ -51,6 +52,20 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** A file that is there and cannot be used. */
+export class UnusableFileError extends Error {
+  override readonly name = 'UnusableFileError';
+  readonly reason: string;
+
+  /** @param reason - A few words after the file's name. */
+  constructor(path: string, reason = 'not what a guard writes') {
+    super(`${path}: ${reason}`);
+    this.reason = reason;
+  }
+}
+
+const versionSchema = z.object({ version: z.int() });
+
 /** One small JSON file with a version. It is replaced as a whole, so that a crash leaves the old or the new one. */
 export class KeptFile<Entry extends object> {
   readonly path: string;
@@ -67,14 +82,23 @@ export class KeptFile<Entry extends object> {
 
   /**
    * What was saved last, or undefined without one.
-   * @throws when the file cannot be read, is of another version, or does not fit the schema.
+   * @throws {@link UnusableFileError} when the file has another version, or does not fit the schema; nothing of it is used.
+   * @throws when the file cannot be read.
    */
   async load(): Promise<Entry | undefined> {
     const text = await readIfPresent(this.path);
     if (text === undefined) return undefined;
-    const file: unknown = JSON.parse(text);
-    z.object({ version: z.literal(this.#version) }).parse(file);
-    return this.#schema.parse(file);
+    const file = parseJson(text);
+    const { data } = versionSchema.safeParse(file);
+    if (data !== undefined && data.version !== this.#version) {
+      const reason = `written in version ${data.version}; this release reads version ${this.#version} only`;
+      throw new UnusableFileError(this.path, reason);
+    }
+    const entry = this.#schema.safeParse(file);
+    if (data === undefined || !entry.success) {
+      throw new UnusableFileError(this.path);
+    }
+    return entry.data;
   }
 
   /** Resolves when the entry is on the disk itself. Calls are written in order; a failed one does not stop the next. */

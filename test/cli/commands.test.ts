@@ -182,7 +182,7 @@ describe('rollout-guard replay', () => {
     const { code, out } = await run('replay', join(stopped, 'metrics.jsonl'), '--config', rules);
     expect(code).toBe(0);
     expect(out).toMatch(
-      /\nNever had enough data to say anything: memory-growth\.\nNot replayed, because a log holds no signals: prometheus-below, prometheus-above\.$/m,
+      /\nNever had enough data for a verdict: memory-growth\.\nNot replayed, because a log has no signals: prometheus-below, prometheus-above\.$/m,
     );
   });
 

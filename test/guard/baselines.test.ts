@@ -61,7 +61,7 @@ afterEach(async () => {
 });
 
 describe("a guard's baselines", () => {
-  it('are recorded while the flag is off, kept on disk, and resumed by the next run', async () => {
+  it('are recorded while the flag is off, saved on disk, and resumed by the next run', async () => {
     flags.change({ enabled: false });
     const first = await workingGuard();
     await first.work(70);

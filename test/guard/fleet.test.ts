@@ -267,7 +267,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     expect([one.guard.state.status, isStopped(other)]).toEqual(['armed', false]);
   });
 
-  it('starts alone when Redis cannot be reached, and says so once', async () => {
+  it('starts alone when Redis cannot be reached, and reports it once', async () => {
     const { guard, harness } = await member({ store: store(`redis://127.0.0.1:${await freePort()}`) });
     expect(guard.status().fleet).toMatchObject({
       role: 'standalone',

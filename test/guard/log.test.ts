@@ -33,7 +33,7 @@ async function serve(guard: Awaited<ReturnType<GuardHarness['started']>>, users:
 }
 
 describe("the guard's log", () => {
-  it('holds a line for every outcome, with the percentage and without the user', async () => {
+  it('contains a line for every outcome, with the percentage and without the user', async () => {
     const guard = await harness.started();
     await serve(guard, 5, 1);
     await guard.close();
@@ -107,7 +107,7 @@ describe("the guard's log", () => {
     expect(second.state.status).toBe('armed');
   });
 
-  it('is not kept when the user wants none', async () => {
+  it('is not written when the user wants no log', async () => {
     const guard = await harness.started({ log: false });
     await serve(guard, 3);
     await guard.close();

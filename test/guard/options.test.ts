@@ -65,6 +65,23 @@ describe('resolveOptions', () => {
     });
   });
 
+  it('gives every option the same value whether it is absent or undefined', () => {
+    const unset = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, undefined]));
+    const complete = resolveOptions(valid);
+    const optional = Object.keys(complete).filter((name) => !(name in valid));
+    const nested = {
+      unleash: { ...unset(Object.keys(complete.unleash)), ...valid.unleash },
+      operation: unset(Object.keys(complete.operation)),
+      log: unset(Object.keys(complete.log)),
+    };
+    const readMemoryBytes = expect.any(Function);
+    expect(resolveOptions({ ...unset(optional), ...valid, ...nested })).toEqual({
+      ...complete,
+      logger: expect.anything(),
+      readMemoryBytes,
+    });
+  });
+
   it.each([
     [
       'a flag key with spaces',

@@ -81,7 +81,7 @@ describe('stepReviews', () => {
     const evaluateAt = (status: Verdict['status'], percentage: number | undefined, review = opened) =>
       stepReviews([review], [verdict(status)], at(percentage), 1, MINUTE);
 
-    it('closes a review without data there, with a message that says so', () => {
+    it('closes a review without data there, and names the move in the message', () => {
       const { open, closed } = evaluateAt('insufficient-data', 100);
       expect(open).toEqual([]);
       expect(closed.map(({ message }) => message)).toEqual([

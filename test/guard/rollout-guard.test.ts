@@ -163,6 +163,18 @@ describe('RolloutGuard', () => {
     );
   });
 
+  it('shows its state without what only its journal needs', async () => {
+    unleash.failure = () => new Response('', { status: 403 });
+    const guard = newGuard();
+    await guard.start();
+    await upload(guard, 20, 20);
+    await until('failed', () => ofType('action-required').length === 1);
+    expect(Object.keys(guard.state).sort()).toEqual(['decision', 'failure', 'since', 'status']);
+    flags.change({ enabled: false });
+    expect(Object.keys(guard.state).sort()).toEqual(['confirmedBy', 'decision', 'since', 'status']);
+    expect(guard.status().state).toEqual(guard.state);
+  });
+
   it('keeps trying while Unleash is down, and reports it once', async () => {
     let requestsUntilUp = 3;
     unleash.failure = () => (requestsUntilUp-- > 0 ? new Response('', { status: 503 }) : undefined);

@@ -48,12 +48,13 @@ describe('evaluateStage', () => {
   });
 
   it('is blocked while a review is open, however good the numbers', () => {
-    const blocked = progressOf(0, { successes: 1_000, failures: 0 }, { reviews: ['Latency is high.'] });
+    const reviews = ['Latency is high.', 'Users complain.'];
+    const blocked = progressOf(0, { successes: 1_000, failures: 0 }, { reviews });
     expect(blocked).toMatchObject({ status: 'blocked', outcomes: 1_000 });
-    expect(blocked.message).toContain('Latency is high.');
+    expect(blocked.message).toBe('The stage at 1 % waits for an operator: Latency is high. Users complain.');
   });
 
-  it('says what to do in Unleash, and when the rollout is complete', () => {
+  it('names the next step in Unleash, and the end of the rollout', () => {
     expect(progressOf(0, { successes: 100, failures: 0 }).message).toContain(
       'Set the rollout to 10 % in Unleash',
     );
@@ -85,7 +86,7 @@ describe('evaluateStage', () => {
       expect(status).toBe(expected);
     });
 
-    it('says what is missing and what to check', () => {
+    it('names what is missing and what to check', () => {
       expect(given({ exposures: exposed(3, 3) }).message).toBe(
         "The stage at 10 % has no data: none of the treatment's 3 exposures in the last 5 min has an outcome. " +
           'It still needs 500 more outcomes. Check that the new path runs and reports.',

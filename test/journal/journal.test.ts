@@ -62,17 +62,28 @@ describe('Journal', () => {
     expect(await readdir(folder)).toEqual(['journal.json']);
   });
 
+  it('refuses a file of another version with one line, whatever else it contains', async () => {
+    const path = join(folder, 'journal.json');
+    for (const rest of [entry, {}]) {
+      await writeFile(path, JSON.stringify({ ...rest, version: 1 }));
+      await expect(new Journal(folder).load()).rejects.toMatchObject({
+        message: `${path}: written in version 1; this release reads version 2 only`,
+      });
+    }
+  });
+
   it.each([
     ['half a line', '{"version":1,"flagKey":"async-up'],
     [
       'a state without its decision',
       JSON.stringify({ version: 2, ...entry, state: { status: 'stopping', since: 1 } }),
     ],
-    ['another version', JSON.stringify({ ...entry, version: 1 })],
+    ['no version', JSON.stringify(entry)],
     ['nothing', ''],
-  ])('refuses a file that holds %s', async (_what, text) => {
-    await writeFile(join(folder, 'journal.json'), text);
-    await expect(new Journal(folder).load()).rejects.toThrow();
+  ])('refuses a file that contains %s', async (_what, text) => {
+    const path = join(folder, 'journal.json');
+    await writeFile(path, text);
+    await expect(new Journal(folder).load()).rejects.toThrow(`${path}: not what a guard writes`);
   });
 
   it('saves after a save has failed', async () => {

@@ -71,7 +71,7 @@ export class Controller {
     } catch (error) {
       if (this.#isClosed || isFatal(error)) throw error;
       const problem = error instanceof Error ? error.message : String(error);
-      this.#logger.warn({ problem }, 'The controller does not know the flag yet.');
+      this.#logger.warn({ problem }, 'Unleash has not delivered the flag yet; the controller retries.');
     }
     if (this.#isClosed) return;
     await this.#guard.start();

@@ -3,8 +3,8 @@ import { ConfigError } from '../../support/config-error.js';
 
 /** What is needed of a client of the `redis` package, version 5 or later: `createClient()` and `createCluster()` fit. */
 export interface RedisClient {
-  evalSha(digest: string, options: ScriptOptions): Promise<unknown>;
-  eval(text: string, options: ScriptOptions): Promise<unknown>;
+  evalSha(digest: string, options: RedisScriptOptions): Promise<unknown>;
+  eval(text: string, options: RedisScriptOptions): Promise<unknown>;
   duplicate(): RedisClient;
   connect(): Promise<unknown>;
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
@@ -12,7 +12,8 @@ export interface RedisClient {
   destroy(): void;
 }
 
-interface ScriptOptions {
+/** What a script runs on. */
+export interface RedisScriptOptions {
   readonly keys: string[];
   readonly arguments: string[];
 }

@@ -33,7 +33,7 @@ interface RedisTimes {
   readonly retentionMs: number;
 }
 
-/** Commands that may wait for a reply at once: a server that is silent must not fill this process. */
+/** Commands that may wait for a reply at once: a silent server must not fill this process's memory. */
 const MAX_WAITING = 8;
 
 /** The fleet of one flag in Redis. */

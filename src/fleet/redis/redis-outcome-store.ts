@@ -10,7 +10,7 @@ import { RedisLink } from './redis-link.js';
 export interface RedisOutcomeStoreOptions {
   /**
    * Your own connected client: `createClient()` or `createCluster()` of the `redis` package, version 5 or later, with TLS
-   * and whatever else you set. It is not closed. A second connection is made from it, which receives stops.
+   * and all other settings of your own. It is not closed. A second connection is made from it, which receives stops.
    */
   readonly client?: RedisClient | undefined;
   /** `redis://` or, with TLS, `rediss://`: `rediss://user:password@redis.example.com:6379/0`. Never logged. */
@@ -79,6 +79,7 @@ export class RedisOutcomeStore implements SharedStore {
     this.timing = Object.freeze({ flushMs, evaluateMs, leaseMs });
   }
 
+  /** @internal */
   link({ flagKey, environment }: { readonly flagKey: string; readonly environment: string }): FleetLink {
     // The braces put all keys of a flag into one hash slot of a cluster.
     const base = `${this.#options.prefix}:{${environment.replace(/[{}]/g, '_')}/${flagKey}}`;

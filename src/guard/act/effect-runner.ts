@@ -38,13 +38,13 @@ export class EffectRunner {
     }
   }
 
-  /** Overrides the flag in this process while an earlier run's stop still holds. */
+  /** Overrides the flag in this process where an earlier run's stop still applies. */
   applyStop(state: GuardState): void {
     const { dryRun, flags, flagKey } = this.#context;
     if (!dryRun && state.status !== 'armed') flags.override(flagKey, state.decision.reason);
   }
 
-  /** Resumes what an earlier run left. A stop of that run holds in this process from now on. */
+  /** Resumes what an earlier run left. A stop of that run applies to this process from now on. */
   restore(entry: JournalEntry): void {
     this.#machine.restore(entry);
     const { state } = this.#machine;

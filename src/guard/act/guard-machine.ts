@@ -14,7 +14,7 @@ export class GuardMachine {
   state: GuardState;
   #epoch = 1;
   #epochStartedAt: number;
-  /** The windows hold outcomes of this epoch and later ones. */
+  /** Outcomes of this epoch and later ones count in the windows. */
   #oldestEpoch = 1;
   /** The definition that the epoch belongs to; undefined until one has been seen. */
   #revision: string | undefined;

@@ -8,9 +8,9 @@ import type { GuardInput } from '../decide/decide.js';
 import type { GuardContext } from '../guard-context.js';
 
 /** The tag of a stopped flag in Unleash's UI, until an operator turns it on again. */
-export const STOPPED_TAG = { type: 'simple', value: 'stopped-by-rollout-guard' } as const;
+const STOPPED_TAG = { type: 'simple', value: 'stopped-by-rollout-guard' } as const;
 
-/** So often in one stop, a history that alone cannot be read ends the attempt; from then on the stop goes without it. */
+/** So many attempts of one stop may fail because only the history cannot be read; later ones do without it. */
 const HISTORY_ATTEMPTS = 3;
 
 /**
@@ -131,7 +131,7 @@ export class KillSwitch {
     }
   }
 
-  /** Goes back to the stage before, where the decision says so; if that is impossible, the flag is turned off instead. */
+  /** Goes back to the stage before, if that was decided; where it is impossible, the flag is turned off instead. */
   async #steppedBack(
     { rolloutPercentage, toPercentage }: Decision,
     requestOptions: RequestOptions,

@@ -25,7 +25,7 @@ export type GuardInput = { readonly at: number } & (
   | FleetStopped
 );
 
-/** A stop holds in the whole fleet. */
+/** A stop applies to the whole fleet. */
 interface FleetStopped {
   readonly type: 'fleet-stopped';
   readonly decision: Decision;
@@ -41,13 +41,13 @@ export type Effect =
   | { readonly type: 'override'; readonly decision: Decision }
   /** Stop the flag in every other process. */
   | { readonly type: 'stop-fleet'; readonly decision: Decision }
-  /** Keep the decision in the journal and the audit log. */
+  /** Write the decision to the journal and the audit log. */
   | ({ readonly type: 'record-decision'; readonly at: number } & Pick<FleetStopped, 'decision' | 'by'>)
   | { readonly type: 'turn-off-in-unleash'; readonly decision: Decision }
-  /** Unleash is off, or stepped back: report it, and share it with the fleet. */
+  /** The flag is off in Unleash, or stepped back: report it, and share it with the fleet. */
   | { readonly type: 'confirm'; readonly stopped: StoppedState }
   | { readonly type: 'report-failure' | 'request-action'; readonly event: GuardEvent }
-  /** Remove the override and begin an epoch with empty windows. `decision` is the one that no longer holds. */
+  /** Remove the override and begin an epoch with empty windows. `decision` is the one that no longer applies. */
   | {
       readonly type: 're-arm';
       readonly at: number;
@@ -114,7 +114,7 @@ function breached(state: ArmedState, at: number, decision: Decision): Step {
   };
 }
 
-/** The fleet's stop also holds here, in place of one that was decided here at the same time. */
+/** The fleet's stop applies here too, in place of one that was decided here at the same time. */
 function stoppedByFleet(state: GuardState, { at, decision, done, by }: GuardInput & FleetStopped): Step {
   const isNew = state.status === 'armed' || state.decision.id !== decision.id;
   const effects: readonly Effect[] = isNew

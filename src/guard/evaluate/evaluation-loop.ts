@@ -7,7 +7,7 @@ import type { Trigger } from '../../triggers/trigger.js';
 import type { Evaluator } from './evaluator.js';
 
 /** What is evaluated: a live guard, a recorded log, or a simulated rollout. Functions are called for each evaluation. */
-export interface EvaluatedRollout {
+interface EvaluatedRollout {
   readonly store: Pick<MemoryOutcomeStore, 'snapshot'>;
   readonly evaluator: Evaluator;
   readonly stages: readonly Stage[];
@@ -86,7 +86,7 @@ function countsOf(counts: ArmCounts): ArmCounts {
   return { successes, failures, expected, aborted, critical, fallbacks, retried, complaints };
 }
 
-/** An empty store that keeps what these rules need. */
+/** An empty store with the windows and the evidence that these rules need. */
 export function storeFor(
   rules: {
     readonly flagKey: string;

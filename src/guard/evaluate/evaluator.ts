@@ -10,7 +10,7 @@ import { stepReviews } from './reviews.js';
 import { evaluateStage } from './stages.js';
 
 /** What {@link Evaluator} works with; a guard's context fits. */
-export interface EvaluatorOptions extends RolloutRules {
+interface EvaluatorOptions extends RolloutRules {
   readonly records: Pick<GuardRecords, 'emit' | 'fault'>;
 }
 
@@ -126,7 +126,7 @@ export class Evaluator {
   }
 }
 
-/** Equal for two states between which nothing happened that must survive: fresh figures of an open review are not. */
+/** Differs when something changed that must survive this process; fresh figures of an open review need not. */
 function reportedKey({ stage, openReviews }: ReportedState): string {
   const reviews = openReviews.map(({ verdict: _, ...review }) => review);
   return JSON.stringify([stage, reviews]);

@@ -3,7 +3,7 @@ import type { Verdict } from '../../model/shapes.js';
 import type { OpenReview } from '../../model/state.js';
 
 /** What one evaluation of the review triggers changed. */
-export interface ReviewStep {
+interface ReviewStep {
   readonly open: readonly OpenReview[];
   readonly opened: readonly Verdict[];
   readonly closed: readonly Verdict[];
@@ -15,8 +15,8 @@ export interface ReviewStep {
  *
  * No data does not close a review, with one exception. When the rollout moves to another percentage while a review is open,
  * an operator has moved it, since an automatic advance never goes past an open review. If the trigger has no data there (at
- * 100 % there is no control to compare with), nothing could ever close the review: it is closed then, and the message says
- * so. One that still breaches there stays open without another message, and from then on belongs to the new percentage.
+ * 100 % there is no control to compare with), nothing could ever close the review: it is closed then, and the message
+ * names the move. One that still breaches there stays open without another message, and from then on belongs to the new percentage.
  *
  * @param facts - Where the rollout stands; undefined while that is not known.
  */

@@ -7,7 +7,7 @@ import { countOf, formatDuration, formatRate, inLast } from '../../support/wordi
  * bad: a stage without outcomes is `collecting`. But where outcomes should have come and did not, waiting may never end:
  * such a stage is `blocked`, once the longest window shows it.
  *
- * @param openReviews - What blocks it: the messages of open reviews.
+ * @param openReviews - What blocks it: the messages of open reviews, each a sentence.
  */
 export function evaluateStage(
   stages: readonly Stage[],
@@ -23,7 +23,7 @@ export function evaluateStage(
   const progress = { stage, index, outcomes, successRate, elapsedMs };
 
   if (openReviews.length > 0) {
-    const message = `${title(stage)} waits for an operator: ${openReviews.join(', ')}.`;
+    const message = `${title(stage)} waits for an operator: ${openReviews.join(' ')}`;
     return { ...progress, status: 'blocked', message };
   }
   const missing = missingOf(stage, outcomes, elapsedMs);
@@ -55,7 +55,7 @@ function missingOf(stage: Stage, outcomes: number, elapsedMs: number): string[] 
   return missing;
 }
 
-/** Why the treatment's outcomes seem to get lost; undefined where they come, or none need to have come. */
+/** Why the treatment's outcomes seem to get lost; undefined while they arrive, or while no outcome is due. */
 function silenceOf(snapshot: Snapshot, isShort: boolean): string | undefined {
   const longest = snapshot.windows.at(-1);
   if (longest === undefined) return undefined;

@@ -7,7 +7,7 @@ import type { ArmCounts, Snapshot } from '../../model/shapes.js';
 const MIN_OUTCOMES = 100;
 
 /** One sample of the process. */
-export interface BaselineSample {
+interface BaselineSample {
   readonly snapshot: Snapshot;
   readonly facts: FlagFacts | undefined;
   /** Undefined when it could not be read. */

@@ -8,7 +8,7 @@ import { BaselineRecorder } from './baseline-recorder.js';
 /** How long a change may be in memory only, in milliseconds: the control's counts change with every outcome. */
 const SAVE_AFTER_MS = 60_000;
 
-/** Keeps the baselines: in the store for the triggers, and on disk for the next run. */
+/** Gives the baselines to the store, for the triggers, and saves them for the next run. */
 export class Baselines {
   readonly #context: GuardContext;
   /** What this process records: the baseline and the memory are its own. */

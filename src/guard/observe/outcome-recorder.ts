@@ -21,7 +21,7 @@ export class OutcomeRecorder {
   readonly #log: OutcomeLog | undefined;
   #counted: StoreDump | undefined;
 
-  /** @param own - What this process records, which the log keeps. */
+  /** @param own - What this process records; the log's checkpoint contains it. */
   constructor(context: GuardContext, own: MemoryOutcomeStore, fleet: GuardFleet, loop: GuardLoop) {
     const { flagKey, folder, log, clock, records, maxTrackedUsers } = context;
     this.#context = context;
@@ -58,7 +58,7 @@ export class OutcomeRecorder {
       this.#own.record(outcome);
       this.#log?.record(outcome);
     });
-    // What may end the process does not wait for the next flush.
+    // An error that may end the process does not wait for the next flush.
     if (outcome.critical && outcome.exposure.arm === 'treatment') this.#fleet.flushSoon();
     records.outcome(outcome);
     this.#loop.onOutcome();

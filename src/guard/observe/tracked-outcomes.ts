@@ -86,7 +86,7 @@ export class TrackedOutcomes {
  * duration in milliseconds, `success` is required, everything else becomes an attribute. Pure.
  *
  * @param criticalErrorTypes - Error types that are critical without saying so.
- * @returns the outcome, or one sentence that says what is wrong with the event.
+ * @returns the outcome, or one sentence on what is wrong with the event.
  */
 export function outcomeOfTrack(
   event: TrackedEvent,

@@ -6,7 +6,8 @@ import type { RolloutChange } from '../../model/event-entry.js';
 import type { Arm } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import type { GuardState } from '../../model/state.js';
-import { readIfPresent } from '../../support/files.js';
+import { readIfPresent, UnusableFileError } from '../../support/files.js';
+import { parseJson } from '../../support/http.js';
 import { AuditStory } from '../audit-story.js';
 import type { DecisionReport, Note, ReviewReport } from '../rollout-report.js';
 
@@ -62,7 +63,7 @@ export class NoGuardError extends Error {
 }
 
 /** A folder whose guard's files cannot be read. */
-export class UnreadableGuardError extends Error {
+class UnreadableGuardError extends Error {
   override readonly name = 'UnreadableGuardError';
   readonly code = 'UNREADABLE_GUARD';
 }
@@ -70,8 +71,8 @@ export class UnreadableGuardError extends Error {
 /**
  * Reads where a rollout stands. The guard may be running.
  *
- * @throws {@link NoGuardError} when the folder holds neither a journal nor an audit log;
- *   {@link UnreadableGuardError} when neither holds anything and one of the files cannot be read.
+ * @throws {@link NoGuardError} when the folder contains neither a journal nor an audit log;
+ *   {@link UnreadableGuardError} when neither can be used and one of the files cannot be read.
  */
 export async function readRolloutStatus(folder: string): Promise<RolloutStatus> {
   const problems: string[] = [];
@@ -79,10 +80,7 @@ export async function readRolloutStatus(folder: string): Promise<RolloutStatus> 
     try {
       return await read();
     } catch (error) {
-      const why =
-        error instanceof z.ZodError || error instanceof SyntaxError
-          ? 'not what a guard writes'
-          : String(error);
+      const why = error instanceof UnusableFileError ? error.reason : String(error);
       problems.push(`${file}: ${why}`);
       return undefined;
     }
@@ -95,7 +93,7 @@ export async function readRolloutStatus(folder: string): Promise<RolloutStatus> 
   const summary = await attempt('summary.json', () => readSummary(folder));
   if (journal === undefined && story.events === 0) {
     if (problems.length === 0) {
-      throw new NoGuardError(`${folder} holds neither journal.json nor ${AUDIT_FILE}.`);
+      throw new NoGuardError(`${folder} contains neither journal.json nor ${AUDIT_FILE}.`);
     }
     throw new UnreadableGuardError(
       `The files of the guard in ${folder} cannot be read: ${problems.join('; ')}.`,
@@ -127,7 +125,7 @@ function stateOf(decision: DecisionReport | undefined): GuardState['status'] {
   return decision.stoppedInUnleashAt === undefined ? 'stopping' : 'stopped';
 }
 
-/** The journal is written before the audit log, and knows of a decision that the log does not have yet. */
+/** The journal is written before the audit log, and may have a decision that the log does not have yet. */
 function lastDecision(story: AuditStory, journal: JournalEntry | undefined): DecisionReport | undefined {
   const logged = story.decisions.at(-1);
   if (journal === undefined || journal.state.status === 'armed') return logged;
@@ -136,9 +134,12 @@ function lastDecision(story: AuditStory, journal: JournalEntry | undefined): Dec
 }
 
 async function readSummary(folder: string) {
-  const text = await readIfPresent(join(folder, 'summary.json'));
+  const path = join(folder, 'summary.json');
+  const text = await readIfPresent(path);
   if (text === undefined) return undefined;
-  const { arms, last_outcome_at } = summarySchema.parse(JSON.parse(text));
+  const summary = summarySchema.safeParse(parseJson(text));
+  if (!summary.success) throw new UnusableFileError(path);
+  const { arms, last_outcome_at } = summary.data;
   const lastOutcomeAt = Date.parse(last_outcome_at ?? '');
   return { arms, lastOutcomeAt: Number.isNaN(lastOutcomeAt) ? undefined : lastOutcomeAt };
 }

@@ -12,7 +12,7 @@ import { type Firing, Replay } from './replay.js';
 const MAX_OF_A_KIND = 200;
 const MAX_PROBLEMS = 20;
 
-export interface ReplayLogOptions {
+interface ReplayLogOptions {
   readonly rules: RolloutRules;
   /** The guard's audit log, or `false` for none. @default `audit.jsonl` beside the log */
   readonly audit?: string | false | undefined;
@@ -28,8 +28,8 @@ export interface ReplayLogOptions {
   readonly everyOutcome?: boolean | undefined;
 }
 
-/** A list that was cut: `total` says how many there were. */
-export interface Cut<T> {
+/** A list that was cut; `total` is how many there were. */
+interface Cut<T> {
   readonly total: number;
   /** The first 200. */
   readonly list: readonly T[];
@@ -59,7 +59,7 @@ export interface ReplayResult {
 }
 
 /**
- * Replays a recorded log in constant memory, with the audit log beside it, which says when the rollout changed.
+ * Replays a recorded log in constant memory, with the audit log beside it, which shows when the rollout changed.
  *
  * @param path - A guard's folder, its `metrics.jsonl` or any JSONL file of outcomes.
  * @throws when there is no such file, or it cannot be read.
@@ -137,7 +137,7 @@ async function auditPath(path: string, audit: string | false | undefined): Promi
   return join(folder, AUDIT_FILE);
 }
 
-/** The audit log, read on as far as the outcomes have come. */
+/** The audit log, read up to the time of the outcomes. */
 class History {
   readonly #events: AsyncGenerator<GuardEvent> | undefined;
   /** Read and not replayed yet; `null` before the first and `undefined` after the last. */
@@ -157,7 +157,7 @@ class History {
     return this.#next === null || (this.#next !== undefined && this.#next.at <= at);
   }
 
-  /** Within one millisecond, the epoch of an outcome says whether the rollout changed before it or after. */
+  /** Within one millisecond, the epoch of an outcome shows whether the rollout changed before it or after. */
   async replayUntil(at: number, epoch: number, replay: Replay | undefined, found: Found): Promise<void> {
     for (let next = this.#next; next !== undefined; next = this.#next) {
       if (next !== null) {

@@ -8,7 +8,7 @@ import type { FlagFacts } from '../../model/flags.js';
 import type { Decision, Exposure, Outcome, Verdict } from '../../model/shapes.js';
 import { resolveLogger } from '../../support/logger.js';
 
-/** The first time that a rollback trigger breached in an epoch, whatever the others said. */
+/** The first time that a rollback trigger breached in an epoch, whatever the others found. */
 export interface Firing {
   readonly trigger: string;
   readonly at: number;
@@ -21,7 +21,7 @@ export interface Firing {
 }
 
 /** What a {@link Replay} works with. */
-export interface ReplayOptions {
+interface ReplayOptions {
   readonly flagKey: string;
   readonly rules: RolloutRules;
   /** When the replay begins, in milliseconds since 1970. */
@@ -49,7 +49,7 @@ const LINES_OF_A_CLOCK = 10;
  * a success completes (the number of outcomes that a rule needs, a comparison with the control) is seen on the next tick.
  *
  * It differs from a live guard in three things. A live guard evaluates outcomes that come within one turn of the event loop
- * together, so that a replay may fire a few outcomes earlier. A log holds no samples of memory, no signals from
+ * together, so that a replay may fire a few outcomes earlier. A log has no samples of memory, no signals from
  * elsewhere and no exposures without an outcome, so that rules on these have no data. And what a rule would have
  * prevented happened all the same.
  */
@@ -133,7 +133,7 @@ export class Replay {
     this.#nextTickAt = at + this.#options.tickMs;
   }
 
-  /** Applies an event of the audit log: it says how the rollout changed. */
+  /** Applies an event of the audit log, which shows how the rollout changed. */
   rollout(event: GuardEvent): void {
     this.advance(event.at);
     // Of the rollout that ends: the last outcome may be the one for which the guard ended it.
@@ -162,7 +162,7 @@ export class Replay {
   /**
    * Records the next outcome, and evaluates.
    *
-   * @param percentage - What the outcome's line says of the rollout, for logs without an audit log beside them.
+   * @param percentage - The rollout in the outcome's line, for logs without an audit log beside them.
    */
   outcome(outcome: Outcome, percentage: number | undefined): void {
     this.#setBack(outcome.at);
@@ -223,7 +223,7 @@ function factsOf(key: string, enabled: boolean, rolloutPercentage: number | unde
   return { key, enabled, rolloutPercentage, ...unknown, revision: `${enabled} ${rolloutPercentage}` };
 }
 
-/** The audit log says whose arm it was, and not which user's. */
+/** The audit log has the arm of a complaint, and not the user. */
 function exposureOf(
   { arm, epoch, at }: Extract<GuardEvent, { type: 'complaint' }>,
   flagKey: string,

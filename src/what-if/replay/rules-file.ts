@@ -56,7 +56,7 @@ export async function loadRules(path: string): Promise<RolloutRules> {
   return rules.made!;
 }
 
-/** A preset may be exported as it is: the rest of it is not a matter of replaying. */
+/** A preset may be exported as it is: a replay ignores the rest of it. */
 function rulesIn(given: unknown): unknown {
   if (!isRecord(given)) return given;
   const { rollback, review, stages, reviewCloseAfterMs } = given;

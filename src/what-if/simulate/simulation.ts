@@ -33,12 +33,12 @@ export interface Characteristics {
 }
 
 /** The options of {@link simulate}. */
-export interface SimulationOptions {
+interface SimulationOptions {
   readonly rules: GivenRules;
   readonly scenario: Scenario;
   /** Simulated rollouts for each kind of traffic. */
   readonly replicates: number;
-  /** The same seed gives the same answer. */
+  /** The same seed gives the same result. */
   readonly seed: number;
   /** Called after each simulated rollout. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
@@ -51,7 +51,7 @@ export interface Simulation {
   readonly seed: number;
   /** The treatment is as good as the control: every stop is a false one. */
   readonly healthy: Characteristics;
-  /** The treatment is what the scenario says. */
+  /** The treatment is as in the scenario. */
   readonly actual: Characteristics;
   /** What this stage can detect, from slight to complete failure; with half of the replicates. */
   readonly detectable: readonly Characteristics[];
@@ -95,7 +95,7 @@ function rounded(rate: number): number {
   return Number(rate.toPrecision(12));
 }
 
-/** Simulates a scenario many times. The same seed gives the same answer. */
+/** Simulates a scenario many times. The same seed gives the same result. */
 export function characterise(
   rules: GivenRules,
   scenario: Scenario,

@@ -23,7 +23,7 @@ describe('simulate', () => {
   const run = () => simulate({ rules, scenario: SCENARIO, replicates: 40, seed: 1 });
   const simulation = run();
 
-  it('gives the same answer for the same seed, and another for another', () => {
+  it('gives the same result for the same seed, and another for another seed', () => {
     expect(run()).toEqual(simulation);
     expect(simulate({ rules, scenario: SCENARIO, replicates: 40, seed: 2 })).not.toEqual(simulation);
   });
