@@ -33,7 +33,10 @@ export class FlagCatalog {
         flags.set(key, new Flag(definition, (parent) => definitions.get(parent), staticContext));
       } catch (error) {
         // A malformed definition must not affect other flags.
-        this.#logger.error({ flagKey: key, error: String(error) }, 'Unleash sent a flag that cannot be read');
+        this.#logger.error(
+          { flagKey: key, error: String(error) },
+          'Unleash sent a malformed flag: its evaluations return the default value',
+        );
       }
     }
     this.#flags = flags;

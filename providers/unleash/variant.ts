@@ -65,7 +65,7 @@ export function resolveVariant<T>(
     );
   }
   const value = parse(type, String(payload.value ?? ''));
-  if (value === undefined) return failure(ErrorCode.PARSE_ERROR, `is no valid ${payload.type}`);
+  if (value === undefined) return failure(ErrorCode.PARSE_ERROR, `is not a valid ${payload.type}`);
   if (typeof value !== type || value === null)
     return failure(ErrorCode.TYPE_MISMATCH, 'is neither an object nor an array');
   return { value: value as T, variant: name, reason, flagMetadata: metadata };

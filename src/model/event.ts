@@ -53,7 +53,7 @@ export const guardEventSchema = z.discriminatedUnion(
     // `guard.close()` was called.
     event('closed', {}),
   ],
-  { error: 'an event that this version does not know' },
+  { error: 'an event of a type that this version does not have' },
 );
 
 /** What a guard reports; `type` tells the kind. */

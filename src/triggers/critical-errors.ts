@@ -42,7 +42,7 @@ export function criticalErrors(options: CriticalErrorsOptions = {}): ThresholdTr
       observed > 0 && last !== undefined
         ? ` (${last.errorType}, ${formatDuration(Math.max(0, now - last.at))} ago)`
         : '';
-    const relation = breached ? `${minCount} or more stop the flag` : `fewer than ${minCount}`;
+    const relation = breached ? `${minCount} or more are a breach` : `fewer than ${minCount}`;
     return { status: breached ? 'breach' : 'ok', observed, message: `${found}${latest}, ${relation}.` };
   });
 }

@@ -73,7 +73,8 @@ export function errorForReply(
     return error('ADMIN_NOT_FOUND', ...NOT_FOUND[missing](request), missing);
   }
   if (status === 429) return error('ADMIN_RATE_LIMIT', 'Unleash limits the rate of requests');
-  if (status === 408 || status >= 500) return error('ADMIN_UNAVAILABLE', 'Unleash is in trouble');
+  if (status === 408 || status >= 500)
+    return error('ADMIN_UNAVAILABLE', 'Unleash cannot process the request');
   if (status >= 300 && status < 400) {
     const location = headers.get('location')?.replace(/[?#].*$/, '');
     const what = `The URL of Unleash redirects${location === undefined ? '' : ` to ${location}`}`;
@@ -124,7 +125,7 @@ function missingIn({ name, message }: Said): MissingAtUnleash {
 /** What is missing, and what helps. */
 const NOT_FOUND: Record<MissingAtUnleash, (request: AdminRequest) => [what: string, help: string]> = {
   project: ({ flagKey, project }) => [
-    `Project "${project}" of Unleash is not where flag "${flagKey}" is`,
+    `Flag "${flagKey}" is not in project "${project}" of Unleash`,
     'Correct the project.',
   ],
   environment: ({ flagKey, environment }) => [

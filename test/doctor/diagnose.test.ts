@@ -101,7 +101,7 @@ describe('client token', () => {
   table('client-token', [
     ['fits', {}, 'ok', 'reads project "default" in "production"'],
     ['was not given', { features: undefined }, 'unknown', 'No client token'],
-    ['is not known', { features: answer({}, 401) }, 'fail', 'does not know'],
+    ['is not known', { features: answer({}, 401) }, 'fail', 'does not accept'],
     ['is of another kind', { features: answer({}, 403) }, 'fail', 'not a client token'],
     [
       'is for another environment',
@@ -121,7 +121,7 @@ describe('client token', () => {
       'ok',
       'reads',
     ],
-    ['is for an unknown environment', { features: features({ query: {} }) }, 'warn', 'does not say'],
+    ['is for an unknown environment', { features: features({ query: {} }) }, 'warn', 'does not report'],
     ['with a broken Unleash', { features: answer('<html>', 502) }, 'unknown', '502'],
   ]);
 });
@@ -131,7 +131,7 @@ describe('admin token', () => {
     ['is accepted', {}, 'ok', 'accepts'],
     ['was not given', { admin: undefined }, 'unknown', 'No admin token'],
     ['is malformed', { admin: { tokenProblem: 'the token is empty' } }, 'fail', 'the token is empty'],
-    ['is not known', { admin: admin({ user: answer({}, 401) }) }, 'fail', 'does not know'],
+    ['is not known', { admin: admin({ user: answer({}, 401) }) }, 'fail', 'does not accept'],
     [
       'is of another kind',
       { admin: admin({ user: answer({}, 403) }) },

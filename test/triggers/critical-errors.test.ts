@@ -40,7 +40,7 @@ describe('criticalErrors', () => {
       lastCritical: { errorType: 'ENOSPC', at: NOW - 12_000 },
     });
     expect(criticalErrors().evaluate(snapshot, NOW).message).toBe(
-      'The treatment had 2 critical errors in the last 5 min (ENOSPC, 12 s ago), 1 or more stop the flag.',
+      'The treatment had 2 critical errors in the last 5 min (ENOSPC, 12 s ago), 1 or more are a breach.',
     );
     expect(criticalErrors().evaluate(snapshotOf({ treatment: { successes: 1 } }), NOW).message).toBe(
       'The treatment had 0 critical errors in the last 5 min, fewer than 1.',

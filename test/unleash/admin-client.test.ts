@@ -267,7 +267,7 @@ describe('UnleashAdminClient', () => {
       /too short/,
     ],
     ['too many requests', 429, '', 'ADMIN_RATE_LIMIT', /rate/],
-    ['a slow request', 408, '', 'ADMIN_UNAVAILABLE', /in trouble/],
+    ['a slow request', 408, '', 'ADMIN_UNAVAILABLE', /cannot process the request/],
     ['a fault', 500, says('InternalError', 'Oh no'), 'ADMIN_UNAVAILABLE', /Oh no/],
     ['a proxy without server', 502, '<html>Bad Gateway</html>', 'ADMIN_UNAVAILABLE', /502/],
     [

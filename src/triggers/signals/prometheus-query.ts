@@ -92,7 +92,7 @@ function dataOf({ ok, status, body }: HttpAnswer, secrets: readonly string[]): D
   }
   if (!ok) throw new Error(`Prometheus answered ${status}`);
   if (!parsed.success)
-    throw new Error(`what answered ${status} is no Prometheus, or the URL has a wrong path`);
+    throw new Error(`the server that answered ${status} is not Prometheus, or the path of the URL is wrong`);
   return parsed.data.data;
 }
 

@@ -74,7 +74,7 @@ export class SignalPoller {
 
   /** Aborts what is being read; nothing is read any more. */
   close(): void {
-    this.#closing.abort(new Error('the guard has ended'));
+    this.#closing.abort(new Error('the guard is closed'));
   }
 
   async #read(polled: Polled): Promise<void> {

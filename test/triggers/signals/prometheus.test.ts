@@ -122,10 +122,18 @@ describe('prometheusAbove and prometheusBelow', () => {
     [
       'a page',
       { status: 200, body: '<html>' },
-      'what answered 200 is no Prometheus, or the URL has a wrong path',
+      'the server that answered 200 is not Prometheus, or the path of the URL is wrong',
     ],
-    ['other JSON', json({ status: 'ok' }), 'what answered 200 is no Prometheus, or the URL has a wrong path'],
-    ['a value without digits', vector(''), 'what answered 200 is no Prometheus, or the URL has a wrong path'],
+    [
+      'other JSON',
+      json({ status: 'ok' }),
+      'the server that answered 200 is not Prometheus, or the path of the URL is wrong',
+    ],
+    [
+      'a value without digits',
+      vector(''),
+      'the server that answered 200 is not Prometheus, or the path of the URL is wrong',
+    ],
   ])('say what is wrong with %s', async (_, answer, message) => {
     await expect(read(answer)).rejects.toThrow(new Error(message));
   });
@@ -149,8 +157,8 @@ describe('prometheusAbove and prometheusBelow', () => {
     const ending = new AbortController();
     const { signal } = prometheusAbove({ ...URL_ONLY, url });
     const reading = signal.read({ signal: ending.signal });
-    ending.abort(new Error('the guard has ended'));
-    await expect(reading).rejects.toThrow('the guard has ended');
+    ending.abort(new Error('the guard is closed'));
+    await expect(reading).rejects.toThrow('the guard is closed');
   });
 
   it('show no header in an error that repeats it, whole or in part, and cut a long one', async () => {
