@@ -52,7 +52,7 @@ async function syncFolder(folder: string): Promise<void> {
 }
 
 /** One small JSON file with a version. It is replaced as a whole, so that a crash leaves the old or the new one. */
-export class KeptFile<Entry extends object> {
+export class VersionedFile<Entry extends object> {
   readonly path: string;
   readonly #version: number;
   readonly #schema: z.ZodType<Entry>;

@@ -2,8 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { EmbeddedUnleashError } from './embedded-unleash-error.js';
 import type { ProcessAnswer, ProcessDone, ProcessRequest, ProcessSettings } from './unleash-process.js';
-import { EmbeddedUnleashError } from './unleash-start-error.js';
 
 /** How many of the server's last lines an error quotes. */
 const QUOTED_LINES = 20;
