@@ -140,7 +140,7 @@ function hashing({ name, parameters }: StrategyDefinition, index: number): strin
  * segments, variants, and the parent flags. Names and descriptions of things, and the order of a constraint's values,
  * change nothing.
  */
-export function revisionOf(definition: FlagDefinition, parent: Lookup): string {
+function revisionOf(definition: FlagDefinition, parent: Lookup): string {
   const parents = (definition.dependencies ?? []).map(({ feature, enabled, variants }) => {
     const other = parent(feature);
     const hasParents = (other?.dependencies?.length ?? 0) > 0;

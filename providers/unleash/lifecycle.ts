@@ -11,7 +11,7 @@ import { connectionProblem, type Problem } from './connection-problem.js';
 import type { ResolvedSettings } from './provider-options.js';
 
 /** Options of {@link Lifecycle}. */
-export interface LifecycleParts {
+interface LifecycleParts {
   readonly client: Unleash;
   /** The provider made the client, so it also starts and destroys it. */
   readonly owned: boolean;

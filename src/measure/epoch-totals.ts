@@ -6,7 +6,7 @@ import { isDuration, LatencyHistogram } from './latency-histogram.js';
 import type { OutcomeDelta } from './outcome-delta.js';
 
 /** The part of a delta that concerns the totals. */
-export type TotalsDelta = Pick<
+type TotalsDelta = Pick<
   OutcomeDelta,
   'counts' | 'latency' | 'errorTypes' | 'lastOutcomeAt' | 'invalidDurations'
 >;

@@ -12,7 +12,7 @@ import { DELTA_VERSION, type OutcomeDelta, type StoreDump } from './outcome-delt
 import { SlidingWindow } from './sliding-window.js';
 import type { TimeRing } from './time-ring.js';
 
-export interface MemoryOutcomeStoreOptions {
+interface MemoryOutcomeStoreOptions {
   readonly flagKey: string;
   /** The lengths of the sliding windows to keep, in milliseconds; duplicates are kept once, and 0 is skipped. */
   readonly windowsMs: readonly number[];

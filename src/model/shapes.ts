@@ -80,7 +80,7 @@ export interface Outcome {
 
 const count = z.number().min(0);
 
-export const armCountsSchema = z
+const armCountsSchema = z
   .object({
     successes: count,
     failures: count,

@@ -48,7 +48,7 @@ export class FailureRate implements EvidenceTest {
 }
 
 /** Options of {@link FrozenControlTest}. */
-export interface FrozenControlTestOptions extends TwoSampleTestOptions {
+interface FrozenControlTestOptions extends TwoSampleTestOptions {
   /** The counts of the control while it still had traffic; frozen from now on. */
   readonly control: Trials;
 }

@@ -87,8 +87,8 @@ export class VersionedFile<Entry extends object> {
 }
 
 const CHUNK_BYTES = 256 * 1024;
-/** Far above the length of one outcome; a longer line does not belong to this log. */
-export const MAX_LINE_BYTES = 1024 * 1024;
+/** Far above the length of an outcome or event: a longer line is neither. */
+const MAX_LINE_BYTES = 1024 * 1024;
 const NEWLINE = 10;
 
 /**

@@ -4,7 +4,7 @@ import { withDeadline } from '../../support/deadline.js';
 import type { SignalSource, Trigger } from '../trigger.js';
 
 /** Options of {@link SignalPoller}. */
-export interface SignalPollerOptions {
+interface SignalPollerOptions {
   /** Those without a signal are skipped. */
   readonly triggers: readonly Trigger[];
   readonly clock: Clock;
