@@ -3,7 +3,7 @@ import type { Logger } from '../../src/support/logger.js';
 import type { FlagDefinition } from './definition.js';
 import { Flag } from './flag-facts.js';
 
-/** The flags that Unleash has, described once per change of the definitions, so that an evaluation is one look-up. */
+/** The flags that Unleash has, described once per change of the definitions, so that an evaluation is one lookup. */
 export class FlagCatalog {
   #flags: ReadonlyMap<string, Flag> = new Map();
   readonly #logger: Logger;

@@ -36,7 +36,7 @@ export class EpochTotals {
     return this.#invalidDurations;
   }
 
-  /** Folds in one outcome that ended at `at`; `code` says which counts it raises. */
+  /** Folds in one outcome that ended at `at`; `code` is the counts that it raises. */
   add(outcome: Outcome, code: CountCode, at: number): void {
     raiseCounts(this.#counts, 0, code);
     const arm = outcome.exposure.arm === 'treatment' ? this.#arms.treatment : this.#arms.control;
@@ -48,7 +48,7 @@ export class EpochTotals {
     if (!valid) this.#invalidDurations += 1;
   }
 
-  /** Counts a complaint; `code` says of which arm. */
+  /** Counts a complaint; `code` is that of its arm. */
   addComplaint(code: CountCode): void {
     raiseCounts(this.#counts, 0, code);
   }

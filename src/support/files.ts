@@ -33,7 +33,7 @@ export async function replaceFile(path: string, text: string): Promise<void> {
     await writeFile(draft, text, { flush: true });
     await rename(draft, path);
   } catch (error) {
-    // Half a draft on a full disk only takes space.
+    // Half a draft on a full disk is of no use.
     await rm(draft, { force: true }).catch(() => {});
     throw error;
   }

@@ -27,7 +27,7 @@ export class ChildServer {
       env: childEnvironment(),
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
-    // Not "exit", which does not come when the process could not even be made, and comes before its last words.
+    // Not "exit", which does not come when the process could not even be made, and comes before its last output.
     this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve(undefined)));
     this.#child.on('error', ({ message }) => this.#lastLines.push(message));
     for (const stream of [this.#child.stdout, this.#child.stderr]) {

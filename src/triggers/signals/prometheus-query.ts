@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { exchange, type HttpAnswer, NoAnswerError, parseJson } from '../../support/http.js';
 import type { SignalReading } from '../trigger.js';
 
-/** A Prometheus that knows the parameter sends no more series: one is right, and a few show what is wrong. */
+/** A Prometheus that supports the parameter `limit` sends no more series: one is right, a few show what is wrong. */
 const MAX_SERIES = 100;
 /** Longer error texts are cut. */
 const LONGEST_ERROR = 200;

@@ -92,7 +92,7 @@ export class SignalPoller {
         return work;
       });
       if (this.#closing.signal.aborted) return;
-      this.#keep(polled, answer, begunAt);
+      this.#setReading(polled, answer, begunAt);
       polled.isFailing = false;
     } catch (error) {
       if (this.#closing.signal.aborted) return;
@@ -109,7 +109,7 @@ export class SignalPoller {
   }
 
   /** A number replaces the one before; its absence leaves that one to age. @throws TypeError for what is neither. */
-  #keep(polled: Polled, answer: unknown, begunAt: number): void {
+  #setReading(polled: Polled, answer: unknown, begunAt: number): void {
     const isObject = typeof answer === 'object' && answer !== null;
     const { value, at } = (isObject ? answer : { value: answer }) as Record<'value' | 'at', unknown>;
     if (value === undefined || value === null) {
