@@ -15,7 +15,7 @@ const found = (observations: Observations, check: string) => {
 type Case = [what: string, overrides: Partial<Observations>, status: FindingStatus, says: string];
 
 function table(check: string, cases: Case[]) {
-  it.each(cases)('%s', (_, overrides, status, says) => {
+  it.each(cases)('%s: reports $2', (_, overrides, status, says) => {
     const finding = found(healthy(overrides), check);
     expect(finding).toMatchObject({ status, message: expect.stringContaining(says) });
     // What is wrong, and only that, comes with what to do.

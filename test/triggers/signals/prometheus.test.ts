@@ -58,7 +58,7 @@ describe('prometheusAbove and prometheusBelow', () => {
     ['http://p.example.com:9090/api/v1', 'http://p.example.com:9090/api/v1/query'],
     ['http://p.example.com/api/v1/query', 'http://p.example.com/api/v1/query'],
     ['http://p.example.com/x?tenant=a#part', 'http://p.example.com/x/api/v1/query?tenant=a'],
-  ])('with %s query %s', async (url, queried) => {
+  ])('with the URL %s send the query to %s', async (url, queried) => {
     const requests: string[] = [];
     const fetch = async (input: unknown, init?: RequestInit) => {
       requests.push(`${init?.method} ${String(input)}`);
@@ -134,7 +134,7 @@ describe('prometheusAbove and prometheusBelow', () => {
       vector(''),
       'the server that answered 200 is not Prometheus, or the path of the URL is wrong',
     ],
-  ])('say what is wrong with %s', async (_, answer, message) => {
+  ])('report what is wrong with %s', async (_, answer, message) => {
     await expect(read(answer)).rejects.toThrow(new Error(message));
   });
 
@@ -174,7 +174,7 @@ describe('prometheusAbove and prometheusBelow', () => {
     expect(message.length).toBeLessThan(260);
   });
 
-  it('keep address and headers to themselves', () => {
+  it('show neither address nor headers in the trigger', () => {
     const url = 'https://prometheus.example.com/?key=hush-hush';
     const trigger = prometheusAbove({ ...URL_ONLY, url, headers: { Authorization: `Bearer ${TOKEN}` } });
     const shown = JSON.stringify([trigger, Object.entries(trigger), trigger.evaluate(snapshotOf(), NOW)]);
