@@ -34,8 +34,8 @@ export type {
 export { successRateBelow } from './triggers/success-rate-below.js';
 export { type SuccessRateBetweenOptions, successRateBetween } from './triggers/success-rate-between.js';
 export { errorRateAbove } from './triggers/error-rate-above.js';
-export { criticalErrors } from './triggers/critical-errors.js';
-export { memoryGrowth } from './triggers/memory-growth.js';
+export { type CriticalErrorsOptions, criticalErrors } from './triggers/critical-errors.js';
+export { type MemoryGrowthOptions, memoryGrowth } from './triggers/memory-growth.js';
 export {
   type LatencyAboveOptions,
   type LatencyQuantile,

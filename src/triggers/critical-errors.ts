@@ -5,6 +5,7 @@ import { countOf, formatDuration, inLast } from '../support/wording.js';
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
 import { countedOf, type Finding, noVerdict, triggerNameSchema, windowTrigger } from './window-rule.js';
 
+/** Options of {@link criticalErrors}. */
 export interface CriticalErrorsOptions extends TriggerOptions {
   /** How many critical errors within the window are a breach. @default 1 */
   readonly minCount?: number | undefined;

@@ -14,6 +14,7 @@ import {
 } from './evidence-rule.js';
 import type { Finding } from './window-rule.js';
 
+/** Options of {@link latencyRegression}. */
 export interface LatencyRegressionOptions extends EvidenceOptions {
   /** How many times the control's durations are tolerated. @default 1.2 */
   readonly ratio?: number | undefined;

@@ -6,6 +6,7 @@ import { countOf, formatRate, formatThreshold, inLast } from '../support/wording
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
 import { type Finding, noVerdict, triggerNameSchema, windowTrigger } from './window-rule.js';
 
+/** Options of {@link unreportedAbove}. */
 export interface UnreportedAboveOptions extends TriggerOptions {
   /** How many times the control's share of exposures without an outcome is tolerated, for example 2. */
   readonly ratio: number;
