@@ -65,7 +65,7 @@ describe('diagnose', () => {
 });
 
 describe('url', () => {
-  const stranger = answer(undefined);
+  const otherServer = answer(undefined);
   table('url', [
     ['is reachable', {}, 'ok', 'An Unleash answers at https://unleash.example.com/api'],
     [
@@ -83,7 +83,7 @@ describe('url', () => {
     ['is not reachable', { health: silence, features: undefined, admin: undefined }, 'fail', 'ECONNREFUSED'],
     [
       'is something else',
-      { health: stranger, features: stranger, admin: undefined },
+      { health: otherServer, features: otherServer, admin: undefined },
       'fail',
       'is not an Unleash',
     ],
