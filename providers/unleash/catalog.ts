@@ -3,7 +3,7 @@ import type { Logger } from '../../src/support/logger.js';
 import type { FlagDefinition } from './definition.js';
 import { Flag } from './flag-facts.js';
 
-/** The flags that Unleash has, described once per change of the definitions, so that an evaluation is one look-up. */
+/** The flags that Unleash has, described once per change of the definitions, so that an evaluation is one lookup. */
 export class FlagCatalog {
   #flags: ReadonlyMap<string, Flag> = new Map();
   readonly #logger: Logger;
@@ -33,7 +33,10 @@ export class FlagCatalog {
         flags.set(key, new Flag(definition, (parent) => definitions.get(parent), staticContext));
       } catch (error) {
         // A malformed definition must not affect other flags.
-        this.#logger.error({ flagKey: key, error: String(error) }, 'Unleash sent a flag that cannot be read');
+        this.#logger.error(
+          { flagKey: key, error: String(error) },
+          'Unleash sent a malformed flag: its evaluations return the default value',
+        );
       }
     }
     this.#flags = flags;

@@ -1,6 +1,6 @@
 import type { Strategy, Unleash } from 'unleash-client';
 
-/** A flag's definition as unleash-client holds it, each segment in place of its id. */
+/** A flag's definition as unleash-client has it, each segment in place of its id. */
 export type FlagDefinition = ReturnType<Unleash['getFeatureToggleDefinitions']>[number] & {
   readonly strategies?: readonly StrategyDefinition[];
 };

@@ -22,7 +22,7 @@ export class Flag {
   readonly hasStrategyVariants: boolean;
   /** At least two variants can be assigned: their weights decide which. */
   readonly #hasWeightedVariants: boolean;
-  /** Users who are given a variant whatever the weights say. */
+  /** Users who are given a variant whatever the weights are. */
   readonly #variantOverrides: readonly NonNullable<VariantDefinition['overrides']>[number][];
   readonly #metadataByPayloadType = new Map<string, FlagMetadata>();
   readonly #compile: () => ReasonResolver;
@@ -82,10 +82,10 @@ export class Flag {
  * Computes a flag's facts.
  *
  * `rolloutPercentage` is the share of the users whom its strategy is for, as Unleash shows it. Of several strategies
- * those that turn no user on are ignored; then a strategy at 100 % for everyone makes it 100, strategies for everyone
+ * those that turn no user on are ignored; then a strategy at 100 % for all users makes it 100, strategies for all users
  * that hash users alike (same group and stickiness) make it the greatest, and for any other mixture, such as 100 % of
  * the beta testers and 10 % of all, there is no single number: undefined. A flag that is off keeps its strategy's
- * number, and one without strategies has 100, as unleash-client turns it on for everyone.
+ * number, and one without strategies has 100, as unleash-client turns it on for all users.
  *
  * @param parent - Finds the flags that this one depends on.
  */
@@ -108,7 +108,7 @@ function strategiesOf({ strategies }: FlagDefinition): readonly StrategyDefiniti
   return Array.isArray(strategies) ? strategies : [];
 }
 
-/** Flag metadata of every evaluation; what is unknown is left out, as OpenFeature's metadata holds no `undefined`. */
+/** Flag metadata of every evaluation; what is unknown is left out, as OpenFeature's metadata has no `undefined`. */
 function metadataOf({ enabled, rolloutPercentage, strategy, project, type }: FlagFacts): FlagMetadata {
   const entries = Object.entries({ enabled, rolloutPercentage, strategy, project, type });
   return Object.freeze(
@@ -140,7 +140,7 @@ function hashing({ name, parameters }: StrategyDefinition, index: number): strin
  * segments, variants, and the parent flags. Names and descriptions of things, and the order of a constraint's values,
  * change nothing.
  */
-export function revisionOf(definition: FlagDefinition, parent: Lookup): string {
+function revisionOf(definition: FlagDefinition, parent: Lookup): string {
   const parents = (definition.dependencies ?? []).map(({ feature, enabled, variants }) => {
     const other = parent(feature);
     const hasParents = (other?.dependencies?.length ?? 0) > 0;

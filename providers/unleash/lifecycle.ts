@@ -11,7 +11,7 @@ import { connectionProblem, type Problem } from './connection-problem.js';
 import type { ResolvedSettings } from './provider-options.js';
 
 /** Options of {@link Lifecycle}. */
-export interface LifecycleParts {
+interface LifecycleParts {
   readonly client: Unleash;
   /** The provider made the client, so it also starts and destroys it. */
   readonly owned: boolean;
@@ -98,12 +98,12 @@ export class Lifecycle {
       .catch((error: unknown) => this.#onError(error))
       .then(() => {
         this.#started = true;
-        this.#failIfHopeless();
+        this.#failIfNoDataWillCome();
       });
   }
 
   /** Once every source of data has been tried, waiting does not help after a refused token or without fetching. */
-  #failIfHopeless(): void {
+  #failIfNoDataWillCome(): void {
     const { client, neverFetches } = this.#parts;
     if (!this.#started || this.#settle === undefined || hasData(client)) return;
     if (this.#lastProblem?.kind === 'refused') {
@@ -175,7 +175,7 @@ export class Lifecycle {
       logger.warn({ problem: problem.message }, 'The connection to Unleash is lost');
       if (this.#ready) this.#emitStale();
     }
-    this.#failIfHopeless();
+    this.#failIfNoDataWillCome();
   }
 
   #emitStale(): void {

@@ -56,7 +56,7 @@ const settingsSchema = z.strictObject({
     .optional(),
 } satisfies Record<keyof ProviderSettings, z.ZodType>);
 
-/** Each of unleash-client's options is listed: a new one fails to compile here, and none is refused. */
+/** All of unleash-client's options: one that a new version adds fails to compile here, and is not refused at run time. */
 const configShape = {
   url: urlSchema,
   appName: nameSchema,

@@ -39,7 +39,7 @@ const MAX_REPORTED_ATTRIBUTES = 100;
 /** An object for each listener, so that the same function may be added twice. */
 type Listeners<Event> = Set<{ readonly listener: (event: Event) => void }>;
 
-/** Keeps a flag off in this process, whatever Unleash says. */
+/** Keeps a flag off in this process, whatever its state in Unleash. */
 interface LocalOverride {
   readonly why: string;
   /** What evaluations carry while Unleash has the flag in this state. */
@@ -52,7 +52,7 @@ interface LocalOverride {
  * - Booleans are whether the flag is on; `variant` is `on`, `off`, or the name of the strategy's variant.
  * - Strings, numbers and objects are the payload of the assigned variant ({@link resolveVariant}); without one the
  *   caller's default.
- * - `reason` says what decided the value ({@link ReasonResolver}), or `STALE` while the connection to Unleash is lost.
+ * - `reason` is what decided the value (`ReasonResolver`), or `STALE` while the connection to Unleash is lost.
  * - A flag that the guard has stopped is `false`, or the caller's default for another type, with reason `DISABLED`,
  *   `flagMetadata.stoppedByGuard` and `flagMetadata.stopReason`. Unleash's usage metrics count it as off.
  *
@@ -66,7 +66,7 @@ export class UnleashProvider implements Provider, FlagSource {
   readonly #source: UnleashConfig | Unleash;
   readonly #settings: ResolvedSettings;
   readonly #catalog: FlagCatalog;
-  /** Almost always empty, so that the check is one look-up. */
+  /** Almost always empty: the check costs one lookup. */
   readonly #overrides = new Map<string, LocalOverride>();
   readonly #changes: Listeners<string> = new Set();
   readonly #tracking: Listeners<TrackedEvent> = new Set();

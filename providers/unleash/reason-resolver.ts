@@ -48,7 +48,7 @@ type Predicate = (context: Context) => boolean;
  * - A parent flag that differs from user to user: `TARGETING_MATCH`, since the parent's share in the result is unknown.
  * - The strategies `remoteAddress` and `applicationHostname`, and custom ones: `TARGETING_MATCH`, also beside a percentage.
  * - Otherwise what applies to this user: on by a strategy at 100 % → `TARGETING_MATCH`, or `STATIC` when that strategy
- *   is for everyone; else eligible for a percentage → `SPLIT`; else excluded by targeting → `TARGETING_MATCH`.
+ *   is for all users; else eligible for a percentage → `SPLIT`; else excluded by targeting → `TARGETING_MATCH`.
  *
  * Strategies count exactly as unleash-client evaluates them. Disabled strategies do not occur: the server never sends them.
  *
@@ -73,7 +73,7 @@ export function reasonResolverOf(
     if (rule === undefined) return always(TARGETING_MATCH);
     if (rule.percentage > 0) rules.push(rule);
   }
-  if (rules.length === 0 || rules.some(isForEveryone)) return always(STATIC);
+  if (rules.length === 0 || rules.some(isForAllUsers)) return always(STATIC);
   if (rules.every(({ admits }) => admits === undefined)) return always(SPLIT);
   if (rules.every(({ percentage, targeted }) => percentage === 100 && targeted))
     return always(TARGETING_MATCH);
@@ -85,7 +85,7 @@ export function reasonResolverOf(
   };
 }
 
-function isForEveryone({ percentage, admits }: Rule): boolean {
+function isForAllUsers({ percentage, admits }: Rule): boolean {
   return percentage === 100 && admits === undefined;
 }
 
@@ -177,11 +177,11 @@ function satisfaction(
   const wantsOn = enabled !== false;
   if (!parent.enabled) return wantsOn ? 'never' : 'always';
   if (wantsOn && variants !== undefined && variants.length > 0) return 'depends';
-  if (!isOnForEveryone(parent)) return 'depends';
+  if (!isOnForAllUsers(parent)) return 'depends';
   return wantsOn ? 'always' : 'never';
 }
 
-function isOnForEveryone({ strategies }: FlagDefinition): boolean {
+function isOnForAllUsers({ strategies }: FlagDefinition): boolean {
   if (!Array.isArray(strategies)) return false;
-  return strategies.length === 0 || strategies.map(ruleOf).some((rule) => rule && isForEveryone(rule));
+  return strategies.length === 0 || strategies.map(ruleOf).some((rule) => rule && isForAllUsers(rule));
 }

@@ -10,7 +10,7 @@ import type { Variant } from 'unleash-client';
 /** The types that OpenFeature evaluates beside booleans. */
 export type VariantType = 'string' | 'number' | 'object';
 
-/** unleash-client's variants. A payload's type is whatever the server says. */
+/** unleash-client's variants. A payload's type is whatever the server sends. */
 export type AssignedVariant = Omit<Variant, 'payload'> & {
   readonly payload?: { readonly type: string; readonly value: string } | undefined;
 };
@@ -32,13 +32,13 @@ const TYPE_OF_PAYLOAD: ReadonlyMap<string, VariantType> = new Map([
  * | json | `TYPE_MISMATCH` | `TYPE_MISMATCH` | the object or array; `PARSE_ERROR` when invalid, `TYPE_MISMATCH` for any other value |
  * | none | the default | the default | the default |
  *
- * A variant without a payload has a name and no value, so the caller's default is the value, and `variant` still says
- * which one was assigned.
+ * A variant without a payload has a name and no value, so the caller's default is the value, and `variant` still
+ * names the one that was assigned.
  *
  * An error is returned, not thrown: OpenFeature treats both alike, and a returned one keeps the flag metadata.
  *
  * @param reason - The reason of the evaluation, unless it is an error.
- * @param metadata - Already holds the `payloadType`.
+ * @param metadata - Contains the `payloadType` already.
  */
 export function resolveVariant<T>(
   variant: AssignedVariant,
@@ -65,7 +65,7 @@ export function resolveVariant<T>(
     );
   }
   const value = parse(type, String(payload.value ?? ''));
-  if (value === undefined) return failure(ErrorCode.PARSE_ERROR, `is no valid ${payload.type}`);
+  if (value === undefined) return failure(ErrorCode.PARSE_ERROR, `is not a valid ${payload.type}`);
   if (typeof value !== type || value === null)
     return failure(ErrorCode.TYPE_MISMATCH, 'is neither an object nor an array');
   return { value: value as T, variant: name, reason, flagMetadata: metadata };

@@ -39,8 +39,8 @@ function checkToken({ user }: Observed): Finding {
   }
   if (user.status === 401) {
     return fail(
-      'Unleash does not know the admin token: it is wrong, deleted or expired.',
-      'Create a new one; a personal access token ends with its expiry date or its user.',
+      'Unleash does not accept the admin token: it is wrong, deleted or expired.',
+      'Create a new one; a personal access token is valid until its expiry date, and as long as its user exists.',
     );
   }
   if (user.status === 403) {

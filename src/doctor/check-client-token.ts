@@ -14,7 +14,7 @@ export function checkClientToken({ target, features: answer }: Observations): Fi
     return unknown(`It could not be checked: Unleash does not answer (${answer.noAnswer}).`);
   }
   if (answer.status === 401) {
-    return fail('Unleash does not know the client token: it is wrong, deleted or expired.', wanted);
+    return fail('Unleash does not accept the client token: it is wrong, deleted or expired.', wanted);
   }
   if (answer.status === 403) {
     return fail('This is not a client token: Unleash lets it read no flags for SDKs.', wanted);
@@ -37,7 +37,7 @@ export function checkClientToken({ target, features: answer }: Observations): Fi
   }
   if (query?.environment === undefined) {
     return warn(
-      'The client token works; Unleash does not say for which environment.',
+      'Unleash accepts the client token, but does not report its environment.',
       `Check that it is for "${environment}".`,
     );
   }

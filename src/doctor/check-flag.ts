@@ -119,6 +119,6 @@ function checkOneStickiness(stickiness: string, { contextFields }: Target): Find
   if (carries(stickiness)) return ok(`The rollout sticks to ${stickiness}.`);
   return warn(
     `The rollout sticks to "${stickiness}", which the evaluation context may lack: without it the flag is off.`,
-    `If every evaluation carries it, say so with --context-field ${stickiness}. ${change}`,
+    `If every evaluation carries it, run doctor with --context-field ${stickiness}. ${change}`,
   );
 }

@@ -103,7 +103,7 @@ async function nearestExisting(path: string): Promise<string> {
       await stat(folder);
       return folder;
     } catch (error) {
-      // A file in the way, or a folder that may not be entered: writing there will say so.
+      // A file in the way, or a folder that may not be entered: writing there fails with the reason.
       if (codeOf(error) !== 'ENOENT' || folder === dirname(folder)) return folder;
     }
   }

@@ -59,9 +59,9 @@ export const readUser = reader(userAnswer);
 /** Undefined without a reply, for a failure, or when it is not Unleash's. */
 export const readChangeRequests = reader(changeRequestsAnswer);
 
-/** Whether Unleash says that it has nothing at the path at all: a 404 alone may also mean an unknown project. */
+/** Whether Unleash has nothing at the path at all, by its message: a 404 alone may also mean an unknown project. */
 export function isUnknownPath(answer: Answer): boolean {
   if (!('status' in answer) || answer.status !== 404) return false;
-  const said = z.object({ message: z.string() }).safeParse(answer.json).data;
-  return said?.message.startsWith('The path you were looking for') === true;
+  const reply = z.object({ message: z.string() }).safeParse(answer.json).data;
+  return reply?.message.startsWith('The path you were looking for') === true;
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Baseline, baselineSchema } from '../model/baseline.js';
-import { KeptFile } from '../support/files.js';
+import { VersionedFile } from '../support/files.js';
 
 /** The name of the recorded baseline within a guard's folder. */
 export const BASELINE_FILE = 'baseline.json';
@@ -10,12 +10,12 @@ const entrySchema = z.object({ flagKey: z.string(), ...baselineSchema.unwrap().s
 
 /** What was normal, on disk. */
 export class BaselineFile {
-  readonly #file: KeptFile<z.infer<typeof entrySchema>>;
+  readonly #file: VersionedFile<z.infer<typeof entrySchema>>;
   readonly #flagKey: string;
 
   /** @param folder - Created if it does not exist. */
   constructor(folder: string, flagKey: string) {
-    this.#file = new KeptFile(join(folder, BASELINE_FILE), 1, entrySchema);
+    this.#file = new VersionedFile(join(folder, BASELINE_FILE), 1, entrySchema);
     this.#flagKey = flagKey;
   }
 

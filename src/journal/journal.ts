@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { guardStateSchema, reportedStateSchema } from '../model/state.js';
-import { KeptFile } from '../support/files.js';
+import { VersionedFile } from '../support/files.js';
 
 const entrySchema = z.object({
   flagKey: z.string(),
@@ -22,8 +22,8 @@ const entrySchema = z.object({
 /** What a guard must know after a crash. */
 export type JournalEntry = z.infer<typeof entrySchema>;
 
-/** The guard's state on disk. Its `load` and `save` are those of {@link KeptFile}. */
-export class Journal extends KeptFile<JournalEntry> {
+/** The guard's state on disk. Its `load` and `save` are those of {@link VersionedFile}. */
+export class Journal extends VersionedFile<JournalEntry> {
   /** @param folder - Created if it does not exist. */
   constructor(folder: string) {
     super(join(folder, 'journal.json'), 2, entrySchema);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { StoreDump } from '../measure/outcome-delta.js';
 import type { Outcome } from '../model/shapes.js';
 import type { Clock } from '../support/clock.js';
-import { type KeptFile, replaceFile } from '../support/files.js';
+import { replaceFile, type VersionedFile } from '../support/files.js';
 import { type Checkpoint, checkpointFile, type RestoreOptions, restoreOutcomes } from './checkpoint.js';
 import type { ResolvedLogOptions } from './log-options.js';
 import { csvLineOf, jsonLineOf, type RowContext, rowOfOutcome } from './log-row.js';
@@ -55,7 +55,7 @@ export class OutcomeLog {
   readonly #settings: OutcomeLogSettings;
   readonly #jsonl: RotatingFile;
   readonly #csv: RotatingFile | undefined;
-  readonly #checkpoints: KeptFile<Checkpoint>;
+  readonly #checkpoints: VersionedFile<Checkpoint>;
   readonly #columns: readonly string[];
   readonly #users = new UserHash();
   #summary = new SummaryTotals();

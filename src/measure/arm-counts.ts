@@ -26,7 +26,7 @@ function offsetOf(arm: Arm): number {
 
 /**
  * Which counts an outcome raises, as one number, so that it is examined once and then counted in every window: the
- * lowest four bits are the index of its result (or complaint), the bits above say which of the others are raised as well.
+ * lowest four bits are the index of its result (or complaint), each bit above is one of the others that is raised as well.
  */
 export type CountCode = number;
 

@@ -6,7 +6,7 @@ import { isDuration, LatencyHistogram } from './latency-histogram.js';
 import type { OutcomeDelta } from './outcome-delta.js';
 
 /** The part of a delta that concerns the totals. */
-export type TotalsDelta = Pick<
+type TotalsDelta = Pick<
   OutcomeDelta,
   'counts' | 'latency' | 'errorTypes' | 'lastOutcomeAt' | 'invalidDurations'
 >;
@@ -36,7 +36,7 @@ export class EpochTotals {
     return this.#invalidDurations;
   }
 
-  /** Folds in one outcome that ended at `at`; `code` says which counts it raises. */
+  /** Folds in one outcome that ended at `at`; `code` is the counts that it raises. */
   add(outcome: Outcome, code: CountCode, at: number): void {
     raiseCounts(this.#counts, 0, code);
     const arm = outcome.exposure.arm === 'treatment' ? this.#arms.treatment : this.#arms.control;
@@ -48,7 +48,7 @@ export class EpochTotals {
     if (!valid) this.#invalidDurations += 1;
   }
 
-  /** Counts a complaint; `code` says of which arm. */
+  /** Counts a complaint; `code` is that of its arm. */
   addComplaint(code: CountCode): void {
     raiseCounts(this.#counts, 0, code);
   }

@@ -1,7 +1,7 @@
 /** How many error types are counted by name. */
 export const MAX_ERROR_TYPES = 50;
 /** Longer names are cut. */
-export const MAX_ERROR_TYPE_LENGTH = 64;
+const MAX_ERROR_TYPE_LENGTH = 64;
 /** Where errors count whose type came after {@link MAX_ERROR_TYPES} others. */
 export const OTHER_ERRORS = 'other';
 

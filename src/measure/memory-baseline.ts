@@ -30,7 +30,7 @@ export class MemoryBaseline {
   }
 
   /**
-   * Takes a sample into account while there is no baseline yet.
+   * Uses a sample while there is no baseline yet.
    *
    * @param worked - Whether the process has worked since the sample before.
    */

@@ -12,9 +12,9 @@ import { DELTA_VERSION, type OutcomeDelta, type StoreDump } from './outcome-delt
 import { SlidingWindow } from './sliding-window.js';
 import type { TimeRing } from './time-ring.js';
 
-export interface MemoryOutcomeStoreOptions {
+interface MemoryOutcomeStoreOptions {
   readonly flagKey: string;
-  /** The lengths of the sliding windows to keep, in milliseconds; duplicates are kept once, and 0 is skipped. */
+  /** The lengths of the sliding windows to keep, in milliseconds; duplicates count once, and 0 is skipped. */
   readonly windowsMs: readonly number[];
   /** Triggers; those with an anytime-valid test get its evidence with each snapshot. @default none */
   readonly evidenceFor?: readonly TestSpec[] | undefined;
@@ -26,7 +26,8 @@ export interface MemoryOutcomeStoreOptions {
 
 /**
  * Adds outcomes up in this process. Memory is fixed for each window length (17 KB), arm (32 KB) and error type, and
- * does not grow with outcomes, users or messages. When a trigger has an anytime-valid test, 512 KiB remember which users have counted.
+ * does not grow with outcomes, users or messages. When a trigger has an anytime-valid test, 512 KiB remember which users have
+ * counted.
  */
 export class MemoryOutcomeStore {
   readonly #flagKey: string;
@@ -145,7 +146,10 @@ export class MemoryOutcomeStore {
     };
   }
 
-  /** Starts an epoch: totals and evidence begin at zero, and the control so far is frozen; the windows are emptied too unless `keepWindows`. */
+  /**
+   * Starts an epoch: totals and evidence begin at zero, and the control so far is frozen; the windows are emptied too unless
+   * `keepWindows`.
+   */
   beginEpoch(epoch: number, at: number, { keepWindows }: { readonly keepWindows: boolean }): void {
     this.#epoch = epoch;
     this.#epochStartedAt = at;

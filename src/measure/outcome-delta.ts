@@ -72,7 +72,7 @@ export function parseOutcomeDelta(value: unknown): OutcomeDelta | undefined {
 
 /**
  * A delta as a process would have made it whose clock is `offsetMs` ahead: clocks of processes may differ by minutes, and a
- * receiver's windows know one time. Buckets move as a whole, so an offset below half a bucket changes nothing. Pure.
+ * receiver's windows have one time. Buckets move as a whole, so an offset below half a bucket changes nothing. Pure.
  */
 export function shiftDelta(delta: OutcomeDelta, offsetMs: number): OutcomeDelta {
   if (offsetMs === 0) return delta;

@@ -3,7 +3,7 @@ import type { Arm, Decision, Verdict } from './shapes.js';
 import type { StageProgress } from './stage.js';
 import type { GuardState, StopFailure } from './state.js';
 
-/** How urgent: `critical` needs an operator now, `warning` needs one soon, `info` is good to know. */
+/** `critical`: an operator must act now. `warning`: an operator should act soon. `info`: nothing to do. */
 export type NotificationSeverity = 'critical' | 'warning' | 'info';
 
 /** A figure beside a notification's text, for example `Rollout: 10 %`. */
@@ -12,7 +12,7 @@ export interface NotificationFact {
   readonly value: string;
 }
 
-/** What a notification says. */
+/** The text of a notification. */
 export interface EventNotification {
   readonly severity: NotificationSeverity;
   /** A few words, for example `async-upload is being turned off`. */
@@ -20,9 +20,9 @@ export interface EventNotification {
   /** One or a few sentences: what happened, and what to do. */
   readonly message: string;
   readonly facts?: readonly NotificationFact[];
-  /** Notifications of one event type and key say the same. */
+  /** Notifications of one event type and key are repetitions of one another. */
   readonly key: string;
-  /** Whether the same is worth another notification after a while. @default false */
+  /** Whether a repetition is sent after a while. @default false */
   readonly repeats?: boolean;
 }
 
@@ -73,10 +73,10 @@ export type ReportPlace =
   | { readonly in: 'review'; readonly trigger: string }
   | { readonly in: 'complaints'; readonly arm: Arm };
 
-/** Everything that readers of events need to know of one event type. */
+/** What the log, the notifiers, the report and the status make of one event type. */
 export interface EventEntry<Event extends GuardEvent> {
   readonly log: (event: Event) => { readonly level: 'info' | 'warn' | 'error'; readonly line: string };
-  /** Absent or undefined when operators need not know. */
+  /** Absent or undefined when nothing is sent. */
   readonly notification?: (event: Event, flagKey: string) => EventNotification | undefined;
   /** Absent for an event that the report lists with its log line. */
   readonly report?: (event: Event) => ReportPlace;

@@ -28,7 +28,7 @@ export const guardEventSchema = z.discriminatedUnion(
     event('stopped-here', { decisionId }),
     // A request to Unleash failed; the guard tries again. Reported once per stop and code.
     event('stop-failed', { decisionId, failure: stopFailureSchema }),
-    // Only an operator can finish the stop: the message says how. Reported once per stop and cause.
+    // Only an operator can finish the stop: the message explains how. Reported once per stop and cause.
     event('action-required', { decisionId, message: z.string() }),
     // The flag is off in Unleash.
     event('stopped', { decisionId, confirmedBy: z.enum(['read-back', 'definition', 'fleet']) }),
@@ -38,7 +38,7 @@ export const guardEventSchema = z.discriminatedUnion(
     event('unleash-history', { change: z.enum(['off', 'on']), by: z.string(), changedAt: z.number() }),
     // An operator turned the flag on again after a stop, or a step back has arrived: a new epoch, with empty windows.
     event('re-armed', { epoch }),
-    // A stage began, or came to another status: `met` says what to do in Unleash.
+    // A stage began, or its status changed; with `met`, the message explains what to do in Unleash.
     event('stage', { epoch, progress: stageProgressSchema }),
     // The guard moved the percentage in Unleash, because a stage was met and `advance` is `automatic`.
     event('advanced', { epoch, from: percentage, to: percentage }),
@@ -53,10 +53,10 @@ export const guardEventSchema = z.discriminatedUnion(
     // `guard.close()` was called.
     event('closed', {}),
   ],
-  { error: 'an event that this version does not know' },
+  { error: 'an event of a type that this version does not have' },
 );
 
-/** What a guard reports; `type` tells the kind. */
+/** What a guard reports; `type` is its kind. */
 export type GuardEvent = z.infer<typeof guardEventSchema>;
 
 /** The event of one type. */

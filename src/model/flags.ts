@@ -1,7 +1,7 @@
 /** How the guard sees OpenFeature and Unleash: by shape, so that `src/` depends on neither. */
 import type { Evaluation, Exposure } from './shapes.js';
 
-/** What the guard needs to know of a flag's definition. */
+/** What the guard needs of a flag's definition. */
 export interface FlagFacts {
   readonly key: string;
   /** On in the environment of the provider's token. */

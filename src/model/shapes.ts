@@ -59,7 +59,7 @@ export type Attributes = z.infer<typeof attributesSchema>;
 export interface Outcome {
   readonly exposure: Exposure;
   readonly result: Result;
-  /** What the user waited, in milliseconds: retries and fallback included. Undefined when nobody measured it. */
+  /** What the user waited, in milliseconds: retries and fallback included. Undefined when it was not measured. */
   readonly durationMs: number | undefined;
   /** A class or code such as `TimeoutError` or `ECONNRESET`; never a message. */
   readonly errorType: string | undefined;
@@ -67,7 +67,7 @@ export interface Outcome {
   readonly critical: boolean;
   /** The treatment failed and the control then ran for the user. `result` stays the treatment's. */
   readonly fallbackUsed: boolean;
-  /** Whether the user got what was asked for, by whichever arm. */
+  /** Whether the operation succeeded for the user, by whichever arm. */
   readonly userSucceeded: boolean;
   /** Attempts of the arm's code, 1 when nothing was retried. */
   readonly attempts: number;
@@ -80,7 +80,7 @@ export interface Outcome {
 
 const count = z.number().min(0);
 
-export const armCountsSchema = z
+const armCountsSchema = z
   .object({
     successes: count,
     failures: count,
@@ -117,7 +117,7 @@ export interface WindowSnapshot {
   readonly memory: MemorySnapshot | undefined;
 }
 
-/** Memory within a window. The lowest sample tells growth from a peak before garbage collection. */
+/** Memory within a window. Its lowest sample distinguishes growth from a peak before garbage collection. */
 export interface MemorySnapshot {
   /** Undefined until a baseline has been measured. */
   readonly baselineBytes: number | undefined;
@@ -200,7 +200,7 @@ export interface Snapshot {
   readonly invalidDurations: number;
   /** One entry for each trigger that needs evidence. */
   readonly evidence?: readonly Evidence[] | undefined;
-  /** What was set as normal; undefined when nothing was. */
+  /** What was normal at an earlier time; undefined without a record of it. */
   readonly baseline?: Baseline | undefined;
   /** What triggers read elsewhere; one entry for each that has been read. */
   readonly signals?: readonly SignalValue[] | undefined;
@@ -248,7 +248,7 @@ const verdictEvidenceSchema = z
     alpha: z.number(),
     treatment: trialsSchema,
     control: trialsSchema,
-    /** Of the failure rates, treatment minus control, with an interval that holds at any time. Only with a breach: it is costly. */
+    /** Of the failure rates, treatment minus control, with an interval that is valid at any time. Only with a breach: it is costly. */
     difference: differenceEvidenceSchema.optional(),
     excluded: count,
     repeated: count,
@@ -256,7 +256,7 @@ const verdictEvidenceSchema = z
   })
   .readonly();
 
-/** Why an anytime-valid test says what it says. */
+/** The figures behind the verdict of an anytime-valid test. */
 export interface VerdictEvidence extends z.infer<typeof verdictEvidenceSchema> {}
 
 export const verdictSchema = z
@@ -283,7 +283,7 @@ export const verdictSchema = z
   })
   .readonly();
 
-/** What one trigger says of one snapshot. */
+/** The result of one trigger for one snapshot. */
 export interface Verdict extends z.infer<typeof verdictSchema> {}
 
 // ── 5. Decision ──────────────────────────────────────────────────────────────────────────────────

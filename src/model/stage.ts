@@ -13,7 +13,7 @@ const stageSchema = z
   })
   .readonly();
 
-/** One step of a rollout, and what must hold before the next. */
+/** One step of a rollout, and what must be true before the next. */
 export interface Stage extends z.infer<typeof stageSchema> {}
 
 /** All of {@link StageStatus}. */

@@ -43,7 +43,7 @@ export const guardStateSchema = z.discriminatedUnion('status', [
       since: z.number(),
       decision: decisionSchema,
       /**
-       * How the guard knows: it read the flag back from Unleash, the provider's definition arrived switched off, or another
+       * How the stop was confirmed: the guard read the flag back from Unleash, the provider's definition arrived switched off, or another
        * process of the fleet reported it.
        */
       confirmedBy: z.enum(['read-back', 'definition', 'fleet']),
@@ -64,7 +64,7 @@ const openReviewSchema = z
     openedAt: z.number(),
     /** Where the rollout stood when the trigger breached last, 0–100; undefined when it had no single percentage. */
     percentage: z.number().optional(),
-    /** What the trigger said last while it breached. */
+    /** The trigger's latest verdict that was a breach. */
     verdict: verdictSchema,
     /** Since when the trigger has been ok again; undefined while it breaches. */
     okSince: z.number().optional(),

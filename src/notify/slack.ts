@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { NotificationSeverity } from '../model/event-entry.js';
 import { parseConfig } from '../support/config-error.js';
-import { webhookUrlSchema } from '../support/http-schemas.js';
+import { httpUrlSchema } from '../support/http-schemas.js';
 import type { GuardNotification, Notifier } from './notifier.js';
 import { type HttpNotifierOptions, httpNotifierOptions, postJson } from './post-json.js';
 
@@ -33,7 +33,7 @@ export function slack(options: SlackOptions): Notifier {
   };
 }
 
-const slackSchema = z.strictObject({ webhookUrl: webhookUrlSchema, ...httpNotifierOptions });
+const slackSchema = z.strictObject({ webhookUrl: httpUrlSchema, ...httpNotifierOptions });
 
 /** Slack explains a refusal with a code such as `no_service`; anything else is not Slack's. */
 function errorCode(body: string): string | undefined {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { systemClock } from '../support/clock.js';
 import { parseConfig } from '../support/config-error.js';
-import { headersSchema, webhookUrlSchema } from '../support/http-schemas.js';
+import { headersSchema, httpUrlSchema } from '../support/http-schemas.js';
 import type { GuardNotification, Notifier } from './notifier.js';
 import { type HttpNotifierOptions, httpNotifierOptions, postJson } from './post-json.js';
 import { signatureHeaders, webhookSecretSchema } from './webhook-signature.js';
@@ -55,7 +55,7 @@ export function webhook(options: WebhookOptions): Notifier {
 
 const optionsSchema = z.strictObject({
   webhook: z.strictObject({
-    url: webhookUrlSchema,
+    url: httpUrlSchema,
     secret: webhookSecretSchema.optional(),
     headers: headersSchema,
     ...httpNotifierOptions,

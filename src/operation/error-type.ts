@@ -1,10 +1,10 @@
-/** Classes that say nothing about what failed: the cause says more. */
+/** Classes too general to count by: the cause is more specific. */
 const GENERIC_NAMES: ReadonlySet<string> = new Set(['Error', 'TypeError', 'AggregateError', 'DOMException']);
 
 /**
  * Names an error for counting: its code (`ECONNRESET`), else its class (`TimeoutError`). Never its message, which may
- * hold anything, users' data included. The outermost error that says something specific names the whole: `fetch`'s
- * `TypeError: fetch failed` is named by its cause. An HTTP status names an error that has nothing better (`HTTP_503`).
+ * contain anything, users' data included. The outermost error with a code or a specific class names the whole: `fetch`'s
+ * `TypeError: fetch failed` is named by its cause. An HTTP status names an error that has neither (`HTTP_503`).
  *
  * @returns At most 64 characters without spaces; `NonError` for a thrown string, number, null or the like.
  */
@@ -82,10 +82,10 @@ const RETRYABLE_CODES: ReadonlySet<string> = new Set([
 /**
  * Whether a retry may help: the default of `operation({ isRetryable })`.
  *
- * The outermost error that says something specific decides. An HTTP status outranks everything else that the same error says: 408,
- * 425, 429 and every 5xx but 501 and 505 are retried, all others are not. Then codes of broken connections,
- * and time-outs (classes named `TimeoutError` or `…TimeoutError`). An abort never is, nor is a critical error, which
- * another attempt would make worse, nor an error that says nothing: it may be the user's own mistake.
+ * The outermost error that has one of these decides. First its HTTP status: 408, 425, 429 and every 5xx but 501 and 505 are
+ * retried, all others are not. Then codes of broken connections, and time-outs (classes named `TimeoutError` or
+ * `…TimeoutError`). An abort is never retried, nor is a critical error, which another attempt would make worse, nor an error
+ * with none of these: it may be the user's own mistake.
  */
 export function isRetryableError(error: unknown): boolean {
   if (isCriticalError(error)) return false;
@@ -111,7 +111,7 @@ const MAX_ERRORS = 8;
 
 /**
  * The error and what caused it, outermost first: its `cause` before the parts of an `AggregateError`, at most eight
- * altogether. Anything may be thrown, so what is neither an object nor a function gives an empty chain.
+ * altogether. Anything may be thrown; what is not an object gives an empty chain.
  */
 function errorChain(error: unknown): readonly object[] {
   const chain: object[] = [];
@@ -135,7 +135,7 @@ function property(of: object, name: string): unknown {
   }
 }
 
-/** Names and codes are identifiers; whatever holds a space or is longer may be a message. */
+/** Names and codes are identifiers; what contains a space or is longer may be a message. */
 const IDENTIFIER = /^[A-Za-z_$][\w$.:-]{0,63}$/;
 
 function identifier(value: unknown): string | undefined {
@@ -153,7 +153,7 @@ function errorName(error: object): string | undefined {
   if (name !== undefined && name !== 'Error') return name;
   const type = property(error, 'constructor');
   const className = typeof type === 'function' ? identifier(property(type, 'name')) : undefined;
-  // A plain object's class says nothing, not even that it is an error.
+  // `Object` does not even mean that it is an error.
   return className === 'Object' ? name : (className ?? name);
 }
 
@@ -168,7 +168,7 @@ function hasClassNamed(error: object, names: ReadonlySet<string>): boolean {
       prototype = Object.getPrototypeOf(prototype);
     }
   } catch {
-    // A proxy's traps may throw, and a prototype may lack a constructor: then it has no name that anyone gave.
+    // A proxy's traps may throw, and a prototype may lack a constructor: then it has no class name.
   }
   return false;
 }

@@ -27,7 +27,7 @@ export interface OperationPolicy {
 }
 
 /** {@link OperationPolicy}, complete. */
-export type ResolvedOperationPolicy = {
+type ResolvedOperationPolicy = {
   readonly [K in keyof OperationPolicy]-?: NonNullable<OperationPolicy[K]>;
 };
 

@@ -48,7 +48,7 @@ export class FailureRate implements EvidenceTest {
 }
 
 /** Options of {@link FrozenControlTest}. */
-export interface FrozenControlTestOptions extends TwoSampleTestOptions {
+interface FrozenControlTestOptions extends TwoSampleTestOptions {
   /** The counts of the control while it still had traffic; frozen from now on. */
   readonly control: Trials;
 }
@@ -69,7 +69,7 @@ const BOUND_TRIALS = 1_000;
 export class FrozenControlTest extends OneSampleTest {
   /** The frozen counts. */
   readonly control: Trials;
-  /** p₀; 1 or more when the control was too small: the test is silent then. */
+  /** p₀; 1 or more when the control was too small: the test then counts nothing. */
   readonly maxFailureRate: number;
 
   constructor({ control, ratio = 1, alpha = 0.05 }: FrozenControlTestOptions) {
@@ -178,7 +178,7 @@ export class FailureRegression implements EvidenceTest {
   }
 
   #moved(frozen: boolean): void {
-    // Without a usable control the test is silent and does not raise the threshold.
+    // Without a usable control the test counts nothing and does not raise the threshold.
     if (frozen && this.#frozen!.maxFailureRate < 1) this.#usesFrozen = true;
     const logE = this.#logE;
     if (logE <= this.#peakLogE) return;

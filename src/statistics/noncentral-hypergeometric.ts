@@ -12,7 +12,7 @@ const NEGLIGIBLE = 1e-18;
  *
  * The weights `C(m_T, j)·C(m_C, F − j)·ωʲ` are summed relative to the observed one, each from its neighbour by their
  * ratio, outwards until they vanish: no factorial is needed and large ones do not cancel. The weights are
- * log-concave in `j`, so once they fall they go on falling.
+ * log-concave in `j`, so once they fall they continue to fall.
  *
  * @param oddsRatio - ω, above 0.
  */

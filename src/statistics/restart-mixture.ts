@@ -1,7 +1,7 @@
 import type { RestartMixtureState } from './evidence-state.js';
 
 /** How a {@link RestartMixture} spreads its stake over alternatives and over time. */
-export interface RestartMixtureOptions {
+interface RestartMixtureOptions {
   /** How many alternatives are bet on. */
   readonly alternatives: number;
   /** Steps (observations or blocks) over which most restarts are evenly spread. */
@@ -70,13 +70,15 @@ export class RestartMixture {
   /**
    * One step with likelihood ratios `e_k = factors[k]`.
    * @param factors - One number from 0 to 10²⁰⁰ for each alternative; larger ones go to {@link stepLog}.
-   * @param steps - How many steps of the horizon this uses; must not depend on the results.
    */
-  step(factors: Float64Array, steps = 1): void {
-    this.#apply(factors, 0, steps);
+  step(factors: Float64Array): void {
+    this.#apply(factors, 0, 1);
   }
 
-  /** One step with likelihood ratios `e_k = exp(logFactors[k])`. Overwrites `logFactors`. */
+  /**
+   * One step with likelihood ratios `e_k = exp(logFactors[k])`. Overwrites `logFactors`.
+   * @param steps - How many steps of the horizon this uses; must not depend on the results.
+   */
   stepLog(logFactors: Float64Array, steps = 1): void {
     let largest = 0;
     for (let k = 0; k < logFactors.length; k++) largest = Math.max(largest, logFactors[k]!);
@@ -86,8 +88,8 @@ export class RestartMixture {
   }
 
   /** A step in which nothing was learned (every `e_k = 1`): the restart moves on, E stays. */
-  idle(steps = 1): void {
-    const released = this.#release(steps);
+  idle(): void {
+    const released = this.#release(1);
     for (let k = 0; k < this.#weights.length; k++) this.#weights[k]! += released;
   }
 

@@ -23,7 +23,7 @@ export interface TestSpec {
 }
 
 /** Options of {@link SequentialEvidence}. */
-export interface SequentialEvidenceOptions extends EvidenceSources {
+interface SequentialEvidenceOptions extends EvidenceSources {
   /** Those without a test are skipped. */
   readonly specs: readonly TestSpec[];
   /** Any 32-bit number, another one for each epoch, the same one in each process of a fleet. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { describeReceived } from './config-received.js';
 import { countOf } from './wording.js';
 
-/** One thing that is wrong with a configuration. Holds no secret: `got` is already text that may be shown. */
+/** One thing that is wrong with a configuration. It contains no secret: `got` is text that may be shown. */
 export interface ConfigProblem {
   /** Where, for example `unleash.url` or `stages[2].percentage`; empty for the value as a whole. */
   readonly path: string;

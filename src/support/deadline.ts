@@ -9,8 +9,8 @@ export class DeadlineError extends Error {
 }
 
 /**
- * Gives `work` a signal that is aborted after `timeoutMs`, or together with the caller's, and leaves it then, even if
- * it does not listen.
+ * Gives `work` a signal that is aborted after `timeoutMs`, or together with the caller's, and stops waiting for it then,
+ * even if it ignores the signal.
  *
  * @throws {@link DeadlineError}, the signal's reason, or what the work threw.
  */

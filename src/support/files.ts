@@ -34,7 +34,7 @@ export async function replaceFile(path: string, text: string): Promise<void> {
     await writeFile(draft, text, { flush: true });
     await rename(draft, path);
   } catch (error) {
-    // Half a draft on a full disk only takes space.
+    // Half a draft on a full disk is of no use.
     await rm(draft, { force: true }).catch(() => {});
     throw error;
   }
@@ -67,7 +67,7 @@ export class UnusableFileError extends Error {
 const versionSchema = z.object({ version: z.int() });
 
 /** One small JSON file with a version. It is replaced as a whole, so that a crash leaves the old or the new one. */
-export class KeptFile<Entry extends object> {
+export class VersionedFile<Entry extends object> {
   readonly path: string;
   readonly #version: number;
   readonly #schema: z.ZodType<Entry>;
@@ -111,8 +111,8 @@ export class KeptFile<Entry extends object> {
 }
 
 const CHUNK_BYTES = 256 * 1024;
-/** Far above the length of one outcome; a longer line does not belong to this log. */
-export const MAX_LINE_BYTES = 1024 * 1024;
+/** Far above the length of an outcome or event: a longer line is neither. */
+const MAX_LINE_BYTES = 1024 * 1024;
 const NEWLINE = 10;
 
 /**

@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import type { Clock } from './clock.js';
 
-const WEBHOOK_URL = 'a URL with its scheme, without user and password';
+const HTTP_URL = 'a URL with its scheme, without user and password';
 
-/** An address to post to. `fetch` refuses user and password in one. */
-export const webhookUrlSchema = z.url({ protocol: /^https?$/, error: WEBHOOK_URL, abort: true }).refine(
+/** An address for `fetch`, which refuses user and password in one. */
+export const httpUrlSchema = z.url({ protocol: /^https?$/, error: HTTP_URL, abort: true }).refine(
   (url) => {
     const { username, password } = new URL(url);
     return username === '' && password === '';
   },
-  { error: WEBHOOK_URL },
+  { error: HTTP_URL },
 );
 
 /** Headers for every request. An error shows none of their values: it does not show what is under this name. */

@@ -1,7 +1,7 @@
 import { DeadlineError, withDeadline } from './deadline.js';
 
 /** A request; redirects are never followed, because a redirected POST would arrive as a GET. */
-export interface HttpRequest {
+interface HttpRequest {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;

@@ -11,8 +11,8 @@ export interface RetryPolicy {
   /** Whether a pause keeps the process alive. @default true */
   readonly keepsProcessAlive?: boolean | undefined;
   /**
-   * Called after a failed attempt (1 for the first) that may be repeated: `false` gives up with this error; a number
-   * repeats it after the pause, to which these milliseconds, which the server requested, are added.
+   * Called after a failed attempt (1 for the first) that may be repeated: `false` ends the retries, and this error is
+   * thrown; a number repeats it after the pause and as many milliseconds more, which the server requested.
    */
   readonly shouldRetry: (error: unknown, attempt: number) => number | false;
 }

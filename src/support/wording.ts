@@ -56,7 +56,7 @@ export function formatBytes(bytes: number): string {
 }
 
 /** What a number is; `none` when that is not known. */
-export type QuantityUnit = 'fraction' | 'ratio' | 'ms' | 'count' | 'bytes' | 'none';
+type QuantityUnit = 'fraction' | 'ratio' | 'ms' | 'count' | 'bytes' | 'none';
 
 /**
  * A value with its unit: `94.2 %`, `2.1×`, `842 ms`, `3`, `128.0 MiB`.

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { EmbeddedUnleashError } from './unleash-start-error.js';
+import { EmbeddedUnleashError } from './embedded-unleash-error.js';
 
 /** A strategy in the form of Unleash's admin API. */
 export interface EmbeddedStrategy {

@@ -2,8 +2,8 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { EmbeddedUnleashError } from './embedded-unleash-error.js';
 import type { ProcessAnswer, ProcessDone, ProcessRequest, ProcessSettings } from './unleash-process.js';
-import { EmbeddedUnleashError } from './unleash-start-error.js';
 
 /** How many of the server's last lines an error quotes. */
 const QUOTED_LINES = 20;
@@ -27,7 +27,7 @@ export class ChildServer {
       env: childEnvironment(),
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
-    // Not "exit", which does not come when the process could not even be made, and comes before its last words.
+    // Not "exit", which does not come when the process could not even be made, and comes before its last output.
     this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve(undefined)));
     this.#child.on('error', ({ message }) => this.#lastLines.push(message));
     for (const stream of [this.#child.stdout, this.#child.stderr]) {

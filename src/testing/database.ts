@@ -88,7 +88,7 @@ async function writeTemplate(template: Blob): Promise<void> {
 }
 
 /**
- * Where the template lies: a database with Unleash's tables and nothing in them. Creating one takes longer than the rest
+ * The template's file: a database with Unleash's tables and nothing in them. Creating one takes longer than the rest
  * of a start, so the first one is kept in `node_modules/.cache`, from where a fresh installation removes it. Every fault
  * of it only costs time. Each pair of versions has its own, because another version has other tables or files.
  */
@@ -101,7 +101,7 @@ async function templateFile(): Promise<string> {
   return join(unleash.nodeModules, '.cache', 'unleash-rollout-guard', name);
 }
 
-/** The version of a package and the `node_modules` that it lies in. */
+/** The version of a package and the `node_modules` that contains it. */
 async function installed(name: string): Promise<{ version: string; nodeModules: string }> {
   const entry = fileURLToPath(import.meta.resolve(name));
   const folder = join('node_modules', name);

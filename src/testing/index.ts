@@ -4,4 +4,4 @@ export {
   type EmbeddedUnleashOptions,
   startEmbeddedUnleash,
 } from './embedded-unleash.js';
-export { EmbeddedUnleashError, type EmbeddedUnleashErrorCode } from './unleash-start-error.js';
+export { EmbeddedUnleashError, type EmbeddedUnleashErrorCode } from './embedded-unleash-error.js';

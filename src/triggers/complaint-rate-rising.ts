@@ -14,6 +14,7 @@ import {
   windowTrigger,
 } from './window-rule.js';
 
+/** Options of {@link complaintRateRising}. */
 export interface ComplaintRateRisingOptions extends TriggerOptions {
   /** How many times the control's complaints per counted outcome are tolerated. @default 1.5 */
   readonly ratio?: number | undefined;

@@ -5,6 +5,7 @@ import { countOf, formatDuration, inLast } from '../support/wording.js';
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
 import { countedOf, type Finding, noVerdict, triggerNameSchema, windowTrigger } from './window-rule.js';
 
+/** Options of {@link criticalErrors}. */
 export interface CriticalErrorsOptions extends TriggerOptions {
   /** How many critical errors within the window are a breach. @default 1 */
   readonly minCount?: number | undefined;
@@ -42,7 +43,7 @@ export function criticalErrors(options: CriticalErrorsOptions = {}): ThresholdTr
       observed > 0 && last !== undefined
         ? ` (${last.errorType}, ${formatDuration(Math.max(0, now - last.at))} ago)`
         : '';
-    const relation = breached ? `${minCount} or more stop the flag` : `fewer than ${minCount}`;
+    const relation = breached ? `${minCount} or more are a breach` : `fewer than ${minCount}`;
     return { status: breached ? 'breach' : 'ok', observed, message: `${found}${latest}, ${relation}.` };
   });
 }

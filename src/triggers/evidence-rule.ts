@@ -87,7 +87,7 @@ function figuresOf(evidence: Evidence, alpha: number): VerdictEvidence {
 }
 
 /** The difference of two arms' rates, with an interval that is valid at any time. Needs about 100 µs. */
-export function differenceOf(counts: Evidence['counts']): DifferenceEvidence {
+function differenceOf(counts: Evidence['counts']): DifferenceEvidence {
   return {
     observed: rateOf(counts.treatment) - rateOf(counts.control),
     ...differenceConfidenceInterval(counts, INTERVAL_ALPHA),

@@ -18,6 +18,7 @@ import {
 } from './evidence-rule.js';
 import type { Finding } from './window-rule.js';
 
+/** Options of {@link failureRegression}. */
 export interface FailureRegressionOptions extends EvidenceOptions {
   /**
    * The odds ratio of failing, treatment to control, that is still tolerated. Where failures are rare, 1.5 tolerates about

@@ -10,6 +10,7 @@ import { controlOf, type Finding, noVerdict, triggerNameSchema, verdictOf } from
 /** A quantile of the successes' durations. */
 export type LatencyQuantile = 'p50' | 'p95' | 'p99';
 
+/** Options of {@link latencyAbove}. */
 export interface LatencyAboveOptions extends TriggerOptions {
   /** The quantile that is compared, or several, of which any may breach. @default ['p50', 'p95'] */
   readonly quantile?: LatencyQuantile | readonly LatencyQuantile[] | undefined;

@@ -14,6 +14,7 @@ import {
 } from './evidence-rule.js';
 import type { Finding } from './window-rule.js';
 
+/** Options of {@link latencyRegression}. */
 export interface LatencyRegressionOptions extends EvidenceOptions {
   /** How many times the control's durations are tolerated. @default 1.2 */
   readonly ratio?: number | undefined;
@@ -26,7 +27,7 @@ const optionsSchema = z.strictObject({
 
 /**
  * Breaches when the treatment's successes are more than `ratio` times as slow as the control's, at the median or in the tail
- * (p50, p90 and p99), shown by a test that stays valid however often it is evaluated: see {@link failureRegression}.
+ * (p50, p90 and p99), shown by a test that stays valid however often it is evaluated: see `failureRegression`.
  *
  * `observed` is the ratio at the quantile with the most evidence.
  *

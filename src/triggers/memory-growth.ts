@@ -14,9 +14,10 @@ import {
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
 import { type Finding, noVerdict, triggerNameSchema, windowTrigger } from './window-rule.js';
 
+/** Options of {@link memoryGrowth}. */
 export interface MemoryGrowthOptions extends TriggerOptions {
   /**
-   * Growth by fewer bytes is no breach, whatever the ratio: a small process grows by 20 % from nothing at all.
+   * Growth by fewer bytes is no breach, whatever the ratio: a small process grows by 20 % without a leak.
    * @default 67_108_864 (64 MiB)
    */
   readonly minGrowthBytes?: number | undefined;

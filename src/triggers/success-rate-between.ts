@@ -13,6 +13,7 @@ import {
   windowTrigger,
 } from './window-rule.js';
 
+/** Options of {@link successRateBetween}. */
 export interface SuccessRateBetweenOptions extends TriggerOptions {
   /** How many counted outcomes of the treatment the window needs before there is a verdict. @default 20 */
   readonly minOutcomes?: number | undefined;

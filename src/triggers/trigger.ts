@@ -62,9 +62,9 @@ export interface SignalSource {
   readonly maxAgeMs: number;
 }
 
-/** What a read is given. */
+/** What a read receives. */
 export interface SignalContext {
-  /** Aborted when the read takes too long or the guard ends. */
+  /** Aborted when the read exceeds its timeout or the guard is closed. */
   readonly signal: AbortSignal;
 }
 

@@ -6,12 +6,16 @@ import { countOf, formatRate, formatThreshold, inLast } from '../support/wording
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
 import { type Finding, noVerdict, triggerNameSchema, windowTrigger } from './window-rule.js';
 
+/** Options of {@link unreportedAbove}. */
 export interface UnreportedAboveOptions extends TriggerOptions {
   /** How many times the control's share of exposures without an outcome is tolerated, for example 2. */
   readonly ratio: number;
   /** How many exposures of each arm the window needs before there is a verdict. @default 100 */
   readonly minExposures?: number | undefined;
-  /** A smaller share of the treatment's exposures is no breach, whatever the control's is; a fraction above 0. @default 0.01 */
+  /**
+   * A smaller share of the treatment's exposures is no breach, whatever the control's is; a fraction above 0.
+   * @default 0.01
+   */
   readonly minShare?: number | undefined;
   /** The sliding window, in milliseconds. @default 300_000 (5 minutes) */
   readonly windowMs?: number | undefined;
@@ -27,8 +31,9 @@ const optionsSchema = z.strictObject({
 
 /**
  * Breaches when the treatment leaves more exposures without an outcome than the control does: its code hangs. A guard
- * that only counts what is reported would be blind to it. Some evaluations never lead to an operation, and they do so in both arms,
- * so the share alone means nothing: only more than `ratio` times the control's is a breach. Without a control there is no verdict. Meant for `review`.
+ * that only counts what is reported would not see it. Some evaluations never lead to an operation, in either arm, so the share
+ * alone means nothing: only more than `ratio` times the control's is a breach. Without a control there is no verdict. Meant for
+ * `review`.
  *
  * The sample sizes of its verdicts are exposures older than the guard's `outcomeTimeoutMs`.
  *

@@ -117,7 +117,7 @@ export function countedOf({ successes, failures }: Pick<ArmCounts, 'successes' |
 }
 
 /** The control that the treatment is compared with, and the words that name it. */
-export interface ControlSample<Counts> {
+interface ControlSample<Counts> {
   readonly counts: Counts;
   readonly size: number;
   readonly words: string;

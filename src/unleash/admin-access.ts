@@ -1,4 +1,4 @@
-/** The address under which both Unleash's UI and its API lie, from one that may end in `/api`. */
+/** The base address of Unleash's UI and API, from one that may end in `/api`. */
 export function baseUrlOf(url: string): string {
   const { origin, pathname } = new URL(url);
   return origin + pathname.replace(/\/+$/, '').replace(/\/api$/, '');
@@ -14,7 +14,7 @@ const API_TOKEN = /^(?<project>[^:\s]+):(?<environment>[^.\s]+)\.\S+$/;
 const WANTED = 'an admin token ("*:*.…"), a personal access token or a service account\'s token ("user:…")';
 
 /**
- * What is wrong with a token for the admin API, as far as its form shows it: Unleash's tokens say what they are for.
+ * What is wrong with a token for the admin API, as far as its form shows it: the form of Unleash's tokens shows their kind.
  * An unknown form is not refused here; Unleash decides.
  *
  * @returns a sentence that never repeats the token; undefined when nothing is wrong.

@@ -21,23 +21,23 @@ export type AdminErrorCode =
 /** What Unleash does not have. `address`: the URL does not lead to an admin API that supports the request. */
 export type MissingAtUnleash = 'project' | 'flag' | 'environment' | 'address';
 
-/** What is known of a failed request beside its code. Never holds a token. */
+/** What is known of a failed request beside its code. Never contains a token. */
 export type AdminErrorDetails = Partial<Pick<AdminError, 'request' | 'status' | 'retryAfterMs' | 'missing'>>;
 
 /**
- * A request to Unleash's admin API failed. The message says what happened and what an operator can do about it; neither
- * it nor any other field holds a token.
+ * A request to Unleash's admin API failed. The message is what happened and what an operator can do about it; neither
+ * it nor any other field contains a token.
  */
 export class AdminError extends Error {
   override readonly name = 'AdminError';
   readonly code: AdminErrorCode;
-  /** Whether the same request may succeed later without anyone's help. */
+  /** Whether the same request may succeed later without an operator. */
   readonly retryable: boolean;
   /** Method and path of the request, such as `POST /api/admin/…/off`; undefined when none was sent. */
   readonly request: string | undefined;
   /** The HTTP status; undefined when no reply came. */
   readonly status: number | undefined;
-  /** How long to wait before a retry, as Unleash requests it, in milliseconds; undefined when it does not say. */
+  /** How long to wait before a retry, as Unleash requests it, in milliseconds; undefined when it requests none. */
   readonly retryAfterMs: number | undefined;
   /** What does not exist; only with `ADMIN_NOT_FOUND`. */
   readonly missing: MissingAtUnleash | undefined;

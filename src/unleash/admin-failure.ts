@@ -31,11 +31,11 @@ export function errorForReply(
   request: AdminRequest,
   now: number,
 ): AdminError {
-  const said = saidBy(body);
+  const reply = replyOf(body);
   const error = (code: AdminErrorCode, what: string, help = '', missing?: MissingAtUnleash) => {
     const sentences = [
       `${what} (${status} to ${nameOf(request)}).`,
-      quote(said.message),
+      quote(reply.message),
       help,
       request.byHand,
     ];
@@ -51,29 +51,30 @@ export function errorForReply(
     const help = 'Check that the admin token is complete, and that it was not deleted and has not expired.';
     return error('ADMIN_TOKEN', 'Unleash does not accept the admin token', help);
   }
-  if (status === 403 && /skip_change_request|change.?request/i.test(said.message)) {
+  if (status === 403 && /skip_change_request|change.?request/i.test(reply.message)) {
     const help =
       `Changes of "${request.environment}" need a change request. Give the token the permission to skip change ` +
       'requests there, or apply one in the Unleash UI.';
     return error('ADMIN_CHANGE_REQUEST', 'Unleash requires a change request', help);
   }
-  if (status === 403 && /different token type/i.test(said.message)) {
+  if (status === 403 && /different token type/i.test(reply.message)) {
     const help = 'It is a client or frontend token: use an admin token, or a personal access token.';
     return error('ADMIN_PERMISSION', 'Unleash does not let this token change flags', help);
   }
-  // Unleash also replies 403 where one of its rules forbids the request to everyone.
-  if (status === 403 && !/OperationDenied|InvalidOperation/.test(said.name)) {
+  // Unleash also replies 403 where one of its rules forbids the request to every token.
+  if (status === 403 && !/OperationDenied|InvalidOperation/.test(reply.name)) {
     const help =
       `Give the token's user or role the permissions for project "${request.project}" and environment ` +
       `"${request.environment}" (to turn flags on and off, and to update them).`;
     return error('ADMIN_PERMISSION', 'The admin token lacks a permission', help);
   }
   if (status === 404) {
-    const missing = missingIn(said);
+    const missing = missingIn(reply);
     return error('ADMIN_NOT_FOUND', ...NOT_FOUND[missing](request), missing);
   }
   if (status === 429) return error('ADMIN_RATE_LIMIT', 'Unleash limits the rate of requests');
-  if (status === 408 || status >= 500) return error('ADMIN_UNAVAILABLE', 'Unleash is in trouble');
+  if (status === 408 || status >= 500)
+    return error('ADMIN_UNAVAILABLE', 'Unleash cannot process the request');
   if (status >= 300 && status < 400) {
     const location = headers.get('location')?.replace(/[?#].*$/, '');
     const what = `The URL of Unleash redirects${location === undefined ? '' : ` to ${location}`}`;
@@ -94,13 +95,13 @@ function nameOf({ method, path }: AdminRequest): string {
   return `${method} ${path}`;
 }
 
-interface Said {
+interface FailureReply {
   readonly name: string;
   readonly message: string;
 }
 
-/** What Unleash, or a proxy in front of it, says in the body of a failed reply. */
-function saidBy(body: string): Said {
+/** The name and message in the body of a failed reply, of Unleash or of a proxy in front of it. */
+function replyOf(body: string): FailureReply {
   const { name = '', message = '', details = [] } = failureReply.safeParse(parseJson(body)).data ?? {};
   const further = details
     .flatMap(({ message }) => message ?? [])
@@ -110,11 +111,11 @@ function saidBy(body: string): Said {
 
 function quote(text: string): string {
   if (text === '') return '';
-  return `It says: "${text.length > MAX_QUOTED_LENGTH ? `${text.slice(0, MAX_QUOTED_LENGTH)}…` : text}".`;
+  return `It replied: "${text.length > MAX_QUOTED_LENGTH ? `${text.slice(0, MAX_QUOTED_LENGTH)}…` : text}".`;
 }
 
 /** Unleash explains a 404 in words only. Words that are not known here mean that the flag is missing. */
-function missingIn({ name, message }: Said): MissingAtUnleash {
+function missingIn({ name, message }: FailureReply): MissingAtUnleash {
   if (name === '' || message.includes('The path you were looking for')) return 'address';
   if (/with that name in project|project with id|no project found/i.test(message)) return 'project';
   if (/could not find environment|^could not find \S+ in \S+$/i.test(message)) return 'environment';
@@ -124,7 +125,7 @@ function missingIn({ name, message }: Said): MissingAtUnleash {
 /** What is missing, and what helps. */
 const NOT_FOUND: Record<MissingAtUnleash, (request: AdminRequest) => [what: string, help: string]> = {
   project: ({ flagKey, project }) => [
-    `Project "${project}" of Unleash is not where flag "${flagKey}" is`,
+    `Flag "${flagKey}" is not in project "${project}" of Unleash`,
     'Correct the project.',
   ],
   environment: ({ flagKey, environment }) => [

@@ -60,7 +60,7 @@ export const failureReply = z.object({
 });
 
 /** One strategy of a flag in one environment. */
-export type AdminStrategy = Readonly<z.infer<typeof strategySchema>>;
+type AdminStrategy = Readonly<z.infer<typeof strategySchema>>;
 
 /** A link on the flag's page. */
 export type AdminLink = Readonly<z.infer<typeof linkSchema>>;

@@ -15,7 +15,7 @@ const found = (observations: Observations, check: string) => {
 type Case = [what: string, overrides: Partial<Observations>, status: FindingStatus, says: string];
 
 function table(check: string, cases: Case[]) {
-  it.each(cases)('%s', (_, overrides, status, says) => {
+  it.each(cases)('%s: reports $2', (_, overrides, status, says) => {
     const finding = found(healthy(overrides), check);
     expect(finding).toMatchObject({ status, message: expect.stringContaining(says) });
     // What is wrong, and only that, comes with what to do.
@@ -65,7 +65,7 @@ describe('diagnose', () => {
 });
 
 describe('url', () => {
-  const stranger = answer(undefined);
+  const otherServer = answer(undefined);
   table('url', [
     ['is reachable', {}, 'ok', 'An Unleash answers at https://unleash.example.com/api'],
     [
@@ -83,7 +83,7 @@ describe('url', () => {
     ['is not reachable', { health: silence, features: undefined, admin: undefined }, 'fail', 'ECONNREFUSED'],
     [
       'is something else',
-      { health: stranger, features: stranger, admin: undefined },
+      { health: otherServer, features: otherServer, admin: undefined },
       'fail',
       'is not an Unleash',
     ],
@@ -101,7 +101,7 @@ describe('client token', () => {
   table('client-token', [
     ['fits', {}, 'ok', 'reads project "default" in "production"'],
     ['was not given', { features: undefined }, 'unknown', 'No client token'],
-    ['is not known', { features: answer({}, 401) }, 'fail', 'does not know'],
+    ['is not known', { features: answer({}, 401) }, 'fail', 'does not accept'],
     ['is of another kind', { features: answer({}, 403) }, 'fail', 'not a client token'],
     [
       'is for another environment',
@@ -121,7 +121,7 @@ describe('client token', () => {
       'ok',
       'reads',
     ],
-    ['is for an unknown environment', { features: features({ query: {} }) }, 'warn', 'does not say'],
+    ['is for an unknown environment', { features: features({ query: {} }) }, 'warn', 'does not report'],
     ['with a broken Unleash', { features: answer('<html>', 502) }, 'unknown', '502'],
   ]);
 });
@@ -131,7 +131,7 @@ describe('admin token', () => {
     ['is accepted', {}, 'ok', 'accepts'],
     ['was not given', { admin: undefined }, 'unknown', 'No admin token'],
     ['is malformed', { admin: { tokenProblem: 'the token is empty' } }, 'fail', 'the token is empty'],
-    ['is not known', { admin: admin({ user: answer({}, 401) }) }, 'fail', 'does not know'],
+    ['is not known', { admin: admin({ user: answer({}, 401) }) }, 'fail', 'does not accept'],
     [
       'is of another kind',
       { admin: admin({ user: answer({}, 403) }) },

@@ -64,7 +64,7 @@ describe('OutcomeHook', () => {
     ]);
   });
 
-  it('passes over flags that no guard watches', async () => {
+  it('ignores flags without a guard', async () => {
     const sink = new RecordingSink('upload');
     client.addHooks(new OutcomeHook(sink));
 
@@ -145,7 +145,7 @@ describe('OutcomeHook', () => {
       expect(sinks.map(({ seen }) => seen.length)).toEqual([2, 2]);
     });
 
-    it('leaves the slot of a guard that it does not know to the operation', async () => {
+    it('leaves the slot of an unregistered guard to the operation', async () => {
       client.addHooks(new OutcomeHook(new RecordingSink('upload')));
       const slot: ExposureSlot = { sink: new RecordingSink('upload'), exposure: undefined };
 

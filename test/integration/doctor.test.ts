@@ -89,7 +89,7 @@ describe('the doctor with a real Unleash', () => {
     });
     expect((await findings({ clientToken: unknownClient }))['client-token']).toMatchObject({
       status: 'fail',
-      message: expect.stringContaining('does not know'),
+      message: expect.stringContaining('does not accept'),
     });
     expect((await findings({ adminToken: clientToken }))['admin-token']).toMatchObject({
       status: 'fail',
@@ -97,7 +97,7 @@ describe('the doctor with a real Unleash', () => {
     });
     expect((await findings({ adminToken: unknownAdmin }))['admin-token']).toMatchObject({
       status: 'fail',
-      message: expect.stringContaining('does not know'),
+      message: expect.stringContaining('does not accept'),
     });
   });
 

@@ -22,7 +22,7 @@ describe('armOf', () => {
       { value: 7, variant: 'odd', errorCode: 'PARSE_ERROR' },
       'control',
     ],
-  ])('puts %s in its arm', (_, evaluation, arm) => {
+  ])('puts %s in $2', (_, evaluation, arm) => {
     expect(armOf(evaluation)).toBe(arm);
   });
 });

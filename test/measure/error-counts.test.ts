@@ -40,7 +40,7 @@ describe('ErrorCounts', () => {
     ]);
   });
 
-  it('puts types from elsewhere under other too, without giving them away', () => {
+  it('counts types from elsewhere as other too, and returns them in no delta', () => {
     const errors = new ErrorCounts();
     for (let i = 0; i < MAX_ERROR_TYPES; i++) errors.add(`E_${i}`);
     errors.takeChanges();

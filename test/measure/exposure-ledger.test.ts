@@ -46,7 +46,7 @@ describe('ExposureLedger', () => {
     expect(ledger.find('ann', 1000)).toBe(earlier);
   });
 
-  it('finds an exposure for 30 minutes, or as long as the caller says, and no longer', () => {
+  it('finds an exposure for 30 minutes, or for the given time, and no longer', () => {
     const ledger = new ExposureLedger(10_000);
     ledger.remember(exposure('ann', { at: 1000 }));
     expect(ledger.find('ann', 1_801_000)).toBeDefined();

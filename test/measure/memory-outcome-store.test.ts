@@ -38,7 +38,7 @@ describe('MemoryOutcomeStore', () => {
   });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY])(
-    'takes an outcome at %d as one of the latest known time',
+    'counts an outcome at %d at the latest known time',
     (at) => {
       const store = storeOf();
       store.record(outcomeOf({ at: START + 5 }));
@@ -128,7 +128,7 @@ describe('MemoryOutcomeStore', () => {
     expect(next.snapshot(START + 1)).toEqual(before);
   });
 
-  it('leaves out memory samples that are none', () => {
+  it('leaves out invalid memory samples', () => {
     const store = storeOf();
     for (const bytes of [Number.NaN, 0, -1, Number.POSITIVE_INFINITY]) store.recordMemory(bytes, START);
     store.recordMemory(100, Number.NaN);

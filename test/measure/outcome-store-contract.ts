@@ -416,7 +416,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
       expect(total.treatment.successes).toBe(1);
     });
 
-    it('is not misled by a sender whose clock is ahead or behind', async () => {
+    it('counts correctly for a sender whose clock is ahead or behind', async () => {
       const store = await storeOf([outcomeOf({ result: 'failure' })]);
       const ahead = await storeOf([outcomeOf({ at: START + 60 * MINUTE })]);
       const behind = await storeOf([outcomeOf({ at: START - 60 * MINUTE })]);

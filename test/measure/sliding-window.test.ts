@@ -132,7 +132,7 @@ describe('SlidingWindow', () => {
     expect(window.takeChanges().map((change) => [change.bucket, change.counts[0]])).toEqual([[bucket, 1]]);
   });
 
-  it('puts every time into the bucket that its number says, at the edges of fractional buckets too', () => {
+  it('puts every time into the bucket of its number, at the edges of fractional buckets too', () => {
     const windowMs = 100_000;
     const offsets = fc.array(fc.tuple(fc.integer({ min: -3, max: 3 }), fc.integer({ min: -1, max: 1 })), {
       minLength: 1,

@@ -75,7 +75,7 @@ describe('errorTypeOf', () => {
     ['an object without prototype', Object.create(null), 'NonError'],
     ['a circular cause', circular, 'Error'],
     ['an error that cannot be read', hostile, 'NonError'],
-  ])('names %s', (_, error, expected) => {
+  ])('gives $2 for %s', (_, error, expected) => {
     expect(errorTypeOf(error)).toBe(expected);
   });
 
@@ -97,7 +97,7 @@ describe('errorTypeOf', () => {
 
 describe('isCriticalError', () => {
   it.each(['ENOMEM', 'ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'ERR_WORKER_OUT_OF_MEMORY'])(
-    'knows %s',
+    'counts %s as critical',
     (code) => {
       expect(isCriticalError(withCode(code))).toBe(true);
       expect(isCriticalError(new UploadError('m', { cause: withCode(code) }))).toBe(true);
@@ -105,7 +105,7 @@ describe('isCriticalError', () => {
     },
   );
 
-  it('knows the error of a real allocation that fails', () => {
+  it('counts the error of a real allocation that fails as critical', () => {
     let error: unknown;
     try {
       new ArrayBuffer(Number.MAX_SAFE_INTEGER);
@@ -124,7 +124,7 @@ describe('isCriticalError', () => {
     ['a thrown string', 'ENOMEM'],
     ['nothing', undefined],
     ['an error that cannot be read', hostile],
-  ])('does not count %s', (_, error) => {
+  ])('does not count %s as critical', (_, error) => {
     expect(isCriticalError(error)).toBe(false);
     expect(isCriticalError(error, new Set(['E_OTHER']))).toBe(false);
   });
@@ -134,7 +134,7 @@ describe('isCriticalError', () => {
     ['a class', 'QuotaError', new QuotaError('m')],
     ['the class of a cause', 'QuotaError', new Error('m', { cause: new QuotaError('m') })],
     ['a base class', 'UploadError', new QuotaError('m')],
-  ])('counts what the user names: %s', (_, name, error) => {
+  ])('counts %s as critical, because the user names it', (_, name, error) => {
     expect(isCriticalError(error)).toBe(false);
     expect(isCriticalError(error, new Set([name]))).toBe(true);
     expect(isCriticalError(new TypeError('m'), new Set([name]))).toBe(false);
@@ -178,7 +178,7 @@ describe('isRetryableError', () => {
     ['a thrown string', 'timeout', false],
     ['undefined', undefined, false],
     ['an error that cannot be read', hostile, false],
-  ])('answers for %s', (_, error, expected) => {
+  ])('is $2 for %s', (_, error, expected) => {
     expect(isRetryableError(error)).toBe(expected);
   });
 

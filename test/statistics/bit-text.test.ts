@@ -31,10 +31,13 @@ describe('textOfBits', () => {
     fc.assert(run);
   });
 
-  it.each([0, 0.0001, 0.001, 0.01, 0.1, 0.3, 0.9, 3])('comes back as it was when filled %d times', (fill) => {
-    const words = bitsOf(2 ** 12, fill);
-    expect(bitsOfText(textOfBits(words), words.length)).toEqual(words);
-  });
+  it.each([0, 0.0001, 0.001, 0.01, 0.1, 0.3, 0.9, 3])(
+    'reads back the same bits at a density of %d',
+    (fill) => {
+      const words = bitsOf(2 ** 12, fill);
+      expect(bitsOfText(textOfBits(words), words.length)).toEqual(words);
+    },
+  );
 
   it.each([[31], [32], [0], [2 ** 17 - 1], [0, 2 ** 17 - 1], [127, 128, 255, 16_511, 16_512]])(
     'keeps the bits %j',

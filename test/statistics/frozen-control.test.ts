@@ -35,7 +35,7 @@ describe('FrozenControlTest', () => {
   it.each([
     { trials: 0, failures: 0 },
     { trials: 40, failures: 40 },
-  ])('is silent after the control %j, which bounds nothing', (useless) => {
+  ])('counts nothing after the control %j, which bounds nothing', (useless) => {
     const test = new FrozenControlTest({ control: useless });
     test.observeCounts({ trials: 100, failures: 100 });
     expect(test.maxFailureRate).toBeGreaterThanOrEqual(1);

@@ -48,7 +48,7 @@ function ready(ratio = 1.2): { test: LatencyTest; control: SortedDurations } {
   return { test, control };
 }
 
-describe('LatencyTest', () => {
+describe('LatencyRegression', () => {
   it('compares nothing before the control has enough durations', () => {
     const control = new SortedDurations();
     const test = new LatencyTest(1.2, control);

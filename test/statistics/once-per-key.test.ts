@@ -25,7 +25,7 @@ describe('OncePerKey', () => {
   });
 
   it.each(['user-', '7f3c9a52-0000-4000-8000-', ''])(
-    'drops as many new keys named "%s…" as it says',
+    'drops as many new keys named "%s…" as the share of set bits predicts',
     (prefix) => {
       // With twice as many keys as bits, exp(-2) = 13.5 % of the bits stay free.
       const once = new OncePerKey(42, 16);
@@ -37,7 +37,7 @@ describe('OncePerKey', () => {
     },
   );
 
-  it('drops other keys under another seed', () => {
+  it('drops different keys with another seed', () => {
     const dropped = (seed: number) => {
       const once = new OncePerKey(seed, 14);
       return new Set(keys(4_000).filter((key) => !once.first(key)));

@@ -15,7 +15,7 @@ describe('OneSampleTest', () => {
     },
   );
 
-  it('allows a batch exactly the evidence of its counts, whoever counted them', () => {
+  it('allows a batch exactly the evidence of its counts, however many processes counted them', () => {
     const one = new OneSampleTest({ maxFailureRate: 0.02 });
     one.observeCounts({ trials: 70, failures: 5 });
     const split = new OneSampleTest({ maxFailureRate: 0.02 });

@@ -3,14 +3,14 @@ import { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from '../../src/statistics/paramete
 import { isConfigError } from '../../src/support/config-error.js';
 
 describe('splitAlpha', () => {
-  it('gives each test its part', () => {
+  it('gives each test its weight times alpha', () => {
     const parts = splitAlpha(0.05, DEFAULT_ALPHA_WEIGHTS);
     expect(parts.failure).toBeCloseTo(0.02, 15);
     expect(parts.absolute).toBeCloseTo(0.01, 15);
     expect(parts.latency).toBeCloseTo(0.02, 15);
   });
 
-  it('forgives rounding', () => {
+  it('accepts weights that add up to 1 but for rounding', () => {
     expect(() => splitAlpha(0.05, { a: 0.1, b: 0.2, c: 0.7 })).not.toThrow();
   });
 

@@ -53,7 +53,7 @@ describe('RestartMixture', () => {
     const mixture = new RestartMixture({ alternatives: 8, horizon: 10 });
     for (let step = 0; step < 1_000; step++) mixture.step(new Float64Array(8).fill(1));
     expect(mixture.logE).toBeCloseTo(0, 12);
-    mixture.idle(1_000);
+    for (let step = 0; step < 1_000; step++) mixture.idle();
     mixture.step(new Float64Array(8).fill(1));
     expect(mixture.logE).toBeCloseTo(0, 12);
   });

@@ -173,7 +173,7 @@ describe('parseConfig', () => {
 });
 
 describe('ConfigError', () => {
-  it('has a stable code, and a guard that knows it from other errors', () => {
+  it('has a stable code, and isConfigError distinguishes it from other errors', () => {
     const error = new ConfigError('guard', [{ path: 'a', expected: 'b', got: 'c' }]);
     expect(error).toMatchObject({ name: 'ConfigError', code: 'INVALID_CONFIG' });
     expect(isConfigError(error)).toBe(true);

@@ -12,7 +12,7 @@ describe('withDeadline', () => {
     vi.useRealTimers();
   });
 
-  it('passes on what the work gives or throws', async () => {
+  it('passes on what the work returns or throws', async () => {
     expect(await withDeadline(100, undefined, async () => 'done')).toBe('done');
     const error = new Error('broken');
     await expect(withDeadline(100, undefined, () => Promise.reject(error))).rejects.toBe(error);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { KeptFile, readIfPresent } from '../../src/support/files.js';
+import { readIfPresent, VersionedFile } from '../../src/support/files.js';
 
 let folder: string;
 
@@ -16,10 +16,10 @@ afterEach(async () => {
 });
 
 function keptFile(...path: string[]) {
-  return new KeptFile(join(folder, ...path, 'kept.json'), 3, z.object({ text: z.string() }));
+  return new VersionedFile(join(folder, ...path, 'kept.json'), 3, z.object({ text: z.string() }));
 }
 
-describe('KeptFile', () => {
+describe('VersionedFile', () => {
   it('is undefined before the first save, and creates its folder', async () => {
     const file = keptFile('a', 'b');
     expect(await file.load()).toBeUndefined();

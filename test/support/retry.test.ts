@@ -37,7 +37,7 @@ describe('retry', () => {
     ]);
   });
 
-  it('calls shouldRetry after each failure that may be repeated, and gives up at false', async () => {
+  it('calls shouldRetry after each failure that may be repeated, and rejects when it returns false', async () => {
     const shouldRetry = vi.fn((_: unknown, attempt: number) => (attempt < 2 ? 0 : false));
     expect(await startsOf({ shouldRetry })).toHaveLength(2);
     expect(shouldRetry.mock.calls.map(([, attempt]) => attempt)).toEqual([1, 2]);
@@ -61,7 +61,7 @@ describe('retry', () => {
     expect(await startsOf({ retries: 1, shouldRetry: () => 24 * 3_600_000 })).toEqual([0, 301_000]);
   });
 
-  it('returns what a later attempt returns', async () => {
+  it('returns the result of the first attempt that succeeds', async () => {
     const attempt = vi.fn().mockRejectedValueOnce(new Error('down')).mockResolvedValue('done');
     const result = retry(attempt, policy);
     await vi.runAllTimersAsync();

@@ -30,13 +30,13 @@ describe('complaintRateRising', () => {
   it.each<[string, Share, Share, string, number]>([
     ['more complaints than the ratio', [16, 1_000], [10, 1_000], 'breach', 1.6],
     ['exactly the ratio', [15, 1_000], [10, 1_000], 'ok', 1.5],
-    ['as many', [10, 100], [100, 1_000], 'ok', 1],
-    ['none', [0, 100], [0, 100], 'ok', 0],
+    ['as many complaints of fewer users', [10, 100], [100, 1_000], 'ok', 1],
+    ['no complaint at all', [0, 100], [0, 100], 'ok', 0],
     ['too few complaints to mean anything', [4, 100], [1, 1_000], 'ok', 40],
     ['just enough complaints', [5, 100], [1, 1_000], 'breach', 50],
     ['a control without any, which is taken to have had one', [5, 1_000], [0, 1_000], 'breach', 5],
     ['a control without any among few outcomes', [5, 1_000], [0, 250], 'ok', 1.25],
-  ])('evaluates %s', (_what, treatment, control, status, observed) => {
+  ])('is $3 for %s', (_what, treatment, control, status, observed) => {
     const verdict = verdictOf(treatment, control);
     expect(verdict).toMatchObject({
       status,
@@ -46,7 +46,7 @@ describe('complaintRateRising', () => {
     expect(verdict.observed).toBeCloseTo(observed, 9);
   });
 
-  it('says nothing of few outcomes', () => {
+  it('has no verdict on too few outcomes of either arm', () => {
     expect(verdictOf([50, 99], [0, 1_000]).status).toBe('insufficient-data');
     expect(verdictOf([50, 100], [0, 99]).status).toBe('insufficient-data');
     expect(verdictOf([50, 100], [0, 99], recorded(0, 99)).status).toBe('insufficient-data');

@@ -11,10 +11,10 @@ describe('criticalErrors', () => {
       1,
     ],
     ['no critical error', { successes: 10, failures: 10 }, 'ok', 0],
-    ['nothing at all', {}, 'insufficient-data', 0],
+    ['no outcome', {}, 'insufficient-data', 0],
     ['a critical error as the only outcome', { failures: 1, critical: 1 }, 'breach', 1],
     ['a critical error among the users’ own mistakes', { expected: 1, critical: 1 }, 'breach', 1],
-  ])('evaluates %s', (_, treatment, status, observed) => {
+  ])('is $2 for %s', (_, treatment, status, observed) => {
     const verdict = criticalErrors().evaluate(snapshotOf({ treatment }), NOW);
     expect(verdict.status).toBe(status);
     expect(verdict.observed).toBe(status === 'insufficient-data' ? undefined : observed);
@@ -29,18 +29,18 @@ describe('criticalErrors', () => {
     );
   });
 
-  it('never fires for the control', () => {
+  it('never breaches for critical errors of the control', () => {
     const snapshot = snapshotOf({ control: { failures: 5, critical: 5 } });
     expect(criticalErrors().evaluate(snapshot, NOW).status).toBe('insufficient-data');
   });
 
-  it('names the latest one', () => {
+  it('names the latest critical error and its age', () => {
     const snapshot = snapshotOf({
       treatment: { failures: 2, critical: 2 },
       lastCritical: { errorType: 'ENOSPC', at: NOW - 12_000 },
     });
     expect(criticalErrors().evaluate(snapshot, NOW).message).toBe(
-      'The treatment had 2 critical errors in the last 5 min (ENOSPC, 12 s ago), 1 or more stop the flag.',
+      'The treatment had 2 critical errors in the last 5 min (ENOSPC, 12 s ago), 1 or more are a breach.',
     );
     expect(criticalErrors().evaluate(snapshotOf({ treatment: { successes: 1 } }), NOW).message).toBe(
       'The treatment had 0 critical errors in the last 5 min, fewer than 1.',

@@ -108,7 +108,7 @@ describe('failureRegression', () => {
     expect(describeEvidence(figures, alpha)).toBe(words);
   });
 
-  it('never blames the treatment for a failing control', () => {
+  it('does not breach when only the control fails', () => {
     for (const trigger of [failureRegression(), errorRateAbove(0.05, SEQUENTIAL)]) {
       expect(verdictAfter(trigger, { ...healthy, failing: always('control') }).status).toBe('ok');
       expect(verdictAfter(trigger, { ...healthy, failing: always('treatment') }).status).toBe('breach');
@@ -117,7 +117,7 @@ describe('failureRegression', () => {
     expect(verdictAfter(latencyRegression(), quick).status).toBe('ok');
   });
 
-  it('lets a small difference pass that does not matter', () => {
+  it('does not breach below minDifference, nor within the ratio', () => {
     const slightly: Traffic = {
       outcomes: 40_000,
       every: 2,
@@ -149,7 +149,7 @@ describe('failureRegression', () => {
     expect(verdict.message).toMatch(message);
   });
 
-  it('says that a frozen baseline is assumed not to drift', () => {
+  it('states that a frozen baseline is assumed not to drift', () => {
     const trigger = failureRegression();
     const store = new MemoryOutcomeStore({ flagKey: 'f', windowsMs: [], evidenceFor: [trigger], now: START });
     store.beginEpoch(1, START, { keepWindows: false });

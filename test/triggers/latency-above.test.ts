@@ -51,7 +51,7 @@ describe('latencyAbove', () => {
     ['a slow median', latencyOf(121, 1_000), 'breach', 1.21],
     ['a slow tail', latencyOf(100, 1_300), 'breach', 1.3],
     ['a faster treatment', latencyOf(50, 400), 'ok', 0.5],
-  ])('evaluates %s', (_what, treatment, status, observed) => {
+  ])('is $2 for %s', (_what, treatment, status, observed) => {
     expect(verdictOf(treatment)).toMatchObject({
       status,
       observed,
@@ -74,11 +74,11 @@ describe('latencyAbove', () => {
       { control: undefined, baseline: latencyOf(1, 1, 99) },
     ],
     ['durations that are 0', latencyOf(999, 999), { control: latencyOf(0, 0) }],
-  ])('says nothing of %s', (_what, treatment, facts) => {
+  ])('has no verdict on %s', (_what, treatment, facts) => {
     expect(verdictOf(treatment, facts)).toMatchObject({ status: 'insufficient-data', observed: undefined });
   });
 
-  it('compares with the recorded control when none runs at the same time, and says how old it is', () => {
+  it('compares with the recorded control when none runs at the same time, and shows how old that is', () => {
     const baseline = latencyOf(200, 2_000, 5_000);
     expect(verdictOf(latencyOf(150, 1_500), { baseline }).status).toBe('breach');
     expect(verdictOf(latencyOf(300, 2_000), { control: undefined, baseline })).toMatchObject({
@@ -96,7 +96,7 @@ describe('latencyAbove', () => {
     [{ quantile: ['p50', 'p99'] }, 'breach'],
     [{ minOutcomes: 101 }, 'insufficient-data'],
     [{ forMs: 11 * MINUTE }, 'insufficient-data'],
-  ])('takes %o', (options, status) => {
+  ])('is $1 with the options %o', (options, status) => {
     expect(verdictOf(latencyOf(100, 1_300), { options }).status).toBe(status);
   });
 

@@ -25,7 +25,7 @@ describe('memoryGrowth', () => {
     ['a window that is not spanned yet', memoryOf(1000, 5000, MINUTE - 1), 'insufficient-data', undefined],
     ['no baseline', memoryOf(undefined, 5000), 'insufficient-data', undefined],
     ['no sample', undefined, 'insufficient-data', undefined],
-  ])('evaluates %s', (_, memory, status, observed) => {
+  ])('is $2 for %s', (_, memory, status, observed) => {
     const snapshot = snapshotOf({ windowMs: MINUTE, ...(memory && { memory }) });
     expect(memoryGrowth(1.2).evaluate(snapshot, NOW)).toMatchObject({ status, observed, threshold: 1.2 });
   });
@@ -45,11 +45,11 @@ describe('memoryGrowth', () => {
     ],
     [memoryOf(1000, 1300, 45_300), 'No verdict on memory growth yet: the samples span 45.3 s, 1 min needed.'],
     [memoryOf(undefined, 1300), 'No verdict on memory growth yet: no baseline has been measured.'],
-  ])('explains itself: %o', (memory, message) => {
+  ])('explains its verdict on %o', (memory, message) => {
     expect(memoryGrowth(1.2).evaluate(snapshotOf({ windowMs: MINUTE, memory }), NOW).message).toBe(message);
   });
 
-  it('says when a baseline was measured that is older than the process', () => {
+  it('shows when a baseline was measured that is older than the process', () => {
     const memory = { bytes: 1000 * MIB, samples: 60, since: NOW - 5 * MINUTE, until: NOW - 4 * MINUTE };
     const snapshot = {
       ...snapshotOf({ windowMs: MINUTE, memory: memoryOf(1000, 1300) }),

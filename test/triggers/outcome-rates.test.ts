@@ -9,24 +9,24 @@ import { NOW, snapshotOf } from './snapshots.js';
 type Case = [what: string, treatment: Partial<ArmCounts>, status: string, observed: number | undefined];
 
 const successRateCases: Case[] = [
-  ['exactly at the threshold', { successes: 95, failures: 5 }, 'ok', 0.95],
-  ['one failure more', { successes: 94, failures: 6 }, 'breach', 0.94],
-  ['one outcome fewer than needed', { successes: 0, failures: 99 }, 'insufficient-data', undefined],
-  ['exactly as many as needed', { successes: 0, failures: 100 }, 'breach', 0],
-  ['all well', { successes: 100 }, 'ok', 1],
-  ['nothing at all', {}, 'insufficient-data', undefined],
+  ['a rate of exactly the threshold', { successes: 95, failures: 5 }, 'ok', 0.95],
+  ['one failure beyond the threshold', { successes: 94, failures: 6 }, 'breach', 0.94],
+  ['one outcome fewer than minOutcomes', { successes: 0, failures: 99 }, 'insufficient-data', undefined],
+  ['exactly minOutcomes, all failed', { successes: 0, failures: 100 }, 'breach', 0],
+  ['successes only', { successes: 100 }, 'ok', 1],
+  ['no outcome', {}, 'insufficient-data', undefined],
   ['the users’ own mistakes', { successes: 99, expected: 50 }, 'insufficient-data', undefined],
   ['the users’ aborts', { successes: 100, aborted: 900 }, 'ok', 1],
   ['fallbacks, which are failures', { successes: 90, failures: 10, fallbacks: 10 }, 'breach', 0.9],
 ];
 
 describe('successRateBelow', () => {
-  it.each(successRateCases)('evaluates %s', (_, treatment, status, observed) => {
+  it.each(successRateCases)('is $2 for %s', (_, treatment, status, observed) => {
     const verdict = successRateBelow(0.95, { minOutcomes: 100 }).evaluate(snapshotOf({ treatment }), NOW);
     expect(verdict).toMatchObject({ trigger: 'success-rate-below', status, observed, threshold: 0.95 });
   });
 
-  it('has all that an operator needs to understand it', () => {
+  it('gives the rate, its limit, the sample sizes, the window and the age of the latest outcome', () => {
     const snapshot = snapshotOf({
       treatment: { successes: 90, failures: 10, expected: 3 },
       control: { successes: 899, failures: 1, aborted: 7 },
@@ -67,12 +67,12 @@ describe('successRateBelow', () => {
       { successes: 1 },
       'No verdict on the success rate yet: 1 of 20 outcomes of the treatment in the last 5 min.',
     ],
-  ])('says so in a sentence: %o', (treatment, sentence) => {
+  ])('explains its verdict on %o', (treatment, sentence) => {
     const { message } = successRateBelow(0.95).evaluate(snapshotOf({ treatment }), NOW);
     expect(message).toBe(sentence);
   });
 
-  it('never fires for a failing control', () => {
+  it('never breaches for a failing control', () => {
     const control = { failures: 1000, critical: 1000 };
     const snapshot = snapshotOf({ treatment: { successes: 100 }, control });
     expect(successRateBelow(0.95).evaluate(snapshot, NOW).status).toBe('ok');
@@ -136,23 +136,23 @@ describe('successRateBelow', () => {
 
 describe('errorRateAbove', () => {
   it.each<Case>([
-    ['exactly at the threshold', { successes: 95, failures: 5 }, 'ok', 0.05],
-    ['one failure more', { successes: 94, failures: 6 }, 'breach', 0.06],
-    ['one outcome fewer than needed', { failures: 99 }, 'insufficient-data', undefined],
-    ['exactly as many as needed', { failures: 100 }, 'breach', 1],
-    ['nothing at all', {}, 'insufficient-data', undefined],
-    ['neither mistakes nor aborts', { successes: 100, expected: 50, aborted: 50 }, 'ok', 0],
-  ])('evaluates %s', (_, treatment, status, observed) => {
+    ['a rate of exactly the threshold', { successes: 95, failures: 5 }, 'ok', 0.05],
+    ['one failure beyond the threshold', { successes: 94, failures: 6 }, 'breach', 0.06],
+    ['one outcome fewer than minOutcomes', { failures: 99 }, 'insufficient-data', undefined],
+    ['exactly minOutcomes, all failed', { failures: 100 }, 'breach', 1],
+    ['no outcome', {}, 'insufficient-data', undefined],
+    ['successes beside mistakes and aborts', { successes: 100, expected: 50, aborted: 50 }, 'ok', 0],
+  ])('is $2 for %s', (_, treatment, status, observed) => {
     const verdict = errorRateAbove(0.05, { minOutcomes: 100 }).evaluate(snapshotOf({ treatment }), NOW);
     expect(verdict).toMatchObject({ trigger: 'error-rate-above', status, observed, threshold: 0.05 });
   });
 
-  it('never fires for a failing control', () => {
+  it('never breaches for a failing control', () => {
     const snapshot = snapshotOf({ treatment: { successes: 100 }, control: { failures: 1000 } });
     expect(errorRateAbove(0.05).evaluate(snapshot, NOW).status).toBe('ok');
   });
 
-  it('explains itself', () => {
+  it('explains its verdict with rate, counts, window and threshold', () => {
     const snapshot = snapshotOf({ treatment: { successes: 30, failures: 10 } });
     expect(errorRateAbove(0.05).evaluate(snapshot, NOW).message).toBe(
       "The treatment's error rate is 25.0 % (10 of 40 in the last 5 min), above 5 %.",

@@ -15,11 +15,11 @@ function verdictOf(successes: number, failures: number, epochAgeMs = HALF_AN_HOU
 describe('successRateBetween', () => {
   it.each([
     ['at the low end', 95, 5, 'breach'],
-    ['in between', 96, 4, 'breach'],
+    ['between both ends', 96, 4, 'breach'],
     ['at the high end', 97, 3, 'ok'],
-    ['above', 100, 0, 'ok'],
-    ['below: another trigger stops the flag', 94, 6, 'ok'],
-  ] as const)('evaluates a rate %s', (_where, successes, failures, status) => {
+    ['above both ends', 100, 0, 'ok'],
+    ['below both ends, where another trigger stops the flag', 94, 6, 'ok'],
+  ] as const)('is $3 for a rate %s', (_where, successes, failures, status) => {
     expect(verdictOf(successes, failures)).toMatchObject({
       status,
       observed: successes / 100,

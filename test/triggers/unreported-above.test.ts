@@ -21,7 +21,7 @@ describe('unreportedAbove', () => {
     ['exactly the ratio', [60, 100], [30, 100], 'ok', 2],
     ['just more than the ratio', [61, 100], [30, 100], 'breach', 61 / 30],
     ['a control that is worse', [0, 100], [90, 100], 'ok', 0],
-  ])('evaluates %s', (_what, treatment, control, status, observed) => {
+  ])('is $3 for %s', (_what, treatment, control, status, observed) => {
     const verdict = verdictOf(treatment, control);
     expect(verdict).toMatchObject({
       status,
@@ -44,11 +44,11 @@ describe('unreportedAbove', () => {
       [0, 0],
       [0, 0],
     ],
-  ])('says nothing of %j and %j: too few exposures', (treatment, control) => {
+  ])('has no verdict on %j and %j: too few exposures', (treatment, control) => {
     expect(verdictOf(treatment, control)).toMatchObject({ status: 'insufficient-data', observed: undefined });
   });
 
-  it('explains itself', () => {
+  it('explains its verdict with the shares of both arms', () => {
     expect(verdictOf([50, 200], [10, 1_000]).message).toBe(
       "25.0 % of the treatment's exposures have no outcome (50 of 200 in the last 5 min), and 1.0 % of the control's (10 of 1000): above 2 %.",
     );

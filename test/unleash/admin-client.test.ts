@@ -100,7 +100,7 @@ describe('UnleashAdminClient', () => {
     expect(create).not.toThrow(/s3cr3t/);
   });
 
-  it('reads the flag in its environment and ignores what it does not know', async () => {
+  it('reads the flag in its environment and ignores unknown fields', async () => {
     nock(ORIGIN).get(FEATURE).reply(200, flagBody);
     expect(await client().readFlag('async-upload')).toEqual({
       key: 'async-upload',
@@ -140,7 +140,7 @@ describe('UnleashAdminClient', () => {
       { ...flagBody, environments: [{ name: 'production', enabled: 'yes' }] },
       /enabled/,
     ],
-  ])('does not take %s for a flag', async (_, body, message) => {
+  ])('rejects %s as a reply about a flag', async (_, body, message) => {
     nock(ORIGIN).get(FEATURE).reply(200, body);
     const error = await failureOf(client().readFlag('async-upload'));
     expect(error).toMatchObject({ name: 'AdminError', code: 'ADMIN_RESPONSE' });
@@ -267,7 +267,7 @@ describe('UnleashAdminClient', () => {
       /too short/,
     ],
     ['too many requests', 429, '', 'ADMIN_RATE_LIMIT', /rate/],
-    ['a slow request', 408, '', 'ADMIN_UNAVAILABLE', /in trouble/],
+    ['a slow request', 408, '', 'ADMIN_UNAVAILABLE', /cannot process the request/],
     ['a fault', 500, says('InternalError', 'Oh no'), 'ADMIN_UNAVAILABLE', /Oh no/],
     ['a proxy without server', 502, '<html>Bad Gateway</html>', 'ADMIN_UNAVAILABLE', /502/],
     [

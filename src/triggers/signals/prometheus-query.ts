@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { exchange, type HttpAnswer, NoAnswerError } from '../../support/http.js';
+import { exchange, type HttpAnswer, NoAnswerError, parseJson } from '../../support/http.js';
 import type { SignalReading } from '../trigger.js';
 
-/** A Prometheus that knows the parameter sends no more series: one is right, and a few show what is wrong. */
+/** A Prometheus that supports the parameter `limit` sends no more series: one is right, a few show what is wrong. */
 const MAX_SERIES = 100;
 /** Longer error texts are cut. */
 const LONGEST_ERROR = 200;
@@ -81,7 +81,7 @@ function secretsOf(headers: PrometheusQueryOptions['headers']): readonly string[
 }
 
 function dataOf({ ok, status, body }: HttpAnswer, secrets: readonly string[]): Data {
-  const parsed = answerSchema.safeParse(jsonOf(body));
+  const parsed = answerSchema.safeParse(parseJson(body));
   if (parsed.data?.status === 'error') {
     // A proxy in front of Prometheus may repeat what it was sent.
     const error = secrets.reduce(
@@ -92,7 +92,7 @@ function dataOf({ ok, status, body }: HttpAnswer, secrets: readonly string[]): D
   }
   if (!ok) throw new Error(`Prometheus answered ${status}`);
   if (!parsed.success)
-    throw new Error(`what answered ${status} is no Prometheus, or the URL has a wrong path`);
+    throw new Error(`the server that answered ${status} is not Prometheus, or the path of the URL is wrong`);
   return parsed.data.data;
 }
 
@@ -101,14 +101,6 @@ function endpointOf(url: string): string {
   const { origin, pathname, search } = new URL(url);
   const path = pathname.replace(/\/+$/, '').replace(/\/api\/v1(\/query)?$/, '');
   return `${origin}${path}/api/v1/query${search}`;
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function readingOf(data: Data): SignalReading | undefined {

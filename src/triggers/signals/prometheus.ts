@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseConfig } from '../../support/config-error.js';
-import { fetchSchema, headersSchema, webhookUrlSchema } from '../../support/http-schemas.js';
+import { fetchSchema, headersSchema, httpUrlSchema } from '../../support/http-schemas.js';
 import type { TriggerOptions } from '../trigger.js';
 import { triggerNameSchema } from '../window-rule.js';
 import { prometheusQuery } from './prometheus-query.js';
@@ -41,7 +41,7 @@ const LONGEST_QUERY = 100;
 const optionsSchema = (name: string) =>
   z
     .strictObject({
-      url: webhookUrlSchema,
+      url: httpUrlSchema,
       query: z.string({ error: 'a PromQL query' }).regex(/\S/, { error: 'a PromQL query' }),
       threshold: limitSchema,
       headers: headersSchema,

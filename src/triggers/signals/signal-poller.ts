@@ -4,7 +4,7 @@ import { withDeadline } from '../../support/deadline.js';
 import type { SignalSource, Trigger } from '../trigger.js';
 
 /** Options of {@link SignalPoller}. */
-export interface SignalPollerOptions {
+interface SignalPollerOptions {
   /** Those without a signal are skipped. */
   readonly triggers: readonly Trigger[];
   readonly clock: Clock;
@@ -74,7 +74,7 @@ export class SignalPoller {
 
   /** Aborts what is being read; nothing is read any more. */
   close(): void {
-    this.#closing.abort(new Error('the guard has ended'));
+    this.#closing.abort(new Error('the guard is closed'));
   }
 
   async #read(polled: Polled): Promise<void> {
@@ -92,7 +92,7 @@ export class SignalPoller {
         return work;
       });
       if (this.#closing.signal.aborted) return;
-      this.#keep(polled, answer, begunAt);
+      this.#setReading(polled, answer, begunAt);
       polled.isFailing = false;
     } catch (error) {
       if (this.#closing.signal.aborted) return;
@@ -109,7 +109,7 @@ export class SignalPoller {
   }
 
   /** A number replaces the one before; its absence leaves that one to age. @throws TypeError for what is neither. */
-  #keep(polled: Polled, answer: unknown, begunAt: number): void {
+  #setReading(polled: Polled, answer: unknown, begunAt: number): void {
     const isObject = typeof answer === 'object' && answer !== null;
     const { value, at } = (isObject ? answer : { value: answer }) as Record<'value' | 'at', unknown>;
     if (value === undefined || value === null) {

@@ -34,7 +34,7 @@ type ReadSettings = z.infer<z.ZodObject<typeof readFields>>;
 
 const AGE = 'more than everyMs, or each reading is too old before the next one comes';
 
-/** What must hold for {@link readFields} together. */
+/** What {@link readFields} must satisfy together. */
 export function refineTiming({ everyMs, maxAgeMs }: ReadSettings, context: z.core.$RefinementCtx): void {
   if (maxAgeMs === undefined || maxAgeMs > everyMs) return;
   context.addIssue({ code: 'custom', path: ['maxAgeMs'], message: AGE });

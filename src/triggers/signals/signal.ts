@@ -60,7 +60,7 @@ const configSchema = z.strictObject({
  * signal('queue-depth', async () => queue.depth(), { above: 1_000 })
  * ```
  *
- * The function returns `undefined` or `NaN` when there is no number now, and `{ value, at }` when it knows that the number
+ * The function returns `undefined` or `NaN` when there is no number now, and `{ value, at }` when the number
  * is older than the call. What it throws is reported once as a fault. It must end when its `signal` is aborted: it is not
  * called before that.
  *

@@ -109,7 +109,7 @@ describe('polling a server', () => {
     expect(unleash.polls.map(({ authorization }) => authorization)).toEqual(['default:test.made-up']);
   });
 
-  it('gives up on a server that is not there, and finds it later', async () => {
+  it('fails to initialize while the server is unreachable, and recovers when it answers', async () => {
     const port = await freePort();
     const { provider, events } = await connected(404, { url: `http://127.0.0.1:${port}/api` });
     let failure: { readonly code?: string; readonly message: string } | undefined;

@@ -56,7 +56,7 @@ describe('toUnleashContext', () => {
     ['a nested user id', { userId: ['u'] }, 'userId'],
     ['properties that are none', { properties: 'plan=pro' }, 'properties'],
     ['a nested value within properties', { properties: { address: { city: 'Oslo' } } }, 'address'],
-  ])('leaves out %s and says so', (_, context, dropped) => {
+  ])('leaves out %s and reports it', (_, context, dropped) => {
     const onDropped = vi.fn();
 
     const { properties, ...fields } = toUnleashContext(context, onDropped);

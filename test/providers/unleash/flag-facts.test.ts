@@ -60,7 +60,7 @@ describe('the facts of a flag', () => {
       undefined,
     ],
     ['no user, twice', { strategies: [percent(0), percent(0)] }, 0],
-  ])('give the percentage of %s', (_, flag, expected) => {
+  ])('give the percentage $2 for %s', (_, flag, expected) => {
     expect(facts(flag).rolloutPercentage).toBe(expected);
   });
 

@@ -206,7 +206,7 @@ describe('losing the connection', () => {
       (repository) => repository.warn('http://localhost/api responded FILE_NOT_FOUND (404). Backing off'),
     ],
     ['503', (repository) => repository.warn('http://localhost/api responded 503. Backing off')],
-  ])('keeps the data and says STALE, once, after %s', async (_, fail) => {
+  ])('keeps the data and emits STALE, once, after %s', async (_, fail) => {
     const { repository, client, events } = await ready([upload(50)]);
 
     fail(repository);
@@ -220,7 +220,7 @@ describe('losing the connection', () => {
   it.each<[string, (repository: FakeRepository) => void]>([
     ['unchanged data', (repository) => repository.unchanged()],
     ['the same data again', (repository) => repository.load([upload(50)])],
-  ])('is over with %s', async (_, succeed) => {
+  ])('ends with %s', async (_, succeed) => {
     const { repository, client, events } = await ready([upload(50)]);
     repository.fail();
 
@@ -237,7 +237,7 @@ describe('losing the connection', () => {
       (repository) => repository.fail('feature.variants should be an array, but was object'),
     ],
     ['a backup that cannot be read', (repository) => repository.warn('Unleash storage failed parsing file')],
-  ])('is not what %s means', async (_, happen) => {
+  ])('is not caused by %s', async (_, happen) => {
     const { repository, events } = await ready([upload(50)]);
 
     happen(repository);
@@ -354,7 +354,7 @@ describe('changing definitions', () => {
     expect(reported).toEqual(['kept upload']);
   });
 
-  it('survives a definition that makes no sense', async () => {
+  it('skips a malformed definition and serves the other flags', async () => {
     const { repository, client } = await ready([upload(100)]);
 
     repository.load([upload(100), { name: 'odd', variants: [null] as never }]);

@@ -143,7 +143,7 @@ describe('the reason of a boolean evaluation', () => {
       'true TARGETING_MATCH',
     ],
     [
-      'a strategy that the SDK does not know',
+      'a strategy that the SDK does not have',
       { strategies: [{ name: 'moonPhase' }] },
       betaUser,
       'false TARGETING_MATCH',
@@ -166,7 +166,7 @@ describe('the reason of a boolean evaluation', () => {
       betaUser,
       'true STATIC',
     ],
-  ])('reports the reason: %s', async (_, flag, context, expected) => {
+  ])('reports $3 for %s', async (_, flag, context, expected) => {
     expect(await explain(flag, context)).toBe(expected);
   });
 
@@ -210,7 +210,7 @@ describe('the reason of a boolean evaluation', () => {
       [{ feature: 'parent', variants: ['blue'] }],
       'false TARGETING_MATCH',
     ],
-  ])('of a flag at 99 %%: %s', async (_, parent, dependencies, expected) => {
+  ])('reports $3 for a flag at 99 percent with %s', async (_, parent, dependencies, expected) => {
     const flag = { strategies: [percent(99)], ...(dependencies && { dependencies }) };
 
     expect(await explain(flag, betaUser, [{ ...parent, name: 'parent' }])).toBe(expected);
@@ -280,7 +280,7 @@ describe('the reason of a variant evaluation', () => {
       'TARGETING_MATCH',
     ],
     ['a variant that was forced', { variants: forced }, 'red', 'TARGETING_MATCH'],
-  ])('reports the reason: %s', async (_, flag, variant, reason) => {
+  ])('reports $3 for %s', async (_, flag, variant, reason) => {
     const provider = await providerWith([flag]);
 
     const details = await provider.resolveStringEvaluation('upload', 'default', betaUser);

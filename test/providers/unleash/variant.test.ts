@@ -31,18 +31,24 @@ describe('resolveVariant', () => {
   });
 
   it.each<[VariantType, string, string, string, string]>([
-    ['number', 'number', '', 'PARSE_ERROR', 'The number payload of variant "blue" is no valid number.'],
-    ['number', 'number', '  ', 'PARSE_ERROR', 'The number payload of variant "blue" is no valid number.'],
-    ['number', 'number', '12px', 'PARSE_ERROR', 'The number payload of variant "blue" is no valid number.'],
+    ['number', 'number', '', 'PARSE_ERROR', 'The number payload of variant "blue" is not a valid number.'],
+    ['number', 'number', '  ', 'PARSE_ERROR', 'The number payload of variant "blue" is not a valid number.'],
+    [
+      'number',
+      'number',
+      '12px',
+      'PARSE_ERROR',
+      'The number payload of variant "blue" is not a valid number.',
+    ],
     [
       'number',
       'number',
       'Infinity',
       'PARSE_ERROR',
-      'The number payload of variant "blue" is no valid number.',
+      'The number payload of variant "blue" is not a valid number.',
     ],
-    ['object', 'json', '{"limit":', 'PARSE_ERROR', 'The json payload of variant "blue" is no valid json.'],
-    ['object', 'json', '', 'PARSE_ERROR', 'The json payload of variant "blue" is no valid json.'],
+    ['object', 'json', '{"limit":', 'PARSE_ERROR', 'The json payload of variant "blue" is not a valid json.'],
+    ['object', 'json', '', 'PARSE_ERROR', 'The json payload of variant "blue" is not a valid json.'],
     [
       'object',
       'json',

@@ -58,7 +58,7 @@ describe('prometheusAbove and prometheusBelow', () => {
     ['http://p.example.com:9090/api/v1', 'http://p.example.com:9090/api/v1/query'],
     ['http://p.example.com/api/v1/query', 'http://p.example.com/api/v1/query'],
     ['http://p.example.com/x?tenant=a#part', 'http://p.example.com/x/api/v1/query?tenant=a'],
-  ])('with %s query %s', async (url, queried) => {
+  ])('with the URL %s send the query to %s', async (url, queried) => {
     const requests: string[] = [];
     const fetch = async (input: unknown, init?: RequestInit) => {
       requests.push(`${init?.method} ${String(input)}`);
@@ -122,11 +122,19 @@ describe('prometheusAbove and prometheusBelow', () => {
     [
       'a page',
       { status: 200, body: '<html>' },
-      'what answered 200 is no Prometheus, or the URL has a wrong path',
+      'the server that answered 200 is not Prometheus, or the path of the URL is wrong',
     ],
-    ['other JSON', json({ status: 'ok' }), 'what answered 200 is no Prometheus, or the URL has a wrong path'],
-    ['a value without digits', vector(''), 'what answered 200 is no Prometheus, or the URL has a wrong path'],
-  ])('say what is wrong with %s', async (_, answer, message) => {
+    [
+      'other JSON',
+      json({ status: 'ok' }),
+      'the server that answered 200 is not Prometheus, or the path of the URL is wrong',
+    ],
+    [
+      'a value without digits',
+      vector(''),
+      'the server that answered 200 is not Prometheus, or the path of the URL is wrong',
+    ],
+  ])('report what is wrong with %s', async (_, answer, message) => {
     await expect(read(answer)).rejects.toThrow(new Error(message));
   });
 
@@ -149,8 +157,8 @@ describe('prometheusAbove and prometheusBelow', () => {
     const ending = new AbortController();
     const { signal } = prometheusAbove({ ...URL_ONLY, url });
     const reading = signal.read({ signal: ending.signal });
-    ending.abort(new Error('the guard has ended'));
-    await expect(reading).rejects.toThrow('the guard has ended');
+    ending.abort(new Error('the guard is closed'));
+    await expect(reading).rejects.toThrow('the guard is closed');
   });
 
   it('show no header in an error that repeats it, whole or in part, and cut a long one', async () => {
@@ -166,7 +174,7 @@ describe('prometheusAbove and prometheusBelow', () => {
     expect(message.length).toBeLessThan(260);
   });
 
-  it('keep address and headers to themselves', () => {
+  it('show neither address nor headers in the trigger', () => {
     const url = 'https://prometheus.example.com/?key=hush-hush';
     const trigger = prometheusAbove({ ...URL_ONLY, url, headers: { Authorization: `Bearer ${TOKEN}` } });
     const shown = JSON.stringify([trigger, Object.entries(trigger), trigger.evaluate(snapshotOf(), NOW)]);

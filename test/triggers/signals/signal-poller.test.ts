@@ -79,7 +79,7 @@ describe('SignalPoller', () => {
     expect(faults).toEqual([]);
   });
 
-  it('dates a reading to when the read began, unless the source knows better', async () => {
+  it('dates a reading to when the read began, unless the source gives another time', async () => {
     const { reads, read } = manual();
     const poller = pollerOf(depthOf(read));
     await tick(poller, 3);
@@ -95,7 +95,7 @@ describe('SignalPoller', () => {
     expect(valuesOf(poller)[0]?.reading).toEqual({ value: 7, at: Date.now() });
   });
 
-  it('knows the age of a reading whatever happens to the wall clock, and by whichever clock it is read', async () => {
+  it('measures the age of a reading by the monotonic clock, whatever happens to the wall clock', async () => {
     const read = vi.fn(async () => 1);
     const poller = pollerOf(depthOf(read));
     await tick(poller, 10);
@@ -107,7 +107,7 @@ describe('SignalPoller', () => {
     expect(valuesOf(poller)[0]?.reading?.at).toBe(clock.now() - 1_000);
   });
 
-  it('dates no reading to before the millisecond in which it was taken', async () => {
+  it('dates no reading to before the millisecond in which it was read', async () => {
     const monotonic = vi.spyOn(clock, 'monotonic').mockReturnValue(10.2);
     const poller = pollerOf(depthOf(async () => 1));
     await tick(poller, 1);
@@ -124,7 +124,7 @@ describe('SignalPoller', () => {
     [Number.POSITIVE_INFINITY, 'no data (Infinity)'],
     [{ value: Number.NEGATIVE_INFINITY }, 'no data (-Infinity)'],
   ])(
-    'takes %o for no data, which is no fault, and lets the reading before it age',
+    'treats %o as no data, which is no fault, and lets the reading before it age',
     async (answer, problem) => {
       const answers = [3, answer];
       const poller = pollerOf(depthOf(async () => answers.shift() as number));
@@ -140,7 +140,7 @@ describe('SignalPoller', () => {
     [{ value: '7' }, 'it returned a string instead of a number'],
     [{ value: 7, at: 'now' }, 'it returned an invalid time'],
     [{ value: 7, at: Number.NaN }, 'it returned an invalid time'],
-  ])('takes %o for a fault', async (answer, problem) => {
+  ])('treats %o as a fault', async (answer, problem) => {
     const poller = pollerOf(depthOf(async () => answer as number));
     await tick(poller, 1);
     expect(valuesOf(poller)).toEqual([{ trigger: 'depth', reading: undefined, problem }]);
@@ -169,7 +169,7 @@ describe('SignalPoller', () => {
     expect(valuesOf(poller)[0]?.reading?.at).toBe(START + 60_000);
   });
 
-  it('gives a read up after its time, and starts it again only when it has ended', async () => {
+  it('abandons a read at its timeout, and starts the next only when it has ended', async () => {
     const { reads, read } = manual();
     const poller = pollerOf(depthOf(read));
     await tick(poller, 5);

@@ -18,12 +18,12 @@ const reading = (value: number, ageMs = 3_000) => ({ reading: { value, at: NOW -
 
 describe('the verdict on a signal', () => {
   it.each<[string, Partial<SignalValue>, SignalOptions, string, number | undefined]>([
-    ['a value above', reading(1_001), above, 'breach', 1_001],
-    ['a value of exactly the limit', reading(1_000), above, 'ok', 1_000],
-    ['a value below', reading(-5), above, 'ok', -5],
-    ['a value below a limit that is a least one', reading(999.5), below, 'breach', 999.5],
-    ['exactly the least one', reading(1_000), below, 'ok', 1_000],
-    ['more than the least one', reading(1_001), below, 'ok', 1_001],
+    ['a value above the upper limit', reading(1_001), above, 'breach', 1_001],
+    ['exactly the upper limit', reading(1_000), above, 'ok', 1_000],
+    ['a value below the upper limit', reading(-5), above, 'ok', -5],
+    ['a value below the lower limit', reading(999.5), below, 'breach', 999.5],
+    ['exactly the lower limit', reading(1_000), below, 'ok', 1_000],
+    ['a value above the lower limit', reading(1_001), below, 'ok', 1_001],
     ['a reading as old as it may be', reading(2_000, 60_000), above, 'breach', 2_000],
     ['a reading that is too old', reading(2_000, 60_001), above, 'insufficient-data', undefined],
     ['nothing but a problem', { problem: 'timed out' }, above, 'insufficient-data', undefined],
@@ -34,7 +34,7 @@ describe('the verdict on a signal', () => {
       'breach',
       2_000,
     ],
-  ])('evaluates %s', (_, read, options, status, observed) => {
+  ])('is $3 for %s', (_, read, options, status, observed) => {
     expect(verdictOf(read, options)).toMatchObject({
       trigger: 'queue-depth',
       status,
@@ -81,7 +81,7 @@ describe('the verdict on a signal', () => {
       { ...reading(1, 180_000), problem: 'timed out after 5000 ms' },
       'The signal queue-depth has no verdict: the latest reading is from 3 min ago, and one older than 1 min is ignored (the last attempt: timed out after 5000 ms).',
     ],
-  ])('explains itself: %o', (read, message) => {
+  ])('explains its verdict on %o', (read, message) => {
     expect(verdictOf(read).message).toBe(message);
   });
 });

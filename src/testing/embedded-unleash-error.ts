@@ -8,7 +8,7 @@
  */
 export type EmbeddedUnleashErrorCode = 'MISSING_PACKAGE' | 'START_FAILED' | 'STOPPED' | 'REQUEST_FAILED';
 
-/** Thrown by {@link startEmbeddedUnleash} and by the helpers of the server that it starts. */
+/** Thrown by `startEmbeddedUnleash` and by the helpers of the server that it starts. */
 export class EmbeddedUnleashError extends Error {
   override readonly name = 'EmbeddedUnleashError';
   readonly code: EmbeddedUnleashErrorCode;
