@@ -1,4 +1,4 @@
-// What the quickstart takes for granted: two upload paths, a user and a file.
+// What the quickstart assumes: two upload paths, a user and a file.
 import { file, type UploadFile, uploadBuffered, uploadStreaming, user } from './your-code.js';
 
 // From here on, word for word the quickstart of the README.

@@ -31,12 +31,12 @@ try {
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   await stage.close();
-  process.exit(); // A play that was cut short would go on in the background.
+  process.exit(); // A play that was cut short would continue in the background.
 }
 
 async function play(stage: Stage): Promise<void> {
   console.log(
-    `${USERS} users upload through ${stage.serviceUrl}; the service asks ${stage.unleash.url} for the flag`,
+    `${USERS} users upload through ${stage.serviceUrl}; the service polls ${stage.unleash.url} for the flag`,
   );
   console.log(`every ${REFRESH_INTERVAL_MS / 1000} s (a short interval, for the demo).\n`);
   const traffic = await Traffic.gather(stage.serviceUrl, stage.provider, USERS);

@@ -106,7 +106,7 @@ async function untilStopped(
 async function until(condition: () => boolean, what: string): Promise<void> {
   const deadline = Date.now() + TIMEOUT_MS;
   while (!condition()) {
-    if (Date.now() > deadline) throw new Error(`Waited ${TIMEOUT_MS / 1000} s in vain for ${what}.`);
+    if (Date.now() > deadline) throw new Error(`Timed out after ${TIMEOUT_MS / 1000} s: waited for ${what}.`);
     await sleep(20);
   }
 }

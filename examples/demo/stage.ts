@@ -12,7 +12,7 @@ import { createUploadService } from '../upload-service/service.js';
 import { createBufferedUpload } from '../upload-service/upload-buffered.js';
 import { createStreamingUpload } from '../upload-service/upload-streaming.js';
 
-/** How often the demo's service asks Unleash for the flag. Production services use unleash-client's 15 seconds. */
+/** How often the demo's service polls Unleash. Production services use unleash-client's 15 seconds. */
 export const REFRESH_INTERVAL_MS = 1_000;
 
 /** How long the provider needs for a file beside its transfer. */
@@ -28,7 +28,7 @@ export interface Stage {
   readonly serviceUrl: string;
   /** Where the service spools files. */
   readonly spoolDirectory: string;
-  /** Where the guard keeps its journal and audit log. */
+  /** The guard's folder: journal, audit log and outcome log. */
   readonly guardFolder: string;
   close(): Promise<void>;
 }

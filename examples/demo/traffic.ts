@@ -64,9 +64,9 @@ export class Traffic {
     await this.#work(() => left-- > 0, onUpload);
   }
 
-  /** Users upload, one after another and again and again, for as long as `goOn` says. */
-  async keepComing(goOn: () => boolean, onUpload: (upload: Upload) => void): Promise<void> {
-    await this.#work(goOn, onUpload);
+  /** Users upload, one after another, while `shouldContinue` is true. */
+  async keepComing(shouldContinue: () => boolean, onUpload: (upload: Upload) => void): Promise<void> {
+    await this.#work(shouldContinue, onUpload);
   }
 
   /** One upload, by the user whose turn it is. */
@@ -86,9 +86,9 @@ export class Traffic {
     await this.#connections.close();
   }
 
-  async #work(goOn: () => boolean, onUpload: (upload: Upload) => void): Promise<void> {
+  async #work(shouldContinue: () => boolean, onUpload: (upload: Upload) => void): Promise<void> {
     const worker = async () => {
-      while (goOn()) onUpload(await this.uploadOne());
+      while (shouldContinue()) onUpload(await this.uploadOne());
     };
     await Promise.all(Array.from({ length: CONCURRENCY }, worker));
   }

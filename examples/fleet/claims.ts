@@ -20,7 +20,7 @@ export function claimsOf(evidence: Evidence): Claim[] {
   return [
     ...actClaims(first),
     {
-      text: `Redis' totals are the sum of what six processes say: ${shown(tallyBefore)}`,
+      text: `Redis' totals are the sum of what six processes report: ${shown(tallyBefore)}`,
       seen: isExact(tallyBefore) && totalOf(tallyBefore.said) > 0,
     },
     {
@@ -100,7 +100,7 @@ function isExact({ inRedis, said }: Tally): boolean {
 function shown({ inRedis, said }: Tally): string {
   const words = ({ streamed, fellBack, buffered }: Tally['said']) =>
     `${streamed} streamed, ${fellBack} fell back, ${buffered} buffered`;
-  return `${words(inRedis)} (they say ${words(said)})`;
+  return `${words(inRedis)} (they report ${words(said)})`;
 }
 
 const ms = (value: number): string => `${value.toFixed(value < 10 ? 1 : 0)} ms`;

@@ -46,7 +46,7 @@ export interface Handover {
 /** What Redis has, and what it should have. */
 export interface Tally {
   readonly inRedis: Counts;
-  /** What the processes say, and of one that was killed, what its users got. */
+  /** What the processes report, and of one that was killed, what its users got. */
   readonly said: Counts;
 }
 

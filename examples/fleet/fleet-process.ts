@@ -68,7 +68,7 @@ export class FleetProcess {
     return (await answer).report;
   }
 
-  /** Its guard's status, as anybody can ask for it. */
+  /** Its guard's status, as the service serves it. */
   async status(): Promise<GuardStatus> {
     const response = await fetch(`${this.url}/rollout`);
     return (await response.json()) as GuardStatus;

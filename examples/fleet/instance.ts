@@ -35,7 +35,7 @@ const provider = new UnleashProvider({
   url: settings.apiUrl,
   appName: 'upload-service',
   customHeaders: { Authorization: settings.clientToken },
-  // It asks every 15 seconds, as by default. Only its backup on disk is left out: the next Unleash is another one.
+  // It polls every 15 seconds, as by default. Only its backup on disk is left out: the next Unleash is another one.
   storageProvider: new InMemStorageProvider(),
 });
 

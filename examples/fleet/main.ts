@@ -35,7 +35,7 @@ if (!cutShort.signal.aborted) {
   for (const problem of problems) console.error(problem);
   failed ||= problems.length > 0;
 }
-// A play that was cut short would go on in the background.
+// A play that was cut short would continue in the background.
 process.exit(failed ? 1 : 0);
 
 async function play(): Promise<void> {

@@ -1,4 +1,4 @@
-// What the processes of the fleet and the one that plays with them say to each other, beside HTTP.
+// The messages between the processes of the fleet and the one that started them, beside HTTP.
 
 /** The flag that chooses between the two paths. */
 export const FLAG_KEY = 'async-upload';

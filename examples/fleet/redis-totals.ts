@@ -4,7 +4,7 @@ import { type Counts, noCounts } from './messages.js';
 /** How long Redis may take to answer the first time. */
 const CONNECT_MS = 3_000;
 
-/** What the fleet's totals in Redis say, read as anybody can read them (docs/fleet.md). */
+/** The fleet's totals in Redis, read as any client can read them (docs/fleet.md). */
 export class FleetTotals {
   readonly #client: ReturnType<typeof createClient>;
   /** The beginning of all keys of the flag. */

@@ -11,7 +11,7 @@ const ENOUGH = 100;
 /** Processes send once per second; with some leeway for a busy machine. */
 const SENT_AFTER_MS = 2_000;
 /** After the stop, time for calls of the new path that should not be. */
-const LOOK_ON_MS = 1_000;
+const OBSERVE_MS = 1_000;
 
 /** Plays the whole story: two stops, and between them the leader is killed. */
 export async function playScenario(
@@ -62,9 +62,9 @@ class Play {
     const startedBefore = await this.#startedAfterStop();
     const brokenAt = preciseNow();
     for (const process of this.#alive) process.send('break');
-    // Whatever does not happen, a claim will say.
+    // A claim reports what did not happen.
     await until(() => this.#isStopped(brokenAt), 'the stop').catch(() => {});
-    await sleep(LOOK_ON_MS);
+    await sleep(OBSERVE_MS);
     const leader = this.#alive.find((process) =>
       process.moments.some(({ what, at, isOthers }) => what === 'decided' && at >= brokenAt && !isOthers),
     );
@@ -92,7 +92,7 @@ class Play {
     if (leader === undefined) throw new Error('No process has stopped the flag.');
     // All that it had until now has been sent.
     const sent = totalOf(this.#traffic.countsOf(leader));
-    await sleep(LOOK_ON_MS);
+    await sleep(OBSERVE_MS);
     this.#say(`${leader.name}, the leader, is killed (SIGKILL); an operator turns the flag on again …`);
     const killedAt = preciseNow();
     await leader.kill();
@@ -170,7 +170,7 @@ async function until<T>(condition: () => Promise<T | undefined>, what: string): 
   for (;;) {
     const found = await condition();
     if (found !== undefined) return found;
-    if (Date.now() > deadline) throw new Error(`Waited ${TIMEOUT_MS / 1000} s in vain for ${what}.`);
+    if (Date.now() > deadline) throw new Error(`Timed out after ${TIMEOUT_MS / 1000} s: waited for ${what}.`);
     await sleep(25);
   }
 }

@@ -6,7 +6,7 @@ const url = z.url({ protocol: /^https?$/ });
 const unleashSchema = z.object({
   /** Unleash's API, for example `https://unleash.example.com/api`. */
   UNLEASH_URL: url,
-  /** Evaluates flags; an Unleash server-side token. */
+  /** Reads flags: a client (backend) token. */
   UNLEASH_CLIENT_TOKEN: z.string().min(1),
   /** Turns the flag off: a service account's or personal token that may do that in the environment. */
   UNLEASH_ADMIN_TOKEN: z.string().min(1),
@@ -21,7 +21,7 @@ const providerSchema = z.object({
   FILE_API_URL: url.optional(),
   /** Another purpose than the usual one of the API. */
   FILE_API_PURPOSE: z.string().min(1).optional(),
-  /** A second provider, for files that the first fails to take. */
+  /** A second provider, for files that the first does not accept. */
   FALLBACK_FILE_API: z.enum(['kimi', 'glm']).optional(),
   FALLBACK_FILE_API_KEY: z.string().min(1).optional(),
   FALLBACK_FILE_API_URL: url.optional(),
@@ -74,5 +74,5 @@ function read<T>(schema: z.ZodType<T>, env: NodeJS.ProcessEnv): T {
   const result = schema.safeParse(env);
   if (result.success) return result.data;
   const problems = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
-  throw new ConfigurationError(`The environment is not right:\n  ${problems.join('\n  ')}`);
+  throw new ConfigurationError(`Invalid environment variables:\n  ${problems.join('\n  ')}`);
 }

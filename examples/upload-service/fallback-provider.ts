@@ -9,7 +9,7 @@ export interface FallbackProviderOptions {
    * @default 15_000, half of the guard's 30 seconds
    */
   readonly firstTimeoutMs?: number | undefined;
-  /** Gets the first provider's error each time the second is asked. */
+  /** Gets the first provider's error each time the second is called. */
   readonly onFallback?: ((error: unknown) => void) | undefined;
 }
 

@@ -44,7 +44,7 @@ async function firstFile(parts: AsyncIterableIterator<Multipart>): Promise<Multi
   for (let part = await parts.next(); !part.done; part = await parts.next()) {
     if (part.value.type === 'file') return part.value;
   }
-  throw new UploadError('NO_FILE', 400, 'The form holds no file.');
+  throw new UploadError('NO_FILE', 400, 'The form contains no file.');
 }
 
 async function* content(

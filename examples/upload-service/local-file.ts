@@ -12,7 +12,7 @@ export interface LocalFileOptions {
 }
 
 /**
- * A file that lies on the service's own disk already, in a folder for imports. It is opened when an upload path asks,
+ * A file that lies on the service's own disk already, in a folder for imports. It is opened when an upload path reads it,
  * so that a missing or forbidden file is an outcome of that path, recorded as the user's mistake.
  */
 export class LocalFile implements UploadFile {

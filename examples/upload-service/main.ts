@@ -26,8 +26,8 @@ import { createStreamingUpload } from './upload-streaming.js';
 interface Surroundings {
   readonly unleash: UnleashSettings;
   readonly fileApi: ProviderSettings;
-  /** What the rollout keeps on disk, where that is not the usual. */
-  readonly keeping?: Pick<UploadRolloutOptions, 'provider' | 'guard'>;
+  /** How the rollout stores its state, where it differs from the defaults. */
+  readonly storage?: Pick<UploadRolloutOptions, 'provider' | 'guard'>;
   close(): Promise<void>;
 }
 
@@ -45,13 +45,13 @@ try {
 
 /** Runs the service until Ctrl-C or `SIGTERM`. */
 async function serve(settings: ServiceSettings, surroundings: Surroundings): Promise<void> {
-  const { unleash, fileApi, keeping, close } = surroundings;
+  const { unleash, fileApi, storage, close } = surroundings;
   const provider = configuredProvider(fileApi, (error) =>
-    console.warn(`The first file provider failed, the second is asked: ${error}`),
+    console.warn(`The first file provider failed; the second is used: ${error}`),
   );
   const streaming = createStreamingUpload(provider, { connections: settings.PROVIDER_CONNECTIONS });
   const buffered = createBufferedUpload(provider);
-  const rollout = await startUploadRollout({ unleash, streaming, buffered, ...keeping });
+  const rollout = await startUploadRollout({ unleash, streaming, buffered, ...storage });
   const service = await createUploadService({
     upload: rollout.upload,
     rolloutStatus: () => rollout.guard.status(),
@@ -94,7 +94,7 @@ async function embedded(): Promise<Surroundings> {
       FALLBACK_FILE_API_URL: provider.baseUrl('glm'),
     },
     // Nothing of an Unleash that is gone tomorrow: no backup of its flags, no journal.
-    keeping: { provider: { storageProvider: new InMemStorageProvider() }, guard: { folder: false } },
+    storage: { provider: { storageProvider: new InMemStorageProvider() }, guard: { folder: false } },
     close: async () => {
       await Promise.all([unleash.stop(), provider.close()]);
     },

@@ -14,7 +14,7 @@ export interface IncomingFile {
 /**
  * Makes an {@link UploadFile}, which can be read again and again, of one that can be read only once.
  *
- * Nothing is read before an upload path asks, and what that path reads first decides where the content is kept:
+ * Nothing is read before an upload path reads it, and what that path calls first decides where the content is kept:
  * `stream()` spools it to a temporary file and follows that file; `bytes()` keeps it in memory, as the buffered path
  * always did. Asking the other question later works too: a fallback finds the whole file in the spool.
  */

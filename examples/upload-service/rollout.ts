@@ -82,7 +82,7 @@ export function guardedUpload(
   return guard.operation({
     treatment: (file: UploadFile, { signal }) => streaming.upload(file, signal),
     control: (file: UploadFile, { signal }) => buffered.upload(file, signal),
-    // A file that is missing, too large or never arrives whole says nothing about either path.
+    // A file that is missing, too large or never arrives whole is the fault of neither path.
     classifyError: (error) => (isUploadError(error) || isTooLargeForProvider(error) ? 'expected' : undefined),
     // The first three have columns of their own in the outcome log.
     attributes: (file, { requestId }) => ({

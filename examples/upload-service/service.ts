@@ -38,7 +38,7 @@ export interface UploadServiceOptions {
   readonly logger?: boolean | undefined;
 }
 
-/** A client that says nothing for so long is gone; longer than an upload with its fallback may take. */
+/** A client that sends nothing for so long is gone; longer than the time limit of an upload with its fallback. */
 const SILENT_CLIENT_MS = 120_000;
 
 /** Builds the service; call `listen()` on it. `close()` waits for uploads that are under way. */

@@ -23,7 +23,7 @@ export class UploadError extends Error {
     super(message, options);
   }
 
-  /** The file is larger than the service takes. */
+  /** The file is larger than the service accepts. */
   static tooLarge(maxFileBytes: number): UploadError {
     const message = `The file is larger than the allowed ${maxFileBytes} bytes.`;
     return new UploadError('FILE_TOO_LARGE', 413, message);

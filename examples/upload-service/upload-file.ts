@@ -15,7 +15,7 @@ export interface UploadFile {
   bytes(): Promise<Uint8Array>;
 }
 
-/** What the file provider says of a file that it keeps, and which path brought it there. */
+/** The file provider's record of a file, and which path uploaded it. */
 export interface UploadResult {
   /** Who keeps the file: `kimi` or `glm`. */
   readonly provider: string;

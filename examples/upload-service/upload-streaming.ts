@@ -18,8 +18,8 @@ export interface StreamingOptions {
  * The new path, the rollout's treatment: each chunk goes on to the provider as it comes in, over a connection that is
  * kept for the next upload.
  *
- * Memory stays at a few chunks an upload, however large the file: undici asks for the next chunk only when the
- * connection has taken the last. The length is not known at the start, so the body is sent in chunked encoding.
+ * Memory stays at a few chunks an upload, however large the file: undici reads the next chunk only when the
+ * connection has accepted the last. The length is not known at the start, so the body is sent in chunked encoding.
  */
 export function createStreamingUpload(provider: FileProvider, options: StreamingOptions = {}): UploadPath {
   const stallTimeoutMs = options.stallTimeoutMs ?? 10_000;

@@ -49,7 +49,7 @@ const work = guard.operation({
 for (let user = 0; user < 5; user++) await work({ targetingKey: `user-${user}` });
 await stopped;
 console.log(guard.state.status);
-await guard.stop();
+await guard.close();
 await OpenFeature.close();
 server.closeAllConnections();
 server.close();
