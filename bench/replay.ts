@@ -1,6 +1,6 @@
 /**
  * How fast a recorded log is replayed, and that its memory does not grow with the log. The rules are those of the first
- * rollout, anytime-valid tests included; the log is three weeks of it. Run with `tsx bench/replay.ts [lines]`.
+ * rollout, sequential tests included; the log is three weeks of it. Run with `tsx bench/replay.ts [lines]`.
  */
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';

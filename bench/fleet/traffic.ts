@@ -5,7 +5,7 @@ import type { Arm, Outcome } from '../../src/model/shapes.js';
 export const ENVIRONMENT = 'production';
 /** The definition that all instances have seen. */
 export const REVISION = 'fifty';
-/** The rules of the first rollout, anytime-valid tests included. */
+/** The rules of the first rollout, sequential tests included. */
 export const TRIGGERS = [...(asyncUploadRollout.rollback ?? []), ...(asyncUploadRollout.review ?? [])];
 
 /** An empty store, as a guard with these rules makes it: 0.6 MB, of which 512 KiB remember which users have counted. */

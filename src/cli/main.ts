@@ -11,7 +11,9 @@ import { registerStatus } from './status-command.js';
 import { registerWatch } from './watch-command.js';
 
 const program = new Command('rollout-guard')
-  .description('Guarded rollouts for Unleash: watches a flag and turns it off when its code path fails.')
+  .description(
+    'Guarded rollouts for Unleash: evaluates how the code behind a flag behaves, and turns the flag off when it fails.',
+  )
   .version(version)
   .exitOverride(exitWith);
 

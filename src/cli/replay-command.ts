@@ -48,7 +48,7 @@ export function registerReplay(program: Command): void {
     .option('--no-audit', 'replay the outcomes alone')
     .option(
       '--tick <ms>',
-      'how often to evaluate while no outcomes come, in milliseconds (default: 30000)',
+      'how often to evaluate while no failure comes, in milliseconds (default: 30000)',
       Number,
     )
     .option('--exact', 'evaluate after every outcome and each second: slower', false)

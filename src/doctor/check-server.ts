@@ -40,7 +40,7 @@ export function checkClock({ health, features }: Observations): Finding {
     (answer) => answer !== undefined && 'status' in answer && answer.serverDate !== undefined,
   );
   if (answer === undefined || 'noAnswer' in answer || answer.serverDate === undefined) {
-    return unknown("Unleash's replies do not contain its time.");
+    return unknown('No reply of Unleash contains its time.');
   }
   // The header leaves out the fraction of the second: half a second on average.
   const differenceMs = answer.serverDate + 500 - answer.localDate;

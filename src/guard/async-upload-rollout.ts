@@ -15,7 +15,7 @@ export type RolloutPreset = Required<
   Pick<RolloutGuardOptions, 'rollback' | 'review' | 'stages' | 'operation' | 'folder' | 'log'>
 >;
 
-/** In each epoch, at most 5 % of healthy rollouts are stopped or opened for review by the anytime-valid tests. */
+/** In each epoch, at most 5 % of healthy rollouts are stopped or opened for review by the sequential tests. */
 const alpha = splitAlpha(0.05, DEFAULT_ALPHA_WEIGHTS);
 
 /**

@@ -16,7 +16,7 @@ interface MemoryOutcomeStoreOptions {
   readonly flagKey: string;
   /** The lengths of the sliding windows to keep, in milliseconds; duplicates count once, and 0 is skipped. */
   readonly windowsMs: readonly number[];
-  /** Triggers; those with an anytime-valid test get its evidence with each snapshot. @default none */
+  /** Triggers; those with a sequential test get its evidence with each snapshot. @default none */
   readonly evidenceFor?: readonly TestSpec[] | undefined;
   /** When the first epoch (number 0) starts, in milliseconds since 1970. @default the present */
   readonly now?: number | undefined;
@@ -26,7 +26,7 @@ interface MemoryOutcomeStoreOptions {
 
 /**
  * Adds outcomes up in this process. Memory is fixed for each window length (17 KB), arm (32 KB) and error type, and
- * does not grow with outcomes, users or messages. When a trigger has an anytime-valid test, 512 KiB remember which users have
+ * does not grow with outcomes, users or messages. When a trigger has a sequential test, 512 KiB remember which users have
  * counted.
  */
 export class MemoryOutcomeStore {

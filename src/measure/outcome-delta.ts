@@ -35,7 +35,7 @@ const deltaSchema = z
     lastOutcomeAt: z.object({ treatment: time.optional(), control: time.optional() }),
     lastCritical: z.object({ errorType: z.string(), at: time }).optional(),
     invalidDurations: count,
-    /** The counts of the anytime-valid tests; undefined when no trigger of the sender has one. */
+    /** The counts of the sequential tests; undefined when no trigger of the sender has one. */
     evidence: evidenceDeltaSchema.optional(),
   })
   .readonly();
@@ -57,7 +57,7 @@ export const storeDumpSchema = z
     oldestEpoch: z.int().optional(),
     /** Everything that was counted, in deltas already or not. */
     contents: deltaSchema,
-    /** The states of the anytime-valid tests; undefined when no trigger has one. */
+    /** The states of the sequential tests; undefined when no trigger has one. */
     evidence: sequentialEvidenceSchema.optional().catch(undefined),
   })
   .readonly();

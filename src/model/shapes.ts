@@ -141,7 +141,7 @@ const trialsSchema = z.object({ trials: count, failures: count }).readonly();
 export interface Trials extends z.infer<typeof trialsSchema> {}
 
 /**
- * What an anytime-valid test has gathered for one trigger since the epoch began. Logarithms are natural: E itself may be
+ * What a sequential test has gathered for one trigger since the epoch began. Logarithms are natural: E itself may be
  * larger than a number can be.
  */
 export interface Evidence {
@@ -256,7 +256,7 @@ const verdictEvidenceSchema = z
   })
   .readonly();
 
-/** The figures behind the verdict of an anytime-valid test. */
+/** The figures behind the verdict of a sequential test. */
 export interface VerdictEvidence extends z.infer<typeof verdictEvidenceSchema> {}
 
 export const verdictSchema = z
@@ -278,7 +278,7 @@ export const verdictSchema = z
     freshnessMs: z.number().optional(),
     /** One sentence for an operator. */
     message: z.string(),
-    /** The figures behind an anytime-valid test; undefined for literal rules. */
+    /** The figures behind a sequential test; undefined for point rules. */
     evidence: verdictEvidenceSchema.optional(),
   })
   .readonly();

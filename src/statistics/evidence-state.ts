@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /**
- * What the anytime-valid tests are configured with, what they count and how they are saved. All of it leaves the process
+ * What the sequential tests are configured with, what they count and how they are saved. All of it leaves the process
  * (to the log's checkpoint, to Redis), so each shape is a schema, and its type is inferred from it.
  */
 

@@ -28,7 +28,7 @@ export const durationMsSchema = z
 
 const ALPHA = 'a probability above 0 and below 0.5';
 
-/** The chance of a false stop that an anytime-valid test may have. */
+/** The chance of a false stop that a sequential test may have. */
 export const alphaSchema = z.number({ error: ALPHA }).superRefine((alpha, context) => {
   if (alpha > 0 && alpha < 0.5) return;
   const hint = alpha >= 1 && alpha < 50 ? `did you mean ${alpha / 100}?` : undefined;

@@ -13,7 +13,7 @@ import { countOf, formatThreshold } from '../support/wording.js';
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
 import { defer, type Finding, NO_SAMPLE, type Rule, triggerNameSchema, verdictOf } from './window-rule.js';
 
-/** Options of every trigger that rests on an anytime-valid test. */
+/** Options of every trigger that rests on a sequential test. */
 export interface EvidenceOptions extends TriggerOptions {
   /**
    * The chance of ever breaching within one epoch while all is well, however often the trigger is evaluated; above 0, below 0.5.
@@ -22,7 +22,7 @@ export interface EvidenceOptions extends TriggerOptions {
   readonly alpha?: number | undefined;
 }
 
-/** A trigger that rests on an anytime-valid test. */
+/** A trigger that rests on a sequential test. */
 export interface EvidenceTrigger extends ThresholdTrigger {
   readonly evidence: EvidenceRequest;
 }

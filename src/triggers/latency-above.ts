@@ -37,7 +37,7 @@ const schema = z.strictObject({
 });
 
 /**
- * Breaches when a quantile of the treatment's durations is more than `ratio` times the control's: the literal rule "latency
+ * Breaches when a quantile of the treatment's durations is more than `ratio` times the control's: the point rule "latency
  * above 120 % of the baseline, sustained". Sustained, because it compares all successes since the epoch began, which a short
  * peak hardly moves, and has no verdict before the epoch is `forMs` old. The control is that of the same epoch; with fewer than
  * `minOutcomes` of it, the recorded control of an earlier time, if there is one.

@@ -28,7 +28,7 @@ export interface OutcomeRateOptions extends TriggerOptions {
   readonly windowMs?: number | undefined;
 }
 
-/** Options of a rate trigger that rests on an anytime-valid test instead of a minimum of outcomes. */
+/** Options of a rate trigger that rests on a sequential test instead of a minimum of outcomes. */
 export interface SequentialRateOptions extends EvidenceOptions {
   /**
    * Breaches when the rate of the whole epoch is shown to be beyond the limit, by a test that stays valid however often it is
@@ -58,7 +58,7 @@ interface RateKind {
   readonly relation: 'below' | 'above';
 }
 
-const LIMIT = 'a fraction above 0 and below 1: an anytime-valid test cannot use 0 and 1';
+const LIMIT = 'a fraction above 0 and below 1: a sequential test cannot use 0 and 1';
 
 /** The factory of one kind of rate trigger. The triggers of both kinds mirror each other. */
 export function rateTriggerFactory(kind: RateKind): RateTriggerFactory {

@@ -14,7 +14,7 @@ export interface Trigger {
   readonly unit?: Unit | undefined;
   /** Set for a rule on the treatment's success or error rate, whose threshold belongs in a chart of them. */
   readonly rate?: Verdict['rate'];
-  /** The anytime-valid test that the store is to feed for this rule; its evidence comes with each snapshot. */
+  /** The sequential test that the store is to feed for this rule; its evidence comes with each snapshot. */
   readonly evidence?: EvidenceRequest | undefined;
   /** Codes and class names that are critical beside the usual ones when outcomes are recorded. */
   readonly criticalErrorTypes?: readonly string[] | undefined;
