@@ -93,7 +93,7 @@ describe('BaselineRecorder', () => {
     expect(recorder.baseline.memory).toBeUndefined();
   });
 
-  it('knows of a treatment from the window, when its epoch has ended before the sample', () => {
+  it('finds a treatment in the window when its epoch ended before the sample', () => {
     const recorder = new BaselineRecorder();
     const snapshot = { ...seen({}), windows: snapshotOf({ treatment: { successes: 1 } }).windows };
     recorder.sample({ snapshot, facts: OFF, memoryBytes: 1_000 });

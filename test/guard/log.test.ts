@@ -33,7 +33,7 @@ async function serve(guard: Awaited<ReturnType<GuardHarness['started']>>, users:
 }
 
 describe("the guard's log", () => {
-  it('holds a line for every outcome, with the percentage and without the user', async () => {
+  it('has a line for every outcome, with the percentage and without the user', async () => {
     const guard = await harness.started();
     await serve(guard, 5, 1);
     await guard.close();

@@ -110,7 +110,7 @@ describe('a guard after a restart', () => {
       expect(harness.flags.isOverridden()).toBe(false);
     });
 
-    it('says why when Unleash refuses to answer', async () => {
+    it('reports why when Unleash refuses to reply', async () => {
       harness.unleash.failure = () => Response.json({}, { status: 401 });
       await harness.started();
       await harness.until('reported', () => harness.reported('fault').length === 1);

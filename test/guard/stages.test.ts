@@ -53,7 +53,7 @@ describe('evaluateStage', () => {
     expect(blocked.message).toContain('Latency is high.');
   });
 
-  it('says what to do in Unleash, and when the rollout is complete', () => {
+  it('explains what to do in Unleash, and when the rollout is complete', () => {
     expect(progressOf(0, { successes: 100, failures: 0 }).message).toContain(
       'Set the rollout to 10 % in Unleash',
     );
@@ -85,7 +85,7 @@ describe('evaluateStage', () => {
       expect(status).toBe(expected);
     });
 
-    it('says what is missing and what to check', () => {
+    it('explains what is missing and what to check', () => {
       expect(given({ exposures: exposed(3, 3) }).message).toBe(
         "The stage at 10 % has no data: none of the treatment's 3 exposures in the last 5 min has an outcome. " +
           'It still needs 500 more outcomes. Check that the new path runs and reports.',

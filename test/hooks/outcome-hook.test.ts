@@ -145,7 +145,7 @@ describe('OutcomeHook', () => {
       expect(sinks.map(({ seen }) => seen.length)).toEqual([2, 2]);
     });
 
-    it('leaves the slot of a guard that it does not know to the operation', async () => {
+    it('leaves the slot of an unknown guard to the operation', async () => {
       client.addHooks(new OutcomeHook(new RecordingSink('upload')));
       const slot: ExposureSlot = { sink: new RecordingSink('upload'), exposure: undefined };
 

@@ -166,7 +166,7 @@ describe('the guard on a real Unleash', () => {
     await unleash.enable(flagKey);
     await until('re-armed', () => service.guard.state.status === 'armed');
     expect(await service.isOn('user-1')).toBe(true);
-    await until('who', () =>
+    await until('operator named', () =>
       service.events.some((event) => event.type === 'unleash-history' && event.by === unleash.user.username),
     );
     await service.serve(90, all);

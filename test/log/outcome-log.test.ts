@@ -95,7 +95,7 @@ describe('OutcomeLog', () => {
     expect(COLUMNS.filter((name) => !ATTRIBUTE_COLUMNS.includes(name))).toEqual(columnsWith([]));
   });
 
-  it('writes what an attribute with a column holds, and null where it is missing or not a value', async () => {
+  it('writes the value of an attribute into its column, and null where it is missing or invalid', async () => {
     const { log, record } = await start(folder, { columns: ['tenant', 'bytes', 'cached'] });
     record(outcomeOf({ attributes: { tenant: 'x'.repeat(1_000), bytes: 3, cached: false } }));
     record(outcomeOf({ attributes: { bytes: Number.NaN, other: 1 } }));

@@ -88,7 +88,7 @@ describe('Notifications', () => {
     expect(onFault).not.toHaveBeenCalled();
   });
 
-  it('waits as long as the receiver asks', async () => {
+  it('waits as long as the receiver requests', async () => {
     const attempts: number[] = [];
     const { notifications } = notificationsTo([
       async () => {

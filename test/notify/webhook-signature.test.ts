@@ -37,7 +37,7 @@ describe('signatureHeaders', () => {
     expect(receives(BODY, headers, OTHER, NOW / 1_000)).toBe(false);
   });
 
-  it('hold id, seconds since 1970 and one versioned signature', () => {
+  it('contain the id, seconds since 1970 and one versioned signature', () => {
     expect(headers).toEqual({
       'webhook-id': ID,
       'webhook-timestamp': String(NOW / 1_000),
@@ -84,7 +84,7 @@ describe('verifyWebhook', () => {
     expect(verify(headers, NOW, [OTHER])).toBe(false);
   });
 
-  it('accepts one valid signature among several, also beside versions that it does not know', () => {
+  it('accepts one valid signature among several, also beside unknown versions', () => {
     const signature = headers['webhook-signature']!;
     const wrong = signatureHeaders(ID, BODY, OTHER, NOW)['webhook-signature']!;
     expect(verify({ ...headers, 'webhook-signature': `v1a,xyz ${wrong} ${signature}` })).toBe(true);

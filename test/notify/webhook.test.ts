@@ -102,7 +102,7 @@ describe('webhook', () => {
     await expect(result).rejects.toBe(reason);
   });
 
-  it('shows neither address nor secret in an error, whatever the receiver says', async () => {
+  it('shows neither address nor secret in an error, whatever the receiver replies', async () => {
     const { url } = await receiver({ status: 500, body: `hush-hush ${SECRET}` });
     const error = await failureOf(webhook({ url, secret: SECRET }).notify(notification, { signal }));
     const shown = `${JSON.stringify(error)} ${error.stack}`;

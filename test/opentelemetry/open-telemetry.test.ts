@@ -260,7 +260,7 @@ describe('openTelemetry in a guard', () => {
     },
   );
 
-  it('records nothing, and says nothing, when no SDK is registered before the guard starts', async () => {
+  it('records nothing, and reports no fault, when no SDK is registered before the guard starts', async () => {
     const guard = await harness.started({ observers: [openTelemetry()] });
     metrics.setGlobalMeterProvider(provider);
     await harness.fail(guard);

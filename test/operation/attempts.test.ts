@@ -97,7 +97,7 @@ describe('runAttempts', () => {
     expect(attempts).toBe(1);
   });
 
-  it('gives up with the last error after the last retry', async () => {
+  it('fails with the last error after the last retry', async () => {
     const run = attempt(
       async (_input, { attempt }) => {
         throw new Error(`attempt ${attempt}`);

@@ -105,7 +105,7 @@ describe('isCriticalError', () => {
     },
   );
 
-  it('knows the error of a real allocation that fails', () => {
+  it('recognizes the error of a real allocation that fails', () => {
     let error: unknown;
     try {
       new ArrayBuffer(Number.MAX_SAFE_INTEGER);

@@ -265,7 +265,7 @@ describe('toHtml', () => {
     expect(html.match(/&lt;img src=x onerror=alert\(1\)&gt;/g)!.length).toBeGreaterThan(3);
   });
 
-  it('says how to install the chart library when it is missing', () => {
+  it('explains how to install the chart library when it is missing', () => {
     expect(toHtml(report, undefined).includes('npm install echarts')).toBe(true);
   });
 });

@@ -98,7 +98,7 @@ describe('the report', () => {
     expect(markdown).toContain('| b | 1.20004× | 1.2× |');
   });
 
-  it('reports the latest fault, whatever it and other events say', async () => {
+  it('reports the latest fault, whatever it and other events contain', async () => {
     await givenEvents(
       { type: 'fault', at: NOW, what: 'a listener', message: 'broken' },
       { type: 'fleet-connection', at: NOW + 1, problem: 'Fault: Redis does not answer' },

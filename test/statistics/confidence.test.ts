@@ -46,7 +46,7 @@ describe('rateConfidenceInterval', () => {
     },
   );
 
-  it('knows nothing without trials', () => {
+  it('is the whole range without trials', () => {
     expect(rateConfidenceInterval({ trials: 0, failures: 0 }, 0.05)).toEqual({ lower: 0, upper: 1 });
   });
 

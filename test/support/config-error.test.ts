@@ -173,7 +173,7 @@ describe('parseConfig', () => {
 });
 
 describe('ConfigError', () => {
-  it('has a stable code, and a guard that knows it from other errors', () => {
+  it('has a stable code, and a type guard that recognizes it', () => {
     const error = new ConfigError('guard', [{ path: 'a', expected: 'b', got: 'c' }]);
     expect(error).toMatchObject({ name: 'ConfigError', code: 'INVALID_CONFIG' });
     expect(isConfigError(error)).toBe(true);

@@ -37,7 +37,7 @@ describe('retry', () => {
     ]);
   });
 
-  it('calls shouldRetry after each failure that may be repeated, and gives up at false', async () => {
+  it('calls shouldRetry after each failure that may be repeated, and ends when it returns false', async () => {
     const shouldRetry = vi.fn((_: unknown, attempt: number) => (attempt < 2 ? 0 : false));
     expect(await startsOf({ shouldRetry })).toHaveLength(2);
     expect(shouldRetry.mock.calls.map(([, attempt]) => attempt)).toEqual([1, 2]);

@@ -46,7 +46,7 @@ describe('complaintRateRising', () => {
     expect(verdict.observed).toBeCloseTo(observed, 9);
   });
 
-  it('says nothing of few outcomes', () => {
+  it('has no verdict on few outcomes', () => {
     expect(verdictOf([50, 99], [0, 1_000]).status).toBe('insufficient-data');
     expect(verdictOf([50, 100], [0, 99]).status).toBe('insufficient-data');
     expect(verdictOf([50, 100], [0, 99], recorded(0, 99)).status).toBe('insufficient-data');

@@ -149,7 +149,7 @@ describe('failureRegression', () => {
     expect(verdict.message).toMatch(message);
   });
 
-  it('says that a frozen baseline is assumed not to drift', () => {
+  it('reports that a frozen baseline is assumed not to drift', () => {
     const trigger = failureRegression();
     const store = new MemoryOutcomeStore({ flagKey: 'f', windowsMs: [], evidenceFor: [trigger], now: START });
     store.beginEpoch(1, START, { keepWindows: false });

@@ -78,7 +78,7 @@ describe('latencyAbove', () => {
     expect(verdictOf(treatment, facts)).toMatchObject({ status: 'insufficient-data', observed: undefined });
   });
 
-  it('compares with the recorded control when none runs at the same time, and says how old it is', () => {
+  it('compares with the recorded control when none runs at the same time, and reports how old it is', () => {
     const baseline = latencyOf(200, 2_000, 5_000);
     expect(verdictOf(latencyOf(150, 1_500), { baseline }).status).toBe('breach');
     expect(verdictOf(latencyOf(300, 2_000), { control: undefined, baseline })).toMatchObject({

@@ -49,7 +49,7 @@ describe('memoryGrowth', () => {
     expect(memoryGrowth(1.2).evaluate(snapshotOf({ windowMs: MINUTE, memory }), NOW).message).toBe(message);
   });
 
-  it('says when a baseline was measured that is older than the process', () => {
+  it('reports when a baseline was measured that is older than the process', () => {
     const memory = { bytes: 1000 * MIB, samples: 60, since: NOW - 5 * MINUTE, until: NOW - 4 * MINUTE };
     const snapshot = {
       ...snapshotOf({ windowMs: MINUTE, memory: memoryOf(1000, 1300) }),

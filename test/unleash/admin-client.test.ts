@@ -100,7 +100,7 @@ describe('UnleashAdminClient', () => {
     expect(create).not.toThrow(/s3cr3t/);
   });
 
-  it('reads the flag in its environment and ignores what it does not know', async () => {
+  it('reads the flag in its environment and ignores unknown fields', async () => {
     nock(ORIGIN).get(FEATURE).reply(200, flagBody);
     expect(await client().readFlag('async-upload')).toEqual({
       key: 'async-upload',

@@ -69,7 +69,7 @@ describe('a fallback provider', () => {
     expect(reported).toEqual([refusal]);
   });
 
-  it('gives up a first that stalls, in time for the second', async () => {
+  it('aborts a first provider that stalls, in time for the second', async () => {
     const stalls = (signal: AbortSignal) =>
       new Promise<void>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
     const [first, second] = [provider('first', stalls), provider('second', works)];

@@ -149,7 +149,7 @@ it.each(BOTH)('a client that stalls in the middle gets an error (%s)', async (_v
   client.destroy();
 });
 
-it('stops waiting for a stalled client when the operation gives up', async () => {
+it('stops waiting for a stalled client when the operation times out', async () => {
   const rig = await startRig({
     upload: (paths) => async (_context, file) => {
       const signal = AbortSignal.timeout(50);

@@ -86,7 +86,7 @@ describe('polling a server', () => {
     expect(events).toEqual([ProviderEvents.Stale, ProviderEvents.Ready, ProviderEvents.ConfigurationChanged]);
   });
 
-  it('keeps flags that are being served stale when the token is taken away', async () => {
+  it('continues to serve its flags, as stale, when the token is revoked', async () => {
     const { unleash, provider, events } = await connected(state(100));
     await provider.initialize();
 
@@ -109,7 +109,7 @@ describe('polling a server', () => {
     expect(unleash.polls.map(({ authorization }) => authorization)).toEqual(['default:test.made-up']);
   });
 
-  it('gives up on a server that is not there, and finds it later', async () => {
+  it('fails to initialize without a server, and becomes ready when there is one', async () => {
     const port = await freePort();
     const { provider, events } = await connected(404, { url: `http://127.0.0.1:${port}/api` });
     let failure: { readonly code?: string; readonly message: string } | undefined;

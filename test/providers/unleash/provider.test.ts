@@ -219,7 +219,7 @@ describe('UnleashProvider', () => {
       expect(flagMetadata).toMatchObject({ enabled: true, rolloutPercentage: 50, stoppedByGuard: true });
     });
 
-    it('evaluates as Unleash says once the override is cleared', async () => {
+    it('evaluates as Unleash defines it when the override is cleared', async () => {
       const provider = await providerWith(flags);
       provider.override('everyone', 'too many errors');
 

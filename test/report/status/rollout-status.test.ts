@@ -172,7 +172,7 @@ describe('readRolloutStatus', () => {
     expect(status).toMatchObject({ state: 'armed', problems: [`${file}: not what a guard writes`] });
   });
 
-  it('knows that the guard was closed', async () => {
+  it('reports that the guard was closed', async () => {
     await given({ status: 'armed', since: NOW }, [...STARTED, { type: 'closed', at: NOW }]);
     const status = await readRolloutStatus(folder);
     expect(status.isClosed).toBe(true);

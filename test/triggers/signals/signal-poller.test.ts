@@ -79,7 +79,7 @@ describe('SignalPoller', () => {
     expect(faults).toEqual([]);
   });
 
-  it('dates a reading to when the read began, unless the source knows better', async () => {
+  it('dates a reading to when the read began, unless the source gives its own time', async () => {
     const { reads, read } = manual();
     const poller = pollerOf(depthOf(read));
     await tick(poller, 3);
@@ -95,7 +95,7 @@ describe('SignalPoller', () => {
     expect(valuesOf(poller)[0]?.reading).toEqual({ value: 7, at: Date.now() });
   });
 
-  it('knows the age of a reading whatever happens to the wall clock, and by whichever clock it is read', async () => {
+  it('computes the age of a reading whatever happens to the wall clock, and by whichever clock it is read', async () => {
     const read = vi.fn(async () => 1);
     const poller = pollerOf(depthOf(read));
     await tick(poller, 10);
@@ -169,7 +169,7 @@ describe('SignalPoller', () => {
     expect(valuesOf(poller)[0]?.reading?.at).toBe(START + 60_000);
   });
 
-  it('gives a read up after its time, and starts it again only when it has ended', async () => {
+  it('aborts a read after its time, and starts the next only when it has ended', async () => {
     const { reads, read } = manual();
     const poller = pollerOf(depthOf(read));
     await tick(poller, 5);

@@ -94,7 +94,7 @@ describe('replayLog', () => {
     });
   });
 
-  it('fires earlier under a stricter threshold, and says how many outcomes there were by then', async () => {
+  it('fires earlier under a stricter threshold, and reports how many outcomes there were by then', async () => {
     const rules = parseRules({ rollback: [successRateBelow(0.97, { minOutcomes: 50 })] }, 'rules');
     const { firings, decisions } = await replayLog(folder, { rules });
     const [first] = firings.list;
@@ -110,7 +110,7 @@ describe('replayLog', () => {
     expect([firings.total, decisions.total]).toEqual([0, 0]);
   });
 
-  it('says each trigger’s own first breach in an epoch, though only the first of all decides', async () => {
+  it('reports each trigger’s own first breach in an epoch, though only the first of all decides', async () => {
     const rules = parseRules(
       {
         rollback: [

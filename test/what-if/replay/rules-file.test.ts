@@ -41,7 +41,7 @@ describe('loadRules', () => {
     expect(rules.reviewCloseAfterMs).toBe(300_000);
   });
 
-  it('knows every trigger of the package', async () => {
+  it('has every trigger of the package', async () => {
     const exported = Object.keys(await import('../../../src/index.js'));
     const files = await readdir(join(import.meta.dirname, '../../../src/triggers'));
     const names = files.map((file) =>
