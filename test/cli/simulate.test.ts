@@ -31,7 +31,8 @@ function simulate(...options: readonly string[]): Promise<Answer> {
   });
 }
 
-describe('rollout-guard simulate', () => {
+// Each test computes for seconds in a process of its own, longer on a busy machine.
+describe('rollout-guard simulate', { timeout: 60_000 }, () => {
   it('describes the first stage of the preset in words, with nothing on stderr', async () => {
     const { code, stdout, stderr } = await simulate(...TRAFFIC, ...QUICK);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
