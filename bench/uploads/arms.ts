@@ -54,10 +54,10 @@ export async function startArm(arm: Arm, settings: ArmSettings): Promise<Running
       const { status } = await uploadTo(service.ready.url, file, 'ada', connections);
       return status === 201;
     },
-    memory: () => service.ask('memory'),
-    startPeak: () => service.ask('startPeak'),
-    outcomes: () => service.ask('outcomes'),
-    provider: () => provider.ask('counts'),
+    memory: () => service.call('memory'),
+    startPeak: () => service.call('startPeak'),
+    outcomes: () => service.call('outcomes'),
+    provider: () => provider.call('counts'),
     async stop() {
       await connections.destroy();
       await service.stop();

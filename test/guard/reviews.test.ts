@@ -21,7 +21,7 @@ function verdict(status: Verdict['status'], trigger = 'latency'): Verdict {
 
 const at = (rolloutPercentage: number | undefined) => ({ rolloutPercentage });
 
-/** Plays statuses, one a minute, and says at which minutes a review opened and closed. */
+/** Plays statuses, one a minute, and returns at which minutes a review opened and closed. */
 function play(statuses: readonly Verdict['status'][]) {
   let open: readonly OpenReview[] = [];
   const messages: string[] = [];

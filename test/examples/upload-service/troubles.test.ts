@@ -178,7 +178,7 @@ function form(...entries: (readonly [string, string | Blob])[]): FormData {
   return data;
 }
 
-/** Announces 1 MB, sends 200 kB and then says nothing more. */
+/** Announces 1 MB, sends 200 kB and then nothing more. */
 async function sendHalf(rig: Rig): Promise<Socket> {
   const { port } = new URL(rig.url);
   const socket = connect(Number(port), '127.0.0.1');

@@ -192,7 +192,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
       epoch: 2,
       oldestEpoch: 2,
     });
-    // A process that does not know it yet changes nothing.
+    // A process that has not received it yet changes nothing.
     expect((await one.stop(DECISION)).stop).toBeUndefined();
     expect((await one.clearStop('decision-1', 'ten', 0)).epoch).toBe(2);
   });
