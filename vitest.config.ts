@@ -20,13 +20,13 @@ export default defineConfig({
     restoreMocks: true,
     testTimeout: 20_000,
     globalSetup: 'test/helpers/test-run-server.ts',
-    // The first suite that needs the real Unleash waits for its start. Processes of many suites share the machine.
+    // The first suite that needs the compiled programs or the real Unleash waits for them.
     hookTimeout: 90_000,
     maxWorkers: 2,
+    // Of this process only: programs that suites start are not measured.
     coverage: {
       provider: 'v8',
       include: ['src/**', 'providers/**', 'hooks/**'],
-      // Processes that suites start are not measured.
       reporter: ['text-summary', 'html'],
       reportOnFailure: true,
     },

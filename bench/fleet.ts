@@ -1,7 +1,7 @@
 /**
  * What a fleet costs: many instances on one real Redis, with the rules of the first rollout. Redis, the instances and the
  * leader are one process each, so that the processor time of each is known. Every instance has two connections of its own.
- * The two request rates take turns on the same fleet.
+ * The two request rates alternate on the same fleet.
  *
  *     npx tsx bench/fleet.ts                             # 1,000 instances, about three minutes
  *     npx tsx bench/fleet.ts --instances 200 --seconds 3 --rate 500
@@ -46,14 +46,14 @@ async function turn(
   leader: FleetLeader,
   rate: number,
 ): Promise<Turn> {
-  await simulator.ask('setRate', rate);
+  await simulator.call('setRate', rate);
   await sleep(2_000);
   leader.usage();
-  await simulator.ask('usage', undefined as never);
+  await simulator.call('usage', undefined as never);
   await meter.start();
   await sleep(seconds * 1_000);
   const redis = await meter.stop();
-  const [sent, evaluated] = [await simulator.ask('usage', undefined as never), leader.usage()];
+  const [sent, evaluated] = [await simulator.call('usage', undefined as never), leader.usage()];
   if (sent.problems > 0) problems.push(`${sent.problems} × ${sent.problem}`);
   const flushes = sent.flushes / redis.seconds;
   return {
@@ -96,7 +96,7 @@ function printTurns(low: readonly Turn[], high: readonly Turn[]): void {
 async function stops(simulator: Child<Simulator>, leader: FleetLeader, what: 'critical' | 'breakTreatment') {
   const rounds = [];
   for (let i = 0; i < ROUNDS; i++) {
-    const behind = await simulator.ask('settle', await leader.clearStop());
+    const behind = await simulator.call('settle', await leader.clearStop());
     if (behind > 0) {
       problems.push(`${behind} instances did not see in time that the stop was cleared`);
       break;
@@ -104,7 +104,7 @@ async function stops(simulator: Child<Simulator>, leader: FleetLeader, what: 'cr
     // What was sent for the epoch before has been evaluated, and this one has outcomes.
     await sleep(1_500);
     const verdict = leader.nextVerdict();
-    const { recordedAt, flushedAt, stoppedAt } = await simulator.ask(what, undefined as never);
+    const { recordedAt, flushedAt, stoppedAt } = await simulator.call(what, undefined as never);
     if (stoppedAt.length < count)
       throw new Error(`The stop came to ${stoppedAt.length} of ${count} instances.`);
     const at = await verdict;
@@ -140,7 +140,7 @@ async function fleet(redis: RedisServer): Promise<void> {
   const simulator = new Child<Simulator>('./simulator.ts');
   try {
     await leader.member.start();
-    await simulator.ask('start', { url: redis.url, flagKey: FLAG_KEY, count }, 120_000);
+    await simulator.call('start', { url: redis.url, flagKey: FLAG_KEY, count }, 120_000);
     const [low, high]: [Turn[], Turn[]] = [[], []];
     for (let i = 0; i < TURNS; i++) {
       low.push(await turn(meter, simulator, leader, LOW));

@@ -46,7 +46,7 @@ const ATTEMPTS = 3;
 const struck = new Map<string, number>();
 provider.set({
   fault: 'answer-500',
-  // An arm gives up after three attempts; the fallback after them gets through.
+  // An arm fails after three attempts; the fallback after them gets through.
   strikes: ({ fileName }) => {
     if (!fileName.startsWith(UNLUCKY)) return false;
     const times = (struck.get(fileName) ?? 0) + 1;

@@ -24,14 +24,14 @@ const ORDER = [
   ['guard'],
   ['report', 'what-if', 'doctor', 'opentelemetry'],
   ['cli'],
-  // Stands apart, as the next rule says.
+  // Stands apart, as the next rule requires.
   ['testing'],
 ];
 
 const MOST_LINES = 340;
 const MOST_FILES = 15;
 
-/** Packages and folders that know OpenFeature or the Unleash SDK. */
+/** OpenFeature, the Unleash SDK, and the folders that import them. */
 const isSdk = (target: string) => /^(providers|hooks)\/|^@openfeature\/|^unleash-client(\/|$)/.test(target);
 const isOpenTelemetry = (target: string) => /^@opentelemetry\/|^src\/opentelemetry\//.test(target);
 const isRedisClient = (target: string) => /^(redis|ioredis|@redis\/.*)$/.test(target);

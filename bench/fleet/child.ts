@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 /** The functions of a child process that its parent calls. */
 export type Handlers = Readonly<Record<string, (argument: never) => unknown>>;
 
-/** The answers of a child to the questions of its parent. */
+/** What a function of a child returns to its parent. */
 export type Answer<All extends Handlers, What extends keyof All> = Awaited<ReturnType<All[What]>>;
 
 /** Lets the parent call these functions, in a process that ends with its parent. */
@@ -33,7 +33,7 @@ export class Child<All extends Handlers> {
   }
 
   /** Calls a function in the child. @throws Error when it fails, does not answer in time, or has ended. */
-  ask<What extends keyof All & string>(
+  call<What extends keyof All & string>(
     what: What,
     argument: Parameters<All[What]>[0],
     withinMs = 60_000,

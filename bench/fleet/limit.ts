@@ -44,18 +44,18 @@ export async function findLimit(
   const found: LimitStep[] = [];
   try {
     await leader.member.start();
-    await load.ask('begin', { flagKey: FLAG_KEY, perSecond });
+    await load.call('begin', { flagKey: FLAG_KEY, perSecond });
     for (const instances of steps) {
-      await load.ask('grow', { url: redis.url, flagKey: FLAG_KEY, count: instances });
+      await load.call('grow', { url: redis.url, flagKey: FLAG_KEY, count: instances });
       await sleep(2_000);
       leader.usage();
-      await load.ask('usage', undefined as never);
+      await load.call('usage', undefined as never);
       const busyMs = machineBusyMs();
       await meter.start();
       await sleep(seconds * 1_000);
       const [used, sent, evaluated] = [
         await meter.stop(),
-        await load.ask('usage', undefined as never),
+        await load.call('usage', undefined as never),
         leader.usage(),
       ];
       const perSecondMs = (cpuMs: number) => cpuMs / used.seconds;
@@ -94,7 +94,7 @@ function whyTooMany(
   if (step.flushP99Ms > PROMISED_MS) return 'a flush takes longer than a second';
   // What a busy machine delays for a moment is sent a second later.
   if (step.notAccepted > 0.05 * step.instances * seconds) return 'flushes are not answered in their second';
-  // A sender that is itself at its end says nothing of the others.
+  // A sender that is itself overloaded shows nothing about the others.
   if (step.flushesPerSecond < 0.95 * step.instances) return 'the sender does not keep up';
   return undefined;
 }

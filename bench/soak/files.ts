@@ -1,6 +1,6 @@
 import { type GeneratedFile, generatedFile } from '../uploads/generated-file.js';
 
-/** Files whose name begins so are refused until their arm gives up. */
+/** Files whose name begins so are refused until their arm has failed. */
 export const UNLUCKY = 'unlucky-';
 
 /** Small files of several types and sizes, an empty one among them, with their hashes. */

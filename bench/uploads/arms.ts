@@ -30,7 +30,7 @@ export interface ArmSettings extends ProviderSettings {
 }
 
 /** The guard's policy, without the fallback (each arm stands for itself) and with time enough for 100 MB. */
-const PATIENT: OperationPolicy = { retries: 2, timeoutMs: 300_000, fallback: false };
+const LONG_TIMEOUT: OperationPolicy = { retries: 2, timeoutMs: 300_000, fallback: false };
 
 /** Starts one arm and uploads a few small files with it, so that nothing is measured cold. */
 export async function startArm(arm: Arm, settings: ArmSettings): Promise<RunningArm> {
@@ -42,7 +42,7 @@ export async function startArm(arm: Arm, settings: ArmSettings): Promise<Running
       arm,
       spoolDirectory,
       ...provider.ready,
-      operation: settings.operation ?? PATIENT,
+      operation: settings.operation ?? LONG_TIMEOUT,
       stallTimeoutMs: settings.stallTimeoutMs,
     },
     settings.trust === undefined ? {} : { NODE_EXTRA_CA_CERTS: settings.trust },
@@ -54,10 +54,10 @@ export async function startArm(arm: Arm, settings: ArmSettings): Promise<Running
       const { status } = await uploadTo(service.ready.url, file, 'ada', connections);
       return status === 201;
     },
-    memory: () => service.ask('memory'),
-    startPeak: () => service.ask('startPeak'),
-    outcomes: () => service.ask('outcomes'),
-    provider: () => provider.ask('counts'),
+    memory: () => service.call('memory'),
+    startPeak: () => service.call('startPeak'),
+    outcomes: () => service.call('outcomes'),
+    provider: () => provider.call('counts'),
     async stop() {
       await connections.destroy();
       await service.stop();

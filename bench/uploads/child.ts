@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 export interface Child<Ready> {
   /** What it reported when it was ready. */
   readonly ready: Ready;
-  /** Asks it something; it answers one question at a time. */
-  ask<Answer>(question: string): Promise<Answer>;
+  /** Calls a function in it, by its name; one at a time. */
+  call<Answer>(name: string): Promise<Answer>;
   /** Ends it and waits until it has ended. */
   stop(): Promise<void>;
 }
@@ -25,9 +25,9 @@ export async function startChild<Ready>(
   const ready = await answer<Ready>(child, script);
   return {
     ready,
-    ask(question) {
+    call(name) {
       const answered = answer<never>(child, script);
-      child.send(question);
+      child.send(name);
       return answered;
     },
     async stop() {
@@ -53,7 +53,7 @@ export function serveParent(
   answers: Readonly<Record<string, () => unknown>>,
   onEnd: () => Promise<void> | void,
 ): void {
-  process.on('message', async (question: string) => process.send?.(await answers[question]?.()));
+  process.on('message', async (name: string) => process.send?.(await answers[name]?.()));
   process.on('disconnect', async () => {
     await onEnd();
     process.exit(0);

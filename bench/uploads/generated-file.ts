@@ -3,12 +3,12 @@ import { createHash, randomBytes } from 'node:crypto';
 const CHUNK_BYTES = 64 * 1024;
 const noise = randomBytes(CHUNK_BYTES);
 
-/** A file of any size that takes up no memory: made chunk by chunk, no two chunks alike. */
+/** A file of any size that needs no memory: made chunk by chunk, no two chunks alike. */
 export interface GeneratedFile {
   readonly name: string;
   readonly contentType: string;
   readonly sizeBytes: number;
-  /** The content from its first byte on, the same each time. */
+  /** The bytes from the first one on, the same each time. */
   chunks(): Iterable<Uint8Array>;
   /** Its SHA-256, in hex; computed each time. */
   sha256(): string;

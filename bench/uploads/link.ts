@@ -17,7 +17,7 @@ export interface Link {
   close(): void;
 }
 
-/** What a direction may hold on its way before the sender has to wait, beyond what fits on the wire. */
+/** How much may be on its way in one direction before the sender has to wait, beyond what fits on the wire. */
 const BUFFER_BYTES = 256 * 1024;
 
 /**

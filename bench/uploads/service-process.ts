@@ -58,7 +58,7 @@ const guard = new RolloutGuard({
   flags,
   unleash: { url: 'http://127.0.0.1:9/api', token: '*:*.none', environment: 'none' },
   rollback: asyncUploadRollout.rollback,
-  // Never started: it wraps and records, and asks no Unleash.
+  // Never started: it wraps and records, and polls no Unleash.
   folder: false,
   logger: false,
   operation: settings.operation,

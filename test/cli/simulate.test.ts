@@ -8,9 +8,11 @@ import { compiledFile } from '../helpers/test-run.js';
 const TRAFFIC = ['--control-failure', '0.01', '--treatment-failure', '0.3', '--rate', '20/s'];
 const QUICK = ['--for', '30s', '--replicates', '20'];
 
+let main: string;
 let folder: string;
 
 beforeAll(async () => {
+  main = await compiledFile('src/cli/main.ts');
   folder = await mkdtemp(join(tmpdir(), 'simulate-'));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -21,8 +23,7 @@ interface Answer {
   readonly stderr: string;
 }
 
-async function simulate(...options: readonly string[]): Promise<Answer> {
-  const main = await compiledFile('src/cli/main.ts');
+function simulate(...options: readonly string[]): Promise<Answer> {
   return new Promise((resolve) => {
     execFile(process.execPath, [main, 'simulate', ...options], (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
@@ -30,7 +31,8 @@ async function simulate(...options: readonly string[]): Promise<Answer> {
   });
 }
 
-describe('rollout-guard simulate', () => {
+// Each test computes for seconds in a process of its own, longer on a busy machine.
+describe('rollout-guard simulate', { timeout: 60_000 }, () => {
   it('describes the first stage of the preset in words, with nothing on stderr', async () => {
     const { code, stdout, stderr } = await simulate(...TRAFFIC, ...QUICK);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });

@@ -12,12 +12,12 @@ const found = (observations: Observations, check: string) => {
   return finding!;
 };
 
-type Case = [what: string, overrides: Partial<Observations>, status: FindingStatus, says: string];
+type Case = [what: string, overrides: Partial<Observations>, status: FindingStatus, message: string];
 
 function table(check: string, cases: Case[]) {
-  it.each(cases)('%s: reports $2', (_, overrides, status, says) => {
+  it.each(cases)('%s', (_, overrides, status, message) => {
     const finding = found(healthy(overrides), check);
-    expect(finding).toMatchObject({ status, message: expect.stringContaining(says) });
+    expect(finding).toMatchObject({ status, message: expect.stringContaining(message) });
     // What is wrong, and only that, comes with what to do.
     if (status === 'fail' || status === 'warn') expect(finding.todo).toMatch(/\.$/);
     if (status === 'ok') expect(finding.todo).toBeUndefined();
@@ -65,7 +65,7 @@ describe('diagnose', () => {
 });
 
 describe('url', () => {
-  const otherServer = answer(undefined);
+  const notUnleash = answer(undefined);
   table('url', [
     ['is reachable', {}, 'ok', 'An Unleash answers at https://unleash.example.com/api'],
     [
@@ -83,7 +83,7 @@ describe('url', () => {
     ['is not reachable', { health: silence, features: undefined, admin: undefined }, 'fail', 'ECONNREFUSED'],
     [
       'is something else',
-      { health: otherServer, features: otherServer, admin: undefined },
+      { health: notUnleash, features: notUnleash, admin: undefined },
       'fail',
       'is not an Unleash',
     ],

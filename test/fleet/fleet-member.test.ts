@@ -255,7 +255,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
   });
 
   it('evaluates its own share while Redis is silent, and counts each outcome once afterwards', async () => {
-    const [leader, other] = await fleet(...Array(2).fill({ leaseMs: 2_000, timeoutMs: 500 }));
+    const [leader, other] = await fleet(...Array(2).fill({ leaseMs: 2_000, timeoutMs: 1_500 }));
     await until(async () => {
       await leader!.member.sync();
       expect(leader!.member.role).toBe('leader');

@@ -1,6 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { freePort, RedisServer } from '../../examples/fleet/redis-server.js';
-import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
+import {
+  RedisOutcomeStore,
+  type RedisOutcomeStoreOptions,
+} from '../../src/fleet/redis/redis-outcome-store.js';
 import type { RolloutGuardOptions } from '../../src/guard/options.js';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { BaselineFile } from '../../src/journal/baseline-file.js';
@@ -39,8 +42,15 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     await Promise.all(harnesses.map((harness) => harness.close()));
   });
 
-  const store = (url = redis.url, timeoutMs = 300) =>
-    new RedisOutcomeStore({ url, prefix, flushMs: 50, evaluateMs: 20, leaseMs: 400, timeoutMs });
+  /** The lease outlasts every test: the first process leads until it closes, however busy the machine is. */
+  const store = (options: RedisOutcomeStoreOptions = {}) =>
+    new RedisOutcomeStore({
+      ...{ url: redis.url, prefix, flushMs: 50, evaluateMs: 20, leaseMs: 60_000, timeoutMs: 5_000 },
+      ...options,
+    });
+
+  /** A lease for tests that wait until it has expired. */
+  const SHORT = { leaseMs: 400 };
 
   /** One process: a guard between flags of its own and, with the first process, one Unleash. */
   async function member(
@@ -60,19 +70,19 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
   }
 
   it('evaluates the sum: neither process has enough outcomes by itself', async () => {
-    const rollback = [successRateBelow(0.95, { minOutcomes: 30 })];
+    const rollback = [successRateBelow(0.95, { minOutcomes: 40 })];
     const one = await member({ rollback });
     await leading(one);
     const other = await member({ rollback });
     await one.harness.fail(one.guard);
     await other.harness.fail(other.guard);
-    await one.harness.until('stopped here', () => isStopped(one) && isStopped(other));
+    await one.harness.until('stopped everywhere', () => isStopped(one) && isStopped(other));
     expect(one.harness.reported('decided')).toMatchObject([
       { decision: { verdicts: [{ sampleSize: { treatment: 40 } }] } },
     ]);
     expect(other.harness.reported('decided')).toMatchObject([{ by: 'fleet' }]);
     await one.harness.until('off', () => !one.harness.unleash.enabled);
-    await one.harness.until('all know', () =>
+    await one.harness.until('confirmed everywhere', () =>
       [one, other].every(({ guard }) => guard.state.status === 'stopped'),
     );
     expect(one.harness.unleash.requests.filter(off)).toHaveLength(1);
@@ -87,7 +97,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     await leading(leader);
     await other.harness.fail(other.guard);
     await leader.harness.until('off', () => !leader.harness.unleash.enabled);
-    await leader.harness.until('all know', () => other.guard.state.status === 'stopped');
+    await leader.harness.until('confirmed everywhere', () => other.guard.state.status === 'stopped');
     await leader.harness.until('reported', () => notified.includes('stopped'));
     expect(notified.filter((event) => event === 'decided')).toHaveLength(1);
   });
@@ -123,10 +133,13 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     const [one, other] = [await member(), await member()];
     await leading(one);
     await other.harness.fail(other.guard);
-    await one.harness.until('all know', () =>
+    await one.harness.until('confirmed everywhere', () =>
       [one, other].every(({ guard }) => guard.state.status === 'stopped'),
     );
     for (const { harness } of [one, other]) harness.flags.change({ enabled: false });
+    await one.harness.until('seen off by the fleet', () =>
+      [one, other].every(({ guard }) => guard.status().fleet!.epoch === 2),
+    );
     one.harness.unleash.toggle(true, 'ann');
     other.harness.flags.change({ enabled: true });
     await one.harness.until('armed', () => [one, other].every(({ guard }) => guard.state.status === 'armed'));
@@ -135,7 +148,8 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     // The windows are empty: what was before stops nothing.
     await one.harness.until('in step', () => {
       const { fleet, snapshot } = one.guard.status();
-      return fleet!.role === 'leader' && snapshot.windows[0]!.treatment.failures === 0 && snapshot.epoch >= 3;
+      expect([fleet!.role, snapshot.windows[0]!.treatment.failures]).toEqual(['leader', 0]);
+      return snapshot.epoch >= 3 && snapshot.epoch === fleet!.epoch;
     });
     expect(one.guard.state.status).toBe('armed');
     await other.harness.fail(other.guard);
@@ -156,8 +170,8 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     const away = await RedisServer.start();
     try {
       const [one, other] = [
-        await member({ store: store(away.url) }),
-        await member({ ...TOKENLESS, store: store(away.url) }),
+        await member({ store: store({ url: away.url, ...SHORT }) }),
+        await member({ ...TOKENLESS, store: store({ url: away.url, ...SHORT }) }),
       ];
       await leading(one);
       await away.kill();
@@ -210,11 +224,12 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     expect(unleash.enabled).toBe(true);
     unleash.failure = undefined;
     await other.harness.until('off', () => !unleash.enabled);
-    await other.harness.until('known', () => other.guard.state.status === 'stopped');
+    await other.harness.until('confirmed', () => other.guard.state.status === 'stopped');
   });
 
   it('evaluates in each process when no process may lead', async () => {
-    const [one, other] = [await member(TOKENLESS), await member(TOKENLESS)];
+    const leaderless = async () => await member({ ...TOKENLESS, store: store(SHORT) });
+    const [one, other] = [await leaderless(), await leaderless()];
     await one.harness.until('leaderless', () => one.guard.status().fleet!.role === 'standalone');
     await one.harness.until('reported', () => one.harness.reported('fault').length > 0);
     expect(one.harness.reported('fault')).toMatchObject([
@@ -222,15 +237,14 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     ]);
     await one.harness.fail(one.guard);
     await one.harness.until('stopped everywhere', () => isStopped(one) && isStopped(other));
-    // Whoever comes with a token finishes it.
-    const leader = await member();
+    // The first process with a token finishes it.
+    const leader = await member({ store: store(SHORT) });
     await leader.harness.until('off', () => !harnesses[0]!.unleash.enabled);
-    await leader.harness.until('all know', () => one.guard.state.status === 'stopped');
+    await leader.harness.until('confirmed everywhere', () => one.guard.state.status === 'stopped');
   });
 
   it('receives a critical error at once, not with the next flush', async () => {
-    const slow = () =>
-      new RedisOutcomeStore({ url: redis.url, prefix, flushMs: 60_000, evaluateMs: 20, leaseMs: 120_000 });
+    const slow = () => store({ flushMs: 60_000, leaseMs: 120_000 });
     const rollback = [criticalErrors()];
     const [one, other] = [
       await member({ rollback, store: slow() }),
@@ -250,7 +264,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     const [one, other] = [await member(), await member()];
     await leading(one);
     await one.harness.fail(one.guard);
-    await one.harness.until('all know', () =>
+    await one.harness.until('confirmed everywhere', () =>
       [one, other].every(({ guard }) => guard.state.status === 'stopped'),
     );
     await other.guard.close();
@@ -267,8 +281,10 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     expect([one.guard.state.status, isStopped(other)]).toEqual(['armed', false]);
   });
 
-  it('starts alone when Redis cannot be reached, and reports it once', async () => {
-    const { guard, harness } = await member({ store: store(`redis://127.0.0.1:${await freePort()}`) });
+  it('starts alone when Redis cannot be reached, and says so once', async () => {
+    const { guard, harness } = await member({
+      store: store({ url: `redis://127.0.0.1:${await freePort()}` }),
+    });
     expect(guard.status().fleet).toMatchObject({
       role: 'standalone',
       problem: expect.stringContaining('Redis'),
@@ -294,7 +310,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
   ])('refuses to start with %s, and shows no secret', async (_, args, url, message) => {
     const guarded = await RedisServer.start(...args);
     try {
-      const refusal = await member({ store: store(url(guarded.port), 5_000) }).then(
+      const refusal = await member({ store: store({ url: url(guarded.port) }) }).then(
         () => undefined,
         (error: Error) => error,
       );
@@ -308,7 +324,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
   it('continues alone when Redis refuses writes', async () => {
     const full = await RedisServer.start('--maxmemory', '3mb', '--maxmemory-policy', 'noeviction');
     try {
-      const { guard, harness } = await member({ store: store(full.url) });
+      const { guard, harness } = await member({ store: store({ url: full.url, ...SHORT }) });
       await leading({ guard, harness });
       const client = await full.client();
       await client.set('ballast', 'x'.repeat(4 * 2 ** 20)).catch(() => {});

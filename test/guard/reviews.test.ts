@@ -21,7 +21,7 @@ function verdict(status: Verdict['status'], trigger = 'latency'): Verdict {
 
 const at = (rolloutPercentage: number | undefined) => ({ rolloutPercentage });
 
-/** Plays statuses, one a minute, and says at which minutes a review opened and closed. */
+/** Plays statuses, one a minute, and returns at which minutes a review opened and closed. */
 function play(statuses: readonly Verdict['status'][]) {
   let open: readonly OpenReview[] = [];
   const messages: string[] = [];
@@ -89,7 +89,7 @@ describe('stepReviews', () => {
       ]);
     });
 
-    it('keeps open what still breaches there, without another message, until the next move', () => {
+    it('leaves a review open that still breaches at the new percentage, without another message, until the next move', () => {
       const { open, opened, closed } = evaluateAt('breach', 100);
       expect({ opened, closed }).toEqual({ opened: [], closed: [] });
       expect(open).toMatchObject([{ openedAt: 0, percentage: 100 }]);
@@ -100,11 +100,11 @@ describe('stepReviews', () => {
       expect(evaluateAt('insufficient-data', 50, open[0]).closed).toHaveLength(1);
     });
 
-    it('closes after the usual time where the trigger is ok there', () => {
+    it('closes after the usual time when the trigger is ok at the new percentage', () => {
       expect(evaluateAt('ok', 100)).toMatchObject({ open: [{ okSince: 1 }], closed: [] });
     });
 
-    it('keeps a review without data open at the same percentage, or before the percentage is known', () => {
+    it('leaves a review without data open at the same percentage, or before the percentage is known', () => {
       expect(evaluateAt('insufficient-data', 50).open).toHaveLength(1);
       expect(stepReviews([opened], [verdict('insufficient-data')], undefined, 1, MINUTE)).toMatchObject({
         open: [{ percentage: 50 }],

@@ -158,7 +158,7 @@ describe('RolloutGuard', () => {
     await until('stopped', () => guard.state.status === 'stopped');
     unleash.toggle(true, 'ann');
     await until('re-armed', () => guard.state.status === 'armed');
-    await until('who', () =>
+    await until('operator named', () =>
       ofType('unleash-history').some(({ change, by }) => change === 'on' && by === 'ann'),
     );
   });

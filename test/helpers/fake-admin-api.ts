@@ -14,7 +14,7 @@ export class FakeAdminApi {
   /** Answers instead of the real one; undefined: works. */
   failure: ((request: string) => Response | undefined) | undefined;
 
-  /** A toggle, as a person or a token does it. */
+  /** A toggle, as a user or a token does it. */
   toggle(enabled: boolean, createdBy: string): void {
     this.enabled = enabled;
     this.history.push({

@@ -13,7 +13,7 @@ const settings = JSON.parse(process.env.SETTINGS!) as InstanceSettings;
 const send = (message: FromInstance) => process.send!(message);
 const preciseNow = () => performance.timeOrigin + performance.now();
 
-/** Writes each delta to a file before it is sent, so that the test knows what a killed process had sent. */
+/** Writes each delta to a file before it is sent, so that the test can read what a killed process had sent. */
 class RecordingStore extends RedisOutcomeStore {
   override link(flag: { readonly flagKey: string; readonly environment: string }): FleetLink {
     const link = super.link(flag);

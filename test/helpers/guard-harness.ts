@@ -77,7 +77,7 @@ export class GuardHarness {
   }
 
   async until(what: string, condition: () => boolean): Promise<void> {
-    await vi.waitFor(() => expect(condition(), what).toBe(true), { timeout: 5_000, interval: 5 });
+    await vi.waitFor(() => expect(condition(), what).toBe(true), { timeout: 15_000, interval: 5 });
   }
 
   async close(): Promise<void> {

@@ -82,7 +82,7 @@ export async function startGuardedService(
   };
 }
 
-/** Resolves as soon as the provider knows the flag as enabled. */
+/** Resolves as soon as the provider has the flag as enabled. */
 function isEnabled(provider: UnleashProvider, flagKey: string): Promise<void> {
   return new Promise((resolve) => {
     const check = () => {

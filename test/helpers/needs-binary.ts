@@ -3,7 +3,7 @@ import { delimiter, join } from 'node:path';
 import { describe } from 'vitest';
 
 /**
- * The path of a program that some suites need. Without it they are skipped, with a line that says how to get it; in CI that
+ * The path of a program that some suites need. Without it they are skipped, with a line about how to install it; in CI that
  * is a failure, because the line would go unread.
  */
 export function needsBinary(name: string, howToGet: string): string | undefined {

@@ -96,10 +96,11 @@ export class RealPrometheus {
   }
 }
 
-/** The address, once it answers. The port is the system's choice, and only the log shows it. */
+/** The address, when it is ready to reply. The port is the system's choice, and only the log shows it. */
 async function ready(child: ChildProcess): Promise<string> {
   const lines: string[] = [];
-  const address = await new Promise<string>((resolve, reject) => {
+  return await new Promise<string>((resolve, reject) => {
+    let address = '';
     const failed = (why: string) => reject(new Error(`Prometheus ${why}:\n${lines.join('\n')}`));
     child.once('error', ({ message }) => failed(`could not be started (${message})`));
     child.once('exit', (code) => failed(`ended with ${code}`));
@@ -107,14 +108,8 @@ async function ready(child: ChildProcess): Promise<string> {
       lines.push(line);
       if (lines.length > QUOTED_LINES) lines.shift();
       const port = /Listening on.*address=127\.0\.0\.1:(\d+)/.exec(line)?.[1];
-      if (port !== undefined && port !== '0') resolve(`http://127.0.0.1:${port}`);
+      if (port !== undefined && port !== '0') address = `http://127.0.0.1:${port}`;
+      if (line.includes('Server is ready to receive web requests')) resolve(address);
     });
   });
-  for (;;) {
-    const answer = await fetch(`${address}/-/ready`).catch(() => undefined);
-    await answer?.arrayBuffer();
-    if (answer?.ok) return address;
-    if (child.exitCode !== null) throw new Error(`Prometheus ended:\n${lines.join('\n')}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }

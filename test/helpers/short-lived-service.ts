@@ -1,4 +1,4 @@
-// A guarded service that serves a few users, stops the flag, and ends as the README says.
+// A guarded service that serves a few users, stops the flag, and ends as the README shows.
 import { OpenFeature } from '@openfeature/server-sdk';
 import { childSettings, reachableUnleash } from './child-settings.js';
 import { startGuardedService } from './guarded-service.js';

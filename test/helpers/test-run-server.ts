@@ -1,6 +1,6 @@
 /**
  * Vitest's global setup: what is expensive is made once in a test run, when the first suite needs it.
- * Suites reach it as `test/helpers/test-run.ts` says.
+ * Suites reach it through `test/helpers/test-run.ts`.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

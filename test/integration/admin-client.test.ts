@@ -104,7 +104,7 @@ describe('UnleashAdminClient with a real Unleash', () => {
     expect((await unleash.flag('decorated')).tags).toEqual([]);
   });
 
-  it('explains a token that Unleash does not know', async () => {
+  it('explains that Unleash rejects an unknown token', async () => {
     const error = await failureOf(client({ token: '*:*.made-up' }).disable('known-flag'));
     expect(error).toMatchObject({ name: 'AdminError', code: 'ADMIN_TOKEN' });
     expect(String(error)).not.toContain('made-up');

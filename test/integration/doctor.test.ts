@@ -122,7 +122,7 @@ describe('the doctor with a real Unleash', () => {
       'client-token': { status: 'fail' },
       flag: { status: 'fail' },
     });
-    const missing = await findings({ flagKey: 'nobody-made-this' });
+    const missing = await findings({ flagKey: 'missing-flag' });
     expect(missing.flag).toMatchObject({ status: 'fail', todo: expect.stringContaining('Create the flag') });
     expect(missing.percentage).toBeUndefined();
   });
@@ -134,7 +134,7 @@ describe('the doctor with a real Unleash', () => {
     });
   });
 
-  it('knows an Unleash from another server', async () => {
+  it('distinguishes an Unleash from another server', async () => {
     const found = await findings({ url: `${unleash.url}/somewhere/else/api` });
     expect(found.url).toMatchObject({ status: 'fail' });
   });
@@ -167,7 +167,7 @@ describe('rollout-guard doctor', () => {
     }
   });
 
-  it('exits with 0 in spite of a warning, and says how to fix it', async () => {
+  it('exits with 0 in spite of a warning, and shows how to fix it', async () => {
     const { code, stdout } = await run(['--flag', 'random-upload', '--folder', folder], settings());
     expect(code).toBe(0);
     expect(stdout).toMatch(/! stickiness .*random[^\n]*\n\s+→ Set the stickiness to userId/);

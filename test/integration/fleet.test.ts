@@ -7,7 +7,6 @@ import { FleetProcess, type FromInstance } from '../helpers/fleet-process.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 
-// Many processes on a machine that other suites share: a test that is held up runs a second time.
 describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', () => {
   let unleash: SharedUnleash;
   let redis: RedisServer;
@@ -86,6 +85,7 @@ describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', ()
 
   it('stops all of eight processes right after the verdict at 1 %, and re-arms all when the flag is turned on', {
     timeout: 120_000,
+    // It measures time on a machine that other suites share.
     retry: 1,
   }, async () => {
     await start(8, 1, { requestsAtOnce: 5 });
@@ -123,7 +123,6 @@ describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', ()
 
   it('counts each outcome exactly once when processes are killed and Redis restarts or is silent', {
     timeout: 150_000,
-    retry: 1,
   }, async () => {
     await start(6, 50, { flushTwice: true });
     sendAll('serve');

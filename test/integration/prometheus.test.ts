@@ -120,7 +120,7 @@ describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheu
     expect(await read('vector(1) / 0')).toMatchObject({ value: Number.POSITIVE_INFINITY });
     expect(await read('vector(0) / 0')).toMatchObject({ value: Number.NaN });
     expect(await read('no_such_metric')).toBeUndefined();
-    // How docs/signals.md asks for samples that are young, and the opposite.
+    // The query of docs/signals.md for samples that are young, and the opposite.
     const aged = (age: string) => `max(upload_queue_depth and time() - timestamp(upload_queue_depth) ${age})`;
     expect(await read(aged('< 30'))).toMatchObject({ value: 5 });
     expect(await read(aged('> 30'))).toBeUndefined();

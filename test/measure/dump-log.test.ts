@@ -90,7 +90,7 @@ describe('evidence after a restart from the log', () => {
       const now = START + 15 * SECOND;
       expect(second.store.snapshot(now).evidence).toEqual(whole.snapshot(now).evidence);
       expect(second.store.snapshot(now).evidence![1]!.counts.treatment).toEqual({ trials: 84, failures: 17 });
-      // Whoever was in the checkpoint counts no more; whoever was read from the log may once more: it hides keys.
+      // Users in the checkpoint count no more; those read from the log may count once more, because it hides their keys.
       await second.record([...outcomes(0, 200, now), ...outcomes(200, 300, now)]);
       expect(second.store.snapshot(now).evidence![1]!.repeated).toBe(closes ? 300 : 200);
       await second.log.close();

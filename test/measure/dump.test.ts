@@ -32,7 +32,7 @@ function storeOf({ evidenceFor = SPECS, epoch = EPOCH, windowsMs = [MINUTE, 5 * 
   return store;
 }
 
-/** A store whose evidence knows a control of the epoch before. */
+/** A store whose evidence has a control of the epoch before. */
 function laterStore(): MemoryOutcomeStore {
   const store = storeOf({ epoch: EPOCH - 1 });
   for (let i = 0; i < 500; i++) {

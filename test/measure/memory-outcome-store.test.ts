@@ -57,7 +57,7 @@ describe('MemoryOutcomeStore', () => {
       return memoryAt(store, START + seconds * 1000)?.baselineBytes;
     };
     expect(sample(0, 900)).toBeUndefined();
-    // Idle: no matter how long, it says nothing about a process that works.
+    // Idle: however long, it shows nothing of a process that works.
     for (let seconds = 1; seconds <= 100; seconds++) expect(sample(seconds, 10, false)).toBeUndefined();
     for (const [index, bytes] of [100, 110, 120, 125, 128, 131].entries()) {
       expect(sample(101 + index * 10, bytes)).toBeUndefined();

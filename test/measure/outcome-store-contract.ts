@@ -178,7 +178,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
       for (const { exposure } of [reported, silent, silent]) store.expose(exposure);
       store.record({ ...reported, at: START + 100 });
       expect(exposuresAt(START + MINUTE)).toEqual([NO_EXPOSURES, NO_EXPOSURES, NO_EXPOSURES]);
-      // Judged at the latest one bucket, a tenth of the timeout, after the timeout.
+      // Counted at the latest one bucket, a tenth of the timeout, after the timeout.
       const later = START + MINUTE + MINUTE / 10;
       const counted = { treatment: { due: 1, unreported: 0 }, control: { due: 2, unreported: 2 } };
       expect(exposuresAt(later)).toEqual([counted, counted, counted]);
@@ -342,7 +342,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
       expect(json).not.toMatch(/user-1|holiday/);
     });
 
-    it('does not pass on what it was given', async () => {
+    it('puts nothing into its own delta that was merged from another', async () => {
       const store = await emptyStore();
       const other = await storeOf([outcomeOf({ result: 'failure', critical: true, errorType: 'ENOSPC' })]);
       expect(store.merge(other.takeDelta(START)!, START)).toBe(true);

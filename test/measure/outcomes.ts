@@ -10,7 +10,7 @@ interface OutcomeFacts extends Partial<Omit<Outcome, 'exposure'>> {
   readonly targetingKey?: string | undefined;
 }
 
-/** A successful outcome of the treatment in epoch 1, unless the facts say otherwise. */
+/** A successful outcome of the treatment in epoch 1, unless the facts differ. */
 export function outcomeOf({
   arm = 'treatment',
   epoch = 1,

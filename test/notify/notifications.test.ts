@@ -221,7 +221,7 @@ describe('Notifications', () => {
 });
 
 describe('Notifications over HTTP', () => {
-  const quick = { initialDelayMs: 2, retries: 3, timeoutMs: 200 };
+  const quick = { initialDelayMs: 2, retries: 3, timeoutMs: 1_000 };
   const closing: (() => Promise<void>)[] = [];
   afterEach(async () => {
     for (const close of closing.splice(0)) await close();

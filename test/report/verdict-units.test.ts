@@ -40,7 +40,7 @@ async function givenEvents(...events: GuardEvent[]): Promise<void> {
   await log.flushed();
 }
 
-/** A breach by a trigger, as an audit log holds it. */
+/** A breach by a trigger, as an audit log contains it. */
 const breachOf = (trigger: ThresholdTrigger, observed: number) =>
   ({ ...trigger.evaluate(snapshotOf(), NOW), status: 'breach', observed }) as const;
 

@@ -22,7 +22,6 @@ if (!(Number.isInteger(kills) && kills > 0 && Number.isInteger(seed))) {
 }
 
 console.log(`${kills} kills, seed ${seed}`);
-const random = seeded(seed);
 const folder = await mkdtemp(join(tmpdir(), 'kill-test-'));
 try {
   await using compiled = await compile();
@@ -35,9 +34,11 @@ try {
   // Two at once, each with its folder: one alone leaves a core idle.
   const shares = [Math.ceil(kills / 2), Math.floor(kills / 2)].filter((share) => share > 0);
   await Promise.all(
-    shares.map((share, index) =>
-      killLog({ service, folder: join(folder, String(index)), kills: share, random, onKill }),
-    ),
+    shares.map((share, index) => {
+      // Each has delays of its own, so that the seed leads to the same ones whichever of the two is faster.
+      const random = seeded(seed + index);
+      return killLog({ service, folder: join(folder, String(index)), kills: share, random, onKill });
+    }),
   );
 } finally {
   await rm(folder, { recursive: true, force: true });

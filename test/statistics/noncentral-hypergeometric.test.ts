@@ -93,7 +93,7 @@ describe('likelihoodRatios', () => {
     );
   });
 
-  it('leaves to the logarithms what no double can hold', () => {
+  it('leaves to the logarithms what a double cannot represent', () => {
     const block = { treatmentTrials: 1e9, controlTrials: 1e9, failures: 60, treatmentFailures: 60 };
     expect(likelihoodRatios(blockOf(block), 1e-6, Float64Array.of(1), new Float64Array(1))).toBe(false);
   });

@@ -132,7 +132,7 @@ describe('TwoSampleTest', () => {
     expect(test.logE).toBeGreaterThan(0);
   });
 
-  it('does not care in which order or by whom a block was counted', () => {
+  it('counts a block the same in any order and by any number of processes', () => {
     fc.assert(
       fc.property(oneBlock, fc.integer({ min: 1, max: 5 }), (sequence, processes) => {
         const whole = new TwoSampleTest();

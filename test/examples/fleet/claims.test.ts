@@ -63,7 +63,7 @@ const withFirst = (changes: Partial<Act>): Partial<Evidence> => ({
 });
 
 describe("the fleet demo's claims", () => {
-  it('hold for a rollout that went as it should', () => {
+  it('are true of a rollout that went as it should', () => {
     expect(unseen({})).toEqual([]);
   });
 
@@ -84,17 +84,20 @@ describe("the fleet demo's claims", () => {
       'outcomes that were counted twice',
       { tallyAfter: { inRedis: { ...COUNTS, buffered: 930 }, said: COUNTS } },
     ],
-    ['more lost than the killed process held', { unsentAtMost: 19 }],
+    ['more lost than the killed process had', { unsentAtMost: 19 }],
     ['a new leader that came late', { handover: { ...GOOD.handover, newLeaderAt: 7_001 } }],
     [
       'a process that did not re-arm',
       { handover: { ...GOOD.handover, rearmed: [{ process: 'p2', at: undefined }] } },
     ],
-    ['a second verdict of somebody else', { handover: { ...GOOD.handover, newLeader: 'p3' } }],
+    [
+      'a second verdict of a process that is not the new leader',
+      { handover: { ...GOOD.handover, newLeader: 'p3' } },
+    ],
     ['a user who got nothing', { answers: { right: 1_006, wrong: 1, movedOn: 1 } }],
     ['a toggle that Unleash does not know', { history: GOOD.history.slice(1) }],
     ['a fault', { faults: ['p3: writing the audit log'] }],
-  ])('do not hold for %s', (_, changes) => {
+  ])('are not all true of %s', (_, changes) => {
     expect(unseen(changes)).not.toEqual([]);
   });
 });
@@ -111,7 +114,7 @@ describe("the fleet demo's timeline", () => {
     expect(median(values)).toBe(expected);
   });
 
-  it('orders what happened by time, and says what never did', () => {
+  it('orders what happened by time, and lists what never did', () => {
     const text = timeline({ ...GOOD, acts: [{ ...FIRST, offAt: undefined }, SECOND] });
     expect(text).toMatch(
       /310\.0 ms {2}stopped in p2\n.*311\.0 ms {2}stopped in p3\n +never {2}off in Unleash/,

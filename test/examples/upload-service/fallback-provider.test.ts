@@ -27,7 +27,7 @@ const options = (signal = new AbortController().signal): SendOptions => ({ conne
 const stored = { id: 'f', fileName: 'a.txt', sizeBytes: 5, createdAt: 0 };
 const refusal = new FileProviderError('PROVIDER_HTTP_503', 'down', 503);
 
-/** A provider that reads some chunks of each file, and then does what `then` says. */
+/** A provider that reads some chunks of each file, and then runs `then`. */
 function provider(
   name: string,
   then: (signal: AbortSignal) => Promise<void> | void,
@@ -69,7 +69,7 @@ describe('a fallback provider', () => {
     expect(reported).toEqual([refusal]);
   });
 
-  it('gives up a first that stalls, in time for the second', async () => {
+  it('aborts a first provider that stalls, in time for the second', async () => {
     const stalls = (signal: AbortSignal) =>
       new Promise<void>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
     const [first, second] = [provider('first', stalls), provider('second', works)];
@@ -90,7 +90,7 @@ describe('a fallback provider', () => {
   it.each([
     ['the user has gone', new Error('gone'), true],
     ['the file cannot be read', new UploadError('UPLOAD_INCOMPLETE', 400, 'half'), false],
-  ])('does not ask the second when %s', async (_why, error, aborts) => {
+  ])('does not try the second when %s', async (_why, error, aborts) => {
     const controller = new AbortController();
     const first = provider('first', () => {
       if (aborts) controller.abort(error);

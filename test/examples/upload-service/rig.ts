@@ -15,7 +15,7 @@ import { createBufferedUpload } from '../../../examples/upload-service/upload-bu
 import type { UploadPath } from '../../../examples/upload-service/upload-file.js';
 import { createStreamingUpload } from '../../../examples/upload-service/upload-streaming.js';
 
-/** An upload service on a free port, in front of a loopback provider, and everything that a test may ask of them. */
+/** An upload service on a free port, in front of a loopback provider, and everything that a test needs of them. */
 export interface Rig {
   readonly url: string;
   readonly provider: LoopbackProvider;

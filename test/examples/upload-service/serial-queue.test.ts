@@ -4,7 +4,7 @@ import { SerialQueue } from '../../../examples/upload-service/serial-queue.js';
 describe('SerialQueue', () => {
   const never = new AbortController().signal;
 
-  it('runs one task at a time, in order, and goes on after one that fails', async () => {
+  it('runs one task at a time, in order, and continues after one that fails', async () => {
     const queue = new SerialQueue();
     const log: string[] = [];
     const task =

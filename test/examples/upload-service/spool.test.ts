@@ -70,7 +70,7 @@ describe('Spool', () => {
   });
 });
 
-/** A file that comes in as the test says. */
+/** A file whose chunks come when the test sends them. */
 class Source {
   readonly #waiting: (() => void)[] = [];
   #next: { chunk?: string; error?: Error } | undefined;

@@ -149,7 +149,7 @@ it.each(BOTH)('a client that stalls in the middle gets an error (%s)', async (_v
   client.destroy();
 });
 
-it('stops waiting for a stalled client when the operation gives up', async () => {
+it('stops waiting for a stalled client when the operation times out', async () => {
   const rig = await startRig({
     upload: (paths) => async (_context, file) => {
       const signal = AbortSignal.timeout(50);
@@ -178,7 +178,7 @@ function form(...entries: (readonly [string, string | Blob])[]): FormData {
   return data;
 }
 
-/** Announces 1 MB, sends 200 kB and then says nothing more. */
+/** Announces 1 MB, sends 200 kB and then nothing more. */
 async function sendHalf(rig: Rig): Promise<Socket> {
   const { port } = new URL(rig.url);
   const socket = connect(Number(port), '127.0.0.1');

@@ -2,7 +2,10 @@ import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../../examples/fleet/redis-server.js';
 import type { FleetLink, SyncRequest } from '../../../src/fleet/fleet-link.js';
 import type { FleetState } from '../../../src/fleet/fleet-shapes.js';
-import { RedisOutcomeStore } from '../../../src/fleet/redis/redis-outcome-store.js';
+import {
+  RedisOutcomeStore,
+  type RedisOutcomeStoreOptions,
+} from '../../../src/fleet/redis/redis-outcome-store.js';
 import { DECISION } from '../../helpers/fleet-decision.js';
 import { describeWithBinary } from '../../helpers/needs-binary.js';
 
@@ -32,10 +35,10 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
   afterAll(() => redis.close());
 
   /** Two processes of a fleet of their own. */
-  async function pair(): Promise<[FleetLink, FleetLink]> {
+  async function pair(options: RedisOutcomeStoreOptions = {}): Promise<[FleetLink, FleetLink]> {
     flag++;
     const open = async () => {
-      const store = new RedisOutcomeStore({ url: redis.url, leaseMs: 200, flushMs: 50 });
+      const store = new RedisOutcomeStore({ url: redis.url, leaseMs: 60_000, flushMs: 50, ...options });
       const link = store.link({ flagKey: `flag-${flag}`, environment: 'production' });
       links.push(link);
       const states: FleetState[] = [];
@@ -120,17 +123,33 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
   });
 
   it('has one leader, replaces it when it is silent, and refuses what the former one still sends', async () => {
-    const [one, other] = await pair();
+    const [one, other] = await pair({ leaseMs: 1_000 });
     const leading = { ...seen('ten'), mayLead: true };
     const first = await one.sync(leading);
     expect(first.fence).toBe(1);
     const second = await other.sync(leading);
     expect([second.fence, second.leader]).toEqual([undefined, one.instance]);
-    await vi.waitFor(async () => expect((await other.sync(leading)).fence).toBe(2), { timeout: 2_000 });
+    await vi.waitFor(async () => expect((await other.sync(leading)).fence).toBe(2), { timeout: 10_000 });
     expect(await one.read(1, '', 10)).toBeUndefined();
     expect(await one.saveCheckpoint(1, '0-0', 'old')).toBe(false);
     expect(await other.saveCheckpoint(2, '0-0', 'new')).toBe(true);
     expect(await one.loadCheckpoint()).toBe('new');
+  });
+
+  it('sends no more to a silent Redis than it may wait for, and works when Redis replies', async () => {
+    const [one] = await pair({ timeoutMs: 1_000 });
+    redis.freeze();
+    try {
+      const waiting = Array.from({ length: 8 }, () => one.sync(seen('ten')));
+      const settled = Promise.allSettled(waiting);
+      await expect(one.sync(seen('ten'))).rejects.toThrow('Redis does not reply.');
+      for (const { status } of await settled) expect(status).toBe('rejected');
+      // Those eight may still arrive: what came after them was not sent.
+      await expect(one.sync(seen('ten'))).rejects.toThrow('Redis does not reply.');
+    } finally {
+      redis.thaw();
+    }
+    await vi.waitFor(() => one.sync(seen('ten')), { timeout: 10_000 });
   });
 
   it('returns every entry in order, and deletes those that are in the checkpoint', async () => {
@@ -173,7 +192,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
       epoch: 2,
       oldestEpoch: 2,
     });
-    // A process that does not know it yet changes nothing.
+    // A process that has not received it yet changes nothing.
     expect((await one.stop(DECISION)).stop).toBeUndefined();
     expect((await one.clearStop('decision-1', 'ten', 0)).epoch).toBe(2);
   });

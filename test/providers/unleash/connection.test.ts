@@ -86,7 +86,7 @@ describe('polling a server', () => {
     expect(events).toEqual([ProviderEvents.Stale, ProviderEvents.Ready, ProviderEvents.ConfigurationChanged]);
   });
 
-  it('keeps flags that are being served stale when the token is taken away', async () => {
+  it('continues to serve its flags, as stale, when the token is revoked', async () => {
     const { unleash, provider, events } = await connected(state(100));
     await provider.initialize();
 

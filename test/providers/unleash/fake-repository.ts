@@ -19,7 +19,7 @@ export class FakeRepository extends EventEmitter implements Repository {
     this.emit('changed', this.#features);
   }
 
-  /** A backup was read: unleash-client does not say `changed` then. */
+  /** A backup was read: unleash-client does not emit `changed` then. */
   set(flags: readonly TestFlag[], segments: readonly Segment[] = []): void {
     this.#features = flags.map(flagOf);
     this.#segments = segments;

@@ -10,7 +10,7 @@ const betaUser = { targetingKey: 'u', plan: 'beta' };
 const plainUser = { targetingKey: 'u', plan: 'free' };
 const segments: Segment[] = [{ id: 1, constraints: [beta] }];
 
-/** What an evaluation of the flag `upload` answers and says. */
+/** The answer and the reason of an evaluation of the flag `upload`. */
 async function explain(flag: TestFlag, context: EvaluationContext, others: readonly TestFlag[] = []) {
   const provider = await providerWith([flag, ...others], { segments });
   const { value, reason } = await provider.resolveBooleanEvaluation('upload', false, context);

@@ -58,7 +58,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** What a replay cannot know: who decided, and what the decision was called. */
+/** What a replay cannot reproduce: who decided, and what the decision was called. */
 function reasonsOf({ at, epoch, rolloutPercentage, verdicts, counts, reason }: Decision) {
   return { at, epoch, rolloutPercentage, verdicts, counts, reason };
 }

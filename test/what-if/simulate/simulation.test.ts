@@ -60,7 +60,7 @@ describe('simulate', () => {
     expect(treatmentRequests.p95! / benchmark.delay(0.95)).toBeLessThan(1.4);
   });
 
-  it('keeps the promise of alpha where a literal rule does not', () => {
+  it('stays within alpha where a literal rule does not', () => {
     const scenario = {
       ...SCENARIO,
       controlFailureRate: 0.05,

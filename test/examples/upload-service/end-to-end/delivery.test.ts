@@ -193,7 +193,7 @@ it('metrics of text, binary, large and all files agree in guard, provider and Un
   for (const kind of Object.keys(kinds)) await usageIs(`metrics-${kind}`, evaluated[kind]!);
 });
 
-/** Waits until Unleash's own usage metrics say this of the flag in one application. */
+/** Waits until Unleash's own usage metrics show this of the flag in one application. */
 async function usageIs(appName: string, expected: { yes: number; no: number }): Promise<void> {
   const usage = () => flagUsage(unleash, FLAG_KEY, appName);
   await vi.waitFor(async () => expect(await usage()).toEqual(expected), { timeout: 30_000, interval: 200 });
