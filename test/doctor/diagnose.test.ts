@@ -319,7 +319,7 @@ describe('clock', () => {
         features: undefined,
       },
       'unknown',
-      'do not contain',
+      'No reply of Unleash contains its time',
     ],
   ]);
 });
