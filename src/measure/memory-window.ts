@@ -9,7 +9,8 @@ export class MemoryWindow extends TimeRing {
   readonly #lowest = new Float64Array(this.slots).fill(Number.POSITIVE_INFINITY);
   /** When the first sample came after which the window was never empty. */
   #firstAt = 0;
-  #lastAt = 0;
+  /** −∞ before the first sample. */
+  #lastAt = Number.NEGATIVE_INFINITY;
 
   /** Adds a sample, unless it is from before the window. */
   add(bytes: number, at: number): void {
@@ -39,6 +40,8 @@ export class MemoryWindow extends TimeRing {
 
   /** Infinite without a sample. By index: an iterator costs more than the rest of a snapshot together. */
   get #lowestBytes(): number {
+    // Replays and simulations have no samples, and take a snapshot after every outcome.
+    if (this.#lastAt === Number.NEGATIVE_INFINITY) return Number.POSITIVE_INFINITY;
     let lowest = Number.POSITIVE_INFINITY;
     for (let slot = 0; slot < this.slots; slot++) lowest = Math.min(lowest, this.#lowest[slot]!);
     return lowest;
