@@ -1,7 +1,9 @@
 import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { GuardEvent } from '../model/event.js';
-import { AUDIT_FILE } from './audit-reader.js';
+
+/** The name of the audit log within a guard's folder. */
+export const AUDIT_FILE = 'audit.jsonl';
 
 const MAX_WAITING = 10_000;
 

@@ -2,9 +2,6 @@ import { z } from 'zod';
 import { guardEventSchema } from '../model/event.js';
 import { linesOf, openIfPresent } from '../support/files.js';
 
-/** The name of the audit log within a guard's folder. */
-export const AUDIT_FILE = 'audit.jsonl';
-
 const entrySchema = z.intersection(guardEventSchema, z.object({ flagKey: z.string().optional() }));
 
 /** An event as it is written. */

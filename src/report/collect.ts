@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AUDIT_FILE, type AuditProblem, readAuditLog } from '../journal/audit-reader.js';
+import { AUDIT_FILE } from '../journal/audit-log.js';
+import { type AuditProblem, readAuditLog } from '../journal/audit-reader.js';
 import { outcomeOfRow } from '../log/log-row-schema.js';
 import { JSONL_FILE, type LogProblem, readOutcomeBatches } from '../log/read-log.js';
 import type { RolloutChange } from '../model/event-entry.js';

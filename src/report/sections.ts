@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { AUDIT_FILE } from '../journal/audit-reader.js';
+import { AUDIT_FILE } from '../journal/audit-log.js';
 import { formatDuration, formatRate, formatThreshold } from '../support/wording.js';
 import { decisionSection } from './decision-section.js';
 import {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
-import { AUDIT_FILE, readAuditLog } from '../../journal/audit-reader.js';
+import { AUDIT_FILE } from '../../journal/audit-log.js';
+import { readAuditLog } from '../../journal/audit-reader.js';
 import { Journal, type JournalEntry } from '../../journal/journal.js';
 import type { RolloutChange } from '../../model/event-entry.js';
 import type { Arm } from '../../model/shapes.js';

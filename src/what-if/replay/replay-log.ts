@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { RolloutRules } from '../../guard/rules.js';
-import { AUDIT_FILE, readAuditLog } from '../../journal/audit-reader.js';
+import { AUDIT_FILE } from '../../journal/audit-log.js';
+import { readAuditLog } from '../../journal/audit-reader.js';
 import type { OutcomeRow } from '../../log/log-row-schema.js';
 import { type LogProblem, readOutcomeBatches } from '../../log/read-log.js';
 import type { GuardEvent } from '../../model/event.js';
