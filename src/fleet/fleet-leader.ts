@@ -1,7 +1,7 @@
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import { parseOutcomeDelta } from '../measure/outcome-delta.js';
 import type { Snapshot } from '../model/shapes.js';
-import { parseJson } from '../support/http.js';
+import { parseJson } from '../support/json.js';
 import { isFleetError } from './fleet-link.js';
 import type { FleetMemberOptions } from './fleet-options.js';
 import { checkpointSchema, type FleetEntry } from './fleet-shapes.js';

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { storeDumpSchema } from '../measure/outcome-delta.js';
 import { decisionSchema } from '../model/shapes.js';
 import { reportedStateSchema } from '../model/state.js';
-import { parseJson } from '../support/http.js';
+import { parseJson } from '../support/json.js';
 
 /** JSON inside a field of text. */
 export function jsonText<Schema extends z.ZodType>(schema: Schema) {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { guardEventSchema } from '../model/event.js';
 import { linesOf, openIfPresent } from '../support/files.js';
+import { parseJson } from '../support/json.js';
 
 const entrySchema = z.intersection(guardEventSchema, z.object({ flagKey: z.string().optional() }));
 
@@ -47,12 +48,8 @@ export async function* readAuditLog(
  * @returns the event, or a few words on what is wrong with the line.
  */
 export function parseAuditLine(line: string): AuditEntry | string {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    return 'not JSON, or half a line';
-  }
+  const value = parseJson(line);
+  if (value === undefined) return 'not JSON, or half a line';
   const parsed = entrySchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

@@ -1,4 +1,5 @@
 import { ARMS, type Arm, type Attributes, type Outcome, type Result } from '../model/shapes.js';
+import { parseJson } from '../support/json.js';
 
 type Scalar = string | number | boolean;
 
@@ -116,12 +117,8 @@ const CHECKED = Object.entries<Column<unknown>>(COLUMNS).map(([name, column]) =>
  * @returns the row, or a few words on what is wrong with the line.
  */
 export function parseOutcomeLine(line: string): OutcomeRow | string {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(line);
-  } catch {
-    return 'not JSON, or half a line';
-  }
+  const parsed = parseJson(line);
+  if (parsed === undefined) return 'not JSON, or half a line';
   if (typeof parsed !== 'object' || parsed === null) return 'not an object';
   const values = parsed as Record<string, unknown>;
   const row = parsed as OutcomeRow;

@@ -1,7 +1,7 @@
 import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import { parseJson } from './http.js';
+import { parseJson } from './json.js';
 
 /** A file's text, or undefined when there is no such file. */
 export function readIfPresent(path: string): Promise<string | undefined> {

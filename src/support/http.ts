@@ -54,15 +54,6 @@ function networkCode(error: unknown): string {
   return cause === undefined || cause === error ? 'network error' : networkCode(cause);
 }
 
-/** A body as JSON; undefined when it is not JSON. */
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 /** `Retry-After` in milliseconds: seconds, or a date (RFC 9110, 10.2.3); undefined when absent or unreadable. */
 export function retryAfterMs(header: string | null, now: number): number | undefined {
   if (header === null || header.trim() === '') return undefined;

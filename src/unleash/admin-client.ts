@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { type Clock, systemClock } from '../support/clock.js';
-import { exchange, NoAnswerError, parseJson } from '../support/http.js';
+import { exchange, NoAnswerError } from '../support/http.js';
+import { parseJson } from '../support/json.js';
 import { adminTokenProblem, baseUrlOf, flagPageUrl } from './admin-access.js';
 import { AdminError } from './admin-error.js';
 import { type AdminRequest, errorForNoReply, errorForReply } from './admin-failure.js';

@@ -1,4 +1,5 @@
-import { type HttpAnswer, parseJson, retryAfterMs } from '../support/http.js';
+import { type HttpAnswer, retryAfterMs } from '../support/http.js';
+import { parseJson } from '../support/json.js';
 import { AdminError, type AdminErrorCode, type MissingAtUnleash } from './admin-error.js';
 import { failureReply } from './admin-replies.js';
 

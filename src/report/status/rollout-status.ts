@@ -8,7 +8,7 @@ import type { Arm } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import type { GuardState } from '../../model/state.js';
 import { readIfPresent, UnusableFileError } from '../../support/files.js';
-import { parseJson } from '../../support/http.js';
+import { parseJson } from '../../support/json.js';
 import { AuditStory } from '../audit-story.js';
 import type { DecisionReport, Note, ReviewReport } from '../rollout-report.js';
 

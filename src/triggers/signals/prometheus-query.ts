@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { exchange, type HttpAnswer, NoAnswerError, parseJson } from '../../support/http.js';
+import { exchange, type HttpAnswer, NoAnswerError } from '../../support/http.js';
+import { parseJson } from '../../support/json.js';
 import type { SignalReading } from '../trigger.js';
 
 /** A Prometheus that supports the parameter `limit` sends no more series: one is right, a few show what is wrong. */
