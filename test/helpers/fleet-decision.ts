@@ -1,17 +1,5 @@
-import type { ArmCounts, Decision } from '../../src/model/shapes.js';
-
-function countsOf(successes: number, failures: number): ArmCounts {
-  return {
-    successes,
-    failures,
-    expected: 0,
-    aborted: 0,
-    critical: 0,
-    fallbacks: 0,
-    retried: 0,
-    complaints: 0,
-  };
-}
+import type { Decision } from '../../src/model/shapes.js';
+import { armCounts } from '../triggers/snapshots.js';
 
 /** A decision as a guard makes it: the shared store refuses anything less. */
 export const DECISION: Decision = {
@@ -35,6 +23,9 @@ export const DECISION: Decision = {
       message: 'Too many failures.',
     },
   ],
-  counts: { treatment: countsOf(80, 20), control: countsOf(890, 10) },
+  counts: {
+    treatment: armCounts({ successes: 80, failures: 20 }),
+    control: armCounts({ successes: 890, failures: 10 }),
+  },
   reason: 'Too many failures.',
 };

@@ -4,6 +4,7 @@ import type { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.
 import { type OutcomeDelta, parseOutcomeDelta } from '../../src/measure/outcome-delta.js';
 import type { ArmCounts, Evidence, Outcome, Snapshot } from '../../src/model/shapes.js';
 import type { TestSpec } from '../../src/statistics/sequential-evidence.js';
+import { armCounts } from '../triggers/snapshots.js';
 import { outcomeOf, START } from './outcomes.js';
 
 export interface OutcomeStoreSetup {
@@ -29,16 +30,7 @@ const EVIDENCE_FOR: readonly TestSpec[] = [
   { name: 'slower', evidence: { test: 'latency-regression', alpha: 0.05, ratio: 1.2 } },
   { name: 'literal' },
 ];
-const NO_COUNTS: ArmCounts = {
-  successes: 0,
-  failures: 0,
-  expected: 0,
-  aborted: 0,
-  critical: 0,
-  fallbacks: 0,
-  retried: 0,
-  complaints: 0,
-};
+const NO_COUNTS = armCounts();
 const NO_EXPOSURES = {
   treatment: { due: 0, unreported: 0 },
   control: { due: 0, unreported: 0 },

@@ -2,6 +2,7 @@ import type { GuardEvent } from '../../src/model/event.js';
 import type { Decision } from '../../src/model/shapes.js';
 import { noticeOf } from '../../src/notify/notifications.js';
 import type { GuardNotification, NotificationSubject } from '../../src/notify/notifier.js';
+import { armCounts } from '../triggers/snapshots.js';
 
 export const AT = Date.UTC(2026, 2, 1, 12);
 
@@ -12,16 +13,7 @@ export const subject: NotificationSubject = {
   flagUrl: 'https://unleash.example.com/projects/default/features/async-upload',
 };
 
-const counts = {
-  successes: 90,
-  failures: 10,
-  expected: 0,
-  aborted: 0,
-  critical: 0,
-  fallbacks: 10,
-  retried: 0,
-  complaints: 0,
-};
+const counts = armCounts({ successes: 90, failures: 10, fallbacks: 10 });
 
 export const decision = (overrides: Partial<Decision> = {}): Decision => ({
   id: 'd-1',

@@ -9,19 +9,11 @@ import type { Decision } from '../../../src/model/shapes.js';
 import type { GuardState } from '../../../src/model/state.js';
 import { renderStatus, statusLine } from '../../../src/report/status/render.js';
 import { readRolloutStatus } from '../../../src/report/status/rollout-status.js';
+import { armCounts } from '../../triggers/snapshots.js';
 
 const NOW = Date.UTC(2026, 2, 2, 12);
 
-const counts = {
-  successes: 90,
-  failures: 10,
-  expected: 0,
-  aborted: 0,
-  critical: 0,
-  fallbacks: 0,
-  retried: 0,
-  complaints: 0,
-};
+const counts = armCounts({ successes: 90, failures: 10 });
 const verdict = {
   trigger: 'success-rate-below',
   status: 'breach',

@@ -23,6 +23,7 @@ import { createUploadService } from '../../../../examples/upload-service/service
 import { createBufferedUpload } from '../../../../examples/upload-service/upload-buffered.js';
 import { createStreamingUpload } from '../../../../examples/upload-service/upload-streaming.js';
 import type { SharedUnleash } from '../../../helpers/test-run.js';
+import { armCounts } from '../../../triggers/snapshots.js';
 
 /** What may differ between worlds. */
 export interface WorldOptions {
@@ -168,13 +169,4 @@ export async function recordedDuring(
 }
 
 /** Counts of an arm on which nothing happened. */
-export const NONE: ArmCounts = {
-  successes: 0,
-  failures: 0,
-  expected: 0,
-  aborted: 0,
-  critical: 0,
-  fallbacks: 0,
-  retried: 0,
-  complaints: 0,
-};
+export const NONE = armCounts();
