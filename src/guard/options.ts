@@ -10,6 +10,7 @@ import type { OperationPolicy } from '../operation/guarded-operation.js';
 import { type Clock, systemClock } from '../support/clock.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, wholeSchema } from '../support/config-schemas.js';
+import { httpUrlSchema } from '../support/http-schemas.js';
 import { type Logger, resolveLogger } from '../support/logger.js';
 import type { Trigger } from '../triggers/trigger.js';
 import { adminTokenProblem } from '../unleash/admin-access.js';
@@ -187,11 +188,7 @@ const ADMIN_URL =
 const NAME = 'a name without spaces';
 
 const name = z.string({ error: NAME }).regex(/^(?!\.{1,2}$)\S+$/, { error: NAME });
-const httpUrl = z.url({ protocol: /^https?$/, error: ADMIN_URL }).refine(
-  // They are never sent: `fetch` refuses such a URL, and the base URL is made without them.
-  (url) => !URL.canParse(url) || (new URL(url).username === '' && new URL(url).password === ''),
-  { error: ADMIN_URL },
-);
+const httpUrl = httpUrlSchema(ADMIN_URL);
 
 function having<T>(methods: readonly string[], expected: string) {
   return z.custom<T>(

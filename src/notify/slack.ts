@@ -33,7 +33,7 @@ export function slack(options: SlackOptions): Notifier {
   };
 }
 
-const slackSchema = z.strictObject({ webhookUrl: httpUrlSchema, ...httpNotifierOptions });
+const slackSchema = z.strictObject({ webhookUrl: httpUrlSchema(), ...httpNotifierOptions });
 
 /** Slack explains a refusal with a code such as `no_service`; anything else is not Slack's. */
 function errorCode(body: string): string | undefined {

@@ -55,7 +55,7 @@ export function webhook(options: WebhookOptions): Notifier {
 
 const optionsSchema = z.strictObject({
   webhook: z.strictObject({
-    url: httpUrlSchema,
+    url: httpUrlSchema(),
     secret: webhookSecretSchema.optional(),
     headers: headersSchema,
     ...httpNotifierOptions,

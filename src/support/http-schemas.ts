@@ -1,16 +1,20 @@
 import { z } from 'zod';
 import type { Clock } from './clock.js';
 
-const HTTP_URL = 'a URL with its scheme, without user and password';
-
-/** An address for `fetch`, which refuses user and password in one. */
-export const httpUrlSchema = z.url({ protocol: /^https?$/, error: HTTP_URL, abort: true }).refine(
-  (url) => {
-    const { username, password } = new URL(url);
-    return username === '' && password === '';
-  },
-  { error: HTTP_URL },
-);
+/**
+ * An address for `fetch`, which refuses user and password in one.
+ *
+ * @param expected - What an error says was expected.
+ */
+export function httpUrlSchema(expected = 'a URL with its scheme, without user and password') {
+  return z.url({ protocol: /^https?$/, error: expected, abort: true }).refine(
+    (url) => {
+      const { username, password } = new URL(url);
+      return username === '' && password === '';
+    },
+    { error: expected },
+  );
+}
 
 /** Headers for every request. An error shows none of their values: it does not show what is under this name. */
 export const headersSchema = z

@@ -41,7 +41,7 @@ const LONGEST_QUERY = 100;
 const optionsSchema = (name: string) =>
   z
     .strictObject({
-      url: httpUrlSchema,
+      url: httpUrlSchema(),
       query: z.string({ error: 'a PromQL query' }).regex(/\S/, { error: 'a PromQL query' }),
       threshold: limitSchema,
       headers: headersSchema,
