@@ -136,9 +136,9 @@ export async function startWorld(unleash: SharedUnleash, options: WorldOptions):
   return world;
 }
 
-/** SDKs get a change up to a second after the admin API accepted it. */
-function percentageArrived(guard: RolloutGuard, percentage: number): Promise<void> {
-  return vi.waitFor(() => expect(guard.status().flag?.rolloutPercentage).toBe(percentage), {
+/** SDKs get a change up to a second after the admin API accepted it, and a new flag's percentage before its "on". */
+function percentageArrived(guard: RolloutGuard, rolloutPercentage: number): Promise<void> {
+  return vi.waitFor(() => expect(guard.status().flag).toMatchObject({ enabled: true, rolloutPercentage }), {
     timeout: 15_000,
     interval: 20,
   });
