@@ -27,11 +27,14 @@ import {
   resolveOptions,
   type UnleashProviderOptions,
 } from './provider-options.js';
+import type { Explanation } from './reason-resolver.js';
 import { type AssignedVariant, resolveVariant, type VariantType } from './variant.js';
 
 export type { ProviderSettings, UnleashProviderOptions } from './provider-options.js';
 
-const { DEFAULT, DISABLED, ERROR, STALE } = StandardResolutionReasons;
+const { DISABLED, ERROR, STALE } = StandardResolutionReasons;
+
+const WHILE_STALE: Explanation = { reason: STALE, chance: undefined, contextId: undefined };
 
 /** Context attributes that are reported as left out; further ones are not. */
 const MAX_REPORTED_ATTRIBUTES = 100;
@@ -135,11 +138,14 @@ export class UnleashProvider implements Provider, FlagSource {
     } else {
       value = client.isEnabled(flagKey, unleashContext);
     }
+    const explanation = this.#lifecycle?.stale
+      ? WHILE_STALE
+      : flag.reasonResolver.explain(value, unleashContext);
     return {
       value,
       variant: variant ?? (value ? 'on' : 'off'),
-      reason: this.#lifecycle?.stale ? STALE : flag.reasonResolver.reason(value, unleashContext),
-      flagMetadata: flag.metadata,
+      reason: explanation.reason,
+      flagMetadata: flag.metadataOf(explanation),
     };
   }
 
@@ -239,12 +245,18 @@ export class UnleashProvider implements Provider, FlagSource {
     const stale = this.#lifecycle?.stale === true;
     const variant: AssignedVariant = client.getVariant(flagKey, unleashContext);
     if (!variant.enabled) {
-      const reason = stale ? STALE : flag.reasonResolver.disabled ? DISABLED : DEFAULT;
-      return { value: defaultValue, reason, flagMetadata: flag.metadata };
+      const explanation = stale
+        ? WHILE_STALE
+        : flag.explainNoVariant(variant.feature_enabled, unleashContext);
+      return {
+        value: defaultValue,
+        reason: explanation.reason,
+        flagMetadata: flag.metadataOf(explanation),
+      };
     }
-    const payloadType = variant.payload?.type;
-    const reason = stale ? STALE : payloadType === undefined ? DEFAULT : flag.variantReason(unleashContext);
-    return resolveVariant(variant, type, defaultValue, reason, flag.variantMetadata(payloadType));
+    const explanation = stale ? WHILE_STALE : flag.explainVariant(variant.payload, unleashContext);
+    const metadata = flag.variantMetadata(explanation, variant.payload?.type);
+    return resolveVariant(variant, type, defaultValue, explanation.reason, metadata);
   }
 
   #translate(context: EvaluationContext, logger: OpenFeatureLogger | undefined) {

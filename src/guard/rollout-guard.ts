@@ -116,6 +116,7 @@ export class RolloutGuard implements ExposureSink {
   /** Captures an exposure; the hook calls it. */
   exposed(evaluation: Evaluation, targetingKey: string | undefined): Exposure {
     const { context, machine, recorder } = this.#parts;
+    const { chance, contextId } = evaluation.flagMetadata ?? {};
     return recorder.expose({
       flagKey: this.flagKey,
       arm: armOf(evaluation),
@@ -123,6 +124,8 @@ export class RolloutGuard implements ExposureSink {
       reason: evaluation.reason,
       errorCode: evaluation.errorCode,
       targetingKey,
+      chance: typeof chance === 'number' && chance > 0 && chance < 1 ? chance : undefined,
+      unit: typeof contextId === 'string' && contextId !== '' ? contextId : undefined,
       epoch: machine.epoch,
       at: context.clock.now(),
     });

@@ -27,6 +27,8 @@ export interface Evaluation {
   readonly variant?: string | undefined;
   readonly reason?: string | undefined;
   readonly errorCode?: string | undefined;
+  /** The provider's: `chance` and `contextId`, when chance decided the value. */
+  readonly flagMetadata?: Readonly<Record<string, string | number | boolean>> | undefined;
 }
 
 /** One evaluation of the guarded flag, captured by the hook. An operation or `track()` completes it. */
@@ -38,6 +40,13 @@ export interface Exposure {
   readonly reason: string | undefined;
   readonly errorCode: string | undefined;
   readonly targetingKey: string | undefined;
+  /**
+   * The probability with which the flag's strategies put this unit into the treatment: a fraction between 0 and 1.
+   * Undefined when chance did not decide, or its share is unknown.
+   */
+  readonly chance?: number | undefined;
+  /** The value that was drawn by, such as a user, session or tenant; undefined: each evaluation is a unit of its own. */
+  readonly unit?: string | undefined;
   /** The guard's epoch in which the flag was evaluated. */
   readonly epoch: number;
   readonly at: number;
