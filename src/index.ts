@@ -132,6 +132,7 @@ export type {
   FlagClient,
   FlagFacts,
   FlagSource,
+  FlagSourceHealth,
   TrackedEvent,
   Unsubscribe,
 } from './model/flags.js';

@@ -16,6 +16,21 @@ export interface FlagFacts {
   readonly revision: string;
 }
 
+/** How well a source of flags knows Unleash's state. */
+export interface FlagSourceHealth {
+  /**
+   * `ok`: the definitions are current. `stale`: they answer, but may be old. `error`: there are none, or only an operator
+   * can help, such as with a refused token. A change in Unleash does not arrive unless the status is `ok`.
+   */
+  readonly status: 'ok' | 'stale' | 'error';
+  /** Why, without credentials; absent while `ok`. */
+  readonly message?: string | undefined;
+  /** When the status began. */
+  readonly since?: number | undefined;
+  /** How long ago Unleash last confirmed the definitions, in milliseconds; absent before it ever did. */
+  readonly dataAgeMs?: number | undefined;
+}
+
 /** What `client.track()` brought. */
 export interface TrackedEvent {
   readonly name: string;
@@ -57,6 +72,8 @@ export interface FlagSource {
   onChange(listener: (key: string) => void): Unsubscribe;
   /** Called for every `client.track()`. */
   onTrack(listener: (event: TrackedEvent) => void): Unsubscribe;
+  /** How well the source knows Unleash's state now. A source without it is taken to be `ok`. Cheap: guards ask on every tick. */
+  health?(): FlagSourceHealth;
   /** The OpenFeature client that evaluates through this source when the user names none. */
   defaultClient(): FlagClient;
 }
