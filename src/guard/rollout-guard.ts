@@ -1,6 +1,12 @@
 import { armOf } from '../measure/exposure-ledger.js';
 import type { GuardListener } from '../model/event.js';
-import type { ExposureSink, FlagClient, Unsubscribe } from '../model/flags.js';
+import {
+  cameThrough,
+  type ExposureSink,
+  type FlagClient,
+  type ProviderIdentity,
+  type Unsubscribe,
+} from '../model/flags.js';
 import type { Evaluation, Exposure } from '../model/shapes.js';
 import {
   type GuardedOperation,
@@ -102,7 +108,7 @@ export class RolloutGuard implements ExposureSink {
       ...context,
       sink: this,
       client: () => {
-        this.#client ??= context.client ?? flags.defaultClient();
+        this.#client ??= this.#firstClient();
         return this.#client;
       },
       isOverridden: () => flags.isOverridden(flagKey),
@@ -111,6 +117,21 @@ export class RolloutGuard implements ExposureSink {
       fault: records.fault,
     };
     return guardedOperation(host, options, context.operation);
+  }
+
+  /** Whose evaluations the guard counts. */
+  get provider(): ProviderIdentity | undefined {
+    return this.#parts.context.flags.metadata;
+  }
+
+  /** Reports that the flag is evaluated, and never through the guard's provider; the hook calls it. */
+  onlyForeign({ name }: ProviderIdentity): void {
+    const { flagKey } = this;
+    this.#parts.context.records.fault(
+      'evaluations through another provider',
+      `${flagKey} is evaluated through the provider "${name}" only, which is not the one that this guard was given as ` +
+        '"flags", so it counts nothing. A provider that wraps another one must have the same "metadata" object.',
+    );
   }
 
   /** Captures an exposure; the hook calls it. */
@@ -137,6 +158,14 @@ export class RolloutGuard implements ExposureSink {
    */
   reportComplaint(complaint: ComplaintReport): void {
     this.#parts.tracked.complaint(complaint);
+  }
+
+  #firstClient(): FlagClient {
+    const { client, flags } = this.#parts.context;
+    const first = client ?? flags.defaultClient();
+    const provider = first.metadata?.providerMetadata;
+    if (provider !== undefined && !cameThrough(this.provider, provider)) this.onlyForeign(provider);
+    return first;
   }
 
   async #start(): Promise<void> {
