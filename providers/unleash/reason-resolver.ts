@@ -122,7 +122,9 @@ function explanationOf(rules: readonly Rule[], context: Context): Explanation {
   const admitted = admittedBy(rules, context);
   const sure = admitted.find(({ percentage }) => percentage === 100);
   if (sure !== undefined) return sure.targeted ? BY_TARGETING : FOR_ALL_USERS;
-  if (admitted.length === 0) return BY_TARGETING;
+  const [first] = admitted;
+  if (first === undefined) return BY_TARGETING;
+  if (admitted.length === 1) return split(first.percentage / 100, first.unit(context));
   const draws = drawsOf(admitted, context);
   return split(chanceOf([draws]), unitOf(draws));
 }
