@@ -28,6 +28,9 @@ interface LifecycleParts {
   readonly onChanged: (keys: readonly string[]) => void;
 }
 
+const CLOSED =
+  'The provider was closed. OpenFeature ignores that an instance is registered again where it still is: make a new one.';
+
 /**
  * Turns the events of one unleash-client into OpenFeature's: `READY` when the data or the connection is back, `STALE`
  * when the connection is lost and the data kept, `CONFIGURATION_CHANGED` with the flags that roll out differently. The
@@ -80,6 +83,7 @@ export class Lifecycle {
   get health(): FlagSourceHealth {
     const { ageMs: dataAgeMs, isOld, problem } = this.#watch;
     const message = this.#lastProblem?.message;
+    if (this.isClosing) return { status: 'error', message: CLOSED };
     if (this.client === undefined) {
       const cause = message === undefined ? '' : ` ${message}`;
       return { status: 'error', message: `No flag data has arrived from Unleash.${cause}`, dataAgeMs };

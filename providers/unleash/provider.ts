@@ -112,9 +112,7 @@ export class UnleashProvider implements Provider, FlagSource {
 
   /** Sends the last usage metrics and stops everything that was started; a client of your own keeps running. */
   async onClose(): Promise<void> {
-    const closing = this.#lifecycle;
-    await closing?.close();
-    if (this.#lifecycle === closing) this.#lifecycle = undefined;
+    await this.#lifecycle?.close();
   }
 
   async resolveBooleanEvaluation(
@@ -126,7 +124,7 @@ export class UnleashProvider implements Provider, FlagSource {
     const override = this.#overrides.get(flagKey);
     if (override !== undefined) return { ...this.#overridden(flagKey, override, false), variant: 'off' };
     const client = this.#lifecycle?.client;
-    if (client === undefined) return notReady(defaultValue);
+    if (client === undefined) return notReady(defaultValue, this.health());
     const flag = this.#catalog.get(flagKey);
     if (flag === undefined) return notFound(client, flagKey, defaultValue);
 
@@ -246,7 +244,7 @@ export class UnleashProvider implements Provider, FlagSource {
     const override = this.#overrides.get(flagKey);
     if (override !== undefined) return this.#overridden(flagKey, override, defaultValue);
     const client = this.#lifecycle?.client;
-    if (client === undefined) return notReady(defaultValue);
+    if (client === undefined) return notReady(defaultValue, this.health());
     const flag = this.#catalog.get(flagKey);
     if (flag === undefined) return notFound(client, flagKey, defaultValue);
 
@@ -324,9 +322,8 @@ function subscribe<Event>(listeners: Listeners<Event>, listener: (event: Event) 
   };
 }
 
-function notReady<T>(value: T): ResolutionDetails<T> {
-  const errorMessage = 'No flag data has arrived from Unleash yet.';
-  return { value, reason: ERROR, errorCode: ErrorCode.PROVIDER_NOT_READY, errorMessage };
+function notReady<T>(value: T, { message = '' }: FlagSourceHealth): ResolutionDetails<T> {
+  return { value, reason: ERROR, errorCode: ErrorCode.PROVIDER_NOT_READY, errorMessage: message };
 }
 
 function notFound<T>(client: Unleash, flagKey: string, value: T): ResolutionDetails<T> {

@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { type Client, InMemoryProvider, OpenFeature, ProviderStatus } from '@openfeature/server-sdk';
+import {
+  type Client,
+  InMemoryProvider,
+  OpenFeature,
+  ProviderEvents,
+  ProviderStatus,
+} from '@openfeature/server-sdk';
 import { InMemStorageProvider, Unleash } from 'unleash-client';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { UnleashProvider, type UnleashProviderOptions } from '../../../providers/unleash/provider.js';
@@ -25,6 +31,8 @@ async function registered(
     disableMetrics: true,
     skipInstanceCountWarning: true,
     storageProvider: new InMemStorageProvider(),
+    // The age of the data has tests of its own, and a machine may be slow.
+    maxDataAgeMs: 60_000,
     logger: false,
     ...(typeof options === 'function' ? options(unleash) : options),
   });
@@ -43,8 +51,8 @@ const evaluation = async (client: Client) => {
   return `${value} ${reason}`;
 };
 
-const eventually = (check: () => void | Promise<void>, interval = 20) =>
-  vi.waitFor(check, { timeout: 15_000, interval });
+const eventually = (check: () => void | Promise<void>) =>
+  vi.waitFor(check, { timeout: 15_000, interval: 20 });
 
 /** Waits until a flag that an operator turned off is off here. */
 async function offArrives({ unleash, client }: { unleash: LoopbackUnleash; client: Client }): Promise<void> {
@@ -211,7 +219,7 @@ describe('a function that gives headers', () => {
 
 describe('a time limit below a second', () => {
   it('lets polls through, and holds', async () => {
-    const parts = await registered({ timeout: 200, refreshInterval: 100, maxDataAgeMs: 60_000 });
+    const parts = await registered({ timeout: 200, refreshInterval: 100 });
     await parts.ready;
     expect(await evaluation(parts.client)).toBe('true STATIC');
 
@@ -431,6 +439,7 @@ describe('a stream', () => {
       events: [{ type: 'hydration', eventId: 1, features: [flagOf({ enabled })], segments: [] }],
     });
 
+  // Its state is checked every two seconds here.
   it('that breaks off makes the flags stale, and polls bring the next change', async () => {
     const { unleash, provider, client, ready } = await registered((server) => {
       server.handler = ({ url = '' }, response) => {
@@ -440,17 +449,17 @@ describe('a stream', () => {
         setTimeout(() => response.destroy(), 300);
         return true;
       };
-      return { experimentalMode: { type: 'streaming' } };
+      return { experimentalMode: { type: 'streaming' }, maxDataAgeMs: 6_000 };
     });
+    const stale = vi.fn();
+    provider.events.addHandler(ProviderEvents.Stale, stale);
     await ready;
     expect(await evaluation(client)).toBe('true STATIC');
     unleash.handler = ({ url = '' }) => url.endsWith('/client/streaming');
 
-    await eventually(
-      () => expect(provider.health()).toMatchObject({ message: expect.stringContaining('stream') }),
-      5,
-    );
+    await eventually(() => expect(stale).toHaveBeenCalled());
+    expect(stale.mock.calls[0]).toMatchObject([{ message: expect.stringContaining('stream') }]);
 
     await offArrives({ unleash, client });
-  }, 25_000);
+  }, 40_000);
 });

@@ -139,7 +139,11 @@ describe('UnleashProvider', () => {
 
     expect(await fresh.resolveBooleanEvaluation('everyone', true, {})).toMatchObject(expected);
     await provider.onClose();
-    expect(await provider.resolveBooleanEvaluation('everyone', true, {})).toMatchObject(expected);
+    expect(await provider.resolveBooleanEvaluation('everyone', true, {})).toMatchObject({
+      ...expected,
+      errorMessage: expect.stringContaining('was closed'),
+    });
+    expect(provider.health()).toMatchObject({ status: 'error' });
     expect(await provider.resolveStringEvaluation('colour', 'mine', {})).toMatchObject({
       ...expected,
       value: 'mine',
