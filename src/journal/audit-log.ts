@@ -1,7 +1,6 @@
 import { join } from 'node:path';
-import { DEFAULT_ROTATION, RotatingFile } from '../log/rotating-file.js';
+import { DEFAULT_ROTATION, RotatingFile, type RotationOptions } from '../log/rotating-file.js';
 import type { GuardEvent } from '../model/event.js';
-import type { WriteOptions } from '../support/files.js';
 
 /** The name of the audit log within a guard's folder. */
 export const AUDIT_FILE = 'audit.jsonl';
@@ -31,7 +30,7 @@ export class AuditLog {
     folder: string,
     flagKey: string,
     listener: Partial<AuditLogListener> = {},
-    options: WriteOptions = {},
+    options: Partial<RotationOptions> = {},
   ) {
     const rotation = { ...DEFAULT_ROTATION, ...options };
     this.#file = new RotatingFile(join(folder, AUDIT_FILE), '', rotation, () => listener.onGone?.());
