@@ -61,6 +61,7 @@ export function codeOf(error: unknown): string | undefined {
 
 /** What is wrong with a file or folder, after its name. Permissions deny reading as well as writing. */
 const FILE_PROBLEMS: Readonly<Record<string, string>> = {
+  ENOENT: 'is not there and cannot be made',
   EROFS: 'is read-only: its file system is mounted so',
   EACCES: 'is read-only for this process, or closed to it',
   EPERM: 'is read-only for this process, or closed to it',
@@ -87,7 +88,15 @@ export function describeError(error: unknown): string {
 
 /** Makes a folder, with those above it, if it does not exist. Whoever may read files with `mode` may enter it. */
 export async function makeFolder(path: string, mode = OWN_FILES): Promise<void> {
-  await mkdir(path, { recursive: true, mode: mode | 0o100 | ((mode & 0o044) >> 2) });
+  const folderMode = mode | 0o100 | ((mode & 0o044) >> 2);
+  try {
+    await mkdir(path, { recursive: true, mode: folderMode });
+  } catch (error) {
+    // On a read-only file system, Node says that there is no such folder.
+    if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolder(dirname(path), mode);
+    await mkdir(path, { mode: folderMode });
+  }
 }
 
 /**
