@@ -40,7 +40,7 @@ export class GuardStorage {
     const folders = this.#folders;
     if (folders === undefined) return { left: undefined, folder: undefined };
     const { records, dryRun } = this.#context;
-    const stops = dryRun ? [] : await folders.pendingStops();
+    const stops = dryRun ? [] : await this.#pendingStops(folders);
     if (stops[0] !== undefined) onStop(stops[0].entry.state);
     this.#folder = await this.#take(folders);
     const own = this.#ours(await records.open(this.#folder));
@@ -62,6 +62,15 @@ export class GuardStorage {
     };
     const { records } = this.#context;
     await withDeadline(CLOSE_TIMEOUT_MS, undefined, release).catch((error) => records.fault(KEEPING, error));
+  }
+
+  async #pendingStops(folders: GuardFolders): Promise<PendingStop[]> {
+    try {
+      return await withDeadline(TAKE_TIMEOUT_MS, undefined, () => folders.pendingStops());
+    } catch (error) {
+      this.#context.records.fault('reading the journal', error);
+      return [];
+    }
   }
 
   async #take(folders: GuardFolders): Promise<OpenFolder | undefined> {
