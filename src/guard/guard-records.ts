@@ -90,7 +90,8 @@ export class GuardRecords {
     try {
       return await this.#journal.load();
     } catch (error) {
-      this.fault(reading, error instanceof UnusableFileError ? whatIsLost(error) : error);
+      const isUnusable = error instanceof UnusableFileError;
+      this.fault(reading, isUnusable ? await this.#setAside(this.#journal, error) : error);
       return undefined;
     }
   }
@@ -170,6 +171,15 @@ export class GuardRecords {
     await Promise.all([this.#saved, this.#audit?.close()]);
   }
 
+  /** @returns what is lost, and where the file is. */
+  async #setAside(journal: Journal, { message }: UnusableFileError): Promise<string> {
+    const place = await journal.setAside().then(
+      (path) => `It is kept as ${path}.`,
+      () => 'It is set aside before a new one is written.',
+    );
+    return `${message}. ${place} The guard starts armed; whether an earlier run had decided to stop the flag is not known, so check the flag in Unleash.`;
+  }
+
   #saveLatest(): void {
     const latest = this.#latest;
     this.safely(SAVING, () => {
@@ -182,8 +192,4 @@ export class GuardRecords {
       return saved;
     });
   }
-}
-
-function whatIsLost({ message }: UnusableFileError): string {
-  return `${message}. The guard starts armed; whether an earlier run had decided to stop the flag is not known, so check the flag in Unleash. The file is kept beside the new one, as journal.unreadable-1.json.`;
 }

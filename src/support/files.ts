@@ -229,23 +229,27 @@ export class VersionedFile<Entry extends object> {
     return saved;
   }
 
+  /** Renames a file that `load` could not use, which otherwise the next save does. @returns its path then. */
+  async setAside(): Promise<string> {
+    await this.#options.permit?.();
+    const aside = await setAside(this.path);
+    this.#isUnusable = false;
+    return aside;
+  }
+
   async #replace(text: string): Promise<void> {
-    if (this.#isUnusable) {
-      await this.#options.permit?.();
-      await setAside(this.path);
-      this.#isUnusable = false;
-    }
+    if (this.#isUnusable) await this.setAside();
     await replaceFile(this.path, text, this.#options);
   }
 }
 
 /** Renames `journal.json` to `journal.unreadable-1.json`, or the first such name that is free: what it contains may matter. */
-async function setAside(path: string): Promise<void> {
+async function setAside(path: string): Promise<string> {
   for (let number = 1; ; number++) {
     const aside = path.replace(/(\.\w+)?$/, `.unreadable-${number}$1`);
     if ((await unlessMissing(stat(aside))) !== undefined) continue;
     await unlessMissing(rename(path, aside));
-    return;
+    return aside;
   }
 }
 

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { endedOwners, FolderLock, FolderLostError } from '../../src/journal/folder-lock.js';
 import { GuardFolders } from '../../src/journal/guard-folder.js';
-import { thisProcess } from '../../src/journal/process-identity.js';
+import { standingOf, thisProcess } from '../../src/journal/process-identity.js';
 
 const SUBJECT = { flagKey: 'async-upload', project: 'default', environment: 'production' };
 const isLinux = process.platform === 'linux';
@@ -97,7 +97,6 @@ describe('FolderLock', () => {
   it('is not taken over from a process that runs, whatever the clocks and however long it does not run', async () => {
     const pid = await runningPid();
     child!.kill('SIGSTOP');
-    const { standingOf } = await import('../../src/journal/process-identity.js');
     const { startedAt } = await identityOf(pid);
     const path = await left({ pid, startedAt });
     await utimes(path, 0, 0);
@@ -202,7 +201,6 @@ describe('GuardFolders', () => {
 
 async function identityOf(pid: number): Promise<{ startedAt?: string }> {
   if (!isLinux) return {};
-  const { readFile } = await import('node:fs/promises');
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
   return { startedAt: stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]! };
 }
