@@ -161,6 +161,11 @@ export class GuardRecords {
     await this.#saved;
   }
 
+  /** Whether what was to be saved last is on disk. */
+  get isSaved(): boolean {
+    return this.#latest?.isSaved !== false;
+  }
+
   /** Resolves when the last `save` is on disk or has failed, at the latest after two seconds. */
   async saved(): Promise<void> {
     await withDeadline(DISK_TIMEOUT_MS, undefined, () => this.#saved).catch(() => {});

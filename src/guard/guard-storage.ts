@@ -121,7 +121,8 @@ export class GuardStorage {
     const { records } = this.#context;
     try {
       // Not before this guard has them on disk itself.
-      await records.saved();
+      for (let times = 0; times < 3 && !records.isSaved; times++) await records.saved();
+      if (!records.isSaved) return;
       await this.#folder?.permit();
       await folders.settle(stops);
     } catch (error) {

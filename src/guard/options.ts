@@ -73,7 +73,7 @@ export interface RolloutGuardOptions {
   readonly folder?: string | false | undefined;
   /**
    * Permissions of the files in the folder; folders that the guard makes can be entered by whoever may read the files, and the
-   * file `salt` is readable by its owner only. @default 0o600
+   * file `salt` is readable by its owner only. The process's umask applies. @default 0o600
    */
   readonly mode?: number | undefined;
   /**

@@ -117,13 +117,15 @@ export class FolderLock {
    * @throws {@link FolderLostError} when another process has the folder.
    */
   async beat(): Promise<boolean> {
-    await this.verify();
+    const found = await latestLock(this.#folder);
+    // Where the folder was removed, another process may have been the first to make it again, with the same number.
+    const isOurs = found?.generation === this.#generation && found.lock?.id === this.#lock.id;
+    if (found !== undefined && !isOurs) throw this.#lost();
     const now = new Date();
-    const touched = await unlessMissing(utimes(this.#path, now, now).then(() => true));
+    const touched = found && (await unlessMissing(utimes(this.#path, now, now).then(() => true)));
     if (touched === true) return false;
     await makeFolder(this.#folder, this.#mode);
-    const found = await latestLock(this.#folder);
-    if (found !== undefined || !(await this.#make())) throw this.#lost();
+    if (!(await this.#make())) throw this.#lost();
     return true;
   }
 

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { asyncUploadRollout } from '../../src/guard/async-upload-rollout.js';
 import { resolveOptions } from '../../src/guard/options.js';
 import type { GuardEvent } from '../../src/model/event.js';
@@ -15,7 +15,12 @@ import { GuardHarness } from '../helpers/guard-harness.js';
 import { compiledFile } from '../helpers/test-run.js';
 
 let folder: string;
+let program: string;
 const children: ChildProcess[] = [];
+
+beforeAll(async () => {
+  program = await compiledFile('test/helpers/folder-service.ts');
+});
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'shared-folder-'));
@@ -27,7 +32,7 @@ afterEach(async () => {
 });
 
 async function until(what: string, condition: () => boolean): Promise<void> {
-  await vi.waitFor(() => expect(condition(), what).toBe(true), { timeout: 15_000, interval: 5 });
+  await vi.waitFor(() => expect(condition(), what).toBe(true), { timeout: 30_000, interval: 5 });
 }
 
 /** A guard in a process of its own. */
@@ -45,7 +50,7 @@ class GuardProcess {
   }
 
   static async start(settings: { flagKey?: string; isUnleashDown?: boolean } = {}): Promise<GuardProcess> {
-    const child = fork(await compiledFile('test/helpers/folder-service.ts'), {
+    const child = fork(program, {
       env: { ...process.env, SETTINGS: JSON.stringify({ flagKey: 'async-upload', folder, ...settings }) },
     });
     children.push(child);
@@ -74,7 +79,7 @@ class GuardProcess {
 const stateIn = async (path: string) =>
   JSON.parse(await readFile(join(path, 'journal.json'), 'utf8')).state.status;
 
-describe('two processes with one folder', () => {
+describe('two processes with one folder', { timeout: 60_000 }, () => {
   it('keep their files apart, say so, and are shown together', async () => {
     const first = await GuardProcess.start({ isUnleashDown: true });
     const second = await GuardProcess.start();
@@ -127,7 +132,7 @@ describe('two processes with one folder', () => {
   });
 });
 
-describe('two flags with one folder', () => {
+describe('two flags with one folder', { timeout: 60_000 }, () => {
   it('do not mix after a crash, whichever starts first', async () => {
     const broken = await GuardProcess.start({ isUnleashDown: true });
     const healthy = await GuardProcess.start({ flagKey: 'healthy' });
@@ -176,7 +181,8 @@ describe('a guard whose folder', () => {
     const guard = await harness.started();
     await harness.fail(guard);
     await harness.until('pending', () => harness.reported('action-required').length === 1);
-    await rm(harness.folder, { recursive: true });
+    // The guard may write at the same time.
+    await rm(harness.folder, { recursive: true, maxRetries: 10, retryDelay: 20 });
     await harness.until('made again', () => existsSync(join(harness.folder, 'journal.json')));
     expect(await stateIn(harness.folder)).toBe('stopping');
     expect(harness.reported('fault').map(({ what }) => what)).toContain('keeping the journal');

@@ -159,6 +159,20 @@ describe('FolderLock', () => {
   });
 });
 
+describe('a folder that was removed', () => {
+  it('belongs to whoever made it again first', async () => {
+    const lock = (await take()) as FolderLock;
+    await rm(folder, { recursive: true });
+    await mkdir(folder);
+    await left({ id: 'of a process that started then' });
+    await expect(lock.beat()).rejects.toBeInstanceOf(FolderLostError);
+    await lock.release();
+    expect(await readFile(join(folder, 'guard.000001.lock'), 'utf8')).toContain(
+      'of a process that started then',
+    );
+  });
+});
+
 describe('GuardFolders', () => {
   const folders = (subject = SUBJECT) => new GuardFolders(folder, subject, 0o600);
 
