@@ -148,7 +148,7 @@ export class GuardRecords {
   }
 
   /**
-   * Called about once a second: writes what could not be written before, and what somebody removed. A pending stop must not be
+   * Called about once a second: writes what could not be written before, and what was removed. A pending stop must not be
    * lost because the disk was full at that moment.
    */
   async upkeep(): Promise<void> {

@@ -178,7 +178,7 @@ export class FolderLock {
   }
 }
 
-/** Whom a folder belongs to, used or not; undefined when nobody has locked it yet. */
+/** Whom a folder belongs to, used or not; undefined when it was never locked. */
 export async function subjectOfLock(folder: string): Promise<GuardSubject | undefined> {
   return (await latestLock(folder))?.lock;
 }

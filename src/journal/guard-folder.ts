@@ -142,7 +142,7 @@ export class GuardFolders {
   }
 
   /**
-   * Sets aside the journals of stops that this guard has in its own now, where their owners have ended, so that nobody finishes
+   * Sets aside the journals of stops that this guard has in its own now, where their owners have ended, so that no guard finishes
    * them twice.
    */
   async settle(stops: readonly PendingStop[]): Promise<void> {

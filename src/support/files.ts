@@ -109,7 +109,7 @@ export async function replaceFile(path: string, text: string, options: WriteOpti
   await permit?.();
   await makeFolder(folder, mode);
   const draft = `${path}.${randomBytes(6).toString('hex')}${DRAFT}`;
-  // Exclusively: nobody else's file is written, and no link is followed, whoever made one of this name.
+  // Exclusively: no other file is written, and no link is followed, whoever made one of this name.
   const handle = await open(draft, 'wx', mode);
   try {
     try {

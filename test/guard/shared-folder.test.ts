@@ -116,7 +116,7 @@ describe('two processes with one folder', { timeout: 60_000 }, () => {
     await until('stopped', () => next.of('stopped').length === 1);
   });
 
-  it('lose no pending stop of a folder that nobody takes after the crash', async () => {
+  it('lose no pending stop of a folder that no guard takes after the crash', async () => {
     const first = await GuardProcess.start({ isUnleashDown: true });
     const second = await GuardProcess.start({ isUnleashDown: true });
     await second.breaks();
@@ -125,7 +125,7 @@ describe('two processes with one folder', { timeout: 60_000 }, () => {
     expect(next.started).toEqual({ isOverridden: true, state: 'stopping' });
     expect(next.of('stop-taken-over')).toMatchObject([{ folder: join(folder, 'guard-2') }]);
     await until('stopped', () => next.of('stopped').length === 1);
-    // Nobody finishes it another time, when an operator has turned the flag on again.
+    // No guard finishes it another time, when an operator has turned the flag on again.
     await until('settled', () => !existsSync(join(folder, 'guard-2', 'journal.json')));
     await next.end('SIGKILL');
     expect((await GuardProcess.start()).of('stop-taken-over')).toEqual([]);

@@ -79,7 +79,7 @@ describe('FolderLock', () => {
     expect(await take()).toBeInstanceOf(FolderLock);
   });
 
-  it.runIf(isLinux)('is taken over when its process has ended and nobody has noticed', async () => {
+  it.runIf(isLinux)('is taken over when its process has ended and its parent has not noticed', async () => {
     // The shell does not wait for its child, which stays a zombie.
     child = spawn('sh', ['-c', 'sh -c "exit 0" & echo $!; exec sleep 600']);
     const [text] = await once(child.stdout!, 'data');
@@ -128,7 +128,7 @@ describe('FolderLock', () => {
     expect(ended.size).toBe(0);
   });
 
-  it('is taken over when it was touched between, only after another look', async () => {
+  it('is taken over when it was touched between, only after it is observed again', async () => {
     const path = await left({ machine: 'another container', pid: 1 });
     const ended = await endedOwners([folder], { staleMs: 100 });
     await utimes(path, 1, 1);

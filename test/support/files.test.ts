@@ -62,10 +62,10 @@ describe('replaceFile', () => {
     'writes through no link, and gives the file to its owner',
     async () => {
       const other = join(folder, 'other');
-      await writeFile(other, 'of somebody else');
+      await writeFile(other, 'of another');
       await symlink(other, join(folder, 'kept.json'));
       await replaceFile(join(folder, 'kept.json'), 'ours');
-      expect(await readFile(other, 'utf8')).toBe('of somebody else');
+      expect(await readFile(other, 'utf8')).toBe('of another');
       const { mode } = await lstat(join(folder, 'kept.json'));
       expect(mode & 0o170777).toBe(0o100600);
     },
@@ -77,7 +77,7 @@ describe('replaceFile', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('has a draft of a name that nobody can guess', async () => {
+  it('has a draft of a name that cannot be guessed', async () => {
     const path = join(folder, 'kept.json');
     const names = new Set<string>();
     const watcher = watch(folder, (_, name) => name?.endsWith('.tmp') && names.add(name));
