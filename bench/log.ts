@@ -46,7 +46,7 @@ async function benchRequestPath(): Promise<void> {
   const direct = pino(destination({ dest: join(folder, 'pino-sync.jsonl'), sync: true }));
   const store = storeOf();
   // Not started: what is recorded waits, and a log that is full of waiting outcomes is replaced.
-  let log = logOf('request-path');
+  let log = logOf();
   let waiting = 0;
   const measurements = await compare(
     [
@@ -59,7 +59,7 @@ async function benchRequestPath(): Promise<void> {
         run: (iterations) =>
           each(iterations, (outcome) => {
             if (waiting === BATCH) {
-              log = logOf('request-path');
+              log = logOf();
               waiting = 0;
             }
             waiting += 1;
@@ -89,9 +89,9 @@ async function benchRequestPath(): Promise<void> {
 async function benchBackground(): Promise<void> {
   const users = new UserHash();
   const context = { ...plainContext, hashOf: (key: string) => users.of(key) };
-  const log = logOf('background');
+  const log = logOf();
   const emptyStore = storeOf;
-  await log.open({ epoch: 1, now: START, emptyStore });
+  await log.open({ folder: join(folder, 'background'), epoch: 1, now: START, emptyStore });
   log.start();
   await log.flush();
   let bytes = 0;
@@ -178,12 +178,11 @@ function storeOf(): MemoryOutcomeStore {
   return new MemoryOutcomeStore({ flagKey: 'async-upload', windowsMs: [60_000, 1_800_000], now: START });
 }
 
-function logOf(name: string): OutcomeLog {
+function logOf(): OutcomeLog {
   const store = storeOf();
   return new OutcomeLog({
     ...resolveLogOptions({ executionTypes, columns, maxFiles: 2, maxFileBytes: 16 * 1024 * 1024 }),
     flagKey: 'async-upload',
-    folder: join(folder, name),
     clock: systemClock,
     dump: () => store.dump(START),
     onFault: (what, error) => console.error(what, error),

@@ -1,11 +1,14 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { renderStatus } from '../report/status/render.js';
-import { readRolloutStatus } from '../report/status/rollout-status.js';
+import { renderStatuses } from '../report/status/render.js';
+import { readRolloutStatuses } from '../report/status/rollout-status.js';
 import { complete } from './command.js';
 
 const HELP = `
-Exit codes: 0 the guard is armed, 1 the folder cannot be read, 2 wrong usage, 3 the flag is being stopped or stopped.`;
+Further guards of the same flag, of other processes, have folders of their own within this one (guard-2, …); all are shown.
+
+Exit codes: 0 every guard is armed, 1 the folder cannot be read, 2 wrong usage, 3 a flag is being stopped or
+stopped.`;
 
 const STOPPED = 3;
 
@@ -17,8 +20,11 @@ export function registerStatus(program: Command): void {
     .argument('<folder>', 'the folder of the guard, for example logs/async_upload_rollout')
     .option('--json', 'print the status as JSON', false);
   complete(command, HELP, z.object({ json: z.boolean() }), async ({ json }, folder) => {
-    const status = await readRolloutStatus(folder);
-    console.log(json ? JSON.stringify(status, undefined, 2) : renderStatus(status, Date.now()));
-    if (status.state !== 'armed') process.exitCode = STOPPED;
+    const statuses = await readRolloutStatuses(folder);
+    const [first, ...others] = statuses;
+    console.log(
+      json ? JSON.stringify({ ...first, others }, undefined, 2) : renderStatuses(statuses, Date.now()),
+    );
+    if (statuses.some(({ state }) => state !== 'armed')) process.exitCode = STOPPED;
   });
 }

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { formatTime } from '../report/format.js';
-import { renderStatus, statusLine } from '../report/status/render.js';
-import { NoGuardError, type RolloutStatus, readRolloutStatus } from '../report/status/rollout-status.js';
+import { renderStatuses, statusLineOf } from '../report/status/render.js';
+import { NoGuardError, type RolloutStatus, readRolloutStatuses } from '../report/status/rollout-status.js';
 import { durationMsSchema } from '../support/config-schemas.js';
 import { complete } from './command.js';
 
@@ -36,7 +36,10 @@ export function registerWatch(program: Command): void {
     try {
       while (!ending.signal.aborted) {
         const now = Date.now();
-        const text = await describe(folder, isTerminal ? (status) => renderStatus(status, now) : statusLine);
+        const render = isTerminal
+          ? (all: readonly RolloutStatus[]) => renderStatuses(all, now)
+          : statusLineOf;
+        const text = await describe(folder, render);
         if (isTerminal) process.stdout.write(`${CLEAR}${text}\n\n${formatTime(now)}, Ctrl-C ends\n`);
         else if (text !== shown) console.log(`${formatTime(now)} | ${text}`);
         shown = text;
@@ -49,9 +52,12 @@ export function registerWatch(program: Command): void {
   });
 }
 
-async function describe(folder: string, render: (status: RolloutStatus) => string): Promise<string> {
+async function describe(
+  folder: string,
+  render: (statuses: readonly RolloutStatus[]) => string,
+): Promise<string> {
   try {
-    return render(await readRolloutStatus(folder));
+    return render(await readRolloutStatuses(folder));
   } catch (error) {
     if (!(error instanceof NoGuardError)) throw error;
     // The command may have been started before the guard.

@@ -12,7 +12,7 @@ import type { RolloutGuardOptions } from './options.js';
 
 /** What a preset sets; every field can be overridden after it is spread. */
 export type RolloutPreset = Required<
-  Pick<RolloutGuardOptions, 'rollback' | 'review' | 'stages' | 'operation' | 'folder' | 'log'>
+  Pick<RolloutGuardOptions, 'rollback' | 'review' | 'stages' | 'operation' | 'log'>
 >;
 
 /** In each epoch, at most 5 % of healthy rollouts are stopped or opened for review by the sequential tests. */
@@ -53,7 +53,6 @@ export const asyncUploadRollout: RolloutPreset = {
     { percentage: 100, minOutcomes: 5_000, minSuccessRate: 0.98 },
   ],
   operation: { retries: 2, timeoutMs: 30_000, fallback: true },
-  folder: 'logs/async_upload_rollout',
   log: {
     executionTypes: { treatment: 'async', control: 'sync', fallback: 'sync_fallback' },
     columns: ['file_size_mb', 'provider', 'request_id'],

@@ -10,6 +10,7 @@ import type { OperationPolicy } from '../operation/guarded-operation.js';
 import { type Clock, systemClock } from '../support/clock.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, wholeSchema } from '../support/config-schemas.js';
+import { OWN_FILES } from '../support/files.js';
 import { httpUrlSchema } from '../support/http-schemas.js';
 import { type Logger, resolveLogger } from '../support/logger.js';
 import type { Trigger } from '../triggers/trigger.js';
@@ -66,9 +67,15 @@ export interface RolloutGuardOptions {
   readonly operation?: OperationPolicy | undefined;
   /**
    * The folder of the guard's journal and audit log, or `false` to write nothing to disk: a stop that Unleash has not
-   * confirmed yet is then lost in a crash. @default `logs/<flag_key>_rollout`
+   * confirmed yet is then lost in a crash. A folder that another guard uses, of another process or flag, is shared: this guard
+   * then writes into `guard-2`, `guard-3` and so on within it. @default `logs/<flag_key>_rollout`
    */
   readonly folder?: string | false | undefined;
+  /**
+   * Permissions of the files in the folder; folders that the guard makes can be entered by whoever may read the files, and the
+   * file `salt` is readable by its owner only. The process's umask applies. @default 0o600
+   */
+  readonly mode?: number | undefined;
   /**
    * The log of every outcome in the folder: `metrics.jsonl`, `metrics.csv` and `summary.json`, and with it what a restart
    * resumes from; or `false` for none. @default on, at most 2 GiB
@@ -145,6 +152,7 @@ export function resolveOptions(options: RolloutGuardOptions) {
       fallback: operation?.fallback ?? true,
     }),
     folder: given.folder ?? `logs/${flagKey.replaceAll('-', '_')}_rollout`,
+    mode: given.mode ?? OWN_FILES,
     log: given.log === false ? false : resolveLogOptions(given.log),
     store,
     dryRun: given.dryRun ?? false,
@@ -186,6 +194,7 @@ const FLAG_KEY = "a flag's key as Unleash allows it: letters, digits and . _ ~ -
 const ADMIN_URL =
   'a URL with its scheme and without credentials, for example https://unleash.example.com/api';
 const NAME = 'a name without spaces';
+const MODE = 'permissions with which the owner can read and write, for example 0o600 or 0o640';
 
 const name = z.string({ error: NAME }).regex(/^(?!\.{1,2}$)\S+$/, { error: NAME });
 const httpUrl = httpUrlSchema(ADMIN_URL);
@@ -258,6 +267,10 @@ const optionFields = {
   advance: z.enum(['manual', 'automatic']).optional(),
   operation: z.strictObject(policyFields).optional(),
   folder: z.union([z.string().min(1), z.literal(false)], { error: 'a path, or false' }).optional(),
+  mode: z
+    .int({ error: MODE })
+    .refine((mode) => (mode & 0o600) === 0o600 && mode >= 0 && mode <= 0o777, { error: MODE })
+    .optional(),
   log: z.union([logOptionsSchema, z.literal(false)]).optional(),
   store: having<SharedStore>(['link'], 'a RedisOutcomeStore').optional(),
   dryRun: z.boolean().optional(),

@@ -75,7 +75,7 @@ export class RolloutGuard implements ExposureSink {
    * Starts the guard: reads what the previous run left (a stop that was decided but not finished is finished now), then
    * evaluates outcomes as they arrive, and on every tick. Call it after the provider is set.
    *
-   * @throws when the folder belongs to the guard of another flag, or the guard was closed.
+   * @throws when the guard was closed.
    * @throws `FleetError` when only an operator can fix the shared store: a wrong password, a server too old, foreign keys.
    */
   start(): Promise<void> {
@@ -169,16 +169,14 @@ export class RolloutGuard implements ExposureSink {
   }
 
   async #start(): Promise<void> {
-    const { context, machine, runner, evaluator, fleet, loop, recorder, tracked, baselines } = this.#parts;
-    const { clock, flags, flagKey, tickMs, folder, records } = context;
-    const left = await records.load();
-    if (left !== undefined && left.flagKey !== flagKey) {
-      throw new Error(`The folder ${folder} belongs to the flag ${left.flagKey}; give ${flagKey} its own.`);
-    }
+    const { context, machine, runner, evaluator, fleet, loop, recorder, tracked, baselines, storage } =
+      this.#parts;
+    const { clock, flags, flagKey, tickMs, records } = context;
+    const { left, folder } = await storage.open((state) => runner.applyStop(state));
     // A stop of an earlier run applies before anything else is read.
     if (left !== undefined) runner.applyStop(left.state);
-    await baselines.load();
-    await recorder.open(left, machine.epoch);
+    await baselines.load(folder);
+    await recorder.open(left, machine.epoch, folder);
     const { status } = left?.state ?? machine.state;
     records.emit({ type: 'started', at: clock.now(), epoch: left?.epoch ?? machine.epoch, status });
     if (left?.reported !== undefined) evaluator.restore(left.reported);
@@ -207,6 +205,7 @@ export class RolloutGuard implements ExposureSink {
     await this.#running?.catch(() => {});
     const { context, loop, signals, runner, autoAdvance, fleet, recorder, baselines, notifications } =
       this.#parts;
+    const { storage } = this.#parts;
     if (!loop.isRunning) return;
     loop.isRunning = false;
     const { records, clock } = context;
@@ -215,7 +214,8 @@ export class RolloutGuard implements ExposureSink {
     signals.close();
     await Promise.all([runner.close(), autoAdvance?.close(), fleet.close()]);
     records.emit({ type: 'closed', at: clock.now() });
-    await Promise.all([recorder.close(), baselines.save(), records.settled(), notifications.close()]);
+    await Promise.all([recorder.close(), baselines.save(), records.close(), notifications.close()]);
+    await storage.close();
   }
 
   #tick(): void {

@@ -10,6 +10,7 @@ import { Evaluator } from './evaluate/evaluator.js';
 import { GuardLoop } from './evaluate/guard-loop.js';
 import { guardContext } from './guard-context.js';
 import { type GuardFleet, SharedFleet, soloFleet } from './guard-fleet.js';
+import { GuardStorage } from './guard-storage.js';
 import { Baselines } from './observe/baselines.js';
 import { OutcomeRecorder } from './observe/outcome-recorder.js';
 import { TrackedOutcomes } from './observe/tracked-outcomes.js';
@@ -20,7 +21,7 @@ export function wire(options: ResolvedOptions) {
   const context = guardContext(options);
   const { flagKey, unleash, rollback, review, advance, dryRun, notify, fetch, clock, records } = context;
   const own = storeFor(context, clock.now());
-  const signals = new SignalPoller({ triggers: [...rollback, ...review], clock, onFault: records.fault });
+  const signals = new SignalPoller({ triggers: [...rollback, ...review], clock, onFault: records.outage });
   const evaluator = new Evaluator(context, signals);
   const fleet: GuardFleet =
     context.store === undefined ? soloFleet(own) : new SharedFleet(context, context.store, own, evaluator);
@@ -37,13 +38,14 @@ export function wire(options: ResolvedOptions) {
   const baselines = new Baselines(context, own, fleet);
   const { project, environment } = unleash;
   const subject = { flagKey, project, environment, flagUrl: flagPageUrl(unleash, flagKey) };
-  const notifications = new Notifications({ notify, subject, clock, onFault: records.fault });
+  const notifications = new Notifications({ notify, subject, clock, onFault: records.outage });
   // In a fleet, the leader notifies for all, and every process of what it decided itself.
   records.listen((event) => {
     if (event.type === 'decided' ? event.by === undefined : fleet.leads) notifications.listener(event);
   });
   return {
     context,
+    storage: new GuardStorage(context),
     signals,
     evaluator,
     fleet,

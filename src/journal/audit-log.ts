@@ -1,5 +1,5 @@
-import { appendFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DEFAULT_ROTATION, RotatingFile, type RotationOptions } from '../log/rotating-file.js';
 import type { GuardEvent } from '../model/event.js';
 
 /** The name of the audit log within a guard's folder. */
@@ -7,19 +7,35 @@ export const AUDIT_FILE = 'audit.jsonl';
 
 const MAX_WAITING = 10_000;
 
+/** Called by an {@link AuditLog}. */
+interface AuditLogListener {
+  /** Lines could not be written; they stay queued, at most 10,000, for the next write. */
+  onFault(error: unknown): void;
+  /** All lines are on the disk. */
+  onWritten(): void;
+  /** The file was removed or moved away; a new one begins. */
+  onGone(): void;
+}
+
 /** The append-only record of everything a guard did: {@link AUDIT_FILE}, one event a line, in order. */
 export class AuditLog {
-  readonly #folder: string;
+  readonly #file: RotatingFile;
   readonly #flagKey: string;
-  readonly #onFault: (error: unknown) => void;
+  readonly #listener: Partial<AuditLogListener>;
   #waiting: string[] = [];
   #writing: Promise<void> | undefined;
+  #isClosed = false;
 
-  /** @param onFault - Called when lines could not be written; they stay queued, at most 10,000, for the next write. */
-  constructor(folder: string, flagKey: string, onFault: (error: unknown) => void) {
-    this.#folder = folder;
+  constructor(
+    folder: string,
+    flagKey: string,
+    listener: Partial<AuditLogListener> = {},
+    options: Partial<RotationOptions> = {},
+  ) {
+    const rotation = { ...DEFAULT_ROTATION, ...options };
+    this.#file = new RotatingFile(join(folder, AUDIT_FILE), '', rotation, () => listener.onGone?.());
     this.#flagKey = flagKey;
-    this.#onFault = onFault;
+    this.#listener = listener;
   }
 
   /** Queues one event. Never throws, never waits. */
@@ -29,10 +45,15 @@ export class AuditLog {
       this.#waiting.push(`${JSON.stringify({ ...header, ...event })}\n`);
     } catch (error) {
       // A user's own trigger may put anything into its verdict.
-      this.#onFault(error);
+      this.#listener.onFault?.(error);
     }
     if (this.#waiting.length > MAX_WAITING) this.#waiting.shift();
-    this.#writing ??= this.#write();
+    this.retry();
+  }
+
+  /** Writes what waits, if anything does. */
+  retry(): void {
+    if (this.#waiting.length > 0) this.#writing ??= this.#write();
   }
 
   /** Resolves when everything appended so far has been written, or could not be. */
@@ -40,25 +61,35 @@ export class AuditLog {
     await this.#writing;
   }
 
+  /** Resolves when everything is written, or could not be, and the file is closed. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#writing;
+    await this.#file.close();
+  }
+
   async #write(): Promise<void> {
     // Events of one turn of the event loop go out together.
     await Promise.resolve();
     try {
-      await mkdir(this.#folder, { recursive: true });
       while (this.#waiting.length > 0) {
         const lines = this.#waiting;
         this.#waiting = [];
         try {
-          await appendFile(join(this.#folder, AUDIT_FILE), lines.join(''), { flush: true });
+          await this.#file.append(lines.join(''));
         } catch (error) {
           this.#waiting = [...lines, ...this.#waiting];
           throw error;
         }
+        await this.#file.sync();
       }
+      this.#listener.onWritten?.();
     } catch (error) {
-      this.#onFault(error);
+      this.#listener.onFault?.(error);
     } finally {
       this.#writing = undefined;
+      // What is reported after the end is written too.
+      if (this.#isClosed) await this.#file.close();
     }
   }
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { filesOfLog } from '../log/rotating-file.js';
 import { guardEventSchema } from '../model/event.js';
-import { linesOf, openIfPresent } from '../support/files.js';
+import { linesOf } from '../support/files.js';
 import { parseJson } from '../support/json.js';
 
 const entrySchema = z.intersection(guardEventSchema, z.object({ flagKey: z.string().optional() }));
@@ -10,36 +11,34 @@ export type AuditEntry = z.infer<typeof entrySchema>;
 
 /** A line of an audit log that is left out. */
 export interface AuditProblem {
-  /** Counted from 1. */
+  readonly file: string;
+  /** Counted from 1 within the file. */
   readonly line: number;
   readonly reason: string;
 }
 
 /**
- * The events of an audit log in the order in which they were written; nothing without such a file. A line that is
+ * The events of an audit log in the order in which they were written, rotated files first; nothing without such a
+ * file. A line that is
  * not an event of a guard is left out and reported.
  *
- * @throws when the file is there and cannot be read.
+ * @throws when a file is there and cannot be read.
  */
 export async function* readAuditLog(
   path: string,
   onProblem: (problem: AuditProblem) => void = () => {},
 ): AsyncGenerator<AuditEntry, void, void> {
-  const handle = await openIfPresent(path);
-  if (handle === undefined) return;
-  try {
+  for await (const { handle, path: file } of filesOfLog(path)) {
     let number = 0;
     for await (const lines of linesOf(handle)) {
       for (const line of lines) {
         number += 1;
         if (line === '') continue;
         const event = line === undefined ? 'longer than any event' : parseAuditLine(line);
-        if (typeof event === 'string') onProblem({ line: number, reason: event });
+        if (typeof event === 'string') onProblem({ file, line: number, reason: event });
         else yield event;
       }
     }
-  } finally {
-    await handle.close();
   }
 }
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Baseline, baselineSchema } from '../model/baseline.js';
-import { VersionedFile } from '../support/files.js';
+import { VersionedFile, type WriteOptions } from '../support/files.js';
 
 /** The name of the recorded baseline within a guard's folder. */
 export const BASELINE_FILE = 'baseline.json';
@@ -14,8 +14,8 @@ export class BaselineFile {
   readonly #flagKey: string;
 
   /** @param folder - Created if it does not exist. */
-  constructor(folder: string, flagKey: string) {
-    this.#file = new VersionedFile(join(folder, BASELINE_FILE), 1, entrySchema);
+  constructor(folder: string, flagKey: string, options?: WriteOptions) {
+    this.#file = new VersionedFile(join(folder, BASELINE_FILE), 1, entrySchema, options);
     this.#flagKey = flagKey;
   }
 

@@ -1,10 +1,13 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { guardStateSchema, reportedStateSchema } from '../model/state.js';
-import { VersionedFile } from '../support/files.js';
+import { VersionedFile, type WriteOptions } from '../support/files.js';
 
 const entrySchema = z.object({
   flagKey: z.string(),
+  /** Where in Unleash. */
+  project: z.string().optional(),
+  environment: z.string().optional(),
   epoch: z.int(),
   /** The rollout (see `FlagFacts.revision`) that the epoch belongs to; undefined before the first definition. */
   revision: z.string().optional(),
@@ -25,7 +28,7 @@ export type JournalEntry = z.infer<typeof entrySchema>;
 /** The guard's state on disk. Its `load` and `save` are those of {@link VersionedFile}. */
 export class Journal extends VersionedFile<JournalEntry> {
   /** @param folder - Created if it does not exist. */
-  constructor(folder: string) {
-    super(join(folder, 'journal.json'), 2, entrySchema);
+  constructor(folder: string, options?: WriteOptions) {
+    super(join(folder, 'journal.json'), 2, entrySchema, options);
   }
 }

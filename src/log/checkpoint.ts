@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import { type StoreDump, storeDumpSchema } from '../measure/outcome-delta.js';
-import { VersionedFile } from '../support/files.js';
+import { VersionedFile, type WriteOptions } from '../support/files.js';
 import { outcomeOfRow } from './log-row-schema.js';
 import { SummaryTotals, summaryStateSchema } from './log-summary.js';
 import { readOutcomeLog } from './read-log.js';
@@ -19,8 +19,8 @@ const checkpointSchema = z.object({
 export type Checkpoint = z.infer<typeof checkpointSchema>;
 
 /** The checkpoint of a folder. Only what is in the log by then may be counted in it. */
-export function checkpointFile(folder: string): VersionedFile<Checkpoint> {
-  return new VersionedFile(join(folder, 'checkpoint.json'), 1, checkpointSchema);
+export function checkpointFile(folder: string, options?: WriteOptions): VersionedFile<Checkpoint> {
+  return new VersionedFile(join(folder, 'checkpoint.json'), 1, checkpointSchema, options);
 }
 
 /** The current epoch as the guard's journal has it. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { countSchema, durationMsSchema, wholeSchema } from '../support/config-schemas.js';
 import type { ExecutionTypes } from './log-row.js';
 import { FIXED_NAMES } from './log-row-schema.js';
+import { DEFAULT_ROTATION } from './rotating-file.js';
 
 /** How outcomes are logged. */
 export interface OutcomeLogOptions {
@@ -75,7 +76,7 @@ export function resolveLogOptions(given: OutcomeLogOptions = {}): ResolvedLogOpt
     flushMs: given.flushMs ?? 1_000,
     summaryMs: given.summaryMs ?? 10_000,
     maxWaiting: given.maxWaiting ?? 16_384,
-    maxFileBytes: given.maxFileBytes ?? 64 * 1024 * 1024,
-    maxFiles: given.maxFiles ?? 16,
+    maxFileBytes: given.maxFileBytes ?? DEFAULT_ROTATION.maxFileBytes,
+    maxFiles: given.maxFiles ?? DEFAULT_ROTATION.maxFiles,
   });
 }

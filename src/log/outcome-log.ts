@@ -2,18 +2,15 @@ import { join } from 'node:path';
 import type { StoreDump } from '../measure/outcome-delta.js';
 import type { Outcome } from '../model/shapes.js';
 import type { Clock } from '../support/clock.js';
-import { replaceFile, type VersionedFile } from '../support/files.js';
-import { type Checkpoint, checkpointFile, type RestoreOptions, restoreOutcomes } from './checkpoint.js';
+import { replaceFile } from '../support/files.js';
+import { type RestoreOptions, restoreOutcomes } from './checkpoint.js';
+import { type LogFiles, type LogPlace, logFilesIn } from './log-files.js';
 import type { ResolvedLogOptions } from './log-options.js';
 import { csvLineOf, jsonLineOf, type RowContext, rowOfOutcome } from './log-row.js';
 import { columnsWith, type OutcomeRow } from './log-row-schema.js';
 import { SummaryTotals } from './log-summary.js';
-import { JSONL_FILE } from './read-log.js';
-import { RotatingFile } from './rotating-file.js';
 import { UserHash } from './user-hash.js';
 
-/** The same log for spreadsheets. */
-const CSV_FILE = 'metrics.csv';
 const SUMMARY_FILE = 'summary.json';
 /** So many lines are made without a pause: about 2 ms. */
 const LINES_AT_ONCE = 256;
@@ -24,17 +21,21 @@ const MAX_EPOCHS = 16;
 
 const WRITING = 'writing the outcome log';
 const READING = 'reading the outcomes of earlier runs';
+const GONE = 'keeping the outcome log';
 
 /** Options of {@link OutcomeLog}. */
 interface OutcomeLogSettings extends ResolvedLogOptions {
   readonly flagKey: string;
-  /** Created if it does not exist. One guard of one process writes to it. */
-  readonly folder: string;
   readonly clock: Clock;
   /** Everything in the store. Every outcome is recorded in the store and in the log within one turn. */
   readonly dump: () => StoreDump;
-  /** Called once for each `what`: the log cannot be written, or the outcomes of earlier runs cannot be read. */
+  /**
+   * Called each time that the log cannot be written, the outcomes of earlier runs cannot be read, or a file is gone that was
+   * there. Must not throw.
+   */
   readonly onFault: (what: string, error: unknown) => void;
+  /** Called when everything was written. Must not throw. */
+  readonly onWorks?: ((what: string) => void) | undefined;
 }
 
 /**
@@ -42,8 +43,8 @@ interface OutcomeLogSettings extends ResolvedLogOptions {
  * next run resumes.
  *
  * `record` puts the outcome into a bounded buffer and does nothing else. Each second, or when 1,024 wait, the buffer is
- * written. A disk that is full or a folder that is read-only costs lines, which are counted, and is reported once; the next
- * flush retries.
+ * written. A disk that is full or a folder that is read-only costs lines, which are counted, and is reported once per outage; the
+ * next flush retries. Files that were removed or moved away are begun anew by the next flush.
  *
  * The invariant of each write and restart: a checkpoint counts exactly the outcomes recorded up to its
  * position in the log, so checkpoint plus later lines is everything but the unwritten tail, and nothing twice. The table
@@ -53,15 +54,16 @@ export class OutcomeLog {
   /** They share one exit listener, since Node warns of more than ten. */
   static readonly #open = new Set<OutcomeLog>();
   readonly #settings: OutcomeLogSettings;
-  readonly #jsonl: RotatingFile;
-  readonly #csv: RotatingFile | undefined;
-  readonly #checkpoints: VersionedFile<Checkpoint>;
+  /** Undefined before `open`. */
+  #files: LogFiles | undefined;
   readonly #columns: readonly string[];
   readonly #users = new UserHash();
   #summary = new SummaryTotals();
   readonly #percentages = new Map<number, number | undefined>();
   readonly #context: RowContext;
-  readonly #reportedFaults = new Set<string>();
+  /** Whether anything failed in the present round of writing, and in the latest attempt at a checkpoint. */
+  #hasFailed = false;
+  #hasCheckpointFailed = false;
   /** Recorded, not in a batch yet. */
   #waiting: Outcome[] = [];
   /** Being written; what is before `#next` has been given to the disk. */
@@ -78,14 +80,8 @@ export class OutcomeLog {
   #checkpointAt = Number.NEGATIVE_INFINITY;
 
   constructor(settings: OutcomeLogSettings) {
-    const { folder } = settings;
     this.#settings = settings;
     this.#columns = columnsWith(settings.columns);
-    this.#jsonl = new RotatingFile(join(folder, JSONL_FILE), '', settings);
-    if (settings.csv) {
-      this.#csv = new RotatingFile(join(folder, CSV_FILE), `${this.#columns.join(',')}\n`, settings);
-    }
-    this.#checkpoints = checkpointFile(folder);
     this.#context = {
       executionTypes: settings.executionTypes,
       columns: settings.columns,
@@ -105,12 +101,17 @@ export class OutcomeLog {
    * @returns what earlier runs counted in the epoch, for the store; undefined on a first start, or when it cannot be
    * read, which is reported.
    */
-  async open(options: Omit<RestoreOptions, 'flagKey'>): Promise<StoreDump | undefined> {
-    const { folder, flagKey } = this.#settings;
-    await this.#attempt(WRITING, () => this.#users.open(folder));
-    await this.#attempt(WRITING, () => this.#jsonl.open());
-    await this.#attempt(WRITING, async () => this.#csv?.open());
-    const restored = await this.#attempt(READING, () => restoreOutcomes(folder, { flagKey, ...options }));
+  async open(options: Omit<RestoreOptions, 'flagKey'> & LogPlace): Promise<StoreDump | undefined> {
+    const { flagKey } = this.#settings;
+    const { folder, mode, permit, ...earlier } = options;
+    const place = { folder, mode, permit };
+    const columns = this.#settings.csv ? this.#columns : undefined;
+    const files = logFilesIn(place, columns, this.#settings, (path) => this.#beginAnew(path));
+    this.#files = files;
+    await this.#attempt(WRITING, () => this.#users.open(folder, place));
+    await this.#attempt(WRITING, () => files.jsonl.open());
+    await this.#attempt(WRITING, async () => files.csv?.open());
+    const restored = await this.#attempt(READING, () => restoreOutcomes(folder, { flagKey, ...earlier }));
     if (restored !== undefined) {
       this.#summary = restored.summary;
       this.#dropped += restored.droppedLines;
@@ -169,8 +170,16 @@ export class OutcomeLog {
     if (OutcomeLog.#open.size === 0) process.removeListener('exit', OutcomeLog.#writeAllAtExit);
     this.#isClosed = true;
     this.#waiting = [];
-    await this.#jsonl.close();
-    await this.#csv?.close();
+    await this.#files?.jsonl.close();
+    await this.#files?.csv?.close();
+  }
+
+  /** The position of the checkpoint is one in the old file, and with the folder salt and summary may be gone. */
+  #beginAnew(path: string): void {
+    this.#report(GONE, new Error(`${path} was removed or moved away; the log continues in a new file.`));
+    const { place } = this.#files!;
+    void this.#attempt(WRITING, () => this.#users.keep(place.folder, place));
+    this.#checkpoint();
   }
 
   #checkpoint(): void {
@@ -188,6 +197,7 @@ export class OutcomeLog {
   async #writeWaiting(): Promise<void> {
     const { clock, dump, summaryMs } = this.#settings;
     this.#isWriteQueued = false;
+    this.#hasFailed = false;
     const sinceCheckpointMs = clock.now() - this.#checkpointAt;
     // A clock that was set back is no reason to wait.
     const isTime = !(sinceCheckpointMs >= 0 && sinceCheckpointMs < summaryMs);
@@ -207,35 +217,47 @@ export class OutcomeLog {
       this.#next += outcomes.length;
       await this.#writeLines(outcomes);
     }
+    const hasWritten = this.#batch.length > 0;
     this.#batch = [];
     this.#next = 0;
-    if (dumped !== undefined) await this.#writeCheckpoint(dumped);
+    if (dumped !== undefined) {
+      this.#hasCheckpointFailed = false;
+      await this.#writeCheckpoint(dumped);
+      this.#hasCheckpointFailed = this.#hasFailed;
+    }
+    if (hasWritten && !this.#hasFailed && !this.#hasCheckpointFailed) this.#settings.onWorks?.(WRITING);
   }
 
   async #writeLines(outcomes: readonly Outcome[]): Promise<void> {
     const rows = this.#rowsOf(outcomes);
+    const { jsonl, csv } = this.#files!;
     try {
-      await this.#jsonl.append(rows.map(jsonLineOf).join(''));
+      await jsonl.append(rows.map(jsonLineOf).join(''));
     } catch (error) {
       this.#drop(rows.length, error);
     }
-    await this.#attempt(WRITING, async () => this.#csv?.append(this.#csvLinesOf(rows)));
+    await this.#attempt(WRITING, async () => csv?.append(this.#csvLinesOf(rows)));
   }
 
   async #writeCheckpoint(store: StoreDump): Promise<void> {
-    const { folder, flagKey, clock } = this.#settings;
+    const { flagKey, clock } = this.#settings;
+    const { place, jsonl, checkpoints } = this.#files!;
     await this.#attempt(WRITING, async () => {
       // After a failed write this reads the file's end again: a remembered position could be wrong.
-      await this.#jsonl.open();
+      await jsonl.open();
       // The log first: a checkpoint must not be ahead of it after a power cut.
-      await this.#jsonl.sync();
-      const { position } = this.#jsonl;
+      await jsonl.sync();
+      const { position } = jsonl;
       const summary = this.#summary.state();
-      await this.#checkpoints.save({ flagKey, position, store, summary, droppedLines: this.#dropped });
+      await checkpoints.save({ flagKey, position, store, summary, droppedLines: this.#dropped });
     });
     await this.#attempt(WRITING, () => {
       const summary = this.#summary.summary(flagKey, clock.now(), this.#dropped);
-      return replaceFile(join(folder, SUMMARY_FILE), `${JSON.stringify(summary, undefined, 2)}\n`);
+      return replaceFile(
+        join(place.folder, SUMMARY_FILE),
+        `${JSON.stringify(summary, undefined, 2)}\n`,
+        place,
+      );
     });
   }
 
@@ -252,8 +274,8 @@ export class OutcomeLog {
   /** The process exits without `close`: what waits is written now or never. The next start corrects the summary. */
   #writeAtExit(): void {
     const rows = this.#rowsOf([...this.#batch.slice(this.#next), ...this.#waiting]);
-    this.#jsonl.appendSync(rows.map(jsonLineOf).join(''));
-    this.#csv?.appendSync(this.#csvLinesOf(rows));
+    this.#files?.jsonl.appendSync(rows.map(jsonLineOf).join(''));
+    this.#files?.csv?.appendSync(this.#csvLinesOf(rows));
   }
 
   #csvLinesOf(rows: readonly OutcomeRow[]): string {
@@ -289,12 +311,7 @@ export class OutcomeLog {
   }
 
   #report(what: string, error: unknown): void {
-    if (this.#reportedFaults.has(what)) return;
-    this.#reportedFaults.add(what);
-    try {
-      this.#settings.onFault(what, error);
-    } catch {
-      // A listener must not break the service.
-    }
+    this.#hasFailed = true;
+    this.#settings.onFault(what, error);
   }
 }

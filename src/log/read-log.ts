@@ -1,8 +1,8 @@
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { type FileHandle, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { linesOf, openIfPresent } from '../support/files.js';
+import { linesOf, unlessMissing } from '../support/files.js';
 import { type OutcomeRow, parseOutcomeLine } from './log-row-schema.js';
-import { type LogPosition, rotatedFiles } from './rotating-file.js';
+import { filesOfLog, type LogPosition } from './rotating-file.js';
 
 /** The log for programs: one JSON object a line. */
 export const JSONL_FILE = 'metrics.jsonl';
@@ -44,30 +44,17 @@ export async function* readOutcomeBatches(
   path: string,
   options: ReadOutcomeLogOptions = {},
 ): AsyncGenerator<readonly OutcomeRow[], void, void> {
-  const newest = (await stat(path)).isDirectory() ? join(path, JSONL_FILE) : path;
-  // Opened before the others are listed: if it is set aside meanwhile, it is still this one that is read last.
-  const handle = await open(newest, 'r');
+  const isFolder = (await unlessMissing(stat(path)))?.isDirectory() ?? false;
+  const newest = isFolder ? join(path, JSONL_FILE) : path;
   const { from = { sequence: 1, offset: 0 }, onProblem } = options;
   const order: Order = { latest: '', onProblem };
-  try {
-    const { ino } = await handle.stat();
-    let last = 0;
-    for (const { path, sequence } of await rotatedFiles(newest)) {
-      // Undefined when the limit of files has deleted it since it was listed.
-      const file = sequence < from.sequence ? undefined : await openIfPresent(path);
-      try {
-        if (file !== undefined && (await file.stat()).ino === ino) break;
-        last = sequence;
-        if (file !== undefined)
-          yield* rowsOf(file, path, sequence === from.sequence ? from.offset : 0, order);
-      } finally {
-        await file?.close();
-      }
-    }
-    yield* rowsOf(handle, newest, last + 1 === from.sequence ? from.offset : 0, order);
-  } finally {
-    await handle.close();
+  let files = 0;
+  for await (const { handle, path, sequence } of filesOfLog(newest, from.sequence)) {
+    files += 1;
+    yield* rowsOf(handle, path, sequence === from.sequence ? from.offset : 0, order);
   }
+  // Says that there is no such file.
+  if (files === 0) await stat(newest);
 }
 
 interface Order extends Pick<ReadOutcomeLogOptions, 'onProblem'> {

@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
-import type { ResolvedLogOptions } from './log-options.js';
+import { makeFolder, OWN_FILES, openIfPresent, unlessMissing, type WriteOptions } from '../support/files.js';
 
 /** Where a log ends: the file, counted from 1 (the first ever), and the byte within it. */
 export interface LogPosition {
@@ -9,24 +9,41 @@ export interface LogPosition {
   readonly offset: number;
 }
 
+/** How large a log may grow, and how it is written. */
+export interface RotationOptions extends WriteOptions {
+  readonly maxFileBytes: number;
+  /** With the one being written. */
+  readonly maxFiles: number;
+}
+
+/** At most 1 GiB. */
+export const DEFAULT_ROTATION = { maxFileBytes: 64 * 2 ** 20, maxFiles: 16 } as const;
+
 /**
  * A file of lines that only grows, and is set aside when it is full: `metrics.jsonl` → `metrics.000001.jsonl`. It
  * remembers the byte at which each write ended, from which a restart resumes, and never leaves half a line: after a crash
- * that is cut off on opening, on a full disk at once. Calls must follow one another.
+ * that is cut off on opening, on a full disk at once. A file that was removed or moved away is noticed by the next write, which begins
+ * a new one. Calls must follow one another.
  */
 export class RotatingFile {
   readonly #path: string;
   readonly #header: string;
-  readonly #limits: Pick<ResolvedLogOptions, 'maxFileBytes' | 'maxFiles'>;
+  readonly #options: RotationOptions;
+  readonly #onGone: () => void;
   #handle: FileHandle | undefined;
   #sequence = 1;
   #bytes = 0;
+  #identity = '';
 
-  /** @param header - The first line of every file, with its line end; empty for none. */
-  constructor(path: string, header: string, limits: Pick<ResolvedLogOptions, 'maxFileBytes' | 'maxFiles'>) {
+  /**
+   * @param header - The first line of every file, with its line end; empty for none.
+   * @param onGone - Called when the file is no longer where it was.
+   */
+  constructor(path: string, header: string, options: RotationOptions, onGone: () => void = () => {}) {
     this.#path = path;
     this.#header = header;
-    this.#limits = limits;
+    this.#options = options;
+    this.#onGone = onGone;
   }
 
   /** Where the next line will be. */
@@ -38,11 +55,14 @@ export class RotatingFile {
   async open(): Promise<void> {
     if (this.#handle !== undefined) return;
     const path = this.#path;
-    await mkdir(dirname(path), { recursive: true });
+    const { mode = OWN_FILES, permit } = this.#options;
+    await permit?.();
+    await makeFolder(dirname(path), mode);
     this.#sequence = ((await rotatedFiles(path)).at(-1)?.sequence ?? 0) + 1;
-    const handle = await open(path, 'a+');
+    const handle = await open(path, 'a+', mode);
     this.#handle = handle;
     try {
+      this.#identity = identityOf(await handle.stat());
       this.#bytes = await cutTornLine(handle);
       // One header for one file: a version with other columns begins a file of its own.
       if (this.#bytes > 0 && !(await beginsWith(handle, this.#header))) await this.#rotate();
@@ -55,9 +75,11 @@ export class RotatingFile {
 
   /** Adds whole lines, each with its line end. @throws when they could not be written; none of them is then. */
   async append(lines: string): Promise<void> {
-    await this.open();
+    await this.#leaveIfGone();
+    if (this.#handle === undefined) await this.open();
+    else await this.#options.permit?.();
     const bytes = Buffer.byteLength(lines);
-    const isFull = this.#bytes + bytes > this.#limits.maxFileBytes;
+    const isFull = this.#bytes + bytes > this.#options.maxFileBytes;
     if (isFull && this.#bytes > this.#header.length) await this.#rotate();
     await this.#write(lines);
   }
@@ -86,6 +108,15 @@ export class RotatingFile {
     await handle?.close().catch(() => {});
   }
 
+  /** What is written into a file that was removed or moved away would be lost, or in the wrong place. */
+  async #leaveIfGone(): Promise<void> {
+    if (this.#handle === undefined) return;
+    const found = await unlessMissing(stat(this.#path));
+    if (found !== undefined && identityOf(found) === this.#identity) return;
+    await this.close();
+    this.#onGone();
+  }
+
   async #write(lines: string): Promise<void> {
     const handle = this.#handle!;
     const data = Buffer.from(lines);
@@ -104,18 +135,24 @@ export class RotatingFile {
 
   async #rotate(): Promise<void> {
     const path = this.#path;
-    const { maxFiles } = this.#limits;
+    const { maxFiles, mode = OWN_FILES } = this.#options;
     await this.close();
     await rename(path, rotatedPath(path, this.#sequence));
     const rotated = await rotatedFiles(path);
     for (const { path: old } of rotated.slice(0, Math.max(0, rotated.length - (maxFiles - 1)))) {
       await rm(old, { force: true });
     }
-    this.#handle = await open(path, 'a+');
+    const handle = await open(path, 'a+', mode);
+    this.#handle = handle;
+    this.#identity = identityOf(await handle.stat());
     this.#sequence += 1;
     this.#bytes = 0;
     await this.#write(this.#header);
   }
+}
+
+function identityOf({ dev, ino }: { readonly dev: number; readonly ino: number }): string {
+  return `${dev}:${ino}`;
 }
 
 const NEWLINE = 10;
@@ -173,4 +210,45 @@ export async function rotatedFiles(path: string): Promise<RotatedFile[]> {
     if (/^\d{6,15}$/.test(digits)) files.push({ path: join(folder, name), sequence: Number(digits) });
   }
   return files.sort((a, b) => a.sequence - b.sequence);
+}
+
+/** Whether there is any file of a log. */
+export async function hasLog(path: string): Promise<boolean> {
+  const isThere = (await unlessMissing(stat(path)).catch(() => undefined)) !== undefined;
+  return isThere || (await rotatedFiles(path).catch(() => [])).length > 0;
+}
+
+/** One file of a log, open. */
+interface LogFile extends RotatedFile {
+  readonly handle: FileHandle;
+}
+
+/**
+ * The files of a log, the oldest first, each open until the next one is asked for. The log may be written and rotated
+ * meanwhile: what was there at the beginning is read once.
+ *
+ * @param from - The first file that is wanted.
+ * @returns nothing, when there is no file.
+ */
+export async function* filesOfLog(path: string, from = 1): AsyncGenerator<LogFile, void, void> {
+  // Opened before the others are listed: if it is set aside meanwhile, it is still this one that is read last.
+  const handle = await openIfPresent(path);
+  try {
+    const newest = handle && identityOf(await handle.stat());
+    let last = 0;
+    for (const { path: rotated, sequence } of (await unlessMissing(rotatedFiles(path))) ?? []) {
+      // Undefined when the limit of files has deleted it since it was listed.
+      const file = sequence < from ? undefined : await openIfPresent(rotated);
+      try {
+        if (file !== undefined && identityOf(await file.stat()) === newest) break;
+        last = sequence;
+        if (file !== undefined) yield { handle: file, path: rotated, sequence };
+      } finally {
+        await file?.close();
+      }
+    }
+    if (handle !== undefined) yield { handle, path, sequence: last + 1 };
+  } finally {
+    await handle?.close();
+  }
 }

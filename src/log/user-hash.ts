@@ -1,7 +1,6 @@
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readIfPresent } from '../support/files.js';
+import { readIfPresent, replaceFile, type WriteOptions } from '../support/files.js';
 
 const SALT_BYTES = 32;
 /** 64 bits: among a million users, two share a hash with a probability of 3 in 100 million. */
@@ -13,22 +12,27 @@ const HASH_DIGITS = 16;
  */
 export class UserHash {
   #salt: KeyObject = createSecretKey(randomBytes(SALT_BYTES));
+  #text: string | undefined;
 
   /**
    * Reads the folder's salt, or creates one.
    * @throws when it can be neither read nor written; hashes are then this process's own.
    */
-  async open(folder: string): Promise<void> {
-    const path = join(folder, 'salt');
-    let salt = (await readIfPresent(path))?.trim();
-    // After a crash, there may be a part of one.
+  async open(folder: string, options: WriteOptions = {}): Promise<void> {
+    let salt = (await readIfPresent(join(folder, 'salt')))?.trim();
+    // After a crash of an earlier version, there may be a part of one.
     if (salt?.length !== 2 * SALT_BYTES || !/^[0-9a-f]+$/.test(salt)) {
       salt = randomBytes(SALT_BYTES).toString('hex');
-      await mkdir(folder, { recursive: true });
-      await rm(path, { force: true });
-      await writeFile(path, `${salt}\n`, { flag: 'wx', mode: 0o600 });
+      await replaceFile(join(folder, 'salt'), `${salt}\n`, { ...options, mode: 0o600 });
     }
+    this.#text = salt;
     this.#salt = createSecretKey(Buffer.from(salt, 'hex'));
+  }
+
+  /** Writes the salt again, if its file is gone: the hashes of one run stay the same. */
+  async keep(folder: string, options: WriteOptions = {}): Promise<void> {
+    if (this.#text === undefined || (await readIfPresent(join(folder, 'salt'))) !== undefined) return;
+    await replaceFile(join(folder, 'salt'), `${this.#text}\n`, { ...options, mode: 0o600 });
   }
 
   /** Begins with a letter, so that no spreadsheet reads it as a number. */

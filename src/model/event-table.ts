@@ -1,4 +1,4 @@
-import { formatQuantity } from '../support/wording.js';
+import { countOf, formatQuantity } from '../support/wording.js';
 import type { GuardEvent, GuardEventOf } from './event.js';
 import type {
   DecisionFailure,
@@ -196,7 +196,25 @@ export const EVENT_TABLE: EventTable = {
   },
 
   fault: {
-    log: ({ what, message }) => error(`Fault (${what}): ${message}`),
+    log: ({ what, message, count = 1 }) =>
+      error(
+        `Fault (${what}): ${message}${count === 1 ? '' : ` (${count} times since it was reported last)`}`,
+      ),
+  },
+
+  recovered: {
+    log: ({ what, faults }) => info(`Works again (${what}), after ${countOf(faults, 'fault')}.`),
+  },
+
+  'folder-changed': {
+    log: ({ folder, reason }) =>
+      folder === undefined
+        ? error(`The guard keeps nothing on disk: ${reason}`)
+        : info(`The guard keeps its files in ${folder}: ${reason}`),
+  },
+
+  'stop-taken-over': {
+    log: ({ folder }) => warn(`A stop that was not finished in ${folder} is finished by this process.`),
   },
 
   closed: {

@@ -48,8 +48,15 @@ export const guardEventSchema = z.discriminatedUnion(
     event('review-closed', { epoch, verdict: verdictSchema }),
     // A user complained who got this arm in this epoch.
     event('complaint', { epoch, arm: z.enum(ARMS), attributes: attributesSchema.optional() }),
-    // Something beside the stop itself does not work: the folder, a listener, an option's function. Reported once each.
-    event('fault', { what: z.string(), message: z.string() }),
+    // Something beside the stop itself does not work: the folder, a listener, an option's function. Reported once per outage,
+    // and each hour while it lasts; `count` is how often it failed since the last report, if more than once.
+    event('fault', { what: z.string(), message: z.string(), count: z.int().optional() }),
+    // What a fault had reported works again.
+    event('recovered', { what: z.string(), faults: z.int() }),
+    // The guard's folder is in use by another guard, or cannot be used: where this one keeps its files instead, if anywhere.
+    event('folder-changed', { folder: z.string().optional(), reason: z.string() }),
+    // A stop that another process of this folder had not finished when it ended is finished by this one.
+    event('stop-taken-over', { decisionId, folder: z.string() }),
     // `guard.close()` was called.
     event('closed', {}),
   ],

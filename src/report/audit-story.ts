@@ -1,7 +1,7 @@
 import type { AuditEntry } from '../journal/audit-reader.js';
 import type { DecisionProgress, ReportPlace, RolloutChange } from '../model/event-entry.js';
 import { entryOf } from '../model/event-table.js';
-import type { Arm } from '../model/shapes.js';
+import { ARMS, type Arm } from '../model/shapes.js';
 import type { DecisionReport, Note, ReviewReport, StageReport } from './rollout-report.js';
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -38,6 +38,32 @@ export class AuditStory {
     const place = entry.report?.(event);
     if (place === undefined) keep(this.notes, { at, type, text: entry.log(event).line });
     else this.#add(at, place);
+  }
+
+  /**
+   * Adds what another guard of the same rollout reported. Each numbers its own epochs, so that stages and rollout stay those of this
+   * one, if it has any.
+   *
+   * @param name - The other guard's, for its notes.
+   */
+  merge(other: AuditStory, name: string): void {
+    this.flagKey ??= other.flagKey;
+    this.events += other.events;
+    this.isClosed &&= other.isClosed;
+    this.lastEventAt = Math.max(this.lastEventAt ?? -Infinity, other.lastEventAt ?? -Infinity);
+    for (const arm of ARMS) this.complaints[arm] += other.complaints[arm];
+    if (this.rollout.length === 0) this.rollout.push(...other.rollout);
+    if (this.stages.length === 0) this.stages.push(...other.stages);
+    const known = new Set(this.decisions.map(({ decision }) => decision.id));
+    this.decisions.push(...other.decisions.filter(({ decision }) => !known.has(decision.id)));
+    this.decisions.sort((a, b) => a.decision.at - b.decision.at);
+    this.reviews.push(...other.reviews);
+    this.reviews.sort((a, b) => a.openedAt - b.openedAt);
+    this.notes.push(...other.notes.map((note) => ({ ...note, text: `${name}: ${note.text}` })));
+    this.notes.sort((a, b) => a.at - b.at);
+    for (const list of [this.decisions, this.reviews, this.notes]) {
+      list.splice(0, list.length - MAX_OF_A_KIND);
+    }
   }
 
   #add(at: number, place: ReportPlace): void {

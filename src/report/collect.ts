@@ -1,9 +1,10 @@
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { AUDIT_FILE } from '../journal/audit-log.js';
 import { type AuditProblem, readAuditLog } from '../journal/audit-reader.js';
+import { foldersIn } from '../journal/guard-folder.js';
 import { outcomeOfRow } from '../log/log-row-schema.js';
 import { JSONL_FILE, type LogProblem, readOutcomeBatches } from '../log/read-log.js';
+import { hasLog } from '../log/rotating-file.js';
 import type { RolloutChange } from '../model/event-entry.js';
 import { formatThreshold } from '../support/wording.js';
 import { AuditStory } from './audit-story.js';
@@ -38,23 +39,25 @@ class NothingToReportError extends Error {
 }
 
 /**
- * Reads a guard's folder, one line after the other, in bounded memory. The guard may be running.
+ * Reads a guard's folder, one line after the other, in bounded memory, and the folders within it of further guards of the same
+ * flag. The guards may be running.
  *
- * @param folder - The guard's folder: `metrics.jsonl` with its rotated files, and `audit.jsonl`. Either may be missing.
- * @throws {@link NothingToReportError} when both are missing, or the folder is.
+ * @param folder - The guard's folder: `metrics.jsonl` and `audit.jsonl` with their rotated files. Either may be missing.
+ * @throws {@link NothingToReportError} when both are missing everywhere, or the folder is.
  */
 export async function collectReport(folder: string, options: CollectOptions = {}): Promise<RolloutReport> {
-  const hasOutcomes = await exists(join(folder, JSONL_FILE));
-  if (!hasOutcomes && !(await exists(join(folder, AUDIT_FILE)))) {
+  const folders = await foldersIn(folder);
+  const logged = await havingLog(folders, JSONL_FILE);
+  if (logged.length + (await havingLog(folders, AUDIT_FILE)).length === 0) {
     throw new NothingToReportError(`${folder} contains neither ${JSONL_FILE} nor ${AUDIT_FILE}.`);
   }
   const eventProblems = new Problems<AuditProblem>();
-  const audit = new AuditStory();
-  for await (const event of readAuditLog(join(folder, AUDIT_FILE), eventProblems.add)) audit.add(event);
+  const audit = await readAudit(folders, eventProblems);
   const outcomeProblems = new Problems<LogProblem>();
   const story = new OutcomeStory();
   story.flagKey = audit.flagKey;
-  const outcomesOfOtherFlags = hasOutcomes ? await readOutcomes(folder, story, outcomeProblems) : 0;
+  let outcomesOfOtherFlags = 0;
+  for (const path of logged) outcomesOfOtherFlags += await readOutcomes(path, story, outcomeProblems);
   const arms = story.arms();
   const rollout = audit.rollout.length > 0 ? audit.rollout : rolloutOf(story);
   const stages = audit.stages.map((stage) => withOutcomes(stage, story));
@@ -180,9 +183,20 @@ function horizontal({ rate, threshold }: KnownRule, kind: 'rollback' | 'review')
   return [{ label, successRate, kind, during: undefined }];
 }
 
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
+/** The events of the first guard's flag, of all its guards. */
+async function readAudit(folders: readonly string[], problems: Problems<AuditProblem>): Promise<AuditStory> {
+  let all: AuditStory | undefined;
+  for (const folder of folders) {
+    const story = new AuditStory();
+    for await (const event of readAuditLog(join(folder, AUDIT_FILE), problems.add)) story.add(event);
+    if (all === undefined || all.events === 0) all = story;
+    else if (story.flagKey === all.flagKey) all.merge(story, basename(folder));
+  }
+  return all ?? new AuditStory();
+}
+
+/** The folders with such a log; a crash may have left its rotated files only. */
+async function havingLog(folders: readonly string[], file: string): Promise<string[]> {
+  const found = await Promise.all(folders.map((folder) => hasLog(join(folder, file))));
+  return folders.filter((_, index) => found[index]);
 }

@@ -1,5 +1,4 @@
 import { basename } from 'node:path';
-import { AUDIT_FILE } from '../journal/audit-log.js';
 import { formatDuration, formatRate, formatThreshold } from '../support/wording.js';
 import { decisionSection } from './decision-section.js';
 import {
@@ -168,7 +167,7 @@ function sources({ sources }: RolloutReport): Section {
   const { outcomesOfOtherFlags, outcomeProblems, eventProblems } = sources;
   const rows = [
     ...outcomeProblems.map(({ file, line, reason }) => [basename(file), String(line), reason]),
-    ...eventProblems.map(({ line, reason }) => [AUDIT_FILE, String(line), reason]),
+    ...eventProblems.map(({ file, line, reason }) => [basename(file), String(line), reason]),
   ];
   const text = [
     `${formatCount(sources.outcomes)} outcomes and ${formatCount(sources.events)} events were read.`,

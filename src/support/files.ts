@@ -1,11 +1,42 @@
-import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { parseJson } from './json.js';
 
-/** A file's text, or undefined when there is no such file. */
-export function readIfPresent(path: string): Promise<string | undefined> {
-  return unlessMissing(readFile(path, 'utf8'));
+/** Permissions of the files that a guard makes, unless the user wants others: only their owner may read them. */
+export const OWN_FILES = 0o600;
+
+/** How files of one folder are written. */
+export interface WriteOptions {
+  /** Permissions of new files. @default 0o600 */
+  readonly mode?: number | undefined;
+  /** Called before each write; rejects when the folder may not be written in (any more). @default it may */
+  readonly permit?: (() => Promise<void>) | undefined;
+}
+
+/** Far above what a guard writes into a file that is read as a whole. */
+const MAX_FILE_BYTES = 64 * 2 ** 20;
+
+/**
+ * A file's text, or undefined when there is no such file.
+ * @throws {@link UnusableFileError} when it is larger than `maxBytes`, or a pipe or device, which might never end.
+ */
+export async function readIfPresent(path: string, maxBytes = MAX_FILE_BYTES): Promise<string | undefined> {
+  const found = await unlessMissing(stat(path));
+  if (found === undefined) return undefined;
+  if (!found.isFile() && !found.isDirectory()) throw new UnusableFileError(path, 'not a file');
+  const handle = await openIfPresent(path);
+  if (handle === undefined) return undefined;
+  try {
+    const { size } = await handle.stat();
+    if (size > maxBytes) {
+      throw new UnusableFileError(path, `larger than any file of a guard (${size} bytes)`);
+    }
+    return await handle.readFile('utf8');
+  } finally {
+    await handle.close();
+  }
 }
 
 /** A file to read, or undefined when there is no such file. */
@@ -13,12 +44,58 @@ export function openIfPresent(path: string): Promise<FileHandle | undefined> {
   return unlessMissing(open(path, 'r'));
 }
 
-async function unlessMissing<T>(opening: Promise<T>): Promise<T | undefined> {
+/** What `opening` gives, or undefined when there is no such file. */
+export async function unlessMissing<T>(opening: Promise<T>): Promise<T | undefined> {
   try {
     return await opening;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
+  }
+}
+
+/** The code of a system error, for example `ENOENT`. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
+}
+
+/** What is wrong with a file or folder, after its name. Permissions deny reading as well as writing. */
+const FILE_PROBLEMS: Readonly<Record<string, string>> = {
+  ENOENT: 'is not there and cannot be made',
+  EROFS: 'is read-only: its file system is mounted so',
+  EACCES: 'is read-only for this process, or closed to it',
+  EPERM: 'is read-only for this process, or closed to it',
+  ENOSPC: 'cannot be written: the disk is full',
+  EDQUOT: 'cannot be written: the quota of the disk is used up',
+  ENOTDIR: 'cannot be made: something above it is a file, not a folder',
+  EISDIR: 'is a folder, not a file',
+  ELOOP: 'is a link that leads nowhere',
+  EMFILE: 'cannot be opened: this process has too many open files',
+  ENFILE: 'cannot be opened: this machine has too many open files',
+  EIO: 'cannot be reached: its disk fails',
+  ESTALE: 'cannot be reached: its network file system fails',
+  ETIMEDOUT: 'cannot be reached: its network file system fails',
+};
+
+/** An error in one sentence; that of a file says in words what is wrong with the file. */
+export function describeError(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const problem = FILE_PROBLEMS[codeOf(error) ?? ''];
+  if (problem === undefined || !('syscall' in error)) return error.message;
+  const path = 'path' in error && typeof error.path === 'string' ? error.path : 'The file';
+  return `${path} ${problem} (${codeOf(error)}).`;
+}
+
+/** Makes a folder, with those above it, if it does not exist. Whoever may read files with `mode` may enter it. */
+export async function makeFolder(path: string, mode = OWN_FILES): Promise<void> {
+  const folderMode = mode | 0o100 | ((mode & 0o044) >> 2);
+  try {
+    await mkdir(path, { recursive: true, mode: folderMode });
+  } catch (error) {
+    // On a read-only file system, Node says that there is no such folder.
+    if (codeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolder(dirname(path), mode);
+    await mkdir(path, { mode: folderMode });
   }
 }
 
@@ -26,12 +103,21 @@ async function unlessMissing<T>(opening: Promise<T>): Promise<T | undefined> {
  * Replaces a file as a whole, so that a crash or a power cut leaves the old or the new one. Resolves when the new one
  * is on the disk itself. The folder is created if it does not exist. Calls for one file must follow one another.
  */
-export async function replaceFile(path: string, text: string): Promise<void> {
+export async function replaceFile(path: string, text: string, options: WriteOptions = {}): Promise<void> {
+  const { mode = OWN_FILES, permit } = options;
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true });
-  const draft = `${path}.${process.pid}.tmp`;
+  await permit?.();
+  await makeFolder(folder, mode);
+  const draft = `${path}.${randomBytes(6).toString('hex')}${DRAFT}`;
+  // Exclusively: no other file is written, and no link is followed, whoever made one of this name.
+  const handle = await open(draft, 'wx', mode);
   try {
-    await writeFile(draft, text, { flush: true });
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
     await rename(draft, path);
   } catch (error) {
     // Half a draft on a full disk is of no use.
@@ -41,16 +127,30 @@ export async function replaceFile(path: string, text: string): Promise<void> {
   await syncFolder(folder);
 }
 
+/** The end of a draft's name. */
+const DRAFT = '.tmp';
+
+/** Whether a file is what a crash left of {@link replaceFile}. */
+export function isDraft(name: string): boolean {
+  return /\.[0-9a-f]{12}\.tmp$/.test(name);
+}
+
 /** Makes the rename itself survive a power cut, where the platform can. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return;
   const handle = await open(folder, 'r');
   try {
     await handle.sync();
+  } catch (error) {
+    // Some network file systems cannot.
+    if (codeOf(error) !== 'EINVAL' && codeOf(error) !== 'ENOTSUP') throw error;
   } finally {
     await handle.close();
   }
 }
+
+const NOT_OURS = 'not what a guard writes';
+const DAMAGED = 'damaged: it was cut off or overwritten';
 
 /** A file that is there and cannot be used. */
 export class UnusableFileError extends Error {
@@ -58,7 +158,7 @@ export class UnusableFileError extends Error {
   readonly reason: string;
 
   /** @param reason - A few words after the file's name. */
-  constructor(path: string, reason = 'not what a guard writes') {
+  constructor(path: string, reason = NOT_OURS) {
     super(`${path}: ${reason}`);
     this.reason = reason;
   }
@@ -71,24 +171,43 @@ export class VersionedFile<Entry extends object> {
   readonly path: string;
   readonly #version: number;
   readonly #schema: z.ZodType<Entry>;
+  readonly #options: WriteOptions;
+  #isUnusable = false;
   #latest: Promise<void> = Promise.resolve();
 
   /** @param path - Its folder is created if it does not exist. */
-  constructor(path: string, version: number, schema: z.ZodType<Entry>) {
+  constructor(path: string, version: number, schema: z.ZodType<Entry>, options: WriteOptions = {}) {
     this.path = path;
     this.#version = version;
     this.#schema = schema;
+    this.#options = options;
   }
 
   /**
    * What was saved last, or undefined without one.
-   * @throws {@link UnusableFileError} when the file has another version, or does not fit the schema; nothing of it is used.
+   * @throws {@link UnusableFileError} when the file has another version, or does not fit the schema; nothing of it is used, and it
+   * is set aside before the next save.
    * @throws when the file cannot be read.
    */
   async load(): Promise<Entry | undefined> {
+    try {
+      return await this.#load();
+    } catch (error) {
+      if (error instanceof UnusableFileError) this.#isUnusable = true;
+      throw error;
+    }
+  }
+
+  /** Whether the file exists. */
+  async isThere(): Promise<boolean> {
+    return (await unlessMissing(stat(this.path))) !== undefined;
+  }
+
+  async #load(): Promise<Entry | undefined> {
     const text = await readIfPresent(this.path);
     if (text === undefined) return undefined;
     const file = parseJson(text);
+    if (file === undefined) throw new UnusableFileError(this.path, text === '' ? 'empty' : DAMAGED);
     const { data } = versionSchema.safeParse(file);
     if (data !== undefined && data.version !== this.#version) {
       const reason = `written in version ${data.version}; this release reads version ${this.#version} only`;
@@ -96,7 +215,8 @@ export class VersionedFile<Entry extends object> {
     }
     const entry = this.#schema.safeParse(file);
     if (data === undefined || !entry.success) {
-      throw new UnusableFileError(this.path);
+      const where = entry.error?.issues[0]?.path.join('.');
+      throw new UnusableFileError(this.path, where ? `${NOT_OURS}: ${where} is missing or wrong` : NOT_OURS);
     }
     return entry.data;
   }
@@ -104,9 +224,32 @@ export class VersionedFile<Entry extends object> {
   /** Resolves when the entry is on the disk itself. Calls are written in order; a failed one does not stop the next. */
   save(entry: Entry): Promise<void> {
     const text = `${JSON.stringify({ version: this.#version, ...entry })}\n`;
-    const saved = this.#latest.then(() => replaceFile(this.path, text));
+    const saved = this.#latest.then(() => this.#replace(text));
     this.#latest = saved.catch(() => {});
     return saved;
+  }
+
+  /** Renames a file that `load` could not use, which otherwise the next save does. @returns its path then. */
+  async setAside(): Promise<string> {
+    await this.#options.permit?.();
+    const aside = await setAside(this.path);
+    this.#isUnusable = false;
+    return aside;
+  }
+
+  async #replace(text: string): Promise<void> {
+    if (this.#isUnusable) await this.setAside();
+    await replaceFile(this.path, text, this.#options);
+  }
+}
+
+/** Renames `journal.json` to `journal.unreadable-1.json`, or the first such name that is free: what it contains may matter. */
+async function setAside(path: string): Promise<string> {
+  for (let number = 1; ; number++) {
+    const aside = path.replace(/(\.\w+)?$/, `.unreadable-${number}$1`);
+    if ((await unlessMissing(stat(aside))) !== undefined) continue;
+    await unlessMissing(rename(path, aside));
+    return aside;
   }
 }
 

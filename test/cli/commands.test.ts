@@ -97,7 +97,7 @@ describe('rollout-guard status of a folder without a readable state', () => {
       const { code, out, problems } = await run('status', folder);
       expect({ code, out }).toEqual({ code: 1, out: '' });
       expect(problems.trimEnd()).toBe(
-        `The files of the guard in ${folder} cannot be read: journal.json: not what a guard writes.`,
+        `The files of the guard in ${folder} cannot be read: journal.json: damaged: it was cut off or overwritten.`,
       );
     } finally {
       await rm(folder, { recursive: true, force: true });

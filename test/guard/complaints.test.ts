@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
+import { parseAuditLine } from '../../src/journal/audit-reader.js';
 import type { GuardEvent } from '../../src/model/event.js';
 import { complaintRateRising } from '../../src/triggers/complaint-rate-rising.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
@@ -71,6 +72,20 @@ describe('complaints', () => {
     vi.setSystemTime(Date.now() + 5 * HOUR);
     guard.reportComplaint({ targetingKey: 'ann' });
     expect(complaints()).toEqual([1, 0]);
+  });
+
+  it('bring bounded attributes, which the audit log can be read with', () => {
+    const many = Array.from({ length: 1_000 }, (_, index) => [
+      `${index} ${'n'.repeat(1_000)}`,
+      'x'.repeat(10_000),
+    ]);
+    const attributes = { rating: Number.NaN, weight: Number.POSITIVE_INFINITY, ...Object.fromEntries(many) };
+    guard.reportComplaint({ targetingKey: 'ann', attributes });
+    const [event] = ofType('complaint');
+    expect(Object.keys(event?.attributes ?? {})).toHaveLength(32);
+    const line = JSON.stringify(event);
+    expect(line.length).toBeLessThan(20_000);
+    expect(parseAuditLine(line)).toEqual(event);
   });
 
   it('are counted as unattributed, and reported once, when the user is unknown', () => {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -405,21 +406,28 @@ describe('RolloutGuard', () => {
     );
   });
 
-  it('refuses the folder of another flag', async () => {
-    const first = newGuard();
-    await first.start();
-    await first.close();
-    await expect(newGuard({ flagKey: 'other-flag' }).start()).rejects.toThrow(
-      'belongs to the flag async-upload',
-    );
-  });
-
   it('reports a journal that cannot be read and starts armed', async () => {
     await writeFile(join(folder, 'journal.json'), '{"half');
     const guard = newGuard();
     await guard.start();
     expect(guard.state.status).toBe('armed');
     expect(ofType('fault')[0]?.what).toBe('reading the journal');
+    expect(ofType('fault')[0]?.message).toMatch(/damaged: it was cut off or overwritten\. .* check the flag/);
+    await until('set aside', () => existsSync(join(folder, 'journal.unreadable-1.json')));
+    expect(await readFile(join(folder, 'journal.unreadable-1.json'), 'utf8')).toBe('{"half');
+  });
+
+  it('keeps every journal that it cannot read, of another version too, and says so in words', async () => {
+    for (const [number, text] of ['{"half', '{"version":1,"flagKey":"async-upload"}'].entries()) {
+      await writeFile(join(folder, 'journal.json'), text);
+      const guard = newGuard();
+      await guard.start();
+      await guard.close();
+      expect(await readFile(join(folder, `journal.unreadable-${number + 1}.json`), 'utf8')).toBe(text);
+    }
+    const messages = ofType('fault').map(({ message }) => message);
+    expect(messages[1]).toContain('written in version 1; this release reads version 2 only');
+    expect(messages.join()).not.toMatch(/invalid_type|expected/);
   });
 
   it('writes everything it did to the audit log, one line each, without the token', async () => {

@@ -70,6 +70,9 @@ const EVENTS: { readonly [Type in GuardEvent['type']]: GuardEvent & { readonly t
   'review-closed': { type: 'review-closed', at: 9, epoch: 3, verdict: { ...verdict, status: 'ok' } },
   complaint: { type: 'complaint', at: 9, epoch: 3, arm: 'treatment', attributes: { subject: 'slow' } },
   fault: { type: 'fault', at: 9, what: 'a listener', message: 'threw' },
+  recovered: { type: 'recovered', at: 10, what: 'a listener', faults: 3 },
+  'folder-changed': { type: 'folder-changed', at: 10, folder: 'logs/a/guard-2', reason: 'in use' },
+  'stop-taken-over': { type: 'stop-taken-over', at: 10, decisionId: 'a', folder: 'logs/a/guard-2' },
   closed: { type: 'closed', at: 10 },
 };
 
@@ -93,8 +96,10 @@ async function read(): Promise<{ events: GuardEvent[]; problems: AuditProblem[] 
 
 describe('readAuditLog', () => {
   it('gives back every kind of event as the audit log wrote it', async () => {
-    const log = new AuditLog(folder, 'async-upload', (error) => {
-      throw error;
+    const log = new AuditLog(folder, 'async-upload', {
+      onFault: (error) => {
+        throw error;
+      },
     });
     for (const event of Object.values(EVENTS)) log.append(event);
     await log.flushed();

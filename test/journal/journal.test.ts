@@ -73,17 +73,18 @@ describe('Journal', () => {
   });
 
   it.each([
-    ['half a line', '{"version":1,"flagKey":"async-up'],
+    ['half a line', '{"version":1,"flagKey":"async-up', 'damaged: it was cut off or overwritten'],
     [
       'a state without its decision',
       JSON.stringify({ version: 2, ...entry, state: { status: 'stopping', since: 1 } }),
+      'not what a guard writes: state.decision is missing or wrong',
     ],
-    ['no version', JSON.stringify(entry)],
-    ['nothing', ''],
-  ])('refuses a file that contains %s', async (_what, text) => {
+    ['no version', JSON.stringify(entry), 'not what a guard writes'],
+    ['nothing', '', 'empty'],
+  ])('refuses a file that contains %s, in words', async (_what, text, words) => {
     const path = join(folder, 'journal.json');
     await writeFile(path, text);
-    await expect(new Journal(folder).load()).rejects.toThrow(`${path}: not what a guard writes`);
+    await expect(new Journal(folder).load()).rejects.toThrow(`${path}: ${words}`);
   });
 
   it('saves after a save has failed', async () => {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Outages } from '../../src/guard/outages.js';
 import { type OutcomeLogOptions, resolveLogOptions } from '../../src/log/log-options.js';
 import type { OutcomeRow } from '../../src/log/log-row-schema.js';
 import type { Summary } from '../../src/log/log-summary.js';
@@ -30,7 +31,11 @@ export async function startLogging(
   { epoch = 1, now = START, oldestEpoch, ...options }: OutcomeLogOptions & RunFacts = {},
 ): Promise<Logging> {
   const time = { now };
+  const clock = { now: () => time.now, monotonic: () => time.now };
   const faults: string[] = [];
+  const outages = new Outages(clock, (event) => {
+    if (event.type === 'fault') faults.push(`${event.what}: ${event.message}`);
+  });
   const emptyStore = (startedAt: number) =>
     new MemoryOutcomeStore({ flagKey: 'async-upload', windowsMs: WINDOWS_MS, now: startedAt });
   const store = emptyStore(now);
@@ -38,12 +43,12 @@ export async function startLogging(
   const log = new OutcomeLog({
     ...resolveLogOptions({ columns: ATTRIBUTE_COLUMNS, ...options }),
     flagKey: 'async-upload',
-    folder,
-    clock: { now: () => time.now, monotonic: () => time.now },
+    clock,
     dump: () => store.dump(time.now),
-    onFault: (what, error) => faults.push(`${what}: ${error instanceof Error ? error.message : error}`),
+    onFault: (what, error) => outages.failed(what, error),
+    onWorks: (what) => outages.worked(what),
   });
-  const dump = await log.open({ epoch, oldestEpoch, emptyStore, now });
+  const dump = await log.open({ folder, epoch, oldestEpoch, emptyStore, now });
   if (dump !== undefined) store.restore(dump, now);
   log.rollout(epoch, 10);
   log.start();

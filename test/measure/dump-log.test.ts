@@ -32,14 +32,13 @@ async function runIn(folder: string, now: number) {
   const log = new OutcomeLog({
     ...resolveLogOptions({ csv: false, summaryMs: 10 * SECOND }),
     flagKey: 'async-upload',
-    folder,
     clock: { now: () => clock.now, monotonic: () => clock.now },
     dump: () => store.dump(clock.now),
     onFault: (what, error) => {
       throw new Error(what, { cause: error });
     },
   });
-  const counted = await log.open({ epoch: 1, emptyStore, now });
+  const counted = await log.open({ folder, epoch: 1, emptyStore, now });
   if (counted !== undefined) store.restore(counted, now);
   log.rollout(1, 10);
   log.start();

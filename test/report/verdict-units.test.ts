@@ -33,8 +33,10 @@ afterEach(async () => {
 });
 
 async function givenEvents(...events: GuardEvent[]): Promise<void> {
-  const log = new AuditLog(folder, 'async-upload', (error) => {
-    throw error;
+  const log = new AuditLog(folder, 'async-upload', {
+    onFault: (error) => {
+      throw error;
+    },
   });
   for (const event of events) log.append(event);
   await log.flushed();

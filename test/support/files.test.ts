@@ -1,9 +1,17 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { watch } from 'node:fs';
+import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { readIfPresent, VersionedFile } from '../../src/support/files.js';
+import {
+  isDraft,
+  readIfPresent,
+  replaceFile,
+  UnusableFileError,
+  VersionedFile,
+} from '../../src/support/files.js';
 
 let folder: string;
 
@@ -49,7 +57,66 @@ describe('VersionedFile', () => {
   });
 });
 
+describe('replaceFile', () => {
+  it.runIf(process.platform !== 'win32')(
+    'writes through no link, and gives the file to its owner',
+    async () => {
+      const other = join(folder, 'other');
+      await writeFile(other, 'of another');
+      await symlink(other, join(folder, 'kept.json'));
+      await replaceFile(join(folder, 'kept.json'), 'ours');
+      expect(await readFile(other, 'utf8')).toBe('of another');
+      const { mode } = await lstat(join(folder, 'kept.json'));
+      expect(mode & 0o170777).toBe(0o100600);
+    },
+  );
+
+  it('writes nothing where it may not', async () => {
+    const permit = () => Promise.reject(new Error('lost'));
+    await expect(replaceFile(join(folder, 'a', 'kept.json'), 'ours', { permit })).rejects.toThrow('lost');
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('has a draft of a name that cannot be guessed', async () => {
+    const path = join(folder, 'kept.json');
+    const names = new Set<string>();
+    const watcher = watch(folder, (_, name) => name?.endsWith('.tmp') && names.add(name));
+    await replaceFile(path, 'one');
+    await replaceFile(path, 'two');
+    await expect.poll(() => names.size).toBe(2);
+    watcher.close();
+    expect([...names].every(isDraft)).toBe(true);
+  });
+});
+
+describe('a file that cannot be used', () => {
+  it('is set aside under a free name before the next save, whatever it contains', async () => {
+    for (const text of ['{"ver', '{"version":2,"text":"one"}', '']) {
+      await writeFile(join(folder, 'kept.json'), text);
+      const file = keptFile();
+      await expect(file.load()).rejects.toBeInstanceOf(UnusableFileError);
+      await file.save({ text: 'new' });
+      await file.save({ text: 'newer' });
+    }
+    const aside = [1, 2, 3].map((number) => readFile(join(folder, `kept.unreadable-${number}.json`), 'utf8'));
+    expect(await Promise.all(aside)).toEqual(['{"ver', '{"version":2,"text":"one"}', '']);
+    expect(await readdir(folder)).toHaveLength(4);
+  });
+});
+
 describe('readIfPresent', () => {
+  it('refuses what is larger than it should be, without reading it', async () => {
+    const path = join(folder, 'large');
+    await writeFile(path, '');
+    await truncate(path, 2 ** 32);
+    await expect(readIfPresent(path)).rejects.toThrow('larger than any file of a guard (4294967296 bytes)');
+  });
+
+  it.runIf(process.platform === 'linux')('refuses a pipe, which would never end', async () => {
+    execFileSync('mkfifo', [join(folder, 'pipe')]);
+    await expect(readIfPresent(join(folder, 'pipe'))).rejects.toThrow('not a file');
+  });
+
   it('distinguishes an unreadable file from a missing one', async () => {
     expect(await readIfPresent(join(folder, 'none'))).toBeUndefined();
     await mkdir(join(folder, 'folder'));

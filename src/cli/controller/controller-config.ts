@@ -29,6 +29,7 @@ const GUARD_OPTIONS = [
   'onRollback',
   'advance',
   'folder',
+  'mode',
   'dryRun',
   'tickMs',
   'recheckMs',

@@ -63,7 +63,7 @@ export class Controller {
    * retries.
    *
    * @throws FleetError when an operator must act on Redis: a wrong password, a server too old, foreign keys.
-   * @throws when Unleash refuses the client token, or the folder belongs to the guard of another flag.
+   * @throws when Unleash refuses the client token.
    */
   async start(): Promise<void> {
     try {

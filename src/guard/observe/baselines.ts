@@ -1,4 +1,5 @@
 import { BaselineFile } from '../../journal/baseline-file.js';
+import type { OpenFolder } from '../../journal/guard-folder.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { FlagFacts } from '../../model/flags.js';
 import type { GuardContext } from '../guard-context.js';
@@ -14,20 +15,21 @@ export class Baselines {
   /** What this process records: the baseline and the memory are its own. */
   readonly #own: MemoryOutcomeStore;
   readonly #fleet: GuardFleet;
-  readonly #file: BaselineFile | undefined;
+  /** Undefined before `load`, or without a folder. */
+  #file: BaselineFile | undefined;
   #recorder = new BaselineRecorder();
   #unsavedSince: number | undefined;
 
   constructor(context: GuardContext, own: MemoryOutcomeStore, fleet: GuardFleet) {
-    const { folder, flagKey } = context;
     this.#context = context;
     this.#own = own;
     this.#fleet = fleet;
-    this.#file = folder === false ? undefined : new BaselineFile(folder, flagKey);
   }
 
-  /** Resumes from what an earlier run recorded. An invalid file is reported and ignored. */
-  async load(): Promise<void> {
+  /** Resumes from what an earlier run recorded in the folder. An invalid file is reported and set aside. */
+  async load(folder: OpenFolder | undefined): Promise<void> {
+    const { flagKey } = this.#context;
+    if (folder !== undefined) this.#file = new BaselineFile(folder.path, flagKey, folder);
     try {
       const earlier = await this.#file?.load();
       if (earlier === undefined) return;
@@ -54,6 +56,7 @@ export class Baselines {
     this.#unsavedSince = undefined;
     try {
       await this.#file?.save(this.#recorder.baseline);
+      this.#context.records.works('writing the baseline');
     } catch (error) {
       this.#context.records.fault('writing the baseline', error);
     }

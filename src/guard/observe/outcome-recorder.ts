@@ -1,3 +1,4 @@
+import type { OpenFolder } from '../../journal/guard-folder.js';
 import type { JournalEntry } from '../../journal/journal.js';
 import { OutcomeLog } from '../../log/outcome-log.js';
 import { ExposureLedger } from '../../measure/exposure-ledger.js';
@@ -17,8 +18,8 @@ export class OutcomeRecorder {
   readonly #own: MemoryOutcomeStore;
   readonly #fleet: GuardFleet;
   readonly #loop: GuardLoop;
-  /** Undefined when the user wants no log. */
-  readonly #log: OutcomeLog | undefined;
+  /** Undefined when there is no log, or nowhere to write it. */
+  #log: OutcomeLog | undefined;
   #counted: StoreDump | undefined;
 
   /** @param own - What this process records; the log's checkpoint contains it. */
@@ -31,7 +32,14 @@ export class OutcomeRecorder {
     this.ledger = new ExposureLedger(maxTrackedUsers);
     if (folder === false || log === false) return;
     const dump = () => own.dump(clock.now());
-    const outcomeLog = new OutcomeLog({ ...log, flagKey, folder, clock, dump, onFault: records.fault });
+    const outcomeLog = new OutcomeLog({
+      ...log,
+      flagKey,
+      clock,
+      dump,
+      onFault: records.fault,
+      onWorks: records.works,
+    });
     records.listen((event) => {
       if (event.type === 'rollout-changed') outcomeLog.rollout(event.epoch, event.rolloutPercentage);
       if (event.type === 're-armed') outcomeLog.rollout(event.epoch, this.#percentage());
@@ -65,8 +73,12 @@ export class OutcomeRecorder {
   }
 
   /** Repairs what a crash left of the log, and reads what earlier runs counted. */
-  async open(left: JournalEntry | undefined, epoch: number): Promise<void> {
+  async open(left: JournalEntry | undefined, epoch: number, folder: OpenFolder | undefined): Promise<void> {
+    if (folder === undefined) this.#log = undefined;
     this.#counted = await this.#log?.open({
+      folder: folder!.path,
+      mode: folder!.mode,
+      permit: folder!.permit,
       epoch: left?.epoch ?? epoch,
       epochStartedAt: left?.epochStartedAt,
       oldestEpoch: left?.oldestEpoch,

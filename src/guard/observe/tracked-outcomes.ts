@@ -118,10 +118,25 @@ function errorTypeOfTrack(errorType: unknown): string {
   return typeof errorType === 'string' && errorType !== '' ? boundedErrorType(errorType) : 'unnamed';
 }
 
-/** The numbers, texts and booleans among the details; undefined when there are none. */
+/** As in the outcome log: what a user of the service enters must not fill the disk. */
+const MAX_ATTRIBUTES = 32;
+const MAX_TEXT_LENGTH = 256;
+
+/**
+ * The numbers, texts and booleans among the details, at most 32, with names and texts cut at 256 characters; undefined when there are
+ * none.
+ */
 export function attributesOf(details: Readonly<Record<string, unknown>>): Attributes | undefined {
-  const plain = Object.entries(details).filter((entry): entry is [string, string | number | boolean] =>
-    ['string', 'number', 'boolean'].includes(typeof entry[1]),
-  );
+  const plain: [string, Attributes[string]][] = [];
+  for (const [name, value] of Object.entries(details)) {
+    const bounded = typeof value === 'string' ? value.slice(0, MAX_TEXT_LENGTH) : value;
+    // JSON has no form for the other numbers.
+    if (!isPlain(bounded) || plain.length === MAX_ATTRIBUTES) continue;
+    plain.push([name.slice(0, MAX_TEXT_LENGTH), bounded]);
+  }
   return plain.length === 0 ? undefined : Object.fromEntries(plain);
+}
+
+function isPlain(value: unknown): value is Attributes[string] {
+  return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
 }

@@ -2,6 +2,20 @@ import { ARMS } from '../../model/shapes.js';
 import { formatCount, formatLatency, formatShare, formatSpan, formatTime, rolloutWord } from '../format.js';
 import type { RolloutStatus } from './rollout-status.js';
 
+/** The guards of one folder for a terminal, one after the other. */
+export function renderStatuses(statuses: readonly RolloutStatus[], now: number): string {
+  const [only] = statuses;
+  if (only !== undefined && statuses.length === 1) return renderStatus(only, now);
+  return statuses
+    .map((status) => `${'Folder'.padEnd(10)}${printable(status.folder)}\n${renderStatus(status, now)}`)
+    .join('\n\n');
+}
+
+/** The guards of one folder in one line. */
+export function statusLineOf(statuses: readonly RolloutStatus[]): string {
+  return statuses.map(statusLine).join(' || ');
+}
+
 /** A status as a table for a terminal; nothing in it can control the terminal. */
 export function renderStatus(status: RolloutStatus, now: number): string {
   const { since, stage, openReviews, decision, lastOutcomeAt, lastEventAt, lastFault } = status;

@@ -2,18 +2,21 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { AUDIT_FILE } from '../../journal/audit-log.js';
 import { readAuditLog } from '../../journal/audit-reader.js';
+import { foldersIn } from '../../journal/guard-folder.js';
 import { Journal, type JournalEntry } from '../../journal/journal.js';
 import type { RolloutChange } from '../../model/event-entry.js';
 import type { Arm } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import type { GuardState } from '../../model/state.js';
-import { readIfPresent, UnusableFileError } from '../../support/files.js';
+import { describeError, readIfPresent, UnusableFileError } from '../../support/files.js';
 import { parseJson } from '../../support/json.js';
 import { AuditStory } from '../audit-story.js';
 import type { DecisionReport, Note, ReviewReport } from '../rollout-report.js';
 
 /** Where a rollout stands, as the folder of its guard shows it. Times are milliseconds since 1970. */
 export interface RolloutStatus {
+  /** Where the guard writes. */
+  readonly folder: string;
   readonly flagKey: string | undefined;
   readonly state: GuardState['status'];
   /** Since when; undefined when only the audit log is there. */
@@ -70,6 +73,24 @@ class UnreadableGuardError extends Error {
 }
 
 /**
+ * Reads where the guards of a folder stand: the guard that has the folder itself, and those that have folders within it. They may
+ * be running.
+ *
+ * @returns at least one.
+ * @throws as {@link readRolloutStatus}, when there is none that can be read.
+ */
+export async function readRolloutStatuses(folder: string): Promise<readonly RolloutStatus[]> {
+  const read = await Promise.allSettled((await foldersIn(folder)).map(readRolloutStatus));
+  const statuses = read.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
+  const failures = read.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+  const unreadable = failures.filter((error) => !(error instanceof NoGuardError));
+  const [first, ...others] = statuses;
+  if (first === undefined) throw unreadable[0] ?? failures[0];
+  const problems = unreadable.map((error) => (error instanceof Error ? error.message : String(error)));
+  return [{ ...first, problems: [...first.problems, ...problems] }, ...others];
+}
+
+/**
  * Reads where a rollout stands. The guard may be running.
  *
  * @throws {@link NoGuardError} when the folder contains neither a journal nor an audit log;
@@ -81,7 +102,7 @@ export async function readRolloutStatus(folder: string): Promise<RolloutStatus> 
     try {
       return await read();
     } catch (error) {
-      const why = error instanceof UnusableFileError ? error.reason : String(error);
+      const why = error instanceof UnusableFileError ? error.reason : describeError(error);
       problems.push(`${file}: ${why}`);
       return undefined;
     }
@@ -103,6 +124,7 @@ export async function readRolloutStatus(folder: string): Promise<RolloutStatus> 
   const decision = lastDecision(story, journal);
   const epoch = journal?.epoch ?? story.rollout.at(-1)?.epoch;
   return {
+    folder,
     flagKey: journal?.flagKey ?? story.flagKey,
     state: journal?.state.status ?? stateOf(decision),
     since: journal?.state.since,

@@ -59,8 +59,10 @@ async function given(state: GuardState, events: readonly GuardEvent[]): Promise<
 }
 
 async function givenEvents(events: readonly GuardEvent[]): Promise<void> {
-  const log = new AuditLog(folder, 'async-upload', (error) => {
-    throw error;
+  const log = new AuditLog(folder, 'async-upload', {
+    onFault: (error) => {
+      throw error;
+    },
   });
   for (const event of events) log.append(event);
   await log.flushed();
@@ -157,11 +159,14 @@ describe('readRolloutStatus', () => {
     expect(renderStatus(status, NOW)).toMatch(/^treatment +1\u202f234 +98\.70 % +410 ms +–$/m);
   });
 
-  it.each(['journal.json', 'summary.json'])('continues without a %s that cannot be read', async (file) => {
+  it.each([
+    ['journal.json', 'damaged: it was cut off or overwritten'],
+    ['summary.json', 'not what a guard writes'],
+  ])('continues without a %s that cannot be read', async (file, words) => {
     await given({ status: 'armed', since: NOW }, STARTED);
     await writeFile(join(folder, file), '{"half":');
     const status = await readRolloutStatus(folder);
-    expect(status).toMatchObject({ state: 'armed', problems: [`${file}: not what a guard writes`] });
+    expect(status).toMatchObject({ state: 'armed', problems: [`${file}: ${words}`] });
   });
 
   it('shows that the guard was closed', async () => {
