@@ -13,6 +13,9 @@ const STOPPED_TAG = { type: 'simple', value: 'stopped-by-rollout-guard' } as con
 /** So many attempts of one stop may fail because only the history cannot be read; later ones do without it. */
 const HISTORY_ATTEMPTS = 3;
 
+/** The first recheck of a confirmed stop, in milliseconds; each further one waits twice as long, up to `recheckMs`. */
+const FIRST_RECHECK_MS = 1_000;
+
 /**
  * Stops the flag in Unleash: turns it off, reads it back, retries for as long as that can help, tags and links it, and
  * finds out who changed it.
@@ -25,6 +28,7 @@ export class KillSwitch {
   #attempt: AbortController | undefined;
   #work: Promise<unknown> = Promise.resolve();
   #recheckAt = Number.POSITIVE_INFINITY;
+  #nextRecheckMs = Number.POSITIVE_INFINITY;
 
   /** @param onAnswer - Receives the result of each request; must not throw. */
   constructor(context: GuardContext, admin: UnleashAdminClient, onAnswer: (input: GuardInput) => void) {
@@ -63,6 +67,8 @@ export class KillSwitch {
   /** The flag is off: sends no more `off`, checks later, shows it in Unleash's UI, and finds out who turned it off. */
   stopped(decision: Decision): void {
     this.#endAttempt();
+    // Unleash shows SDKs what it is about once per second: an operator's quick "on" leaves them no "off" to see.
+    this.#nextRecheckMs = FIRST_RECHECK_MS;
     this.#recheckLater();
     const { reportUrl } = this.#context.unleash;
     const link = reportUrl && { url: reportUrl, title: 'Rollout report' };
@@ -215,7 +221,10 @@ export class KillSwitch {
   }
 
   #recheckLater(): void {
-    this.#recheckAt = this.#context.clock.now() + this.#context.recheckMs;
+    const { clock, recheckMs } = this.#context;
+    const waitMs = Math.min(this.#nextRecheckMs, recheckMs);
+    this.#nextRecheckMs *= 2;
+    this.#recheckAt = clock.now() + waitMs;
   }
 
   #track(work: Promise<unknown>): void {
