@@ -16,6 +16,9 @@ const HISTORY_ATTEMPTS = 3;
 /** The first recheck of a confirmed stop, in milliseconds; each further one waits twice as long, up to `recheckMs`. */
 const FIRST_RECHECK_MS = 1_000;
 
+/** A decision that is older when it reaches Unleash, in milliseconds: the process did not run, and an operator may have acted. */
+const FRESH_MS = 3_000;
+
 /**
  * Stops the flag in Unleash: turns it off, reads it back, retries for as long as that can help, tags and links it, and
  * finds out who changed it.
@@ -91,6 +94,11 @@ export class KillSwitch {
     ]);
   }
 
+  /** The stop no longer applies: sends no more `off`. */
+  cancel(): void {
+    this.#endAttempt();
+  }
+
   /** The guard was restarted with a state that may be outdated: checks it at the next tick. */
   recheckSoon(): void {
     this.#recheckAt = this.#context.clock.now();
@@ -105,10 +113,12 @@ export class KillSwitch {
   async #turnOff(decision: Decision, resumed: boolean, signal: AbortSignal): Promise<void> {
     const { clock, records, flagKey } = this.#context;
     const unread = { times: 0 };
+    const begunAt = clock.monotonic();
     let checkFirst = resumed;
     const attempt = async (): Promise<GuardInput> => {
       // Between two attempts an operator may have turned the flag on again.
-      if (checkFirst && (await this.#turnedOnSince(decision, { signal }, unread))) {
+      const isOld = clock.monotonic() - begunAt > FRESH_MS;
+      if ((checkFirst || isOld) && (await this.#turnedOnSince(decision, { signal }, unread))) {
         return { type: 'turned-on-since', at: clock.now() };
       }
       checkFirst = true;

@@ -6,7 +6,16 @@ import type { FlagFacts } from '../../../src/model/flags.js';
 import { outcomeOf } from '../../measure/outcomes.js';
 
 const now = 1_000_000;
-const leading: FleetStatus = { instance: 'a', role: 'leader', epoch: 4, problem: undefined, lostDeltas: 0 };
+const leading: FleetStatus = {
+  instance: 'a',
+  role: 'leader',
+  epoch: 4,
+  problem: undefined,
+  lostDeltas: 0,
+  rebuilt: 0,
+  unreadable: 0,
+  unfed: [],
+};
 
 function status(
   parts: { enabled?: boolean; fleet?: Partial<FleetStatus>; dryRun?: boolean } = {},

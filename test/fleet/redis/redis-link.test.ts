@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../../examples/fleet/redis-server.js';
-import type { FleetLink, SyncRequest } from '../../../src/fleet/fleet-link.js';
+import type { FleetLink, Lease, SyncRequest } from '../../../src/fleet/fleet-link.js';
 import type { FleetState } from '../../../src/fleet/fleet-shapes.js';
 import {
   RedisOutcomeStore,
@@ -14,6 +14,12 @@ const EMPTY: SyncRequest = {
   version: 0,
   assignment: { epoch: 0, seenRevision: '', revision: '', keepWindows: true, minEpoch: 0 },
   delta: undefined,
+  oldestEpoch: 0,
+  accepted: 0,
+  feeds: '',
+  settledUpTo: undefined,
+  rebuild: false,
+  isLeaving: false,
   mayLead: false,
 };
 
@@ -59,7 +65,6 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     epoch: 1,
     text: `{"sequence":${sequence}}`,
     totals,
-    skipsLost: false,
   });
 
   it('assigns one epoch to all processes with the same definition', async () => {
@@ -93,20 +98,25 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
   it('accepts each delta once, in order, and reports a gap', async () => {
     const [one] = await pair();
     const { state } = await one.sync(seen('ten'));
-    const send = (sequence: number, skipsLost = false) =>
+    const send = (sequence: number) =>
       one.sync({
         ...seen('ten', 1, 'ten'),
         datasetId: state!.datasetId,
-        delta: { ...delta(sequence), skipsLost },
+        delta: delta(sequence),
+        accepted: sequence - 1,
       });
     expect(await send(1)).toMatchObject({ delta: 'accepted', lastSequence: 1 });
     expect(await send(1)).toMatchObject({ delta: 'duplicate', lastSequence: 1 });
     expect(await send(3)).toMatchObject({ delta: 'gap', lastSequence: 1 });
-    expect(await send(3, true)).toMatchObject({ delta: 'accepted', lastSequence: 3 });
+    expect(await send(2)).toMatchObject({ delta: 'accepted', lastSequence: 2 });
+    // A failover can lose what was accepted before, also when there is nothing to send.
+    const request = { ...seen('ten', 1, 'ten'), datasetId: state!.datasetId, accepted: 3 };
+    expect(await one.sync(request)).toMatchObject({ delta: 'gap', lastSequence: 2 });
     const client = await redis.client();
     const key = `rollout-guard:{production/flag-${flag}}:totals:1`;
     expect({ ...(await client.hGetAll(key)) }).toEqual({
       about: expect.any(String),
+      dataset: state!.datasetId,
       'successes:treatment': '2',
     });
     // In a list, each sum would search all others.
@@ -127,13 +137,16 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     const leading = { ...seen('ten'), mayLead: true };
     const first = await one.sync(leading);
     expect(first.fence).toBe(1);
+    const lease = (fence: number): Lease => ({ fence, datasetId: first.state!.datasetId });
     const second = await other.sync(leading);
     expect([second.fence, second.leader]).toEqual([undefined, one.instance]);
     await vi.waitFor(async () => expect((await other.sync(leading)).fence).toBe(2), { timeout: 10_000 });
-    expect(await one.read(1, '', 10)).toBeUndefined();
-    expect(await one.saveCheckpoint(1, '0-0', 'old')).toBe(false);
-    expect(await other.saveCheckpoint(2, '0-0', 'new')).toBe(true);
+    expect(await one.read(lease(1), '', 10)).toBeUndefined();
+    expect(await one.saveCheckpoint(lease(1), '0-0', 'old')).toBe(false);
+    expect(await other.saveCheckpoint(lease(2), '0-0', 'new')).toBe(true);
     expect(await one.loadCheckpoint()).toBe('new');
+    // Nor may it lead other data with its number.
+    expect(await other.read({ ...lease(2), datasetId: 'another' }, '', 10)).toBeUndefined();
   });
 
   it('sends no more to a silent Redis than it may wait for, and works when Redis replies', async () => {
@@ -157,26 +170,30 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     const { state } = await one.sync({ ...seen('ten'), mayLead: true });
     const request = { ...seen('ten', 1, 'ten'), datasetId: state!.datasetId, mayLead: true };
     await one.sync({ ...request, delta: delta(1) });
-    await one.sync({ ...request, delta: delta(2) });
-    const all = await one.read(1, '', 10);
+    await one.sync({ ...request, delta: delta(2), accepted: 1 });
+    const lease = { fence: 1, datasetId: state!.datasetId };
+    const all = await one.read(lease, '', 10);
+    expect(all).toMatchObject({ isAll: true, epoch: 1 });
     expect(all!.entries).toMatchObject([
       { type: 'epoch', epoch: 1, keepWindows: true },
-      { type: 'delta', text: '{"sequence":1}' },
-      { type: 'delta', text: '{"sequence":2}' },
+      { type: 'delta', text: '{"sequence":1}', from: one.instance },
+      { type: 'delta', text: '{"sequence":2}', from: one.instance },
     ]);
     const [, second] = all!.entries;
-    await one.saveCheckpoint(1, second!.id, 'kept');
-    const left = await one.read(1, second!.id, 10);
+    await one.saveCheckpoint(lease, second!.id, 'kept');
+    const left = await one.read(lease, second!.id, 10);
     expect(left!.entries).toMatchObject([{ text: '{"sequence":2}' }]);
   });
 
   it('publishes a stop at once, and keeps the first decision', async () => {
     const [one, other] = await pair();
     await one.sync(seen('ten'));
-    const stopped = await one.stop(DECISION);
+    const stopped = await one.stop(DECISION, undefined);
     expect(stopped.stop).toEqual({ decision: DECISION, done: undefined });
     await vi.waitFor(() => expect(received[1]!.at(-1)?.stop?.decision.id).toBe('decision-1'));
-    expect((await other.stop({ ...DECISION, id: 'decision-2' })).stop?.decision.id).toBe('decision-1');
+    expect((await other.stop({ ...DECISION, id: 'decision-2' }, undefined)).stop?.decision.id).toBe(
+      'decision-1',
+    );
     await one.finishStop('decision-1', 'off');
     await vi.waitFor(() => expect(received[1]!.at(-1)?.stop?.done).toBe('off'));
   });
@@ -184,7 +201,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
   it('clears a stop that an operator has undone, for good', async () => {
     const [one, other] = await pair();
     await one.sync(seen('ten'));
-    await one.stop(DECISION);
+    await one.stop(DECISION, undefined);
     const cleared = await other.clearStop('decision-1', 'ten', 0);
     expect(cleared.stop).toBeUndefined();
     expect(cleared).toMatchObject({
@@ -193,7 +210,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
       oldestEpoch: 2,
     });
     // A process that has not received it yet changes nothing.
-    expect((await one.stop(DECISION)).stop).toBeUndefined();
+    expect((await one.stop(DECISION, undefined)).stop).toBeUndefined();
     expect((await one.clearStop('decision-1', 'ten', 0)).epoch).toBe(2);
   });
 
