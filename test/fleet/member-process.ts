@@ -4,16 +4,22 @@ import type { FleetState } from '../../src/fleet/fleet-shapes.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import type { Clock } from '../../src/support/clock.js';
+import type { Trigger } from '../../src/triggers/trigger.js';
 import { outcomeOf } from '../measure/outcomes.js';
 
 export const WINDOWS_MS = [60_000, 300_000];
 const RULES = [
   { name: 'one-minute', windowMs: 60_000 },
   { name: 'five-minutes', windowMs: 300_000 },
-];
-const EVIDENCE_FOR = [
-  { name: 'regression', evidence: { test: 'failure-regression', alpha: 0.05, ratio: 1 } },
+  {
+    name: 'regression',
+    windowMs: 0,
+    evidence: { test: 'failure-regression', alpha: 0.05, ratio: 1 },
+  },
 ] as const;
+
+/** What a trigger needs of the store. */
+export type MemberRule = Pick<Trigger, 'name' | 'windowMs' | 'evidence'>;
 
 /** A process of a fleet that sends when the test says so: its timers are as good as off. */
 export class MemberProcess {
@@ -26,6 +32,8 @@ export class MemberProcess {
   revision: string | undefined = 'ten';
   evaluations = 0;
   openSince: number | undefined;
+  /** What the fleet's store was given. */
+  readonly settledUpTo: number[] = [];
   readonly link: FleetLink;
   /** What happens around each sync. */
   onSync: {
@@ -37,7 +45,13 @@ export class MemberProcess {
   constructor(
     url: string,
     flagKey: string,
-    { mayLead = true, aheadMs = 0, leaseMs = 20_000, timeoutMs = 5_000 } = {},
+    {
+      mayLead = true,
+      aheadMs = 0,
+      leaseMs = 20_000,
+      timeoutMs = 5_000,
+      rules = RULES as readonly MemberRule[],
+    } = {},
   ) {
     const clock: Clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() };
     const store = new RedisOutcomeStore({
@@ -48,7 +62,15 @@ export class MemberProcess {
       timeoutMs,
     });
     const emptyStore = () =>
-      new MemoryOutcomeStore({ flagKey, windowsMs: WINDOWS_MS, evidenceFor: EVIDENCE_FOR, now: clock.now() });
+      Object.assign(
+        new MemoryOutcomeStore({
+          flagKey,
+          windowsMs: rules.map(({ windowMs }) => windowMs),
+          evidenceFor: rules,
+          now: clock.now(),
+        }),
+        { settleUpTo: (time: number) => this.settledUpTo.push(time) },
+      );
     this.own = emptyStore();
     this.link = store.link({ flagKey, environment: 'production' });
     const sync = this.link.sync.bind(this.link);
@@ -67,7 +89,7 @@ export class MemberProcess {
       clock,
       timing: { ...store.timing, flushMs: 3_600_000 },
       mayLead,
-      rules: RULES,
+      rules,
       openSince: () => this.openSince,
       revision: () => this.revision,
       reportedState: { get: () => ({ openReviews: [] }), set: () => {} },

@@ -100,6 +100,15 @@ export class FleetProcess {
     return lines.map((line) => JSON.parse(line));
   }
 
+  /** Pauses it, as a suspended container is: nothing in it runs. */
+  freeze(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child.kill('SIGCONT');
+  }
+
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
     await once(this.#child, 'exit');

@@ -214,6 +214,36 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     expect((await one.clearStop('decision-1', 'ten', 0)).epoch).toBe(2);
   });
 
+  it('refuses a stop of an epoch that an operator has ended, and one of a leader that was replaced', async () => {
+    const [one, other] = await pair({ leaseMs: 1_000 });
+    await one.sync({ ...seen('ten'), mayLead: true });
+    await one.stop(DECISION, 1);
+    expect((await other.clearStop('decision-1', 'ten', 0)).oldestEpoch).toBe(2);
+    const late = await one.stop({ ...DECISION, id: 'late' }, undefined);
+    expect([late.stop, late.clearedStops]).toEqual([undefined, ['decision-1', 'late']]);
+    const second = { ...seen('ten'), mayLead: true };
+    await vi.waitFor(async () => expect((await other.sync(second)).fence).toBe(2), { timeout: 10_000 });
+    const former = await one.stop({ ...DECISION, id: 'former', epoch: 2 }, 1);
+    expect([former.stop, former.clearedStops.at(-1)]).toEqual([undefined, 'former']);
+    // The processes that made them receive that too.
+    await vi.waitFor(() => expect(received[0]!.at(-1)?.clearedStops).toContain('former'));
+    expect((await one.stop({ ...DECISION, id: 'current', epoch: 2 }, 2)).stop?.decision.id).toBe('current');
+  });
+
+  it('warns where Redis may evict the keys', async () => {
+    const client = await redis.client();
+    const policy = async (value: string) => {
+      await client.configSet('maxmemory-policy', value);
+      const link = new RedisOutcomeStore({ url: redis.url }).link({ flagKey: 'new', environment: 'test' });
+      links.push(link);
+      return link.open(() => {});
+    };
+    expect(await policy('volatile-lru')).toEqual([expect.stringMatching(/volatile-lru.*noeviction/s)]);
+    expect(await policy('allkeys-lfu')).toEqual([expect.stringMatching(/allkeys-lfu.*noeviction/s)]);
+    expect(await policy('noeviction')).toEqual([]);
+    await client.close();
+  });
+
   it('rejects with FOREIGN_DATA when other data has the guard’s keys', async () => {
     const client = await redis.client();
     await client.set('rollout-guard:{production/taken}:state', 'not a hash');

@@ -38,6 +38,8 @@ describe('RedisOutcomeStore', () => {
     ['no URL at all', { url: 'redis.example.com:6379' }, /url/],
     ['a client of another package', { client: { get: () => {} } }, /client.*redis package/s],
     ['a prefix with braces', { url: 'redis://localhost', prefix: '{a}' }, /prefix/],
+    ['a service with a slash', { url: 'redis://localhost', service: 'a/b' }, /service.*letters.*a\/b/s],
+    ['an empty service', { url: 'redis://localhost', service: '' }, /service/],
     ['a lease that ends between two flushes', { url: 'redis://localhost', flushMs: 2_000 }, /leaseMs.*4000/s],
     ['a negative time', { url: 'redis://localhost', evaluateMs: -1 }, /evaluateMs/],
     ['an unknown option', { url: 'redis://localhost', ttl: 5 }, /ttl/],
