@@ -114,6 +114,28 @@ describeWithBinary('a fleet whose keys are lost', 'redis-server', 'apt-get insta
     );
   });
 
+  it('counts each outcome once when Redis evicts keys', { timeout: 60_000 }, async () => {
+    const made = await fleet(4);
+    let recorded = 0;
+    const key = (index: number) => `other:${index}`;
+    await client.configSet({ maxmemory: '4mb', 'maxmemory-policy': 'volatile-lru' });
+    try {
+      for (let round = 0; round < 60; round++) {
+        for (const each of made) each.record();
+        recorded += made.length;
+        // Another user of this Redis, whose keys do not expire: the fleet's are evicted.
+        await client
+          .set(key(round), 'x'.repeat(60_000))
+          .catch(() => client.del([...Array(round).keys()].map(key)));
+        for (const { member } of made) await member.sync();
+      }
+      expect(Number(/evicted_keys:(\d+)/.exec(await client.info('stats'))![1])).toBeGreaterThan(0);
+    } finally {
+      await client.configSet({ maxmemory: '0', 'maxmemory-policy': 'noeviction' });
+    }
+    await expectCounted(made, recorded);
+  });
+
   it('keeps a stop whatever is lost', async () => {
     const made = await fleet(2);
     await made[0]!.member.stopFleet(DECISION);

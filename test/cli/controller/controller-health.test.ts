@@ -45,6 +45,14 @@ describe('healthOf', () => {
       'async-upload is off | dry run, armed | follower | epoch 4',
     ],
     [
+      'one whose rules others do not have',
+      status({
+        enabled: true,
+        fleet: { unfed: [{ rule: 'failure-regression', needs: 'test', processes: 2 }] },
+      }),
+      'async-upload is on at 10 % | armed | leader | epoch 4 | failure-regression is not fed by all: 2 have other rules',
+    ],
+    [
       'one without Unleash and Redis',
       status({ fleet: { role: 'standalone', epoch: undefined, problem: 'Redis is out of memory.' } }),
       'async-upload is not known from Unleash yet | armed | standalone: Redis is out of memory. | epoch 1',
