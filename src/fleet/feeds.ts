@@ -47,7 +47,7 @@ function digestOf(evidence: object | undefined): string {
 /** Which rules of the leader the other processes do not feed: during a deploy, processes with different rules run side by side. */
 export class Feeds {
   readonly #rules: readonly FedRule[];
-  readonly #bySender = new Map<string, { readonly feeds: string; readonly heardAt: number }>();
+  readonly #bySender = new Map<string, { readonly feeds: string; readonly sentAt: number }>();
 
   constructor(rules: readonly FedRule[]) {
     this.#rules = rules;
@@ -56,15 +56,15 @@ export class Feeds {
   /** A process has sent a delta with this digest. */
   onDelta(from: string, feeds: string, now: number): void {
     this.#bySender.delete(from);
-    this.#bySender.set(from, { feeds, heardAt: now });
+    this.#bySender.set(from, { feeds, sentAt: now });
     if (this.#bySender.size > MAX_PROCESSES) this.#bySender.delete(this.#bySender.keys().next().value!);
   }
 
   /** @param now - By the monotonic clock. */
   unfed(now: number): readonly UnfedRule[] {
     const processesByFeeds = new Map<string, number>();
-    for (const [from, { feeds, heardAt }] of this.#bySender) {
-      if (now - heardAt > FORGET_MS) this.#bySender.delete(from);
+    for (const [from, { feeds, sentAt }] of this.#bySender) {
+      if (now - sentAt > FORGET_MS) this.#bySender.delete(from);
       else processesByFeeds.set(feeds, (processesByFeeds.get(feeds) ?? 0) + 1);
     }
     const fed = [...processesByFeeds].map(

@@ -120,7 +120,7 @@ export const fleetEntriesSchema = z
 
 /**
  * Entries after the one that was read last, whether they are all, and which run of the server sent them: another run may have
- * lost earlier ones. `settledUpTo`: the server's time up to which every process that was heard of within the lease has sent
+ * lost earlier ones. `settledUpTo`: the server's time up to which every process that was seen within the lease has sent
  * all its outcomes.
  */
 export type FleetEntries = z.infer<typeof fleetEntriesSchema>;

@@ -43,7 +43,7 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
     ['of a former version', { delta: '{}' }],
     ['with a delta of another version', { delta: '{"version":99}', from: 'x', feeds: '' }],
     ['with garbage for an epoch', { epoch: 'seven' }],
-    ['with an epoch that nobody has reached', { epoch: '{"epoch":9000,"at":1,"keepWindows":false}' }],
+    ['with an epoch that the fleet has not reached', { epoch: '{"epoch":9000,"at":1,"keepWindows":false}' }],
     ['that is huge', { delta: `"${'x'.repeat(3_000_000)}"`, from: 'x', feeds: '' }],
     ['without a value', { delta: '' }],
   ])('leaves out an entry %s, and reads on', async (_, fields) => {

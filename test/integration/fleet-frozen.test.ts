@@ -59,7 +59,7 @@ describeWithBinary(
         await until('a leader', async () => (await roles()).includes('leader'));
         const frozen = fleet[(await roles()).indexOf(role)]!;
         const others = fleet.filter((each) => each !== frozen);
-        // It has failures of its own that nobody else knows, enough to stop the flag.
+        // It has failures of its own that no other process knows, enough to stop the flag.
         await frozen.failAndFreeze();
         for (const each of others) each.send('break');
         await until(

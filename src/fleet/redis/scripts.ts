@@ -81,7 +81,7 @@ elseif sequence > 0 then
     redis.call('HSET', MEMBERS, instance, sequence)
     local totals = totalsOf(request.deltaEpoch)
     local fields = redis.call('HLEN', totals)
-    -- Those of an epoch that is over may have expired: a part of them would look like the whole.
+    -- Those of an epoch that is over may have expired: a part of them would seem to be the whole.
     for i = 3, fields > 0 and #ARGV or 0, 2 do
       local name = ARGV[i]
       -- Error types are the only fields whose number is not fixed.
