@@ -126,9 +126,11 @@ export class FleetLeader {
       if (found === undefined) return undefined;
       this.#serverRun ??= found.serverRun;
       if (found.serverRun !== this.#serverRun) {
+        if (this.#status === 'over') return undefined;
         // It may have lost the last second, which its senders send again: what is here would count twice.
-        this.#serverRun = found.serverRun;
+        this.#status = 'new';
         await this.#loadCheckpoint();
+        this.#serverRun = found.serverRun;
         continue;
       }
       for (const entry of found.entries) {
