@@ -4,7 +4,7 @@ import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js'
 import type { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import type { Arm } from '../../src/model/shapes.js';
 import { systemClock } from '../../src/support/clock.js';
-import { ENVIRONMENT, emptyStore, outcomeOf, REVISION, steadyMs } from './traffic.js';
+import { ENVIRONMENT, emptyStore, outcomeOf, REVISION, steadyMs, TRIGGERS } from './traffic.js';
 
 /** What one flush cost. */
 export interface Flush {
@@ -53,6 +53,7 @@ export class SimulatedInstance {
       clock: systemClock,
       timing: store.timing,
       mayLead: false,
+      rules: TRIGGERS,
       revision: () => REVISION,
       reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
       listener: {

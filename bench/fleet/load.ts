@@ -39,7 +39,8 @@ class Sender {
         assignment: { epoch: 1, seenRevision: REVISION, revision: REVISION, keepWindows: true, minEpoch: 1 },
         // The first one reads the state.
         delta: this.#state && { ...made, sequence: this.#sequence + 1 },
-        mayLead: false,
+        ...{ oldestEpoch: 0, accepted: this.#sequence, feeds: '', settledUpTo: Date.now() },
+        ...{ rebuild: false, mayLead: false, isLeaving: false },
       });
       this.#state = state ?? this.#state;
       if (delta === 'accepted' || delta === 'duplicate') this.#sequence++;

@@ -1,10 +1,10 @@
-import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import { parseOutcomeDelta } from '../measure/outcome-delta.js';
 import type { Snapshot } from '../model/shapes.js';
 import { parseJson } from '../support/json.js';
-import { isFleetError } from './fleet-link.js';
-import type { FleetMemberOptions } from './fleet-options.js';
-import { checkpointSchema, type FleetEntry } from './fleet-shapes.js';
+import { Feeds, type UnfedRule, withWindows } from './feeds.js';
+import { isFleetError, type Lease } from './fleet-link.js';
+import type { FleetMemberOptions, FleetStore } from './fleet-options.js';
+import { CHECKPOINT_VERSION, checkpointSchema, type FleetEntries, type FleetEntry } from './fleet-shapes.js';
 
 /** Entries that are read at once. */
 const BATCH = 500;
@@ -18,12 +18,17 @@ const CHECKPOINT_MS = 2_000;
  */
 export class FleetLeader {
   readonly #options: FleetMemberOptions;
-  readonly #fence: number;
+  readonly #lease: Lease;
   readonly #serverNow: () => number;
-  #store: MemoryOutcomeStore;
+  readonly #feeds: Feeds;
+  readonly #windowsMs: readonly number[];
+  #store: FleetStore;
   #epoch = 0;
   #upTo = '';
   #serverRun: string | undefined;
+  #unreadable = 0;
+  #unfed: readonly UnfedRule[] = [];
+  #cannotResume = false;
   /** The checkpoint that was saved last: its last entry, and what was reported by then. */
   #saved = { upTo: '', reported: '' };
   #savedAt = Number.NEGATIVE_INFINITY;
@@ -31,24 +36,40 @@ export class FleetLeader {
   #reading: Promise<void> | undefined;
 
   /**
-   * @param fence - The number by which this process is the leader.
    * @param serverNow - The time by the server's clock.
    */
-  constructor(options: FleetMemberOptions, fence: number, serverNow: () => number) {
+  constructor(options: FleetMemberOptions, lease: Lease, serverNow: () => number) {
     this.#options = options;
-    this.#fence = fence;
+    this.#lease = lease;
     this.#serverNow = serverNow;
+    this.#feeds = new Feeds(options.rules);
+    this.#windowsMs = [...new Set(options.rules.map(({ windowMs }) => windowMs))];
     this.#store = options.emptyStore();
   }
 
   /** The number by which this process is the leader; undefined when another one is. */
   get fence(): number | undefined {
-    return this.#status === 'over' ? undefined : this.#fence;
+    return this.#status === 'over' ? undefined : this.#lease.fence;
   }
 
   /** The epoch of what has been read; undefined before everything has been, and when another process is the leader. */
   get epoch(): number | undefined {
     return this.#status === 'current' ? this.#epoch : undefined;
+  }
+
+  /** Entries that could not be read: foreign, too long, or of another version. */
+  get unreadable(): number {
+    return this.#unreadable;
+  }
+
+  /** The rules of this process that others do not feed. */
+  get unfed(): readonly UnfedRule[] {
+    return this.#unfed;
+  }
+
+  /** The last leader's checkpoint is of no use, and what is in it is nowhere else: all processes must send everything anew. */
+  get cannotResume(): boolean {
+    return this.#cannotResume;
   }
 
   snapshot(now: number): Snapshot {
@@ -92,6 +113,7 @@ export class FleetLeader {
     if (isFirst || read > 0) listener.onOutcomes();
     if (clock.monotonic() - this.#savedAt < CHECKPOINT_MS) return;
     this.#savedAt = clock.monotonic();
+    this.#reportUnfed();
     await this.#saveCheckpoint();
   }
 
@@ -99,32 +121,81 @@ export class FleetLeader {
   async #readEntries(): Promise<number | undefined> {
     let read = 0;
     for (;;) {
-      const found = await this.#options.link.read(this.#fence, this.#upTo, BATCH);
+      if (this.#cannotResume) return undefined;
+      const found = await this.#options.link.read(this.#lease, this.#upTo, BATCH);
       if (found === undefined) return undefined;
       this.#serverRun ??= found.serverRun;
       if (found.serverRun !== this.#serverRun) {
+        if (this.#status === 'over') return undefined;
         // It may have lost the last second, which its senders send again: what is here would count twice.
-        this.#serverRun = found.serverRun;
+        this.#status = 'new';
         await this.#loadCheckpoint();
+        this.#serverRun = found.serverRun;
         continue;
       }
-      for (const entry of found.entries) this.#apply(entry);
+      for (const entry of found.entries) {
+        const why = this.#apply(entry, found);
+        if (why !== undefined) this.#skip(why);
+        this.#upTo = entry.id;
+      }
       read += found.entries.length;
-      this.#upTo = found.entries.at(-1)?.id ?? this.#upTo;
-      if (found.entries.length < BATCH) return read;
+      if (!found.isAll) continue;
+      // Whatever happened to the entry that announced it.
+      this.#reach(found.epoch, found);
+      this.#store.settleUpTo?.(found.settledUpTo);
+      return read;
     }
   }
 
-  #apply(entry: FleetEntry): void {
+  /** @returns why it cannot be applied. */
+  #apply(entry: FleetEntry, found: FleetEntries): string | undefined {
+    if (entry.type === 'unreadable') return entry.why;
     if (entry.type === 'epoch') {
-      if (entry.epoch <= this.#epoch) return;
-      this.#epoch = entry.epoch;
-      this.#store.beginEpoch(entry.epoch, entry.at, { keepWindows: entry.keepWindows });
-      return;
+      // One that the fleet has not reached is none of its own.
+      if (entry.epoch > found.epoch) return 'it announces an epoch that the fleet has not reached';
+      this.#begin(entry.epoch, entry.at, entry.keepWindows);
+      return undefined;
     }
+    this.#feeds.onDelta(entry.from, entry.feeds, this.#options.clock.monotonic());
     const delta = parseOutcomeDelta(parseJson(entry.text));
-    if (delta !== undefined) this.#store.merge(delta, this.#serverNow());
-    else this.#options.listener.onFault('reading a delta', new TypeError('it is of another version'));
+    if (delta === undefined) return 'it is no delta of this version of unleash-rollout-guard';
+    this.#reach(Math.min(delta.epoch, found.epoch), found);
+    this.#store.merge(withWindows(delta, this.#windowsMs), this.#serverNow());
+    return undefined;
+  }
+
+  #begin(epoch: number, at: number, keepWindows: boolean): void {
+    if (epoch <= this.#epoch) return;
+    this.#epoch = epoch;
+    this.#store.beginEpoch(epoch, at, { keepWindows });
+  }
+
+  /** Begins the epoch, if it has not begun: the entry that announced it is missing. */
+  #reach(epoch: number, { oldestEpoch, epochStartedAt }: FleetEntries): void {
+    if (epoch > this.#epoch) this.#begin(epoch, epochStartedAt, oldestEpoch <= this.#epoch);
+  }
+
+  /** One entry that cannot be read costs no other: it is counted, and reported once. */
+  #skip(why: string): void {
+    this.#unreadable++;
+    const error = new TypeError(`${why}. It was left out, and further ones are; status counts them`);
+    this.#options.listener.onFault('an entry of the fleet that cannot be read', error);
+  }
+
+  /** Reports what has been so since the last time: a process that starts has sent nothing yet. */
+  #reportUnfed(): void {
+    const before = new Set(this.#unfed.map(({ rule, needs }) => `${needs} ${rule}`));
+    this.#unfed = this.#feeds.unfed(this.#options.clock.monotonic());
+    for (const { rule, needs, processes } of this.#unfed) {
+      if (!before.has(`${needs} ${rule}`)) continue;
+      const others = processes === 1 ? '1 process runs' : `${processes} processes run`;
+      const effect =
+        needs === 'window'
+          ? 'its window is not kept there, and their outcomes are counted from another window of theirs'
+          : 'its test is not fed there, and does not see their outcomes';
+      const message = `${others} other rules than the leader: ${effect}. Give all processes the same rules.`;
+      this.#options.listener.onFault(`the rule ${rule} in the fleet (${needs})`, new Error(message));
+    }
   }
 
   async #loadCheckpoint(): Promise<void> {
@@ -135,19 +206,25 @@ export class FleetLeader {
     this.#saved = { upTo: '', reported: '' };
     const text = await link.loadCheckpoint();
     if (text === undefined) return;
-    try {
-      const checkpoint = checkpointSchema.parse(text);
+    const checkpoint = checkpointSchema.safeParse(text).data;
+    if (checkpoint !== undefined) {
       const { contents, epochStartedAt, oldestEpoch } = checkpoint.dump;
       if (oldestEpoch !== undefined)
         this.#store.beginEpoch(oldestEpoch, epochStartedAt, { keepWindows: false });
       this.#store.beginEpoch(contents.epoch, epochStartedAt, { keepWindows: true });
-      this.#store.restore(checkpoint.dump, this.#serverNow());
-      this.#epoch = contents.epoch;
-      this.#upTo = checkpoint.upTo;
-      if (checkpoint.reportedState !== undefined) reportedState.set(checkpoint.reportedState);
-    } catch (error) {
-      listener.onFault("reading the last leader's checkpoint", error);
+      if (this.#store.restore(checkpoint.dump, this.#serverNow())) {
+        this.#epoch = contents.epoch;
+        this.#upTo = checkpoint.upTo;
+        if (checkpoint.reportedState !== undefined) reportedState.set(checkpoint.reportedState);
+        return;
+      }
     }
+    // Without it, what it contained would be missing: better all anew than half.
+    this.#store = emptyStore();
+    this.#cannotResume = true;
+    const why =
+      "it is damaged, or of another version of unleash-rollout-guard; the fleet's outcomes are collected anew";
+    listener.onFault("reading the last leader's checkpoint", new TypeError(why));
   }
 
   /** Saves what is here for the next leader, unless nothing has changed. */
@@ -158,8 +235,8 @@ export class FleetLeader {
     const reported = JSON.stringify(reportedState);
     if (upTo === this.#saved.upTo && reported === this.#saved.reported) return;
     const dump = this.#store.dump(this.#serverNow());
-    const text = JSON.stringify({ version: 1, upTo, reportedState, dump });
-    const isSaved = await this.#options.link.saveCheckpoint(this.#fence, upTo, text);
+    const text = JSON.stringify({ version: CHECKPOINT_VERSION, upTo, reportedState, dump });
+    const isSaved = await this.#options.link.saveCheckpoint(this.#lease, upTo, text);
     if (isSaved) this.#saved = { upTo, reported };
   }
 }

@@ -23,8 +23,14 @@ export interface FlushedDelta {
   readonly text: string;
   /** What it adds to the epoch's totals, by field. */
   readonly totals: readonly (readonly [field: string, by: string])[];
-  /** Accept it though deltas before it are missing: they are lost. */
-  readonly skipsLost: boolean;
+}
+
+/** By what a process is the leader. */
+export interface Lease {
+  /** A later leader has a higher number. */
+  readonly fence: number;
+  /** The {@link FleetState.datasetId} that it leads. */
+  readonly datasetId: string;
 }
 
 /** What a process sends once per second. */
@@ -33,10 +39,24 @@ export interface SyncRequest {
   readonly datasetId: string;
   /** The {@link FleetState.version} that the process saw last. */
   readonly version: number;
+  /** The {@link FleetState.oldestEpoch} that the process saw last; 0 at first. */
+  readonly oldestEpoch: number;
   readonly assignment: EpochAssignment;
   readonly delta: FlushedDelta | undefined;
+  /** The number of its last delta that was accepted; 0 before the first. */
+  readonly accepted: number;
+  /** What this process's deltas contain; see `feeds.ts`. */
+  readonly feeds: string;
+  /**
+   * The server's time up to which this process has sent the outcome of every exposure, `delta` included; undefined when more
+   * waits to be sent.
+   */
+  readonly settledUpTo: number | undefined;
+  /** The server has lost deltas that this process cannot send again: all processes are to send everything anew. */
+  readonly rebuild: boolean;
   /** Whether this process may become the leader. */
   readonly mayLead: boolean;
+  readonly isLeaving: boolean;
 }
 
 /**
@@ -46,17 +66,25 @@ export interface SyncRequest {
 export interface FleetLink {
   /** This process, unique in the fleet. */
   readonly instance: string;
-  /** Checks the server, and reports each change of the state from then on. */
-  open(onState: (state: FleetState) => void): Promise<void>;
+  /**
+   * Checks the server, and reports each change of the state from then on.
+   * @returns what an operator should change there, each a sentence; nothing when it is open already.
+   */
+  open(onState: (state: FleetState) => void): Promise<readonly string[]>;
   sync(request: SyncRequest): Promise<SyncReply>;
   /** Undefined when this process is no longer the leader. */
-  read(fence: number, after: string, count: number): Promise<FleetEntries | undefined>;
+  read(lease: Lease, after: string, count: number): Promise<FleetEntries | undefined>;
   /** The checkpoint of an earlier leader; undefined when there was none. */
   loadCheckpoint(): Promise<string | undefined>;
   /** Saves a checkpoint, and deletes the entries that are in it. `false` when this process is no longer the leader. */
-  saveCheckpoint(fence: number, upTo: string, text: string): Promise<boolean>;
-  /** Stops the flag in the whole fleet, unless it is stopped already or an operator has undone this decision. */
-  stop(decision: Decision): Promise<FleetState>;
+  saveCheckpoint(lease: Lease, upTo: string, text: string): Promise<boolean>;
+  /**
+   * Stops the flag in the whole fleet, unless it is stopped already or an operator has undone this decision. A decision of an
+   * epoch that an operator has ended, or of a leader that another process has replaced, is refused: it is one of the
+   * `clearedStops` then.
+   * @param fence - That of the leader that has just decided; undefined when the process decided for itself, or repeats it.
+   */
+  stop(decision: Decision, fence: number | undefined): Promise<FleetState>;
   /** Unleash accepted the stop. */
   finishStop(decisionId: string, done: 'off' | 'stepped-back'): Promise<FleetState>;
   /**

@@ -1,5 +1,6 @@
 import { shiftDelta } from '../measure/outcome-delta.js';
 import type { Decision, Snapshot } from '../model/shapes.js';
+import { feedsOf, type UnfedRule } from './feeds.js';
 import { FleetLeader } from './fleet-leader.js';
 import { isFleetError } from './fleet-link.js';
 import type { FleetMemberOptions, FleetRole } from './fleet-options.js';
@@ -20,6 +21,7 @@ export class FleetMember {
   readonly #options: FleetMemberOptions;
   readonly #outbox = new Outbox();
   readonly #serverClock: ServerClock;
+  readonly #feeds: string;
   /** While this process is the leader. */
   #leader: FleetLeader | undefined;
   #state: FleetState | undefined;
@@ -31,12 +33,18 @@ export class FleetMember {
   #epochNumber = 0;
   /** The epoch of what is being recorded now. */
   #epoch: LocalEpoch = { assigned: undefined, revision: undefined, keepWindows: true };
-  #syncing: Promise<void> | undefined;
+  /** The server's time up to which all outcomes are in what was queued. */
+  #settledUpTo: number | undefined;
+  /** The server has lost deltas that are no longer kept here. */
+  #mustRebuild = false;
+  #rebuilt = 0;
+  #syncing: Promise<unknown> | undefined;
   #timers: NodeJS.Timeout[] = [];
 
   constructor(options: FleetMemberOptions) {
     this.#options = options;
     this.#serverClock = new ServerClock(options.clock, options.timing.leaseMs);
+    this.#feeds = feedsOf(options.rules);
   }
 
   /** This process's name in the fleet. */
@@ -59,9 +67,24 @@ export class FleetMember {
     return this.#problem;
   }
 
-  /** Deltas that the shared store has lost for good. */
+  /** Deltas that could not be kept until the shared store replied. */
   get lostDeltas(): number {
     return this.#outbox.lost;
+  }
+
+  /** How often the shared store had lost data, and the processes sent theirs again. */
+  get rebuilt(): number {
+    return this.#rebuilt;
+  }
+
+  /** In the leader: entries that could not be read. */
+  get unreadable(): number {
+    return this.#leader?.unreadable ?? 0;
+  }
+
+  /** In the leader: its rules that other processes do not feed. */
+  get unfed(): readonly UnfedRule[] {
+    return this.#leader?.unfed ?? [];
   }
 
   /**
@@ -103,13 +126,11 @@ export class FleetMember {
   }
 
   /** Sends and receives now, instead of at the next interval. */
-  sync(): Promise<void> {
-    this.#syncing ??= this.#exchange()
-      .then(() => {})
-      .finally(() => {
-        this.#syncing = undefined;
-      });
-    return this.#syncing;
+  async sync(): Promise<void> {
+    this.#syncing ??= this.#exchange().finally(() => {
+      this.#syncing = undefined;
+    });
+    await this.#syncing;
   }
 
   /** Sends without delay what may stop the flag; at most once per `evaluateMs`. */
@@ -121,8 +142,9 @@ export class FleetMember {
   }
 
   /** Stops the flag in the whole fleet; what fails is retried with the next reply. */
-  async stopFleet(decision: Decision): Promise<void> {
-    await this.#send(this.#options.link.stop(decision));
+  async stopFleet(decision: Decision, { isRepeated = false } = {}): Promise<void> {
+    const fence = isRepeated ? undefined : this.#leader?.fence;
+    await this.#send(this.#options.link.stop(decision, fence));
   }
 
   async finishStop(decisionId: string, done: 'off' | 'stepped-back'): Promise<void> {
@@ -167,22 +189,29 @@ export class FleetMember {
     const { own, clock } = this.#options;
     const delta = own.takeDelta(clock.now());
     if (delta !== undefined) this.#outbox.add(this.#epoch, shiftDelta(delta, this.#serverClock.offsetMs));
+    const now = clock.now();
+    const openSince = this.#options.openSince?.() ?? now;
+    this.#settledUpTo = Math.round(this.#serverTime(Math.min(openSince, now)));
   }
 
   async #exchange({ leaving = false } = {}): Promise<unknown> {
     const { link, listener, mayLead, revision } = this.#options;
     try {
-      await link.open((state) => this.#onState(state));
+      for (const warning of await link.open((state) => this.#onState(state))) {
+        listener.onFault('the shared store', new Error(warning));
+      }
       for (let sent = 0; sent < MAX_AT_ONCE; sent++) {
         const isLast = this.#outbox.isEmpty && this.#epoch.assigned !== undefined;
         if (isLast) this.#queueDelta();
         // The rollout may have changed twice since the last reply: each change is sent, in order.
         const epoch = this.#outbox.unassigned ?? this.#epoch;
         epoch.revision ??= revision();
+        const delta = this.#outbox.next();
         const sentAt = this.#serverClock.onRequest();
         const reply = await link.sync({
           datasetId: this.#state?.datasetId ?? '',
           version: this.#state?.version ?? 0,
+          oldestEpoch: this.#state?.oldestEpoch ?? 0,
           assignment: {
             epoch: this.#assigned.epoch,
             seenRevision: this.#assigned.revision,
@@ -190,8 +219,13 @@ export class FleetMember {
             keepWindows: epoch.keepWindows,
             minEpoch: this.#epochNumber,
           },
-          delta: this.#outbox.next(),
+          delta,
+          accepted: this.#outbox.lastAccepted,
+          feeds: this.#feeds,
+          settledUpTo: this.#outbox.hasMore ? undefined : this.#settledUpTo,
+          rebuild: this.#mustRebuild || this.#leader?.cannotResume === true,
           mayLead: mayLead && !leaving,
+          isLeaving: leaving,
         });
         this.#onReply(reply, epoch, sentAt);
         if (isLast && this.#outbox.isEmpty) break;
@@ -220,29 +254,37 @@ export class FleetMember {
     }
     if (reply.delta === 'accepted' || reply.delta === 'duplicate')
       this.#outbox.onAccepted(reply.lastSequence);
-    if (reply.delta === 'gap') this.#outbox.rewind(reply.lastSequence);
-    if (reply.fence !== this.#leader?.fence) this.#lead(reply.fence);
+    if (reply.delta === 'gap' && !this.#outbox.rewind(reply.lastSequence)) this.#mustRebuild = true;
     if (reply.state !== undefined) this.#replaceState(reply.state);
+    if (reply.fence !== this.#leader?.fence) this.#lead(reply.fence);
     this.#assignEpoch(reply.assignedEpoch, epoch);
   }
 
   /** Starts to lead from what the server has now; with undefined, another process leads. */
   #lead(fence: number | undefined): void {
     this.#leader?.end();
+    this.#leader = undefined;
+    const datasetId = this.#state?.datasetId;
+    if (fence === undefined || datasetId === undefined) return;
     const serverNow = () => this.#serverTime(this.#options.clock.now());
-    this.#leader = fence === undefined ? undefined : new FleetLeader(this.#options, fence, serverNow);
-    this.#leader?.poll();
+    this.#leader = new FleetLeader(this.#options, { fence, datasetId }, serverNow);
+    this.#leader.poll();
   }
 
   #replaceState(state: FleetState): void {
     const known = this.#state;
     this.#state = state;
     if (known === undefined || known.datasetId === state.datasetId) return;
-    // The server has lost everything: this process sends once more what it still has of the epoch.
+    // The server has lost a part of its data or all: this process sends once more what it still has of the epoch.
+    const { own, clock, listener } = this.#options;
+    this.#rebuilt++;
+    const message =
+      'it had lost data, and is filled again from what the running processes recorded in this epoch';
+    listener.onFault("the shared store's data", new Error(message));
+    this.#lead(undefined);
     this.#outbox.reset();
-    this.#lead(this.#leader?.fence);
+    this.#mustRebuild = false;
     this.#epoch = { ...this.#epoch, assigned: undefined };
-    const { own, clock } = this.#options;
     own.takeDelta(clock.now());
     const { contents } = own.dump(clock.now());
     this.#outbox.add(this.#epoch, shiftDelta(contents, this.#serverClock.offsetMs));

@@ -78,27 +78,60 @@ const epochEntrySchema = z.object({ epoch: z.int(), at: z.number(), keepWindows:
 
 const fleetEntrySchema = z.union([
   z
-    .tuple([z.string(), z.tuple([z.literal('delta'), z.string()])])
-    .transform(([id, [type, text]]) => ({ id, type, text })),
+    .tuple([z.literal('delta'), z.string(), z.literal('from'), z.string(), z.literal('feeds'), z.string()])
+    .transform(([type, text, , from, , feeds]) => ({ type, text, from, feeds })),
   z
-    .tuple([z.string(), z.tuple([z.literal('epoch'), jsonText(epochEntrySchema)])])
-    .transform(([id, [type, epoch]]) => ({ id, type, ...epoch })),
+    .tuple([z.literal('epoch'), jsonText(epochEntrySchema)])
+    .transform(([type, epoch]) => ({ type, ...epoch })),
 ]);
 
-/** What the leader reads, in the order in which the server accepted it. */
-export type FleetEntry = z.infer<typeof fleetEntrySchema>;
+/** What the leader reads, in the order in which the server accepted it. What it cannot read may be of a newer version, or foreign. */
+export type FleetEntry = { readonly id: string } & (
+  | z.infer<typeof fleetEntrySchema>
+  | { readonly type: 'unreadable'; readonly why: string }
+);
+
+function entryOf([id, fields]: readonly [string, unknown]): FleetEntry {
+  const parsed = fleetEntrySchema.safeParse(fields);
+  if (parsed.success) return { id, ...parsed.data };
+  const kind = Array.isArray(fields) ? String(fields[0]).slice(0, 32) : typeof fields;
+  return { id, type: 'unreadable', why: `its first field is "${kind}", and its contents are no guard's` };
+}
 
 export const fleetEntriesSchema = z
-  .tuple([z.string(), z.array(fleetEntrySchema)])
-  .transform(([serverRun, entries]) => ({ serverRun, entries }));
+  .tuple([
+    z.string(),
+    z.array(z.tuple([z.string(), z.unknown()]).transform(entryOf)),
+    z.int(),
+    z.int(),
+    z.int(),
+    z.int(),
+    z.int(),
+  ])
+  .transform(([serverRun, entries, isAll, settledUpTo, epoch, oldestEpoch, epochStartedAt]) => ({
+    serverRun,
+    entries,
+    isAll: isAll === 1,
+    settledUpTo,
+    epoch,
+    oldestEpoch,
+    epochStartedAt,
+  }));
 
-/** Entries after the one that was read last, and which run of the server sent them: another run may have lost earlier ones. */
+/**
+ * Entries after the one that was read last, whether they are all, and which run of the server sent them: another run may have
+ * lost earlier ones. `settledUpTo`: the server's time up to which every process that was seen within the lease has sent
+ * all its outcomes.
+ */
 export type FleetEntries = z.infer<typeof fleetEntriesSchema>;
+
+/** Raised whenever the meaning of a checkpoint changes. */
+export const CHECKPOINT_VERSION = 2;
 
 /** What the leader knew at one moment, for the next leader. */
 export const checkpointSchema = jsonText(
   z.object({
-    version: z.literal(1),
+    version: z.literal(CHECKPOINT_VERSION),
     /** The last entry that is in it. */
     upTo: z.string(),
     // Of another version: stages and open reviews are then reported once more, and the counts are kept.

@@ -36,12 +36,22 @@ export class Outbox {
     return this.#waiting.length === 0 && this.#accepted === this.#numbered.length;
   }
 
+  /** The number of the last delta that was accepted; 0 before the first. */
+  get lastAccepted(): number {
+    return (this.#numbered[this.#accepted]?.sequence ?? this.#sequence + 1) - 1;
+  }
+
+  /** Whether more waits than what {@link next} returned. */
+  get hasMore(): boolean {
+    return this.#waiting.length > 0 || this.#accepted + 1 < this.#numbered.length;
+  }
+
   /** The epoch of the first delta that the fleet has assigned none; undefined when there is none. */
   get unassigned(): LocalEpoch | undefined {
     return this.#waiting.find(({ epoch }) => epoch.assigned === undefined)?.epoch;
   }
 
-  /** Deltas that could not be kept or sent again. */
+  /** Deltas that could not be kept. */
   get lost(): number {
     return this.#lost;
   }
@@ -72,15 +82,15 @@ export class Outbox {
     else this.#accepted++;
   }
 
-  /** The server has lost everything after this number: that is sent again, as far as it is kept. */
-  rewind(lastSequence: number): void {
-    const first = this.#numbered.findIndex(({ sequence }) => sequence > lastSequence);
-    if (first < 0) return;
-    const delta = this.#numbered[first]!;
-    const gap = delta.sequence - lastSequence - 1;
-    this.#lost += gap;
-    if (gap > 0) this.#numbered[first] = { ...delta, skipsLost: true };
-    this.#accepted = first;
+  /**
+   * The server has lost everything after this number: that is sent again.
+   * @returns `false` when not all of it is kept.
+   */
+  rewind(lastSequence: number): boolean {
+    const next = this.#numbered.findIndex(({ sequence }) => sequence === lastSequence + 1);
+    if (next < 0) return false;
+    this.#accepted = next;
+    return true;
   }
 
   /** Accepted deltas are no longer sent again: the server may have forgotten this process, but not what it sent. */
@@ -100,7 +110,7 @@ export class Outbox {
 
 function flushed(sequence: number, epoch: number, delta: OutcomeDelta): FlushedDelta {
   const text = JSON.stringify({ ...delta, epoch });
-  return { sequence, epoch, text, totals: totalsOf(delta), skipsLost: false };
+  return { sequence, epoch, text, totals: totalsOf(delta) };
 }
 
 /** What a delta adds to the totals of its epoch; documented in docs/fleet.md. */

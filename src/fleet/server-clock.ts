@@ -37,9 +37,9 @@ export class ServerClock {
       : this.#clock.monotonic() - this.#repliedAt;
   }
 
-  /** Whether the fleet has had no leader for longer than one process takes over from another. */
+  /** Whether the fleet, when the server replied last, had had no leader for longer than one process takes over from another. */
   get isLeaderless(): boolean {
-    return this.#clock.monotonic() - this.#leaderSeenAt > 2 * this.#leaseMs;
+    return this.#repliedAt !== undefined && this.#repliedAt - this.#leaderSeenAt > 2 * this.#leaseMs;
   }
 
   /** Call it when a request is sent; pass the result to {@link onReply}. */

@@ -38,6 +38,7 @@ export function soloFleet(own: EvaluatedStore): GuardFleet {
     start: async () => {},
     close: async () => {},
     flushSoon: () => {},
+    sync: async () => {},
     stopped: () => {},
     finished: () => {},
     reArmed: () => {},
@@ -66,7 +67,7 @@ export class SharedFleet {
 
   /** @param own - What this process records. */
   constructor(context: GuardContext, shared: SharedStore, own: MemoryOutcomeStore, evaluator: Evaluator) {
-    const { flagKey, flags, unleash, clock, records } = context;
+    const { flagKey, flags, unleash, clock, records, rollback, review } = context;
     this.#context = context;
     const follow = (act: (handlers: FleetHandlers) => void) =>
       records.safely('following the fleet', () => {
@@ -75,6 +76,7 @@ export class SharedFleet {
     this.#member = new FleetMember({
       own,
       emptyStore: () => storeFor(context, clock.now()),
+      rules: [...rollback, ...review],
       link: shared.link({ flagKey, environment: unleash.environment }),
       clock,
       timing: shared.timing,
@@ -122,8 +124,8 @@ export class SharedFleet {
 
   /** Undefined when this process shares no store with others. */
   status(): FleetStatus | undefined {
-    const { instance, role, problem, lostDeltas, state } = this.#member;
-    return { instance, role, problem, lostDeltas, epoch: state?.epoch };
+    const { instance, role, problem, lostDeltas, rebuilt, unreadable, unfed, state } = this.#member;
+    return { instance, role, problem, lostDeltas, rebuilt, unreadable, unfed, epoch: state?.epoch };
   }
 
   async start(handlers: FleetHandlers): Promise<void> {
@@ -138,6 +140,11 @@ export class SharedFleet {
   /** Sends what this process recorded without waiting for the next flush. */
   flushSoon(): void {
     this.#member.flushSoon();
+  }
+
+  /** Sends and receives now. Resolves when the shared store has replied, or could not be reached. */
+  sync(): Promise<void> {
+    return this.#member.sync();
   }
 
   /** This process has stopped the flag. */
@@ -175,7 +182,7 @@ export class SharedFleet {
       // A stop that an earlier run finished is over: the flag is off in Unleash, or an operator has turned it on since.
       const isOver = own.status === 'stopped' && !this.#known.includes(decision.id);
       if (isOver) handlers.dispatch({ type: 'fleet-released', at: clock.now() });
-      else this.stopped(decision);
+      else void this.#member.stopFleet(decision, { isRepeated: true });
     } else if (stop.decision.id === decision.id && own.status === 'stopped' && stop.done === undefined) {
       this.finished(decision, own.steppedBack ? 'stepped-back' : 'off');
     } else {

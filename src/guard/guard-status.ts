@@ -1,3 +1,4 @@
+import type { UnfedRule } from '../fleet/feeds.js';
 import type { FleetRole } from '../fleet/fleet-options.js';
 import type { FlagFacts } from '../model/flags.js';
 import type { Snapshot, Verdict } from '../model/shapes.js';
@@ -45,6 +46,12 @@ export interface FleetStatus {
   readonly epoch: number | undefined;
   /** Why the shared store cannot be used; undefined while it can. */
   readonly problem: string | undefined;
-  /** Flushes that the shared store has lost and that could not be resent. */
+  /** Flushes that this process could not keep until the shared store replied. */
   readonly lostDeltas: number;
+  /** How often the shared store had lost data and was filled again from the processes, as this process saw it. */
+  readonly rebuilt: number;
+  /** In the leader: entries of the shared store that it could not read, because they are foreign or of another version. */
+  readonly unreadable: number;
+  /** In the leader: its rules for which other processes feed nothing, because they run other rules. */
+  readonly unfed: readonly UnfedRule[];
 }

@@ -91,8 +91,8 @@ export interface RolloutGuardOptions {
   /** How often the guard evaluates when no outcomes come, in milliseconds. @default 1_000 */
   readonly tickMs?: number | undefined;
   /**
-   * How long after a stop, or after an error that only an operator can fix, the guard checks the flag in Unleash, in
-   * milliseconds. @default 30_000
+   * How often the guard checks the flag in Unleash after a stop, until it has seen it off, and after an error that only an
+   * operator can fix, in milliseconds. The first checks after a stop come sooner: after 1 s, 2 s, 4 s and so on. @default 30_000
    */
   readonly recheckMs?: number | undefined;
   /**

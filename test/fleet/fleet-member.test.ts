@@ -1,81 +1,16 @@
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
-import { FleetMember } from '../../src/fleet/fleet-member.js';
-import type { FleetState } from '../../src/fleet/fleet-shapes.js';
-import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import type { Outcome } from '../../src/model/shapes.js';
-import type { Clock } from '../../src/support/clock.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { outcomeOf } from '../measure/outcomes.js';
-
-const WINDOWS_MS = [60_000, 300_000];
-const EVIDENCE_FOR = [
-  { name: 'regression', evidence: { test: 'failure-regression', alpha: 0.05, ratio: 1 } },
-] as const;
-
-/** A process of a fleet that sends when the test says so: its timers are as good as off. */
-class Process {
-  readonly member: FleetMember;
-  readonly own: MemoryOutcomeStore;
-  readonly states: FleetState[] = [];
-  readonly problems: (string | undefined)[] = [];
-  readonly faults: string[] = [];
-  readonly epochs: number[] = [];
-  revision: string | undefined = 'ten';
-  evaluations = 0;
-
-  constructor(
-    url: string,
-    flagKey: string,
-    { mayLead = true, aheadMs = 0, leaseMs = 20_000, timeoutMs = 5_000 } = {},
-  ) {
-    const clock: Clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() };
-    const store = new RedisOutcomeStore({
-      url,
-      flushMs: 1_000,
-      leaseMs,
-      evaluateMs: 20,
-      timeoutMs,
-    });
-    const emptyStore = () =>
-      new MemoryOutcomeStore({ flagKey, windowsMs: WINDOWS_MS, evidenceFor: EVIDENCE_FOR, now: clock.now() });
-    this.own = emptyStore();
-    this.member = new FleetMember({
-      own: this.own,
-      emptyStore,
-      link: store.link({ flagKey, environment: 'production' }),
-      clock,
-      timing: { ...store.timing, flushMs: 3_600_000 },
-      mayLead,
-      revision: () => this.revision,
-      reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
-      listener: {
-        onState: (state) => this.states.push(state),
-        onOutcomes: () => this.evaluations++,
-        onEpoch: (epoch) => this.epochs.push(epoch),
-        onConnection: (problem) => this.problems.push(problem),
-        onFault: (what, error) => this.faults.push(`${what}: ${String(error)}`),
-      },
-    });
-    this.member.beginEpoch(1, clock.now(), { keepWindows: true });
-  }
-
-  record(outcome: Partial<Parameters<typeof outcomeOf>[0]> = {}): void {
-    this.own.record(outcomeOf({ at: Date.now(), epoch: 1, ...outcome }));
-  }
-
-  totals() {
-    const { treatment, control } = this.member.snapshot(Date.now()).total;
-    return { treatment, control };
-  }
-}
+import { MemberProcess, WINDOWS_MS } from './member-process.js';
 
 describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server', () => {
   let redis: RedisServer;
   let flag = 0;
-  const processes: Process[] = [];
+  const processes: MemberProcess[] = [];
 
   beforeAll(async () => {
     redis = await RedisServer.start('--appendonly', 'yes', '--appendfsync', 'always');
@@ -88,11 +23,13 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
 
   afterAll(() => redis.close());
 
-  async function fleet(...options: ConstructorParameters<typeof Process>[2][]): Promise<Process[]> {
+  async function fleet(
+    ...options: ConstructorParameters<typeof MemberProcess>[2][]
+  ): Promise<MemberProcess[]> {
     flag++;
-    const made: Process[] = [];
+    const made: MemberProcess[] = [];
     for (const each of options) {
-      const process = new Process(redis.url, `flag-${flag}`, each);
+      const process = new MemberProcess(redis.url, `flag-${flag}`, each);
       processes.push(process);
       made.push(process);
       await process.member.start();
@@ -100,7 +37,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
     return made;
   }
 
-  const sync = (made: readonly Process[]) => Promise.all(made.map(({ member }) => member.sync()));
+  const sync = (made: readonly MemberProcess[]) => Promise.all(made.map(({ member }) => member.sync()));
   const until = (condition: () => void) => vi.waitFor(condition, { timeout: 15_000, interval: 10 });
 
   it('makes the first process the leader and the others followers', async () => {
@@ -320,5 +257,8 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
       });
     });
     expect(leader!.member.state!.epoch).toBe(1);
+    for (const each of [leader!, other!]) {
+      expect(each.faults.splice(0)).toEqual([expect.stringContaining('it had lost data')]);
+    }
   });
 });

@@ -89,6 +89,58 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     expect(other.guard.state).toMatchObject({ confirmedBy: 'fleet' });
   });
 
+  it('evaluates each service by itself where they have names', async () => {
+    const named = (service: string) => member({ store: store({ service }) });
+    const [uploads, again, thumbnails] = [
+      await named('uploads'),
+      await named('uploads'),
+      await named('thumbs'),
+    ];
+    await leading(uploads);
+    await leading(thumbnails);
+    await again.harness.fail(again.guard);
+    await uploads.harness.until('stopped in the service', () => isStopped(uploads) && isStopped(again));
+    await uploads.harness.until('off', () => !uploads.harness.unleash.enabled);
+    expect(isStopped(thumbnails)).toBe(false);
+    expect(thumbnails.guard.status().snapshot.total.treatment.failures).toBe(0);
+  });
+
+  it('warns once where Redis evicts keys, and shows an entry that it cannot read once', async () => {
+    const evicting = await RedisServer.start('--maxmemory-policy', 'volatile-lru');
+    try {
+      const one = await member({ store: store({ url: evicting.url }) });
+      await leading(one);
+      const client = await evicting.client();
+      for (let times = 0; times < 3; times++) {
+        await client.xAdd(`${prefix}:{production/async-upload}:deltas`, '*', { hello: 'world' });
+      }
+      await one.harness.until('counted', () => one.guard.status().fleet!.unreadable === 3);
+      expect(one.harness.reported('fault').map(({ message }) => message)).toEqual([
+        expect.stringMatching(/volatile-lru.*noeviction/s),
+        expect.stringMatching(/"hello".*left out/s),
+      ]);
+      await client.close();
+    } finally {
+      await evicting.close();
+    }
+  });
+
+  it('stops although a key was lost that the counts before depend on', async () => {
+    const [one, other] = [await member(), await member()];
+    await leading(one);
+    const upload = other.guard.operation({ treatment: () => 'new', control: () => 'old' });
+    await upload({ targetingKey: 'ann' }, undefined);
+    await one.harness.until('counted', () => one.guard.status().snapshot.total.treatment.successes === 1);
+    const client = await redis.client();
+    await client.del(`${prefix}:{production/async-upload}:state`);
+    await client.close();
+    await other.harness.fail(other.guard);
+    await one.harness.until('stopped everywhere', () => isStopped(one) && isStopped(other));
+    const [decided] = [...one.harness.reported('decided'), ...other.harness.reported('decided')];
+    expect(decided!.decision.counts.treatment).toMatchObject({ successes: 1, failures: 20 });
+    expect(one.guard.status().fleet!.rebuilt).toBe(1);
+  });
+
   it('needs the admin token in one process only, and notifies operators once', async () => {
     const notified: string[] = [];
     const notify = [async ({ type }: GuardNotification) => void notified.push(type)];

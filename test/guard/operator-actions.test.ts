@@ -30,6 +30,17 @@ describe('a guard beside an operator', () => {
     expect(harness.flags.isOverridden()).toBe(false);
   });
 
+  it('re-arms soon when an operator turns the flag on before any poll has shown it off', async () => {
+    const { unleash } = harness;
+    // Not the injected time: the recheck is to come long before `recheckMs`, which is 30 s.
+    const guard = await harness.started({ tickMs: 20 });
+    await harness.fail(guard);
+    await harness.until('stopped', () => guard.state.status === 'stopped');
+    unleash.toggle(true, 'ann');
+    await harness.until('re-armed', () => guard.state.status === 'armed');
+    expect(harness.flags.isOverridden()).toBe(false);
+  });
+
   it('sends no further "off" once an operator has turned the flag off', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const { unleash } = harness;

@@ -95,6 +95,13 @@ async function serve(): Promise<void> {
 process.on('message', async (message: ToInstance) => {
   if (message.type === 'serve') served = serve();
   if (message.type === 'break') broken = true;
+  if (message.type === 'fail-and-freeze') {
+    broken = true;
+    const users = Array.from({ length: 400 }, (_, index) => `${process.pid}-frozen-${index}`);
+    await Promise.allSettled(users.map((targetingKey) => request({ targetingKey }, undefined)));
+    send({ type: 'frozen' });
+    process.kill(process.pid, 'SIGSTOP');
+  }
   if (message.type === 'fix') broken = false;
   if (message.type === 'pause') serving = false;
   if (message.type === 'report') send({ type: 'report', report, role: service.guard.status().fleet!.role });

@@ -29,12 +29,15 @@ export interface InstanceReport {
   isIdle: boolean;
 }
 
-export type ToInstance = { readonly type: 'serve' | 'break' | 'fix' | 'pause' | 'report' | 'close' };
+export type ToInstance = {
+  readonly type: 'serve' | 'break' | 'fail-and-freeze' | 'fix' | 'pause' | 'report' | 'close';
+};
 
 export type FromInstance =
   | { readonly type: 'ready'; readonly instance: string }
   | { readonly type: 'decided'; readonly at: number; readonly by: string | undefined }
   | { readonly type: 'stopped-here' | 're-armed'; readonly at: number }
+  | { readonly type: 'frozen' }
   | { readonly type: 'fault'; readonly message: string }
   | { readonly type: 'report'; readonly report: InstanceReport; readonly role: string };
 
@@ -98,6 +101,19 @@ export class FleetProcess {
   get sent(): { readonly sequence: number; readonly totals: readonly (readonly [string, string])[] }[] {
     const lines = readFileSync(join(this.folder, 'sent.jsonl'), 'utf8').trimEnd().split('\n');
     return lines.map((line) => JSON.parse(line));
+  }
+
+  /**
+   * Lets it fail for a moment, and pauses it before it has sent that to anyone: nothing in it runs, as in a suspended container.
+   */
+  async failAndFreeze(): Promise<void> {
+    const frozen = this.#received('frozen');
+    this.send('fail-and-freeze');
+    await frozen;
+  }
+
+  thaw(): void {
+    this.#child.kill('SIGCONT');
   }
 
   async kill(): Promise<void> {

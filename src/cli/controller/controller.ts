@@ -150,6 +150,10 @@ export function healthOf({ flagKey, dryRun, state, epoch, flag, fleet, snapshot 
     `${dryRun ? 'dry run, ' : ''}${state.status}`,
     fleet?.problem === undefined ? (fleet?.role ?? 'standalone') : `standalone: ${fleet.problem}`,
     `epoch ${fleet?.epoch ?? epoch}`,
+    ...(fleet?.unfed ?? []).map(
+      ({ rule, processes }) =>
+        `${rule} is not fed by all: ${processes} ${processes === 1 ? 'has' : 'have'} other rules`,
+    ),
   ];
   return {
     standing: standing.join(' | '),

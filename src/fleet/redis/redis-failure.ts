@@ -28,7 +28,8 @@ export function redisFailure(error: unknown): FleetError {
   if (error instanceof DeadlineError) return new FleetError('TIMEOUT', `Redis ${error.message}.`, error);
   const text = error instanceof Error ? error.message : String(error);
   for (const [word, [code, message]] of Object.entries(FAILURES)) {
-    if (mentions(text, word)) return new FleetError(code, message, error);
+    if (mentions(text, word) || (word === 'NOPERM' && text.includes("script can't run this command")))
+      return new FleetError(code, message, error);
   }
   const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
   const detail = /^[A-Z]+ /.test(text) ? `: ${text}` : code;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Decision } from '../../model/shapes.js';
 import { withDeadline } from '../../support/deadline.js';
-import { FleetError, type FleetLink, type SyncRequest } from '../fleet-link.js';
+import { FleetError, type FleetLink, type Lease, type SyncRequest } from '../fleet-link.js';
 import {
   type FleetEntries,
   type FleetState,
@@ -14,13 +14,13 @@ import {
 } from '../fleet-shapes.js';
 import type { RedisClient, RedisConnection } from './redis-client.js';
 import { redisFailure } from './redis-failure.js';
+import type { RedisScript } from './script.js';
 import {
   CLEAR_STOP,
   FINISH_STOP,
   LOAD_CHECKPOINT,
   OPEN,
   READ,
-  type RedisScript,
   SAVE_CHECKPOINT,
   STOP,
   SYNC,
@@ -53,15 +53,17 @@ export class RedisLink implements FleetLink {
     this.#connection = connection;
     this.#times = times;
     this.#channel = `${base}:changes`;
-    const names = ['state', 'members', 'seen', 'leader', 'deltas', 'totals:', 'checkpoint'];
+    const names = ['state', 'members', 'seen', 'settled', 'leader', 'deltas', 'totals:', 'checkpoint'];
     this.#keys = [...names.map((name) => `${base}:${name}`), this.#channel];
   }
 
-  async open(onState: (state: FleetState) => void): Promise<void> {
-    if (this.#isOpen) return;
-    checkVersion(String((await this.#run(OPEN, [])) ?? ''));
+  async open(onState: (state: FleetState) => void): Promise<readonly string[]> {
+    if (this.#isOpen) return [];
+    const [version, evictionPolicy] = parseReply(openReplySchema, await this.#run(OPEN, []));
+    checkVersion(version);
     await this.#subscribe(onState);
     this.#isOpen = true;
+    return evictionPolicy === 'noeviction' || evictionPolicy === '' ? [] : [evictionWarning(evictionPolicy)];
   }
 
   async sync({ assignment, delta, ...request }: SyncRequest): Promise<SyncReply> {
@@ -75,15 +77,14 @@ export class RedisLink implements FleetLink {
       retentionMs,
       sequence: delta?.sequence ?? 0,
       deltaEpoch: delta?.epoch,
-      skipsLost: delta?.skipsLost,
     });
     const reply = await this.#run(SYNC, [header, delta?.text ?? '', ...(delta?.totals.flat() ?? [])]);
     return parseReply(jsonText(syncReplySchema), reply);
   }
 
-  async read(fence: number, after: string, count: number): Promise<FleetEntries | undefined> {
+  async read(lease: Lease, after: string, count: number): Promise<FleetEntries | undefined> {
     const start = after === '' ? '-' : `(${after}`;
-    const reply = await this.#run(READ, [this.#leader(fence), start, count]);
+    const reply = await this.#run(READ, [this.#leader(lease), start, count, this.#times.leaseMs]);
     return parseReply(fleetEntriesSchema.optional(), reply ?? undefined);
   }
 
@@ -91,13 +92,14 @@ export class RedisLink implements FleetLink {
     return parseReply(z.string().optional(), (await this.#run(LOAD_CHECKPOINT, [])) ?? undefined);
   }
 
-  async saveCheckpoint(fence: number, upTo: string, text: string): Promise<boolean> {
-    const args = [this.#leader(fence), upTo, text, this.#times.retentionMs];
+  async saveCheckpoint(lease: Lease, upTo: string, text: string): Promise<boolean> {
+    const args = [this.#leader(lease), upTo === '' ? '0-0' : upTo, text, this.#times.retentionMs];
     return (await this.#run(SAVE_CHECKPOINT, args)) === 1;
   }
 
-  async stop(decision: Decision): Promise<FleetState> {
-    return this.#changeState(STOP, decision.id, JSON.stringify(decision), randomUUID());
+  async stop(decision: Decision, fence: number | undefined): Promise<FleetState> {
+    const { id, epoch } = decision;
+    return this.#changeState(STOP, id, JSON.stringify(decision), epoch, fence ?? '');
   }
 
   async finishStop(decisionId: string, done: 'off' | 'stepped-back'): Promise<FleetState> {
@@ -115,9 +117,9 @@ export class RedisLink implements FleetLink {
     this.#connection.release();
   }
 
-  /** The value of the leader's key while this process is the leader with this number. */
-  #leader(fence: number): string {
-    return `${this.instance} ${fence}`;
+  /** The value of the leader's key while this process is the leader with this lease. */
+  #leader({ fence, datasetId }: Lease): string {
+    return `${this.instance} ${fence} ${datasetId}`;
   }
 
   async #changeState(script: RedisScript, ...args: (string | number)[]): Promise<FleetState> {
@@ -174,6 +176,15 @@ export class RedisLink implements FleetLink {
       throw (isOffline && this.#connection.problem) || error;
     }
   }
+}
+
+const openReplySchema = z.tuple([z.string(), z.string()]);
+
+function evictionWarning(policy: string): string {
+  return (
+    `Redis deletes keys when its memory is full (maxmemory-policy ${policy}), and the fleet's among the first, because they ` +
+    'expire. What was counted is then collected anew. Set maxmemory-policy to noeviction, or give the fleet a Redis of its own.'
+  );
 }
 
 function parseReply<Schema extends z.ZodType>(schema: Schema, reply: unknown): z.infer<Schema> {

@@ -17,6 +17,11 @@ export interface RedisOutcomeStoreOptions {
   readonly url?: string | undefined;
   /** The prefix of every key. @default 'rollout-guard' */
   readonly prefix?: string | undefined;
+  /**
+   * The name of this service, where several services use the same flag and Redis and each is to be evaluated by itself: the
+   * processes of one name are one fleet. @default none: all processes that use the flag are one fleet
+   */
+  readonly service?: string | undefined;
   /** How often each process sends what it recorded, in milliseconds. @default 1_000 */
   readonly flushMs?: number | undefined;
   /** How often the leader reads what was sent, in milliseconds. @default 200 */
@@ -33,6 +38,7 @@ export interface RedisOutcomeStoreOptions {
 }
 
 const PREFIX = 'a prefix of letters, digits and . _ : - (at most 64)';
+const SERVICE = 'a name of letters, digits and . _ - (at most 64)';
 const URL_TEXT = 'a URL that begins with redis:// or rediss://';
 
 const optionsSchema = z
@@ -45,6 +51,10 @@ const optionsSchema = z
       .string({ error: PREFIX })
       .regex(/^[\w.:-]{1,64}$/, { error: PREFIX })
       .default('rollout-guard'),
+    service: z
+      .string({ error: SERVICE })
+      .regex(/^[\w.-]{1,64}$/, { error: SERVICE })
+      .optional(),
     flushMs: durationMsSchema.default(1_000),
     evaluateMs: durationMsSchema.default(200),
     leaseMs: durationMsSchema.default(3_000),
@@ -82,7 +92,9 @@ export class RedisOutcomeStore implements SharedStore {
   /** @internal */
   link({ flagKey, environment }: { readonly flagKey: string; readonly environment: string }): FleetLink {
     // The braces put all keys of a flag into one hash slot of a cluster.
-    const base = `${this.#options.prefix}:{${environment.replace(/[{}]/g, '_')}/${flagKey}}`;
+    const { prefix, service } = this.#options;
+    const flag = `${environment.replace(/[{}]/g, '_')}/${flagKey}${service === undefined ? '' : `/${service}`}`;
+    const base = `${prefix}:{${flag}}`;
     return new RedisLink(this.#connection, base, this.#options);
   }
 }

@@ -142,5 +142,6 @@ export class EffectRunner {
     this.#machine.save();
     this.#fleet.reArmed(decision);
     if (!steppedBack && this.#fleet.leads) this.#killSwitch?.reArmed(decision.at);
+    else this.#killSwitch?.cancel();
   }
 }

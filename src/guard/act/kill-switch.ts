@@ -13,6 +13,12 @@ const STOPPED_TAG = { type: 'simple', value: 'stopped-by-rollout-guard' } as con
 /** So many attempts of one stop may fail because only the history cannot be read; later ones do without it. */
 const HISTORY_ATTEMPTS = 3;
 
+/** The first recheck of a confirmed stop, in milliseconds; each further one waits twice as long, up to `recheckMs`. */
+const FIRST_RECHECK_MS = 1_000;
+
+/** A decision that is older when it reaches Unleash, in milliseconds: the process did not run, and an operator may have acted. */
+const FRESH_MS = 3_000;
+
 /**
  * Stops the flag in Unleash: turns it off, reads it back, retries for as long as that can help, tags and links it, and
  * finds out who changed it.
@@ -25,6 +31,7 @@ export class KillSwitch {
   #attempt: AbortController | undefined;
   #work: Promise<unknown> = Promise.resolve();
   #recheckAt = Number.POSITIVE_INFINITY;
+  #nextRecheckMs = Number.POSITIVE_INFINITY;
 
   /** @param onAnswer - Receives the result of each request; must not throw. */
   constructor(context: GuardContext, admin: UnleashAdminClient, onAnswer: (input: GuardInput) => void) {
@@ -63,6 +70,8 @@ export class KillSwitch {
   /** The flag is off: sends no more `off`, checks later, shows it in Unleash's UI, and finds out who turned it off. */
   stopped(decision: Decision): void {
     this.#endAttempt();
+    // Unleash shows SDKs what it is about once per second: an operator's quick "on" leaves them no "off" to see.
+    this.#nextRecheckMs = FIRST_RECHECK_MS;
     this.#recheckLater();
     const { reportUrl } = this.#context.unleash;
     const link = reportUrl && { url: reportUrl, title: 'Rollout report' };
@@ -85,6 +94,11 @@ export class KillSwitch {
     ]);
   }
 
+  /** The stop no longer applies: sends no more `off`. */
+  cancel(): void {
+    this.#endAttempt();
+  }
+
   /** The guard was restarted with a state that may be outdated: checks it at the next tick. */
   recheckSoon(): void {
     this.#recheckAt = this.#context.clock.now();
@@ -99,10 +113,12 @@ export class KillSwitch {
   async #turnOff(decision: Decision, resumed: boolean, signal: AbortSignal): Promise<void> {
     const { clock, records, flagKey } = this.#context;
     const unread = { times: 0 };
+    const begunAt = clock.monotonic();
     let checkFirst = resumed;
     const attempt = async (): Promise<GuardInput> => {
       // Between two attempts an operator may have turned the flag on again.
-      if (checkFirst && (await this.#turnedOnSince(decision, { signal }, unread))) {
+      const isOld = clock.monotonic() - begunAt > FRESH_MS;
+      if ((checkFirst || isOld) && (await this.#turnedOnSince(decision, { signal }, unread))) {
         return { type: 'turned-on-since', at: clock.now() };
       }
       checkFirst = true;
@@ -215,7 +231,10 @@ export class KillSwitch {
   }
 
   #recheckLater(): void {
-    this.#recheckAt = this.#context.clock.now() + this.#context.recheckMs;
+    const { clock, recheckMs } = this.#context;
+    const waitMs = Math.min(this.#nextRecheckMs, recheckMs);
+    this.#nextRecheckMs *= 2;
+    this.#recheckAt = clock.now() + waitMs;
   }
 
   #track(work: Promise<unknown>): void {

@@ -4,12 +4,14 @@ import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
 import { EvaluationLoop } from './evaluation-loop.js';
 import type { Evaluator } from './evaluator.js';
+import { Freshness } from './freshness.js';
 
 /** Drives the evaluation loop of a live guard: after outcomes, and on every tick. */
 export class GuardLoop {
   readonly #context: GuardContext;
   readonly #fleet: GuardFleet;
   readonly #loop: EvaluationLoop;
+  readonly #freshness: Freshness;
   #isDue = false;
   /** Whether outcomes are evaluated: from the guard's start until its end. */
   isRunning = false;
@@ -24,13 +26,14 @@ export class GuardLoop {
     const { clock, flags, flagKey } = context;
     this.#context = context;
     this.#fleet = fleet;
+    this.#freshness = new Freshness(context, fleet);
     this.#loop = new EvaluationLoop({
       ...context,
       evaluator,
       store: fleet.evaluated,
       facts: () => flags.flag(flagKey),
-      isEvaluating: () => machine.isEvaluating,
-      isReviewing: () => machine.isWatching && fleet.evaluatesStages,
+      isEvaluating: () => machine.isEvaluating && this.#freshness.isFresh,
+      isReviewing: () => machine.isWatching && fleet.evaluatesStages && this.#freshness.isFresh,
       scope: () => (fleet.evaluates ? 'all' : 'instance'),
       onDecision: (decision) => runner.dispatch({ type: 'breached', at: clock.now(), decision }),
       onReported: () => machine.save(),
@@ -53,6 +56,7 @@ export class GuardLoop {
   }
 
   tick(): void {
+    this.#freshness.tick();
     this.#loop.tick(this.#context.clock.now());
   }
 }

@@ -6,7 +6,16 @@ import type { FlagFacts } from '../../../src/model/flags.js';
 import { outcomeOf } from '../../measure/outcomes.js';
 
 const now = 1_000_000;
-const leading: FleetStatus = { instance: 'a', role: 'leader', epoch: 4, problem: undefined, lostDeltas: 0 };
+const leading: FleetStatus = {
+  instance: 'a',
+  role: 'leader',
+  epoch: 4,
+  problem: undefined,
+  lostDeltas: 0,
+  rebuilt: 0,
+  unreadable: 0,
+  unfed: [],
+};
 
 function status(
   parts: { enabled?: boolean; fleet?: Partial<FleetStatus>; dryRun?: boolean } = {},
@@ -34,6 +43,14 @@ describe('healthOf', () => {
       'one that stands by, in a dry run',
       status({ enabled: false, fleet: { role: 'follower' }, dryRun: true }),
       'async-upload is off | dry run, armed | follower | epoch 4',
+    ],
+    [
+      'one whose rules others do not have',
+      status({
+        enabled: true,
+        fleet: { unfed: [{ rule: 'failure-regression', needs: 'test', processes: 2 }] },
+      }),
+      'async-upload is on at 10 % | armed | leader | epoch 4 | failure-regression is not fed by all: 2 have other rules',
     ],
     [
       'one without Unleash and Redis',

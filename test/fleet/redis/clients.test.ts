@@ -15,6 +15,12 @@ const SYNC = {
   version: 0,
   assignment: { epoch: 0, seenRevision: '', revision: 'ten', keepWindows: true, minEpoch: 1 },
   delta: undefined,
+  oldestEpoch: 0,
+  accepted: 0,
+  feeds: '',
+  settledUpTo: undefined,
+  rebuild: false,
+  isLeaving: false,
   mayLead: true,
 };
 
@@ -49,9 +55,11 @@ describeWithBinary(
 
     /** What a fleet does: syncs, leads, stops, and receives the stop. */
     async function works({ link, states }: { link: FleetLink; states: FleetState[] }): Promise<void> {
-      expect(await link.sync(SYNC)).toMatchObject({ assignedEpoch: 1, fence: 1 });
-      expect((await link.read(1, '', 10))!.entries).toMatchObject([{ type: 'epoch', epoch: 1 }]);
-      await link.stop(DECISION);
+      const { state, ...reply } = await link.sync(SYNC);
+      expect(reply).toMatchObject({ assignedEpoch: 1, fence: 1 });
+      const lease = { fence: 1, datasetId: state!.datasetId };
+      expect((await link.read(lease, '', 10))!.entries).toMatchObject([{ type: 'epoch', epoch: 1 }]);
+      await link.stop(DECISION, 1);
       await vi.waitFor(() => expect(states.at(-1)?.stop).toBeDefined(), { timeout: 5_000 });
       expect(states.at(-1)!.stop!.decision.id).toBe('decision-1');
     }
@@ -99,11 +107,10 @@ describeWithBinary(
         epoch: 1,
         text: '{}',
         totals: [['successes:treatment', '1'] as const, ['latencySumMs:treatment', '1.500'] as const],
-        skipsLost: false,
       };
       const { datasetId } = states.at(-1)!;
       expect(await made.sync({ ...SYNC, datasetId, delta })).toMatchObject({ delta: 'accepted' });
-      expect(await made.saveCheckpoint(1, '0-0', 'kept')).toBe(true);
+      expect(await made.saveCheckpoint({ fence: 1, datasetId }, '0-0', 'kept')).toBe(true);
       expect(await made.loadCheckpoint()).toBe('kept');
       await made.finishStop('decision-1', 'off');
       const { stop, epoch } = await made.clearStop('decision-1', 'ten', 0);

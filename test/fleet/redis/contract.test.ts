@@ -35,6 +35,7 @@ describeWithBinary('in a fleet', 'redis-server', 'apt-get install redis-server',
         clock: { now: () => setup.now, monotonic: systemClock.monotonic },
         timing: { flushMs: 3_600_000, evaluateMs: 3_600_000, leaseMs: 3_600_000 },
         mayLead: false,
+        rules: [],
         revision: () => 'ten',
         reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
         listener: {

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../../examples/fleet/redis-server.js';
-import type { FleetLink, SyncRequest } from '../../../src/fleet/fleet-link.js';
+import type { FleetLink, Lease, SyncRequest } from '../../../src/fleet/fleet-link.js';
 import type { FleetState } from '../../../src/fleet/fleet-shapes.js';
 import {
   RedisOutcomeStore,
@@ -14,6 +14,12 @@ const EMPTY: SyncRequest = {
   version: 0,
   assignment: { epoch: 0, seenRevision: '', revision: '', keepWindows: true, minEpoch: 0 },
   delta: undefined,
+  oldestEpoch: 0,
+  accepted: 0,
+  feeds: '',
+  settledUpTo: undefined,
+  rebuild: false,
+  isLeaving: false,
   mayLead: false,
 };
 
@@ -59,7 +65,6 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     epoch: 1,
     text: `{"sequence":${sequence}}`,
     totals,
-    skipsLost: false,
   });
 
   it('assigns one epoch to all processes with the same definition', async () => {
@@ -93,20 +98,25 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
   it('accepts each delta once, in order, and reports a gap', async () => {
     const [one] = await pair();
     const { state } = await one.sync(seen('ten'));
-    const send = (sequence: number, skipsLost = false) =>
+    const send = (sequence: number) =>
       one.sync({
         ...seen('ten', 1, 'ten'),
         datasetId: state!.datasetId,
-        delta: { ...delta(sequence), skipsLost },
+        delta: delta(sequence),
+        accepted: sequence - 1,
       });
     expect(await send(1)).toMatchObject({ delta: 'accepted', lastSequence: 1 });
     expect(await send(1)).toMatchObject({ delta: 'duplicate', lastSequence: 1 });
     expect(await send(3)).toMatchObject({ delta: 'gap', lastSequence: 1 });
-    expect(await send(3, true)).toMatchObject({ delta: 'accepted', lastSequence: 3 });
+    expect(await send(2)).toMatchObject({ delta: 'accepted', lastSequence: 2 });
+    // A failover can lose what was accepted before, also when there is nothing to send.
+    const request = { ...seen('ten', 1, 'ten'), datasetId: state!.datasetId, accepted: 3 };
+    expect(await one.sync(request)).toMatchObject({ delta: 'gap', lastSequence: 2 });
     const client = await redis.client();
     const key = `rollout-guard:{production/flag-${flag}}:totals:1`;
     expect({ ...(await client.hGetAll(key)) }).toEqual({
       about: expect.any(String),
+      dataset: state!.datasetId,
       'successes:treatment': '2',
     });
     // In a list, each sum would search all others.
@@ -127,13 +137,16 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     const leading = { ...seen('ten'), mayLead: true };
     const first = await one.sync(leading);
     expect(first.fence).toBe(1);
+    const lease = (fence: number): Lease => ({ fence, datasetId: first.state!.datasetId });
     const second = await other.sync(leading);
     expect([second.fence, second.leader]).toEqual([undefined, one.instance]);
     await vi.waitFor(async () => expect((await other.sync(leading)).fence).toBe(2), { timeout: 10_000 });
-    expect(await one.read(1, '', 10)).toBeUndefined();
-    expect(await one.saveCheckpoint(1, '0-0', 'old')).toBe(false);
-    expect(await other.saveCheckpoint(2, '0-0', 'new')).toBe(true);
+    expect(await one.read(lease(1), '', 10)).toBeUndefined();
+    expect(await one.saveCheckpoint(lease(1), '0-0', 'old')).toBe(false);
+    expect(await other.saveCheckpoint(lease(2), '0-0', 'new')).toBe(true);
     expect(await one.loadCheckpoint()).toBe('new');
+    // Nor may it lead other data with its number.
+    expect(await other.read({ ...lease(2), datasetId: 'another' }, '', 10)).toBeUndefined();
   });
 
   it('sends no more to a silent Redis than it may wait for, and works when Redis replies', async () => {
@@ -157,26 +170,30 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     const { state } = await one.sync({ ...seen('ten'), mayLead: true });
     const request = { ...seen('ten', 1, 'ten'), datasetId: state!.datasetId, mayLead: true };
     await one.sync({ ...request, delta: delta(1) });
-    await one.sync({ ...request, delta: delta(2) });
-    const all = await one.read(1, '', 10);
+    await one.sync({ ...request, delta: delta(2), accepted: 1 });
+    const lease = { fence: 1, datasetId: state!.datasetId };
+    const all = await one.read(lease, '', 10);
+    expect(all).toMatchObject({ isAll: true, epoch: 1 });
     expect(all!.entries).toMatchObject([
       { type: 'epoch', epoch: 1, keepWindows: true },
-      { type: 'delta', text: '{"sequence":1}' },
-      { type: 'delta', text: '{"sequence":2}' },
+      { type: 'delta', text: '{"sequence":1}', from: one.instance },
+      { type: 'delta', text: '{"sequence":2}', from: one.instance },
     ]);
     const [, second] = all!.entries;
-    await one.saveCheckpoint(1, second!.id, 'kept');
-    const left = await one.read(1, second!.id, 10);
+    await one.saveCheckpoint(lease, second!.id, 'kept');
+    const left = await one.read(lease, second!.id, 10);
     expect(left!.entries).toMatchObject([{ text: '{"sequence":2}' }]);
   });
 
   it('publishes a stop at once, and keeps the first decision', async () => {
     const [one, other] = await pair();
     await one.sync(seen('ten'));
-    const stopped = await one.stop(DECISION);
+    const stopped = await one.stop(DECISION, undefined);
     expect(stopped.stop).toEqual({ decision: DECISION, done: undefined });
     await vi.waitFor(() => expect(received[1]!.at(-1)?.stop?.decision.id).toBe('decision-1'));
-    expect((await other.stop({ ...DECISION, id: 'decision-2' })).stop?.decision.id).toBe('decision-1');
+    expect((await other.stop({ ...DECISION, id: 'decision-2' }, undefined)).stop?.decision.id).toBe(
+      'decision-1',
+    );
     await one.finishStop('decision-1', 'off');
     await vi.waitFor(() => expect(received[1]!.at(-1)?.stop?.done).toBe('off'));
   });
@@ -184,7 +201,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
   it('clears a stop that an operator has undone, for good', async () => {
     const [one, other] = await pair();
     await one.sync(seen('ten'));
-    await one.stop(DECISION);
+    await one.stop(DECISION, undefined);
     const cleared = await other.clearStop('decision-1', 'ten', 0);
     expect(cleared.stop).toBeUndefined();
     expect(cleared).toMatchObject({
@@ -193,8 +210,38 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
       oldestEpoch: 2,
     });
     // A process that has not received it yet changes nothing.
-    expect((await one.stop(DECISION)).stop).toBeUndefined();
+    expect((await one.stop(DECISION, undefined)).stop).toBeUndefined();
     expect((await one.clearStop('decision-1', 'ten', 0)).epoch).toBe(2);
+  });
+
+  it('refuses a stop of an epoch that an operator has ended, and one of a leader that was replaced', async () => {
+    const [one, other] = await pair({ leaseMs: 1_000 });
+    await one.sync({ ...seen('ten'), mayLead: true });
+    await one.stop(DECISION, 1);
+    expect((await other.clearStop('decision-1', 'ten', 0)).oldestEpoch).toBe(2);
+    const late = await one.stop({ ...DECISION, id: 'late' }, undefined);
+    expect([late.stop, late.clearedStops]).toEqual([undefined, ['decision-1', 'late']]);
+    const second = { ...seen('ten'), mayLead: true };
+    await vi.waitFor(async () => expect((await other.sync(second)).fence).toBe(2), { timeout: 10_000 });
+    const former = await one.stop({ ...DECISION, id: 'former', epoch: 2 }, 1);
+    expect([former.stop, former.clearedStops.at(-1)]).toEqual([undefined, 'former']);
+    // The processes that made them receive that too.
+    await vi.waitFor(() => expect(received[0]!.at(-1)?.clearedStops).toContain('former'));
+    expect((await one.stop({ ...DECISION, id: 'current', epoch: 2 }, 2)).stop?.decision.id).toBe('current');
+  });
+
+  it('warns where Redis may evict the keys', async () => {
+    const client = await redis.client();
+    const policy = async (value: string) => {
+      await client.configSet('maxmemory-policy', value);
+      const link = new RedisOutcomeStore({ url: redis.url }).link({ flagKey: 'new', environment: 'test' });
+      links.push(link);
+      return link.open(() => {});
+    };
+    expect(await policy('volatile-lru')).toEqual([expect.stringMatching(/volatile-lru.*noeviction/s)]);
+    expect(await policy('allkeys-lfu')).toEqual([expect.stringMatching(/allkeys-lfu.*noeviction/s)]);
+    expect(await policy('noeviction')).toEqual([]);
+    await client.close();
   });
 
   it('rejects with FOREIGN_DATA when other data has the guard’s keys', async () => {

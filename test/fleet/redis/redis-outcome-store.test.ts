@@ -19,8 +19,8 @@ function refusalOf(options: unknown): string {
 /** A server that only returns its version. */
 function serverOf(version: string): RedisClient {
   const client: RedisClient = {
-    evalSha: async () => version,
-    eval: async () => version,
+    evalSha: async () => [version, 'noeviction'],
+    eval: async () => [version, 'noeviction'],
     duplicate: () => client,
     connect: async () => client,
     subscribe: async () => {},
@@ -38,6 +38,8 @@ describe('RedisOutcomeStore', () => {
     ['no URL at all', { url: 'redis.example.com:6379' }, /url/],
     ['a client of another package', { client: { get: () => {} } }, /client.*redis package/s],
     ['a prefix with braces', { url: 'redis://localhost', prefix: '{a}' }, /prefix/],
+    ['a service with a slash', { url: 'redis://localhost', service: 'a/b' }, /service.*letters.*a\/b/s],
+    ['an empty service', { url: 'redis://localhost', service: '' }, /service/],
     ['a lease that ends between two flushes', { url: 'redis://localhost', flushMs: 2_000 }, /leaseMs.*4000/s],
     ['a negative time', { url: 'redis://localhost', evaluateMs: -1 }, /evaluateMs/],
     ['an unknown option', { url: 'redis://localhost', ttl: 5 }, /ttl/],
@@ -65,6 +67,6 @@ describe('RedisOutcomeStore', () => {
   );
 
   it.each(['6.2.0', '7.4.1', '10.0.0', ''])('accepts Redis "%s"', async (version) => {
-    await expect(open(version)).resolves.toBeUndefined();
+    await expect(open(version)).resolves.toEqual([]);
   });
 });

@@ -1,0 +1,146 @@
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { RedisServer } from '../../examples/fleet/redis-server.js';
+import { DECISION } from '../helpers/fleet-decision.js';
+import { describeWithBinary } from '../helpers/needs-binary.js';
+import { MemberProcess } from './member-process.js';
+
+/** Every key of a flag. */
+const KEYS = ['state', 'members', 'seen', 'settled', 'leader', 'deltas', 'checkpoint', 'totals:1'] as const;
+
+/** Every subset of the keys but the empty one. */
+const SUBSETS = Array.from({ length: 2 ** KEYS.length - 1 }, (_, index) =>
+  KEYS.filter((_key, bit) => ((index + 1) >> bit) & 1),
+);
+
+describeWithBinary('a fleet whose keys are lost', 'redis-server', 'apt-get install redis-server', () => {
+  let redis: RedisServer;
+  let client: Awaited<ReturnType<RedisServer['client']>>;
+  let flag = 0;
+  const processes: MemberProcess[] = [];
+
+  beforeAll(async () => {
+    redis = await RedisServer.start();
+    client = await redis.client();
+  });
+
+  afterEach(async () => {
+    await Promise.all(processes.splice(0).map(({ member }) => member.close()));
+  });
+
+  afterAll(async () => {
+    await client?.close();
+    await redis?.close();
+  });
+
+  async function fleet(count: number): Promise<MemberProcess[]> {
+    flag++;
+    const made = Array.from({ length: count }, () => new MemberProcess(redis.url, `flag-${flag}`));
+    processes.push(...made);
+    for (const { member } of made) await member.start();
+    return made;
+  }
+
+  const key = (name: string) => `rollout-guard:{production/flag-${flag}}:${name}`;
+  const lose = (names: readonly string[]) => client.del(names.map(key));
+
+  /** What the leader has counted, and what is in Redis, once all have sent everything. */
+  async function expectCounted(made: readonly MemberProcess[], recorded: number): Promise<void> {
+    await vi.waitFor(
+      async () => {
+        for (const { member } of made) await member.sync();
+        const leader = made.find(({ member }) => member.role === 'leader');
+        const totals = await client.hGet(key('totals:1'), 'successes:treatment');
+        expect([leader?.totals().treatment.successes, Number(totals ?? 0)]).toEqual([recorded, recorded]);
+        const { windows } = leader!.member.snapshot(Date.now());
+        expect(windows.map(({ treatment }) => treatment.successes)).toEqual([recorded, recorded]);
+      },
+      { timeout: 10_000, interval: 5 },
+    );
+  }
+
+  it('counts each outcome once, whichever keys are lost', { timeout: 120_000 }, async () => {
+    const made = await fleet(3);
+    let recorded = 0;
+    const record = () => {
+      for (const each of made) each.record();
+      recorded += made.length;
+    };
+    for (const subset of SUBSETS) {
+      record();
+      // Some of it has been read, some not yet, and some waits.
+      await made[0]!.member.sync();
+      record();
+      await made[1]!.member.sync();
+      await lose(subset);
+      record();
+      await expectCounted(made, recorded).catch((error) => {
+        throw new Error(`after the loss of ${subset.join(', ')}`, { cause: error });
+      });
+    }
+  });
+
+  it('counts each outcome once, at whichever moment keys are lost and replies do not arrive', {
+    timeout: 120_000,
+  }, async () => {
+    const step = fc.record({
+      who: fc.nat({ max: 2 }),
+      what: fc.constantFrom('record', 'sync', 'lose-before', 'lose-after', 'no-reply'),
+      lost: fc.nat({ max: SUBSETS.length - 1 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async (steps) => {
+        const made = await fleet(3);
+        let recorded = 0;
+        for (const { who, what, lost } of steps) {
+          const each = made[who]!;
+          if (what === 'record') {
+            each.record();
+            recorded++;
+          } else {
+            each.onSync = {
+              before: what === 'lose-before' ? () => lose(SUBSETS[lost]!) : undefined,
+              after: what === 'lose-after' ? () => lose(SUBSETS[lost]!) : undefined,
+              isUnanswered: what === 'no-reply',
+            };
+            await each.member.sync();
+            each.onSync = {};
+          }
+        }
+        await expectCounted(made, recorded);
+        await Promise.all(processes.splice(0).map(({ member }) => member.close()));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('counts each outcome once when Redis evicts keys', { timeout: 60_000 }, async () => {
+    const made = await fleet(4);
+    let recorded = 0;
+    const key = (index: number) => `other:${index}`;
+    await client.configSet({ maxmemory: '4mb', 'maxmemory-policy': 'volatile-lru' });
+    try {
+      for (let round = 0; round < 60; round++) {
+        for (const each of made) each.record();
+        recorded += made.length;
+        // Another user of this Redis, whose keys do not expire: the fleet's are evicted.
+        await client
+          .set(key(round), 'x'.repeat(60_000))
+          .catch(() => client.del([...Array(round).keys()].map(key)));
+        for (const { member } of made) await member.sync();
+      }
+      expect(Number(/evicted_keys:(\d+)/.exec(await client.info('stats'))![1])).toBeGreaterThan(0);
+    } finally {
+      await client.configSet({ maxmemory: '0', 'maxmemory-policy': 'noeviction' });
+    }
+    await expectCounted(made, recorded);
+  });
+
+  it('keeps a stop whatever is lost', async () => {
+    const made = await fleet(2);
+    await made[0]!.member.stopFleet(DECISION);
+    await lose(KEYS.filter((name) => name !== 'state'));
+    for (const { member } of made) await member.sync();
+    expect(made.map(({ member }) => member.state!.stop?.decision.id)).toEqual(['decision-1', 'decision-1']);
+  });
+});

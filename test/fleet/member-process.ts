@@ -1,0 +1,115 @@
+import { FleetError, type FleetLink } from '../../src/fleet/fleet-link.js';
+import { FleetMember } from '../../src/fleet/fleet-member.js';
+import type { FleetState } from '../../src/fleet/fleet-shapes.js';
+import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
+import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
+import type { Clock } from '../../src/support/clock.js';
+import type { Trigger } from '../../src/triggers/trigger.js';
+import { outcomeOf } from '../measure/outcomes.js';
+
+export const WINDOWS_MS = [60_000, 300_000];
+const RULES = [
+  { name: 'one-minute', windowMs: 60_000 },
+  { name: 'five-minutes', windowMs: 300_000 },
+  {
+    name: 'regression',
+    windowMs: 0,
+    evidence: { test: 'failure-regression', alpha: 0.05, ratio: 1 },
+  },
+] as const;
+
+/** What a trigger needs of the store. */
+export type MemberRule = Pick<Trigger, 'name' | 'windowMs' | 'evidence'>;
+
+/** A process of a fleet that sends when the test says so: its timers are as good as off. */
+export class MemberProcess {
+  readonly member: FleetMember;
+  readonly own: MemoryOutcomeStore;
+  readonly states: FleetState[] = [];
+  readonly problems: (string | undefined)[] = [];
+  readonly faults: string[] = [];
+  readonly epochs: number[] = [];
+  revision: string | undefined = 'ten';
+  evaluations = 0;
+  openSince: number | undefined;
+  /** What the fleet's store was given. */
+  readonly settledUpTo: number[] = [];
+  readonly link: FleetLink;
+  /** What happens around each sync. */
+  onSync: {
+    before?: (() => unknown) | undefined;
+    after?: (() => unknown) | undefined;
+    isUnanswered?: boolean;
+  } = {};
+
+  constructor(
+    url: string,
+    flagKey: string,
+    {
+      mayLead = true,
+      aheadMs = 0,
+      leaseMs = 20_000,
+      timeoutMs = 5_000,
+      rules = RULES as readonly MemberRule[],
+    } = {},
+  ) {
+    const clock: Clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() };
+    const store = new RedisOutcomeStore({
+      url,
+      flushMs: 1_000,
+      leaseMs,
+      evaluateMs: 20,
+      timeoutMs,
+    });
+    const emptyStore = () =>
+      Object.assign(
+        new MemoryOutcomeStore({
+          flagKey,
+          windowsMs: rules.map(({ windowMs }) => windowMs),
+          evidenceFor: rules,
+          now: clock.now(),
+        }),
+        { settleUpTo: (time: number) => this.settledUpTo.push(time) },
+      );
+    this.own = emptyStore();
+    this.link = store.link({ flagKey, environment: 'production' });
+    const sync = this.link.sync.bind(this.link);
+    this.link.sync = async (request) => {
+      const { before, after, isUnanswered } = this.onSync;
+      await before?.();
+      const reply = await sync(request);
+      await after?.();
+      if (isUnanswered) throw new FleetError('TIMEOUT', 'Redis does not reply.');
+      return reply;
+    };
+    this.member = new FleetMember({
+      own: this.own,
+      emptyStore,
+      link: this.link,
+      clock,
+      timing: { ...store.timing, flushMs: 3_600_000 },
+      mayLead,
+      rules,
+      openSince: () => this.openSince,
+      revision: () => this.revision,
+      reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
+      listener: {
+        onState: (state) => this.states.push(state),
+        onOutcomes: () => this.evaluations++,
+        onEpoch: (epoch) => this.epochs.push(epoch),
+        onConnection: (problem) => this.problems.push(problem),
+        onFault: (what, error) => this.faults.push(`${what}: ${String(error)}`),
+      },
+    });
+    this.member.beginEpoch(1, clock.now(), { keepWindows: true });
+  }
+
+  record(outcome: Partial<Parameters<typeof outcomeOf>[0]> = {}): void {
+    this.own.record(outcomeOf({ at: Date.now(), epoch: 1, ...outcome }));
+  }
+
+  totals() {
+    const { treatment, control } = this.member.snapshot(Date.now()).total;
+    return { treatment, control };
+  }
+}
