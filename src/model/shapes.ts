@@ -38,6 +38,14 @@ export interface Exposure {
   readonly reason: string | undefined;
   readonly errorCode: string | undefined;
   readonly targetingKey: string | undefined;
+  /** The chance with which Unleash put the unit into the treatment, a fraction; undefined when chance did not decide, or is unknown. */
+  readonly chance?: number | undefined;
+  /** The value that was drawn by, such as a user's id; undefined when each evaluation is a unit of its own. */
+  readonly unit?: string | undefined;
+  /** An operation completes it; otherwise `track()` may. */
+  readonly isOperation?: boolean | undefined;
+  /** Its number in the store that awaits its outcome, which sets it. */
+  sequence?: number | undefined;
   /** The guard's epoch in which the flag was evaluated. */
   readonly epoch: number;
   readonly at: number;
@@ -113,8 +121,23 @@ export interface WindowSnapshot {
   readonly control: ArmCounts;
   /** The exposures that became due within the window. */
   readonly exposures: Readonly<Record<Arm, ExposureCounts>>;
+  /** By the time of their exposure, so that arms of different speed compare: what has settled. */
+  readonly settled: SettledCounts;
+  /** Distinct units of the treatment within the window; counted up to 8. */
+  readonly units: number;
   /** This process's memory within the window; undefined before the first sample. */
   readonly memory: MemorySnapshot | undefined;
+}
+
+/**
+ * Outcomes by the time of their exposure. An exposure has settled when every earlier one has, and it has ended or has been open for the
+ * settling time; still open is a failure then.
+ */
+export interface SettledCounts {
+  readonly treatment: Trials;
+  readonly control: Trials;
+  /** Of the treatment's trials, those whose chance is known. */
+  readonly randomised: number;
 }
 
 /** Memory within a window. Its lowest sample distinguishes growth from a peak before garbage collection. */
@@ -140,34 +163,82 @@ const trialsSchema = z.object({ trials: count, failures: count }).readonly();
 /** Trials of one arm and how many of them failed. */
 export interface Trials extends z.infer<typeof trialsSchema> {}
 
+/** Trials of both arms since a moment. */
+export interface TrialsSince {
+  /** Milliseconds since 1970; undefined for "from the start". */
+  readonly at?: number | undefined;
+  readonly counts: Readonly<Record<Arm, Trials>>;
+}
+
 /**
- * What a sequential test has gathered for one trigger since the epoch began. Logarithms are natural: E itself may be
- * larger than a number can be.
+ * What a sequential test has gathered for one trigger since the rollout began, through all percentages. Logarithms are natural: E
+ * itself may be larger than a number can be.
  */
 export interface Evidence {
   /** The trigger that needs it. */
   readonly trigger: string;
+  /** Now. */
   readonly logE: number;
-  /** The largest log E so far; it decides about a breach. */
+  /** The largest log E so far. */
   readonly peakLogE: number;
   readonly logThreshold: number;
-  /** Whether E has ever reached its threshold in this epoch. */
+  /** E has reached its threshold, and the difference since the harm began is large enough, in this epoch. */
   readonly breached: boolean;
-  /** What was compared; for latency, at the quantile with the most evidence, where slow successes are the failures. */
+  /** Outcomes since the rollout began, and those with the event (for latency: slower than the limit). */
   readonly counts: Readonly<Record<Arm, Trials>>;
-  /**
-   * Set when no control remains and the treatment is compared with the control of an earlier epoch, whose counts these
-   * are: the failure rate that is tolerated at most.
-   */
-  readonly frozenLimit?: number | undefined;
+  /** The same since the harm most likely began: when the strongest alternative's stake was lowest. */
+  readonly since: TrialsSince;
+  /** Set while no control runs beside the treatment, which is then compared with the control as it was. */
+  readonly frozen?: FrozenControl | undefined;
+  /** For a limit: the same test by outcomes, where `logE` and `breached` are by units, each of which speaks until its first failure. */
+  readonly byOutcomes?: Pick<Evidence, 'logE' | 'breached' | 'since'> | undefined;
   /** For latency only, by quantile; empty until the control has enough durations. */
   readonly quantiles?: readonly QuantileEvidence[] | undefined;
-  /** Counted outcomes that were left out because chance did not decide their arm. */
+  /** For the sample ratio only. */
+  readonly assignment?: Assignment | undefined;
+  /** Units whose first event the test rests on. */
+  readonly events: number;
+  /** How often the test has begun anew because most outcomes came from units with an event; from 1. */
+  readonly generation: number;
+  /** Outcomes that were left out because chance did not decide their arm, or the chance is unknown. */
   readonly excluded: number;
-  /** Counted outcomes that were left out because their targeting key had counted already. */
+  /** Events that were left out because their unit had one before. */
   readonly repeated: number;
-  /** Durations among the counted outcomes that were NaN, infinite or negative. */
+  /** Durations among the outcomes that were NaN, infinite or negative. */
   readonly invalid: number;
+}
+
+/** The control when it ended. */
+export interface FrozenControl {
+  readonly counts: Trials;
+  /** When it ended, milliseconds since 1970. */
+  readonly at: number;
+  /** The rate that is tolerated at most: an upper bound of the control's, times the tolerated ratio. 1 or more: too few outcomes. */
+  readonly maxRate: number;
+}
+
+/** How units were put into the arms. */
+export interface Assignment {
+  /** Distinct units that were seen, or a sample of them, chosen by hash. */
+  readonly units: number;
+  /** Of these, those in the treatment. */
+  readonly treatment: number;
+  /** The treatment's units that their chances let expect. */
+  readonly expected: number;
+  /** Units seen since the percentage last changed. */
+  readonly epochUnits: number;
+  /** Of these, those that were seen in both arms. */
+  readonly inBothArms: number;
+}
+
+/**
+ * Whether failures are the treatment's fault: the evidence of the event test for first failures, with an odds ratio of 1, which
+ * every store keeps.
+ */
+export interface Blame {
+  readonly logE: number;
+  /** From here on a broken limit is the treatment's fault: `10·g(g + 1)` in generation g. */
+  readonly logThreshold: number;
 }
 
 /** The durations of successes, compared at one quantile of the control's. */
@@ -175,7 +246,8 @@ export interface QuantileEvidence {
   /** A fraction: 0.9 is the p90. */
   readonly quantile: number;
   readonly logE: number;
-  /** The control's, fixed before the open block began; slower successes of the control are its "failures". */
+  readonly breached: boolean;
+  /** The control's, as fixed last; slower successes of the control are its "failures". */
   readonly controlMs: number;
   /** What the treatment's successes are compared with: the tolerated ratio times `controlMs`. */
   readonly limitMs: number;
@@ -200,10 +272,39 @@ export interface Snapshot {
   readonly invalidDurations: number;
   /** One entry for each trigger that needs evidence. */
   readonly evidence?: readonly Evidence[] | undefined;
+  /** Whether failures are the treatment's fault. */
+  readonly blame: Blame;
+  /** The last 20 counted outcomes of the treatment, at most a day old: what a window is too short for at a low rate. */
+  readonly recent: RecentOutcomes;
+  /** Failing units and a sample of other outcomes, with what the application said of them. Computed when it is first read. */
+  readonly details?: OutcomeDetails | undefined;
   /** What was normal at an earlier time; undefined without a record of it. */
   readonly baseline?: Baseline | undefined;
   /** What triggers read elsewhere; one entry for each that has been read. */
   readonly signals?: readonly SignalValue[] | undefined;
+}
+
+/** The latest counted outcomes of the treatment. */
+export interface RecentOutcomes extends Trials {
+  /** When the oldest of them ended; undefined when there is none. */
+  readonly since: number | undefined;
+}
+
+/** What the application said of one outcome. */
+export interface OutcomeDetail {
+  readonly at: number;
+  readonly arm: Arm;
+  /** Undefined for an outcome that is no failure. */
+  readonly errorType?: string | undefined;
+  readonly attributes?: Attributes | undefined;
+}
+
+/** Bounded lists, newest last. */
+export interface OutcomeDetails {
+  /** First failures of units. */
+  readonly failures: readonly OutcomeDetail[];
+  /** A sample of the outcomes that are no failures. */
+  readonly others: readonly OutcomeDetail[];
 }
 
 /** What was read last for one trigger, outside of the guard. */

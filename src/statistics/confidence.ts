@@ -1,5 +1,5 @@
-import type { Trials } from '../model/shapes.js';
-import type { BlockCounts } from './evidence-state.js';
+import type { Arm, Trials } from '../model/shapes.js';
+
 import { logBeta, logIncompleteBeta } from './log-gamma.js';
 
 /** An interval of rates, or of differences of rates; fractions. */
@@ -84,7 +84,10 @@ export function rateUpperBound(
  * chance `1 − alpha`: each arm's interval at `alpha/2`, combined by the union bound. It assumes nothing of how the
  * arms' sample sizes came about.
  */
-export function differenceConfidenceInterval({ treatment, control }: BlockCounts, alpha: number): Interval {
+export function differenceConfidenceInterval(
+  { treatment, control }: Readonly<Record<Arm, Trials>>,
+  alpha: number,
+): Interval {
   const ofTreatment = rateConfidenceInterval(treatment, alpha / 2);
   const ofControl = rateConfidenceInterval(control, alpha / 2);
   return {

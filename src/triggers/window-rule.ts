@@ -79,20 +79,6 @@ export function verdictOf(
   return verdict;
 }
 
-/** Has a property computed when it is first read. An interval needs 100 µs, and a breach under review is evaluated for hours. */
-export function defer<Key extends string, Value>(
-  target: { [key in Key]: Value },
-  key: Key,
-  compute: () => Value,
-): void {
-  let value: { readonly computed: Value } | undefined;
-  const get = () => {
-    value ??= { computed: compute() };
-    return value.computed;
-  };
-  Object.defineProperty(target, key, { get, enumerable: true });
-}
-
 export const NO_SAMPLE = { treatment: 0, control: 0 } as const;
 
 /** The finding while there is too little data. */

@@ -1,0 +1,162 @@
+import type { Evidence, TrialsSince } from '../model/shapes.js';
+import { EventTest, type EventTotals } from './event-test.js';
+import type { BreachState, ComparisonState, FrozenReference } from './evidence-state.js';
+import { FrozenControlTest } from './frozen-control.js';
+
+/** What one trigger asks of a stream of events. */
+export interface ComparisonRequest {
+  readonly alpha: number;
+  readonly ratio: number;
+  readonly minDifference: number;
+}
+
+/** The part of alpha for the time in which both arms run; the rest is for after it. */
+const SPLIT_PART = 0.8;
+
+const NONE: EventTotals = [0, 0, 0, 0];
+
+/**
+ * One trigger's test of one kind of event: the treatment against the control beside it and, where no control remains, against the
+ * control as it was. A breach needs the evidence and, per outcome since the harm most likely began, a difference of the rates of
+ * `minDifference`.
+ */
+export class Comparison {
+  readonly #request: ComparisonRequest;
+  #test: EventTest;
+  #frozen: FrozenControlTest | undefined;
+  #breach: BreachState | undefined;
+
+  constructor(request: ComparisonRequest) {
+    this.#request = request;
+    this.#test = new EventTest(request.ratio);
+  }
+
+  /** The evidence of the comparison of both arms now. */
+  get logE(): number {
+    return this.#test.logE;
+  }
+
+  /** How many events of both arms carried evidence. */
+  get events(): number {
+    return this.#test.events;
+  }
+
+  /** The first event of a unit whose arm was drawn. */
+  event(treated: boolean, chance: number, at: number, totals: Float64Array, generation: number): void {
+    this.#test.observe(treated, chance, at, totals);
+    if (this.#breach !== undefined || this.#test.logE < this.#splitThreshold(generation)) return;
+    const since = this.#sinceOnset(totals);
+    if (differenceOf(since) >= this.#request.minDifference) this.#breach = { at, frozen: false, since };
+  }
+
+  /** An outcome of the treatment at 100 %, of a unit without an event so far. */
+  full(happened: boolean, trials: number, at: number): void {
+    const frozen = this.#frozen;
+    if (frozen === undefined) return;
+    frozen.observe({ trials, failures: happened ? 1 : 0 }, at);
+    if (this.#breach !== undefined || !happened || frozen.logE < frozen.logThreshold) return;
+    const since = sinceFrozen(frozen);
+    if (since !== undefined && differenceOf(since) >= this.#request.minDifference) {
+      this.#breach = { at, frozen: true, since };
+    }
+  }
+
+  /** The control as it was last; what was gathered against an earlier one is dropped. */
+  freeze(reference: FrozenReference): void {
+    const { ratio, alpha } = this.#request;
+    this.#frozen = new FrozenControlTest(reference, ratio, alpha * (1 - SPLIT_PART));
+  }
+
+  /** A breach counts for the epoch in which it was found. */
+  beginEpoch(): void {
+    this.#breach = undefined;
+  }
+
+  /** The marks were cleared: both tests begin anew. */
+  beginGeneration(): void {
+    this.#test = new EventTest(this.#request.ratio);
+    this.#frozen = undefined;
+  }
+
+  /** @param isFull - Whether the treatment's latest outcomes were at 100 %. */
+  evidence(
+    isFull: boolean,
+    totals: Float64Array,
+    full: Float64Array,
+    generation: number,
+  ): Pick<
+    Evidence,
+    'logE' | 'peakLogE' | 'logThreshold' | 'breached' | 'counts' | 'since' | 'frozen' | 'events'
+  > {
+    const frozen = (this.#breach?.frozen ?? isFull) ? this.#frozen : undefined;
+    const breached = this.#breach !== undefined;
+    const events = this.#test.events;
+    if (frozen === undefined) {
+      return {
+        logE: this.#test.logE,
+        peakLogE: this.#test.peakLogE,
+        logThreshold: this.#splitThreshold(generation),
+        breached,
+        counts: countsBetween(NONE, totals),
+        since: this.#breach?.since ?? this.#sinceOnset(totals),
+        frozen: undefined,
+        events,
+      };
+    }
+    const { control, logE, peakLogE, logThreshold } = frozen;
+    const counts = { treatment: { trials: full[0]!, failures: full[1]! }, control: control.counts };
+    const since = this.#breach?.since ?? sinceFrozen(frozen) ?? { at: undefined, counts };
+    return { logE, peakLogE, logThreshold, breached, counts, since, frozen: control, events };
+  }
+
+  toJSON(): ComparisonState {
+    const test = this.#frozen?.toJSON();
+    return {
+      test: this.#test.toJSON(),
+      frozen: test && { reference: this.#frozen!.reference, test },
+      breach: this.#breach,
+    };
+  }
+
+  /** @throws RangeError for an invalid state. */
+  restore({ test, frozen, breach }: ComparisonState): void {
+    this.#test.restore(test);
+    if (frozen !== undefined) {
+      this.freeze(frozen.reference);
+      this.#frozen!.restore(frozen.test);
+    }
+    this.#breach = breach;
+  }
+
+  /** In generation g the threshold is g(g + 1)/alpha, so that all generations together keep alpha. */
+  #splitThreshold(generation: number): number {
+    return Math.log(generation * (generation + 1)) - Math.log(this.#request.alpha * SPLIT_PART);
+  }
+
+  #sinceOnset(totals: Float64Array): TrialsSince & { readonly at: number | undefined } {
+    const onset = this.#test.onset;
+    const since = countsBetween(onset?.totals ?? NONE, totals);
+    // Where no outcome of the control came since, all of its outcomes are what there is.
+    const control = since.control.trials > 0 ? since.control : countsBetween(NONE, totals).control;
+    return { at: onset?.at, counts: { treatment: since.treatment, control } };
+  }
+}
+
+function sinceFrozen(frozen: FrozenControlTest): TrialsSince | undefined {
+  const since = frozen.sinceOnset;
+  return since && { at: since.at, counts: { treatment: since.counts, control: frozen.control.counts } };
+}
+
+function countsBetween(from: ArrayLike<number>, to: ArrayLike<number>): TrialsSince['counts'] {
+  return {
+    treatment: { trials: to[0]! - from[0]!, failures: to[1]! - from[1]! },
+    control: { trials: to[2]! - from[2]!, failures: to[3]! - from[3]! },
+  };
+}
+
+/** Of the rates, treatment minus control; the rate of no trials is 0. */
+function differenceOf({ counts: { treatment, control } }: TrialsSince): number {
+  const rate = ({ trials, failures }: { trials: number; failures: number }) =>
+    trials === 0 ? 0 : failures / trials;
+  return rate(treatment) - rate(control);
+}
