@@ -342,14 +342,23 @@ export interface DifferenceEvidence extends z.infer<typeof differenceEvidenceSch
 
 const verdictEvidenceSchema = z
   .object({
-    /** The largest E of the epoch: how many times better the data fit a regression than none. Capped at 10³⁰⁰. */
+    /** How many times better the data fit a regression than none, now. Capped at 10³⁰⁰. */
     e: z.number(),
-    /** E at which the test breaches: 1/alpha. */
+    /** E at which the test breaches: 1/alpha, more after the test has begun anew. */
     threshold: z.number(),
     alpha: z.number(),
+    /** When the harm most likely began; absent for "at the start of the rollout". */
+    since: z.number().optional(),
+    /** Outcomes since then, and those with the event. */
     treatment: trialsSchema,
     control: trialsSchema,
-    /** Of the failure rates, treatment minus control, with an interval that is valid at any time. Only with a breach: it is costly. */
+    /** What counts once: the unit that was drawn, or each outcome. */
+    basis: z.enum(['units', 'outcomes']),
+    /** Units whose first event the test rests on. */
+    events: count,
+    /** When the control ended with which the treatment is compared; absent while one runs beside it. */
+    frozenAt: z.number().optional(),
+    /** Of the rates, treatment minus control, with an interval that is valid at any time. Only with a breach: it is costly. */
     difference: differenceEvidenceSchema.optional(),
     excluded: count,
     repeated: count,
@@ -359,6 +368,28 @@ const verdictEvidenceSchema = z
 
 /** The figures behind the verdict of a sequential test. */
 export interface VerdictEvidence extends z.infer<typeof verdictEvidenceSchema> {}
+
+const shareSchema = z.object({ count, of: count }).readonly();
+
+const concentrationSchema = z
+  .object({
+    /** `errorType`, or the name of an attribute that the application passed. */
+    attribute: z.string(),
+    /** Its value, or a range of numbers. */
+    value: z.string(),
+    /** Of each arm's failing units, those with the value. */
+    treatment: shareSchema,
+    control: shareSchema,
+    /** Of a sample of the outcomes that did not fail. */
+    others: shareSchema,
+  })
+  .readonly();
+
+/** A value that is more frequent among failing units of the treatment than elsewhere. */
+export interface Concentration extends z.infer<typeof concentrationSchema> {}
+
+/** All of {@link Verdict.blame}. */
+export const BLAMES = ['treatment', 'shared', 'unproven'] as const;
 
 export const verdictSchema = z
   .object({
@@ -379,8 +410,15 @@ export const verdictSchema = z
     freshnessMs: z.number().optional(),
     /** One sentence for an operator. */
     message: z.string(),
+    /**
+     * For a broken limit: whose fault it is. `shared`: the control breaks it in the same minutes too, and the treatment is not worse by more
+     * than chance; this opens a review. `unproven`: not yet decided.
+     */
+    blame: z.enum(BLAMES).optional(),
     /** The figures behind a sequential test; undefined for point rules. */
     evidence: verdictEvidenceSchema.optional(),
+    /** Where the treatment fails. Only with a breach. */
+    failing: z.array(concentrationSchema).readonly().optional(),
   })
   .readonly();
 

@@ -175,13 +175,13 @@ export type SampleRatioState = z.infer<typeof sampleRatioStateSchema>;
 /** The evidence of a rollout, for the next run. */
 export const rolloutEvidenceSchema = z
   .object({
-    /** What the tests are for, in the order of `events`, `limits` and so on: a state of other tests is of no use. */
+    /** What the tests are for, in order: a state of other tests is of no use. */
     specs: z.array(z.object({ trigger: z.string(), request: evidenceRequestSchema }).readonly()).readonly(),
     events: z.array(z.tuple([z.enum(UNIT_EVENTS), streamSchema]).readonly()).readonly(),
     latency: z.array(latencyStateSchema).readonly(),
     limits: z.array(limitStateSchema).readonly(),
     limitMarks: z.string(),
-    sampleRatios: z.array(sampleRatioStateSchema).readonly(),
+    sampleRatio: sampleRatioStateSchema.optional(),
     excluded: count,
     invalid: count,
   })

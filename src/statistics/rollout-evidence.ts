@@ -66,7 +66,8 @@ export class RolloutEvidence {
   readonly #streams = new Map<UnitEvent, EventStream>();
   readonly #latency: LatencyEvents[] = [];
   readonly #limits: Limit[] = [];
-  readonly #sampleRatios: SampleRatio[] = [];
+  /** Undefined when no trigger needs it. */
+  readonly #sampleRatio: SampleRatio | undefined;
   readonly #specs: readonly Spec[];
   /** Units of the treatment that failed, as limits see them: at once. */
   readonly #limitMarks = new UnitMarks();
@@ -94,6 +95,8 @@ export class RolloutEvidence {
       if (event === 'failure') this.#streams.set(event, new EventStream([BLAME, ...comparisons]));
       else if (comparisons.length > 0) this.#streams.set(event, new EventStream(comparisons));
     }
+    if (requests.some(({ request }) => request.test === 'sample-ratio'))
+      this.#sampleRatio = new SampleRatio();
     const used = new Map<UnitEvent, number>([['failure', 1]]);
     this.#specs = requests.map(({ trigger, request }) => ({
       trigger,
@@ -132,8 +135,7 @@ export class RolloutEvidence {
     }
     // An outcome that is sent for its event alone is part of no sample.
     const isSampled = weight > 0;
-    if (chance < 1 && isSampled)
-      for (const ratio of this.#sampleRatios) ratio.exposed(unit, treated, chance, at);
+    if (chance < 1 && isSampled) this.#sampleRatio?.exposed(unit, treated, chance, at);
     for (const [event, stream] of this.#streams) {
       const happened = happenedOf(event, outcome);
       if (happened !== undefined) stream.outcome(unit, treated, chance, happened, at, weight);
@@ -153,7 +155,7 @@ export class RolloutEvidence {
   beginEpoch(at: number): void {
     for (const stream of this.#streams.values()) stream.beginEpoch(at);
     for (const latency of this.#latency) latency.beginEpoch(at);
-    for (const ratio of this.#sampleRatios) ratio.beginEpoch();
+    this.#sampleRatio?.beginEpoch();
   }
 
   /** One entry for each trigger with a test. */
@@ -206,7 +208,7 @@ export class RolloutEvidence {
       latency: this.#latency.map((latency) => latency.toJSON()),
       limits: this.#limits.map((limit) => limit.toJSON()),
       limitMarks: this.#limitMarks.toText(),
-      sampleRatios: this.#sampleRatios.map((ratio) => ratio.toJSON()),
+      sampleRatio: this.#sampleRatio?.toJSON(),
       excluded: this.#excluded,
       invalid: this.#invalid,
     };
@@ -224,7 +226,7 @@ export class RolloutEvidence {
     for (const [event, saved] of state.events) this.#streams.get(event)?.restore(saved);
     for (const [index, saved] of state.latency.entries()) this.#latency[index]?.restore(saved);
     for (const [index, saved] of state.limits.entries()) this.#limits[index]?.restore(saved);
-    for (const [index, saved] of state.sampleRatios.entries()) this.#sampleRatios[index]?.restore(saved);
+    if (state.sampleRatio !== undefined) this.#sampleRatio?.restore(state.sampleRatio);
     this.#limitMarks.restore(state.limitMarks);
     this.#excluded = state.excluded;
     this.#invalid = state.invalid;
@@ -255,10 +257,10 @@ export class RolloutEvidence {
         return () => limit.evidence();
       }
       case 'sample-ratio': {
-        const ratio = new SampleRatio(request.alpha);
-        this.#sampleRatios.push(ratio);
+        const ratio = this.#sampleRatio!;
+        const { alpha } = request;
         return () => ({
-          ...ratio.evidence(),
+          ...ratio.evidence(alpha),
           counts: NOTHING,
           since: { at: undefined, counts: NOTHING },
           generation: 1,

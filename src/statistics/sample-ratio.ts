@@ -18,7 +18,6 @@ const NO_TOTALS = [0, 0, 0, 0];
  */
 export class SampleRatio {
   readonly #test = new EventTest(1, RATIO_ODDS);
-  readonly #logThreshold: number;
   readonly #seen = new UnitMarks();
   /** Units of this epoch with the arm in the lowest bit. */
   readonly #arms = new UnitMarks();
@@ -29,10 +28,6 @@ export class SampleRatio {
   #expected = 0;
   #epochUnits = 0;
   #inBothArms = 0;
-
-  constructor(alpha: number) {
-    this.#logThreshold = -Math.log(alpha);
-  }
 
   /** Folds an exposure in. Units without a hash are not known again, and not counted. */
   exposed(unit: number, treated: boolean, chance: number, at: number): void {
@@ -59,7 +54,7 @@ export class SampleRatio {
     this.#inBothArms = 0;
   }
 
-  evidence(): Pick<Evidence, 'logE' | 'peakLogE' | 'logThreshold' | 'breached' | 'events'> & {
+  evidence(alpha: number): Pick<Evidence, 'logE' | 'peakLogE' | 'logThreshold' | 'breached' | 'events'> & {
     readonly assignment: Assignment;
   } {
     const { logE, peakLogE, events } = this.#test;
@@ -70,8 +65,8 @@ export class SampleRatio {
       epochUnits: this.#epochUnits,
       inBothArms: this.#inBothArms,
     };
-    const breached = logE >= this.#logThreshold;
-    return { logE, peakLogE, logThreshold: this.#logThreshold, breached, events, assignment };
+    const logThreshold = -Math.log(alpha);
+    return { logE, peakLogE, logThreshold, breached: logE >= logThreshold, events, assignment };
   }
 
   toJSON(): SampleRatioState {
