@@ -46,8 +46,10 @@ export class EventTest {
   readonly #odds: readonly number[];
   readonly #mixture: RestartMixture;
   readonly #factorsByChance = new Map<number, Factors>();
-  /** For each alternative, when its stake was lowest. */
+  /** For each alternative, the last moment at which its stake was lowest. */
   readonly #lowestAt: (Moment | undefined)[];
+  /** The alternatives whose stake is lowest now, as bits. */
+  #atLowest: number;
   #events = 0;
 
   /**
@@ -59,6 +61,7 @@ export class EventTest {
     this.#odds = odds;
     this.#mixture = new RestartMixture({ alternatives: odds.length, horizon: EVENT_HORIZON, tail: 0 });
     this.#lowestAt = odds.map(() => undefined);
+    this.#atLowest = 2 ** odds.length - 1;
   }
 
   /** The natural logarithm of the evidence now. */
@@ -91,11 +94,9 @@ export class EventTest {
   observe(treated: boolean, chance: number, at: number, totals: ArrayLike<number>): void {
     if (!(chance > 0 && chance < 1)) return;
     this.#events++;
+    if (this.#atLowest !== 0) this.#markLowest(treated, at, totals);
     const factors = this.#factors(chance);
-    const lowest = this.#mixture.step(treated ? factors.treatment : factors.control);
-    if (lowest === 0) return;
-    const moment: Moment = { at, totals: [totals[0]!, totals[1]!, totals[2]!, totals[3]!] };
-    for (let k = 0; k < this.#odds.length; k++) if (lowest & (1 << k)) this.#lowestAt[k] = moment;
+    this.#atLowest = this.#mixture.step(treated ? factors.treatment : factors.control);
   }
 
   /** The state as plain JSON. */
@@ -104,18 +105,28 @@ export class EventTest {
       mixture: this.#mixture.toJSON(),
       events: this.#events,
       lowestAt: this.#lowestAt.map((moment) => moment ?? null),
+      atLowest: this.#atLowest,
     };
   }
 
   /** Continues from a state of a test with the same options. @throws RangeError for an invalid state. */
-  restore({ mixture, events, lowestAt }: EventTestState): void {
+  restore({ mixture, events, lowestAt, atLowest }: EventTestState): void {
     const { length } = this.#odds;
     if (lowestAt.length !== length) {
       throw new RangeError('The state has another number of alternatives');
     }
     this.#mixture.restore(mixture);
     this.#events = events;
+    this.#atLowest = atLowest;
     for (let k = 0; k < length; k++) this.#lowestAt[k] = lowestAt[k] ?? undefined;
+  }
+
+  /** The harm that a stake at its lowest may win by begins with this event: the time before it was without any. */
+  #markLowest(treated: boolean, at: number, totals: ArrayLike<number>): void {
+    const own = treated ? [1, 1, 0, 0] : [0, 0, 1, 1];
+    const before = (i: number) => totals[i]! - own[i]!;
+    const moment: Moment = { at, totals: [before(0), before(1), before(2), before(3)] };
+    for (let k = 0; k < this.#odds.length; k++) if (this.#atLowest & (1 << k)) this.#lowestAt[k] = moment;
   }
 
   #factors(chance: number): Factors {

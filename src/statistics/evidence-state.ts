@@ -104,6 +104,7 @@ const eventTestSchema = z
     mixture: mixtureSchema,
     events: count,
     lowestAt: z.array(momentSchema.nullable()).max(100).readonly(),
+    atLowest: z.int().min(0),
   })
   .readonly();
 
