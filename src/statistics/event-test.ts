@@ -1,4 +1,5 @@
 import type { EventTestState } from './evidence-state.js';
+import { OnsetSearch } from './onset.js';
 import { RestartMixture } from './restart-mixture.js';
 
 /** The odds ratios of a harmful treatment that are bet on. */
@@ -21,9 +22,12 @@ export interface Moment {
   readonly totals: EventTotals;
 }
 
+/** Likelihood ratios of one event by alternative, and their logarithms. */
 interface Factors {
   readonly treatment: Float64Array;
   readonly control: Float64Array;
+  readonly logTreatment: Float64Array;
+  readonly logControl: Float64Array;
 }
 
 /** Distinct chances whose factors are kept; a rollout has a few. */
@@ -46,10 +50,9 @@ export class EventTest {
   readonly #odds: readonly number[];
   readonly #mixture: RestartMixture;
   readonly #factorsByChance = new Map<number, Factors>();
-  /** For each alternative, the last moment at which its stake was lowest. */
+  readonly #onset: OnsetSearch;
+  /** For each alternative, the last moment at which its evidence was lowest. */
   readonly #lowestAt: (Moment | undefined)[];
-  /** The alternatives whose stake is lowest now, as bits. */
-  #atLowest: number;
   #events = 0;
 
   /**
@@ -61,7 +64,7 @@ export class EventTest {
     this.#odds = odds;
     this.#mixture = new RestartMixture({ alternatives: odds.length, horizon: EVENT_HORIZON, tail: 0 });
     this.#lowestAt = odds.map(() => undefined);
-    this.#atLowest = 2 ** odds.length - 1;
+    this.#onset = new OnsetSearch(odds.length);
   }
 
   /** The natural logarithm of the evidence now. */
@@ -79,7 +82,7 @@ export class EventTest {
     return this.#events;
   }
 
-  /** When the harm most likely began: where the strongest alternative's stake was lowest; undefined for "at the start". */
+  /** When the harm most likely began, by the strongest alternative; undefined for "at the start". */
   get onset(): Moment | undefined {
     return this.#lowestAt[this.#mixture.strongest];
   }
@@ -94,9 +97,10 @@ export class EventTest {
   observe(treated: boolean, chance: number, at: number, totals: ArrayLike<number>): void {
     if (!(chance > 0 && chance < 1)) return;
     this.#events++;
-    if (this.#atLowest !== 0) this.#markLowest(treated, at, totals);
+    if (this.#onset.atLowest !== 0) this.#markLowest(treated, at, totals);
     const factors = this.#factors(chance);
-    this.#atLowest = this.#mixture.step(treated ? factors.treatment : factors.control);
+    this.#onset.add(treated ? factors.logTreatment : factors.logControl);
+    this.#mixture.step(treated ? factors.treatment : factors.control);
   }
 
   /** The state as plain JSON. */
@@ -105,28 +109,29 @@ export class EventTest {
       mixture: this.#mixture.toJSON(),
       events: this.#events,
       lowestAt: this.#lowestAt.map((moment) => moment ?? null),
-      atLowest: this.#atLowest,
+      onset: this.#onset.toJSON(),
     };
   }
 
   /** Continues from a state of a test with the same options. @throws RangeError for an invalid state. */
-  restore({ mixture, events, lowestAt, atLowest }: EventTestState): void {
+  restore({ mixture, events, lowestAt, onset }: EventTestState): void {
     const { length } = this.#odds;
     if (lowestAt.length !== length) {
       throw new RangeError('The state has another number of alternatives');
     }
     this.#mixture.restore(mixture);
     this.#events = events;
-    this.#atLowest = atLowest;
+    this.#onset.restore(onset);
     for (let k = 0; k < length; k++) this.#lowestAt[k] = lowestAt[k] ?? undefined;
   }
 
-  /** The harm that a stake at its lowest may win by begins with this event: the time before it was without any. */
+  /** For an alternative that is at its lowest, harm may begin with this event: the time before it was without any. */
   #markLowest(treated: boolean, at: number, totals: ArrayLike<number>): void {
     const own = treated ? [1, 1, 0, 0] : [0, 0, 1, 1];
-    const before = (i: number) => totals[i]! - own[i]!;
+    const before = (i: number) => Math.max(0, totals[i]! - own[i]!);
     const moment: Moment = { at, totals: [before(0), before(1), before(2), before(3)] };
-    for (let k = 0; k < this.#odds.length; k++) if (this.#atLowest & (1 << k)) this.#lowestAt[k] = moment;
+    for (let k = 0; k < this.#odds.length; k++)
+      if (this.#onset.atLowest & (1 << k)) this.#lowestAt[k] = moment;
   }
 
   #factors(chance: number): Factors {
@@ -135,9 +140,13 @@ export class EventTest {
     if (this.#factorsByChance.size >= MAX_CHANCES) this.#factorsByChance.clear();
     const drawn = (odds: number) => (odds * chance) / (odds * chance + 1 - chance);
     const q0 = drawn(this.#ratio);
+    const treatment = Float64Array.from(this.#odds, (odds) => drawn(this.#ratio * odds) / q0);
+    const control = Float64Array.from(this.#odds, (odds) => (1 - drawn(this.#ratio * odds)) / (1 - q0));
     const factors = {
-      treatment: Float64Array.from(this.#odds, (odds) => drawn(this.#ratio * odds) / q0),
-      control: Float64Array.from(this.#odds, (odds) => (1 - drawn(this.#ratio * odds)) / (1 - q0)),
+      treatment,
+      control,
+      logTreatment: treatment.map(Math.log),
+      logControl: control.map(Math.log),
     };
     this.#factorsByChance.set(chance, factors);
     return factors;

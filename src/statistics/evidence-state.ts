@@ -72,13 +72,20 @@ export type EvidenceRequest = z.infer<typeof evidenceRequestSchema>;
 const mixtureSchema = z
   .object({
     weights: z.array(share).max(100).readonly(),
-    lowest: z.array(share).max(100).readonly(),
     logScale: z.number(),
     steps: count,
     peakLogE: z.number(),
     /** E and its peak in units of the scale: adding the weights up would round. */
     total: share,
     peak: share,
+  })
+  .readonly();
+
+const onsetSchema = z
+  .object({
+    sums: z.array(z.number()).max(100).readonly(),
+    lowest: z.array(z.number()).max(100).readonly(),
+    atLowest: z.int().min(0),
   })
   .readonly();
 
@@ -92,6 +99,7 @@ const limitTestSchema = z
     mixture: mixtureSchema,
     trials: count,
     failures: count,
+    onset: onsetSchema,
     lowestAt: z.array(z.number()).max(300).readonly(),
   })
   .readonly();
@@ -104,7 +112,7 @@ const eventTestSchema = z
     mixture: mixtureSchema,
     events: count,
     lowestAt: z.array(momentSchema.nullable()).max(100).readonly(),
-    atLowest: z.int().min(0),
+    onset: onsetSchema,
   })
   .readonly();
 
@@ -163,6 +171,7 @@ const sampleRatioStateSchema = z
   .readonly();
 
 export type RestartMixtureState = z.infer<typeof mixtureSchema>;
+export type OnsetState = z.infer<typeof onsetSchema>;
 export type LimitTestState = z.infer<typeof limitTestSchema>;
 export type EventTestState = z.infer<typeof eventTestSchema>;
 export type FrozenReference = z.infer<typeof frozenControlSchema>;

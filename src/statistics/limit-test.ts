@@ -1,5 +1,6 @@
 import type { Trials } from '../model/shapes.js';
 import type { LimitTestState } from './evidence-state.js';
+import { OnsetSearch } from './onset.js';
 import { RestartMixture } from './restart-mixture.js';
 
 /** Where between p₀ and 1 the alternatives lie: from a slight excess to "everything fails". */
@@ -26,8 +27,11 @@ export class LimitTest {
   readonly #mixture = new RestartMixture({ alternatives: DISTANCES.length, horizon: HORIZON, tail: TAIL });
   readonly #onFailure: Float64Array;
   readonly #onSuccess: Float64Array;
+  readonly #logOnFailure: Float64Array;
+  readonly #logOnSuccess: Float64Array;
+  readonly #onset = new OnsetSearch(DISTANCES.length);
   readonly #scratch = new Float64Array(DISTANCES.length);
-  /** For each alternative: time, trials and failures when its stake was lowest. */
+  /** For each alternative: time, trials and failures when its evidence was lowest. */
   readonly #lowestAt = new Float64Array(3 * DISTANCES.length);
   #trials = 0;
   #failures = 0;
@@ -38,6 +42,8 @@ export class LimitTest {
     this.#onFailure = Float64Array.from(DISTANCES, (d) => (p0 + (1 - p0) * d) / p0);
     // (1 − g)/(1 − p₀), with g written out: what remains is exactly 1 − d.
     this.#onSuccess = Float64Array.from(DISTANCES, (d) => 1 - d);
+    this.#logOnFailure = this.#onFailure.map(Math.log);
+    this.#logOnSuccess = this.#onSuccess.map(Math.log);
   }
 
   /** The natural logarithm of the evidence now. */
@@ -55,7 +61,7 @@ export class LimitTest {
     return { trials: this.#trials, failures: this.#failures };
   }
 
-  /** What was observed since the excess most likely began: since the strongest alternative's stake was lowest. */
+  /** What was observed since the excess most likely began: since the strongest alternative's evidence was lowest. */
   get sinceOnset(): TrialsSince {
     const first = 3 * this.#mixture.strongest;
     const trials = this.#lowestAt[first + 1]!;
@@ -69,7 +75,9 @@ export class LimitTest {
   observe(failed: boolean, at: number): void {
     this.#trials++;
     if (failed) this.#failures++;
-    this.#mark(this.#mixture.step(failed ? this.#onFailure : this.#onSuccess), at);
+    this.#mixture.step(failed ? this.#onFailure : this.#onSuccess);
+    this.#onset.add(failed ? this.#logOnFailure : this.#logOnSuccess);
+    this.#mark(at);
   }
 
   /**
@@ -85,28 +93,36 @@ export class LimitTest {
     this.#trials += trials;
     this.#failures += failures;
     for (let k = 0; k < DISTANCES.length; k++) {
-      this.#scratch[k] =
-        failures * Math.log(this.#onFailure[k]!) + (trials - failures) * Math.log(this.#onSuccess[k]!);
+      this.#scratch[k] = failures * this.#logOnFailure[k]! + (trials - failures) * this.#logOnSuccess[k]!;
     }
-    this.#mark(this.#mixture.stepLog(this.#scratch, trials), at);
+    this.#onset.add(this.#scratch);
+    this.#mixture.stepLog(this.#scratch, trials);
+    this.#mark(at);
   }
 
   /** The state as plain JSON. */
   toJSON(): LimitTestState {
-    return { mixture: this.#mixture.toJSON(), ...this.totals, lowestAt: [...this.#lowestAt] };
+    return {
+      mixture: this.#mixture.toJSON(),
+      ...this.totals,
+      onset: this.#onset.toJSON(),
+      lowestAt: [...this.#lowestAt],
+    };
   }
 
   /** Continues from a state of a test with the same limit. @throws RangeError for an invalid state. */
-  restore({ mixture, trials, failures, lowestAt }: LimitTestState): void {
+  restore({ mixture, trials, failures, onset, lowestAt }: LimitTestState): void {
     if (lowestAt.length !== this.#lowestAt.length) throw new RangeError('The state has other alternatives');
     this.#mixture.restore(mixture);
     this.#trials = trials;
     this.#failures = failures;
+    this.#onset.restore(onset);
     this.#lowestAt.set(lowestAt);
   }
 
-  /** @param lowest - The alternatives whose stake is lowest now, as bits. */
-  #mark(lowest: number, at: number): void {
+  /** Remembers where the alternatives stand that are at their lowest. */
+  #mark(at: number): void {
+    const lowest = this.#onset.atLowest;
     if (lowest === 0) return;
     for (let k = 0; k < DISTANCES.length; k++) {
       if (!(lowest & (1 << k))) continue;

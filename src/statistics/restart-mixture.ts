@@ -43,8 +43,6 @@ export class RestartMixture {
   readonly #weights: Float64Array;
   readonly #horizon: number;
   readonly #tail: number;
-  /** The lowest stake so far on each alternative, in units of the scale. */
-  readonly #lowest: Float64Array;
   #logScale = 0;
   /** exp(−logScale): a stake of 1 in units of the scale. */
   #unit = 1;
@@ -59,7 +57,6 @@ export class RestartMixture {
     this.#horizon = horizon;
     this.#tail = tail;
     this.#weights = new Float64Array(alternatives).fill(INITIAL_WEIGHT / alternatives);
-    this.#lowest = this.#weights.slice();
   }
 
   /** The natural logarithm of the evidence E against the null hypothesis; 0 at the start. */
@@ -84,30 +81,27 @@ export class RestartMixture {
   /**
    * One step with likelihood ratios `e_k = factors[k]`.
    * @param factors - One number from 0 to 10²⁰⁰ for each alternative; larger ones go to {@link stepLog}.
-   * @returns the alternatives whose stake is now at its lowest so far, as bits: what they gain from here on began after this step.
    */
-  step(factors: Float64Array): number {
-    return this.#apply(factors, 0, 1);
+  step(factors: Float64Array): void {
+    this.#apply(factors, 0, 1);
   }
 
   /**
    * One step with likelihood ratios `e_k = exp(logFactors[k])`. Overwrites `logFactors`.
    * @param steps - How many steps of the horizon this uses; must not depend on the results.
-   * @returns as {@link step}.
    */
-  stepLog(logFactors: Float64Array, steps = 1): number {
+  stepLog(logFactors: Float64Array, steps = 1): void {
     let largest = 0;
     for (let k = 0; k < logFactors.length; k++) largest = Math.max(largest, logFactors[k]!);
     const shift = largest > LARGEST_LOG_FACTOR ? largest : 0;
     for (let k = 0; k < logFactors.length; k++) logFactors[k] = Math.exp(logFactors[k]! - shift);
-    return this.#apply(logFactors, shift, steps);
+    this.#apply(logFactors, shift, steps);
   }
 
   /** The state as plain JSON. */
   toJSON(): RestartMixtureState {
     return {
       weights: [...this.#weights],
-      lowest: [...this.#lowest],
       logScale: this.#logScale,
       steps: this.#steps,
       peakLogE: this.#peakLogE,
@@ -123,7 +117,7 @@ export class RestartMixture {
    */
   restore(state: RestartMixtureState): void {
     const { length } = this.#weights;
-    if (state.weights.length !== length || state.lowest.length !== length) {
+    if (state.weights.length !== length) {
       throw new RangeError('The state has another number of alternatives');
     }
     this.#weights.set(state.weights);
@@ -131,7 +125,6 @@ export class RestartMixture {
     this.#remaining = this.#remainingAt(state.steps);
     this.#peakLogE = state.peakLogE;
     this.#setScale(state.logScale);
-    this.#lowest.set(state.lowest);
     const total = this.#weights.reduce((sum, weight) => sum + weight, this.#remaining * this.#unit);
     if (!(Math.abs(state.total - total) <= ROUNDING * total)) {
       throw new RangeError('The total of the state is not the sum of its weights');
@@ -141,7 +134,7 @@ export class RestartMixture {
   }
 
   /** Factors are given divided by e^shift. */
-  #apply(factors: Float64Array, shift: number, steps: number): number {
+  #apply(factors: Float64Array, shift: number, steps: number): void {
     const weights = this.#weights;
     const released = this.#release(steps);
     let total = 0;
@@ -162,13 +155,6 @@ export class RestartMixture {
       this.#peak = total;
       this.#peakLogE = Math.max(this.#peakLogE, this.logE);
     }
-    let lowest = 0;
-    for (let k = 0; k < weights.length; k++) {
-      if (weights[k]! > this.#lowest[k]!) continue;
-      this.#lowest[k] = weights[k]!;
-      lowest |= 1 << k;
-    }
-    return lowest;
   }
 
   /** Moves on by `steps` and returns the stake that each alternative gets for it, in units of the scale. */
@@ -186,8 +172,6 @@ export class RestartMixture {
   }
 
   #setScale(logScale: number): void {
-    const factor = Math.exp(this.#logScale - logScale);
-    for (let k = 0; k < this.#lowest.length; k++) this.#lowest[k]! *= factor;
     this.#logScale = logScale;
     this.#unit = Math.exp(-logScale);
     this.#peak = Math.exp(this.#peakLogE - logScale);
