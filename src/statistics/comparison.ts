@@ -1,5 +1,5 @@
 import type { Evidence, TrialsSince } from '../model/shapes.js';
-import { EventTest, type EventTotals } from './event-test.js';
+import { EventTest, type EventTotals, type Moment } from './event-test.js';
 import type { BreachState, ComparisonState, FrozenReference } from './evidence-state.js';
 import { FrozenControlTest } from './frozen-control.js';
 
@@ -25,6 +25,8 @@ export class Comparison {
   #test: EventTest;
   #frozen: FrozenControlTest | undefined;
   #breach: BreachState | undefined;
+  /** Where the totals stood when the generation began; undefined in the first one. */
+  #start: Moment | undefined;
 
   constructor(request: ComparisonRequest) {
     this.#request = request;
@@ -72,9 +74,14 @@ export class Comparison {
     this.#breach = undefined;
   }
 
-  /** The marks were cleared: both tests begin anew. */
-  beginGeneration(): void {
+  /** The marks were cleared: both tests begin anew, and with them the time in which harm may have begun. */
+  beginGeneration(start: Moment): void {
+    this.#start = start;
     this.#test = new EventTest(this.#request.ratio);
+  }
+
+  /** The control as it was is not comparable any more. */
+  forgetFrozen(): void {
     this.#frozen = undefined;
   }
 
@@ -114,17 +121,19 @@ export class Comparison {
     return {
       test: this.#test.toJSON(),
       frozen: test && { reference: this.#frozen!.reference, test },
+      start: this.#start,
       breach: this.#breach,
     };
   }
 
   /** @throws RangeError for an invalid state. */
-  restore({ test, frozen, breach }: ComparisonState): void {
+  restore({ test, frozen, start, breach }: ComparisonState): void {
     this.#test.restore(test);
     if (frozen !== undefined) {
       this.freeze(frozen.reference);
       this.#frozen!.restore(frozen.test);
     }
+    this.#start = start;
     this.#breach = breach;
   }
 
@@ -134,7 +143,7 @@ export class Comparison {
   }
 
   #sinceOnset(totals: Float64Array): TrialsSince & { readonly at: number | undefined } {
-    const onset = this.#test.onset;
+    const onset = this.#test.onset ?? this.#start;
     const since = countsBetween(onset?.totals ?? NONE, totals);
     // Where no outcome of the control came since, all of its outcomes are what there is.
     const control = since.control.trials > 0 ? since.control : countsBetween(NONE, totals).control;

@@ -46,7 +46,7 @@ export class EventTest {
   readonly #odds: readonly number[];
   readonly #mixture: RestartMixture;
   readonly #factorsByChance = new Map<number, Factors>();
-  /** For each alternative, when its stake was lowest. */
+  /** For each alternative, when its likelihood ratio was lowest. */
   readonly #lowestAt: (Moment | undefined)[];
   #events = 0;
 
@@ -76,7 +76,7 @@ export class EventTest {
     return this.#events;
   }
 
-  /** When the harm most likely began: where the strongest alternative's stake was lowest; undefined for "at the start". */
+  /** When the harm most likely began: where the strongest alternative's likelihood ratio was lowest; undefined for "at the start". */
   get onset(): Moment | undefined {
     return this.#lowestAt[this.#mixture.strongest];
   }

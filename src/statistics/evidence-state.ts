@@ -72,7 +72,7 @@ export type EvidenceRequest = z.infer<typeof evidenceRequestSchema>;
 const mixtureSchema = z
   .object({
     weights: z.array(share).max(100).readonly(),
-    lowest: z.array(share).max(100).readonly(),
+    sinceLowest: z.array(z.number().min(1)).max(100).readonly(),
     logScale: z.number(),
     steps: count,
     peakLogE: z.number(),
@@ -119,6 +119,8 @@ const comparisonSchema = z
   .object({
     test: eventTestSchema,
     frozen: z.object({ reference: frozenControlSchema, test: limitTestSchema }).readonly().optional(),
+    /** Where the totals stood when the generation began; undefined in the first one. */
+    start: momentSchema.optional(),
     breach: breachSchema.optional(),
   })
   .readonly();
@@ -130,6 +132,7 @@ const streamSchema = z
     control: trialsSchema,
     reference: frozenControlSchema.optional(),
     marks: z.string(),
+    isFull: z.boolean(),
     generation: z.int().min(1),
     recent: count,
     recentMarked: count,
@@ -142,6 +145,7 @@ const latencyStateSchema = z
   .object({
     streams: z.array(streamSchema).max(10).readonly(),
     thresholdsMs: z.array(share).max(10).readonly(),
+    fixedAtCount: count,
   })
   .readonly();
 

@@ -1,5 +1,5 @@
-import type { Trials } from '../model/shapes.js';
-import type { LimitTestState } from './evidence-state.js';
+import type { Evidence, Trials } from '../model/shapes.js';
+import type { LimitRequest, LimitState, LimitTestState } from './evidence-state.js';
 import { RestartMixture } from './restart-mixture.js';
 
 /** Where between p₀ and 1 the alternatives lie: from a slight excess to "everything fails". */
@@ -7,6 +7,8 @@ const DISTANCES = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 0.97] as const;
 /** Trials over which restarts are evenly spread. */
 const HORIZON = 20_000;
 const TAIL = 0.1;
+
+const NO_TRIALS: Trials = { trials: 0, failures: 0 };
 
 /** Trials and failures since a moment. */
 export interface TrialsSince {
@@ -27,7 +29,7 @@ export class LimitTest {
   readonly #onFailure: Float64Array;
   readonly #onSuccess: Float64Array;
   readonly #scratch = new Float64Array(DISTANCES.length);
-  /** For each alternative: time, trials and failures when its stake was lowest. */
+  /** For each alternative: time, trials and failures when its likelihood ratio was lowest. */
   readonly #lowestAt = new Float64Array(3 * DISTANCES.length);
   #trials = 0;
   #failures = 0;
@@ -55,7 +57,7 @@ export class LimitTest {
     return { trials: this.#trials, failures: this.#failures };
   }
 
-  /** What was observed since the excess most likely began: since the strongest alternative's stake was lowest. */
+  /** What was observed since the excess most likely began: since the strongest alternative's likelihood ratio was lowest. */
   get sinceOnset(): TrialsSince {
     const first = 3 * this.#mixture.strongest;
     const trials = this.#lowestAt[first + 1]!;
@@ -105,7 +107,7 @@ export class LimitTest {
     this.#lowestAt.set(lowestAt);
   }
 
-  /** @param lowest - The alternatives whose stake is lowest now, as bits. */
+  /** @param lowest - The alternatives whose likelihood ratio is lowest now, as bits. */
   #mark(lowest: number, at: number): void {
     if (lowest === 0) return;
     for (let k = 0; k < DISTANCES.length; k++) {
@@ -114,5 +116,51 @@ export class LimitTest {
       this.#lowestAt[3 * k + 1] = this.#trials;
       this.#lowestAt[3 * k + 2] = this.#failures;
     }
+  }
+}
+
+/** A limit, by units, each of which speaks until its first failure, and by outcomes. */
+export class LimitEvidence {
+  readonly units: LimitTest;
+  readonly outcomes: LimitTest;
+  readonly #logThreshold: number;
+
+  constructor({ alpha, maxFailureRate }: LimitRequest) {
+    this.units = new LimitTest(maxFailureRate);
+    this.outcomes = new LimitTest(maxFailureRate);
+    this.#logThreshold = -Math.log(alpha);
+  }
+
+  evidence(): Omit<Evidence, 'trigger' | 'excluded' | 'invalid'> {
+    const { logE, peakLogE, totals, sinceOnset } = this.units;
+    const logThreshold = this.#logThreshold;
+    return {
+      logE,
+      peakLogE,
+      logThreshold,
+      breached: logE >= logThreshold,
+      counts: { treatment: totals, control: NO_TRIALS },
+      since: { at: sinceOnset.at, counts: { treatment: sinceOnset.counts, control: NO_TRIALS } },
+      byOutcomes: {
+        logE: this.outcomes.logE,
+        breached: this.outcomes.logE >= logThreshold,
+        since: {
+          at: this.outcomes.sinceOnset.at,
+          counts: { treatment: this.outcomes.sinceOnset.counts, control: NO_TRIALS },
+        },
+      },
+      events: totals.failures,
+      generation: 1,
+      repeated: 0,
+    };
+  }
+
+  toJSON(): LimitState {
+    return { units: this.units.toJSON(), outcomes: this.outcomes.toJSON() };
+  }
+
+  restore({ units, outcomes }: LimitState): void {
+    this.units.restore(units);
+    this.outcomes.restore(outcomes);
   }
 }

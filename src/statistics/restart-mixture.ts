@@ -43,8 +43,8 @@ export class RestartMixture {
   readonly #weights: Float64Array;
   readonly #horizon: number;
   readonly #tail: number;
-  /** The lowest stake so far on each alternative, in units of the scale. */
-  readonly #lowest: Float64Array;
+  /** For each alternative, the likelihood ratio of all steps since it was lowest: 1 or more. */
+  readonly #sinceLowest: Float64Array;
   #logScale = 0;
   /** exp(−logScale): a stake of 1 in units of the scale. */
   #unit = 1;
@@ -59,7 +59,7 @@ export class RestartMixture {
     this.#horizon = horizon;
     this.#tail = tail;
     this.#weights = new Float64Array(alternatives).fill(INITIAL_WEIGHT / alternatives);
-    this.#lowest = this.#weights.slice();
+    this.#sinceLowest = new Float64Array(alternatives).fill(1);
   }
 
   /** The natural logarithm of the evidence E against the null hypothesis; 0 at the start. */
@@ -84,7 +84,9 @@ export class RestartMixture {
   /**
    * One step with likelihood ratios `e_k = factors[k]`.
    * @param factors - One number from 0 to 10²⁰⁰ for each alternative; larger ones go to {@link stepLog}.
-   * @returns the alternatives whose stake is now at its lowest so far, as bits: what they gain from here on began after this step.
+   * @returns the alternatives whose likelihood ratio of all steps is now at its lowest so far, as bits: harm of that size most likely
+   * began after this step (the change point of greatest likelihood; Page 1954). The stake would not do: restarts keep it up, so
+   * that its lowest value is anywhere in a long healthy time.
    */
   step(factors: Float64Array): number {
     return this.#apply(factors, 0, 1);
@@ -107,7 +109,7 @@ export class RestartMixture {
   toJSON(): RestartMixtureState {
     return {
       weights: [...this.#weights],
-      lowest: [...this.#lowest],
+      sinceLowest: [...this.#sinceLowest],
       logScale: this.#logScale,
       steps: this.#steps,
       peakLogE: this.#peakLogE,
@@ -123,7 +125,7 @@ export class RestartMixture {
    */
   restore(state: RestartMixtureState): void {
     const { length } = this.#weights;
-    if (state.weights.length !== length || state.lowest.length !== length) {
+    if (state.weights.length !== length || state.sinceLowest.length !== length) {
       throw new RangeError('The state has another number of alternatives');
     }
     this.#weights.set(state.weights);
@@ -131,7 +133,7 @@ export class RestartMixture {
     this.#remaining = this.#remainingAt(state.steps);
     this.#peakLogE = state.peakLogE;
     this.#setScale(state.logScale);
-    this.#lowest.set(state.lowest);
+    this.#sinceLowest.set(state.sinceLowest);
     const total = this.#weights.reduce((sum, weight) => sum + weight, this.#remaining * this.#unit);
     if (!(Math.abs(state.total - total) <= ROUNDING * total)) {
       throw new RangeError('The total of the state is not the sum of its weights');
@@ -163,10 +165,12 @@ export class RestartMixture {
       this.#peakLogE = Math.max(this.#peakLogE, this.logE);
     }
     let lowest = 0;
+    const sinceLowest = this.#sinceLowest;
     for (let k = 0; k < weights.length; k++) {
-      if (weights[k]! > this.#lowest[k]!) continue;
-      this.#lowest[k] = weights[k]!;
-      lowest |= 1 << k;
+      const factor = shift === 0 ? factors[k]! : Math.exp(Math.log(factors[k]!) + shift);
+      const ratio = sinceLowest[k]! * factor;
+      sinceLowest[k] = ratio <= 1 ? 1 : Math.min(ratio, LARGEST);
+      if (ratio <= 1) lowest |= 1 << k;
     }
     return lowest;
   }
@@ -186,8 +190,6 @@ export class RestartMixture {
   }
 
   #setScale(logScale: number): void {
-    const factor = Math.exp(this.#logScale - logScale);
-    for (let k = 0; k < this.#lowest.length; k++) this.#lowest[k]! *= factor;
     this.#logScale = logScale;
     this.#unit = Math.exp(-logScale);
     this.#peak = Math.exp(this.#peakLogE - logScale);
