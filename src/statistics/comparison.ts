@@ -18,7 +18,7 @@ const NONE: EventTotals = [0, 0, 0, 0];
 /**
  * One trigger's test of one kind of event: the treatment against the control beside it and, where no control remains, against the
  * control as it was. A breach needs the evidence and, per outcome since the harm most likely began, a difference of the rates of
- * `minDifference`.
+ * `minDifference`, among units without an event before.
  */
 export class Comparison {
   readonly #request: ComparisonRequest;
@@ -44,10 +44,10 @@ export class Comparison {
   }
 
   /** The first event of a unit whose arm was drawn. */
-  event(treated: boolean, chance: number, at: number, totals: Float64Array, generation: number): void {
-    this.#test.observe(treated, chance, at, totals);
+  event(treated: boolean, chance: number, at: number, atRisk: Float64Array, generation: number): void {
+    this.#test.observe(treated, chance, at, atRisk);
     if (this.#breach !== undefined || this.#test.logE < this.#splitThreshold(generation)) return;
-    const since = this.#sinceOnset(totals);
+    const since = this.#sinceOnset(atRisk);
     if (differenceOf(since) >= this.#request.minDifference) this.#breach = { at, frozen: false, since };
   }
 
@@ -89,6 +89,7 @@ export class Comparison {
   evidence(
     isFull: boolean,
     totals: Float64Array,
+    atRisk: Float64Array,
     full: Float64Array,
     generation: number,
   ): Pick<
@@ -105,7 +106,7 @@ export class Comparison {
         logThreshold: this.#splitThreshold(generation),
         breached,
         counts: countsBetween(NONE, totals),
-        since: this.#breach?.since ?? this.#sinceOnset(totals),
+        since: this.#breach?.since ?? this.#sinceOnset(atRisk),
         frozen: undefined,
         events,
       };
@@ -142,11 +143,11 @@ export class Comparison {
     return Math.log(generation * (generation + 1)) - Math.log(this.#request.alpha * SPLIT_PART);
   }
 
-  #sinceOnset(totals: Float64Array): TrialsSince & { readonly at: number | undefined } {
+  #sinceOnset(atRisk: Float64Array): TrialsSince & { readonly at: number | undefined } {
     const onset = this.#test.onset ?? this.#start;
-    const since = countsBetween(onset?.totals ?? NONE, totals);
+    const since = countsBetween(onset?.totals ?? NONE, atRisk);
     // Where no outcome of the control came since, all of its outcomes are what there is.
-    const control = since.control.trials > 0 ? since.control : countsBetween(NONE, totals).control;
+    const control = since.control.trials > 0 ? since.control : countsBetween(NONE, atRisk).control;
     return { at: onset?.at, counts: { treatment: since.treatment, control } };
   }
 }

@@ -26,6 +26,8 @@ export class EventStream {
   readonly #marks = new UnitMarks();
   /** Trials and events of the treatment, then of the control, of units whose arm was drawn. */
   readonly #totals = new Float64Array(4);
+  /** Of these, those of units without an event before: what one unit does over and over is no size of an effect. */
+  readonly #atRisk = new Float64Array(4);
   /** The treatment's trials and events at 100 %. */
   readonly #full = new Float64Array(2);
   /** The control's trials and events in this epoch and generation, of units without an event before. */
@@ -81,6 +83,10 @@ export class EventStream {
     const first = treated ? 0 : 2;
     this.#totals[first]! += trials;
     if (happened) this.#totals[first + 1]! += 1;
+    if (!marked) {
+      this.#atRisk[first]! += trials;
+      if (happened) this.#atRisk[first + 1]! += 1;
+    }
     if (!treated && !marked) {
       this.#control.trials += trials;
       if (happened) this.#control.failures += 1;
@@ -102,6 +108,7 @@ export class EventStream {
       return;
     }
     this.#totals[treated ? 1 : 3]! += 1;
+    if (!marked) this.#atRisk[treated ? 1 : 3]! += 1;
     if (!treated && !marked) {
       this.#control.trials += 1;
       this.#control.failures += 1;
@@ -132,6 +139,7 @@ export class EventStream {
     const found = this.#comparisons[index]!.evidence(
       this.#isFull,
       this.#totals,
+      this.#atRisk,
       this.#full,
       this.#generation,
     );
@@ -151,9 +159,10 @@ export class EventStream {
   }
 
   toJSON(): EventStreamState {
-    const [a, b, c, d] = this.#totals;
+    const totals = ([a, b, c, d]: Float64Array) => [a!, b!, c!, d!] as const;
     return {
-      totals: [a!, b!, c!, d!],
+      totals: totals(this.#totals),
+      atRisk: totals(this.#atRisk),
       full: [this.#full[0]!, this.#full[1]!],
       control: { ...this.#control },
       reference: this.#reference,
@@ -177,6 +186,7 @@ export class EventStream {
     }
     this.#marks.restore(state.marks);
     this.#totals.set(state.totals);
+    this.#atRisk.set(state.atRisk);
     this.#full.set(state.full);
     this.#control = { ...state.control };
     this.#reference = state.reference;
@@ -194,7 +204,7 @@ export class EventStream {
     }
     this.#marks.add(unit);
     for (const comparison of this.#comparisons) {
-      comparison.event(treated, chance, at, this.#totals, this.#generation);
+      comparison.event(treated, chance, at, this.#atRisk, this.#generation);
     }
     if (this.#marks.isFull || this.#comparisons[0]!.events >= EVENT_HORIZON) this.#beginGeneration(at);
   }
@@ -214,7 +224,7 @@ export class EventStream {
     this.#recentMarked = 0;
     // It was measured with other marks: units that failed then would fail for the first time again.
     this.forgetControl();
-    const [a, b, c, d] = this.#totals;
+    const [a, b, c, d] = this.#atRisk;
     const start = { at, totals: [a!, b!, c!, d!] } as const;
     for (const comparison of this.#comparisons) comparison.beginGeneration(start);
   }

@@ -46,8 +46,10 @@ export class EventTest {
   readonly #odds: readonly number[];
   readonly #mixture: RestartMixture;
   readonly #factorsByChance = new Map<number, Factors>();
-  /** For each alternative, when its likelihood ratio was lowest. */
-  readonly #lowestAt: (Moment | undefined)[];
+  /** For each alternative, the moment before the first event since its likelihood ratio was lowest. */
+  readonly #onsets: (Moment | undefined)[];
+  /** The alternatives whose likelihood ratio is lowest now, as bits. */
+  #lowest: number;
   #events = 0;
 
   /**
@@ -58,7 +60,8 @@ export class EventTest {
     this.#ratio = ratio;
     this.#odds = odds;
     this.#mixture = new RestartMixture({ alternatives: odds.length, horizon: EVENT_HORIZON, tail: 0 });
-    this.#lowestAt = odds.map(() => undefined);
+    this.#onsets = odds.map(() => undefined);
+    this.#lowest = this.#mixture.lowest;
   }
 
   /** The natural logarithm of the evidence now. */
@@ -76,9 +79,13 @@ export class EventTest {
     return this.#events;
   }
 
-  /** When the harm most likely began: where the strongest alternative's likelihood ratio was lowest; undefined for "at the start". */
+  /**
+   * When the harm most likely began: with the first event since the strongest alternative's likelihood ratio was lowest, because nothing is
+   * known of the time between. Undefined while nothing speaks for harm.
+   */
   get onset(): Moment | undefined {
-    return this.#lowestAt[this.#mixture.strongest];
+    const { strongest } = this.#mixture;
+    return this.#lowest & (1 << strongest) ? undefined : this.#onsets[strongest];
   }
 
   /**
@@ -86,16 +93,22 @@ export class EventTest {
    *
    * @param treated - Whether the unit was in the treatment.
    * @param chance - With which it was put there, a fraction.
-   * @param totals - Where all outcomes stand after it; copied.
+   * @param totals - Where the outcomes stand after it; copied.
    */
   observe(treated: boolean, chance: number, at: number, totals: ArrayLike<number>): void {
     if (!(chance > 0 && chance < 1)) return;
     this.#events++;
     const factors = this.#factors(chance);
     const lowest = this.#mixture.step(treated ? factors.treatment : factors.control);
-    if (lowest === 0) return;
-    const moment: Moment = { at, totals: [totals[0]!, totals[1]!, totals[2]!, totals[3]!] };
-    for (let k = 0; k < this.#odds.length; k++) if (lowest & (1 << k)) this.#lowestAt[k] = moment;
+    const risen = this.#lowest & ~lowest;
+    this.#lowest = lowest;
+    if (risen === 0) return;
+    const before = [totals[0]!, totals[1]!, totals[2]!, totals[3]!] as [number, number, number, number];
+    const first = treated ? 0 : 2;
+    before[first] = Math.max(0, before[first] - 1);
+    before[first + 1] = Math.max(0, before[first + 1]! - 1);
+    const moment: Moment = { at, totals: before };
+    for (let k = 0; k < this.#odds.length; k++) if (risen & (1 << k)) this.#onsets[k] = moment;
   }
 
   /** The state as plain JSON. */
@@ -103,19 +116,20 @@ export class EventTest {
     return {
       mixture: this.#mixture.toJSON(),
       events: this.#events,
-      lowestAt: this.#lowestAt.map((moment) => moment ?? null),
+      onsets: this.#onsets.map((moment) => moment ?? null),
     };
   }
 
   /** Continues from a state of a test with the same options. @throws RangeError for an invalid state. */
-  restore({ mixture, events, lowestAt }: EventTestState): void {
+  restore({ mixture, events, onsets }: EventTestState): void {
     const { length } = this.#odds;
-    if (lowestAt.length !== length) {
+    if (onsets.length !== length) {
       throw new RangeError('The state has another number of alternatives');
     }
     this.#mixture.restore(mixture);
     this.#events = events;
-    for (let k = 0; k < length; k++) this.#lowestAt[k] = lowestAt[k] ?? undefined;
+    this.#lowest = this.#mixture.lowest;
+    for (let k = 0; k < length; k++) this.#onsets[k] = onsets[k] ?? undefined;
   }
 
   #factors(chance: number): Factors {

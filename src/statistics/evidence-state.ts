@@ -92,7 +92,7 @@ const limitTestSchema = z
     mixture: mixtureSchema,
     trials: count,
     failures: count,
-    lowestAt: z.array(z.number()).max(300).readonly(),
+    onsets: z.array(z.number()).max(300).readonly(),
   })
   .readonly();
 
@@ -103,7 +103,7 @@ const eventTestSchema = z
   .object({
     mixture: mixtureSchema,
     events: count,
-    lowestAt: z.array(momentSchema.nullable()).max(100).readonly(),
+    onsets: z.array(momentSchema.nullable()).max(100).readonly(),
   })
   .readonly();
 
@@ -128,6 +128,7 @@ const comparisonSchema = z
 const streamSchema = z
   .object({
     totals: totalsSchema,
+    atRisk: totalsSchema,
     full: z.tuple([count, count]).readonly(),
     control: trialsSchema,
     reference: frozenControlSchema.optional(),

@@ -29,8 +29,10 @@ export class LimitTest {
   readonly #onFailure: Float64Array;
   readonly #onSuccess: Float64Array;
   readonly #scratch = new Float64Array(DISTANCES.length);
-  /** For each alternative: time, trials and failures when its likelihood ratio was lowest. */
-  readonly #lowestAt = new Float64Array(3 * DISTANCES.length);
+  /** For each alternative: the time of the first failure since its likelihood ratio was lowest, and trials and failures before it. */
+  readonly #onsets = new Float64Array(3 * DISTANCES.length);
+  /** The alternatives whose likelihood ratio is lowest now, as bits. */
+  #lowest = this.#mixture.lowest;
   #trials = 0;
   #failures = 0;
 
@@ -57,21 +59,22 @@ export class LimitTest {
     return { trials: this.#trials, failures: this.#failures };
   }
 
-  /** What was observed since the excess most likely began: since the strongest alternative's likelihood ratio was lowest. */
+  /**
+   * What was observed since the excess most likely began: with the first failure since the strongest alternative's likelihood ratio was
+   * lowest. From the start while nothing speaks for an excess.
+   */
   get sinceOnset(): TrialsSince {
-    const first = 3 * this.#mixture.strongest;
-    const trials = this.#lowestAt[first + 1]!;
-    return {
-      at: trials === 0 ? undefined : this.#lowestAt[first]!,
-      counts: { trials: this.#trials - trials, failures: this.#failures - this.#lowestAt[first + 2]! },
-    };
+    const { strongest } = this.#mixture;
+    if (this.#lowest & (1 << strongest)) return { at: undefined, counts: this.totals };
+    const [at, trials, failures] = this.#onsets.subarray(3 * strongest, 3 * strongest + 3);
+    return { at, counts: { trials: this.#trials - trials!, failures: this.#failures - failures! } };
   }
 
   /** Folds one trial in. */
   observe(failed: boolean, at: number): void {
+    this.#mark(this.#mixture.step(failed ? this.#onFailure : this.#onSuccess), at);
     this.#trials++;
     if (failed) this.#failures++;
-    this.#mark(this.#mixture.step(failed ? this.#onFailure : this.#onSuccess), at);
   }
 
   /**
@@ -84,37 +87,40 @@ export class LimitTest {
       this.observe(failures > 0, at);
       return;
     }
-    this.#trials += trials;
-    this.#failures += failures;
     for (let k = 0; k < DISTANCES.length; k++) {
       this.#scratch[k] =
         failures * Math.log(this.#onFailure[k]!) + (trials - failures) * Math.log(this.#onSuccess[k]!);
     }
     this.#mark(this.#mixture.stepLog(this.#scratch, trials), at);
+    this.#trials += trials;
+    this.#failures += failures;
   }
 
   /** The state as plain JSON. */
   toJSON(): LimitTestState {
-    return { mixture: this.#mixture.toJSON(), ...this.totals, lowestAt: [...this.#lowestAt] };
+    return { mixture: this.#mixture.toJSON(), ...this.totals, onsets: [...this.#onsets] };
   }
 
   /** Continues from a state of a test with the same limit. @throws RangeError for an invalid state. */
-  restore({ mixture, trials, failures, lowestAt }: LimitTestState): void {
-    if (lowestAt.length !== this.#lowestAt.length) throw new RangeError('The state has other alternatives');
+  restore({ mixture, trials, failures, onsets }: LimitTestState): void {
+    if (onsets.length !== this.#onsets.length) throw new RangeError('The state has other alternatives');
     this.#mixture.restore(mixture);
     this.#trials = trials;
     this.#failures = failures;
-    this.#lowestAt.set(lowestAt);
+    this.#lowest = this.#mixture.lowest;
+    this.#onsets.set(onsets);
   }
 
   /** @param lowest - The alternatives whose likelihood ratio is lowest now, as bits. */
   #mark(lowest: number, at: number): void {
-    if (lowest === 0) return;
+    const risen = this.#lowest & ~lowest;
+    this.#lowest = lowest;
+    if (risen === 0) return;
     for (let k = 0; k < DISTANCES.length; k++) {
-      if (!(lowest & (1 << k))) continue;
-      this.#lowestAt[3 * k] = at;
-      this.#lowestAt[3 * k + 1] = this.#trials;
-      this.#lowestAt[3 * k + 2] = this.#failures;
+      if (!(risen & (1 << k))) continue;
+      this.#onsets[3 * k] = at;
+      this.#onsets[3 * k + 1] = this.#trials;
+      this.#onsets[3 * k + 2] = this.#failures;
     }
   }
 }

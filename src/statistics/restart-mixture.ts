@@ -72,11 +72,25 @@ export class RestartMixture {
     return this.#peakLogE;
   }
 
-  /** The alternative with the largest stake. */
+  /**
+   * The alternatives whose likelihood ratio of all steps is at its lowest so far, as bits. Harm of that size most likely begins with the
+   * step after: the change point of greatest likelihood (Page 1954). Stakes would not do, because restarts keep them up: their
+   * lowest value is anywhere in a long healthy time.
+   */
+  get lowest(): number {
+    let lowest = 0;
+    for (let k = 0; k < this.#sinceLowest.length; k++) if (this.#sinceLowest[k] === 1) lowest |= 1 << k;
+    return lowest;
+  }
+
+  /**
+   * The alternative that most likely holds since its change point. Not the one with the largest stake: stakes of the start outweigh those of
+   * later restarts a thousand times.
+   */
   get strongest(): number {
     let strongest = 0;
-    for (let k = 1; k < this.#weights.length; k++) {
-      if (this.#weights[k]! > this.#weights[strongest]!) strongest = k;
+    for (let k = 1; k < this.#sinceLowest.length; k++) {
+      if (this.#sinceLowest[k]! > this.#sinceLowest[strongest]!) strongest = k;
     }
     return strongest;
   }
@@ -84,9 +98,7 @@ export class RestartMixture {
   /**
    * One step with likelihood ratios `e_k = factors[k]`.
    * @param factors - One number from 0 to 10²⁰⁰ for each alternative; larger ones go to {@link stepLog}.
-   * @returns the alternatives whose likelihood ratio of all steps is now at its lowest so far, as bits: harm of that size most likely
-   * began after this step (the change point of greatest likelihood; Page 1954). The stake would not do: restarts keep it up, so
-   * that its lowest value is anywhere in a long healthy time.
+   * @returns {@link lowest} after it.
    */
   step(factors: Float64Array): number {
     return this.#apply(factors, 0, 1);
