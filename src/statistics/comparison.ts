@@ -118,10 +118,10 @@ export class Comparison {
   }
 
   toJSON(): ComparisonState {
-    const test = this.#frozen?.toJSON();
+    const frozen = this.#frozen;
     return {
       test: this.#test.toJSON(),
-      frozen: test && { reference: this.#frozen!.reference, test },
+      frozen: frozen && { reference: frozen.reference, test: frozen.toJSON() },
       start: this.#start,
       breach: this.#breach,
     };
@@ -132,7 +132,7 @@ export class Comparison {
     this.#test.restore(test);
     if (frozen !== undefined) {
       this.freeze(frozen.reference);
-      this.#frozen!.restore(frozen.test);
+      if (frozen.test !== undefined) this.#frozen!.restore(frozen.test);
     }
     this.#start = start;
     this.#breach = breach;

@@ -118,7 +118,11 @@ const breachSchema = z.object({ at: z.number(), frozen: z.boolean(), since: sinc
 const comparisonSchema = z
   .object({
     test: eventTestSchema,
-    frozen: z.object({ reference: frozenControlSchema, test: limitTestSchema }).readonly().optional(),
+    /** Its test is undefined where the control was too small to test anything. */
+    frozen: z
+      .object({ reference: frozenControlSchema, test: limitTestSchema.optional() })
+      .readonly()
+      .optional(),
     /** Where the totals stood when the generation began; undefined in the first one. */
     start: momentSchema.optional(),
     breach: breachSchema.optional(),
