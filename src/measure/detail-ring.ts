@@ -1,5 +1,5 @@
 import type { Attributes, Outcome, OutcomeDetail, OutcomeDetails } from '../model/shapes.js';
-import { boundedErrorType } from './error-counts.js';
+import { boundedErrorType, boundedText } from './error-counts.js';
 
 /** Details that are kept of failing units, and of other outcomes. */
 const MAX_DETAILS = 256;
@@ -16,21 +16,24 @@ export class DetailRing {
   readonly #failures: (OutcomeDetail & { readonly unit: number })[] = [];
   readonly #others: OutcomeDetail[] = [];
   #skipped = 0;
-  #newFailures = 0;
-  #newOthers = 0;
+  /** What no {@link takeChanges} has returned and what came from no other process. */
+  #newFailures: OutcomeDetail[] = [];
+  #newOthers: OutcomeDetail[] = [];
 
   /** @param unit - A unit counts once among the latest failures; 0 when each outcome is a unit of its own. */
   add({ exposure: { arm }, result, errorType, attributes }: Outcome, unit: number, at: number): void {
     if (result === 'failure') {
       if (unit !== 0 && this.#failures.some((known) => known.unit === unit)) return;
       const named = boundedErrorType(errorType ?? 'unknown');
-      push(this.#failures, { at, arm, errorType: named, attributes: bounded(attributes), unit });
-      this.#newFailures = Math.min(this.#newFailures + 1, this.#failures.length);
+      const detail = { at, arm, errorType: named, attributes: bounded(attributes) };
+      push(this.#failures, { ...detail, unit });
+      push(this.#newFailures, detail);
     } else if (result === 'success') {
       this.#skipped = (this.#skipped + 1) % SAMPLED;
       if (this.#skipped !== 1 || attributes === undefined) return;
-      push(this.#others, { at, arm, errorType: undefined, attributes: bounded(attributes) });
-      this.#newOthers = Math.min(this.#newOthers + 1, this.#others.length);
+      const detail = { at, arm, errorType: undefined, attributes: bounded(attributes) };
+      push(this.#others, detail);
+      push(this.#newOthers, detail);
     }
   }
 
@@ -41,10 +44,9 @@ export class DetailRing {
 
   /** What came since the previous call, at most `max` of each, the newest. */
   takeChanges(max: number): OutcomeDetails {
-    const failures = lastOf(this.#failures, Math.min(this.#newFailures, max)).map(withoutUnit);
-    const others = lastOf(this.#others, Math.min(this.#newOthers, max));
-    this.#newFailures = 0;
-    this.#newOthers = 0;
+    const [failures, others] = [this.#newFailures.slice(-max), this.#newOthers.slice(-max)];
+    this.#newFailures = [];
+    this.#newOthers = [];
     return { failures, others };
   }
 
@@ -57,18 +59,14 @@ export class DetailRing {
   clear(): void {
     this.#failures.length = 0;
     this.#others.length = 0;
-    this.#newFailures = 0;
-    this.#newOthers = 0;
+    this.#newFailures = [];
+    this.#newOthers = [];
   }
 }
 
 function push<T>(list: T[], detail: T): void {
   list.push(detail);
   if (list.length > MAX_DETAILS) list.shift();
-}
-
-function lastOf<T>(list: readonly T[], count: number): T[] {
-  return count === 0 ? [] : list.slice(-count);
 }
 
 function withoutUnit({ at, arm, errorType, attributes }: OutcomeDetail): OutcomeDetail {
@@ -80,8 +78,8 @@ function bounded(attributes: Attributes | undefined): Attributes | undefined {
   const entries = Object.entries(attributes).slice(0, MAX_ATTRIBUTES);
   return Object.fromEntries(
     entries.map(([name, value]) => [
-      name.slice(0, MAX_TEXT),
-      typeof value === 'string' ? value.slice(0, MAX_TEXT) : value,
+      boundedText(name, MAX_TEXT),
+      typeof value === 'string' ? boundedText(value, MAX_TEXT) : value,
     ]),
   );
 }

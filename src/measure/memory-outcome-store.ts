@@ -237,7 +237,7 @@ export class MemoryOutcomeStore {
 
   /**
    * Adds what another process recorded. A late delta, of an earlier epoch, counts where an outcome of that epoch that
-   * is recorded here would: in the windows, the exposures and as the last critical error, neither in totals nor in evidence.
+   * is recorded here would: in the windows, the exposures, the evidence and as the last critical error, not in totals.
    * Windows of lengths that this store does not keep are left out.
    *
    * @returns `false`, and nothing is added, when the delta is of another flag or version, of an epoch before the last

@@ -12,13 +12,14 @@ export class RecentTreatment {
   #outcomes: number[] = [];
   #unitHashes = new Uint32Array(MAX_UNITS);
   #unitAt = new Float64Array(MAX_UNITS).fill(Number.NEGATIVE_INFINITY);
-  #taken = 0;
+  /** Of these, what no {@link takeChanges} has returned and what came from no other process. */
+  #changes: number[] = [];
 
   /** @param unit - 0 when each outcome is a unit of its own. */
   add(unit: number, failed: boolean, at: number): void {
-    this.#outcomes.push(failed ? -at : at);
-    if (this.#outcomes.length > RECENT_OUTCOMES) this.#outcomes.shift();
-    this.#taken = Math.min(this.#taken + 1, RECENT_OUTCOMES);
+    const signed = failed ? -at : at;
+    push(this.#outcomes, signed);
+    push(this.#changes, signed);
     this.#touch(unit, at);
   }
 
@@ -44,12 +45,9 @@ export class RecentTreatment {
 
   /** What was added here since the previous call; of units, all that are known. */
   takeChanges(): RecentChanges {
-    const changes = {
-      outcomes: this.#taken === 0 ? [] : this.#outcomes.slice(-this.#taken),
-      units: this.#units(),
-    };
-    this.#taken = 0;
-    return changes;
+    const outcomes = this.#changes;
+    this.#changes = [];
+    return { outcomes, units: this.#units() };
   }
 
   contents(): RecentChanges {
@@ -58,17 +56,15 @@ export class RecentTreatment {
 
   /** Adds what another process added; no later {@link takeChanges} returns it. */
   addRemote({ outcomes, units }: RecentChanges): void {
-    const own = this.#taken;
     const merged = [...this.#outcomes, ...outcomes].sort((a, b) => Math.abs(a) - Math.abs(b));
     this.#outcomes = merged.slice(-RECENT_OUTCOMES);
-    this.#taken = own;
     for (const [unit, at] of units) this.#touch(unit, at);
   }
 
   clear(): void {
     this.#outcomes = [];
     this.#unitAt.fill(Number.NEGATIVE_INFINITY);
-    this.#taken = 0;
+    this.#changes = [];
   }
 
   #units(): [number, number][] {
@@ -92,6 +88,11 @@ export class RecentTreatment {
     this.#unitHashes[oldest] = unit;
     this.#unitAt[oldest] = at;
   }
+}
+
+function push(list: number[], at: number): void {
+  list.push(at);
+  if (list.length > RECENT_OUTCOMES) list.shift();
 }
 
 /** Times of outcomes, negative for a failure, and units with the time of their latest outcome. */

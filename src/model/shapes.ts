@@ -186,7 +186,7 @@ export interface Evidence {
   readonly breached: boolean;
   /** Outcomes since the rollout began, and those with the event (for latency: slower than the limit). */
   readonly counts: Readonly<Record<Arm, Trials>>;
-  /** The same since the harm most likely began: when the strongest alternative's stake was lowest. */
+  /** Outcomes of units without an event before, since the harm most likely began. */
   readonly since: TrialsSince;
   /** Set while no control runs beside the treatment, which is then compared with the control as it was. */
   readonly frozen?: FrozenControl | undefined;

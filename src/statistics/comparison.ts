@@ -1,5 +1,5 @@
 import type { Evidence, TrialsSince } from '../model/shapes.js';
-import { EventTest, type EventTotals } from './event-test.js';
+import { EventTest, type EventTotals, type Moment } from './event-test.js';
 import type { BreachState, ComparisonState, FrozenReference } from './evidence-state.js';
 import { FrozenControlTest } from './frozen-control.js';
 
@@ -18,13 +18,15 @@ const NONE: EventTotals = [0, 0, 0, 0];
 /**
  * One trigger's test of one kind of event: the treatment against the control beside it and, where no control remains, against the
  * control as it was. A breach needs the evidence and, per outcome since the harm most likely began, a difference of the rates of
- * `minDifference`.
+ * `minDifference`, among units without an event before.
  */
 export class Comparison {
   readonly #request: ComparisonRequest;
   #test: EventTest;
   #frozen: FrozenControlTest | undefined;
   #breach: BreachState | undefined;
+  /** Where the totals stood when the generation began; undefined in the first one. */
+  #start: Moment | undefined;
 
   constructor(request: ComparisonRequest) {
     this.#request = request;
@@ -42,10 +44,10 @@ export class Comparison {
   }
 
   /** The first event of a unit whose arm was drawn. */
-  event(treated: boolean, chance: number, at: number, totals: Float64Array, generation: number): void {
-    this.#test.observe(treated, chance, at, totals);
+  event(treated: boolean, chance: number, at: number, atRisk: Float64Array, generation: number): void {
+    this.#test.observe(treated, chance, at, atRisk);
     if (this.#breach !== undefined || this.#test.logE < this.#splitThreshold(generation)) return;
-    const since = this.#sinceOnset(totals);
+    const since = this.#sinceOnset(atRisk);
     if (differenceOf(since) >= this.#request.minDifference) this.#breach = { at, frozen: false, since };
   }
 
@@ -72,9 +74,14 @@ export class Comparison {
     this.#breach = undefined;
   }
 
-  /** The marks were cleared: both tests begin anew. */
-  beginGeneration(): void {
+  /** The marks were cleared: both tests begin anew, and with them the time in which harm may have begun. */
+  beginGeneration(start: Moment): void {
+    this.#start = start;
     this.#test = new EventTest(this.#request.ratio);
+  }
+
+  /** The control as it was is not comparable any more. */
+  forgetFrozen(): void {
     this.#frozen = undefined;
   }
 
@@ -82,6 +89,7 @@ export class Comparison {
   evidence(
     isFull: boolean,
     totals: Float64Array,
+    atRisk: Float64Array,
     full: Float64Array,
     generation: number,
   ): Pick<
@@ -98,7 +106,7 @@ export class Comparison {
         logThreshold: this.#splitThreshold(generation),
         breached,
         counts: countsBetween(NONE, totals),
-        since: this.#breach?.since ?? this.#sinceOnset(totals),
+        since: this.#breach?.since ?? this.#sinceOnset(atRisk),
         frozen: undefined,
         events,
       };
@@ -110,21 +118,23 @@ export class Comparison {
   }
 
   toJSON(): ComparisonState {
-    const test = this.#frozen?.toJSON();
+    const frozen = this.#frozen;
     return {
       test: this.#test.toJSON(),
-      frozen: test && { reference: this.#frozen!.reference, test },
+      frozen: frozen && { reference: frozen.reference, test: frozen.toJSON() },
+      start: this.#start,
       breach: this.#breach,
     };
   }
 
   /** @throws RangeError for an invalid state. */
-  restore({ test, frozen, breach }: ComparisonState): void {
+  restore({ test, frozen, start, breach }: ComparisonState): void {
     this.#test.restore(test);
     if (frozen !== undefined) {
       this.freeze(frozen.reference);
-      this.#frozen!.restore(frozen.test);
+      if (frozen.test !== undefined) this.#frozen!.restore(frozen.test);
     }
+    this.#start = start;
     this.#breach = breach;
   }
 
@@ -133,11 +143,11 @@ export class Comparison {
     return Math.log(generation * (generation + 1)) - Math.log(this.#request.alpha * SPLIT_PART);
   }
 
-  #sinceOnset(totals: Float64Array): TrialsSince & { readonly at: number | undefined } {
-    const onset = this.#test.onset;
-    const since = countsBetween(onset?.totals ?? NONE, totals);
+  #sinceOnset(atRisk: Float64Array): TrialsSince & { readonly at: number | undefined } {
+    const onset = this.#test.onset ?? this.#start;
+    const since = countsBetween(onset?.totals ?? NONE, atRisk);
     // Where no outcome of the control came since, all of its outcomes are what there is.
-    const control = since.control.trials > 0 ? since.control : countsBetween(NONE, totals).control;
+    const control = since.control.trials > 0 ? since.control : countsBetween(NONE, atRisk).control;
     return { at: onset?.at, counts: { treatment: since.treatment, control } };
   }
 }

@@ -7,8 +7,8 @@ import { UnitMarks } from './unit-marks.js';
 /** Outcomes over which the share of marked units is measured. */
 const RECENT_OUTCOMES = 2_000;
 const MAX_MARKED_SHARE = 0.3;
-/** Fewer outcomes of the control, which may be strays, replace no earlier ones. */
-const MIN_CONTROL_TRIALS = 100;
+/** So many outcomes of the control replace any number of earlier ones; fewer replace none that are more. */
+const ENOUGH_CONTROL_TRIALS = 1_000;
 
 /** What a stream has gathered for one of its comparisons. */
 export type StreamEvidence = ReturnType<Comparison['evidence']> & Pick<Evidence, 'generation' | 'repeated'>;
@@ -26,6 +26,8 @@ export class EventStream {
   readonly #marks = new UnitMarks();
   /** Trials and events of the treatment, then of the control, of units whose arm was drawn. */
   readonly #totals = new Float64Array(4);
+  /** Of these, those of units without an event before: what one unit does over and over is no size of an effect. */
+  readonly #atRisk = new Float64Array(4);
   /** The treatment's trials and events at 100 %. */
   readonly #full = new Float64Array(2);
   /** The control's trials and events in this epoch and generation, of units without an event before. */
@@ -81,6 +83,10 @@ export class EventStream {
     const first = treated ? 0 : 2;
     this.#totals[first]! += trials;
     if (happened) this.#totals[first + 1]! += 1;
+    if (!marked) {
+      this.#atRisk[first]! += trials;
+      if (happened) this.#atRisk[first + 1]! += 1;
+    }
     if (!treated && !marked) {
       this.#control.trials += trials;
       if (happened) this.#control.failures += 1;
@@ -88,20 +94,40 @@ export class EventStream {
     this.#recent += weight;
     if (marked) this.#recentMarked += weight;
     if (happened) this.#event(unit, treated, chance, at, marked);
-    if (this.#recent >= RECENT_OUTCOMES) this.#checkMarks();
+    if (this.#recent >= RECENT_OUTCOMES) this.#checkMarks(at);
   }
 
   /** An event that is no part of an outcome, such as a complaint. */
   event(unit: number, treated: boolean, chance: number, at: number): void {
-    if (!(chance > 0 && chance < 1)) return;
+    const marked = this.#marks.has(unit);
+    if (chance >= 1) {
+      this.#full[1]! += 1;
+      if (marked) return;
+      for (const comparison of this.#comparisons) comparison.full(true, 1, at);
+      this.#marks.add(unit);
+      return;
+    }
     this.#totals[treated ? 1 : 3]! += 1;
-    this.#event(unit, treated, chance, at, this.#marks.has(unit));
+    if (!marked) this.#atRisk[treated ? 1 : 3]! += 1;
+    if (!treated && !marked) {
+      this.#control.trials += 1;
+      this.#control.failures += 1;
+    }
+    this.#event(unit, treated, chance, at, marked);
+  }
+
+  /** What counts as the event has changed: the control so far is none that a treatment alone may be compared with. */
+  forgetControl(): void {
+    this.#control = { trials: 0, failures: 0 };
+    this.#reference = undefined;
+    for (const comparison of this.#comparisons) comparison.forgetFrozen();
   }
 
   /** The percentage changed: the control so far is what the treatment is compared with if none runs from now on. */
   beginEpoch(at: number): void {
     const { trials } = this.#control;
-    if (trials >= (this.#reference === undefined ? 1 : MIN_CONTROL_TRIALS)) {
+    const known = this.#reference?.control.trials ?? 0;
+    if (trials > 0 && trials >= Math.min(known, ENOUGH_CONTROL_TRIALS)) {
       this.#reference = { control: { ...this.#control }, at };
       this.#control = { trials: 0, failures: 0 };
       for (const comparison of this.#comparisons) comparison.freeze(this.#reference);
@@ -113,6 +139,7 @@ export class EventStream {
     const found = this.#comparisons[index]!.evidence(
       this.#isFull,
       this.#totals,
+      this.#atRisk,
       this.#full,
       this.#generation,
     );
@@ -132,13 +159,15 @@ export class EventStream {
   }
 
   toJSON(): EventStreamState {
-    const [a, b, c, d] = this.#totals;
+    const totals = ([a, b, c, d]: Float64Array) => [a!, b!, c!, d!] as const;
     return {
-      totals: [a!, b!, c!, d!],
+      totals: totals(this.#totals),
+      atRisk: totals(this.#atRisk),
       full: [this.#full[0]!, this.#full[1]!],
       control: { ...this.#control },
       reference: this.#reference,
       marks: this.#marks.toText(),
+      isFull: this.#isFull,
       generation: this.#generation,
       recent: this.#recent,
       recentMarked: this.#recentMarked,
@@ -157,9 +186,11 @@ export class EventStream {
     }
     this.#marks.restore(state.marks);
     this.#totals.set(state.totals);
+    this.#atRisk.set(state.atRisk);
     this.#full.set(state.full);
     this.#control = { ...state.control };
     this.#reference = state.reference;
+    this.#isFull = state.isFull;
     this.#generation = state.generation;
     this.#recent = state.recent;
     this.#recentMarked = state.recentMarked;
@@ -173,27 +204,28 @@ export class EventStream {
     }
     this.#marks.add(unit);
     for (const comparison of this.#comparisons) {
-      comparison.event(treated, chance, at, this.#totals, this.#generation);
+      comparison.event(treated, chance, at, this.#atRisk, this.#generation);
     }
-    if (this.#marks.isFull || this.#comparisons[0]!.events >= EVENT_HORIZON) this.#beginGeneration();
+    if (this.#marks.isFull || this.#comparisons[0]!.events >= EVENT_HORIZON) this.#beginGeneration(at);
   }
 
-  #checkMarks(): void {
-    if (this.#recentMarked > MAX_MARKED_SHARE * this.#recent) this.#beginGeneration();
+  #checkMarks(at: number): void {
+    if (this.#recentMarked > MAX_MARKED_SHARE * this.#recent) this.#beginGeneration(at);
     else {
       this.#recent /= 2;
       this.#recentMarked /= 2;
     }
   }
 
-  #beginGeneration(): void {
+  #beginGeneration(at: number): void {
     this.#generation += 1;
     this.#marks.clear();
     this.#recent = 0;
     this.#recentMarked = 0;
-    this.#control = { trials: 0, failures: 0 };
     // It was measured with other marks: units that failed then would fail for the first time again.
-    this.#reference = undefined;
-    for (const comparison of this.#comparisons) comparison.beginGeneration();
+    this.forgetControl();
+    const [a, b, c, d] = this.#atRisk;
+    const start = { at, totals: [a!, b!, c!, d!] } as const;
+    for (const comparison of this.#comparisons) comparison.beginGeneration(start);
   }
 }

@@ -1,5 +1,4 @@
 import type { EventTestState } from './evidence-state.js';
-import { OnsetSearch } from './onset.js';
 import { RestartMixture } from './restart-mixture.js';
 
 /** The odds ratios of a harmful treatment that are bet on. */
@@ -22,12 +21,9 @@ export interface Moment {
   readonly totals: EventTotals;
 }
 
-/** Likelihood ratios of one event by alternative, and their logarithms. */
 interface Factors {
   readonly treatment: Float64Array;
   readonly control: Float64Array;
-  readonly logTreatment: Float64Array;
-  readonly logControl: Float64Array;
 }
 
 /** Distinct chances whose factors are kept; a rollout has a few. */
@@ -50,9 +46,10 @@ export class EventTest {
   readonly #odds: readonly number[];
   readonly #mixture: RestartMixture;
   readonly #factorsByChance = new Map<number, Factors>();
-  readonly #onset: OnsetSearch;
-  /** For each alternative, the last moment at which its evidence was lowest. */
-  readonly #lowestAt: (Moment | undefined)[];
+  /** For each alternative, the moment before the first event since its likelihood ratio was lowest. */
+  readonly #onsets: (Moment | undefined)[];
+  /** The alternatives whose likelihood ratio is lowest now, as bits. */
+  #lowest: number;
   #events = 0;
 
   /**
@@ -63,8 +60,8 @@ export class EventTest {
     this.#ratio = ratio;
     this.#odds = odds;
     this.#mixture = new RestartMixture({ alternatives: odds.length, horizon: EVENT_HORIZON, tail: 0 });
-    this.#lowestAt = odds.map(() => undefined);
-    this.#onset = new OnsetSearch(odds.length);
+    this.#onsets = odds.map(() => undefined);
+    this.#lowest = this.#mixture.lowest;
   }
 
   /** The natural logarithm of the evidence now. */
@@ -82,9 +79,13 @@ export class EventTest {
     return this.#events;
   }
 
-  /** When the harm most likely began, by the strongest alternative; undefined for "at the start". */
+  /**
+   * When the harm most likely began: with the first event since the strongest alternative's likelihood ratio was lowest, because nothing is
+   * known of the time between. Undefined while nothing speaks for harm.
+   */
   get onset(): Moment | undefined {
-    return this.#lowestAt[this.#mixture.strongest];
+    const { strongest } = this.#mixture;
+    return this.#lowest & (1 << strongest) ? undefined : this.#onsets[strongest];
   }
 
   /**
@@ -92,15 +93,22 @@ export class EventTest {
    *
    * @param treated - Whether the unit was in the treatment.
    * @param chance - With which it was put there, a fraction.
-   * @param totals - Where all outcomes stand after it; copied.
+   * @param totals - Where the outcomes stand after it; copied.
    */
   observe(treated: boolean, chance: number, at: number, totals: ArrayLike<number>): void {
     if (!(chance > 0 && chance < 1)) return;
     this.#events++;
-    if (this.#onset.atLowest !== 0) this.#markLowest(treated, at, totals);
     const factors = this.#factors(chance);
-    this.#onset.add(treated ? factors.logTreatment : factors.logControl);
-    this.#mixture.step(treated ? factors.treatment : factors.control);
+    const lowest = this.#mixture.step(treated ? factors.treatment : factors.control);
+    const risen = this.#lowest & ~lowest;
+    this.#lowest = lowest;
+    if (risen === 0) return;
+    const before = [totals[0]!, totals[1]!, totals[2]!, totals[3]!] as [number, number, number, number];
+    const first = treated ? 0 : 2;
+    before[first] = Math.max(0, before[first] - 1);
+    before[first + 1] = Math.max(0, before[first + 1]! - 1);
+    const moment: Moment = { at, totals: before };
+    for (let k = 0; k < this.#odds.length; k++) if (risen & (1 << k)) this.#onsets[k] = moment;
   }
 
   /** The state as plain JSON. */
@@ -108,30 +116,20 @@ export class EventTest {
     return {
       mixture: this.#mixture.toJSON(),
       events: this.#events,
-      lowestAt: this.#lowestAt.map((moment) => moment ?? null),
-      onset: this.#onset.toJSON(),
+      onsets: this.#onsets.map((moment) => moment ?? null),
     };
   }
 
   /** Continues from a state of a test with the same options. @throws RangeError for an invalid state. */
-  restore({ mixture, events, lowestAt, onset }: EventTestState): void {
+  restore({ mixture, events, onsets }: EventTestState): void {
     const { length } = this.#odds;
-    if (lowestAt.length !== length) {
+    if (onsets.length !== length) {
       throw new RangeError('The state has another number of alternatives');
     }
     this.#mixture.restore(mixture);
     this.#events = events;
-    this.#onset.restore(onset);
-    for (let k = 0; k < length; k++) this.#lowestAt[k] = lowestAt[k] ?? undefined;
-  }
-
-  /** For an alternative that is at its lowest, harm may begin with this event: the time before it was without any. */
-  #markLowest(treated: boolean, at: number, totals: ArrayLike<number>): void {
-    const own = treated ? [1, 1, 0, 0] : [0, 0, 1, 1];
-    const before = (i: number) => Math.max(0, totals[i]! - own[i]!);
-    const moment: Moment = { at, totals: [before(0), before(1), before(2), before(3)] };
-    for (let k = 0; k < this.#odds.length; k++)
-      if (this.#onset.atLowest & (1 << k)) this.#lowestAt[k] = moment;
+    this.#lowest = this.#mixture.lowest;
+    for (let k = 0; k < length; k++) this.#onsets[k] = onsets[k] ?? undefined;
   }
 
   #factors(chance: number): Factors {
@@ -140,13 +138,9 @@ export class EventTest {
     if (this.#factorsByChance.size >= MAX_CHANCES) this.#factorsByChance.clear();
     const drawn = (odds: number) => (odds * chance) / (odds * chance + 1 - chance);
     const q0 = drawn(this.#ratio);
-    const treatment = Float64Array.from(this.#odds, (odds) => drawn(this.#ratio * odds) / q0);
-    const control = Float64Array.from(this.#odds, (odds) => (1 - drawn(this.#ratio * odds)) / (1 - q0));
     const factors = {
-      treatment,
-      control,
-      logTreatment: treatment.map(Math.log),
-      logControl: control.map(Math.log),
+      treatment: Float64Array.from(this.#odds, (odds) => drawn(this.#ratio * odds) / q0),
+      control: Float64Array.from(this.#odds, (odds) => (1 - drawn(this.#ratio * odds)) / (1 - q0)),
     };
     this.#factorsByChance.set(chance, factors);
     return factors;

@@ -72,20 +72,13 @@ export type EvidenceRequest = z.infer<typeof evidenceRequestSchema>;
 const mixtureSchema = z
   .object({
     weights: z.array(share).max(100).readonly(),
+    sinceLowest: z.array(z.number().min(1)).max(100).readonly(),
     logScale: z.number(),
     steps: count,
     peakLogE: z.number(),
     /** E and its peak in units of the scale: adding the weights up would round. */
     total: share,
     peak: share,
-  })
-  .readonly();
-
-const onsetSchema = z
-  .object({
-    sums: z.array(z.number()).max(100).readonly(),
-    lowest: z.array(z.number()).max(100).readonly(),
-    atLowest: z.int().min(0),
   })
   .readonly();
 
@@ -99,8 +92,7 @@ const limitTestSchema = z
     mixture: mixtureSchema,
     trials: count,
     failures: count,
-    onset: onsetSchema,
-    lowestAt: z.array(z.number()).max(300).readonly(),
+    onsets: z.array(z.number()).max(300).readonly(),
   })
   .readonly();
 
@@ -111,8 +103,7 @@ const eventTestSchema = z
   .object({
     mixture: mixtureSchema,
     events: count,
-    lowestAt: z.array(momentSchema.nullable()).max(100).readonly(),
-    onset: onsetSchema,
+    onsets: z.array(momentSchema.nullable()).max(100).readonly(),
   })
   .readonly();
 
@@ -127,7 +118,13 @@ const breachSchema = z.object({ at: z.number(), frozen: z.boolean(), since: sinc
 const comparisonSchema = z
   .object({
     test: eventTestSchema,
-    frozen: z.object({ reference: frozenControlSchema, test: limitTestSchema }).readonly().optional(),
+    /** Its test is undefined where the control was too small to test anything. */
+    frozen: z
+      .object({ reference: frozenControlSchema, test: limitTestSchema.optional() })
+      .readonly()
+      .optional(),
+    /** Where the totals stood when the generation began; undefined in the first one. */
+    start: momentSchema.optional(),
     breach: breachSchema.optional(),
   })
   .readonly();
@@ -135,10 +132,12 @@ const comparisonSchema = z
 const streamSchema = z
   .object({
     totals: totalsSchema,
+    atRisk: totalsSchema,
     full: z.tuple([count, count]).readonly(),
     control: trialsSchema,
     reference: frozenControlSchema.optional(),
     marks: z.string(),
+    isFull: z.boolean(),
     generation: z.int().min(1),
     recent: count,
     recentMarked: count,
@@ -151,6 +150,7 @@ const latencyStateSchema = z
   .object({
     streams: z.array(streamSchema).max(10).readonly(),
     thresholdsMs: z.array(share).max(10).readonly(),
+    fixedAtCount: count,
   })
   .readonly();
 
@@ -171,7 +171,6 @@ const sampleRatioStateSchema = z
   .readonly();
 
 export type RestartMixtureState = z.infer<typeof mixtureSchema>;
-export type OnsetState = z.infer<typeof onsetSchema>;
 export type LimitTestState = z.infer<typeof limitTestSchema>;
 export type EventTestState = z.infer<typeof eventTestSchema>;
 export type FrozenReference = z.infer<typeof frozenControlSchema>;

@@ -43,14 +43,16 @@ export class LatencyEvents {
   }
 
   /** Folds a success in. Until the control has enough durations nothing is compared. */
-  success(unit: number, treated: boolean, chance: number, ms: number, at: number, weight: number): void {
+  success(unit: number, treated: boolean, chance: number, ms: number, at: number): void {
+    // At 100 % the control that is left, such as users of another region, is no control of those that were compared.
     // This duration is in the histogram already; counting it against itself would not be fair.
-    if (this.#fixThresholds()) return;
+    if (chance < 1 && this.#fixThresholds()) return;
     if (this.#thresholdsMs[0] === 0) return;
     const scale = treated ? this.#ratio : 1;
     for (let i = 0; i < this.#streams.length; i++) {
       const isSlow = ms > scale * this.#thresholdsMs[i]!;
-      this.#streams[i]!.outcome(unit, treated, chance, isSlow, at, weight);
+      // Slow or not, each is one of the same sample: it stands for itself.
+      this.#streams[i]!.outcome(unit, treated, chance, isSlow, at, 1);
     }
   }
 
@@ -85,17 +87,18 @@ export class LatencyEvents {
     return {
       streams: this.#streams.map((stream) => stream.toJSON()),
       thresholdsMs: [...this.#thresholdsMs],
+      fixedAtCount: this.#fixedAtCount,
     };
   }
 
   /** @throws RangeError for an invalid state. */
-  restore({ streams, thresholdsMs }: LatencyState): void {
+  restore({ streams, thresholdsMs, fixedAtCount }: LatencyState): void {
     if (streams.length !== this.#streams.length || thresholdsMs.length !== this.#thresholdsMs.length) {
       throw new RangeError('The state has other quantiles');
     }
     for (const [i, stream] of this.#streams.entries()) stream.restore(streams[i]!);
     this.#thresholdsMs.set(thresholdsMs);
-    this.#fixedAtCount = this.#sources.control.count;
+    this.#fixedAtCount = fixedAtCount;
   }
 
   /** @returns whether thresholds were fixed now. */
@@ -105,6 +108,7 @@ export class LatencyEvents {
     if (count < MIN_CONTROL_COUNT || count < this.#fixedAtCount * REFRESH_GROWTH) return false;
     for (const [i, q] of LATENCY_QUANTILES.entries()) this.#thresholdsMs[i] = control.quantile(q) ?? 0;
     this.#fixedAtCount = count;
+    for (const stream of this.#streams) stream.forgetControl();
     return true;
   }
 }

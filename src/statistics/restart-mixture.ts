@@ -43,6 +43,8 @@ export class RestartMixture {
   readonly #weights: Float64Array;
   readonly #horizon: number;
   readonly #tail: number;
+  /** For each alternative, the likelihood ratio of all steps since it was lowest: 1 or more. */
+  readonly #sinceLowest: Float64Array;
   #logScale = 0;
   /** exp(−logScale): a stake of 1 in units of the scale. */
   #unit = 1;
@@ -57,6 +59,7 @@ export class RestartMixture {
     this.#horizon = horizon;
     this.#tail = tail;
     this.#weights = new Float64Array(alternatives).fill(INITIAL_WEIGHT / alternatives);
+    this.#sinceLowest = new Float64Array(alternatives).fill(1);
   }
 
   /** The natural logarithm of the evidence E against the null hypothesis; 0 at the start. */
@@ -69,11 +72,25 @@ export class RestartMixture {
     return this.#peakLogE;
   }
 
-  /** The alternative with the largest stake. */
+  /**
+   * The alternatives whose likelihood ratio of all steps is at its lowest so far, as bits. Harm of that size most likely begins with the
+   * step after: the change point of greatest likelihood (Page 1954). Stakes would not do, because restarts keep them up: their
+   * lowest value is anywhere in a long healthy time.
+   */
+  get lowest(): number {
+    let lowest = 0;
+    for (let k = 0; k < this.#sinceLowest.length; k++) if (this.#sinceLowest[k] === 1) lowest |= 1 << k;
+    return lowest;
+  }
+
+  /**
+   * The alternative that most likely holds since its change point. Not the one with the largest stake: stakes of the start outweigh those of
+   * later restarts a thousand times.
+   */
   get strongest(): number {
     let strongest = 0;
-    for (let k = 1; k < this.#weights.length; k++) {
-      if (this.#weights[k]! > this.#weights[strongest]!) strongest = k;
+    for (let k = 1; k < this.#sinceLowest.length; k++) {
+      if (this.#sinceLowest[k]! > this.#sinceLowest[strongest]!) strongest = k;
     }
     return strongest;
   }
@@ -81,27 +98,30 @@ export class RestartMixture {
   /**
    * One step with likelihood ratios `e_k = factors[k]`.
    * @param factors - One number from 0 to 10²⁰⁰ for each alternative; larger ones go to {@link stepLog}.
+   * @returns {@link lowest} after it.
    */
-  step(factors: Float64Array): void {
-    this.#apply(factors, 0, 1);
+  step(factors: Float64Array): number {
+    return this.#apply(factors, 0, 1);
   }
 
   /**
    * One step with likelihood ratios `e_k = exp(logFactors[k])`. Overwrites `logFactors`.
    * @param steps - How many steps of the horizon this uses; must not depend on the results.
+   * @returns as {@link step}.
    */
-  stepLog(logFactors: Float64Array, steps = 1): void {
+  stepLog(logFactors: Float64Array, steps = 1): number {
     let largest = 0;
     for (let k = 0; k < logFactors.length; k++) largest = Math.max(largest, logFactors[k]!);
     const shift = largest > LARGEST_LOG_FACTOR ? largest : 0;
     for (let k = 0; k < logFactors.length; k++) logFactors[k] = Math.exp(logFactors[k]! - shift);
-    this.#apply(logFactors, shift, steps);
+    return this.#apply(logFactors, shift, steps);
   }
 
   /** The state as plain JSON. */
   toJSON(): RestartMixtureState {
     return {
       weights: [...this.#weights],
+      sinceLowest: [...this.#sinceLowest],
       logScale: this.#logScale,
       steps: this.#steps,
       peakLogE: this.#peakLogE,
@@ -117,7 +137,7 @@ export class RestartMixture {
    */
   restore(state: RestartMixtureState): void {
     const { length } = this.#weights;
-    if (state.weights.length !== length) {
+    if (state.weights.length !== length || state.sinceLowest.length !== length) {
       throw new RangeError('The state has another number of alternatives');
     }
     this.#weights.set(state.weights);
@@ -125,6 +145,7 @@ export class RestartMixture {
     this.#remaining = this.#remainingAt(state.steps);
     this.#peakLogE = state.peakLogE;
     this.#setScale(state.logScale);
+    this.#sinceLowest.set(state.sinceLowest);
     const total = this.#weights.reduce((sum, weight) => sum + weight, this.#remaining * this.#unit);
     if (!(Math.abs(state.total - total) <= ROUNDING * total)) {
       throw new RangeError('The total of the state is not the sum of its weights');
@@ -134,7 +155,7 @@ export class RestartMixture {
   }
 
   /** Factors are given divided by e^shift. */
-  #apply(factors: Float64Array, shift: number, steps: number): void {
+  #apply(factors: Float64Array, shift: number, steps: number): number {
     const weights = this.#weights;
     const released = this.#release(steps);
     let total = 0;
@@ -155,6 +176,15 @@ export class RestartMixture {
       this.#peak = total;
       this.#peakLogE = Math.max(this.#peakLogE, this.logE);
     }
+    let lowest = 0;
+    const sinceLowest = this.#sinceLowest;
+    for (let k = 0; k < weights.length; k++) {
+      const factor = shift === 0 ? factors[k]! : Math.exp(Math.log(factors[k]!) + shift);
+      const ratio = sinceLowest[k]! * factor;
+      sinceLowest[k] = ratio <= 1 ? 1 : Math.min(ratio, LARGEST);
+      if (ratio <= 1) lowest |= 1 << k;
+    }
+    return lowest;
   }
 
   /** Moves on by `steps` and returns the stake that each alternative gets for it, in units of the scale. */

@@ -5,14 +5,12 @@ import { EventStream, type StreamEvidence } from './event-stream.js';
 import {
   type EvidenceRequest,
   evidenceRequestSchema,
-  type LimitRequest,
-  type LimitState,
   type RolloutEvidenceState,
   UNIT_EVENTS,
   type UnitEvent,
 } from './evidence-state.js';
 import { LatencyEvents, type LatencySources } from './latency-events.js';
-import { LimitTest } from './limit-test.js';
+import { LimitEvidence } from './limit-test.js';
 import { SampleRatio } from './sample-ratio.js';
 import { UnitMarks } from './unit-marks.js';
 
@@ -65,7 +63,7 @@ interface Spec {
 export class RolloutEvidence {
   readonly #streams = new Map<UnitEvent, EventStream>();
   readonly #latency: LatencyEvents[] = [];
-  readonly #limits: Limit[] = [];
+  readonly #limits: LimitEvidence[] = [];
   /** Undefined when no trigger needs it. */
   readonly #sampleRatio: SampleRatio | undefined;
   readonly #specs: readonly Spec[];
@@ -129,7 +127,8 @@ export class RolloutEvidence {
   /** Feeds the comparisons, in the order of exposures. */
   settled(outcome: SettledOutcome): void {
     const { unit, treated, chance, at, result, durationMs, weight } = outcome;
-    if (!(chance > 0)) {
+    // A control where everything is treatment was put there by something else than the draw.
+    if (!(chance > 0) || (chance >= 1 && !treated)) {
       this.#excluded += 1;
       return;
     }
@@ -142,7 +141,7 @@ export class RolloutEvidence {
     }
     if (result !== 'success' || !isSampled) return;
     if (durationMs >= 0 && durationMs < Number.POSITIVE_INFINITY) {
-      for (const latency of this.#latency) latency.success(unit, treated, chance, durationMs, at, weight);
+      for (const latency of this.#latency) latency.success(unit, treated, chance, durationMs, at);
     } else if (!Number.isNaN(durationMs)) this.#invalid += 1;
   }
 
@@ -223,10 +222,14 @@ export class RolloutEvidence {
   restore(state: RolloutEvidenceState): boolean {
     const specs = this.#specs.map(({ trigger, request }) => ({ trigger, request }));
     if (JSON.stringify(specs) !== JSON.stringify(state.specs)) return false;
-    for (const [event, saved] of state.events) this.#streams.get(event)?.restore(saved);
-    for (const [index, saved] of state.latency.entries()) this.#latency[index]?.restore(saved);
-    for (const [index, saved] of state.limits.entries()) this.#limits[index]?.restore(saved);
-    if (state.sampleRatio !== undefined) this.#sampleRatio?.restore(state.sampleRatio);
+    const events = new Map(state.events);
+    restoreAll(
+      [...this.#streams.values()],
+      [...this.#streams.keys()].map((event) => events.get(event)),
+    );
+    restoreAll(this.#latency, state.latency);
+    restoreAll(this.#limits, state.limits);
+    if (this.#sampleRatio !== undefined) restoreAll([this.#sampleRatio], [state.sampleRatio]);
     this.#limitMarks.restore(state.limitMarks);
     this.#excluded = state.excluded;
     this.#invalid = state.invalid;
@@ -252,7 +255,7 @@ export class RolloutEvidence {
         return () => events.evidence();
       }
       case 'limit': {
-        const limit = new Limit(request);
+        const limit = new LimitEvidence(request);
         this.#limits.push(limit);
         return () => limit.evidence();
       }
@@ -268,6 +271,18 @@ export class RolloutEvidence {
         });
       }
     }
+  }
+}
+
+/** @throws RangeError when a state is invalid or is missing: half of the evidence would be none of this rollout. */
+function restoreAll<State>(
+  tests: readonly { restore(state: State): void }[],
+  states: readonly (State | undefined)[],
+): void {
+  for (const [index, test] of tests.entries()) {
+    const state = states[index];
+    if (state === undefined) throw new RangeError('The state has other tests');
+    test.restore(state);
   }
 }
 
@@ -289,51 +304,5 @@ function happenedOf(event: UnitEvent, { result, fallback, retried }: SettledOutc
       return result === 'success' || result === 'failure' ? false : undefined;
     case 'unreported':
       return result === 'unreported';
-  }
-}
-
-/** A limit, by units, each of which speaks until its first failure, and by outcomes. */
-class Limit {
-  readonly units: LimitTest;
-  readonly outcomes: LimitTest;
-  readonly #logThreshold: number;
-
-  constructor({ alpha, maxFailureRate }: LimitRequest) {
-    this.units = new LimitTest(maxFailureRate);
-    this.outcomes = new LimitTest(maxFailureRate);
-    this.#logThreshold = -Math.log(alpha);
-  }
-
-  evidence(): Omit<Evidence, 'trigger' | 'excluded' | 'invalid'> {
-    const { logE, peakLogE, totals, sinceOnset } = this.units;
-    const logThreshold = this.#logThreshold;
-    return {
-      logE,
-      peakLogE,
-      logThreshold,
-      breached: logE >= logThreshold,
-      counts: { treatment: totals, control: NO_TRIALS },
-      since: { at: sinceOnset.at, counts: { treatment: sinceOnset.counts, control: NO_TRIALS } },
-      byOutcomes: {
-        logE: this.outcomes.logE,
-        breached: this.outcomes.logE >= logThreshold,
-        since: {
-          at: this.outcomes.sinceOnset.at,
-          counts: { treatment: this.outcomes.sinceOnset.counts, control: NO_TRIALS },
-        },
-      },
-      events: totals.failures,
-      generation: 1,
-      repeated: 0,
-    };
-  }
-
-  toJSON(): LimitState {
-    return { units: this.units.toJSON(), outcomes: this.outcomes.toJSON() };
-  }
-
-  restore({ units, outcomes }: LimitState): void {
-    this.units.restore(units);
-    this.outcomes.restore(outcomes);
   }
 }

@@ -72,6 +72,7 @@ export class UnitMarks {
     }
     this.clear();
     for (let offset = 0; offset < bytes.length; offset += 4) this.add(bytes.readUInt32LE(offset));
+    if (this.#size * 4 !== bytes.length) throw new RangeError('The marks are invalid');
   }
 
   #rebuild(units: readonly number[], length: number): void {

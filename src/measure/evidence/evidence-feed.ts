@@ -18,6 +18,8 @@ interface EvidenceFeedOptions {
 
 /** Complaints that one delta carries at most. */
 const MAX_COMPLAINTS_SENT = 256;
+/** Outcomes of other processes that wait to be fed, about 10 MB. */
+const MAX_REMOTE = 65_536;
 
 /**
  * Feeds the sequential tests of a rollout: limits at once, everything that compares arms in the order of exposures. Collects
@@ -31,7 +33,7 @@ export class EvidenceFeed {
   readonly #sample = new SettledSample();
   #evidence: RolloutEvidence;
   #complaints: EvidenceDelta['complaints'][number][] = [];
-  /** From other processes, in the order of their exposures. */
+  /** From other processes, until everything that was exposed before has settled in all of them. */
   #remote: SettledEntry[] = [];
   /** Everything that was exposed before has settled in all processes. */
   #settledUpTo = Number.NEGATIVE_INFINITY;
@@ -101,7 +103,7 @@ export class EvidenceFeed {
   /** Everything that was exposed before has settled in all processes whose deltas are merged here. */
   settleUpTo(time: number): void {
     this.#settledUpTo = Math.max(this.#settledUpTo, time);
-    this.#settleRemote();
+    this.#settleRemote(0);
   }
 
   /** @param continues - The rollout goes on at another percentage; otherwise a new one begins. */
@@ -127,10 +129,8 @@ export class EvidenceFeed {
     for (const [unit, at, chance, treated] of complaints) {
       this.#evidence.complaint(unit, treated === 1, chance, at);
     }
-    if (settled.length === 0) return;
     this.#remote.push(...settled);
-    this.#remote.sort((a, b) => a[1] - b[1]);
-    this.#settleRemote();
+    if (this.#remote.length > MAX_REMOTE) this.#settleRemote(MAX_REMOTE / 2);
   }
 
   /** Continues from the state of an earlier run. An invalid one is of no use: the tests then begin anew. */
@@ -149,9 +149,12 @@ export class EvidenceFeed {
     this.#sample.add(outcome);
   };
 
-  #settleRemote(): void {
+  /** @param atLeast - So many of the oldest are fed however that may be. */
+  #settleRemote(atLeast: number): void {
+    if (this.#remote.length === 0) return;
+    this.#remote.sort((a, b) => a[1] - b[1]);
     const first = this.#remote.findIndex(([, at]) => at > this.#settledUpTo);
-    const settled = this.#remote.splice(0, first < 0 ? this.#remote.length : first);
+    const settled = this.#remote.splice(0, first < 0 ? this.#remote.length : Math.max(first, atLeast));
     for (const entry of settled) this.#evidence.settled(outcomeOfEntry(entry));
   }
 
@@ -166,6 +169,7 @@ export class EvidenceFeed {
 
 /** The chance of an exposure; 1 for the treatment at 100 %, 0 where chance did not decide or is unknown. */
 function chanceOf({ chance, reason, arm }: Exposure): number {
-  if (chance !== undefined) return chance;
+  // Anything else, which a provider of the application's own may give, would make a delta that no leader accepts.
+  if (chance !== undefined) return chance > 0 && chance <= 1 ? chance : 0;
   return reason === 'STATIC' && arm === 'treatment' ? 1 : 0;
 }

@@ -126,6 +126,7 @@ export class PendingExposures {
 
   /** Hands out what has settled by `now`, in order. The object is reused. */
   settle(now: number, take: (outcome: SettledOutcome) => void): void {
+    if (now < this.#resumedAt) this.#resumedAt = Number.NEGATIVE_INFINITY;
     this.#fixSettleMs(now);
     const { operationMs, reportMs } = this.#limits;
     const settleMs = this.#settleMs ?? Number.POSITIVE_INFINITY;
@@ -136,8 +137,13 @@ export class PendingExposures {
       if (code === OPEN && !this.isFull) {
         const limit = Math.min(settleMs, flags & OPERATION ? operationMs : reportMs);
         const age = now - Math.max(this.#ring.at[slot]!, this.#resumedAt);
-        // A clock that was set back must not keep everything waiting.
-        if (age < limit && age > -MIN_SETTLE_MS) return;
+        // A clock that was set back must not keep everything waiting, and says nothing of how long a call has taken.
+        const isFuture = age <= -MIN_SETTLE_MS;
+        if (age < limit && !isFuture) return;
+        if (isFuture) {
+          this.#head += 1;
+          continue;
+        }
       }
       this.#head += 1;
       if (code !== WITHDRAWN) take(this.#outcomeIn(slot, flags, code));

@@ -30,25 +30,26 @@ export const settledEntrySchema = z
 export type SettledEntry = z.infer<typeof settledEntrySchema>;
 
 /**
- * What one process sends of its settled outcomes, however many there are: every one that is no plain success, and, of all, those of
- * the units in a sample by hash, with the number of outcomes that each stands for. Both are bounded: beyond 256 events, those with
- * the lowest hashes are sent; beyond 32 in the sample, it is halved. Hashes depend on no arm.
+ * What one process sends of its settled outcomes, however many there are: every one that is no plain success, and a sample of all,
+ * with the number of outcomes that each stands for. Both are bounded: beyond 256 events, those of the units with the lowest hashes are
+ * sent; beyond 32 in the sample, it is halved. Neither depends on the arm.
+ *
+ * Outcomes are sampled, not units: where a few units make most of the traffic, a sample of units may miss all of it.
  */
 export class SettledSample {
   #events: SettledEntry[] = [];
-  #sampled: SettledEntry[] = [];
-  /** Units are sampled whose highest bits, so many, are 0. */
+  #sampled: Sampled[] = [];
+  /** Outcomes are sampled the highest bits of whose key, so many, are 0. */
   #shift = 0;
   #dropped = 0;
-  #serial = 0;
+  /** The key of the latest outcome: multiples of the golden ratio are spread evenly, whatever the pattern of the arms. */
+  #key = 0;
 
   add(outcome: SettledOutcome): void {
-    const { unit, result, fallback, retried } = outcome;
-    // Outcomes without a unit are spread evenly.
-    this.#serial = (this.#serial + 0x9e37_79b9) >>> 0;
-    const key = unit === 0 ? this.#serial : unit;
-    if (this.#isSampled(key)) {
-      this.#sampled.push(entryOf(outcome, 2 ** this.#shift));
+    const { result, fallback, retried } = outcome;
+    this.#key = (this.#key + 0x9e37_79b9) >>> 0;
+    if (this.#isSampled(this.#key)) {
+      this.#sampled.push({ key: this.#key, entry: entryOf(outcome, 2 ** this.#shift) });
       if (this.#sampled.length > MAX_SAMPLED) this.#halve();
     } else if (result !== 'success' || fallback || retried) {
       this.#events.push(entryOf(outcome, 0));
@@ -61,7 +62,7 @@ export class SettledSample {
   take(): { readonly entries: readonly SettledEntry[]; readonly dropped: number } {
     this.#trim();
     const dropped = this.#dropped;
-    const entries = [...this.#events, ...this.#sampled].sort((a, b) => a[1] - b[1]);
+    const entries = [...this.#events, ...this.#sampled.map(({ entry }) => entry)].sort((a, b) => a[1] - b[1]);
     const wasFull = this.#sampled.length > MAX_SAMPLED / 4;
     this.clear();
     if (!wasFull && this.#shift > 0) this.#shift -= 1;
@@ -89,12 +90,19 @@ export class SettledSample {
     this.#shift += 1;
     const all = this.#sampled;
     this.#sampled = [];
-    for (const entry of all) {
+    for (const { key, entry } of all) {
       const [unit, at, chance, code, durationMs, weight] = entry;
-      if (this.#isSampled(unit)) this.#sampled.push([unit, at, chance, code, durationMs, weight * 2]);
+      if (this.#isSampled(key))
+        this.#sampled.push({ key, entry: [unit, at, chance, code, durationMs, weight * 2] });
       else if (code >= 8 || (code & 3) !== 0) this.#events.push([unit, at, chance, code, durationMs, 0]);
     }
   }
+}
+
+/** An outcome, and by what it is sampled. */
+interface Sampled {
+  readonly key: number;
+  readonly entry: SettledEntry;
 }
 
 function entryOf(outcome: SettledOutcome, weight: number): SettledEntry {
