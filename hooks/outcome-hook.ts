@@ -1,5 +1,5 @@
 import type { EvaluationDetails, FlagValue, Hook, HookContext, HookHints } from '@openfeature/server-sdk';
-import { EXPOSURE_SLOT, type ExposureSink, type ExposureSlot } from '../src/model/flags.js';
+import { cameThrough, EXPOSURE_SLOT, type ExposureSink, type ExposureSlot } from '../src/model/flags.js';
 import type { Evaluation } from '../src/model/shapes.js';
 import { ConfigError } from '../src/support/config-error.js';
 import { describeReceived } from '../src/support/config-received.js';
@@ -9,10 +9,11 @@ import { describeReceived } from '../src/support/config-received.js';
  * would serve the default value instead of the flag's if an `after` hook threw.
  *
  * Register it once for all guards, `OpenFeature.addHooks(new OutcomeHook(guard, anotherGuard))`. Several guards may
- * guard the same flag; a guard that is given twice gets each evaluation once.
+ * guard the same flag; a guard that is given twice gets each evaluation once. A guard gets the evaluations of its own
+ * provider only, whatever the domains: another one may have a flag of the same key.
  */
 export class OutcomeHook implements Hook {
-  readonly #sinksByFlag: ReadonlyMap<string, readonly ExposureSink[]>;
+  readonly #sinksByFlag: ReadonlyMap<string, readonly Registered[]>;
 
   /**
    * @param guards - Guards, or arrays of guards; at least one.
@@ -35,7 +36,18 @@ export class OutcomeHook implements Hook {
   }
 }
 
-function sinksByFlag(guards: ReadonlySet<ExposureSink>): ReadonlyMap<string, readonly ExposureSink[]> {
+/** A guard, and what came of its flag. */
+interface Registered {
+  readonly sink: ExposureSink;
+  /** Evaluations through other providers. */
+  foreign: number;
+  hasOwn: boolean;
+}
+
+/** As many evaluations through other providers, and none of its own, are no coincidence. */
+const FOREIGN_TO_REPORT = 50;
+
+function sinksByFlag(guards: ReadonlySet<ExposureSink>): ReadonlyMap<string, readonly Registered[]> {
   const problems = [...guards].flatMap((guard, index) =>
     isSink(guard)
       ? []
@@ -44,8 +56,10 @@ function sinksByFlag(guards: ReadonlySet<ExposureSink>): ReadonlyMap<string, rea
   if (guards.size === 0)
     problems.push({ path: 'guards', expected: 'at least one RolloutGuard', got: 'none' });
   if (problems.length > 0) throw new ConfigError('OutcomeHook', problems);
-  const sinks = new Map<string, ExposureSink[]>();
-  for (const guard of guards) sinks.set(guard.flagKey, [...(sinks.get(guard.flagKey) ?? []), guard]);
+  const sinks = new Map<string, Registered[]>();
+  for (const sink of guards) {
+    sinks.set(sink.flagKey, [...(sinks.get(sink.flagKey) ?? []), { sink, foreign: 0, hasOwn: false }]);
+  }
   return sinks;
 }
 
@@ -56,24 +70,35 @@ function isSink(guard: unknown): guard is ExposureSink {
 }
 
 function capture(
-  sinks: readonly ExposureSink[],
+  registered: readonly Registered[],
   context: Readonly<HookContext>,
   evaluation: Evaluation,
   hints: HookHints | undefined,
 ): void {
   const slot = hints?.[EXPOSURE_SLOT] as ExposureSlot | undefined;
   const targetingKey = context.context.targetingKey;
-  for (let index = 0; index < sinks.length; index++) {
-    const sink = sinks[index]!;
+  let isFirst = true;
+  for (const entry of registered) {
+    const { sink } = entry;
     try {
-      const exposure = sink.exposed(evaluation, targetingKey);
-      if (slot !== undefined && (slot.sink === undefined ? index === 0 : slot.sink === sink)) {
-        slot.exposure = exposure;
+      if (!cameThrough(sink.provider, context.providerMetadata)) {
+        skip(entry, context.providerMetadata);
+        continue;
       }
+      entry.hasOwn = true;
+      const isOperation = slot !== undefined && (slot.sink === undefined ? isFirst : slot.sink === sink);
+      const exposure = sink.exposed(evaluation, targetingKey, isOperation);
+      if (isOperation) slot.exposure = exposure;
     } catch {
       // A guard's fault must not reach the caller or the other guards.
     }
+    isFirst = false;
   }
+}
+
+function skip(entry: Registered, provider: HookContext['providerMetadata']): void {
+  entry.foreign++;
+  if (entry.foreign === FOREIGN_TO_REPORT && !entry.hasOwn) entry.sink.onlyForeign?.(provider);
 }
 
 /** What the caller gets when an evaluation fails; `GENERAL` is OpenFeature's own code for an error without one. */

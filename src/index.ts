@@ -143,6 +143,7 @@ export type {
   FlagClient,
   FlagFacts,
   FlagSource,
+  FlagSourceHealth,
   TrackedEvent,
   Unsubscribe,
 } from './model/flags.js';

@@ -5,16 +5,20 @@ import {
   ProviderNotReadyError,
 } from '@openfeature/server-sdk';
 import { type Context, type Unleash, UnleashEvents } from 'unleash-client';
+import type { FlagSourceHealth } from '../../src/model/flags.js';
 import { withDeadline } from '../../src/support/deadline.js';
 import type { FlagCatalog } from './catalog.js';
-import { connectionProblem, type Problem } from './connection-problem.js';
+import { internalsOf } from './client/client-access.js';
+import { connectionProblem, type Problem } from './client/connection-problem.js';
+import { DataWatch } from './client/data-watch.js';
+import type { Transport } from './client/transport.js';
 import type { ResolvedSettings } from './provider-options.js';
 
 /** Options of {@link Lifecycle}. */
 interface LifecycleParts {
   readonly client: Unleash;
-  /** The provider made the client, so it also starts and destroys it. */
-  readonly owned: boolean;
+  /** Present when the provider made the client, which it then also destroys. */
+  readonly transport: Transport | undefined;
   /** The client is configured never to fetch anything. */
   readonly neverFetches: boolean;
   readonly settings: ResolvedSettings;
@@ -30,7 +34,7 @@ interface LifecycleParts {
  * `READY` and `ERROR` of initialization are OpenFeature's own, from how {@link Lifecycle.open} ends.
  *
  * The connection counts as lost from the first poll that fails (network, timeout, any status that is not 2xx or 304,
- * after unleash-client's own two retries) until the next one that succeeds.
+ * after unleash-client's own two retries), or from when the data is old, until the next one that succeeds.
  */
 export class Lifecycle {
   readonly #parts: LifecycleParts;
@@ -40,11 +44,26 @@ export class Lifecycle {
   #started = false;
   #ready = false;
   #lost = false;
-  #ended = false;
   #lastProblem: Problem | undefined;
+  #lostAt: number | undefined;
+  readonly #watch: DataWatch;
 
   constructor(parts: LifecycleParts) {
     this.#parts = parts;
+    const { client, transport, settings } = parts;
+    this.#watch = new DataWatch({
+      client,
+      transport,
+      maxDataAgeMs: settings.maxDataAgeMs,
+      isLost: () => this.#lost,
+      onLost: (message) => this.#onLost({ kind: 'lost', message }),
+      onError: this.#onError,
+    });
+  }
+
+  /** From then on it only ends. */
+  get isClosing(): boolean {
+    return this.#closing !== undefined;
   }
 
   /** The client, from its first data on until it is closed. */
@@ -52,9 +71,24 @@ export class Lifecycle {
     return this.#ready && this.#closing === undefined ? this.#parts.client : undefined;
   }
 
-  /** The connection is lost: answers come from the last known definitions. */
+  /** The connection is lost, or the data is old: answers come from the last known definitions. */
   get stale(): boolean {
-    return this.#lost;
+    return this.#lost || this.#watch.isOld;
+  }
+
+  /** How well the client knows Unleash's state. */
+  get health(): FlagSourceHealth {
+    const { ageMs: dataAgeMs, isOld, problem } = this.#watch;
+    const message = this.#lastProblem?.message;
+    if (this.client === undefined) {
+      const cause = message === undefined ? '' : ` ${message}`;
+      return { status: 'error', message: `No flag data has arrived from Unleash.${cause}`, dataAgeMs };
+    }
+    if (this.#lost) {
+      const status = this.#lastProblem?.kind === 'refused' ? 'error' : 'stale';
+      return { status, message, since: this.#lostAt, dataAgeMs };
+    }
+    return isOld ? { status: 'stale', message: problem, dataAgeMs } : { status: 'ok', dataAgeMs };
   }
 
   /**
@@ -77,6 +111,7 @@ export class Lifecycle {
   async #open(): Promise<void> {
     const { client, settings } = this.#parts;
     for (const [event, listener] of this.#listeners) client.on(event, listener);
+    this.#watch.start();
     const timer = setTimeout(() => this.#timeOut(), settings.initializationTimeoutMs);
     try {
       await new Promise<void>((resolve, reject) => {
@@ -108,7 +143,6 @@ export class Lifecycle {
     if (!this.#started || this.#settle === undefined || hasData(client)) return;
     if (this.#lastProblem?.kind === 'refused') {
       this.#settle.reject(new ProviderFatalError(this.#lastProblem.message));
-      this.#end();
     } else if (neverFetches) {
       this.#settle.reject(
         new ProviderNotReadyError(
@@ -139,7 +173,7 @@ export class Lifecycle {
   };
 
   readonly #onChanged = (): void => {
-    this.#recover();
+    this.#onSuccess();
     if (!this.#ready || this.#closing !== undefined) return;
     const changed = this.#refresh();
     if (changed.length === 0) return;
@@ -168,10 +202,17 @@ export class Lifecycle {
       else logger.debug({ problem: problem.message }, 'unleash-client reported a warning');
       return;
     }
+    this.#onLost(problem);
+  }
+
+  #onLost(problem: Problem): void {
+    const { logger } = this.#parts.settings;
     const isNew = !this.#lost || (problem.kind === 'refused' && this.#lastProblem?.kind !== 'refused');
     this.#lastProblem = problem;
     this.#lost = true;
+    if (problem.kind === 'refused') this.#watch.refused();
     if (isNew) {
+      this.#lostAt = Date.now();
       logger.warn({ problem: problem.message }, 'The connection to Unleash is lost');
       if (this.#ready) this.#emitStale();
     }
@@ -185,10 +226,15 @@ export class Lifecycle {
     });
   }
 
-  readonly #recover = (): void => {
-    // While starting, `changed` can also mean that a bootstrap was read.
-    if (!this.#lost || !this.#started || this.#closing !== undefined) return;
+  readonly #onSuccess = (): void => {
+    const { client } = this.#parts;
+    // `changed` can also mean that a bootstrap was read.
+    if (internalsOf(client).repository.connected === false || this.#closing !== undefined) return;
+    this.#watch.confirm();
+    if (!this.#lost || !this.#started) return;
     this.#lost = false;
+    this.#lostAt = undefined;
+    this.#lastProblem = undefined;
     this.#parts.settings.logger.info({}, 'The connection to Unleash is back');
     if (this.#ready) {
       this.#parts.events.emit(ProviderEvents.Ready, { message: 'The connection to Unleash is back' });
@@ -198,35 +244,28 @@ export class Lifecycle {
   readonly #listeners: readonly (readonly [UnleashEvents, (payload?: unknown) => void])[] = [
     [UnleashEvents.Ready, this.#onReady],
     [UnleashEvents.Changed, this.#onChanged],
-    [UnleashEvents.Unchanged, this.#recover],
+    [UnleashEvents.Unchanged, this.#onSuccess],
     [UnleashEvents.Error, this.#onError],
     [UnleashEvents.Warn, this.#onWarn],
   ];
 
   async #close(): Promise<void> {
-    const { client, owned, settings } = this.#parts;
+    const { client, transport, settings } = this.#parts;
     this.#settle?.reject(new ProviderNotReadyError('The provider was closed before any flag data arrived.'));
-    if (owned && !this.#ended) {
+    this.#watch.stop();
+    if (transport !== undefined) {
       // Sending starts a new timer, and unleash-client then forgets the running one, which would outlive the client.
-      // biome-ignore lint/complexity/useLiteralKeys: only this notation reads a private member.
-      clearTimeout(client['metrics']['timer']);
+      clearTimeout(internalsOf(client).metrics.timer);
       await withDeadline(settings.closeTimeoutMs, undefined, () => client.flushMetrics()).catch(ignore);
     }
-    this.#end();
-  }
-
-  #end(): void {
-    const { client, owned } = this.#parts;
-    if (this.#ended) return;
-    this.#ended = true;
     for (const [event, listener] of this.#listeners) client.off(event, listener);
-    if (!owned) return;
+    if (transport === undefined) return;
     // A request that is still under way may fail after the end. Without these listeners unleash-client would print the
     // error, and its repository, whose listeners `destroy` removes, would raise it as an unhandled rejection.
     client.on(UnleashEvents.Error, ignore);
     client.destroy();
-    // biome-ignore lint/complexity/useLiteralKeys: only this notation reads a private member.
-    client['repository'].on(UnleashEvents.Error, ignore);
+    internalsOf(client).repository.on(UnleashEvents.Error, ignore);
+    transport.close();
   }
 }
 
@@ -235,8 +274,7 @@ function hasData(client: Unleash): boolean {
 }
 
 function staticContextOf(client: Unleash): Context {
-  // biome-ignore lint/complexity/useLiteralKeys: only this notation reads a protected member.
-  return { ...client['staticContext'] };
+  return { ...internalsOf(client).staticContext };
 }
 
 function ignore(): void {}

@@ -13,6 +13,11 @@ export interface ProviderSettings {
   readonly initializationTimeoutMs?: number | undefined;
   /** How long `onClose` waits for the last usage metrics to be sent, in milliseconds. @default 3_000 */
   readonly closeTimeoutMs?: number | undefined;
+  /**
+   * Up to what age the flags count as current, in milliseconds. Older ones keep answering, with reason `STALE`.
+   * @default three times `refreshInterval`, but at least 3 s more than once
+   */
+  readonly maxDataAgeMs?: number | undefined;
   /** A pino logger, or `false` for silence. @default pino, JSON lines on standard output */
   readonly logger?: Logger | false | undefined;
 }
@@ -24,6 +29,7 @@ export interface UnleashProviderOptions extends UnleashConfig, ProviderSettings 
 export interface ResolvedSettings {
   readonly initializationTimeoutMs: number;
   readonly closeTimeoutMs: number;
+  readonly maxDataAgeMs: number | undefined;
   readonly logger: Logger;
 }
 
@@ -46,6 +52,7 @@ const passedOn = z.unknown().optional();
 const settingsSchema = z.strictObject({
   initializationTimeoutMs: durationMsSchema.optional(),
   closeTimeoutMs: durationMsSchema.optional(),
+  maxDataAgeMs: durationMsSchema.optional(),
   logger: z
     .custom<Logger | false>(
       (logger) =>
@@ -113,12 +120,13 @@ export function resolveOptions(
 ): { readonly source: UnleashConfig | Unleash; readonly settings: ResolvedSettings } {
   const given = isUnleash(source) ? settings : source;
   parseConfig(isUnleash(source) ? settingsSchema : optionsSchema, given, 'UnleashProvider');
-  const { initializationTimeoutMs, closeTimeoutMs, logger, ...config } = given;
+  const { initializationTimeoutMs, closeTimeoutMs, maxDataAgeMs, logger, ...config } = given;
   return {
     source: isUnleash(source) ? source : (config as UnleashConfig),
     settings: {
       initializationTimeoutMs: initializationTimeoutMs ?? 10_000,
       closeTimeoutMs: closeTimeoutMs ?? 3_000,
+      maxDataAgeMs,
       logger: resolveLogger(logger),
     },
   };

@@ -2,7 +2,6 @@ import {
   type Client,
   ErrorCode,
   type EvaluationContext,
-  type FlagMetadata,
   type JsonValue,
   OpenFeature,
   OpenFeatureEventEmitter,
@@ -14,11 +13,18 @@ import {
   type TrackingEventDetails,
 } from '@openfeature/server-sdk';
 import { Unleash, type UnleashConfig } from 'unleash-client';
-import type { FlagFacts, FlagSource, TrackedEvent, Unsubscribe } from '../../src/model/flags.js';
+import type {
+  FlagFacts,
+  FlagSource,
+  FlagSourceHealth,
+  TrackedEvent,
+  Unsubscribe,
+} from '../../src/model/flags.js';
 import { FlagCatalog } from './catalog.js';
+import { Transport } from './client/transport.js';
 import { toUnleashContext } from './context.js';
-import type { Flag } from './flag-facts.js';
 import { Lifecycle } from './lifecycle.js';
+import { type LocalOverride, overridden } from './local-overrides.js';
 import {
   isUnleash,
   neverFetches,
@@ -27,24 +33,20 @@ import {
   resolveOptions,
   type UnleashProviderOptions,
 } from './provider-options.js';
+import type { Explanation } from './reason-resolver.js';
 import { type AssignedVariant, resolveVariant, type VariantType } from './variant.js';
 
 export type { ProviderSettings, UnleashProviderOptions } from './provider-options.js';
 
-const { DEFAULT, DISABLED, ERROR, STALE } = StandardResolutionReasons;
+const { ERROR, STALE } = StandardResolutionReasons;
+
+const WHILE_STALE: Explanation = { reason: STALE, chance: undefined, contextId: undefined };
 
 /** Context attributes that are reported as left out; further ones are not. */
 const MAX_REPORTED_ATTRIBUTES = 100;
 
 /** An object for each listener, so that the same function may be added twice. */
 type Listeners<Event> = Set<{ readonly listener: (event: Event) => void }>;
-
-/** Keeps a flag off in this process, whatever its state in Unleash. */
-interface LocalOverride {
-  readonly why: string;
-  /** What evaluations carry while Unleash has the flag in this state. */
-  cached: { readonly flag: Flag | undefined; readonly metadata: FlagMetadata } | undefined;
-}
 
 /**
  * Evaluates Unleash's flags for OpenFeature, in this process, and is the guard's source of flags.
@@ -101,7 +103,10 @@ export class UnleashProvider implements Provider, FlagSource {
    */
   initialize(_context?: EvaluationContext, domain?: string): Promise<void> {
     this.#domain = domain;
-    this.#lifecycle ??= this.#newLifecycle(this.#source);
+    // OpenFeature does not wait for `onClose` before it registers the provider again.
+    if (this.#lifecycle === undefined || this.#lifecycle.isClosing) {
+      this.#lifecycle = this.#newLifecycle(this.#source);
+    }
     return this.#lifecycle.open();
   }
 
@@ -135,11 +140,14 @@ export class UnleashProvider implements Provider, FlagSource {
     } else {
       value = client.isEnabled(flagKey, unleashContext);
     }
+    const explanation = this.#lifecycle?.stale
+      ? WHILE_STALE
+      : flag.reasonResolver.explain(value, unleashContext);
     return {
       value,
       variant: variant ?? (value ? 'on' : 'off'),
-      reason: this.#lifecycle?.stale ? STALE : flag.reasonResolver.reason(value, unleashContext),
-      flagMetadata: flag.metadata,
+      reason: explanation.reason,
+      flagMetadata: flag.metadataOf(explanation),
     };
   }
 
@@ -211,6 +219,13 @@ export class UnleashProvider implements Provider, FlagSource {
     return subscribe(this.#tracking, listener);
   }
 
+  /** {@inheritDoc FlagSource.health} */
+  health(): FlagSourceHealth {
+    return (
+      this.#lifecycle?.health ?? { status: 'error', message: 'OpenFeature has not initialized the provider.' }
+    );
+  }
+
   /** A client of the OpenFeature domain that the provider was registered under first, or of the default one. */
   defaultClient(): Client {
     return this.#domain === undefined ? OpenFeature.getClient() : OpenFeature.getClient(this.#domain);
@@ -239,12 +254,18 @@ export class UnleashProvider implements Provider, FlagSource {
     const stale = this.#lifecycle?.stale === true;
     const variant: AssignedVariant = client.getVariant(flagKey, unleashContext);
     if (!variant.enabled) {
-      const reason = stale ? STALE : flag.reasonResolver.disabled ? DISABLED : DEFAULT;
-      return { value: defaultValue, reason, flagMetadata: flag.metadata };
+      const explanation = stale
+        ? WHILE_STALE
+        : flag.explainNoVariant(variant.feature_enabled, unleashContext);
+      return {
+        value: defaultValue,
+        reason: explanation.reason,
+        flagMetadata: flag.metadataOf(explanation),
+      };
     }
-    const payloadType = variant.payload?.type;
-    const reason = stale ? STALE : payloadType === undefined ? DEFAULT : flag.variantReason(unleashContext);
-    return resolveVariant(variant, type, defaultValue, reason, flag.variantMetadata(payloadType));
+    const explanation = stale ? WHILE_STALE : flag.explainVariant(variant.payload, unleashContext);
+    const metadata = flag.variantMetadata(explanation, variant.payload?.type);
+    return resolveVariant(variant, type, defaultValue, explanation.reason, metadata);
   }
 
   #translate(context: EvaluationContext, logger: OpenFeatureLogger | undefined) {
@@ -260,12 +281,7 @@ export class UnleashProvider implements Provider, FlagSource {
 
   #overridden<T>(flagKey: string, override: LocalOverride, value: T): ResolutionDetails<T> {
     this.#lifecycle?.client?.count(flagKey, false);
-    const flag = this.#catalog.get(flagKey);
-    if (override.cached === undefined || override.cached.flag !== flag) {
-      const metadata = { ...flag?.metadata, stoppedByGuard: true, stopReason: override.why };
-      override.cached = { flag, metadata: Object.freeze(metadata) };
-    }
-    return { value, reason: DISABLED, flagMetadata: override.cached.metadata };
+    return overridden(override, this.#catalog.get(flagKey), value);
   }
 
   #notify<Event>(listeners: Listeners<Event>, event: Event): void {
@@ -283,11 +299,13 @@ export class UnleashProvider implements Provider, FlagSource {
   }
 
   #newLifecycle(source: UnleashConfig | Unleash): Lifecycle {
-    const owned = !isUnleash(source);
+    const transport = isUnleash(source) ? undefined : new Transport(source, this.#settings.logger);
+    const client = isUnleash(source) ? source : new Unleash({ ...transport!.config, disableAutoStart: true });
+    transport?.attach(client);
     return new Lifecycle({
-      client: owned ? new Unleash({ ...source, disableAutoStart: true }) : source,
-      owned,
-      neverFetches: owned && neverFetches(source),
+      client,
+      transport,
+      neverFetches: !isUnleash(source) && neverFetches(source),
       settings: this.#settings,
       catalog: this.#catalog,
       events: this.events,

@@ -1,23 +1,26 @@
 import { type ResolutionReason, StandardResolutionReasons } from '@openfeature/server-sdk';
-import { type Context, Strategy } from 'unleash-client';
-import {
-  type Constraint,
-  conditionsOf,
-  type Dependency,
-  type FlagDefinition,
-  type Lookup,
-  percentageOf,
-  type StrategyDefinition,
-} from './definition.js';
+import type { Context } from 'unleash-client';
+import { chanceOf, type Draw, drawsOf, isSure, unitOf } from './chance.js';
+import type { Dependency, FlagDefinition, Lookup } from './definition.js';
+import { admittedBy, isForAllUsers, isOnForAllUsers, type Rule, rulesOf } from './strategy-rule.js';
 
 const { DISABLED, SPLIT, STATIC, TARGETING_MATCH } = StandardResolutionReasons;
+
+/** What decided whether a flag is on for a context. */
+export interface Explanation {
+  readonly reason: ResolutionReason;
+  /** The probability of on, a fraction between 0 and 1. Set exactly when the reason is `SPLIT`. */
+  readonly chance: number | undefined;
+  /** The value that was drawn by; undefined when each evaluation is drawn anew, and when chance did not decide. */
+  readonly contextId: string | undefined;
+}
 
 /**
  * Finds OpenFeature's `reason` for an evaluation: what decided whether the flag is on for a context.
  *
  * `SPLIT` promises that chance decided: each user could as well have got the other value. A user whom a constraint,
  * segment or id list includes or excludes is never reported as `SPLIT`, also when another strategy of the same flag has
- * a percentage: {@link ReasonResolver.reason} then checks which strategies the user is eligible for.
+ * a percentage: {@link ReasonResolver.explain} then checks which strategies the user is eligible for.
  */
 export interface ReasonResolver {
   /** No user can get the flag: it is off here, or a parent flag is not what it must be. */
@@ -26,29 +29,28 @@ export interface ReasonResolver {
    * @param enabled - unleash-client's result.
    * @param context - The context of that evaluation.
    */
-  reason(enabled: boolean, context: Context): ResolutionReason;
+  explain(enabled: boolean, context: Context): Explanation;
 }
 
-/** A strategy that can turn the flag on. */
-interface Rule {
-  /** Above 0, at most 100. */
-  readonly percentage: number;
-  /** A constraint, segment or id list limits it. */
-  readonly targeted: boolean;
-  /** Whether the context passes everything but chance; undefined when every context does. */
-  readonly admits: Predicate | undefined;
+/** A parent flag whose state depends on the context. */
+interface Parent {
+  readonly wantsOn: boolean;
+  /** Undefined when its share is unknown. */
+  readonly rules: readonly Rule[] | undefined;
 }
 
-type Predicate = (context: Context) => boolean;
+/** The time for one more doubles. */
+const MAX_DRAWN_PARENTS = 5;
 
 /**
  * Compiles a definition, once.
  *
  * - An environment that is off, or a parent flag that can never be what is required: `DISABLED`.
- * - A parent flag that differs from user to user: `TARGETING_MATCH`, since the parent's share in the result is unknown.
  * - The strategies `remoteAddress` and `applicationHostname`, and custom ones: `TARGETING_MATCH`, also beside a percentage.
  * - Otherwise what applies to this user: on by a strategy at 100 % → `TARGETING_MATCH`, or `STATIC` when that strategy
  *   is for all users; else eligible for a percentage → `SPLIT`; else excluded by targeting → `TARGETING_MATCH`.
+ * - A parent flag that is what it must be for this user changes nothing. One that is drawn is part of the chance. One
+ *   that keeps this user out, and one whose share is unknown: `TARGETING_MATCH`.
  *
  * Strategies count exactly as unleash-client evaluates them. Disabled strategies do not occur: the server never sends them.
  *
@@ -61,127 +63,114 @@ export function reasonResolverOf(
   staticContext: Context = {},
 ): ReasonResolver {
   if (!definition.enabled || !Array.isArray(definition.strategies)) return always(DISABLED);
-  const parents = (definition.dependencies ?? []).map((dependency) => satisfaction(dependency, parent));
-  if (parents.includes('never')) return always(DISABLED);
-  if (parents.includes('depends')) return always(TARGETING_MATCH);
-
-  const strategies: readonly StrategyDefinition[] = definition.strategies;
-  if (strategies.length === 0) return always(STATIC);
-  const rules: Rule[] = [];
-  for (const strategy of strategies) {
-    const rule = ruleOf(strategy);
-    if (rule === undefined) return always(TARGETING_MATCH);
-    if (rule.percentage > 0) rules.push(rule);
+  const parents: Parent[] = [];
+  for (const dependency of definition.dependencies ?? []) {
+    const found = parentOf(dependency, parent);
+    if (found === 'never') return always(DISABLED);
+    if (found !== 'always') parents.push(found);
   }
-  if (rules.length === 0 || rules.some(isForAllUsers)) return always(STATIC);
-  if (rules.every(({ admits }) => admits === undefined)) return always(SPLIT);
+
+  const rules = rulesOf(definition);
+  if (rules === undefined) return always(TARGETING_MATCH);
+  if (rules.length === 0) return always(STATIC);
+  if (parents.length > 0) {
+    return {
+      disabled: false,
+      explain: (_, context) => explainWithParents(rules, parents, { ...staticContext, ...context }),
+    };
+  }
+  if (rules.some(isForAllUsers)) return always(STATIC);
   if (rules.every(({ percentage, targeted }) => percentage === 100 && targeted))
     return always(TARGETING_MATCH);
+  const explain = (context: Context) => explanationOf(rules, { ...staticContext, ...context });
   // The only strategy must be the one that turned the flag on: nothing needs to be checked again.
-  const only = rules.length === 1 ? reasonWithin(rules[0]!) : undefined;
+  const explainOn = rules.length === 1 ? admittedExplainer(rules[0]!, staticContext) : explain;
+  const explainOff = rules.length === 1 && rules[0]!.admits === undefined ? explainOn : explain;
   return {
     disabled: false,
-    reason: (enabled, context) => (enabled && only) || reasonOf(rules, { ...staticContext, ...context }),
+    explain: (enabled, context) => (enabled ? explainOn(context) : explainOff(context)),
   };
-}
-
-function isForAllUsers({ percentage, admits }: Rule): boolean {
-  return percentage === 100 && admits === undefined;
 }
 
 function always(reason: ResolutionReason): ReasonResolver {
-  return { disabled: reason === DISABLED, reason: () => reason };
+  const explanation = without(reason);
+  return { disabled: reason === DISABLED, explain: () => explanation };
 }
 
-function reasonOf(rules: readonly Rule[], context: Context): ResolutionReason {
-  let reason: ResolutionReason = TARGETING_MATCH;
-  for (const rule of rules) {
-    if (rule.admits !== undefined && !rule.admits(context)) continue;
-    reason = reasonWithin(rule);
-    if (rule.percentage === 100) break;
+/** An explanation in which chance has no part. */
+function without(reason: ResolutionReason): Explanation {
+  return { reason, chance: undefined, contextId: undefined };
+}
+
+function split(chance: number, contextId: string | undefined): Explanation {
+  return { reason: SPLIT, chance, contextId };
+}
+
+const BY_TARGETING = without(TARGETING_MATCH);
+const FOR_ALL_USERS = without(STATIC);
+
+/** Explains a flag for the contexts that its only strategy admits. */
+function admittedExplainer(rule: Rule, staticContext: Context): (context: Context) => Explanation {
+  const { percentage, targeted } = rule;
+  if (percentage === 100) return () => (targeted ? BY_TARGETING : FOR_ALL_USERS);
+  const chance = percentage / 100;
+  if (rule.unit(staticContext) === undefined) return (context) => split(chance, rule.unit(context));
+  return (context) => split(chance, rule.unit({ ...staticContext, ...context }));
+}
+
+function explanationOf(rules: readonly Rule[], context: Context): Explanation {
+  const admitted = admittedBy(rules, context);
+  const sure = admitted.find(({ percentage }) => percentage === 100);
+  if (sure !== undefined) return sure.targeted ? BY_TARGETING : FOR_ALL_USERS;
+  const [first] = admitted;
+  if (first === undefined) return BY_TARGETING;
+  if (admitted.length === 1) return split(first.percentage / 100, first.unit(context));
+  const draws = drawsOf(admitted, context);
+  return split(chanceOf([draws]), unitOf(draws));
+}
+
+function explainWithParents(
+  rules: readonly Rule[],
+  parents: readonly Parent[],
+  context: Context,
+): Explanation {
+  const own = drawsOf(admittedBy(rules, context), context);
+  const on: (readonly Draw[])[] = isSure(own) ? [] : [own];
+  const off: Draw[] = [];
+  for (const parent of parents) {
+    if (parent.rules === undefined) return BY_TARGETING;
+    const draws = drawsOf(admittedBy(parent.rules, context), context);
+    if (!parent.wantsOn) off.push(...draws);
+    else if (!isSure(draws)) on.push(draws);
   }
-  return reason;
+  if (on.length > MAX_DRAWN_PARENTS + 1) return BY_TARGETING;
+  const chance = chanceOf(on, off);
+  return chance > 0 && chance < 1 ? split(chance, unitOf([...on.flat(), ...off])) : BY_TARGETING;
 }
 
-/** The reason for users whom this strategy admits. */
-function reasonWithin({ percentage, targeted }: Rule): ResolutionReason {
-  if (percentage < 100) return SPLIT;
-  return targeted ? TARGETING_MATCH : STATIC;
-}
-
-/** Undefined for a strategy whose share in the result is unknown. */
-function ruleOf(strategy: StrategyDefinition): Rule | undefined {
-  const ids = userIdsOf(strategy);
-  const percentage = ids === undefined ? percentageOf(strategy) : 100;
-  if (percentage === undefined) return undefined;
-  const conditions = conditionsOf(strategy).map(compileConstraint);
-  if (ids !== undefined) conditions.push(({ userId }) => userId !== undefined && ids.has(userId));
-  const targeted = conditions.length > 0;
-  const field = stickinessField(strategy);
-  // Users without the stickiness field are off, and not by chance.
-  if (field !== undefined) conditions.push((context) => Boolean(contextValue(context, field)));
-  const admits =
-    conditions.length === 0
-      ? undefined
-      : (context: Context) => conditions.every((condition) => condition(context));
-  return { percentage, targeted, admits };
-}
-
-function userIdsOf({ name, parameters }: StrategyDefinition): ReadonlySet<string> | undefined {
-  if (name !== 'userWithId') return undefined;
-  const list = parameters?.userIds;
-  return new Set(typeof list === 'string' && list !== '' ? list.split(/\s*,\s*/) : []);
-}
-
-function stickinessField({ name, parameters }: StrategyDefinition): string | undefined {
-  if (name === 'gradualRolloutUserId') return 'userId';
-  if (name === 'gradualRolloutSessionId') return 'sessionId';
-  const stickiness = name === 'flexibleRollout' ? parameters?.stickiness : undefined;
-  if (typeof stickiness !== 'string' || stickiness === '') return undefined;
-  return stickiness === 'default' || stickiness === 'random' ? undefined : stickiness;
-}
-
-const operators = new Strategy('reason');
-
-/**
- * Gives the result of unleash-client's own operators. Only lists are compiled: they can be long, and unleash-client trims
- * whole lists each time.
- */
-export function compileConstraint(constraint: Constraint | undefined): Predicate {
-  if (constraint === undefined) return () => false;
-  const { contextName, operator, inverted } = constraint;
-  if (operator !== 'IN' && operator !== 'NOT_IN')
-    return (context) => operators.checkConstraint(constraint, context);
-  const wanted = (operator === 'IN') !== Boolean(inverted);
-  const values = new Set((constraint.values ?? []).filter(Boolean).map((value) => value.trim()));
-  return (context) => {
-    const value = contextValue(context, contextName);
-    return (value !== undefined && values.has(value)) === wanted;
-  };
-}
-
-/** A field of the context, or else the property of that name, as text: as in unleash-client. */
-export function contextValue(context: Context, field: string): string | undefined {
-  const value = context[field] ?? context.properties?.[field];
-  return value === undefined || value === null ? undefined : String(value);
-}
-
-/** Whether a parent flag is what a dependency requires: for every user, for none, or depending on the user. */
-function satisfaction(
-  { feature, enabled, variants }: Dependency,
-  lookup: Lookup,
-): 'always' | 'never' | 'depends' {
+/** A parent flag, or whether it is what a dependency requires for every user or for none. */
+function parentOf({ feature, enabled, variants }: Dependency, lookup: Lookup): 'always' | 'never' | Parent {
   const parent = lookup(feature);
   // unleash-client follows one level of parents only.
   if (parent === undefined || (parent.dependencies?.length ?? 0) > 0) return 'never';
   const wantsOn = enabled !== false;
   if (!parent.enabled) return wantsOn ? 'never' : 'always';
-  if (wantsOn && variants !== undefined && variants.length > 0) return 'depends';
-  if (!isOnForAllUsers(parent)) return 'depends';
-  return wantsOn ? 'always' : 'never';
+  if (wantsOn && variants !== undefined && variants.length > 0 && !alwaysHasOneOf(variants, parent)) {
+    return { wantsOn, rules: undefined };
+  }
+  if (isOnForAllUsers(parent)) return wantsOn ? 'always' : 'never';
+  const rules = rulesOf(parent);
+  if (rules?.length === 0) return wantsOn ? 'never' : 'always';
+  return { wantsOn, rules };
 }
 
-function isOnForAllUsers({ strategies }: FlagDefinition): boolean {
-  if (!Array.isArray(strategies)) return false;
-  return strategies.length === 0 || strategies.map(ruleOf).some((rule) => rule && isForAllUsers(rule));
+/** Whether every user for whom a flag is on has one of these variants. */
+function alwaysHasOneOf(names: readonly string[], { strategies, variants }: FlagDefinition): boolean {
+  const lists = (strategies ?? []).map((strategy) =>
+    strategy.variants?.length ? strategy.variants : variants,
+  );
+  return (lists.length === 0 ? [variants] : lists).every((list = []) => {
+    const possible = list.filter(({ weight, overrides }) => weight > 0 || (overrides?.length ?? 0) > 0);
+    return list.some(({ weight }) => weight > 0) && possible.every(({ name }) => names.includes(name));
+  });
 }

@@ -1,6 +1,12 @@
 import { armOf } from '../measure/exposure-ledger.js';
 import type { GuardListener } from '../model/event.js';
-import type { ExposureSink, FlagClient, Unsubscribe } from '../model/flags.js';
+import {
+  cameThrough,
+  type ExposureSink,
+  type FlagClient,
+  type ProviderIdentity,
+  type Unsubscribe,
+} from '../model/flags.js';
 import type { Evaluation, Exposure } from '../model/shapes.js';
 import {
   type GuardedOperation,
@@ -102,7 +108,7 @@ export class RolloutGuard implements ExposureSink {
       ...context,
       sink: this,
       client: () => {
-        this.#client ??= context.client ?? flags.defaultClient();
+        this.#client ??= this.#firstClient();
         return this.#client;
       },
       isOverridden: () => flags.isOverridden(flagKey),
@@ -113,9 +119,25 @@ export class RolloutGuard implements ExposureSink {
     return guardedOperation(host, options, context.operation);
   }
 
+  /** Whose evaluations the guard counts. */
+  get provider(): ProviderIdentity | undefined {
+    return this.#parts.context.flags.metadata;
+  }
+
+  /** Reports that the flag is evaluated, and never through the guard's provider; the hook calls it. */
+  onlyForeign({ name }: ProviderIdentity): void {
+    const { flagKey } = this;
+    this.#parts.context.records.fault(
+      'evaluations through another provider',
+      `${flagKey} is evaluated through the provider "${name}" only, which is not the one that this guard was given as ` +
+        '"flags", so it counts nothing. A provider that wraps another one must have the same "metadata" object.',
+    );
+  }
+
   /** Captures an exposure; the hook calls it. */
-  exposed(evaluation: Evaluation, targetingKey: string | undefined): Exposure {
+  exposed(evaluation: Evaluation, targetingKey: string | undefined, isOperation = false): Exposure {
     const { context, machine, recorder } = this.#parts;
+    const { chance, contextId } = evaluation.flagMetadata ?? {};
     return recorder.expose({
       flagKey: this.flagKey,
       arm: armOf(evaluation),
@@ -123,6 +145,9 @@ export class RolloutGuard implements ExposureSink {
       reason: evaluation.reason,
       errorCode: evaluation.errorCode,
       targetingKey,
+      chance: typeof chance === 'number' && chance > 0 && chance < 1 ? chance : undefined,
+      unit: typeof contextId === 'string' && contextId !== '' ? contextId : undefined,
+      isOperation,
       epoch: machine.epoch,
       at: context.clock.now(),
     });
@@ -134,6 +159,14 @@ export class RolloutGuard implements ExposureSink {
    */
   reportComplaint(complaint: ComplaintReport): void {
     this.#parts.tracked.complaint(complaint);
+  }
+
+  #firstClient(): FlagClient {
+    const { client, flags } = this.#parts.context;
+    const first = client ?? flags.defaultClient();
+    const provider = first.metadata?.providerMetadata;
+    if (provider !== undefined && !cameThrough(this.provider, provider)) this.onlyForeign(provider);
+    return first;
   }
 
   async #start(): Promise<void> {

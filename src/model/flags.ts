@@ -16,6 +16,21 @@ export interface FlagFacts {
   readonly revision: string;
 }
 
+/** How well a source of flags knows Unleash's state. */
+export interface FlagSourceHealth {
+  /**
+   * `ok`: the definitions are current. `stale`: they answer, but may be old. `error`: there are none, or only an operator
+   * can help, such as with a refused token. A change in Unleash does not arrive unless the status is `ok`.
+   */
+  readonly status: 'ok' | 'stale' | 'error';
+  /** Why, without credentials; absent while `ok`. */
+  readonly message?: string | undefined;
+  /** When the status began. */
+  readonly since?: number | undefined;
+  /** How long ago Unleash last confirmed the definitions, in milliseconds; absent before it ever did. */
+  readonly dataAgeMs?: number | undefined;
+}
+
 /** What `client.track()` brought. */
 export interface TrackedEvent {
   readonly name: string;
@@ -27,8 +42,15 @@ export interface TrackedEvent {
 /** Removes a listener. */
 export type Unsubscribe = () => void;
 
+/** OpenFeature's provider metadata. Providers may have the same name, so it is the object that identifies one. */
+export interface ProviderIdentity {
+  readonly name: string;
+}
+
 /** Where evaluations come from; OpenFeature's `Client` fits. */
 export interface FlagClient {
+  /** Through which provider the client evaluates. */
+  readonly metadata?: { readonly providerMetadata?: ProviderIdentity | undefined } | undefined;
   getBooleanDetails(
     flagKey: string,
     defaultValue: boolean,
@@ -45,6 +67,11 @@ export interface EvaluationContextLike {
 
 /** The flags as the guard sees them; `UnleashProvider` implements it. */
 export interface FlagSource {
+  /**
+   * The object by which OpenFeature's hooks name the provider of an evaluation: a guard counts only those of its own. A
+   * source without it takes evaluations of every provider for its own.
+   */
+  readonly metadata?: ProviderIdentity | undefined;
   /** The definition's facts, or undefined when Unleash has no such flag or nothing has arrived yet. */
   flag(key: string): FlagFacts | undefined;
   /** From now on this process answers `false` for the flag, with reason `DISABLED` and `why` in the metadata. */
@@ -57,6 +84,8 @@ export interface FlagSource {
   onChange(listener: (key: string) => void): Unsubscribe;
   /** Called for every `client.track()`. */
   onTrack(listener: (event: TrackedEvent) => void): Unsubscribe;
+  /** How well the source knows Unleash's state now. A source without it is taken to be `ok`. Cheap: guards ask on every tick. */
+  health?(): FlagSourceHealth;
   /** The OpenFeature client that evaluates through this source when the user names none. */
   defaultClient(): FlagClient;
 }
@@ -64,8 +93,30 @@ export interface FlagSource {
 /** What a hook needs of a guard. */
 export interface ExposureSink {
   readonly flagKey: string;
-  /** Captures an exposure. Touches memory only and never throws. */
-  exposed(evaluation: Evaluation, targetingKey: string | undefined): Exposure;
+  /** Whose evaluations count; those of every provider without it. */
+  readonly provider?: ProviderIdentity | undefined;
+  /**
+   * Captures an exposure. Touches memory only and never throws.
+   *
+   * @param isOperation - An operation completes it. @default false
+   */
+  exposed(evaluation: Evaluation, targetingKey: string | undefined, isOperation?: boolean): Exposure;
+  /** Called once when the flag was evaluated often, and never through the guard's provider. Must not throw. */
+  onlyForeign?(provider: ProviderIdentity): void;
+}
+
+/**
+ * Whether an evaluation came through a provider, or through one that combines it with others: OpenFeature's `MultiProvider`
+ * lists the metadata of its providers in its own.
+ *
+ * @param own - Undefined matches every provider.
+ */
+export function cameThrough(
+  own: ProviderIdentity | undefined,
+  provider: ProviderIdentity | undefined,
+): boolean {
+  if (own === undefined || provider === undefined || provider === own) return true;
+  return Object.values(provider).includes(own);
 }
 
 /** The key in OpenFeature's hook hints under which an operation waits for its exposure. */

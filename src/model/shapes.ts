@@ -27,6 +27,8 @@ export interface Evaluation {
   readonly variant?: string | undefined;
   readonly reason?: string | undefined;
   readonly errorCode?: string | undefined;
+  /** The provider's: `chance` and `contextId`, when chance decided the value. */
+  readonly flagMetadata?: Readonly<Record<string, string | number | boolean>> | undefined;
 }
 
 /** One evaluation of the guarded flag, captured by the hook. An operation or `track()` completes it. */
@@ -38,9 +40,12 @@ export interface Exposure {
   readonly reason: string | undefined;
   readonly errorCode: string | undefined;
   readonly targetingKey: string | undefined;
-  /** The chance with which Unleash put the unit into the treatment, a fraction; undefined when chance did not decide, or is unknown. */
+  /**
+   * The probability with which the flag's strategies put this unit into the treatment: a fraction between 0 and 1.
+   * Undefined when chance did not decide, or its share is unknown.
+   */
   readonly chance?: number | undefined;
-  /** The value that was drawn by, such as a user's id; undefined when each evaluation is a unit of its own. */
+  /** The value that was drawn by, such as a user, session or tenant; undefined: each evaluation is a unit of its own. */
   readonly unit?: string | undefined;
   /** An operation completes it; otherwise `track()` may. */
   readonly isOperation?: boolean | undefined;

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { RolloutGuardOptions } from '../../src/guard/options.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import type { GuardEvent } from '../../src/model/event.js';
+import type { Evaluation } from '../../src/model/shapes.js';
 import { NotifyError } from '../../src/notify/notifier.js';
 import { criticalErrors } from '../../src/triggers/critical-errors.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
@@ -351,6 +352,20 @@ describe('RolloutGuard', () => {
       treatment: { successes: 0, failures: 1, errorTypes: [{ errorType: 'EBROKEN', count: 1 }] },
       control: { successes: 1, failures: 0 },
     });
+  });
+
+  it.each<[string, Evaluation['flagMetadata'], number | undefined, string | undefined]>([
+    ['as the provider gives them', { chance: 0.5, contextId: 'tenant-1' }, 0.5, 'tenant-1'],
+    ['without a unit of a random draw', { chance: 0.01 }, 0.01, undefined],
+    ['none without metadata', undefined, undefined, undefined],
+    ['none of a sure answer', { chance: 1, contextId: 'u' }, undefined, 'u'],
+    ['none of an answer that could not be', { chance: 0 }, undefined, undefined],
+    ['none that are invalid', { chance: Number.NaN, contextId: '' }, undefined, undefined],
+    ['none of another type', { chance: '0.5', contextId: 7 }, undefined, undefined],
+  ])('takes chance and unit from the metadata of an evaluation: %s', (_, flagMetadata, chance, unit) => {
+    const exposure = newGuard().exposed({ value: true, reason: 'SPLIT', flagMetadata }, 'ann');
+
+    expect(exposure).toMatchObject({ targetingKey: 'ann', chance, unit });
   });
 
   it('reports tracked events that it cannot use, once, and counts nothing', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { connectionProblem, type Problem } from '../../../providers/unleash/connection-problem.js';
+import { connectionProblem, type Problem } from '../../../providers/unleash/client/connection-problem.js';
 
 const features = 'http://unleash.example.com/api/client/features';
 const repositoryError = (message: string) => new Error(`Unleash Repository error: ${message}`);

@@ -31,4 +31,21 @@ describe('a process that closed its provider', () => {
     },
     15_000,
   );
+
+  it('exits within 5 s when Unleash does not answer any more', async () => {
+    await using unleash = await startLoopbackUnleash({ version: 2, features: [flagOf({})] });
+    unleash.handler = ({ url = '' }) => !url.endsWith('/client/features') || unleash.polls.length > 0;
+
+    const start = performance.now();
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--import', 'tsx', fixture, unleash.url, 'hanging'],
+      { env: { ...process.env, NODE_ENV: 'production' }, timeout: 20_000 },
+    );
+
+    expect(stdout).toMatch(/^enabled: true closed after \d+ ms$/);
+    expect(Number(stdout.match(/\d+/)?.[0])).toBeLessThan(5_000);
+    // With the time that a process takes to start.
+    expect(performance.now() - start).toBeLessThan(12_000);
+  }, 25_000);
 });

@@ -124,7 +124,7 @@ describe('initializing', () => {
   });
 
   it.each([401, 403])(
-    'fails for good when Unleash replies %i, and names the token that it needs',
+    'fails with PROVIDER_FATAL when Unleash replies %i, names the token that it needs, and recovers',
     async (status) => {
       const { repository, client, register } = setUp();
       const registered = register();
@@ -138,7 +138,12 @@ describe('initializing', () => {
         message: expect.stringMatching(new RegExp(`\\(${status}\\).*backend token`)),
       });
       expect(client.providerStatus).toBe(ProviderStatus.FATAL);
-      expect([repository.stopped, vi.getTimerCount()]).toEqual([1, 0]);
+      expect([repository.stopped, vi.getTimerCount()]).toEqual([0, 0]);
+
+      repository.load([upload(100)]);
+      await settled();
+      expect(client.providerStatus).toBe(ProviderStatus.READY);
+      expect(await client.getBooleanValue('upload', false)).toBe(true);
     },
   );
 
@@ -394,7 +399,7 @@ describe('with a client of your own', () => {
     expect(repository.started).toBe(1);
   });
 
-  it('fails for good when the token is refused, and leaves the client to its owner', async () => {
+  it('fails with PROVIDER_FATAL when the token is refused, and leaves the client to its owner', async () => {
     const { repository, provider } = ownClient();
 
     const initialized = provider.initialize();

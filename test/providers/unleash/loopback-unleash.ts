@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** What `GET /api/client/features` (or `/delta`) answers: a status, or the state with 200. */
@@ -10,6 +10,8 @@ export interface LoopbackUnleash extends AsyncDisposable {
   readonly url: string;
   /** What the next polls get. */
   answer: Answer;
+  /** Answers a request in place of the rest, when it returns true. */
+  handler: ((request: IncomingMessage, response: ServerResponse) => boolean) | undefined;
   /** What the metrics endpoint does. */
   metrics: 'accept' | 'never';
   readonly polls: { readonly authorization: string | undefined }[];
@@ -25,6 +27,7 @@ export async function startLoopbackUnleash(answer: Answer, port = 0): Promise<Lo
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
+      if (unleash.handler?.(request, response)) return;
       if (request.url?.endsWith('/client/metrics')) {
         unleash.sentMetrics.push(JSON.parse(Buffer.concat(chunks).toString()));
         if (unleash.metrics === 'accept') response.writeHead(202).end();
@@ -42,6 +45,7 @@ export async function startLoopbackUnleash(answer: Answer, port = 0): Promise<Lo
   const unleash: LoopbackUnleash = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api`,
     answer,
+    handler: undefined,
     metrics: 'accept',
     polls: [],
     sentMetrics: [],

@@ -87,19 +87,37 @@ describe('UnleashProvider', () => {
 
   it('describes the definition in frozen metadata that evaluations share', async () => {
     const provider = await providerWith(flags);
-    const resolve = () => provider.resolveBooleanEvaluation('upload', false, { targetingKey: 'u' });
+    const resolve = () => provider.resolveBooleanEvaluation('everyone', false, { targetingKey: 'u' });
 
     const { flagMetadata } = await resolve();
 
-    expect(flagMetadata).toEqual({
+    expect(flagMetadata).toEqual({ enabled: true, rolloutPercentage: 100, strategy: 'default' });
+    expect(flagMetadata).toSatisfy(Object.isFrozen);
+    expect((await resolve()).flagMetadata).toBe(flagMetadata);
+  });
+
+  it('adds the chance and what was drawn by where chance decided', async () => {
+    const provider = await providerWith(flags);
+
+    const { flagMetadata } = await provider.resolveBooleanEvaluation('upload', false, { targetingKey: 'u' });
+
+    expect(flagMetadata).toStrictEqual({
       enabled: true,
       rolloutPercentage: 50,
       strategy: 'flexibleRollout',
       project: 'shop',
       type: 'release',
+      chance: 0.5,
+      contextId: 'u',
     });
-    expect(flagMetadata).toSatisfy(Object.isFrozen);
-    expect((await resolve()).flagMetadata).toBe(flagMetadata);
+    expect((await provider.resolveBooleanEvaluation('upload', false, {})).flagMetadata).toStrictEqual({
+      enabled: true,
+      rolloutPercentage: 50,
+      strategy: 'flexibleRollout',
+      project: 'shop',
+      type: 'release',
+      chance: 0.5,
+    });
   });
 
   it('names the type of the payload, of an unreadable one too', async () => {

@@ -2,7 +2,7 @@ import type { EvaluationContext } from '@openfeature/server-sdk';
 import fc from 'fast-check';
 import { type Context, Strategy } from 'unleash-client';
 import { describe, expect, it } from 'vitest';
-import { compileConstraint } from '../../../providers/unleash/reason-resolver.js';
+import { compileConstraint } from '../../../providers/unleash/strategy-rule.js';
 import { is, percent, providerWith, type Segment, type TestFlag, type TestStrategy } from './bootstrapped.js';
 
 const beta = is('plan', 'beta');
@@ -192,17 +192,18 @@ describe('the reason of a boolean evaluation', () => {
       [{ feature: 'parent' }],
       'false DISABLED',
     ],
+    ['a parent that rolls out', { strategies: [percent(99)] }, [{ feature: 'parent' }], 'true SPLIT'],
     [
-      'a parent that rolls out',
-      { strategies: [percent(99)] },
-      [{ feature: 'parent' }],
-      'true TARGETING_MATCH',
-    ],
-    [
-      'a parent that targets',
+      'a parent that lets the user in',
       { strategies: [{ constraints: [beta] }] },
       [{ feature: 'parent' }],
-      'true TARGETING_MATCH',
+      'true SPLIT',
+    ],
+    [
+      'a parent that keeps the user out',
+      { strategies: [{ constraints: [is('plan', 'pro')] }] },
+      [{ feature: 'parent' }],
+      'false TARGETING_MATCH',
     ],
     [
       'a parent that must have a variant',

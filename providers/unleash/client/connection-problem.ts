@@ -41,7 +41,7 @@ function tokenNeeded(status: string): string {
   return (
     `Unleash refused the token of the provider (${status}). It needs a backend token, also called client token, of the ` +
     'environment whose flags it evaluates ("project:environment.…", in the header Authorization), not an admin, ' +
-    'personal or frontend token. Polling has stopped: restart with the right token.'
+    'personal or frontend token. The provider tries again, ever more seldom.'
   );
 }
 

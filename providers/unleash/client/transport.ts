@@ -1,0 +1,194 @@
+import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
+import { pipeline, Transform } from 'node:stream';
+import { constants, createUnzip } from 'node:zlib';
+import type { Unleash, UnleashConfig } from 'unleash-client';
+import { getDefaultAgent } from 'unleash-client/lib/request.js';
+import { DeadlineError, withDeadline } from '../../../src/support/deadline.js';
+import type { Logger } from '../../../src/support/logger.js';
+import { type HeadersFunction, internalsOf, type Storage } from './client-access.js';
+
+/** No answer of the client API may be larger, decompressed: 32 MiB are some 30,000 flags. */
+const MAX_ANSWER_BYTES = 32 * 1_024 * 1_024;
+
+/** unleash-client's own; it cannot poll at all with a shorter time limit than {@link SHORTEST_TIMEOUT_MS}. */
+const DEFAULT_TIMEOUT_MS = 10_000;
+const SHORTEST_TIMEOUT_MS = 1_000;
+
+/** unleash-client's own. */
+const DEFAULT_METRICS_INTERVAL_MS = 60_000;
+
+/**
+ * Stands between an unleash-client of the provider's own and everything that may fail or hang there: the server, the
+ * storage, and the function that gives headers. unleash-client would end its polling for good, silently, or the process.
+ *
+ * - An answer above 32 MiB fails, and so does one that takes longer than a `timeout` below a second.
+ * - Headers come within the time limit, or the poll fails and the next one follows. Metrics then use the last ones.
+ * - The storage is never waited for; what it does not store is logged, once.
+ * - {@link Transport.close} ends every request.
+ */
+export class Transport {
+  /** For unleash-client. */
+  readonly config: UnleashConfig;
+  readonly #given: UnleashConfig;
+  readonly #logger: Logger;
+  readonly #requests = new Set<ClientRequest>();
+  readonly #closing = new AbortController();
+  #pending = 0;
+  #activeAt = performance.now();
+  #lastHeaders: Record<string, string | undefined>;
+
+  constructor(config: UnleashConfig, logger: Logger) {
+    this.#given = config;
+    this.#logger = logger;
+    this.#lastHeaders = { ...config.customHeaders };
+    const { timeout, customHeadersFunction, httpOptions } = config;
+    this.config = {
+      ...config,
+      ...(timeout && { timeout: Math.max(timeout, SHORTEST_TIMEOUT_MS) }),
+      ...(customHeadersFunction && { customHeadersFunction: this.#headers as never }),
+      httpOptions: { ...httpOptions, agent: (url) => this.#agentFor(url) },
+    };
+  }
+
+  /** How long there has been no request, and no wait for headers, in milliseconds. */
+  get idleMs(): number {
+    return this.#requests.size + this.#pending > 0 ? 0 : performance.now() - this.#activeAt;
+  }
+
+  /** Takes over what unleash-client's configuration has no option for. */
+  attach(client: Unleash): void {
+    const { repository, metrics } = internalsOf(client);
+    // unleash-client does not catch what the function throws for metrics: it would end the process.
+    if (metrics.customHeadersFunction !== undefined) {
+      metrics.customHeadersFunction = () => this.#headers().catch(() => this.#lastHeaders);
+    }
+    if (repository.storageProvider !== undefined) {
+      repository.storageProvider = this.#unwaited(repository.storageProvider);
+    }
+  }
+
+  /** The interval of usage metrics, in milliseconds; 0 when none are sent. */
+  get metricsIntervalMs(): number {
+    const { disableMetrics, metricsInterval } = this.#given;
+    return disableMetrics ? 0 : (metricsInterval ?? DEFAULT_METRICS_INTERVAL_MS);
+  }
+
+  /** Ends what is under way: it would keep the process alive. */
+  close(): void {
+    const reason = new Error('The provider was closed.');
+    this.#closing.abort(reason);
+    for (const request of this.#requests) request.destroy(reason);
+  }
+
+  get #timeoutMs(): number {
+    return this.#given.timeout || DEFAULT_TIMEOUT_MS;
+  }
+
+  readonly #headers: HeadersFunction = async () => {
+    this.#pending++;
+    try {
+      this.#lastHeaders = await withDeadline(this.#timeoutMs, this.#closing.signal, async () =>
+        // Wrapped: it may return something else than a promise, or throw at once.
+        this.#given.customHeadersFunction!(),
+      );
+      return this.#lastHeaders;
+    } catch (error) {
+      // unleash-client needs an error, whatever was thrown.
+      const cause = error instanceof Error ? error.message : String(error);
+      throw new Error(`customHeadersFunction failed: ${cause}`);
+    } finally {
+      this.#pending--;
+      this.#activeAt = performance.now();
+    }
+  };
+
+  #agentFor(url: URL): Agent {
+    const agent = this.#given.httpOptions?.agent?.(url) ?? getDefaultAgent(url);
+    return new Proxy(agent, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name, target);
+        if (typeof value !== 'function') return value;
+        if (name !== 'addRequest') return value.bind(target);
+        return (request: ClientRequest, ...rest: unknown[]) => {
+          this.#supervise(request);
+          return value.call(target, request, ...rest);
+        };
+      },
+    });
+  }
+
+  #supervise(request: ClientRequest): void {
+    this.#requests.add(request);
+    const timeoutMs = this.#timeoutMs;
+    const timer =
+      timeoutMs < SHORTEST_TIMEOUT_MS
+        ? setTimeout(() => request.destroy(new DeadlineError(timeoutMs)), timeoutMs).unref()
+        : undefined;
+    request.once('close', () => {
+      clearTimeout(timer);
+      this.#requests.delete(request);
+      this.#activeAt = performance.now();
+    });
+    const emit = request.emit.bind(request) as (event: string, ...details: unknown[]) => boolean;
+    request.emit = (event: string, ...details: unknown[]) =>
+      event === 'response' ? emit(event, limited(details[0] as IncomingMessage)) : emit(event, ...details);
+    if (this.#closing.signal.aborted) request.destroy(this.#closing.signal.reason);
+  }
+
+  /** A storage whose writes are not waited for, one after another, the latest state only. */
+  #unwaited(storage: Storage): Storage {
+    let next: (() => Promise<void>) | undefined;
+    let isWriting = false;
+    let isReported = false;
+    const write = async (): Promise<void> => {
+      isWriting = true;
+      for (let task = next; task !== undefined; task = next) {
+        next = undefined;
+        try {
+          await task();
+          isReported = false;
+        } catch (error) {
+          if (!isReported) {
+            this.#logger.warn({ error: String(error) }, 'The flags could not be stored for the next start');
+          }
+          isReported = true;
+        }
+      }
+      isWriting = false;
+    };
+    return {
+      get: (key) => withDeadline(this.#timeoutMs, this.#closing.signal, async () => storage.get(key)),
+      set: async (key, data) => {
+        next = async () => storage.set(key, data);
+        if (!isWriting) void write();
+      },
+    };
+  }
+}
+
+/** The answer, decompressed, which fails as soon as it is too large. */
+function limited(response: IncomingMessage): IncomingMessage {
+  const { statusCode, statusMessage, headers, trailers } = response;
+  const encoding = headers['content-encoding'];
+  const isCompressed = statusCode === 200 && (encoding === 'gzip' || encoding === 'deflate');
+  let received = 0;
+  const counter = new Transform({
+    transform(chunk: Buffer, _, done) {
+      received += chunk.length;
+      if (received <= MAX_ANSWER_BYTES) done(null, chunk);
+      else done(new Error(`The answer of Unleash is larger than ${MAX_ANSWER_BYTES / 1_024 / 1_024} MiB.`));
+    },
+  });
+  if (isCompressed) {
+    pipeline(response, createUnzip({ finishFlush: constants.Z_SYNC_FLUSH }), counter, () => {});
+  } else {
+    pipeline(response, counter, () => {});
+  }
+  const { 'content-encoding': _, 'content-length': __, ...plainHeaders } = headers;
+  return Object.assign(counter, {
+    statusCode,
+    statusMessage,
+    headers: isCompressed ? plainHeaders : headers,
+    trailers,
+  }) as unknown as IncomingMessage;
+}
