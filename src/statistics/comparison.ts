@@ -11,7 +11,7 @@ export interface ComparisonRequest {
 }
 
 /** The part of alpha for the time in which both arms run; the rest is for after it. */
-const SPLIT_PART = 0.8;
+const SPLIT_PART = 0.9;
 
 const NONE: EventTotals = [0, 0, 0, 0];
 
