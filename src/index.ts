@@ -119,7 +119,6 @@ export type {
   ArmTotals,
   Attributes,
   Decision,
-  DifferenceEvidence,
   Evaluation,
   Evidence,
   Exposure,

@@ -332,19 +332,6 @@ export const UNITS = ['fraction', 'ratio', 'ms', 'count', 'bytes', 'none'] as co
 /** One of {@link UNITS}. */
 export type Unit = (typeof UNITS)[number];
 
-const differenceEvidenceSchema = z
-  .object({
-    observed: z.number(),
-    lower: z.number(),
-    upper: z.number(),
-    /** The chance that the interval is right at every moment of the epoch, for example 0.95. */
-    confidence: z.number(),
-  })
-  .readonly();
-
-/** A difference of two rates; fractions. */
-export interface DifferenceEvidence extends z.infer<typeof differenceEvidenceSchema> {}
-
 const verdictEvidenceSchema = z
   .object({
     /** How many times better the data fit a regression than none, now. Capped at 10³⁰⁰. */
@@ -363,8 +350,6 @@ const verdictEvidenceSchema = z
     events: count,
     /** When the control ended with which the treatment is compared; absent while one runs beside it. */
     frozenAt: z.number().optional(),
-    /** Of the rates, treatment minus control, with an interval that is valid at any time. Only with a breach: it is costly. */
-    difference: differenceEvidenceSchema.optional(),
     excluded: count,
     repeated: count,
     invalid: count,

@@ -1,4 +1,4 @@
-import type { Arm, Trials } from '../model/shapes.js';
+import type { Trials } from '../model/shapes.js';
 
 import { logBeta, logIncompleteBeta } from './log-gamma.js';
 
@@ -77,23 +77,6 @@ export function rateUpperBound(
     betaBinomialLogMixture(successes, trials, 1 - rate, { optimalTrials, oneSided: true }) >=
     -Math.log(alpha);
   return boundary(1, failures / trials, refuted);
-}
-
-/**
- * An interval that contains the difference of the failure rates, treatment minus control, at every time at once with
- * chance `1 − alpha`: each arm's interval at `alpha/2`, combined by the union bound. It assumes nothing of how the
- * arms' sample sizes came about.
- */
-export function differenceConfidenceInterval(
-  { treatment, control }: Readonly<Record<Arm, Trials>>,
-  alpha: number,
-): Interval {
-  const ofTreatment = rateConfidenceInterval(treatment, alpha / 2);
-  const ofControl = rateConfidenceInterval(control, alpha / 2);
-  return {
-    lower: ofTreatment.lower - ofControl.upper,
-    upper: ofTreatment.upper - ofControl.lower,
-  };
 }
 
 /** The last rate, going from `refutedEnd` towards `observed`, that is still refuted: bisection errs to the wide side. */

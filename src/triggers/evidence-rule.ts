@@ -1,16 +1,6 @@
-import type {
-  DifferenceEvidence,
-  Evidence,
-  Snapshot,
-  Trials,
-  TrialsSince,
-  Verdict,
-  VerdictEvidence,
-} from '../model/shapes.js';
-import { differenceConfidenceInterval } from '../statistics/confidence.js';
+import type { Evidence, Snapshot, Trials, TrialsSince, Verdict, VerdictEvidence } from '../model/shapes.js';
 import type { EvidenceRequest } from '../statistics/evidence-state.js';
 import { alphaSchema } from '../support/config-schemas.js';
-import { defer } from '../support/defer.js';
 import { countOf, formatThreshold, formatTime } from '../support/wording.js';
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
 import { type Finding, NO_SAMPLE, type Rule, triggerNameSchema, verdictOf } from './window-rule.js';
@@ -36,8 +26,6 @@ export const evidenceFields = (name: string, alpha = 0.05) => ({
   name: triggerNameSchema.default(name),
 });
 
-/** Intervals are valid at all times at once with 95 %, whatever alpha the test has: it is what readers expect. */
-const INTERVAL_ALPHA = 0.05;
 /** JSON has no infinity. */
 const LARGEST_E = 1e300;
 
@@ -76,11 +64,11 @@ export function figuresOf(
   evidence: Evidence,
   alpha: number,
   basis: VerdictEvidence['basis'] = 'units',
-  { logE, breached, since }: Pick<Evidence, 'logE' | 'breached' | 'since'> = evidence,
+  { logE, since }: Pick<Evidence, 'logE' | 'since'> = evidence,
 ): VerdictEvidence {
   const { logThreshold, frozen, events, excluded, repeated, invalid } = evidence;
   const { treatment, control } = since.counts;
-  const figures = {
+  return {
     e: Math.min(Math.exp(logE), LARGEST_E),
     // The logarithm has cost the last digits of 1/alpha.
     threshold: Number(Math.exp(logThreshold).toPrecision(12)),
@@ -91,23 +79,9 @@ export function figuresOf(
     basis,
     events,
     frozenAt: frozen?.at,
-    difference: undefined as DifferenceEvidence | undefined,
     excluded,
     repeated,
     invalid,
-  };
-  if (breached && treatment.trials > 0 && control.trials > 0) {
-    defer(figures, 'difference', () => differenceOf(since.counts));
-  }
-  return figures;
-}
-
-/** The difference of two arms' rates, with an interval that is valid at any time. Needs about 100 µs. */
-function differenceOf(counts: Evidence['counts']): DifferenceEvidence {
-  return {
-    observed: rateOf(counts.treatment) - rateOf(counts.control),
-    ...differenceConfidenceInterval(counts, INTERVAL_ALPHA),
-    confidence: 1 - INTERVAL_ALPHA,
   };
 }
 
@@ -121,11 +95,10 @@ export function describeSince({ at }: TrialsSince, now: number): string {
   return at === undefined ? 'Since the rollout began' : `Since ${formatTime(at, now)}`;
 }
 
-/** `worse by 8.8 points (95 % interval 1.2 to 20.1)` */
-export function describeDifference(counts: Evidence['counts']): string {
-  const { observed, lower, upper, confidence } = differenceOf(counts);
-  const interval = `${formatThreshold(confidence)} interval ${points(lower)} to ${points(upper)}`;
-  return `${observed < 0 ? 'better' : 'worse'} by ${points(Math.abs(observed))} points (${interval})`;
+/** `worse by 8.8 points` */
+export function describeDifference({ treatment, control }: Evidence['counts']): string {
+  const difference = rateOf(treatment) - rateOf(control);
+  return `${difference < 0 ? 'better' : 'worse'} by ${points(Math.abs(difference))} points`;
 }
 
 /**

@@ -12,7 +12,10 @@ import { outcomeOf } from '../measure/outcomes.js';
 
 const WINDOWS_MS = [60_000, 300_000];
 const EVIDENCE_FOR = [
-  { name: 'regression', evidence: { test: 'failure-regression', alpha: 0.05, ratio: 1 } },
+  {
+    name: 'regression',
+    evidence: { test: 'event', event: 'failure', alpha: 0.05, ratio: 1, minDifference: 0 },
+  },
 ] as const;
 
 /** A process of a fleet that sends when the test says so: its timers are as good as off. */
