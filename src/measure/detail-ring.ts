@@ -52,8 +52,11 @@ export class DetailRing {
 
   /** Adds what another process kept; no later {@link takeChanges} returns it. */
   addRemote({ failures, others }: OutcomeDetails): void {
-    for (const detail of failures) push(this.#failures, { ...detail, unit: 0 });
-    for (const detail of others) push(this.#others, detail);
+    mergeInto(
+      this.#failures,
+      failures.map((detail) => ({ ...detail, unit: 0 })),
+    );
+    mergeInto(this.#others, others);
   }
 
   clear(): void {
@@ -67,6 +70,14 @@ export class DetailRing {
 function push<T>(list: T[], detail: T): void {
   list.push(detail);
   if (list.length > MAX_DETAILS) list.shift();
+}
+
+/** Adds details in the order of their times. */
+function mergeInto<T extends OutcomeDetail>(list: T[], added: readonly T[]): void {
+  if (added.length === 0) return;
+  list.push(...added);
+  list.sort((a, b) => a.at - b.at);
+  list.splice(0, Math.max(0, list.length - MAX_DETAILS));
 }
 
 function withoutUnit({ at, arm, errorType, attributes }: OutcomeDetail): OutcomeDetail {

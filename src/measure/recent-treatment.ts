@@ -12,7 +12,9 @@ export class RecentTreatment {
   #outcomes: number[] = [];
   #unitHashes = new Uint32Array(MAX_UNITS);
   #unitAt = new Float64Array(MAX_UNITS).fill(Number.NEGATIVE_INFINITY);
-  /** Of these, what no {@link takeChanges} has returned and what came from no other process. */
+  /** 1 for a unit that was touched here since the last {@link takeChanges}. */
+  #unitIsNew = new Uint8Array(MAX_UNITS);
+  /** Of the outcomes, what no {@link takeChanges} has returned and what came from no other process. */
   #changes: number[] = [];
 
   /** @param unit - 0 when each outcome is a unit of its own. */
@@ -20,7 +22,7 @@ export class RecentTreatment {
     const signed = failed ? -at : at;
     push(this.#outcomes, signed);
     push(this.#changes, signed);
-    this.#touch(unit, at);
+    this.#touch(unit, at, 1);
   }
 
   /** Distinct units since a time, up to 8. */
@@ -43,43 +45,46 @@ export class RecentTreatment {
     return { trials, failures, since };
   }
 
-  /** What was added here since the previous call; of units, all that are known. */
+  /** What was added here since the previous call. */
   takeChanges(): RecentChanges {
-    const outcomes = this.#changes;
+    const changes = { outcomes: this.#changes, units: this.#units((i) => this.#unitIsNew[i] === 1) };
     this.#changes = [];
-    return { outcomes, units: this.#units() };
+    this.#unitIsNew.fill(0);
+    return changes;
   }
 
   contents(): RecentChanges {
-    return { outcomes: [...this.#outcomes], units: this.#units() };
+    return { outcomes: [...this.#outcomes], units: this.#units(() => true) };
   }
 
   /** Adds what another process added; no later {@link takeChanges} returns it. */
   addRemote({ outcomes, units }: RecentChanges): void {
     const merged = [...this.#outcomes, ...outcomes].sort((a, b) => Math.abs(a) - Math.abs(b));
     this.#outcomes = merged.slice(-RECENT_OUTCOMES);
-    for (const [unit, at] of units) this.#touch(unit, at);
+    for (const [unit, at] of units) this.#touch(unit, at, 0);
   }
 
   clear(): void {
     this.#outcomes = [];
     this.#unitAt.fill(Number.NEGATIVE_INFINITY);
+    this.#unitIsNew.fill(0);
     this.#changes = [];
   }
 
-  #units(): [number, number][] {
+  #units(isWanted: (index: number) => boolean): [number, number][] {
     const units: [number, number][] = [];
     this.#unitAt.forEach((at, i) => {
-      if (at > 0) units.push([this.#unitHashes[i]!, at]);
+      if (at > 0 && isWanted(i)) units.push([this.#unitHashes[i]!, at]);
     });
     return units;
   }
 
-  #touch(unit: number, at: number): void {
+  #touch(unit: number, at: number, isNew: 0 | 1): void {
     let oldest = 0;
     for (let i = 0; i < MAX_UNITS; i++) {
       if (unit !== 0 && this.#unitHashes[i] === unit) {
         this.#unitAt[i] = Math.max(this.#unitAt[i]!, at);
+        this.#unitIsNew[i]! |= isNew;
         return;
       }
       if (this.#unitAt[i]! < this.#unitAt[oldest]!) oldest = i;
@@ -87,6 +92,7 @@ export class RecentTreatment {
     if (at < this.#unitAt[oldest]!) return;
     this.#unitHashes[oldest] = unit;
     this.#unitAt[oldest] = at;
+    this.#unitIsNew[oldest] = isNew;
   }
 }
 

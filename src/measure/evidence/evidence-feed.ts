@@ -75,7 +75,7 @@ export class EvidenceFeed {
   /** @returns the hash of the outcome's unit; 0 when each outcome is a unit of its own. */
   record(outcome: Outcome, at: number): number {
     const { exposure, result } = outcome;
-    const unit = this.#unitOf(exposure);
+    const unit = this.#pending.unitOf(exposure) ?? this.#unitOf(exposure);
     this.#pending.end(outcome, unit, chanceOf(exposure), at);
     const failed = result === 'failure';
     if (exposure.arm === 'treatment' && (failed || result === 'success')) {

@@ -88,6 +88,15 @@ export class PendingExposures {
     this.#next += 1;
   }
 
+  /** The unit with which this exposure was opened, while the ring has it: hashing costs as much as recording. */
+  unitOf({ sequence, at }: Exposure): number | undefined {
+    if (sequence === undefined || sequence >= this.#next || sequence < this.#next - this.#ring.size) {
+      return undefined;
+    }
+    const slot = sequence & this.#ring.mask;
+    return this.#ring.at[slot] === at ? this.#ring.unit[slot] : undefined;
+  }
+
   /** Whether the ring has no room: settle first. */
   get isFull(): boolean {
     return this.#next - this.#head >= LARGEST_RING;
