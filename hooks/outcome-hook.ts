@@ -86,10 +86,9 @@ function capture(
         continue;
       }
       entry.hasOwn = true;
-      const exposure = sink.exposed(evaluation, targetingKey);
-      if (slot !== undefined && (slot.sink === undefined ? isFirst : slot.sink === sink)) {
-        slot.exposure = exposure;
-      }
+      const isOperation = slot !== undefined && (slot.sink === undefined ? isFirst : slot.sink === sink);
+      const exposure = sink.exposed(evaluation, targetingKey, isOperation);
+      if (isOperation) slot.exposure = exposure;
     } catch {
       // A guard's fault must not reach the caller or the other guards.
     }

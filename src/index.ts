@@ -41,8 +41,6 @@ export {
   type LatencyQuantile,
   latencyAbove,
 } from './triggers/latency-above.js';
-export { type ComplaintRateRisingOptions, complaintRateRising } from './triggers/complaint-rate-rising.js';
-export { type UnreportedAboveOptions, unreportedAbove } from './triggers/unreported-above.js';
 // Signals: numbers from elsewhere that triggers evaluate.
 export type { SignalContext, SignalReading, SignalSource } from './triggers/trigger.js';
 export type { SignalReadOptions, SignalTrigger } from './triggers/signals/signal-trigger.js';
@@ -56,8 +54,21 @@ export {
 // Triggers on evidence: right however often they are evaluated.
 export type { EvidenceOptions, EvidenceTrigger } from './triggers/evidence-rule.js';
 export type { EvidenceRequest } from './statistics/evidence-state.js';
-export { type FailureRegressionOptions, failureRegression } from './triggers/failure-regression.js';
+export {
+  complaintRateRising,
+  type EventRegressionOptions,
+  eventRegression,
+  failureRegression,
+  type RegressionEvent,
+  unreportedAbove,
+} from './triggers/event-regression.js';
 export { type LatencyRegressionOptions, latencyRegression } from './triggers/latency-regression.js';
+export {
+  type SampleRatioMismatchOptions,
+  sampleRatioMismatch,
+  type UsersInBothArmsOptions,
+  usersInBothArms,
+} from './triggers/sample-ratio.js';
 export { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from './statistics/parameters.js';
 // Stages: how far a rollout has come.
 export type { Stage, StageProgress, StageStatus } from './model/stage.js';
@@ -107,20 +118,28 @@ export type {
   Arm,
   ArmCounts,
   ArmTotals,
+  Assignment,
   Attributes,
+  Blame,
+  Concentration,
   Decision,
-  DifferenceEvidence,
   Evaluation,
   Evidence,
   Exposure,
   ExposureCounts,
+  FrozenControl,
   MemorySnapshot,
   Outcome,
+  OutcomeDetail,
+  OutcomeDetails,
   QuantileEvidence,
+  RecentOutcomes,
   Result,
+  SettledCounts,
   SignalValue,
   Snapshot,
   Trials,
+  TrialsSince,
   Unit,
   Verdict,
   VerdictEvidence,

@@ -1,13 +1,17 @@
 import { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from '../statistics/parameters.js';
-import { complaintRateRising } from '../triggers/complaint-rate-rising.js';
 import { criticalErrors } from '../triggers/critical-errors.js';
 import { errorRateAbove } from '../triggers/error-rate-above.js';
-import { failureRegression } from '../triggers/failure-regression.js';
+import {
+  complaintRateRising,
+  eventRegression,
+  failureRegression,
+  unreportedAbove,
+} from '../triggers/event-regression.js';
 import { latencyRegression } from '../triggers/latency-regression.js';
 import { memoryGrowth } from '../triggers/memory-growth.js';
+import { sampleRatioMismatch, usersInBothArms } from '../triggers/sample-ratio.js';
 import { successRateBelow } from '../triggers/success-rate-below.js';
 import { successRateBetween } from '../triggers/success-rate-between.js';
-import { unreportedAbove } from '../triggers/unreported-above.js';
 import type { RolloutGuardOptions } from './options.js';
 
 /** What a preset sets; every field can be overridden after it is spread. */
@@ -15,36 +19,44 @@ export type RolloutPreset = Required<
   Pick<RolloutGuardOptions, 'rollback' | 'review' | 'stages' | 'operation' | 'log'>
 >;
 
-/** In each epoch, at most 5 % of healthy rollouts are stopped or opened for review by the sequential tests. */
+/** At most 5 % of healthy rollouts are ever stopped, or opened for review for their latency, by the sequential tests. */
 const alpha = splitAlpha(0.05, DEFAULT_ALPHA_WEIGHTS);
+/** What only asks for a check has a small alpha of its own. */
+const REVIEW_ALPHA = 0.001;
 
 /**
- * The first rollout, `async-upload`. Rollback at once: a success rate below 95 % or an error rate above 5 % (both from
- * 100 outcomes on); evidence, from the first outcome on, that the treatment fails more than the control (by 2 points or
- * more) or more than 5 %; one critical error; memory more than 20 % above its baseline. Review by an operator: a success rate
- * of 95–97 % for 30 minutes; evidence that the treatment takes more than 1.2 times as long as the control; more than 1.5
- * times its complaints; more than twice its share of evaluations without an outcome. Stages: 1, 10, 50 and 100 %.
- * Operations: 2 retries, 30 s for an arm, then the control.
+ * The first rollout, `async-upload`. Rollback at once: a success rate below 95 % or an error rate above 5 %, beyond chance and worse than
+ * the control of the same minutes; evidence, from the first outcome on, that the treatment fails, or is given up by its callers,
+ * more than the control (by 2 points or more); one critical error; memory more than 20 % above its baseline. Review by an operator: a
+ * success rate of 95–97 % for 30 minutes; evidence that the treatment takes more than 1.2 times as long as the control, has more expected
+ * errors, more than 1.5 times its complaints or more evaluations without an outcome; arms that do not have the units that chance put
+ * there, or units that are in both. Stages: 1, 10, 50 and 100 %. Operations: 2 retries, 30 s for an arm, then the control.
  */
 export const asyncUploadRollout: RolloutPreset = {
   rollback: [
-    successRateBelow(0.95, { minOutcomes: 100 }),
-    errorRateAbove(0.05, { minOutcomes: 100 }),
+    successRateBelow(0.95),
+    errorRateAbove(0.05),
     // The stages tolerate up to 2 % of failures: a smaller difference, however certain, is left to them.
     failureRegression({ alpha: alpha.failure, minDifference: 0.02 }),
     errorRateAbove(0.05, {
       evidence: 'sequential',
-      alpha: alpha.absolute,
+      alpha: alpha.limit,
       name: 'error-rate-above-sequential',
     }),
+    // Often a caller's deadline: a hang, seen from outside.
+    eventRegression('aborted', { alpha: alpha.aborted, minDifference: 0.02 }),
     criticalErrors(),
     memoryGrowth(1.2),
   ],
   review: [
     successRateBetween(0.95, 0.97, { minOutcomes: 100, windowMs: 30 * 60_000 }),
     latencyRegression({ ratio: 1.2, alpha: alpha.latency }),
-    complaintRateRising(),
-    unreportedAbove({ ratio: 2 }),
+    eventRegression('expected', { alpha: REVIEW_ALPHA, minDifference: 0.02 }),
+    complaintRateRising({ alpha: REVIEW_ALPHA }),
+    unreportedAbove({ alpha: REVIEW_ALPHA }),
+    // Is the experiment itself sound?
+    sampleRatioMismatch(),
+    usersInBothArms(),
   ],
   stages: [
     { percentage: 1, minOutcomes: 100, minSuccessRate: 0.995 },

@@ -75,6 +75,7 @@ export class SharedFleet {
       });
     this.#member = new FleetMember({
       own,
+      openSince: () => own.openSince,
       emptyStore: () => storeFor(context, clock.now()),
       rules: [...rollback, ...review],
       link: shared.link({ flagKey, environment: unleash.environment }),

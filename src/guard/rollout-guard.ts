@@ -135,7 +135,7 @@ export class RolloutGuard implements ExposureSink {
   }
 
   /** Captures an exposure; the hook calls it. */
-  exposed(evaluation: Evaluation, targetingKey: string | undefined): Exposure {
+  exposed(evaluation: Evaluation, targetingKey: string | undefined, isOperation = false): Exposure {
     const { context, machine, recorder } = this.#parts;
     const { chance, contextId } = evaluation.flagMetadata ?? {};
     return recorder.expose({
@@ -147,6 +147,7 @@ export class RolloutGuard implements ExposureSink {
       targetingKey,
       chance: typeof chance === 'number' && chance > 0 && chance < 1 ? chance : undefined,
       unit: typeof contextId === 'string' && contextId !== '' ? contextId : undefined,
+      isOperation,
       epoch: machine.epoch,
       at: context.clock.now(),
     });

@@ -70,7 +70,12 @@ export class ErrorCounts {
 
 /** The type, cut to {@link MAX_ERROR_TYPE_LENGTH}. */
 export function boundedErrorType(errorType: string): string {
-  if (errorType.length <= MAX_ERROR_TYPE_LENGTH) return errorType;
+  return boundedText(errorType, MAX_ERROR_TYPE_LENGTH);
+}
+
+/** The first `maxLength` UTF-16 code units of a text. */
+export function boundedText(text: string, maxLength: number): string {
+  if (text.length <= maxLength) return text;
   // A slice would keep the whole text alive, which may be a message of any length; joined characters do not.
-  return Array.from(errorType.slice(0, MAX_ERROR_TYPE_LENGTH)).join('');
+  return Array.from(text.slice(0, maxLength)).join('');
 }

@@ -1,14 +1,17 @@
 import type { Baseline } from '../model/baseline.js';
 import type { Exposure, Outcome, Snapshot, WindowSnapshot } from '../model/shapes.js';
-import { hash32 } from '../statistics/once-per-key.js';
-import { SequentialEvidence, type TestSpec } from '../statistics/sequential-evidence.js';
+import type { TestSpec } from '../statistics/rollout-evidence.js';
+import { defer } from '../support/defer.js';
 import { armCounts, complaintCode, countCode } from './arm-counts.js';
+import { DetailRing } from './detail-ring.js';
 import { EpochTotals } from './epoch-totals.js';
 import { boundedErrorType } from './error-counts.js';
+import { EvidenceFeed } from './evidence/evidence-feed.js';
 import { ExposureRing } from './exposure-ring.js';
 import { MemoryBaseline } from './memory-baseline.js';
 import { MemoryWindow } from './memory-window.js';
 import { DELTA_VERSION, type OutcomeDelta, type StoreDump } from './outcome-delta.js';
+import { RecentTreatment } from './recent-treatment.js';
 import { SlidingWindow } from './sliding-window.js';
 import type { TimeRing } from './time-ring.js';
 
@@ -22,12 +25,17 @@ interface MemoryOutcomeStoreOptions {
   readonly now?: number | undefined;
   /** An exposure without an outcome counts as unreported after this time, in milliseconds. @default 60_000 */
   readonly outcomeTimeoutMs?: number | undefined;
+  /** The time limit of operations, in milliseconds. @default 30_000 */
+  readonly operationTimeoutMs?: number | undefined;
 }
 
+/** Details that one delta carries at most, of failing units and of other outcomes. */
+const MAX_DETAILS_SENT = 32;
+
 /**
- * Adds outcomes up in this process. Memory is fixed for each window length (17 KB), arm (32 KB) and error type, and
- * does not grow with outcomes, users or messages. When a trigger has a sequential test, 512 KiB remember which users have
- * counted.
+ * Adds outcomes up in this process. Memory is fixed for each window length (20 KB), arm (32 KB) and error type, and
+ * does not grow with outcomes or messages. What is open needs 29 bytes each, at most 8 MB; units with an event are remembered for the
+ * sequential tests (see {@link RolloutEvidence}).
  */
 export class MemoryOutcomeStore {
   readonly #flagKey: string;
@@ -38,9 +46,9 @@ export class MemoryOutcomeStore {
   readonly #exposures: ExposureRing;
   readonly #rings: readonly TimeRing[];
   readonly #longestWindowMs: number;
-  readonly #testSpecs: readonly TestSpec[];
-  /** Of the current epoch; undefined when no trigger has a test. */
-  #evidence: SequentialEvidence | undefined;
+  readonly #feed: EvidenceFeed;
+  readonly #recent = new RecentTreatment();
+  readonly #details = new DetailRing();
   #epoch = 0;
   #epochStartedAt: number;
   /** Outcomes of earlier epochs are dropped. */
@@ -59,22 +67,42 @@ export class MemoryOutcomeStore {
     this.#windows = lengths.map((windowMs) => new SlidingWindow(windowMs));
     this.#memoryWindows = lengths.map((windowMs) => new MemoryWindow(windowMs));
     this.#longestWindowMs = lengths.at(-1) ?? 0;
-    this.#exposures = new ExposureRing(options.outcomeTimeoutMs ?? 60_000, this.#longestWindowMs);
-    this.#rings = [...this.#windows, ...this.#memoryWindows, this.#exposures];
+    const { outcomeTimeoutMs = 60_000, operationTimeoutMs = 30_000 } = options;
+    this.#exposures = new ExposureRing(outcomeTimeoutMs, this.#longestWindowMs);
+    this.#feed = new EvidenceFeed({
+      flagKey: options.flagKey,
+      specs: options.evidenceFor ?? [],
+      windowsMs: lengths,
+      latency: this.#totals.latency,
+      limits: { operationMs: operationTimeoutMs, reportMs: outcomeTimeoutMs },
+    });
+    this.#rings = [...this.#windows, ...this.#feed.windows, ...this.#memoryWindows, this.#exposures];
     this.#epochStartedAt = options.now ?? Date.now();
     this.#lastSeenAt = this.#epochStartedAt;
-    this.#testSpecs = (options.evidenceFor ?? []).filter(({ evidence }) => evidence !== undefined);
-    this.#beginEvidence();
+  }
+
+  /** When the oldest exposure here was made that has not settled; undefined when all have. */
+  get openSince(): number | undefined {
+    return this.#feed.openSince;
   }
 
   /** Notes that an outcome is awaited for this exposure. Touches memory only; runs within every evaluation. */
   expose(exposure: Exposure): void {
-    if (exposure.epoch >= this.#oldestEpoch) this.#exposures.open(exposure);
+    if (exposure.epoch < this.#oldestEpoch) return;
+    this.#exposures.open(exposure);
+    this.#feed.open(exposure);
   }
 
   /** Notes that no outcome is awaited any more for an exposure without one. */
   settle(exposure: Exposure): void {
-    if (exposure.epoch >= this.#oldestEpoch) this.#exposures.complete(exposure);
+    if (exposure.epoch < this.#oldestEpoch) return;
+    this.#exposures.complete(exposure);
+    this.#feed.withdraw(exposure);
+  }
+
+  /** The process did not run for a while, until `now`: what is open gets its time anew. */
+  resumed(now: number): void {
+    this.#feed.resumed(now);
   }
 
   /**
@@ -90,18 +118,24 @@ export class MemoryOutcomeStore {
     const code = countCode(outcome);
     this.#workedSinceSample = true;
     for (const window of this.#windows) window.add(code, at);
+    const unit = this.#feed.record(outcome, at);
+    this.#details.add(outcome, unit, at);
+    if (arm === 'treatment' && (outcome.result === 'failure' || outcome.result === 'success')) {
+      this.#recent.add(unit, outcome.result === 'failure', at);
+    }
     if (outcome.critical && arm === 'treatment') {
       this.#lastCritical = { errorType: boundedErrorType(outcome.errorType ?? 'unknown'), at };
       this.#lastCriticalTaken = false;
     }
     if (epoch < this.#epoch) return;
     this.#totals.add(outcome, code, at);
-    this.#evidence?.record(outcome, at);
   }
 
   /** Counts a complaint, at `at`, of the user of this exposure. It counts in the windows and totals in which an outcome would. */
-  recordComplaint({ epoch, arm }: Exposure, at: number): void {
+  recordComplaint(exposure: Exposure, at: number): void {
+    const { epoch, arm } = exposure;
     if (epoch < this.#oldestEpoch) return;
+    this.#feed.complaint(exposure, at);
     const code = complaintCode(arm);
     for (const window of this.#windows) window.add(code, at);
     if (epoch === this.#epoch) this.#totals.addComplaint(code);
@@ -128,36 +162,42 @@ export class MemoryOutcomeStore {
   snapshot(now: number): Snapshot {
     this.#lastSeenAt = now;
     this.#advance(now);
+    this.#feed.settle(now);
     const critical = this.#lastCritical;
-    return {
+    const snapshot = {
       flagKey: this.#flagKey,
       at: now,
       epoch: this.#epoch,
       epochStartedAt: this.#epochStartedAt,
-      windows: this.#windows.map((window, index) =>
-        this.#windowSnapshot(window, this.#memoryWindows[index]!, now),
-      ),
+      windows: this.#windows.map((window, index) => this.#windowSnapshot(window, index, now)),
       total: { treatment: this.#totals.snapshot('treatment'), control: this.#totals.snapshot('control') },
       lastCritical:
         critical !== undefined && now - critical.at <= this.#longestWindowMs ? critical : undefined,
       invalidDurations: this.#totals.invalidDurations,
-      evidence: this.#evidence?.snapshot(now),
+      evidence: this.#feed.evidence.snapshot(),
+      blame: this.#feed.evidence.blame,
+      recent: this.#recent.outcomes(now),
+      details: undefined as Snapshot['details'],
       baseline: this.#baseline,
     };
+    defer(snapshot, 'details', () => this.#details.contents());
+    return snapshot;
   }
 
   /**
-   * Starts an epoch: totals and evidence begin at zero, and the control so far is frozen; the windows are emptied too unless
-   * `keepWindows`.
+   * Starts an epoch: totals begin at zero, and the control so far is frozen. Without `keepWindows` a new rollout begins: the evidence and
+   * the windows are emptied too.
    */
   beginEpoch(epoch: number, at: number, { keepWindows }: { readonly keepWindows: boolean }): void {
     this.#epoch = epoch;
     this.#epochStartedAt = at;
     this.#totals.clear();
-    this.#beginEvidence();
+    this.#feed.beginEpoch(at, keepWindows);
     if (keepWindows) return;
     this.#oldestEpoch = epoch;
     this.#lastCritical = undefined;
+    this.#recent.clear();
+    this.#details.clear();
     for (const ring of this.#rings) ring.clear();
   }
 
@@ -167,27 +207,37 @@ export class MemoryOutcomeStore {
    */
   takeDelta(now: number): OutcomeDelta | undefined {
     this.#advance(now);
+    this.#feed.settle(now);
     const { bucketMs } = this.#exposures;
+    const evidence = this.#feed.takeDelta();
     const changes: OutcomeDelta = {
       ...this.#identity,
-      windows: this.#windows.map((window) => ({ windowMs: window.windowMs, buckets: window.takeChanges() })),
+      windows: this.#windows.map((window, index) => ({
+        windowMs: window.windowMs,
+        buckets: window.takeChanges(),
+        settled: this.#feed.windows[index]!.takeChanges(),
+      })),
       exposures: { bucketMs, buckets: this.#exposures.takeChanges() },
       ...this.#totals.takeChanges(),
       lastCritical: this.#lastCriticalTaken ? undefined : this.#lastCritical,
-      evidence: this.#evidence?.takeDelta(),
+      recent: this.#recent.takeChanges(),
+      details: this.#details.takeChanges(MAX_DETAILS_SENT),
+      evidence,
     };
     this.#lastCriticalTaken = true;
     const recorded =
       changes.lastCritical !== undefined ||
       changes.exposures.buckets.length > 0 ||
-      changes.windows.some(({ buckets }) => buckets.length > 0) ||
+      evidence.settled.length > 0 ||
+      evidence.complaints.length > 0 ||
+      changes.windows.some(({ buckets, settled }) => buckets.length > 0 || settled.length > 0) ||
       changes.counts.some((count) => count > 0);
     return recorded ? changes : undefined;
   }
 
   /**
    * Adds what another process recorded. A late delta, of an earlier epoch, counts where an outcome of that epoch that
-   * is recorded here would: in the windows, the exposures and as the last critical error, neither in totals nor in evidence.
+   * is recorded here would: in the windows, the exposures, the evidence and as the last critical error, not in totals.
    * Windows of lengths that this store does not keep are left out.
    *
    * @returns `false`, and nothing is added, when the delta is of another flag or version, of an epoch before the last
@@ -196,61 +246,66 @@ export class MemoryOutcomeStore {
   merge(delta: OutcomeDelta, now: number): boolean {
     if (delta.version !== DELTA_VERSION || delta.flagKey !== this.#flagKey) return false;
     if (delta.epoch > this.#epoch || delta.epoch < this.#oldestEpoch) return false;
-    for (const { windowMs, buckets } of delta.windows) {
-      const window = this.#windows.find((candidate) => candidate.windowMs === windowMs);
-      window?.addRemote(buckets, window.bucketMs, now);
+    for (const { windowMs, buckets, settled } of delta.windows) {
+      const index = this.#windows.findIndex((candidate) => candidate.windowMs === windowMs);
+      const window = this.#windows[index];
+      if (window === undefined) continue;
+      window.addRemote(buckets, window.bucketMs, now);
+      this.#feed.windows[index]!.addRemote(settled, window.bucketMs, now);
     }
     this.#exposures.addRemote(delta.exposures.buckets, delta.exposures.bucketMs, now);
     if (delta.lastCritical !== undefined) this.#mergeCritical(delta.lastCritical, now);
+    this.#recent.addRemote(delta.recent);
+    this.#details.addRemote(delta.details);
+    if (delta.evidence !== undefined) this.#feed.merge(delta.evidence, now);
     // As with an outcome of an earlier epoch that is recorded here.
-    if (delta.epoch < this.#epoch) return true;
-    this.#totals.addRemote(delta, now);
-    if (delta.evidence !== undefined) this.#evidence?.merge(delta.evidence, now);
+    if (delta.epoch === this.#epoch) this.#totals.addRemote(delta, now);
     return true;
   }
 
-  /** Evidence is cumulative, so an epoch starts with none; only the control's counts are kept. */
-  #beginEvidence(): void {
-    if (this.#testSpecs.length === 0) return;
-    this.#evidence = new SequentialEvidence({
-      specs: this.#testSpecs,
-      seed: hash32(`${this.#flagKey} ${this.#epoch}`, 0) >>> 0,
-      latency: this.#totals.latency,
-      frozenControl: this.#evidence?.control,
-    });
+  /** Everything that was exposed before has settled in all processes whose deltas are merged here. */
+  settleUpTo(time: number): void {
+    this.#feed.settleUpTo(time);
   }
 
   /**
-   * The whole state, for {@link restore}, without memory samples, which belong to one process. Which users have counted as
-   * evidence is part of it, if any were recorded here: up to 700 KB for a million users.
+   * The whole state, for {@link restore}, without memory samples, which belong to one process, and without what has not settled.
+   * Hashes of units with an event are part of it.
    */
   dump(now: number): StoreDump {
     this.#advance(now);
+    this.#feed.settle(now);
     const { bucketMs } = this.#exposures;
     return {
       epochStartedAt: this.#epochStartedAt,
       oldestEpoch: Number.isFinite(this.#oldestEpoch) ? this.#oldestEpoch : undefined,
       contents: {
         ...this.#identity,
-        windows: this.#windows.map((window) => ({ windowMs: window.windowMs, buckets: window.contents() })),
+        windows: this.#windows.map((window, index) => ({
+          windowMs: window.windowMs,
+          buckets: window.contents(),
+          settled: this.#feed.windows[index]!.contents(),
+        })),
         exposures: { bucketMs, buckets: this.#exposures.dueBuckets(now) },
         ...this.#totals.contents(),
         lastCritical: this.#lastCritical,
+        recent: this.#recent.contents(),
+        details: this.#details.contents(),
       },
-      evidence: this.#evidence?.toJSON(),
+      evidence: this.#feed.evidence.toJSON(),
     };
   }
 
   /**
-   * Adds the state of an earlier run to this one. Call it in that run's epoch, once. Tests resume for triggers whose test is
-   * the same as before; no later {@link takeDelta} returns any of it.
+   * Adds the state of an earlier run to this one. Call it in that run's epoch, before anything is recorded. Evidence resumes when all
+   * tests are the same as before; no later {@link takeDelta} returns any of it.
    *
    * @returns `false`, and nothing is added, when the dump is of another flag, epoch or version.
    */
   restore(dump: StoreDump, now: number): boolean {
     if (dump.contents.epoch !== this.#epoch || !this.merge(dump.contents, now)) return false;
     this.#epochStartedAt = Math.min(dump.epochStartedAt, now);
-    if (dump.evidence !== undefined) this.#evidence?.restore(dump.evidence);
+    if (dump.evidence !== undefined) this.#feed.restore(dump.evidence);
     return true;
   }
 
@@ -264,13 +319,15 @@ export class MemoryOutcomeStore {
     for (const ring of this.#rings) ring.advance(now);
   }
 
-  #windowSnapshot(window: SlidingWindow, memoryWindow: MemoryWindow, now: number): WindowSnapshot {
+  #windowSnapshot(window: SlidingWindow, index: number, now: number): WindowSnapshot {
     return {
       windowMs: window.windowMs,
       treatment: armCounts(window.totals, 'treatment'),
       control: armCounts(window.totals, 'control'),
       exposures: this.#exposures.counts(window.windowMs, now),
-      memory: memoryWindow.snapshot(this.#memoryBaseline.bytes),
+      settled: this.#feed.windows[index]!.counts,
+      units: this.#recent.unitsSince(now - window.windowMs),
+      memory: this.#memoryWindows[index]!.snapshot(this.#memoryBaseline.bytes),
     };
   }
 

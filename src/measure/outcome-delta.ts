@@ -1,17 +1,65 @@
 import { z } from 'zod';
-import { evidenceDeltaSchema, sequentialEvidenceSchema } from '../statistics/evidence-state.js';
+import { ARMS, attributesSchema } from '../model/shapes.js';
+import { rolloutEvidenceSchema } from '../statistics/evidence-state.js';
 import { COUNTS_LENGTH } from './arm-counts.js';
 import { bucketCountsSchema } from './count-ring.js';
+import { settledEntrySchema } from './evidence/settled-sample.js';
+import { SETTLED_FIELDS } from './evidence/settled-window.js';
 import { EXPOSURE_FIELDS } from './exposure-ring.js';
 import { sparseHistogramSchema } from './latency-histogram.js';
 import { BUCKETS_PER_WINDOW } from './time-ring.js';
 
 /** Raised whenever the meaning of a delta changes: processes of different versions run side by side during a deploy. */
-export const DELTA_VERSION = 1;
+export const DELTA_VERSION = 2;
 
 const count = z.int().min(0);
 const errorTypes = z.array(z.tuple([z.string(), count]));
 const time = z.number();
+
+const unit = z.int().min(0).max(0xffff_ffff);
+const trials = z.object({ trials: count, failures: count }).readonly();
+const detail = z
+  .object({
+    at: time,
+    arm: z.enum(ARMS),
+    errorType: z.string().optional(),
+    attributes: attributesSchema.optional(),
+  })
+  .readonly();
+
+const evidenceDeltaSchema = z
+  .object({
+    /** In the order of their exposures. */
+    settled: z.array(settledEntrySchema).max(1_000).readonly(),
+    /** Events for which there was no room. */
+    dropped: count,
+    /** Trials of the treatment for the limits: of units without a failure before, and of all outcomes. */
+    limits: z.object({ units: trials, outcomes: trials }).readonly(),
+    /** The hash of the unit, when it complained, its chance, and 1 for the treatment. */
+    complaints: z
+      .array(
+        z.tuple([unit, time, z.number().min(0).max(1), z.union([z.literal(0), z.literal(1)])]).readonly(),
+      )
+      .readonly(),
+  })
+  .readonly();
+
+/** What the sequential tests of one process saw since its previous delta. Units are hashes. */
+export type EvidenceDelta = z.infer<typeof evidenceDeltaSchema>;
+
+const recentSchema = z
+  .object({
+    outcomes: z.array(time).max(100).readonly(),
+    units: z
+      .array(z.tuple([unit, time]).readonly())
+      .max(100)
+      .readonly(),
+  })
+  .readonly();
+
+const detailsSchema = z
+  .object({ failures: z.array(detail).max(1_000).readonly(), others: z.array(detail).max(1_000).readonly() })
+  .readonly();
 
 const deltaSchema = z
   .object({
@@ -20,7 +68,12 @@ const deltaSchema = z
     epoch: z.int(),
     /** Counts by time bucket for each window, so that a receiver's windows expire them when the sender's do. */
     windows: z.array(
-      z.object({ windowMs: z.number().positive(), buckets: z.array(bucketCountsSchema(COUNTS_LENGTH)) }),
+      z.object({
+        windowMs: z.number().positive(),
+        buckets: z.array(bucketCountsSchema(COUNTS_LENGTH)),
+        /** Settled outcomes by the time of their exposure. */
+        settled: z.array(bucketCountsSchema(SETTLED_FIELDS)),
+      }),
     ),
     /** Exposures and how many of them have an outcome, by the time at which they were opened. */
     exposures: z.object({
@@ -35,7 +88,10 @@ const deltaSchema = z
     lastOutcomeAt: z.object({ treatment: time.optional(), control: time.optional() }),
     lastCritical: z.object({ errorType: z.string(), at: time }).optional(),
     invalidDurations: count,
-    /** The counts of the sequential tests; undefined when no trigger of the sender has one. */
+    /** The treatment's latest outcomes (negative times are failures) and units. */
+    recent: recentSchema,
+    details: detailsSchema,
+    /** For the sequential tests; undefined in a dump, which has their states. */
     evidence: evidenceDeltaSchema.optional(),
   })
   .readonly();
@@ -45,7 +101,7 @@ const deltaSchema = z
  * times) add up: merging all of them into an empty store gives the snapshot of one store that saw everything.
  *
  * It has no memory samples: memory belongs to one process, each evaluates its own, and whichever finds a leak stops the flag
- * for all. It has no targeting keys, no attributes and no messages.
+ * for all. It has no targeting keys and no messages; of failing outcomes and a few others it has the attributes.
  */
 export type OutcomeDelta = z.infer<typeof deltaSchema>;
 
@@ -57,8 +113,8 @@ export const storeDumpSchema = z
     oldestEpoch: z.int().optional(),
     /** Everything that was counted, in deltas already or not. */
     contents: deltaSchema,
-    /** The states of the sequential tests; undefined when no trigger has one. */
-    evidence: sequentialEvidenceSchema.optional().catch(undefined),
+    /** The states of the sequential tests. */
+    evidence: rolloutEvidenceSchema.optional().catch(undefined),
   })
   .readonly();
 
@@ -76,17 +132,30 @@ export function parseOutcomeDelta(value: unknown): OutcomeDelta | undefined {
  */
 export function shiftDelta(delta: OutcomeDelta, offsetMs: number): OutcomeDelta {
   if (offsetMs === 0) return delta;
-  const { windows, exposures, lastOutcomeAt, lastCritical } = delta;
+  const { windows, exposures, lastOutcomeAt, lastCritical, recent, details, evidence } = delta;
   const later = (at: number | undefined) => (at === undefined ? undefined : at + offsetMs);
   return {
     ...delta,
-    windows: windows.map(({ windowMs, buckets }) => ({
-      windowMs,
-      buckets: moved(buckets, Math.round(offsetMs / (windowMs / BUCKETS_PER_WINDOW))),
-    })),
+    windows: windows.map(({ windowMs, buckets, settled }) => {
+      const by = Math.round(offsetMs / (windowMs / BUCKETS_PER_WINDOW));
+      return { windowMs, buckets: moved(buckets, by), settled: moved(settled, by) };
+    }),
     exposures: { ...exposures, buckets: moved(exposures.buckets, Math.round(offsetMs / exposures.bucketMs)) },
     lastOutcomeAt: { treatment: later(lastOutcomeAt.treatment), control: later(lastOutcomeAt.control) },
     lastCritical: lastCritical && { ...lastCritical, at: lastCritical.at + offsetMs },
+    recent: {
+      outcomes: recent.outcomes.map((at) => (at < 0 ? at - offsetMs : at + offsetMs)),
+      units: recent.units.map(([hash, at]) => [hash, at + offsetMs] as const),
+    },
+    details: {
+      failures: details.failures.map((each) => ({ ...each, at: each.at + offsetMs })),
+      others: details.others.map((each) => ({ ...each, at: each.at + offsetMs })),
+    },
+    evidence: evidence && {
+      ...evidence,
+      settled: evidence.settled.map(([hash, at, ...rest]) => [hash, at + offsetMs, ...rest] as const),
+      complaints: evidence.complaints.map(([hash, at, ...rest]) => [hash, at + offsetMs, ...rest] as const),
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 import { countOf, formatQuantity } from '../support/wording.js';
+import { describeFailing } from './concentration.js';
 import type { GuardEvent, GuardEventOf } from './event.js';
 import type {
   DecisionFailure,
@@ -173,7 +174,7 @@ export const EVENT_TABLE: EventTable = {
       key: `${verdict.trigger}-${at}`,
       severity: 'warning',
       title: `${flagKey}: review needed (${verdict.trigger})`,
-      message: `${verdict.message} Nothing has been stopped.`,
+      message: `${verdict.message}${describeFailing([verdict])} Nothing has been stopped.`,
       facts: [factOf(verdict)],
     }),
     report: ({ epoch, verdict }) => ({ in: 'reviews', epoch, verdict }),

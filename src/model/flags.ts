@@ -95,8 +95,12 @@ export interface ExposureSink {
   readonly flagKey: string;
   /** Whose evaluations count; those of every provider without it. */
   readonly provider?: ProviderIdentity | undefined;
-  /** Captures an exposure. Touches memory only and never throws. */
-  exposed(evaluation: Evaluation, targetingKey: string | undefined): Exposure;
+  /**
+   * Captures an exposure. Touches memory only and never throws.
+   *
+   * @param isOperation - An operation completes it. @default false
+   */
+  exposed(evaluation: Evaluation, targetingKey: string | undefined, isOperation?: boolean): Exposure;
   /** Called once when the flag was evaluated often, and never through the guard's provider. Must not throw. */
   onlyForeign?(provider: ProviderIdentity): void;
 }

@@ -47,6 +47,10 @@ export interface Exposure {
   readonly chance?: number | undefined;
   /** The value that was drawn by, such as a user, session or tenant; undefined: each evaluation is a unit of its own. */
   readonly unit?: string | undefined;
+  /** An operation completes it; otherwise `track()` may. */
+  readonly isOperation?: boolean | undefined;
+  /** Its number in the store that awaits its outcome, which sets it. */
+  sequence?: number | undefined;
   /** The guard's epoch in which the flag was evaluated. */
   readonly epoch: number;
   readonly at: number;
@@ -122,8 +126,23 @@ export interface WindowSnapshot {
   readonly control: ArmCounts;
   /** The exposures that became due within the window. */
   readonly exposures: Readonly<Record<Arm, ExposureCounts>>;
+  /** By the time of their exposure, so that arms of different speed compare: what has settled. */
+  readonly settled: SettledCounts;
+  /** Distinct units of the treatment within the window; counted up to 8. */
+  readonly units: number;
   /** This process's memory within the window; undefined before the first sample. */
   readonly memory: MemorySnapshot | undefined;
+}
+
+/**
+ * Outcomes by the time of their exposure. An exposure has settled when every earlier one has, and it has ended or has been open for the
+ * settling time; still open is a failure then.
+ */
+export interface SettledCounts {
+  readonly treatment: Trials;
+  readonly control: Trials;
+  /** Of the treatment's trials, those whose chance is known. */
+  readonly randomised: number;
 }
 
 /** Memory within a window. Its lowest sample distinguishes growth from a peak before garbage collection. */
@@ -149,34 +168,82 @@ const trialsSchema = z.object({ trials: count, failures: count }).readonly();
 /** Trials of one arm and how many of them failed. */
 export interface Trials extends z.infer<typeof trialsSchema> {}
 
+/** Trials of both arms since a moment. */
+export interface TrialsSince {
+  /** Milliseconds since 1970; undefined for "from the start". */
+  readonly at?: number | undefined;
+  readonly counts: Readonly<Record<Arm, Trials>>;
+}
+
 /**
- * What a sequential test has gathered for one trigger since the epoch began. Logarithms are natural: E itself may be
- * larger than a number can be.
+ * What a sequential test has gathered for one trigger since the rollout began, through all percentages. Logarithms are natural: E
+ * itself may be larger than a number can be.
  */
 export interface Evidence {
   /** The trigger that needs it. */
   readonly trigger: string;
+  /** Now. */
   readonly logE: number;
-  /** The largest log E so far; it decides about a breach. */
+  /** The largest log E so far. */
   readonly peakLogE: number;
   readonly logThreshold: number;
-  /** Whether E has ever reached its threshold in this epoch. */
+  /** E has reached its threshold, and the difference since the harm began is large enough, in this epoch. */
   readonly breached: boolean;
-  /** What was compared; for latency, at the quantile with the most evidence, where slow successes are the failures. */
+  /** Outcomes since the rollout began, and those with the event (for latency: slower than the limit). */
   readonly counts: Readonly<Record<Arm, Trials>>;
-  /**
-   * Set when no control remains and the treatment is compared with the control of an earlier epoch, whose counts these
-   * are: the failure rate that is tolerated at most.
-   */
-  readonly frozenLimit?: number | undefined;
+  /** Outcomes of units without an event before, since the harm most likely began. */
+  readonly since: TrialsSince;
+  /** Set while no control runs beside the treatment, which is then compared with the control as it was. */
+  readonly frozen?: FrozenControl | undefined;
+  /** For a limit: the same test by outcomes, where `logE` and `breached` are by units, each of which speaks until its first failure. */
+  readonly byOutcomes?: Pick<Evidence, 'logE' | 'breached' | 'since'> | undefined;
   /** For latency only, by quantile; empty until the control has enough durations. */
   readonly quantiles?: readonly QuantileEvidence[] | undefined;
-  /** Counted outcomes that were left out because chance did not decide their arm. */
+  /** For the sample ratio only. */
+  readonly assignment?: Assignment | undefined;
+  /** Units whose first event the test rests on. */
+  readonly events: number;
+  /** How often the test has begun anew because most outcomes came from units with an event; from 1. */
+  readonly generation: number;
+  /** Outcomes that were left out because chance did not decide their arm, or the chance is unknown. */
   readonly excluded: number;
-  /** Counted outcomes that were left out because their targeting key had counted already. */
+  /** Events that were left out because their unit had one before. */
   readonly repeated: number;
-  /** Durations among the counted outcomes that were NaN, infinite or negative. */
+  /** Durations among the outcomes that were NaN, infinite or negative. */
   readonly invalid: number;
+}
+
+/** The control when it ended. */
+export interface FrozenControl {
+  readonly counts: Trials;
+  /** When it ended, milliseconds since 1970. */
+  readonly at: number;
+  /** The rate that is tolerated at most: an upper bound of the control's, times the tolerated ratio. 1 or more: too few outcomes. */
+  readonly maxRate: number;
+}
+
+/** How units were put into the arms. */
+export interface Assignment {
+  /** Distinct units that were seen, or a sample of them, chosen by hash. */
+  readonly units: number;
+  /** Of these, those in the treatment. */
+  readonly treatment: number;
+  /** The treatment's units that their chances let expect. */
+  readonly expected: number;
+  /** Units seen since the percentage last changed. */
+  readonly epochUnits: number;
+  /** Of these, those that were seen in both arms. */
+  readonly inBothArms: number;
+}
+
+/**
+ * Whether failures are the treatment's fault: the evidence of the event test for first failures, with an odds ratio of 1, which
+ * every store keeps.
+ */
+export interface Blame {
+  readonly logE: number;
+  /** From here on a broken limit is the treatment's fault: `10·g(g + 1)` in generation g. */
+  readonly logThreshold: number;
 }
 
 /** The durations of successes, compared at one quantile of the control's. */
@@ -184,7 +251,8 @@ export interface QuantileEvidence {
   /** A fraction: 0.9 is the p90. */
   readonly quantile: number;
   readonly logE: number;
-  /** The control's, fixed before the open block began; slower successes of the control are its "failures". */
+  readonly breached: boolean;
+  /** The control's, as fixed last; slower successes of the control are its "failures". */
   readonly controlMs: number;
   /** What the treatment's successes are compared with: the tolerated ratio times `controlMs`. */
   readonly limitMs: number;
@@ -209,10 +277,39 @@ export interface Snapshot {
   readonly invalidDurations: number;
   /** One entry for each trigger that needs evidence. */
   readonly evidence?: readonly Evidence[] | undefined;
+  /** Whether failures are the treatment's fault. */
+  readonly blame: Blame;
+  /** The last 20 counted outcomes of the treatment, at most a day old: what a window is too short for at a low rate. */
+  readonly recent: RecentOutcomes;
+  /** Failing units and a sample of other outcomes, with what the application said of them. Computed when it is first read. */
+  readonly details?: OutcomeDetails | undefined;
   /** What was normal at an earlier time; undefined without a record of it. */
   readonly baseline?: Baseline | undefined;
   /** What triggers read elsewhere; one entry for each that has been read. */
   readonly signals?: readonly SignalValue[] | undefined;
+}
+
+/** The latest counted outcomes of the treatment. */
+export interface RecentOutcomes extends Trials {
+  /** When the oldest of them ended; undefined when there is none. */
+  readonly since: number | undefined;
+}
+
+/** What the application said of one outcome. */
+export interface OutcomeDetail {
+  readonly at: number;
+  readonly arm: Arm;
+  /** Undefined for an outcome that is no failure. */
+  readonly errorType?: string | undefined;
+  readonly attributes?: Attributes | undefined;
+}
+
+/** Bounded lists, newest last. */
+export interface OutcomeDetails {
+  /** First failures of units. */
+  readonly failures: readonly OutcomeDetail[];
+  /** A sample of the outcomes that are no failures. */
+  readonly others: readonly OutcomeDetail[];
 }
 
 /** What was read last for one trigger, outside of the guard. */
@@ -235,30 +332,24 @@ export const UNITS = ['fraction', 'ratio', 'ms', 'count', 'bytes', 'none'] as co
 /** One of {@link UNITS}. */
 export type Unit = (typeof UNITS)[number];
 
-const differenceEvidenceSchema = z
-  .object({
-    observed: z.number(),
-    lower: z.number(),
-    upper: z.number(),
-    /** The chance that the interval is right at every moment of the epoch, for example 0.95. */
-    confidence: z.number(),
-  })
-  .readonly();
-
-/** A difference of two rates; fractions. */
-export interface DifferenceEvidence extends z.infer<typeof differenceEvidenceSchema> {}
-
 const verdictEvidenceSchema = z
   .object({
-    /** The largest E of the epoch: how many times better the data fit a regression than none. Capped at 10³⁰⁰. */
+    /** How many times better the data fit a regression than none, now. Capped at 10³⁰⁰. */
     e: z.number(),
-    /** E at which the test breaches: 1/alpha. */
+    /** E at which the test breaches: 1/alpha, more after the test has begun anew. */
     threshold: z.number(),
     alpha: z.number(),
+    /** When the harm most likely began; absent for "at the start of the rollout". */
+    since: z.number().optional(),
+    /** Outcomes since then, and those with the event. */
     treatment: trialsSchema,
     control: trialsSchema,
-    /** Of the failure rates, treatment minus control, with an interval that is valid at any time. Only with a breach: it is costly. */
-    difference: differenceEvidenceSchema.optional(),
+    /** What counts once: the unit that was drawn, or each outcome. */
+    basis: z.enum(['units', 'outcomes']),
+    /** Units whose first event the test rests on. */
+    events: count,
+    /** When the control ended with which the treatment is compared; absent while one runs beside it. */
+    frozenAt: z.number().optional(),
     excluded: count,
     repeated: count,
     invalid: count,
@@ -267,6 +358,28 @@ const verdictEvidenceSchema = z
 
 /** The figures behind the verdict of a sequential test. */
 export interface VerdictEvidence extends z.infer<typeof verdictEvidenceSchema> {}
+
+const shareSchema = z.object({ count, of: count }).readonly();
+
+const concentrationSchema = z
+  .object({
+    /** `errorType`, or the name of an attribute that the application passed. */
+    attribute: z.string(),
+    /** Its value, or a range of numbers. */
+    value: z.string(),
+    /** Of each arm's failing units, those with the value. */
+    treatment: shareSchema,
+    control: shareSchema,
+    /** Of a sample of the outcomes that did not fail. */
+    others: shareSchema,
+  })
+  .readonly();
+
+/** A value that is more frequent among failing units of the treatment than elsewhere. */
+export interface Concentration extends z.infer<typeof concentrationSchema> {}
+
+/** All of {@link Verdict.blame}. */
+export const BLAMES = ['treatment', 'shared', 'unproven'] as const;
 
 export const verdictSchema = z
   .object({
@@ -287,8 +400,15 @@ export const verdictSchema = z
     freshnessMs: z.number().optional(),
     /** One sentence for an operator. */
     message: z.string(),
+    /**
+     * For a broken limit: whose fault it is. `shared`: the control breaks it in the same minutes too, and the treatment is not worse by more
+     * than chance; this opens a review. `unproven`: not yet decided.
+     */
+    blame: z.enum(BLAMES).optional(),
     /** The figures behind a sequential test; undefined for point rules. */
     evidence: verdictEvidenceSchema.optional(),
+    /** Where the treatment fails. Only with a breach. */
+    failing: z.array(concentrationSchema).readonly().optional(),
   })
   .readonly();
 

@@ -122,7 +122,7 @@ export function guardedOperation<Input, Value>(
       evaluation = NOT_EVALUATED;
     }
     // Without a registered hook, the operation sees the exposure itself.
-    let exposure = slot.exposure ?? host.sink.exposed(evaluation, context?.targetingKey);
+    let exposure = slot.exposure ?? host.sink.exposed(evaluation, context?.targetingKey, true);
     if (exposure.arm === 'treatment' && host.isOverridden()) {
       // The guard stopped the flag while OpenFeature was still awaiting hooks.
       exposure = host.toControl(exposure);

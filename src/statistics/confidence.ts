@@ -1,5 +1,5 @@
 import type { Trials } from '../model/shapes.js';
-import type { BlockCounts } from './evidence-state.js';
+
 import { logBeta, logIncompleteBeta } from './log-gamma.js';
 
 /** An interval of rates, or of differences of rates; fractions. */
@@ -77,20 +77,6 @@ export function rateUpperBound(
     betaBinomialLogMixture(successes, trials, 1 - rate, { optimalTrials, oneSided: true }) >=
     -Math.log(alpha);
   return boundary(1, failures / trials, refuted);
-}
-
-/**
- * An interval that contains the difference of the failure rates, treatment minus control, at every time at once with
- * chance `1 − alpha`: each arm's interval at `alpha/2`, combined by the union bound. It assumes nothing of how the
- * arms' sample sizes came about.
- */
-export function differenceConfidenceInterval({ treatment, control }: BlockCounts, alpha: number): Interval {
-  const ofTreatment = rateConfidenceInterval(treatment, alpha / 2);
-  const ofControl = rateConfidenceInterval(control, alpha / 2);
-  return {
-    lower: ofTreatment.lower - ofControl.upper,
-    upper: ofTreatment.upper - ofControl.lower,
-  };
 }
 
 /** The last rate, going from `refutedEnd` towards `observed`, that is still refuted: bisection errs to the wide side. */

@@ -1,103 +1,78 @@
 import { z } from 'zod';
 
 /**
- * What the sequential tests are configured with, what they count and how they are saved. All of it leaves the process
- * (to the log's checkpoint, to Redis), so each shape is a schema, and its type is inferred from it.
+ * What the sequential tests are configured with and how they are saved. All of it leaves the process (to the log's checkpoint, to
+ * Redis), so each shape is a schema, and its type is inferred from it.
  */
 
-const count = z.int().min(0);
+const count = z.number().min(0);
 const share = z.number().min(0);
 const alpha = z.number().positive().lt(0.5);
 const ratio = z.number().positive();
 
 // ── What a trigger tests ─────────────────────────────────────────────────────────────────────────
 
-const failureRegressionRequest = z
+/** What can happen to a unit, and be compared between the arms. */
+export const UNIT_EVENTS = [
+  'failure',
+  'aborted',
+  'expected',
+  'fallback',
+  'retried',
+  'complaint',
+  'unreported',
+] as const;
+
+/** One of {@link UNIT_EVENTS}. */
+export type UnitEvent = (typeof UNIT_EVENTS)[number];
+
+const eventRequest = z
   .object({
-    test: z.literal('failure-regression'),
+    test: z.literal('event'),
+    event: z.enum(UNIT_EVENTS),
     alpha,
-    /** The odds ratio of failing that is tolerated; against a frozen control, the ratio of failure rates. */
+    /** The odds ratio, treatment to control, that is tolerated; against a frozen control, the ratio of rates. */
     ratio,
+    /** Of the rates per outcome since the harm began, a fraction: a smaller difference is no breach. */
+    minDifference: z.number().min(0).lt(1),
   })
   .readonly();
 
 /** The failure rate is a fraction above 0 and below 1. */
-const failureRateRequest = z
-  .object({ test: z.literal('failure-rate'), alpha, maxFailureRate: z.number().positive().lt(1) })
+const limitRequest = z
+  .object({ test: z.literal('limit'), alpha, maxFailureRate: z.number().positive().lt(1) })
   .readonly();
 
 /** The ratio is how many times the control's durations are tolerated. */
-const latencyRegressionRequest = z.object({ test: z.literal('latency-regression'), alpha, ratio }).readonly();
+const latencyRequest = z.object({ test: z.literal('latency'), alpha, ratio }).readonly();
+
+const sampleRatioRequest = z.object({ test: z.literal('sample-ratio'), alpha }).readonly();
 
 export const evidenceRequestSchema = z.discriminatedUnion('test', [
-  failureRegressionRequest,
-  failureRateRequest,
-  latencyRegressionRequest,
+  eventRequest,
+  limitRequest,
+  latencyRequest,
+  sampleRatioRequest,
 ]);
 
-/** The failure rate of the treatment against the control's: tests 2 and, where no control remains, 4. */
-export type FailureRegressionRequest = z.infer<typeof failureRegressionRequest>;
+/** Whether something happens to more units of the treatment than chance put there. */
+export type EventRequest = z.infer<typeof eventRequest>;
 
-/** The failure rate of the treatment against a limit: test 1. */
-export type FailureRateRequest = z.infer<typeof failureRateRequest>;
+/** The failure rate of the treatment against a limit. */
+export type LimitRequest = z.infer<typeof limitRequest>;
 
-/** The durations of the treatment's successes against the control's: test 3. */
-export type LatencyRegressionRequest = z.infer<typeof latencyRegressionRequest>;
+/** The durations of the treatment's successes against the control's. */
+export type LatencyRequest = z.infer<typeof latencyRequest>;
 
 /** The test that a trigger needs; plain data. */
 export type EvidenceRequest = z.infer<typeof evidenceRequestSchema>;
-
-// ── Counts ───────────────────────────────────────────────────────────────────────────────────────
-
-const trialsSchema = z
-  .object({ trials: count, failures: count })
-  .refine(({ trials, failures }) => failures <= trials)
-  .readonly();
-
-const blockCountsSchema = z.object({ treatment: trialsSchema, control: trialsSchema }).readonly();
-
-/** Trials and failures of both arms. */
-export type BlockCounts = z.infer<typeof blockCountsSchema>;
-
-const epochFields = {
-  /** Outcomes whose arm was randomised. */
-  randomised: blockCountsSchema,
-  /** Outcomes of the treatment at 100 %, where no arm is drawn. */
-  fullRollout: trialsSchema,
-};
-
-const leftOutFields = {
-  /** Counted outcomes whose arm was not randomised. */
-  excluded: count,
-  /** Counted outcomes of a targeting key that had counted already. */
-  repeated: count,
-  /** Durations that were NaN, infinite or negative. */
-  invalid: count,
-};
-
-export const evidenceDeltaSchema = z
-  .object({
-    ...epochFields,
-    ...leftOutFields,
-    /** Exceedances by quantile, for each kind of latency test. */
-    latency: z.array(z.tuple([z.string(), z.array(blockCountsSchema).readonly()]).readonly()).readonly(),
-  })
-  .readonly();
-
-/** What one process counted since its previous delta; no targeting keys. */
-export type EvidenceDelta = z.infer<typeof evidenceDeltaSchema>;
-
-/** What all tests of an epoch share. */
-export type EpochEvidence = Pick<EvidenceDelta, 'randomised' | 'fullRollout'>;
-
-/** Counts from another process or an earlier run, as a test receives them. */
-export type EvidenceCounts = Pick<EvidenceDelta, 'randomised' | 'fullRollout' | 'latency'>;
 
 // ── States of tests ──────────────────────────────────────────────────────────────────────────────
 
 const mixtureSchema = z
   .object({
     weights: z.array(share).max(100).readonly(),
+    sinceLowest: z.array(z.number().min(1)).max(100).readonly(),
     logScale: z.number(),
     steps: count,
     peakLogE: z.number(),
@@ -107,68 +82,119 @@ const mixtureSchema = z
   })
   .readonly();
 
-const oneSampleSchema = z
-  .object({ mixture: mixtureSchema, trials: count, failures: count })
+const trialsSchema = z
+  .object({ trials: count, failures: count })
   .refine(({ trials, failures }) => failures <= trials)
   .readonly();
 
-const twoSampleSchema = z
-  .object({ mixture: mixtureSchema, pending: blockCountsSchema, closed: blockCountsSchema })
+const limitTestSchema = z
+  .object({
+    mixture: mixtureSchema,
+    trials: count,
+    failures: count,
+    onsets: z.array(z.number()).max(300).readonly(),
+  })
   .readonly();
 
-const frozenControlSchema = z.object({ control: trialsSchema, test: oneSampleSchema }).readonly();
+const totalsSchema = z.tuple([count, count, count, count]).readonly();
+const momentSchema = z.object({ at: z.number(), totals: totalsSchema }).readonly();
 
-const latencySchema = z
+const eventTestSchema = z
   .object({
-    tests: z.array(twoSampleSchema).max(100).readonly(),
-    thresholdsMs: z.array(share).max(100).readonly(),
+    mixture: mixtureSchema,
+    events: count,
+    onsets: z.array(momentSchema.nullable()).max(100).readonly(),
+  })
+  .readonly();
+
+const frozenControlSchema = z.object({ control: trialsSchema, at: z.number() }).readonly();
+
+const armTrialsSchema = z.object({ treatment: trialsSchema, control: trialsSchema }).readonly();
+
+const sinceSchema = z.object({ at: z.number().optional(), counts: armTrialsSchema }).readonly();
+
+const breachSchema = z.object({ at: z.number(), frozen: z.boolean(), since: sinceSchema }).readonly();
+
+const comparisonSchema = z
+  .object({
+    test: eventTestSchema,
+    /** Its test is undefined where the control was too small to test anything. */
+    frozen: z
+      .object({ reference: frozenControlSchema, test: limitTestSchema.optional() })
+      .readonly()
+      .optional(),
+    /** Where the totals stood when the generation began; undefined in the first one. */
+    start: momentSchema.optional(),
+    breach: breachSchema.optional(),
+  })
+  .readonly();
+
+const streamSchema = z
+  .object({
+    totals: totalsSchema,
+    atRisk: totalsSchema,
+    full: z.tuple([count, count]).readonly(),
+    control: trialsSchema,
+    reference: frozenControlSchema.optional(),
+    marks: z.string(),
+    isFull: z.boolean(),
+    generation: z.int().min(1),
+    recent: count,
+    recentMarked: count,
+    repeated: count,
+    comparisons: z.array(comparisonSchema).max(100).readonly(),
+  })
+  .readonly();
+
+const latencyStateSchema = z
+  .object({
+    streams: z.array(streamSchema).max(10).readonly(),
+    thresholdsMs: z.array(share).max(10).readonly(),
     fixedAtCount: count,
-    peakLogE: z.number(),
   })
   .readonly();
 
-const failureRegressionSchema = z
+const limitStateSchema = z.object({ units: limitTestSchema, outcomes: limitTestSchema }).readonly();
+
+const sampleRatioStateSchema = z
   .object({
-    request: failureRegressionRequest,
-    comparison: twoSampleSchema,
-    frozen: frozenControlSchema.optional(),
-    peakLogE: z.number(),
-    /** Which comparison had breached, and at which threshold. */
-    breach: z.object({ frozen: z.boolean(), logThreshold: z.number() }).readonly().optional(),
+    test: eventTestSchema,
+    seen: z.string(),
+    arms: z.string(),
+    shift: z.int().min(0).max(31),
+    units: count,
+    treatment: count,
+    expected: count,
+    epochUnits: count,
+    inBothArms: count,
   })
   .readonly();
-
-const failureRateSchema = z.object({ request: failureRateRequest, limit: oneSampleSchema }).readonly();
-
-const latencyRegressionSchema = z
-  .object({ request: latencyRegressionRequest, latency: latencySchema })
-  .readonly();
-
-const evidenceTestSchema = z.union([failureRegressionSchema, failureRateSchema, latencyRegressionSchema]);
 
 export type RestartMixtureState = z.infer<typeof mixtureSchema>;
-export type OneSampleTestState = z.infer<typeof oneSampleSchema>;
-export type TwoSampleTestState = z.infer<typeof twoSampleSchema>;
-export type FailureRegressionState = z.infer<typeof failureRegressionSchema>;
-export type FailureRateState = z.infer<typeof failureRateSchema>;
-export type LatencyRegressionState = z.infer<typeof latencyRegressionSchema>;
+export type LimitTestState = z.infer<typeof limitTestSchema>;
+export type EventTestState = z.infer<typeof eventTestSchema>;
+export type FrozenReference = z.infer<typeof frozenControlSchema>;
+export type BreachState = z.infer<typeof breachSchema>;
+export type ComparisonState = z.infer<typeof comparisonSchema>;
+export type EventStreamState = z.infer<typeof streamSchema>;
+export type LatencyState = z.infer<typeof latencyStateSchema>;
+export type LimitState = z.infer<typeof limitStateSchema>;
+export type SampleRatioState = z.infer<typeof sampleRatioStateSchema>;
 
-/** A test with its request: its evidence is of no use for another request. */
-export type EvidenceTestState = z.infer<typeof evidenceTestSchema>;
-
-export const sequentialEvidenceSchema = z
+/** The evidence of a rollout, for the next run. */
+export const rolloutEvidenceSchema = z
   .object({
-    ...epochFields,
-    ...leftOutFields,
-    seed: z.int().min(0).max(0xffff_ffff),
-    /** The minute, counted from 1970, in which the open blocks began; undefined before the first outcome. */
-    minute: z.int().optional(),
-    frozenControl: trialsSchema.optional(),
-    tests: z.array(z.object({ trigger: z.string(), state: evidenceTestSchema }).readonly()).readonly(),
-    /** Which keys have counted, as a bit set in text. */
-    keys: z.string().optional(),
+    /** What the tests are for, in order: a state of other tests is of no use. */
+    specs: z.array(z.object({ trigger: z.string(), request: evidenceRequestSchema }).readonly()).readonly(),
+    events: z.array(z.tuple([z.enum(UNIT_EVENTS), streamSchema]).readonly()).readonly(),
+    latency: z.array(latencyStateSchema).readonly(),
+    limits: z.array(limitStateSchema).readonly(),
+    limitMarks: z.string(),
+    sampleRatio: sampleRatioStateSchema.optional(),
+    excluded: count,
+    invalid: count,
   })
   .readonly();
 
-/** The evidence of an epoch, for the next run. */
-export type SequentialEvidenceState = z.infer<typeof sequentialEvidenceSchema>;
+/** What {@link rolloutEvidenceSchema} describes. */
+export type RolloutEvidenceState = z.infer<typeof rolloutEvidenceSchema>;

@@ -34,4 +34,4 @@ export function splitAlpha<Name extends string>(
 }
 
 /** How `asyncUploadRollout` splits its alpha. */
-export const DEFAULT_ALPHA_WEIGHTS = { failure: 0.4, absolute: 0.2, latency: 0.4 } as const;
+export const DEFAULT_ALPHA_WEIGHTS = { failure: 0.6, limit: 0.2, aborted: 0.1, latency: 0.1 } as const;

@@ -4,18 +4,18 @@ import type { RestartMixtureState } from './evidence-state.js';
 interface RestartMixtureOptions {
   /** How many alternatives are bet on. */
   readonly alternatives: number;
-  /** Steps (observations or blocks) over which most restarts are evenly spread. */
+  /** Steps over which restarts are evenly spread, but for the tail. */
   readonly horizon: number;
+  /**
+   * The part of the restarts that is kept for after the horizon, where it is spent ever more slowly, so that harm that begins
+   * late is still found: a fraction 0–1.
+   */
+  readonly tail: number;
 }
 
 /** The part of the stake that is bet at once; the rest restarts the test later. */
 const INITIAL_WEIGHT = 0.5;
 const RESERVE = 1 - INITIAL_WEIGHT;
-/**
- * The part of the restarts that is kept for after the horizon, where it is spent ever more slowly, so that harm that begins late
- * in a long epoch is still found.
- */
-const TAIL = 0.1;
 /** Weights are kept within these bounds by moving the common scale, so that no evidence is too large for a double. */
 const LARGEST = 1e100;
 const SMALLEST = 1e-100;
@@ -31,7 +31,7 @@ const ROUNDING = 1e-6;
  *
  * With stake `w₀/K` on each of K alternatives and the remainder `ρ(0) = 1 − w₀`, step *t* with factors `e_k` does
  * `W_k ← (W_k + (ρ(t−1) − ρ(t))/K) · e_k`, and `E = Σ W_k + ρ(t)`. Here
- * `ρ(t) = (1 − w₀)(1 − 0.9·t/H)` up to the horizon H, and `(1 − w₀)·0.1·H/t` after it. New stake enters before each step, so
+ * `ρ(t) = (1 − w₀)(1 − (1 − τ)·t/H)` up to the horizon H, and `(1 − w₀)·τ·H/t` after it, with the tail τ. New stake enters before each step, so
  * evidence that was lost during a long healthy time does not have to be won back first.
  *
  * Weights are stored beside a common logarithmic scale: `E` may be far beyond the range of a double. A step allocates nothing.
@@ -42,6 +42,9 @@ const ROUNDING = 1e-6;
 export class RestartMixture {
   readonly #weights: Float64Array;
   readonly #horizon: number;
+  readonly #tail: number;
+  /** For each alternative, the likelihood ratio of all steps since it was lowest: 1 or more. */
+  readonly #sinceLowest: Float64Array;
   #logScale = 0;
   /** exp(−logScale): a stake of 1 in units of the scale. */
   #unit = 1;
@@ -52,9 +55,11 @@ export class RestartMixture {
   #peak = 1;
   #peakLogE = 0;
 
-  constructor({ alternatives, horizon }: RestartMixtureOptions) {
+  constructor({ alternatives, horizon, tail }: RestartMixtureOptions) {
     this.#horizon = horizon;
+    this.#tail = tail;
     this.#weights = new Float64Array(alternatives).fill(INITIAL_WEIGHT / alternatives);
+    this.#sinceLowest = new Float64Array(alternatives).fill(1);
   }
 
   /** The natural logarithm of the evidence E against the null hypothesis; 0 at the start. */
@@ -68,35 +73,55 @@ export class RestartMixture {
   }
 
   /**
+   * The alternatives whose likelihood ratio of all steps is at its lowest so far, as bits. Harm of that size most likely begins with the
+   * step after: the change point of greatest likelihood (Page 1954). Stakes would not do, because restarts keep them up: their
+   * lowest value is anywhere in a long healthy time.
+   */
+  get lowest(): number {
+    let lowest = 0;
+    for (let k = 0; k < this.#sinceLowest.length; k++) if (this.#sinceLowest[k] === 1) lowest |= 1 << k;
+    return lowest;
+  }
+
+  /**
+   * The alternative that most likely holds since its change point. Not the one with the largest stake: stakes of the start outweigh those of
+   * later restarts a thousand times.
+   */
+  get strongest(): number {
+    let strongest = 0;
+    for (let k = 1; k < this.#sinceLowest.length; k++) {
+      if (this.#sinceLowest[k]! > this.#sinceLowest[strongest]!) strongest = k;
+    }
+    return strongest;
+  }
+
+  /**
    * One step with likelihood ratios `e_k = factors[k]`.
    * @param factors - One number from 0 to 10²⁰⁰ for each alternative; larger ones go to {@link stepLog}.
+   * @returns {@link lowest} after it.
    */
-  step(factors: Float64Array): void {
-    this.#apply(factors, 0, 1);
+  step(factors: Float64Array): number {
+    return this.#apply(factors, 0, 1);
   }
 
   /**
    * One step with likelihood ratios `e_k = exp(logFactors[k])`. Overwrites `logFactors`.
    * @param steps - How many steps of the horizon this uses; must not depend on the results.
+   * @returns as {@link step}.
    */
-  stepLog(logFactors: Float64Array, steps = 1): void {
+  stepLog(logFactors: Float64Array, steps = 1): number {
     let largest = 0;
     for (let k = 0; k < logFactors.length; k++) largest = Math.max(largest, logFactors[k]!);
     const shift = largest > LARGEST_LOG_FACTOR ? largest : 0;
     for (let k = 0; k < logFactors.length; k++) logFactors[k] = Math.exp(logFactors[k]! - shift);
-    this.#apply(logFactors, shift, steps);
-  }
-
-  /** A step in which nothing was learned (every `e_k = 1`): the restart moves on, E stays. */
-  idle(): void {
-    const released = this.#release(1);
-    for (let k = 0; k < this.#weights.length; k++) this.#weights[k]! += released;
+    return this.#apply(logFactors, shift, steps);
   }
 
   /** The state as plain JSON. */
   toJSON(): RestartMixtureState {
     return {
       weights: [...this.#weights],
+      sinceLowest: [...this.#sinceLowest],
       logScale: this.#logScale,
       steps: this.#steps,
       peakLogE: this.#peakLogE,
@@ -111,7 +136,8 @@ export class RestartMixture {
    * @throws RangeError when the state is not one of such a mixture; this one is unusable then.
    */
   restore(state: RestartMixtureState): void {
-    if (state.weights.length !== this.#weights.length) {
+    const { length } = this.#weights;
+    if (state.weights.length !== length || state.sinceLowest.length !== length) {
       throw new RangeError('The state has another number of alternatives');
     }
     this.#weights.set(state.weights);
@@ -119,6 +145,7 @@ export class RestartMixture {
     this.#remaining = this.#remainingAt(state.steps);
     this.#peakLogE = state.peakLogE;
     this.#setScale(state.logScale);
+    this.#sinceLowest.set(state.sinceLowest);
     const total = this.#weights.reduce((sum, weight) => sum + weight, this.#remaining * this.#unit);
     if (!(Math.abs(state.total - total) <= ROUNDING * total)) {
       throw new RangeError('The total of the state is not the sum of its weights');
@@ -128,7 +155,7 @@ export class RestartMixture {
   }
 
   /** Factors are given divided by e^shift. */
-  #apply(factors: Float64Array, shift: number, steps: number): void {
+  #apply(factors: Float64Array, shift: number, steps: number): number {
     const weights = this.#weights;
     const released = this.#release(steps);
     let total = 0;
@@ -149,6 +176,15 @@ export class RestartMixture {
       this.#peak = total;
       this.#peakLogE = Math.max(this.#peakLogE, this.logE);
     }
+    let lowest = 0;
+    const sinceLowest = this.#sinceLowest;
+    for (let k = 0; k < weights.length; k++) {
+      const factor = shift === 0 ? factors[k]! : Math.exp(Math.log(factors[k]!) + shift);
+      const ratio = sinceLowest[k]! * factor;
+      sinceLowest[k] = ratio <= 1 ? 1 : Math.min(ratio, LARGEST);
+      if (ratio <= 1) lowest |= 1 << k;
+    }
+    return lowest;
   }
 
   /** Moves on by `steps` and returns the stake that each alternative gets for it, in units of the scale. */
@@ -162,40 +198,12 @@ export class RestartMixture {
   /** ρ(t), from the number of steps alone, so that rounding never adds up. */
   #remainingAt(steps: number): number {
     const t = steps / this.#horizon;
-    return t <= 1 ? RESERVE * (1 - (1 - TAIL) * t) : (RESERVE * TAIL) / t;
+    return t <= 1 ? RESERVE * (1 - (1 - this.#tail) * t) : (RESERVE * this.#tail) / t;
   }
 
   #setScale(logScale: number): void {
     this.#logScale = logScale;
     this.#unit = Math.exp(-logScale);
     this.#peak = Math.exp(this.#peakLogE - logScale);
-  }
-}
-
-/** A test whose evidence is that of a {@link RestartMixture}. */
-export abstract class MixtureTest {
-  /** log(1/alpha): {@link logE} at which the test breaches. */
-  readonly logThreshold: number;
-  protected readonly mixture: RestartMixture;
-
-  /** @param alpha - The chance of ever breaching while the treatment is no worse than tolerated. */
-  constructor(alpha: number, options: RestartMixtureOptions) {
-    this.logThreshold = -Math.log(alpha);
-    this.mixture = new RestartMixture(options);
-  }
-
-  /** log E now. */
-  get logE(): number {
-    return this.mixture.logE;
-  }
-
-  /** The largest log E so far. */
-  get peakLogE(): number {
-    return this.mixture.peakLogE;
-  }
-
-  /** Whether E has ever reached 1/alpha. Stays true. */
-  get breached(): boolean {
-    return this.mixture.peakLogE >= this.logThreshold;
   }
 }

@@ -20,6 +20,15 @@ export function formatAgo(ageMs: number): string {
   return `${Math.max(0, Math.floor(ageMs / 1000))} s ago`;
 }
 
+/** A time, for messages that are read within a day or later: `10:42 UTC`, `26 Nov 10:42 UTC`. */
+export function formatTime(at: number, now: number): string {
+  const date = new Date(at);
+  const time = `${date.toISOString().slice(11, 16)} UTC`;
+  if (Math.abs(now - at) < 43_200_000) return time;
+  const month = date.toLocaleString('en-GB', { month: 'short', timeZone: 'UTC' });
+  return `${date.getUTCDate()} ${month} ${time}`;
+}
+
 /** `in the last 5 min` */
 export function inLast(windowMs: number): string {
   return `in the last ${formatDuration(windowMs)}`;

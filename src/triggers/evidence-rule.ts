@@ -1,22 +1,15 @@
-import type {
-  DifferenceEvidence,
-  Evidence,
-  Snapshot,
-  Trials,
-  Verdict,
-  VerdictEvidence,
-} from '../model/shapes.js';
-import { differenceConfidenceInterval } from '../statistics/confidence.js';
+import type { Evidence, Snapshot, Trials, TrialsSince, Verdict, VerdictEvidence } from '../model/shapes.js';
 import type { EvidenceRequest } from '../statistics/evidence-state.js';
 import { alphaSchema } from '../support/config-schemas.js';
-import { countOf, formatThreshold } from '../support/wording.js';
+import { countOf, formatThreshold, formatTime } from '../support/wording.js';
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
-import { defer, type Finding, NO_SAMPLE, type Rule, triggerNameSchema, verdictOf } from './window-rule.js';
+import { type Finding, NO_SAMPLE, type Rule, triggerNameSchema, verdictOf } from './window-rule.js';
 
 /** Options of every trigger that rests on a sequential test. */
 export interface EvidenceOptions extends TriggerOptions {
   /**
-   * The chance of ever breaching within one epoch while all is well, however often the trigger is evaluated; above 0, below 0.5.
+   * The chance of ever breaching within the whole rollout, through all its percentages, while all is well, however often the trigger
+   * is evaluated; above 0, below 0.5.
    * @default 0.05
    */
   readonly alpha?: number | undefined;
@@ -28,13 +21,11 @@ export interface EvidenceTrigger extends ThresholdTrigger {
 }
 
 /** The fields of {@link EvidenceOptions}. */
-export const evidenceFields = (name: string) => ({
-  alpha: alphaSchema.default(0.05),
+export const evidenceFields = (name: string, alpha = 0.05) => ({
+  alpha: alphaSchema.default(alpha),
   name: triggerNameSchema.default(name),
 });
 
-/** Intervals are valid at all times at once with 95 %, whatever alpha the test has: it is what readers expect. */
-const INTERVAL_ALPHA = 0.05;
 /** JSON has no infinity. */
 const LARGEST_E = 1e300;
 
@@ -42,22 +33,25 @@ const LARGEST_E = 1e300;
 export function evidenceTrigger(
   { name, threshold, unit, rate }: Omit<Rule, 'windowMs'>,
   evidence: EvidenceRequest,
-  examine: (evidence: Evidence) => Finding,
+  examine: (evidence: Evidence, snapshot: Snapshot, now: number) => Finding,
 ): EvidenceTrigger {
   const rule = { name, windowMs: 0, threshold, unit, rate };
   return Object.freeze({
     ...rule,
     evidence: Object.freeze(evidence),
     evaluate(snapshot: Snapshot, now: number): Verdict {
-      const gathered = snapshot.evidence?.find(({ trigger }) => trigger === name);
+      const gathered = evidenceOf(snapshot, name);
       if (gathered === undefined) return verdictOf(rule, NOTHING_GATHERED, NO_SAMPLE, snapshot, now);
       const { treatment, control } = gathered.counts;
       const sampleSize = { treatment: treatment.trials, control: control.trials };
-      const finding = examine(gathered);
-      const figures = figuresOf(gathered, evidence.alpha);
-      return verdictOf(rule, finding, sampleSize, snapshot, now, figures);
+      return verdictOf(rule, examine(gathered, snapshot, now), sampleSize, snapshot, now);
     },
   });
+}
+
+/** What the store has gathered for a trigger. */
+export function evidenceOf({ evidence }: Snapshot, trigger: string): Evidence | undefined {
+  return evidence?.find((each) => each.trigger === trigger);
 }
 
 const NOTHING_GATHERED: Finding = {
@@ -65,33 +59,29 @@ const NOTHING_GATHERED: Finding = {
   message: 'No verdict: the store gathers no evidence for this trigger.',
 };
 
-function figuresOf(evidence: Evidence, alpha: number): VerdictEvidence {
-  const { peakLogE, logThreshold, counts, excluded, repeated, invalid, breached } = evidence;
-  const { treatment, control } = counts;
-  const figures = {
-    e: Math.min(Math.exp(peakLogE), LARGEST_E),
+/** The figures of a verdict. @param control - The control beside a limit, which its test does not see. */
+export function figuresOf(
+  evidence: Evidence,
+  alpha: number,
+  basis: VerdictEvidence['basis'] = 'units',
+  { logE, since }: Pick<Evidence, 'logE' | 'since'> = evidence,
+): VerdictEvidence {
+  const { logThreshold, frozen, events, excluded, repeated, invalid } = evidence;
+  const { treatment, control } = since.counts;
+  return {
+    e: Math.min(Math.exp(logE), LARGEST_E),
     // The logarithm has cost the last digits of 1/alpha.
     threshold: Number(Math.exp(logThreshold).toPrecision(12)),
     alpha,
+    since: since.at,
     treatment,
     control,
-    difference: undefined as DifferenceEvidence | undefined,
+    basis,
+    events,
+    frozenAt: frozen?.at,
     excluded,
     repeated,
     invalid,
-  };
-  if (breached && treatment.trials > 0 && control.trials > 0) {
-    defer(figures, 'difference', () => differenceOf(counts));
-  }
-  return figures;
-}
-
-/** The difference of two arms' rates, with an interval that is valid at any time. Needs about 100 µs. */
-function differenceOf(counts: Evidence['counts']): DifferenceEvidence {
-  return {
-    observed: rateOf(counts.treatment) - rateOf(counts.control),
-    ...differenceConfidenceInterval(counts, INTERVAL_ALPHA),
-    confidence: 1 - INTERVAL_ALPHA,
   };
 }
 
@@ -100,33 +90,40 @@ export function rateOf({ trials, failures }: Trials): number {
   return trials === 0 ? 0 : failures / trials;
 }
 
-/** `worse by 8.8 points (95 % interval 1.2 to 20.1)` */
-export function describeDifference(counts: Evidence['counts']): string {
-  const { observed, lower, upper, confidence } = differenceOf(counts);
-  const interval = `${formatThreshold(confidence)} interval ${points(lower)} to ${points(upper)}`;
-  return `${observed < 0 ? 'better' : 'worse'} by ${points(Math.abs(observed))} points (${interval})`;
+/** `Since 10:42 UTC` or `Since the rollout began` */
+export function describeSince({ at }: TrialsSince, now: number): string {
+  return at === undefined ? 'Since the rollout began' : `Since ${formatTime(at, now)}`;
+}
+
+/** `worse by 8.8 points` */
+export function describeDifference({ treatment, control }: Evidence['counts']): string {
+  const difference = rateOf(treatment) - rateOf(control);
+  return `${difference < 0 ? 'better' : 'worse'} by ${points(Math.abs(difference))} points`;
 }
 
 /**
- * `the evidence E reached 73.4, the limit is 50: at most 2 % of healthy epochs ever reach it` after a breach, before one
- * `the evidence E reached 3.1 so far, the limit is 50`; 49.96 must not read as the 50 that it rounds to.
+ * `the evidence E is 73.4, the limit is 50: at most 2 % of healthy rollouts ever reach it` after a breach, before one
+ * `the evidence E is 3.1, the limit is 50`; 49.96 must not read as the 50 that it rounds to.
  */
-export function describeEvidence({ peakLogE, logThreshold, breached }: Evidence, alpha: number): string {
-  const [reached, limit] = [formatE(peakLogE), formatE(logThreshold)];
+export function describeEvidence(
+  { logE, breached }: Pick<Evidence, 'logE' | 'breached'>,
+  logThreshold: number,
+  alpha: number,
+): string {
+  const [reached, limit] = [formatE(logE), formatE(logThreshold)];
   if (breached) {
-    const chance = `at most ${formatThreshold(alpha)} of healthy epochs ever reach it`;
-    return `the evidence E reached ${reached}, the limit is ${limit}: ${chance}`;
+    const chance = `at most ${formatThreshold(alpha)} of healthy rollouts ever reach it`;
+    return `the evidence E is ${reached}, the limit is ${limit}: ${chance}`;
   }
   return reached === limit
-    ? `the evidence E came close to its limit of ${limit}`
-    : `the evidence E reached ${reached} so far, the limit is ${limit}`;
+    ? `the evidence E is close to its limit of ${limit}`
+    : `the evidence E is ${reached}, the limit is ${limit}`;
 }
 
-/** ` Left out: 500 outcomes of users who were not randomised, 20 of users who had counted.`; empty when nothing was. */
-export function describeLeftOut({ excluded, repeated, invalid }: Evidence): string {
+/** ` Left out: 500 outcomes whose arm was not drawn or whose chance is unknown.`; empty when nothing was. */
+export function describeLeftOut({ excluded, invalid }: Evidence): string {
   const parts = [
-    excluded > 0 ? `${countOf(excluded, 'outcome')} of users who were not randomised` : '',
-    repeated > 0 ? `${repeated} of users who had counted` : '',
+    excluded > 0 ? `${countOf(excluded, 'outcome')} whose arm was not drawn or whose chance is unknown` : '',
     invalid > 0 ? countOf(invalid, 'invalid duration') : '',
   ].filter((part) => part !== '');
   return parts.length === 0 ? '' : ` Left out: ${parts.join(', ')}.`;
@@ -139,7 +136,7 @@ export function points(difference: number): string {
 
 /** Counts as a rate, with what it rests on: `9.84 % (12 of 122)` */
 export function describeTrials(counts: Trials): string {
-  return `${rounded(rateOf(counts) * 100)} % (${counts.failures} of ${counts.trials})`;
+  return `${rounded(rateOf(counts) * 100)} % (${Math.round(counts.failures)} of ${Math.round(counts.trials)})`;
 }
 
 /** To three digits. By arithmetic: these sentences are made at every evaluation, and `toPrecision` is slow. */

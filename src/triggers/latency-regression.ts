@@ -5,11 +5,13 @@ import { ratioSchema } from '../support/config-schemas.js';
 import {
   describeEvidence,
   describeLeftOut,
+  describeSince,
   describeTrials,
   type EvidenceOptions,
   type EvidenceTrigger,
   evidenceFields,
   evidenceTrigger,
+  figuresOf,
   rounded,
 } from './evidence-rule.js';
 import type { Finding } from './window-rule.js';
@@ -27,9 +29,10 @@ const optionsSchema = z.strictObject({
 
 /**
  * Breaches when the treatment's successes are more than `ratio` times as slow as the control's, at the median or in the tail
- * (p50, p90 and p99), shown by a test that stays valid however often it is evaluated: see `failureRegression`.
+ * (p50, p90 and p99): a unit's event is its first success that is slower, compared by the test of `failureRegression`. At 100 %
+ * it compares with the control's quantiles as they were.
  *
- * `observed` is the ratio at the quantile with the most evidence.
+ * `observed` is the ratio at the quantile that is nearest to a breach.
  *
  * @throws ConfigError that lists everything that is wrong.
  */
@@ -37,27 +40,28 @@ export function latencyRegression(options: LatencyRegressionOptions = {}): Evide
   const { alpha, ratio, name } = parseConfig(optionsSchema, options, 'latencyRegression');
   return evidenceTrigger(
     { name, threshold: ratio, unit: 'ratio' },
-    { test: 'latency-regression', alpha, ratio },
-    (evidence) => examine(evidence, ratio, alpha),
+    { test: 'latency', alpha, ratio },
+    (evidence, _snapshot, now) => examine(evidence, ratio, alpha, now),
   );
 }
 
-function examine(evidence: Evidence, ratio: number, alpha: number): Finding {
+function examine(evidence: Evidence, ratio: number, alpha: number, now: number): Finding {
   const strongest = strongestOf(evidence.quantiles ?? []);
   if (strongest === undefined) {
     const message = `No verdict on durations yet: the test has too few successes of either arm.${describeLeftOut(evidence)}`;
     return { status: 'insufficient-data', message };
   }
   const { controlMs, treatmentMs } = strongest;
-  const { breached } = evidence;
+  const { breached, since, logThreshold } = evidence;
   const message = () => {
     const claim = breached ? 'too slow' : `not shown to be slower than ${ratio} times the control`;
-    return `${describe(strongest, ratio)}: ${claim}; ${describeEvidence(evidence, alpha)}.`;
+    return `${describeSince(since, now)} ${describe(strongest, ratio)}: ${claim}; ${describeEvidence(evidence, logThreshold, alpha)}.`;
   };
   return {
     status: breached ? 'breach' : 'ok',
     ...(treatmentMs === undefined || controlMs === 0 ? {} : { observed: treatmentMs / controlMs }),
-    message: breached ? message : message(),
+    message,
+    evidence: figuresOf(evidence, alpha),
   };
 }
 
@@ -66,7 +70,8 @@ function strongestOf(quantiles: readonly QuantileEvidence[]): QuantileEvidence |
   let strongest: QuantileEvidence | undefined;
   for (const each of quantiles) {
     if (each.counts.treatment.trials === 0 || each.counts.control.trials === 0) continue;
-    if (strongest === undefined || each.logE > strongest.logE) strongest = each;
+    if (strongest === undefined || each.breached || each.logE > strongest.logE) strongest = each;
+    if (each.breached) break;
   }
   return strongest;
 }

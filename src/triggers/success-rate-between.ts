@@ -2,8 +2,7 @@ import { z } from 'zod';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
 import { formatDuration, formatRate, formatThreshold, inLast } from '../support/wording.js';
-import type { OutcomeRateTrigger } from './outcome-rate.js';
-import type { TriggerOptions } from './trigger.js';
+import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
 import {
   countedOf,
   type Finding,
@@ -45,7 +44,7 @@ export function successRateBetween(
   low: number,
   high: number,
   options: SuccessRateBetweenOptions = {},
-): OutcomeRateTrigger {
+): ThresholdTrigger {
   const config = parseConfig(schema, { low, high, options }, 'successRateBetween');
   const { minOutcomes, windowMs, name } = config.options;
   const rule = { name, windowMs, threshold: high, unit: 'fraction', rate: 'success', minOutcomes } as const;

@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import type { ControlReference } from '../model/baseline.js';
 import type { ArmCounts, Snapshot, Unit, Verdict, WindowSnapshot } from '../model/shapes.js';
+import { defer } from '../support/defer.js';
 import { countOf, formatAgo, formatDuration, inLast } from '../support/wording.js';
 import type { ThresholdTrigger } from './trigger.js';
+import { whereItFails } from './where-it-fails.js';
 
 /** The name of a trigger: kebab-case. */
 export const triggerNameSchema = z
@@ -27,6 +29,10 @@ export interface Finding {
   readonly message: string | (() => string);
   /** What the rule rests on. @default the counted outcomes of the window */
   readonly sampleSize?: Verdict['sampleSize'] | undefined;
+  /** For a broken limit. */
+  readonly blame?: Verdict['blame'];
+  /** The figures of a sequential test. */
+  readonly evidence?: Verdict['evidence'];
 }
 
 /** The trigger of a rule on one sliding window. */
@@ -54,11 +60,10 @@ export function windowTrigger<R extends Rule>(
 /** A finding with what every verdict on outcomes carries. A rule without a window has examined the whole epoch. */
 export function verdictOf(
   { name, windowMs, threshold, unit, rate }: Rule,
-  { status, observed, message }: Finding,
+  { status, observed, message, blame, evidence }: Finding,
   sampleSize: Verdict['sampleSize'],
   snapshot: Snapshot,
   now: number,
-  evidence?: Verdict['evidence'],
 ): Verdict {
   const { lastOutcomeAt } = snapshot.total.treatment;
   const isDeferred = typeof message === 'function';
@@ -73,24 +78,16 @@ export function verdictOf(
     windowMs: windowMs > 0 ? windowMs : Math.max(0, now - snapshot.epochStartedAt),
     freshnessMs: lastOutcomeAt === undefined ? undefined : Math.max(0, now - lastOutcomeAt),
     message: isDeferred ? '' : message,
+    blame,
     evidence,
+    failing: undefined as Verdict['failing'],
   };
   if (isDeferred) defer(verdict, 'message', message);
+  const { details } = snapshot;
+  if (status === 'breach' && details !== undefined) {
+    defer(verdict, 'failing', () => whereItFails(details, evidence?.since));
+  }
   return verdict;
-}
-
-/** Has a property computed when it is first read. An interval needs 100 µs, and a breach under review is evaluated for hours. */
-export function defer<Key extends string, Value>(
-  target: { [key in Key]: Value },
-  key: Key,
-  compute: () => Value,
-): void {
-  let value: { readonly computed: Value } | undefined;
-  const get = () => {
-    value ??= { computed: compute() };
-    return value.computed;
-  };
-  Object.defineProperty(target, key, { get, enumerable: true });
 }
 
 export const NO_SAMPLE = { treatment: 0, control: 0 } as const;

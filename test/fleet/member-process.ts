@@ -14,7 +14,7 @@ const RULES = [
   {
     name: 'regression',
     windowMs: 0,
-    evidence: { test: 'failure-regression', alpha: 0.05, ratio: 1 },
+    evidence: { test: 'event', event: 'failure', alpha: 0.05, ratio: 1, minDifference: 0 },
   },
 ] as const;
 

@@ -8,14 +8,16 @@ interface OutcomeFacts extends Partial<Omit<Outcome, 'exposure'>> {
   readonly epoch?: number;
   readonly reason?: string | undefined;
   readonly targetingKey?: string | undefined;
+  readonly chance?: number | undefined;
 }
 
-/** A successful outcome of the treatment in epoch 1, unless the facts differ. */
+/** A successful outcome of the treatment in epoch 1, drawn at 50 %, unless the facts differ. */
 export function outcomeOf({
   arm = 'treatment',
   epoch = 1,
   reason = 'SPLIT',
   targetingKey = 'user-1',
+  chance = reason === 'SPLIT' ? 0.5 : undefined,
   ...facts
 }: OutcomeFacts = {}): Outcome {
   const at = facts.at ?? START;
@@ -27,6 +29,8 @@ export function outcomeOf({
       reason,
       errorCode: undefined,
       targetingKey,
+      chance,
+      unit: targetingKey === '' ? undefined : targetingKey,
       epoch,
       at,
     },

@@ -68,9 +68,20 @@ describe('shiftDelta', () => {
     const before = structuredClone(delta);
     const shifted = shiftDelta(delta, 3 * MINUTE);
     expect(delta).toEqual(before);
-    const { windows: _, exposures: __, lastOutcomeAt, lastCritical, ...rest } = shifted;
+    const { windows: _, exposures: __, lastOutcomeAt, lastCritical, ...others } = shifted;
+    const { recent, details, evidence, ...rest } = others;
     expect(before).toMatchObject(rest);
     expect(lastOutcomeAt.treatment! - before.lastOutcomeAt.treatment!).toBe(3 * MINUTE);
+    expect(recent.outcomes.map(Math.abs)).toEqual(
+      before.recent.outcomes.map((at) => Math.abs(at) + 3 * MINUTE),
+    );
+    expect(recent.units.map(([, at]) => at)).toEqual(before.recent.units.map(([, at]) => at + 3 * MINUTE));
+    expect(details.failures.map(({ at }) => at)).toEqual(
+      before.details.failures.map(({ at }) => at + 3 * MINUTE),
+    );
+    expect(evidence!.settled.map(([, at]) => at)).toEqual(
+      before.evidence!.settled.map(([, at]) => at + 3 * MINUTE),
+    );
     expect(lastCritical).toEqual({ ...before.lastCritical, at: before.lastCritical!.at + 3 * MINUTE });
   });
 

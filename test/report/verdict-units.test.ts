@@ -7,10 +7,13 @@ import type { GuardEvent } from '../../src/model/event.js';
 import { collectReport } from '../../src/report/collect.js';
 import { toMarkdown } from '../../src/report/markdown.js';
 import { readRolloutStatus } from '../../src/report/status/rollout-status.js';
-import { complaintRateRising } from '../../src/triggers/complaint-rate-rising.js';
 import { criticalErrors } from '../../src/triggers/critical-errors.js';
 import { errorRateAbove } from '../../src/triggers/error-rate-above.js';
-import { failureRegression } from '../../src/triggers/failure-regression.js';
+import {
+  complaintRateRising,
+  failureRegression,
+  unreportedAbove,
+} from '../../src/triggers/event-regression.js';
 import { latencyAbove } from '../../src/triggers/latency-above.js';
 import { latencyRegression } from '../../src/triggers/latency-regression.js';
 import { memoryGrowth } from '../../src/triggers/memory-growth.js';
@@ -18,7 +21,6 @@ import { signal } from '../../src/triggers/signals/signal.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import { successRateBetween } from '../../src/triggers/success-rate-between.js';
 import type { ThresholdTrigger } from '../../src/triggers/trigger.js';
-import { unreportedAbove } from '../../src/triggers/unreported-above.js';
 import { decided } from '../notify/events.js';
 import { NOW, snapshotOf } from '../triggers/snapshots.js';
 
@@ -57,8 +59,8 @@ const KINDS: [trigger: ThresholdTrigger, observed: number, cells: string, succes
     [criticalErrors({ name: 'migrate-critical-errors' }), 3, '3 | 1', undefined],
     [criticalErrors({ name: 'error-rate-of-disks' }), 3, '3 | 1', undefined],
     [memoryGrowth(1.2, { name: 'success-rate-memory' }), 1.25, '1.25× | 1.2×', undefined],
-    [complaintRateRising({ name: 'complaint-rate' }), 2.1, '2.1× | 1.5×', undefined],
-    [unreportedAbove({ ratio: 2, name: 'error-rate-hangs' }), 3.456, '3.46× | 2×', undefined],
+    [complaintRateRising({ name: 'complaint-rate' }), 0.021, '2.1 % | 0 %', undefined],
+    [unreportedAbove({ name: 'error-rate-hangs' }), 0.3456, '34.6 % | 1 %', undefined],
     [latencyAbove(1.2, { name: 'success-rate-of-speed' }), 1.3, '1.3× | 1.2×', undefined],
     [latencyRegression({ name: 'failure-rate-slow' }), 1.5, '1.5×', undefined],
     [failureRegression({ name: 'count-of-bytes' }), 0.088, '8.8 %', undefined],

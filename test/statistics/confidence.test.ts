@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   betaBinomialLogMixture,
-  differenceConfidenceInterval,
   rateConfidenceInterval,
   rateUpperBound,
 } from '../../src/statistics/confidence.js';
@@ -92,18 +91,5 @@ describe('rateUpperBound', () => {
   it('is 1 when everything failed, and without trials', () => {
     expect(rateUpperBound({ trials: 5, failures: 5 }, 0.01)).toBe(1);
     expect(rateUpperBound({ trials: 0, failures: 0 }, 0.01)).toBe(1);
-  });
-});
-
-describe('differenceConfidenceInterval', () => {
-  it('is about treatment minus control', () => {
-    const treatment = { trials: 500, failures: 100 };
-    const control = { trials: 5_000, failures: 50 };
-    const { lower, upper } = differenceConfidenceInterval({ treatment, control }, 0.05);
-    expect(lower).toBeGreaterThan(0);
-    expect(lower).toBeLessThan(0.19);
-    expect(upper).toBeGreaterThan(0.19);
-    const swapped = differenceConfidenceInterval({ treatment: control, control: treatment }, 0.05);
-    expect(swapped).toEqual({ lower: -upper, upper: -lower });
   });
 });

@@ -6,6 +6,9 @@ import type { OutcomeRateOptions } from '../../src/triggers/outcome-rate.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import { NOW, snapshotOf } from './snapshots.js';
 
+/** The bare rules: what they find is a matter of the window alone. */
+const STRICT = { strict: true } as const;
+
 type Case = [what: string, treatment: Partial<ArmCounts>, status: string, observed: number | undefined];
 
 const successRateCases: Case[] = [
@@ -22,7 +25,10 @@ const successRateCases: Case[] = [
 
 describe('successRateBelow', () => {
   it.each(successRateCases)('is $2 for %s', (_, treatment, status, observed) => {
-    const verdict = successRateBelow(0.95, { minOutcomes: 100 }).evaluate(snapshotOf({ treatment }), NOW);
+    const verdict = successRateBelow(0.95, { minOutcomes: 100, strict: true }).evaluate(
+      snapshotOf({ treatment }),
+      NOW,
+    );
     expect(verdict).toMatchObject({ trigger: 'success-rate-below', status, observed, threshold: 0.95 });
   });
 
@@ -32,7 +38,7 @@ describe('successRateBelow', () => {
       control: { successes: 899, failures: 1, aborted: 7 },
       lastOutcomeAt: NOW - 1500,
     });
-    expect(successRateBelow(0.95).evaluate(snapshot, NOW)).toEqual({
+    expect(successRateBelow(0.95, STRICT).evaluate(snapshot, NOW)).toEqual({
       trigger: 'success-rate-below',
       status: 'breach',
       observed: 0.9,
@@ -68,20 +74,22 @@ describe('successRateBelow', () => {
       'No verdict on the success rate yet: 1 of 20 outcomes of the treatment in the last 5 min.',
     ],
   ])('explains its verdict on %o', (treatment, sentence) => {
-    const { message } = successRateBelow(0.95).evaluate(snapshotOf({ treatment }), NOW);
+    const { message } = successRateBelow(0.95, STRICT).evaluate(snapshotOf({ treatment }), NOW);
     expect(message).toBe(sentence);
   });
 
   it('never breaches for a failing control', () => {
     const control = { failures: 1000, critical: 1000 };
     const snapshot = snapshotOf({ treatment: { successes: 100 }, control });
-    expect(successRateBelow(0.95).evaluate(snapshot, NOW).status).toBe('ok');
-    expect(successRateBelow(0.95).evaluate(snapshotOf({ control }), NOW).status).toBe('insufficient-data');
+    expect(successRateBelow(0.95, STRICT).evaluate(snapshot, NOW).status).toBe('ok');
+    expect(successRateBelow(0.95, STRICT).evaluate(snapshotOf({ control }), NOW).status).toBe(
+      'insufficient-data',
+    );
   });
 
   it('has no verdict on a window that the snapshot lacks', () => {
     const snapshot = snapshotOf({ windowMs: 60_000, treatment: { failures: 1000 } });
-    expect(successRateBelow(0.95).evaluate(snapshot, NOW)).toMatchObject({
+    expect(successRateBelow(0.95, STRICT).evaluate(snapshot, NOW)).toMatchObject({
       status: 'insufficient-data',
       observed: undefined,
       sampleSize: { treatment: 0, control: 0 },
@@ -91,12 +99,17 @@ describe('successRateBelow', () => {
 
   it('does not count time backwards when the clock was set back', () => {
     const snapshot = snapshotOf({ lastOutcomeAt: NOW + 5000 });
-    expect(successRateBelow(0.95).evaluate(snapshot, NOW).freshnessMs).toBe(0);
-    expect(successRateBelow(0.95).evaluate(snapshotOf(), NOW).freshnessMs).toBeUndefined();
+    expect(successRateBelow(0.95, STRICT).evaluate(snapshot, NOW).freshnessMs).toBe(0);
+    expect(successRateBelow(0.95, STRICT).evaluate(snapshotOf(), NOW).freshnessMs).toBeUndefined();
   });
 
   it('is plain data with its options', () => {
-    const trigger = successRateBelow(0.5, { minOutcomes: 3, windowMs: 90_000, name: 'half-works' });
+    const trigger = successRateBelow(0.5, {
+      minOutcomes: 3,
+      windowMs: 90_000,
+      name: 'half-works',
+      strict: true,
+    });
     expect(JSON.parse(JSON.stringify(trigger))).toEqual({
       name: 'half-works',
       threshold: 0.5,
@@ -143,18 +156,21 @@ describe('errorRateAbove', () => {
     ['no outcome', {}, 'insufficient-data', undefined],
     ['successes beside mistakes and aborts', { successes: 100, expected: 50, aborted: 50 }, 'ok', 0],
   ])('is $2 for %s', (_, treatment, status, observed) => {
-    const verdict = errorRateAbove(0.05, { minOutcomes: 100 }).evaluate(snapshotOf({ treatment }), NOW);
+    const verdict = errorRateAbove(0.05, { minOutcomes: 100, strict: true }).evaluate(
+      snapshotOf({ treatment }),
+      NOW,
+    );
     expect(verdict).toMatchObject({ trigger: 'error-rate-above', status, observed, threshold: 0.05 });
   });
 
   it('never breaches for a failing control', () => {
     const snapshot = snapshotOf({ treatment: { successes: 100 }, control: { failures: 1000 } });
-    expect(errorRateAbove(0.05).evaluate(snapshot, NOW).status).toBe('ok');
+    expect(errorRateAbove(0.05, STRICT).evaluate(snapshot, NOW).status).toBe('ok');
   });
 
   it('explains its verdict with rate, counts, window and threshold', () => {
     const snapshot = snapshotOf({ treatment: { successes: 30, failures: 10 } });
-    expect(errorRateAbove(0.05).evaluate(snapshot, NOW).message).toBe(
+    expect(errorRateAbove(0.05, STRICT).evaluate(snapshot, NOW).message).toBe(
       "The treatment's error rate is 25.0 % (10 of 40 in the last 5 min), above 5 %.",
     );
   });
@@ -174,10 +190,12 @@ describe('both rates', () => {
         const counted = successes + failures;
         const tooFewSuccesses = successes * 100 < percent * counted;
         const tooManyErrors = failures * 100 > percent * counted;
-        expect(successRateBelow(percent / 100).evaluate(snapshot, NOW).status === 'breach').toBe(
+        expect(successRateBelow(percent / 100, STRICT).evaluate(snapshot, NOW).status === 'breach').toBe(
           tooFewSuccesses,
         );
-        expect(errorRateAbove(percent / 100).evaluate(snapshot, NOW).status === 'breach').toBe(tooManyErrors);
+        expect(errorRateAbove(percent / 100, STRICT).evaluate(snapshot, NOW).status === 'breach').toBe(
+          tooManyErrors,
+        );
       }),
     );
   });

@@ -1,5 +1,6 @@
 import type {
   ArmCounts,
+  Evidence,
   ExposureCounts,
   MemorySnapshot,
   Snapshot,
@@ -33,6 +34,14 @@ interface Facts {
   readonly memory?: MemorySnapshot;
   readonly lastCritical?: Snapshot['lastCritical'];
   readonly lastOutcomeAt?: number;
+  /** By the time of exposure; the window's counts unless given. */
+  readonly settled?: WindowSnapshot['settled'];
+  /** Distinct units of the treatment, up to 8. @default 8 */
+  readonly units?: number;
+  readonly blame?: Snapshot['blame'];
+  readonly recent?: Snapshot['recent'];
+  readonly evidence?: readonly Evidence[];
+  readonly details?: Snapshot['details'];
 }
 
 /** A snapshot at `NOW` with one window; the totals are those of the window. */
@@ -47,6 +56,12 @@ export function snapshotOf(facts: Facts = {}): Snapshot {
       treatment: facts.exposures?.treatment ?? NO_EXPOSURES,
       control: facts.exposures?.control ?? NO_EXPOSURES,
     },
+    settled: facts.settled ?? {
+      treatment: { trials: treatment.successes + treatment.failures, failures: treatment.failures },
+      control: { trials: control.successes + control.failures, failures: control.failures },
+      randomised: treatment.successes + treatment.failures,
+    },
+    units: facts.units ?? 8,
     memory: facts.memory,
   };
   const rest = { latency: undefined, errorTypes: [] };
@@ -62,5 +77,9 @@ export function snapshotOf(facts: Facts = {}): Snapshot {
     },
     lastCritical: facts.lastCritical,
     invalidDurations: 0,
+    blame: facts.blame ?? { logE: 0, logThreshold: Math.log(20) },
+    recent: facts.recent ?? { trials: 0, failures: 0, since: undefined },
+    evidence: facts.evidence,
+    details: facts.details,
   };
 }

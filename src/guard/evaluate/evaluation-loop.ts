@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
+import { describeFailing } from '../../model/concentration.js';
 import type { FlagFacts } from '../../model/flags.js';
 import type { ArmCounts, Decision, Snapshot, Verdict } from '../../model/shapes.js';
 import { percentageBefore, type Stage } from '../../model/stage.js';
@@ -76,7 +77,7 @@ export class EvaluationLoop {
       rolloutPercentage,
       verdicts: breaches,
       counts: { treatment: countsOf(total.treatment), control: countsOf(total.control) },
-      reason: breaches.map((verdict) => verdict.message).join(' '),
+      reason: breaches.map((verdict) => verdict.message).join(' ') + describeFailing(breaches),
     };
   }
 }
@@ -93,6 +94,7 @@ export function storeFor(
     readonly rollback: readonly Trigger[];
     readonly review: readonly Trigger[];
     readonly outcomeTimeoutMs?: number | undefined;
+    readonly operation?: { readonly timeoutMs?: number | undefined } | undefined;
   },
   startedAt: number,
 ): MemoryOutcomeStore {
@@ -102,6 +104,7 @@ export function storeFor(
     windowsMs: triggers.map(({ windowMs }) => windowMs),
     evidenceFor: triggers,
     outcomeTimeoutMs: rules.outcomeTimeoutMs,
+    operationTimeoutMs: rules.operation?.timeoutMs,
     now: startedAt,
   });
 }

@@ -68,7 +68,7 @@ export class Evaluator {
 
   /** Resumes where another evaluator stopped. Triggers that this one does not have are left out. */
   restore({ stage, openReviews }: ReportedState): void {
-    const known = new Set(this.#options.review.map(({ name }) => name));
+    const known = new Set([...this.#options.review.map(({ name }) => name), SHARED_OUTAGE]);
     this.#reportedStage = stage;
     this.#openReviews = openReviews.filter(({ trigger }) => known.has(trigger));
   }
@@ -83,7 +83,8 @@ export class Evaluator {
     const { epoch, at: now } = snapshot;
     const before = reportedKey(this.reportedState);
     this.#reviewVerdicts = this.#evaluate(review, snapshot);
-    const step = stepReviews(this.#openReviews, this.#reviewVerdicts, facts, now, reviewCloseAfterMs);
+    const candidates = [...this.#reviewVerdicts, ...sharedOutage(this.#rollbackVerdicts)];
+    const step = stepReviews(this.#openReviews, candidates, facts, now, reviewCloseAfterMs);
     this.#openReviews = step.open;
     for (const verdict of step.opened) records.emit({ type: 'review-opened', at: now, epoch, verdict });
     for (const verdict of step.closed) records.emit({ type: 'review-closed', at: now, epoch, verdict });
@@ -97,11 +98,12 @@ export class Evaluator {
     const { epoch, at } = snapshot;
     const current = facts?.enabled ? stageAt(stages, facts.rolloutPercentage) : undefined;
     const reasons = this.#openReviews.map(({ verdict }) => verdict.message);
-    const progress = current && evaluateStage(stages, current.index, snapshot, reasons);
+    const reported = this.#reportedStage;
+    const wasMissed = reported?.epoch === epoch && reported.status === 'missed';
+    const progress = current && evaluateStage(stages, current.index, snapshot, reasons, wasMissed);
     this.#stage = progress;
     if (progress === undefined) return;
     const { index, status } = progress;
-    const reported = this.#reportedStage;
     if (reported?.epoch === epoch && reported.index === index && reported.status === status) return;
     this.#reportedStage = { epoch, index, status };
     records.emit({ type: 'stage', at, epoch, progress });
@@ -124,6 +126,21 @@ export class Evaluator {
       }
     });
   }
+}
+
+/** The name of the review of limits that both arms break. */
+const SHARED_OUTAGE = 'shared-outage';
+
+/** Limits that both arms break are one outage, and one review, however many limits there are. */
+function sharedOutage(verdicts: readonly Verdict[]): Verdict[] {
+  const limits = verdicts.filter(({ blame, status }) => blame !== undefined || status === 'ok');
+  const found = limits.find(({ blame }) => blame === 'shared') ?? limits[0];
+  if (found === undefined) return [];
+  const { sampleSize, threshold, unit, windowMs, observed, rate, blame, message } = found;
+  const status = blame === 'shared' ? 'breach' : 'ok';
+  return [
+    { trigger: SHARED_OUTAGE, status, observed, threshold, unit, rate, sampleSize, windowMs, message, blame },
+  ];
 }
 
 /** Differs when something changed that must survive this process; fresh figures of an open review need not. */

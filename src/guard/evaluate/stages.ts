@@ -1,19 +1,32 @@
-import type { Snapshot } from '../../model/shapes.js';
+import type { ArmTotals, Snapshot } from '../../model/shapes.js';
 import type { Stage, StageProgress } from '../../model/stage.js';
+import { rateConfidenceInterval } from '../../statistics/confidence.js';
+import { fisherTail } from '../../statistics/fisher.js';
 import { countOf, formatDuration, formatRate, inLast } from '../../support/wording.js';
+
+/** The chance that a stage whose rate is on target is ever called missed. */
+const MISSED_ALPHA = 0.05;
+/** The chance below which a difference of unfinished calls is no accident. */
+const LOST_ALPHA = 0.01;
+const MIN_CONTROL = 20;
+/** More outcomes than these are not foretold. */
+const MAX_FORETOLD = 1_000_000;
 
 /**
  * Evaluates the stage at `index` of the plan by the treatment's outcomes of the epoch. Pure. No data is neither good nor
  * bad: a stage without outcomes is `collecting`. But where outcomes should have come and did not, waiting may never end:
- * such a stage is `blocked`, once the longest window shows it.
+ * such a stage is `blocked`, once the longest window shows it, and so is one whose outcomes are those of survivors. It is `missed`
+ * only when an interval that is valid at any time excludes the target; between, it collects.
  *
  * @param openReviews - What blocks it: the messages of open reviews, each a sentence.
+ * @param wasMissed - It was reported as missed at this percentage, which stays.
  */
 export function evaluateStage(
   stages: readonly Stage[],
   index: number,
   snapshot: Snapshot,
   openReviews: readonly string[],
+  wasMissed = false,
 ): StageProgress {
   const stage = stages[index]!;
   const { successes, failures } = snapshot.total.treatment;
@@ -36,11 +49,21 @@ export function evaluateStage(
     }
     return { ...progress, status: 'collecting', message: `${title(stage)} ${needs}.` };
   }
+  const lost = lostOf(stage, snapshot);
+  if (lost !== undefined) {
+    const message = `${title(stage)} counts survivors only: ${lost}. Check what happens to these calls.`;
+    return { ...progress, status: 'blocked', message };
+  }
   const found = `${formatRate(successRate, stage.minSuccessRate)} of ${outcomes} outcomes succeeded`;
   const wanted = formatRate(stage.minSuccessRate, stage.minSuccessRate);
-  if (successRate < stage.minSuccessRate) {
+  const { lower } = rateConfidenceInterval({ trials: outcomes, failures }, MISSED_ALPHA);
+  if (wasMissed || lower > 1 - stage.minSuccessRate) {
     const message = `${title(stage)} is missed: ${found}, ${wanted} needed. Stay here, or go back in Unleash.`;
     return { ...progress, status: 'missed', message };
+  }
+  if (successRate < stage.minSuccessRate) {
+    const message = `${title(stage)} is not decided: ${found}, ${wanted} needed. ${foretold(stage, outcomes, failures)}`;
+    return { ...progress, status: 'collecting', message };
   }
   const message = `${title(stage)} is met: ${found}. ${adviceAfter(stages, index)}`;
   return { ...progress, status: 'met', message };
@@ -53,6 +76,40 @@ function missingOf(stage: Stage, outcomes: number, elapsedMs: number): string[] 
   if (outcomesLeft > 0) missing.push(countOf(outcomesLeft, 'more outcome'));
   if (timeLeftMs > 0) missing.push(countOf(Math.ceil(timeLeftMs / 60_000), 'more minute'));
   return missing;
+}
+
+/** How many more outcomes it is likely to take, if they go on as they are. */
+function foretold(stage: Stage, outcomes: number, failures: number): string {
+  const tolerated = 1 - stage.minSuccessRate;
+  const toMeet = tolerated > 0 ? Math.ceil(failures / tolerated) - outcomes : Number.POSITIVE_INFINITY;
+  const parts = [
+    ...(toMeet <= MAX_FORETOLD ? [`${countOf(toMeet, 'more outcome')} without a failure meet it`] : []),
+    ...foretoldMiss(tolerated, outcomes, failures),
+  ];
+  return parts.length === 0 ? 'It needs more outcomes.' : `About ${parts.join(', about ')}.`;
+}
+
+function foretoldMiss(tolerated: number, outcomes: number, failures: number): string[] {
+  const rate = failures / outcomes;
+  for (let trials = outcomes * 2; trials <= outcomes + MAX_FORETOLD; trials *= 2) {
+    const { lower } = rateConfidenceInterval({ trials, failures: rate * trials }, MISSED_ALPHA);
+    if (lower > tolerated) return [`${trials - outcomes} more as they are show that it is missed`];
+  }
+  return [];
+}
+
+/** Whether more of the treatment's calls than of the control's ended without a result that counts; undefined when not. */
+function lostOf({ minSuccessRate }: Stage, { total: { treatment, control } }: Snapshot): string | undefined {
+  const [ofTreatment, ofControl] = [lostTrials(treatment), lostTrials(control)];
+  if (ofControl.trials < MIN_CONTROL || ofTreatment.failures === 0) return undefined;
+  const [share, other] = [ofTreatment.failures / ofTreatment.trials, ofControl.failures / ofControl.trials];
+  if (share - other <= 1 - minSuccessRate || fisherTail(ofTreatment, ofControl) >= LOST_ALPHA)
+    return undefined;
+  return `${formatRate(share, other)} of the treatment's calls were given up by their callers or ended with expected errors, ${formatRate(other, share)} of the control's`;
+}
+
+function lostTrials({ successes, failures, expected, aborted }: ArmTotals) {
+  return { trials: successes + failures + expected + aborted, failures: expected + aborted };
 }
 
 /** Why the treatment's outcomes seem to get lost; undefined while they arrive, or while no outcome is due. */

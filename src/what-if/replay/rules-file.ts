@@ -10,18 +10,22 @@ import {
   isRecord,
   throwProblems,
 } from '../../support/config-error.js';
-import { complaintRateRising } from '../../triggers/complaint-rate-rising.js';
 import { criticalErrors } from '../../triggers/critical-errors.js';
 import { errorRateAbove } from '../../triggers/error-rate-above.js';
-import { failureRegression } from '../../triggers/failure-regression.js';
+import {
+  complaintRateRising,
+  eventRegression,
+  failureRegression,
+  unreportedAbove,
+} from '../../triggers/event-regression.js';
 import { latencyAbove } from '../../triggers/latency-above.js';
 import { latencyRegression } from '../../triggers/latency-regression.js';
 import { memoryGrowth } from '../../triggers/memory-growth.js';
+import { sampleRatioMismatch, usersInBothArms } from '../../triggers/sample-ratio.js';
 import { prometheusAbove, prometheusBelow } from '../../triggers/signals/prometheus.js';
 import { successRateBelow } from '../../triggers/success-rate-below.js';
 import { successRateBetween } from '../../triggers/success-rate-between.js';
 import type { Trigger } from '../../triggers/trigger.js';
-import { unreportedAbove } from '../../triggers/unreported-above.js';
 
 /** What a JSON file may name: `{ "successRateBelow": [0.95, { "minOutcomes": 100 }] }`. */
 const FACTORIES = {
@@ -33,8 +37,11 @@ const FACTORIES = {
   failureRegression,
   latencyRegression,
   latencyAbove,
+  eventRegression,
   complaintRateRising,
   unreportedAbove,
+  sampleRatioMismatch,
+  usersInBothArms,
   prometheusAbove,
   prometheusBelow,
 } as const;

@@ -1,154 +1,268 @@
 import { EvaluationLoop, storeFor } from '../../guard/evaluate/evaluation-loop.js';
 import { Evaluator } from '../../guard/evaluate/evaluator.js';
 import { type GivenRules, resolveRules } from '../../guard/rules.js';
+import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { GuardEvent } from '../../model/event.js';
-import type { Arm, Exposure, Outcome } from '../../model/shapes.js';
+import type { FlagFacts } from '../../model/flags.js';
+import type { Exposure, Outcome, Result } from '../../model/shapes.js';
+import type { StageStatus } from '../../model/stage.js';
+import { MinHeap } from './heap.js';
 import type { Random } from './random.js';
 
-/** The traffic of one stage of a rollout. Rates and shares are fractions. */
-export interface Scenario {
-  /** The treatment's share of the users, above 0, at most 1. At 1 no control remains. */
-  readonly share: number;
-  readonly controlFailureRate: number;
-  readonly treatmentFailureRate: number;
-  /** Requests of both arms; they arrive by chance (a Poisson process). */
-  readonly requestsPerSecond: number;
-  /** How long the stage lasts, in milliseconds. */
-  readonly durationMs: number;
-  /** How many users there are: each keeps its arm and sends many requests. Undefined: each request is of another user. */
-  readonly users?: number | undefined;
-  /** The median duration of the control's requests, in milliseconds; durations are lognormal with σ = 0.5. */
-  readonly latencyMs: number;
-  /** How many times as long the treatment takes. */
-  readonly slowdown: number;
+/** One unit that calls, such as a user. */
+export interface SimulatedUnit {
+  /** Undefined for a unit that never comes again. */
+  readonly key: string | undefined;
+  /** Where the draw put it, 0–1: it is in the treatment while the share is above. */
+  readonly position: number;
+  /** A property of the unit that `call` uses, such as how often it fails. */
+  readonly frailty: number;
 }
 
-/** How one simulated stage went. */
+/** How one call ends. */
+export interface SimulatedCall {
+  readonly result: Result;
+  /** In milliseconds; longer than the time limit is a failure at the limit. */
+  readonly durationMs: number;
+}
+
+/** The traffic of a rollout through all of its stages. Times are milliseconds from its start. */
+export interface Traffic {
+  /** Requests of both arms; they arrive by chance (a Poisson process). */
+  readonly requestsPerSecond: number;
+  readonly stages: readonly { readonly share: number; readonly durationMs: number }[];
+  unit(random: Random): SimulatedUnit;
+  call(unit: SimulatedUnit, treated: boolean, at: number, random: Random): SimulatedCall;
+  /** From when on the treatment does harm; undefined when it never does. */
+  readonly harmFromMs?: number | undefined;
+  /** The processes of a fleet that share the requests; its leader gets what they recorded every second. @default 1 */
+  readonly processes?: number | undefined;
+}
+
+/** How one simulated rollout went. */
 export interface SimulatedRollout {
   /** Names of the triggers that stopped it; empty when none did. */
   readonly stoppedBy: readonly string[];
   /** When it was stopped, or ended, in milliseconds from its start. */
   readonly endedAtMs: number;
-  /** Requests of the treatment until then. */
-  readonly treatmentRequests: number;
-  /** How many of them failed. */
-  readonly treatmentFailures: number;
+  /** Calls of the treatment since the harm began, or since the start. */
+  readonly treatmentCalls: number;
+  /** Of these, those that did not succeed, and those that were still open for more than 5 s. */
+  readonly harmedCalls: number;
   /** Reviews that were opened until then, by trigger. */
   readonly reviews: readonly string[];
+  /** What each stage was called, by its place in the rules' plan. */
+  readonly stageStatuses: readonly (readonly StageStatus[])[];
+  /** A stage was called met after the harm began. */
+  readonly metAfterHarm: boolean;
 }
 
 const FLAG_KEY = 'simulated';
-const EPOCH = 1;
 /** The guard's default tick. With less than a request a second, ticking more often than they come shows nothing new. */
 const TICK_MS = 1_000;
-const SIGMA = 0.5;
-
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+/** So many ticks at most, however long a rollout is. */
+const MAX_TICKS = 50_000;
+const FLUSH_MS = 1_000;
+const TIMEOUT_MS = 30_000;
+const STUCK_MS = 5_000;
 
 /**
- * Simulates one stage: invented outcomes, the user's own triggers, the guard's own store and evaluation loop, a clock that
- * only counts. The triggers are evaluated after each outcome of the treatment and on every tick, as by a guard.
+ * Plays one rollout: invented outcomes, the user's own triggers and stages, the guard's own store and evaluation loop, a clock that
+ * only counts. The triggers are evaluated after each outcome that is no success, after each of the treatment, and on every tick.
  */
-export function simulateRollout(rules: GivenRules, scenario: Scenario, random: Random): SimulatedRollout {
-  const { durationMs, requestsPerSecond, share, slowdown } = scenario;
-  const resolved = { ...resolveRules(rules), flagKey: FLAG_KEY, stages: [] };
-  const store = storeFor(resolved, 0);
-  store.beginEpoch(EPOCH, 0, { keepWindows: false });
-  const reviews = new Set<string>();
-  const records = {
-    emit(event: GuardEvent) {
-      if (event.type === 'review-opened') reviews.add(event.verdict.trigger);
-    },
-    fault(_what: string, error: unknown) {
-      throw error;
-    },
-  };
-  let stoppedBy: readonly string[] = [];
-  const loop = new EvaluationLoop({
-    store,
-    evaluator: new Evaluator({ ...resolved, records }),
-    stages: [],
-    onRollback: 'disable',
-    dryRun: false,
-    isEvaluating: () => true,
-    isReviewing: () => stoppedBy.length === 0,
-    onDecision({ verdicts }) {
-      stoppedBy = verdicts.map(({ trigger }) => trigger);
-    },
-  });
+export function simulateRollout(rules: GivenRules, traffic: Traffic, random: Random): SimulatedRollout {
+  return new Player(rules, traffic, random).play();
+}
 
-  const users = usersOf(scenario, random);
-  const outcome = blankOutcome();
-  const exposure = outcome.exposure as Mutable<Exposure>;
-  exposure.reason = share < 1 ? 'SPLIT' : 'STATIC';
-  let treatmentRequests = 0;
-  let treatmentFailures = 0;
-  const result = (endedAtMs: number): SimulatedRollout => {
-    return { stoppedBy, endedAtMs, treatmentRequests, treatmentFailures, reviews: [...reviews] };
-  };
+class Player {
+  readonly #traffic: Traffic;
+  readonly #random: Random;
+  /** Of each process. */
+  readonly #stores: readonly MemoryOutcomeStore[];
+  /** What is evaluated: the only store, or the leader's. */
+  readonly #evaluated: MemoryOutcomeStore;
+  readonly #loop: EvaluationLoop;
+  readonly #ends = new MinHeap<{ readonly outcome: Outcome; readonly store: MemoryOutcomeStore }>();
+  readonly #reviews = new Set<string>();
+  readonly #statuses: Set<StageStatus>[];
+  #stoppedBy: readonly string[] = [];
+  #epoch = 0;
+  #share = 0;
+  #treatmentCalls = 0;
+  #metAfterHarm = false;
+  #harmedCalls = 0;
 
-  const gapMs = 1_000 / requestsPerSecond;
-  const tickMs = Math.max(TICK_MS, gapMs);
-  let nextTickAt = tickMs;
-  let now = 0;
-  for (;;) {
-    now += -gapMs * Math.log1p(-random.next());
-    for (; nextTickAt <= Math.min(now, durationMs); nextTickAt += tickMs) {
-      loop.tick(nextTickAt);
-      if (stoppedBy.length > 0) return result(nextTickAt);
-    }
-    if (now > durationMs) break;
-
-    const user = users?.[Math.floor(random.next() * users.length)];
-    const arm: Arm = user?.arm ?? (random.chance(share) ? 'treatment' : 'control');
-    const treated = arm === 'treatment';
-    const failed = random.chance(treated ? scenario.treatmentFailureRate : scenario.controlFailureRate);
-    exposure.arm = arm;
-    exposure.targetingKey = user?.key;
-    exposure.at = now;
-    outcome.result = failed ? 'failure' : 'success';
-    outcome.durationMs = scenario.latencyMs * Math.exp(SIGMA * random.normal()) * (treated ? slowdown : 1);
-    outcome.errorType = failed ? 'SimulatedError' : undefined;
-    outcome.at = now;
-    store.record(outcome);
-    if (!treated) continue;
-    treatmentRequests++;
-    if (failed) treatmentFailures++;
-    loop.evaluate(now);
-    if (stoppedBy.length > 0) return result(now);
+  constructor(rules: GivenRules, traffic: Traffic, random: Random) {
+    const resolved = { ...resolveRules(rules), flagKey: FLAG_KEY };
+    this.#traffic = traffic;
+    this.#random = random;
+    const { processes = 1 } = traffic;
+    this.#stores = Array.from({ length: processes }, () => storeFor(resolved, 0));
+    this.#evaluated = processes === 1 ? this.#stores[0]! : storeFor(resolved, 0);
+    this.#statuses = resolved.stages.map(() => new Set());
+    const records = {
+      emit: (event: GuardEvent) => this.#onEvent(event),
+      fault(_what: string, error: unknown) {
+        throw error;
+      },
+    };
+    this.#loop = new EvaluationLoop({
+      store: this.#evaluated,
+      evaluator: new Evaluator({ ...resolved, records }),
+      stages: resolved.stages,
+      onRollback: 'disable',
+      dryRun: false,
+      facts: () => this.#facts(),
+      isEvaluating: () => true,
+      isReviewing: () => this.#stoppedBy.length === 0,
+      onDecision: ({ verdicts }) => {
+        this.#stoppedBy = verdicts.map(({ trigger }) => trigger);
+      },
+    });
   }
-  return result(durationMs);
-}
 
-function usersOf({ users, share }: Scenario, random: Random) {
-  if (users === undefined) return undefined;
-  return Array.from({ length: users }, (_, index): { readonly key: string; readonly arm: Arm } => ({
-    key: `user-${index}`,
-    arm: random.chance(share) ? 'treatment' : 'control',
-  }));
-}
+  play(): SimulatedRollout {
+    const { stages, requestsPerSecond } = this.#traffic;
+    const totalMs = stages.reduce((sum, { durationMs }) => sum + durationMs, 0);
+    const gapMs = 1_000 / requestsPerSecond;
+    const tickMs = Math.max(TICK_MS, gapMs, totalMs / MAX_TICKS);
+    const isFleet = this.#stores.length > 1;
+    let nextTickAt = isFleet ? FLUSH_MS : tickMs;
+    let now = 0;
+    let stageEndsAt = 0;
+    for (const { share, durationMs } of stages) {
+      this.#begin(share, stageEndsAt);
+      stageEndsAt += durationMs;
+      for (;;) {
+        now += -gapMs * Math.log1p(-this.#random.next());
+        const until = Math.min(now, stageEndsAt);
+        for (;;) {
+          const endsAt = this.#ends.lowest;
+          const at = Math.min(endsAt, nextTickAt);
+          if (at > until) break;
+          if (endsAt <= nextTickAt) this.#end(at);
+          else {
+            if (isFleet) this.#flush(at);
+            this.#loop.tick(at);
+            nextTickAt += isFleet ? FLUSH_MS : tickMs;
+          }
+          if (this.#stoppedBy.length > 0) return this.#result(at);
+        }
+        if (now > stageEndsAt) {
+          now = stageEndsAt;
+          break;
+        }
+        this.#request(now);
+      }
+    }
+    return this.#result(totalMs);
+  }
 
-/** One object for all outcomes: stores keep none. */
-function blankOutcome(): Mutable<Outcome> {
-  return {
-    exposure: {
+  #begin(share: number, at: number): void {
+    this.#epoch += 1;
+    this.#share = share;
+    if (this.#stores.length > 1) this.#flush(at);
+    for (const store of new Set([...this.#stores, this.#evaluated])) {
+      store.beginEpoch(this.#epoch, at, { keepWindows: this.#epoch > 1 });
+    }
+  }
+
+  #request(at: number): void {
+    const { stages: _, unit: draw, call, harmFromMs = 0 } = this.#traffic;
+    const unit = draw(this.#random);
+    const treated = unit.position < this.#share;
+    const { result, durationMs } = call(unit, treated, at, this.#random);
+    const isLate = durationMs > TIMEOUT_MS;
+    const failed = isLate || result === 'failure';
+    const exposure: Exposure = {
       flagKey: FLAG_KEY,
-      arm: 'control',
+      arm: treated ? 'treatment' : 'control',
       variant: undefined,
-      reason: 'SPLIT',
+      reason: this.#share < 1 ? 'SPLIT' : 'STATIC',
       errorCode: undefined,
-      targetingKey: undefined,
-      epoch: EPOCH,
-      at: 0,
-    },
-    result: 'success',
-    durationMs: undefined,
-    errorType: undefined,
-    critical: false,
-    fallbackUsed: false,
-    userSucceeded: true,
-    attempts: 1,
-    attributes: undefined,
-    at: 0,
-  };
+      targetingKey: unit.key,
+      chance: this.#share < 1 ? this.#share : undefined,
+      unit: unit.key,
+      isOperation: true,
+      epoch: this.#epoch,
+      at,
+    };
+    const store = this.#stores[this.#random.bits() % this.#stores.length]!;
+    store.expose(exposure);
+    const takenMs = Math.min(durationMs, TIMEOUT_MS);
+    const outcome: Outcome = {
+      exposure,
+      result: isLate ? 'failure' : result,
+      durationMs: takenMs,
+      errorType: failed ? 'SimulatedError' : undefined,
+      critical: false,
+      fallbackUsed: false,
+      userSucceeded: !failed,
+      attempts: 1,
+      attributes: undefined,
+      at: at + takenMs,
+    };
+    this.#ends.push(at + takenMs, { outcome, store });
+    if (treated && at >= harmFromMs) this.#treatmentCalls += 1;
+  }
+
+  #end(at: number): void {
+    const { outcome, store } = this.#ends.pop()!;
+    const { exposure, result } = outcome;
+    const treated = exposure.arm === 'treatment';
+    if (treated && result !== 'success' && exposure.at >= (this.#traffic.harmFromMs ?? 0))
+      this.#harmedCalls += 1;
+    store.record(outcome);
+    if (this.#stores.length === 1 && (treated || result !== 'success')) this.#loop.evaluate(at);
+  }
+
+  /** What the processes recorded reaches the leader, and what has settled in all of them its tests. */
+  #flush(now: number): void {
+    let settledUpTo = now;
+    for (const store of this.#stores) {
+      const delta = store.takeDelta(now);
+      if (delta !== undefined) this.#evaluated.merge(delta, now);
+      settledUpTo = Math.min(settledUpTo, store.openSince ?? now);
+    }
+    this.#evaluated.settleUpTo(settledUpTo);
+  }
+
+  #onEvent(event: GuardEvent): void {
+    if (event.type === 'review-opened') this.#reviews.add(event.verdict.trigger);
+    if (event.type !== 'stage') return;
+    const { index, status } = event.progress;
+    this.#statuses[index]?.add(status);
+    const { harmFromMs } = this.#traffic;
+    if (status === 'met' && harmFromMs !== undefined && event.at >= harmFromMs) this.#metAfterHarm = true;
+  }
+
+  #facts(): FlagFacts {
+    return {
+      key: FLAG_KEY,
+      enabled: true,
+      rolloutPercentage: Number((this.#share * 100).toPrecision(12)),
+      strategy: 'flexibleRollout',
+      project: undefined,
+      type: undefined,
+      revision: String(this.#epoch),
+    };
+  }
+
+  #result(endedAtMs: number): SimulatedRollout {
+    let stuck = 0;
+    while (this.#ends.size > 0) {
+      const { arm, at } = this.#ends.pop()!.outcome.exposure;
+      const isHarmed = arm === 'treatment' && at >= (this.#traffic.harmFromMs ?? 0);
+      if (isHarmed && endedAtMs - at > STUCK_MS) stuck += 1;
+    }
+    return {
+      stoppedBy: this.#stoppedBy,
+      endedAtMs,
+      treatmentCalls: this.#treatmentCalls,
+      harmedCalls: this.#harmedCalls + stuck,
+      reviews: [...this.#reviews],
+      stageStatuses: this.#statuses.map((statuses) => [...statuses]),
+      metAfterHarm: this.#metAfterHarm,
+    };
+  }
 }

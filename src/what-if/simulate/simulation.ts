@@ -1,6 +1,7 @@
 import type { GivenRules } from '../../guard/rules.js';
 import { Random } from './random.js';
-import { type Scenario, type SimulatedRollout, simulateRollout } from './rollout.js';
+import { type SimulatedRollout, simulateRollout } from './rollout.js';
+import { type Scenario, type Service, scenariosOf } from './scenarios.js';
 
 /** A part of all simulated rollouts, with a 95 % interval for what more rollouts would show. */
 export interface Proportion {
@@ -16,27 +17,35 @@ export interface Spread {
   readonly p95: number | null;
 }
 
-/** What a configuration does with one kind of traffic. */
+/** What the rules do in one scenario, over the whole rollout. */
 export interface Characteristics {
-  readonly treatmentFailureRate: number;
+  readonly name: string;
+  readonly description: string;
+  /** Whether a stop is right. */
+  readonly harmful: boolean;
   readonly replicates: number;
   readonly stopped: Proportion;
   /** How often each trigger was among those that stopped a rollout, most frequent first. */
   readonly stoppedBy: readonly { readonly trigger: string; readonly count: number }[];
-  /** How often each review was opened before. */
+  /** How often each review was opened. */
   readonly reviews: readonly { readonly trigger: string; readonly count: number }[];
-  /** Requests of the treatment until the stop. */
-  readonly treatmentRequests: Spread;
+  /** Rollouts in which a stage was called missed. */
+  readonly missed: Proportion;
+  /** Rollouts in which a stage was called met after the harm began. */
+  readonly metAfterHarm: Proportion;
+  /** Minutes until the stop: from the beginning of the harm, where there is any. */
   readonly minutes: Spread;
-  /** Requests of the treatment that failed until the stop. */
-  readonly failingRequests: Spread;
+  /** Calls of the treatment until then. */
+  readonly treatmentCalls: Spread;
+  /** Of these, those that failed or hung: the harm done. */
+  readonly harmedCalls: Spread;
 }
 
 /** The options of {@link simulate}. */
 interface SimulationOptions {
   readonly rules: GivenRules;
-  readonly scenario: Scenario;
-  /** Simulated rollouts for each kind of traffic. */
+  readonly service: Service;
+  /** Simulated rollouts for each scenario. */
   readonly replicates: number;
   /** The same seed gives the same result. */
   readonly seed: number;
@@ -46,80 +55,62 @@ interface SimulationOptions {
 
 /** How the user's own configuration behaves. Plain data. */
 export interface Simulation {
-  readonly scenario: Scenario;
+  readonly service: Service;
   readonly replicates: number;
   readonly seed: number;
-  /** The treatment is as good as the control: every stop is a false one. */
-  readonly healthy: Characteristics;
-  /** The treatment is as in the scenario. */
-  readonly actual: Characteristics;
-  /** What this stage can detect, from slight to complete failure; with half of the replicates. */
-  readonly detectable: readonly Characteristics[];
+  readonly scenarios: readonly Characteristics[];
 }
 
-/** Failure rates whose detection is of interest, as multiples of the control's and as such. */
-const MULTIPLES = [2, 3, 5, 10];
-const RATES = [0.3, 1];
-
-/** Simulates the healthy rollout, the scenario's, and those with failure rates in between and beyond. */
-export function simulate({ rules, scenario, replicates, seed, onProgress }: SimulationOptions): Simulation {
-  const { controlFailureRate, treatmentFailureRate } = scenario;
-  const rates = [...new Set([...MULTIPLES.map((times) => rounded(times * controlFailureRate)), ...RATES])]
-    .filter((rate) => rate > controlFailureRate && rate <= 1)
-    .sort((a, b) => a - b);
-  const fewer = Math.max(20, Math.round(replicates / 2));
-  const isHealthy = treatmentFailureRate === controlFailureRate && scenario.slowdown === 1;
-  // What has been simulated is not simulated twice.
-  const known = (rate: number) => rate === treatmentFailureRate && scenario.slowdown === 1;
-  const left = rates.filter((rate) => !known(rate)).length;
-  const total = replicates * (isHealthy ? 1 : 2) + fewer * left;
+/** Plays whole rollouts of each kind. */
+export function simulate({ rules, service, replicates, seed, onProgress }: SimulationOptions): Simulation {
+  const scenarios = scenariosOf(service);
+  const total = replicates * scenarios.length;
   let done = 0;
-  const onRollout = () => onProgress?.(++done, total);
-  const play = (part: number, changes: Partial<Scenario>, count: number) =>
-    characterise(
-      rules,
-      { ...scenario, ...changes },
-      { replicates: count, seed: seed + part * 7_919 },
-      onRollout,
-    );
-
-  const healthy = play(0, { treatmentFailureRate: controlFailureRate, slowdown: 1 }, replicates);
-  const actual = isHealthy ? healthy : play(1, {}, replicates);
-  const detectable = rates.map((rate, i) =>
-    known(rate) ? actual : play(2 + i, { treatmentFailureRate: rate, slowdown: 1 }, fewer),
+  const characteristics = scenarios.map((scenario, index) =>
+    characterise(rules, scenario, { replicates, seed: seed + index * 7_919 }, () =>
+      onProgress?.(++done, total),
+    ),
   );
-  return { scenario, replicates, seed, healthy, actual, detectable };
+  return { service, replicates, seed, scenarios: characteristics };
 }
 
-function rounded(rate: number): number {
-  return Number(rate.toPrecision(12));
-}
-
-/** Simulates a scenario many times. The same seed gives the same result. */
+/** Plays one scenario many times. The same seed gives the same result. */
 export function characterise(
   rules: GivenRules,
   scenario: Scenario,
   { replicates, seed }: Pick<SimulationOptions, 'replicates' | 'seed'>,
   onRollout = () => {},
 ): Characteristics {
+  const { name, description, harmful } = scenario;
   const rollouts: SimulatedRollout[] = [];
+  let harmFromMs = 0;
   // In 32 bits: the product of a large seed is no exact double, and replicates would be copies of each other.
   const firstSeed = Math.imul(seed, 1_000_003);
   for (let replicate = 0; replicate < replicates; replicate++) {
-    rollouts.push(simulateRollout(rules, scenario, new Random(firstSeed + replicate)));
+    const random = new Random(firstSeed + replicate);
+    const traffic = scenario.traffic(random);
+    harmFromMs = traffic.harmFromMs ?? 0;
+    rollouts.push(simulateRollout(rules, traffic, random));
     onRollout();
   }
   const stopped = rollouts.filter(({ stoppedBy }) => stoppedBy.length > 0);
+  const missed = rollouts.filter(({ stageStatuses }) =>
+    stageStatuses.some((stage) => stage.includes('missed')),
+  );
   const spread = (value: (rollout: SimulatedRollout) => number) => spreadOf(stopped.map(value), replicates);
   return {
-    treatmentFailureRate: scenario.treatmentFailureRate,
+    name,
+    description,
+    harmful,
     replicates,
     stopped: proportionOf(stopped.length, replicates),
     stoppedBy: frequencies(stopped.flatMap(({ stoppedBy }) => stoppedBy)),
     reviews: frequencies(rollouts.flatMap(({ reviews }) => reviews)),
-    treatmentRequests: spread(({ treatmentRequests }) => treatmentRequests),
-    minutes: spread(({ endedAtMs }) => endedAtMs / 60_000),
-    failingRequests: spread(({ treatmentFailures }) => treatmentFailures),
+    missed: proportionOf(missed.length, replicates),
+    metAfterHarm: proportionOf(rollouts.filter((each) => each.metAfterHarm).length, replicates),
+    minutes: spread(({ endedAtMs }) => (endedAtMs - harmFromMs) / 60_000),
+    treatmentCalls: spread(({ treatmentCalls }) => treatmentCalls),
+    harmedCalls: spread(({ harmedCalls }) => harmedCalls),
   };
 }
 

@@ -1,0 +1,175 @@
+import type { Exposure, Outcome } from '../../model/shapes.js';
+import type { RolloutEvidenceState } from '../../statistics/evidence-state.js';
+import { hash32 } from '../../statistics/hash.js';
+import type { LatencySources } from '../../statistics/latency-events.js';
+import { RolloutEvidence, type SettledOutcome, type TestSpec } from '../../statistics/rollout-evidence.js';
+import type { EvidenceDelta } from '../outcome-delta.js';
+import { PendingExposures, type TimeLimits } from './pending-exposures.js';
+import { outcomeOfEntry, type SettledEntry, SettledSample } from './settled-sample.js';
+import { SettledWindow } from './settled-window.js';
+
+interface EvidenceFeedOptions {
+  readonly flagKey: string;
+  readonly specs: readonly TestSpec[];
+  readonly windowsMs: readonly number[];
+  readonly latency: LatencySources;
+  readonly limits: TimeLimits;
+}
+
+/** Complaints that one delta carries at most. */
+const MAX_COMPLAINTS_SENT = 256;
+/** Outcomes of other processes that wait to be fed, about 10 MB. */
+const MAX_REMOTE = 65_536;
+
+/**
+ * Feeds the sequential tests of a rollout: limits at once, everything that compares arms in the order of exposures. Collects
+ * what the next delta carries of it, and feeds what other processes sent when it has settled in all of them.
+ */
+export class EvidenceFeed {
+  readonly #options: EvidenceFeedOptions;
+  /** Settled outcomes within each sliding window. */
+  readonly windows: readonly SettledWindow[];
+  readonly #pending: PendingExposures;
+  readonly #sample = new SettledSample();
+  #evidence: RolloutEvidence;
+  #complaints: EvidenceDelta['complaints'][number][] = [];
+  /** From other processes, until everything that was exposed before has settled in all of them. */
+  #remote: SettledEntry[] = [];
+  /** Everything that was exposed before has settled in all processes. */
+  #settledUpTo = Number.NEGATIVE_INFINITY;
+  /** The same for a flag in each process, so that they all name a unit alike. */
+  readonly #seed: number;
+
+  constructor(options: EvidenceFeedOptions) {
+    this.#options = options;
+    this.windows = options.windowsMs.map((windowMs) => new SettledWindow(windowMs));
+    this.#pending = new PendingExposures(options.limits);
+    this.#evidence = this.#emptyEvidence();
+    this.#seed = hash32(options.flagKey, 0);
+  }
+
+  /** Of the rollout: it goes on through all percentages. */
+  get evidence(): RolloutEvidence {
+    return this.#evidence;
+  }
+
+  /** When the oldest exposure here was made that has not settled; undefined when all have. */
+  get openSince(): number | undefined {
+    return this.#pending.openSince;
+  }
+
+  /** Awaits the outcome of an exposure. */
+  open(exposure: Exposure): void {
+    if (this.#pending.isFull) this.settle(exposure.at);
+    this.#pending.open(exposure, this.#unitOf(exposure), chanceOf(exposure));
+  }
+
+  withdraw(exposure: Exposure): void {
+    this.#pending.withdraw(exposure);
+  }
+
+  resumed(now: number): void {
+    this.#pending.resumed(now);
+  }
+
+  /** @returns the hash of the outcome's unit; 0 when each outcome is a unit of its own. */
+  record(outcome: Outcome, at: number): number {
+    const { exposure, result } = outcome;
+    const unit = this.#pending.unitOf(exposure) ?? this.#unitOf(exposure);
+    this.#pending.end(outcome, unit, chanceOf(exposure), at);
+    const failed = result === 'failure';
+    if (exposure.arm === 'treatment' && (failed || result === 'success')) {
+      this.#evidence.outcome(unit, failed, at);
+    }
+    this.settle(at);
+    return unit;
+  }
+
+  complaint(exposure: Exposure, at: number): void {
+    const unit = this.#unitOf(exposure);
+    const chance = chanceOf(exposure);
+    const treated = exposure.arm === 'treatment';
+    this.#evidence.complaint(unit, treated, chance, at);
+    if (this.#complaints.length < MAX_COMPLAINTS_SENT) {
+      this.#complaints.push([unit, at, chance, treated ? 1 : 0]);
+    }
+  }
+
+  /** Feeds the tests with what has settled here by `now`. */
+  settle(now: number): void {
+    this.#pending.settle(now, this.#onSettled);
+  }
+
+  /** Everything that was exposed before has settled in all processes whose deltas are merged here. */
+  settleUpTo(time: number): void {
+    this.#settledUpTo = Math.max(this.#settledUpTo, time);
+    this.#settleRemote(0);
+  }
+
+  /** @param continues - The rollout goes on at another percentage; otherwise a new one begins. */
+  beginEpoch(at: number, continues: boolean): void {
+    this.#evidence.beginEpoch(at);
+    if (continues) return;
+    this.#evidence = this.#emptyEvidence();
+    this.#pending.clear();
+    this.#sample.clear();
+    this.#complaints = [];
+    this.#remote = [];
+  }
+
+  takeDelta(): EvidenceDelta {
+    const { entries, dropped } = this.#sample.take();
+    const complaints = this.#complaints;
+    this.#complaints = [];
+    return { settled: entries, dropped, limits: this.#evidence.takeLimitChanges(), complaints };
+  }
+
+  merge({ settled, limits, complaints }: EvidenceDelta, now: number): void {
+    this.#evidence.mergeLimits(limits, now);
+    for (const [unit, at, chance, treated] of complaints) {
+      this.#evidence.complaint(unit, treated === 1, chance, at);
+    }
+    this.#remote.push(...settled);
+    if (this.#remote.length > MAX_REMOTE) this.#settleRemote(MAX_REMOTE / 2);
+  }
+
+  /** Continues from the state of an earlier run. An invalid one is of no use: the tests then begin anew. */
+  restore(state: RolloutEvidenceState): void {
+    const restored = this.#emptyEvidence();
+    try {
+      if (restored.restore(state)) this.#evidence = restored;
+    } catch {
+      // The counts are kept.
+    }
+  }
+
+  readonly #onSettled = (outcome: SettledOutcome): void => {
+    for (const window of this.windows) window.add(outcome);
+    this.#evidence.settled(outcome);
+    this.#sample.add(outcome);
+  };
+
+  /** @param atLeast - So many of the oldest are fed however that may be. */
+  #settleRemote(atLeast: number): void {
+    if (this.#remote.length === 0) return;
+    this.#remote.sort((a, b) => a[1] - b[1]);
+    const first = this.#remote.findIndex(([, at]) => at > this.#settledUpTo);
+    const settled = this.#remote.splice(0, first < 0 ? this.#remote.length : Math.max(first, atLeast));
+    for (const entry of settled) this.#evidence.settled(outcomeOfEntry(entry));
+  }
+
+  #emptyEvidence(): RolloutEvidence {
+    return new RolloutEvidence(this.#options.specs, this.#options.latency);
+  }
+
+  #unitOf({ unit }: Exposure): number {
+    return unit === undefined || unit === '' ? 0 : hash32(unit, this.#seed) >>> 0;
+  }
+}
+
+/** The chance of an exposure; 1 for the treatment at 100 %, 0 where chance did not decide or is unknown. */
+function chanceOf({ chance, reason, arm }: Exposure): number {
+  // Anything else, which a provider of the application's own may give, would make a delta that no leader accepts.
+  if (chance !== undefined) return chance > 0 && chance <= 1 ? chance : 0;
+  return reason === 'STATIC' && arm === 'treatment' ? 1 : 0;
+}
