@@ -5,9 +5,11 @@ import { readRolloutStatus } from '../report/status/rollout-status.js';
 import { complete } from './command.js';
 
 const HELP = `
-Exit codes: 0 the guard is armed, 1 the folder cannot be read, 2 wrong usage, 3 the flag is being stopped or stopped.`;
+Exit codes: 0 the guard is armed, 1 the folder cannot be read, 2 wrong usage, 3 the flag is being stopped or stopped,
+4 the guard is armed and blind, or closed: see docs/reliability.md.`;
 
 const STOPPED = 3;
+const BLIND = 4;
 
 /** Adds the subcommand `status`. */
 export function registerStatus(program: Command): void {
@@ -20,5 +22,6 @@ export function registerStatus(program: Command): void {
     const status = await readRolloutStatus(folder);
     console.log(json ? JSON.stringify(status, undefined, 2) : renderStatus(status, Date.now()));
     if (status.state !== 'armed') process.exitCode = STOPPED;
+    else if (status.health?.status === 'blind') process.exitCode = BLIND;
   });
 }

@@ -1,6 +1,7 @@
 import { armOf } from '../measure/exposure-ledger.js';
 import type { GuardListener } from '../model/event.js';
 import type { ExposureSink, FlagClient, Unsubscribe } from '../model/flags.js';
+import type { Health } from '../model/health.js';
 import type { Evaluation, Exposure } from '../model/shapes.js';
 import {
   type GuardedOperation,
@@ -37,6 +38,11 @@ export class RolloutGuard implements ExposureSink {
     return shownState(this.#parts.machine.state);
   }
 
+  /** Whether the guard can do its work; a guard that has not been started, or was closed, is `blind`. Cheap, and never throws. */
+  get health(): Health {
+    return this.#parts.health.current;
+  }
+
   /** Where the rollout stands, as plain data. */
   status(): GuardStatus {
     const { context, machine, evaluator, fleet, tracked } = this.#parts;
@@ -48,6 +54,7 @@ export class RolloutGuard implements ExposureSink {
       flagKey,
       dryRun,
       state,
+      health: this.health,
       epoch,
       flag,
       verdicts: evaluator.verdicts,
@@ -75,7 +82,10 @@ export class RolloutGuard implements ExposureSink {
   start(): Promise<void> {
     if (this.#ending !== undefined)
       return Promise.reject(new Error(`The guard of ${this.flagKey} was closed; make a new one.`));
-    this.#running ??= this.#start();
+    this.#running ??= this.#start().catch((error) => {
+      this.#parts.probe.startFailed(error);
+      throw error;
+    });
     return this.#running;
   }
 
@@ -137,7 +147,8 @@ export class RolloutGuard implements ExposureSink {
   }
 
   async #start(): Promise<void> {
-    const { context, machine, runner, evaluator, fleet, loop, recorder, tracked, baselines } = this.#parts;
+    const { context, machine, runner, evaluator, fleet, loop, recorder, tracked, baselines, probe, health } =
+      this.#parts;
     const { clock, flags, flagKey, tickMs, folder, records } = context;
     const left = await records.load();
     if (left !== undefined && left.flagKey !== flagKey) {
@@ -166,13 +177,20 @@ export class RolloutGuard implements ExposureSink {
       skipTo: (epoch) => machine.skipTo(epoch),
       evaluate: () => loop.evaluate(),
     });
-    const tick = () => records.safely('the tick', () => this.#tick());
+    probe.started();
+    health.restart();
+    const tick = () => {
+      records.safely('the tick', () => probe.tick(() => this.#tick()));
+      records.safely('checking the health', () => health.poll());
+    };
     this.#ticker = setInterval(tick, tickMs).unref();
     tick();
   }
 
   async #end(): Promise<void> {
     await this.#running?.catch(() => {});
+    this.#parts.probe.closed();
+    this.#parts.health.restart();
     const { context, loop, signals, runner, autoAdvance, fleet, recorder, baselines, notifications } =
       this.#parts;
     if (!loop.isRunning) return;

@@ -69,6 +69,15 @@ const EVENTS: { readonly [Type in GuardEvent['type']]: GuardEvent & { readonly t
   'review-opened': { type: 'review-opened', at: 9, epoch: 3, verdict },
   'review-closed': { type: 'review-closed', at: 9, epoch: 3, verdict: { ...verdict, status: 'ok' } },
   complaint: { type: 'complaint', at: 9, epoch: 3, arm: 'treatment', attributes: { subject: 'slow' } },
+  health: {
+    type: 'health',
+    at: 9,
+    status: 'blind',
+    since: 9,
+    reasons: [{ code: 'stale-flags', message: 'old', since: 8 }],
+    began: ['stale-flags'],
+    ended: [{ code: 'flag-missing', message: 'gone', since: 7 }],
+  },
   fault: { type: 'fault', at: 9, what: 'a listener', message: 'threw' },
   closed: { type: 'closed', at: 10 },
 };

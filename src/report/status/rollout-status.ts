@@ -4,6 +4,7 @@ import { AUDIT_FILE } from '../../journal/audit-log.js';
 import { readAuditLog } from '../../journal/audit-reader.js';
 import { Journal, type JournalEntry } from '../../journal/journal.js';
 import type { RolloutChange } from '../../model/event-entry.js';
+import type { Health } from '../../model/health.js';
 import type { Arm } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import type { GuardState } from '../../model/state.js';
@@ -18,6 +19,8 @@ export interface RolloutStatus {
   readonly state: GuardState['status'];
   /** Since when; undefined when only the audit log is there. */
   readonly since: number | undefined;
+  /** Whether the guard can do its work, as it reported last; undefined without an audit log. */
+  readonly health: Health | undefined;
   readonly epoch: number | undefined;
   /** What Unleash showed last. */
   readonly rollout: RolloutChange | undefined;
@@ -106,6 +109,7 @@ export async function readRolloutStatus(folder: string): Promise<RolloutStatus> 
     flagKey: journal?.flagKey ?? story.flagKey,
     state: journal?.state.status ?? stateOf(decision),
     since: journal?.state.since,
+    health: story.isClosed ? closedAt(story) : story.health,
     epoch,
     rollout: story.rollout.at(-1),
     stage: story.stages.findLast((stage) => stage.epoch === epoch)?.progress,
@@ -118,6 +122,11 @@ export async function readRolloutStatus(folder: string): Promise<RolloutStatus> 
     lastFault: story.notes.findLast(({ type }) => type === 'fault'),
     problems,
   };
+}
+
+function closedAt({ lastEventAt: since = 0 }: AuditStory): Health {
+  const message = 'The guard was closed: it no longer protects the flag.';
+  return { status: 'blind', since, reasons: [{ code: 'closed', message, since }] };
 }
 
 /** The guard's state without a journal, from the audit log. */
