@@ -95,7 +95,7 @@ export const CHECKS: readonly HealthCheck[] = [
           }
         : undefined,
   },
-  { afterMs: 0, find: ({ admin }) => admin },
+  { afterMs: 30 * SECOND, find: ({ admin }) => admin.flatMap(adminProblem) },
   {
     afterMs: 30 * SECOND,
     find: ({ isWatching, isFlagKnown, source, observed: { failedEvaluations, evaluationError } }) =>
@@ -165,6 +165,12 @@ export function notRunning({ lifecycle, startFailure }: HealthFacts): Problem | 
     case 'closed':
       return { code: 'closed', message: 'The guard was closed: it no longer protects the flag.' };
   }
+}
+
+/** `ADMIN_TOKEN` is `admin-token` here. A token that only expires soon works still. */
+function adminProblem({ code, ...problem }: Problem): readonly Problem[] {
+  if (code === 'TOKEN_EXPIRES') return [];
+  return [{ ...problem, code: code.toLowerCase().replaceAll('_', '-') }];
 }
 
 function unreadBy({ unreadMs = 0, evaluateMs, problem }: FleetProgress): Problem | undefined {

@@ -75,7 +75,7 @@ describe('the health checks', () => {
     ['stale-flags', { source: { status: 'stale' } }, 10 * SECOND],
     ['stale-flags', { source: { status: 'error', message: '401' }, isWatching: false }, 10 * SECOND],
     ['flag-missing', { isFlagKnown: false, isWatching: false }, 30 * SECOND],
-    ['admin-token', { admin: [{ code: 'admin-token', message: 'expired' }] }, 0],
+    ['admin-token', { admin: [{ code: 'ADMIN_TOKEN', message: 'deleted' }] }, 30 * SECOND],
     ['evaluations-failed', { observed: seen({ failedEvaluations: 20 }) }, 30 * SECOND],
     ['hook-missing', { observed: seen({ unattributed: 20 }) }, 30 * SECOND],
     ['no-outcomes', { observed: seen({ unanswered: 100 }) }, 10 * MINUTE],
@@ -108,6 +108,7 @@ describe('the health checks', () => {
       { fleet: { ...connected, problem: 'down' } },
     ],
     ['a fleet whose only process has just lost its leader', { fleet: { ...connected, isLeaderless: true } }],
+    ['a token that expires soon', { admin: [{ code: 'TOKEN_EXPIRES', message: 'in 7 days' }] }],
     ['rules on nothing but critical errors', { hasRuleData: undefined }],
   ])('do not call it blind: %s', (_what, parts) => {
     expect(codesAfter(facts(parts), 2 * 60 * MINUTE)).toEqual([]);
@@ -120,8 +121,8 @@ describe('the health checks', () => {
 
   it('report each code once', () => {
     const admin = [
-      { code: 'flag-missing', message: 'archived' },
-      { code: 'flag-missing', message: 'again' },
+      { code: 'FLAG_MISSING', message: 'archived' },
+      { code: 'FLAG_MISSING', message: 'again' },
     ];
     expect(codesAfter(facts({ isFlagKnown: false, admin }), MINUTE)).toEqual(['flag-missing']);
   });
