@@ -44,6 +44,8 @@ const PURE = [
   'src/guard/decide/',
   'src/guard/evaluate/stages.ts',
   'src/guard/evaluate/reviews.ts',
+  'src/guard/health/checks.ts',
+  'src/guard/health/conditions.ts',
 ];
 const isPure = (file: string) =>
   PURE.some((place) => file.startsWith(place)) && !file.startsWith('src/triggers/signals/');

@@ -67,7 +67,7 @@ export class FleetMember {
     const leader = this.#leader?.fence === undefined ? undefined : this.#leader;
     return {
       problem: this.#problem,
-      isLeaderless: this.#serverClock.isAlive && this.#serverClock.isLeaderless,
+      isLeaderless: this.#serverClock.isLeaderless,
       unreadMs: leader?.unreadMs,
       undeliveredMs: this.#options.clock.monotonic() - this.#deliveredAt,
     };
