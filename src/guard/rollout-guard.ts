@@ -178,7 +178,7 @@ export class RolloutGuard implements ExposureSink {
       evaluate: () => loop.evaluate(),
     });
     probe.started();
-    health.restart();
+    health.start();
     const tick = () => {
       records.safely('the tick', () => probe.tick(() => this.#tick()));
       records.safely('checking the health', () => health.poll());
@@ -190,7 +190,7 @@ export class RolloutGuard implements ExposureSink {
   async #end(): Promise<void> {
     await this.#running?.catch(() => {});
     this.#parts.probe.closed();
-    this.#parts.health.restart();
+    const healthSaved = this.#parts.health.close();
     const { context, loop, signals, runner, autoAdvance, fleet, recorder, baselines, notifications } =
       this.#parts;
     if (!loop.isRunning) return;
@@ -201,7 +201,8 @@ export class RolloutGuard implements ExposureSink {
     signals.close();
     await Promise.all([runner.close(), autoAdvance?.close(), fleet.close()]);
     records.emit({ type: 'closed', at: clock.now() });
-    await Promise.all([recorder.close(), baselines.save(), records.settled(), notifications.close()]);
+    const saved = [healthSaved, baselines.save(), records.settled()];
+    await Promise.all([...saved, recorder.close(), notifications.close()]);
   }
 
   #tick(): void {

@@ -13,6 +13,7 @@ import { type GuardFleet, SharedFleet, soloFleet } from './guard-fleet.js';
 import { concernsOneProcess } from './health/checks.js';
 import { GuardHealth } from './health/guard-health.js';
 import { HealthProbe } from './health/health-probe.js';
+import { Heartbeat } from './health/heartbeat.js';
 import { Baselines } from './observe/baselines.js';
 import { OutcomeRecorder } from './observe/outcome-recorder.js';
 import { TrackedOutcomes } from './observe/tracked-outcomes.js';
@@ -40,7 +41,7 @@ export function wire(options: ResolvedOptions) {
   const baselines = new Baselines(context, own, fleet);
   const watched = { context, machine, evaluator, fleet, loop, recorder, signals, adminProblems: () => [] };
   const probe = new HealthProbe(watched);
-  const health = new GuardHealth(context, () => probe.facts());
+  const health = new GuardHealth(context, () => probe.facts(), new Heartbeat(context));
   const { project, environment } = unleash;
   const subject = { flagKey, project, environment, flagUrl: flagPageUrl(unleash, flagKey) };
   const notifications = new Notifications({ notify, subject, clock, onFault: records.fault });

@@ -4,6 +4,7 @@ import type { GuardRecords } from '../guard-records.js';
 import { notRunning } from './checks.js';
 import { type Conditions, reasonsOf, stepConditions } from './conditions.js';
 import type { HealthFacts } from './health-facts.js';
+import type { Heartbeat } from './heartbeat.js';
 
 /** What {@link GuardHealth} works with; a guard's context fits. */
 interface GuardHealthOptions {
@@ -15,6 +16,7 @@ interface GuardHealthOptions {
 export class GuardHealth {
   readonly #options: GuardHealthOptions;
   readonly #facts: () => HealthFacts;
+  readonly #heartbeat: Heartbeat;
   #conditions: Conditions = new Map();
   #polledAt: number;
   #reported: readonly HealthReason[] = [];
@@ -22,9 +24,10 @@ export class GuardHealth {
   #since: number;
 
   /** @param facts - Must not throw. */
-  constructor(options: GuardHealthOptions, facts: () => HealthFacts) {
+  constructor(options: GuardHealthOptions, facts: () => HealthFacts, heartbeat: Heartbeat) {
     this.#options = options;
     this.#facts = facts;
+    this.#heartbeat = heartbeat;
     this.#polledAt = options.clock.monotonic();
     this.#since = options.clock.now();
   }
@@ -43,16 +46,24 @@ export class GuardHealth {
     return { status: reasons.length > 0 ? 'blind' : 'ok', since, reasons };
   }
 
-  /** The guard begins to run, or does so no longer. */
-  restart(): void {
-    this.#conditions = new Map();
-    this.#reported = [];
-    this.#polledAt = this.#options.clock.monotonic();
-    this.#since = this.#options.clock.now();
+  /** The guard begins to run. */
+  start(): void {
+    this.#reset();
+  }
+
+  /** The guard has ended. Resolves when that is on disk, or could not be written. */
+  close(): Promise<void> {
+    this.#reset();
+    return this.#heartbeat.close(this.current);
   }
 
   /** Called on every tick: reports what has changed. */
   poll(): void {
+    this.#report();
+    this.#heartbeat.beat(this.current);
+  }
+
+  #report(): void {
     const { clock, records } = this.#options;
     this.#conditions = this.#step(this.#facts());
     this.#polledAt = clock.monotonic();
@@ -66,6 +77,13 @@ export class GuardHealth {
     if (reasons.length === 0 || before.length === 0) this.#since = at;
     const status = reasons.length > 0 ? 'blind' : 'ok';
     records.emit({ type: 'health', at, status, since: this.#since, reasons, began, ended });
+  }
+
+  #reset(): void {
+    this.#conditions = new Map();
+    this.#reported = [];
+    this.#polledAt = this.#options.clock.monotonic();
+    this.#since = this.#options.clock.now();
   }
 
   #step(facts: HealthFacts): Conditions {

@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AuditLog } from '../../../src/journal/audit-log.js';
+import { HealthFile } from '../../../src/journal/health-file.js';
 import { Journal } from '../../../src/journal/journal.js';
 import type { GuardEvent } from '../../../src/model/event.js';
+import type { Health } from '../../../src/model/health.js';
 import type { Decision } from '../../../src/model/shapes.js';
 import type { GuardState } from '../../../src/model/state.js';
 import { renderStatus, statusLine } from '../../../src/report/status/render.js';
@@ -66,6 +68,13 @@ async function givenEvents(events: readonly GuardEvent[]): Promise<void> {
   await log.flushed();
 }
 
+function healthAt(since: number, isBlind: boolean) {
+  const reasons = isBlind ? [{ code: 'stale-flags', message: 'Unleash answers 401.', since }] : [];
+  const health: Health = { status: isBlind ? 'blind' : 'ok', since, reasons };
+  const event = { type: 'health', at: since, ...health, began: ['stale-flags'], ended: [] } as const;
+  return { health, audit: isBlind ? [event] : [] };
+}
+
 describe('readRolloutStatus', () => {
   it('shows the state of an armed guard', async () => {
     const progress = {
@@ -82,7 +91,7 @@ describe('readRolloutStatus', () => {
       { type: 'stage', at: NOW - 700_000, epoch: 2, progress },
       { type: 'review-opened', at: NOW - 600_000, epoch: 2, verdict },
     ]);
-    const status = await readRolloutStatus(folder);
+    const status = await readRolloutStatus(folder, NOW);
     expect(status).toMatchObject({
       flagKey: 'async-upload',
       state: 'armed',
@@ -110,7 +119,7 @@ describe('readRolloutStatus', () => {
       { type: 'decided', at: NOW - 60_000, decision },
       { type: 'action-required', at: NOW - 50_000, decisionId: 'a', message: failure.message },
     ]);
-    const status = await readRolloutStatus(folder);
+    const status = await readRolloutStatus(folder, NOW);
     expect(status.state).toBe('stopping');
     expect(renderStatus(status, NOW)).toMatch(/The success rate is 90 %\.\n +Turn it off by hand\./);
   });
@@ -124,7 +133,7 @@ describe('readRolloutStatus', () => {
       seenOff: true,
     } as const;
     await given(state, STARTED);
-    expect(await readRolloutStatus(folder)).toMatchObject({ state: 'stopped', decision: { decision } });
+    expect(await readRolloutStatus(folder, NOW)).toMatchObject({ state: 'stopped', decision: { decision } });
   });
 
   it.each([
@@ -139,7 +148,7 @@ describe('readRolloutStatus', () => {
     ],
   ] satisfies [string, GuardEvent[]][])('reads %s from the audit log alone', async (state, events) => {
     await givenEvents([...STARTED, { type: 'decided', at: NOW, decision }, ...events]);
-    expect((await readRolloutStatus(folder)).state).toBe(state);
+    expect((await readRolloutStatus(folder, NOW)).state).toBe(state);
   });
 
   it('shows the arms of the summary', async () => {
@@ -152,7 +161,7 @@ describe('readRolloutStatus', () => {
         arms: { treatment: group, control: group },
       }),
     );
-    const status = await readRolloutStatus(folder);
+    const status = await readRolloutStatus(folder, NOW);
     expect(status.lastOutcomeAt).toBe(NOW - 60_000);
     expect(renderStatus(status, NOW)).toMatch(/^treatment +1\u202f234 +98\.70 % +410 ms +–$/m);
   });
@@ -160,20 +169,45 @@ describe('readRolloutStatus', () => {
   it.each(['journal.json', 'summary.json'])('continues without a %s that cannot be read', async (file) => {
     await given({ status: 'armed', since: NOW }, STARTED);
     await writeFile(join(folder, file), '{"half":');
-    const status = await readRolloutStatus(folder);
+    const status = await readRolloutStatus(folder, NOW);
     expect(status).toMatchObject({ state: 'armed', problems: [`${file}: not what a guard writes`] });
   });
 
   it('shows that the guard was closed', async () => {
     await given({ status: 'armed', since: NOW }, [...STARTED, { type: 'closed', at: NOW }]);
-    const status = await readRolloutStatus(folder);
+    const status = await readRolloutStatus(folder, NOW);
     expect(status.isClosed).toBe(true);
     expect(renderStatus(status, NOW)).toContain('closed: nothing protects the flag (it was armed since');
   });
 
+  it.each<[string, string, number, string[]]>([
+    ['that is well', 'ok', 10_000, []],
+    ['that is blind', 'blind', 10_000, ['stale-flags']],
+    ['that crashed: it has been silent for a minute', 'ok', 61_000, ['silent']],
+    ['that was blind and crashed', 'blind', 61_000, ['stale-flags', 'silent']],
+  ])('shows the health of a guard %s', async (_what, status, ageMs, codes) => {
+    const { audit, health } = healthAt(NOW - ageMs, status === 'blind');
+    await given({ status: 'armed', since: NOW - 900_000 }, [...STARTED, ...audit]);
+    await new HealthFile(folder).save({ flagKey: 'async-upload', at: NOW - ageMs, pid: 4711, health });
+    const found = await readRolloutStatus(folder, NOW);
+    expect(found.health?.reasons.map(({ code }) => code)).toEqual(codes);
+    expect(found.health?.status).toBe(codes.length > 0 ? 'blind' : 'ok');
+    const text = renderStatus(found, NOW);
+    expect(text.match(/^Blind /gm) ?? []).toHaveLength(codes.length);
+    expect(statusLine(found).includes(`blind: ${codes.join(', ')}`)).toBe(codes.length > 0);
+  });
+
+  it('shows the health by the audit log where there is no other file, and forgets it at the next start', async () => {
+    const { audit, health } = healthAt(NOW - 10_000, true);
+    await givenEvents([...STARTED, ...audit]);
+    expect((await readRolloutStatus(folder, NOW)).health).toEqual(health);
+    await givenEvents([{ type: 'started', at: NOW, epoch: 2, status: 'armed' }]);
+    expect((await readRolloutStatus(folder, NOW)).health).toEqual({ status: 'ok', since: NOW, reasons: [] });
+  });
+
   it('rejects a folder in which no guard has written', async () => {
-    await expect(readRolloutStatus(folder)).rejects.toMatchObject({ code: 'NO_GUARD' });
-    await expect(readRolloutStatus(join(folder, 'none'))).rejects.toMatchObject({ code: 'NO_GUARD' });
+    await expect(readRolloutStatus(folder, NOW)).rejects.toMatchObject({ code: 'NO_GUARD' });
+    await expect(readRolloutStatus(join(folder, 'none'), NOW)).rejects.toMatchObject({ code: 'NO_GUARD' });
   });
 
   it.each([
@@ -184,7 +218,7 @@ describe('readRolloutStatus', () => {
     // A folder in the place of the file cannot be read, not even by root.
     if (file === 'journal.json') await writeFile(join(folder, 'odd', file), '{"half":');
     else await mkdir(join(folder, 'odd', file));
-    await expect(readRolloutStatus(join(folder, 'odd'))).rejects.toMatchObject({
+    await expect(readRolloutStatus(join(folder, 'odd'), NOW)).rejects.toMatchObject({
       code: 'UNREADABLE_GUARD',
       message: expect.stringContaining(file),
     });
@@ -195,7 +229,7 @@ describe('readRolloutStatus', () => {
       ...STARTED,
       { type: 'fault', at: NOW, what: 'a listener', message: 'bad \u001b]0;title\u0007\u001b[2J' },
     ]);
-    const status = await readRolloutStatus(folder);
+    const status = await readRolloutStatus(folder, NOW);
     expect(renderStatus(status, NOW).replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
   });
 });
