@@ -19,6 +19,31 @@ export const EVENT_TABLE: EventTable = {
     state: () => 'armed',
   },
 
+  health: {
+    log: (event) =>
+      event.status === 'ok'
+        ? info(`The guard is no longer blind: ${endedOf(event)}`)
+        : error(
+            `The guard is blind: ${event.reasons.map(({ code, message }) => `${code}: ${message}`).join(' ')}`,
+          ),
+    notification: (event, flagKey) => {
+      const { at, status, reasons, began } = event;
+      if (status === 'ok') {
+        const title = `${flagKey}: the guard is no longer blind`;
+        return { key: String(at), severity: 'info', title, message: endedOf(event) };
+      }
+      // A reason less is no message: the guard is still blind.
+      if (began.length === 0) return undefined;
+      return {
+        key: String(at),
+        severity: 'critical',
+        title: `${flagKey}: the guard is blind`,
+        message: reasons.map(({ message }) => message).join(' '),
+        facts: reasons.map(({ code, since }) => ({ name: code, value: `for ${span(at - since)}` })),
+      };
+    },
+  },
+
   'rollout-changed': {
     log: ({ enabled, rolloutPercentage }) => {
       const where =
@@ -193,31 +218,6 @@ export const EVENT_TABLE: EventTable = {
   complaint: {
     log: ({ arm }) => info(`A user of the ${arm} complained.`),
     report: ({ arm }) => ({ in: 'complaints', arm }),
-  },
-
-  health: {
-    log: (event) =>
-      event.status === 'ok'
-        ? info(`The guard is no longer blind: ${endedOf(event)}`)
-        : error(
-            `The guard is blind: ${event.reasons.map(({ code, message }) => `${code}: ${message}`).join(' ')}`,
-          ),
-    notification: (event, flagKey) => {
-      const { at, status, reasons, began } = event;
-      if (status === 'ok') {
-        const title = `${flagKey}: the guard is no longer blind`;
-        return { key: String(at), severity: 'info', title, message: endedOf(event) };
-      }
-      // A reason less is no message: the guard is still blind.
-      if (began.length === 0) return undefined;
-      return {
-        key: String(at),
-        severity: 'critical',
-        title: `${flagKey}: the guard is blind`,
-        message: reasons.map(({ message }) => message).join(' '),
-        facts: reasons.map(({ code, since }) => ({ name: code, value: `for ${span(at - since)}` })),
-      };
-    },
   },
 
   fault: {
