@@ -147,8 +147,7 @@ export class RolloutGuard implements ExposureSink {
   }
 
   async #start(): Promise<void> {
-    const { context, machine, runner, evaluator, fleet, loop, recorder, tracked, baselines, probe, health } =
-      this.#parts;
+    const { context, machine, runner, evaluator, fleet, loop, recorder, tracked, baselines } = this.#parts;
     const { clock, flags, flagKey, tickMs, folder, records } = context;
     const left = await records.load();
     if (left !== undefined && left.flagKey !== flagKey) {
@@ -177,6 +176,7 @@ export class RolloutGuard implements ExposureSink {
       skipTo: (epoch) => machine.skipTo(epoch),
       evaluate: () => loop.evaluate(),
     });
+    const { probe, health } = this.#parts;
     probe.started();
     health.start();
     const tick = () => {
