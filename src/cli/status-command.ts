@@ -19,9 +19,8 @@ export function registerStatus(program: Command): void {
     .argument('<folder>', 'the folder of the guard, for example logs/async_upload_rollout')
     .option('--json', 'print the status as JSON', false);
   complete(command, HELP, z.object({ json: z.boolean() }), async ({ json }, folder) => {
-    const now = Date.now();
-    const status = await readRolloutStatus(folder, now);
-    console.log(json ? JSON.stringify(status, undefined, 2) : renderStatus(status, now));
+    const status = await readRolloutStatus(folder);
+    console.log(json ? JSON.stringify(status, undefined, 2) : renderStatus(status, Date.now()));
     if (status.state !== 'armed') process.exitCode = STOPPED;
     else if (status.health?.status === 'blind') process.exitCode = BLIND;
   });

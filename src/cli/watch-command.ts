@@ -51,7 +51,7 @@ export function registerWatch(program: Command): void {
 
 async function describe(folder: string, render: (status: RolloutStatus) => string): Promise<string> {
   try {
-    return render(await readRolloutStatus(folder, Date.now()));
+    return render(await readRolloutStatus(folder));
   } catch (error) {
     if (!(error instanceof NoGuardError)) throw error;
     // The command may have been started before the guard.

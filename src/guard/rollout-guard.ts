@@ -178,7 +178,7 @@ export class RolloutGuard implements ExposureSink {
     });
     const { probe, health } = this.#parts;
     probe.started();
-    health.start();
+    health.start(folder);
     const tick = () => {
       records.safely('the tick', () => probe.tick(() => this.#tick()));
       records.safely('checking the health', () => health.poll());

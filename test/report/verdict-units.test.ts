@@ -104,7 +104,7 @@ describe('the report', () => {
       { type: 'fleet-connection', at: NOW + 1, problem: 'Fault: Redis does not answer' },
       { type: 'closed', at: NOW + 2 },
     );
-    const { lastFault } = await readRolloutStatus(folder, Date.now());
+    const { lastFault } = await readRolloutStatus(folder);
     expect(lastFault).toMatchObject({ at: NOW, type: 'fault', text: 'Fault (a listener): broken' });
   });
 });

@@ -46,9 +46,10 @@ export class GuardHealth {
     return { status: reasons.length > 0 ? 'blind' : 'ok', since, reasons };
   }
 
-  /** The guard begins to run. */
-  start(): void {
+  /** The guard begins to run. @param folder - Where it writes its health; `false`: nowhere. */
+  start(folder: string | false): void {
     this.#reset();
+    this.#heartbeat.start(folder);
   }
 
   /** The guard has ended. Resolves when that is on disk, or could not be written. */

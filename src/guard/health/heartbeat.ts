@@ -5,14 +5,16 @@ import type { GuardContext } from '../guard-context.js';
 /** Writes the guard's health to its folder: when it changes, and every few seconds as a sign of life. */
 export class Heartbeat {
   readonly #context: GuardContext;
-  readonly #file: HealthFile | undefined;
+  #file: HealthFile | undefined;
   #writtenAt = Number.NEGATIVE_INFINITY;
   #status: Health['status'] | undefined;
   #writing: Promise<void> | undefined;
 
   constructor(context: GuardContext) {
-    const { folder } = context;
     this.#context = context;
+  }
+
+  start(folder: string | false): void {
     this.#file = folder === false ? undefined : new HealthFile(folder);
   }
 

@@ -9,6 +9,7 @@ import type { Health } from '../../model/health.js';
 import type { Arm } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import type { GuardState } from '../../model/state.js';
+import { type Clock, systemClock } from '../../support/clock.js';
 import { readIfPresent, UnusableFileError } from '../../support/files.js';
 import { parseJson } from '../../support/json.js';
 import { formatAgo } from '../../support/wording.js';
@@ -80,11 +81,14 @@ const SILENT_MS = 60_000;
 /**
  * Reads where a rollout stands. The guard may be running.
  *
- * @param now - Milliseconds since 1970.
+ * @param clock - Shows how old the guard's last sign of life is.
  * @throws {@link NoGuardError} when the folder contains neither a journal nor an audit log;
  *   {@link UnreadableGuardError} when neither can be used and one of the files cannot be read.
  */
-export async function readRolloutStatus(folder: string, now: number): Promise<RolloutStatus> {
+export async function readRolloutStatus(
+  folder: string,
+  clock: Pick<Clock, 'now'> = systemClock,
+): Promise<RolloutStatus> {
   const problems: string[] = [];
   const attempt = async <T>(file: string, read: () => Promise<T>): Promise<T | undefined> => {
     try {
@@ -116,7 +120,7 @@ export async function readRolloutStatus(folder: string, now: number): Promise<Ro
     flagKey: journal?.flagKey ?? story.flagKey,
     state: journal?.state.status ?? stateOf(decision),
     since: journal?.state.since,
-    health: story.isClosed ? closedAt(story) : healthOf(story, written, now),
+    health: story.isClosed ? closedAt(story) : healthOf(story, written, clock.now()),
     epoch,
     rollout: story.rollout.at(-1),
     stage: story.stages.findLast((stage) => stage.epoch === epoch)?.progress,

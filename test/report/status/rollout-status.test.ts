@@ -91,7 +91,7 @@ describe('readRolloutStatus', () => {
       { type: 'stage', at: NOW - 700_000, epoch: 2, progress },
       { type: 'review-opened', at: NOW - 600_000, epoch: 2, verdict },
     ]);
-    const status = await readRolloutStatus(folder, NOW);
+    const status = await readRolloutStatus(folder);
     expect(status).toMatchObject({
       flagKey: 'async-upload',
       state: 'armed',
@@ -119,7 +119,7 @@ describe('readRolloutStatus', () => {
       { type: 'decided', at: NOW - 60_000, decision },
       { type: 'action-required', at: NOW - 50_000, decisionId: 'a', message: failure.message },
     ]);
-    const status = await readRolloutStatus(folder, NOW);
+    const status = await readRolloutStatus(folder);
     expect(status.state).toBe('stopping');
     expect(renderStatus(status, NOW)).toMatch(/The success rate is 90 %\.\n +Turn it off by hand\./);
   });
@@ -133,7 +133,7 @@ describe('readRolloutStatus', () => {
       seenOff: true,
     } as const;
     await given(state, STARTED);
-    expect(await readRolloutStatus(folder, NOW)).toMatchObject({ state: 'stopped', decision: { decision } });
+    expect(await readRolloutStatus(folder)).toMatchObject({ state: 'stopped', decision: { decision } });
   });
 
   it.each([
@@ -148,7 +148,7 @@ describe('readRolloutStatus', () => {
     ],
   ] satisfies [string, GuardEvent[]][])('reads %s from the audit log alone', async (state, events) => {
     await givenEvents([...STARTED, { type: 'decided', at: NOW, decision }, ...events]);
-    expect((await readRolloutStatus(folder, NOW)).state).toBe(state);
+    expect((await readRolloutStatus(folder)).state).toBe(state);
   });
 
   it('shows the arms of the summary', async () => {
@@ -161,7 +161,7 @@ describe('readRolloutStatus', () => {
         arms: { treatment: group, control: group },
       }),
     );
-    const status = await readRolloutStatus(folder, NOW);
+    const status = await readRolloutStatus(folder);
     expect(status.lastOutcomeAt).toBe(NOW - 60_000);
     expect(renderStatus(status, NOW)).toMatch(/^treatment +1\u202f234 +98\.70 % +410 ms +–$/m);
   });
@@ -169,13 +169,13 @@ describe('readRolloutStatus', () => {
   it.each(['journal.json', 'summary.json'])('continues without a %s that cannot be read', async (file) => {
     await given({ status: 'armed', since: NOW }, STARTED);
     await writeFile(join(folder, file), '{"half":');
-    const status = await readRolloutStatus(folder, NOW);
+    const status = await readRolloutStatus(folder);
     expect(status).toMatchObject({ state: 'armed', problems: [`${file}: not what a guard writes`] });
   });
 
   it('shows that the guard was closed', async () => {
     await given({ status: 'armed', since: NOW }, [...STARTED, { type: 'closed', at: NOW }]);
-    const status = await readRolloutStatus(folder, NOW);
+    const status = await readRolloutStatus(folder);
     expect(status.isClosed).toBe(true);
     expect(renderStatus(status, NOW)).toContain('closed: nothing protects the flag (it was armed since');
   });
@@ -189,7 +189,7 @@ describe('readRolloutStatus', () => {
     const { audit, health } = healthAt(NOW - ageMs, status === 'blind');
     await given({ status: 'armed', since: NOW - 900_000 }, [...STARTED, ...audit]);
     await new HealthFile(folder).save({ flagKey: 'async-upload', at: NOW - ageMs, pid: 4711, health });
-    const found = await readRolloutStatus(folder, NOW);
+    const found = await readRolloutStatus(folder, { now: () => NOW });
     expect(found.health?.reasons.map(({ code }) => code)).toEqual(codes);
     expect(found.health?.status).toBe(codes.length > 0 ? 'blind' : 'ok');
     const text = renderStatus(found, NOW);
@@ -200,14 +200,14 @@ describe('readRolloutStatus', () => {
   it('shows the health by the audit log where there is no other file, and forgets it at the next start', async () => {
     const { audit, health } = healthAt(NOW - 10_000, true);
     await givenEvents([...STARTED, ...audit]);
-    expect((await readRolloutStatus(folder, NOW)).health).toEqual(health);
+    expect((await readRolloutStatus(folder)).health).toEqual(health);
     await givenEvents([{ type: 'started', at: NOW, epoch: 2, status: 'armed' }]);
-    expect((await readRolloutStatus(folder, NOW)).health).toEqual({ status: 'ok', since: NOW, reasons: [] });
+    expect((await readRolloutStatus(folder)).health).toEqual({ status: 'ok', since: NOW, reasons: [] });
   });
 
   it('rejects a folder in which no guard has written', async () => {
-    await expect(readRolloutStatus(folder, NOW)).rejects.toMatchObject({ code: 'NO_GUARD' });
-    await expect(readRolloutStatus(join(folder, 'none'), NOW)).rejects.toMatchObject({ code: 'NO_GUARD' });
+    await expect(readRolloutStatus(folder)).rejects.toMatchObject({ code: 'NO_GUARD' });
+    await expect(readRolloutStatus(join(folder, 'none'))).rejects.toMatchObject({ code: 'NO_GUARD' });
   });
 
   it.each([
@@ -218,7 +218,7 @@ describe('readRolloutStatus', () => {
     // A folder in the place of the file cannot be read, not even by root.
     if (file === 'journal.json') await writeFile(join(folder, 'odd', file), '{"half":');
     else await mkdir(join(folder, 'odd', file));
-    await expect(readRolloutStatus(join(folder, 'odd'), NOW)).rejects.toMatchObject({
+    await expect(readRolloutStatus(join(folder, 'odd'))).rejects.toMatchObject({
       code: 'UNREADABLE_GUARD',
       message: expect.stringContaining(file),
     });
@@ -229,7 +229,7 @@ describe('readRolloutStatus', () => {
       ...STARTED,
       { type: 'fault', at: NOW, what: 'a listener', message: 'bad \u001b]0;title\u0007\u001b[2J' },
     ]);
-    const status = await readRolloutStatus(folder, NOW);
+    const status = await readRolloutStatus(folder);
     expect(renderStatus(status, NOW).replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
   });
 });
