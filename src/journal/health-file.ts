@@ -18,8 +18,8 @@ const entrySchema = z.object({
 export type HealthEntry = z.infer<typeof entrySchema>;
 
 /**
- * The health of a running guard on disk, for `status`: written every few seconds, so that a process that has crashed does
- * not look alive. Its `load` and `save` are those of {@link VersionedFile}.
+ * The health of a running guard on disk, for `status`: written every few seconds, so that a process that has crashed is
+ * not taken for a running one. Its `load` and `save` are those of {@link VersionedFile}.
  */
 export class HealthFile extends VersionedFile<HealthEntry> {
   /** How often a running guard writes it, in milliseconds; less often with a longer tick. */

@@ -151,7 +151,7 @@ class ScratchFlag implements DrillFlag {
     await this.#client.readFlag(this.key, { signal });
     const parameters = { rollout: '100', stickiness: 'default', groupId: this.key };
     await this.#admin.send('POST', `${environmentPath}/strategies`, { name: 'flexibleRollout', parameters });
-    return `${this.key} was made; nobody else evaluates it.`;
+    return `${this.key} was made; no service evaluates it.`;
   }
 
   async turnOn(): Promise<void> {

@@ -189,7 +189,7 @@ class FireDrill {
     const answers = await Promise.all(users);
     if (failed < CALLS / 2) {
       throw new DrillError(
-        `Only ${failed} of ${CALLS} users got the treatment: the flag's strategies must turn it on for everybody during a drill.`,
+        `Only ${failed} of ${CALLS} users got the treatment: the flag's strategies must turn it on for every user.`,
       );
     }
     const served = answers.filter((answer) => answer === 'control').length;

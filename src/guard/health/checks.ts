@@ -126,7 +126,7 @@ export const CHECKS: readonly HealthCheck[] = [
       if (!isOverdue) return undefined;
       return {
         code: 'no-outcomes',
-        message: `${unanswered} evaluations gave the treatment, and none of them has had an outcome. Run the code through guard.operation(), or report it with client.track(); a treatment that hangs looks the same.`,
+        message: `${unanswered} evaluations gave the treatment, and none of them has had an outcome. Run the code through guard.operation(), or report it with client.track(); a treatment that hangs has none either.`,
       };
     },
   },
@@ -196,7 +196,7 @@ function unreachable({ problem, isLeaderless, mayLead, observes }: FleetProgress
       ? {
           code: 'no-leader',
           message:
-            'The fleet has no leader: no process that runs has an admin token, so that nobody can turn the flag off in Unleash. Start a controller.',
+            'The fleet has no leader: no process that runs has an admin token, so that none can turn the flag off in Unleash. Start a controller.',
         }
       : undefined;
   }

@@ -247,7 +247,7 @@ describe('the health of a guard', () => {
   it.each<[string, () => void]>([
     ['the flag is off', () => flags.change({ enabled: false })],
     ['the flag is at 0 %', () => flags.change({ rolloutPercentage: 0 })],
-    ['nobody comes', () => {}],
+    ['no user comes', () => {}],
   ])('stays ok for a day while %s', async (_what, change) => {
     const guard = await started({ tickMs: 10 * SECOND });
     change();
