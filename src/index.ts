@@ -77,6 +77,7 @@ export { RolloutGuard } from './guard/rollout-guard.js';
 export type { FleetStatus, GuardState, GuardStatus } from './guard/guard-status.js';
 export type { ComplaintReport } from './guard/observe/tracked-outcomes.js';
 export type { RolloutGuardOptions, UnleashAdminOptions } from './guard/options.js';
+export type { Health, HealthReason } from './model/health.js';
 export type { OpenReview, StopFailure } from './model/state.js';
 export type { GuardEvent, GuardEventOf, GuardListener } from './model/event.js';
 export { asyncUploadRollout, type RolloutPreset } from './guard/async-upload-rollout.js';

@@ -44,6 +44,8 @@ const PURE = [
   'src/guard/decide/',
   'src/guard/evaluate/stages.ts',
   'src/guard/evaluate/reviews.ts',
+  'src/guard/health/checks.ts',
+  'src/guard/health/conditions.ts',
 ];
 const isPure = (file: string) =>
   PURE.some((place) => file.startsWith(place)) && !file.startsWith('src/triggers/signals/');
@@ -53,8 +55,8 @@ const IMPURE =
 const sources = readSources(fileURLToPath(new URL('..', import.meta.url)), ['src', 'providers', 'hooks']);
 const graph = importGraph(sources);
 const files = [...graph.keys()];
-/** Where the parts meet: the public API, and the process of `rollout-guard run`, which has a provider of its own. */
-const COMPOSITION = ['src/index.ts', 'src/cli/controller/controller.ts'];
+/** Where the parts meet: the public API, and `rollout-guard run` and `drill`, which have a provider of their own. */
+const COMPOSITION = ['src/index.ts', 'src/cli/controller/controller.ts', 'src/cli/drill/fire-drill.ts'];
 const src = files.filter((file) => file.startsWith('src/'));
 const parts = new Map([...graph].filter(([file]) => !COMPOSITION.includes(file)));
 

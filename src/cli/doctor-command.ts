@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { diagnose } from '../doctor/diagnose.js';
 import type { Finding, FindingStatus } from '../doctor/finding.js';
 import { observe } from '../doctor/observe.js';
-import { durationMsSchema } from '../support/config-schemas.js';
 import { complete } from './command.js';
+import { addUnleashOptions, clientTokenOption, nameOption, unleashFields } from './unleash-options.js';
 
 const HELP = `
 Give tokens as environment variables: other users of the machine can see command lines.
@@ -17,17 +17,11 @@ Exit codes: 0 nothing failed (warnings included), 1 a check failed, 2 wrong usag
 
 /** Adds the subcommand `doctor`. */
 export function registerDoctor(program: Command): void {
-  const command = program
+  const doctor = program
     .command('doctor')
     .description('Checks everything that a guarded rollout needs, and shows how to fix each problem.')
-    .addOption(new Option('--url <url>', "Unleash's API").env('UNLEASH_URL'))
-    .addOption(new Option('--flag <key>', 'the flag to guard').env('UNLEASH_FLAG'))
-    .addOption(
-      new Option('--environment <name>', 'the environment of the rollout').env('UNLEASH_ENVIRONMENT'),
-    )
-    .addOption(new Option('--project <name>', "the flag's project").env('UNLEASH_PROJECT').default('default'))
-    .addOption(new Option('--client-token <token>', "the service's token").env('UNLEASH_CLIENT_TOKEN'))
-    .addOption(new Option('--admin-token <token>', "the guard's token").env('UNLEASH_ADMIN_TOKEN'))
+    .addOption(new Option('--flag <key>', 'the flag to guard').env('UNLEASH_FLAG'));
+  const command = addUnleashOptions(doctor)
     .option(
       '--context-field <names...>',
       'fields that every evaluation context has beside the targeting key',
@@ -35,7 +29,6 @@ export function registerDoctor(program: Command): void {
     )
     .option('--no-targeting-key', 'evaluations have no targeting key, which becomes userId')
     .option('--folder <path>', "the guard's folder (default: logs/<flag_key>_rollout)")
-    .option('--timeout <ms>', 'time for one request, in milliseconds', Number, 5_000)
     .option('--json', 'print the findings as JSON', false);
   complete(
     command,
@@ -57,24 +50,14 @@ export function registerDoctor(program: Command): void {
   );
 }
 
-const name = (expected: string) => z.string({ error: expected }).regex(/^\S+$/, { error: expected });
-const CLIENT_TOKEN = 'a token without white space (--client-token or UNLEASH_CLIENT_TOKEN)';
-const URL_EXPECTED = "Unleash's API with its scheme (--url or UNLEASH_URL)";
-
 const optionsSchema = z.object({
-  url: z.url({ protocol: /^https?$/, error: URL_EXPECTED }),
-  flag: name("the flag's key (--flag or UNLEASH_FLAG)"),
-  environment: name('the environment (--environment or UNLEASH_ENVIRONMENT)'),
-  project: name('a project (--project or UNLEASH_PROJECT)'),
-  clientToken: z
-    .string()
-    .regex(/^[\x21-\x7e]+$/, { error: CLIENT_TOKEN })
-    .optional(),
+  ...unleashFields,
+  flag: nameOption("the flag's key (--flag or UNLEASH_FLAG)"),
+  clientToken: clientTokenOption.optional(),
   adminToken: z.string().optional(),
   contextField: z.array(z.string()),
   targetingKey: z.boolean(),
   folder: z.string().optional(),
-  timeout: durationMsSchema,
   json: z.boolean(),
 });
 

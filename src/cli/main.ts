@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { version } from '../support/version.js';
 import { exitWith } from './command.js';
 import { registerDoctor } from './doctor-command.js';
+import { registerDrill } from './drill-command.js';
 import { registerReplay } from './replay-command.js';
 import { registerReport } from './report-command.js';
 import { registerRun } from './run-command.js';
@@ -18,6 +19,7 @@ const program = new Command('rollout-guard')
   .exitOverride(exitWith);
 
 registerDoctor(program);
+registerDrill(program);
 registerStatus(program);
 registerWatch(program);
 registerReport(program);

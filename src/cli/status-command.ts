@@ -7,10 +7,11 @@ import { complete } from './command.js';
 const HELP = `
 Further guards of the same flag, of other processes, have folders of their own within this one (guard-2, …); all are shown.
 
-Exit codes: 0 every guard is armed, 1 the folder cannot be read, 2 wrong usage, 3 a flag is being stopped or
-stopped.`;
+Exit codes: 0 every guard is armed, 1 the folder cannot be read, 2 wrong usage, 3 a flag is being stopped or stopped,
+4 a guard is armed and blind, or closed: see docs/reliability.md.`;
 
 const STOPPED = 3;
+const BLIND = 4;
 
 /** Adds the subcommand `status`. */
 export function registerStatus(program: Command): void {
@@ -26,5 +27,6 @@ export function registerStatus(program: Command): void {
       json ? JSON.stringify({ ...first, others }, undefined, 2) : renderStatuses(statuses, Date.now()),
     );
     if (statuses.some(({ state }) => state !== 'armed')) process.exitCode = STOPPED;
+    else if (statuses.some(({ health }) => health?.status === 'blind')) process.exitCode = BLIND;
   });
 }

@@ -93,11 +93,9 @@ export function withWindows(delta: OutcomeDelta, windowsMs: readonly number[]): 
   const counted = missing.map((windowMs) => {
     const source = sorted.find((window) => window.windowMs > windowMs) ?? sorted.at(-1)!;
     const ratio = source.windowMs / windowMs;
-    const buckets = source.buckets.map(({ bucket, counts }) => ({
-      bucket: Math.floor((bucket + 0.5) * ratio),
-      counts,
-    }));
-    return { windowMs, buckets };
+    const moved = (buckets: typeof source.buckets) =>
+      buckets.map(({ bucket, counts }) => ({ bucket: Math.floor((bucket + 0.5) * ratio), counts }));
+    return { windowMs, buckets: moved(source.buckets), settled: moved(source.settled) };
   });
   return { ...delta, windows: [...delta.windows, ...counted] };
 }

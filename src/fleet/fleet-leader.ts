@@ -34,6 +34,8 @@ export class FleetLeader {
   #savedAt = Number.NEGATIVE_INFINITY;
   #status: 'new' | 'current' | 'over' = 'new';
   #reading: Promise<void> | undefined;
+  /** When everything had been read last, or this process became the leader; of the monotonic clock. */
+  #readAt: number;
 
   /**
    * @param serverNow - The time by the server's clock.
@@ -45,6 +47,12 @@ export class FleetLeader {
     this.#feeds = new Feeds(options.rules);
     this.#windowsMs = [...new Set(options.rules.map(({ windowMs }) => windowMs))];
     this.#store = options.emptyStore();
+    this.#readAt = options.clock.monotonic();
+  }
+
+  /** For how long it has not read everything that was sent, in milliseconds. */
+  get unreadMs(): number {
+    return this.#options.clock.monotonic() - this.#readAt;
   }
 
   /** The number by which this process is the leader; undefined when another one is. */
@@ -110,6 +118,7 @@ export class FleetLeader {
     if (read === undefined) this.end();
     if (read === undefined || this.#status === 'over') return;
     this.#status = 'current';
+    this.#readAt = clock.monotonic();
     if (isFirst || read > 0) listener.onOutcomes();
     if (clock.monotonic() - this.#savedAt < CHECKPOINT_MS) return;
     this.#savedAt = clock.monotonic();

@@ -3,7 +3,7 @@ import type { Decision, Snapshot } from '../model/shapes.js';
 import { feedsOf, type UnfedRule } from './feeds.js';
 import { FleetLeader } from './fleet-leader.js';
 import { isFleetError } from './fleet-link.js';
-import type { FleetMemberOptions, FleetRole } from './fleet-options.js';
+import type { FleetMemberOptions, FleetRole, MemberProgress } from './fleet-options.js';
 import type { FleetState, SyncReply } from './fleet-shapes.js';
 import { type LocalEpoch, Outbox } from './outbox.js';
 import { type SentAt, ServerClock } from './server-clock.js';
@@ -27,6 +27,8 @@ export class FleetMember {
   #state: FleetState | undefined;
   #problem: string | undefined;
   #flushedAt = Number.NEGATIVE_INFINITY;
+  /** When nothing was waiting to be sent last. */
+  #deliveredAt: number;
   /** What the fleet assigned last: the epoch, and the definition that this process had then. */
   #assigned = { epoch: 0, revision: '' };
   /** This process's own number of its epoch. */
@@ -45,6 +47,7 @@ export class FleetMember {
     this.#options = options;
     this.#serverClock = new ServerClock(options.clock, options.timing.leaseMs);
     this.#feeds = feedsOf(options.rules);
+    this.#deliveredAt = options.clock.monotonic();
   }
 
   /** This process's name in the fleet. */
@@ -65,6 +68,17 @@ export class FleetMember {
   /** Why the shared store cannot be used now. */
   get problem(): string | undefined {
     return this.#problem;
+  }
+
+  /** Whether what this process sends arrives, and whether it reads what the others send. */
+  get progress(): MemberProgress {
+    const leader = this.#leader?.fence === undefined ? undefined : this.#leader;
+    return {
+      problem: this.#problem,
+      isLeaderless: this.#serverClock.isLeaderless,
+      unreadMs: leader?.unreadMs,
+      undeliveredMs: this.#options.clock.monotonic() - this.#deliveredAt,
+    };
   }
 
   /** Deltas that could not be kept until the shared store replied. */
@@ -232,6 +246,7 @@ export class FleetMember {
         // Before the first definition, what was recorded waits for it.
         if (reply.delta === 'full' || epoch.revision === undefined) break;
       }
+      if (this.#outbox.isEmpty) this.#deliveredAt = this.#options.clock.monotonic();
       if (this.#state !== undefined) listener.onState(this.#state);
       return undefined;
     } catch (error) {

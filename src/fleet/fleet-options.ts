@@ -24,6 +24,18 @@ interface FleetMemberListener {
   readonly onFault: (what: string, error: unknown) => void;
 }
 
+/** Whether what a process sends arrives, and whether the leader reads it. Times are lengths in milliseconds. */
+export interface MemberProgress {
+  /** Why the shared store cannot be used now. */
+  readonly problem: string | undefined;
+  /** The shared store replies, and no process leads. */
+  readonly isLeaderless: boolean;
+  /** In the leader: for how long it has not read everything that was sent. */
+  readonly unreadMs: number | undefined;
+  /** For how long something has been waiting to be sent. */
+  readonly undeliveredMs: number;
+}
+
 /** The intervals of a fleet, in milliseconds. */
 export interface FleetTiming {
   /** How often a process sends what it recorded. */

@@ -1,5 +1,5 @@
 import { FleetMember } from '../fleet/fleet-member.js';
-import type { SharedStore } from '../fleet/fleet-options.js';
+import type { MemberProgress, SharedStore } from '../fleet/fleet-options.js';
 import type { FleetState, FleetStop } from '../fleet/fleet-shapes.js';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import type { Decision } from '../model/shapes.js';
@@ -35,6 +35,7 @@ export function soloFleet(own: EvaluatedStore): GuardFleet {
     evaluatesStages: true,
     isConnected: false,
     status: () => undefined,
+    progress: () => undefined,
     start: async () => {},
     close: async () => {},
     flushSoon: () => {},
@@ -127,6 +128,11 @@ export class SharedFleet {
   status(): FleetStatus | undefined {
     const { instance, role, problem, lostDeltas, rebuilt, unreadable, unfed, state } = this.#member;
     return { instance, role, problem, lostDeltas, rebuilt, unreadable, unfed, epoch: state?.epoch };
+  }
+
+  /** Whether what the fleet records arrives and is read; undefined when this process shares no store with others. */
+  progress(): MemberProgress | undefined {
+    return this.#member.progress;
   }
 
   async start(handlers: FleetHandlers): Promise<void> {

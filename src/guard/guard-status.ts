@@ -1,6 +1,7 @@
 import type { UnfedRule } from '../fleet/feeds.js';
 import type { FleetRole } from '../fleet/fleet-options.js';
 import type { FlagFacts } from '../model/flags.js';
+import type { Health } from '../model/health.js';
 import type { Snapshot, Verdict } from '../model/shapes.js';
 import type { StageProgress } from '../model/stage.js';
 import type { GuardState as JournalState, OpenReview } from '../model/state.js';
@@ -21,6 +22,8 @@ export interface GuardStatus {
   readonly flagKey: string;
   readonly dryRun: boolean;
   readonly state: GuardState;
+  /** Whether the guard can do its work: `blind` with the reasons, or `ok`. */
+  readonly health: Health;
   readonly epoch: number;
   /** The flag's definition in the provider; undefined while Unleash has no such flag or nothing has arrived. */
   readonly flag: FlagFacts | undefined;

@@ -7,6 +7,7 @@ import {
   type ProviderIdentity,
   type Unsubscribe,
 } from '../model/flags.js';
+import type { Health } from '../model/health.js';
 import type { Evaluation, Exposure } from '../model/shapes.js';
 import {
   type GuardedOperation,
@@ -43,6 +44,11 @@ export class RolloutGuard implements ExposureSink {
     return shownState(this.#parts.machine.state);
   }
 
+  /** Whether the guard can do its work; a guard that has not been started, or was closed, is `blind`. Cheap, and never throws. */
+  get health(): Health {
+    return this.#parts.health.current;
+  }
+
   /** Where the rollout stands, as plain data. */
   status(): GuardStatus {
     const { context, machine, evaluator, fleet, tracked } = this.#parts;
@@ -54,6 +60,7 @@ export class RolloutGuard implements ExposureSink {
       flagKey,
       dryRun,
       state,
+      health: this.health,
       epoch,
       flag,
       verdicts: evaluator.verdicts,
@@ -81,7 +88,10 @@ export class RolloutGuard implements ExposureSink {
   start(): Promise<void> {
     if (this.#ending !== undefined)
       return Promise.reject(new Error(`The guard of ${this.flagKey} was closed; make a new one.`));
-    this.#running ??= this.#start();
+    this.#running ??= this.#start().catch((error) => {
+      this.#parts.probe.startFailed(error);
+      throw error;
+    });
     return this.#running;
   }
 
@@ -197,13 +207,21 @@ export class RolloutGuard implements ExposureSink {
       skipTo: (epoch) => machine.skipTo(epoch),
       evaluate: () => loop.evaluate(),
     });
-    const tick = () => records.safely('the tick', () => this.#tick());
+    const { probe, health } = this.#parts;
+    probe.started();
+    health.start(folder);
+    const tick = () => {
+      records.safely('the tick', () => probe.tick(() => this.#tick()));
+      records.safely('checking the health', () => health.poll());
+    };
     this.#ticker = setInterval(tick, tickMs).unref();
     tick();
   }
 
   async #end(): Promise<void> {
     await this.#running?.catch(() => {});
+    this.#parts.probe.closed();
+    const healthSaved = this.#parts.health.close();
     const { context, loop, signals, runner, autoAdvance, fleet, recorder, baselines, notifications } =
       this.#parts;
     const { storage } = this.#parts;
@@ -215,7 +233,8 @@ export class RolloutGuard implements ExposureSink {
     signals.close();
     await Promise.all([runner.close(), autoAdvance?.close(), fleet.close()]);
     records.emit({ type: 'closed', at: clock.now() });
-    await Promise.all([recorder.close(), baselines.save(), records.close(), notifications.close()]);
+    const saved = [healthSaved, baselines.save(), records.close()];
+    await Promise.all([...saved, recorder.close(), notifications.close()]);
     await storage.close();
   }
 

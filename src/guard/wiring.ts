@@ -11,6 +11,10 @@ import { GuardLoop } from './evaluate/guard-loop.js';
 import { guardContext } from './guard-context.js';
 import { type GuardFleet, SharedFleet, soloFleet } from './guard-fleet.js';
 import { GuardStorage } from './guard-storage.js';
+import { concernsOneProcess } from './health/checks.js';
+import { GuardHealth } from './health/guard-health.js';
+import { HealthProbe } from './health/health-probe.js';
+import { Heartbeat } from './health/heartbeat.js';
 import { Baselines } from './observe/baselines.js';
 import { OutcomeRecorder } from './observe/outcome-recorder.js';
 import { TrackedOutcomes } from './observe/tracked-outcomes.js';
@@ -36,12 +40,19 @@ export function wire(options: ResolvedOptions) {
   const recorder = new OutcomeRecorder(context, own, fleet, loop);
   const tracked = new TrackedOutcomes(context, recorder, own);
   const baselines = new Baselines(context, own, fleet);
+  const watched = { context, machine, evaluator, fleet, loop, recorder, signals, adminProblems: () => [] };
+  const probe = new HealthProbe(watched);
+  const health = new GuardHealth(context, () => probe.facts(), new Heartbeat(context));
   const { project, environment } = unleash;
   const subject = { flagKey, project, environment, flagUrl: flagPageUrl(unleash, flagKey) };
   const notifications = new Notifications({ notify, subject, clock, onFault: records.outage });
-  // In a fleet, the leader notifies for all, and every process of what it decided itself.
+  // In a fleet, the leader notifies for all, and every process of what it decided, and of what makes it alone blind.
   records.listen((event) => {
-    if (event.type === 'decided' ? event.by === undefined : fleet.leads) notifications.listener(event);
+    const isOwn =
+      (event.type === 'decided' && event.by === undefined) ||
+      (event.type === 'health' && concernsOneProcess(event));
+    const isForAll = event.type !== 'decided' && fleet.leads;
+    if (isOwn || isForAll) notifications.listener(event);
   });
   return {
     context,
@@ -56,6 +67,8 @@ export function wire(options: ResolvedOptions) {
     recorder,
     tracked,
     baselines,
+    probe,
+    health,
     notifications,
   };
 }

@@ -1,4 +1,4 @@
-import { countOf, formatQuantity } from '../support/wording.js';
+import { countOf, formatDuration, formatQuantity } from '../support/wording.js';
 import { describeFailing } from './concentration.js';
 import type { GuardEvent, GuardEventOf } from './event.js';
 import type {
@@ -18,6 +18,31 @@ export const EVENT_TABLE: EventTable = {
   started: {
     log: ({ epoch, status }) => info(`The guard has started (epoch ${epoch}, ${status}).`),
     state: () => 'armed',
+  },
+
+  health: {
+    log: (event) =>
+      event.status === 'ok'
+        ? info(`The guard is no longer blind: ${endedOf(event)}`)
+        : error(
+            `The guard is blind: ${event.reasons.map(({ code, message }) => `${code}: ${message}`).join(' ')}`,
+          ),
+    notification: (event, flagKey) => {
+      const { at, status, reasons, began } = event;
+      if (status === 'ok') {
+        const title = `${flagKey}: the guard is no longer blind`;
+        return { key: String(at), severity: 'info', title, message: endedOf(event) };
+      }
+      // A reason less is no message: the guard is still blind.
+      if (began.length === 0) return undefined;
+      return {
+        key: String(at),
+        severity: 'critical',
+        title: `${flagKey}: the guard is blind`,
+        message: reasons.map(({ message }) => message).join(' '),
+        facts: reasons.map(({ code, since }) => ({ name: code, value: `for ${span(at - since)}` })),
+      };
+    },
   },
 
   'rollout-changed': {
@@ -233,6 +258,15 @@ export function entryOf(event: GuardEvent): EventEntry<GuardEvent> {
 const info = (line: string) => ({ level: 'info', line }) as const;
 const warn = (line: string) => ({ level: 'warn', line }) as const;
 const error = (line: string) => ({ level: 'error', line }) as const;
+
+/** `stale-flags for 90 s.` */
+function endedOf({ at, ended }: GuardEventOf<'health'>): string {
+  return `${ended.map(({ code, since }) => `${code} for ${span(at - since)}`).join(', ')}.`;
+}
+
+function span(durationMs: number): string {
+  return formatDuration(Math.max(0, Math.round(durationMs / 1_000)) * 1_000);
+}
 
 function ofDecision(id: string, progress: DecisionProgress, failure?: DecisionFailure): ReportPlace {
   return { in: 'decision', id, progress, failure };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { healthReasonSchema, healthSchema } from './health.js';
 import { ARMS, attributesSchema, decisionSchema, verdictSchema } from './shapes.js';
 import { stageProgressSchema } from './stage.js';
 import { stopFailureSchema } from './state.js';
@@ -48,6 +49,12 @@ export const guardEventSchema = z.discriminatedUnion(
     event('review-closed', { epoch, verdict: verdictSchema }),
     // A user complained who got this arm in this epoch.
     event('complaint', { epoch, arm: z.enum(ARMS), attributes: attributesSchema.optional() }),
+    // The guard became blind, for another reason too, or sees again. `began`: the codes of the reasons that are new.
+    event('health', {
+      ...healthSchema.unwrap().shape,
+      began: z.array(z.string()).readonly(),
+      ended: z.array(healthReasonSchema).readonly(),
+    }),
     // Something beside the stop itself does not work: the folder, a listener, an option's function. Reported once per outage,
     // and each hour while it lasts; `count` is how often it failed since the last report, if more than once.
     event('fault', { what: z.string(), message: z.string(), count: z.int().optional() }),

@@ -51,6 +51,10 @@ function newInstruments(meter: Meter) {
     ),
     reviews: counter('review', 'Reviews that were opened and need an operator.'),
     faults: counter('fault', 'Failures of anything but a stop itself.'),
+    blind: meter.createUpDownCounter('rollout_guard.blind', {
+      unit: '{guard}',
+      description: 'Running guards that are blind, by reason.',
+    }),
     guards: meter.createUpDownCounter(...described('guard', 'Running guards, by state.')),
   };
 }

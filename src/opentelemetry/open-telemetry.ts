@@ -27,6 +27,7 @@ export interface OpenTelemetryOptions {
 export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver {
   const { meter } = parseConfig(optionsSchema, options, 'openTelemetry options');
   const states = new GuardStates();
+  const blindness = new Blindness();
   let instruments: Instruments | undefined;
   // A meter that is created before a provider is registered records nothing, also afterwards.
   const ready = () => {
@@ -43,7 +44,7 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver
       duration.record(durationMs / 1_000, counted.durationAttributes);
     },
     event(event, flagKey) {
-      const { complaints, decisions, reviews, faults, guards } = ready();
+      const { complaints, decisions, reviews, faults, blind, guards } = ready();
       const flag = { 'feature_flag.key': flagKey };
       if (event.type === 'complaint') complaints.add(1, { ...flag, 'rollout_guard.arm': event.arm });
       if (event.type === 'review-opened') {
@@ -59,6 +60,9 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver
           'rollout_guard.dry_run': dryRun,
           'rollout_guard.trigger': verdicts[0]?.trigger,
         });
+      }
+      for (const [code, change] of blindness.follow(event, flagKey)) {
+        blind.add(change, { ...flag, 'rollout_guard.reason': code });
       }
       const { before, after } = states.follow(event, flagKey);
       if (after === before) return;
@@ -87,6 +91,23 @@ class GuardStates {
     if (after === undefined) this.#states.delete(flagKey);
     else this.#states.set(flagKey, after);
     return { before, after };
+  }
+}
+
+/** Why guards are blind, one for each flag, by the events that they report. */
+class Blindness {
+  readonly #codes = new Map<string, ReadonlySet<string>>();
+
+  /** The reasons that began and ended with an event. A guard that ends is no longer counted. */
+  follow(event: GuardEvent, flagKey: string): (readonly [code: string, change: 1 | -1])[] {
+    if (event.type !== 'health' && event.type !== 'started' && event.type !== 'closed') return [];
+    const before = this.#codes.get(flagKey) ?? new Set();
+    const after = new Set(event.type === 'health' ? event.reasons.map(({ code }) => code) : []);
+    this.#codes.set(flagKey, after);
+    return [
+      ...[...after].filter((code) => !before.has(code)).map((code) => [code, 1] as const),
+      ...[...before].filter((code) => !after.has(code)).map((code) => [code, -1] as const),
+    ];
   }
 }
 

@@ -1,6 +1,7 @@
 import type { AuditEntry } from '../journal/audit-reader.js';
 import type { DecisionProgress, ReportPlace, RolloutChange } from '../model/event-entry.js';
 import { entryOf } from '../model/event-table.js';
+import type { Health } from '../model/health.js';
 import { ARMS, type Arm } from '../model/shapes.js';
 import type { DecisionReport, Note, ReviewReport, StageReport } from './rollout-report.js';
 
@@ -21,6 +22,8 @@ export class AuditStory {
   flagKey: string | undefined;
   /** The guard was closed, and has not been started since. */
   isClosed = false;
+  /** What the guard reported of itself last, since it was started. */
+  health: Health | undefined;
   lastEventAt: number | undefined;
   events = 0;
   /** What was reported of a decision before the decision itself. */
@@ -33,8 +36,9 @@ export class AuditStory {
     this.flagKey ??= event.flagKey;
     this.events += 1;
     this.lastEventAt = at;
-    if (type === 'started') this.isClosed = false;
+    if (type === 'started') this.#start(at);
     if (type === 'closed') this.isClosed = true;
+    if (event.type === 'health') this.health = healthOf(event);
     const place = entry.report?.(event);
     if (place === undefined) keep(this.notes, { at, type, text: entry.log(event).line });
     else this.#add(at, place);
@@ -64,6 +68,11 @@ export class AuditStory {
     for (const list of [this.decisions, this.reviews, this.notes]) {
       list.splice(0, list.length - MAX_OF_A_KIND);
     }
+  }
+
+  #start(at: number): void {
+    this.isClosed = false;
+    this.health = { status: 'ok', since: at, reasons: [] };
   }
 
   #add(at: number, place: ReportPlace): void {
@@ -130,6 +139,10 @@ export class AuditStory {
     Object.assign(found, progress, { stoppedHereAt });
     if (failure !== undefined) found.failures = [...found.failures, failure].slice(-20);
   }
+}
+
+function healthOf({ status, since, reasons }: Health): Health {
+  return { status, since, reasons };
 }
 
 function keep<T>(list: T[], item: T): void {

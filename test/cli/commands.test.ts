@@ -68,9 +68,25 @@ describe('rollout-guard', () => {
 });
 
 describe('rollout-guard status', () => {
-  it('ends with 0 while the guard is armed', async () => {
-    const { code, out } = await run('status', armed);
-    expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining('armed since') });
+  it('ends with 0 while the guard is armed, and with 4 when it is blind, or closed', async () => {
+    const running = await mkdtemp(join(tmpdir(), 'running-'));
+    const audit = await readFile(join(armed, 'audit.jsonl'), 'utf8');
+    const withoutEnd = audit
+      .split('\n')
+      .filter((line) => !line.includes('"closed"'))
+      .join('\n');
+    await writeFile(join(running, 'audit.jsonl'), withoutEnd);
+    expect(await run('status', running)).toMatchObject({ code: 0, out: expect.stringContaining('armed') });
+    const reasons = [{ code: 'stale-flags', message: 'Unleash answers 401.', since: 0 }];
+    const blind = { type: 'health', at: 0, status: 'blind', since: 0, reasons, began: [], ended: [] };
+    const line = JSON.stringify({ time: '', flagKey: 'async-upload', pid: 1, ...blind });
+    await writeFile(join(running, 'audit.jsonl'), `${withoutEnd}${line}\n`);
+    expect(await run('status', running)).toMatchObject({
+      code: 4,
+      out: expect.stringMatching(/Blind +stale-flags since .*Unleash answers 401/),
+    });
+    await rm(running, { recursive: true });
+    expect(await run('status', armed)).toMatchObject({ code: 4, out: expect.stringContaining('closed') });
   });
 
   it('ends with 3 when the flag is stopped, and prints the reason as JSON', async () => {

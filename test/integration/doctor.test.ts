@@ -6,10 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { diagnose } from '../../src/doctor/diagnose.js';
 import type { Finding } from '../../src/doctor/finding.js';
 import { type ObserveOptions, observe } from '../../src/doctor/observe.js';
+import { personalToken } from '../helpers/personal-token.js';
 import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
-
-const VIEWER = 3;
-const EDITOR = 2;
 
 let unleash: SharedUnleash;
 let folder: string;
@@ -40,25 +38,6 @@ async function findings(overrides: Partial<ObserveOptions> = {}): Promise<Record
     }),
   );
   return Object.fromEntries(found.map((finding) => [finding.check, finding]));
-}
-
-/** A personal access token of a new user with that root role. */
-async function tokenOf(username: string, rootRole: number): Promise<string> {
-  const password = 'Made-up-pass-1!';
-  const user = { username, name: username, email: `${username}@example.com`, rootRole, password };
-  await unleash.request('POST', '/api/admin/user-admin', { ...user, sendEmail: false });
-  const post = (path: string, body: object, cookie = '') =>
-    fetch(`${unleash.url}${path}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', cookie },
-      body: JSON.stringify(body),
-    });
-  const login = await post('/auth/simple/login', { username, password });
-  const cookie = login.headers.get('set-cookie')!.split(';')[0]!;
-  const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
-  const answer = await post('/api/admin/user/tokens', { description: 'doctor', expiresAt }, cookie);
-  expect(answer.status).toBe(201);
-  return ((await answer.json()) as { secret: string }).secret;
 }
 
 async function mayTurnOff(token: string): Promise<boolean> {
@@ -102,10 +81,10 @@ describe('the doctor with a real Unleash', () => {
   });
 
   it.each([
-    ['vera', VIEWER, false],
-    ['edda', EDITOR, true],
-  ])('says of %s what Unleash then says to a real "off"', async (username, role, may) => {
-    const adminToken = await tokenOf(username, role);
+    ['vera', 'viewer', false],
+    ['edda', 'editor', true],
+  ] as const)('says of %s what Unleash then says to a real "off"', async (username, role, may) => {
+    const adminToken = await personalToken(unleash, username, role);
     const found = await findings({ adminToken });
     expect(found['admin-token']?.status).toBe('ok');
     expect(found['admin-permission']?.status).toBe(may ? 'ok' : 'fail');

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { RedisOutcomeStore } from 'unleash-rollout-guard/redis';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
@@ -59,6 +60,16 @@ class ControllerProcess {
     return this.#child.exitCode;
   }
 
+  /** Where it answers `/health`. */
+  async healthUrl(): Promise<string> {
+    await this.logs('Health: GET ');
+    return /Health: GET (\S+)/.exec(this.messages.join('\n'))![1]!;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   end(signal: NodeJS.Signals): Promise<number | null> {
     this.#child.kill(signal);
     return this.exits();
@@ -109,6 +120,7 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
   async function startController(
     variables: Readonly<Record<string, string>> = {},
     url = unleash.apiUrl,
+    options: Readonly<Record<string, unknown>> = {},
   ): Promise<ControllerProcess> {
     const config = join(folder, 'controller.json');
     const { project, environment } = unleash;
@@ -122,6 +134,7 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
         // Longer than the test: only a controller that leaves by itself hands over.
         redis: { leaseMs: 600_000, timeoutMs: 20_000 },
         rollback: [{ successRateBelow: [0.95, { minOutcomes: 100 }] }],
+        ...options,
       }),
     );
     const controller = new ControllerProcess(await compiledFile('src/cli/main.ts'), config, {
@@ -214,6 +227,45 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
       code: 2,
       problems: expect.stringMatching(/2 problems\n.*unleash\.token: .*\n.*redis\.url: /),
     });
+  });
+
+  it('answers /health: 200, 503 after its process was frozen, and 200 again', async () => {
+    const controller = await startController({}, undefined, { health: { port: 0 } });
+    const url = await controller.healthUrl();
+    const health = async () => {
+      const reply = await fetch(url);
+      const { reasons, role } = (await reply.json()) as { reasons: { code: string }[]; role: string };
+      return { status: reply.status, role, codes: reasons.map(({ code }) => code) };
+    };
+    await vi.waitFor(async () => expect(await health()).toEqual({ status: 200, role: 'leader', codes: [] }), {
+      timeout: 30_000,
+    });
+    controller.signal('SIGSTOP');
+    await sleep(7_000);
+    controller.signal('SIGCONT');
+    expect(await health()).toMatchObject({ status: 503, codes: ['event-loop-blocked'] });
+    await controller.logs('The guard is blind: event-loop-blocked');
+    await controller.logs('| blind: event-loop-blocked');
+    await vi.waitFor(async () => expect((await health()).status).toBe(200), {
+      timeout: 60_000,
+      interval: 500,
+    });
+    await controller.logs('The guard is no longer blind');
+    expect(await controller.end('SIGTERM')).toBe(0);
+  });
+
+  it('answers /health with 503 while it still waits for Unleash, and refuses a port that is taken', async () => {
+    const waiting = await startController({}, 'http://127.0.0.1:9/api', { health: { port: 0 } });
+    const url = await waiting.healthUrl();
+    const reply = await fetch(url);
+    expect([reply.status, await reply.json()]).toMatchObject([
+      503,
+      { flagKey, status: 'blind', reasons: [{ code: 'not-started' }] },
+    ]);
+    const other = await startController({}, undefined, { health: { port: Number(new URL(url).port) } });
+    expect(await other.exits()).toBe(1);
+    expect(other.problems).toContain('EADDRINUSE');
+    expect(await waiting.end('SIGTERM')).toBe(0);
   });
 
   it('exits with 0 on SIGTERM while it still waits for Unleash', async () => {

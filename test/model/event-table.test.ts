@@ -46,6 +46,32 @@ describe('EVENT_TABLE', () => {
       'info',
       "Unleash's history: ada turned the flag off.",
     ],
+    [
+      {
+        type: 'health',
+        at: AT,
+        status: 'blind',
+        since: AT,
+        reasons: [{ code: 'flag-missing', message: 'Unleash sends no flag.', since: AT }],
+        began: ['flag-missing'],
+        ended: [],
+      },
+      'error',
+      'The guard is blind: flag-missing: Unleash sends no flag.',
+    ],
+    [
+      {
+        type: 'health',
+        at: AT,
+        status: 'ok',
+        since: AT,
+        reasons: [],
+        began: [],
+        ended: [{ code: 'flag-missing', message: 'Unleash sends no flag.', since: AT - 90_000 }],
+      },
+      'info',
+      'The guard is no longer blind: flag-missing for 90 s.',
+    ],
     [{ type: 'fault', at: AT, what: 'a listener', message: 'x' }, 'error', 'Fault (a listener): x'],
     [{ type: 'closed', at: AT }, 'info', 'The guard is closed: it no longer protects the flag.'],
   ])('logs %o', (event, level, line) => {

@@ -43,7 +43,23 @@ const review = (type: 'review-opened' | 'review-closed', at = AT): GuardEvent =>
   },
 });
 
+const reason = (code: string) => ({ code, message: `Why ${code}.`, since: AT - 90_000 });
+
+const blind = (codes: string[], began: string[], ended: string[] = []): GuardEvent => ({
+  type: 'health',
+  at: AT,
+  status: codes.length > 0 ? 'blind' : 'ok',
+  since: AT - 90_000,
+  reasons: codes.map(reason),
+  began,
+  ended: ended.map(reason),
+});
+
 describe('noticeOf', () => {
+  it('has no message when one of several reasons for blindness ends', () => {
+    expect(noticeOf(blind(['stale-flags'], [], ['flag-missing']), subject)).toBeUndefined();
+  });
+
   it.each<[string, GuardEvent, object]>([
     ['a decision', decided(), { severity: 'critical', title: 'async-upload is being turned off' }],
     [
@@ -104,6 +120,28 @@ describe('noticeOf', () => {
       'the end of a step back',
       { type: 'stepped-back', at: AT, decisionId: 'd-1', from: 10, to: 1 },
       { severity: 'info', title: 'async-upload is back at 1 % in Unleash' },
+    ],
+    [
+      'a guard that becomes blind',
+      blind(['stale-flags', 'flag-missing'], ['flag-missing']),
+      {
+        severity: 'critical',
+        title: 'async-upload: the guard is blind',
+        message: 'Why stale-flags. Why flag-missing.',
+        facts: [
+          { name: 'stale-flags', value: 'for 90 s' },
+          { name: 'flag-missing', value: 'for 90 s' },
+        ],
+      },
+    ],
+    [
+      'a guard that sees again',
+      blind([], [], ['stale-flags']),
+      {
+        severity: 'info',
+        title: 'async-upload: the guard is no longer blind',
+        message: 'stale-flags for 90 s.',
+      },
     ],
     [
       'an advance',

@@ -123,6 +123,39 @@ describe('openTelemetry', () => {
     expect(buckets.counts[buckets.boundaries.indexOf(30)]).toBe(1);
   });
 
+  it('counts a blind guard by reason, until it sees again or ends', async () => {
+    const observer = openTelemetry({ meter: provider.getMeter('test') });
+    const health = (...codes: string[]): GuardEvent => ({
+      type: 'health',
+      at: 0,
+      status: codes.length > 0 ? 'blind' : 'ok',
+      since: 0,
+      reasons: codes.map((code) => ({ code, message: 'why', since: 0 })),
+      began: [],
+      ended: [],
+    });
+    const blind = async () => {
+      return points((await collect()).get('rollout_guard.blind'));
+    };
+    const of = (code: string) => ({ 'feature_flag.key': 'async-upload', 'rollout_guard.reason': code });
+    observer.event?.(health('stale-flags'), 'async-upload');
+    observer.event?.(health('stale-flags', 'flag-missing'), 'async-upload');
+    expect(await blind()).toEqual([
+      [of('stale-flags'), 1],
+      [of('flag-missing'), 1],
+    ]);
+    observer.event?.(health('flag-missing'), 'async-upload');
+    expect(await blind()).toEqual([
+      [of('stale-flags'), 0],
+      [of('flag-missing'), 1],
+    ]);
+    observer.event?.({ type: 'closed', at: 0 }, 'async-upload');
+    expect(await blind()).toEqual([
+      [of('stale-flags'), 0],
+      [of('flag-missing'), 0],
+    ]);
+  });
+
   it('keeps 50 error types apart, and counts all of 1,000', async () => {
     const observer = openTelemetry({ meter: provider.getMeter('test') });
     for (let round = 0; round < 2; round++) {

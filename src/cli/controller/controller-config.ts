@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { RolloutGuardOptions } from '../../guard/options.js';
 import { attempt, type ConfigProblem, isRecord, parseConfig } from '../../support/config-error.js';
 import { readConfigFile } from '../../what-if/replay/rules-file.js';
+import { type HealthOptions, healthOptionsSchema } from './health-server.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -10,6 +11,8 @@ export interface ControllerConfig {
   readonly unleash: Fields;
   readonly clientToken: string | undefined;
   readonly redis: Fields;
+  /** Where it answers `/health`; undefined: nowhere. */
+  readonly health: HealthOptions | undefined;
   /** All other options of the guard. */
   readonly guard: Fields;
   readonly problems: readonly ConfigProblem[];
@@ -55,6 +58,7 @@ const fileSchema = z.strictObject({
   redis: z
     .record(z.string(), z.unknown())
     .refine(({ url, client }) => (url ?? client) !== undefined, { path: ['url'], error: REDIS_URL }),
+  health: healthOptionsSchema.optional(),
   // A preset may be spread: how operations run and are logged is decided by the services.
   operation: anything,
   log: anything,
@@ -75,12 +79,14 @@ export async function readControllerConfig(
   const fields = parseConfig(z.record(z.string(), z.unknown(), { error: 'an object' }), file.given, path);
   const given = withSecrets(fields, environment);
   const { problems } = attempt(() => parseConfig(fileSchema, given, path));
-  const { unleash, redis, operation: _, log: __, ...guard } = given;
+  const { unleash, redis, health, operation: _, log: __, ...guard } = given;
   const { clientToken, ...admin } = isRecord(unleash) ? unleash : {};
   return {
     unleash: admin,
     clientToken: typeof clientToken === 'string' ? clientToken : undefined,
     redis: isRecord(redis) ? redis : {},
+    // What is wrong with it is among the problems.
+    health: healthOptionsSchema.safeParse(health).data,
     guard,
     problems: [...file.problems, ...problems],
   };

@@ -7,6 +7,7 @@ import type { ArmCounts } from '../../model/shapes.js';
 import { attempt, type ConfigProblem, throwProblems } from '../../support/config-error.js';
 import type { Logger } from '../../support/logger.js';
 import { type ControllerConfig, readControllerConfig } from './controller-config.js';
+import { type HealthOptions, type HealthReport, HealthServer } from './health-server.js';
 
 /** How often the controller checks its health, in milliseconds. */
 const CHECK_MS = 1_000;
@@ -18,14 +19,22 @@ export class Controller {
   readonly #provider: UnleashProvider;
   readonly #guard: RolloutGuard;
   readonly #logger: Logger;
+  readonly #healthOptions: HealthOptions | undefined;
+  #healthServer: HealthServer | undefined;
   #timer: NodeJS.Timeout | undefined;
   #logged = { standing: '', at: 0 };
   #isClosed = false;
 
-  private constructor(provider: UnleashProvider, guard: RolloutGuard, logger: Logger) {
+  private constructor(
+    provider: UnleashProvider,
+    guard: RolloutGuard,
+    logger: Logger,
+    health: HealthOptions | undefined,
+  ) {
     this.#provider = provider;
     this.#guard = guard;
     this.#logger = logger;
+    this.#healthOptions = health;
   }
 
   /**
@@ -55,7 +64,7 @@ export class Controller {
     const ofGuard = guard.problems.filter(({ path }) => path !== 'flags');
     const problems = [...file.problems, ...ofGuard, ...store.problems, ...provider.problems];
     throwProblems(path, problems.map(withoutRedisUrl));
-    return new Controller(provider.made!, guard.made!, logger);
+    return new Controller(provider.made!, guard.made!, logger, file.health);
   }
 
   /**
@@ -63,9 +72,11 @@ export class Controller {
    * retries.
    *
    * @throws FleetError when an operator must act on Redis: a wrong password, a server too old, foreign keys.
+   * @throws when the address of `/health` cannot be listened on.
    * @throws when Unleash refuses the client token.
    */
   async start(): Promise<void> {
+    await this.#serveHealth();
     try {
       await this.#provider.initialize();
     } catch (error) {
@@ -86,6 +97,16 @@ export class Controller {
     clearInterval(this.#timer);
     await this.#guard.close();
     await this.#provider.onClose();
+    await this.#healthServer?.close();
+  }
+
+  /** Before anything that may wait: whoever asks meanwhile learns that nothing is guarded yet. */
+  async #serveHealth(): Promise<void> {
+    if (this.#healthOptions === undefined) return;
+    const server = await HealthServer.listen(this.#healthOptions, () => reportOf(this.#guard.status()));
+    this.#healthServer = server;
+    if (this.#isClosed) await server.close();
+    else this.#logger.info({ url: server.url }, `Health: GET ${server.url}`);
   }
 
   #logHealth(): void {
@@ -135,8 +156,12 @@ function isFatal(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'PROVIDER_FATAL';
 }
 
+function reportOf({ flagKey, dryRun, state, health, fleet }: GuardStatus): HealthReport {
+  return { ...health, flagKey, dryRun, guard: state.status, role: fleet?.role ?? 'standalone' };
+}
+
 /** The controller's health in words: what is worth a line whenever it changes, and what changes all the time. */
-export function healthOf({ flagKey, dryRun, state, epoch, flag, fleet, snapshot }: GuardStatus) {
+export function healthOf({ flagKey, dryRun, state, health, epoch, flag, fleet, snapshot }: GuardStatus) {
   const rollout =
     flag === undefined
       ? 'not known from Unleash yet'
@@ -154,6 +179,7 @@ export function healthOf({ flagKey, dryRun, state, epoch, flag, fleet, snapshot 
       ({ rule, processes }) =>
         `${rule} is not fed by all: ${processes} ${processes === 1 ? 'has' : 'have'} other rules`,
     ),
+    ...(health.status === 'ok' ? [] : [`blind: ${health.reasons.map(({ code }) => code).join(', ')}`]),
   ];
   return {
     standing: standing.join(' | '),

@@ -13,6 +13,8 @@ export class GuardLoop {
   readonly #loop: EvaluationLoop;
   readonly #freshness: Freshness;
   #isDue = false;
+  /** Since when an outcome has been waiting, by the monotonic clock; undefined when none is. */
+  #waitingSince: number | undefined;
   /** Whether outcomes are evaluated: from the guard's start until its end. */
   isRunning = false;
 
@@ -40,11 +42,18 @@ export class GuardLoop {
     });
   }
 
+  /** For how long an outcome has been waiting to be evaluated, in milliseconds; undefined when none is. */
+  get unevaluatedMs(): number | undefined {
+    const since = this.#waitingSince;
+    return since === undefined ? undefined : this.#context.clock.monotonic() - since;
+  }
+
   /** Evaluates at the end of this turn of the event loop, once for all outcomes within it. */
   onOutcome(): void {
     // In a fleet, the outcomes of all are evaluated, when they have arrived.
     if (!this.isRunning || this.#isDue || this.#fleet.isConnected) return;
     this.#isDue = true;
+    this.#waitingSince ??= this.#context.clock.monotonic();
     setImmediate(() => {
       this.#isDue = false;
       if (this.isRunning) this.#context.records.safely('evaluating', () => this.evaluate());
@@ -53,10 +62,12 @@ export class GuardLoop {
 
   evaluate(): void {
     this.#loop.evaluate(this.#context.clock.now());
+    this.#waitingSince = undefined;
   }
 
   tick(): void {
     this.#freshness.tick();
     this.#loop.tick(this.#context.clock.now());
+    this.#waitingSince = undefined;
   }
 }

@@ -9,11 +9,13 @@ import { storeFor } from '../evaluate/evaluation-loop.js';
 import type { GuardLoop } from '../evaluate/guard-loop.js';
 import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
+import { Observations } from '../health/observation-counts.js';
 
 /** Records exposures and outcomes: in the store, in the log on disk and for observers. Touches memory only. */
 export class OutcomeRecorder {
   /** The latest exposure of each user. */
   readonly ledger: ExposureLedger;
+  readonly observations = new Observations();
   readonly #context: GuardContext;
   readonly #own: MemoryOutcomeStore;
   readonly #fleet: GuardFleet;
@@ -51,19 +53,23 @@ export class OutcomeRecorder {
   expose(exposure: Exposure): Exposure {
     this.ledger.remember(exposure);
     this.#own.expose(exposure);
+    this.observations.exposed(exposure);
     return exposure;
   }
 
   /** The flag was stopped after this exposure of the treatment: awaits an outcome of the control instead. */
   toControl(exposure: Exposure): Exposure {
     this.#own.settle(exposure);
+    this.observations.withdrawn();
     return this.expose({ ...exposure, arm: 'control', reason: 'DISABLED' });
   }
 
   record(outcome: Outcome): void {
     const { records } = this.#context;
+    this.observations.reported();
     records.safely('recording an outcome', () => {
       this.#own.record(outcome);
+      this.observations.recorded(outcome);
       this.#log?.record(outcome);
     });
     // An error that may end the process does not wait for the next flush.

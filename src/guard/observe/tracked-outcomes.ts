@@ -52,9 +52,12 @@ export class TrackedOutcomes {
     const at = clock.now();
     const exposure = this.#exposureOf(event.targetingKey, at);
     const outcome = exposure && outcomeOfTrack(event, exposure, criticalErrorTypes, at);
-    if (outcome === undefined) records.fault(what, this.#unattributed('an outcome'));
-    else if (typeof outcome === 'string') records.fault(what, outcome);
-    else this.#recorder.record(outcome);
+    if (outcome === undefined) {
+      this.#recorder.observations.unattributed();
+      records.fault(what, this.#unattributed('an outcome'));
+    }
+    if (typeof outcome === 'string') records.fault(what, outcome);
+    else if (outcome !== undefined) this.#recorder.record(outcome);
   }
 
   #complaint(what: string, targetingKey: string | undefined, details?: TrackedEvent['details']): void {

@@ -26,6 +26,11 @@ export function renderStatus(status: RolloutStatus, now: number): string {
     ['Guard', status.isClosed ? `closed: nothing protects the flag (it was ${state})` : state],
     ['Rollout', rolloutText(status)],
   ];
+  if (!status.isClosed) {
+    for (const { code, message, since: at } of status.health?.reasons ?? []) {
+      rows.push(['Blind', `${code} since ${formatTime(at)}, ${ago(at)}: ${message}`]);
+    }
+  }
   if (stage !== undefined) rows.push(['Stage', `${stage.status}: ${stage.message}`]);
   for (const { verdict, openedAt } of openReviews) {
     rows.push(['Review', `${verdict.message} (open since ${formatTime(openedAt)})`]);
@@ -50,9 +55,11 @@ export function renderStatus(status: RolloutStatus, now: number): string {
 export function statusLine(status: RolloutStatus): string {
   const { stage, openReviews, decision } = status;
   const open = openReviews.map(({ verdict }) => verdict.trigger).join(', ');
+  const blind = status.health?.reasons.map(({ code }) => code).join(', ');
   const parts = [
     `${status.flagKey ?? 'unknown flag'} ${status.state}`,
     rolloutText(status),
+    !status.isClosed && blind && `blind: ${blind}`,
     stage && `stage ${stage.status}`,
     open && `open reviews: ${open}`,
     status.isClosed && 'the guard is closed',

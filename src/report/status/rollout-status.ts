@@ -3,13 +3,17 @@ import { z } from 'zod';
 import { AUDIT_FILE } from '../../journal/audit-log.js';
 import { readAuditLog } from '../../journal/audit-reader.js';
 import { foldersIn } from '../../journal/guard-folder.js';
+import { HEALTH_FILE, type HealthEntry, HealthFile } from '../../journal/health-file.js';
 import { Journal, type JournalEntry } from '../../journal/journal.js';
 import type { RolloutChange } from '../../model/event-entry.js';
+import type { Health } from '../../model/health.js';
 import type { Arm } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import type { GuardState } from '../../model/state.js';
+import { type Clock, systemClock } from '../../support/clock.js';
 import { describeError, readIfPresent, UnusableFileError } from '../../support/files.js';
 import { parseJson } from '../../support/json.js';
+import { formatAgo } from '../../support/wording.js';
 import { AuditStory } from '../audit-story.js';
 import type { DecisionReport, Note, ReviewReport } from '../rollout-report.js';
 
@@ -21,6 +25,8 @@ export interface RolloutStatus {
   readonly state: GuardState['status'];
   /** Since when; undefined when only the audit log is there. */
   readonly since: number | undefined;
+  /** Whether the guard can do its work, as it wrote last. Silence for a minute is `blind`. */
+  readonly health: Health | undefined;
   readonly epoch: number | undefined;
   /** What Unleash showed last. */
   readonly rollout: RolloutChange | undefined;
@@ -72,6 +78,9 @@ class UnreadableGuardError extends Error {
   readonly code = 'UNREADABLE_GUARD';
 }
 
+/** A running guard writes its health every 10 seconds: a busy disk may be late. */
+const SILENT_MS = 60_000;
+
 /**
  * Reads where the guards of a folder stand: the guard that has the folder itself, and those that have folders within it. They may
  * be running.
@@ -80,7 +89,7 @@ class UnreadableGuardError extends Error {
  * @throws as {@link readRolloutStatus}, when there is none that can be read.
  */
 export async function readRolloutStatuses(folder: string): Promise<readonly RolloutStatus[]> {
-  const read = await Promise.allSettled((await foldersIn(folder)).map(readRolloutStatus));
+  const read = await Promise.allSettled((await foldersIn(folder)).map((each) => readRolloutStatus(each)));
   const statuses = read.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
   const failures = read.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
   const unreadable = failures.filter((error) => !(error instanceof NoGuardError));
@@ -93,10 +102,14 @@ export async function readRolloutStatuses(folder: string): Promise<readonly Roll
 /**
  * Reads where a rollout stands. The guard may be running.
  *
+ * @param clock - Shows how old the guard's last sign of life is.
  * @throws {@link NoGuardError} when the folder contains neither a journal nor an audit log;
  *   {@link UnreadableGuardError} when neither can be used and one of the files cannot be read.
  */
-export async function readRolloutStatus(folder: string): Promise<RolloutStatus> {
+export async function readRolloutStatus(
+  folder: string,
+  clock: Pick<Clock, 'now'> = systemClock,
+): Promise<RolloutStatus> {
   const problems: string[] = [];
   const attempt = async <T>(file: string, read: () => Promise<T>): Promise<T | undefined> => {
     try {
@@ -112,6 +125,7 @@ export async function readRolloutStatus(folder: string): Promise<RolloutStatus> 
   await attempt(AUDIT_FILE, async () => {
     for await (const event of readAuditLog(join(folder, AUDIT_FILE))) story.add(event);
   });
+  const written = await attempt(HEALTH_FILE, () => new HealthFile(folder).load());
   const summary = await attempt('summary.json', () => readSummary(folder));
   if (journal === undefined && story.events === 0) {
     if (problems.length === 0) {
@@ -128,6 +142,7 @@ export async function readRolloutStatus(folder: string): Promise<RolloutStatus> 
     flagKey: journal?.flagKey ?? story.flagKey,
     state: journal?.state.status ?? stateOf(decision),
     since: journal?.state.since,
+    health: story.isClosed ? closedAt(story) : healthOf(story, written, clock.now()),
     epoch,
     rollout: story.rollout.at(-1),
     stage: story.stages.findLast((stage) => stage.epoch === epoch)?.progress,
@@ -140,6 +155,20 @@ export async function readRolloutStatus(folder: string): Promise<RolloutStatus> 
     lastFault: story.notes.findLast(({ type }) => type === 'fault'),
     problems,
   };
+}
+
+function closedAt({ lastEventAt: since = 0 }: AuditStory): Health {
+  const message = 'The guard was closed: it no longer protects the flag.';
+  return { status: 'blind', since, reasons: [{ code: 'closed', message, since }] };
+}
+
+/** A process that crashed wrote that all was well, and then nothing more. */
+function healthOf(story: AuditStory, written: HealthEntry | undefined, now: number): Health | undefined {
+  if (written === undefined) return story.health;
+  const { at, pid, health } = written;
+  if (now - at <= SILENT_MS) return health;
+  const message = `The guard (process ${pid}) wrote its health ${formatAgo(now - at)} and nothing since: its process has ended without closing it, is frozen, or cannot write here.`;
+  return { status: 'blind', since: at, reasons: [...health.reasons, { code: 'silent', message, since: at }] };
 }
 
 /** The guard's state without a journal, from the audit log. */

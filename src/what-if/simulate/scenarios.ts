@@ -143,7 +143,10 @@ function unitsOf(
   if (returning === 'alike') return (draw) => known[Math.floor(draw.next() * users)]!;
   const upTo: number[] = [];
   let sum = 0;
-  for (let n = 1; n <= users; n++) upTo.push((sum += n ** -HEAVY_EXPONENT));
+  for (let n = 1; n <= users; n++) {
+    sum += n ** -HEAVY_EXPONENT;
+    upTo.push(sum);
+  }
   return (draw) => {
     const wanted = draw.next() * sum;
     let [low, high] = [0, users - 1];

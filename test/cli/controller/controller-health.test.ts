@@ -18,7 +18,7 @@ const leading: FleetStatus = {
 };
 
 function status(
-  parts: { enabled?: boolean; fleet?: Partial<FleetStatus>; dryRun?: boolean } = {},
+  parts: { enabled?: boolean; fleet?: Partial<FleetStatus>; dryRun?: boolean; blind?: string } = {},
 ): GuardStatus {
   const store = new MemoryOutcomeStore({ flagKey: 'async-upload', windowsMs: [60_000], now });
   for (const result of ['success', 'success', 'failure'] as const) {
@@ -29,11 +29,16 @@ function status(
     flagKey: 'async-upload',
     dryRun: parts.dryRun ?? false,
     state: { status: 'armed', since: now },
+    health: {
+      status: parts.blind === undefined ? 'ok' : 'blind',
+      since: now,
+      reasons: parts.blind === undefined ? [] : [{ code: parts.blind, message: 'why', since: now }],
+    },
     epoch: 1,
     flag: parts.enabled === undefined ? undefined : flag,
     fleet: { ...leading, ...parts.fleet },
     snapshot: store.snapshot(now),
-  } as GuardStatus;
+  } as unknown as GuardStatus;
 }
 
 describe('healthOf', () => {
@@ -56,6 +61,11 @@ describe('healthOf', () => {
       'one without Unleash and Redis',
       status({ fleet: { role: 'standalone', epoch: undefined, problem: 'Redis is out of memory.' } }),
       'async-upload is not known from Unleash yet | armed | standalone: Redis is out of memory. | epoch 1',
+    ],
+    [
+      'one that is blind',
+      status({ enabled: true, blind: 'stale-flags' }),
+      'async-upload is on at 10 % | armed | leader | epoch 4 | blind: stale-flags',
     ],
   ])('describes the state of a controller: %s', (_what, given, line) => {
     expect(healthOf(given)).toEqual({ standing: line, counted: 'outcomes: 3 treatment, 0 control' });

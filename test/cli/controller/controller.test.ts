@@ -120,6 +120,7 @@ describe('Controller.fromFile', () => {
       redis: { url: 'http://guard:redis/secret@127.0.0.1', flushMs: 0, password: 'secret' },
       rollback: JSON.parse('[{"successRateBelow":[95]},{"toString":[]},{"criticalErrors":[]}]'),
       review: [{ successRateBetween: [0.97, 0.95] }],
+      health: { port: 65_536, path: '/health' },
       onRollback: 'off',
       tickMs: -1,
     };
@@ -136,6 +137,8 @@ describe('Controller.fromFile', () => {
       'rollback[0].successRateBelow.rate': expect.stringContaining('a fraction 0–1'),
       'rollback[1]': expect.stringContaining('one of successRateBelow'),
       'review[0].successRateBetween.high': expect.any(String),
+      'health.port': expect.stringContaining('a port, 0–65535'),
+      'health.path': expect.stringContaining('an unknown option'),
       onRollback: expect.stringContaining('previous-stage'),
       tickMs: expect.any(String),
     });

@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AuditLog } from '../../../src/journal/audit-log.js';
+import { HealthFile } from '../../../src/journal/health-file.js';
 import { Journal } from '../../../src/journal/journal.js';
 import type { GuardEvent } from '../../../src/model/event.js';
+import type { Health } from '../../../src/model/health.js';
 import type { Decision } from '../../../src/model/shapes.js';
 import type { GuardState } from '../../../src/model/state.js';
 import { renderStatus, statusLine } from '../../../src/report/status/render.js';
@@ -66,6 +68,13 @@ async function givenEvents(events: readonly GuardEvent[]): Promise<void> {
   });
   for (const event of events) log.append(event);
   await log.flushed();
+}
+
+function healthAt(since: number, isBlind: boolean) {
+  const reasons = isBlind ? [{ code: 'stale-flags', message: 'Unleash answers 401.', since }] : [];
+  const health: Health = { status: isBlind ? 'blind' : 'ok', since, reasons };
+  const event = { type: 'health', at: since, ...health, began: ['stale-flags'], ended: [] } as const;
+  return { health, audit: isBlind ? [event] : [] };
 }
 
 describe('readRolloutStatus', () => {
@@ -174,6 +183,31 @@ describe('readRolloutStatus', () => {
     const status = await readRolloutStatus(folder);
     expect(status.isClosed).toBe(true);
     expect(renderStatus(status, NOW)).toContain('closed: nothing protects the flag (it was armed since');
+  });
+
+  it.each<[string, string, number, string[]]>([
+    ['that is well', 'ok', 10_000, []],
+    ['that is blind', 'blind', 10_000, ['stale-flags']],
+    ['that crashed: it has been silent for a minute', 'ok', 61_000, ['silent']],
+    ['that was blind and crashed', 'blind', 61_000, ['stale-flags', 'silent']],
+  ])('shows the health of a guard %s', async (_what, status, ageMs, codes) => {
+    const { audit, health } = healthAt(NOW - ageMs, status === 'blind');
+    await given({ status: 'armed', since: NOW - 900_000 }, [...STARTED, ...audit]);
+    await new HealthFile(folder).save({ flagKey: 'async-upload', at: NOW - ageMs, pid: 4711, health });
+    const found = await readRolloutStatus(folder, { now: () => NOW });
+    expect(found.health?.reasons.map(({ code }) => code)).toEqual(codes);
+    expect(found.health?.status).toBe(codes.length > 0 ? 'blind' : 'ok');
+    const text = renderStatus(found, NOW);
+    expect(text.match(/^Blind /gm) ?? []).toHaveLength(codes.length);
+    expect(statusLine(found).includes(`blind: ${codes.join(', ')}`)).toBe(codes.length > 0);
+  });
+
+  it('shows the health by the audit log where there is no other file, and forgets it at the next start', async () => {
+    const { audit, health } = healthAt(NOW - 10_000, true);
+    await givenEvents([...STARTED, ...audit]);
+    expect((await readRolloutStatus(folder)).health).toEqual(health);
+    await givenEvents([{ type: 'started', at: NOW, epoch: 2, status: 'armed' }]);
+    expect((await readRolloutStatus(folder)).health).toEqual({ status: 'ok', since: NOW, reasons: [] });
   });
 
   it('rejects a folder in which no guard has written', async () => {

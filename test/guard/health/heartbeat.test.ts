@@ -1,0 +1,60 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { HealthFile } from '../../../src/journal/health-file.js';
+import { GuardHarness } from '../../helpers/guard-harness.js';
+
+let harness: GuardHarness;
+
+beforeEach(async () => {
+  harness = await GuardHarness.create();
+});
+
+afterEach(() => harness.close());
+
+const written = () => new HealthFile(harness.folder).load();
+
+describe('the health on disk', () => {
+  it('is written when the guard starts, becomes blind, and ends', async () => {
+    const health = vi.fn(() => ({ status: 'ok' }));
+    Object.assign(harness.flags, { health });
+    let aheadMs = 0;
+    const clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() + aheadMs };
+    const guard = await harness.started({ tickMs: 5, clock });
+    await vi.waitFor(async () => expect(await written()).toMatchObject({ health: { status: 'ok' } }));
+    expect(await written()).toMatchObject({ flagKey: 'async-upload', pid: process.pid });
+    health.mockReturnValue({ status: 'error' });
+    for (let step = 0; step < 4; step++) {
+      await harness.ticks(2);
+      aheadMs += 4_000;
+    }
+    await vi.waitFor(async () =>
+      expect(await written()).toMatchObject({
+        health: { status: 'blind', reasons: [{ code: 'stale-flags' }] },
+      }),
+    );
+    await guard.close();
+    expect(await written()).toMatchObject({ health: { status: 'blind', reasons: [{ code: 'closed' }] } });
+  });
+
+  it('is a sign of life: written again every 10 seconds', async () => {
+    let aheadMs = 0;
+    const clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() + aheadMs };
+    await harness.started({ tickMs: 5, clock });
+    await vi.waitFor(async () => expect(await written()).toBeDefined());
+    const first = (await written())!.at;
+    for (let step = 0; step < 3; step++) {
+      aheadMs += 4_000;
+      await harness.ticks(2);
+    }
+    await vi.waitFor(async () => expect((await written())!.at).toBeGreaterThanOrEqual(first + 10_000));
+  });
+
+  it('reports once that it cannot be written, and guards all the same', async () => {
+    await mkdir(join(harness.folder, 'health.json'));
+    const guard = await harness.started({ tickMs: 5 });
+    await harness.until('reported', () => harness.reported('fault').length > 0);
+    expect(harness.reported('fault')).toMatchObject([{ what: 'writing the health' }]);
+    expect(guard.health.status).toBe('ok');
+  });
+});
