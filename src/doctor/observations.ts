@@ -23,7 +23,7 @@ export type Answer =
       /** This machine's clock halfway between request and answer. */
       readonly localDate: number;
     }
-  /** A code such as `ECONNREFUSED`, or a time-out. */
+  /** A code such as `ECONNREFUSED`, a time-out, or how far the answer is above the limit of what is read. */
   | { readonly noAnswer: string };
 
 /** What was seen with the admin token. */

@@ -2,12 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { systemClock } from '../support/clock.js';
-import { exchange, NoAnswerError } from '../support/http.js';
+import { AnswerTooLargeError, exchange, MIB, NoAnswerError } from '../support/http.js';
 import { parseJson } from '../support/json.js';
 import { adminTokenProblem, baseUrlOf } from '../unleash/admin-access.js';
 import { UnleashAdminClient, type UnleashAdminClientOptions } from '../unleash/admin-client.js';
 import { type AdminError, isAdminError } from '../unleash/admin-error.js';
 import type { AdminObservation, Answer, FolderObservation, Observations, Target } from './observations.js';
+
+/** All flags of a large Unleash are in one answer. */
+const MAX_BYTES = 32 * MIB;
 
 /** Options of {@link observe}. */
 export interface ObserveOptions
@@ -65,7 +68,7 @@ async function request(options: ObserveOptions, url: string, token: string | und
   const headers = { accept: 'application/json', ...(token === undefined ? {} : { authorization: token }) };
   const startedAt = clock.monotonic();
   try {
-    const answer = await exchange(fetch, { method: 'GET', url, headers }, timeoutMs);
+    const answer = await exchange(fetch, { method: 'GET', url, headers, maxBytes: MAX_BYTES }, timeoutMs);
     const tookMs = clock.monotonic() - startedAt;
     const serverDate = Date.parse(answer.headers.get('date') ?? '');
     return {
@@ -75,6 +78,7 @@ async function request(options: ObserveOptions, url: string, token: string | und
       localDate: clock.now() - tookMs / 2,
     };
   } catch (error) {
+    if (error instanceof AnswerTooLargeError) return { noAnswer: error.message };
     if (error instanceof NoAnswerError) return { noAnswer: error.message };
     throw error;
   }

@@ -1,10 +1,10 @@
 import type { z } from 'zod';
 import { type Clock, systemClock } from '../support/clock.js';
-import { exchange, NoAnswerError } from '../support/http.js';
+import { AnswerTooLargeError, exchange, MIB, NoAnswerError } from '../support/http.js';
 import { parseJson } from '../support/json.js';
 import { adminTokenProblem, baseUrlOf, flagPageUrl } from './admin-access.js';
 import { AdminError } from './admin-error.js';
-import { type AdminRequest, errorForNoReply, errorForReply } from './admin-failure.js';
+import { type AdminRequest, errorForLongReply, errorForNoReply, errorForReply } from './admin-failure.js';
 import {
   type AdminEvent,
   type AdminFlag,
@@ -16,6 +16,8 @@ import {
 } from './admin-replies.js';
 
 const DEFAULT_TIMEOUT_MS = 5_000;
+/** A flag's history has whole strategies in it, with long lists of values. */
+const MAX_REPLY_BYTES = 8 * MIB;
 
 /** Options of {@link UnleashAdminClient}. */
 export interface UnleashAdminClientOptions {
@@ -181,8 +183,11 @@ export class UnleashAdminClient {
       accept: 'application/json',
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     };
-    const sent = { method, url: `${this.#baseUrl}${path}`, headers, body };
+    const url = `${this.#baseUrl}${path}`;
+    // Of a change, only the status matters.
+    const sent = { method, url, headers, body, maxBytes: MAX_REPLY_BYTES, mayCut: method !== 'GET' };
     const reply = await exchange(this.#fetch, sent, this.#timeoutMs, signal).catch((error: unknown) => {
+      if (error instanceof AnswerTooLargeError) throw errorForLongReply(error.message, request);
       throw error instanceof NoAnswerError ? errorForNoReply(error.message, request) : error;
     });
     if (reply.ok) return reply.body;

@@ -92,6 +92,13 @@ export function errorForNoReply(reason: string, request: AdminRequest): AdminErr
   });
 }
 
+/** The error for a reply that is longer than is read. `reason` has its size and the limit. */
+export function errorForLongReply(reason: string, request: AdminRequest): AdminError {
+  const help = 'Check that the URL is that of Unleash itself.';
+  const sentences = [`Unleash's reply cannot be used: ${reason} (${nameOf(request)}).`, help, request.byHand];
+  return new AdminError('ADMIN_RESPONSE', sentences.filter(Boolean).join(' '), { request: nameOf(request) });
+}
+
 function nameOf({ method, path }: AdminRequest): string {
   return `${method} ${path}`;
 }

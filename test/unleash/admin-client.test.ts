@@ -343,6 +343,24 @@ describe('UnleashAdminClient', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('refuses a reply that is too large, and names its size and the limit', async () => {
+    nock(ORIGIN)
+      .get(FEATURE)
+      .reply(200, `{"name":"${'x'.repeat(9_000_000)}"}`);
+    const error = await failureOf(client().readFlag('async-upload'));
+    expect(error).toMatchObject({ name: 'AdminError', code: 'ADMIN_RESPONSE' });
+    expect(String(error)).toMatch(
+      /the answer has 9,\d+,\d+ bytes( or more)?, above the limit of 8,388,608 bytes/,
+    );
+  });
+
+  it('takes the status of a change, however long its reply is', async () => {
+    nock(ORIGIN).post(OFF).reply(200, 'x'.repeat(9_000_000));
+    await client().disable('async-upload');
+    nock(ORIGIN).post(OFF).reply(503, 'x'.repeat(9_000_000));
+    expect(await failureOf(client().disable('async-upload'))).toMatchObject({ code: 'ADMIN_UNAVAILABLE' });
+  });
+
   it("rejects with the caller's reason when aborted during a request", async () => {
     const controller = new AbortController();
     const reason = new Error('the guard stops');
