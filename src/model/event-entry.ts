@@ -30,7 +30,7 @@ export interface EventNotification {
 export interface DecisionProgress {
   readonly stoppedHereAt?: number | undefined;
   readonly stoppedInUnleashAt?: number | undefined;
-  readonly confirmedBy?: 'read-back' | 'definition' | 'fleet' | undefined;
+  readonly confirmedBy?: 'read-back' | 'definition' | 'fleet' | 'removed' | undefined;
   /** When the rollout was back at the percentage of the stage before, instead of off. */
   readonly steppedBackAt?: number | undefined;
   /** What only an operator can do. */

@@ -98,12 +98,13 @@ export const EVENT_TABLE: EventTable = {
   },
 
   stopped: {
-    log: () => warn('The flag is off in Unleash.'),
-    notification: ({ decisionId }, flagKey) => ({
+    log: ({ confirmedBy }) =>
+      warn(confirmedBy === 'removed' ? `The flag is off. ${REMOVED}` : 'The flag is off in Unleash.'),
+    notification: ({ decisionId, confirmedBy }, flagKey) => ({
       key: decisionId,
       severity: 'info',
       title: `${flagKey} is off in Unleash`,
-      message: 'All users get the control. Turning the flag on again in Unleash starts a new rollout.',
+      message: `All users get the control. ${confirmedBy === 'removed' ? REMOVED : 'Turning the flag on again in Unleash starts a new rollout.'}`,
     }),
     report: ({ at, decisionId, confirmedBy }) =>
       ofDecision(decisionId, { stoppedInUnleashAt: at, confirmedBy }),
@@ -214,6 +215,8 @@ export function entryOf(event: GuardEvent): EventEntry<GuardEvent> {
 const info = (line: string) => ({ level: 'info', line }) as const;
 const warn = (line: string) => ({ level: 'warn', line }) as const;
 const error = (line: string) => ({ level: 'error', line }) as const;
+
+const REMOVED = 'Unleash has the flag no longer: it was archived or deleted.';
 
 function ofDecision(id: string, progress: DecisionProgress, failure?: DecisionFailure): ReportPlace {
   return { in: 'decision', id, progress, failure };

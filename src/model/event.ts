@@ -31,7 +31,7 @@ export const guardEventSchema = z.discriminatedUnion(
     // Only an operator can finish the stop: the message explains how. Reported once per stop and cause.
     event('action-required', { decisionId, message: z.string() }),
     // The flag is off in Unleash.
-    event('stopped', { decisionId, confirmedBy: z.enum(['read-back', 'definition', 'fleet']) }),
+    event('stopped', { decisionId, confirmedBy: z.enum(['read-back', 'definition', 'fleet', 'removed']) }),
     // The guard went back to the percentage of the stage before; it re-arms when the provider has seen that.
     event('stepped-back', { decisionId, from: percentage.optional(), to: percentage.optional() }),
     // Who turned the flag off or on, from Unleash's own history.

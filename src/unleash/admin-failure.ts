@@ -34,12 +34,9 @@ export function errorForReply(
 ): AdminError {
   const reply = replyOf(body);
   const error = (code: AdminErrorCode, what: string, help = '', missing?: MissingAtUnleash) => {
-    const sentences = [
-      `${what} (${status} to ${nameOf(request)}).`,
-      quote(reply.message),
-      help,
-      request.byHand,
-    ];
+    // By hand as well, only a flag that is there can be changed, and one that was moved only where it is now.
+    const byHand = missing === 'flag' || missing === 'project' ? undefined : request.byHand;
+    const sentences = [`${what} (${status} to ${nameOf(request)}).`, quote(reply.message), help, byHand];
     return new AdminError(code, sentences.filter(Boolean).join(' '), {
       request: nameOf(request),
       status,
@@ -68,6 +65,10 @@ export function errorForReply(
       `Give the token's user or role the permissions for project "${request.project}" and environment ` +
       `"${request.environment}" (to turn flags on and off, and to update them).`;
     return error('ADMIN_PERMISSION', 'The admin token lacks a permission', help);
+  }
+  if (status === 400 && reply.name === 'ArchivedFeatureError') {
+    const what = `Flag "${request.flagKey}" is archived in Unleash: no user gets it`;
+    return error('ADMIN_NOT_FOUND', what, 'To roll it out, revive it.', 'flag');
   }
   if (status === 404) {
     const missing = missingIn(reply);
@@ -134,7 +135,7 @@ function missingIn({ name, message }: FailureReply): MissingAtUnleash {
 const NOT_FOUND: Record<MissingAtUnleash, (request: AdminRequest) => [what: string, help: string]> = {
   project: ({ flagKey, project }) => [
     `Flag "${flagKey}" is not in project "${project}" of Unleash`,
-    'Correct the project.',
+    'Correct the project. Until then, turn the flag on and off by hand where it is now.',
   ],
   environment: ({ flagKey, environment }) => [
     `Unleash has no environment "${environment}" for flag "${flagKey}"`,

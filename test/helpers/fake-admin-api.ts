@@ -14,6 +14,11 @@ export class FakeAdminApi {
   /** Answers instead of the real one; undefined: works. */
   failure: ((request: string) => Response | undefined) | undefined;
 
+  /** The requests so far that change something. */
+  get changes(): string[] {
+    return this.requests.filter((request) => !request.startsWith('GET'));
+  }
+
   /** A toggle, as a user or a token does it. */
   toggle(enabled: boolean, createdBy: string): void {
     this.enabled = enabled;
