@@ -1,7 +1,8 @@
 import { isAdminError } from '../unleash/admin-error.js';
+import { hasPermission, mayDo, type Permission } from '../unleash/admin-rights.js';
 import { type Finding, findingsOf } from './finding.js';
 import type { AdminObservation, Observations, Target } from './observations.js';
-import { isUnknownPath, type Permission, readChangeRequests, readUser } from './observed-replies.js';
+import { isUnknownPath, readChangeRequests, readUser } from './observed-replies.js';
 
 type Observed = Exclude<AdminObservation, { readonly tokenProblem: string }>;
 
@@ -106,7 +107,7 @@ function checkChangeRequests(
     (setting) => setting.environment === environment && setting.changeRequestEnabled,
   );
   if (!isOn) return ok(`"${environment}" needs no change requests.`);
-  if (permissions !== undefined && has(permissions, 'SKIP_CHANGE_REQUEST', target)) {
+  if (permissions !== undefined && hasPermission(permissions, 'SKIP_CHANGE_REQUEST', target)) {
     return ok(`"${environment}" needs change requests, and the admin token may skip them.`);
   }
   const mayBeAdmin = permissions?.some(({ permission }) => permission === 'ADMIN') ?? true;
@@ -119,18 +120,4 @@ function checkChangeRequests(
         `"${environment}" needs change requests, and the admin token may not skip them: a stop would wait for approval.`,
         'Give its user or service account SKIP_CHANGE_REQUEST for that project and environment.',
       );
-}
-
-function mayDo(permissions: readonly Permission[], wanted: string, target: Target): boolean {
-  return has(permissions, wanted, target) || has(permissions, 'ADMIN', target);
-}
-
-/** Unleash's own rule: a permission without project or environment, or with `*`, applies to all of them. */
-function has(permissions: readonly Permission[], wanted: string, target: Target): boolean {
-  const fits = (limit: string | null | undefined, value: string) =>
-    !limit || limit === '*' || limit === value;
-  return permissions.some(
-    ({ permission, project, environment }) =>
-      permission === wanted && fits(project, target.project) && fits(environment, target.environment),
-  );
 }

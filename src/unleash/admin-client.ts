@@ -14,6 +14,15 @@ import {
   gradualRolloutOf,
   historyReply,
 } from './admin-replies.js';
+import {
+  type AdminAccess,
+  apiTokensReply,
+  mayDo,
+  ownExpiry,
+  UNKNOWN_EXPIRY,
+  userReply,
+  userTokensReply,
+} from './admin-rights.js';
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 /** A flag's history has whole strategies in it, with long lists of values. */
@@ -35,6 +44,8 @@ export interface UnleashAdminClientOptions {
   readonly fetch?: typeof fetch | undefined;
   /** @default the machine's clocks */
   readonly clock?: Clock | undefined;
+  /** Called after each reply with the status 401. Must not throw. */
+  readonly onUnauthorized?: (() => void) | undefined;
 }
 
 /** Options of one request. */
@@ -59,6 +70,7 @@ export class UnleashAdminClient {
   readonly #timeoutMs: number;
   readonly #fetch: typeof fetch;
   readonly #clock: Clock;
+  readonly #onUnauthorized: (() => void) | undefined;
 
   /** @throws {@link AdminError} with code `ADMIN_TOKEN` when the token's form shows that it is not for the admin API. */
   constructor(options: UnleashAdminClientOptions) {
@@ -73,6 +85,7 @@ export class UnleashAdminClient {
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#fetch = options.fetch ?? globalThis.fetch;
     this.#clock = options.clock ?? systemClock;
+    this.#onUnauthorized = options.onUnauthorized;
   }
 
   /** The flag as it is in the environment. */
@@ -157,6 +170,42 @@ export class UnleashAdminClient {
     return events.sort((a, b) => b.id - a.id);
   }
 
+  /**
+   * What the token may do here, and when it expires. It changes nothing, and needs two requests.
+   *
+   * @param usedSince - Since when the token is in use here, at least hourly (milliseconds since 1970); undefined when it is used
+   *   for the first time.
+   */
+  async readAccess(usedSince: number | undefined, requestOptions: RequestOptions = {}): Promise<AdminAccess> {
+    const path = '/api/admin/user';
+    const reply = await this.#send({ method: 'GET', path, flagKey: '' }, requestOptions);
+    // Another Unleash may show its users in another way, and accepts the token nevertheless.
+    const { user, permissions } = userReply.safeParse(parseJson(reply)).data ?? {};
+    const mayToggle = permissions && mayDo(permissions, 'UPDATE_FEATURE_ENVIRONMENT', this);
+    const name = user?.username ?? user?.name ?? user?.email ?? undefined;
+    const expiry = await this.#readExpiry(name, usedSince, requestOptions).catch((error: unknown) => {
+      if (error instanceof AdminError) return UNKNOWN_EXPIRY;
+      throw error;
+    });
+    return { mayToggle, expiry };
+  }
+
+  async #readExpiry(name: string | undefined, usedSince: number | undefined, requestOptions: RequestOptions) {
+    if (this.#token.startsWith('user:')) {
+      const request = { method: 'GET', path: '/api/admin/user/tokens', flagKey: '' } as const;
+      const { pats } = await this.#read(userTokensReply, request, requestOptions);
+      return ownExpiry(pats, name, { now: this.#clock.now(), usedSince });
+    }
+    // The user of an API token has the token's name.
+    if (name === undefined) return UNKNOWN_EXPIRY;
+    const path = `/api/admin/api-tokens/${encodeURIComponent(name)}`;
+    const { tokens } = await this.#read(apiTokensReply, { method: 'GET', path, flagKey: '' }, requestOptions);
+    const own = tokens.find(({ secret }) => secret === this.#token);
+    return own === undefined
+      ? UNKNOWN_EXPIRY
+      : { expiresAt: own.expiresAt, isKnown: true, user: undefined, candidates: 1 };
+  }
+
   async #read<S extends z.ZodType>(
     schema: S,
     request: FlagRequest,
@@ -191,6 +240,7 @@ export class UnleashAdminClient {
       throw error instanceof NoAnswerError ? errorForNoReply(error.message, request) : error;
     });
     if (reply.ok) return reply.body;
+    if (reply.status === 401) this.#onUnauthorized?.();
     // A proxy between here and Unleash may repeat what it was sent.
     const withoutToken = reply.body.replaceAll(this.#token, '…');
     throw errorForReply(reply, withoutToken, request, this.#clock.now());

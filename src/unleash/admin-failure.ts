@@ -34,9 +34,12 @@ export function errorForReply(
 ): AdminError {
   const reply = replyOf(body);
   const error = (code: AdminErrorCode, what: string, help = '', missing?: MissingAtUnleash) => {
-    // By hand as well, only a flag that is there can be changed, and one that was moved only where it is now.
-    const byHand = missing === 'flag' || missing === 'project' ? undefined : request.byHand;
-    const sentences = [`${what} (${status} to ${nameOf(request)}).`, quote(reply.message), help, byHand];
+    const sentences = [
+      `${what} (${status} to ${nameOf(request)}).`,
+      quote(reply.message),
+      help,
+      byHand(request, reply),
+    ];
     return new AdminError(code, sentences.filter(Boolean).join(' '), {
       request: nameOf(request),
       status,
@@ -66,7 +69,7 @@ export function errorForReply(
       `"${request.environment}" (to turn flags on and off, and to update them).`;
     return error('ADMIN_PERMISSION', 'The admin token lacks a permission', help);
   }
-  if (status === 400 && reply.name === 'ArchivedFeatureError') {
+  if (status === 400 && reply.name === ARCHIVED) {
     const what = `Flag "${request.flagKey}" is archived in Unleash: no user gets it`;
     return error('ADMIN_NOT_FOUND', what, 'To roll it out, revive it.', 'flag');
   }
@@ -104,6 +107,17 @@ function nameOf({ method, path }: AdminRequest): string {
   return `${method} ${path}`;
 }
 
+/** What an operator can do instead: nothing for an archived flag, which no user gets, and for a moved one where it is now. */
+function byHand({ byHand, project }: AdminRequest, { name, message }: FailureReply): string | undefined {
+  if (name === ARCHIVED) return undefined;
+  const movedTo = /with that name in project "([^"]+)"/.exec(message)?.[1];
+  if (movedTo === undefined) return byHand;
+  const at = (project: string) => `/projects/${encodeURIComponent(project)}/`;
+  return byHand?.replace(at(project), () => at(movedTo));
+}
+
+const ARCHIVED = 'ArchivedFeatureError';
+
 interface FailureReply {
   readonly name: string;
   readonly message: string;
@@ -135,7 +149,7 @@ function missingIn({ name, message }: FailureReply): MissingAtUnleash {
 const NOT_FOUND: Record<MissingAtUnleash, (request: AdminRequest) => [what: string, help: string]> = {
   project: ({ flagKey, project }) => [
     `Flag "${flagKey}" is not in project "${project}" of Unleash`,
-    'Correct the project. Until then, turn the flag on and off by hand where it is now.',
+    'Correct the project.',
   ],
   environment: ({ flagKey, environment }) => [
     `Unleash has no environment "${environment}" for flag "${flagKey}"`,

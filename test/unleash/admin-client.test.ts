@@ -285,9 +285,20 @@ describe('UnleashAdminClient', () => {
     expect(error).toMatchObject({ code, status, request: `POST ${OFF}`, name: 'AdminError' });
     expect(String(error)).toMatch(message);
     expect(String(error)).toContain(`POST ${OFF}`);
+    // Where the flag is now.
+    const project = message.source === 'Correct the project' ? 'web' : 'default';
     expect(String(error)).toContain(
-      'Turn the flag off by hand in the Unleash UI: https://unleash.example.com/projects/default/features/async-upload',
+      `Turn the flag off by hand in the Unleash UI: https://unleash.example.com/projects/${project}/features/async-upload`,
     );
+  });
+
+  it('asks for nothing by hand when the flag is archived', async () => {
+    const message = 'Cannot perform this operation on archived features';
+    nock(ORIGIN).post(OFF).reply(400, says('ArchivedFeatureError', message));
+    const error = await failureOf(client().disable('async-upload'));
+    expect(error).toMatchObject({ code: 'ADMIN_NOT_FOUND', missing: 'flag' });
+    expect(String(error)).toMatch(/is archived/);
+    expect(String(error)).not.toMatch(/by hand/);
   });
 
   it('reports which of flag, project, environment and address is missing', async () => {
