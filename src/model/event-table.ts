@@ -123,6 +123,59 @@ export const EVENT_TABLE: EventTable = {
     state: () => 'stopped',
   },
 
+  'admin-unavailable': {
+    log: ({ message }) => error(`The guard could not turn the flag off in Unleash now: ${message}`),
+    notification: ({ at, code, message }, flagKey) => ({
+      key: `${code}-${at}`,
+      severity: 'critical',
+      title: `${flagKey}: the guard could not turn it off in Unleash`,
+      message: `Nothing has happened to the flag. ${message}`,
+    }),
+  },
+
+  'admin-available': {
+    log: () => info('The guard could turn the flag off in Unleash again.'),
+    notification: ({ at }, flagKey) => ({
+      key: String(at),
+      severity: 'info',
+      title: `${flagKey}: the guard could turn it off in Unleash again`,
+      message: 'Unleash accepts the admin token.',
+    }),
+  },
+
+  'token-expiring': {
+    log: (event) => (event.level === 'expired' ? error(expiryText(event)) : warn(expiryText(event))),
+    notification: (event, flagKey) =>
+      event.isRepeated
+        ? undefined
+        : {
+            key: `${event.expiresAt}-${event.level}`,
+            severity: event.level === 'expired' ? 'critical' : 'warning',
+            title: `${flagKey}: the guard's admin token ${event.level === 'expired' ? 'has expired' : 'expires soon'}`,
+            message: expiryText(event),
+          },
+  },
+
+  'flag-missing': {
+    log: ({ reason, message }) => error(`${MISSING[reason]} ${message}`),
+    notification: ({ at, reason, message }, flagKey) => ({
+      key: String(at),
+      severity: 'warning',
+      title: `${flagKey} is missing: there is nothing to guard`,
+      message: `${MISSING[reason]} ${message}`,
+    }),
+  },
+
+  'flag-found': {
+    log: () => info('The flag is there again, and guarded.'),
+    notification: ({ at }, flagKey) => ({
+      key: String(at),
+      severity: 'info',
+      title: `${flagKey} is there again`,
+      message: 'The flag is there again, and guarded.',
+    }),
+  },
+
   'unleash-history': {
     log: ({ change, by }) => info(`Unleash's history: ${by} turned the flag ${change}.`),
     report: ({ change, by }) =>
@@ -215,6 +268,28 @@ export function entryOf(event: GuardEvent): EventEntry<GuardEvent> {
 const info = (line: string) => ({ level: 'info', line }) as const;
 const warn = (line: string) => ({ level: 'warn', line }) as const;
 const error = (line: string) => ({ level: 'error', line }) as const;
+
+const MISSING: Readonly<Record<GuardEventOf<'flag-missing'>['reason'], string>> = {
+  'not-found': 'The flag is not there.',
+  archived: 'The flag was archived.',
+  deleted: 'The flag was deleted.',
+  moved: 'The flag is in another project.',
+  environment: 'The flag is not in this environment.',
+  'not-received': 'The flag does not reach the service.',
+};
+
+function expiryText({ level, expiresAt, user, candidates }: GuardEventOf<'token-expiring'>): string {
+  const date = `${new Date(expiresAt).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  const what =
+    level === 'expired'
+      ? `The admin token expired on ${date}: the guard cannot turn the flag off in Unleash.`
+      : `The admin token expires on ${date}: from then on, the guard cannot turn the flag off in Unleash.`;
+  const others =
+    candidates > 1
+      ? ` It may be another of the ${candidates} tokens of ${user === undefined ? 'its user' : `"${user}"`}, which Unleash does not tell apart: give the guard a user of its own.`
+      : '';
+  return `${what} Create a new token and start the guard with it.${others}`;
+}
 
 const REMOVED = 'Unleash has the flag no longer: it was archived or deleted.';
 

@@ -173,28 +173,28 @@ export class UnleashAdminClient {
   /**
    * What the token may do here, and when it expires. It changes nothing, and needs two requests.
    *
-   * @param usedSince - Since when the token is in use here, at least hourly (milliseconds since 1970); undefined when it is used
-   *   for the first time.
+   * @param usedForMs - For how long the token has been in use here, at least hourly: Unleash then shows which of its user's
+   *   tokens it is.
    */
-  async readAccess(usedSince: number | undefined, requestOptions: RequestOptions = {}): Promise<AdminAccess> {
+  async readAccess(usedForMs: number, requestOptions: RequestOptions = {}): Promise<AdminAccess> {
     const path = '/api/admin/user';
     const reply = await this.#send({ method: 'GET', path, flagKey: '' }, requestOptions);
     // Another Unleash may show its users in another way, and accepts the token nevertheless.
     const { user, permissions } = userReply.safeParse(parseJson(reply)).data ?? {};
     const mayToggle = permissions && mayDo(permissions, 'UPDATE_FEATURE_ENVIRONMENT', this);
     const name = user?.username ?? user?.name ?? user?.email ?? undefined;
-    const expiry = await this.#readExpiry(name, usedSince, requestOptions).catch((error: unknown) => {
+    const expiry = await this.#readExpiry(name, usedForMs, requestOptions).catch((error: unknown) => {
       if (error instanceof AdminError) return UNKNOWN_EXPIRY;
       throw error;
     });
     return { mayToggle, expiry };
   }
 
-  async #readExpiry(name: string | undefined, usedSince: number | undefined, requestOptions: RequestOptions) {
+  async #readExpiry(name: string | undefined, usedForMs: number, requestOptions: RequestOptions) {
     if (this.#token.startsWith('user:')) {
       const request = { method: 'GET', path: '/api/admin/user/tokens', flagKey: '' } as const;
       const { pats } = await this.#read(userTokensReply, request, requestOptions);
-      return ownExpiry(pats, name, { now: this.#clock.now(), usedSince });
+      return ownExpiry(pats, name, { now: this.#clock.now(), usedForMs });
     }
     // The user of an API token has the token's name.
     if (name === undefined) return UNKNOWN_EXPIRY;

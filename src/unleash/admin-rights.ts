@@ -99,24 +99,29 @@ export interface AdminAccess {
 /** Unleash notes every three minutes which tokens were used. */
 const SEEN_AFTER_MS = 10 * 60_000;
 
+/** A token that is in use every hour was seen last within this time. */
+const SEEN_WITHIN_MS = 70 * 60_000;
+
 /**
  * The expiry of a token that Unleash has just accepted, among its user's tokens. Those that have expired are others.
- * Once the token has been in use for a while, so are those that have not been seen since.
+ * Once the token has been in use for a while, so are those that have not been seen lately.
  *
- * @param usedSince - Since when the token is in use here, at least hourly; undefined when it is used for the first time.
+ * @param usedForMs - For how long the token has been in use here, at least hourly.
  */
 export function ownExpiry(
   tokens: readonly UserToken[],
   user: string | undefined,
-  { now, usedSince }: { readonly now: number; readonly usedSince: number | undefined },
+  { now, usedForMs }: { readonly now: number; readonly usedForMs: number },
 ): TokenExpiry {
   const valid = tokens.filter(({ expiresAt = Number.POSITIVE_INFINITY }) => expiresAt > now);
-  const isSettled = usedSince !== undefined && now - usedSince >= SEEN_AFTER_MS;
-  const seen = valid.filter(({ seenAt = 0 }) => isSettled && seenAt >= usedSince);
-  const candidates = seen.length > 0 ? seen : valid;
+  const lastSeenAt = Math.max(...valid.map(({ seenAt = 0 }) => seenAt));
+  const seen = valid.filter(({ seenAt = 0 }) => seenAt > lastSeenAt - SEEN_WITHIN_MS);
+  const isSettled = usedForMs >= SEEN_AFTER_MS && lastSeenAt > 0;
+  // With a clock ahead of Unleash's, the token seems to have expired shortly before it does.
+  const candidates = valid.length === 0 ? tokens : isSettled ? seen : valid;
   const times = candidates.flatMap(({ expiresAt }) => expiresAt ?? []);
   return {
-    expiresAt: times.length === 0 ? undefined : Math.min(...times),
+    expiresAt: times.length === 0 ? undefined : (valid.length === 0 ? Math.max : Math.min)(...times),
     isKnown: candidates.length > 0,
     user,
     candidates: candidates.length,

@@ -11,6 +11,9 @@ export class FakeAdminApi {
     createdBy: string;
     createdAt: string;
   }[] = [];
+  /** The personal access tokens of the token's user. */
+  pats: { description: string; expiresAt: string; seenAt: string | null }[] = [];
+  permissions: { permission: string; project?: string; environment?: string }[] = [{ permission: 'ADMIN' }];
   /** Answers instead of the real one; undefined: works. */
   failure: ((request: string) => Response | undefined) | undefined;
 
@@ -45,6 +48,11 @@ export class FakeAdminApi {
       this.rollout = Number(JSON.parse(String(init?.body))[0].value);
       return Response.json({});
     }
+    if (request === 'GET /api/admin/user') {
+      return Response.json({ user: { username: 'guard' }, permissions: this.permissions });
+    }
+    if (request === 'GET /api/admin/user/tokens') return Response.json({ pats: this.pats });
+    if (request.startsWith('GET /api/admin/api-tokens/')) return Response.json({ tokens: [] });
     if (request.includes('/api/admin/events/')) return Response.json({ events: [...this.history].reverse() });
     if (request.includes('/tags'))
       return Response.json({}, { status: request.startsWith('POST') ? 201 : 200 });

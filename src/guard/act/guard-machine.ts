@@ -12,6 +12,8 @@ export class GuardMachine {
   readonly #store: EvaluatedStore;
   readonly #evaluator: Evaluator;
   state: GuardState;
+  /** Which expiry of the admin token operators were notified of last. */
+  tokenWarning: JournalEntry['tokenWarning'];
   #epoch = 1;
   #epochStartedAt: number;
   /** Outcomes of this epoch and later ones count in the windows. */
@@ -55,6 +57,7 @@ export class GuardMachine {
     this.#oldestEpoch = entry.oldestEpoch ?? entry.epoch;
     this.#revision = entry.revision;
     this.#enabled = entry.enabled;
+    this.tokenWarning = entry.tokenWarning;
     this.#store.beginEpoch(this.#epoch, this.#epochStartedAt, { keepWindows: true });
     if (entry.state.status === 'armed') {
       this.state = initialState(clock.now(), entry.state.steppedBackFrom);
@@ -110,6 +113,7 @@ export class GuardMachine {
       enabled: this.#enabled,
       state: this.#leftByEarlierRun ?? this.state,
       reported: this.#evaluator.reportedState,
+      tokenWarning: this.tokenWarning,
     });
   }
 
