@@ -46,6 +46,24 @@ describe.each([
     expect(harness.reported('re-armed')).toEqual([]);
   });
 
+  it('turns it off when it decides before the history was read, and after a restart then', async () => {
+    harness.unleash.toggle(false, 'ann');
+    harness.unleash.toggle(true, 'ann');
+    const accept = refuseOff();
+    const first = await harness.started({ clock });
+    await harness.fail(first);
+    await harness.until('failed', () => harness.reported('stop-failed').length === 1);
+    await harness.until(
+      'read',
+      () => first.state.status === 'stopping' && first.state.decision.lastToggleId === 2,
+    );
+    await first.close();
+    accept();
+    const second = await harness.started({ clock });
+    await harness.until('stopped', () => second.state.status === 'stopped');
+    expect(harness.unleash.enabled).toBe(false);
+  });
+
   it('turns it off after a restart as well', async () => {
     harness.unleash.toggle(false, 'ann');
     harness.unleash.toggle(true, 'ann');

@@ -10,6 +10,7 @@ export class FakeAdminApi {
     environment: string;
     createdBy: string;
     createdAt: string;
+    project?: string;
   }[] = [];
   /** The personal access tokens of the token's user. */
   pats: { description: string; expiresAt: string; seenAt: string | null }[] = [];

@@ -30,7 +30,7 @@ export class EffectRunner {
     this.#machine = machine;
     this.#fleet = fleet;
     if (admin === undefined) return;
-    this.#history = new ToggleHistory(context, admin);
+    this.#history = new ToggleHistory(context, admin, (lastToggleId) => machine.refer(lastToggleId));
     this.#killSwitch = new KillSwitch(context, admin, this.#history, (answer) => this.dispatch(answer));
   }
 

@@ -76,6 +76,14 @@ export class GuardMachine {
     this.save();
   }
 
+  /** Adds to an open stop which toggle in Unleash was the newest, when that was not known yet. */
+  refer(lastToggleId: number): void {
+    const { state } = this;
+    if (state.status !== 'stopping' || state.decision.lastToggleId !== undefined) return;
+    this.state = { ...state, decision: { ...state.decision, lastToggleId } };
+    this.save();
+  }
+
   /** Begins the epoch after a stop: nothing from before counts any more, and no review stays open. */
   beginAfterStop(): void {
     this.#evaluator.forgetReviews();

@@ -33,13 +33,18 @@ interface Toggle {
 export class ToggleHistory {
   readonly #context: GuardContext;
   readonly #admin: UnleashAdminClient;
+  readonly #onRead: (lastToggleId: number) => void;
   readonly #closing = new AbortController();
+  /** Decisions of this run that fell before the history could be read. */
+  readonly #early = new Set<string>();
   #lastToggleId: number | undefined;
   #reading: Promise<void> = Promise.resolve();
 
-  constructor(context: GuardContext, admin: UnleashAdminClient) {
+  /** @param onRead - Called with {@link lastToggleId} whenever it was read. */
+  constructor(context: GuardContext, admin: UnleashAdminClient, onRead: (lastToggleId: number) => void) {
     this.#context = context;
     this.#admin = admin;
+    this.#onRead = onRead;
   }
 
   /** The newest toggle that is known, for a decision to refer to: 0 when there is none, undefined when that is not known. */
@@ -56,8 +61,7 @@ export class ToggleHistory {
     if (isOther) this.#lastToggleId = undefined;
     const { signal } = this.#closing;
     const read = async () => {
-      const [latest] = await this.#toggles({ signal });
-      this.#lastToggleId = latest?.id ?? 0;
+      this.#remember(await this.#toggles({ signal }));
     };
     // Without the history, decisions refer to no toggle.
     const reading = retry(read, { ...ADMIN_RETRY, keepsProcessAlive: false, signal }).catch(() => {});
@@ -68,7 +72,7 @@ export class ToggleHistory {
   async since(decision: Decision, requestOptions: RequestOptions): Promise<Toggle | undefined> {
     const [latest] = await this.#toggles(requestOptions);
     if (latest === undefined) return undefined;
-    const known = decision.lastToggleId;
+    const known = this.#reference(decision);
     const isNewer = known === undefined ? latest.changedAt >= decision.at : latest.id > known;
     return isNewer ? latest : undefined;
   }
@@ -76,7 +80,10 @@ export class ToggleHistory {
   /** Whether a decision that was made right now is outdated: the flag was turned off, and on again by an operator. */
   async outdates(decision: Decision, signal: AbortSignal): Promise<boolean> {
     // Without a reference nothing tells the rollout of the decision from a later one: users go first.
-    if (decision.lastToggleId === undefined) return false;
+    if (this.#reference(decision) === undefined) {
+      this.#early.add(decision.id);
+      return false;
+    }
     const read = (signal: AbortSignal) => this.#turnedOnSince(decision, { signal });
     try {
       return await withDeadline(FIRST_ATTEMPT_MS, signal, read);
@@ -127,15 +134,28 @@ export class ToggleHistory {
   /** An *on* counts only when an *off* lies between it and the decision: the rollout that was decided about was on. */
   async #turnedOnSince(decision: Decision, requestOptions: RequestOptions): Promise<boolean> {
     const events = await this.#admin.history(this.#context.flagKey, requestOptions);
-    const [on] = this.#togglesOf(events);
+    const toggles = this.#togglesOf(events);
+    let known = this.#reference(decision);
+    if (known === undefined && this.#early.has(decision.id)) known = this.#remember(toggles);
+    const [on] = toggles;
     if (on?.change !== 'on') return false;
-    const known = decision.lastToggleId;
     const isOff = (event: AdminEvent) =>
       REMOVALS.includes(event.type) || this.#togglesOf([event])[0]?.change === 'off';
     if (known !== undefined)
       return on.id > known && events.some((e) => isOff(e) && known <= e.id && e.id < on.id);
     // The history could not be read before the decision: its times are all that is left.
     return events.some((event) => isOff(event) && event.id < on.id && event.createdAt > decision.at);
+  }
+
+  /** The newest toggle when it was decided. While a stop is open, none is read but the one that was under way then. */
+  #reference({ lastToggleId }: Decision): number | undefined {
+    return lastToggleId ?? this.#lastToggleId;
+  }
+
+  #remember([latest]: readonly Toggle[]): number {
+    this.#lastToggleId = latest?.id ?? 0;
+    this.#onRead(this.#lastToggleId);
+    return this.#lastToggleId;
   }
 
   async #toggles(requestOptions: RequestOptions): Promise<Toggle[]> {
