@@ -33,7 +33,8 @@ export async function observe(options: ObserveOptions): Promise<Observations> {
     observeFolder(folder),
   ]);
   const target = { url, flagKey, project, environment, contextFields };
-  return { target, health, features, admin, folder: observedFolder };
+  const at = (options.clock ?? systemClock).now();
+  return { target, health, features, admin, folder: observedFolder, at };
 }
 
 async function observeAdmin(
@@ -45,13 +46,14 @@ async function observeAdmin(
   if (tokenProblem !== undefined) return { tokenProblem };
   const { url, flagKey, project, environment, timeoutMs, fetch, clock } = options;
   const client = new UnleashAdminClient({ url, token, project, environment, timeoutMs, fetch, clock });
-  const [user, flag, history, changeRequests] = await Promise.all([
+  const [user, expiry, flag, history, changeRequests] = await Promise.all([
     get('/api/admin/user', token),
+    orError(client.readAccess(0).then(({ expiry }) => expiry)),
     orError(client.readFlag(flagKey)),
     orError(client.history(flagKey).then(() => 'readable' as const)),
     get(`/api/admin/projects/${encodeURIComponent(project)}/change-requests/config`, token),
   ]);
-  return { tokenProblem, user, flag, history, changeRequests };
+  return { tokenProblem, user, expiry, flag, history, changeRequests };
 }
 
 async function orError<T>(call: Promise<T>): Promise<T | AdminError> {

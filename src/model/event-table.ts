@@ -1,4 +1,4 @@
-import { formatQuantity } from '../support/wording.js';
+import { formatDate, formatQuantity } from '../support/wording.js';
 import type { GuardEvent, GuardEventOf } from './event.js';
 import type {
   DecisionFailure,
@@ -279,7 +279,7 @@ const MISSING: Readonly<Record<GuardEventOf<'flag-missing'>['reason'], string>> 
 };
 
 function expiryText({ level, expiresAt, user, candidates }: GuardEventOf<'token-expiring'>): string {
-  const date = `${new Date(expiresAt).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+  const date = formatDate(expiresAt);
   const what =
     level === 'expired'
       ? `The admin token expired on ${date}: the guard cannot turn the flag off in Unleash.`

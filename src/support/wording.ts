@@ -20,6 +20,11 @@ export function formatAgo(ageMs: number): string {
   return `${Math.max(0, Math.floor(ageMs / 1000))} s ago`;
 }
 
+/** A time for an operator, in UTC and to the minute: `2026-03-01 12:00 UTC`. */
+export function formatDate(at: number): string {
+  return `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
+
 /** `in the last 5 min` */
 export function inLast(windowMs: number): string {
   return `in the last ${formatDuration(windowMs)}`;
