@@ -125,6 +125,7 @@ export const EVENT_TABLE: EventTable = {
 
   'admin-unavailable': {
     log: ({ message }) => error(`The guard could not turn the flag off in Unleash now: ${message}`),
+    problem: { kind: 'admin', isOpen: true },
     notification: ({ at, code, message }, flagKey) => ({
       key: `${code}-${at}`,
       severity: 'critical',
@@ -135,6 +136,7 @@ export const EVENT_TABLE: EventTable = {
 
   'admin-available': {
     log: () => info('The guard could turn the flag off in Unleash again.'),
+    problem: { kind: 'admin', isOpen: false },
     notification: ({ at }, flagKey) => ({
       key: String(at),
       severity: 'info',
@@ -144,6 +146,7 @@ export const EVENT_TABLE: EventTable = {
   },
 
   'token-expiring': {
+    problem: { kind: 'token', isOpen: true },
     log: (event) => (event.level === 'expired' ? error(expiryText(event)) : warn(expiryText(event))),
     notification: (event, flagKey) =>
       event.isRepeated
@@ -157,6 +160,7 @@ export const EVENT_TABLE: EventTable = {
   },
 
   'flag-missing': {
+    problem: { kind: 'flag', isOpen: true },
     log: ({ reason, message }) => error(`${MISSING[reason]} ${message}`),
     notification: ({ at, reason, message }, flagKey) => ({
       key: String(at),
@@ -167,6 +171,7 @@ export const EVENT_TABLE: EventTable = {
   },
 
   'flag-found': {
+    problem: { kind: 'flag', isOpen: false },
     log: () => info('The flag is there again, and guarded.'),
     notification: ({ at }, flagKey) => ({
       key: String(at),

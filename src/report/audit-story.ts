@@ -23,6 +23,8 @@ export class AuditStory {
   isClosed = false;
   lastEventAt: number | undefined;
   events = 0;
+  /** What keeps the guard from its work now, by kind. */
+  readonly problems = new Map<string, Note>();
   /** What was reported of a decision before the decision itself. */
   #early: { readonly id: string; readonly progress: DecisionProgress } | undefined;
 
@@ -33,10 +35,17 @@ export class AuditStory {
     this.flagKey ??= event.flagKey;
     this.events += 1;
     this.lastEventAt = at;
-    if (type === 'started') this.isClosed = false;
+    if (type === 'started') {
+      this.isClosed = false;
+      // What is still wrong is reported again.
+      this.problems.clear();
+    }
     if (type === 'closed') this.isClosed = true;
     const place = entry.report?.(event);
-    if (place === undefined) keep(this.notes, { at, type, text: entry.log(event).line });
+    const note = (): Note => ({ at, type, text: entry.log(event).line });
+    if (entry.problem?.isOpen) this.problems.set(entry.problem.kind, note());
+    else if (entry.problem !== undefined) this.problems.delete(entry.problem.kind);
+    if (place === undefined) keep(this.notes, note());
     else this.#add(at, place);
   }
 

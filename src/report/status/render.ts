@@ -16,6 +16,7 @@ export function renderStatus(status: RolloutStatus, now: number): string {
   for (const { verdict, openedAt } of openReviews) {
     rows.push(['Review', `${verdict.message} (open since ${formatTime(openedAt)})`]);
   }
+  for (const { at, text } of status.openProblems) rows.push(['Problem', `${text} (${ago(at)})`]);
   if (decision !== undefined) {
     const { dryRun, at, reason } = decision.decision;
     rows.push([dryRun ? 'Dry run' : 'Decision', `${formatTime(at)}: ${reason}`]);
@@ -34,13 +35,15 @@ export function renderStatus(status: RolloutStatus, now: number): string {
 
 /** A status in one line, which stays the same until something important changes. */
 export function statusLine(status: RolloutStatus): string {
-  const { stage, openReviews, decision } = status;
+  const { stage, openReviews, openProblems, decision } = status;
+  const problems = openProblems.map(({ type }) => type).join(', ');
   const open = openReviews.map(({ verdict }) => verdict.trigger).join(', ');
   const parts = [
     `${status.flagKey ?? 'unknown flag'} ${status.state}`,
     rolloutText(status),
     stage && `stage ${stage.status}`,
     open && `open reviews: ${open}`,
+    problems && `problems: ${problems}`,
     status.isClosed && 'the guard is closed',
     status.state !== 'armed' && decision?.decision.reason,
   ];
