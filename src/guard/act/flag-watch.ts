@@ -121,7 +121,7 @@ export class FlagWatch {
     const where = `project "${unleash.project}" and environment "${unleash.environment}"`;
     this.#report(
       'not-received',
-      `Unleash has it, and does not send it to the service: check that its client token is for ${where}.`,
+      `Unleash has it, and the service has not received it: check that its client token is for ${where}, and that it reaches Unleash.`,
     );
   }
 

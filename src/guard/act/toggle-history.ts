@@ -73,7 +73,14 @@ export class ToggleHistory {
     const [latest] = await this.#toggles(requestOptions);
     if (latest === undefined) return undefined;
     const known = this.#reference(decision);
-    const isNewer = known === undefined ? latest.changedAt >= decision.at : latest.id > known;
+    // Of a decision that fell before the history was read, the guard's own "off" may have been read with it.
+    const isEarly = this.#early.has(decision.id);
+    const isNewer =
+      known === undefined
+        ? latest.changedAt >= decision.at
+        : isEarly
+          ? latest.id >= known
+          : latest.id > known;
     return isNewer ? latest : undefined;
   }
 

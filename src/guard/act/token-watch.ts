@@ -53,7 +53,7 @@ export class TokenWatch {
 
   /** What is wrong now. The code is that of the `AdminError`, or `TOKEN_EXPIRES` while the token still works. */
   get problems(): readonly GuardProblem[] {
-    if (this.#refusal !== undefined) {
+    if (this.#refusal?.isReported) {
       const { code, message, since } = this.#refusal;
       return [{ code, message, since }];
     }
