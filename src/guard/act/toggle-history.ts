@@ -38,6 +38,7 @@ export class ToggleHistory {
   /** Decisions of this run that fell before the history could be read. */
   readonly #early = new Set<string>();
   #lastToggleId: number | undefined;
+  #attempt: AbortController | undefined;
   #reading: Promise<void> = Promise.resolve();
 
   /** @param onRead - Called with {@link lastToggleId} whenever it was read. */
@@ -59,12 +60,16 @@ export class ToggleHistory {
    */
   refresh(isOther: boolean): void {
     if (isOther) this.#lastToggleId = undefined;
-    const { signal } = this.#closing;
+    // What an earlier request still brings is older.
+    this.#attempt?.abort();
+    this.#attempt = new AbortController();
+    const signal = AbortSignal.any([this.#attempt.signal, this.#closing.signal]);
     const read = async () => {
       this.#remember(await this.#toggles({ signal }));
     };
+    const policy = { ...ADMIN_RETRY, retries: Number.POSITIVE_INFINITY, keepsProcessAlive: false, signal };
     // Without the history, decisions refer to no toggle.
-    const reading = retry(read, { ...ADMIN_RETRY, keepsProcessAlive: false, signal }).catch(() => {});
+    const reading = retry(read, policy).catch(() => {});
     this.#reading = Promise.all([this.#reading, reading]).then(() => {});
   }
 
