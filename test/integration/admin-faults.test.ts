@@ -65,8 +65,10 @@ async function personalToken(rootRole: number, expiresAt: number) {
     { description: `guard ${number}`, expiresAt: new Date(expiresAt).toISOString() },
     cookie,
   );
-  const { secret } = (await created.json()) as { secret: string };
-  return { secret, username };
+  const { secret, id } = (await created.json()) as { secret: string; id: number };
+  const remove = () =>
+    fetch(`${unleash.url}/api/admin/user/tokens/${id}`, { method: 'DELETE', headers: { cookie } });
+  return { secret, username, remove };
 }
 
 describe('the admin token on a real Unleash', () => {
@@ -103,8 +105,14 @@ describe('the admin token on a real Unleash', () => {
   });
 
   it('is reported when it has expired while the guard was armed', async () => {
-    const { secret } = await personalToken(2, Date.now() + 3_000);
-    const service = await start({ token: secret });
+    const { secret, remove } = await personalToken(2, Date.now() + DAY / 2);
+    let passedMs = 0;
+    const clock = { now: () => Date.now() + passedMs, monotonic: () => performance.now() + passedMs };
+    const service = await start({ token: secret, clock });
+    await until('reported', () => events(service, 'token-expiring').length === 1);
+    // Unleash refuses it from now on, as it refuses one that has expired.
+    await remove();
+    passedMs = DAY / 2;
     await until('reported', () => events(service, 'token-expiring').length === 2);
     expect(events(service, 'token-expiring').map(({ level }) => level)).toEqual(['1-day', 'expired']);
     await until('refused', () => codes(service).includes('ADMIN_TOKEN'));
@@ -122,7 +130,7 @@ describe('the admin token on a real Unleash', () => {
 
 describe('a flag of a real Unleash', () => {
   it('is reported when it is archived, and when it is revived', async () => {
-    const service = await start();
+    const service = await start({ recheckMs: 100 });
     await unleash.request('DELETE', `/api/admin/projects/${unleash.project}/features/${flagKey}`);
     await until('reported', () => events(service, 'flag-missing').length === 1);
     expect(events(service, 'flag-missing')).toMatchObject([{ reason: 'archived' }]);
