@@ -291,7 +291,7 @@ function expiryText({ level, expiresAt, user, candidates }: GuardEventOf<'token-
       : `The admin token expires on ${date}: from then on, the guard cannot turn the flag off in Unleash.`;
   const others =
     candidates > 1
-      ? ` It may be another of the ${candidates} tokens of ${user === undefined ? 'its user' : `"${user}"`}, which Unleash does not tell apart: give the guard a user of its own.`
+      ? ` It may be another of the ${candidates} tokens of ${user === undefined ? 'its user' : `"${user}"`}, which Unleash does not distinguish: give the guard a user of its own.`
       : '';
   return `${what} Create a new token and start the guard with it.${others}`;
 }

@@ -32,7 +32,7 @@ describe.each([
 ])("a guard whose clock is %s Unleash's", (_, skewMs) => {
   const clock = skewed(skewMs);
 
-  it('turns the flag off that nobody has touched, although the first request fails', async () => {
+  it('turns the untouched flag off, although the first request fails', async () => {
     harness.unleash.toggle(false, 'ann');
     harness.unleash.toggle(true, 'ann');
     const accept = refuseOff();

@@ -102,7 +102,7 @@ describe('a token that expires', () => {
     expect(notifications.map(({ type }) => type)).toEqual(['token-expiring']);
   });
 
-  it('says that it may be another token, as long as Unleash does not tell them apart', async () => {
+  it('says that it may be another token, as long as Unleash does not distinguish them', async () => {
     harness.unleash.pats = [personalToken(START + 3 * DAY), personalToken(START + 60 * DAY)];
     const guard = await started();
     expect(reported()).toEqual(['7-days']);

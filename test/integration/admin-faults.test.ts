@@ -163,7 +163,7 @@ describe('a flag of a real Unleash', () => {
 });
 
 describe("a clock that is behind Unleash's", () => {
-  it.each([2_000, 60_000])('by %i ms does not keep a flag on that nobody has touched', async (behindMs) => {
+  it.each([2_000, 60_000])('by %i ms does not keep an untouched flag on', async (behindMs) => {
     await unleash.disable(flagKey);
     await unleash.enable(flagKey);
     const proxy = await startRefusingProxy(unleash.url, { status: 503, times: 1 });

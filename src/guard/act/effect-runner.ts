@@ -92,7 +92,7 @@ export class EffectRunner {
     await this.#killSwitch?.close();
   }
 
-  /** Decisions refer to Unleash's history, with which another rollout is told from theirs later. */
+  /** Decisions refer to Unleash's history, which distinguishes another rollout from theirs later. */
   #withToggle(input: GuardInput): GuardInput {
     if (input.type !== 'breached' && input.type !== 'fleet-stopped') return input;
     const lastToggleId = input.decision.lastToggleId ?? this.#history?.lastToggleId;

@@ -91,7 +91,7 @@ export class ToggleHistory {
 
   /** Whether a decision that was made right now is outdated: the flag was turned off, and on again by an operator. */
   async outdates(decision: Decision, signal: AbortSignal): Promise<boolean> {
-    // Without a reference nothing tells the rollout of the decision from a later one: users go first.
+    // Without a reference nothing distinguishes the rollout of the decision from a later one: users go first.
     if (this.#reference(decision) === undefined) {
       this.#early.add(decision.id);
       return false;
