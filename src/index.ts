@@ -74,7 +74,7 @@ export { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from './statistics/parameters.js';
 export type { Stage, StageProgress, StageStatus } from './model/stage.js';
 // The guard: decides, and turns the flag off.
 export { RolloutGuard } from './guard/rollout-guard.js';
-export type { FleetStatus, GuardState, GuardStatus } from './guard/guard-status.js';
+export type { FleetStatus, GuardProblem, GuardState, GuardStatus } from './guard/guard-status.js';
 export type { ComplaintReport } from './guard/observe/tracked-outcomes.js';
 export type { RolloutGuardOptions, UnleashAdminOptions } from './guard/options.js';
 export type { Health, HealthReason } from './model/health.js';

@@ -1,14 +1,16 @@
+import { countOf, formatDate } from '../support/wording.js';
 import { isAdminError } from '../unleash/admin-error.js';
+import { hasPermission, mayDo, type Permission } from '../unleash/admin-rights.js';
 import { type Finding, findingsOf } from './finding.js';
 import type { AdminObservation, Observations, Target } from './observations.js';
-import { isUnknownPath, type Permission, readChangeRequests, readUser } from './observed-replies.js';
+import { isUnknownPath, readChangeRequests, readUser } from './observed-replies.js';
 
 type Observed = Exclude<AdminObservation, { readonly tokenProblem: string }>;
 
 const WITHOUT_CHANGES = 'cannot be verified without changing something';
 
 /** Whether Unleash accepts the guard's token, and lets it do what a stop needs. */
-export function checkAdmin({ target, admin }: Observations): Finding[] {
+export function checkAdmin({ target, admin, at }: Observations): Finding[] {
   const { fail, unknown } = findingsOf('admin-token');
   if (admin === undefined) {
     return [unknown('No admin token was given.', 'Set UNLEASH_ADMIN_TOKEN to have it checked.')];
@@ -26,6 +28,7 @@ export function checkAdmin({ target, admin }: Observations): Finding[] {
   const permissions = readUser(admin.user)?.permissions;
   return [
     token,
+    checkExpiry(admin.expiry, at),
     checkPermission(target, permissions),
     checkHistory(admin.history),
     checkChangeRequests(target, admin, permissions),
@@ -55,6 +58,39 @@ function checkToken({ user }: Observed): Finding {
     'Give the URL of Unleash itself: Unleash Edge and the frontend proxy have no admin API.',
   );
 }
+
+/** A guard that cannot turn the flag off for lack of a token is found out when it is needed. */
+function checkExpiry(expiry: Observed['expiry'], now: number): Finding {
+  const { ok, warn, unknown } = findingsOf('token-expiry');
+  const known = isAdminError(expiry) || !expiry.isKnown ? undefined : expiry;
+  if (known === undefined) {
+    return unknown(
+      'Unleash does not show when the admin token expires.',
+      'Note the date when you create one: the guard cannot turn the flag off with a token that has expired.',
+    );
+  }
+  const { expiresAt, user, candidates } = known;
+  if (expiresAt === undefined) return ok('The admin token does not expire.');
+  const days = Math.floor((expiresAt - now) / DAY_MS);
+  const date = `${formatDate(expiresAt)} (in ${countOf(Math.max(0, days), 'day')})`;
+  if (candidates > 1) {
+    return warn(
+      `The admin token is one of ${candidates} tokens of "${user ?? 'its user'}", the first of which expires on ${date}.`,
+      OWN_USER,
+    );
+  }
+  if (days < WARN_DAYS) return warn(`The admin token expires on ${date}.`, OWN_USER);
+  return ok(`The admin token expires on ${date}.`);
+}
+
+const DAY_MS = 24 * 3_600_000;
+
+/** When the guard begins to report it as well. */
+const WARN_DAYS = 7;
+
+const OWN_USER =
+  'Give the guard a user of its own (open-source Unleash has no service accounts), with one personal access token that ' +
+  'expires after the rollout, and start the guard with it.';
 
 function checkPermission(target: Target, permissions: readonly Permission[] | undefined): Finding {
   const { ok, warn, fail, unknown } = findingsOf('admin-permission');
@@ -106,7 +142,7 @@ function checkChangeRequests(
     (setting) => setting.environment === environment && setting.changeRequestEnabled,
   );
   if (!isOn) return ok(`"${environment}" needs no change requests.`);
-  if (permissions !== undefined && has(permissions, 'SKIP_CHANGE_REQUEST', target)) {
+  if (permissions !== undefined && hasPermission(permissions, 'SKIP_CHANGE_REQUEST', target)) {
     return ok(`"${environment}" needs change requests, and the admin token may skip them.`);
   }
   const mayBeAdmin = permissions?.some(({ permission }) => permission === 'ADMIN') ?? true;
@@ -119,18 +155,4 @@ function checkChangeRequests(
         `"${environment}" needs change requests, and the admin token may not skip them: a stop would wait for approval.`,
         'Give its user or service account SKIP_CHANGE_REQUEST for that project and environment.',
       );
-}
-
-function mayDo(permissions: readonly Permission[], wanted: string, target: Target): boolean {
-  return has(permissions, wanted, target) || has(permissions, 'ADMIN', target);
-}
-
-/** Unleash's own rule: a permission without project or environment, or with `*`, applies to all of them. */
-function has(permissions: readonly Permission[], wanted: string, target: Target): boolean {
-  const fits = (limit: string | null | undefined, value: string) =>
-    !limit || limit === '*' || limit === value;
-  return permissions.some(
-    ({ permission, project, environment }) =>
-      permission === wanted && fits(project, target.project) && fits(environment, target.environment),
-  );
 }

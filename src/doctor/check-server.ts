@@ -50,7 +50,7 @@ export function checkClock({ health, features }: Observations): Finding {
   }
   return warn(
     `This machine's clock is ${seconds} s ${differenceMs > 0 ? 'behind' : 'ahead of'} that of Unleash.`,
-    'Synchronise the clocks (NTP): after a restart the guard compares times of both to see when the flag was turned on.',
+    "Synchronise the clocks (NTP): otherwise times in Unleash's history and in the guard's logs cannot be compared.",
   );
 }
 

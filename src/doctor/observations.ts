@@ -1,5 +1,6 @@
 import type { AdminError } from '../unleash/admin-error.js';
 import type { AdminFlag } from '../unleash/admin-replies.js';
+import type { TokenExpiry } from '../unleash/admin-rights.js';
 
 /** What the guard and the service will use, as the user gave it. */
 export interface Target {
@@ -23,7 +24,7 @@ export type Answer =
       /** This machine's clock halfway between request and answer. */
       readonly localDate: number;
     }
-  /** A code such as `ECONNREFUSED`, or a time-out. */
+  /** A code such as `ECONNREFUSED`, a time-out, or how far the answer is above the limit of what is read. */
   | { readonly noAnswer: string };
 
 /** What was seen with the admin token. */
@@ -33,6 +34,7 @@ export type AdminObservation =
       readonly tokenProblem: undefined;
       /** `GET /api/admin/user` */
       readonly user: Answer;
+      readonly expiry: TokenExpiry | AdminError;
       readonly flag: AdminFlag | AdminError;
       /** Whether the flag's history can be read. */
       readonly history: 'readable' | AdminError;
@@ -50,6 +52,8 @@ export interface Observations {
   /** Undefined without an admin token. */
   readonly admin: AdminObservation | undefined;
   readonly folder: FolderObservation;
+  /** This machine's clock, milliseconds since 1970. */
+  readonly at: number;
 }
 
 /** The guard's folder. */

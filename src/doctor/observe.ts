@@ -2,12 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { systemClock } from '../support/clock.js';
-import { exchange, NoAnswerError } from '../support/http.js';
+import { AnswerTooLargeError, exchange, MIB, NoAnswerError } from '../support/http.js';
 import { parseJson } from '../support/json.js';
 import { adminTokenProblem, baseUrlOf } from '../unleash/admin-access.js';
 import { UnleashAdminClient, type UnleashAdminClientOptions } from '../unleash/admin-client.js';
 import { type AdminError, isAdminError } from '../unleash/admin-error.js';
 import type { AdminObservation, Answer, FolderObservation, Observations, Target } from './observations.js';
+
+/** All flags of a large Unleash are in one answer. */
+const MAX_BYTES = 32 * MIB;
 
 /** Options of {@link observe}. */
 export interface ObserveOptions
@@ -30,7 +33,8 @@ export async function observe(options: ObserveOptions): Promise<Observations> {
     observeFolder(folder),
   ]);
   const target = { url, flagKey, project, environment, contextFields };
-  return { target, health, features, admin, folder: observedFolder };
+  const at = (options.clock ?? systemClock).now();
+  return { target, health, features, admin, folder: observedFolder, at };
 }
 
 async function observeAdmin(
@@ -42,13 +46,14 @@ async function observeAdmin(
   if (tokenProblem !== undefined) return { tokenProblem };
   const { url, flagKey, project, environment, timeoutMs, fetch, clock } = options;
   const client = new UnleashAdminClient({ url, token, project, environment, timeoutMs, fetch, clock });
-  const [user, flag, history, changeRequests] = await Promise.all([
+  const [user, expiry, flag, history, changeRequests] = await Promise.all([
     get('/api/admin/user', token),
+    orError(client.readAccess(0).then(({ expiry }) => expiry)),
     orError(client.readFlag(flagKey)),
     orError(client.history(flagKey).then(() => 'readable' as const)),
     get(`/api/admin/projects/${encodeURIComponent(project)}/change-requests/config`, token),
   ]);
-  return { tokenProblem, user, flag, history, changeRequests };
+  return { tokenProblem, user, expiry, flag, history, changeRequests };
 }
 
 async function orError<T>(call: Promise<T>): Promise<T | AdminError> {
@@ -65,7 +70,7 @@ async function request(options: ObserveOptions, url: string, token: string | und
   const headers = { accept: 'application/json', ...(token === undefined ? {} : { authorization: token }) };
   const startedAt = clock.monotonic();
   try {
-    const answer = await exchange(fetch, { method: 'GET', url, headers }, timeoutMs);
+    const answer = await exchange(fetch, { method: 'GET', url, headers, maxBytes: MAX_BYTES }, timeoutMs);
     const tookMs = clock.monotonic() - startedAt;
     const serverDate = Date.parse(answer.headers.get('date') ?? '');
     return {
@@ -75,6 +80,7 @@ async function request(options: ObserveOptions, url: string, token: string | und
       localDate: clock.now() - tookMs / 2,
     };
   } catch (error) {
+    if (error instanceof AnswerTooLargeError) return { noAnswer: error.message };
     if (error instanceof NoAnswerError) return { noAnswer: error.message };
     throw error;
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { strategySchema } from '../unleash/admin-replies.js';
+import { userReply } from '../unleash/admin-rights.js';
 import type { Answer } from './observations.js';
 
 const strategyAnswer = strategySchema.omit({ id: true, title: true });
@@ -28,24 +29,10 @@ const featuresAnswer = z.object({
     .optional(),
 });
 
-/** The answer to `GET /api/admin/user`. Everything else in it, a token's secret among them, is left behind. */
-const userAnswer = z.object({
-  permissions: z.array(
-    z.object({
-      permission: z.string(),
-      project: z.string().nullish(),
-      environment: z.string().nullish(),
-    }),
-  ),
-});
-
 /** The answer to `GET /api/admin/projects/:project/change-requests/config`. */
 const changeRequestsAnswer = z.array(
   z.object({ environment: z.string(), changeRequestEnabled: z.boolean() }),
 );
-
-/** One permission of a token's owner; without project or environment it applies everywhere. */
-export type Permission = z.infer<typeof userAnswer>['permissions'][number];
 
 const reader =
   <S extends z.ZodType>(schema: S) =>
@@ -55,7 +42,7 @@ const reader =
 /** Undefined without a reply, for a failure, or when it is not Unleash's. */
 export const readFeatures = reader(featuresAnswer);
 /** Undefined without a reply, for a failure, or when it is not Unleash's. */
-export const readUser = reader(userAnswer);
+export const readUser = reader(userReply);
 /** Undefined without a reply, for a failure, or when it is not Unleash's. */
 export const readChangeRequests = reader(changeRequestsAnswer);
 

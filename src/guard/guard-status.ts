@@ -17,6 +17,16 @@ export function shownState(state: JournalState): GuardState {
   return shown;
 }
 
+/** Something that keeps a guard from doing its work, or soon will. */
+export interface GuardProblem {
+  /** Stable, for example `FLAG_MISSING`, `TOKEN_EXPIRES`, or the code of an `AdminError`. */
+  readonly code: string;
+  /** What it is and what to do, for an operator. */
+  readonly message: string;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+}
+
 /** Where a rollout stands. */
 export interface GuardStatus {
   readonly flagKey: string;
@@ -33,6 +43,8 @@ export interface GuardStatus {
   readonly openReviews: readonly OpenReview[];
   /** The stage that Unleash's percentage belongs to; undefined when it belongs to none or the flag is off. */
   readonly stage: StageProgress | undefined;
+  /** What keeps the guard from its work now; in a fleet, the leader's status has what concerns Unleash. */
+  readonly problems: readonly GuardProblem[];
   /** Complaints of users without a known evaluation. */
   readonly unattributedComplaints: number;
   /** Undefined when this process shares no store with others. */

@@ -51,7 +51,7 @@ export class RolloutGuard implements ExposureSink {
 
   /** Where the rollout stands, as plain data. */
   status(): GuardStatus {
-    const { context, machine, evaluator, fleet, tracked } = this.#parts;
+    const { context, machine, evaluator, fleet, tracked, watches } = this.#parts;
     const { flags, clock, dryRun, flagKey } = context;
     const { epoch } = machine;
     const { state } = this;
@@ -67,6 +67,7 @@ export class RolloutGuard implements ExposureSink {
       openReviews: evaluator.openReviews,
       // Nothing is evaluated while the flag is off: the stage from before would seem to continue.
       stage: flag?.enabled && state.status === 'armed' ? evaluator.stage : undefined,
+      problems: watches.flatMap(({ problems }) => problems),
       unattributedComplaints: tracked.unattributedComplaints,
       fleet: fleet.status(),
       snapshot: fleet.evaluated.snapshot(clock.now()),
@@ -222,16 +223,27 @@ export class RolloutGuard implements ExposureSink {
     await this.#running?.catch(() => {});
     this.#parts.probe.closed();
     const healthSaved = this.#parts.health.close();
-    const { context, loop, signals, runner, autoAdvance, fleet, recorder, baselines, notifications } =
-      this.#parts;
-    const { storage } = this.#parts;
+    const {
+      context,
+      loop,
+      signals,
+      runner,
+      watches,
+      storage,
+      autoAdvance,
+      fleet,
+      recorder,
+      baselines,
+      notifications,
+    } = this.#parts;
     if (!loop.isRunning) return;
     loop.isRunning = false;
     const { records, clock } = context;
     clearInterval(this.#ticker);
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     signals.close();
-    await Promise.all([runner.close(), autoAdvance?.close(), fleet.close()]);
+    const ending = watches.map((watch) => watch.close());
+    await Promise.all([...ending, runner.close(), autoAdvance?.close(), fleet.close()]);
     records.emit({ type: 'closed', at: clock.now() });
     const saved = [healthSaved, baselines.save(), records.close()];
     await Promise.all([...saved, recorder.close(), notifications.close()]);
@@ -239,7 +251,8 @@ export class RolloutGuard implements ExposureSink {
   }
 
   #tick(): void {
-    const { context, machine, runner, evaluator, fleet, loop, signals, autoAdvance, baselines } = this.#parts;
+    const { context, machine, runner, evaluator, fleet, loop, signals, autoAdvance, baselines, watches } =
+      this.#parts;
     runner.pollDefinition();
     baselines.sample(context.flags.flag(this.flagKey), context.clock.now());
     if (machine.isWatching && fleet.evaluates) signals.poll();
@@ -250,5 +263,6 @@ export class RolloutGuard implements ExposureSink {
       autoAdvance?.poll(evaluator.stage, epoch, steppedBackFrom);
     }
     runner.recheck();
+    if (fleet.leads) for (const watch of watches) watch.poll();
   }
 }

@@ -4,7 +4,9 @@ import { flagPageUrl } from '../unleash/admin-access.js';
 import { UnleashAdminClient } from '../unleash/admin-client.js';
 import { AutoAdvance } from './act/auto-advance.js';
 import { EffectRunner } from './act/effect-runner.js';
+import { FlagWatch } from './act/flag-watch.js';
 import { GuardMachine } from './act/guard-machine.js';
+import { TokenWatch } from './act/token-watch.js';
 import { storeFor } from './evaluate/evaluation-loop.js';
 import { Evaluator } from './evaluate/evaluator.js';
 import { GuardLoop } from './evaluate/guard-loop.js';
@@ -32,7 +34,13 @@ export function wire(options: ResolvedOptions) {
   const machine = new GuardMachine(context, fleet.evaluated, evaluator);
   const { token } = unleash;
   // A process without a token leaves Unleash to the others of its fleet.
-  const admin = token === undefined ? undefined : new UnleashAdminClient({ ...unleash, token, fetch, clock });
+  const onUnauthorized = () => tokenWatch?.onUnauthorized();
+  const admin =
+    token === undefined
+      ? undefined
+      : new UnleashAdminClient({ ...unleash, token, fetch, clock, onUnauthorized });
+  const tokenWatch = admin && new TokenWatch(context, admin, machine);
+  const watches = admin && tokenWatch ? [tokenWatch, new FlagWatch(context, admin)] : [];
   const runner = new EffectRunner(context, machine, fleet, admin);
   const autoAdvance =
     admin && advance === 'automatic' && !dryRun ? new AutoAdvance(context, admin) : undefined;
@@ -40,7 +48,16 @@ export function wire(options: ResolvedOptions) {
   const recorder = new OutcomeRecorder(context, own, fleet, loop);
   const tracked = new TrackedOutcomes(context, recorder, own);
   const baselines = new Baselines(context, own, fleet);
-  const watched = { context, machine, evaluator, fleet, loop, recorder, signals, adminProblems: () => [] };
+  const watched = {
+    context,
+    machine,
+    evaluator,
+    fleet,
+    loop,
+    recorder,
+    signals,
+    adminProblems: () => watches.flatMap(({ problems }) => problems),
+  };
   const probe = new HealthProbe(watched);
   const health = new GuardHealth(context, () => probe.facts(), new Heartbeat(context));
   const { project, environment } = unleash;
@@ -62,6 +79,7 @@ export function wire(options: ResolvedOptions) {
     fleet,
     machine,
     runner,
+    watches,
     autoAdvance,
     loop,
     recorder,

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import { TOKEN_LEVELS } from '../model/event.js';
 import { guardStateSchema, reportedStateSchema } from '../model/state.js';
 import { VersionedFile, type WriteOptions } from '../support/files.js';
 
@@ -20,6 +21,12 @@ const entrySchema = z.object({
   oldestEpoch: z.int().optional(),
   // Matters less than the state beside it: if it cannot be read, it is reported again.
   reported: reportedStateSchema.optional().catch(undefined),
+  /** Which expiry of the admin token operators were notified of last. */
+  tokenWarning: z
+    .object({ level: z.enum(TOKEN_LEVELS), expiresAt: z.number() })
+    .readonly()
+    .optional()
+    .catch(undefined),
 });
 
 /** What a guard must know after a crash. */

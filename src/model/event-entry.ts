@@ -30,7 +30,7 @@ export interface EventNotification {
 export interface DecisionProgress {
   readonly stoppedHereAt?: number | undefined;
   readonly stoppedInUnleashAt?: number | undefined;
-  readonly confirmedBy?: 'read-back' | 'definition' | 'fleet' | undefined;
+  readonly confirmedBy?: 'read-back' | 'definition' | 'fleet' | 'removed' | undefined;
   /** When the rollout was back at the percentage of the stage before, instead of off. */
   readonly steppedBackAt?: number | undefined;
   /** What only an operator can do. */
@@ -80,6 +80,8 @@ export interface EventEntry<Event extends GuardEvent> {
   readonly notification?: (event: Event, flagKey: string) => EventNotification | undefined;
   /** Absent for an event that the report lists with its log line. */
   readonly report?: (event: Event) => ReportPlace;
+  /** Begins or ends something that keeps the guard from its work; one of a kind is open at a time. */
+  readonly problem?: { readonly kind: 'admin' | 'token' | 'flag'; readonly isOpen: boolean };
   /** The guard's state after it; absent or undefined when the event leaves the state as it is. */
   readonly state?: (event: Event) => GuardState['status'] | 'closed' | undefined;
 }

@@ -1,4 +1,4 @@
-import { countOf, formatDuration, formatQuantity } from '../support/wording.js';
+import { countOf, formatDate, formatDuration, formatQuantity } from '../support/wording.js';
 import { describeFailing } from './concentration.js';
 import type { GuardEvent, GuardEventOf } from './event.js';
 import type {
@@ -124,12 +124,13 @@ export const EVENT_TABLE: EventTable = {
   },
 
   stopped: {
-    log: () => warn('The flag is off in Unleash.'),
-    notification: ({ decisionId }, flagKey) => ({
+    log: ({ confirmedBy }) =>
+      warn(confirmedBy === 'removed' ? `The flag is off. ${REMOVED}` : 'The flag is off in Unleash.'),
+    notification: ({ decisionId, confirmedBy }, flagKey) => ({
       key: decisionId,
       severity: 'info',
       title: `${flagKey} is off in Unleash`,
-      message: 'All users get the control. Turning the flag on again in Unleash starts a new rollout.',
+      message: `All users get the control. ${confirmedBy === 'removed' ? REMOVED : 'Turning the flag on again in Unleash starts a new rollout.'}`,
     }),
     report: ({ at, decisionId, confirmedBy }) =>
       ofDecision(decisionId, { stoppedInUnleashAt: at, confirmedBy }),
@@ -146,6 +147,64 @@ export const EVENT_TABLE: EventTable = {
     }),
     report: ({ at, decisionId }) => ofDecision(decisionId, { steppedBackAt: at }),
     state: () => 'stopped',
+  },
+
+  'admin-unavailable': {
+    log: ({ message }) => error(`The guard could not turn the flag off in Unleash now: ${message}`),
+    problem: { kind: 'admin', isOpen: true },
+    notification: ({ at, code, message }, flagKey) => ({
+      key: `${code}-${at}`,
+      severity: 'critical',
+      title: `${flagKey}: the guard could not turn it off in Unleash`,
+      message: `Nothing has happened to the flag. ${message}`,
+    }),
+  },
+
+  'admin-available': {
+    log: () => info('The guard could turn the flag off in Unleash again.'),
+    problem: { kind: 'admin', isOpen: false },
+    notification: ({ at }, flagKey) => ({
+      key: String(at),
+      severity: 'info',
+      title: `${flagKey}: the guard could turn it off in Unleash again`,
+      message: 'Unleash accepts the admin token.',
+    }),
+  },
+
+  'token-expiring': {
+    problem: { kind: 'token', isOpen: true },
+    log: (event) => (event.level === 'expired' ? error(expiryText(event)) : warn(expiryText(event))),
+    notification: (event, flagKey) =>
+      event.isRepeated
+        ? undefined
+        : {
+            key: `${event.expiresAt}-${event.level}`,
+            severity: event.level === 'expired' ? 'critical' : 'warning',
+            title: `${flagKey}: the guard's admin token ${event.level === 'expired' ? 'has expired' : 'expires soon'}`,
+            message: expiryText(event),
+          },
+  },
+
+  'flag-missing': {
+    problem: { kind: 'flag', isOpen: true },
+    log: ({ reason, message }) => error(`${MISSING[reason]} ${message}`),
+    notification: ({ at, reason, message }, flagKey) => ({
+      key: String(at),
+      severity: 'warning',
+      title: `${flagKey} is missing: there is nothing to guard`,
+      message: `${MISSING[reason]} ${message}`,
+    }),
+  },
+
+  'flag-found': {
+    problem: { kind: 'flag', isOpen: false },
+    log: () => info('The flag is there again, and guarded.'),
+    notification: ({ at }, flagKey) => ({
+      key: String(at),
+      severity: 'info',
+      title: `${flagKey} is there again`,
+      message: 'The flag is there again, and guarded.',
+    }),
   },
 
   'unleash-history': {
@@ -267,6 +326,29 @@ function endedOf({ at, ended }: GuardEventOf<'health'>): string {
 function span(durationMs: number): string {
   return formatDuration(Math.max(0, Math.round(durationMs / 1_000)) * 1_000);
 }
+const MISSING: Readonly<Record<GuardEventOf<'flag-missing'>['reason'], string>> = {
+  'not-found': 'The flag is not there.',
+  archived: 'The flag was archived.',
+  deleted: 'The flag was deleted.',
+  moved: 'The flag is in another project.',
+  environment: 'The flag is not in this environment.',
+  'not-received': 'The flag does not reach the service.',
+};
+
+function expiryText({ level, expiresAt, user, candidates }: GuardEventOf<'token-expiring'>): string {
+  const date = formatDate(expiresAt);
+  const what =
+    level === 'expired'
+      ? `The admin token expired on ${date}: the guard cannot turn the flag off in Unleash.`
+      : `The admin token expires on ${date}: from then on, the guard cannot turn the flag off in Unleash.`;
+  const others =
+    candidates > 1
+      ? ` It may be another of the ${candidates} tokens of ${user === undefined ? 'its user' : `"${user}"`}, which Unleash does not distinguish: give the guard a user of its own.`
+      : '';
+  return `${what} Create a new token and start the guard with it.${others}`;
+}
+
+const REMOVED = 'Unleash has the flag no longer: it was archived or deleted.';
 
 function ofDecision(id: string, progress: DecisionProgress, failure?: DecisionFailure): ReportPlace {
   return { in: 'decision', id, progress, failure };

@@ -10,6 +10,12 @@ const epoch = z.number();
 const decisionId = z.string();
 const percentage = z.number();
 
+/** How far a token is from its expiry, from early to late. */
+export const TOKEN_LEVELS = ['7-days', '1-day', 'expired'] as const;
+
+/** One of {@link TOKEN_LEVELS}. */
+export type TokenLevel = (typeof TOKEN_LEVELS)[number];
+
 /**
  * Everything that a guard reports: to the audit log, to its logger, to notifiers and to listeners. `at` is milliseconds since
  * 1970. `event-table.ts` has the words of each.
@@ -32,9 +38,29 @@ export const guardEventSchema = z.discriminatedUnion(
     // Only an operator can finish the stop: the message explains how. Reported once per stop and cause.
     event('action-required', { decisionId, message: z.string() }),
     // The flag is off in Unleash.
-    event('stopped', { decisionId, confirmedBy: z.enum(['read-back', 'definition', 'fleet']) }),
+    event('stopped', { decisionId, confirmedBy: z.enum(['read-back', 'definition', 'fleet', 'removed']) }),
     // The guard went back to the percentage of the stage before; it re-arms when the provider has seen that.
     event('stepped-back', { decisionId, from: percentage.optional(), to: percentage.optional() }),
+    // The guard could not turn the flag off now: Unleash refuses its token or does not answer. Once for each cause.
+    event('admin-unavailable', { code: z.string(), message: z.string() }),
+    // It could again.
+    event('admin-available', {}),
+    // The admin token expires, or has expired. Once per level. `candidates`: of so many tokens of this user, the first expires then.
+    event('token-expiring', {
+      level: z.enum(TOKEN_LEVELS),
+      expiresAt: z.number(),
+      user: z.string().optional(),
+      candidates: z.int(),
+      // An earlier run has notified operators.
+      isRepeated: z.boolean(),
+    }),
+    // There is nothing to guard: Unleash has no such flag here, or does not send it to the service. Once until it is found.
+    event('flag-missing', {
+      reason: z.enum(['not-found', 'archived', 'deleted', 'moved', 'environment', 'not-received']),
+      message: z.string(),
+    }),
+    // The flag is there again, in Unleash and in the service.
+    event('flag-found', {}),
     // Who turned the flag off or on, from Unleash's own history.
     event('unleash-history', { change: z.enum(['off', 'on']), by: z.string(), changedAt: z.number() }),
     // An operator turned the flag on again after a stop, or a step back has arrived: a new epoch, with empty windows.

@@ -430,6 +430,11 @@ export const decisionSchema = z
     epoch: z.number(),
     /** What Unleash showed when the decision fell; undefined when the strategy has no percentage. */
     rolloutPercentage: z.number().optional(),
+    /**
+     * The flag's newest *on* or *off* in Unleash's history when it was decided, by the event's id (0: none). An *on* after it
+     * begins another rollout. Undefined when the history could not be read.
+     */
+    lastToggleId: z.int().optional(),
     /** The verdicts that breached. Never empty. */
     verdicts: z.array(verdictSchema).readonly(),
     /** Cumulative counts of the epoch at the moment of the decision. */

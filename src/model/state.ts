@@ -44,9 +44,9 @@ export const guardStateSchema = z.discriminatedUnion('status', [
       decision: decisionSchema,
       /**
        * How the stop was confirmed: the guard read the flag back from Unleash, the provider's definition arrived switched off, or another
-       * process of the fleet reported it.
+       * process of the fleet reported it; or Unleash has the flag no longer, because it was archived or deleted.
        */
-      confirmedBy: z.enum(['read-back', 'definition', 'fleet']),
+      confirmedBy: z.enum(['read-back', 'definition', 'fleet', 'removed']),
       /** The provider has seen the flag off. From then on, seeing it on means that an operator turned it on. */
       seenOff: z.boolean(),
       /** The flag is still on in Unleash, at a lower percentage, which the provider has not seen yet. */

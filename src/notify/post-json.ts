@@ -6,6 +6,8 @@ import { NotifyError } from './notifier.js';
 
 /** Longer than any attempt: the queue's signal ends the request. */
 const TIMEOUT_MS = 60_000;
+/** Enough of a reply to quote why it is a failure. */
+const MAX_REPLY_BYTES = 64 * 1024;
 
 /** What the options of notifiers over HTTP have in common. */
 export interface HttpNotifierOptions {
@@ -47,7 +49,7 @@ export async function postJson(post: JsonPost): Promise<void> {
     ...post.headers,
     'content-type': 'application/json',
   };
-  const request = { method: 'POST', url, headers, body } as const;
+  const request = { method: 'POST', url, headers, body, mayCut: true, maxBytes: MAX_REPLY_BYTES } as const;
   const answer = await exchange(fetch, request, TIMEOUT_MS, signal).catch((error: unknown) => {
     if (!(error instanceof NoAnswerError)) throw error;
     throw new NotifyError(`${receiver} does not answer (${error.message}).`, { retryable: true });

@@ -26,6 +26,8 @@ export class AuditStory {
   health: Health | undefined;
   lastEventAt: number | undefined;
   events = 0;
+  /** What keeps the guard from its work now, by kind. */
+  readonly problems = new Map<string, Note>();
   /** What was reported of a decision before the decision itself. */
   #early: { readonly id: string; readonly progress: DecisionProgress } | undefined;
 
@@ -40,7 +42,10 @@ export class AuditStory {
     if (type === 'closed') this.isClosed = true;
     if (event.type === 'health') this.health = healthOf(event);
     const place = entry.report?.(event);
-    if (place === undefined) keep(this.notes, { at, type, text: entry.log(event).line });
+    const note = (): Note => ({ at, type, text: entry.log(event).line });
+    if (entry.problem?.isOpen) this.problems.set(entry.problem.kind, note());
+    else if (entry.problem !== undefined) this.problems.delete(entry.problem.kind);
+    if (place === undefined) keep(this.notes, note());
     else this.#add(at, place);
   }
 
@@ -73,6 +78,8 @@ export class AuditStory {
   #start(at: number): void {
     this.isClosed = false;
     this.health = { status: 'ok', since: at, reasons: [] };
+    // What is still wrong is reported again.
+    this.problems.clear();
   }
 
   #add(at: number, place: ReportPlace): void {

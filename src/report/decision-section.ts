@@ -96,4 +96,5 @@ const HOW = {
   'read-back': 'read back from Unleash',
   definition: "seen in the provider's definition",
   fleet: 'reported by another process of the fleet',
+  removed: 'archived or deleted',
 } as const;

@@ -6,6 +6,10 @@ interface HttpRequest {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | undefined;
+  /** The longest answer that is read, in bytes after decompression. @default 1 MiB */
+  readonly maxBytes?: number | undefined;
+  /** Whether the status alone matters: a longer answer is then cut instead of refused. @default false */
+  readonly mayCut?: boolean | undefined;
 }
 
 /** A whole answer. */
@@ -14,6 +18,7 @@ export interface HttpAnswer {
   readonly ok: boolean;
   readonly status: number;
   readonly headers: Headers;
+  /** Cut at the limit when the answer is a failure, or its request allows that. */
   readonly body: string;
 }
 
@@ -23,10 +28,19 @@ export class NoAnswerError extends Error {
   readonly code = 'NO_ANSWER';
 }
 
+/** An answer is longer than the limit. The message has both, and quotes nothing of the answer. */
+export class AnswerTooLargeError extends Error {
+  override readonly name = 'AnswerTooLargeError';
+  readonly code = 'ANSWER_TOO_LARGE';
+}
+
+/** One mebibyte, in bytes. */
+export const MIB = 1024 * 1024;
+
 /**
  * Sends a request and waits for the whole answer, no longer than the time-out and the caller's signal allow.
  *
- * @throws {@link NoAnswerError}, or the signal's reason.
+ * @throws {@link NoAnswerError}, {@link AnswerTooLargeError}, or the signal's reason.
  */
 export async function exchange(
   fetch: typeof globalThis.fetch,
@@ -36,15 +50,52 @@ export async function exchange(
 ): Promise<HttpAnswer> {
   try {
     return await withDeadline(timeoutMs, signal, async (signal) => {
-      const { url, method, headers, body = null } = request;
+      const { url, method, headers, body = null, maxBytes = MIB, mayCut = false } = request;
       const response = await fetch(url, { method, headers, body, redirect: 'manual', signal });
       const { ok, status } = response;
-      return { ok, status, headers: response.headers, body: await response.text() };
+      const text = await readText(response, maxBytes, mayCut || !ok);
+      return { ok, status, headers: response.headers, body: text };
     });
   } catch (error) {
     signal?.throwIfAborted();
+    if (error instanceof AnswerTooLargeError) throw error;
     throw new NoAnswerError(error instanceof DeadlineError ? error.message : networkCode(error));
   }
+}
+
+/** Reads a body piece by piece, and no more of it than the limit. */
+async function readText(response: Response, maxBytes: number, mayCut: boolean): Promise<string> {
+  const { body, headers } = response;
+  if (body === null) return '';
+  // A `fetch` of the user's own may answer with text alone.
+  if (body === undefined) return response.text();
+  const announced = Number(headers.get('content-length') ?? Number.NaN);
+  if (announced > maxBytes && !mayCut) {
+    await body.cancel().catch(() => {});
+    throw new AnswerTooLargeError(tooLarge(`has ${bytes(announced)}`, maxBytes));
+  }
+  const decoder = new TextDecoder();
+  let text = '';
+  let length = 0;
+  // Leaving the loop cancels the rest of the body.
+  for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    length += chunk.byteLength;
+    if (length <= maxBytes) {
+      text += decoder.decode(chunk, { stream: true });
+      continue;
+    }
+    if (mayCut) return text + decoder.decode(chunk.subarray(0, chunk.byteLength - (length - maxBytes)));
+    throw new AnswerTooLargeError(tooLarge(`has ${bytes(length)} or more`, maxBytes));
+  }
+  return text + decoder.decode();
+}
+
+function tooLarge(what: string, maxBytes: number): string {
+  return `the answer ${what}, above the limit of ${bytes(maxBytes)}`;
+}
+
+function bytes(count: number): string {
+  return `${count.toLocaleString('en')} bytes`;
 }
 
 /** A code such as `ECONNREFUSED`. Messages are not passed on: they may quote headers and addresses. */

@@ -29,6 +29,11 @@ export function formatTime(at: number, now: number): string {
   return `${date.getUTCDate()} ${month} ${time}`;
 }
 
+/** A time for an operator, in UTC and to the minute: `2026-03-01 12:00 UTC`. */
+export function formatDate(at: number): string {
+  return `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}
+
 /** `in the last 5 min` */
 export function inLast(windowMs: number): string {
   return `in the last ${formatDuration(windowMs)}`;

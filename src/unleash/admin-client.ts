@@ -1,10 +1,10 @@
 import type { z } from 'zod';
 import { type Clock, systemClock } from '../support/clock.js';
-import { exchange, NoAnswerError } from '../support/http.js';
+import { AnswerTooLargeError, exchange, MIB, NoAnswerError } from '../support/http.js';
 import { parseJson } from '../support/json.js';
 import { adminTokenProblem, baseUrlOf, flagPageUrl } from './admin-access.js';
 import { AdminError } from './admin-error.js';
-import { type AdminRequest, errorForNoReply, errorForReply } from './admin-failure.js';
+import { type AdminRequest, errorForLongReply, errorForNoReply, errorForReply } from './admin-failure.js';
 import {
   type AdminEvent,
   type AdminFlag,
@@ -14,8 +14,19 @@ import {
   gradualRolloutOf,
   historyReply,
 } from './admin-replies.js';
+import {
+  type AdminAccess,
+  apiTokensReply,
+  mayDo,
+  ownExpiry,
+  UNKNOWN_EXPIRY,
+  userReply,
+  userTokensReply,
+} from './admin-rights.js';
 
 const DEFAULT_TIMEOUT_MS = 5_000;
+/** A flag's history has whole strategies in it, with long lists of values. */
+const MAX_REPLY_BYTES = 8 * MIB;
 
 /** Options of {@link UnleashAdminClient}. */
 export interface UnleashAdminClientOptions {
@@ -33,6 +44,8 @@ export interface UnleashAdminClientOptions {
   readonly fetch?: typeof fetch | undefined;
   /** @default the machine's clocks */
   readonly clock?: Clock | undefined;
+  /** Called after each reply with the status 401. Must not throw. */
+  readonly onUnauthorized?: (() => void) | undefined;
 }
 
 /** Options of one request. */
@@ -57,6 +70,7 @@ export class UnleashAdminClient {
   readonly #timeoutMs: number;
   readonly #fetch: typeof fetch;
   readonly #clock: Clock;
+  readonly #onUnauthorized: (() => void) | undefined;
 
   /** @throws {@link AdminError} with code `ADMIN_TOKEN` when the token's form shows that it is not for the admin API. */
   constructor(options: UnleashAdminClientOptions) {
@@ -71,6 +85,7 @@ export class UnleashAdminClient {
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#fetch = options.fetch ?? globalThis.fetch;
     this.#clock = options.clock ?? systemClock;
+    this.#onUnauthorized = options.onUnauthorized;
   }
 
   /** The flag as it is in the environment. */
@@ -155,6 +170,42 @@ export class UnleashAdminClient {
     return events.sort((a, b) => b.id - a.id);
   }
 
+  /**
+   * What the token may do here, and when it expires. It changes nothing, and needs two requests.
+   *
+   * @param usedForMs - For how long the token has been in use here, at least hourly: Unleash then shows which of its user's
+   *   tokens it is.
+   */
+  async readAccess(usedForMs: number, requestOptions: RequestOptions = {}): Promise<AdminAccess> {
+    const path = '/api/admin/user';
+    const reply = await this.#send({ method: 'GET', path, flagKey: '' }, requestOptions);
+    // Another Unleash may show its users in another way, and accepts the token nevertheless.
+    const { user, permissions } = userReply.safeParse(parseJson(reply)).data ?? {};
+    const mayToggle = permissions && mayDo(permissions, 'UPDATE_FEATURE_ENVIRONMENT', this);
+    const name = user?.username ?? user?.name ?? user?.email ?? undefined;
+    const expiry = await this.#readExpiry(name, usedForMs, requestOptions).catch((error: unknown) => {
+      if (error instanceof AdminError) return UNKNOWN_EXPIRY;
+      throw error;
+    });
+    return { mayToggle, expiry };
+  }
+
+  async #readExpiry(name: string | undefined, usedForMs: number, requestOptions: RequestOptions) {
+    if (this.#token.startsWith('user:')) {
+      const request = { method: 'GET', path: '/api/admin/user/tokens', flagKey: '' } as const;
+      const { pats } = await this.#read(userTokensReply, request, requestOptions);
+      return ownExpiry(pats, name, { now: this.#clock.now(), usedForMs });
+    }
+    // The user of an API token has the token's name.
+    if (name === undefined) return UNKNOWN_EXPIRY;
+    const path = `/api/admin/api-tokens/${encodeURIComponent(name)}`;
+    const { tokens } = await this.#read(apiTokensReply, { method: 'GET', path, flagKey: '' }, requestOptions);
+    const own = tokens.find(({ secret }) => secret === this.#token);
+    return own === undefined
+      ? UNKNOWN_EXPIRY
+      : { expiresAt: own.expiresAt, isKnown: true, user: undefined, candidates: 1 };
+  }
+
   async #read<S extends z.ZodType>(
     schema: S,
     request: FlagRequest,
@@ -181,11 +232,15 @@ export class UnleashAdminClient {
       accept: 'application/json',
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     };
-    const sent = { method, url: `${this.#baseUrl}${path}`, headers, body };
+    const url = `${this.#baseUrl}${path}`;
+    // Of a change, only the status matters.
+    const sent = { method, url, headers, body, maxBytes: MAX_REPLY_BYTES, mayCut: method !== 'GET' };
     const reply = await exchange(this.#fetch, sent, this.#timeoutMs, signal).catch((error: unknown) => {
+      if (error instanceof AnswerTooLargeError) throw errorForLongReply(error.message, request);
       throw error instanceof NoAnswerError ? errorForNoReply(error.message, request) : error;
     });
     if (reply.ok) return reply.body;
+    if (reply.status === 401) this.#onUnauthorized?.();
     // A proxy between here and Unleash may repeat what it was sent.
     const withoutToken = reply.body.replaceAll(this.#token, '…');
     throw errorForReply(reply, withoutToken, request, this.#clock.now());

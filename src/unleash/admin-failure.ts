@@ -38,7 +38,7 @@ export function errorForReply(
       `${what} (${status} to ${nameOf(request)}).`,
       quote(reply.message),
       help,
-      request.byHand,
+      byHand(request, reply),
     ];
     return new AdminError(code, sentences.filter(Boolean).join(' '), {
       request: nameOf(request),
@@ -69,6 +69,10 @@ export function errorForReply(
       `"${request.environment}" (to turn flags on and off, and to update them).`;
     return error('ADMIN_PERMISSION', 'The admin token lacks a permission', help);
   }
+  if (status === 400 && reply.name === ARCHIVED) {
+    const what = `Flag "${request.flagKey}" is archived in Unleash: no user gets it`;
+    return error('ADMIN_NOT_FOUND', what, 'To roll it out, revive it.', 'flag');
+  }
   if (status === 404) {
     const missing = missingIn(reply);
     return error('ADMIN_NOT_FOUND', ...NOT_FOUND[missing](request), missing);
@@ -92,9 +96,27 @@ export function errorForNoReply(reason: string, request: AdminRequest): AdminErr
   });
 }
 
+/** The error for a reply that is longer than is read. `reason` has its size and the limit. */
+export function errorForLongReply(reason: string, request: AdminRequest): AdminError {
+  const help = 'Check that the URL is that of Unleash itself.';
+  const sentences = [`Unleash's reply cannot be used: ${reason} (${nameOf(request)}).`, help, request.byHand];
+  return new AdminError('ADMIN_RESPONSE', sentences.filter(Boolean).join(' '), { request: nameOf(request) });
+}
+
 function nameOf({ method, path }: AdminRequest): string {
   return `${method} ${path}`;
 }
+
+/** What an operator can do instead: nothing for an archived flag, which no user gets, and for a moved one where it is now. */
+function byHand({ byHand, project }: AdminRequest, { name, message }: FailureReply): string | undefined {
+  if (name === ARCHIVED) return undefined;
+  const movedTo = /with that name in project "([^"]+)"/.exec(message)?.[1];
+  if (movedTo === undefined) return byHand;
+  const at = (project: string) => `/projects/${encodeURIComponent(project)}/`;
+  return byHand?.replace(at(project), () => at(movedTo));
+}
+
+const ARCHIVED = 'ArchivedFeatureError';
 
 interface FailureReply {
   readonly name: string;

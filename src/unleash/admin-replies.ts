@@ -47,6 +47,8 @@ const eventSchema = z.object({
   createdAt: z.iso.datetime({ offset: true }).transform(Date.parse),
   /** Undefined for what concerns the flag in every environment. */
   environment: optionalText,
+  /** The flag's project afterwards. */
+  project: optionalText,
 });
 
 /** The reply to `GET /api/admin/events/:feature`. */

@@ -32,6 +32,7 @@ describe('diagnose', () => {
         'url',
         'client-token',
         'admin-token',
+        'token-expiry',
         'admin-permission',
         'admin-history',
         'change-requests',
@@ -61,6 +62,30 @@ describe('diagnose', () => {
       ['clock', 'unknown'],
       ['folder', 'ok'],
     ]);
+  });
+});
+
+describe('token-expiry', () => {
+  const DAY = 24 * 3_600_000;
+  const expiry = (days: number, candidates = 1) =>
+    admin({ expiry: { expiresAt: NOW + days * DAY, isKnown: true, user: 'ann', candidates } });
+  const hidden = { expiresAt: undefined, isKnown: false, user: undefined, candidates: 0 };
+  table('token-expiry', [
+    ['has no date', {}, 'ok', 'does not expire'],
+    ['is far', { admin: expiry(30) }, 'ok', 'expires on 2026-03-31 12:00 UTC (in 30 days)'],
+    ['is near', { admin: expiry(6.5) }, 'warn', 'expires on 2026-03-08 00:00 UTC (in 6 days)'],
+    ['is not shown', { admin: admin({ expiry: hidden }) }, 'unknown', 'does not show'],
+    [
+      'is that of another token, maybe',
+      { admin: expiry(90, 3) },
+      'warn',
+      'one of 3 tokens of "ann", the first of which expires on 2026-05-30',
+    ],
+  ]);
+
+  it('explains what to do with open-source Unleash', () => {
+    const { todo } = found(healthy({ admin: expiry(1) }), 'token-expiry');
+    expect(todo).toMatch(/a user of its own.*one personal access token/);
   });
 });
 

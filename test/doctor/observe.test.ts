@@ -26,6 +26,7 @@ describe('observe', () => {
         `GET ${base}/health no token`,
         `GET ${base}/api/client/features default:production.x`,
         `GET ${base}/api/admin/user ${ADMIN}`,
+        `GET ${base}/api/admin/user ${ADMIN}`,
         `GET ${base}/api/admin/events/async-upload ${ADMIN}`,
         `GET ${base}/api/admin/projects/a%20project/features/async-upload ${ADMIN}`,
         `GET ${base}/api/admin/projects/a%20project/change-requests/config ${ADMIN}`,

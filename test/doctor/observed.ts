@@ -53,6 +53,7 @@ export const adminFlag: Observed['flag'] = {
 export const admin = (overrides: Partial<Observed> = {}): Observed => ({
   tokenProblem: undefined,
   user: answer({ permissions: [{ permission: 'ADMIN' }] }),
+  expiry: { expiresAt: undefined, isKnown: true, user: undefined, candidates: 1 },
   flag: adminFlag,
   history: 'readable',
   changeRequests: answer({ message: 'The path you were looking for (/api/x) is not available.' }, 404),
@@ -72,5 +73,6 @@ export const healthy = (overrides: Partial<Observations> = {}): Observations => 
   features: features(),
   admin: admin(),
   folder: { path: 'logs', exists: true, problem: undefined },
+  at: NOW,
   ...overrides,
 });

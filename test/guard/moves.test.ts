@@ -69,19 +69,22 @@ describe('a guard that moves the percentage itself', () => {
     const waiting = new Promise<void>((resolve) => {
       answer = resolve;
     });
-    let isFirst = true;
+    let isMet = false;
+    let isMoving = false;
     const slow: typeof fetch = async (input, init) => {
       const response = await harness.unleash.fetch(input, init);
-      if (isFirst) {
-        isFirst = false;
+      if (isMet && !isMoving && String(input).includes('/features/')) {
+        isMoving = true;
         await waiting;
       }
       init?.signal?.throwIfAborted();
       return response;
     };
     const guard = await harness.started({ ...PLAN, onRollback: 'disable', fetch: slow });
+    await harness.until('checked', () => harness.unleash.requests.length >= 4);
+    isMet = true;
     await succeed(guard);
-    await harness.until('it reads the flag', () => !isFirst);
+    await harness.until('it reads the flag', () => isMoving);
     await harness.fail(guard);
     await harness.until('stopped', () => guard.state.status === 'stopped');
     answer();

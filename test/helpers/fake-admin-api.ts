@@ -10,9 +10,18 @@ export class FakeAdminApi {
     environment: string;
     createdBy: string;
     createdAt: string;
+    project?: string;
   }[] = [];
+  /** The personal access tokens of the token's user. */
+  pats: { description: string; expiresAt: string; seenAt: string | null }[] = [];
+  permissions: { permission: string; project?: string; environment?: string }[] = [{ permission: 'ADMIN' }];
   /** Answers instead of the real one; undefined: works. */
   failure: ((request: string) => Response | undefined) | undefined;
+
+  /** The requests so far that change something. */
+  get changes(): string[] {
+    return this.requests.filter((request) => !request.startsWith('GET'));
+  }
 
   /** A toggle, as a user or a token does it. */
   toggle(enabled: boolean, createdBy: string): void {
@@ -40,6 +49,11 @@ export class FakeAdminApi {
       this.rollout = Number(JSON.parse(String(init?.body))[0].value);
       return Response.json({});
     }
+    if (request === 'GET /api/admin/user') {
+      return Response.json({ user: { username: 'guard' }, permissions: this.permissions });
+    }
+    if (request === 'GET /api/admin/user/tokens') return Response.json({ pats: this.pats });
+    if (request.startsWith('GET /api/admin/api-tokens/')) return Response.json({ tokens: [] });
     if (request.includes('/api/admin/events/')) return Response.json({ events: [...this.history].reverse() });
     if (request.includes('/tags'))
       return Response.json({}, { status: request.startsWith('POST') ? 201 : 200 });

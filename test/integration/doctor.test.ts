@@ -53,7 +53,7 @@ describe('the doctor with a real Unleash', () => {
     const before = await unleash.history('doctor-upload');
     const found = await findings();
     expect(Object.values(found).filter(({ status }) => status !== 'ok')).toEqual([]);
-    expect(Object.keys(found)).toHaveLength(11);
+    expect(Object.keys(found)).toHaveLength(12);
     expect(found.percentage?.message).toContain('10 %');
     expect(await unleash.history('doctor-upload')).toEqual(before);
   });
@@ -89,6 +89,10 @@ describe('the doctor with a real Unleash', () => {
     expect(found['admin-token']?.status).toBe('ok');
     expect(found['admin-permission']?.status).toBe(may ? 'ok' : 'fail');
     expect(found['admin-history']?.status).toBe('ok');
+    expect(found['token-expiry']).toMatchObject({
+      status: 'warn',
+      message: expect.stringMatching(/^The admin token expires on .* UTC \(in 0 days\)\.$/),
+    });
     expect(await mayTurnOff(adminToken)).toBe(may);
   });
 
@@ -140,7 +144,7 @@ describe('rollout-guard doctor', () => {
     const { code, stdout, stderr } = await run(['--flag', 'doctor-upload', '--folder', folder], settings());
     expect(stderr).toBe('');
     expect(code).toBe(0);
-    expect(stdout).toContain('11 ok, 0 warnings, 0 failed, 0 not checked');
+    expect(stdout).toContain('12 ok, 0 warnings, 0 failed, 0 not checked');
     for (const token of [unleash.adminToken, unleash.clientToken]) {
       expect(stdout).not.toContain(token.split('.')[1]);
     }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { GuardEvent, GuardEventOf } from '../../src/model/event.js';
+import type { GuardEvent, GuardEventOf, TokenLevel } from '../../src/model/event.js';
 import type { StageStatus } from '../../src/model/stage.js';
 import { noticeOf } from '../../src/notify/notifications.js';
 import { AT, decided, decision, stopFailed, subject } from './events.js';
@@ -10,6 +10,16 @@ const refused: GuardEvent = {
   decisionId: 'd-1',
   failure: { code: 'ADMIN_PERMISSION', message: 'No.', requiresAction: true },
 };
+
+const expiring = (level: TokenLevel): GuardEvent & { type: 'token-expiring' } => ({
+  type: 'token-expiring',
+  at: AT,
+  level,
+  expiresAt: AT + 1,
+  user: 'guard',
+  candidates: 1,
+  isRepeated: false,
+});
 
 const stage = (status: StageStatus, at = AT): GuardEvent => ({
   type: 'stage',
@@ -148,6 +158,24 @@ describe('noticeOf', () => {
       { type: 'advanced', at: AT, epoch: 3, from: 1, to: 10 },
       { severity: 'info', title: 'async-upload advanced to 10 %' },
     ],
+    [
+      'an admin API that cannot be used',
+      { type: 'admin-unavailable', at: AT, code: 'ADMIN_TOKEN', message: 'Refused.' },
+      { severity: 'critical', message: 'Nothing has happened to the flag. Refused.' },
+    ],
+    ['an admin API that can be used again', { type: 'admin-available', at: AT }, { severity: 'info' }],
+    [
+      'a token that expires',
+      expiring('1-day'),
+      { severity: 'warning', title: "async-upload: the guard's admin token expires soon" },
+    ],
+    ['a token that has expired', expiring('expired'), { severity: 'critical' }],
+    [
+      'a flag that is missing',
+      { type: 'flag-missing', at: AT, reason: 'moved', message: 'It is in "web".' },
+      { severity: 'warning', message: 'The flag is in another project. It is in "web".' },
+    ],
+    ['a flag that is there again', { type: 'flag-found', at: AT }, { severity: 'info' }],
     ['a guard that is armed again', { type: 're-armed', at: AT, epoch: 3 }, { severity: 'info' }],
   ])('notifies operators of %s', (_, event, expected) => {
     const { notification } = noticeOf(event, subject)!;
@@ -156,6 +184,7 @@ describe('noticeOf', () => {
   });
 
   it.each<[string, GuardEvent]>([
+    ['an expiry that an earlier run has notified of', { ...expiring('1-day'), isRepeated: true }],
     ['the start', { type: 'started', at: AT, epoch: 1, status: 'armed' }],
     [
       'a change of the rollout in Unleash',

@@ -33,6 +33,11 @@ const failureOf = (call: Promise<unknown>): Promise<NotifyError> =>
   );
 
 describe('webhook', () => {
+  it('takes the status of a long reply, and reads little of it', async () => {
+    const { url } = await receiver({ status: 200, body: 'x'.repeat(20_000_000) });
+    await webhook({ url }).notify(notification, { signal });
+  });
+
   it('posts the notification as JSON, signed so that the receiver can verify it', async () => {
     const { url, received } = await receiver();
     await webhook({ url, secret: SECRET, clock, headers: { authorization: 'made-up' } }).notify(

@@ -285,9 +285,20 @@ describe('UnleashAdminClient', () => {
     expect(error).toMatchObject({ code, status, request: `POST ${OFF}`, name: 'AdminError' });
     expect(String(error)).toMatch(message);
     expect(String(error)).toContain(`POST ${OFF}`);
+    // Where the flag is now.
+    const project = message.source === 'Correct the project' ? 'web' : 'default';
     expect(String(error)).toContain(
-      'Turn the flag off by hand in the Unleash UI: https://unleash.example.com/projects/default/features/async-upload',
+      `Turn the flag off by hand in the Unleash UI: https://unleash.example.com/projects/${project}/features/async-upload`,
     );
+  });
+
+  it('asks for nothing by hand when the flag is archived', async () => {
+    const message = 'Cannot perform this operation on archived features';
+    nock(ORIGIN).post(OFF).reply(400, says('ArchivedFeatureError', message));
+    const error = await failureOf(client().disable('async-upload'));
+    expect(error).toMatchObject({ code: 'ADMIN_NOT_FOUND', missing: 'flag' });
+    expect(String(error)).toMatch(/is archived/);
+    expect(String(error)).not.toMatch(/by hand/);
   });
 
   it('reports which of flag, project, environment and address is missing', async () => {
@@ -341,6 +352,24 @@ describe('UnleashAdminClient', () => {
       expect(String(error)).toContain('timed out after 5000 ms');
     }
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('refuses a reply that is too large, and names its size and the limit', async () => {
+    nock(ORIGIN)
+      .get(FEATURE)
+      .reply(200, `{"name":"${'x'.repeat(9_000_000)}"}`);
+    const error = await failureOf(client().readFlag('async-upload'));
+    expect(error).toMatchObject({ name: 'AdminError', code: 'ADMIN_RESPONSE' });
+    expect(String(error)).toMatch(
+      /the answer has 9,\d+,\d+ bytes( or more)?, above the limit of 8,388,608 bytes/,
+    );
+  });
+
+  it('takes the status of a change, however long its reply is', async () => {
+    nock(ORIGIN).post(OFF).reply(200, 'x'.repeat(9_000_000));
+    await client().disable('async-upload');
+    nock(ORIGIN).post(OFF).reply(503, 'x'.repeat(9_000_000));
+    expect(await failureOf(client().disable('async-upload'))).toMatchObject({ code: 'ADMIN_UNAVAILABLE' });
   });
 
   it("rejects with the caller's reason when aborted during a request", async () => {

@@ -7,6 +7,7 @@ import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
 import type { GuardMachine } from './guard-machine.js';
 import { KillSwitch } from './kill-switch.js';
+import { ToggleHistory } from './toggle-history.js';
 
 /** The one place that acts: decides on inputs, and performs the effects. */
 export class EffectRunner {
@@ -15,6 +16,9 @@ export class EffectRunner {
   readonly #fleet: GuardFleet;
   /** Undefined in a process that has no admin token. */
   readonly #killSwitch: KillSwitch | undefined;
+  readonly #history: ToggleHistory | undefined;
+  /** As the definition was read last; undefined before. */
+  #wasEnabled: boolean | undefined;
 
   constructor(
     context: GuardContext,
@@ -25,12 +29,14 @@ export class EffectRunner {
     this.#context = context;
     this.#machine = machine;
     this.#fleet = fleet;
-    this.#killSwitch = admin && new KillSwitch(context, admin, (answer) => this.dispatch(answer));
+    if (admin === undefined) return;
+    this.#history = new ToggleHistory(context, admin, (lastToggleId) => machine.refer(lastToggleId));
+    this.#killSwitch = new KillSwitch(context, admin, this.#history, (answer) => this.dispatch(answer));
   }
 
   /** One input: the next state, and everything that follows from it. Never throws. */
   dispatch(input: GuardInput): void {
-    const { state, effects } = decide(this.#machine.state, input);
+    const { state, effects } = decide(this.#machine.state, this.#withToggle(input));
     this.#machine.state = state;
     for (const effect of effects) {
       // Whatever breaks, what comes after it still happens: a flag must not stay on in Unleash for a lost record.
@@ -63,7 +69,11 @@ export class EffectRunner {
     const epochBefore = machine.epoch;
     const { enabled, rolloutPercentage } = facts;
     this.dispatch({ type: 'definition', at: clock.now(), enabled, rolloutPercentage });
-    if (!machine.adopt(facts, machine.epoch !== epochBefore)) return;
+    const hasChanged = machine.adopt(facts, machine.epoch !== epochBefore);
+    if (hasChanged || this.#wasEnabled === undefined)
+      this.#readHistory(enabled && this.#wasEnabled === false);
+    this.#wasEnabled = enabled;
+    if (!hasChanged) return;
     const { epoch } = machine;
     records.emit({ type: 'rollout-changed', at: clock.now(), epoch, enabled, rolloutPercentage });
     machine.save();
@@ -80,6 +90,18 @@ export class EffectRunner {
   /** Ends every request; resolves when they have ended. */
   async close(): Promise<void> {
     await this.#killSwitch?.close();
+  }
+
+  /** Decisions refer to Unleash's history, which distinguishes another rollout from theirs later. */
+  #withToggle(input: GuardInput): GuardInput {
+    if (input.type !== 'breached' && input.type !== 'fleet-stopped') return input;
+    const lastToggleId = input.decision.lastToggleId ?? this.#history?.lastToggleId;
+    return lastToggleId === undefined ? input : { ...input, decision: { ...input.decision, lastToggleId } };
+  }
+
+  /** While a stop is open, what it refers to stays. */
+  #readHistory(isOther: boolean): void {
+    if (this.#machine.state.status === 'armed' && !this.#context.dryRun) this.#history?.refresh(isOther);
   }
 
   #resumeStop({ decision, failure }: GuardState & { status: 'stopping' }): void {
@@ -131,7 +153,7 @@ export class EffectRunner {
     this.#machine.save();
     if (!this.#fleet.leads) return;
     this.#fleet.finished(decision, steppedBack ? 'stepped-back' : 'off');
-    if (!steppedBack) this.#killSwitch?.stopped(decision);
+    if (!steppedBack) this.#killSwitch?.stopped(decision, confirmedBy === 'removed');
   }
 
   #reArm({ at, decision, steppedBack }: Effect & { type: 're-arm' }): void {
@@ -141,7 +163,8 @@ export class EffectRunner {
     records.emit({ type: 're-armed', at, epoch: this.#machine.epoch });
     this.#machine.save();
     this.#fleet.reArmed(decision);
-    if (!steppedBack && this.#fleet.leads) this.#killSwitch?.reArmed(decision.at);
+    this.#readHistory(true);
+    if (!steppedBack && this.#fleet.leads) this.#killSwitch?.reArmed(decision);
     else this.#killSwitch?.cancel();
   }
 }

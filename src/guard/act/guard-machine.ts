@@ -12,6 +12,8 @@ export class GuardMachine {
   readonly #store: EvaluatedStore;
   readonly #evaluator: Evaluator;
   state: GuardState;
+  /** Which expiry of the admin token operators were notified of last. */
+  tokenWarning: JournalEntry['tokenWarning'];
   #epoch = 1;
   #epochStartedAt: number;
   /** Outcomes of this epoch and later ones count in the windows. */
@@ -55,6 +57,7 @@ export class GuardMachine {
     this.#oldestEpoch = entry.oldestEpoch ?? entry.epoch;
     this.#revision = entry.revision;
     this.#enabled = entry.enabled;
+    this.tokenWarning = entry.tokenWarning;
     this.#store.beginEpoch(this.#epoch, this.#epochStartedAt, { keepWindows: true });
     if (entry.state.status === 'armed') {
       this.state = initialState(clock.now(), entry.state.steppedBackFrom);
@@ -70,6 +73,14 @@ export class GuardMachine {
   skipTo(epoch: number): void {
     if (epoch <= this.#epoch) return;
     this.#enter(epoch, true);
+    this.save();
+  }
+
+  /** Adds to an open stop which toggle in Unleash was the newest, when that was not known yet. */
+  refer(lastToggleId: number): void {
+    const { state } = this;
+    if (state.status !== 'stopping' || state.decision.lastToggleId !== undefined) return;
+    this.state = { ...state, decision: { ...state.decision, lastToggleId } };
     this.save();
   }
 
@@ -110,6 +121,7 @@ export class GuardMachine {
       enabled: this.#enabled,
       state: this.#leftByEarlierRun ?? this.state,
       reported: this.#evaluator.reportedState,
+      tokenWarning: this.tokenWarning,
     });
   }
 

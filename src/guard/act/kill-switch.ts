@@ -6,12 +6,10 @@ import { ADMIN_RETRY, isAdminError } from '../../unleash/admin-error.js';
 import { type AdminFlag, gradualRolloutOf } from '../../unleash/admin-replies.js';
 import type { GuardInput } from '../decide/decide.js';
 import type { GuardContext } from '../guard-context.js';
+import type { ToggleHistory } from './toggle-history.js';
 
 /** The tag of a stopped flag in Unleash's UI, until an operator turns it on again. */
 const STOPPED_TAG = { type: 'simple', value: 'stopped-by-rollout-guard' } as const;
-
-/** So many attempts of one stop may fail because only the history cannot be read; later ones do without it. */
-const HISTORY_ATTEMPTS = 3;
 
 /** The first recheck of a confirmed stop, in milliseconds; each further one waits twice as long, up to `recheckMs`. */
 const FIRST_RECHECK_MS = 1_000;
@@ -26,6 +24,7 @@ const FRESH_MS = 3_000;
 export class KillSwitch {
   readonly #context: GuardContext;
   readonly #admin: UnleashAdminClient;
+  readonly #history: ToggleHistory;
   readonly #onAnswer: (input: GuardInput) => void;
   readonly #closing = new AbortController();
   #attempt: AbortController | undefined;
@@ -34,9 +33,15 @@ export class KillSwitch {
   #nextRecheckMs = Number.POSITIVE_INFINITY;
 
   /** @param onAnswer - Receives the result of each request; must not throw. */
-  constructor(context: GuardContext, admin: UnleashAdminClient, onAnswer: (input: GuardInput) => void) {
+  constructor(
+    context: GuardContext,
+    admin: UnleashAdminClient,
+    history: ToggleHistory,
+    onAnswer: (input: GuardInput) => void,
+  ) {
     this.#context = context;
     this.#admin = admin;
+    this.#history = history;
     this.#onAnswer = onAnswer;
   }
 
@@ -67,12 +72,17 @@ export class KillSwitch {
     else if (state.status === 'stopped' && !state.seenOff) this.#readFlag();
   }
 
-  /** The flag is off: sends no more `off`, checks later, shows it in Unleash's UI, and finds out who turned it off. */
-  stopped(decision: Decision): void {
+  /**
+   * The flag is off: sends no more `off`, checks later, shows it in Unleash's UI, and finds out who turned it off.
+   *
+   * @param isRemoved - Unleash has the flag no longer, and nothing can be shown there.
+   */
+  stopped(decision: Decision, isRemoved: boolean): void {
     this.#endAttempt();
     // Unleash shows SDKs what it is about once per second: an operator's quick "on" leaves them no "off" to see.
     this.#nextRecheckMs = FIRST_RECHECK_MS;
     this.#recheckLater();
+    if (isRemoved) return;
     const { reportUrl } = this.#context.unleash;
     const link = reportUrl && { url: reportUrl, title: 'Rollout report' };
     this.#attemptEach('showing the stop in Unleash', [
@@ -80,17 +90,17 @@ export class KillSwitch {
       async (options) => {
         if (link) await this.#admin.link(this.#context.flagKey, link, options);
       },
-      (options) => this.#reportWho('off', decision.at, options),
+      (options) => this.#reportWho('off', decision, options),
     ]);
   }
 
   /** An operator turned the flag on: removes the tag and finds out who it was. */
-  reArmed(since: number): void {
+  reArmed(decision: Decision): void {
     this.#endAttempt();
     this.#recheckAt = Number.POSITIVE_INFINITY;
     this.#attemptEach('removing the tag in Unleash', [
       (options) => this.#admin.untag(this.#context.flagKey, STOPPED_TAG, options),
-      (options) => this.#reportWho('on', since, options),
+      (options) => this.#reportWho('on', decision, options),
     ]);
   }
 
@@ -107,7 +117,7 @@ export class KillSwitch {
   /** Ends every request; resolves when they have ended. */
   async close(): Promise<void> {
     this.#closing.abort();
-    await this.#work;
+    await Promise.all([this.#work, this.#history.close()]);
   }
 
   async #turnOff(decision: Decision, resumed: boolean, signal: AbortSignal): Promise<void> {
@@ -118,12 +128,13 @@ export class KillSwitch {
     const attempt = async (): Promise<GuardInput> => {
       // Between two attempts an operator may have turned the flag on again.
       const isOld = clock.monotonic() - begunAt > FRESH_MS;
-      if ((checkFirst || isOld) && (await this.#turnedOnSince(decision, { signal }, unread))) {
+      if ((checkFirst || isOld) && (await this.#history.turnedOnSince(decision, { signal }, unread))) {
         return { type: 'turned-on-since', at: clock.now() };
       }
       checkFirst = true;
       if (await this.#steppedBack(decision, { signal })) return { type: 'stepped-back', at: clock.now() };
-      await this.#admin.disable(flagKey, { signal });
+      if ((await this.#disable({ signal })) === 'removed')
+        return { type: 'off-confirmed', at: clock.now(), isRemoved: true };
       const { enabled } = await this.#admin.readFlag(flagKey, { signal });
       return enabled ? stillOn(clock.now()) : { type: 'off-confirmed', at: clock.now() };
     };
@@ -135,7 +146,10 @@ export class KillSwitch {
       return retryAfterMs;
     };
     try {
-      await records.saved();
+      // A process that was frozen decides on what is old: an operator may have begun another rollout since.
+      const outdated = resumed ? false : this.#history.outdates(decision, signal);
+      const [isOutdated] = await Promise.all([outdated, records.saved()]);
+      if (isOutdated) return this.#onAnswer({ type: 'turned-on-since', at: clock.now() });
       const policy = { ...ADMIN_RETRY, retries: Number.POSITIVE_INFINITY, signal, shouldRetry };
       const answer = await retry(attempt, policy);
       this.#recheckLater();
@@ -144,6 +158,19 @@ export class KillSwitch {
       if (signal.aborted) return;
       this.#recheckLater();
       reportFailure(error);
+    }
+  }
+
+  /** @returns `removed` when Unleash has the flag no longer, so that there is nothing to turn off. */
+  async #disable(requestOptions: RequestOptions): Promise<'sent' | 'removed'> {
+    try {
+      await this.#admin.disable(this.#context.flagKey, requestOptions);
+      return 'sent';
+    } catch (error) {
+      if (!isAdminError(error) || error.missing !== 'flag') throw error;
+      if (await this.#history.isRemoved(requestOptions).catch(() => false)) return 'removed';
+      requestOptions.signal?.throwIfAborted();
+      throw error;
     }
   }
 
@@ -173,7 +200,9 @@ export class KillSwitch {
     };
     // The next recheck repeats it; where that cannot help, an operator must know why the flag stays off here.
     const onError = (error: unknown) => {
-      if (isAdminError(error) && !error.retryable) records.fault('reading the flag in Unleash', error);
+      // That the flag is missing is reported elsewhere.
+      if (isAdminError(error) && !error.retryable && error.missing !== 'flag')
+        records.fault('reading the flag in Unleash', error);
     };
     this.#track(this.#admin.readFlag(flagKey, { signal: this.#closing.signal }).then(onFlag, onError));
   }
@@ -188,41 +217,12 @@ export class KillSwitch {
     this.#track(Promise.allSettled(attempts).then((results) => results.forEach(report)));
   }
 
-  async #reportWho(change: 'off' | 'on', since: number, options: RequestOptions): Promise<void> {
+  async #reportWho(change: 'off' | 'on', decision: Decision, options: RequestOptions): Promise<void> {
     const { clock, records } = this.#context;
-    const latest = await this.#latestToggle(options);
-    if (latest?.change !== change || latest.changedAt < since) return;
-    records.emit({ type: 'unleash-history', at: clock.now(), ...latest });
-  }
-
-  async #turnedOnSince(
-    decision: Decision,
-    requestOptions: RequestOptions,
-    unread: { times: number },
-  ): Promise<boolean> {
-    try {
-      const latest = await this.#latestToggle(requestOptions);
-      return latest?.change === 'on' && latest.changedAt > decision.at;
-    } catch (error) {
-      requestOptions.signal?.throwIfAborted();
-      if (!isAdminError(error)) throw error;
-      // A token that may not read the history may still turn the flag off.
-      if (!error.retryable) return false;
-      // Rejects as well while Unleash is down: only a history that fails alone is skipped.
-      await this.#admin.readFlag(this.#context.flagKey, requestOptions);
-      if (++unread.times < HISTORY_ATTEMPTS) throw error;
-      return false;
-    }
-  }
-
-  async #latestToggle(requestOptions: RequestOptions) {
-    const events = await this.#admin.history(this.#context.flagKey, requestOptions);
-    const [latest] = events
-      .filter(({ environment, type }) => environment === this.#admin.environment && type in TOGGLES)
-      .sort((a, b) => b.id - a.id);
-    if (latest === undefined) return undefined;
-    const { type, createdBy: by, createdAt: changedAt } = latest;
-    return { change: TOGGLES[type as keyof typeof TOGGLES], by, changedAt };
+    const latest = await this.#history.since(decision, options);
+    if (latest?.change !== change) return;
+    const { by, changedAt } = latest;
+    records.emit({ type: 'unleash-history', at: clock.now(), change, by, changedAt });
   }
 
   #endAttempt(): void {
@@ -242,8 +242,6 @@ export class KillSwitch {
     this.#work = Promise.allSettled([this.#work, work]).then(() => {});
   }
 }
-
-const TOGGLES = { 'feature-environment-enabled': 'on', 'feature-environment-disabled': 'off' } as const;
 
 function failureOf(error: unknown): StopFailure {
   if (isAdminError(error))

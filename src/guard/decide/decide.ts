@@ -19,7 +19,12 @@ export type GuardInput = { readonly at: number } & (
   /** Unleash's history, or another process of the fleet, shows that an operator turned the flag on after the decision. */
   | { readonly type: 'turned-on-since' | 'fleet-released' }
   /** Unleash accepted `off`, and showed it when it was read back; or it accepted the lower percentage of a `step-back`. */
-  | { readonly type: 'off-confirmed' | 'stepped-back' }
+  | { readonly type: 'stepped-back' }
+  | {
+      readonly type: 'off-confirmed';
+      /** The flag was archived or deleted, so that no user gets it. */
+      readonly isRemoved?: boolean;
+    }
   /** Unleash did not accept `off`. */
   | { readonly type: 'off-failed'; readonly failure: StopFailure }
   | FleetStopped
@@ -136,7 +141,11 @@ function whileStopping(state: StoppingState, input: GuardInput): Step {
   const stopped = { status: 'stopped', since: input.at, decision } as const;
   switch (input.type) {
     case 'off-confirmed':
-      return confirmed({ ...stopped, confirmedBy: 'read-back', seenOff: false });
+      return confirmed({
+        ...stopped,
+        confirmedBy: input.isRemoved ? 'removed' : 'read-back',
+        seenOff: false,
+      });
     case 'stepped-back':
       return confirmed({ ...stopped, confirmedBy: 'read-back', seenOff: false, steppedBack: true });
     case 'off-failed':

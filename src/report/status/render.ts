@@ -35,6 +35,7 @@ export function renderStatus(status: RolloutStatus, now: number): string {
   for (const { verdict, openedAt } of openReviews) {
     rows.push(['Review', `${verdict.message} (open since ${formatTime(openedAt)})`]);
   }
+  for (const { at, text } of status.openProblems) rows.push(['Problem', `${text} (${ago(at)})`]);
   if (decision !== undefined) {
     const { dryRun, at, reason } = decision.decision;
     rows.push([dryRun ? 'Dry run' : 'Decision', `${formatTime(at)}: ${reason}`]);
@@ -53,7 +54,8 @@ export function renderStatus(status: RolloutStatus, now: number): string {
 
 /** A status in one line, which stays the same until something important changes. */
 export function statusLine(status: RolloutStatus): string {
-  const { stage, openReviews, decision } = status;
+  const { stage, openReviews, openProblems, decision } = status;
+  const problems = openProblems.map(({ type }) => type).join(', ');
   const open = openReviews.map(({ verdict }) => verdict.trigger).join(', ');
   const blind = status.health?.reasons.map(({ code }) => code).join(', ');
   const parts = [
@@ -62,6 +64,7 @@ export function statusLine(status: RolloutStatus): string {
     !status.isClosed && blind && `blind: ${blind}`,
     stage && `stage ${stage.status}`,
     open && `open reviews: ${open}`,
+    problems && `problems: ${problems}`,
     status.isClosed && 'the guard is closed',
     status.state !== 'armed' && decision?.decision.reason,
   ];

@@ -41,6 +41,8 @@ export interface RolloutStatus {
   readonly lastEventAt: number | undefined;
   /** The guard was closed and has not been started since: nothing protects the flag. */
   readonly isClosed: boolean;
+  /** What keeps the guard from its work now: the admin API or its token, or a flag that is missing. */
+  readonly openProblems: readonly Note[];
   /** The last thing that did not work, beside the stop itself. */
   readonly lastFault: Note | undefined;
   /** Files that cannot be read, and why. */
@@ -152,6 +154,7 @@ export async function readRolloutStatus(
     lastOutcomeAt: summary?.lastOutcomeAt,
     lastEventAt: story.lastEventAt,
     isClosed: story.isClosed,
+    openProblems: [...story.problems.values()],
     lastFault: story.notes.findLast(({ type }) => type === 'fault'),
     problems,
   };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { exchange, type HttpAnswer, NoAnswerError } from '../../support/http.js';
+import { AnswerTooLargeError, exchange, type HttpAnswer, NoAnswerError } from '../../support/http.js';
 import { parseJson } from '../../support/json.js';
 import type { SignalReading } from '../trigger.js';
 
@@ -66,6 +66,9 @@ export function prometheusQuery({
   const secrets = secretsOf(headers);
   return async (signal) => {
     const answer = await exchange(fetch, request, timeoutMs, signal).catch((error: unknown) => {
+      if (error instanceof AnswerTooLargeError) {
+        throw new Error(`${error.message}; aggregate the query to one series, for example with sum(…)`);
+      }
       if (!(error instanceof NoAnswerError)) throw error;
       throw new Error(`Prometheus does not answer (${error.message})`);
     });

@@ -113,6 +113,26 @@ describe('readRolloutStatus', () => {
     );
   });
 
+  it('shows what keeps the guard from its work, until it is over', async () => {
+    const problems: GuardEvent[] = [
+      { type: 'admin-unavailable', at: NOW - 3_000, code: 'ADMIN_TOKEN', message: 'Refused.' },
+      { type: 'flag-missing', at: NOW - 2_000, reason: 'archived', message: 'To roll it out, revive it.' },
+    ];
+    await givenEvents([...STARTED, ...problems]);
+    const status = await readRolloutStatus(folder);
+    expect(renderStatus(status, NOW)).toMatch(
+      /^Problem +The guard could not turn the flag off in Unleash now: Refused\. .*\nProblem +The flag was archived\./m,
+    );
+    expect(statusLine(status)).toContain('problems: admin-unavailable, flag-missing');
+    await givenEvents([
+      { type: 'admin-available', at: NOW },
+      { type: 'flag-found', at: NOW },
+    ]);
+    expect((await readRolloutStatus(folder)).openProblems).toEqual([]);
+    await givenEvents([...problems, ...STARTED]);
+    expect((await readRolloutStatus(folder)).openProblems).toEqual([]);
+  });
+
   it('shows what a stopping guard waits for', async () => {
     const failure = { code: 'ADMIN_PERMISSION', message: 'Turn it off by hand.', requiresAction: true };
     await given({ status: 'stopping', since: NOW - 60_000, decision, failure }, [

@@ -38,6 +38,13 @@ async function read(answer: Answer, options: Partial<PrometheusOptions> = {}) {
 }
 
 describe('prometheusAbove and prometheusBelow', () => {
+  it('refuse an answer that is too large, as of a query without an aggregation', async () => {
+    const many = vector(...Array.from({ length: 50_000 }, String));
+    await expect(read(many)).rejects.toThrow(
+      /^the answer has [\d,]+ bytes or more, above the limit of 1,048,576 bytes; aggregate the query to one series/,
+    );
+  });
+
   it('send the query as a form, with the headers and a timeout for Prometheus', async () => {
     const query = `sum(rate(errors_total{path=~"/a&b=.*"}[1m])) / 2 + ${'0 + '.repeat(3_000)} 1`;
     const headers = { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'text/plain' };

@@ -1,0 +1,165 @@
+import { type GuardEventOf, TOKEN_LEVELS, type TokenLevel } from '../../model/event.js';
+import { entryOf } from '../../model/event-table.js';
+import type { UnleashAdminClient } from '../../unleash/admin-client.js';
+import { isAdminError } from '../../unleash/admin-error.js';
+import type { AdminAccess, TokenExpiry } from '../../unleash/admin-rights.js';
+import type { GuardContext } from '../guard-context.js';
+import type { GuardProblem } from '../guard-status.js';
+import type { GuardMachine } from './guard-machine.js';
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+/** How long before its end a token's expiry is reported. */
+const EARLY_MS: Readonly<Record<TokenLevel, number>> = { '7-days': 7 * DAY_MS, '1-day': DAY_MS, expired: 0 };
+
+/** An admin API that does not answer is reported after this: a restart of Unleash is shorter. */
+const UNAVAILABLE_AFTER_MS = 5 * 60_000;
+
+/** A refusal after the token had been accepted is checked again before it is reported: a proxy may have made it. */
+const CONFIRM_AFTER_MS = 2_000;
+
+/** What the last checks found. */
+interface Refusal extends GuardProblem {
+  /** By the monotonic clock. */
+  readonly from: number;
+  readonly isReported: boolean;
+}
+
+/**
+ * Checks, while nothing depends on it, whether the guard could turn the flag off: that Unleash accepts its token, that the token
+ * may do it here, and when it expires. At the start, hourly, and after each reply with the status 401.
+ */
+export class TokenWatch {
+  readonly #context: GuardContext;
+  readonly #admin: UnleashAdminClient;
+  readonly #machine: GuardMachine;
+  readonly #closing = new AbortController();
+  #checking: Promise<void> | undefined;
+  #failures = 0;
+  /** These times are by the monotonic clock. */
+  #nextCheckAt = Number.NEGATIVE_INFINITY;
+  #acceptedFrom: number | undefined;
+  #expiry: TokenExpiry | undefined;
+  /** The level that this run reported last, and of which expiry. */
+  #reported: { readonly level: TokenLevel; readonly expiresAt: number } | undefined;
+  #refusal: Refusal | undefined;
+
+  constructor(context: GuardContext, admin: UnleashAdminClient, machine: GuardMachine) {
+    this.#context = context;
+    this.#admin = admin;
+    this.#machine = machine;
+  }
+
+  /** What is wrong now. The code is that of the `AdminError`, or `TOKEN_EXPIRES` while the token still works. */
+  get problems(): readonly GuardProblem[] {
+    if (this.#refusal?.isReported) {
+      const { code, message, since } = this.#refusal;
+      return [{ code, message, since }];
+    }
+    const event = this.#expiryEvent();
+    if (event === undefined) return [];
+    const { level, expiresAt } = event;
+    const message = entryOf(event).log(event).line;
+    return [{ code: 'TOKEN_EXPIRES', message, since: expiresAt - EARLY_MS[level] }];
+  }
+
+  /** Called on every tick of a process that leads. */
+  poll(): void {
+    this.#reportExpiry();
+    if (this.#checking !== undefined || this.#closing.signal.aborted) return;
+    if (this.#context.clock.monotonic() < this.#nextCheckAt) return;
+    this.#checking = this.#check().finally(() => {
+      this.#checking = undefined;
+    });
+  }
+
+  /** A request was refused with the status 401: checks at the next tick. */
+  onUnauthorized(): void {
+    // The check's own refusals, and those that it has found already.
+    if (this.#checking !== undefined || this.#refusal !== undefined) return;
+    this.#nextCheckAt = this.#context.clock.monotonic();
+  }
+
+  /** Ends the request under way; resolves when it has ended. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#checking;
+  }
+
+  async #check(): Promise<void> {
+    const { clock } = this.#context;
+    const { signal } = this.#closing;
+    const usedForMs = clock.monotonic() - (this.#acceptedFrom ?? clock.monotonic());
+    try {
+      this.#accepted(await this.#admin.readAccess(usedForMs, { signal }));
+    } catch (error) {
+      if (signal.aborted) return;
+      const message = error instanceof Error ? error.message : String(error);
+      const [code, retryable] = isAdminError(error) ? [error.code, error.retryable] : ['UNKNOWN', true];
+      this.#refused(code, message, retryable);
+    }
+  }
+
+  #accepted({ mayToggle, expiry }: AdminAccess): void {
+    const { clock, records, unleash } = this.#context;
+    this.#expiry = expiry;
+    if (mayToggle === false) {
+      const where = `project "${unleash.project}" in "${unleash.environment}"`;
+      this.#refused('ADMIN_PERMISSION', `The admin token may not turn flags off in ${where}.`, false);
+      return;
+    }
+    this.#acceptedFrom ??= clock.monotonic();
+    this.#failures = 0;
+    const untilExpiredMs = (expiry.expiresAt ?? Number.POSITIVE_INFINITY) - clock.now();
+    // A second after it expires, Unleash refuses it.
+    const pauseMs = untilExpiredMs > 0 ? Math.min(HOUR_MS, untilExpiredMs + 1_000) : HOUR_MS;
+    this.#nextCheckAt = clock.monotonic() + pauseMs;
+    const wasReported = this.#refusal?.isReported;
+    this.#refusal = undefined;
+    if (wasReported) records.emit({ type: 'admin-available', at: clock.now() });
+    this.#reportExpiry();
+  }
+
+  #refused(code: string, message: string, retryable: boolean): void {
+    const { clock, records, recheckMs } = this.#context;
+    const now = clock.monotonic();
+    const isFirst = this.#failures === 0;
+    const mustConfirm = isFirst && this.#acceptedFrom !== undefined && !retryable;
+    const pauseMs = mustConfirm ? CONFIRM_AFTER_MS : Math.min(recheckMs * 2 ** this.#failures, HOUR_MS);
+    this.#failures += 1;
+    this.#nextCheckAt = now + pauseMs;
+    const { since = clock.now(), from = now, isReported = false } = this.#refusal ?? {};
+    const isDue = retryable ? now - from >= UNAVAILABLE_AFTER_MS : !mustConfirm;
+    const isNewCause = !retryable && this.#refusal?.code !== code;
+    this.#refusal = { code, message, since, from, isReported: isReported || isDue };
+    if (!isDue || (isReported && !isNewCause)) return;
+    // The expiry is the cause, and has been reported.
+    if (code === 'ADMIN_TOKEN' && this.#reported?.level === 'expired') return;
+    records.emit({ type: 'admin-unavailable', at: clock.now(), code, message });
+  }
+
+  /** Reports each level once: in this run, and to operators once in all runs. */
+  #reportExpiry(): void {
+    const event = this.#expiryEvent();
+    if (event === undefined) return;
+    const { level, expiresAt } = event;
+    if (this.#reported?.level === level && this.#reported.expiresAt === expiresAt) return;
+    this.#reported = { level, expiresAt };
+    const { tokenWarning } = this.#machine;
+    const isRepeated = tokenWarning?.level === level && tokenWarning.expiresAt === expiresAt;
+    this.#context.records.emit({ ...event, isRepeated });
+    if (isRepeated) return;
+    this.#machine.tokenWarning = this.#reported;
+    this.#machine.save();
+  }
+
+  #expiryEvent(): GuardEventOf<'token-expiring'> | undefined {
+    if (this.#expiry?.expiresAt === undefined) return undefined;
+    const { expiresAt, user, candidates } = this.#expiry;
+    const at = this.#context.clock.now();
+    const level = TOKEN_LEVELS.findLast((level) => expiresAt - at <= EARLY_MS[level]);
+    if (level === undefined) return undefined;
+    return { type: 'token-expiring', at, level, expiresAt, user, candidates, isRepeated: false };
+  }
+}
