@@ -159,6 +159,7 @@ export class RolloutGuard implements ExposureSink {
       }),
       flags.onTrack((event) => tracked.track(event)),
     ];
+    context.runningTime.start();
     loop.isRunning = true;
     await fleet.start({
       state: () => machine.state,
@@ -179,6 +180,7 @@ export class RolloutGuard implements ExposureSink {
     loop.isRunning = false;
     const { records, clock } = context;
     clearInterval(this.#ticker);
+    context.runningTime.stop();
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     signals.close();
     await Promise.all([runner.close(), autoAdvance?.close(), fleet.close()]);

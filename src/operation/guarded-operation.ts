@@ -98,7 +98,7 @@ export function guardedOperation<Input, Value>(
   const policy: AttemptPolicy = {
     retries: options.retries ?? defaults.retries,
     timeoutMs,
-    deadlines: new Deadlines(timeoutMs, () => clock.monotonic()),
+    deadlines: new Deadlines(timeoutMs, clock),
     retryDelayMs: options.retryDelayMs ?? defaults.retryDelayMs,
     random: host.random,
     isRetryable: (error) =>

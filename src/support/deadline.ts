@@ -1,3 +1,6 @@
+import { systemClock } from './clock.js';
+import { runningTimeout } from './running-time.js';
+
 /** Something took too long. */
 export class DeadlineError extends Error {
   override readonly name = 'DeadlineError';
@@ -10,7 +13,7 @@ export class DeadlineError extends Error {
 
 /**
  * Gives `work` a signal that is aborted after `timeoutMs`, or together with the caller's, and stops waiting for it then,
- * even if it ignores the signal.
+ * even if it ignores the signal. Only the time in which the process runs counts.
  *
  * @throws {@link DeadlineError}, the signal's reason, or what the work threw.
  */
@@ -24,7 +27,8 @@ export async function withDeadline<T>(
   const ended = new Promise<never>((_, reject) => {
     controller.signal.addEventListener('abort', () => reject(controller.signal.reason));
   });
-  const timer = setTimeout(() => controller.abort(new DeadlineError(timeoutMs)), timeoutMs);
+  const expire = () => controller.abort(new DeadlineError(timeoutMs));
+  const stopTimer = runningTimeout(timeoutMs, systemClock, expire);
   const abort = () => controller.abort(signal?.reason);
   signal?.addEventListener('abort', abort);
   try {
@@ -34,7 +38,7 @@ export async function withDeadline<T>(
     controller.signal.throwIfAborted();
     throw error;
   } finally {
-    clearTimeout(timer);
+    stopTimer();
     signal?.removeEventListener('abort', abort);
   }
 }
