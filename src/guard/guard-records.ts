@@ -4,6 +4,7 @@ import type { GuardEvent, GuardListener } from '../model/event.js';
 import { entryOf } from '../model/event-table.js';
 import type { GuardObserver } from '../model/observer.js';
 import type { Outcome } from '../model/shapes.js';
+import { messageOf, runCallback } from '../support/callbacks.js';
 import type { Clock } from '../support/clock.js';
 import { withDeadline } from '../support/deadline.js';
 import type { Logger } from '../support/logger.js';
@@ -70,18 +71,12 @@ export class GuardRecords {
   readonly fault = (what: string, error: unknown): void => {
     if (this.#reportedFaults.has(what)) return;
     this.#reportedFaults.add(what);
-    const message = error instanceof Error ? error.message : String(error);
-    this.emit({ type: 'fault', at: this.#clock.now(), what, message });
+    this.emit({ type: 'fault', at: this.#clock.now(), what, message: messageOf(error) });
   };
 
   /** Runs what has no caller to catch its errors: one that is thrown, or that its promise rejects with, becomes a fault. */
   safely(what: string, run: () => unknown): void {
-    try {
-      const result = run();
-      if (result instanceof Promise) result.catch((error) => this.fault(what, error));
-    } catch (error) {
-      this.fault(what, error);
-    }
+    runCallback(what, run, this.fault);
   }
 
   /** What the previous run left; undefined when there is nothing, or when it cannot be read, which is a fault. */

@@ -94,7 +94,15 @@ export class RolloutGuard implements ExposureSink {
    *
    * @throws {@link ConfigError} when an option is invalid.
    */
-  operation<Input, Value>(options: OperationOptions<Input, Value>): GuardedOperation<Input, Value> {
+  operation<Given, Input, Value>(
+    options: OperationOptions<Input, Value, Given> & {
+      readonly input: (given: Given) => Promise<Input> | Input;
+    },
+  ): GuardedOperation<Given, Value>;
+  operation<Input, Value>(options: OperationOptions<Input, Value>): GuardedOperation<Input, Value>;
+  operation<Given, Input, Value>(
+    options: OperationOptions<Input, Value, Given>,
+  ): GuardedOperation<Given, Value> {
     checkOperationOptions(options);
     const { context, recorder } = this.#parts;
     const { flags, flagKey, records } = context;

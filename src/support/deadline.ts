@@ -1,3 +1,4 @@
+import { onAbort } from './abort.js';
 import { systemClock } from './clock.js';
 import { runningTimeout } from './running-time.js';
 
@@ -29,8 +30,7 @@ export async function withDeadline<T>(
   });
   const expire = () => controller.abort(new DeadlineError(timeoutMs));
   const stopTimer = runningTimeout(timeoutMs, systemClock, expire);
-  const abort = () => controller.abort(signal?.reason);
-  signal?.addEventListener('abort', abort);
+  const ignore = signal && onAbort(signal, () => controller.abort(signal.reason));
   try {
     return await Promise.race([work(controller.signal), ended]);
   } catch (error) {
@@ -39,6 +39,6 @@ export async function withDeadline<T>(
     throw error;
   } finally {
     stopTimer();
-    signal?.removeEventListener('abort', abort);
+    ignore?.();
   }
 }

@@ -1,5 +1,6 @@
 import type { Decision } from '../../model/shapes.js';
 import type { GuardState, StopFailure } from '../../model/state.js';
+import { messageOf } from '../../support/callbacks.js';
 import { retry } from '../../support/retry.js';
 import type { RequestOptions, UnleashAdminClient } from '../../unleash/admin-client.js';
 import { ADMIN_RETRY, isAdminError } from '../../unleash/admin-error.js';
@@ -229,8 +230,7 @@ const TOGGLES = { 'feature-environment-enabled': 'on', 'feature-environment-disa
 function failureOf(error: unknown): StopFailure {
   if (isAdminError(error))
     return { code: error.code, message: error.message, requiresAction: !error.retryable };
-  const message = error instanceof Error ? error.message : String(error);
-  return { code: 'UNKNOWN', message, requiresAction: false };
+  return { code: 'UNKNOWN', message: messageOf(error), requiresAction: false };
 }
 
 function stillOn(at: number): GuardInput {
