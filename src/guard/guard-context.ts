@@ -1,4 +1,4 @@
-import { answerOf, atOnce, type OnFault } from '../support/callbacks.js';
+import { answerOf, atOnce, type OnFault } from '../support/async/callbacks.js';
 import { type Clock, systemClock } from '../support/clock.js';
 import { RunningTime } from '../support/running-time.js';
 import { GuardRecords } from './guard-records.js';

@@ -4,7 +4,7 @@ import type { GuardEvent, GuardListener } from '../model/event.js';
 import { entryOf } from '../model/event-table.js';
 import type { GuardObserver } from '../model/observer.js';
 import type { Outcome } from '../model/shapes.js';
-import { messageOf, runCallback } from '../support/callbacks.js';
+import { messageOf, runCallback } from '../support/async/callbacks.js';
 import type { Clock } from '../support/clock.js';
 import { withDeadline } from '../support/deadline.js';
 import type { Logger } from '../support/logger.js';

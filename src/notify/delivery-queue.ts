@@ -1,4 +1,4 @@
-import { messageOf } from '../support/callbacks.js';
+import { messageOf } from '../support/async/callbacks.js';
 import { withDeadline } from '../support/deadline.js';
 import { retry } from '../support/retry.js';
 import { type GuardNotification, isNotifyError, type Notifier } from './notifier.js';

@@ -1,4 +1,4 @@
-import { onAbort } from '../support/abort.js';
+import { onAbort } from '../support/async/abort.js';
 import { areConsumed } from './consumed-input.js';
 import type { Deadlines, Expiring } from './deadlines.js';
 

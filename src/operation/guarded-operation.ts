@@ -6,7 +6,7 @@ import {
   type FlagClient,
 } from '../model/flags.js';
 import type { Attributes, Evaluation, Exposure, Outcome } from '../model/shapes.js';
-import { answerOf } from '../support/callbacks.js';
+import { answerOf } from '../support/async/callbacks.js';
 import type { Clock } from '../support/clock.js';
 import { type ArmFunction, type Attempted, type AttemptPolicy, runAttempts } from './attempts.js';
 import { areConsumed, ConsumedInputError, unreadSources } from './consumed-input.js';

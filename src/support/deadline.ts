@@ -1,4 +1,4 @@
-import { onAbort } from './abort.js';
+import { onAbort } from './async/abort.js';
 import { systemClock } from './clock.js';
 import { runningTimeout } from './running-time.js';
 

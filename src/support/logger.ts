@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { runCallback } from './callbacks.js';
+import { runCallback } from './async/callbacks.js';
 
 /** What the guard needs of a logger; pino's `Logger` fits. */
 export interface Logger {

@@ -1,4 +1,4 @@
-import { onAbort } from './abort.js';
+import { onAbort } from './async/abort.js';
 
 /** When and how often something is tried again. */
 export interface RetryPolicy {

@@ -1,6 +1,6 @@
 import type { Decision } from '../../model/shapes.js';
 import type { GuardState, StopFailure } from '../../model/state.js';
-import { messageOf } from '../../support/callbacks.js';
+import { messageOf } from '../../support/async/callbacks.js';
 import { retry } from '../../support/retry.js';
 import type { RequestOptions, UnleashAdminClient } from '../../unleash/admin-client.js';
 import { ADMIN_RETRY, isAdminError } from '../../unleash/admin-error.js';

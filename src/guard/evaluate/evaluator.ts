@@ -2,7 +2,7 @@ import type { FlagFacts } from '../../model/flags.js';
 import type { Snapshot, Verdict } from '../../model/shapes.js';
 import { type StageProgress, stageAt } from '../../model/stage.js';
 import type { OpenReview, ReportedState } from '../../model/state.js';
-import { atOnce } from '../../support/callbacks.js';
+import { atOnce } from '../../support/async/callbacks.js';
 import type { SignalPoller } from '../../triggers/signals/signal-poller.js';
 import type { Trigger } from '../../triggers/trigger.js';
 import type { GuardRecords } from '../guard-records.js';

@@ -1,5 +1,5 @@
 import type { SignalValue } from '../../model/shapes.js';
-import { messageOf } from '../../support/callbacks.js';
+import { messageOf } from '../../support/async/callbacks.js';
 import type { Clock } from '../../support/clock.js';
 import { withDeadline } from '../../support/deadline.js';
 import type { SignalSource, Trigger } from '../trigger.js';
