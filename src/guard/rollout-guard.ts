@@ -8,10 +8,17 @@ import {
   type OperationHost,
   type OperationOptions,
 } from '../operation/guarded-operation.js';
+import { withDeadline } from '../support/deadline.js';
 import { type GuardState, type GuardStatus, shownState } from './guard-status.js';
 import type { ComplaintReport } from './observe/tracked-outcomes.js';
 import { checkOperationOptions, type RolloutGuardOptions, resolveOptions } from './options.js';
 import { wire } from './wiring.js';
+
+/**
+ * How long the end of a guard waits for what was started, for its requests and for its files, in milliseconds: together less
+ * than 5 s, whatever hangs.
+ */
+const CLOSE_MS = { start: 500, requests: 1_500, records: 2_500 };
 
 /**
  * Guards the rollout of one flag: evaluates how the code behind it behaves, and turns the flag off when a trigger breaches, in
@@ -73,15 +80,15 @@ export class RolloutGuard implements ExposureSink {
    * @throws `FleetError` when only an operator can fix the shared store: a wrong password, a server too old, foreign keys.
    */
   start(): Promise<void> {
-    if (this.#ending !== undefined)
-      return Promise.reject(new Error(`The guard of ${this.flagKey} was closed; make a new one.`));
+    if (this.#ending !== undefined) return Promise.reject(this.#closedError());
     this.#running ??= this.#start();
     return this.#running;
   }
 
   /**
    * Ends the guard for good, and with it the flag's protection: timers and requests end, and a stop that Unleash has
-   * not confirmed stays in the journal. The process can then exit.
+   * not confirmed stays in the journal. The process can then exit. Resolves within 5 seconds: what hangs for longer is left
+   * behind, and reported as a fault.
    */
   close(): Promise<void> {
     this.#ending ??= this.#end();
@@ -144,10 +151,15 @@ export class RolloutGuard implements ExposureSink {
     this.#parts.tracked.complaint(complaint);
   }
 
+  #closedError(): Error {
+    return new Error(`The guard of ${this.flagKey} was closed; make a new one.`);
+  }
+
   async #start(): Promise<void> {
     const { context, machine, runner, evaluator, fleet, loop, recorder, tracked, baselines } = this.#parts;
     const { clock, flags, flagKey, tickMs, folder, records } = context;
     const left = await records.load();
+    if (this.#ending !== undefined) throw this.#closedError();
     if (left !== undefined && left.flagKey !== flagKey) {
       throw new Error(`The folder ${folder} belongs to the flag ${left.flagKey}; give ${flagKey} its own.`);
     }
@@ -155,6 +167,7 @@ export class RolloutGuard implements ExposureSink {
     if (left !== undefined) runner.applyStop(left.state);
     await baselines.load();
     await recorder.open(left, machine.epoch);
+    if (this.#ending !== undefined) throw this.#closedError();
     const { status } = left?.state ?? machine.state;
     records.emit({ type: 'started', at: clock.now(), epoch: left?.epoch ?? machine.epoch, status });
     if (left?.reported !== undefined) evaluator.restore(left.reported);
@@ -175,13 +188,14 @@ export class RolloutGuard implements ExposureSink {
       skipTo: (epoch) => machine.skipTo(epoch),
       evaluate: () => loop.evaluate(),
     });
+    if (this.#ending !== undefined) throw this.#closedError();
     const tick = () => records.safely('the tick', () => this.#tick());
     this.#ticker = setInterval(tick, tickMs).unref();
     tick();
   }
 
   async #end(): Promise<void> {
-    await this.#running?.catch(() => {});
+    await withDeadline(CLOSE_MS.start, undefined, async () => this.#running).catch(() => {});
     const { context, loop, signals, runner, autoAdvance, fleet, recorder, baselines, notifications } =
       this.#parts;
     if (!loop.isRunning) return;
@@ -191,9 +205,32 @@ export class RolloutGuard implements ExposureSink {
     context.runningTime.stop();
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     signals.close();
-    await Promise.all([runner.close(), autoAdvance?.close(), fleet.close()]);
+    await this.#within(CLOSE_MS.requests, {
+      'the requests to Unleash': runner.close(),
+      'an advance': autoAdvance?.close(),
+      'the fleet': fleet.close(),
+    });
     records.emit({ type: 'closed', at: clock.now() });
-    await Promise.all([recorder.close(), baselines.save(), records.settled(), notifications.close()]);
+    await this.#within(CLOSE_MS.records, {
+      'the outcome log': recorder.close(),
+      'the baseline': baselines.save(),
+      'the journal': records.settled(),
+      // It reports itself what it could not deliver.
+      'the notifiers': notifications.close(CLOSE_MS.records - 500),
+    });
+  }
+
+  /** Waits for all of these, so long; what takes longer is left behind. */
+  async #within(
+    timeoutMs: number,
+    parts: Readonly<Record<string, Promise<void> | undefined>>,
+  ): Promise<void> {
+    const closed = Object.entries(parts).map(([what, part]) =>
+      withDeadline(timeoutMs, undefined, async () => part).catch((error: unknown) =>
+        this.#parts.context.records.fault(`closing ${what}`, error),
+      ),
+    );
+    await Promise.all(closed);
   }
 
   #tick(): void {
