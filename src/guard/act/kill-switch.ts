@@ -25,6 +25,7 @@ export class KillSwitch {
   readonly #closing = new AbortController();
   #attempt: AbortController | undefined;
   #work: Promise<unknown> = Promise.resolve();
+  /** By the monotonic clock: the wall clock may be set back. */
   #recheckAt = Number.POSITIVE_INFINITY;
 
   /** @param onAnswer - Receives the result of each request; must not throw. */
@@ -52,7 +53,7 @@ export class KillSwitch {
 
   /** Called on every tick: repeats what an earlier reply left open. */
   recheck(state: GuardState): void {
-    const now = this.#context.clock.now();
+    const now = this.#context.clock.monotonic();
     // Another process sent the requests so far, and this one has replaced it.
     if (state.status === 'stopped' && this.#recheckAt === Number.POSITIVE_INFINITY) this.recheckSoon();
     if (now < this.#recheckAt || this.#attempt !== undefined) return;
@@ -88,7 +89,7 @@ export class KillSwitch {
 
   /** The guard was restarted with a state that may be outdated: checks it at the next tick. */
   recheckSoon(): void {
-    this.#recheckAt = this.#context.clock.now();
+    this.#recheckAt = this.#context.clock.monotonic();
   }
 
   /** Ends every request; resolves when they have ended. */
@@ -216,7 +217,7 @@ export class KillSwitch {
   }
 
   #recheckLater(): void {
-    this.#recheckAt = this.#context.clock.now() + this.#context.recheckMs;
+    this.#recheckAt = this.#context.clock.monotonic() + this.#context.recheckMs;
   }
 
   #track(work: Promise<unknown>): void {
