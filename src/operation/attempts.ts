@@ -128,6 +128,12 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
   }
 
   #try(): void {
+    if (this.#ended) return;
+    if (this.#policy.deadlines.isCatchingUp) {
+      // Connections that were closed during a freeze seem to be open until then.
+      setImmediate(() => this.#try());
+      return;
+    }
     this.attempt++;
     let answer: Promise<Value> | Value;
     try {

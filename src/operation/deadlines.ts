@@ -51,6 +51,11 @@ export class Deadlines {
     if (this.#earliest === item) this.#timer?.ref();
   }
 
+  /** See {@link RunningTime.isCatchingUp}. */
+  get isCatchingUp(): boolean {
+    return this.#time.isCatchingUp;
+  }
+
   /** Removes `item`, which must be waiting. */
   remove(item: Expiring): void {
     if (item.earlier === undefined) this.#earliest = item.later;
@@ -80,6 +85,10 @@ export class Deadlines {
   }
 
   #expire(): void {
+    if (this.#time.isCatchingUp) {
+      setImmediate(() => this.#expire());
+      return;
+    }
     let leftMs = this.#leftMs();
     while (leftMs !== undefined && leftMs <= 0) {
       this.#earliest?.expire();

@@ -5,6 +5,8 @@ const BEAT_MS = 100;
 /** Without a beat for this long, the process did not run: it was frozen, or its event loop was blocked. */
 const SILENCE_MS = 2 * BEAT_MS;
 
+/** Turns of the event loop until all sockets were read, and those that were closed are gone from every pool. */
+const CATCH_UP_TURNS = 4;
 /** An idle event loop runs a timer this soon. */
 const LATE_MS = 5;
 
@@ -27,6 +29,7 @@ export class RunningTime {
   #timer: NodeJS.Timeout | undefined;
   #seen = { wall: 0, monotonic: 0 };
   #lostMs = 0;
+  #turnsToCatchUp = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -35,6 +38,13 @@ export class RunningTime {
   /** All gaps since it was made, in milliseconds. */
   get lostMs(): number {
     return this.#lostMs;
+  }
+
+  /**
+   * A gap has just ended, and what the sockets received meanwhile, answers and the ends of connections, is still being read.
+   */
+  get isCatchingUp(): boolean {
+    return this.#turnsToCatchUp > 0;
   }
 
   start(): void {
@@ -61,7 +71,7 @@ export class RunningTime {
     const now = this.#clock.monotonic();
     const silentMs = now - monotonic;
     this.#see(now);
-    if (silentMs > SILENCE_MS) this.#lostMs += silentMs;
+    if (silentMs > SILENCE_MS) this.#onSilence(silentMs);
     // The monotonic clock of a suspended machine may have stood still, too.
     const durationMs = Math.max(silentMs, this.#seen.wall - wall);
     if (durationMs <= SILENCE_MS) return;
@@ -78,6 +88,17 @@ export class RunningTime {
   onGap(listener: (gap: Gap) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  #onSilence(silentMs: number): void {
+    this.#lostMs += silentMs;
+    const isNew = this.#turnsToCatchUp === 0;
+    this.#turnsToCatchUp = CATCH_UP_TURNS;
+    if (!isNew) return;
+    const turn = () => {
+      if (--this.#turnsToCatchUp > 0) setImmediate(turn);
+    };
+    setImmediate(turn);
   }
 
   #see(monotonic: number): void {
@@ -102,6 +123,10 @@ export function runningTimeout(delayMs: number, clock: Clock, onEnd: () => void)
     time.stop();
   };
   const end = () => {
+    if (time.isCatchingUp) {
+      turn = setImmediate(end);
+      return;
+    }
     stop();
     onEnd();
   };
