@@ -85,13 +85,10 @@ describe('close()', () => {
   });
 
   it('reports what it left behind', async () => {
-    const guard = await harness.started({ fetch: never });
-    await harness.fail(guard);
-    Object.assign(harness.flags, { onChange: () => () => {} });
-    const hung = harness.guard({ store: hangingStore() });
-    void hung.start();
-    await sleep(20);
-    await hung.close();
+    const guard = harness.guard({ store: hangingStore() });
+    void guard.start();
+    await harness.until('starting', () => harness.reported('started').length === 1);
+    await guard.close();
     expect(harness.reported('fault').map(({ what }) => what)).toContain('closing the fleet');
   });
 });
