@@ -34,13 +34,13 @@ const NONE: readonly object[] = [];
  */
 export function unreadSources(input: unknown): readonly object[] {
   if (typeof input !== 'object' || input === null) return NONE;
-  const sources: object[] = [];
+  const search: Search = { left: MOST_VALUES, found: [] };
   try {
-    collect(input, 0, { left: MOST_VALUES }, sources);
+    collect(input, 0, search);
   } catch {
     // A getter or a proxy of the user's may throw: what it hides cannot be watched.
   }
-  return sources;
+  return search.found;
 }
 
 /** Whether any of these has been read since; of a generator that is not known, and it is taken for read. */
@@ -48,17 +48,38 @@ export function areConsumed(sources: readonly object[]): boolean {
   return sources.some((source) => isGeneratorObject(source) || isRead(source));
 }
 
-function collect(value: object, depth: number, budget: { left: number }, sources: object[]): void {
-  if (isSource(value)) {
-    if (!isRead(value)) sources.push(value);
+interface Search {
+  left: number;
+  readonly found: object[];
+}
+
+/** Runs in every call: most inputs are plain objects, and what a class may be costs more to find out than all the rest. */
+function collect(value: object, depth: number, search: Search): void {
+  const isList = Array.isArray(value);
+  if (!isList && value.constructor !== Object) {
+    if (isSource(value)) {
+      if (!isRead(value)) search.found.push(value);
+      return;
+    }
+    if (ArrayBuffer.isView(value)) return;
+  }
+  if (depth === DEEPEST) return;
+  if (isList) {
+    // By its numbers: the keys of a list are texts, which would be made first.
+    for (let index = 0; index < value.length; index++) {
+      if (!collectFrom(value[index], depth, search)) return;
+    }
     return;
   }
-  if (depth === DEEPEST || ArrayBuffer.isView(value)) return;
   for (const key in value) {
-    if (budget.left-- <= 0) return;
-    const inner = (value as Record<string, unknown>)[key];
-    if (typeof inner === 'object' && inner !== null) collect(inner, depth + 1, budget, sources);
+    if (!collectFrom((value as Record<string, unknown>)[key], depth, search)) return;
   }
+}
+
+/** @returns whether more values may be searched. */
+function collectFrom(inner: unknown, depth: number, search: Search): boolean {
+  if (typeof inner === 'object' && inner !== null) collect(inner, depth + 1, search);
+  return --search.left > 0;
 }
 
 function isSource(value: object): boolean {
