@@ -22,6 +22,7 @@ export {
   OperationTimeoutError,
   type RunContext,
 } from './operation/attempts.js';
+export { ConsumedInputError, isConsumedInputError } from './operation/consumed-input.js';
 export { errorTypeOf, isCriticalError, isRetryableError } from './operation/error-type.js';
 // Triggers: rules on a snapshot of outcomes.
 export type { ThresholdTrigger, Trigger, TriggerOptions, VerdictOfTrigger } from './triggers/trigger.js';

@@ -32,7 +32,12 @@ export function registerReport(program: Command): void {
     .description('Writes a report of a rollout from the folder of its guard.')
     .argument('<folder>', 'the folder of the guard, for example logs/async_upload_rollout')
     .option('--out <folder>', 'where to write the report (default: the same folder)')
-    .option('--format <formats>', FORMATS_EXPECTED, (text) => text.trim().split(/\s*,\s*/), [...FORMATS])
+    .option(
+      '--format <formats>',
+      FORMATS_EXPECTED,
+      (text) => text.split(',').map((format) => format.trim()),
+      [...FORMATS],
+    )
     .option('--config <file>', 'rules whose thresholds are drawn (see rollout-guard replay --help)');
   complete(command, HELP, optionsSchema, async ({ out, format, config }, folder) => {
     const rules = config === undefined ? undefined : await loadRules(config);

@@ -1,5 +1,6 @@
 import { shiftDelta } from '../measure/outcome-delta.js';
 import type { Decision, Snapshot } from '../model/shapes.js';
+import { withDeadline } from '../support/deadline.js';
 import { feedsOf, type UnfedRule } from './feeds.js';
 import { FleetLeader } from './fleet-leader.js';
 import { isFleetError } from './fleet-link.js';
@@ -10,6 +11,8 @@ import { type SentAt, ServerClock } from './server-clock.js';
 
 /** Deltas that are sent in one go after an outage. */
 const MAX_AT_ONCE = 8;
+/** Leaving is a courtesy: the others notice the silence as well. */
+const LEAVE_MS = 1_000;
 /** Well within the day after which the server forgets a process. */
 const FORGET_ACCEPTED_MS = 12 * 3_600_000;
 
@@ -42,6 +45,7 @@ export class FleetMember {
   #rebuilt = 0;
   #syncing: Promise<unknown> | undefined;
   #timers: NodeJS.Timeout[] = [];
+  #isClosed = false;
 
   constructor(options: FleetMemberOptions) {
     this.#options = options;
@@ -123,6 +127,7 @@ export class FleetMember {
     const { timing } = this.#options;
     const error = await this.#exchange();
     if (isFleetError(error) && error.requiresAction) throw error;
+    if (this.#isClosed) return;
     this.#timers = [
       setInterval(() => this.sync(), timing.flushMs).unref(),
       setInterval(() => {
@@ -131,11 +136,14 @@ export class FleetMember {
     ];
   }
 
-  /** Sends what is left, and leaves. */
+  /** Sends what is left, and leaves, unless the shared store takes too long. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
-    await Promise.all([this.#syncing, this.#leader?.close()]);
-    await this.#exchange({ leaving: true });
+    await withDeadline(LEAVE_MS, undefined, async () => {
+      await Promise.all([this.#syncing, this.#leader?.close()]);
+      if (this.#serverClock.isAlive) await this.#exchange({ leaving: true });
+    }).catch(() => {});
     await this.#options.link.close();
   }
 

@@ -1,21 +1,54 @@
+import { answerOf, atOnce, type OnFault } from '../support/async/callbacks.js';
+import { type Clock, systemClock } from '../support/clock.js';
+import { RunningTime } from '../support/running-time.js';
 import { GuardRecords } from './guard-records.js';
 import type { ResolvedOptions } from './options.js';
 
 /** What every part of a guard works with: the user's options, complete (clock, random, fetch and logger among them), and its records. */
 export interface GuardContext extends ResolvedOptions {
   readonly records: GuardRecords;
+  /** Notices when this process was frozen or blocked; beats while the guard runs. */
+  readonly runningTime: RunningTime;
   /** What the triggers call critical beyond the defaults. */
   readonly criticalErrorTypes: ReadonlySet<string>;
 }
 
-/** The context of one guard. */
+/** The context of one guard. Its functions that the user passed in are safe to call. */
 export function guardContext(options: ResolvedOptions): GuardContext {
-  const { rollback, review } = options;
+  const { rollback, review, random, readMemoryBytes } = options;
+  const clock = safeClock(options.clock, (what, error) => records.fault(what, error));
+  const records = new GuardRecords({ ...options, clock });
   return {
     ...options,
-    records: new GuardRecords(options),
+    clock,
+    random: () => {
+      const drawn = answerOf('random', random, 0.5, records.fault);
+      return drawn >= 0 && drawn <= 1 ? drawn : 0.5;
+    },
+    readMemoryBytes: () => numberOf(readMemoryBytes),
+    records,
+    runningTime: new RunningTime(clock),
     criticalErrorTypes: new Set(
       [...rollback, ...review].flatMap(({ criticalErrorTypes }) => criticalErrorTypes ?? []),
     ),
   };
+}
+
+/** The user's clock; where it fails, the machine's answers. */
+function safeClock(clock: Clock, onFault: OnFault): Clock {
+  if (clock === systemClock) return clock;
+  const safe = (name: keyof Clock) => () => {
+    const time = answerOf(`clock.${name}()`, () => numberOf(() => clock[name]()), Number.NaN, onFault);
+    return Number.isNaN(time) ? systemClock[name]() : time;
+  };
+  return { now: safe('now'), monotonic: safe('monotonic') };
+}
+
+/** @throws what it throws, or TypeError when the answer is no number. */
+function numberOf(run: () => number): number {
+  const answer: unknown = atOnce(run());
+  if (typeof answer === 'number' && Number.isFinite(answer)) return answer;
+  throw new TypeError(
+    `it returned ${typeof answer === 'number' ? answer : `a ${typeof answer}`} instead of a number`,
+  );
 }

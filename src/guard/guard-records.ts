@@ -5,6 +5,7 @@ import type { GuardEvent, GuardListener } from '../model/event.js';
 import { entryOf } from '../model/event-table.js';
 import type { GuardObserver } from '../model/observer.js';
 import type { Outcome } from '../model/shapes.js';
+import { runCallback } from '../support/async/callbacks.js';
 import type { Clock } from '../support/clock.js';
 import { withDeadline } from '../support/deadline.js';
 import { UnusableFileError } from '../support/files.js';
@@ -133,12 +134,7 @@ export class GuardRecords {
 
   /** Runs what has no caller to catch its errors: one that is thrown, or that its promise rejects with, becomes a fault. */
   safely(what: string, run: () => unknown): void {
-    try {
-      const result = run();
-      if (result instanceof Promise) result.catch((error) => this.fault(what, error));
-    } catch (error) {
-      this.fault(what, error);
-    }
+    runCallback(what, run, this.fault);
   }
 
   /** Begins to write the guard's state to disk. */

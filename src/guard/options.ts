@@ -242,6 +242,7 @@ const operationSchema = z.strictObject({
   ...policyFields,
   treatment: armFunction,
   control: armFunction,
+  input: aFunction(),
   isRetryable: aFunction(),
   classifyError: aFunction(),
   attributes: aFunction(),

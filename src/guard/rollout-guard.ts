@@ -15,10 +15,17 @@ import {
   type OperationHost,
   type OperationOptions,
 } from '../operation/guarded-operation.js';
+import { withDeadline } from '../support/deadline.js';
 import { type GuardState, type GuardStatus, shownState } from './guard-status.js';
 import type { ComplaintReport } from './observe/tracked-outcomes.js';
 import { checkOperationOptions, type RolloutGuardOptions, resolveOptions } from './options.js';
 import { wire } from './wiring.js';
+
+/**
+ * How long the end of a guard waits for what was started, for its requests and for its files, in milliseconds: together less
+ * than 5 s, whatever hangs.
+ */
+const CLOSE_MS = { start: 500, requests: 1_500, records: 2_500 };
 
 /**
  * Guards the rollout of one flag: evaluates how the code behind it behaves, and turns the flag off when a trigger breaches, in
@@ -87,8 +94,7 @@ export class RolloutGuard implements ExposureSink {
    * @throws `FleetError` when only an operator can fix the shared store: a wrong password, a server too old, foreign keys.
    */
   start(): Promise<void> {
-    if (this.#ending !== undefined)
-      return Promise.reject(new Error(`The guard of ${this.flagKey} was closed; make a new one.`));
+    if (this.#ending !== undefined) return Promise.reject(this.#closedError());
     this.#running ??= this.#start().catch((error) => {
       this.#parts.probe.startFailed(error);
       throw error;
@@ -98,7 +104,8 @@ export class RolloutGuard implements ExposureSink {
 
   /**
    * Ends the guard for good, and with it the flag's protection: timers and requests end, and a stop that Unleash has
-   * not confirmed stays in the journal. The process can then exit.
+   * not confirmed stays in the journal. The process can then exit. Resolves within 5 seconds: what hangs for longer is left
+   * behind, and reported as a fault.
    */
   close(): Promise<void> {
     this.#ending ??= this.#end();
@@ -111,7 +118,15 @@ export class RolloutGuard implements ExposureSink {
    *
    * @throws {@link ConfigError} when an option is invalid.
    */
-  operation<Input, Value>(options: OperationOptions<Input, Value>): GuardedOperation<Input, Value> {
+  operation<Given, Input, Value>(
+    options: OperationOptions<Input, Value, Given> & {
+      readonly input: (given: Given) => Promise<Input> | Input;
+    },
+  ): GuardedOperation<Given, Value>;
+  operation<Input, Value>(options: OperationOptions<Input, Value>): GuardedOperation<Input, Value>;
+  operation<Given, Input, Value>(
+    options: OperationOptions<Input, Value, Given>,
+  ): GuardedOperation<Given, Value> {
     checkOperationOptions(options);
     const { context, recorder } = this.#parts;
     const { flags, flagKey, records } = context;
@@ -172,6 +187,10 @@ export class RolloutGuard implements ExposureSink {
     this.#parts.tracked.complaint(complaint);
   }
 
+  #closedError(): Error {
+    return new Error(`The guard of ${this.flagKey} was closed; make a new one.`);
+  }
+
   #firstClient(): FlagClient {
     const { client, flags } = this.#parts.context;
     const first = client ?? flags.defaultClient();
@@ -185,10 +204,12 @@ export class RolloutGuard implements ExposureSink {
       this.#parts;
     const { clock, flags, flagKey, tickMs, records } = context;
     const { left, folder } = await storage.open((state) => runner.applyStop(state));
+    if (this.#ending !== undefined) throw this.#closedError();
     // A stop of an earlier run applies before anything else is read.
     if (left !== undefined) runner.applyStop(left.state);
     await baselines.load(folder);
     await recorder.open(left, machine.epoch, folder);
+    if (this.#ending !== undefined) throw this.#closedError();
     const { status } = left?.state ?? machine.state;
     records.emit({ type: 'started', at: clock.now(), epoch: left?.epoch ?? machine.epoch, status });
     if (left?.reported !== undefined) evaluator.restore(left.reported);
@@ -201,6 +222,7 @@ export class RolloutGuard implements ExposureSink {
       }),
       flags.onTrack((event) => tracked.track(event)),
     ];
+    context.runningTime.start();
     loop.isRunning = true;
     await fleet.start({
       state: () => machine.state,
@@ -208,6 +230,7 @@ export class RolloutGuard implements ExposureSink {
       skipTo: (epoch) => machine.skipTo(epoch),
       evaluate: () => loop.evaluate(),
     });
+    if (this.#ending !== undefined) throw this.#closedError();
     const { probe, health } = this.#parts;
     probe.started();
     health.start(folder);
@@ -220,7 +243,7 @@ export class RolloutGuard implements ExposureSink {
   }
 
   async #end(): Promise<void> {
-    await this.#running?.catch(() => {});
+    await withDeadline(CLOSE_MS.start, undefined, async () => this.#running).catch(() => {});
     this.#parts.probe.closed();
     const healthSaved = this.#parts.health.close();
     const {
@@ -240,14 +263,36 @@ export class RolloutGuard implements ExposureSink {
     loop.isRunning = false;
     const { records, clock } = context;
     clearInterval(this.#ticker);
+    context.runningTime.stop();
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     signals.close();
-    const ending = watches.map((watch) => watch.close());
-    await Promise.all([...ending, runner.close(), autoAdvance?.close(), fleet.close()]);
+    await this.#within(CLOSE_MS.requests, {
+      'the requests to Unleash': runner.close(),
+      'the checks of Unleash': Promise.all(watches.map((watch) => watch.close())).then(() => {}),
+      'an advance': autoAdvance?.close(),
+      'the fleet': fleet.close(),
+    });
     records.emit({ type: 'closed', at: clock.now() });
-    const saved = [healthSaved, baselines.save(), records.close()];
-    await Promise.all([...saved, recorder.close(), notifications.close()]);
-    await storage.close();
+    const saved = Promise.all([recorder.close(), baselines.save(), records.close(), healthSaved]);
+    await this.#within(CLOSE_MS.records, {
+      // The lock goes last.
+      'the folder': saved.then(() => storage.close()),
+      // It reports itself what it could not deliver.
+      'the notifiers': notifications.close(CLOSE_MS.records - 500),
+    });
+  }
+
+  /** Waits for all of these, so long; what takes longer is left behind. */
+  async #within(
+    timeoutMs: number,
+    parts: Readonly<Record<string, Promise<void> | undefined>>,
+  ): Promise<void> {
+    const closed = Object.entries(parts).map(([what, part]) =>
+      withDeadline(timeoutMs, undefined, async () => part).catch((error: unknown) =>
+        this.#parts.context.records.fault(`closing ${what}`, error),
+      ),
+    );
+    await Promise.all(closed);
   }
 
   #tick(): void {

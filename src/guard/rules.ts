@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { UNITS } from '../model/shapes.js';
 import type { Stage } from '../model/stage.js';
-import { parseConfig } from '../support/config-error.js';
+import { isRecord, parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, percentageSchema, rateSchema } from '../support/config-schemas.js';
 import type { Trigger } from '../triggers/trigger.js';
 
@@ -12,21 +13,48 @@ export interface RolloutRules {
   readonly stages: readonly Stage[];
 }
 
+const TRIGGER_NAME = 'a name, for example successes-of-large-files';
+const WINDOW = 'a number of milliseconds, or 0 for a rule without a window';
 const TRIGGERS = 'a list of triggers, for example [successRateBelow(0.95)]';
 
+/** The fields of a trigger that somebody else wrote. Those that only this package's triggers have are not checked. */
+const triggerFieldsSchema = z.object({
+  name: z.string({ error: TRIGGER_NAME }).regex(/\S/, { error: TRIGGER_NAME }),
+  windowMs: z.custom((value) => value === 0 || durationMsSchema.safeParse(value).success, { error: WINDOW }),
+  evaluate: z.custom((value) => typeof value === 'function', {
+    error: 'a function (snapshot, now) => verdict',
+  }),
+  unit: z.enum(UNITS, { error: `one of ${UNITS.join(', ')}` }).optional(),
+  scope: z.enum(['fleet', 'instance'], { error: "'fleet' or 'instance'" }).optional(),
+  criticalErrorTypes: z
+    .array(z.string({ error: 'an error type' }), { error: 'a list of error types' })
+    .optional(),
+  signal: z
+    .object(
+      {
+        read: z.custom((value) => typeof value === 'function', { error: 'a function that returns a number' }),
+        everyMs: durationMsSchema,
+        timeoutMs: durationMsSchema,
+        maxAgeMs: durationMsSchema,
+      },
+      { error: 'a signal: { read, everyMs, timeoutMs, maxAgeMs }' },
+    )
+    .optional(),
+});
+
+/** The trigger itself, not a copy of its fields: it may be an instance of a class. */
+const triggerSchema = z
+  .custom<Trigger>((value) => isRecord(value) && 'evaluate' in value, {
+    error: 'a trigger, for example successRateBelow(0.95)',
+    abort: true,
+  })
+  .superRefine((trigger, context) => {
+    const { error } = triggerFieldsSchema.safeParse(trigger);
+    for (const { path, message } of error?.issues ?? []) context.addIssue({ code: 'custom', path, message });
+  });
+
 const triggersSchema = z
-  .array(
-    z.custom<Trigger>(
-      (value) =>
-        typeof value === 'object' &&
-        value !== null &&
-        'evaluate' in value &&
-        'name' in value &&
-        'windowMs' in value,
-      { error: 'a trigger, for example successRateBelow(0.95)' },
-    ),
-    { error: TRIGGERS },
-  )
+  .array(triggerSchema, { error: TRIGGERS })
   .superRefine((triggers, context) => {
     triggers.forEach((trigger, index) => {
       if (triggers.findIndex(({ name }) => name === trigger.name) === index) return;

@@ -27,6 +27,7 @@ export function wire(options: ResolvedOptions) {
   const context = guardContext(options);
   const { flagKey, unleash, rollback, review, advance, dryRun, notify, fetch, clock, records } = context;
   const own = storeFor(context, clock.now());
+  context.runningTime.onGap(({ durationMs }) => own.lost(durationMs));
   const signals = new SignalPoller({ triggers: [...rollback, ...review], clock, onFault: records.outage });
   const evaluator = new Evaluator(context, signals);
   const fleet: GuardFleet =

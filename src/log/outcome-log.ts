@@ -198,9 +198,7 @@ export class OutcomeLog {
     const { clock, dump, summaryMs } = this.#settings;
     this.#isWriteQueued = false;
     this.#hasFailed = false;
-    const sinceCheckpointMs = clock.now() - this.#checkpointAt;
-    // A clock that was set back is no reason to wait.
-    const isTime = !(sinceCheckpointMs >= 0 && sinceCheckpointMs < summaryMs);
+    const isTime = clock.monotonic() - this.#checkpointAt >= summaryMs;
     this.#isCheckpointStale ||= this.#waiting.length > 0;
     // In one turn, so that the dump counts the outcomes of the log up to this batch, and no other.
     this.#batch = this.#waiting;
@@ -210,7 +208,7 @@ export class OutcomeLog {
     if (dumped !== undefined) {
       this.#isCheckpointWanted = false;
       this.#isCheckpointStale = false;
-      this.#checkpointAt = clock.now();
+      this.#checkpointAt = clock.monotonic();
     }
     while (this.#next < this.#batch.length) {
       const outcomes = this.#batch.slice(this.#next, this.#next + LINES_AT_ONCE);

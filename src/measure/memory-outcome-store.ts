@@ -34,7 +34,7 @@ const MAX_DETAILS_SENT = 32;
 
 /**
  * Adds outcomes up in this process. Memory is fixed for each window length (20 KB), arm (32 KB) and error type, and
- * does not grow with outcomes or messages. What is open needs 29 bytes each, at most 8 MB; units with an event are remembered for the
+ * does not grow with outcomes or messages. What is open needs 37 bytes each, at most 10 MB; units with an event are remembered for the
  * sequential tests (see {@link RolloutEvidence}).
  */
 export class MemoryOutcomeStore {
@@ -100,9 +100,9 @@ export class MemoryOutcomeStore {
     this.#feed.withdraw(exposure);
   }
 
-  /** The process did not run for a while, until `now`: what is open gets its time anew. */
-  resumed(now: number): void {
-    this.#feed.resumed(now);
+  /** The process did not run for so long, in milliseconds: what is open could not end in that time. */
+  lost(durationMs: number): void {
+    this.#feed.lost(durationMs);
   }
 
   /**

@@ -1,3 +1,4 @@
+import { messageOf } from '../support/async/callbacks.js';
 import { withDeadline } from '../support/deadline.js';
 import { retry } from '../support/retry.js';
 import { type GuardNotification, isNotifyError, type Notifier } from './notifier.js';
@@ -84,7 +85,7 @@ export class DeliveryQueue {
     } catch (error) {
       if (signal.aborted || this.#isFailing) return;
       this.#isFailing = true;
-      const fault = error instanceof Error ? error : new Error(String(error));
+      const fault = error instanceof Error ? error : new Error(messageOf(error));
       this.#onFault(`the notifier ${this.#notifier.name}`, fault);
     }
   }

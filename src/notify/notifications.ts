@@ -30,7 +30,7 @@ export class Notifications {
   readonly #clock: Clock;
   readonly #queues: readonly DeliveryQueue[];
   readonly #onFault: NotificationsOptions['onFault'];
-  /** When each key was sent last, the most recent at the end. */
+  /** When each key was sent last, by the monotonic clock; the most recent at the end. */
   readonly #sentAt = new Map<string, number>();
   #isOpen = true;
 
@@ -76,10 +76,9 @@ export class Notifications {
   }
 
   #isRepetition({ key, repeats }: Notice): boolean {
-    const now = this.#clock.now();
+    const now = this.#clock.monotonic();
     const sentAt = this.#sentAt.get(key);
-    // A clock that was set back must not silence anything for long.
-    if (sentAt !== undefined && (!repeats || Math.abs(now - sentAt) < DEDUPE_MS)) return true;
+    if (sentAt !== undefined && (!repeats || now - sentAt < DEDUPE_MS)) return true;
     this.#sentAt.delete(key);
     this.#sentAt.set(key, now);
     if (this.#sentAt.size > MAX_KEYS) this.#sentAt.delete(this.#sentAt.keys().next().value!);

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
-import { parseConfig } from '../support/config-error.js';
+import { isRecord, parseConfig } from '../support/config-error.js';
 
 /**
  * Signatures as Standard Webhooks 1.0 defines them (https://www.standardwebhooks.com): HMAC-SHA256 over
@@ -19,14 +19,22 @@ export const webhookSecretSchema = z
   .string({ error: SECRET })
   .refine((secret) => keyOf(secret) !== undefined, { error: SECRET });
 
+const TOLERANCE = 'a number of milliseconds, 0 or more';
+
 const verificationSchema = z.object({
   body: z.union([z.string(), z.instanceof(Uint8Array)], {
     error: 'the raw body as it arrived, a string or bytes',
   }),
-  headers: z.custom<WebhookHeaders>((value) => typeof value === 'object' && value !== null, {
-    error: "the request's headers",
-  }),
+  headers: z.custom<WebhookHeaders>(isRecord, { error: "the request's headers" }),
   secret: z.union([webhookSecretSchema, z.array(webhookSecretSchema).min(1)], { error: SECRET }),
+  options: z
+    .strictObject({
+      toleranceMs: z
+        .custom<number>((value) => typeof value === 'number' && value >= 0, { error: TOLERANCE })
+        .default(300_000),
+      now: z.number({ error: 'milliseconds since 1970' }).optional(),
+    })
+    .default({ toleranceMs: 300_000 }),
 });
 
 /**
@@ -58,16 +66,21 @@ export function signatureHeaders(
  * @param secret - The secret, or several while one replaces another.
  * @param options.toleranceMs - How far the sender's clock may be off, in milliseconds. @default 300_000
  * @param options.now - Milliseconds since 1970. @default the machine's clock
- * @throws {@link ConfigError} when `body`, `headers` or `secret` are not what they should be; whatever the sender wrote in them
+ * @throws {@link ConfigError} when `body`, `headers`, `secret` or an option is not what it should be; whatever the sender wrote in them
  *   gives `false`.
  */
 export function verifyWebhook(
   body: string | Uint8Array,
   headers: WebhookHeaders,
   secret: string | readonly string[],
-  { toleranceMs = 300_000, now = Date.now() }: { toleranceMs?: number; now?: number } = {},
+  options?: { readonly toleranceMs?: number | undefined; readonly now?: number | undefined },
 ): boolean {
-  parseConfig(verificationSchema, { body, headers, secret }, 'verifyWebhook arguments');
+  const args = { body, headers, secret, options };
+  const { toleranceMs, now = Date.now() } = parseConfig(
+    verificationSchema,
+    args,
+    'verifyWebhook arguments',
+  ).options;
   const [id, timestamp, given] = [HEADERS.id, HEADERS.timestamp, HEADERS.signature].map((name) =>
     headerOf(headers, name),
   );
@@ -93,8 +106,13 @@ function keyOf(secret: string): Buffer | undefined {
   return key.length >= 24 && key.length <= 64 ? key : undefined;
 }
 
+/** Of this platform, or of another library. */
+function isHeaders(headers: WebhookHeaders): headers is Headers {
+  return typeof headers.get === 'function';
+}
+
 function headerOf(headers: WebhookHeaders, name: string): string | undefined {
-  if (headers instanceof Headers) return headers.get(name) ?? undefined;
+  if (isHeaders(headers)) return headers.get(name) ?? undefined;
   const value = headers[name] ?? Object.entries(headers).find(([key]) => key.toLowerCase() === name)?.[1];
   return typeof value === 'string' ? value : value?.[0];
 }

@@ -1,3 +1,5 @@
+import { onAbort } from '../support/async/abort.js';
+import { areConsumed } from './consumed-input.js';
 import type { Deadlines, Expiring } from './deadlines.js';
 
 /** What a treatment or control receives beside its input. */
@@ -51,6 +53,7 @@ export function isOperationTimeoutError(error: unknown): error is OperationTimeo
  * The later result of an abandoned attempt is ignored.
  *
  * @param startedAt - The current time of the clock of `policy.deadlines`.
+ * @param sources - What the input has that can be read only once: after it was read, nothing is retried.
  */
 export function runAttempts<Input, Value>(
   run: ArmFunction<Input, Value>,
@@ -58,8 +61,11 @@ export function runAttempts<Input, Value>(
   policy: AttemptPolicy,
   callerSignal: AbortSignal | undefined,
   startedAt: number,
+  sources: readonly object[] = [],
 ): Promise<Attempted<Value>> {
-  return new Promise((resolve) => new ArmRun(run, input, policy, callerSignal, resolve).start(startedAt));
+  return new Promise((resolve) =>
+    new ArmRun(run, input, policy, callerSignal, sources, resolve).start(startedAt),
+  );
 }
 
 /** One run of one arm. It is itself the context that the arm's code receives. */
@@ -72,7 +78,9 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
   readonly #input: Input;
   readonly #policy: AttemptPolicy;
   readonly #callerSignal: AbortSignal | undefined;
+  readonly #sources: readonly object[];
   readonly #resolve: (attempted: Attempted<Value>) => void;
+  #ignoreCaller: (() => void) | undefined;
   #pause: NodeJS.Timeout | undefined;
   #ended = false;
   #abortReason: unknown;
@@ -83,12 +91,14 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
     input: Input,
     policy: AttemptPolicy,
     callerSignal: AbortSignal | undefined,
+    sources: readonly object[],
     resolve: (attempted: Attempted<Value>) => void,
   ) {
     this.#run = run;
     this.#input = input;
     this.#policy = policy;
     this.#callerSignal = callerSignal;
+    this.#sources = sources;
     this.#resolve = resolve;
   }
 
@@ -102,18 +112,14 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
   }
 
   start(now: number): void {
-    if (this.#callerSignal?.aborted) {
-      this.#resolve({ ok: false, error: this.#callerSignal.reason, attempts: 0, aborted: true });
+    const caller = this.#callerSignal;
+    if (caller?.aborted) {
+      this.#resolve({ ok: false, error: caller.reason, attempts: 0, aborted: true });
       return;
     }
-    this.#callerSignal?.addEventListener('abort', this);
+    this.#ignoreCaller = caller && onAbort(caller, () => this.#abort(caller.reason, true));
     this.#policy.deadlines.add(this, now);
     this.#try();
-  }
-
-  /** The caller has aborted. */
-  handleEvent(): void {
-    this.#abort(this.#callerSignal?.reason, true);
   }
 
   /** The time is up. */
@@ -122,6 +128,12 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
   }
 
   #try(): void {
+    if (this.#ended) return;
+    if (this.#policy.deadlines.isCatchingUp) {
+      // Connections that were closed during a freeze seem to be open until then.
+      setImmediate(() => this.#try());
+      return;
+    }
     this.attempt++;
     let answer: Promise<Value> | Value;
     try {
@@ -139,7 +151,7 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
   #onError(error: unknown): void {
     if (this.#ended) return;
     const { retries, retryDelayMs, isRetryable, random } = this.#policy;
-    if (this.attempt > retries || !isRetryable(error)) {
+    if (this.attempt > retries || areConsumed(this.#sources) || !isRetryable(error)) {
       this.#fail(error, false);
       return;
     }
@@ -167,7 +179,7 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
     this.#ended = true;
     this.#policy.deadlines.remove(this);
     clearTimeout(this.#pause);
-    this.#callerSignal?.removeEventListener('abort', this);
+    this.#ignoreCaller?.();
     this.#resolve(attempted);
   }
 }

@@ -1,3 +1,6 @@
+import type { Clock } from '../support/clock.js';
+import { isLate, RunningTime } from '../support/running-time.js';
+
 /** Something that ends when its time is up. The links belong to {@link Deadlines}. */
 export interface Expiring {
   expiresAt: number;
@@ -9,34 +12,48 @@ export interface Expiring {
 
 /**
  * Time limits that are all equally long. They end in the order in which they begin, so one timer and a linked list
- * serve all of them: a timer for each would cost more than the rest of an operation.
+ * serve all of them: a timer for each would cost more than the rest of an operation. Only the time in which the process runs
+ * counts, and answers that wait in a socket are read before anything expires.
  */
 export class Deadlines {
   readonly #limitMs: number;
-  readonly #now: () => number;
+  readonly #clock: Clock;
+  readonly #time: RunningTime;
   #earliest: Expiring | undefined;
   #latest: Expiring | undefined;
+  /** From the first item on, until it has found that none is left. */
+  #isWaking = false;
   #timer: NodeJS.Timeout | undefined;
+  #dueAt = 0;
 
-  /** @param now - A clock that never goes backwards, in milliseconds. */
-  constructor(limitMs: number, now: () => number) {
+  constructor(limitMs: number, clock: Clock) {
     this.#limitMs = limitMs;
-    this.#now = now;
+    this.#clock = clock;
+    this.#time = new RunningTime(clock);
   }
 
   /**
    * Lets `item` expire one limit from now. While anything waits, the process stays alive.
    *
-   * @param now - The clock's current time.
+   * @param now - The current time of the monotonic clock.
    */
   add(item: Expiring, now: number): void {
-    item.expiresAt = now + this.#limitMs;
+    if (!this.#isWaking) {
+      this.#isWaking = true;
+      this.#time.start();
+      this.#wakeIn(this.#limitMs);
+    }
+    item.expiresAt = this.#time.at(now) + this.#limitMs;
     item.earlier = this.#latest;
     if (this.#latest === undefined) this.#earliest = item;
     else this.#latest.later = item;
     this.#latest = item;
-    if (this.#timer === undefined) this.#wakeIn(this.#limitMs);
-    else if (this.#earliest === item) this.#timer.ref();
+    if (this.#earliest === item) this.#timer?.ref();
+  }
+
+  /** See {@link RunningTime.isCatchingUp}. */
+  get isCatchingUp(): boolean {
+    return this.#time.isCatchingUp;
   }
 
   /** Removes `item`, which must be waiting. */
@@ -52,14 +69,40 @@ export class Deadlines {
   }
 
   #wakeIn(delayMs: number): void {
+    this.#dueAt = this.#clock.monotonic() + delayMs;
     this.#timer = setTimeout(() => this.#onTimer(), delayMs);
   }
 
   #onTimer(): void {
+    const leftMs = this.#leftMs();
+    if (leftMs !== undefined && leftMs > 0) {
+      this.#wakeIn(leftMs);
+      return;
+    }
     this.#timer = undefined;
-    const now = this.#now();
-    while (this.#earliest !== undefined && this.#earliest.expiresAt <= now) this.#earliest.expire();
-    if (this.#earliest !== undefined && this.#timer === undefined)
-      this.#wakeIn(this.#earliest.expiresAt - now);
+    if (isLate(this.#dueAt, this.#clock)) setImmediate(() => this.#expire());
+    else this.#expire();
+  }
+
+  #expire(): void {
+    if (this.#time.isCatchingUp) {
+      setImmediate(() => this.#expire());
+      return;
+    }
+    let leftMs = this.#leftMs();
+    while (leftMs !== undefined && leftMs <= 0) {
+      this.#earliest?.expire();
+      leftMs = this.#leftMs();
+    }
+    if (leftMs === undefined) {
+      this.#isWaking = false;
+      this.#time.stop();
+    } else this.#wakeIn(leftMs);
+  }
+
+  /** The time until the next item expires; undefined when none waits. */
+  #leftMs(): number | undefined {
+    if (this.#earliest === undefined) return undefined;
+    return this.#earliest.expiresAt - this.#time.at(this.#clock.monotonic());
   }
 }

@@ -1,25 +1,43 @@
+/** Codes of HTTP clients for any answer that is an error. */
+const ANSWER_CODES: ReadonlySet<string> = new Set([
+  'ERR_BAD_REQUEST',
+  'ERR_BAD_RESPONSE',
+  'ERR_NON_2XX_3XX_RESPONSE',
+  'UND_ERR_RESPONSE',
+  'UND_ERR_RESPONSE_STATUS_CODE',
+]);
+
 /** Classes too general to count by: the cause is more specific. */
 const GENERIC_NAMES: ReadonlySet<string> = new Set(['Error', 'TypeError', 'AggregateError', 'DOMException']);
 
 /**
  * Names an error for counting: its code (`ECONNRESET`), else its class (`TimeoutError`). Never its message, which may
  * contain anything, users' data included. The outermost error with a code or a specific class names the whole: `fetch`'s
- * `TypeError: fetch failed` is named by its cause. An HTTP status names an error that has neither (`HTTP_503`).
+ * `TypeError: fetch failed` is named by its cause. A code of gRPC has its name there (`GRPC_UNAVAILABLE` for 14). An HTTP status
+ * names an error that has neither code nor class (`HTTP_503`), or only one that says that there was an error answer.
  *
  * @returns At most 64 characters without spaces; `NonError` for a thrown string, number, null or the like.
  */
 export function errorTypeOf(error: unknown): string {
   const chain = errorChain(error);
   for (const link of chain) {
-    const code = errorCode(link);
-    if (code !== undefined) return code;
-    const name = errorName(link);
-    if (name !== undefined && !GENERIC_NAMES.has(name)) return name;
-    const status = errorStatus(link);
-    if (status !== undefined) return `HTTP_${status}`;
+    const type = ownTypeOf(link);
+    if (type !== undefined) return type;
   }
   const outermost = chain[0];
   return outermost === undefined ? 'NonError' : (errorName(outermost) ?? 'NonError');
+}
+
+/** The type of one error without its causes; undefined when nothing about it is specific. */
+function ownTypeOf(error: object): string | undefined {
+  const grpc = grpcStatus(error);
+  if (grpc !== undefined) return `GRPC_${grpc}`;
+  const status = errorStatus(error);
+  const code = errorCode(error);
+  if (code !== undefined && !(status !== undefined && ANSWER_CODES.has(code))) return code;
+  const name = errorName(error);
+  if (name !== undefined && !GENERIC_NAMES.has(name)) return name;
+  return status === undefined ? undefined : `HTTP_${status}`;
 }
 
 const CRITICAL_CODES: ReadonlySet<string> = new Set([
@@ -40,13 +58,13 @@ const OUT_OF_MEMORY = /allocation failed|could not allocate memory/i;
  * `ERR_MEMORY_ALLOCATION_FAILED`, `ERR_WORKER_OUT_OF_MEMORY`, V8's `RangeError: Array buffer allocation failed`), out
  * of disk (`ENOSPC`, `EDQUOT`) or out of file handles (`EMFILE`, `ENFILE`).
  *
- * @param alsoCritical - Further codes, or names of classes; a subclass of a named class counts.
+ * @param alsoCritical - Further error types, codes, or names of classes; a subclass of a named class counts.
  */
 export function isCriticalError(error: unknown, alsoCritical?: ReadonlySet<string>): boolean {
   return errorChain(error).some((link) => {
     const code = errorCode(link);
     if (code !== undefined && (CRITICAL_CODES.has(code) || alsoCritical?.has(code))) return true;
-    if (alsoCritical !== undefined && hasClassNamed(link, alsoCritical)) return true;
+    if (alsoCritical !== undefined && isNamed(link, alsoCritical)) return true;
     const message = property(link, 'message');
     return errorName(link) === 'RangeError' && typeof message === 'string' && OUT_OF_MEMORY.test(message);
   });
@@ -83,13 +101,16 @@ const RETRYABLE_CODES: ReadonlySet<string> = new Set([
  * Whether a retry may help: the default of `operation({ isRetryable })`.
  *
  * The outermost error that has one of these decides. First its HTTP status: 408, 425, 429 and every 5xx but 501 and 505 are
- * retried, all others are not. Then codes of broken connections, and time-outs (classes named `TimeoutError` or
+ * retried, all others are not. So do gRPC's codes: `UNAVAILABLE`, `RESOURCE_EXHAUSTED` and `DEADLINE_EXCEEDED`, which are 503, 429
+ * and 504 there, are retried. Then codes of broken connections, and time-outs (classes named `TimeoutError` or
  * `…TimeoutError`). An abort is never retried, nor is a critical error, which another attempt would make worse, nor an error
  * with none of these: it may be the user's own mistake.
  */
 export function isRetryableError(error: unknown): boolean {
   if (isCriticalError(error)) return false;
   for (const link of errorChain(error)) {
+    const grpc = grpcStatus(link);
+    if (grpc !== undefined) return RETRYABLE_GRPC.has(grpc);
     const status = errorStatus(link);
     if (status !== undefined) return isRetryableStatus(status);
     const name = errorName(link);
@@ -105,6 +126,34 @@ function isRetryableStatus(status: number): boolean {
   if (status === 408 || status === 425 || status === 429) return true;
   return status >= 500 && status !== 501 && status !== 505;
 }
+
+/** The status codes of gRPC by number, from 1 on: https://grpc.io/docs/guides/status-codes/ */
+const GRPC_STATUSES = [
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
+] as const;
+
+type GrpcStatus = (typeof GRPC_STATUSES)[number];
+
+const RETRYABLE_GRPC: ReadonlySet<GrpcStatus> = new Set([
+  'UNAVAILABLE',
+  'RESOURCE_EXHAUSTED',
+  'DEADLINE_EXCEEDED',
+]);
 
 /** Causes are followed so far and no further: chains can be long, or circular. */
 const MAX_ERRORS = 8;
@@ -142,7 +191,7 @@ function identifier(value: unknown): string | undefined {
   return typeof value === 'string' && IDENTIFIER.test(value) ? value : undefined;
 }
 
-/** The error's own code, such as `ECONNRESET`. Numbers are left out: they mean something else in every library. */
+/** The error's own code, such as `ECONNRESET`. Most numbers mean something else in every library. */
 function errorCode(error: object): string | undefined {
   return identifier(property(error, 'code'));
 }
@@ -157,10 +206,10 @@ function errorName(error: object): string | undefined {
   return className === 'Object' ? name : (className ?? name);
 }
 
-/** Whether the error's class, or one that it extends, has one of these names. */
-function hasClassNamed(error: object, names: ReadonlySet<string>): boolean {
-  const ownName = errorName(error);
-  if (ownName !== undefined && names.has(ownName)) return true;
+/** Whether the error's type, its class, or one that it extends, has one of these names. */
+function isNamed(error: object, names: ReadonlySet<string>): boolean {
+  const own = [ownTypeOf(error), errorName(error)];
+  if (own.some((name) => name !== undefined && names.has(name))) return true;
   try {
     let prototype: object | null = Object.getPrototypeOf(error);
     for (let depth = 0; depth < MAX_ERRORS && prototype !== null; depth++) {
@@ -173,6 +222,26 @@ function hasClassNamed(error: object, names: ReadonlySet<string>): boolean {
   return false;
 }
 
+/**
+ * The gRPC status of an error with its numeric code: of grpc-js and its relatives, which give details or metadata with it, or
+ * of an error of no specific class. A process that exited with such a code, and a `DOMException`, are none.
+ */
+function grpcStatus(error: object): GrpcStatus | undefined {
+  const code = property(error, 'code');
+  const status = typeof code === 'number' ? GRPC_STATUSES[code - 1] : undefined;
+  if (status === undefined) return undefined;
+  const metadata = property(error, 'metadata');
+  const isOfGrpc =
+    typeof property(error, 'details') === 'string' || (typeof metadata === 'object' && metadata !== null);
+  if (isOfGrpc) return status;
+  const isOther = OTHER_CODES.some((name) => property(error, name) !== undefined);
+  const name = errorName(error);
+  return !isOther && (name === undefined || name === 'Error') ? status : undefined;
+}
+
+/** What errors of child processes and HTTP clients have beside a numeric code. */
+const OTHER_CODES = ['cmd', 'killed', 'exitCode', 'path', 'syscall', 'status', 'statusCode', 'response'];
+
 /** The HTTP status that an error carries, in any of the usual places. */
 function errorStatus(error: object): number | undefined {
   const response = property(error, 'response') ?? property(error, '$metadata');
@@ -180,9 +249,14 @@ function errorStatus(error: object): number | undefined {
   for (const carrier of carriers) {
     for (const name of ['status', 'statusCode', 'httpStatusCode']) {
       const status = property(carrier, name);
-      if (typeof status === 'number' && Number.isInteger(status) && status >= 100 && status < 600)
-        return status;
+      if (isStatus(status, 100)) return status;
     }
   }
-  return undefined;
+  // Google's clients have it there; what is below 256 may be the exit code of a process.
+  const code = property(error, 'code');
+  return isStatus(code, 400) ? code : undefined;
+}
+
+function isStatus(value: unknown, least: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= least && value < 600;
 }

@@ -6,8 +6,10 @@ import {
   type FlagClient,
 } from '../model/flags.js';
 import type { Attributes, Evaluation, Exposure, Outcome } from '../model/shapes.js';
+import { answerOf } from '../support/async/callbacks.js';
 import type { Clock } from '../support/clock.js';
 import { type ArmFunction, type Attempted, type AttemptPolicy, runAttempts } from './attempts.js';
+import { areConsumed, ConsumedInputError, unreadSources } from './consumed-input.js';
 import { Deadlines } from './deadlines.js';
 import { errorTypeOf, isCriticalError, isRetryableError } from './error-type.js';
 
@@ -31,13 +33,23 @@ type ResolvedOperationPolicy = {
   readonly [K in keyof OperationPolicy]-?: NonNullable<OperationPolicy[K]>;
 };
 
-/** Options of `guard.operation()`. */
-export interface OperationOptions<Input, Value> extends OperationPolicy {
+/**
+ * Options of `guard.operation()`. `isRetryable`, `classifyError` and `attributes` are needed at once: what one of them throws,
+ * or a promise that it returns, is reported once as a fault, and the default applies; after a fault in `isRetryable`, nothing
+ * is retried.
+ */
+export interface OperationOptions<Input, Value, Given = Input> extends OperationPolicy {
   /** The new code path, for users whose flag is on. */
   readonly treatment: ArmFunction<Input, Value>;
   /** The old code path, for all other users. */
   readonly control: ArmFunction<Input, Value>;
-  /** Which errors are retried. @default network errors, time-outs and the statuses 408, 425, 429 and 5xx but 501 and 505 */
+  /**
+   * Makes the input of an arm from what the caller gave, anew for each attempt: `input: (path) => createReadStream(path)`. What
+   * it throws counts as an error of the arm, and its time as the arm's.
+   * @default what the caller gave; after an arm has read from a stream in it, there is neither a retry nor a fallback
+   */
+  readonly input?: ((given: Given) => Promise<Input> | Input) | undefined;
+  /** Which errors are retried; see `isRetryableError`. @default broken connections, time-outs and servers that ask for a retry */
   readonly isRetryable?: ((error: unknown) => boolean) | undefined;
   /**
    * What an error means; `undefined` leaves it to the default.
@@ -45,7 +57,7 @@ export interface OperationOptions<Input, Value> extends OperationPolicy {
    */
   readonly classifyError?: ((error: unknown) => ErrorClass | undefined) | undefined;
   /** Values for the outcome log, such as the size of a file. */
-  readonly attributes?: ((input: Input, context: EvaluationContextLike) => Attributes) | undefined;
+  readonly attributes?: ((input: Given, context: EvaluationContextLike) => Attributes) | undefined;
 }
 
 /** Options of one call. */
@@ -80,29 +92,36 @@ export interface OperationHost {
   /** The flag was stopped after this exposure of the treatment: returns the one under which the control runs instead. */
   toControl(exposure: Exposure): Exposure;
   record(outcome: Outcome): void;
-  /** Reports a fault in a function that the user passed in. */
+  /** Reports once for each `what` that something of the user's does not work. */
   fault(what: string, error: unknown): void;
 }
 
 /** Builds the function that a service calls instead of its old code. */
-export function guardedOperation<Input, Value>(
+export function guardedOperation<Input, Value, Given = Input>(
   host: OperationHost,
-  options: OperationOptions<Input, Value>,
+  options: OperationOptions<Input, Value, Given>,
   defaults: ResolvedOperationPolicy,
-): GuardedOperation<Input, Value> {
+): GuardedOperation<Given, Value> {
   const { clock } = host;
-  const { treatment, control, attributes, classifyError } = options;
+  const fault = (what: string, error: unknown) => host.fault(what, error);
+  const { input: makeInput, attributes, classifyError } = options;
+  const armOf = (arm: ArmFunction<Input, Value>): ArmFunction<Given, Value> =>
+    makeInput === undefined
+      ? (arm as unknown as ArmFunction<Given, Value>)
+      : async (given, run) => arm(await makeInput(given), run);
+  const treatment = armOf(options.treatment);
+  const control = armOf(options.control);
   const fallback = options.fallback ?? defaults.fallback;
   const isRetryable = options.isRetryable ?? isRetryableError;
   const timeoutMs = options.timeoutMs ?? defaults.timeoutMs;
   const policy: AttemptPolicy = {
     retries: options.retries ?? defaults.retries,
     timeoutMs,
-    deadlines: new Deadlines(timeoutMs, () => clock.monotonic()),
+    deadlines: new Deadlines(timeoutMs, clock),
     retryDelayMs: options.retryDelayMs ?? defaults.retryDelayMs,
     random: host.random,
     isRetryable: (error) =>
-      guarded('isRetryable', () => isRetryable(error), false) && classify(error) === 'failure',
+      answerOf('isRetryable', () => isRetryable(error), false, fault) && classify(error) === 'failure',
   };
 
   // A treatment that fails after the stop falls back at once: another attempt would only cost the user time.
@@ -128,14 +147,17 @@ export function guardedOperation<Input, Value>(
       exposure = host.toControl(exposure);
     }
     const onTreatment = exposure.arm === 'treatment';
+    const sources = makeInput === undefined ? unreadSources(input) : NO_SOURCES;
     const startedAt = clock.monotonic();
     const own = onTreatment
-      ? await runAttempts(treatment, input, treatmentPolicy, call?.signal, startedAt)
-      : await runAttempts(control, input, policy, call?.signal, startedAt);
+      ? await runAttempts(treatment, input, treatmentPolicy, call?.signal, startedAt, sources)
+      : await runAttempts(control, input, policy, call?.signal, startedAt, sources);
     const ending = own.ok ? SUCCESS : endingOf(own);
-    const fallsBack = onTreatment && fallback && ending.result === 'failure';
+    const mayFallBack = onTreatment && fallback && ending.result === 'failure';
+    const isConsumed = mayFallBack && areConsumed(sources);
+    const fallsBack = mayFallBack && !isConsumed;
     const served = fallsBack
-      ? await runAttempts(control, input, policy, call?.signal, clock.monotonic())
+      ? await runAttempts(control, input, policy, call?.signal, clock.monotonic(), sources)
       : own;
     const durationMs = clock.monotonic() - startedAt;
     host.record({
@@ -147,12 +169,15 @@ export function guardedOperation<Input, Value>(
       fallbackUsed: fallsBack,
       userSucceeded: served.ok,
       attempts: own.attempts,
-      attributes: attributes && guarded('attributes', () => attributes(input, context), undefined),
+      attributes: attributes && answerOf('attributes', () => attributes(input, context), undefined, fault),
       // The operation began with its exposure: this saves a call of the wall clock.
       at: exposure.at + durationMs,
     });
     if (served.ok) return served.value;
-    throw served.error;
+    if (!isConsumed) throw served.error;
+    const error = new ConsumedInputError(served.error);
+    host.fault('the fallback', error);
+    throw error;
   };
 
   function endingOf(failed: Attempted<Value> & { ok: false }): Ending {
@@ -167,25 +192,17 @@ export function guardedOperation<Input, Value>(
   }
 
   function classify(error: unknown): ErrorClass {
-    const answer = classifyError && guarded('classifyError', () => classifyError(error), undefined);
+    const answer = classifyError && answerOf('classifyError', () => classifyError(error), undefined, fault);
     if (answer !== undefined && ERROR_CLASSES.has(answer)) return answer;
     return isCriticalError(error, host.criticalErrorTypes) ? 'critical' : 'failure';
-  }
-
-  /** Runs a user's function; if it throws, `otherwise` is the result. */
-  function guarded<T>(what: string, run: () => T, otherwise: T): T {
-    try {
-      return run();
-    } catch (error) {
-      host.fault(what, error);
-      return otherwise;
-    }
   }
 }
 
 type Ending = Pick<Outcome, 'result' | 'errorType' | 'critical'>;
 
 const NOT_EVALUATED: Evaluation = { value: false, reason: 'ERROR', errorCode: 'GENERAL' };
+
+const NO_SOURCES: readonly object[] = [];
 
 const SUCCESS: Ending = { result: 'success', errorType: undefined, critical: false };
 

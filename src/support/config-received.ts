@@ -1,5 +1,7 @@
 /** Longer strings are cut: messages are short. */
 const LONGEST_STRING = 60;
+/** Only so much of a string is examined: the time for it grows with the square of its length. */
+const LONGEST_EXAMINED = 1_000;
 
 /** Names under which a secret may be configured; a header or a webhook URL is one too. `flagKey` is not. */
 const SECRET_NAME =
@@ -33,7 +35,8 @@ export function describeReceived(value: unknown, path: readonly PropertyKey[]): 
   }
 }
 
-function describeString(value: string, path: readonly PropertyKey[]): string {
+function describeString(whole: string, path: readonly PropertyKey[]): string {
+  const value = whole.slice(0, LONGEST_EXAMINED);
   if (value === '') return 'an empty string';
   if (isSecretPath(path) || SECRET_FORM.test(value)) return 'a string (not shown)';
   const shown = withoutUserInfo(value);

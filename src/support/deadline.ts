@@ -1,3 +1,7 @@
+import { onAbort } from './async/abort.js';
+import { systemClock } from './clock.js';
+import { runningTimeout } from './running-time.js';
+
 /** Something took too long. */
 export class DeadlineError extends Error {
   override readonly name = 'DeadlineError';
@@ -10,7 +14,7 @@ export class DeadlineError extends Error {
 
 /**
  * Gives `work` a signal that is aborted after `timeoutMs`, or together with the caller's, and stops waiting for it then,
- * even if it ignores the signal.
+ * even if it ignores the signal. Only the time in which the process runs counts.
  *
  * @throws {@link DeadlineError}, the signal's reason, or what the work threw.
  */
@@ -24,9 +28,9 @@ export async function withDeadline<T>(
   const ended = new Promise<never>((_, reject) => {
     controller.signal.addEventListener('abort', () => reject(controller.signal.reason));
   });
-  const timer = setTimeout(() => controller.abort(new DeadlineError(timeoutMs)), timeoutMs);
-  const abort = () => controller.abort(signal?.reason);
-  signal?.addEventListener('abort', abort);
+  const expire = () => controller.abort(new DeadlineError(timeoutMs));
+  const stopTimer = runningTimeout(timeoutMs, systemClock, expire);
+  const ignore = signal && onAbort(signal, () => controller.abort(signal.reason));
   try {
     return await Promise.race([work(controller.signal), ended]);
   } catch (error) {
@@ -34,7 +38,7 @@ export async function withDeadline<T>(
     controller.signal.throwIfAborted();
     throw error;
   } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', abort);
+    stopTimer();
+    ignore?.();
   }
 }

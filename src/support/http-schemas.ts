@@ -16,6 +16,13 @@ export function httpUrlSchema(expected = 'a URL with its scheme, without user an
   );
 }
 
+/** A URL's path without the slashes at its end. A regular expression would need the square of the time for a path of slashes. */
+export function withoutTrailingSlashes(path: string): string {
+  let end = path.length;
+  while (path[end - 1] === '/') end--;
+  return path.slice(0, end);
+}
+
 /** Headers for every request. An error shows none of their values: it does not show what is under this name. */
 export const headersSchema = z
   .record(

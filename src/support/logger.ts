@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { runCallback } from './async/callbacks.js';
 
 /** What the guard needs of a logger; pino's `Logger` fits. */
 export interface Logger {
@@ -20,11 +21,12 @@ export function resolveLogger(logger: Logger | false | undefined): Logger {
   const guarded =
     (level: keyof Logger) =>
     (fields: object, message: string): void => {
-      try {
-        target[level](fields, message);
-      } catch {
-        // A broken logger must not break the service that it describes.
-      }
+      // A broken logger must not break the service that it describes, and there is no other place to report it.
+      runCallback(
+        'logger',
+        () => target[level](fields, message),
+        () => {},
+      );
     };
   return { debug: guarded('debug'), info: guarded('info'), warn: guarded('warn'), error: guarded('error') };
 }

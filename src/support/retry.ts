@@ -1,3 +1,5 @@
+import { onAbort } from './async/abort.js';
+
 /** When and how often something is tried again. */
 export interface RetryPolicy {
   /** How often a failed attempt is repeated; `Infinity` for no limit. */
@@ -45,14 +47,14 @@ export async function retry<T>(attempt: () => Promise<T>, policy: RetryPolicy): 
 
 function pause(delayMs: number, keepsProcessAlive: boolean, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
     const end = () => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', end);
+      ignore?.();
       resolve();
     };
     const timer = setTimeout(end, delayMs);
     if (!keepsProcessAlive) timer.unref();
-    signal?.addEventListener('abort', end);
-    if (signal?.aborted) end();
+    const ignore = signal && onAbort(signal, end);
   });
 }

@@ -1,7 +1,9 @@
+import { withoutTrailingSlashes } from '../support/http-schemas.js';
+
 /** The base address of Unleash's UI and API, from one that may end in `/api`. */
 export function baseUrlOf(url: string): string {
   const { origin, pathname } = new URL(url);
-  return origin + pathname.replace(/\/+$/, '').replace(/\/api$/, '');
+  return origin + withoutTrailingSlashes(pathname).replace(/\/api$/, '');
 }
 
 /** A flag's page in Unleash's UI. */

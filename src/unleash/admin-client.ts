@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { type Clock, systemClock } from '../support/clock.js';
 import { AnswerTooLargeError, exchange, MIB, NoAnswerError } from '../support/http.js';
+import { withoutTrailingSlashes } from '../support/http-schemas.js';
 import { parseJson } from '../support/json.js';
 import { adminTokenProblem, baseUrlOf, flagPageUrl } from './admin-access.js';
 import { AdminError } from './admin-error.js';
@@ -264,7 +265,7 @@ function sameAddress(a: string, b: string): boolean {
   const normal = (url: string) => {
     if (!URL.canParse(url)) return url;
     const { protocol, host, pathname, search, hash } = new URL(url);
-    return [protocol, host.replace(/^www\./, ''), pathname.replace(/\/+$/, ''), search, hash].join(' ');
+    return [protocol, host.replace(/^www\./, ''), withoutTrailingSlashes(pathname), search, hash].join(' ');
   };
   return normal(a) === normal(b);
 }

@@ -19,6 +19,8 @@ const PROGRAMS = [
   'test/helpers/embedding-process.ts',
   'test/helpers/fleet-instance.ts',
   'test/helpers/folder-service.ts',
+  'test/helpers/freezing-service.ts',
+  'test/helpers/hanging-service.ts',
   'test/helpers/logging-service.ts',
   'test/helpers/short-lived-service.ts',
 ];

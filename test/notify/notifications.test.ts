@@ -62,6 +62,24 @@ describe('Notifications', () => {
     expect(notify.mock.calls.map(([{ decision }]) => decision.id)).toEqual(['d-1', 'd-2']);
   });
 
+  it.each([-3_600_000, 3_600_000])(
+    'sends what repeats once in 15 minutes, though the clock is set by %i ms',
+    async (byMs) => {
+      const notify = vi.fn();
+      const { notifications } = notificationsTo([notify]);
+      notifications.listener(stopFailed());
+      vi.setSystemTime(Date.now() + byMs);
+      await vi.advanceTimersByTimeAsync(14 * 60_000);
+      notifications.listener(stopFailed());
+      await notifications.flush();
+      expect(notify).toHaveBeenCalledTimes(1);
+      await vi.advanceTimersByTimeAsync(2 * 60_000);
+      notifications.listener(stopFailed());
+      await notifications.flush();
+      expect(notify).toHaveBeenCalledTimes(2);
+    },
+  );
+
   it('sends what repeats once in 15 minutes', async () => {
     const notify = vi.fn();
     const { notifications } = notificationsTo([notify]);

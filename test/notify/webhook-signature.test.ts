@@ -104,7 +104,20 @@ describe('verifyWebhook', () => {
     const fresh = signatureHeaders(ID, BODY, SECRET, Date.now());
     expect(verifyWebhook(BODY, fresh, SECRET, { toleranceMs: 60_000 })).toBe(true);
     expect(verifyWebhook(BODY, headers, SECRET, { toleranceMs: 60_000, now: NOW + 60_001 })).toBe(false);
-    expect(verifyWebhook(BODY, headers, SECRET, { toleranceMs: Number.NaN, now: NOW })).toBe(false);
+  });
+
+  it.each([{ toleranceMs: Number.NaN }, { toleranceMs: -1 }, { now: Number.NaN }, { tolerance: 1 }])(
+    'refuses the options %j',
+    (options) => {
+      expect(() => verifyWebhook(BODY, headers, SECRET, options as object)).toThrow(
+        /Invalid verifyWebhook arguments: options\./,
+      );
+    },
+  );
+
+  it("reads another library's headers", () => {
+    const others = new Map(Object.entries(headers)) as unknown as Headers;
+    expect(verifyWebhook(BODY, others, SECRET, { now: NOW })).toBe(true);
   });
 
   const signature = headers['webhook-signature']!;

@@ -17,7 +17,7 @@ const newPolicy = (): AttemptPolicy => ({
   retryDelayMs: 100,
   isRetryable: () => true,
   random: () => 0.5,
-  deadlines: new Deadlines(1_000, () => Date.now()),
+  deadlines: new Deadlines(1_000, { now: () => Date.now(), monotonic: () => Date.now() }),
 });
 
 beforeEach(() => {

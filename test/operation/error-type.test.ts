@@ -44,6 +44,22 @@ async function closedPort(): Promise<number> {
   return address.port;
 }
 
+/** As grpc-js makes it. */
+function grpc(code: number): Error {
+  return Object.assign(withCode(code, `${code} NAME: secret`), { details: 'secret', metadata: new Map() });
+}
+
+class ConnectError extends Error {}
+class MongoServerError extends Error {}
+const connectError = (code: number) =>
+  Object.assign(new ConnectError('m'), { code, metadata: new Headers() });
+const mongoError = (code: number) => Object.assign(new MongoServerError('m'), { code });
+
+function axiosError(status: number): Error {
+  const code = status < 500 ? 'ERR_BAD_REQUEST' : 'ERR_BAD_RESPONSE';
+  return Object.assign(withCode(code), { status, response: { status } });
+}
+
 describe('errorTypeOf', () => {
   it.each([
     ['a code', withCode('ECONNRESET'), 'ECONNRESET'],
@@ -66,7 +82,21 @@ describe('errorTypeOf', () => {
     ['a code that is a message', withCode('user bob@example.com failed'), 'Error'],
     ['a name that is a message', Object.assign(new Error('m'), { name: 'Bob was here' }), 'Error'],
     ['an endless code', withCode('E'.repeat(65)), 'Error'],
-    ['a numeric code', withCode(14), 'Error'],
+    ['a numeric code of something else', withCode(11_000), 'Error'],
+    ['a code of gRPC', grpc(14), 'GRPC_UNAVAILABLE'],
+    ['the first code of gRPC', grpc(1), 'GRPC_CANCELLED'],
+    ['the last code of gRPC', grpc(16), 'GRPC_UNAUTHENTICATED'],
+    ["gRPC's code for success", grpc(0), 'Error'],
+    ['a code of gRPC in a cause', new Error('upload failed', { cause: grpc(4) }), 'GRPC_DEADLINE_EXCEEDED'],
+    ["a code of gRPC in a library's class", connectError(8), 'GRPC_RESOURCE_EXHAUSTED'],
+    ['a bare code of gRPC', withCode(3), 'GRPC_INVALID_ARGUMENT'],
+    ['a number that is a code of gRPC in a database', mongoError(14), 'MongoServerError'],
+    ['a process that exited with 14', Object.assign(withCode(14), { cmd: 'convert' }), 'Error'],
+    ['a process that exited with 137', Object.assign(withCode(137), { cmd: 'convert' }), 'Error'],
+    ['a platform error with a numeric code', new DOMException('m', 'NotFoundError'), 'NotFoundError'],
+    ['a status as the code', withCode(503), 'HTTP_503'],
+    ['the status of an answer that a client calls bad', axiosError(429), 'HTTP_429'],
+    ['a client that got no answer', withCode('ERR_BAD_RESPONSE'), 'ERR_BAD_RESPONSE'],
     ['a plain object with a code', { code: 'E_PLAIN' }, 'E_PLAIN'],
     ['a plain object', { message: 'm' }, 'NonError'],
     ['a thrown string', 'secret message of a user', 'NonError'],
@@ -134,6 +164,8 @@ describe('isCriticalError', () => {
     ['a class', 'QuotaError', new QuotaError('m')],
     ['the class of a cause', 'QuotaError', new Error('m', { cause: new QuotaError('m') })],
     ['a base class', 'UploadError', new QuotaError('m')],
+    ['a status of gRPC', 'GRPC_DATA_LOSS', grpc(15)],
+    ['an HTTP status', 'HTTP_507', withStatus(507)],
   ])('counts %s as critical, because the user names it', (_, name, error) => {
     expect(isCriticalError(error)).toBe(false);
     expect(isCriticalError(error, new Set([name]))).toBe(true);
@@ -166,6 +198,12 @@ describe('isRetryableError', () => {
       new DOMException('m', { name: 'AbortError', cause: withCode('ETIMEDOUT') }),
       false,
     ],
+    ['a bare code 14', withCode(14), true],
+    ["a database's code 14", mongoError(14), false],
+    ['a status 503 as the code', withCode(503), true],
+    ['a status 400 as the code', withCode(400), false],
+    ['an answer 503 that a client calls bad', axiosError(503), true],
+    ['an answer 400 that a client calls bad', axiosError(400), false],
     ['a missing file', withCode('ENOENT'), false],
     ['an unknown host', withCode('ENOTFOUND'), false],
     ['a mistake in the code', new TypeError('x is not a function'), false],
@@ -181,6 +219,16 @@ describe('isRetryableError', () => {
   ])('is $2 for %s', (_, error, expected) => {
     expect(isRetryableError(error)).toBe(expected);
   });
+
+  it.each(Array.from({ length: 16 }, (_, index) => index + 1))(
+    'retries code %i of gRPC if that can help',
+    (code) => {
+      expect(isRetryableError(grpc(code))).toBe([4, 8, 14].includes(code));
+      expect(isRetryableError(new Error('upload failed', { cause: grpc(code) }))).toBe(
+        [4, 8, 14].includes(code),
+      );
+    },
+  );
 
   it('retries a real refused connection', async () => {
     const error = await rejectionOf(fetch(`http://127.0.0.1:${await closedPort()}/`));

@@ -298,6 +298,72 @@ describe('guardedOperation', () => {
     },
   );
 
+  it.each([
+    ['classifyError', undefined],
+    ['isRetryable', undefined],
+    ['attributes', undefined],
+    ['classifyError', 'a value'],
+    ['isRetryable', 'a value'],
+    ['attributes', 'a value'],
+  ] as const)(
+    'survives a %s function that is async (it resolves to %s), and reports it',
+    async (name, value) => {
+      vi.useRealTimers();
+      const unhandled = vi.fn();
+      process.on('unhandledRejection', unhandled);
+      const { host, outcomes, faults } = makeHost(true);
+      const answer = () =>
+        value === undefined ? Promise.reject(new Error('later')) : Promise.resolve(value);
+      const error = Object.assign(new Error('down'), { code: 'ECONNRESET' });
+      const upload = run(host, {
+        treatment: () => Promise.reject(error),
+        retryDelayMs: 1,
+        ...({ [name]: answer } as object),
+      });
+      expect(await upload(user, 'file')).toBe('old');
+      await new Promise((resolve) => setImmediate(resolve));
+      process.off('unhandledRejection', unhandled);
+      expect(unhandled).not.toHaveBeenCalled();
+      expect(faults).toContain(name);
+      expect(outcomes[0]).toMatchObject({
+        result: 'failure',
+        critical: false,
+        attempts: name === 'isRetryable' ? 1 : 3,
+        attributes: undefined,
+      });
+    },
+  );
+
+  it('does not take an isRetryable for true that resolves to false, nor one that never answers', async () => {
+    for (const answer of [Promise.resolve(false), new Promise<boolean>(() => {})]) {
+      const { host, outcomes } = makeHost(true);
+      const upload = run(host, {
+        treatment: () => Promise.reject(Object.assign(new Error(), { code: 'ECONNRESET' })),
+        isRetryable: (() => answer) as unknown as () => boolean,
+      });
+      expect(await upload(user, 'file')).toBe('old');
+      expect(outcomes[0]?.attempts).toBe(1);
+    }
+  });
+
+  it('warns of no leak however many calls share a signal, and ends all of them when it aborts', async () => {
+    vi.useRealTimers();
+    const warned = vi.fn();
+    process.on('warning', warned);
+    const { host, outcomes } = makeHost(true);
+    const upload = run(host, { treatment: () => new Promise<string>(() => {}), timeoutMs: 60_000 });
+    const caller = new AbortController();
+    const calls = Array.from({ length: 50 }, () => upload(user, 'file', { signal: caller.signal }));
+    await new Promise((resolve) => setImmediate(resolve));
+    caller.abort(new Error('left'));
+    const results = await Promise.allSettled(calls);
+    expect(results.every(({ status }) => status === 'rejected')).toBe(true);
+    expect(outcomes.map(({ result }) => result)).toEqual(Array(50).fill('aborted'));
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', warned);
+    expect(warned).not.toHaveBeenCalled();
+  });
+
   it('records the attributes that the caller derives from the input', async () => {
     const { host, outcomes } = makeHost(true);
     const upload = run(host, {

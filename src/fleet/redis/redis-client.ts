@@ -63,6 +63,8 @@ export class RedisConnection {
 
   /** @throws {@link ConfigError} when there is only a URL, and neither `redis` nor `@redis/client` is installed. */
   async client(): Promise<RedisClient> {
+    // What was still under way when the guard closed must not connect again.
+    if (this.#users <= 0) throw new Error('The connection was closed.');
     if (typeof this.#source !== 'string') return this.#source;
     this.#connecting ??= this.#connect(this.#source);
     return this.#connecting;

@@ -45,6 +45,7 @@ export class RedisLink implements FleetLink {
   readonly #channel: string;
   #subscriber: RedisClient | undefined;
   #isOpen = false;
+  #isClosed = false;
   #waiting = 0;
 
   /** @param base - The prefix of all keys of the flag. */
@@ -59,6 +60,7 @@ export class RedisLink implements FleetLink {
 
   async open(onState: (state: FleetState) => void): Promise<readonly string[]> {
     if (this.#isOpen) return [];
+    if (this.#isClosed) throw new FleetError('UNREACHABLE', 'The connection was closed.');
     const [version, evictionPolicy] = parseReply(openReplySchema, await this.#run(OPEN, []));
     checkVersion(version);
     await this.#subscribe(onState);
@@ -111,6 +113,8 @@ export class RedisLink implements FleetLink {
   }
 
   async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#isOpen = false;
     this.#subscriber?.destroy();
     this.#subscriber = undefined;
@@ -144,6 +148,8 @@ export class RedisLink implements FleetLink {
       throw redisFailure(error);
     }
     this.#subscriber = subscriber;
+    // It was closed meanwhile.
+    if (this.#isClosed) subscriber.destroy();
   }
 
   async #run(script: RedisScript, args: readonly (string | number)[]): Promise<unknown> {

@@ -15,6 +15,7 @@ export class AutoAdvance {
   #attempt: AbortController | undefined;
   /** The index of the stage that was left last. */
   #leftIndex: number | undefined;
+  /** By the monotonic clock. */
   #nextAttemptAt = Number.NEGATIVE_INFINITY;
 
   constructor(context: GuardContext, admin: UnleashAdminClient) {
@@ -35,7 +36,7 @@ export class AutoAdvance {
     if (progress?.index !== this.#leftIndex) this.#leftIndex = undefined;
     if (progress?.status !== 'met' || this.#leftIndex !== undefined || this.#moving !== undefined) return;
     const next = this.#context.stages[progress.index + 1];
-    if (next === undefined || this.#context.clock.now() < this.#nextAttemptAt) return;
+    if (next === undefined || this.#context.clock.monotonic() < this.#nextAttemptAt) return;
     const from = progress.stage.percentage;
     if (steppedBackFrom !== undefined && from < steppedBackFrom && next.percentage >= steppedBackFrom) return;
     this.#moving = this.#move(progress, next, epoch).finally(() => {
@@ -63,6 +64,6 @@ export class AutoAdvance {
     } catch (error) {
       if (!signal.aborted) records.fault(`advancing to ${next.percentage} %`, error);
     }
-    this.#nextAttemptAt = clock.now() + recheckMs;
+    this.#nextAttemptAt = clock.monotonic() + recheckMs;
   }
 }

@@ -1,5 +1,6 @@
 import type { Decision } from '../../model/shapes.js';
 import type { GuardState, StopFailure } from '../../model/state.js';
+import { messageOf } from '../../support/async/callbacks.js';
 import { retry } from '../../support/retry.js';
 import type { RequestOptions, UnleashAdminClient } from '../../unleash/admin-client.js';
 import { ADMIN_RETRY, isAdminError } from '../../unleash/admin-error.js';
@@ -29,6 +30,7 @@ export class KillSwitch {
   readonly #closing = new AbortController();
   #attempt: AbortController | undefined;
   #work: Promise<unknown> = Promise.resolve();
+  /** By the monotonic clock: the wall clock may be set back. */
   #recheckAt = Number.POSITIVE_INFINITY;
   #nextRecheckMs = Number.POSITIVE_INFINITY;
 
@@ -63,7 +65,7 @@ export class KillSwitch {
 
   /** Called on every tick: repeats what an earlier reply left open. */
   recheck(state: GuardState): void {
-    const now = this.#context.clock.now();
+    const now = this.#context.clock.monotonic();
     // Another process sent the requests so far, and this one has replaced it.
     if (state.status === 'stopped' && this.#recheckAt === Number.POSITIVE_INFINITY) this.recheckSoon();
     if (now < this.#recheckAt || this.#attempt !== undefined) return;
@@ -111,7 +113,7 @@ export class KillSwitch {
 
   /** The guard was restarted with a state that may be outdated: checks it at the next tick. */
   recheckSoon(): void {
-    this.#recheckAt = this.#context.clock.now();
+    this.#recheckAt = this.#context.clock.monotonic();
   }
 
   /** Ends every request; resolves when they have ended. */
@@ -234,7 +236,7 @@ export class KillSwitch {
     const { clock, recheckMs } = this.#context;
     const waitMs = Math.min(this.#nextRecheckMs, recheckMs);
     this.#nextRecheckMs *= 2;
-    this.#recheckAt = clock.now() + waitMs;
+    this.#recheckAt = clock.monotonic() + waitMs;
   }
 
   #track(work: Promise<unknown>): void {
@@ -246,8 +248,7 @@ export class KillSwitch {
 function failureOf(error: unknown): StopFailure {
   if (isAdminError(error))
     return { code: error.code, message: error.message, requiresAction: !error.retryable };
-  const message = error instanceof Error ? error.message : String(error);
-  return { code: 'UNKNOWN', message, requiresAction: false };
+  return { code: 'UNKNOWN', message: messageOf(error), requiresAction: false };
 }
 
 function stillOn(at: number): GuardInput {

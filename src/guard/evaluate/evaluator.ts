@@ -2,6 +2,7 @@ import type { FlagFacts } from '../../model/flags.js';
 import type { Snapshot, Verdict } from '../../model/shapes.js';
 import { type StageProgress, stageAt } from '../../model/stage.js';
 import type { OpenReview, ReportedState } from '../../model/state.js';
+import { atOnce } from '../../support/async/callbacks.js';
 import type { SignalPoller } from '../../triggers/signals/signal-poller.js';
 import type { Trigger } from '../../triggers/trigger.js';
 import type { GuardRecords } from '../guard-records.js';
@@ -115,7 +116,7 @@ export class Evaluator {
     const snapshot = signals.length === 0 ? counted : { ...counted, signals };
     return triggers.flatMap((trigger) => {
       try {
-        const verdict = trigger.evaluate(snapshot, now);
+        const verdict = atOnce(trigger.evaluate(snapshot, now));
         if (typeof verdict?.status !== 'string') throw new TypeError('it returned no verdict');
         const unit = verdict.unit ?? trigger.unit ?? 'none';
         // No copy of a complete verdict: some of its properties are computed when they are first read.

@@ -40,7 +40,8 @@ export function stepReviews(
     } else if (review !== undefined && verdict.status !== 'ok' && hasMoved(review, facts)) {
       closed.push({ ...verdict, message: `${moveOf(review, facts)} ${verdict.message}` });
     } else if (review !== undefined) {
-      const okSince = verdict.status === 'ok' ? (review.okSince ?? now) : undefined;
+      // The clock may have been set back since.
+      const okSince = verdict.status === 'ok' ? Math.min(review.okSince ?? now, now) : undefined;
       if (okSince !== undefined && now - okSince >= closeAfterMs) closed.push(verdict);
       else still.push({ ...review, okSince });
     }

@@ -18,6 +18,7 @@ export class Baselines {
   /** Undefined before `load`, or without a folder. */
   #file: BaselineFile | undefined;
   #recorder = new BaselineRecorder();
+  /** By the monotonic clock. */
   #unsavedSince: number | undefined;
 
   constructor(context: GuardContext, own: MemoryOutcomeStore, fleet: GuardFleet) {
@@ -45,9 +46,10 @@ export class Baselines {
     const memoryBytes = this.#sampleMemory(now);
     if (this.#recorder.sample({ snapshot: this.#fleet.evaluated.snapshot(now), facts, memoryBytes })) {
       this.#own.setBaseline(this.#recorder.baseline);
-      this.#unsavedSince ??= now;
+      this.#unsavedSince ??= this.#context.clock.monotonic();
     }
-    if (this.#unsavedSince !== undefined && now - this.#unsavedSince >= SAVE_AFTER_MS) void this.save();
+    if (this.#unsavedSince === undefined) return;
+    if (this.#context.clock.monotonic() - this.#unsavedSince >= SAVE_AFTER_MS) void this.save();
   }
 
   /** Resolves when what has changed is on disk, or could not be written, which is reported. */

@@ -68,8 +68,8 @@ export class EvidenceFeed {
     this.#pending.withdraw(exposure);
   }
 
-  resumed(now: number): void {
-    this.#pending.resumed(now);
+  lost(durationMs: number): void {
+    this.#pending.lost(durationMs);
   }
 
   /** @returns the hash of the outcome's unit; 0 when each outcome is a unit of its own. */

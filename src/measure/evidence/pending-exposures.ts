@@ -20,7 +20,7 @@ const MIN_DURATIONS = 20;
 const SETTLE_BLOCK_MS = 60_000;
 
 const SMALLEST_RING = 1_024;
-/** About 8 MB: 13 s of 20,000 exposures per second. */
+/** About 10 MB: 13 s of 20,000 exposures per second. */
 const LARGEST_RING = 262_144;
 
 /** Reports are expected when so large a share of the control's reportable exposures has one. */
@@ -55,8 +55,8 @@ export class PendingExposures {
   #next = 0;
   #settleMs: number | undefined;
   #settleFixedAt = Number.NEGATIVE_INFINITY;
-  /** The process did not run before this time: it could not have ended anything. */
-  #resumedAt = Number.NEGATIVE_INFINITY;
+  /** How long the process did not run, in all: nothing could end in that time. */
+  #lostMs = 0;
   #controlReportable = 0;
   #controlReported = 0;
   readonly #settled = {
@@ -83,7 +83,7 @@ export class PendingExposures {
     const slot = this.#next & this.#ring.mask;
     const flags =
       (exposure.arm === 'treatment' ? TREATED : 0) | (exposure.isOperation === true ? OPERATION : 0);
-    this.#ring.set(slot, unit, chance, exposure.at, flags);
+    this.#ring.set(slot, unit, chance, exposure.at, exposure.at - this.#lostMs, flags);
     exposure.sequence = this.#next;
     this.#next += 1;
   }
@@ -123,9 +123,9 @@ export class PendingExposures {
     if (slot >= 0) this.#ring.flags[slot]! |= WITHDRAWN << RESULT_SHIFT;
   }
 
-  /** The process did not run until now: open exposures get their time anew. */
-  resumed(now: number): void {
-    this.#resumedAt = now;
+  /** The process did not run for so long. */
+  lost(durationMs: number): void {
+    this.#lostMs += durationMs;
   }
 
   /** When the oldest exposure that has not settled was made; undefined when all have. */
@@ -135,7 +135,6 @@ export class PendingExposures {
 
   /** Hands out what has settled by `now`, in order. The object is reused. */
   settle(now: number, take: (outcome: SettledOutcome) => void): void {
-    if (now < this.#resumedAt) this.#resumedAt = Number.NEGATIVE_INFINITY;
     this.#fixSettleMs(now);
     const { operationMs, reportMs } = this.#limits;
     const settleMs = this.#settleMs ?? Number.POSITIVE_INFINITY;
@@ -145,7 +144,7 @@ export class PendingExposures {
       const code = flags >> RESULT_SHIFT;
       if (code === OPEN && !this.isFull) {
         const limit = Math.min(settleMs, flags & OPERATION ? operationMs : reportMs);
-        const age = now - Math.max(this.#ring.at[slot]!, this.#resumedAt);
+        const age = now - this.#lostMs - this.#ring.ranAt[slot]!;
         // A clock that was set back must not keep everything waiting, and says nothing of how long a call has taken.
         const isFuture = age <= -MIN_SETTLE_MS;
         if (age < limit && !isFuture) return;
@@ -234,12 +233,14 @@ function codeOf(result: Result): number {
   }
 }
 
-/** The exposures' fields by number, modulo the size; 29 bytes each. */
+/** The exposures' fields by number, modulo the size; 37 bytes each. */
 class Ring {
   readonly mask: number;
   readonly unit: Uint32Array;
   readonly chance: Float64Array;
   readonly at: Float64Array;
+  /** The time without that in which the process did not run. */
+  readonly ranAt: Float64Array;
   readonly durationMs: Float64Array;
   readonly flags: Uint8Array;
 
@@ -249,14 +250,16 @@ class Ring {
     this.unit = new Uint32Array(size);
     this.chance = new Float64Array(size);
     this.at = new Float64Array(size);
+    this.ranAt = new Float64Array(size);
     this.durationMs = new Float64Array(size);
     this.flags = new Uint8Array(size);
   }
 
-  set(slot: number, unit: number, chance: number, at: number, flags: number): void {
+  set(slot: number, unit: number, chance: number, at: number, ranAt: number, flags: number): void {
     this.unit[slot] = unit;
     this.chance[slot] = chance;
     this.at[slot] = at;
+    this.ranAt[slot] = ranAt;
     this.durationMs[slot] = Number.NaN;
     this.flags[slot] = flags;
   }
@@ -268,6 +271,7 @@ class Ring {
       larger.unit[target] = this.unit[slot]!;
       larger.chance[target] = this.chance[slot]!;
       larger.at[target] = this.at[slot]!;
+      larger.ranAt[target] = this.ranAt[slot]!;
       larger.durationMs[target] = this.durationMs[slot]!;
       larger.flags[target] = this.flags[slot]!;
     }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AnswerTooLargeError, exchange, type HttpAnswer, NoAnswerError } from '../../support/http.js';
+import { withoutTrailingSlashes } from '../../support/http-schemas.js';
 import { parseJson } from '../../support/json.js';
 import type { SignalReading } from '../trigger.js';
 
@@ -103,7 +104,7 @@ function dataOf({ ok, status, body }: HttpAnswer, secrets: readonly string[]): D
 /** The address of the query API, from that of Prometheus, with or without the API's own path. */
 function endpointOf(url: string): string {
   const { origin, pathname, search } = new URL(url);
-  const path = pathname.replace(/\/+$/, '').replace(/\/api\/v1(\/query)?$/, '');
+  const path = withoutTrailingSlashes(pathname).replace(/\/api\/v1(\/query)?$/, '');
   return `${origin}${path}/api/v1/query${search}`;
 }
 

@@ -1,4 +1,5 @@
 import type { SignalValue } from '../../model/shapes.js';
+import { messageOf } from '../../support/async/callbacks.js';
 import type { Clock } from '../../support/clock.js';
 import { withDeadline } from '../../support/deadline.js';
 import type { SignalSource, Trigger } from '../trigger.js';
@@ -96,8 +97,7 @@ export class SignalPoller {
       polled.isFailing = false;
     } catch (error) {
       if (this.#closing.signal.aborted) return;
-      const message = error instanceof Error ? error.message : String(error);
-      polled.problem = message.slice(0, LONGEST_PROBLEM);
+      polled.problem = messageOf(error).slice(0, LONGEST_PROBLEM);
       if (polled.isFailing) return;
       polled.isFailing = true;
       try {

@@ -110,7 +110,8 @@ function whyUnusable(
   now: number,
 ): string | undefined {
   if (at === undefined) return 'nothing has been read yet';
-  if (at < epochStartedAt) return 'nothing has been read since the rollout changed';
+  // In a clock that was set back meanwhile, the epoch begins in the future, and its order with a reading is not known.
+  if (at < epochStartedAt && epochStartedAt <= now) return 'nothing has been read since the rollout changed';
   if (at - now > maxAgeMs) return 'the clock was set back after the latest reading';
   if (now - at <= maxAgeMs) return undefined;
   return `the latest reading is from ${formatAgo(now - at)}, and one older than ${formatDuration(maxAgeMs)} is ignored`;

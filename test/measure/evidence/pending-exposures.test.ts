@@ -176,7 +176,7 @@ describe('PendingExposures', () => {
     warmUp(sides, 100);
     const call = sides.open('treatment');
     const { now } = sides.clock;
-    sides.pending.resumed(now + 100_000);
+    sides.pending.lost(100_000);
     expect(sides.at(now + 104_000)).toEqual([]);
     sides.end(call);
     expect(sides.at(now + 104_000)).toEqual(['21 success']);

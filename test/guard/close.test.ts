@@ -1,0 +1,94 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { RedisServer } from '../../examples/fleet/redis-server.js';
+import type { SharedStore } from '../../src/fleet/fleet-options.js';
+import { GuardHarness } from '../helpers/guard-harness.js';
+import { describeWithBinary } from '../helpers/needs-binary.js';
+import { compiledFile } from '../helpers/test-run.js';
+
+const CLOSE_MS = 5_000;
+
+/** An admin API that accepts connections and never answers. */
+async function silentServer(): Promise<Server> {
+  const server = createServer((socket) => socket.on('error', () => {}).resume());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+describeWithBinary('a process whose guard is closed', 'redis-server', 'apt-get install redis-server', () => {
+  let service: ChildProcess | undefined;
+
+  afterEach(() => {
+    service?.kill('SIGKILL');
+  });
+
+  it('ends within 5 seconds though Unleash, Redis and a notifier hang', async () => {
+    const program = await compiledFile('test/helpers/hanging-service.ts');
+    const folder = await mkdtemp(join(tmpdir(), 'closing-'));
+    const [server, redis] = await Promise.all([silentServer(), RedisServer.start()]);
+    const { port } = server.address() as AddressInfo;
+    const adminUrl = `http://127.0.0.1:${port}/api`;
+    const env = { ...process.env, SETTINGS: JSON.stringify({ adminUrl, redisUrl: redis.url, folder }) };
+    const child = fork(program, { env });
+    service = child;
+    try {
+      expect(await once(child, 'message')).toContain('stopping');
+      process.kill(redis.pid, 'SIGSTOP');
+      await sleep(500);
+      const begin = performance.now();
+      child.send('close');
+      await once(child, 'exit');
+      expect(performance.now() - begin).toBeLessThan(CLOSE_MS);
+      expect(child.exitCode).toBe(0);
+    } finally {
+      process.kill(redis.pid, 'SIGCONT');
+      server.close();
+      await redis.close();
+      await rm(folder, { recursive: true });
+    }
+  }, 60_000);
+});
+
+describe('close()', () => {
+  let harness: GuardHarness;
+
+  beforeEach(async () => {
+    harness = await GuardHarness.create();
+  });
+
+  afterEach(() => harness.close());
+
+  const never = () => new Promise<never>(() => {});
+
+  function hangingStore(): SharedStore {
+    const link = new Proxy({}, { get: (_, name) => (name === 'instance' ? 'one' : never) });
+    const timing = { flushMs: 100, evaluateMs: 100, leaseMs: 1_000 };
+    return { timing, link: () => link } as unknown as SharedStore;
+  }
+
+  it('resolves within 5 seconds while the guard still starts, and nothing starts afterwards', async () => {
+    const guard = harness.guard({ store: hangingStore() });
+    const started = guard.start();
+    await harness.until('starting', () => harness.reported('started').length === 1);
+    const begin = performance.now();
+    await guard.close();
+    expect(performance.now() - begin).toBeLessThan(CLOSE_MS);
+    expect(harness.flags.listenerCount).toBe(0);
+    await expect(Promise.race([started, sleep(10, 'starting')])).resolves.toBe('starting');
+  });
+
+  it('reports what it left behind', async () => {
+    const guard = harness.guard({ store: hangingStore() });
+    void guard.start();
+    await harness.until('starting', () => harness.reported('started').length === 1);
+    await guard.close();
+    expect(harness.reported('fault').map(({ what }) => what)).toContain('closing the fleet');
+  });
+});
