@@ -69,7 +69,7 @@ export {
   sampleRatioMismatch,
   type UsersInBothArmsOptions,
   usersInBothArms,
-} from './triggers/sample-ratio.js';
+} from './triggers/sample-ratio-mismatch.js';
 export { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from './statistics/parameters.js';
 // Stages: how far a rollout has come.
 export type { Stage, StageProgress, StageStatus } from './model/stage.js';
@@ -86,7 +86,7 @@ export { asyncUploadRollout, type RolloutPreset } from './guard/async-upload-rol
 export type { OutcomeLogOptions } from './log/log-options.js';
 export type { ExecutionTypes } from './log/log-row.js';
 // Fleets: processes that guard a flag together; see `unleash-rollout-guard/redis`.
-export type { UnfedRule } from './fleet/feeds.js';
+export type { UnfedRule } from './fleet/fleet-options.js';
 export type { FleetRole, FleetTiming, SharedStore } from './fleet/fleet-options.js';
 // Telemetry: the same numbers elsewhere.
 export type { GuardObserver } from './model/observer.js';
@@ -117,35 +117,37 @@ export {
 } from './unleash/admin-error.js';
 // The shapes that travel, and what may be injected.
 export type {
-  Arm,
-  ArmCounts,
   ArmTotals,
   Assignment,
-  Attributes,
   Blame,
-  Concentration,
-  Decision,
-  Evaluation,
   Evidence,
-  Exposure,
   ExposureCounts,
   FrozenControl,
   MemorySnapshot,
-  Outcome,
   OutcomeDetail,
   OutcomeDetails,
   QuantileEvidence,
   RecentOutcomes,
-  Result,
   SettledCounts,
   SignalValue,
   Snapshot,
-  Trials,
   TrialsSince,
+  WindowSnapshot,
+} from './model/snapshot.js';
+export type {
+  Arm,
+  ArmCounts,
+  Attributes,
+  Concentration,
+  Decision,
+  Evaluation,
+  Exposure,
+  Outcome,
+  Result,
+  Trials,
   Unit,
   Verdict,
   VerdictEvidence,
-  WindowSnapshot,
 } from './model/shapes.js';
 export type { Baseline, ControlReference, LatencySummary, MemoryReference } from './model/baseline.js';
 export type {

@@ -1,25 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { OutcomeDelta } from '../measure/outcome-delta.js';
-
-/** What a rule needs to be fed; a trigger fits. */
-export interface FedRule {
-  readonly name: string;
-  /** In milliseconds; 0 for none. */
-  readonly windowMs: number;
-  /** The sequential test that is to be fed. */
-  readonly evidence?: object | undefined;
-  /** `instance`: each process evaluates it by itself. */
-  readonly scope?: 'fleet' | 'instance' | undefined;
-}
-
-/** A rule of the leader for which some processes feed nothing, because they run other rules. */
-export interface UnfedRule {
-  readonly rule: string;
-  /** `window`: outcomes of these processes are counted from another window of theirs. `test`: the test does not see them. */
-  readonly needs: 'window' | 'test';
-  /** How many processes do not feed it. */
-  readonly processes: number;
-}
+import type { FedRule, UnfedRule } from './fleet-options.js';
 
 /** A process that has sent nothing for so long, in milliseconds, is no longer counted. */
 const FORGET_MS = 60_000;

@@ -1,9 +1,9 @@
 import { parseOutcomeDelta } from '../measure/outcome-delta.js';
-import type { Snapshot } from '../model/shapes.js';
+import type { Snapshot } from '../model/snapshot.js';
 import { parseJson } from '../support/json.js';
-import { Feeds, type UnfedRule, withWindows } from './feeds.js';
+import { Feeds, withWindows } from './feeds.js';
 import { isFleetError, type Lease } from './fleet-link.js';
-import type { FleetMemberOptions, FleetStore } from './fleet-options.js';
+import type { FleetMemberOptions, FleetStore, UnfedRule } from './fleet-options.js';
 import { CHECKPOINT_VERSION, checkpointSchema, type FleetEntries, type FleetEntry } from './fleet-shapes.js';
 
 /** Entries that are read at once. */

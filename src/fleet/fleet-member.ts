@@ -1,10 +1,11 @@
 import { shiftDelta } from '../measure/outcome-delta.js';
-import type { Decision, Snapshot } from '../model/shapes.js';
+import type { Decision } from '../model/shapes.js';
+import type { Snapshot } from '../model/snapshot.js';
 import { withDeadline } from '../support/deadline.js';
-import { feedsOf, type UnfedRule } from './feeds.js';
+import { feedsOf } from './feeds.js';
 import { FleetLeader } from './fleet-leader.js';
 import { isFleetError } from './fleet-link.js';
-import type { FleetMemberOptions, FleetRole, MemberProgress } from './fleet-options.js';
+import type { FleetMemberOptions, FleetRole, MemberProgress, UnfedRule } from './fleet-options.js';
 import type { FleetState, SyncReply } from './fleet-shapes.js';
 import { type LocalEpoch, Outbox } from './outbox.js';
 import { type SentAt, ServerClock } from './server-clock.js';

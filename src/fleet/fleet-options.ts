@@ -1,7 +1,6 @@
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import type { ReportedState } from '../model/state.js';
 import type { Clock } from '../support/clock.js';
-import type { FedRule } from './feeds.js';
 import type { FleetLink } from './fleet-link.js';
 import type { FleetState } from './fleet-shapes.js';
 
@@ -82,4 +81,24 @@ export interface FleetMemberOptions {
   /** What the guard has reported, which the next leader continues with. */
   readonly reportedState: { readonly get: () => ReportedState; readonly set: (state: ReportedState) => void };
   readonly listener: FleetMemberListener;
+}
+
+/** What a rule needs to be fed; a trigger fits. */
+export interface FedRule {
+  readonly name: string;
+  /** In milliseconds; 0 for none. */
+  readonly windowMs: number;
+  /** The sequential test that is to be fed. */
+  readonly evidence?: object | undefined;
+  /** `instance`: each process evaluates it by itself. */
+  readonly scope?: 'fleet' | 'instance' | undefined;
+}
+
+/** A rule of the leader for which some processes feed nothing, because they run other rules. */
+export interface UnfedRule {
+  readonly rule: string;
+  /** `window`: outcomes of these processes are counted from another window of theirs. `test`: the test does not see them. */
+  readonly needs: 'window' | 'test';
+  /** How many processes do not feed it. */
+  readonly processes: number;
 }

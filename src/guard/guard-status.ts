@@ -1,8 +1,8 @@
-import type { UnfedRule } from '../fleet/feeds.js';
-import type { FleetRole } from '../fleet/fleet-options.js';
+import type { FleetRole, UnfedRule } from '../fleet/fleet-options.js';
 import type { FlagFacts } from '../model/flags.js';
 import type { Health } from '../model/health.js';
-import type { Snapshot, Verdict } from '../model/shapes.js';
+import type { Verdict } from '../model/shapes.js';
+import type { Snapshot } from '../model/snapshot.js';
 import type { StageProgress } from '../model/stage.js';
 import type { GuardState as JournalState, OpenReview } from '../model/state.js';
 

@@ -1,4 +1,5 @@
-import type { Attributes, Outcome, OutcomeDetail, OutcomeDetails } from '../model/shapes.js';
+import type { Attributes, Outcome } from '../model/shapes.js';
+import type { OutcomeDetail, OutcomeDetails } from '../model/snapshot.js';
 import { boundedErrorType, boundedText } from './error-counts.js';
 
 /** Details that are kept of failing units, and of other outcomes. */

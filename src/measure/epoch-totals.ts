@@ -1,5 +1,6 @@
 import type { LatencySummary } from '../model/baseline.js';
-import type { Arm, ArmTotals, Outcome } from '../model/shapes.js';
+import type { Arm, Outcome } from '../model/shapes.js';
+import type { ArmTotals } from '../model/snapshot.js';
 import { armCounts, COUNTS_LENGTH, type CountCode, raiseCounts } from './arm-counts.js';
 import { ErrorCounts } from './error-counts.js';
 import { isDuration, LatencyHistogram } from './latency-histogram.js';

@@ -1,4 +1,5 @@
-import type { Arm, Exposure, ExposureCounts } from '../model/shapes.js';
+import type { Arm, Exposure } from '../model/shapes.js';
+import type { ExposureCounts } from '../model/snapshot.js';
 import { type BucketCounts, CountRing } from './count-ring.js';
 
 /** The counts of one bucket: exposures opened and completed, of the treatment and then of the control. */

@@ -1,5 +1,6 @@
 import type { Baseline } from '../model/baseline.js';
-import type { Exposure, Outcome, Snapshot, WindowSnapshot } from '../model/shapes.js';
+import type { Exposure, Outcome } from '../model/shapes.js';
+import type { Snapshot, WindowSnapshot } from '../model/snapshot.js';
 import type { TestSpec } from '../statistics/rollout-evidence.js';
 import { defer } from '../support/defer.js';
 import { armCounts, complaintCode, countCode } from './arm-counts.js';

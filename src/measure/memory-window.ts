@@ -1,4 +1,4 @@
-import type { MemorySnapshot } from '../model/shapes.js';
+import type { MemorySnapshot } from '../model/snapshot.js';
 import { TimeRing } from './time-ring.js';
 
 /**

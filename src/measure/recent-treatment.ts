@@ -1,4 +1,4 @@
-import type { RecentOutcomes } from '../model/shapes.js';
+import type { RecentOutcomes } from '../model/snapshot.js';
 
 /** Outcomes that are remembered. */
 const RECENT_OUTCOMES = 20;

@@ -1,14 +1,18 @@
-import { countOf, formatDate, formatDuration, formatQuantity } from '../support/wording.js';
+import { countOf } from '../support/wording.js';
 import { describeFailing } from './concentration.js';
 import type { GuardEvent, GuardEventOf } from './event.js';
-import type {
-  DecisionFailure,
-  DecisionProgress,
-  EventEntry,
-  NotificationFact,
-  ReportPlace,
-} from './event-entry.js';
-import type { Decision, Verdict } from './shapes.js';
+import type { EventEntry } from './event-entry.js';
+import {
+  actionOf,
+  endedOf,
+  expiryText,
+  factOf,
+  MISSING,
+  ofDecision,
+  percent,
+  REMOVED,
+  span,
+} from './event-words.js';
 
 /** One entry for each event type: a missing or a surplus one does not compile. */
 export type EventTable = { readonly [Type in GuardEvent['type']]: EventEntry<GuardEventOf<Type>> };
@@ -317,54 +321,3 @@ export function entryOf(event: GuardEvent): EventEntry<GuardEvent> {
 const info = (line: string) => ({ level: 'info', line }) as const;
 const warn = (line: string) => ({ level: 'warn', line }) as const;
 const error = (line: string) => ({ level: 'error', line }) as const;
-
-/** `stale-flags for 90 s.` */
-function endedOf({ at, ended }: GuardEventOf<'health'>): string {
-  return `${ended.map(({ code, since }) => `${code} for ${span(at - since)}`).join(', ')}.`;
-}
-
-function span(durationMs: number): string {
-  return formatDuration(Math.max(0, Math.round(durationMs / 1_000)) * 1_000);
-}
-const MISSING: Readonly<Record<GuardEventOf<'flag-missing'>['reason'], string>> = {
-  'not-found': 'The flag is not there.',
-  archived: 'The flag was archived.',
-  deleted: 'The flag was deleted.',
-  moved: 'The flag is in another project.',
-  environment: 'The flag is not in this environment.',
-  'not-received': 'The flag does not reach the service.',
-};
-
-function expiryText({ level, expiresAt, user, candidates }: GuardEventOf<'token-expiring'>): string {
-  const date = formatDate(expiresAt);
-  const what =
-    level === 'expired'
-      ? `The admin token expired on ${date}: the guard cannot turn the flag off in Unleash.`
-      : `The admin token expires on ${date}: from then on, the guard cannot turn the flag off in Unleash.`;
-  const others =
-    candidates > 1
-      ? ` It may be another of the ${candidates} tokens of ${user === undefined ? 'its user' : `"${user}"`}, which Unleash does not distinguish: give the guard a user of its own.`
-      : '';
-  return `${what} Create a new token and start the guard with it.${others}`;
-}
-
-const REMOVED = 'Unleash has the flag no longer: it was archived or deleted.';
-
-function ofDecision(id: string, progress: DecisionProgress, failure?: DecisionFailure): ReportPlace {
-  return { in: 'decision', id, progress, failure };
-}
-
-function actionOf({ action, toPercentage }: Decision): string {
-  return action === 'step-back' ? `taken back to ${percent(toPercentage)}` : 'turned off';
-}
-
-function percent(percentage: number | undefined): string {
-  return percentage === undefined ? 'an unknown percentage' : `${percentage} %`;
-}
-
-/** `success-rate-below: 94.0 % (threshold 95 %)` */
-function factOf({ trigger, observed, threshold, unit }: Verdict): NotificationFact {
-  const limit = `threshold ${formatQuantity(threshold, unit)}`;
-  const value = observed === undefined ? limit : `${formatQuantity(observed, unit, threshold)} (${limit})`;
-  return { name: trigger, value };
-}

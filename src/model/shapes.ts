@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Baseline, LatencySummary } from './baseline.js';
 
 /**
  * The five shapes that travel through the guard, in the order in which they are made:
@@ -89,7 +88,7 @@ export interface Outcome {
   readonly at: number;
 }
 
-// ── 3. Snapshot ──────────────────────────────────────────────────────────────────────────────────
+// ── 3. Snapshot: `snapshot.ts` ───────────────────────────────────────────────────────────────────
 
 const count = z.number().min(0);
 
@@ -111,215 +110,10 @@ const armCountsSchema = z
 /** Counts of one arm. Triggers evaluate `successes + failures`. */
 export interface ArmCounts extends z.infer<typeof armCountsSchema> {}
 
-/** Exposures of one arm that are old enough to have an outcome. */
-export interface ExposureCounts {
-  /** Older than the guard's `outcomeTimeoutMs`. */
-  readonly due: number;
-  /** Of these, those without an outcome: their code hangs, was never run, or does not report. */
-  readonly unreported: number;
-}
-
-/** What happened within one sliding window that ends at the snapshot. */
-export interface WindowSnapshot {
-  readonly windowMs: number;
-  readonly treatment: ArmCounts;
-  readonly control: ArmCounts;
-  /** The exposures that became due within the window. */
-  readonly exposures: Readonly<Record<Arm, ExposureCounts>>;
-  /** By the time of their exposure, so that arms of different speed compare: what has settled. */
-  readonly settled: SettledCounts;
-  /** Distinct units of the treatment within the window; counted up to 8. */
-  readonly units: number;
-  /** This process's memory within the window; undefined before the first sample. */
-  readonly memory: MemorySnapshot | undefined;
-}
-
-/**
- * Outcomes by the time of their exposure. An exposure has settled when every earlier one has, and it has ended or has been open for the
- * settling time; still open is a failure then.
- */
-export interface SettledCounts {
-  readonly treatment: Trials;
-  readonly control: Trials;
-  /** Of the treatment's trials, those whose chance is known. */
-  readonly randomised: number;
-}
-
-/** Memory within a window. Its lowest sample distinguishes growth from a peak before garbage collection. */
-export interface MemorySnapshot {
-  /** Undefined until a baseline has been measured. */
-  readonly baselineBytes: number | undefined;
-  readonly lowestBytes: number;
-  /** The time that the samples span, in milliseconds. */
-  readonly spanMs: number;
-}
-
-/** One arm since the epoch began. */
-export interface ArmTotals extends ArmCounts {
-  /** Undefined before the first success. */
-  readonly latency: LatencySummary | undefined;
-  /** Failures by error type, most frequent first, bounded; the rest is under `other`. */
-  readonly errorTypes: readonly { readonly errorType: string; readonly count: number }[];
-  readonly lastOutcomeAt: number | undefined;
-}
-
 const trialsSchema = z.object({ trials: count, failures: count }).readonly();
 
 /** Trials of one arm and how many of them failed. */
 export interface Trials extends z.infer<typeof trialsSchema> {}
-
-/** Trials of both arms since a moment. */
-export interface TrialsSince {
-  /** Milliseconds since 1970; undefined for "from the start". */
-  readonly at?: number | undefined;
-  readonly counts: Readonly<Record<Arm, Trials>>;
-}
-
-/**
- * What a sequential test has gathered for one trigger since the rollout began, through all percentages. Logarithms are natural: E
- * itself may be larger than a number can be.
- */
-export interface Evidence {
-  /** The trigger that needs it. */
-  readonly trigger: string;
-  /** Now. */
-  readonly logE: number;
-  /** The largest log E so far. */
-  readonly peakLogE: number;
-  readonly logThreshold: number;
-  /** E has reached its threshold, and the difference since the harm began is large enough, in this epoch. */
-  readonly breached: boolean;
-  /** Outcomes since the rollout began, and those with the event (for latency: slower than the limit). */
-  readonly counts: Readonly<Record<Arm, Trials>>;
-  /** Outcomes of units without an event before, since the harm most likely began. */
-  readonly since: TrialsSince;
-  /** Set while no control runs beside the treatment, which is then compared with the control as it was. */
-  readonly frozen?: FrozenControl | undefined;
-  /** For a limit: the same test by outcomes, where `logE` and `breached` are by units, each of which speaks until its first failure. */
-  readonly byOutcomes?: Pick<Evidence, 'logE' | 'breached' | 'since'> | undefined;
-  /** For latency only, by quantile; empty until the control has enough durations. */
-  readonly quantiles?: readonly QuantileEvidence[] | undefined;
-  /** For the sample ratio only. */
-  readonly assignment?: Assignment | undefined;
-  /** Units whose first event the test rests on. */
-  readonly events: number;
-  /** How often the test has begun anew because most outcomes came from units with an event; from 1. */
-  readonly generation: number;
-  /** Outcomes that were left out because chance did not decide their arm, or the chance is unknown. */
-  readonly excluded: number;
-  /** Events that were left out because their unit had one before. */
-  readonly repeated: number;
-  /** Durations among the outcomes that were NaN, infinite or negative. */
-  readonly invalid: number;
-}
-
-/** The control when it ended. */
-export interface FrozenControl {
-  readonly counts: Trials;
-  /** When it ended, milliseconds since 1970. */
-  readonly at: number;
-  /** The rate that is tolerated at most: an upper bound of the control's, times the tolerated ratio. 1 or more: too few outcomes. */
-  readonly maxRate: number;
-}
-
-/** How units were put into the arms. */
-export interface Assignment {
-  /** Distinct units that were seen, or a sample of them, chosen by hash. */
-  readonly units: number;
-  /** Of these, those in the treatment. */
-  readonly treatment: number;
-  /** The treatment's units that their chances let expect. */
-  readonly expected: number;
-  /** Units seen since the percentage last changed. */
-  readonly epochUnits: number;
-  /** Of these, those that were seen in both arms. */
-  readonly inBothArms: number;
-}
-
-/**
- * Whether failures are the treatment's fault: the evidence of the event test for first failures, with an odds ratio of 1, which
- * every store keeps.
- */
-export interface Blame {
-  readonly logE: number;
-  /** From here on a broken limit is the treatment's fault: `10·g(g + 1)` in generation g. */
-  readonly logThreshold: number;
-}
-
-/** The durations of successes, compared at one quantile of the control's. */
-export interface QuantileEvidence {
-  /** A fraction: 0.9 is the p90. */
-  readonly quantile: number;
-  readonly logE: number;
-  readonly breached: boolean;
-  /** The control's, as fixed last; slower successes of the control are its "failures". */
-  readonly controlMs: number;
-  /** What the treatment's successes are compared with: the tolerated ratio times `controlMs`. */
-  readonly limitMs: number;
-  /** The treatment's own quantile, for display. */
-  readonly treatmentMs: number | undefined;
-  readonly counts: Readonly<Record<Arm, Trials>>;
-}
-
-/** Everything that triggers evaluate. Plain data: it can be logged, replayed and sent. */
-export interface Snapshot {
-  readonly flagKey: string;
-  readonly at: number;
-  readonly epoch: number;
-  readonly epochStartedAt: number;
-  /** One entry for each window length that a trigger needs, ascending. */
-  readonly windows: readonly WindowSnapshot[];
-  /** The current epoch as a whole. */
-  readonly total: Readonly<Record<Arm, ArmTotals>>;
-  /** The latest critical error of the treatment within the longest window. */
-  readonly lastCritical: { readonly errorType: string; readonly at: number } | undefined;
-  /** Durations that were NaN, infinite or negative, since the epoch began: counted, never folded in. */
-  readonly invalidDurations: number;
-  /** One entry for each trigger that needs evidence. */
-  readonly evidence?: readonly Evidence[] | undefined;
-  /** Whether failures are the treatment's fault. */
-  readonly blame: Blame;
-  /** The last 20 counted outcomes of the treatment, at most a day old: what a window is too short for at a low rate. */
-  readonly recent: RecentOutcomes;
-  /** Failing units and a sample of other outcomes, with what the application said of them. Computed when it is first read. */
-  readonly details?: OutcomeDetails | undefined;
-  /** What was normal at an earlier time; undefined without a record of it. */
-  readonly baseline?: Baseline | undefined;
-  /** What triggers read elsewhere; one entry for each that has been read. */
-  readonly signals?: readonly SignalValue[] | undefined;
-}
-
-/** The latest counted outcomes of the treatment. */
-export interface RecentOutcomes extends Trials {
-  /** When the oldest of them ended; undefined when there is none. */
-  readonly since: number | undefined;
-}
-
-/** What the application said of one outcome. */
-export interface OutcomeDetail {
-  readonly at: number;
-  readonly arm: Arm;
-  /** Undefined for an outcome that is no failure. */
-  readonly errorType?: string | undefined;
-  readonly attributes?: Attributes | undefined;
-}
-
-/** Bounded lists, newest last. */
-export interface OutcomeDetails {
-  /** First failures of units. */
-  readonly failures: readonly OutcomeDetail[];
-  /** A sample of the outcomes that are no failures. */
-  readonly others: readonly OutcomeDetail[];
-}
-
-/** What was read last for one trigger, outside of the guard. */
-export interface SignalValue {
-  readonly trigger: string;
-  /** The latest number, and when it was true; undefined before the first. It stays when a later read gives none. */
-  readonly reading: { readonly value: number; readonly at: number } | undefined;
-  /** Why the last read gave no number; undefined when it gave one. */
-  readonly problem: string | undefined;
-}
 
 // ── 4. Verdict ───────────────────────────────────────────────────────────────────────────────────
 

@@ -2,7 +2,8 @@ import type { AuditProblem } from '../journal/audit-reader.js';
 import type { LogProblem } from '../log/read-log.js';
 import type { GuardEvent } from '../model/event.js';
 import type { DecisionFailure, DecisionProgress, RolloutChange } from '../model/event-entry.js';
-import type { Arm, ArmTotals, Decision, Verdict } from '../model/shapes.js';
+import type { Arm, Decision, Verdict } from '../model/shapes.js';
+import type { ArmTotals } from '../model/snapshot.js';
 import type { StageProgress } from '../model/stage.js';
 import type { Series } from './time-series.js';
 

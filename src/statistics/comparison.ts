@@ -1,4 +1,5 @@
-import type { Evidence, Trials, TrialsSince } from '../model/shapes.js';
+import type { Trials } from '../model/shapes.js';
+import type { Evidence, TrialsSince } from '../model/snapshot.js';
 import { EventTest, type EventTotals, type Moment } from './event-test.js';
 import type { BreachState, ComparisonState, FrozenReference } from './evidence-state.js';
 import { FrozenControlTest } from './frozen-control.js';

@@ -1,4 +1,4 @@
-import type { Evidence } from '../model/shapes.js';
+import type { Evidence } from '../model/snapshot.js';
 import { Comparison, type ComparisonRequest } from './comparison.js';
 import { EVENT_HORIZON } from './event-test.js';
 import type { EventStreamState, FrozenReference } from './evidence-state.js';

@@ -1,4 +1,5 @@
-import type { FrozenControl, Trials } from '../model/shapes.js';
+import type { Trials } from '../model/shapes.js';
+import type { FrozenControl } from '../model/snapshot.js';
 import { rateUpperBound } from './confidence.js';
 import type { FrozenReference, LimitTestState } from './evidence-state.js';
 import { LimitTest } from './limit-test.js';

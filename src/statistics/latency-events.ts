@@ -1,4 +1,5 @@
-import type { Arm, QuantileEvidence } from '../model/shapes.js';
+import type { Arm } from '../model/shapes.js';
+import type { QuantileEvidence } from '../model/snapshot.js';
 import { EventStream, type StreamEvidence } from './event-stream.js';
 import type { LatencyRequest, LatencyState } from './evidence-state.js';
 

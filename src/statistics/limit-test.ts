@@ -1,4 +1,5 @@
-import type { Evidence, Trials } from '../model/shapes.js';
+import type { Trials } from '../model/shapes.js';
+import type { Evidence } from '../model/snapshot.js';
 import type { LimitRequest, LimitState, LimitTestState } from './evidence-state.js';
 import { RestartMixture } from './restart-mixture.js';
 

@@ -1,4 +1,5 @@
-import type { Blame, Evidence, Trials } from '../model/shapes.js';
+import type { Trials } from '../model/shapes.js';
+import type { Blame, Evidence } from '../model/snapshot.js';
 import { parseConfig } from '../support/config-error.js';
 import type { ComparisonRequest } from './comparison.js';
 import { EventStream, type StreamEvidence } from './event-stream.js';

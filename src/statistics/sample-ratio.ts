@@ -1,4 +1,4 @@
-import type { Assignment, Evidence } from '../model/shapes.js';
+import type { Assignment, Evidence } from '../model/snapshot.js';
 import { EventTest } from './event-test.js';
 import type { SampleRatioState } from './evidence-state.js';
 import { UnitMarks } from './unit-marks.js';

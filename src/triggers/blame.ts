@@ -1,5 +1,6 @@
 import { MAX_UNITS } from '../measure/recent-treatment.js';
-import type { SettledCounts, Snapshot, Verdict, WindowSnapshot } from '../model/shapes.js';
+import type { Verdict } from '../model/shapes.js';
+import type { SettledCounts, Snapshot, WindowSnapshot } from '../model/snapshot.js';
 import { fisherTail } from '../statistics/fisher.js';
 
 /** Fewer outcomes of the control are nothing to compare with. */

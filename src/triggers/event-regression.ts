@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Evidence } from '../model/shapes.js';
+import type { Evidence } from '../model/snapshot.js';
 import type { UnitEvent } from '../statistics/evidence-state.js';
 import { parseConfig } from '../support/config-error.js';
 import { ratioSchema } from '../support/config-schemas.js';

@@ -1,4 +1,5 @@
-import type { Evidence, Snapshot, Trials, TrialsSince, Verdict, VerdictEvidence } from '../model/shapes.js';
+import type { Trials, Verdict, VerdictEvidence } from '../model/shapes.js';
+import type { Evidence, Snapshot, TrialsSince } from '../model/snapshot.js';
 import type { EvidenceRequest } from '../statistics/evidence-state.js';
 import { alphaSchema } from '../support/config-schemas.js';
 import { countOf, formatThreshold, formatTime } from '../support/wording.js';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { LatencySummary } from '../model/baseline.js';
-import type { Snapshot, Verdict } from '../model/shapes.js';
+import type { Verdict } from '../model/shapes.js';
+import type { Snapshot } from '../model/snapshot.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, ratioSchema } from '../support/config-schemas.js';
 import { formatDuration, formatRate, formatThreshold } from '../support/wording.js';

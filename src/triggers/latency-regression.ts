@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Evidence, QuantileEvidence } from '../model/shapes.js';
+import type { Evidence, QuantileEvidence } from '../model/snapshot.js';
 import { parseConfig } from '../support/config-error.js';
 import { ratioSchema } from '../support/config-schemas.js';
 import {

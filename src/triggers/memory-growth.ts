@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { MemoryReference } from '../model/baseline.js';
-import type { WindowSnapshot } from '../model/shapes.js';
+import type { WindowSnapshot } from '../model/snapshot.js';
 import { parseConfig } from '../support/config-error.js';
 import { durationMsSchema } from '../support/config-schemas.js';
 import {

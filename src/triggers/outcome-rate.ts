@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { Evidence, Snapshot, Verdict, WindowSnapshot } from '../model/shapes.js';
+import type { Verdict } from '../model/shapes.js';
+import type { Evidence, Snapshot, WindowSnapshot } from '../model/snapshot.js';
 import type { LimitRequest } from '../statistics/evidence-state.js';
 import { parseConfig } from '../support/config-error.js';
 import { alphaSchema, countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';

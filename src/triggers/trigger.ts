@@ -1,4 +1,5 @@
-import type { Snapshot, Unit, Verdict } from '../model/shapes.js';
+import type { Unit, Verdict } from '../model/shapes.js';
+import type { Snapshot } from '../model/snapshot.js';
 import type { EvidenceRequest } from '../statistics/evidence-state.js';
 
 /** A rule: data, and a pure function of a snapshot and the time. It reads no clock and does no I/O. */

@@ -1,5 +1,6 @@
 import { ERROR_TYPE } from '../model/concentration.js';
-import type { Concentration, OutcomeDetail, OutcomeDetails } from '../model/shapes.js';
+import type { Concentration } from '../model/shapes.js';
+import type { OutcomeDetail, OutcomeDetails } from '../model/snapshot.js';
 
 /** Fewer failing units say nothing of where. */
 const MIN_FAILING = 4;

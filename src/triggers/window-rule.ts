@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ControlReference } from '../model/baseline.js';
-import type { ArmCounts, Snapshot, Unit, Verdict, WindowSnapshot } from '../model/shapes.js';
+import type { ArmCounts, Unit, Verdict } from '../model/shapes.js';
+import type { Snapshot, WindowSnapshot } from '../model/snapshot.js';
 import { defer } from '../support/defer.js';
 import { countOf, formatAgo, formatDuration, inLast } from '../support/wording.js';
 import type { ThresholdTrigger } from './trigger.js';

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { BaselineRecorder } from '../../src/guard/observe/baseline-recorder.js';
 import type { LatencySummary } from '../../src/model/baseline.js';
 import type { FlagFacts } from '../../src/model/flags.js';
-import type { ArmCounts, Snapshot } from '../../src/model/shapes.js';
+import type { ArmCounts } from '../../src/model/shapes.js';
+import type { Snapshot } from '../../src/model/snapshot.js';
 import { armCounts, NOW, snapshotOf } from '../triggers/snapshots.js';
 
 const LATENCY: LatencySummary = { count: 90, meanMs: 12, p50Ms: 10, p95Ms: 30, p99Ms: 40 };

@@ -7,7 +7,8 @@ import {
   type StoreDump,
   storeDumpSchema,
 } from '../../src/measure/outcome-delta.js';
-import type { Evidence, Outcome } from '../../src/model/shapes.js';
+import type { Outcome } from '../../src/model/shapes.js';
+import type { Evidence } from '../../src/model/snapshot.js';
 import type { TestSpec } from '../../src/statistics/rollout-evidence.js';
 import { outcomeOf, START } from './outcomes.js';
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
-import type { Arm, Evidence, Result, Verdict } from '../../src/model/shapes.js';
+import type { Arm, Result, Verdict } from '../../src/model/shapes.js';
 import { verdictSchema } from '../../src/model/shapes.js';
+import type { Evidence } from '../../src/model/snapshot.js';
 import { errorRateAbove } from '../../src/triggers/error-rate-above.js';
 import {
   complaintRateRising,
@@ -12,7 +13,7 @@ import {
 } from '../../src/triggers/event-regression.js';
 import { describeEvidence } from '../../src/triggers/evidence-rule.js';
 import { latencyRegression } from '../../src/triggers/latency-regression.js';
-import { sampleRatioMismatch, usersInBothArms } from '../../src/triggers/sample-ratio.js';
+import { sampleRatioMismatch, usersInBothArms } from '../../src/triggers/sample-ratio-mismatch.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import type { ThresholdTrigger } from '../../src/triggers/trigger.js';
 import { NOW, snapshotOf } from './snapshots.js';

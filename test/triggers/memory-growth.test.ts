@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { MemorySnapshot } from '../../src/model/shapes.js';
+import type { MemorySnapshot } from '../../src/model/snapshot.js';
 import { memoryGrowth } from '../../src/triggers/memory-growth.js';
 import { NOW, snapshotOf } from './snapshots.js';
 

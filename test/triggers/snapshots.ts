@@ -1,11 +1,11 @@
+import type { ArmCounts } from '../../src/model/shapes.js';
 import type {
-  ArmCounts,
   Evidence,
   ExposureCounts,
   MemorySnapshot,
   Snapshot,
   WindowSnapshot,
-} from '../../src/model/shapes.js';
+} from '../../src/model/snapshot.js';
 
 export const NOW = 1_700_000_000_000;
 export const FIVE_MINUTES = 300_000;

@@ -1,5 +1,6 @@
 import type { FlagFacts } from '../../model/flags.js';
-import type { Snapshot, Verdict } from '../../model/shapes.js';
+import type { Verdict } from '../../model/shapes.js';
+import type { Snapshot } from '../../model/snapshot.js';
 import { type StageProgress, stageAt } from '../../model/stage.js';
 import type { OpenReview, ReportedState } from '../../model/state.js';
 import { atOnce } from '../../support/async/callbacks.js';

@@ -1,4 +1,4 @@
-import type { ArmTotals, Snapshot } from '../../model/shapes.js';
+import type { ArmTotals, Snapshot } from '../../model/snapshot.js';
 import type { Stage, StageProgress } from '../../model/stage.js';
 import { rateConfidenceInterval } from '../../statistics/confidence.js';
 import { fisherTail } from '../../statistics/fisher.js';

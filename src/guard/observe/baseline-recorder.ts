@@ -1,7 +1,8 @@
 import { MemoryBaseline } from '../../measure/memory-baseline.js';
 import type { Baseline, ControlReference } from '../../model/baseline.js';
 import type { FlagFacts } from '../../model/flags.js';
-import type { ArmCounts, Snapshot } from '../../model/shapes.js';
+import type { ArmCounts } from '../../model/shapes.js';
+import type { Snapshot } from '../../model/snapshot.js';
 
 /** Fewer outcomes of the control describe nothing. */
 const MIN_OUTCOMES = 100;

@@ -1,4 +1,4 @@
-import type { SettledCounts } from '../../model/shapes.js';
+import type { SettledCounts } from '../../model/snapshot.js';
 import type { SettledOutcome } from '../../statistics/rollout-evidence.js';
 import { CountRing } from '../count-ring.js';
 

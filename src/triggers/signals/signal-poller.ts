@@ -1,4 +1,4 @@
-import type { SignalValue } from '../../model/shapes.js';
+import type { SignalValue } from '../../model/snapshot.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import type { Clock } from '../../support/clock.js';
 import { withDeadline } from '../../support/deadline.js';

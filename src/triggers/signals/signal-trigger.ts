@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { type SignalValue, type Snapshot, UNITS, type Unit, type Verdict } from '../../model/shapes.js';
+import { UNITS, type Unit, type Verdict } from '../../model/shapes.js';
+import type { SignalValue, Snapshot } from '../../model/snapshot.js';
 import { durationMsSchema } from '../../support/config-schemas.js';
 import { formatAgo, formatDuration } from '../../support/wording.js';
 import type { SignalSource, ThresholdTrigger } from '../trigger.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { SignalValue } from '../../../src/model/shapes.js';
+import type { SignalValue } from '../../../src/model/snapshot.js';
 import { type SignalOptions, signal } from '../../../src/triggers/signals/signal.js';
 import { NOW, snapshotOf } from '../snapshots.js';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Evidence } from '../model/shapes.js';
+import type { Evidence } from '../model/snapshot.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, rateSchema } from '../support/config-schemas.js';
 import { countOf, formatRate, formatThreshold } from '../support/wording.js';

@@ -1,0 +1,55 @@
+import { formatDate, formatDuration, formatQuantity } from '../support/wording.js';
+import type { GuardEventOf } from './event.js';
+import type { DecisionFailure, DecisionProgress, NotificationFact, ReportPlace } from './event-entry.js';
+import type { Decision, Verdict } from './shapes.js';
+
+/** `stale-flags for 90 s.` */
+export function endedOf({ at, ended }: GuardEventOf<'health'>): string {
+  return `${ended.map(({ code, since }) => `${code} for ${span(at - since)}`).join(', ')}.`;
+}
+
+export function span(durationMs: number): string {
+  return formatDuration(Math.max(0, Math.round(durationMs / 1_000)) * 1_000);
+}
+export const MISSING: Readonly<Record<GuardEventOf<'flag-missing'>['reason'], string>> = {
+  'not-found': 'The flag is not there.',
+  archived: 'The flag was archived.',
+  deleted: 'The flag was deleted.',
+  moved: 'The flag is in another project.',
+  environment: 'The flag is not in this environment.',
+  'not-received': 'The flag does not reach the service.',
+};
+
+export function expiryText({ level, expiresAt, user, candidates }: GuardEventOf<'token-expiring'>): string {
+  const date = formatDate(expiresAt);
+  const what =
+    level === 'expired'
+      ? `The admin token expired on ${date}: the guard cannot turn the flag off in Unleash.`
+      : `The admin token expires on ${date}: from then on, the guard cannot turn the flag off in Unleash.`;
+  const others =
+    candidates > 1
+      ? ` It may be another of the ${candidates} tokens of ${user === undefined ? 'its user' : `"${user}"`}, which Unleash does not distinguish: give the guard a user of its own.`
+      : '';
+  return `${what} Create a new token and start the guard with it.${others}`;
+}
+
+export const REMOVED = 'Unleash has the flag no longer: it was archived or deleted.';
+
+export function ofDecision(id: string, progress: DecisionProgress, failure?: DecisionFailure): ReportPlace {
+  return { in: 'decision', id, progress, failure };
+}
+
+export function actionOf({ action, toPercentage }: Decision): string {
+  return action === 'step-back' ? `taken back to ${percent(toPercentage)}` : 'turned off';
+}
+
+export function percent(percentage: number | undefined): string {
+  return percentage === undefined ? 'an unknown percentage' : `${percentage} %`;
+}
+
+/** `success-rate-below: 94.0 % (threshold 95 %)` */
+export function factOf({ trigger, observed, threshold, unit }: Verdict): NotificationFact {
+  const limit = `threshold ${formatQuantity(threshold, unit)}`;
+  const value = observed === undefined ? limit : `${formatQuantity(observed, unit, threshold)} (${limit})`;
+  return { name: trigger, value };
+}
