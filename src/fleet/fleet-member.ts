@@ -5,7 +5,7 @@ import { withDeadline } from '../support/deadline.js';
 import { feedsOf } from './feeds.js';
 import { FleetLeader } from './fleet-leader.js';
 import { isFleetError } from './fleet-link.js';
-import type { FleetMemberOptions, FleetRole, MemberProgress, UnfedRule } from './fleet-options.js';
+import type { FleetMemberOptions, FleetRole, MemberProgress } from './fleet-options.js';
 import type { FleetState, SyncReply } from './fleet-shapes.js';
 import { type LocalEpoch, Outbox } from './outbox.js';
 import { type SentAt, ServerClock } from './server-clock.js';
@@ -86,24 +86,13 @@ export class FleetMember {
     };
   }
 
-  /** Deltas that could not be kept until the shared store replied. */
-  get lostDeltas(): number {
-    return this.#outbox.lost;
-  }
-
-  /** How often the shared store had lost data, and the processes sent theirs again. */
-  get rebuilt(): number {
-    return this.#rebuilt;
-  }
-
-  /** In the leader: entries that could not be read. */
-  get unreadable(): number {
-    return this.#leader?.unreadable ?? 0;
-  }
-
-  /** In the leader: its rules that other processes do not feed. */
-  get unfed(): readonly UnfedRule[] {
-    return this.#leader?.unfed ?? [];
+  /**
+   * What was lost: deltas that could not be kept until the shared store replied; how often it had lost data, which was sent again; in the
+   * leader, entries that could not be read, and rules that other processes do not feed.
+   */
+  get losses() {
+    const { unreadable = 0, unfed = [] } = this.#leader ?? {};
+    return { lostDeltas: this.#outbox.lost, rebuilt: this.#rebuilt, unreadable, unfed };
   }
 
   /**
@@ -302,8 +291,7 @@ export class FleetMember {
     // The server has lost a part of its data or all: this process sends once more what it still has of the epoch.
     const { own, clock, listener } = this.#options;
     this.#rebuilt++;
-    const message =
-      'it had lost data, and is filled again from what the running processes recorded in this epoch';
+    const message = 'it had lost data, and is filled again from what the running processes recorded';
     listener.onFault("the shared store's data", new Error(message));
     this.#lead(undefined);
     this.#outbox.reset();

@@ -126,8 +126,8 @@ export class SharedFleet {
 
   /** Undefined when this process shares no store with others. */
   status(): FleetStatus | undefined {
-    const { instance, role, problem, lostDeltas, rebuilt, unreadable, unfed, state } = this.#member;
-    return { instance, role, problem, lostDeltas, rebuilt, unreadable, unfed, epoch: state?.epoch };
+    const { instance, role, problem, losses, state } = this.#member;
+    return { instance, role, problem, ...losses, epoch: state?.epoch };
   }
 
   /** Whether what the fleet records arrives and is read; undefined when this process shares no store with others. */

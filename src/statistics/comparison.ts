@@ -142,11 +142,9 @@ export class Comparison {
     return Math.log(generation * (generation + 1)) - Math.log(this.#request.alpha * SPLIT_PART);
   }
 
-  /** Whether the difference may be as large as `minDifference`: one that is too small by no more than its standard error may. */
-  #matters(since: TrialsSince): boolean {
-    const { treatment, control } = since.counts;
-    const error = Math.sqrt(varianceOf(treatment) + varianceOf(control));
-    return rateOf(treatment) - rateOf(control) + error >= this.#request.minDifference;
+  /** Whether the difference is as large as `minDifference`. */
+  #matters({ counts: { treatment, control } }: TrialsSince): boolean {
+    return rateOf(treatment) - rateOf(control) >= this.#request.minDifference;
   }
 
   #sinceOnset(atRisk: Float64Array): TrialsSince & { readonly at: number | undefined } {
@@ -173,10 +171,4 @@ function countsBetween(from: ArrayLike<number>, to: ArrayLike<number>): TrialsSi
 /** Of no trials, 0. */
 function rateOf({ trials, failures }: Trials): number {
   return trials === 0 ? 0 : failures / trials;
-}
-
-/** Of a rate. */
-function varianceOf(counts: Trials): number {
-  const rate = Math.min(rateOf(counts), 1);
-  return counts.trials === 0 ? 0 : (rate * (1 - rate)) / counts.trials;
 }

@@ -54,13 +54,13 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
     other!.record();
     await other!.member.sync();
     await until(() => expect(counted(leader!)).toBe(2));
-    expect([leader!.member.unreadable, leader!.member.isCurrent]).toEqual([2, true]);
+    expect([leader!.member.losses.unreadable, leader!.member.isCurrent]).toEqual([2, true]);
     expect(leader!.faults[0]).toMatch(/cannot be read/);
     // They are not read again.
     other!.record();
     await other!.member.sync();
     await until(() => expect(counted(leader!)).toBe(3));
-    expect(leader!.member.unreadable).toBe(2);
+    expect(leader!.member.losses.unreadable).toBe(2);
   });
 
   it('is in the fleet’s epoch although the entry that announced it is gone', async () => {
@@ -122,7 +122,7 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
       expect(windows.map(({ treatment }) => treatment.successes)).toEqual([3, 3]);
     });
     await until(async () => {
-      expect(leader!.member.unfed).toEqual([
+      expect(leader!.member.losses.unfed).toEqual([
         { rule: 'failing', needs: 'window', processes: 2 },
         { rule: 'short', needs: 'window', processes: 2 },
         { rule: 'regression', needs: 'test', processes: 2 },
@@ -139,7 +139,7 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
     other!.record();
     await other!.member.sync();
     await until(() => expect(counted(leader!)).toBe(1));
-    expect(leader!.member.unfed).toEqual([]);
+    expect(leader!.member.losses.unfed).toEqual([]);
   });
 
   it('knows up to when all outcomes have come', async () => {

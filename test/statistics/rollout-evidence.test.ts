@@ -230,11 +230,13 @@ describe('RolloutEvidence', () => {
     expect(next.evidence.snapshot()).toEqual(before);
   });
 
-  it.each<keyof RolloutEvidenceState>(['events', 'latency', 'limits', 'sampleRatios'])(
+  it.each<keyof RolloutEvidenceState>(['events', 'latency', 'limits', 'sampleRatio'])(
     'refuses a state in which the %s are missing',
     (part) => {
       const state = setup().evidence.toJSON();
-      expect(() => setup().evidence.restore({ ...state, [part]: [] })).toThrow(RangeError);
+      expect(() =>
+        setup().evidence.restore({ ...state, [part]: part === 'sampleRatio' ? undefined : [] }),
+      ).toThrow(RangeError);
     },
   );
 
