@@ -46,9 +46,9 @@ const LASTS_MS = 2_000;
 const CLOSE_MS = 6_000;
 /** How much longer than expected something is waited for, so that the table says how late it came. */
 const GRACE_MS = 10_000;
-const SETTLE_MS = 8_000;
-/** How long a report of the fault may take. */
-const REPORT_MS = 6_000;
+const SETTLE_MS = 12_000;
+/** How long a report of the fault may take: what comes and goes within seconds is not reported. */
+const REPORT_MS = 15_000;
 /** Of what there was: more was counted twice. What is under way at the moment may be counted and not answered yet. */
 export const MOST_COUNTED = 1.03;
 
@@ -183,13 +183,13 @@ function typeOf({ message }: Report): string {
 }
 
 /** What the guard, or the fleet's leader, evaluates of what there was. It may be a flush behind. */
-async function countedShare({ processes, load }: World, least: number): Promise<number | undefined> {
-  let share: number | undefined;
+async function countedShare({ processes, load }: World, least: number): Promise<number> {
+  let share = 0;
   await waitFor(async () => {
     const all = await Promise.all(processes.map((each) => each.status()));
     const leader = processes.length === 1 ? all[0] : all.find((status) => status?.role === 'leader');
-    share = leader === undefined ? undefined : leader.counted / (load.answered - load.failed);
-    return share !== undefined && share >= least && share <= MOST_COUNTED;
+    share = (leader?.counted ?? 0) / (load.answered - load.failed);
+    return share >= least && share <= MOST_COUNTED;
   }, SETTLE_MS);
   return share;
 }

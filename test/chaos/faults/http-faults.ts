@@ -20,10 +20,15 @@ const LONG_ONLY = new Set(['answers 404', 'answers 500']);
 /** The admin API is needed from the moment of a decision on: that it fails must be said, and the stop must come. */
 const OF_ADMIN_API: Partial<Expectation> = { message: /"(stop-failed|action-required)"/ };
 
-/** What must be said at once: without a token, no change of the flag arrives any more. */
-const CLIENT_MESSAGES: Readonly<Record<string, RegExp>> = {
-  'answers 401': /401|token/i,
-  'answers 403': /403|token/i,
+/** Without a token that Unleash accepts, no change of the flag arrives: that must be said, and polling must start again by itself. */
+const REFUSED_TOKEN: Partial<Expectation> = {
+  message: /401|403|token|stale/i,
+  reArmMs: 20_000,
+  operatorOffMs: 20_000,
+};
+const OF_CLIENT_API: Readonly<Record<string, Partial<Expectation>>> = {
+  'answers 401': REFUSED_TOKEN,
+  'answers 403': REFUSED_TOKEN,
 };
 
 export const adminFaults: readonly Fault[] = HTTP_FAULTS.map(({ name, fault }) => ({
@@ -42,5 +47,5 @@ export const clientFaults: readonly Fault[] = HTTP_FAULTS.map(({ name, fault }) 
   isShort: !LONG_ONLY.has(name),
   inject: ({ client }) => client.inject(fault),
   heal: ({ client }) => client.heal(),
-  expect: { message: CLIENT_MESSAGES[name] },
+  expect: OF_CLIENT_API[name] ?? {},
 }));
