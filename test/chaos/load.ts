@@ -17,6 +17,8 @@ export class Load {
   sent = 0;
   answered = 0;
   failed = 0;
+  /** Requests that were under way in a process when it was killed, and thus failed: no guard can help them. */
+  excused = 0;
   /** Answers that took {@link DELAYED_MS} longer than any did at that time from the service without a guard. */
   delayed = 0;
   /** What the failed ones got, each text once. */
@@ -27,6 +29,7 @@ export class Load {
   readonly #noise: MachineNoise;
   #timer: NodeJS.Timeout | undefined;
   #inFlight = 0;
+  #excusedUntil = 0;
   #due = 0;
   #lastTick = 0;
 
@@ -43,6 +46,11 @@ export class Load {
   start(): void {
     this.#lastTick = performance.now();
     this.#timer ??= setInterval(() => this.#tick(), INTERVAL_MS);
+  }
+
+  /** A process is about to be killed. */
+  excuse(): void {
+    this.#excusedUntil = performance.now();
   }
 
   pause(): void {
@@ -80,6 +88,10 @@ export class Load {
       const tookMs = performance.now() - startedAt;
       if (tookMs > DELAYED_MS && tookMs > DELAYED_MS + this.#noise.slowestSince(startedAt)) this.delayed++;
       if (problem === undefined) return;
+      if (startedAt <= this.#excusedUntil) {
+        this.excused++;
+        return;
+      }
       this.failed++;
       if (this.problems.size < 10) this.problems.add(problem);
     };

@@ -5,12 +5,12 @@
  *     npm run chaos                          # everything, before a release: about 5 minutes
  *     npm run chaos -- --short               # what CI runs
  *     npm run chaos -- --only 'client API'   # faults whose name matches a regular expression
- *     npm run chaos -- --markdown            # the table of docs/reliability.md
+ *     npm run chaos -- --update              # writes the table into docs/reliability.md
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { compile } from '../helpers/compiled.js';
 import { findOnPath } from '../helpers/on-path.js';
@@ -27,11 +27,13 @@ const { values } = parseArgs({
   options: {
     short: { type: 'boolean', default: false },
     only: { type: 'string', default: '' },
-    markdown: { type: 'boolean', default: false },
+    update: { type: 'boolean', default: false },
     // At once: a fault is mostly waited for.
     parallel: { type: 'string', default: '6' },
   },
 });
+// Ended from outside, it ends what it started.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 const pattern = new RegExp(values.only, 'i');
 const faults = FAULT_MATRIX.filter(({ name, isShort }) => (isShort || !values.short) && pattern.test(name));
 if (faults.length === 0) throw new Error('no fault has such a name');
@@ -69,7 +71,7 @@ try {
 
 const inOrder = faults.map((fault) => results.get(fault)!);
 const took = ((performance.now() - startedAt) / 1000).toFixed(0);
-console.log(`\n${scorecard(inOrder, values.markdown ? 'markdown' : 'text')}\n`);
+console.log(`\n${scorecard(inOrder, 'text')}\n`);
 console.log(`${machine}\n`);
 const busy = inOrder.filter(({ measures }) => measures !== undefined && isTooBusy(measures)).length;
 if (busy > 0)
@@ -80,7 +82,20 @@ for (const { fault, problems } of failed) {
   for (const problem of problems) console.log(`    ${problem}`);
 }
 console.log(`${inOrder.length - failed.length} of ${inOrder.length} faults as expected, in ${took} s.`);
+if (values.update) await updateDocs(scorecard(inOrder, 'markdown'));
 process.exitCode = failed.length === 0 ? 0 : 1;
+
+/** Replaces the table of the fault matrix, and the line about the machine below it. */
+async function updateDocs(table: string): Promise<void> {
+  const file = fileURLToPath(new URL('../../docs/reliability.md', import.meta.url));
+  const text = await readFile(file, 'utf8');
+  const former = /\| fault \| sent [^\n]*\n(?:\|[^\n]*\n)+\n[^\n]+\n/;
+  if (!former.test(text)) throw new Error(`${file} has no table to replace`);
+  await writeFile(
+    file,
+    text.replace(former, () => `${table}\n\n${machine}\n`),
+  );
+}
 
 async function resultOf(fault: Fault, lab: Lab, flagKey: string): Promise<Result> {
   const missing = missingFor(fault);

@@ -17,7 +17,7 @@ export const processFaults: readonly Fault[] = [
     breaks: 'after',
     inject: restart,
     // What was not flushed is lost: a second of the four.
-    expect: { failed: 20, counted: 0.6 },
+    expect: { counted: 0.6 },
   },
   {
     name: 'killed while Unleash refuses its stop',
@@ -28,7 +28,7 @@ export const processFaults: readonly Fault[] = [
       await restart(world);
       await world.admin.heal();
     },
-    expect: { failed: 20, message: /"stop-failed"/ },
+    expect: { message: /"stop-failed"/ },
   },
   {
     name: 'one of two is frozen while the fleet stops, and wakes after an operator has turned the flag on',
@@ -110,7 +110,8 @@ function setClock(processes: World['processes'], aheadMs: number): void {
   for (const process of processes) process.send({ type: 'clock', aheadMs });
 }
 
-async function restart({ processes }: World): Promise<void> {
+async function restart({ processes, load }: World): Promise<void> {
+  load.excuse();
   await processes[0]!.kill();
   await processes[0]!.start();
 }
