@@ -151,7 +151,10 @@ async function play(fault: Fault, world: World): Promise<Omit<Measures, 'machine
     ...{ sent: load.sent, failed: load.failed, delayed: load.delayed, problems: [...load.problems] },
     lost: needed.length === 0 ? 1 : 0,
     doubled: Math.max(0, needed.length - allowed),
-    falseStops: decisions(world, 0, brokenAt).length + decisions(world, operatorAt).length,
+    // A process may learn of the decision late, and reports it then.
+    falseStops:
+      decisions(world, 0, brokenAt).length +
+      decisions(world, operatorAt).filter((id) => !needed.includes(id)).length,
     ...{ stopMs, offMs, reArmMs, operatorOffMs, broken: backend.brokenCalls, counted },
     messages: [...new Set(reports.filter(isAboutFault).map(typeOf))],
     isReported: isReported(),
