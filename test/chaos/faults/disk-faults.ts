@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { chmod, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Fault, World } from '../fault.js';
 
@@ -10,6 +11,8 @@ const run = promisify(execFile);
 const REPORTED = /"fault".*(folder|log|journal|audit|disk|space|write)/i;
 
 const TMPFS_KB = 512;
+/** Outcomes are written once a second. */
+const LOG_TIMEOUT_MS = 10_000;
 
 export const diskFaults: readonly Fault[] = [
   {
@@ -77,11 +80,16 @@ async function setWritable(folder: string, isWritable: boolean): Promise<void> {
   await chmod(folder, isWritable ? 0o700 : 0o500);
 }
 
-/** The latest outcome of the log is one of the last seconds. */
+/** An outcome of now arrives in the log. Requests continue meanwhile. */
 async function isLoggingAgain({ folder }: World): Promise<string | undefined> {
-  const text = await readFile(join(folder, 'metrics.jsonl'), 'utf8').catch(() => '');
-  const last = text.trimEnd().split('\n').at(-1)!;
-  const time = /"timestamp":"([^"]+)"/.exec(last)?.[1];
-  if (time !== undefined && Date.now() - Date.parse(time) < 5_000) return undefined;
-  return `the log's latest outcome is ${time === undefined ? 'missing' : `of ${time}`}`;
+  const startedAt = Date.now();
+  let latest = 'none';
+  while (Date.now() - startedAt < LOG_TIMEOUT_MS) {
+    const text = await readFile(join(folder, 'metrics.jsonl'), 'utf8').catch(() => '');
+    const last = text.trimEnd().split('\n').at(-1)!;
+    latest = /"timestamp":"([^"]+)"/.exec(last)?.[1] ?? 'none';
+    if (latest !== 'none' && Date.parse(latest) > startedAt) return undefined;
+    await sleep(250);
+  }
+  return `the log's latest outcome is ${latest}, ${LOG_TIMEOUT_MS / 1000} s after ${new Date(startedAt).toISOString()}`;
 }
