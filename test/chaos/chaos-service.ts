@@ -63,6 +63,8 @@ const server = createServer(async (request, response) => {
 
 // Longer than any fault: the users' client would else meet connections that end just when it uses them.
 server.keepAliveTimeout = 600_000;
+// The time in which the process is frozen is the fault itself.
+server.requestTimeout = 0;
 
 process.on('message', async (message: ToService) => {
   if (message.type === 'clock') aheadMs = message.aheadMs;
