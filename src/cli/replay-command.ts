@@ -18,7 +18,7 @@ The rules are a JSON file,
     "stages": [{ "percentage": 10, "minOutcomes": 500, "minSuccessRate": 0.99 }] }
 
 with the triggers ${TRIGGER_NAMES.join(', ')};
-or a JavaScript module that exports rollback, review and stages, made with the package's functions.
+or a JavaScript module that exports rollback, review and stages, made with the package's functions. A module is executed.
 Without --config, the rules of the first rollout (async-upload) are used.
 
 It is a dry run: it evaluates after each failure and every 30 seconds of the log's time, decides once in an epoch, and

@@ -7,12 +7,12 @@ export interface BreakableLink extends AsyncDisposable {
   readonly url: string;
   /** Closes every connection and refuses new ones. */
   pause(): Promise<void>;
-  /** Accepts connections again, on the same port. */
-  resume(): Promise<void>;
+  /** Accepts connections again, on the same port, and leads them to another server if one is given. */
+  resume(target?: string): Promise<void>;
 }
 
 export async function openLink(target: string): Promise<BreakableLink> {
-  const { hostname, port: targetPort } = new URL(target);
+  let { hostname, port: targetPort } = new URL(target);
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
     const far = connect(Number(targetPort), hostname);
@@ -42,5 +42,9 @@ export async function openLink(target: string): Promise<BreakableLink> {
   };
   await listen(0);
   const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}`, pause, resume: () => listen(port), [Symbol.asyncDispose]: pause };
+  const resume = async (other?: string) => {
+    if (other !== undefined) ({ hostname, port: targetPort } = new URL(other));
+    await listen(port);
+  };
+  return { url: `http://127.0.0.1:${port}`, pause, resume, [Symbol.asyncDispose]: pause };
 }

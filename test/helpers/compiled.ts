@@ -14,6 +14,8 @@ const PROGRAMS = [
   'src/index.ts',
   'src/opentelemetry/index.ts',
   'src/testing/unleash-process.ts',
+  'test/chaos/bare-service.ts',
+  'test/chaos/chaos-service.ts',
   'test/helpers/crashing-service.ts',
   'test/helpers/doctor-program.ts',
   'test/helpers/embedding-process.ts',

@@ -1,6 +1,5 @@
-import { accessSync, constants, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { describe } from 'vitest';
+import { findOnPath } from './on-path.js';
 
 /**
  * The path of a program that some suites need. Without it they are skipped, with a line about how to install it; in CI that
@@ -28,20 +27,6 @@ export function describeWithBinary(
 ): void {
   const path = needsBinary(name, howToGet);
   describe.skipIf(path === undefined)(title, () => suite(path ?? name));
-}
-
-function findOnPath(name: string): string | undefined {
-  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
-  return folders.map((folder) => join(folder, name)).find(isProgram);
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }
 
 function isSet(variable: string | undefined): boolean {

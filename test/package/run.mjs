@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const here = fileURLToPath(new URL('.', import.meta.url));
-const { version, devDependencies, peerDependencies } = JSON.parse(
+const { name, version, dependencies, devDependencies, peerDependencies } = JSON.parse(
   readFileSync(join(root, 'package.json'), 'utf8'),
 );
 const folder = mkdtempSync(join(tmpdir(), 'packed-'));
@@ -41,6 +41,7 @@ try {
       'package.json',
       'README.md',
       'LICENSE',
+      'SECURITY.md',
       'dist/src/index.js',
       'dist/src/index.d.ts',
     ]) {
@@ -50,6 +51,17 @@ try {
       (path) => /^(src|test|bench|examples)\//.test(path) || /(^|[^d])\.ts$/.test(path.replace('.d.ts', '')),
     );
     assert.deepEqual(strays, []);
+  });
+  check('the tarball lists what an installation brings with it', () => {
+    const archive = join(folder, packed.filename);
+    const sbom = JSON.parse(run('tar', ['-xzOf', archive, 'package/sbom.cdx.json']));
+    assert.equal(sbom.bomFormat, 'CycloneDX');
+    assert.equal(sbom.metadata.component.name, name);
+    const listed = sbom.components.map((component) => component.name);
+    for (const wanted of Object.keys(dependencies))
+      assert.ok(listed.includes(wanted), `${wanted} is missing`);
+    const surplus = Object.keys(devDependencies).filter((each) => listed.includes(each));
+    assert.deepEqual(surplus, []);
   });
 
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));

@@ -66,7 +66,8 @@ const fileSchema = z.strictObject({
 
 /**
  * Reads a controller's configuration: a JSON file, or a JavaScript module that exports the same as its default or by name.
- * The tokens and Redis' URL come from the environment where the file has none.
+ * The tokens and Redis' URL come from the environment where the file has none. A module is code: it is executed, with the
+ * tokens in reach.
  *
  * @throws ConfigError when the file has no object at all; what is wrong inside is in `problems`.
  * @throws when the file cannot be read, or the module throws.

@@ -51,7 +51,8 @@ export const TRIGGER_NAMES = Object.keys(FACTORIES) as readonly (keyof typeof FA
 
 /**
  * Reads rules from a file: a JSON file, or a JavaScript module that exports `rollback` and, if wanted, `review`, `stages`
- * and `reviewCloseAfterMs`, by name or together as its default. A module is run.
+ * and `reviewCloseAfterMs`, by name or together as its default. A module is code: it is executed, with all rights of this
+ * process, so read only files that you would run.
  *
  * @throws ConfigError that lists everything that is wrong with the rules.
  * @throws when the file cannot be read, or the module throws.
@@ -72,7 +73,7 @@ function rulesIn(given: unknown): unknown {
 
 /**
  * What a JSON file contains, or a JavaScript module exports as its default or by name. The triggers that JSON names are
- * made; invalid ones are left as they are, and are among the problems. A module is run.
+ * made; invalid ones are left as they are, and are among the problems. A module is code: it is executed.
  *
  * @throws ConfigError when the file is invalid JSON.
  * @throws when the file cannot be read, or the module throws.
