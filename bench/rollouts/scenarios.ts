@@ -147,10 +147,10 @@ function late(control: number, harm: number, share: number, bar: Bar): BenchScen
     share < 1
       ? [[share, healthyMs + 12 * HOUR]]
       : [
-          [0.5, healthyMs],
+          [0.5, HOUR],
           [1, healthyMs + 3 * HOUR],
         ];
-  const harmFromMs = share < 1 ? healthyMs : 2 * healthyMs;
+  const harmFromMs = share < 1 ? healthyMs : HOUR + healthyMs;
   return scenario({
     name: `late harm: ${harm * 100} % at ${share * 100} %, control ${control * 100} %`,
     rate: 5,

@@ -12,7 +12,9 @@ export interface ComparisonRequest {
 }
 
 /** The part of alpha for the time in which both arms run; the rest is for after it. */
-const SPLIT_PART = 0.9;
+const SPLIT_PART = 0.8;
+/** Latest events of the treatment before each of which the harm may have begun. */
+const MAX_STARTS = 64;
 
 const NONE: EventTotals = [0, 0, 0, 0];
 
@@ -28,6 +30,10 @@ export class Comparison {
   #breach: BreachState | undefined;
   /** Where the totals stood when the generation began; undefined in the first one. */
   #start: Moment | undefined;
+  /** Before the treatment's latest events. */
+  #starts: Moment[] = [];
+  /** When the harm most likely began, as of the latest event; undefined for "at the start". */
+  #onset: Moment | undefined;
 
   constructor(request: ComparisonRequest) {
     this.#request = request;
@@ -47,6 +53,8 @@ export class Comparison {
   /** The first event of a unit whose arm was drawn. */
   event(treated: boolean, chance: number, at: number, atRisk: Float64Array, generation: number): void {
     this.#test.observe(treated, chance, at, atRisk);
+    if (treated) this.#addStart(at, atRisk);
+    this.#onset = this.#mostLikelyOnset(atRisk);
     if (this.#breach !== undefined || this.#test.logE < this.#splitThreshold(generation)) return;
     const since = this.#sinceOnset(atRisk);
     if (this.#matters(since)) this.#breach = { at, frozen: false, since };
@@ -76,6 +84,8 @@ export class Comparison {
   /** The marks were cleared: both tests begin anew, and with them the time in which harm may have begun. */
   beginGeneration(start: Moment): void {
     this.#start = start;
+    this.#starts = [];
+    this.#onset = undefined;
     this.#test = new EventTest(this.#request.ratio);
   }
 
@@ -122,18 +132,22 @@ export class Comparison {
       test: this.#test.toJSON(),
       frozen: frozen && { reference: frozen.reference, test: frozen.toJSON() },
       start: this.#start,
+      starts: this.#starts,
+      onset: this.#onset,
       breach: this.#breach,
     };
   }
 
   /** @throws RangeError for an invalid state. */
-  restore({ test, frozen, start, breach }: ComparisonState): void {
+  restore({ test, frozen, start, starts, onset, breach }: ComparisonState): void {
     this.#test.restore(test);
     if (frozen !== undefined) {
       this.freeze(frozen.reference);
       if (frozen.test !== undefined) this.#frozen!.restore(frozen.test);
     }
     this.#start = start;
+    this.#starts = [...starts];
+    this.#onset = onset;
     this.#breach = breach;
   }
 
@@ -147,8 +161,38 @@ export class Comparison {
     return rateOf(treatment) - rateOf(control) >= this.#request.minDifference;
   }
 
+  #addStart(at: number, atRisk: Float64Array): void {
+    const [trials, events, controlTrials, controlEvents] = atRisk;
+    this.#starts.push({ at, totals: [trials! - 1, events! - 1, controlTrials!, controlEvents!] });
+    if (this.#starts.length > MAX_STARTS) this.#starts.shift();
+  }
+
+  /**
+   * Of the beginning of the strongest alternative's excursion and the treatment's events since then: where the events that followed
+   * exceed what the control's rate lets expect the most, by the likelihood ratio of Poisson counts (the scan statistic of Kulldorff,
+   * 1997). The test itself counts events alone, and cannot say how long none came.
+   */
+  #mostLikelyOnset(atRisk: Float64Array): Moment | undefined {
+    const [trials, events, controlTrials, controlEvents] = atRisk;
+    const rate = (controlEvents! + 0.5) / (controlTrials! + 1);
+    const excess = ({ totals }: Moment) => {
+      const count = events! - totals[1];
+      const expected = rate * (trials! - totals[0]);
+      return count > expected ? count * Math.log(count / expected) - (count - expected) : 0;
+    };
+    let best = this.#test.onset ?? this.#start;
+    let most = excess(best ?? { at: 0, totals: NONE });
+    const from = best?.at ?? Number.NEGATIVE_INFINITY;
+    for (const start of this.#starts) {
+      if (start.at < from || excess(start) <= most) continue;
+      most = excess(start);
+      best = start;
+    }
+    return best;
+  }
+
   #sinceOnset(atRisk: Float64Array): TrialsSince & { readonly at: number | undefined } {
-    const onset = this.#test.onset ?? this.#start;
+    const onset = this.#onset ?? this.#start;
     const since = countsBetween(onset?.totals ?? NONE, atRisk);
     // Where no outcome of the control came since, all of its outcomes are what there is.
     const control = since.control.trials > 0 ? since.control : countsBetween(NONE, atRisk).control;

@@ -125,6 +125,9 @@ const comparisonSchema = z
       .optional(),
     /** Where the totals stood when the generation began; undefined in the first one. */
     start: momentSchema.optional(),
+    /** Where they stood before the treatment's latest events. */
+    starts: z.array(momentSchema).max(100).readonly(),
+    onset: momentSchema.optional(),
     breach: breachSchema.optional(),
   })
   .readonly();

@@ -8,6 +8,8 @@ import { LimitTest } from './limit-test.js';
 const BOUND_PART = 0.5;
 /** Fixed beforehand: a tuning chosen by the size the control happened to reach would not be valid at any time. */
 const BOUND_TRIALS = 1_000;
+/** The last stage of a rollout has fewer trials than a whole one. */
+const HORIZON = 5_000;
 
 /**
  * For a share at which no control remains: does it happen to the treatment more often than it **did** to the control?
@@ -32,7 +34,7 @@ export class FrozenControlTest {
     const maxRate = ratio * rateUpperBound(counts, alpha * BOUND_PART, BOUND_TRIALS);
     this.control = { counts, at, maxRate };
     this.logThreshold = -Math.log(alpha * (1 - BOUND_PART));
-    if (maxRate > 0 && maxRate < 1) this.#test = new LimitTest(maxRate);
+    if (maxRate > 0 && maxRate < 1) this.#test = new LimitTest(maxRate, HORIZON);
   }
 
   get logE(): number {

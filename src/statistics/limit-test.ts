@@ -5,7 +5,7 @@ import { RestartMixture } from './restart-mixture.js';
 
 /** Where between p₀ and 1 the alternatives lie: from a slight excess to "everything fails". */
 const DISTANCES = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 0.97] as const;
-/** Trials over which restarts are evenly spread. */
+/** Trials over which restarts are evenly spread, unless the owner knows better. */
 const HORIZON = 20_000;
 const TAIL = 0.1;
 
@@ -26,20 +26,25 @@ export interface TrialsSince {
  * expected factor is at most 1.
  */
 export class LimitTest {
-  readonly #mixture = new RestartMixture({ alternatives: DISTANCES.length, horizon: HORIZON, tail: TAIL });
+  readonly #mixture: RestartMixture;
   readonly #onFailure: Float64Array;
   readonly #onSuccess: Float64Array;
   readonly #scratch = new Float64Array(DISTANCES.length);
   /** For each alternative: the time of the first failure since its likelihood ratio was lowest, and trials and failures before it. */
   readonly #onsets = new Float64Array(3 * DISTANCES.length);
   /** The alternatives whose likelihood ratio is lowest now, as bits. */
-  #lowest = this.#mixture.lowest;
+  #lowest: number;
   #trials = 0;
   #failures = 0;
 
-  /** @param maxFailureRate - p₀, a fraction above 0 and below 1. */
-  constructor(maxFailureRate: number) {
+  /**
+   * @param maxFailureRate - p₀, a fraction above 0 and below 1.
+   * @param horizon - Trials over which restarts are evenly spread.
+   */
+  constructor(maxFailureRate: number, horizon = HORIZON) {
     const p0 = maxFailureRate;
+    this.#mixture = new RestartMixture({ alternatives: DISTANCES.length, horizon, tail: TAIL });
+    this.#lowest = this.#mixture.lowest;
     this.#onFailure = Float64Array.from(DISTANCES, (d) => (p0 + (1 - p0) * d) / p0);
     // (1 − g)/(1 − p₀), with g written out: what remains is exactly 1 − d.
     this.#onSuccess = Float64Array.from(DISTANCES, (d) => 1 - d);

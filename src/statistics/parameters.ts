@@ -34,4 +34,4 @@ export function splitAlpha<Name extends string>(
 }
 
 /** How `asyncUploadRollout` splits its alpha. */
-export const DEFAULT_ALPHA_WEIGHTS = { failure: 0.8, limit: 0.1, aborted: 0.05, latency: 0.05 } as const;
+export const DEFAULT_ALPHA_WEIGHTS = { failure: 0.7, limit: 0.2, aborted: 0.05, latency: 0.05 } as const;

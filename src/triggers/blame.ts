@@ -1,7 +1,7 @@
 import { MAX_UNITS } from '../measure/recent-treatment.js';
 import type { Verdict } from '../model/shapes.js';
 import type { SettledCounts, Snapshot, WindowSnapshot } from '../model/snapshot.js';
-import { fisherTail } from '../statistics/fisher.js';
+import { fisherTail } from '../statistics/confidence.js';
 
 /** Fewer outcomes of the control are nothing to compare with. */
 const MIN_CONTROL = 20;

@@ -5,10 +5,10 @@ import { isConfigError } from '../../src/support/config-error.js';
 describe('splitAlpha', () => {
   it('gives each test its weight times alpha', () => {
     const parts = splitAlpha(0.05, DEFAULT_ALPHA_WEIGHTS);
-    expect(parts.failure).toBeCloseTo(0.015, 15);
+    expect(parts.failure).toBeCloseTo(0.035, 15);
     expect(parts.limit).toBeCloseTo(0.01, 15);
-    expect(parts.aborted).toBeCloseTo(0.005, 15);
-    expect(parts.latency).toBeCloseTo(0.02, 15);
+    expect(parts.aborted).toBeCloseTo(0.0025, 15);
+    expect(parts.latency).toBeCloseTo(0.0025, 15);
   });
 
   it('accepts weights that add up to 1 but for rounding', () => {

@@ -1,7 +1,6 @@
 import type { ArmTotals, Snapshot } from '../../model/snapshot.js';
 import type { Stage, StageProgress } from '../../model/stage.js';
-import { rateConfidenceInterval } from '../../statistics/confidence.js';
-import { fisherTail } from '../../statistics/fisher.js';
+import { fisherTail, rateConfidenceInterval } from '../../statistics/confidence.js';
 import { countOf, formatDuration, formatRate, inLast } from '../../support/wording.js';
 
 /** The chance that a stage whose rate is on target is ever called missed. */
