@@ -32,7 +32,8 @@ describe('evaluateStage', () => {
     ['one outcome too few', 0, { successes: 99, failures: 0 }, 'collecting', 1],
     ['enough, all good', 0, { successes: 100, failures: 0 }, 'met', 1],
     ['exactly the rate', 0, { successes: 199, failures: 1 }, 'met', 0.995],
-    ['just below the rate', 0, { successes: 198, failures: 1 }, 'missed', 198 / 199],
+    ['just below the rate', 0, { successes: 198, failures: 1 }, 'collecting', 198 / 199],
+    ['twice the failures, for long', 0, { successes: 9_900, failures: 100 }, 'missed', 0.99],
     ['the next stage, its own numbers', 1, { successes: 495, failures: 5 }, 'met', 0.99],
   ] as const)('evaluates %s', (_what, index, counts, status, successRate) => {
     expect(progressOf(index, counts)).toMatchObject({ status, successRate, index, stage: stages[index] });

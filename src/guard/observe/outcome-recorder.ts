@@ -49,7 +49,7 @@ export class OutcomeRecorder {
   /** The flag was stopped after this exposure of the treatment: awaits an outcome of the control instead. */
   toControl(exposure: Exposure): Exposure {
     this.#own.settle(exposure);
-    return this.expose({ ...exposure, arm: 'control', reason: 'DISABLED' });
+    return this.expose({ ...exposure, arm: 'control', reason: 'DISABLED', chance: undefined });
   }
 
   record(outcome: Outcome): void {

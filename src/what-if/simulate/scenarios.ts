@@ -69,8 +69,8 @@ export function scenariosOf(service: Service): Scenario[] {
     healthy('healthy', 'always new users, both arms fail alike'),
     healthy('returning users', 'some of them always fail', { returning: 'alike' }),
     healthy('heavy users', 'a few users make most of the calls', { returning: 'heavy' }),
-    healthy('slower treatment', 'it takes 10 s longer, and both arms fail for 10 s', {
-      lagMs: 10_000,
+    healthy('slower treatment', 'it takes 2 s longer; 30 % of both arms fail for 10 s', {
+      lagMs: 2_000,
       outage: { fromMs: outageFrom, forMs: 10_000 },
     }),
     healthy('shared outage', '30 % of both arms fail for 5 minutes', {
@@ -143,7 +143,10 @@ function unitsOf(
   if (returning === 'alike') return (draw) => known[Math.floor(draw.next() * users)]!;
   const upTo: number[] = [];
   let sum = 0;
-  for (let n = 1; n <= users; n++) upTo.push((sum += n ** -HEAVY_EXPONENT));
+  for (let n = 1; n <= users; n++) {
+    sum += n ** -HEAVY_EXPONENT;
+    upTo.push(sum);
+  }
   return (draw) => {
     const wanted = draw.next() * sum;
     let [low, high] = [0, users - 1];

@@ -6,7 +6,7 @@ import { parseRules, type RolloutRules } from '../../../src/guard/rules.js';
 import type { GuardEvent } from '../../../src/model/event.js';
 import type { Decision } from '../../../src/model/shapes.js';
 import { criticalErrors } from '../../../src/triggers/critical-errors.js';
-import { failureRegression } from '../../../src/triggers/failure-regression.js';
+import { failureRegression } from '../../../src/triggers/event-regression.js';
 import { memoryGrowth } from '../../../src/triggers/memory-growth.js';
 import { successRateBelow } from '../../../src/triggers/success-rate-below.js';
 import { successRateBetween } from '../../../src/triggers/success-rate-between.js';
