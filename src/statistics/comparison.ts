@@ -1,4 +1,4 @@
-import type { Evidence, TrialsSince } from '../model/shapes.js';
+import type { Evidence, Trials, TrialsSince } from '../model/shapes.js';
 import { EventTest, type EventTotals, type Moment } from './event-test.js';
 import type { BreachState, ComparisonState, FrozenReference } from './evidence-state.js';
 import { FrozenControlTest } from './frozen-control.js';
@@ -48,7 +48,7 @@ export class Comparison {
     this.#test.observe(treated, chance, at, atRisk);
     if (this.#breach !== undefined || this.#test.logE < this.#splitThreshold(generation)) return;
     const since = this.#sinceOnset(atRisk);
-    if (differenceOf(since) >= this.#request.minDifference) this.#breach = { at, frozen: false, since };
+    if (this.#matters(since)) this.#breach = { at, frozen: false, since };
   }
 
   /** An outcome of the treatment at 100 %, of a unit without an event so far. */
@@ -58,9 +58,7 @@ export class Comparison {
     frozen.observe({ trials, failures: happened ? 1 : 0 }, at);
     if (this.#breach !== undefined || !happened || frozen.logE < frozen.logThreshold) return;
     const since = sinceFrozen(frozen);
-    if (since !== undefined && differenceOf(since) >= this.#request.minDifference) {
-      this.#breach = { at, frozen: true, since };
-    }
+    if (since !== undefined && this.#matters(since)) this.#breach = { at, frozen: true, since };
   }
 
   /** The control as it was last; what was gathered against an earlier one is dropped. */
@@ -143,6 +141,13 @@ export class Comparison {
     return Math.log(generation * (generation + 1)) - Math.log(this.#request.alpha * SPLIT_PART);
   }
 
+  /** Whether the difference may be as large as `minDifference`: one that is too small by no more than its standard error may. */
+  #matters(since: TrialsSince): boolean {
+    const { treatment, control } = since.counts;
+    const error = Math.sqrt(varianceOf(treatment) + varianceOf(control));
+    return rateOf(treatment) - rateOf(control) + error >= this.#request.minDifference;
+  }
+
   #sinceOnset(atRisk: Float64Array): TrialsSince & { readonly at: number | undefined } {
     const onset = this.#test.onset ?? this.#start;
     const since = countsBetween(onset?.totals ?? NONE, atRisk);
@@ -164,9 +169,13 @@ function countsBetween(from: ArrayLike<number>, to: ArrayLike<number>): TrialsSi
   };
 }
 
-/** Of the rates, treatment minus control; the rate of no trials is 0. */
-function differenceOf({ counts: { treatment, control } }: TrialsSince): number {
-  const rate = ({ trials, failures }: { trials: number; failures: number }) =>
-    trials === 0 ? 0 : failures / trials;
-  return rate(treatment) - rate(control);
+/** Of no trials, 0. */
+function rateOf({ trials, failures }: Trials): number {
+  return trials === 0 ? 0 : failures / trials;
+}
+
+/** Of a rate. */
+function varianceOf(counts: Trials): number {
+  const rate = Math.min(rateOf(counts), 1);
+  return counts.trials === 0 ? 0 : (rate * (1 - rate)) / counts.trials;
 }

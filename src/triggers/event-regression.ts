@@ -29,7 +29,8 @@ export interface EventRegressionOptions extends EvidenceOptions {
    */
   readonly ratio?: number | undefined;
   /**
-   * Breach only if the rates per outcome, since the harm began, differ by at least this much as well, a fraction: 0.01 is one point.
+   * Breach only if the rates since the harm began, of units without an earlier event, differ by this much as well, but for one
+   * standard error: a fraction, 0.01 is one point.
    * @default 0
    */
   readonly minDifference?: number | undefined;

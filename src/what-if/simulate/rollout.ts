@@ -1,6 +1,7 @@
 import { EvaluationLoop, storeFor } from '../../guard/evaluate/evaluation-loop.js';
 import { Evaluator } from '../../guard/evaluate/evaluator.js';
 import { type GivenRules, resolveRules } from '../../guard/rules.js';
+import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { GuardEvent } from '../../model/event.js';
 import type { FlagFacts } from '../../model/flags.js';
 import type { Exposure, Outcome, Result } from '../../model/shapes.js';
@@ -34,6 +35,8 @@ export interface Traffic {
   call(unit: SimulatedUnit, treated: boolean, at: number, random: Random): SimulatedCall;
   /** From when on the treatment does harm; undefined when it never does. */
   readonly harmFromMs?: number | undefined;
+  /** The processes of a fleet that share the requests; its leader gets what they recorded every second. @default 1 */
+  readonly processes?: number | undefined;
 }
 
 /** How one simulated rollout went. */
@@ -50,6 +53,8 @@ export interface SimulatedRollout {
   readonly reviews: readonly string[];
   /** What each stage was called, by its place in the rules' plan. */
   readonly stageStatuses: readonly (readonly StageStatus[])[];
+  /** A stage was called met after the harm began. */
+  readonly metAfterHarm: boolean;
 }
 
 const FLAG_KEY = 'simulated';
@@ -57,10 +62,9 @@ const FLAG_KEY = 'simulated';
 const TICK_MS = 1_000;
 /** So many ticks at most, however long a rollout is. */
 const MAX_TICKS = 50_000;
+const FLUSH_MS = 1_000;
 const TIMEOUT_MS = 30_000;
 const STUCK_MS = 5_000;
-
-type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /**
  * Plays one rollout: invented outcomes, the user's own triggers and stages, the guard's own store and evaluation loop, a clock that
@@ -73,22 +77,28 @@ export function simulateRollout(rules: GivenRules, traffic: Traffic, random: Ran
 class Player {
   readonly #traffic: Traffic;
   readonly #random: Random;
-  readonly #store;
+  /** Of each process. */
+  readonly #stores: readonly MemoryOutcomeStore[];
+  /** What is evaluated: the only store, or the leader's. */
+  readonly #evaluated: MemoryOutcomeStore;
   readonly #loop: EvaluationLoop;
-  readonly #ends = new MinHeap<Mutable<Outcome>>();
+  readonly #ends = new MinHeap<{ readonly outcome: Outcome; readonly store: MemoryOutcomeStore }>();
   readonly #reviews = new Set<string>();
   readonly #statuses: Set<StageStatus>[];
   #stoppedBy: readonly string[] = [];
   #epoch = 0;
   #share = 0;
   #treatmentCalls = 0;
+  #metAfterHarm = false;
   #harmedCalls = 0;
 
   constructor(rules: GivenRules, traffic: Traffic, random: Random) {
     const resolved = { ...resolveRules(rules), flagKey: FLAG_KEY };
     this.#traffic = traffic;
     this.#random = random;
-    this.#store = storeFor(resolved, 0);
+    const { processes = 1 } = traffic;
+    this.#stores = Array.from({ length: processes }, () => storeFor(resolved, 0));
+    this.#evaluated = processes === 1 ? this.#stores[0]! : storeFor(resolved, 0);
     this.#statuses = resolved.stages.map(() => new Set());
     const records = {
       emit: (event: GuardEvent) => this.#onEvent(event),
@@ -97,7 +107,7 @@ class Player {
       },
     };
     this.#loop = new EvaluationLoop({
-      store: this.#store,
+      store: this.#evaluated,
       evaluator: new Evaluator({ ...resolved, records }),
       stages: resolved.stages,
       onRollback: 'disable',
@@ -116,7 +126,8 @@ class Player {
     const totalMs = stages.reduce((sum, { durationMs }) => sum + durationMs, 0);
     const gapMs = 1_000 / requestsPerSecond;
     const tickMs = Math.max(TICK_MS, gapMs, totalMs / MAX_TICKS);
-    let nextTickAt = tickMs;
+    const isFleet = this.#stores.length > 1;
+    let nextTickAt = isFleet ? FLUSH_MS : tickMs;
     let now = 0;
     let stageEndsAt = 0;
     for (const { share, durationMs } of stages) {
@@ -131,8 +142,9 @@ class Player {
           if (at > until) break;
           if (endsAt <= nextTickAt) this.#end(at);
           else {
+            if (isFleet) this.#flush(at);
             this.#loop.tick(at);
-            nextTickAt += tickMs;
+            nextTickAt += isFleet ? FLUSH_MS : tickMs;
           }
           if (this.#stoppedBy.length > 0) return this.#result(at);
         }
@@ -149,7 +161,10 @@ class Player {
   #begin(share: number, at: number): void {
     this.#epoch += 1;
     this.#share = share;
-    this.#store.beginEpoch(this.#epoch, at, { keepWindows: this.#epoch > 1 });
+    if (this.#stores.length > 1) this.#flush(at);
+    for (const store of new Set([...this.#stores, this.#evaluated])) {
+      store.beginEpoch(this.#epoch, at, { keepWindows: this.#epoch > 1 });
+    }
   }
 
   #request(at: number): void {
@@ -172,9 +187,10 @@ class Player {
       epoch: this.#epoch,
       at,
     };
-    this.#store.expose(exposure);
+    const store = this.#stores[this.#random.bits() % this.#stores.length]!;
+    store.expose(exposure);
     const takenMs = Math.min(durationMs, TIMEOUT_MS);
-    this.#ends.push(at + takenMs, {
+    const outcome: Outcome = {
       exposure,
       result: isLate ? 'failure' : result,
       durationMs: takenMs,
@@ -185,23 +201,39 @@ class Player {
       attempts: 1,
       attributes: undefined,
       at: at + takenMs,
-    });
+    };
+    this.#ends.push(at + takenMs, { outcome, store });
     if (treated && at >= harmFromMs) this.#treatmentCalls += 1;
   }
 
   #end(at: number): void {
-    const outcome = this.#ends.pop()!;
+    const { outcome, store } = this.#ends.pop()!;
     const { exposure, result } = outcome;
     const treated = exposure.arm === 'treatment';
     if (treated && result !== 'success' && exposure.at >= (this.#traffic.harmFromMs ?? 0))
       this.#harmedCalls += 1;
-    this.#store.record(outcome);
-    if (treated || result !== 'success') this.#loop.evaluate(at);
+    store.record(outcome);
+    if (this.#stores.length === 1 && (treated || result !== 'success')) this.#loop.evaluate(at);
+  }
+
+  /** What the processes recorded reaches the leader, and what has settled in all of them its tests. */
+  #flush(now: number): void {
+    let settledUpTo = now;
+    for (const store of this.#stores) {
+      const delta = store.takeDelta(now);
+      if (delta !== undefined) this.#evaluated.merge(delta, now);
+      settledUpTo = Math.min(settledUpTo, store.openSince ?? now);
+    }
+    this.#evaluated.settleUpTo(settledUpTo);
   }
 
   #onEvent(event: GuardEvent): void {
     if (event.type === 'review-opened') this.#reviews.add(event.verdict.trigger);
-    if (event.type === 'stage') this.#statuses[event.progress.index]?.add(event.progress.status);
+    if (event.type !== 'stage') return;
+    const { index, status } = event.progress;
+    this.#statuses[index]?.add(status);
+    const { harmFromMs } = this.#traffic;
+    if (status === 'met' && harmFromMs !== undefined && event.at >= harmFromMs) this.#metAfterHarm = true;
   }
 
   #facts(): FlagFacts {
@@ -219,7 +251,7 @@ class Player {
   #result(endedAtMs: number): SimulatedRollout {
     let underWay = 0;
     while (this.#ends.size > 0) {
-      const { exposure, result } = this.#ends.pop()!;
+      const { exposure, result } = this.#ends.pop()!.outcome;
       const { arm, at } = exposure;
       const isHarmed = arm === 'treatment' && at >= (this.#traffic.harmFromMs ?? 0);
       if (isHarmed && (result !== 'success' || endedAtMs - at > STUCK_MS)) underWay += 1;
@@ -231,6 +263,7 @@ class Player {
       harmedCalls: this.#harmedCalls + underWay,
       reviews: [...this.#reviews],
       stageStatuses: this.#statuses.map((statuses) => [...statuses]),
+      metAfterHarm: this.#metAfterHarm,
     };
   }
 }

@@ -31,6 +31,8 @@ export interface Characteristics {
   readonly reviews: readonly { readonly trigger: string; readonly count: number }[];
   /** Rollouts in which a stage was called missed. */
   readonly missed: Proportion;
+  /** Rollouts in which a stage was called met after the harm began. */
+  readonly metAfterHarm: Proportion;
   /** Minutes until the stop: from the beginning of the harm, where there is any. */
   readonly minutes: Spread;
   /** Calls of the treatment until then. */
@@ -105,6 +107,7 @@ export function characterise(
     stoppedBy: frequencies(stopped.flatMap(({ stoppedBy }) => stoppedBy)),
     reviews: frequencies(rollouts.flatMap(({ reviews }) => reviews)),
     missed: proportionOf(missed.length, replicates),
+    metAfterHarm: proportionOf(rollouts.filter((each) => each.metAfterHarm).length, replicates),
     minutes: spread(({ endedAtMs }) => (endedAtMs - harmFromMs) / 60_000),
     treatmentCalls: spread(({ treatmentCalls }) => treatmentCalls),
     harmedCalls: spread(({ harmedCalls }) => harmedCalls),
