@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import { type StoreDump, storeDumpSchema } from '../measure/outcome-delta.js';
+import type { Outcome } from '../model/shapes.js';
 import { VersionedFile } from '../support/files.js';
+import { ExposureOrder, type LoggedStep } from './exposure-order.js';
 import { outcomeOfRow } from './log-row-schema.js';
 import { SummaryTotals, summaryStateSchema } from './log-summary.js';
 import { readOutcomeLog } from './read-log.js';
@@ -22,6 +24,9 @@ export type Checkpoint = z.infer<typeof checkpointSchema>;
 export function checkpointFile(folder: string): VersionedFile<Checkpoint> {
   return new VersionedFile(join(folder, 'checkpoint.json'), 1, checkpointSchema);
 }
+
+/** The lines after a checkpoint are few: a checkpoint is written every few seconds. */
+const HORIZON_MS = 60_000;
 
 /** The current epoch as the guard's journal has it. */
 export interface RestoreOptions {
@@ -61,12 +66,20 @@ export async function restoreOutcomes(folder: string, options: RestoreOptions) {
   const store = storeAsOf(checkpoint.store, options);
   const summary = new SummaryTotals(checkpoint.summary);
   // The journal is behind: what its epoch and the log's latest one have in common is unknown.
+  const order = new ExposureOrder(HORIZON_MS);
   const isAhead = checkpoint.store.contents.epoch > options.epoch;
   for await (const row of readOutcomeLog(folder, { from: checkpoint.position })) {
     summary.add(row);
-    if (!isAhead) store.record(outcomeOfRow(row));
+    if (isAhead) continue;
+    for (const step of order.add(outcomeOfRow(row))) addTo(store, step);
   }
+  for (const step of order.rest()) addTo(store, step);
   return { store: store.dump(options.now), summary, droppedLines: checkpoint.droppedLines };
+}
+
+function addTo(store: MemoryOutcomeStore, { type, outcome }: LoggedStep<Outcome>): void {
+  if (type === 'exposure') store.expose(outcome.exposure);
+  else store.record(outcome);
 }
 
 /** A store with the part of a dump that still counts. */

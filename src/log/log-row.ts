@@ -18,8 +18,8 @@ export interface RowContext {
   readonly columns: readonly string[];
   /** The rollout percentage of an epoch; undefined when it is not known or there is no single one. */
   percentageOf(epoch: number): number | undefined;
-  /** Hashes a targeting key. */
-  hashOf(targetingKey: string): string;
+  /** Hashes a targeting key or a unit. */
+  hashOf(key: string): string;
 }
 
 /** Longer texts are cut: the log is bounded by lines, so lines must be bounded as well. */
@@ -46,6 +46,9 @@ export function rowOfOutcome(outcome: Outcome, context: RowContext): OutcomeRow 
     epoch: exposure.epoch,
     ...columnsOf(attributes, columns),
     user: exposure.targetingKey === undefined ? null : hashOf(exposure.targetingKey),
+    chance: exposure.chance ?? null,
+    unit: exposure.unit === undefined ? null : hashOf(exposure.unit),
+    operation: exposure.isOperation === true,
     critical: outcome.critical,
     attempts: outcome.attempts,
     user_succeeded: outcome.userSucceeded,

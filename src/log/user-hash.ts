@@ -8,11 +8,12 @@ const SALT_BYTES = 32;
 const HASH_DIGITS = 16;
 
 /**
- * Hides targeting keys: HMAC-SHA256 with a salt that belongs to one folder and can be read by its owner only. The
+ * Hides targeting keys and units: HMAC-SHA256 with a salt that belongs to one folder and can be read by its owner only. The
  * log alone is not enough to try names, and two folders' logs cannot be joined by user.
  */
 export class UserHash {
   #salt: KeyObject = createSecretKey(randomBytes(SALT_BYTES));
+  #latest: { readonly key: string | undefined; readonly hash: string } = { key: undefined, hash: '' };
 
   /**
    * Reads the folder's salt, or creates one.
@@ -29,10 +30,16 @@ export class UserHash {
       await writeFile(path, `${salt}\n`, { flag: 'wx', mode: 0o600 });
     }
     this.#salt = createSecretKey(Buffer.from(salt, 'hex'));
+    this.#latest = { key: undefined, hash: '' };
   }
 
   /** Begins with a letter, so that no spreadsheet reads it as a number. */
-  of(targetingKey: string): string {
-    return `u${createHmac('sha256', this.#salt).update(targetingKey).digest('hex').slice(0, HASH_DIGITS)}`;
+  of(key: string): string {
+    // The user is nearly always the unit that was drawn, too.
+    if (key !== this.#latest.key) {
+      const hash = `u${createHmac('sha256', this.#salt).update(key).digest('hex').slice(0, HASH_DIGITS)}`;
+      this.#latest = { key, hash };
+    }
+    return this.#latest.hash;
   }
 }
