@@ -31,6 +31,8 @@ const HORIZON_MS = 60_000;
 /** The current epoch as the guard's journal has it. */
 export interface RestoreOptions {
   readonly flagKey: string;
+  /** The store's hash of a unit that the log has; undefined for one that was not written with this folder's salt. */
+  readonly unitOf: (text: string) => number | undefined;
   /** The guard's epoch, from its journal; 1 on a first start. */
   readonly epoch: number;
   /** When that epoch began, if the journal has it. @default as in the checkpoint, if that is of the same epoch */
@@ -71,7 +73,10 @@ export async function restoreOutcomes(folder: string, options: RestoreOptions) {
   for await (const row of readOutcomeLog(folder, { from: checkpoint.position })) {
     summary.add(row);
     if (isAhead) continue;
-    for (const step of order.add(outcomeOfRow(row))) addTo(store, step);
+    const outcome = outcomeOfRow(row);
+    const unitHash = row.unit === null ? undefined : options.unitOf(row.unit);
+    const exposure = { ...outcome.exposure, unitHash };
+    for (const step of order.add({ ...outcome, exposure })) addTo(store, step);
   }
   for (const step of order.rest()) addTo(store, step);
   return { store: store.dump(options.now), summary, droppedLines: checkpoint.droppedLines };

@@ -81,7 +81,7 @@ const COLUMNS = {
   user: nullable(text),
   /** The chance with which the flag's strategies put this unit into the treatment; null where chance did not decide. */
   chance: nullable(chance),
-  /** A hash of the value that was drawn by, as `user`: where users are drawn, the same. Null: each evaluation is a unit of its own. */
+  /** The value that was drawn by, encrypted with the folder's salt; null: each evaluation is a unit of its own. */
   unit: nullable(text),
   /** An operation of the guard; otherwise the application reported the outcome. */
   operation: optional(boolean, () => false),
@@ -144,7 +144,7 @@ export function parseOutcomeLine(line: string): OutcomeRow | string {
 }
 
 /**
- * The outcome of a row. The targeting key and the unit are hashes; attributes with columns of their own are among the others.
+ * The outcome of a row. The targeting key is the hash, and so is the unit; attributes with columns of their own are among the others.
  */
 export function outcomeOfRow(row: OutcomeRow): Outcome {
   return {

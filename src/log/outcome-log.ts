@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { unitHasher } from '../measure/evidence/evidence-feed.js';
 import type { StoreDump } from '../measure/outcome-delta.js';
 import type { Outcome } from '../model/shapes.js';
 import type { Clock } from '../support/clock.js';
@@ -86,11 +87,13 @@ export class OutcomeLog {
       this.#csv = new RotatingFile(join(folder, CSV_FILE), `${this.#columns.join(',')}\n`, settings);
     }
     this.#checkpoints = checkpointFile(folder);
+    const hashOfUnit = unitHasher(settings.flagKey);
     this.#context = {
       executionTypes: settings.executionTypes,
       columns: settings.columns,
       percentageOf: (epoch) => this.#percentages.get(epoch),
       hashOf: (targetingKey) => this.#users.of(targetingKey),
+      unitOf: (unit) => this.#users.ofUnit(hashOfUnit(unit)),
     };
   }
 
@@ -105,12 +108,14 @@ export class OutcomeLog {
    * @returns what earlier runs counted in the epoch, for the store; undefined on a first start, or when it cannot be
    * read, which is reported.
    */
-  async open(options: Omit<RestoreOptions, 'flagKey'>): Promise<StoreDump | undefined> {
+  async open(options: Omit<RestoreOptions, 'flagKey' | 'unitOf'>): Promise<StoreDump | undefined> {
     const { folder, flagKey } = this.#settings;
     await this.#attempt(WRITING, () => this.#users.open(folder));
     await this.#attempt(WRITING, () => this.#jsonl.open());
     await this.#attempt(WRITING, async () => this.#csv?.open());
-    const restored = await this.#attempt(READING, () => restoreOutcomes(folder, { flagKey, ...options }));
+    const restored = await this.#attempt(READING, () =>
+      restoreOutcomes(folder, { flagKey, unitOf: (text) => this.#users.unitOf(text), ...options }),
+    );
     if (restored !== undefined) {
       this.#summary = restored.summary;
       this.#dropped += restored.droppedLines;

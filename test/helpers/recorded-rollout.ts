@@ -135,6 +135,7 @@ function reportOutcome(
       columns: ['file_size_mb', 'provider', 'request_id'],
       percentageOf: (epoch) => percentages.get(epoch),
       hashOf: (key) => key.replace('user-', 'hash'),
+      unitOf: (unit) => unit.replace('user-', 'unit'),
     }),
   );
 }

@@ -66,7 +66,7 @@ describe('OutcomeLog', () => {
       request_id: 'r-1',
       user: expect.stringMatching(/^u[0-9a-f]{16}$/),
       chance: 0.5,
-      unit: expect.stringMatching(/^u[0-9a-f]{16}$/),
+      unit: expect.stringMatching(/^t[\w-]{22}$/),
       operation: false,
       critical: false,
       attempts: 3,

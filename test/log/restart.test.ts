@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Outcome, Result } from '../../src/model/shapes.js';
+import type { Outcome, Result, Snapshot } from '../../src/model/shapes.js';
 import { outcomeOf, START } from '../measure/outcomes.js';
 import { type Logging, startLogging, summaryIn } from './logging.js';
 
@@ -29,6 +29,11 @@ afterEach(async () => {
 async function crash({ log }: Logging): Promise<void> {
   await log.flush();
   runs.splice(0);
+}
+
+/** Without exposures that are not due yet: a process that ends loses its unfinished work. */
+function countedIn(snapshot: Snapshot) {
+  return { ...snapshot, windows: snapshot.windows.map((window) => ({ ...window, exposures: undefined })) };
 }
 
 describe('a restart', () => {
@@ -82,7 +87,7 @@ describe('a restart', () => {
           expect(run.faults).toEqual([]);
         }
         ({ store } = await startLogging(join(path, 'parts'), { now }));
-        expect(store.snapshot(now)).toEqual(whole.store.snapshot(now));
+        expect(countedIn(store.snapshot(now))).toEqual(countedIn(whole.store.snapshot(now)));
         await whole.log.close();
         const last = await startLogging(join(path, 'parts'), { now });
         await last.log.close();
