@@ -68,7 +68,7 @@ export {
   sampleRatioMismatch,
   type UsersInBothArmsOptions,
   usersInBothArms,
-} from './triggers/sample-ratio.js';
+} from './triggers/sample-ratio-mismatch.js';
 export { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from './statistics/parameters.js';
 // Stages: how far a rollout has come.
 export type { Stage, StageProgress, StageStatus } from './model/stage.js';

@@ -115,7 +115,10 @@ function scenario(given: Shape): BenchScenario {
 function zipf(count: number): (draw: Random) => number {
   const upTo: number[] = [];
   let sum = 0;
-  for (let n = 1; n <= count; n++) upTo.push((sum += n ** -1.1));
+  for (let n = 1; n <= count; n++) {
+    sum += n ** -1.1;
+    upTo.push(sum);
+  }
   return (draw) => {
     const wanted = draw.next() * sum;
     let [low, high] = [0, count - 1];

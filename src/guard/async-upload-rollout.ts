@@ -9,7 +9,7 @@ import {
 } from '../triggers/event-regression.js';
 import { latencyRegression } from '../triggers/latency-regression.js';
 import { memoryGrowth } from '../triggers/memory-growth.js';
-import { sampleRatioMismatch, usersInBothArms } from '../triggers/sample-ratio.js';
+import { sampleRatioMismatch, usersInBothArms } from '../triggers/sample-ratio-mismatch.js';
 import { successRateBelow } from '../triggers/success-rate-below.js';
 import { successRateBetween } from '../triggers/success-rate-between.js';
 import type { RolloutGuardOptions } from './options.js';

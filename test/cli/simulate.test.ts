@@ -36,7 +36,7 @@ describe('rollout-guard simulate', { timeout: 60_000 }, () => {
   it('plays the preset through all of its stages, with nothing on stderr', async () => {
     const { code, stdout, stderr } = await simulate(...TRAFFIC, ...QUICK);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toContain('1, 10, 50, 100 % of 5 requests/s, 60 s each; the control fails 1 %.');
+    expect(stdout).toContain('1, 10, 50, 100 % of 5 requests/s, 1 min each; the control fails 1 %.');
     expect(stdout).toMatch(/\n {2}healthy {2}.* 0 of 2/);
     expect(stdout).toMatch(/\n {2}late harm {2}.* 2 of 2/);
   });

@@ -12,7 +12,7 @@ import {
 } from '../../src/triggers/event-regression.js';
 import { describeEvidence } from '../../src/triggers/evidence-rule.js';
 import { latencyRegression } from '../../src/triggers/latency-regression.js';
-import { sampleRatioMismatch, usersInBothArms } from '../../src/triggers/sample-ratio.js';
+import { sampleRatioMismatch, usersInBothArms } from '../../src/triggers/sample-ratio-mismatch.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import type { ThresholdTrigger } from '../../src/triggers/trigger.js';
 import { NOW, snapshotOf } from './snapshots.js';

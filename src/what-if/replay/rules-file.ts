@@ -21,7 +21,7 @@ import {
 import { latencyAbove } from '../../triggers/latency-above.js';
 import { latencyRegression } from '../../triggers/latency-regression.js';
 import { memoryGrowth } from '../../triggers/memory-growth.js';
-import { sampleRatioMismatch, usersInBothArms } from '../../triggers/sample-ratio.js';
+import { sampleRatioMismatch, usersInBothArms } from '../../triggers/sample-ratio-mismatch.js';
 import { prometheusAbove, prometheusBelow } from '../../triggers/signals/prometheus.js';
 import { successRateBelow } from '../../triggers/success-rate-below.js';
 import { successRateBetween } from '../../triggers/success-rate-between.js';
