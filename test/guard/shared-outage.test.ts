@@ -3,7 +3,10 @@ import { Evaluator } from '../../src/guard/evaluate/evaluator.js';
 import type { GuardEvent } from '../../src/model/event.js';
 import type { Verdict } from '../../src/model/shapes.js';
 import { reportedStateSchema } from '../../src/model/state.js';
+import { errorRateAbove } from '../../src/triggers/error-rate-above.js';
 import type { Trigger } from '../../src/triggers/trigger.js';
+import { Random } from '../../src/what-if/simulate/random.js';
+import { simulateRollout } from '../../src/what-if/simulate/rollout.js';
 import { NOW, snapshotOf } from '../triggers/snapshots.js';
 
 const MINUTE = 60_000;
@@ -106,5 +109,32 @@ describe('limits that both arms break', () => {
     expect(events).toEqual([]);
     success.blame = 'treatment';
     expect(step(1_000).stops).toBe(1);
+  });
+
+  it('stop nothing later, when the rollout goes to 100 % and no control of the same minutes is left', () => {
+    let next = 0;
+    const isOut = (at: number) => at >= 5 * MINUTE && at < 10 * MINUTE;
+    const played = simulateRollout(
+      {
+        rollback: [
+          errorRateAbove(0.05, { evidence: 'sequential', alpha: 0.01 }),
+          errorRateAbove(0.05, { name: 'point' }),
+        ],
+      },
+      {
+        requestsPerSecond: 5,
+        stages: [
+          { share: 0.5, durationMs: 10 * MINUTE },
+          { share: 1, durationMs: 15 * MINUTE },
+        ],
+        unit: (random) => ({ key: `user-${next++}`, position: random.next(), frailty: 0 }),
+        call: (_unit, _treated, at, random) => ({
+          result: random.chance(isOut(at) ? 0.3 : 0.01) ? 'failure' : 'success',
+          durationMs: 100,
+        }),
+      },
+      new Random(1),
+    );
+    expect(played).toMatchObject({ stoppedBy: [], reviews: ['shared-outage'] });
   });
 });
