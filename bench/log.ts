@@ -12,6 +12,7 @@ import { columnsWith } from '../src/log/log-row-schema.js';
 import { OutcomeLog } from '../src/log/outcome-log.js';
 import { readOutcomeBatches } from '../src/log/read-log.js';
 import { UserHash } from '../src/log/user-hash.js';
+import { unitHasher } from '../src/measure/evidence/evidence-feed.js';
 import { MemoryOutcomeStore } from '../src/measure/memory-outcome-store.js';
 import type { Outcome } from '../src/model/shapes.js';
 import { systemClock } from '../src/support/clock.js';
@@ -26,7 +27,13 @@ const BATCH = 4_000;
 const folder = mkdtempSync(join(tmpdir(), 'bench-log-'));
 const executionTypes = { treatment: 'async', control: 'sync', fallback: 'sync_fallback' };
 const columns = ['file_size_mb', 'provider', 'request_id'];
-const plainContext = { executionTypes, columns, percentageOf: () => 10, hashOf: (key: string) => `u${key}` };
+const plainContext = {
+  executionTypes,
+  columns,
+  percentageOf: () => 10,
+  hashOf: (key: string) => `u${key}`,
+  unitOf: (unit: string) => `t${unit}`,
+};
 const tableColumns = columnsWith(columns);
 const pool = Array.from({ length: POOL }, (_, index) => outcomeOf(index));
 const rows = pool.map((outcome) => rowOfOutcome(outcome, plainContext));
@@ -88,7 +95,12 @@ async function benchRequestPath(): Promise<void> {
 
 async function benchBackground(): Promise<void> {
   const users = new UserHash();
-  const context = { ...plainContext, hashOf: (key: string) => users.of(key) };
+  const hashOfUnit = unitHasher('async-upload');
+  const context = {
+    ...plainContext,
+    hashOf: (key: string) => users.of(key),
+    unitOf: (unit: string) => users.ofUnit(hashOfUnit(unit)),
+  };
   const log = logOf();
   const emptyStore = storeOf;
   await log.open({ folder: join(folder, 'background'), epoch: 1, now: START, emptyStore });

@@ -71,7 +71,7 @@ export async function measureCost(): Promise<readonly Cost[]> {
   add('latency events, 3 quantiles', undefined, (i, n) =>
     latency.success(units[i]!, treated[i]!, 0.1, durations[i]!, n),
   );
-  const ratio = new SampleRatio(0.001);
+  const ratio = new SampleRatio();
   add('sample ratio', undefined, (i, n) => ratio.exposed(units[i]!, treated[i]!, 0.1, n));
 
   const recording = (tests: readonly TestSpec[]) => {

@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import { type StoreDump, storeDumpSchema } from '../measure/outcome-delta.js';
+import type { Outcome } from '../model/shapes.js';
 import { VersionedFile, type WriteOptions } from '../support/files.js';
+import { ExposureOrder, type LoggedStep } from './exposure-order.js';
 import { outcomeOfRow } from './log-row-schema.js';
 import { SummaryTotals, summaryStateSchema } from './log-summary.js';
 import { readOutcomeLog } from './read-log.js';
@@ -23,9 +25,14 @@ export function checkpointFile(folder: string, options?: WriteOptions): Versione
   return new VersionedFile(join(folder, 'checkpoint.json'), 1, checkpointSchema, options);
 }
 
+/** The lines after a checkpoint are few: a checkpoint is written every few seconds. */
+const HORIZON_MS = 60_000;
+
 /** The current epoch as the guard's journal has it. */
 export interface RestoreOptions {
   readonly flagKey: string;
+  /** The store's hash of a unit that the log has; undefined for one that was not written with this folder's salt. */
+  readonly unitOf: (text: string) => number | undefined;
   /** The guard's epoch, from its journal; 1 on a first start. */
   readonly epoch: number;
   /** When that epoch began, if the journal has it. @default as in the checkpoint, if that is of the same epoch */
@@ -61,12 +68,23 @@ export async function restoreOutcomes(folder: string, options: RestoreOptions) {
   const store = storeAsOf(checkpoint.store, options);
   const summary = new SummaryTotals(checkpoint.summary);
   // The journal is behind: what its epoch and the log's latest one have in common is unknown.
+  const order = new ExposureOrder(HORIZON_MS);
   const isAhead = checkpoint.store.contents.epoch > options.epoch;
   for await (const row of readOutcomeLog(folder, { from: checkpoint.position })) {
     summary.add(row);
-    if (!isAhead) store.record(outcomeOfRow(row));
+    if (isAhead) continue;
+    const outcome = outcomeOfRow(row);
+    const unitHash = row.unit === null ? undefined : options.unitOf(row.unit);
+    const exposure = { ...outcome.exposure, unitHash };
+    for (const step of order.add({ ...outcome, exposure })) addTo(store, step);
   }
+  for (const step of order.rest()) addTo(store, step);
   return { store: store.dump(options.now), summary, droppedLines: checkpoint.droppedLines };
+}
+
+function addTo(store: MemoryOutcomeStore, { type, outcome }: LoggedStep<Outcome>): void {
+  if (type === 'exposure') store.expose(outcome.exposure);
+  else store.record(outcome);
 }
 
 /** A store with the part of a dump that still counts. */

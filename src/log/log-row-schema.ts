@@ -45,6 +45,10 @@ const percentage = required<number>(
   'a percentage 0–100',
   (value) => typeof value === 'number' && value >= 0 && value <= 100,
 );
+const chance = required<number>(
+  'a fraction above 0, at most 1',
+  (value) => typeof value === 'number' && value > 0 && value <= 1,
+);
 const attributes = required<Attributes>('an object of texts, numbers and booleans', isAttributes);
 const RESULTS = ['success', 'failure', 'expected', 'aborted'] as const satisfies readonly Result[];
 
@@ -75,6 +79,12 @@ const COLUMNS = {
   epoch: optional(whole, () => 1),
   /** A salted hash of the targeting key, equal for equal keys within one folder. */
   user: nullable(text),
+  /** The chance with which the flag's strategies put this unit into the treatment; null where chance did not decide. */
+  chance: nullable(chance),
+  /** The value that was drawn by, encrypted with the folder's salt; null: each evaluation is a unit of its own. */
+  unit: nullable(text),
+  /** An operation of the guard; otherwise the application reported the outcome. */
+  operation: optional(boolean, () => false),
   critical: optional(boolean, () => false),
   attempts: optional(whole, () => 1),
   /** Whether the user got a result, by whichever arm. */
@@ -134,7 +144,7 @@ export function parseOutcomeLine(line: string): OutcomeRow | string {
 }
 
 /**
- * The outcome of a row. The targeting key is the hash; attributes with columns of their own are among the others.
+ * The outcome of a row. The targeting key is the hash, and so is the unit; attributes with columns of their own are among the others.
  */
 export function outcomeOfRow(row: OutcomeRow): Outcome {
   return {
@@ -145,6 +155,9 @@ export function outcomeOfRow(row: OutcomeRow): Outcome {
       reason: row.reason ?? undefined,
       errorCode: row.evaluation_error ?? undefined,
       targetingKey: row.user ?? undefined,
+      chance: row.chance ?? undefined,
+      unit: row.unit ?? undefined,
+      isOperation: row.operation,
       epoch: row.epoch,
       at: Date.parse(row.exposed_at),
     },
@@ -160,7 +173,8 @@ export function outcomeOfRow(row: OutcomeRow): Outcome {
   };
 }
 
-function attributesOfRow(row: OutcomeRow): Attributes | undefined {
+/** All attributes of a row: those with a column of their own, and the others. */
+export function attributesOfRow(row: OutcomeRow): Attributes | undefined {
   let own: Record<string, Scalar> | undefined;
   for (const name in row) {
     if (FIXED_NAMES.has(name)) continue;

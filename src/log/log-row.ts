@@ -20,6 +20,8 @@ export interface RowContext {
   percentageOf(epoch: number): number | undefined;
   /** Hashes a targeting key. */
   hashOf(targetingKey: string): string;
+  /** Hides a unit. */
+  unitOf(unit: string): string;
 }
 
 /** Longer texts are cut: the log is bounded by lines, so lines must be bounded as well. */
@@ -30,7 +32,7 @@ const MAX_ATTRIBUTES = 32;
 /** The row of an outcome. */
 export function rowOfOutcome(outcome: Outcome, context: RowContext): OutcomeRow {
   const { exposure, result, durationMs, fallbackUsed } = outcome;
-  const { executionTypes, columns, percentageOf, hashOf } = context;
+  const { executionTypes, columns, percentageOf, hashOf, unitOf } = context;
   const attributes = outcome.attributes ?? NO_ATTRIBUTES;
   return {
     timestamp: isoTime(outcome.at),
@@ -46,6 +48,9 @@ export function rowOfOutcome(outcome: Outcome, context: RowContext): OutcomeRow 
     epoch: exposure.epoch,
     ...columnsOf(attributes, columns),
     user: exposure.targetingKey === undefined ? null : hashOf(exposure.targetingKey),
+    chance: exposure.chance ?? null,
+    unit: exposure.unit === undefined ? null : unitOf(exposure.unit),
+    operation: exposure.isOperation === true,
     critical: outcome.critical,
     attempts: outcome.attempts,
     user_succeeded: outcome.userSucceeded,

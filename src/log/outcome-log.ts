@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { unitHasher } from '../measure/evidence/evidence-feed.js';
 import type { StoreDump } from '../measure/outcome-delta.js';
 import type { Outcome } from '../model/shapes.js';
 import type { Clock } from '../support/clock.js';
@@ -82,11 +83,13 @@ export class OutcomeLog {
   constructor(settings: OutcomeLogSettings) {
     this.#settings = settings;
     this.#columns = columnsWith(settings.columns);
+    const hashOfUnit = unitHasher(settings.flagKey);
     this.#context = {
       executionTypes: settings.executionTypes,
       columns: settings.columns,
       percentageOf: (epoch) => this.#percentages.get(epoch),
       hashOf: (targetingKey) => this.#users.of(targetingKey),
+      unitOf: (unit) => this.#users.ofUnit(hashOfUnit(unit)),
     };
   }
 
@@ -101,7 +104,7 @@ export class OutcomeLog {
    * @returns what earlier runs counted in the epoch, for the store; undefined on a first start, or when it cannot be
    * read, which is reported.
    */
-  async open(options: Omit<RestoreOptions, 'flagKey'> & LogPlace): Promise<StoreDump | undefined> {
+  async open(options: Omit<RestoreOptions, 'flagKey' | 'unitOf'> & LogPlace): Promise<StoreDump | undefined> {
     const { flagKey } = this.#settings;
     const { folder, mode, permit, ...earlier } = options;
     const place = { folder, mode, permit };
@@ -111,7 +114,9 @@ export class OutcomeLog {
     await this.#attempt(WRITING, () => this.#users.open(folder, place));
     await this.#attempt(WRITING, () => files.jsonl.open());
     await this.#attempt(WRITING, async () => files.csv?.open());
-    const restored = await this.#attempt(READING, () => restoreOutcomes(folder, { flagKey, ...earlier }));
+    const restored = await this.#attempt(READING, () =>
+      restoreOutcomes(folder, { flagKey, unitOf: (text) => this.#users.unitOf(text), ...earlier }),
+    );
     if (restored !== undefined) {
       this.#summary = restored.summary;
       this.#dropped += restored.droppedLines;

@@ -1,10 +1,20 @@
-import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
+import {
+  type Cipher,
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
 import { join } from 'node:path';
 import { readIfPresent, replaceFile, type WriteOptions } from '../support/files.js';
 
 const SALT_BYTES = 32;
 /** 64 bits: among a million users, two share a hash with a probability of 3 in 100 million. */
 const HASH_DIGITS = 16;
+const CIPHER = 'aes-256-ecb';
+const BLOCK_BYTES = 16;
 
 /**
  * Hides targeting keys: HMAC-SHA256 with a salt that belongs to one folder and can be read by its owner only. The
@@ -13,6 +23,7 @@ const HASH_DIGITS = 16;
 export class UserHash {
   #salt: KeyObject = createSecretKey(randomBytes(SALT_BYTES));
   #text: string | undefined;
+  #cipher: Cipher | undefined;
 
   /**
    * Reads the folder's salt, or creates one.
@@ -27,6 +38,7 @@ export class UserHash {
     }
     this.#text = salt;
     this.#salt = createSecretKey(Buffer.from(salt, 'hex'));
+    this.#cipher = undefined;
   }
 
   /** Writes the salt again, if its file is gone: the hashes of one run stay the same. */
@@ -38,5 +50,29 @@ export class UserHash {
   /** Begins with a letter, so that no spreadsheet reads it as a number. */
   of(targetingKey: string): string {
     return `u${createHmac('sha256', this.#salt).update(targetingKey).digest('hex').slice(0, HASH_DIGITS)}`;
+  }
+
+  /**
+   * Encrypts the store's hash of a unit, which anybody could compute from the unit: a restart must know the units again that the
+   * checkpoint has, and nobody else may.
+   */
+  ofUnit(hash: number): string {
+    // One block, a permutation that only the salt's owner knows: equal units must look equal.
+    this.#cipher ??= createCipheriv(CIPHER, this.#unitKey(), null).setAutoPadding(false);
+    const block = Buffer.alloc(BLOCK_BYTES);
+    block.writeUInt32LE(hash);
+    return `t${this.#cipher.update(block).toString('base64url')}`;
+  }
+
+  /** The hash of a unit that was encrypted with this folder's salt; undefined for any other text. */
+  unitOf(text: string): number | undefined {
+    const block = Buffer.from(text.slice(1), 'base64url');
+    if (!text.startsWith('t') || block.length !== BLOCK_BYTES) return undefined;
+    const plain = createDecipheriv(CIPHER, this.#unitKey(), null).setAutoPadding(false).update(block);
+    return plain.subarray(4).every((byte) => byte === 0) ? plain.readUInt32LE() : undefined;
+  }
+
+  #unitKey(): Buffer {
+    return createHmac('sha256', this.#salt).update('units').digest();
   }
 }

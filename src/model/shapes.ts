@@ -46,6 +46,8 @@ export interface Exposure {
   readonly chance?: number | undefined;
   /** The value that was drawn by, such as a user, session or tenant; undefined: each evaluation is a unit of its own. */
   readonly unit?: string | undefined;
+  /** The hash of the unit, where the unit itself is not known: of an exposure that was read from a log. */
+  readonly unitHash?: number | undefined;
   /** An operation completes it; otherwise `track()` may. */
   readonly isOperation?: boolean | undefined;
   /** Its number in the store that awaits its outcome, which sets it. */

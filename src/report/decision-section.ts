@@ -1,8 +1,9 @@
+import { ERROR_TYPE } from '../model/concentration.js';
 import { ARMS, type Verdict } from '../model/shapes.js';
 import { formatDuration, formatQuantity } from '../support/wording.js';
-import { formatCount, formatPercentage, formatTime } from './format.js';
+import { formatCount, formatPercentage, formatShare, formatTime } from './format.js';
 import type { DecisionReport, RolloutReport } from './rollout-report.js';
-import type { Section } from './section.js';
+import type { Section, Table } from './section.js';
 
 /** Every decision with its evidence and what followed. */
 export function decisionSection({ decisions }: RolloutReport): Section {
@@ -31,6 +32,7 @@ function decisionPart(entry: DecisionReport, index: number): Section {
         head: ['Trigger', 'Observed', 'Threshold', 'Treatment', 'Control', 'Window', 'Newest data'],
         rows: verdicts.map(verdictRow),
       },
+      ...evidenceTables(verdicts),
       {
         caption: `Counts since epoch ${epoch} began`,
         head: ['', 'Successes', 'Failures', 'Critical', 'Fallbacks', 'Not counted'],
@@ -38,6 +40,52 @@ function decisionPart(entry: DecisionReport, index: number): Section {
       },
     ],
   };
+}
+
+/** What the sequential tests rest on, and where the treatment fails; nothing for point rules. */
+function evidenceTables(verdicts: readonly Verdict[]): Table[] {
+  const tested = verdicts.flatMap(({ trigger, evidence }) =>
+    evidence === undefined ? [] : [{ trigger, evidence }],
+  );
+  const failing = verdicts.find((verdict) => (verdict.failing?.length ?? 0) > 0)?.failing ?? [];
+  return [
+    ...(tested.length === 0
+      ? []
+      : [
+          {
+            caption: 'Since the harm most likely began',
+            head: ['Trigger', 'Since', 'Treatment', 'Control', 'Counted by', 'E', 'Limit of E'],
+            rows: tested.map(({ trigger, evidence: { since, treatment, control, basis, e, threshold } }) => [
+              trigger,
+              since === undefined ? 'the rollout began' : formatTime(since),
+              shareOf(treatment.failures, treatment.trials),
+              shareOf(control.failures, control.trials),
+              basis,
+              e > 1e6 ? `10^${Math.floor(Math.log10(e))}` : formatQuantity(e, 'none'),
+              formatQuantity(threshold, 'none'),
+            ]),
+          },
+        ]),
+    ...(failing.length === 0
+      ? []
+      : [
+          {
+            caption: 'Where the treatment fails',
+            head: ['Of failing units', 'Treatment', 'Control', 'Other outcomes'],
+            rows: failing.map(({ attribute, value, treatment, control, others }) => [
+              `${attribute}: ${value}`,
+              shareOf(treatment.count, treatment.of),
+              shareOf(control.count, control.of),
+              attribute === ERROR_TYPE ? '–' : shareOf(others.count, others.of),
+            ]),
+          },
+        ]),
+  ];
+}
+
+/** `14.06 % (9 of 64)` */
+function shareOf(part: number, whole: number): string {
+  return whole === 0 ? '–' : `${formatShare(part / whole)} (${formatCount(part)} of ${formatCount(whole)})`;
 }
 
 function actionWord({ dryRun, action }: DecisionReport['decision']): string {

@@ -248,8 +248,27 @@ function examineSequential(rule: RateRule, window: WindowSnapshot, snapshot: Sna
       evidence: figuresOf(evidence, alpha, basis, gathered),
     };
   }
+  if (!strict && !isBrokenNow(rule, window, snapshot)) {
+    const message = () =>
+      `${found()} all in all, but not by its latest outcomes: nothing is stopped for the past.`;
+    return { status: 'ok', observed, message, sampleSize, blame: 'unproven' };
+  }
   const fault: Fault = strict ? { blame: 'treatment', basis } : faultOf(window, snapshot, maxFailureRate);
   return { ...finding(fault, found(), window, evidence, rule), observed, sampleSize };
+}
+
+/**
+ * Whether the latest outcomes break the limit too. The test remembers the whole rollout: after an outage that both arms shared, it would
+ * blame the treatment as soon as no control of the same minutes is left to compare with.
+ */
+function isBrokenNow(
+  { maxFailureRate }: RateRule,
+  { treatment }: WindowSnapshot,
+  { recent }: Snapshot,
+): boolean {
+  const trials = countedOf(treatment);
+  const latest = trials >= recent.trials ? { trials, failures: treatment.failures } : recent;
+  return rateOf(latest) > maxFailureRate;
 }
 
 /** The limit is broken beyond chance: whose fault is it? */

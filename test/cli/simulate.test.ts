@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compiledFile } from '../helpers/test-run.js';
 
-const TRAFFIC = ['--control-failure', '0.01', '--treatment-failure', '0.3', '--rate', '20/s'];
-const QUICK = ['--for', '30s', '--replicates', '20'];
+const TRAFFIC = ['--control-failure', '0.01', '--treatment-failure', '0.5', '--rate', '5/s'];
+const QUICK = ['--for', '60s', '--replicates', '2'];
 
 let main: string;
 let folder: string;
@@ -33,24 +33,32 @@ function simulate(...options: readonly string[]): Promise<Answer> {
 
 // Each test computes for seconds in a process of its own, longer on a busy machine.
 describe('rollout-guard simulate', { timeout: 60_000 }, () => {
-  it('describes the first stage of the preset in words, with nothing on stderr', async () => {
+  it('plays the preset through all of its stages, with nothing on stderr', async () => {
     const { code, stdout, stderr } = await simulate(...TRAFFIC, ...QUICK);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toContain('1 % of 20 requests/s, for 30 s. 20 simulated rollouts, seed 1.');
-    expect(stdout).toContain('What can be detected at 1 % of 20 requests/s, from 1 % failing:');
+    expect(stdout).toContain('1, 10, 50, 100 % of 5 requests/s, 1 min each; the control fails 1 %.');
+    expect(stdout).toMatch(/\n {2}healthy {2}.* 0 of 2/);
+    expect(stdout).toMatch(/\n {2}late harm {2}.* 2 of 2/);
   });
 
-  it("simulates the user's own rules, and draws a chart", async () => {
+  it("plays the user's own rules at one share", async () => {
     const config = join(folder, 'rules.json');
-    const svg = join(folder, 'picture.svg');
     const rule = { errorRateAbove: [0.1, { evidence: 'sequential', name: 'mine' }] };
     await writeFile(config, JSON.stringify({ rollback: [rule] }));
-    const options = ['--config', config, '--svg', svg, '--share', '0.5', '--json'];
-    const { code, stdout } = await simulate(...TRAFFIC, ...QUICK, ...options);
+    const { code, stdout } = await simulate(
+      ...TRAFFIC,
+      ...QUICK,
+      '--config',
+      config,
+      '--share',
+      '0.5',
+      '--json',
+    );
     expect(code).toBe(0);
-    const { actual } = JSON.parse(stdout);
-    expect(actual.stoppedBy).toEqual([{ trigger: 'mine', count: 20 }]);
-    expect(await readFile(svg, 'utf8')).toMatch(/^<svg .*<\/svg>\s*$/s);
+    const { service, scenarios } = JSON.parse(stdout);
+    expect(service.shares).toEqual([0.5]);
+    const harm = scenarios.find(({ name }: { name: string }) => name === 'harm');
+    expect(harm).toMatchObject({ stopped: { count: 2 }, stoppedBy: [{ trigger: 'mine', count: 2 }] });
   });
 
   it.each([

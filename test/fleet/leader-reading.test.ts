@@ -101,7 +101,7 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
   );
 
   const minute: MemberRule = { name: 'failing', windowMs: 60_000 };
-  const regression = { test: 'failure-regression', alpha: 0.05, ratio: 1 } as const;
+  const regression = { test: 'event', event: 'failure', alpha: 0.05, ratio: 1, minDifference: 0 } as const;
 
   it('counts windows that others do not keep, and reports whose rules differ', async () => {
     const rules = [

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { parseAuditLine } from '../../src/journal/audit-reader.js';
 import type { GuardEvent } from '../../src/model/event.js';
-import { complaintRateRising } from '../../src/triggers/complaint-rate-rising.js';
+import { complaintRateRising } from '../../src/triggers/event-regression.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import { FakeAdminApi } from '../helpers/fake-admin-api.js';
 import { FakeFlags } from '../helpers/fake-flags.js';
@@ -30,7 +30,7 @@ beforeEach(async () => {
     flags,
     unleash: { url: 'http://unleash.test/api', token: '*:*.made-up', environment: 'production' },
     rollback: [successRateBelow(0.95)],
-    review: [complaintRateRising({ minOutcomes: 20 })],
+    review: [complaintRateRising({ alpha: 0.05 })],
     folder: false,
     logger: false,
     fetch: new FakeAdminApi().fetch,
@@ -122,19 +122,26 @@ describe('complaints', () => {
     const run = guard.operation<void, string>({ treatment: () => 'new', control: () => 'old' });
     let index = 0;
     flags.defaultClient = () => ({
-      getBooleanDetails: async () => ({ value: index++ % 2 === 0, reason: 'SPLIT' }),
+      getBooleanDetails: async (_flag, _default, { targetingKey } = {}) => ({
+        value: index++ % 2 === 0,
+        reason: 'SPLIT',
+        flagMetadata: { chance: 0.5, contextId: targetingKey! },
+      }),
     });
     for (let user = 0; user < 100; user++) await run({ targetingKey: `user-${user}` });
     guard.reportComplaint({ targetingKey: 'user-1' });
     for (let user = 0; user < 8; user += 2) guard.reportComplaint({ targetingKey: `user-${user}` });
-    await vi.advanceTimersByTimeAsync(1_000);
+    // One user who complains again and again says no more than one.
+    for (let again = 0; again < 50; again++) guard.reportComplaint({ targetingKey: 'user-0' });
+    // Until then the evaluations of Ann and Bob await their outcome, and those that came later wait for them.
+    await vi.advanceTimersByTimeAsync(61_000);
     expect(ofType('review-opened')).toEqual([]);
-    guard.reportComplaint({ targetingKey: 'user-8' });
+    for (let user = 8; user < 50; user += 2) guard.reportComplaint({ targetingKey: `user-${user}` });
     await vi.advanceTimersByTimeAsync(1_000);
     expect(ofType('review-opened')[0]?.verdict).toMatchObject({
       trigger: 'complaint-rate-rising',
-      observed: 5,
       sampleSize: { treatment: 50, control: 50 },
+      evidence: { events: 26, repeated: 50, basis: 'units' },
     });
     expect(guard.state.status).toBe('armed');
   });

@@ -15,7 +15,7 @@ describe('a dry run that would have stopped the flag', () => {
     const guard = await harness.started({
       dryRun: true,
       tickMs: 5,
-      review: [errorRateAbove(0.9, { minOutcomes: 30 })],
+      review: [errorRateAbove(0.9, { minOutcomes: 30, strict: true })],
       stages: [{ percentage: 10, minOutcomes: 40, minSuccessRate: 0.9 }],
     });
     await harness.fail(guard);

@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { asyncUploadRollout } from '../../src/guard/async-upload-rollout.js';
+import type { RolloutGuardOptions } from '../../src/guard/options.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import type { Arm, Evaluation } from '../../src/model/shapes.js';
+import { failureRegression } from '../../src/triggers/event-regression.js';
 import { FakeAdminApi } from '../helpers/fake-admin-api.js';
 import { FakeFlags } from '../helpers/fake-flags.js';
 
@@ -14,7 +16,10 @@ afterEach(async () => {
 /** Every tenth user gets the treatment. */
 const armOf = (user: number): Arm => (user % 10 === 0 ? 'treatment' : 'control');
 
-async function guardOf(reason: string): Promise<{ guard: RolloutGuard; flags: FakeFlags }> {
+async function guardOf(
+  reason: string,
+  rules: Partial<RolloutGuardOptions>,
+): Promise<{ guard: RolloutGuard; flags: FakeFlags }> {
   const flags = new FakeFlags();
   const guard = new RolloutGuard({
     flagKey: 'async-upload',
@@ -23,10 +28,12 @@ async function guardOf(reason: string): Promise<{ guard: RolloutGuard; flags: Fa
       getBooleanDetails: async (_flag, _default, context): Promise<Evaluation> => ({
         value: armOf(Number(context?.targetingKey?.slice(5))) === 'treatment',
         reason,
+        ...(reason === 'SPLIT' && { flagMetadata: { chance: 0.1, contextId: context!.targetingKey! } }),
       }),
     },
     unleash: { url: 'http://unleash.test/api', token: '*:*.made-up', environment: 'production' },
     ...asyncUploadRollout,
+    ...rules,
     folder: false,
     logger: false,
     fetch: new FakeAdminApi().fetch,
@@ -38,8 +45,13 @@ async function guardOf(reason: string): Promise<{ guard: RolloutGuard; flags: Fa
 }
 
 /** @returns How many users came until the flag was stopped, or all of them. */
-async function usersUntilStop(failing: Arm, reason = 'SPLIT', users = 600): Promise<number> {
-  const { guard, flags } = await guardOf(reason);
+async function usersUntilStop(
+  failing: Arm,
+  reason = 'SPLIT',
+  rules: Partial<RolloutGuardOptions> = {},
+  users = 600,
+): Promise<number> {
+  const { guard, flags } = await guardOf(reason, rules);
   const fail = () => Promise.reject(new Error('down'));
   const run = guard.operation<number, string>({
     treatment: (user) => (armOf(user) === failing ? fail() : 'new'),
@@ -64,8 +76,10 @@ describe('RolloutGuard on evidence', () => {
     expect(await usersUntilStop('control')).toBe(600);
   });
 
-  it('excludes users whom targeting put into an arm', async () => {
-    // Fewer than the literal rules need.
-    expect(await usersUntilStop('treatment', 'TARGETING_MATCH')).toBe(600);
+  it('compares no users whom targeting put into an arm, but limits apply to them', async () => {
+    expect(await usersUntilStop('treatment', 'TARGETING_MATCH', { rollback: [failureRegression()] })).toBe(
+      600,
+    );
+    expect(await usersUntilStop('treatment', 'TARGETING_MATCH')).toBeLessThanOrEqual(200);
   });
 });

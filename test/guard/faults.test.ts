@@ -18,7 +18,7 @@ afterEach(async () => {
   await harness.close();
 });
 
-const failing = successRateBelow(0.95, { minOutcomes: 20 });
+const failing = successRateBelow(0.95, { minOutcomes: 20, strict: true });
 
 describe('a guard whose parts break', () => {
   it('continues without a trigger that returns no verdict', async () => {

@@ -75,7 +75,7 @@ describe('RolloutGuard', () => {
   it('overrides here, turns off in Unleash, reads it back, and only then is stopped', async () => {
     const guard = newGuard();
     await guard.start();
-    await upload(guard, 20, 2);
+    await upload(guard, 20, 10);
     await until('stopped', () => guard.state.status === 'stopped');
     expect(flags.isOverridden()).toBe(true);
     const order = events.map(({ type }) => type);
@@ -87,9 +87,9 @@ describe('RolloutGuard', () => {
     expect(ofType('decided')[0]?.decision).toMatchObject({
       dryRun: false,
       rolloutPercentage: 10,
-      counts: { treatment: { successes: 18, failures: 2, fallbacks: 2 } },
+      counts: { treatment: { successes: 10, failures: 10, fallbacks: 10 } },
       verdicts: [
-        { trigger: 'success-rate-below', observed: 0.9, threshold: 0.95, sampleSize: { treatment: 20 } },
+        { trigger: 'success-rate-below', observed: 0.5, threshold: 0.95, sampleSize: { treatment: 20 } },
       ],
     });
   });

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import type { GuardEvent } from '../../src/model/event.js';
+import { failureRegression, unreportedAbove } from '../../src/triggers/event-regression.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
-import { unreportedAbove } from '../../src/triggers/unreported-above.js';
 import { FakeAdminApi } from '../helpers/fake-admin-api.js';
 import { FakeFlags } from '../helpers/fake-flags.js';
 
@@ -23,7 +23,7 @@ beforeEach(async () => {
     flags,
     unleash: { url: 'http://unleash.test/api', token: '*:*.made-up', environment: 'production' },
     rollback: [successRateBelow(0.95)],
-    review: [unreportedAbove({ ratio: 2, minExposures: 20 })],
+    review: [failureRegression(), unreportedAbove()],
     folder: false,
     logger: false,
     fetch: new FakeAdminApi().fetch,
@@ -48,7 +48,11 @@ function uploads() {
   });
   let index = 0;
   flags.defaultClient = () => ({
-    getBooleanDetails: async () => ({ value: index++ % 2 === 0, reason: 'SPLIT' }),
+    getBooleanDetails: async (_flag, _default, { targetingKey } = {}) => ({
+      value: index++ % 2 === 0,
+      reason: 'SPLIT',
+      flagMetadata: { chance: 0.5, contextId: targetingKey! },
+    }),
   });
   const all = Array.from({ length: 40 }, (_, user) => run({ targetingKey: `user-${user}` }));
   return {
@@ -60,27 +64,45 @@ function uploads() {
 }
 
 describe('a treatment that hangs', () => {
-  it('opens a review once its outcomes are overdue, and closes it when they have come', async () => {
+  it('opens a review in seconds, long before its time limit, and what it does later changes nothing', async () => {
     const { all, finish } = uploads();
-    await vi.advanceTimersByTimeAsync(MINUTE - 1_000);
+    await vi.advanceTimersByTimeAsync(4_000);
     // Nothing but successes has been reported, all of the control's.
     expect(guard.status().snapshot.total).toMatchObject({
       treatment: { successes: 0, failures: 0 },
       control: { successes: 20 },
     });
     expect(reviews()).toEqual([]);
-    await vi.advanceTimersByTimeAsync(10_000);
+    await vi.advanceTimersByTimeAsync(3_000);
     expect(reviews()).toEqual(['review-opened']);
     expect(guard.status().openReviews[0]?.verdict).toMatchObject({
-      trigger: 'unreported-above',
+      trigger: 'failure-regression',
       sampleSize: { treatment: 20, control: 20 },
-      message: expect.stringContaining('(20 of 20 in the last 5 min)'),
+      message: expect.stringMatching(/the treatment fails 100 % \(\d+ of \d+\), the control 0 %/),
     });
     expect(guard.state.status).toBe('armed');
     finish();
     await all;
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(guard.status().verdicts.at(-1)).toMatchObject({ trigger: 'unreported-above', status: 'ok' });
+    expect(guard.status().openReviews[0]?.verdict).toMatchObject({ status: 'breach' });
+  });
+
+  it('opens a review when it reports less often than a control that reports now and then', async () => {
+    const expose = (user: number, value: boolean) =>
+      guard.exposed(
+        { value, reason: 'SPLIT', flagMetadata: { chance: 0.5, contextId: `user-${user}` } },
+        `user-${user}`,
+      );
+    for (let user = 0; user < 400; user++) {
+      expose(user, user % 2 === 0);
+      // Every third of the control.
+      if (user % 6 === 1) flags.track({ targetingKey: `user-${user}`, value: 5, details: { success: true } });
+    }
+    await vi.advanceTimersByTimeAsync(2 * MINUTE);
+    expect(guard.status().openReviews.map(({ trigger }) => trigger)).toEqual(['unreported-above']);
+    expect(guard.status().openReviews[0]?.verdict.message).toMatch(
+      /the treatment leaves without an outcome 100 % .*, the control 66/,
+    );
   });
 
   it('is not reported for a treatment that was stopped before it began: the control ran in its place', async () => {

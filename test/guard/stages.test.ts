@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { evaluateStage } from '../../src/guard/evaluate/stages.js';
 import type { Stage } from '../../src/model/stage.js';
+import { Random } from '../../src/what-if/simulate/random.js';
 import { armCounts, FIVE_MINUTES, NOW, snapshotOf } from '../triggers/snapshots.js';
 
 const HOUR = 3_600_000;
@@ -32,7 +33,8 @@ describe('evaluateStage', () => {
     ['one outcome too few', 0, { successes: 99, failures: 0 }, 'collecting', 1],
     ['enough, all good', 0, { successes: 100, failures: 0 }, 'met', 1],
     ['exactly the rate', 0, { successes: 199, failures: 1 }, 'met', 0.995],
-    ['just below the rate', 0, { successes: 198, failures: 1 }, 'missed', 198 / 199],
+    ['just below the rate', 0, { successes: 198, failures: 1 }, 'collecting', 198 / 199],
+    ['twice the failures, for long', 0, { successes: 9_900, failures: 100 }, 'missed', 0.99],
     ['the next stage, its own numbers', 1, { successes: 495, failures: 5 }, 'met', 0.99],
   ] as const)('evaluates %s', (_what, index, counts, status, successRate) => {
     expect(progressOf(index, counts)).toMatchObject({ status, successRate, index, stage: stages[index] });
@@ -45,6 +47,69 @@ describe('evaluateStage', () => {
       message: 'The stage at 1 % needs 1 more minute.',
     });
     expect(progressOf(0, counts, { elapsedMs: HOUR })).toMatchObject({ status: 'met' });
+  });
+
+  it('is called missed only when an interval that is valid at any time excludes the target', () => {
+    const undecided = progressOf(1, { successes: 590, failures: 10 });
+    expect(undecided.status).toBe('collecting');
+    expect(undecided.message).toMatch(
+      /^The stage at 10 % is not decided: 98\.3 % of 600 outcomes succeeded, 99\.0 % needed\. About 400 more outcomes without a failure meet it, about \d+ more as they are show that it is missed\.$/,
+    );
+    expect(progressOf(1, { successes: 59_000, failures: 1_000 }).status).toBe('missed');
+  });
+
+  it('stays missed at this percentage: an operator is not told "missed" and then "met"', () => {
+    const snapshot = snapshotOf({ treatment: { successes: 1_000 } });
+    expect(evaluateStage(stages, 1, snapshot, [], true).status).toBe('missed');
+    expect(evaluateStage(stages, 1, snapshot, [], false).status).toBe('met');
+  });
+
+  it.each([
+    { healthy: 0.001, stage: { percentage: 1, minOutcomes: 100, minSuccessRate: 0.995 } },
+    { healthy: 0.01, stage: { percentage: 10, minOutcomes: 500, minSuccessRate: 0.99 } },
+  ])(
+    'calls a path that fails $healthy missed in at most 5 % of runs, and finds one that fails twice its target',
+    ({ healthy, stage }) => {
+      const wasMissed = (rate: number, seed: number): boolean => {
+        const random = new Random(seed);
+        let [successes, failures] = [0, 0];
+        for (let outcome = 1; outcome <= 20_000; outcome++) {
+          if (random.chance(rate)) failures += 1;
+          else successes += 1;
+          if (outcome % 100 > 0) continue;
+          const snapshot = snapshotOf({ treatment: { successes, failures } });
+          if (evaluateStage([stage], 0, snapshot, []).status === 'missed') return true;
+        }
+        return false;
+      };
+      const runs = Array.from({ length: 100 }, (_, run) => run + 1);
+      expect(runs.filter((run) => wasMissed(healthy, run)).length).toBeLessThanOrEqual(5);
+      const twice = 2 * (1 - stage.minSuccessRate);
+      expect(runs.filter((run) => wasMissed(twice, run)).length).toBeGreaterThanOrEqual(95);
+    },
+  );
+
+  describe('when callers give up', () => {
+    const given = (treatment: object, control: object) =>
+      evaluateStage(stages, 1, snapshotOf({ treatment, control }), []);
+
+    it('is not met on survivors', () => {
+      const lost = given({ successes: 700, aborted: 300 }, { successes: 1_000 });
+      expect(lost).toMatchObject({ status: 'blocked', outcomes: 700, successRate: 1 });
+      expect(lost.message).toBe(
+        "The stage at 10 % counts survivors only: 30.0 % of the treatment's calls were given up by their callers or ended with expected errors, 0.0 % of the control's. Check what happens to these calls.",
+      );
+      expect(given({ successes: 700, expected: 300 }, { successes: 1_000 }).status).toBe('blocked');
+    });
+
+    it('is met where they give up on the control as often, or where it may be chance', () => {
+      expect(given({ successes: 700, aborted: 300 }, { successes: 700, aborted: 300 }).status).toBe('met');
+      expect(given({ successes: 700, aborted: 2 }, { successes: 700, aborted: 1 }).status).toBe('met');
+    });
+
+    it('is met without a control to compare with', () => {
+      expect(given({ successes: 700, aborted: 300 }, {}).status).toBe('met');
+    });
   });
 
   it('is blocked while a review is open, however good the numbers', () => {

@@ -1,4 +1,4 @@
-import type { FlagFacts, FlagSource, TrackedEvent } from '../../src/model/flags.js';
+import type { FlagClient, FlagFacts, FlagSource, TrackedEvent } from '../../src/model/flags.js';
 import type { Evaluation } from '../../src/model/shapes.js';
 
 /** A flag source in memory, for unit tests of what stands on it. */
@@ -47,7 +47,7 @@ export class FakeFlags implements FlagSource {
     return () => this.#trackListeners.delete(listener);
   }
 
-  defaultClient() {
+  defaultClient(): FlagClient {
     return {
       getBooleanDetails: async (): Promise<Evaluation> => ({
         value: this.facts?.enabled === true && !this.isOverridden(),

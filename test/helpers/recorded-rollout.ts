@@ -109,7 +109,12 @@ function reportOutcome(
   const isOn = flags.facts!.enabled && !flags.isOverridden() && random() * 100 < phase.percentage;
   const arm: Arm = isOn ? 'treatment' : 'control';
   const targetingKey = `user-${serial}`;
-  const exposure = guard.exposed({ value: isOn, reason: 'SPLIT' }, targetingKey);
+  const draw = { chance: phase.percentage / 100, contextId: targetingKey };
+  const isDrawn = flags.facts!.enabled && !flags.isOverridden();
+  const exposure = guard.exposed(
+    isDrawn ? { value: isOn, reason: 'SPLIT', flagMetadata: draw } : { value: isOn, reason: 'DISABLED' },
+    targetingKey,
+  );
   const success = random() >= (phase.failureRate?.[arm] ?? 0.002);
   const medianMs = phase.medianMs?.[arm] ?? (isOn ? 420 : 640);
   const errorTypes = phase.errorTypes ?? ['TimeoutError', 'ECONNRESET', 'StorageError'];
@@ -130,6 +135,7 @@ function reportOutcome(
       columns: ['file_size_mb', 'provider', 'request_id'],
       percentageOf: (epoch) => percentages.get(epoch),
       hashOf: (key) => key.replace('user-', 'hash'),
+      unitOf: (unit) => unit.replace('user-', 'unit'),
     }),
   );
 }

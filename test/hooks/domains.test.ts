@@ -3,7 +3,8 @@ import { InMemoryProvider, MultiProvider, OpenFeature, type Provider } from '@op
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { OutcomeHook } from '../../hooks/outcome-hook.js';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
-import { unreportedAbove } from '../../src/triggers/unreported-above.js';
+import { unreportedAbove } from '../../src/triggers/event-regression.js';
+import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { percent, providerWith } from '../providers/unleash/bootstrapped.js';
 
@@ -54,7 +55,7 @@ describe('guards of one flag in two domains', () => {
     const guard = await harness.started({
       flags: eu,
       outcomeTimeoutMs: 1,
-      rollback: [unreportedAbove({ ratio: 2 })],
+      rollback: [unreportedAbove(), successRateBelow(0)],
     });
     OpenFeature.addHooks(new OutcomeHook(guard));
 

@@ -65,6 +65,9 @@ describe('OutcomeLog', () => {
       provider: 's3',
       request_id: 'r-1',
       user: expect.stringMatching(/^u[0-9a-f]{16}$/),
+      chance: 0.5,
+      unit: expect.stringMatching(/^t[\w-]{22}$/),
+      operation: false,
       critical: false,
       attempts: 3,
       user_succeeded: true,
@@ -175,7 +178,13 @@ describe('OutcomeLog', () => {
         const rows = await rowsIn(path);
         const hashed = outcomes.map((outcome, index) => ({
           ...outcome,
-          exposure: { ...outcome.exposure, targetingKey: rows[index]?.user ?? undefined },
+          exposure: {
+            ...outcome.exposure,
+            isOperation: outcome.exposure.isOperation === true,
+            targetingKey: rows[index]?.user ?? undefined,
+            unit: rows[index]?.unit ?? undefined,
+            sequence: undefined,
+          },
           attributes: outcome.attributes && { ...outcome.attributes },
         }));
         expect(rows.map(outcomeOfRow)).toEqual(hashed);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Outcome, Result } from '../../src/model/shapes.js';
+import type { Snapshot } from '../../src/model/snapshot.js';
 import { outcomeOf, START } from '../measure/outcomes.js';
 import { type Logging, startLogging, summaryIn } from './logging.js';
 
@@ -29,6 +30,15 @@ afterEach(async () => {
 async function crash({ log }: Logging): Promise<void> {
   await log.flush();
   runs.splice(0);
+}
+
+/**
+ * Without exposures that are not due yet: a process that ends loses its unfinished work. And without the details of failures, which
+ * one unit may have once in each run.
+ */
+function countedIn(snapshot: Snapshot) {
+  const windows = snapshot.windows.map((window) => ({ ...window, exposures: undefined }));
+  return { ...snapshot, windows, details: undefined };
 }
 
 describe('a restart', () => {
@@ -74,7 +84,7 @@ describe('a restart', () => {
             run.time.now = now;
             const outcome: Outcome = outcomeOf({ ...facts, at: now });
             run.record(outcome);
-            whole.record(outcome);
+            whole.record({ ...outcome, exposure: { ...outcome.exposure, sequence: undefined } });
             if (afterMs % 3 === 0) await run.log.flush();
           }
           if (ends === 'close') await run.log.close();
@@ -82,7 +92,7 @@ describe('a restart', () => {
           expect(run.faults).toEqual([]);
         }
         ({ store } = await startLogging(join(path, 'parts'), { now }));
-        expect(store.snapshot(now)).toEqual(whole.store.snapshot(now));
+        expect(countedIn(store.snapshot(now))).toEqual(countedIn(whole.store.snapshot(now)));
         await whole.log.close();
         const last = await startLogging(join(path, 'parts'), { now });
         await last.log.close();

@@ -102,6 +102,40 @@ describe('the report', () => {
     expect(markdown).toContain('| b | 1.20004× | 1.2× |');
   });
 
+  it('shows since when the treatment fails, what that rests on, and where it fails', async () => {
+    const verdict = {
+      ...breachOf(failureRegression(), 0.13),
+      evidence: {
+        e: 204_743,
+        threshold: 100,
+        alpha: 0.01,
+        since: Date.UTC(2026, 2, 1, 10, 42),
+        treatment: { trials: 64, failures: 9 },
+        control: { trials: 570, failures: 6 },
+        basis: 'units',
+        events: 15,
+        excluded: 0,
+        repeated: 0,
+        invalid: 0,
+      },
+      failing: [
+        {
+          attribute: 'type',
+          value: '.csv',
+          treatment: { count: 8, of: 9 },
+          control: { count: 1, of: 6 },
+          others: { count: 2, of: 40 },
+        },
+      ],
+    } as const;
+    await givenEvents(decided({ verdicts: [verdict] }));
+    const markdown = toMarkdown(await collectReport(folder));
+    expect(markdown).toContain(
+      '| failure-regression | 2026-03-01 10:42:00 UTC | 14.06 % (9 of 64) | 1.05 % (6 of 570) | units |',
+    );
+    expect(markdown).toContain('| type: .csv | 88.89 % (8 of 9) | 16.67 % (1 of 6) | 5.00 % (2 of 40) |');
+  });
+
   it('reports the latest fault, whatever its message is and other events are', async () => {
     await givenEvents(
       { type: 'fault', at: NOW, what: 'a listener', message: 'broken' },

@@ -61,7 +61,7 @@ export class OutcomeRecorder {
   toControl(exposure: Exposure): Exposure {
     this.#own.settle(exposure);
     this.observations.withdrawn();
-    return this.expose({ ...exposure, arm: 'control', reason: 'DISABLED' });
+    return this.expose({ ...exposure, arm: 'control', reason: 'DISABLED', chance: undefined });
   }
 
   record(outcome: Outcome): void {

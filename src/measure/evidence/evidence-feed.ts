@@ -37,15 +37,14 @@ export class EvidenceFeed {
   #remote: SettledEntry[] = [];
   /** Everything that was exposed before has settled in all processes. */
   #settledUpTo = Number.NEGATIVE_INFINITY;
-  /** The same for a flag in each process, so that they all name a unit alike. */
-  readonly #seed: number;
+  readonly #hash: (unit: string) => number;
 
   constructor(options: EvidenceFeedOptions) {
     this.#options = options;
     this.windows = options.windowsMs.map((windowMs) => new SettledWindow(windowMs));
     this.#pending = new PendingExposures(options.limits);
     this.#evidence = this.#emptyEvidence();
-    this.#seed = hash32(options.flagKey, 0);
+    this.#hash = unitHasher(options.flagKey);
   }
 
   /** Of the rollout: it goes on through all percentages. */
@@ -162,9 +161,15 @@ export class EvidenceFeed {
     return new RolloutEvidence(this.#options.specs, this.#options.latency);
   }
 
-  #unitOf({ unit }: Exposure): number {
-    return unit === undefined || unit === '' ? 0 : hash32(unit, this.#seed) >>> 0;
+  #unitOf({ unit, unitHash }: Exposure): number {
+    return unitHash ?? (unit === undefined || unit === '' ? 0 : this.#hash(unit));
   }
+}
+
+/** Hashes units: the same for a flag in each process and each run, so that they all name a unit alike. */
+export function unitHasher(flagKey: string): (unit: string) => number {
+  const seed = hash32(flagKey, 0);
+  return (unit) => hash32(unit, seed) >>> 0;
 }
 
 /** The chance of an exposure; 1 for the treatment at 100 %, 0 where chance did not decide or is unknown. */

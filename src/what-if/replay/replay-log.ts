@@ -3,15 +3,18 @@ import { dirname, join } from 'node:path';
 import type { RolloutRules } from '../../guard/rules.js';
 import { AUDIT_FILE } from '../../journal/audit-log.js';
 import { readAuditLog } from '../../journal/audit-reader.js';
-import type { OutcomeRow } from '../../log/log-row-schema.js';
+import { ExposureOrder, type LoggedStep } from '../../log/exposure-order.js';
+import { attributesOfRow, type OutcomeRow } from '../../log/log-row-schema.js';
 import { type LogProblem, readOutcomeBatches } from '../../log/read-log.js';
 import type { GuardEvent } from '../../model/event.js';
-import type { Decision, Outcome } from '../../model/shapes.js';
-import { type Firing, Replay } from './replay.js';
+import type { Decision } from '../../model/shapes.js';
+import { type Firing, type LoggedOutcome, Replay } from './replay.js';
 
 /** What is kept of each kind; the rest is counted. */
 const MAX_OF_A_KIND = 200;
 const MAX_PROBLEMS = 20;
+/** Outcomes that come later after their exposure are exposed late: a guard no longer awaits them either. */
+const HORIZON_MS = 60_000;
 
 interface ReplayLogOptions {
   readonly rules: RolloutRules;
@@ -69,6 +72,7 @@ export async function replayLog(path: string, options: ReplayLogOptions): Promis
   const { rules, tickMs = 30_000, everyOutcome = false } = options;
   const history = new History(await auditPath(path, options.audit));
   const found = new Found();
+  const order = new ExposureOrder<LoggedOutcome>(HORIZON_MS);
   let replay: Replay | undefined;
   let flagKey: string | undefined;
   let from = Number.POSITIVE_INFINITY;
@@ -85,16 +89,22 @@ export async function replayLog(path: string, options: ReplayLogOptions): Promis
       if (at < from) from = at;
       if (at > to) to = at;
       if (replay === undefined) {
-        const startsAt = Math.min(at, (await history.firstAt()) ?? at);
+        const startsAt = Math.min(outcome.exposure.at, (await history.firstAt()) ?? outcome.exposure.at);
         replay = new Replay({ flagKey, rules, startsAt, tickMs, everyOutcome, ...found.listeners });
       }
-      // Almost always there is nothing, and awaiting nothing a million times takes a second.
-      if (history.mayHaveUntil(at)) await history.replayUntil(at, row.epoch, replay, found);
-      replay.outcome(outcome, row.percentage ?? undefined);
       found.outcomes += 1;
+      for (const step of order.add(outcome)) {
+        if (history.mayHaveUntil(timeOf(step))) await history.replayUntil(step, replay, found);
+        replay.step(step);
+      }
     }
   }
-  await history.replayUntil(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, replay, found);
+  for (const step of order.rest()) {
+    // Almost always there is nothing, and awaiting nothing a million times takes a second.
+    if (history.mayHaveUntil(timeOf(step))) await history.replayUntil(step, replay, found);
+    replay?.step(step);
+  }
+  await history.replayUntil(undefined, replay, found);
   const { actual, ...counted } = found;
   return {
     flagKey,
@@ -105,8 +115,13 @@ export async function replayLog(path: string, options: ReplayLogOptions): Promis
   };
 }
 
+/** When a step happened. */
+function timeOf({ type, outcome }: LoggedStep<LoggedOutcome>): number {
+  return type === 'exposure' ? Math.min(outcome.exposure.at, outcome.at) : outcome.at;
+}
+
 /** What rules evaluate: neither attributes nor variants, which would take as long as evaluating. */
-function countedPartOf(row: OutcomeRow): Outcome {
+function countedPartOf(row: OutcomeRow): LoggedOutcome {
   const at = Date.parse(row.timestamp);
   return {
     exposure: {
@@ -116,6 +131,9 @@ function countedPartOf(row: OutcomeRow): Outcome {
       reason: row.reason ?? undefined,
       errorCode: row.evaluation_error ?? undefined,
       targetingKey: row.user ?? undefined,
+      chance: row.chance ?? undefined,
+      unit: row.unit ?? undefined,
+      isOperation: row.operation,
       epoch: row.epoch,
       at: row.exposed_at === row.timestamp ? at : Date.parse(row.exposed_at),
     },
@@ -126,8 +144,12 @@ function countedPartOf(row: OutcomeRow): Outcome {
     fallbackUsed: row.fallback_used,
     userSucceeded: row.user_succeeded,
     attempts: row.attempts,
-    attributes: undefined,
+    // Only where they are wanted: for all, it would take as long as evaluating.
+    get attributes() {
+      return attributesOfRow(row);
+    },
     at,
+    percentage: row.percentage ?? undefined,
   };
 }
 
@@ -159,7 +181,13 @@ class History {
   }
 
   /** Within one millisecond, the epoch of an outcome shows whether the rollout changed before it or after. */
-  async replayUntil(at: number, epoch: number, replay: Replay | undefined, found: Found): Promise<void> {
+  async replayUntil(
+    step: LoggedStep<LoggedOutcome> | undefined,
+    replay: Replay | undefined,
+    found: Found,
+  ): Promise<void> {
+    const at = step === undefined ? Number.POSITIVE_INFINITY : timeOf(step);
+    const epoch = step?.outcome.exposure.epoch ?? Number.POSITIVE_INFINITY;
     for (let next = this.#next; next !== undefined; next = this.#next) {
       if (next !== null) {
         if (next.at > at || (next.at === at && 'epoch' in next && next.epoch > epoch)) return;

@@ -2,6 +2,7 @@ import { EvaluationLoop, storeFor } from '../../guard/evaluate/evaluation-loop.j
 import { Evaluator } from '../../guard/evaluate/evaluator.js';
 import { GuardRecords } from '../../guard/guard-records.js';
 import type { RolloutRules } from '../../guard/rules.js';
+import type { LoggedStep } from '../../log/exposure-order.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { GuardEvent } from '../../model/event.js';
 import type { FlagFacts } from '../../model/flags.js';
@@ -18,6 +19,12 @@ export interface Firing {
   /** The outcomes that had been logged by then, this one included. */
   readonly outcomes: number;
   readonly verdict: Verdict;
+}
+
+/** An outcome as its line has it. */
+export interface LoggedOutcome extends Outcome {
+  /** The rollout then, 0–100, for logs without an audit log beside them. */
+  readonly percentage: number | undefined;
 }
 
 /** What a {@link Replay} works with. */
@@ -50,8 +57,8 @@ const LINES_OF_A_CLOCK = 10;
  *
  * It differs from a live guard in three things. A live guard evaluates outcomes that come within one turn of the event loop
  * together, so that a replay may fire a few outcomes earlier. A log has no samples of memory, no signals from
- * elsewhere and no exposures without an outcome, so that rules on these have no data. And what a rule would have
- * prevented happened all the same.
+ * elsewhere, no exposures without an outcome and none of an operation that still ran when the log ended, so that rules on these
+ * have less data or none. And what a rule would have prevented happened all the same.
  */
 export class Replay {
   readonly #options: ReplayOptions;
@@ -159,20 +166,25 @@ export class Replay {
     }
   }
 
-  /**
-   * Records the next outcome, and evaluates.
-   *
-   * @param percentage - The rollout in the outcome's line, for logs without an audit log beside them.
-   */
-  outcome(outcome: Outcome, percentage: number | undefined): void {
-    this.#setBack(outcome.at);
-    this.advance(outcome.at);
-    const { epoch } = outcome.exposure;
-    if (epoch > this.#epoch) {
+  /** The next exposure, or the next outcome, which is evaluated. */
+  step({ type, outcome }: LoggedStep<LoggedOutcome>): void {
+    if (type === 'exposure') this.#expose(outcome);
+    else this.#record(outcome);
+  }
+
+  #expose({ exposure, percentage, at }: LoggedOutcome): void {
+    this.advance(Math.min(exposure.at, at));
+    if (exposure.epoch > this.#epoch) {
       this.#evaluatePending();
-      this.#beginEpoch(epoch, true);
+      this.#beginEpoch(exposure.epoch, true);
       if (percentage !== undefined) this.#facts = factsOf(this.#facts.key, true, percentage);
     }
+    this.#store.expose(exposure);
+  }
+
+  #record(outcome: LoggedOutcome): void {
+    this.#setBack(outcome.at);
+    this.advance(outcome.at);
     this.#outcomes += 1;
     this.#store.record(outcome);
     this.#isPending = true;

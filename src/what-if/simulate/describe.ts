@@ -1,5 +1,5 @@
 import type { Service } from './scenarios.js';
-import type { Characteristics, Simulation, Spread } from './simulation.js';
+import type { Characteristics, Proportion, Simulation, Spread } from './simulation.js';
 
 /** The simulation in words and tables, for a terminal. */
 export function describeSimulation({ service, scenarios, replicates, seed }: Simulation): string {
@@ -8,12 +8,14 @@ export function describeSimulation({ service, scenarios, replicates, seed }: Sim
   const sections = [
     `${describeService(service)}.\n${replicates} whole rollouts for each line, seed ${seed}.`,
     'Nothing is wrong with the treatment: every stop is a false one.',
-    table(['', 'stopped', '95 % interval', 'stage missed', 'reviews'], healthy.map(healthyRow)),
+    table(['', 'stopped', '95 % interval', 'stage missed', 'by, and reviews'], healthy.map(healthyRow)),
+    legend(healthy),
     ...(harmful.length === 0
       ? []
       : [
           'The treatment does harm. Figures until the stop: median, 95th percentile.',
-          table(['', 'stopped', 'after', 'treatment calls', 'failing calls', 'by'], harmful.map(harmfulRow)),
+          table(['', 'stopped', 'after', 'treatment calls', 'failing', 'by'], harmful.map(harmfulRow)),
+          legend(harmful),
         ]),
   ];
   return `${sections.join('\n\n')}\n`;
@@ -26,29 +28,38 @@ function describeService({ shares, stageMs, requestsPerSecond, controlFailureRat
   return `${percentages} % of ${formatRate(requestsPerSecond)}, ${length}; the control fails ${percent(controlFailureRate)}`;
 }
 
-function healthyRow({ name, description, stopped, missed, reviews, replicates }: Characteristics): string[] {
+function healthyRow({ name, stopped, missed, stoppedBy, reviews, replicates }: Characteristics): string[] {
   return [
-    `${name}: ${description}`,
-    percent(stopped.rate),
+    name,
+    countOf(stopped, replicates),
     `${percent(stopped.lower)}–${percent(stopped.upper)}`,
-    percent(missed.rate),
-    names(reviews, replicates),
+    countOf(missed, replicates),
+    names([...stoppedBy, ...reviews]),
   ];
 }
 
 function harmfulRow(found: Characteristics): string[] {
   return [
-    `${found.name}: ${found.description}`,
-    percent(found.stopped.rate),
+    found.name,
+    countOf(found.stopped, found.replicates),
     spread(found.minutes, formatMinutes),
     spread(found.treatmentCalls, whole),
     spread(found.harmedCalls, whole),
-    names(found.stoppedBy, found.replicates),
+    names(found.stoppedBy),
   ];
 }
 
-function names(list: Characteristics['stoppedBy'], replicates: number): string {
-  return list.map(({ trigger, count }) => `${trigger} ${percent(count / replicates)}`).join(', ') || '–';
+/** What happens in each scenario. */
+function legend(scenarios: readonly Characteristics[]): string {
+  return scenarios.map(({ name, description }) => `  ${name}: ${description}`).join('\n');
+}
+
+function countOf({ count }: Proportion, replicates: number): string {
+  return `${count} of ${replicates}`;
+}
+
+function names(list: Characteristics['stoppedBy']): string {
+  return list.map(({ trigger, count }) => `${trigger} ${count}`).join(', ') || '–';
 }
 
 /** Columns of text, two spaces apart. */
@@ -67,7 +78,7 @@ function spread({ median, p95 }: Spread, format: (value: number) => string): str
 
 /** A fraction as a percentage of at most three digits. */
 function percent(rate: number): string {
-  return `${Number((rate * 100).toPrecision(3))} %`;
+  return `${Number((rate * 100).toPrecision(rate < 0.1 ? 2 : 3))} %`;
 }
 
 /** A time in the unit that reads best. */

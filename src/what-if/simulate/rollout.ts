@@ -6,7 +6,7 @@ import type { GuardEvent } from '../../model/event.js';
 import type { FlagFacts } from '../../model/flags.js';
 import type { Exposure, Outcome, Result } from '../../model/shapes.js';
 import type { StageStatus } from '../../model/stage.js';
-import { MinHeap } from './heap.js';
+import { MinHeap } from '../../support/min-heap.js';
 import type { Random } from './random.js';
 
 /** One unit that calls, such as a user. */
@@ -47,7 +47,7 @@ export interface SimulatedRollout {
   readonly endedAtMs: number;
   /** Calls of the treatment since the harm began, or since the start. */
   readonly treatmentCalls: number;
-  /** Of these, those that did not succeed, and those that were still open for more than 5 s. */
+  /** Of these, those that did not succeed, whenever they ended, and those that were still open after more than 5 s at the end. */
   readonly harmedCalls: number;
   /** Reviews that were opened until then, by trigger. */
   readonly reviews: readonly string[];
@@ -249,17 +249,18 @@ class Player {
   }
 
   #result(endedAtMs: number): SimulatedRollout {
-    let stuck = 0;
+    let underWay = 0;
     while (this.#ends.size > 0) {
-      const { arm, at } = this.#ends.pop()!.outcome.exposure;
+      const { exposure, result } = this.#ends.pop()!.outcome;
+      const { arm, at } = exposure;
       const isHarmed = arm === 'treatment' && at >= (this.#traffic.harmFromMs ?? 0);
-      if (isHarmed && endedAtMs - at > STUCK_MS) stuck += 1;
+      if (isHarmed && (result !== 'success' || endedAtMs - at > STUCK_MS)) underWay += 1;
     }
     return {
       stoppedBy: this.#stoppedBy,
       endedAtMs,
       treatmentCalls: this.#treatmentCalls,
-      harmedCalls: this.#harmedCalls + stuck,
+      harmedCalls: this.#harmedCalls + underWay,
       reviews: [...this.#reviews],
       stageStatuses: this.#statuses.map((statuses) => [...statuses]),
       metAfterHarm: this.#metAfterHarm,

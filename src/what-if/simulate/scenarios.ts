@@ -1,3 +1,4 @@
+import { formatDuration } from '../../support/wording.js';
 import type { Random } from './random.js';
 import type { SimulatedCall, SimulatedUnit, Traffic } from './rollout.js';
 
@@ -42,7 +43,9 @@ const DAY_MS = 86_400_000;
 export function scenariosOf(service: Service): Scenario[] {
   const { controlFailureRate, treatmentFailureRate, shares, stageMs, slowdown } = service;
   const lastFrom = stageMs * (shares.length - 1) + stageMs / 2;
-  const outageFrom = stageMs * Math.max(0, shares.length - 2) + stageMs / 2;
+  // While a control runs: without one, nobody can know that an outage is shared.
+  const outageFrom = stageMs * Math.max(0, shares.length - 2) + stageMs / 4;
+  const outageMs = Math.min(OUTAGE_MS, stageMs / 2);
   const healthy = (name: string, description: string, changes: Partial<Behaviour> = {}): Scenario => ({
     name,
     description,
@@ -69,12 +72,12 @@ export function scenariosOf(service: Service): Scenario[] {
     healthy('healthy', 'always new users, both arms fail alike'),
     healthy('returning users', 'some of them always fail', { returning: 'alike' }),
     healthy('heavy users', 'a few users make most of the calls', { returning: 'heavy' }),
-    healthy('slower treatment', 'it takes 10 s longer, and both arms fail for 10 s', {
-      lagMs: 10_000,
-      outage: { fromMs: outageFrom, forMs: 10_000 },
+    healthy('slower treatment', 'it takes 2 s longer; 30 % of both arms fail for 10 s', {
+      lagMs: 2_000,
+      outage: { fromMs: outageFrom, forMs: Math.min(10_000, outageMs) },
     }),
-    healthy('shared outage', '30 % of both arms fail for 5 minutes', {
-      outage: { fromMs: outageFrom, forMs: OUTAGE_MS },
+    healthy('shared outage', `30 % of both arms fail for ${formatDuration(outageMs)}`, {
+      outage: { fromMs: outageFrom, forMs: outageMs },
     }),
     healthy('drift', 'the failure rate of both arms swings tenfold within a day', { drifts: true }),
     ...(failing || slowdown !== 1

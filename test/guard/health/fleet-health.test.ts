@@ -145,7 +145,7 @@ function brokenLink(link: FleetLink, isBroken: () => boolean): FleetLink {
     sync: (request) => link.sync(request),
     read: (fence, after, count) =>
       isBroken() ? Promise.reject(new TypeError('broken')) : link.read(fence, after, count),
-    loadCheckpoint: () => link.loadCheckpoint(),
+    loadCheckpoint: (datasetId) => link.loadCheckpoint(datasetId),
     saveCheckpoint: (fence, upTo, text) => link.saveCheckpoint(fence, upTo, text),
     stop: (decision) => link.stop(decision),
     finishStop: (decisionId, done) => link.finishStop(decisionId, done),

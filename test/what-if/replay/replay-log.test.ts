@@ -6,7 +6,7 @@ import { parseRules, type RolloutRules } from '../../../src/guard/rules.js';
 import type { GuardEvent } from '../../../src/model/event.js';
 import type { Decision } from '../../../src/model/shapes.js';
 import { criticalErrors } from '../../../src/triggers/critical-errors.js';
-import { failureRegression } from '../../../src/triggers/failure-regression.js';
+import { failureRegression } from '../../../src/triggers/event-regression.js';
 import { memoryGrowth } from '../../../src/triggers/memory-growth.js';
 import { successRateBelow } from '../../../src/triggers/success-rate-below.js';
 import { successRateBetween } from '../../../src/triggers/success-rate-between.js';
@@ -162,7 +162,7 @@ describe('replayLog', () => {
     add(3_600, true);
     await writeFile(join(alone, 'metrics.jsonl'), `${lines.join('\n')}\n`);
     try {
-      const rules = parseRules({ rollback: [successRateBelow(0.9)] }, 'rules');
+      const rules = parseRules({ rollback: [successRateBelow(0.9, { strict: true })] }, 'rules');
       const { firings } = await replayLog(alone, { rules, tickMs: 1_000 });
       expect(firings.list).toHaveLength(1);
       expect(firings.list[0]).toMatchObject({ outcomes: 60, verdict: { observed: 17 / 20 } });
@@ -255,7 +255,7 @@ describe('replayLog', () => {
       await writeFile(join(after, 'metrics.jsonl'), `${rows.join('\n')}\n`);
       const rules = parseRules(
         {
-          rollback: [successRateBelow(0.9, { minOutcomes: 50 })],
+          rollback: [successRateBelow(0.9, { minOutcomes: 50, strict: true })],
           stages: [{ percentage: 50, minOutcomes: 900, minSuccessRate: 0.9 }],
         },
         'rules',
@@ -296,7 +296,10 @@ describe('replayLog', () => {
       const result = await replayLog(path, { rules });
       // Every 25th of the treatment fails: 96 %, and 100 % at the end.
       expect(result).toMatchObject({ outcomes: 100_000, leftOut: 0, firings: { total: 0 } });
-      const stricter = parseRules({ rollback: [successRateBelow(0.965, { minOutcomes: 1_000 })] }, 'rules');
+      const stricter = parseRules(
+        { rollback: [successRateBelow(0.965, { minOutcomes: 1_000, strict: true })] },
+        'rules',
+      );
       const { firings } = await replayLog(path, { rules: stricter });
       expect(firings.list).toHaveLength(1);
       expect(firings.list[0]!.outcomes).toBeGreaterThanOrEqual(1_999);

@@ -43,13 +43,16 @@ describe('loadRules', () => {
 
   it('can make every trigger of the package', async () => {
     const exported = Object.keys(await import('../../../src/index.js'));
-    const files = await readdir(join(import.meta.dirname, '../../../src/triggers'));
-    const names = files.map((file) =>
-      file.replace(/\.ts$/, '').replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
+    const folder = join(import.meta.dirname, '../../../src/triggers');
+    const files = (await readdir(folder)).filter((file) => file.endsWith('.ts'));
+    const modules = await Promise.all(
+      [...files, 'signals/prometheus.ts'].map(
+        (file) => import(pathToFileURL(join(folder, file)).href) as Promise<Record<string, unknown>>,
+      ),
     );
-    const triggers = [...names, 'prometheusAbove', 'prometheusBelow'].filter((name) =>
-      exported.includes(name),
-    );
+    const triggers = modules
+      .flatMap((module) => Object.keys(module).filter((name) => typeof module[name] === 'function'))
+      .filter((name) => exported.includes(name));
     expect(triggers.length).toBeGreaterThan(5);
     expect([...TRIGGER_NAMES].sort()).toEqual(triggers.sort());
   });

@@ -1,68 +1,100 @@
 import { describe, expect, it } from 'vitest';
 import { errorRateAbove } from '../../../src/triggers/error-rate-above.js';
-import { failureRegression } from '../../../src/triggers/failure-regression.js';
+import { failureRegression } from '../../../src/triggers/event-regression.js';
 import { latencyRegression } from '../../../src/triggers/latency-regression.js';
-import { successRateBelow } from '../../../src/triggers/success-rate-below.js';
 import { Random } from '../../../src/what-if/simulate/random.js';
-import type { Scenario } from '../../../src/what-if/simulate/rollout.js';
-import { simulateRollout } from '../../../src/what-if/simulate/rollout.js';
+import {
+  type SimulatedRollout,
+  simulateRollout,
+  type Traffic,
+} from '../../../src/what-if/simulate/rollout.js';
 
-const SCENARIO: Scenario = {
-  share: 0.1,
-  controlFailureRate: 0.01,
-  treatmentFailureRate: 1,
-  requestsPerSecond: 20,
-  durationMs: 60_000,
-  latencyMs: 100,
-  slowdown: 1,
-};
+interface Changes {
+  readonly share?: number;
+  readonly failing?: { readonly treatment: number; readonly control: number };
+  readonly durationMs?: number;
+  readonly treatmentMs?: number;
+  readonly users?: number;
+}
+
+/** Ten minutes of 20 requests/s, a tenth of them in a treatment that always fails. */
+function traffic({
+  share = 0.1,
+  failing = { treatment: 1, control: 0.01 },
+  durationMs = 600_000,
+  treatmentMs = 100,
+  users,
+}: Changes = {}): Traffic {
+  let next = 0;
+  return {
+    requestsPerSecond: 20,
+    stages: [{ share, durationMs }],
+    unit(random) {
+      if (users === undefined) return { key: `user-${next++}`, position: random.next(), frailty: 0 };
+      const user = Math.floor(random.next() * users);
+      return { key: `user-${user}`, position: (user + 0.5) / users, frailty: 0 };
+    },
+    call: (_unit, treated, _at, random) => ({
+      result: random.chance(treated ? failing.treatment : failing.control) ? 'failure' : 'success',
+      durationMs: treated ? treatmentMs : 100,
+    }),
+  };
+}
+
 const rules = { rollback: [failureRegression()] };
+const play = (changes: Changes = {}, seed = 1, given: Parameters<typeof simulateRollout>[0] = rules) =>
+  simulateRollout(given, traffic(changes), new Random(seed));
 
 describe('simulateRollout', () => {
-  it('stops a treatment that always fails within seconds', () => {
-    const rollout = simulateRollout(rules, SCENARIO, new Random(1));
+  it('stops a treatment that always fails within seconds, and counts the harm', () => {
+    const rollout = play();
     expect(rollout.stoppedBy).toEqual(['failure-regression']);
-    expect(rollout.treatmentRequests).toBeLessThanOrEqual(10);
-    expect(rollout.treatmentFailures).toBe(rollout.treatmentRequests);
+    expect(rollout.treatmentCalls).toBeLessThanOrEqual(10);
+    expect(rollout.harmedCalls).toBe(rollout.treatmentCalls);
     expect(rollout.endedAtMs).toBeLessThan(20_000);
   });
 
-  it('plays about as many requests as come in the time, at about the share', () => {
-    const quiet = { ...SCENARIO, treatmentFailureRate: 0, controlFailureRate: 0, durationMs: 600_000 };
-    const { treatmentRequests, endedAtMs, stoppedBy } = simulateRollout(rules, quiet, new Random(2));
-    expect({ endedAtMs, stoppedBy }).toEqual({ endedAtMs: 600_000, stoppedBy: [] });
+  it('plays about as many calls as come in the time, at about the share', () => {
+    const quiet = play({ failing: { treatment: 0, control: 0 } }, 2);
+    expect(quiet).toMatchObject({ endedAtMs: 600_000, stoppedBy: [], harmedCalls: 0 });
     // 1,200 are expected; 4 standard deviations are 139.
-    expect(Math.abs(treatmentRequests - 1_200)).toBeLessThan(139);
+    expect(Math.abs(quiet.treatmentCalls - 1_200)).toBeLessThan(139);
   });
 
   it('never stops the treatment because the control fails', () => {
-    const swapped = { ...SCENARIO, treatmentFailureRate: 0.01, controlFailureRate: 1 };
-    expect(simulateRollout(rules, swapped, new Random(3)).stoppedBy).toEqual([]);
+    expect(play({ failing: { treatment: 0.01, control: 1 } }, 3).stoppedBy).toEqual([]);
   });
 
   it('opens a review for a slow treatment, and lets it run', () => {
-    const slow = { ...SCENARIO, treatmentFailureRate: 0.01, slowdown: 3 };
-    const reviewed = { ...rules, review: [latencyRegression()] };
-    const rollout = simulateRollout(reviewed, slow, new Random(4));
+    const slow = { failing: { treatment: 0.01, control: 0.01 }, treatmentMs: 300 };
+    const rollout = play(slow, 4, { ...rules, review: [latencyRegression()] });
     expect(rollout).toMatchObject({ stoppedBy: [], reviews: ['latency-regression'] });
   });
 
-  it('lets each of few users count once', () => {
-    const few = { ...SCENARIO, users: 10, durationMs: 600_000 };
-    const literal = { rollback: [successRateBelow(0.95, { minOutcomes: 100 })] };
-    const limit = { rollback: [errorRateAbove(0.9, { evidence: 'sequential', alpha: 0.001 })] };
-    expect(simulateRollout(literal, { ...few, share: 0.5 }, new Random(6)).stoppedBy).toHaveLength(1);
-    // Ten failures at most are no evidence against 90 % at 1 in 1,000.
-    expect(simulateRollout(limit, { ...few, share: 0.5 }, new Random(6)).stoppedBy).toEqual([]);
-    expect(
-      simulateRollout(limit, { ...few, users: undefined, share: 0.5 }, new Random(6)).stoppedBy,
-    ).toHaveLength(1);
+  it('counts calls that hang as harm, and stops them before their time limit ends', () => {
+    const rollout = play({ failing: { treatment: 0, control: 0 }, treatmentMs: 60_000 }, 5);
+    expect(rollout.stoppedBy).toEqual(['failure-regression']);
+    expect(rollout.endedAtMs).toBeLessThan(20_000);
+    expect(rollout.harmedCalls).toBeGreaterThan(0);
+  });
+
+  it('lets each of few users speak once: ten users are no evidence, and a limit is a limit', () => {
+    const few = { users: 10, share: 0.5, failing: { treatment: 0.5, control: 0.4 } };
+    expect(play(few, 6).stoppedBy).toEqual([]);
+    const limit = { rollback: [errorRateAbove(0.3, { evidence: 'sequential', strict: true })] };
+    expect(play(few, 6, limit).stoppedBy).toHaveLength(1);
   });
 
   it('has no control at a share of 1', () => {
-    const rollout = simulateRollout(rules, { ...SCENARIO, share: 1 }, new Random(7));
-    expect(rollout.stoppedBy).toEqual([]);
+    expect(play({ share: 1 }, 7).stoppedBy).toEqual([]);
     const limited = { rollback: [errorRateAbove(0.05, { evidence: 'sequential' })] };
-    expect(simulateRollout(limited, { ...SCENARIO, share: 1 }, new Random(7)).stoppedBy).toHaveLength(1);
+    expect(play({ share: 1 }, 7, limited).stoppedBy).toHaveLength(1);
+  });
+
+  it('reports what each stage was called', () => {
+    const stages = [{ percentage: 10, minOutcomes: 100, minSuccessRate: 0.98 }];
+    const healthy = { failing: { treatment: 0, control: 0 } };
+    const { stageStatuses }: SimulatedRollout = play(healthy, 8, { ...rules, stages });
+    expect(stageStatuses).toEqual([['collecting', 'met']]);
   });
 });
