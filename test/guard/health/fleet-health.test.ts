@@ -145,9 +145,9 @@ function brokenLink(link: FleetLink, isBroken: () => boolean): FleetLink {
     sync: (request) => link.sync(request),
     read: (fence, after, count) =>
       isBroken() ? Promise.reject(new TypeError('broken')) : link.read(fence, after, count),
-    loadCheckpoint: (datasetId) => link.loadCheckpoint(datasetId),
+    loadCheckpoint: () => link.loadCheckpoint(),
     saveCheckpoint: (fence, upTo, text) => link.saveCheckpoint(fence, upTo, text),
-    stop: (decision) => link.stop(decision),
+    stop: (decision, lease) => link.stop(decision, lease),
     finishStop: (decisionId, done) => link.finishStop(decisionId, done),
     clearStop: (decisionId, revision, minEpoch) => link.clearStop(decisionId, revision, minEpoch),
     close: () => link.close(),
