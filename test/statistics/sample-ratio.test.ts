@@ -12,13 +12,13 @@ function expose(ratio: SampleRatio, units: number, claimed: number, real: number
     const treated = random.chance(real);
     for (let again = 0; again < 3; again++) ratio.exposed(hash(from + i), treated, claimed, i);
   }
-  return ratio.evidence();
+  return ratio.evidence(0.001);
 }
 
 describe('SampleRatio', () => {
   it('says nothing of units that were drawn as claimed, at several percentages', () => {
     for (let seed = 0; seed < 40; seed++) {
-      const ratio = new SampleRatio(0.001);
+      const ratio = new SampleRatio();
       expose(ratio, 3_000, 0.01, 0.01, seed);
       ratio.beginEpoch();
       expose(ratio, 3_000, 0.1, 0.1, seed + 100, 3_000);
@@ -36,7 +36,7 @@ describe('SampleRatio', () => {
     'finds that of units with a chance of %d there are %d in the treatment, within %d units',
     (claimed, real, units) => {
       for (let seed = 0; seed < 5; seed++) {
-        const { breached, assignment } = expose(new SampleRatio(0.001), units, claimed, real, seed);
+        const { breached, assignment } = expose(new SampleRatio(), units, claimed, real, seed);
         expect(breached).toBe(true);
         expect(assignment).toMatchObject({ units, inBothArms: 0 });
         expect(assignment.expected).toBeCloseTo(claimed * units, 6);
@@ -46,38 +46,38 @@ describe('SampleRatio', () => {
   );
 
   it('counts a unit once, by its chance when it was seen first', () => {
-    const ratio = new SampleRatio(0.001);
+    const ratio = new SampleRatio();
     for (let i = 0; i < 100; i++) ratio.exposed(7, true, 0.1, i);
     ratio.beginEpoch();
     for (let i = 0; i < 100; i++) ratio.exposed(7, true, 0.5, i);
-    expect(ratio.evidence()).toMatchObject({
+    expect(ratio.evidence(0.001)).toMatchObject({
       events: 1,
       assignment: { units: 1, expected: 0.1, epochUnits: 1 },
     });
   });
 
   it('counts units that are seen in both arms within one epoch', () => {
-    const ratio = new SampleRatio(0.001);
+    const ratio = new SampleRatio();
     for (let i = 0; i < 100; i++) ratio.exposed(hash(i), i % 2 === 0, 0.5, i);
     ratio.beginEpoch();
     // At another percentage they may be in the other arm, but not in both.
     for (let i = 0; i < 100; i++) ratio.exposed(hash(i), true, 0.5, i);
-    expect(ratio.evidence().assignment).toMatchObject({ epochUnits: 100, inBothArms: 0 });
+    expect(ratio.evidence(0.001).assignment).toMatchObject({ epochUnits: 100, inBothArms: 0 });
     for (let i = 0; i < 30; i++) for (let k = 0; k < 3; k++) ratio.exposed(hash(i), false, 0.5, i);
-    expect(ratio.evidence().assignment).toMatchObject({ units: 100, epochUnits: 100, inBothArms: 30 });
+    expect(ratio.evidence(0.001).assignment).toMatchObject({ units: 100, epochUnits: 100, inBothArms: 30 });
   });
 
   it('counts no unit that has no hash', () => {
-    const ratio = new SampleRatio(0.001);
+    const ratio = new SampleRatio();
     for (let i = 0; i < 100; i++) ratio.exposed(0, true, 0.1, i);
-    expect(ratio.evidence()).toMatchObject({ events: 0, assignment: { units: 0, epochUnits: 0 } });
+    expect(ratio.evidence(0.001)).toMatchObject({ events: 0, assignment: { units: 0, epochUnits: 0 } });
   });
 
   it('bounds what it remembers, and goes on counting a sample, by hash', () => {
-    const ratio = new SampleRatio(0.001);
+    const ratio = new SampleRatio();
     const random = new Random(2);
     for (let i = 0; i < 3 * MAX_MARKS; i++) ratio.exposed(hash(i), random.chance(0.5), 0.5, i);
-    const { breached, assignment } = ratio.evidence();
+    const { breached, assignment } = ratio.evidence(0.001);
     expect(breached).toBe(false);
     expect(assignment.units).toBeGreaterThan(MAX_MARKS);
     expect(assignment.units).toBeLessThan(2.5 * MAX_MARKS);
@@ -87,15 +87,15 @@ describe('SampleRatio', () => {
     expect(Buffer.from(arms, 'base64').length).toBeLessThan(4 * MAX_MARKS);
     // Units that are known count no second time.
     for (let i = 0; i < 1_000; i++) ratio.exposed(hash(i), true, 0.5, i);
-    expect(ratio.evidence().assignment.units).toBe(assignment.units);
+    expect(ratio.evidence(0.001).assignment.units).toBe(assignment.units);
   });
 
   it('continues from its JSON, bit for bit', () => {
-    const [original, restored] = [new SampleRatio(0.001), new SampleRatio(0.001)];
+    const [original, restored] = [new SampleRatio(), new SampleRatio()];
     expose(original, 2_000, 0.1, 0.12);
     restored.restore(JSON.parse(JSON.stringify(original)));
     for (const ratio of [original, restored]) expose(ratio, 2_000, 0.1, 0.12, 5, 1_500);
-    expect(restored.evidence()).toEqual(original.evidence());
+    expect(restored.evidence(0.001)).toEqual(original.evidence(0.001));
     const state = original.toJSON();
     expect(() => restored.restore({ ...state, seen: 'AAA=' })).toThrow(RangeError);
     expect(() => restored.restore({ ...state, test: { ...state.test, onsets: [] } })).toThrow(RangeError);
