@@ -1,5 +1,5 @@
 import type { Outcome } from '../model/shapes.js';
-import { MinHeap } from '../support/min-heap.js';
+import { MinHeap } from '../support/data/min-heap.js';
 
 /** What happened next: the exposure that led to this outcome, or the outcome itself. */
 export interface LoggedStep<T extends Outcome> {

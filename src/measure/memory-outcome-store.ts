@@ -2,7 +2,7 @@ import type { Baseline } from '../model/baseline.js';
 import type { Exposure, Outcome } from '../model/shapes.js';
 import type { Snapshot, WindowSnapshot } from '../model/snapshot.js';
 import type { TestSpec } from '../statistics/rollout-evidence.js';
-import { defer } from '../support/defer.js';
+import { defer } from '../support/data/defer.js';
 import { armCounts, complaintCode, countCode } from './arm-counts.js';
 import { DetailRing } from './detail-ring.js';
 import { EpochTotals } from './epoch-totals.js';

@@ -15,6 +15,10 @@ export interface ComparisonRequest {
 const SPLIT_PART = 0.8;
 /** Latest events of the treatment before each of which the harm may have begun. */
 const MAX_STARTS = 64;
+/** By so much the log likelihood ratio must be larger for a later beginning: the best of many always is a little. */
+const START_PENALTY = 5;
+/** Fewer events after it show no beginning: two of two calls fail somewhere in every long rollout. */
+const MIN_STARTED_EVENTS = 10;
 
 const NONE: EventTotals = [0, 0, 0, 0];
 
@@ -181,10 +185,11 @@ export class Comparison {
       return count > expected ? count * Math.log(count / expected) - (count - expected) : 0;
     };
     let best = this.#test.onset ?? this.#start;
-    let most = excess(best ?? { at: 0, totals: NONE });
+    let most = excess(best ?? { at: 0, totals: NONE }) + START_PENALTY;
     const from = best?.at ?? Number.NEGATIVE_INFINITY;
     for (const start of this.#starts) {
-      if (start.at < from || excess(start) <= most) continue;
+      if (start.at < from || events! - start.totals[1] < MIN_STARTED_EVENTS || excess(start) <= most)
+        continue;
       most = excess(start);
       best = start;
     }

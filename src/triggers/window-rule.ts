@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ControlReference } from '../model/baseline.js';
 import type { ArmCounts, Unit, Verdict } from '../model/shapes.js';
 import type { Snapshot, WindowSnapshot } from '../model/snapshot.js';
-import { defer } from '../support/defer.js';
+import { defer } from '../support/data/defer.js';
 import { countOf, formatAgo, formatDuration, inLast } from '../support/wording.js';
 import type { ThresholdTrigger } from './trigger.js';
 import { whereItFails } from './where-it-fails.js';

@@ -13,7 +13,7 @@ describe('FrozenControlTest', () => {
     const maxRate = 1.5 * rateUpperBound(REFERENCE.control, 0.01, 1_000);
     expect(test.control).toEqual({ counts: REFERENCE.control, at: 7, maxRate });
     expect(test.logThreshold).toBeCloseTo(Math.log(1 / 0.01), 12);
-    const plain = new LimitTest(maxRate);
+    const plain = new LimitTest(maxRate, 5_000);
     for (const failed of [true, false, false, true, true]) {
       test.observe({ trials: 1, failures: failed ? 1 : 0 }, 1);
       plain.observe(failed, 1);

@@ -12,9 +12,9 @@ export interface TimeLimits {
 
 /** An exposure that is open for less is not settled, however fast the control is. */
 const MIN_SETTLE_MS = 5_000;
-/** How many times the control's p99 an exposure may be open. */
+/** How many times the slower arm's p99 an exposure may be open. */
 const SETTLE_RATIO = 3;
-/** Fewer durations of the control say nothing of its p99. */
+/** Fewer durations of an arm say nothing of its p99. */
 const MIN_DURATIONS = 20;
 /** How long a settling time stays, in milliseconds. */
 const SETTLE_BLOCK_MS = 60_000;
@@ -42,13 +42,15 @@ const WITHDRAWN = 5;
  * their calls ended: else arms of different speed would fail at different times in one shared outage.
  *
  * An exposure settles when every earlier one has, and it has ended or has been open for the settling time: the larger of 5 s and three
- * times the control's p99, at most the time limit. What is still open then is a failure for good, so that a hang is
+ * times the slower arm's p99, at most the time limit; until both are known, the time limit. The treatment's is looked at because a
+ * treatment that has always been slower does not hang. What is still open then is a failure for good, so that a hang is
  * found in seconds. Exposures beyond the ring's size are settled early, the oldest first, whichever their arm is.
  */
 export class PendingExposures {
   readonly #limits: TimeLimits;
-  /** From exposure to outcome, of the control's successes. */
+  /** From exposure to outcome, of each arm's successes. */
   readonly #controlMs = new LatencyHistogram();
+  readonly #treatmentMs = new LatencyHistogram();
   #ring = new Ring(SMALLEST_RING);
   /** Numbers of the oldest exposure that is not settled, and of the next one. */
   #head = 0;
@@ -113,8 +115,9 @@ export class PendingExposures {
       (codeOf(result) << RESULT_SHIFT) |
       (fallbackUsed ? FALLBACK : 0) |
       (attempts > 1 && result === 'success' ? RETRIED : 0);
-    if (result === 'success' && exposure.arm === 'control')
-      this.#controlMs.record(Math.max(0, at - exposure.at));
+    if (result !== 'success') return;
+    const arm = exposure.arm === 'control' ? this.#controlMs : this.#treatmentMs;
+    arm.record(Math.max(0, at - exposure.at));
   }
 
   /** No outcome is awaited any more. */
@@ -205,9 +208,11 @@ export class PendingExposures {
   /** The same for both arms, and fixed for a minute. */
   #fixSettleMs(now: number): void {
     if (now - this.#settleFixedAt < SETTLE_BLOCK_MS && now >= this.#settleFixedAt) return;
-    if (this.#controlMs.count < MIN_DURATIONS) return;
+    const arms = [this.#controlMs, this.#treatmentMs];
+    if (arms.some(({ count }) => count < MIN_DURATIONS)) return;
     this.#settleFixedAt = now;
-    this.#settleMs = Math.max(MIN_SETTLE_MS, SETTLE_RATIO * (this.#controlMs.quantile(0.99) ?? 0));
+    const slower = Math.max(...arms.map((arm) => arm.quantile(0.99) ?? 0));
+    this.#settleMs = Math.max(MIN_SETTLE_MS, SETTLE_RATIO * slower);
   }
 
   /** −1 for an exposure that has settled, or that is none of this ring's. */

@@ -6,7 +6,7 @@ import type { GuardEvent } from '../../model/event.js';
 import type { FlagFacts } from '../../model/flags.js';
 import type { Exposure, Outcome, Result } from '../../model/shapes.js';
 import type { StageStatus } from '../../model/stage.js';
-import { MinHeap } from '../../support/min-heap.js';
+import { MinHeap } from '../../support/data/min-heap.js';
 import type { Random } from './random.js';
 
 /** One unit that calls, such as a user. */

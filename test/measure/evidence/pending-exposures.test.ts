@@ -16,11 +16,12 @@ function setup({ limits = LIMITS, isOperation = true } = {}) {
     pending,
     settled,
     clock,
-    open(arm: Arm = 'control'): Outcome {
+    /** @param named - Whether it gets a unit of its own, by number. */
+    open(arm: Arm = 'control', named = true): Outcome {
       const outcome = outcomeOf({ arm, at: clock.now });
       const exposure = { ...outcome.exposure, isOperation };
-      unit += 1;
-      pending.open(exposure, unit, 0.5);
+      if (named) unit += 1;
+      pending.open(exposure, named ? unit : 0, 0.5);
       return { ...outcome, exposure };
     },
     end(outcome: Outcome, facts: Partial<Outcome> = {}) {
@@ -36,9 +37,9 @@ function setup({ limits = LIMITS, isOperation = true } = {}) {
   };
 }
 
-/** So many calls of the control that take so long: what the settling time is made of. */
+/** So many calls of both arms that take so long: what the settling time is made of. */
 function warmUp({ open, end, at, clock }: ReturnType<typeof setup>, durationMs: number, count = 20) {
-  const calls = Array.from({ length: count }, () => open());
+  const calls = Array.from({ length: count }, () => [open(), open('treatment', false)]).flat();
   clock.now += durationMs;
   for (const call of calls) end(call);
   at(clock.now);
@@ -70,7 +71,7 @@ describe('PendingExposures', () => {
     [100, 5_000],
     [4_000, 12_000],
     [15_000, 30_000],
-  ])('takes a call for hanging, where the control takes %d ms, after %d ms', (durationMs, settleMs) => {
+  ])('takes a call for hanging, where both arms take %d ms, after %d ms', (durationMs, settleMs) => {
     const sides = setup();
     warmUp(sides, durationMs);
     sides.open('treatment');
@@ -200,6 +201,7 @@ describe('PendingExposures', () => {
       for (let i = 0; i < 200; i++) {
         const exposure = sides.open();
         if (i % 10 < reported) sides.end(exposure);
+        if (i < 20) sides.end(sides.open('treatment', false));
         if (i % 10 === 9) sides.at(sides.clock.now + 70_000);
       }
       return sides;
@@ -218,6 +220,16 @@ describe('PendingExposures', () => {
       sides.open('treatment');
       sides.open('control');
       expect(sides.at(sides.clock.now + 70_000)).toEqual(['201 unreported', '202 unreported']);
+    });
+
+    it('waits for the time limit while it is not known how long the treatment takes', () => {
+      const sides = setup();
+      const calls = Array.from({ length: 20 }, () => sides.open());
+      for (const call of calls) sides.end(call);
+      sides.open('treatment');
+      sides.at(START);
+      expect(sides.at(START + 29_999)).toEqual([]);
+      expect(sides.at(START + 30_000)).toEqual(['21 open']);
     });
 
     it('has nothing to go by at first', () => {
