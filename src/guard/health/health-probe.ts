@@ -1,4 +1,5 @@
 import type { Verdict } from '../../model/shapes.js';
+import { messageOf } from '../../support/async/callbacks.js';
 import type { SignalPoller } from '../../triggers/signals/signal-poller.js';
 import type { GuardMachine } from '../act/guard-machine.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
@@ -140,8 +141,4 @@ export class HealthProbe {
       outcomeAgeMs: onOutcomes[0]?.freshnessMs,
     };
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
