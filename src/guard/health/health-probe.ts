@@ -131,7 +131,7 @@ export class HealthProbe {
     });
     const read = new Map(signals.values(clock.now()).map((value) => [value.trigger, value]));
     return {
-      brokenTriggers: rollback.map(({ name }) => name).filter((name) => !verdicts.has(name)),
+      brokenTriggers: rollback.map(({ name }) => name).filter((name) => evaluator.failed.has(name)),
       unreadableSignals: rollback.flatMap(({ name: trigger }) => {
         const problem = read.get(trigger)?.problem;
         return problem === undefined ? [] : { trigger, problem };
