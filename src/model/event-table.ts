@@ -7,6 +7,7 @@ import {
   endedOf,
   expiryText,
   factOf,
+  hasNoEvent,
   MISSING,
   ofDecision,
   percent,
@@ -32,20 +33,23 @@ export const EVENT_TABLE: EventTable = {
             `The guard is blind: ${event.reasons.map(({ code, message }) => `${code}: ${message}`).join(' ')}`,
           ),
     notification: (event, flagKey) => {
-      const { at, status, reasons, began } = event;
-      if (status === 'ok') {
-        const title = `${flagKey}: the guard is no longer blind`;
-        return { key: String(at), severity: 'info', title, message: endedOf(event) };
+      const { at, status, began } = event;
+      const key = String(at);
+      const [reasons, ended] = [event.reasons.filter(hasNoEvent), event.ended.filter(hasNoEvent)];
+      if (reasons.some(({ code }) => began.includes(code))) {
+        return {
+          key,
+          severity: 'critical',
+          title: `${flagKey}: the guard is blind`,
+          message: reasons.map(({ message }) => message).join(' '),
+          facts: reasons.map(({ code, since }) => ({ name: code, value: `for ${span(at - since)}` })),
+        };
       }
-      // A reason less is no message: the guard is still blind.
-      if (began.length === 0) return undefined;
-      return {
-        key: String(at),
-        severity: 'critical',
-        title: `${flagKey}: the guard is blind`,
-        message: reasons.map(({ message }) => message).join(' '),
-        facts: reasons.map(({ code, since }) => ({ name: code, value: `for ${span(at - since)}` })),
-      };
+      // A reason less is no message while another one remains.
+      if (ended.length === 0 || reasons.length > 0) return undefined;
+      const title = `${flagKey}: the guard is ${status === 'ok' ? 'no longer' : 'still'} blind`;
+      const rest = status === 'ok' ? '' : ` Still: ${event.reasons.map(({ code }) => code).join(', ')}.`;
+      return { key, severity: 'info', title, message: `${endedOf({ at, ended })}${rest}` };
     },
   },
 

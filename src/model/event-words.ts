@@ -1,16 +1,23 @@
 import { formatDate, formatDuration, formatQuantity } from '../support/wording.js';
 import type { GuardEventOf } from './event.js';
 import type { DecisionFailure, DecisionProgress, NotificationFact, ReportPlace } from './event-entry.js';
+import type { HealthReason } from './health.js';
 import type { Decision, Verdict } from './shapes.js';
 
 /** `stale-flags for 90 s.` */
-export function endedOf({ at, ended }: GuardEventOf<'health'>): string {
+export function endedOf({ at, ended }: Pick<GuardEventOf<'health'>, 'at' | 'ended'>): string {
   return `${ended.map(({ code, since }) => `${code} for ${span(at - since)}`).join(', ')}.`;
+}
+
+/** Whether operators learn of a reason for blindness from nothing but the event `health`: the others have events of their own. */
+export function hasNoEvent({ code }: HealthReason): boolean {
+  return code !== 'flag-missing' && !code.startsWith('admin-');
 }
 
 export function span(durationMs: number): string {
   return formatDuration(Math.max(0, Math.round(durationMs / 1_000)) * 1_000);
 }
+
 export const MISSING: Readonly<Record<GuardEventOf<'flag-missing'>['reason'], string>> = {
   'not-found': 'The flag is not there.',
   archived: 'The flag was archived.',

@@ -70,7 +70,7 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
   }
 
   it('evaluates the sum: neither process has enough outcomes by itself', async () => {
-    const rollback = [successRateBelow(0.95, { minOutcomes: 40 })];
+    const rollback = [successRateBelow(0.95, { minOutcomes: 40, strict: true })];
     const one = await member({ rollback });
     await leading(one);
     const other = await member({ rollback });

@@ -31,7 +31,7 @@ export interface HealthFacts {
   readonly isWatching: boolean;
   /** What the admin client found out about its token and the flag. */
   readonly admin: readonly Problem[];
-  /** Rollback triggers that should have a verdict and have none, because they throw. */
+  /** Rollback triggers that failed when they were evaluated last. */
   readonly brokenTriggers: readonly string[];
   /** Signals of rollback triggers that cannot be read. */
   readonly unreadableSignals: readonly { readonly trigger: string; readonly problem: string }[];

@@ -1,4 +1,5 @@
 import type { Verdict } from '../../model/shapes.js';
+import { messageOf } from '../../support/async/callbacks.js';
 import type { SignalPoller } from '../../triggers/signals/signal-poller.js';
 import type { GuardMachine } from '../act/guard-machine.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
@@ -130,7 +131,7 @@ export class HealthProbe {
     });
     const read = new Map(signals.values(clock.now()).map((value) => [value.trigger, value]));
     return {
-      brokenTriggers: rollback.map(({ name }) => name).filter((name) => !verdicts.has(name)),
+      brokenTriggers: rollback.map(({ name }) => name).filter((name) => evaluator.failed.has(name)),
       unreadableSignals: rollback.flatMap(({ name: trigger }) => {
         const problem = read.get(trigger)?.problem;
         return problem === undefined ? [] : { trigger, problem };
@@ -140,8 +141,4 @@ export class HealthProbe {
       outcomeAgeMs: onOutcomes[0]?.freshnessMs,
     };
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
