@@ -283,7 +283,7 @@ describe('the health of a guard', () => {
 
   it('is blind when outcomes come steadily and no rule ever has enough of them', async () => {
     const guard = await started({
-      rollback: [successRateBelow(0.95, { minOutcomes: 10_000 }), criticalErrors()],
+      rollback: [successRateBelow(0.95, { minOutcomes: 10_000, strict: true }), criticalErrors()],
     });
     for (let minute = 0; minute < 58; minute++) {
       upload(guard, `user-${minute}`);
