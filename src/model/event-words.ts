@@ -3,9 +3,9 @@ import type { GuardEventOf } from './event.js';
 import type { DecisionFailure, DecisionProgress, NotificationFact, ReportPlace } from './event-entry.js';
 import type { Decision, Verdict } from './shapes.js';
 
-/** `stale-flags for 90 s.` */
+/** `Until now: stale-flags for 90 s.` */
 export function endedOf({ at, ended }: GuardEventOf<'health'>): string {
-  return `${ended.map(({ code, since }) => `${code} for ${span(at - since)}`).join(', ')}.`;
+  return `Until now: ${ended.map(({ code, since }) => `${code} for ${span(at - since)}`).join(', ')}.`;
 }
 
 export function span(durationMs: number): string {
