@@ -102,7 +102,7 @@ function push(list: number[], at: number): void {
 }
 
 /** Times of outcomes, negative for a failure, and units with the time of their latest outcome. */
-export interface RecentChanges {
+interface RecentChanges {
   readonly outcomes: readonly number[];
   readonly units: readonly (readonly [unit: number, at: number])[];
 }

@@ -4,7 +4,7 @@ import type { Concentration, Verdict } from './shapes.js';
 export const ERROR_TYPE = 'errorType';
 
 /** `13 of 14 failing users have contentType "text/csv" (control: 1 of 5, other outcomes: 8 %)` */
-export function describeConcentration({
+function describeConcentration({
   attribute,
   value,
   treatment,
