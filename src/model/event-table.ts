@@ -28,7 +28,7 @@ export const EVENT_TABLE: EventTable = {
   health: {
     log: (event) =>
       event.status === 'ok'
-        ? info(`The guard is no longer blind: ${endedOf(event)}`)
+        ? info(`The guard is no longer blind. ${endedOf(event)}`)
         : error(
             `The guard is blind: ${event.reasons.map(({ code, message }) => `${code}: ${message}`).join(' ')}`,
           ),
@@ -158,23 +158,23 @@ export const EVENT_TABLE: EventTable = {
   },
 
   'admin-unavailable': {
-    log: ({ message }) => error(`The guard could not turn the flag off in Unleash now: ${message}`),
+    log: ({ message }) => error(`The guard cannot turn the flag off in Unleash: ${message}`),
     problem: { kind: 'admin', isOpen: true },
     notification: ({ at, code, message }, flagKey) => ({
       key: `${code}-${at}`,
       severity: 'critical',
-      title: `${flagKey}: the guard could not turn it off in Unleash`,
-      message: `Nothing has happened to the flag. ${message}`,
+      title: `${flagKey}: the guard cannot turn it off in Unleash`,
+      message: `The flag is as it was; a stop would fail. ${message}`,
     }),
   },
 
   'admin-available': {
-    log: () => info('The guard could turn the flag off in Unleash again.'),
+    log: () => info('The guard can turn the flag off in Unleash again.'),
     problem: { kind: 'admin', isOpen: false },
     notification: ({ at }, flagKey) => ({
       key: String(at),
       severity: 'info',
-      title: `${flagKey}: the guard could turn it off in Unleash again`,
+      title: `${flagKey}: the guard can turn it off in Unleash again`,
       message: 'Unleash accepts the admin token.',
     }),
   },
@@ -211,7 +211,7 @@ export const EVENT_TABLE: EventTable = {
       key: String(at),
       severity: 'info',
       title: `${flagKey} is there again`,
-      message: 'The flag is there again, and guarded.',
+      message: 'The guard protects it again.',
     }),
   },
 
@@ -235,7 +235,13 @@ export const EVENT_TABLE: EventTable = {
   },
 
   stage: {
-    log: ({ progress: { status, message } }) => (status === 'missed' ? warn(message) : info(message)),
+    log: ({ progress: { status, stage, message } }) => {
+      const line =
+        status === 'met' || status === 'missed'
+          ? `The stage at ${stage.percentage} % is ${status}: ${message}`
+          : message;
+      return status === 'missed' ? warn(line) : info(line);
+    },
     notification: ({ epoch, progress: { status, stage, message } }, flagKey) =>
       status === 'collecting'
         ? undefined

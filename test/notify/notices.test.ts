@@ -166,7 +166,7 @@ describe('noticeOf', () => {
       {
         severity: 'info',
         title: 'async-upload: the guard is no longer blind',
-        message: 'stale-flags for 90 s.',
+        message: 'Until now: stale-flags for 90 s.',
       },
     ],
     [
@@ -186,7 +186,7 @@ describe('noticeOf', () => {
     [
       'an admin API that cannot be used',
       { type: 'admin-unavailable', at: AT, code: 'ADMIN_TOKEN', message: 'Refused.' },
-      { severity: 'critical', message: 'Nothing has happened to the flag. Refused.' },
+      { severity: 'critical', message: 'The flag is as it was; a stop would fail. Refused.' },
     ],
     ['an admin API that can be used again', { type: 'admin-available', at: AT }, { severity: 'info' }],
     [

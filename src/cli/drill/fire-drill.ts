@@ -10,7 +10,7 @@ import { DrillError, type DrillFlag, type DrillTarget, drillFlag } from './drill
 import type { DrillListener, DrillResult, DrillStep, DrillStepName, DrillTimes } from './drill-steps.js';
 
 /** Options of {@link fireDrill}. */
-export interface DrillOptions extends DrillTarget {
+interface DrillOptions extends DrillTarget {
   readonly clientToken: string;
   /** An existing flag that is off. @default a scratch flag that is made and deleted */
   readonly flagKey?: string | undefined;

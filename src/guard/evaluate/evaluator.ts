@@ -105,7 +105,7 @@ export class Evaluator {
     const { stages, records } = this.#options;
     const { epoch, at } = snapshot;
     const current = facts?.enabled ? stageAt(stages, facts.rolloutPercentage) : undefined;
-    const reasons = this.#openReviews.map(({ verdict }) => verdict.message);
+    const reasons = this.#openReviews.map(({ trigger }) => `${trigger} is under review.`);
     const reported = this.#reportedStage;
     const wasMissed = reported?.epoch === epoch && reported.status === 'missed';
     const progress = current && evaluateStage(stages, current.index, snapshot, reasons, wasMissed);

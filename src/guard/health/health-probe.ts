@@ -7,7 +7,7 @@ import type { GuardLoop } from '../evaluate/guard-loop.js';
 import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
 import type { OutcomeRecorder } from '../observe/outcome-recorder.js';
-import type { HealthFacts, Problem, SourceHealth } from './health-facts.js';
+import type { HealthFacts, Problem } from './health-facts.js';
 
 /** The parts of a guard that are watched. */
 interface WatchedParts {
@@ -108,7 +108,7 @@ export class HealthProbe {
     const { flags, flagKey } = this.#parts.context;
     try {
       const isFlagKnown = flags.flag(flagKey) !== undefined;
-      const source = (flags as { health?: () => SourceHealth }).health?.() ?? { status: 'ok' };
+      const source = flags.health?.() ?? ({ status: 'ok' } as const);
       return { source, isFlagKnown };
     } catch (error) {
       return { source: { status: 'error', message: messageOf(error) }, isFlagKnown: false };
