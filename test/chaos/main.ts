@@ -59,7 +59,7 @@ try {
       const [index, fault] = next;
       const result = await resultOf(fault, lab, `chaos-${index + 1}`);
       results.set(fault, result);
-      console.log(`${result.problems.length === 0 ? '✓' : '✗'} ${fault.name}`);
+      console.log(linesOf(result));
     }
   };
   await Promise.all(Array.from({ length: parallel }, worker));
@@ -77,13 +77,15 @@ const busy = inOrder.filter(({ measures }) => measures !== undefined && isTooBus
 if (busy > 0)
   console.log(`The machine was too busy in ${busy} rows: their times and delays are not compared.\n`);
 const failed = inOrder.filter(({ problems }) => problems.length > 0);
-for (const { fault, problems } of failed) {
-  console.log(`✗ ${fault.name}`);
-  for (const problem of problems) console.log(`    ${problem}`);
-}
+for (const result of failed) console.log(linesOf(result));
 console.log(`${inOrder.length - failed.length} of ${inOrder.length} faults as expected, in ${took} s.`);
 if (values.update) await updateDocs(scorecard(inOrder, 'markdown'));
 process.exitCode = failed.length === 0 ? 0 : 1;
+
+function linesOf({ fault, problems }: Result): string {
+  const first = `${problems.length === 0 ? '✓' : '✗'} ${fault.name}`;
+  return [first, ...problems.map((problem) => `    ${problem}`)].join('\n');
+}
 
 /** Replaces the table of the fault matrix, and the line about the machine below it. */
 async function updateDocs(table: string): Promise<void> {
