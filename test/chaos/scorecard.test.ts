@@ -60,6 +60,11 @@ it('does not compare times on a machine that is too busy, but what happened', ()
   expect(problemsOf(FAULT, { ...busy, stopMs: undefined, lost: 1 })).toHaveLength(2);
 });
 
+it('marks the rows of a machine that is too busy', () => {
+  const busy = { fault: FAULT, measures: { ...AS_EXPECTED, machineMs: 900 }, problems: [] };
+  expect(scorecard([busy], 'markdown')).toMatch(/\| ✓ \(busy\) \|$/);
+});
+
 it('prints a row for each fault, also for one that was skipped', () => {
   const results = [
     { fault: FAULT, measures: AS_EXPECTED, problems: [] },
