@@ -7,7 +7,7 @@ export const noFault: Fault = { name: 'no fault', area: 'none', isShort: true, i
 
 export const processFaults: readonly Fault[] = [
   freeze({ name: 'frozen for 5 s, with requests under way', forMs: 5_000, isShort: true, withIo: true }),
-  freeze({ name: 'frozen for 5 s, at rest', forMs: 5_000, isShort: true, withIo: false }),
+  freeze({ name: 'frozen for 5 s, at rest', forMs: 5_000, isShort: false, withIo: false }),
   freeze({ name: 'frozen for 2 min, with requests under way', forMs: 120_000, isShort: false, withIo: true }),
   freeze({ name: 'frozen for 2 min, at rest', forMs: 120_000, isShort: false, withIo: false }),
   {
@@ -100,7 +100,6 @@ function clock({ name, aheadMs }: { readonly name: string; readonly aheadMs: num
   return {
     name,
     area: 'clock',
-    isShort: true,
     breaks: 'after',
     inject: ({ processes }) => setClock(processes, aheadMs),
   };
