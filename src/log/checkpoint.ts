@@ -22,7 +22,7 @@ export type Checkpoint = z.infer<typeof checkpointSchema>;
 
 /** The checkpoint of a folder. Only what is in the log by then may be counted in it. */
 export function checkpointFile(folder: string, options?: WriteOptions): VersionedFile<Checkpoint> {
-  return new VersionedFile(join(folder, 'checkpoint.json'), 1, checkpointSchema, options);
+  return new VersionedFile(join(folder, 'checkpoint.json'), 2, checkpointSchema, options);
 }
 
 /** The lines after a checkpoint are few: a checkpoint is written every few seconds. */

@@ -20,6 +20,9 @@ const START_PENALTY = 5;
 /** Fewer events after it show no beginning: two of two calls fail somewhere in every long rollout. */
 const MIN_STARTED_EVENTS = 10;
 
+/** With less evidence nobody asks exactly when it began, and the search costs as much as all the rest. */
+const LOG_E_OF_INTEREST = 1;
+
 const NONE: EventTotals = [0, 0, 0, 0];
 
 /**
@@ -58,7 +61,8 @@ export class Comparison {
   event(treated: boolean, chance: number, at: number, atRisk: Float64Array, generation: number): void {
     this.#test.observe(treated, chance, at, atRisk);
     if (treated) this.#addStart(at, atRisk);
-    this.#onset = this.#mostLikelyOnset(atRisk);
+    this.#onset =
+      this.#test.logE > LOG_E_OF_INTEREST ? this.#mostLikelyOnset(atRisk) : (this.#test.onset ?? this.#start);
     if (this.#breach !== undefined || this.#test.logE < this.#splitThreshold(generation)) return;
     const since = this.#sinceOnset(atRisk);
     if (this.#matters(since)) this.#breach = { at, frozen: false, since };

@@ -1,6 +1,6 @@
 import type { Trials } from '../model/shapes.js';
 import type { Evidence } from '../model/snapshot.js';
-import type { LimitRequest, LimitState, LimitTestState } from './evidence-state.js';
+import type { LimitState, LimitTestState } from './evidence-state.js';
 import { RestartMixture } from './restart-mixture.js';
 
 /** Where between p₀ and 1 the alternatives lie: from a slight excess to "everything fails". */
@@ -135,17 +135,15 @@ export class LimitTest {
 export class LimitEvidence {
   readonly units: LimitTest;
   readonly outcomes: LimitTest;
-  readonly #logThreshold: number;
 
-  constructor({ alpha, maxFailureRate }: LimitRequest) {
+  constructor(maxFailureRate: number) {
     this.units = new LimitTest(maxFailureRate);
     this.outcomes = new LimitTest(maxFailureRate);
-    this.#logThreshold = -Math.log(alpha);
   }
 
-  evidence(): Omit<Evidence, 'trigger' | 'excluded' | 'invalid'> {
+  evidence(alpha: number): Omit<Evidence, 'trigger' | 'excluded' | 'invalid'> {
     const { logE, peakLogE, totals, sinceOnset } = this.units;
-    const logThreshold = this.#logThreshold;
+    const logThreshold = -Math.log(alpha);
     return {
       logE,
       peakLogE,

@@ -64,7 +64,8 @@ interface Spec {
 export class RolloutEvidence {
   readonly #streams = new Map<UnitEvent, EventStream>();
   readonly #latency: LatencyEvents[] = [];
-  readonly #limits: LimitEvidence[] = [];
+  /** One for each failure rate: several triggers may have the same. */
+  readonly #limits = new Map<number, LimitEvidence>();
   /** Undefined when no trigger needs it. */
   readonly #sampleRatio: SampleRatio | undefined;
   readonly #specs: readonly Spec[];
@@ -118,7 +119,7 @@ export class RolloutEvidence {
     if (failed) changes[3]! += 1;
     if (isFirst) changes[0]! += 1;
     if (isFirst && failed) changes[1]! += 1;
-    for (const limit of this.#limits) {
+    for (const limit of this.#limits.values()) {
       if (isFirst) limit.units.observe(failed, at);
       limit.outcomes.observe(failed, at);
     }
@@ -195,7 +196,7 @@ export class RolloutEvidence {
 
   /** Feeds the limits with what another process counted. */
   mergeLimits({ units, outcomes }: { readonly units: Trials; readonly outcomes: Trials }, at: number): void {
-    for (const limit of this.#limits) {
+    for (const limit of this.#limits.values()) {
       limit.units.observeCounts(units, at);
       limit.outcomes.observeCounts(outcomes, at);
     }
@@ -206,7 +207,7 @@ export class RolloutEvidence {
       specs: this.#specs.map(({ trigger, request }) => ({ trigger, request })),
       events: [...this.#streams].map(([event, stream]) => [event, stream.toJSON()] as const),
       latency: this.#latency.map((latency) => latency.toJSON()),
-      limits: this.#limits.map((limit) => limit.toJSON()),
+      limits: Array.from(this.#limits.values(), (limit) => limit.toJSON()),
       limitMarks: this.#limitMarks.toText(),
       sampleRatio: this.#sampleRatio?.toJSON(),
       excluded: this.#excluded,
@@ -229,7 +230,7 @@ export class RolloutEvidence {
       [...this.#streams.keys()].map((event) => events.get(event)),
     );
     restoreAll(this.#latency, state.latency);
-    restoreAll(this.#limits, state.limits);
+    restoreAll([...this.#limits.values()], state.limits);
     if (this.#sampleRatio !== undefined) restoreAll([this.#sampleRatio], [state.sampleRatio]);
     this.#limitMarks.restore(state.limitMarks);
     this.#excluded = state.excluded;
@@ -256,9 +257,10 @@ export class RolloutEvidence {
         return () => events.evidence();
       }
       case 'limit': {
-        const limit = new LimitEvidence(request);
-        this.#limits.push(limit);
-        return () => limit.evidence();
+        const { alpha, maxFailureRate } = request;
+        const limit = this.#limits.get(maxFailureRate) ?? new LimitEvidence(maxFailureRate);
+        this.#limits.set(maxFailureRate, limit);
+        return () => limit.evidence(alpha);
       }
       case 'sample-ratio': {
         const ratio = this.#sampleRatio!;

@@ -88,22 +88,22 @@ describe('LimitTest', () => {
 
 describe('LimitEvidence', () => {
   it('breaches after two failures when all fail, and no longer when the rate is within the limit again', () => {
-    const limit = new LimitEvidence({ test: 'limit', alpha: 0.05, maxFailureRate: 0.05 });
+    const limit = new LimitEvidence(0.05);
     limit.units.observe(true, 1);
-    expect(limit.evidence().breached).toBe(false);
+    expect(limit.evidence(0.05).breached).toBe(false);
     limit.units.observe(true, 2);
-    expect(limit.evidence()).toMatchObject({ breached: true, byOutcomes: { breached: false }, events: 2 });
+    expect(limit.evidence(0.05)).toMatchObject({ breached: true, byOutcomes: { breached: false }, events: 2 });
     limit.units.observeCounts({ trials: 1_000, failures: 0 }, 3);
-    expect(limit.evidence().breached).toBe(false);
-    expect(limit.evidence().peakLogE).toBeGreaterThan(Math.log(20));
+    expect(limit.evidence(0.05).breached).toBe(false);
+    expect(limit.evidence(0.05).peakLogE).toBeGreaterThan(Math.log(20));
   });
 
   it('tests units and outcomes apart', () => {
-    const limit = new LimitEvidence({ test: 'limit', alpha: 0.05, maxFailureRate: 0.05 });
+    const limit = new LimitEvidence(0.05);
     // One unit that fails ten times.
     limit.units.observe(true, 1);
     for (let i = 1; i <= 10; i++) limit.outcomes.observe(true, i);
-    expect(limit.evidence()).toMatchObject({
+    expect(limit.evidence(0.05)).toMatchObject({
       breached: false,
       counts: { treatment: { trials: 1, failures: 1 } },
       byOutcomes: { breached: true, since: { at: 1, counts: { treatment: { trials: 10, failures: 10 } } } },
