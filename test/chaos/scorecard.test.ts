@@ -32,7 +32,7 @@ it('finds nothing wrong where all is as expected', () => {
 
 it.each<[Partial<Measures>, string]>([
   [{ failed: 1 }, 'requests failed: 1, at most 0 expected'],
-  [{ delayed: 20 }, 'requests delayed: 20, at most 8 expected'],
+  [{ delayed: 50 }, 'requests delayed: 50, at most 40 expected'],
   [{ lost: 1 }, 'decisions lost: 1, at most 0 expected'],
   [{ doubled: 2 }, 'decisions doubled: 2, at most 0 expected'],
   [{ falseStops: 1 }, 'false stops: 1, at most 0 expected'],
