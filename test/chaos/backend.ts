@@ -24,6 +24,9 @@ export class Backend implements AsyncDisposable {
     const backend = new Backend();
     // Longer than any fault: a service would else meet connections that end just when it uses them.
     backend.#server.keepAliveTimeout = 600_000;
+    // A request that a frozen service has half sent is not answered with 408.
+    backend.#server.requestTimeout = 0;
+    backend.#server.headersTimeout = 0;
     await new Promise<void>((resolve) => backend.#server.listen(0, '127.0.0.1', resolve));
     return backend;
   }

@@ -63,8 +63,9 @@ const server = createServer(async (request, response) => {
 
 // Longer than any fault: the users' client would else meet connections that end just when it uses them.
 server.keepAliveTimeout = 600_000;
-// The time in which the process is frozen is the fault itself.
+// The time in which the process is frozen is the fault itself: Node would answer 408 after a minute.
 server.requestTimeout = 0;
+server.headersTimeout = 0;
 
 process.on('message', async (message: ToService) => {
   if (message.type === 'clock') aheadMs = message.aheadMs;

@@ -53,7 +53,10 @@ export interface Setup {
 export interface Expectation {
   /** Requests of users that may fail. @default 0 */
   readonly failed: number;
-  /** The share of users' requests that may take a second longer than without a guard. @default 0.02 */
+  /**
+   * The share of users' requests that may take a second longer than without a guard: one pause of a process that shares
+   * its core with others. @default 0.1
+   */
   readonly delayed: number;
   /** From the moment when the treatment breaks until no user gets it any more. @default 5_000 */
   readonly stopMs: number;
@@ -101,7 +104,7 @@ export interface Fault {
 
 const DEFAULTS: Expectation = {
   failed: 0,
-  delayed: 0.02,
+  delayed: 0.1,
   stopMs: 5_000,
   offMs: 20_000,
   reArmMs: 10_000,

@@ -32,7 +32,7 @@ it('finds nothing wrong where all is as expected', () => {
 
 it.each<[Partial<Measures>, string]>([
   [{ failed: 1 }, 'requests failed: 1, at most 0 expected'],
-  [{ delayed: 20 }, 'requests delayed: 20, at most 8 expected'],
+  [{ delayed: 50 }, 'requests delayed: 50, at most 40 expected'],
   [{ lost: 1 }, 'decisions lost: 1, at most 0 expected'],
   [{ doubled: 2 }, 'decisions doubled: 2, at most 0 expected'],
   [{ falseStops: 1 }, 'false stops: 1, at most 0 expected'],
@@ -58,6 +58,11 @@ it('does not compare times on a machine that is too busy, but what happened', ()
   const busy = { ...AS_EXPECTED, machineMs: 900, stopMs: 9_000, delayed: 300 };
   expect(problemsOf(FAULT, busy)).toEqual([]);
   expect(problemsOf(FAULT, { ...busy, stopMs: undefined, lost: 1 })).toHaveLength(2);
+});
+
+it('marks the rows of a machine that is too busy', () => {
+  const busy = { fault: FAULT, measures: { ...AS_EXPECTED, machineMs: 900 }, problems: [] };
+  expect(scorecard([busy], 'markdown')).toMatch(/\| ✓ \(busy\) \|$/);
 });
 
 it('prints a row for each fault, also for one that was skipped', () => {

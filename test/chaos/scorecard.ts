@@ -90,7 +90,7 @@ function cellsOf({ fault, measures, problems }: Result): string[] {
     ...[stopMs, offMs, reArmMs, operatorOffMs].map((ms) => (ms === undefined ? 'never' : seconds(ms))),
     counted === undefined ? '–' : percent(counted),
     measures.messages.join(', ') || '–',
-    problems.length === 0 ? '✓' : '✗',
+    `${problems.length === 0 ? '✓' : '✗'}${isTooBusy(measures) ? ' (busy)' : ''}`,
   ];
 }
 

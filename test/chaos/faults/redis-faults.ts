@@ -17,7 +17,7 @@ export const redisFaults: readonly Fault[] = [
     (key): Fault => ({
       ...inRedis,
       name: `Redis loses the key ${key}`,
-      isShort: ['state', 'members', 'checkpoint'].includes(key),
+      isShort: key === 'members',
       breaks: 'after',
       inject: ({ redis, flagKey }) =>
         withClient(redis[0]!, (client) => client.del(`rollout-guard:{development/${flagKey}}:${key}`)),
@@ -44,7 +44,6 @@ export const redisFaults: readonly Fault[] = [
   {
     ...inRedis,
     name: 'Redis restarts and has lost everything',
-    isShort: true,
     breaks: 'after',
     inject: ({ redis }) => redis[0]!.kill(),
     heal: ({ redis }) => redis[0]!.resume(),
@@ -62,7 +61,6 @@ export const redisFaults: readonly Fault[] = [
   {
     ...inRedis,
     name: 'Redis is out of memory and refuses writes',
-    isShort: true,
     lastsMs: 4_000,
     inject: ({ redis }) => withClient(redis[0]!, (client) => client.configSet('maxmemory', '1')),
     heal: ({ redis }) => withClient(redis[0]!, (client) => client.configSet('maxmemory', '0')),
