@@ -1,4 +1,4 @@
-import { shiftDelta } from '../measure/outcome-delta.js';
+import { joinEvidence, shiftDelta } from '../measure/outcome-delta.js';
 import type { Decision } from '../model/shapes.js';
 import type { Snapshot } from '../model/snapshot.js';
 import { withDeadline } from '../support/deadline.js';
@@ -294,12 +294,12 @@ export class FleetMember {
     const message = 'it had lost data, and is filled again from what the running processes recorded';
     listener.onFault("the shared store's data", new Error(message));
     this.#lead(undefined);
-    this.#outbox.reset();
+    this.#queueDelta();
+    const evidence = joinEvidence(this.#outbox.reset(this.#epoch));
     this.#mustRebuild = false;
     this.#epoch = { ...this.#epoch, assigned: undefined };
-    own.takeDelta(clock.now());
-    const { contents } = own.dump(clock.now());
-    this.#outbox.add(this.#epoch, shiftDelta(contents, this.#serverClock.offsetMs));
+    const delta = shiftDelta(own.dump(clock.now()).contents, this.#serverClock.offsetMs);
+    this.#outbox.add(this.#epoch, { ...delta, evidence });
   }
 
   /** A state that came between two syncs, perhaps late. */

@@ -1,5 +1,5 @@
 import { COUNT_FIELDS } from '../measure/arm-counts.js';
-import type { OutcomeDelta } from '../measure/outcome-delta.js';
+import type { EvidenceDelta, OutcomeDelta } from '../measure/outcome-delta.js';
 import { ARMS } from '../model/shapes.js';
 import type { FlushedDelta } from './fleet-link.js';
 
@@ -99,12 +99,21 @@ export class Outbox {
     this.#accepted = 0;
   }
 
-  /** Drops everything, and starts again with the number one. */
-  reset(): void {
+  /**
+   * Drops everything, and starts again with the number one.
+   * @returns the evidence of `epoch` that was still here: unlike counts, a store does not keep it.
+   */
+  reset(epoch: LocalEpoch): EvidenceDelta[] {
+    const numbered = this.#numbered.filter((each) => each.epoch === epoch.assigned);
+    const deltas = [
+      ...numbered.map(({ text }) => JSON.parse(text) as OutcomeDelta),
+      ...this.#waiting.filter((each) => each.epoch === epoch).map(({ delta }) => delta),
+    ];
     this.#waiting.length = 0;
     this.#numbered = [];
     this.#accepted = 0;
     this.#sequence = 0;
+    return deltas.flatMap(({ evidence }) => evidence ?? []);
   }
 }
 

@@ -12,6 +12,9 @@ import { BUCKETS_PER_WINDOW } from './time-ring.js';
 /** Raised whenever the meaning of a delta changes: processes of different versions run side by side during a deploy. */
 export const DELTA_VERSION = 2;
 
+/** Settled outcomes in one delta. */
+const MAX_SETTLED = 1_000;
+
 const count = z.int().min(0);
 const errorTypes = z.array(z.tuple([z.string(), count]));
 const time = z.number();
@@ -30,7 +33,7 @@ const detail = z
 const evidenceDeltaSchema = z
   .object({
     /** In the order of their exposures. */
-    settled: z.array(settledEntrySchema).max(1_000).readonly(),
+    settled: z.array(settledEntrySchema).max(MAX_SETTLED).readonly(),
     /** Events for which there was no room. */
     dropped: count,
     /** Trials of the treatment for the limits: of units without a failure before, and of all outcomes. */
@@ -46,6 +49,23 @@ const evidenceDeltaSchema = z
 
 /** What the sequential tests of one process saw since its previous delta. Units are hashes. */
 export type EvidenceDelta = z.infer<typeof evidenceDeltaSchema>;
+
+/** Several deltas of one process as one; of more than a delta may have, the latest. */
+export function joinEvidence(deltas: readonly EvidenceDelta[]): EvidenceDelta {
+  const settled = deltas.flatMap((delta) => delta.settled);
+  const kept = settled.slice(-MAX_SETTLED);
+  const sum = (of: (delta: EvidenceDelta) => number) => deltas.reduce((all, delta) => all + of(delta), 0);
+  const trials = (of: 'units' | 'outcomes') => ({
+    trials: sum(({ limits }) => limits[of].trials),
+    failures: sum(({ limits }) => limits[of].failures),
+  });
+  return {
+    settled: kept,
+    dropped: sum(({ dropped }) => dropped) + settled.length - kept.length,
+    limits: { units: trials('units'), outcomes: trials('outcomes') },
+    complaints: deltas.flatMap(({ complaints }) => complaints),
+  };
+}
 
 const recentSchema = z
   .object({
