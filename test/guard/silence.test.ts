@@ -38,11 +38,12 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
-/** 40 users, every other one in the treatment, which ends when `finish` is called. */
-function uploads() {
+/** 40 users, every other one in the treatment, and 40 more, of whom those in the treatment wait until `finish` is called. */
+async function uploads() {
   const waiting: (() => void)[] = [];
+  let hangs = false;
   const run = guard.operation<void, string>({
-    treatment: () => new Promise((resolve) => waiting.push(() => resolve('new'))),
+    treatment: () => (hangs ? new Promise((resolve) => waiting.push(() => resolve('new'))) : 'new'),
     control: () => 'old',
     timeoutMs: 60 * MINUTE,
   });
@@ -54,7 +55,11 @@ function uploads() {
       flagMetadata: { chance: 0.5, contextId: targetingKey! },
     }),
   });
-  const all = Array.from({ length: 40 }, (_, user) => run({ targetingKey: `user-${user}` }));
+  const begin = (from: number) =>
+    Array.from({ length: 40 }, (_, user) => run({ targetingKey: `user-${from + user}` }));
+  await Promise.all(begin(0));
+  hangs = true;
+  const all = begin(40);
   return {
     all: Promise.all(all),
     finish: () => {
@@ -65,19 +70,19 @@ function uploads() {
 
 describe('a treatment that hangs', () => {
   it('opens a review in seconds, long before its time limit, and what it does later changes nothing', async () => {
-    const { all, finish } = uploads();
+    const { all, finish } = await uploads();
     await vi.advanceTimersByTimeAsync(4_000);
-    // Nothing but successes has been reported, all of the control's.
+    // Nothing but successes has been reported.
     expect(guard.status().snapshot.total).toMatchObject({
-      treatment: { successes: 0, failures: 0 },
-      control: { successes: 20 },
+      treatment: { successes: 20, failures: 0 },
+      control: { successes: 40 },
     });
     expect(reviews()).toEqual([]);
     await vi.advanceTimersByTimeAsync(3_000);
     expect(reviews()).toEqual(['review-opened']);
     expect(guard.status().openReviews[0]?.verdict).toMatchObject({
       trigger: 'failure-regression',
-      sampleSize: { treatment: 20, control: 20 },
+      sampleSize: { treatment: 40, control: 40 },
       message: expect.stringMatching(/the treatment fails 100 % \(\d+ of \d+\), the control 0 %/),
     });
     expect(guard.state.status).toBe('armed');
