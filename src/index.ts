@@ -86,8 +86,7 @@ export { asyncUploadRollout, type RolloutPreset } from './guard/async-upload-rol
 export type { OutcomeLogOptions } from './log/log-options.js';
 export type { ExecutionTypes } from './log/log-row.js';
 // Fleets: processes that guard a flag together; see `unleash-rollout-guard/redis`.
-export type { UnfedRule } from './fleet/fleet-options.js';
-export type { FleetRole, FleetTiming, SharedStore } from './fleet/fleet-options.js';
+export type { FleetRole, FleetTiming, SharedStore, UnfedRule } from './fleet/fleet-options.js';
 // Telemetry: the same numbers elsewhere.
 export type { GuardObserver } from './model/observer.js';
 export { unleashImpactMetrics } from '../providers/unleash/impact-metrics.js';

@@ -7,7 +7,7 @@ import {
   type StrategyDefinition,
 } from './definition.js';
 
-export type Predicate = (context: Context) => boolean;
+type Predicate = (context: Context) => boolean;
 
 /** A strategy that can turn the flag on. */
 export interface Rule {

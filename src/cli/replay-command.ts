@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import type { RolloutRules } from '../guard/rules.js';
 import type { GuardEvent } from '../model/event.js';
+import { entryOf } from '../model/event-table.js';
 import type { Decision } from '../model/shapes.js';
 import { formatCount, formatPercentage, formatTime } from '../report/format.js';
 import { durationMsSchema } from '../support/config-schemas.js';
@@ -128,7 +129,7 @@ function decisionLine(decision: Decision, outcomes: string): string {
 function eventLine(event: GuardEvent): string | undefined {
   switch (event.type) {
     case 'stage':
-      return `${formatTime(event.at)}  ${event.progress.status}: ${event.progress.message}`;
+      return `${formatTime(event.at)}  ${entryOf(event).log(event).line}`;
     case 'review-opened':
       return `${formatTime(event.at)}  review opened: ${event.verdict.message}`;
     case 'review-closed':

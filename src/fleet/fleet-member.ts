@@ -197,11 +197,9 @@ export class FleetMember {
     return now + this.#serverClock.offsetMs;
   }
 
-  #queueDelta(): void {
-    const { own, clock } = this.#options;
-    const delta = own.takeDelta(clock.now());
+  #queueDelta(now = this.#options.clock.now()): void {
+    const delta = this.#options.own.takeDelta(now);
     if (delta !== undefined) this.#outbox.add(this.#epoch, shiftDelta(delta, this.#serverClock.offsetMs));
-    const now = clock.now();
     const openSince = this.#options.openSince?.() ?? now;
     this.#settledUpTo = Math.round(this.#serverTime(Math.min(openSince, now)));
   }
@@ -288,18 +286,20 @@ export class FleetMember {
     const known = this.#state;
     this.#state = state;
     if (known === undefined || known.datasetId === state.datasetId) return;
-    // The server has lost a part of its data or all: this process sends once more what it still has of the epoch.
+    // The server has lost data: this process sends once more what it has of the epoch, all its counts and its latest evidence.
     const { own, clock, listener } = this.#options;
     this.#rebuilt++;
     const message = 'it had lost data, and is filled again from what the running processes recorded';
     listener.onFault("the shared store's data", new Error(message));
     this.#lead(undefined);
+    const now = clock.now();
+    const { contents } = own.dump(now);
+    this.#queueDelta(now);
+    const evidence = this.#outbox.evidenceOf(this.#epoch);
     this.#outbox.reset();
     this.#mustRebuild = false;
     this.#epoch = { ...this.#epoch, assigned: undefined };
-    own.takeDelta(clock.now());
-    const { contents } = own.dump(clock.now());
-    this.#outbox.add(this.#epoch, shiftDelta(contents, this.#serverClock.offsetMs));
+    this.#outbox.add(this.#epoch, { ...shiftDelta(contents, this.#serverClock.offsetMs), evidence });
   }
 
   /** A state that came between two syncs, perhaps late. */

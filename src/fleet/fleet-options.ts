@@ -55,18 +55,12 @@ export interface SharedStore {
   link(flag: { readonly flagKey: string; readonly environment: string }): FleetLink;
 }
 
-/** What the leader counts the fleet's outcomes in. */
-export type FleetStore = MemoryOutcomeStore & {
-  /** Every outcome of an exposure before this time, by the server's clock, has been merged. */
-  readonly settleUpTo?: (time: number) => void;
-};
-
 /** What a fleet member needs. */
 export interface FleetMemberOptions {
   /** What this process records. */
   readonly own: MemoryOutcomeStore;
   /** Makes a store for what the fleet recorded. */
-  readonly emptyStore: () => FleetStore;
+  readonly emptyStore: () => MemoryOutcomeStore;
   /** The time of this process's oldest exposure that has no outcome yet, by its own clock; undefined when there is none. */
   readonly openSince?: (() => number | undefined) | undefined;
   /** The rules that are evaluated: what the own store feeds, and what the fleet's is to be fed. */

@@ -1,6 +1,12 @@
 import { COUNT_FIELDS } from '../measure/arm-counts.js';
-import type { OutcomeDelta } from '../measure/outcome-delta.js';
+import {
+  type EvidenceDelta,
+  joinEvidence,
+  type OutcomeDelta,
+  parseOutcomeDelta,
+} from '../measure/outcome-delta.js';
 import { ARMS } from '../model/shapes.js';
+import { parseJson } from '../support/json.js';
 import type { FlushedDelta } from './fleet-link.js';
 
 /** An epoch of this process, from one change of the rollout to the next. */
@@ -97,6 +103,17 @@ export class Outbox {
   forgetAccepted(): void {
     this.#numbered.splice(0, this.#accepted);
     this.#accepted = 0;
+  }
+
+  /** What the deltas of an epoch that are kept here, accepted or not, have for the sequential tests. */
+  evidenceOf(epoch: LocalEpoch): EvidenceDelta {
+    const numbered = this.#numbered.filter((each) => each.epoch === epoch.assigned);
+    const waiting = this.#waiting.filter((each) => each.epoch === epoch);
+    const deltas = [
+      ...numbered.map(({ text }) => parseOutcomeDelta(parseJson(text))),
+      ...waiting.map(({ delta }) => delta),
+    ];
+    return joinEvidence(deltas.flatMap((delta) => delta?.evidence ?? []));
   }
 
   /** Drops everything, and starts again with the number one. */

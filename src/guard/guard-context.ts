@@ -37,9 +37,19 @@ export function guardContext(options: ResolvedOptions): GuardContext {
 /** The user's clock; where it fails, the machine's answers. */
 function safeClock(clock: Clock, onFault: OnFault): Clock {
   if (clock === systemClock) return clock;
-  const safe = (name: keyof Clock) => () => {
-    const time = answerOf(`clock.${name}()`, () => numberOf(() => clock[name]()), Number.NaN, onFault);
-    return Number.isNaN(time) ? systemClock[name]() : time;
+  const safe = (name: keyof Clock) => {
+    let isReporting = false;
+    const report: OnFault = (what, error) => {
+      isReporting = true;
+      onFault(what, error);
+      isReporting = false;
+    };
+    return () => {
+      // A fault has a time, too.
+      if (isReporting) return systemClock[name]();
+      const time = answerOf(`clock.${name}()`, () => numberOf(() => clock[name]()), Number.NaN, report);
+      return Number.isNaN(time) ? systemClock[name]() : time;
+    };
   };
   return { now: safe('now'), monotonic: safe('monotonic') };
 }

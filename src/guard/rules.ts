@@ -17,7 +17,7 @@ const TRIGGER_NAME = 'a name, for example successes-of-large-files';
 const WINDOW = 'a number of milliseconds, or 0 for a rule without a window';
 const TRIGGERS = 'a list of triggers, for example [successRateBelow(0.95)]';
 
-/** The fields of a trigger that somebody else wrote. Those that only this package's triggers have are not checked. */
+/** The fields of a trigger that a user wrote. Those that only this package's triggers have are not checked. */
 const triggerFieldsSchema = z.object({
   name: z.string({ error: TRIGGER_NAME }).regex(/\S/, { error: TRIGGER_NAME }),
   windowMs: z.custom((value) => value === 0 || durationMsSchema.safeParse(value).success, { error: WINDOW }),

@@ -2,7 +2,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
 /** A process, so that another one with the same id, later or in another container, is not taken for it. */
-export interface ProcessIdentity {
+interface ProcessIdentity {
   readonly pid: number;
   /** Processes of one machine and container see each other; ids of others mean nothing. */
   readonly machine: string;

@@ -199,7 +199,7 @@ function rotatedPath(path: string, sequence: number): string {
 }
 
 /** The files that a log was split into, the oldest first; the one still being written, `path` itself, is not among them. */
-export async function rotatedFiles(path: string): Promise<RotatedFile[]> {
+async function rotatedFiles(path: string): Promise<RotatedFile[]> {
   const extension = extname(path);
   const prefix = `${basename(path, extension)}.`;
   const folder = dirname(path);

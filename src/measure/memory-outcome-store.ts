@@ -264,14 +264,13 @@ export class MemoryOutcomeStore {
     return true;
   }
 
-  /** Everything that was exposed before has settled in all processes whose deltas are merged here. */
-  settleUpTo(time: number): void {
-    this.#feed.settleUpTo(time);
+  /** Everything that was exposed before has settled in all merged processes. @returns whether that has fed the tests. */
+  settleUpTo(time: number): boolean {
+    return this.#feed.settleUpTo(time);
   }
 
   /**
-   * The whole state, for {@link restore}, without memory samples, which belong to one process, and without what has not settled.
-   * Hashes of units with an event are part of it.
+   * The whole state, for {@link restore}, with hashes of units. Without memory samples, which belong to one process, and what is open.
    */
   dump(now: number): StoreDump {
     this.#advance(now);
@@ -294,6 +293,7 @@ export class MemoryOutcomeStore {
         details: this.#details.contents(),
       },
       evidence: this.#feed.evidence.toJSON(),
+      waiting: this.#feed.waiting,
     };
   }
 
@@ -306,7 +306,7 @@ export class MemoryOutcomeStore {
   restore(dump: StoreDump, now: number): boolean {
     if (dump.contents.epoch !== this.#epoch || !this.merge(dump.contents, now)) return false;
     this.#epochStartedAt = Math.min(dump.epochStartedAt, now);
-    if (dump.evidence !== undefined) this.#feed.restore(dump.evidence);
+    this.#feed.restore(dump.evidence, dump.waiting ?? []);
     return true;
   }
 

@@ -12,6 +12,9 @@ import { BUCKETS_PER_WINDOW } from './time-ring.js';
 /** Raised whenever the meaning of a delta changes: processes of different versions run side by side during a deploy. */
 export const DELTA_VERSION = 2;
 
+/** Settled outcomes of one delta: more than what a process sends again after a loss of data (see {@link joinEvidence}). */
+const MAX_SETTLED = 5_000;
+
 const count = z.int().min(0);
 const errorTypes = z.array(z.tuple([z.string(), count]));
 const time = z.number();
@@ -30,7 +33,7 @@ const detail = z
 const evidenceDeltaSchema = z
   .object({
     /** In the order of their exposures. */
-    settled: z.array(settledEntrySchema).max(1_000).readonly(),
+    settled: z.array(settledEntrySchema).max(MAX_SETTLED).readonly(),
     /** Events for which there was no room. */
     dropped: count,
     /** Trials of the treatment for the limits: of units without a failure before, and of all outcomes. */
@@ -115,6 +118,8 @@ export const storeDumpSchema = z
     contents: deltaSchema,
     /** The states of the sequential tests. */
     evidence: rolloutEvidenceSchema.optional().catch(undefined),
+    /** What other processes sent and waits until everything before it has settled in all of them. @default none */
+    waiting: z.array(settledEntrySchema).readonly().optional().catch(undefined),
   })
   .readonly();
 
@@ -156,6 +161,22 @@ export function shiftDelta(delta: OutcomeDelta, offsetMs: number): OutcomeDelta 
       settled: evidence.settled.map(([hash, at, ...rest]) => [hash, at + offsetMs, ...rest] as const),
       complaints: evidence.complaints.map(([hash, at, ...rest]) => [hash, at + offsetMs, ...rest] as const),
     },
+  };
+}
+
+/** The evidence of several deltas of one process, in order, as of one delta. Pure. */
+export function joinEvidence(parts: readonly EvidenceDelta[]): EvidenceDelta {
+  const sum = (of: 'units' | 'outcomes') => ({
+    trials: parts.reduce((trials, { limits }) => trials + limits[of].trials, 0),
+    failures: parts.reduce((failures, { limits }) => failures + limits[of].failures, 0),
+  });
+  const settled = parts.flatMap((part) => part.settled);
+  const latest = settled.slice(-MAX_SETTLED);
+  return {
+    settled: latest,
+    dropped: parts.reduce((all, { dropped }) => all + dropped, settled.length - latest.length),
+    limits: { units: sum('units'), outcomes: sum('outcomes') },
+    complaints: parts.flatMap(({ complaints }) => complaints),
   };
 }
 

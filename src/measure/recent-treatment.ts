@@ -3,7 +3,7 @@ import type { RecentOutcomes } from '../model/snapshot.js';
 /** Outcomes that are remembered. */
 const RECENT_OUTCOMES = 20;
 const MAX_AGE_MS = 86_400_000;
-/** Units that are told apart: with so many, a draw proves something. */
+/** Units that are distinguished: with so many, a draw proves something. */
 export const MAX_UNITS = 8;
 
 /** The treatment's last 20 counted outcomes, and its last 8 distinct units: what sliding windows cannot say at a low rate. */
@@ -102,7 +102,7 @@ function push(list: number[], at: number): void {
 }
 
 /** Times of outcomes, negative for a failure, and units with the time of their latest outcome. */
-export interface RecentChanges {
+interface RecentChanges {
   readonly outcomes: readonly number[];
   readonly units: readonly (readonly [unit: number, at: number])[];
 }

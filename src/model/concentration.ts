@@ -3,20 +3,12 @@ import type { Concentration, Verdict } from './shapes.js';
 /** The name under which error types stand beside attributes. */
 export const ERROR_TYPE = 'errorType';
 
-/** `13 of 14 failing users have contentType "text/csv" (of the control's 1 of 5, of other outcomes 8 %)` */
-export function describeConcentration({
-  attribute,
-  value,
-  treatment,
-  control,
-  others,
-}: Concentration): string {
+/** `13 of 14 failing users have contentType "text/csv" (control: 1 of 5, other outcomes: 8 %)` */
+function describeConcentration({ attribute, value, treatment, control, others }: Concentration): string {
   const what = attribute === ERROR_TYPE ? `fail with ${value}` : `have ${attribute} ${JSON.stringify(value)}`;
   const compared = [
-    control.of > 0 ? `of the control's ${control.count} of ${control.of}` : '',
-    others.of > 0 && attribute !== ERROR_TYPE
-      ? `of other outcomes ${Math.round(shareOf(others) * 100)} %`
-      : '',
+    control.of > 0 ? `control: ${control.count} of ${control.of}` : '',
+    others.of > 0 && attribute !== ERROR_TYPE ? `other outcomes: ${Math.round(shareOf(others) * 100)} %` : '',
   ].filter((part) => part !== '');
   const rest = compared.length === 0 ? '' : ` (${compared.join(', ')})`;
   return `${treatment.count} of ${treatment.of} failing users ${what}${rest}`;

@@ -7,6 +7,7 @@ import {
   endedOf,
   expiryText,
   factOf,
+  hasNoEvent,
   MISSING,
   ofDecision,
   percent,
@@ -27,25 +28,28 @@ export const EVENT_TABLE: EventTable = {
   health: {
     log: (event) =>
       event.status === 'ok'
-        ? info(`The guard is no longer blind: ${endedOf(event)}`)
+        ? info(`The guard is no longer blind. ${endedOf(event)}`)
         : error(
             `The guard is blind: ${event.reasons.map(({ code, message }) => `${code}: ${message}`).join(' ')}`,
           ),
     notification: (event, flagKey) => {
-      const { at, status, reasons, began } = event;
-      if (status === 'ok') {
-        const title = `${flagKey}: the guard is no longer blind`;
-        return { key: String(at), severity: 'info', title, message: endedOf(event) };
+      const { at, status, began } = event;
+      const key = String(at);
+      const [reasons, ended] = [event.reasons.filter(hasNoEvent), event.ended.filter(hasNoEvent)];
+      if (reasons.some(({ code }) => began.includes(code))) {
+        return {
+          key,
+          severity: 'critical',
+          title: `${flagKey}: the guard is blind`,
+          message: reasons.map(({ message }) => message).join(' '),
+          facts: reasons.map(({ code, since }) => ({ name: code, value: `for ${span(at - since)}` })),
+        };
       }
-      // A reason less is no message: the guard is still blind.
-      if (began.length === 0) return undefined;
-      return {
-        key: String(at),
-        severity: 'critical',
-        title: `${flagKey}: the guard is blind`,
-        message: reasons.map(({ message }) => message).join(' '),
-        facts: reasons.map(({ code, since }) => ({ name: code, value: `for ${span(at - since)}` })),
-      };
+      // A reason less is no message while another one remains.
+      if (ended.length === 0 || reasons.length > 0) return undefined;
+      const title = `${flagKey}: the guard is ${status === 'ok' ? 'no longer' : 'still'} blind`;
+      const rest = status === 'ok' ? '' : ` Still: ${event.reasons.map(({ code }) => code).join(', ')}.`;
+      return { key, severity: 'info', title, message: `${endedOf({ at, ended })}${rest}` };
     },
   },
 
@@ -154,23 +158,23 @@ export const EVENT_TABLE: EventTable = {
   },
 
   'admin-unavailable': {
-    log: ({ message }) => error(`The guard could not turn the flag off in Unleash now: ${message}`),
+    log: ({ message }) => error(`The guard cannot turn the flag off in Unleash: ${message}`),
     problem: { kind: 'admin', isOpen: true },
     notification: ({ at, code, message }, flagKey) => ({
       key: `${code}-${at}`,
       severity: 'critical',
-      title: `${flagKey}: the guard could not turn it off in Unleash`,
-      message: `Nothing has happened to the flag. ${message}`,
+      title: `${flagKey}: the guard cannot turn it off in Unleash`,
+      message: `The flag is as it was; a stop would fail. ${message}`,
     }),
   },
 
   'admin-available': {
-    log: () => info('The guard could turn the flag off in Unleash again.'),
+    log: () => info('The guard can turn the flag off in Unleash again.'),
     problem: { kind: 'admin', isOpen: false },
     notification: ({ at }, flagKey) => ({
       key: String(at),
       severity: 'info',
-      title: `${flagKey}: the guard could turn it off in Unleash again`,
+      title: `${flagKey}: the guard can turn it off in Unleash again`,
       message: 'Unleash accepts the admin token.',
     }),
   },
@@ -207,7 +211,7 @@ export const EVENT_TABLE: EventTable = {
       key: String(at),
       severity: 'info',
       title: `${flagKey} is there again`,
-      message: 'The flag is there again, and guarded.',
+      message: 'The guard protects it again.',
     }),
   },
 
@@ -231,7 +235,13 @@ export const EVENT_TABLE: EventTable = {
   },
 
   stage: {
-    log: ({ progress: { status, message } }) => (status === 'missed' ? warn(message) : info(message)),
+    log: ({ progress: { status, stage, message } }) => {
+      const line =
+        status === 'met' || status === 'missed'
+          ? `The stage at ${stage.percentage} % is ${status}: ${message}`
+          : message;
+      return status === 'missed' ? warn(line) : info(line);
+    },
     notification: ({ epoch, progress: { status, stage, message } }, flagKey) =>
       status === 'collecting'
         ? undefined

@@ -41,7 +41,7 @@ export const guardEventSchema = z.discriminatedUnion(
     event('stopped', { decisionId, confirmedBy: z.enum(['read-back', 'definition', 'fleet', 'removed']) }),
     // The guard went back to the percentage of the stage before; it re-arms when the provider has seen that.
     event('stepped-back', { decisionId, from: percentage.optional(), to: percentage.optional() }),
-    // The guard could not turn the flag off now: Unleash refuses its token or does not answer. Once for each cause.
+    // The guard cannot turn the flag off now: Unleash refuses its token or does not answer. Once for each cause.
     event('admin-unavailable', { code: z.string(), message: z.string() }),
     // It could again.
     event('admin-available', {}),

@@ -175,7 +175,7 @@ const concentrationSchema = z
 export interface Concentration extends z.infer<typeof concentrationSchema> {}
 
 /** All of {@link Verdict.blame}. */
-export const BLAMES = ['treatment', 'shared', 'unproven'] as const;
+const BLAMES = ['treatment', 'shared', 'unproven'] as const;
 
 export const verdictSchema = z
   .object({

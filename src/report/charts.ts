@@ -44,7 +44,7 @@ export async function drawCharts(report: RolloutReport): Promise<readonly Chart[
 type Draw = (option: EChartsCoreOption, size: { width: number; height: number }) => string;
 
 /** @returns undefined when the package `echarts` is not installed. */
-export async function loadDrawing(): Promise<Draw | undefined> {
+async function loadDrawing(): Promise<Draw | undefined> {
   try {
     const [core, charts, components, renderers] = await Promise.all([
       import('echarts/core'),

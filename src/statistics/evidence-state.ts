@@ -55,9 +55,6 @@ export const evidenceRequestSchema = z.discriminatedUnion('test', [
   sampleRatioRequest,
 ]);
 
-/** Whether something happens to more units of the treatment than chance put there. */
-export type EventRequest = z.infer<typeof eventRequest>;
-
 /** The failure rate of the treatment against a limit. */
 export type LimitRequest = z.infer<typeof limitRequest>;
 

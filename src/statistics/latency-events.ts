@@ -4,7 +4,7 @@ import { EventStream, type StreamEvidence } from './event-stream.js';
 import type { LatencyRequest, LatencyState } from './evidence-state.js';
 
 /** Where quantiles of durations come from; a latency histogram fits. */
-export interface QuantileSource {
+interface QuantileSource {
   /** How many durations it has seen. */
   readonly count: number;
   /** The `q`-quantile in milliseconds, `0 < q < 1`; undefined while there is none. */
@@ -15,7 +15,7 @@ export interface QuantileSource {
 export type LatencySources = Readonly<Record<Arm, QuantileSource>>;
 
 /** The quantiles at which durations are compared: the usual user, and the tail. */
-export const LATENCY_QUANTILES = [0.5, 0.9, 0.99] as const;
+const LATENCY_QUANTILES = [0.5, 0.9, 0.99] as const;
 
 /** Fewer durations of the control make no threshold. */
 const MIN_CONTROL_COUNT = 100;

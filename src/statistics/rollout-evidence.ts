@@ -63,6 +63,7 @@ interface Spec {
  */
 export class RolloutEvidence {
   readonly #streams = new Map<UnitEvent, EventStream>();
+  readonly #fed: readonly { readonly event: UnitEvent; readonly stream: EventStream }[];
   readonly #latency: LatencyEvents[] = [];
   /** One for each failure rate: several triggers may have the same. */
   readonly #limits = new Map<number, LimitEvidence>();
@@ -97,6 +98,7 @@ export class RolloutEvidence {
     }
     if (requests.some(({ request }) => request.test === 'sample-ratio'))
       this.#sampleRatio = new SampleRatio();
+    this.#fed = Array.from(this.#streams, ([event, stream]) => ({ event, stream }));
     const used = new Map<UnitEvent, number>([['failure', 1]]);
     this.#specs = requests.map(({ trigger, request }) => ({
       trigger,
@@ -137,7 +139,9 @@ export class RolloutEvidence {
     // An outcome that is sent for its event alone is part of no sample.
     const isSampled = weight > 0;
     if (chance < 1 && isSampled) this.#sampleRatio?.exposed(unit, treated, chance, at);
-    for (const [event, stream] of this.#streams) {
+    // Not over the map: its iterator makes an array for each entry.
+    for (let i = 0; i < this.#fed.length; i++) {
+      const { event, stream } = this.#fed[i]!;
       const happened = happenedOf(event, outcome);
       if (happened !== undefined) stream.outcome(unit, treated, chance, happened, at, weight);
     }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { messageOf } from './async/callbacks.js';
 import { parseJson } from './json.js';
 
 /** Permissions of the files that a guard makes, unless the user wants others: only their owner may read them. */
@@ -56,7 +57,7 @@ export async function unlessMissing<T>(opening: Promise<T>): Promise<T | undefin
 
 /** The code of a system error, for example `ENOENT`. */
 export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined;
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** What is wrong with a file or folder, after its name. Permissions deny reading as well as writing. */
@@ -79,11 +80,11 @@ const FILE_PROBLEMS: Readonly<Record<string, string>> = {
 
 /** An error in one sentence; that of a file says in words what is wrong with the file. */
 export function describeError(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const problem = FILE_PROBLEMS[codeOf(error) ?? ''];
-  if (problem === undefined || !('syscall' in error)) return error.message;
+  const code = codeOf(error) ?? '';
+  const problem = FILE_PROBLEMS[code];
+  if (problem === undefined || !(error instanceof Error && 'syscall' in error)) return messageOf(error);
   const path = 'path' in error && typeof error.path === 'string' ? error.path : 'The file';
-  return `${path} ${problem} (${codeOf(error)}).`;
+  return `${path} ${problem} (${code}).`;
 }
 
 /** Makes a folder, with those above it, if it does not exist. Whoever may read files with `mode` may enter it. */

@@ -108,7 +108,7 @@ export function complaintRateRising(options: EventRegressionOptions = {}): Evide
     event: 'complaint',
     factory: 'complaintRateRising',
     name: 'complaint-rate-rising',
-    verb: 'brings complaints of',
+    verb: 'has complaints in',
     defaults: { ratio: 1.5, minDifference: 0 },
   });
 }
@@ -124,7 +124,7 @@ export function unreportedAbove(options: EventRegressionOptions = {}): EvidenceT
     event: 'unreported',
     factory: 'unreportedAbove',
     name: 'unreported-above',
-    verb: 'leaves without an outcome',
+    verb: 'has no outcome in',
     defaults: { ratio: 1, minDifference: 0.01 },
   });
 }
@@ -173,7 +173,7 @@ function examine(
   const { treatment, control } = since.counts;
   const observed = rateOf(treatment) - rateOf(control);
   const message = () => {
-    const found = `${describeSince(since, now)} the treatment ${verb} ${describeTrials(treatment)}, the control ${describeTrials(control)}`;
+    const found = `${describeSince(since, now)} the treatment ${verb} ${describeTrials(treatment)}, the ${frozen === undefined ? '' : 'earlier '}control ${describeTrials(control)}`;
     const units = `${countOf(events, 'unit')} with a first event`;
     const baseline =
       frozen === undefined

@@ -104,7 +104,7 @@ export function describeDifference({ treatment, control }: Evidence['counts']): 
 
 /**
  * `the evidence E is 73.4, the limit is 50: at most 2 % of healthy rollouts ever reach it` after a breach, before one
- * `the evidence E is 3.1, the limit is 50`; 49.96 must not read as the 50 that it rounds to.
+ * `the evidence E is 3.1, the limit is 50`; 49.96 must not read as the 50 that it rounds to. After a breach, E may have fallen again.
  */
 export function describeEvidence(
   { logE, breached }: Pick<Evidence, 'logE' | 'breached'>,
@@ -114,7 +114,9 @@ export function describeEvidence(
   const [reached, limit] = [formatE(logE), formatE(logThreshold)];
   if (breached) {
     const chance = `at most ${formatThreshold(alpha)} of healthy rollouts ever reach it`;
-    return `the evidence E is ${reached}, the limit is ${limit}: ${chance}`;
+    return logE < logThreshold
+      ? `the evidence E has reached its limit of ${limit}: ${chance}`
+      : `the evidence E is ${reached}, the limit is ${limit}: ${chance}`;
   }
   return reached === limit
     ? `the evidence E is close to its limit of ${limit}`

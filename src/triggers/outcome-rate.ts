@@ -249,8 +249,7 @@ function examineSequential(rule: RateRule, window: WindowSnapshot, snapshot: Sna
     };
   }
   if (!strict && !isBrokenNow(rule, window, snapshot)) {
-    const message = () =>
-      `${found()} all in all, but not by its latest outcomes: nothing is stopped for the past.`;
+    const message = () => `${found()} all in all, but not by its latest outcomes.`;
     return { status: 'ok', observed, message, sampleSize, blame: 'unproven' };
   }
   const fault: Fault = strict ? { blame: 'treatment', basis } : faultOf(window, snapshot, maxFailureRate);
@@ -275,7 +274,7 @@ function isBrokenNow(
 function finding(
   { blame, basis }: Fault,
   found: string,
-  { settled, units, windowMs }: WindowSnapshot,
+  { settled, units }: WindowSnapshot,
   evidence: Evidence,
   { alpha }: RateRule,
 ): Finding {
@@ -291,7 +290,7 @@ function finding(
       case 'treatment':
         return `${found}${settled.control.trials === 0 ? '' : `, while ${compared}`}; ${figures}.`;
       case 'shared':
-        return `${found}, but ${compared} ${inLast(windowMs)}, and the treatment is not worse by more than chance: a shared outage, nothing is stopped.`;
+        return `${found}, but ${compared}, and the treatment is not worse by more than chance: a shared outage.`;
       case 'unproven':
         return `${found}; not yet shown to be worse than the control: ${compared}.`;
     }

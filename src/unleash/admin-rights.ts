@@ -59,7 +59,7 @@ export const userTokensReply = z.object({
 });
 
 /** A personal access token. Times are milliseconds since 1970. */
-export type UserToken = Readonly<z.infer<typeof userTokensReply>['pats'][number]>;
+type UserToken = Readonly<z.infer<typeof userTokensReply>['pats'][number]>;
 
 /** The reply to `GET /api/admin/api-tokens/:name`. */
 export const apiTokensReply = z.object({

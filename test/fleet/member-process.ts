@@ -61,16 +61,20 @@ export class MemberProcess {
       evaluateMs: 20,
       timeoutMs,
     });
-    const emptyStore = () =>
-      Object.assign(
-        new MemoryOutcomeStore({
-          flagKey,
-          windowsMs: rules.map(({ windowMs }) => windowMs),
-          evidenceFor: rules,
-          now: clock.now(),
-        }),
-        { settleUpTo: (time: number) => this.settledUpTo.push(time) },
-      );
+    const emptyStore = () => {
+      const made = new MemoryOutcomeStore({
+        flagKey,
+        windowsMs: rules.map(({ windowMs }) => windowMs),
+        evidenceFor: rules,
+        now: clock.now(),
+      });
+      const settleUpTo = made.settleUpTo.bind(made);
+      made.settleUpTo = (time) => {
+        this.settledUpTo.push(time);
+        return settleUpTo(time);
+      };
+      return made;
+    };
     this.own = emptyStore();
     this.link = store.link({ flagKey, environment: 'production' });
     const sync = this.link.sync.bind(this.link);

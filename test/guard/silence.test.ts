@@ -101,7 +101,7 @@ describe('a treatment that hangs', () => {
     await vi.advanceTimersByTimeAsync(2 * MINUTE);
     expect(guard.status().openReviews.map(({ trigger }) => trigger)).toEqual(['unreported-above']);
     expect(guard.status().openReviews[0]?.verdict.message).toMatch(
-      /the treatment leaves without an outcome 100 % .*, the control 66/,
+      /the treatment has no outcome in 100 % .*, the control 66/,
     );
   });
 

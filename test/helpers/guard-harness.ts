@@ -55,14 +55,14 @@ export class GuardHarness {
     return guard;
   }
 
-  /** As many failing uploads as stop the flag. */
-  async fail(guard: RolloutGuard): Promise<void> {
+  /** As many failing uploads as stop the flag, unless the test needs fewer. */
+  async fail(guard: RolloutGuard, uploads = 20): Promise<void> {
     const upload = guard.operation({
       treatment: () => Promise.reject(new Error('down')),
       control: () => 'old',
       retries: 0,
     });
-    for (let user = 0; user < 20; user++) await upload({ targetingKey: `user-${user}` }, undefined);
+    for (let user = 0; user < uploads; user++) await upload({ targetingKey: `user-${user}` }, undefined);
   }
 
   /** The events of one type so far. */

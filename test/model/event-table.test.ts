@@ -70,7 +70,7 @@ describe('EVENT_TABLE', () => {
         ended: [{ code: 'flag-missing', message: 'Unleash sends no flag.', since: AT - 90_000 }],
       },
       'info',
-      'The guard is no longer blind: flag-missing for 90 s.',
+      'The guard is no longer blind. Until now: flag-missing for 90 s.',
     ],
     [{ type: 'fault', at: AT, what: 'a listener', message: 'x' }, 'error', 'Fault (a listener): x'],
     [{ type: 'closed', at: AT }, 'info', 'The guard is closed: it no longer protects the flag.'],

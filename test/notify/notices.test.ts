@@ -67,8 +67,24 @@ const blind = (codes: string[], began: string[], ended: string[] = []): GuardEve
 
 describe('noticeOf', () => {
   it('has no message when one of several reasons for blindness ends', () => {
-    expect(noticeOf(blind(['stale-flags'], [], ['flag-missing']), subject)).toBeUndefined();
+    expect(noticeOf(blind(['stale-flags'], [], ['hook-missing']), subject)).toBeUndefined();
   });
+
+  it.each(['flag-missing', 'admin-token', 'admin-permission'])(
+    'does not repeat in a message about health what another event says: %s',
+    (code) => {
+      expect(noticeOf(blind([code], [code]), subject)).toBeUndefined();
+      expect(noticeOf(blind(['stale-flags', code], [code]), subject)).toBeUndefined();
+      expect(noticeOf(blind(['stale-flags'], [], [code]), subject)).toBeUndefined();
+      expect(noticeOf(blind([], [], [code]), subject)).toBeUndefined();
+      expect(
+        noticeOf(blind([code, 'stale-flags'], [code, 'stale-flags']), subject)?.notification,
+      ).toMatchObject({
+        message: 'Why stale-flags.',
+        facts: [{ name: 'stale-flags' }],
+      });
+    },
+  );
 
   it.each<[string, GuardEvent, object]>([
     ['a decision', decided(), { severity: 'critical', title: 'async-upload is being turned off' }],
@@ -133,14 +149,14 @@ describe('noticeOf', () => {
     ],
     [
       'a guard that becomes blind',
-      blind(['stale-flags', 'flag-missing'], ['flag-missing']),
+      blind(['stale-flags', 'hook-missing'], ['hook-missing']),
       {
         severity: 'critical',
         title: 'async-upload: the guard is blind',
-        message: 'Why stale-flags. Why flag-missing.',
+        message: 'Why stale-flags. Why hook-missing.',
         facts: [
           { name: 'stale-flags', value: 'for 90 s' },
-          { name: 'flag-missing', value: 'for 90 s' },
+          { name: 'hook-missing', value: 'for 90 s' },
         ],
       },
     ],
@@ -150,7 +166,16 @@ describe('noticeOf', () => {
       {
         severity: 'info',
         title: 'async-upload: the guard is no longer blind',
-        message: 'stale-flags for 90 s.',
+        message: 'Until now: stale-flags for 90 s.',
+      },
+    ],
+    [
+      'the end of blindness but for what another event said',
+      blind(['flag-missing'], [], ['stale-flags']),
+      {
+        severity: 'info',
+        title: 'async-upload: the guard is still blind',
+        message: 'stale-flags for 90 s. Still: flag-missing.',
       },
     ],
     [
@@ -161,7 +186,7 @@ describe('noticeOf', () => {
     [
       'an admin API that cannot be used',
       { type: 'admin-unavailable', at: AT, code: 'ADMIN_TOKEN', message: 'Refused.' },
-      { severity: 'critical', message: 'Nothing has happened to the flag. Refused.' },
+      { severity: 'critical', message: 'The flag is as it was; a stop would fail. Refused.' },
     ],
     ['an admin API that can be used again', { type: 'admin-available', at: AT }, { severity: 'info' }],
     [

@@ -381,7 +381,7 @@ describe('limits', () => {
     };
     const verdict = verdictAfter(trigger, traffic, 0);
     expect(verdict).toMatchObject({ status: 'ok', blame: 'shared' });
-    expect(verdict.message).toContain('a shared outage, nothing is stopped');
+    expect(verdict.message).toContain('a shared outage.');
   });
 
   it.each(rules)('%s judge by outcomes where there are few units, and say so', (_, trigger) => {

@@ -42,7 +42,7 @@ describe('whereItFails', () => {
       others: { count: 5, of: 50 },
     });
     expect(describeFailing([{ failing: found } as never])).toContain(
-      ' 13 of 14 failing users have type ".csv" (of the control\'s 1 of 5, of other outcomes 10 %).',
+      ' 13 of 14 failing users have type ".csv" (control: 1 of 5, other outcomes: 10 %).',
     );
   });
 

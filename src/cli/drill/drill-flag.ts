@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { messageOf } from '../../support/async/callbacks.js';
 import { systemClock } from '../../support/clock.js';
 import { exchange, NoAnswerError } from '../../support/http.js';
 import { parseJson } from '../../support/json.js';
@@ -240,8 +241,4 @@ class NamedFlag implements DrillFlag {
 /** The flag of a drill. @param key - Of an existing flag. @default a scratch flag is made */
 export function drillFlag(target: DrillTarget, key: string | undefined): DrillFlag {
   return key === undefined ? new ScratchFlag(target) : new NamedFlag(target, key);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,13 +3,14 @@ import { OutcomeHook } from '../../../hooks/outcome-hook.js';
 import { UnleashProvider } from '../../../providers/unleash/provider.js';
 import { RolloutGuard } from '../../guard/rollout-guard.js';
 import type { GuardEvent } from '../../model/event.js';
+import { messageOf } from '../../support/async/callbacks.js';
 import { systemClock } from '../../support/clock.js';
 import { errorRateAbove } from '../../triggers/error-rate-above.js';
 import { DrillError, type DrillFlag, type DrillTarget, drillFlag } from './drill-flag.js';
 import type { DrillListener, DrillResult, DrillStep, DrillStepName, DrillTimes } from './drill-steps.js';
 
 /** Options of {@link fireDrill}. */
-export interface DrillOptions extends DrillTarget {
+interface DrillOptions extends DrillTarget {
   readonly clientToken: string;
   /** An existing flag that is off. @default a scratch flag that is made and deleted */
   readonly flagKey?: string | undefined;
@@ -282,8 +283,4 @@ class FireDrill {
 function withFailure(message: string, events: readonly GuardEvent[]): string {
   const failed = events.findLast((event) => event.type === 'stop-failed');
   return failed === undefined ? message : `${message} ${failed.failure.message}`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 import { type GuardEventOf, TOKEN_LEVELS, type TokenLevel } from '../../model/event.js';
 import { entryOf } from '../../model/event-table.js';
+import { messageOf } from '../../support/async/callbacks.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { isAdminError } from '../../unleash/admin-error.js';
 import type { AdminAccess, TokenExpiry } from '../../unleash/admin-rights.js';
@@ -95,8 +96,8 @@ export class TokenWatch {
       this.#accepted(await this.#admin.readAccess(usedForMs, { signal }));
     } catch (error) {
       if (signal.aborted) return;
-      const message = error instanceof Error ? error.message : String(error);
-      const [code, retryable] = isAdminError(error) ? [error.code, error.retryable] : ['UNKNOWN', true];
+      const message = messageOf(error);
+      const [code, retryable] = isAdminError(error) ? [error.code, error.retryable] : ['ADMIN_UNKNOWN', true];
       this.#refused(code, message, retryable);
     }
   }

@@ -25,6 +25,7 @@ export class Evaluator {
   #openReviews: readonly OpenReview[] = [];
   #stage: StageProgress | undefined;
   #reportedStage: ReportedState['stage'];
+  readonly #failed = new Set<string>();
 
   /** @param signals - The numbers from elsewhere that triggers evaluate. Without them, such triggers have no data. */
   constructor(options: EvaluatorOptions, signals?: Pick<SignalPoller, 'values'>) {
@@ -35,6 +36,11 @@ export class Evaluator {
   /** The latest verdict of each trigger: those that roll back, then the reviews. */
   get verdicts(): readonly Verdict[] {
     return [...this.#rollbackVerdicts, ...this.#reviewVerdicts];
+  }
+
+  /** The names of triggers that failed when they were evaluated last. */
+  get failed(): ReadonlySet<string> {
+    return this.#failed;
   }
 
   get openReviews(): readonly OpenReview[] {
@@ -99,7 +105,7 @@ export class Evaluator {
     const { stages, records } = this.#options;
     const { epoch, at } = snapshot;
     const current = facts?.enabled ? stageAt(stages, facts.rolloutPercentage) : undefined;
-    const reasons = this.#openReviews.map(({ verdict }) => verdict.message);
+    const reasons = this.#openReviews.map(({ trigger }) => `${trigger} is under review.`);
     const reported = this.#reportedStage;
     const wasMissed = reported?.epoch === epoch && reported.status === 'missed';
     const progress = current && evaluateStage(stages, current.index, snapshot, reasons, wasMissed);
@@ -119,10 +125,12 @@ export class Evaluator {
       try {
         const verdict = atOnce(trigger.evaluate(snapshot, now));
         if (typeof verdict?.status !== 'string') throw new TypeError('it returned no verdict');
+        this.#failed.delete(trigger.name);
         const unit = verdict.unit ?? trigger.unit ?? 'none';
         // No copy of a complete verdict: some of its properties are computed when they are first read.
         return [verdict.unit === unit ? (verdict as Verdict) : { ...verdict, unit }];
       } catch (error) {
+        this.#failed.add(trigger.name);
         this.#options.records.fault(`the trigger ${trigger.name}`, error);
         return [];
       }

@@ -1,7 +1,8 @@
+import type { Gap } from '../../support/running-time.js';
 import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
 
-/** A longer gap between two ticks means that the process did not run, in milliseconds, but never less than five ticks. */
+/** After a shorter gap, nobody has acted meanwhile, in milliseconds. */
 const MIN_GAP_MS = 2_000;
 /** Ticks after a gap in which the definition can arrive that changed meanwhile. */
 const TICKS_TO_CATCH_UP = 2;
@@ -11,43 +12,42 @@ const TICKS_TO_CATCH_UP = 2;
  * operator or the rest of the fleet may have acted: nothing is decided before a sync with the fleet and two more ticks.
  */
 export class Freshness {
-  readonly #context: Pick<GuardContext, 'clock' | 'tickMs' | 'records'>;
+  readonly #context: Pick<GuardContext, 'records' | 'runningTime'>;
   readonly #fleet: Pick<GuardFleet, 'sync'>;
-  #tickedAt: number | undefined;
+  /** Before the first tick, the fleet is still starting. */
+  #hasTicked = false;
   #ticksLeft = 0;
-  #isSyncing = false;
+  #syncs = 0;
 
-  constructor(context: Pick<GuardContext, 'clock' | 'tickMs' | 'records'>, fleet: Pick<GuardFleet, 'sync'>) {
+  constructor(context: Pick<GuardContext, 'records' | 'runningTime'>, fleet: Pick<GuardFleet, 'sync'>) {
     this.#context = context;
     this.#fleet = fleet;
+    context.runningTime.onGap((gap) => this.#onGap(gap));
   }
 
   /** Whether the guard may decide now. */
   get isFresh(): boolean {
-    this.#noticeGap();
-    return this.#ticksLeft === 0 && !this.#isSyncing;
+    this.#context.runningTime.check();
+    return this.#ticksLeft === 0 && this.#syncs === 0;
   }
 
   /** Called first on every tick. */
   tick(): void {
-    this.#noticeGap();
-    this.#tickedAt = this.#context.clock.monotonic();
-    if (this.#ticksLeft > 0 && !this.#isSyncing) this.#ticksLeft--;
+    this.#context.runningTime.check();
+    this.#hasTicked = true;
+    if (this.#ticksLeft > 0 && this.#syncs === 0) this.#ticksLeft--;
   }
 
-  #noticeGap(): void {
-    const { clock, tickMs, records } = this.#context;
-    const now = clock.monotonic();
-    if (this.#tickedAt === undefined || now - this.#tickedAt <= Math.max(MIN_GAP_MS, 5 * tickMs)) return;
-    this.#tickedAt = now;
+  #onGap({ durationMs }: Gap): void {
+    if (!this.#hasTicked || durationMs <= MIN_GAP_MS) return;
     this.#ticksLeft = TICKS_TO_CATCH_UP;
-    this.#isSyncing = true;
+    this.#syncs += 1;
     // Twice: a reply to what was sent before the gap may end the first one.
     const caughtUp = this.#fleet.sync().then(() => this.#fleet.sync());
     caughtUp
-      .catch((error) => records.fault('catching up after a gap', error))
+      .catch((error) => this.#context.records.fault('catching up after a gap', error))
       .finally(() => {
-        this.#isSyncing = false;
+        this.#syncs -= 1;
       });
   }
 }

@@ -17,7 +17,7 @@ const MAX_FORETOLD = 1_000_000;
  * such a stage is `blocked`, once the longest window shows it, and so is one whose outcomes are those of survivors. It is `missed`
  * only when an interval that is valid at any time excludes the target; between, it collects.
  *
- * @param openReviews - What blocks it: the messages of open reviews, each a sentence.
+ * @param openReviews - What blocks it: the open reviews, each in a sentence.
  * @param wasMissed - It was reported as missed at this percentage, which stays.
  */
 export function evaluateStage(
@@ -57,14 +57,14 @@ export function evaluateStage(
   const wanted = formatRate(stage.minSuccessRate, stage.minSuccessRate);
   const { lower } = rateConfidenceInterval({ trials: outcomes, failures }, MISSED_ALPHA);
   if (wasMissed || lower > 1 - stage.minSuccessRate) {
-    const message = `${title(stage)} is missed: ${found}, ${wanted} needed. Stay here, or go back in Unleash.`;
+    const message = `${found}, ${wanted} needed. Stay here, or go back in Unleash.`;
     return { ...progress, status: 'missed', message };
   }
   if (successRate < stage.minSuccessRate) {
     const message = `${title(stage)} is not decided: ${found}, ${wanted} needed. ${foretold(stage, outcomes, failures)}`;
     return { ...progress, status: 'collecting', message };
   }
-  const message = `${title(stage)} is met: ${found}. ${adviceAfter(stages, index)}`;
+  const message = `${found}. ${adviceAfter(stages, index)}`;
   return { ...progress, status: 'met', message };
 }
 

@@ -1,4 +1,5 @@
 import type { MemberProgress } from '../../fleet/fleet-options.js';
+import type { FlagSourceHealth } from '../../model/flags.js';
 import type { ObservationCounts } from './observation-counts.js';
 
 /** Something that makes a guard blind. */
@@ -24,14 +25,14 @@ export interface HealthFacts {
   readonly unevaluatedMs: number | undefined;
   readonly outcomeTimeoutMs: number;
   readonly fleet: FleetProgress | undefined;
-  readonly source: SourceHealth;
+  readonly source: FlagSourceHealth;
   /** Whether the provider has the flag's definition. */
   readonly isFlagKnown: boolean;
   /** Whether the new path runs under this guard's protection: the guard is armed, and the flag is on. */
   readonly isWatching: boolean;
   /** What the admin client found out about its token and the flag. */
   readonly admin: readonly Problem[];
-  /** Rollback triggers that should have a verdict and have none, because they throw. */
+  /** Rollback triggers that failed when they were evaluated last. */
   readonly brokenTriggers: readonly string[];
   /** Signals of rollback triggers that cannot be read. */
   readonly unreadableSignals: readonly { readonly trigger: string; readonly problem: string }[];
@@ -40,14 +41,6 @@ export interface HealthFacts {
   /** The age of the treatment's latest outcome. */
   readonly outcomeAgeMs: number | undefined;
   readonly observed: ObservationCounts;
-}
-
-/** How a flag source is: the result of `FlagSource.health()`. */
-export interface SourceHealth {
-  readonly status: 'ok' | 'stale' | 'error';
-  readonly message?: string | undefined;
-  /** Milliseconds since 1970. */
-  readonly since?: number | undefined;
 }
 
 /** Whether what a fleet records arrives and is read. */

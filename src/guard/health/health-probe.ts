@@ -1,4 +1,5 @@
 import type { Verdict } from '../../model/shapes.js';
+import { messageOf } from '../../support/async/callbacks.js';
 import type { SignalPoller } from '../../triggers/signals/signal-poller.js';
 import type { GuardMachine } from '../act/guard-machine.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
@@ -6,7 +7,7 @@ import type { GuardLoop } from '../evaluate/guard-loop.js';
 import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
 import type { OutcomeRecorder } from '../observe/outcome-recorder.js';
-import type { HealthFacts, Problem, SourceHealth } from './health-facts.js';
+import type { HealthFacts, Problem } from './health-facts.js';
 
 /** The parts of a guard that are watched. */
 interface WatchedParts {
@@ -107,7 +108,7 @@ export class HealthProbe {
     const { flags, flagKey } = this.#parts.context;
     try {
       const isFlagKnown = flags.flag(flagKey) !== undefined;
-      const source = (flags as { health?: () => SourceHealth }).health?.() ?? { status: 'ok' };
+      const source = flags.health?.() ?? ({ status: 'ok' } as const);
       return { source, isFlagKnown };
     } catch (error) {
       return { source: { status: 'error', message: messageOf(error) }, isFlagKnown: false };
@@ -130,7 +131,7 @@ export class HealthProbe {
     });
     const read = new Map(signals.values(clock.now()).map((value) => [value.trigger, value]));
     return {
-      brokenTriggers: rollback.map(({ name }) => name).filter((name) => !verdicts.has(name)),
+      brokenTriggers: rollback.map(({ name }) => name).filter((name) => evaluator.failed.has(name)),
       unreadableSignals: rollback.flatMap(({ name: trigger }) => {
         const problem = read.get(trigger)?.problem;
         return problem === undefined ? [] : { trigger, problem };
@@ -140,8 +141,4 @@ export class HealthProbe {
       outcomeAgeMs: onOutcomes[0]?.freshnessMs,
     };
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

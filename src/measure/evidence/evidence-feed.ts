@@ -99,10 +99,18 @@ export class EvidenceFeed {
     this.#pending.settle(now, this.#onSettled);
   }
 
-  /** Everything that was exposed before has settled in all processes whose deltas are merged here. */
-  settleUpTo(time: number): void {
+  /**
+   * Everything that was exposed before has settled in all processes whose deltas are merged here.
+   * @returns whether that has fed the tests.
+   */
+  settleUpTo(time: number): boolean {
     this.#settledUpTo = Math.max(this.#settledUpTo, time);
-    this.#settleRemote(0);
+    return this.#settleRemote(0);
+  }
+
+  /** What other processes sent and waits until everything before it has settled in all of them. */
+  get waiting(): readonly SettledEntry[] {
+    return this.#remote;
   }
 
   /** @param continues - The rollout goes on at another percentage; otherwise a new one begins. */
@@ -133,7 +141,9 @@ export class EvidenceFeed {
   }
 
   /** Continues from the state of an earlier run. An invalid one is of no use: the tests then begin anew. */
-  restore(state: RolloutEvidenceState): void {
+  restore(state: RolloutEvidenceState | undefined, waiting: readonly SettledEntry[]): void {
+    this.#remote.push(...waiting);
+    if (state === undefined) return;
     const restored = this.#emptyEvidence();
     try {
       if (restored.restore(state)) this.#evidence = restored;
@@ -148,13 +158,17 @@ export class EvidenceFeed {
     this.#sample.add(outcome);
   };
 
-  /** @param atLeast - So many of the oldest are fed however that may be. */
-  #settleRemote(atLeast: number): void {
-    if (this.#remote.length === 0) return;
+  /**
+   * @param atLeast - So many of the oldest are fed however that may be.
+   * @returns whether any was.
+   */
+  #settleRemote(atLeast: number): boolean {
+    if (this.#remote.length === 0) return false;
     this.#remote.sort((a, b) => a[1] - b[1]);
     const first = this.#remote.findIndex(([, at]) => at > this.#settledUpTo);
     const settled = this.#remote.splice(0, first < 0 ? this.#remote.length : Math.max(first, atLeast));
     for (const entry of settled) this.#evidence.settled(outcomeOfEntry(entry));
+    return settled.length > 0;
   }
 
   #emptyEvidence(): RolloutEvidence {

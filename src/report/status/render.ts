@@ -33,7 +33,7 @@ export function renderStatus(status: RolloutStatus, now: number): string {
   }
   if (stage !== undefined) rows.push(['Stage', `${stage.status}: ${stage.message}`]);
   for (const { verdict, openedAt } of openReviews) {
-    rows.push(['Review', `${verdict.message} (open since ${formatTime(openedAt)})`]);
+    rows.push(['Review', `${verdict.trigger}: ${verdict.message} (open since ${formatTime(openedAt)})`]);
   }
   for (const { at, text } of status.openProblems) rows.push(['Problem', `${text} (${ago(at)})`]);
   if (decision !== undefined) {

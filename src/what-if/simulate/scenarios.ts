@@ -84,7 +84,7 @@ export function scenariosOf(service: Service): Scenario[] {
       ? [
           harm('harm', `the treatment fails ${percent} from the start`, 0),
           harm('late harm', `the treatment fails ${percent} from the middle of the last stage on`, lastFrom),
-          harm('harm, returning users', `${percent}, from the middle of the last stage on`, lastFrom, {
+          harm('harm, returning users', 'late harm, and the users come again', lastFrom, {
             returning: 'alike',
           }),
         ]

@@ -117,7 +117,7 @@ describe('the health of a guard', () => {
       'async-upload: the guard is blind',
       'async-upload: the guard is no longer blind',
     ]);
-    expect(sent[1]).toMatchObject({ severity: 'info', message: expect.stringMatching(/^stale-flags for /) });
+    expect(sent[1]).toMatchObject({ severity: 'info', message: expect.stringMatching(/^Until now: stale-flags for /) });
     expect(reported().map(({ status, began }) => [status, began])).toEqual([
       ['blind', ['stale-flags']],
       ['ok', []],
@@ -188,9 +188,26 @@ describe('the health of a guard', () => {
     expect(codes(guard)).toEqual([]);
     await pass(2 * SECOND);
     expect(codes(guard)).toEqual(['flag-missing']);
+    await pass(MINUTE);
     flags.facts = facts;
     await pass(MINUTE);
     expect(codes(guard)).toEqual([]);
+    expect(reported().map(({ began }) => began)).toEqual([['flag-missing'], []]);
+    // The watch over the flag has said it, with the cause.
+    expect(sent.map(({ type }) => type)).toEqual(['flag-missing', 'flag-found']);
+  });
+
+  it('is blind while Unleash refuses the admin token, and operators get one message of it', async () => {
+    const unleash = new FakeAdminApi();
+    unleash.failure = () => Response.json({ message: 'no such token' }, { status: 401 });
+    const guard = await started({ fetch: unleash.fetch });
+    await pass(MINUTE);
+    expect(codes(guard)).toEqual(['admin-token']);
+    unleash.failure = undefined;
+    await pass(10 * MINUTE);
+    expect(codes(guard)).toEqual([]);
+    expect(reported().map(({ began }) => began)).toEqual([['admin-token'], []]);
+    expect(sent.map(({ type }) => type)).toEqual(['admin-unavailable', 'admin-available']);
   });
 
   it('is blind on a rollback trigger that throws, while the flag is on', async () => {
@@ -283,7 +300,7 @@ describe('the health of a guard', () => {
 
   it('is blind when outcomes come steadily and no rule ever has enough of them', async () => {
     const guard = await started({
-      rollback: [successRateBelow(0.95, { minOutcomes: 10_000 }), criticalErrors()],
+      rollback: [successRateBelow(0.95, { minOutcomes: 10_000, strict: true }), criticalErrors()],
     });
     for (let minute = 0; minute < 58; minute++) {
       upload(guard, `user-${minute}`);

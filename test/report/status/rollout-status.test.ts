@@ -121,7 +121,7 @@ describe('readRolloutStatus', () => {
     await givenEvents([...STARTED, ...problems]);
     const status = await readRolloutStatus(folder);
     expect(renderStatus(status, NOW)).toMatch(
-      /^Problem +The guard could not turn the flag off in Unleash now: Refused\. .*\nProblem +The flag was archived\./m,
+      /^Problem +The guard cannot turn the flag off in Unleash: Refused\. .*\nProblem +The flag was archived\./m,
     );
     expect(statusLine(status)).toContain('problems: admin-unavailable, flag-missing');
     await givenEvents([
