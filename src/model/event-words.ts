@@ -10,7 +10,7 @@ export function endedOf({ at, ended }: Pick<GuardEventOf<'health'>, 'at' | 'ende
 }
 
 /** Whether operators learn of a reason for blindness from nothing but the event `health`: the others have events of their own. */
-export function _hasNoEvent({ code }: HealthReason): boolean {
+export function hasNoEvent({ code }: HealthReason): boolean {
   return code !== 'flag-missing' && !code.startsWith('admin-');
 }
 
@@ -18,7 +18,7 @@ export function span(durationMs: number): string {
   return formatDuration(Math.max(0, Math.round(durationMs / 1_000)) * 1_000);
 }
 
-export const _MISSING: Readonly<Record<GuardEventOf<'flag-missing'>['reason'], string>> = {
+export const MISSING: Readonly<Record<GuardEventOf<'flag-missing'>['reason'], string>> = {
   'not-found': 'The flag is not there.',
   archived: 'The flag was archived.',
   deleted: 'The flag was deleted.',
@@ -27,7 +27,7 @@ export const _MISSING: Readonly<Record<GuardEventOf<'flag-missing'>['reason'], s
   'not-received': 'The flag does not reach the service.',
 };
 
-export function _expiryText({ level, expiresAt, user, candidates }: GuardEventOf<'token-expiring'>): string {
+export function expiryText({ level, expiresAt, user, candidates }: GuardEventOf<'token-expiring'>): string {
   const date = formatDate(expiresAt);
   const what =
     level === 'expired'
@@ -40,13 +40,13 @@ export function _expiryText({ level, expiresAt, user, candidates }: GuardEventOf
   return `${what} Create a new token and start the guard with it.${others}`;
 }
 
-export const _REMOVED = 'Unleash has the flag no longer: it was archived or deleted.';
+export const REMOVED = 'Unleash has the flag no longer: it was archived or deleted.';
 
-export function _ofDecision(id: string, progress: DecisionProgress, failure?: DecisionFailure): ReportPlace {
+export function ofDecision(id: string, progress: DecisionProgress, failure?: DecisionFailure): ReportPlace {
   return { in: 'decision', id, progress, failure };
 }
 
-export function _actionOf({ action, toPercentage }: Decision): string {
+export function actionOf({ action, toPercentage }: Decision): string {
   return action === 'step-back' ? `taken back to ${percent(toPercentage)}` : 'turned off';
 }
 
@@ -55,7 +55,7 @@ export function percent(percentage: number | undefined): string {
 }
 
 /** `success-rate-below: 94.0 % (threshold 95 %)` */
-export function _factOf({ trigger, observed, threshold, unit }: Verdict): NotificationFact {
+export function factOf({ trigger, observed, threshold, unit }: Verdict): NotificationFact {
   const limit = `threshold ${formatQuantity(threshold, unit)}`;
   const value = observed === undefined ? limit : `${formatQuantity(observed, unit, threshold)} (${limit})`;
   return { name: trigger, value };

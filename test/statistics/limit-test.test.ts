@@ -92,7 +92,11 @@ describe('LimitEvidence', () => {
     limit.units.observe(true, 1);
     expect(limit.evidence(0.05).breached).toBe(false);
     limit.units.observe(true, 2);
-    expect(limit.evidence(0.05)).toMatchObject({ breached: true, byOutcomes: { breached: false }, events: 2 });
+    expect(limit.evidence(0.05)).toMatchObject({
+      breached: true,
+      byOutcomes: { breached: false },
+      events: 2,
+    });
     limit.units.observeCounts({ trials: 1_000, failures: 0 }, 3);
     expect(limit.evidence(0.05).breached).toBe(false);
     expect(limit.evidence(0.05).peakLogE).toBeGreaterThan(Math.log(20));
