@@ -6,6 +6,7 @@ import type { Fault, World } from '../fault.js';
 
 const run = promisify(execFile);
 const LOST_CONNECTION = /"fleet-connection"/;
+const LOST_DATA = /"fault".*had lost data/;
 
 const inRedis = { area: 'Redis', needs: ['redis-server'], setup: { redis: 'single' } } as const;
 
@@ -29,6 +30,7 @@ export const redisFaults: readonly Fault[] = [
     isShort: true,
     breaks: 'after',
     inject: ({ redis }) => withClient(redis[0]!, (client) => client.flushAll()),
+    expect: { message: LOST_DATA },
   },
   {
     ...inRedis,
@@ -39,7 +41,7 @@ export const redisFaults: readonly Fault[] = [
       withClient(redis[0]!, (client) =>
         client.xAdd(`rollout-guard:{development/${flagKey}}:deltas`, '*', { garbage: 'x' }),
       ),
-    expect: { message: /"fault"/ },
+    expect: { message: /"fault".*cannot be read/ },
   },
   {
     ...inRedis,
