@@ -4,13 +4,7 @@ import type { Concentration, Verdict } from './shapes.js';
 export const ERROR_TYPE = 'errorType';
 
 /** `13 of 14 failing users have contentType "text/csv" (control: 1 of 5, other outcomes: 8 %)` */
-function describeConcentration({
-  attribute,
-  value,
-  treatment,
-  control,
-  others,
-}: Concentration): string {
+function describeConcentration({ attribute, value, treatment, control, others }: Concentration): string {
   const what = attribute === ERROR_TYPE ? `fail with ${value}` : `have ${attribute} ${JSON.stringify(value)}`;
   const compared = [
     control.of > 0 ? `control: ${control.count} of ${control.of}` : '',

@@ -117,7 +117,10 @@ describe('the health of a guard', () => {
       'async-upload: the guard is blind',
       'async-upload: the guard is no longer blind',
     ]);
-    expect(sent[1]).toMatchObject({ severity: 'info', message: expect.stringMatching(/^Until now: stale-flags for /) });
+    expect(sent[1]).toMatchObject({
+      severity: 'info',
+      message: expect.stringMatching(/^Until now: stale-flags for /),
+    });
     expect(reported().map(({ status, began }) => [status, began])).toEqual([
       ['blind', ['stale-flags']],
       ['ok', []],
