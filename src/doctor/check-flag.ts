@@ -96,6 +96,9 @@ function checkStickiness(target: Target, rollouts: readonly SeenStrategy[]): Fin
   return findings.find(({ status }) => status !== 'ok') ?? findings[0]!;
 }
 
+/** Fields of which each user has a value of its own. */
+const FINE_FIELDS: ReadonlySet<string> = new Set(['userId', 'sessionId']);
+
 function checkOneStickiness(stickiness: string, { contextFields }: Target): Finding {
   const { ok, warn } = findingsOf('stickiness');
   const carries = (field: string) => contextFields.includes(field);
@@ -116,7 +119,14 @@ function checkOneStickiness(stickiness: string, { contextFields }: Target): Find
       'Evaluate with a targeting key, or choose a stickiness that the context carries.',
     );
   }
-  if (carries(stickiness)) return ok(`The rollout sticks to ${stickiness}.`);
+  if (carries(stickiness)) {
+    if (FINE_FIELDS.has(stickiness)) return ok(`The rollout sticks to ${stickiness}.`);
+    const units = `it can tell apart as many units as there are values of ${stickiness}, however many users each has`;
+    return warn(
+      `The rollout sticks to ${stickiness}: ${units}.`,
+      `With 8 values, one draw decides for an eighth of the traffic, and comparisons find only what most of them show: limits (errorRateAbove) then count outcomes. ${change}`,
+    );
+  }
   return warn(
     `The rollout sticks to "${stickiness}", which the evaluation context may lack: without it the flag is off.`,
     `If every evaluation carries it, run doctor with --context-field ${stickiness}. ${change}`,

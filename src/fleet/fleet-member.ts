@@ -1,4 +1,4 @@
-import { joinEvidence, shiftDelta } from '../measure/outcome-delta.js';
+import { shiftDelta } from '../measure/outcome-delta.js';
 import type { Decision } from '../model/shapes.js';
 import type { Snapshot } from '../model/snapshot.js';
 import { withDeadline } from '../support/deadline.js';

@@ -122,7 +122,6 @@ export class Outbox {
     this.#numbered = [];
     this.#accepted = 0;
     this.#sequence = 0;
-    return deltas.flatMap(({ evidence }) => evidence ?? []);
   }
 }
 

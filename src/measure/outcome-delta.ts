@@ -50,23 +50,6 @@ const evidenceDeltaSchema = z
 /** What the sequential tests of one process saw since its previous delta. Units are hashes. */
 export type EvidenceDelta = z.infer<typeof evidenceDeltaSchema>;
 
-/** Several deltas of one process as one; of more than a delta may have, the latest. */
-export function joinEvidence(deltas: readonly EvidenceDelta[]): EvidenceDelta {
-  const settled = deltas.flatMap((delta) => delta.settled);
-  const kept = settled.slice(-MAX_SETTLED);
-  const sum = (of: (delta: EvidenceDelta) => number) => deltas.reduce((all, delta) => all + of(delta), 0);
-  const trials = (of: 'units' | 'outcomes') => ({
-    trials: sum(({ limits }) => limits[of].trials),
-    failures: sum(({ limits }) => limits[of].failures),
-  });
-  return {
-    settled: kept,
-    dropped: sum(({ dropped }) => dropped) + settled.length - kept.length,
-    limits: { units: trials('units'), outcomes: trials('outcomes') },
-    complaints: deltas.flatMap(({ complaints }) => complaints),
-  };
-}
-
 const recentSchema = z
   .object({
     outcomes: z.array(time).max(100).readonly(),
