@@ -122,9 +122,8 @@ function checkOneStickiness(stickiness: string, { contextFields }: Target): Find
   if (carries(stickiness)) {
     if (FINE_FIELDS.has(stickiness)) return ok(`The rollout sticks to ${stickiness}.`);
     const units = `it can tell apart as many units as there are values of ${stickiness}, however many users each has`;
-    return warn(
-      `The rollout sticks to ${stickiness}: ${units}.`,
-      `With 8 values, one draw decides for an eighth of the traffic, and comparisons find only what most of them show: limits (errorRateAbove) then count outcomes. ${change}`,
+    return ok(
+      `The rollout sticks to ${stickiness}: ${units}. With fewer than 8 in the treatment, limits count outcomes instead.`,
     );
   }
   return warn(
