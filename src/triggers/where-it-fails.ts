@@ -9,6 +9,8 @@ const MIN_SHARE = 0.5;
 /** By so much the share must be larger than elsewhere. */
 const MIN_EXCESS = 0.2;
 const MAX_CONCENTRATIONS = 3;
+/** Error types that every failure may have. */
+const SAYS_NOTHING: ReadonlySet<string> = new Set(['Error', 'unknown']);
 /** An attribute with more distinct numbers is shown in ranges of powers of two. */
 const MAX_NUMBERS = 8;
 
@@ -27,7 +29,7 @@ export function whereItFails(details: OutcomeDetails, since = Number.NEGATIVE_IN
   const found = [...names, ERROR_TYPE].flatMap((attribute) => {
     const readValue = reader(attribute, [...treatment, ...details.others]);
     const value = mostFrequent(treatment.map(readValue));
-    if (value === undefined) return [];
+    if (value === undefined || (attribute === ERROR_TYPE && SAYS_NOTHING.has(value))) return [];
     const share = (list: readonly OutcomeDetail[]) => ({
       count: list.filter((detail) => readValue(detail) === value).length,
       of: list.length,
