@@ -151,9 +151,9 @@ export class RolloutEvidence {
     } else if (!Number.isNaN(durationMs)) this.#invalid += 1;
   }
 
-  /** A complaint of a unit. */
+  /** A complaint of a unit. One whose arm was not drawn carries no evidence, and takes none from a later one. */
   complaint(unit: number, treated: boolean, chance: number, at: number): void {
-    this.#streams.get('complaint')?.event(unit, treated, chance, at);
+    if (chance > 0) this.#streams.get('complaint')?.event(unit, treated, chance, at);
   }
 
   /** The percentage changed: evidence goes on, and the control so far is frozen. */

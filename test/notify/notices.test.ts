@@ -175,7 +175,7 @@ describe('noticeOf', () => {
       {
         severity: 'info',
         title: 'async-upload: the guard is still blind',
-        message: 'stale-flags for 90 s. Still: flag-missing.',
+        message: 'Until now: stale-flags for 90 s. Still: flag-missing.',
       },
     ],
     [

@@ -71,10 +71,10 @@ describe('simulateRollout', () => {
     expect(rollout).toMatchObject({ stoppedBy: [], reviews: ['latency-regression'] });
   });
 
-  it('counts calls that hang as harm, and stops them before their time limit ends', () => {
+  it('counts calls that hang as harm, and stops them when the time limit of the first one ends', () => {
     const rollout = play({ failing: { treatment: 0, control: 0 }, treatmentMs: 60_000 }, 5);
     expect(rollout.stoppedBy).toEqual(['failure-regression']);
-    expect(rollout.endedAtMs).toBeLessThan(20_000);
+    expect(rollout.endedAtMs).toBeLessThan(40_000);
     expect(rollout.harmedCalls).toBeGreaterThan(0);
   });
 
