@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import { z } from 'zod';
+import { messageOf } from '../support/async/callbacks.js';
 import { complete, pathOption } from './command.js';
 
 const HELP = `
@@ -37,7 +38,7 @@ export function registerRun(program: Command): void {
       await Promise.race([controller.start(), ended]);
     } catch (error) {
       await controller.close();
-      command.error(error instanceof Error ? error.message : String(error), { exitCode: FAILED });
+      command.error(messageOf(error), { exitCode: FAILED });
     }
     await ended;
     await controller.close();

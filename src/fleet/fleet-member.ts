@@ -1,6 +1,7 @@
 import { shiftDelta } from '../measure/outcome-delta.js';
 import type { Decision } from '../model/shapes.js';
 import type { Snapshot } from '../model/snapshot.js';
+import { messageOf } from '../support/async/callbacks.js';
 import { withDeadline } from '../support/deadline.js';
 import { feedsOf } from './feeds.js';
 import { FleetLeader } from './fleet-leader.js';
@@ -332,9 +333,8 @@ export class FleetMember {
   }
 
   #onFailure(error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
     const isFirst = this.#problem === undefined;
-    this.#problem = message;
-    if (isFirst) this.#options.listener.onConnection(message);
+    this.#problem = messageOf(error);
+    if (isFirst) this.#options.listener.onConnection(this.#problem);
   }
 }

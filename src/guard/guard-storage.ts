@@ -2,6 +2,7 @@ import { BEAT_MS } from '../journal/folder-lock.js';
 import { GuardFolders, type OpenFolder, type PendingStop } from '../journal/guard-folder.js';
 import type { JournalEntry } from '../journal/journal.js';
 import type { GuardState } from '../model/state.js';
+import { messageOf } from '../support/async/callbacks.js';
 import { withDeadline } from '../support/deadline.js';
 import type { GuardContext } from './guard-context.js';
 
@@ -88,7 +89,7 @@ export class GuardStorage {
       await folder.permit().catch((error) => records.fault(KEEPING, error));
       return folder;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       records.emit({ type: 'folder-changed', at: clock.now(), reason });
       return undefined;
     }

@@ -3,6 +3,7 @@ import { pipeline, Transform } from 'node:stream';
 import { constants, createUnzip } from 'node:zlib';
 import type { Unleash, UnleashConfig } from 'unleash-client';
 import { getDefaultAgent } from 'unleash-client/lib/request.js';
+import { messageOf } from '../../../src/support/async/callbacks.js';
 import { DeadlineError, withDeadline } from '../../../src/support/deadline.js';
 import type { Logger } from '../../../src/support/logger.js';
 import { type HeadersFunction, internalsOf, type Storage } from './client-access.js';
@@ -94,7 +95,7 @@ export class Transport {
       return this.#lastHeaders;
     } catch (error) {
       // unleash-client needs an error, whatever was thrown.
-      const cause = error instanceof Error ? error.message : String(error);
+      const cause = messageOf(error);
       throw new Error(`customHeadersFunction failed: ${cause}`);
     } finally {
       this.#pending--;

@@ -4,6 +4,7 @@ import type { GuardStatus } from '../../guard/guard-status.js';
 import type { RolloutGuardOptions } from '../../guard/options.js';
 import { RolloutGuard } from '../../guard/rollout-guard.js';
 import type { ArmCounts } from '../../model/shapes.js';
+import { messageOf } from '../../support/async/callbacks.js';
 import { attempt, type ConfigProblem, throwProblems } from '../../support/config-error.js';
 import type { Logger } from '../../support/logger.js';
 import { type ControllerConfig, readControllerConfig } from './controller-config.js';
@@ -81,7 +82,7 @@ export class Controller {
       await this.#provider.initialize();
     } catch (error) {
       if (this.#isClosed || isFatal(error)) throw error;
-      const problem = error instanceof Error ? error.message : String(error);
+      const problem = messageOf(error);
       this.#logger.warn({ problem }, 'Unleash has not delivered the flag yet; the controller retries.');
     }
     if (this.#isClosed) return;

@@ -1,3 +1,4 @@
+import { messageOf } from '../../support/async/callbacks.js';
 import { isConfigError } from '../../support/config-error.js';
 import { DeadlineError } from '../../support/deadline.js';
 import { FleetError, type FleetErrorCode, isFleetError } from '../fleet-link.js';
@@ -26,7 +27,7 @@ export function redisFailure(error: unknown): FleetError {
   if (isFleetError(error)) return error;
   if (isConfigError(error)) return new FleetError('INVALID_CONFIG', error.message, error);
   if (error instanceof DeadlineError) return new FleetError('TIMEOUT', `Redis ${error.message}.`, error);
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   for (const [word, [code, message]] of Object.entries(FAILURES)) {
     if (mentions(text, word) || (word === 'NOPERM' && text.includes("script can't run this command")))
       return new FleetError(code, message, error);

@@ -10,6 +10,7 @@ import type { Health } from '../../model/health.js';
 import type { Arm } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import type { GuardState } from '../../model/state.js';
+import { messageOf } from '../../support/async/callbacks.js';
 import { type Clock, systemClock } from '../../support/clock.js';
 import { describeError, readIfPresent, UnusableFileError } from '../../support/files.js';
 import { parseJson } from '../../support/json.js';
@@ -97,7 +98,7 @@ export async function readRolloutStatuses(folder: string): Promise<readonly Roll
   const unreadable = failures.filter((error) => !(error instanceof NoGuardError));
   const [first, ...others] = statuses;
   if (first === undefined) throw unreadable[0] ?? failures[0];
-  const problems = unreadable.map((error) => (error instanceof Error ? error.message : String(error)));
+  const problems = unreadable.map(messageOf);
   return [{ ...first, problems: [...first.problems, ...problems] }, ...others];
 }
 
