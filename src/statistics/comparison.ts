@@ -1,6 +1,6 @@
-import type { Trials } from '../model/shapes.js';
 import type { Evidence, TrialsSince } from '../model/snapshot.js';
-import { EventTest, type EventTotals, type Moment } from './event-test.js';
+import { rateOf } from './confidence.js';
+import { EventTest, type EventTotals, type Moment, momentBefore } from './event-test.js';
 import type { BreachState, ComparisonState, FrozenReference } from './evidence-state.js';
 import { FrozenControlTest } from './frozen-control.js';
 
@@ -60,7 +60,8 @@ export class Comparison {
   /** The first event of a unit whose arm was drawn. */
   event(treated: boolean, chance: number, at: number, atRisk: Float64Array, generation: number): void {
     this.#test.observe(treated, chance, at, atRisk);
-    if (treated) this.#addStart(at, atRisk);
+    if (treated) this.#starts.push(momentBefore(treated, at, atRisk));
+    if (this.#starts.length > MAX_STARTS) this.#starts.shift();
     this.#onset =
       this.#test.logE > LOG_E_OF_INTEREST ? this.#mostLikelyOnset(atRisk) : (this.#test.onset ?? this.#start);
     if (this.#breach !== undefined || this.#test.logE < this.#splitThreshold(generation)) return;
@@ -169,12 +170,6 @@ export class Comparison {
     return rateOf(treatment) - rateOf(control) >= this.#request.minDifference;
   }
 
-  #addStart(at: number, atRisk: Float64Array): void {
-    const [trials, events, controlTrials, controlEvents] = atRisk;
-    this.#starts.push({ at, totals: [trials! - 1, events! - 1, controlTrials!, controlEvents!] });
-    if (this.#starts.length > MAX_STARTS) this.#starts.shift();
-  }
-
   /**
    * Of the beginning of the strongest alternative's excursion and the treatment's events since then: where the events that followed
    * exceed what the control's rate lets expect the most, by the likelihood ratio of Poisson counts (the scan statistic of Kulldorff,
@@ -219,9 +214,4 @@ function countsBetween(from: ArrayLike<number>, to: ArrayLike<number>): TrialsSi
     treatment: { trials: to[0]! - from[0]!, failures: to[1]! - from[1]! },
     control: { trials: to[2]! - from[2]!, failures: to[3]! - from[3]! },
   };
-}
-
-/** Of no trials, 0. */
-function rateOf({ trials, failures }: Trials): number {
-  return trials === 0 ? 0 : failures / trials;
 }

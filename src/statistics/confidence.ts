@@ -2,6 +2,11 @@ import type { Trials } from '../model/shapes.js';
 
 import { logBeta, logGamma, logIncompleteBeta } from './log-gamma.js';
 
+/** Failures among trials; 0 of none. */
+export function rateOf({ trials, failures }: Trials): number {
+  return trials === 0 ? 0 : failures / trials;
+}
+
 /** An interval of rates, or of differences of rates; fractions. */
 export interface Interval {
   readonly lower: number;

@@ -103,11 +103,7 @@ export class EventTest {
     const risen = this.#lowest & ~lowest;
     this.#lowest = lowest;
     if (risen === 0) return;
-    const before = [totals[0]!, totals[1]!, totals[2]!, totals[3]!] as [number, number, number, number];
-    const first = treated ? 0 : 2;
-    before[first] = Math.max(0, before[first] - 1);
-    before[first + 1] = Math.max(0, before[first + 1]! - 1);
-    const moment: Moment = { at, totals: before };
+    const moment = momentBefore(treated, at, totals);
     for (let k = 0; k < this.#odds.length; k++) if (risen & (1 << k)) this.#onsets[k] = moment;
   }
 
@@ -145,4 +141,13 @@ export class EventTest {
     this.#factorsByChance.set(chance, factors);
     return factors;
   }
+}
+
+/** Where the totals stood before the event that is their latest. */
+export function momentBefore(treated: boolean, at: number, totals: ArrayLike<number>): Moment {
+  const before: [number, number, number, number] = [totals[0]!, totals[1]!, totals[2]!, totals[3]!];
+  const first = treated ? 0 : 2;
+  before[first] = Math.max(0, before[first] - 1);
+  before[first + 1] = Math.max(0, before[first + 1]! - 1);
+  return { at, totals: before };
 }

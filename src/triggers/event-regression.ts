@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Evidence } from '../model/snapshot.js';
+import { rateOf } from '../statistics/confidence.js';
 import type { UnitEvent } from '../statistics/evidence-state.js';
 import { parseConfig } from '../support/config-error.js';
 import { ratioSchema } from '../support/config-schemas.js';
@@ -16,7 +17,6 @@ import {
   evidenceTrigger,
   figuresOf,
   points,
-  rateOf,
   rounded,
 } from './evidence-rule.js';
 import type { Finding } from './window-rule.js';

@@ -1,5 +1,6 @@
 import type { Trials, Verdict, VerdictEvidence } from '../model/shapes.js';
 import type { Evidence, Snapshot, TrialsSince } from '../model/snapshot.js';
+import { rateOf } from '../statistics/confidence.js';
 import type { EvidenceRequest } from '../statistics/evidence-state.js';
 import { alphaSchema } from '../support/config-schemas.js';
 import { countOf, formatThreshold, formatTime } from '../support/wording.js';
@@ -84,11 +85,6 @@ export function figuresOf(
     repeated,
     invalid,
   };
-}
-
-/** Failures among trials; 0 of none. */
-export function rateOf({ trials, failures }: Trials): number {
-  return trials === 0 ? 0 : failures / trials;
 }
 
 /** `Since 10:42 UTC` or `Since the rollout began` */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Verdict } from '../model/shapes.js';
 import type { Evidence, Snapshot, WindowSnapshot } from '../model/snapshot.js';
+import { rateOf } from '../statistics/confidence.js';
 import type { LimitRequest } from '../statistics/evidence-state.js';
 import { parseConfig } from '../support/config-error.js';
 import { alphaSchema, countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
@@ -13,7 +14,6 @@ import {
   type EvidenceOptions,
   evidenceOf,
   figuresOf,
-  rateOf,
 } from './evidence-rule.js';
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
 import {
