@@ -1,5 +1,6 @@
 import type { Random } from '../../src/what-if/simulate/random.js';
 import type { SimulatedCall, SimulatedUnit, Traffic } from '../../src/what-if/simulate/rollout.js';
+import { heavyUsers } from '../../src/what-if/simulate/scenarios.js';
 
 const S = 1_000;
 const MIN = 60 * S;
@@ -82,7 +83,9 @@ function scenario(given: Shape): BenchScenario {
         position: alternating ? (index + 0.5) / users! : random.next(),
         frailty: frailty(random),
       }));
-      const pick = heavy ? zipf(known.length) : (draw: Random) => Math.floor(draw.next() * known.length);
+      const pick = heavy
+        ? heavyUsers(known.length)
+        : (draw: Random) => Math.floor(draw.next() * known.length);
       let number = 0;
       return {
         requestsPerSecond: rate,
@@ -109,25 +112,6 @@ function scenario(given: Shape): BenchScenario {
         },
       };
     },
-  };
-}
-
-function zipf(count: number): (draw: Random) => number {
-  const upTo: number[] = [];
-  let sum = 0;
-  for (let n = 1; n <= count; n++) {
-    sum += n ** -1.1;
-    upTo.push(sum);
-  }
-  return (draw) => {
-    const wanted = draw.next() * sum;
-    let [low, high] = [0, count - 1];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (upTo[middle]! < wanted) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   };
 }
 

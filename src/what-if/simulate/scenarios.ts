@@ -144,20 +144,26 @@ function unitsOf(
     return { key: `user-${index}`, position: random.next(), frailty: alwaysFails ? 1 : rate / 2 };
   });
   if (returning === 'alike') return (draw) => known[Math.floor(draw.next() * users)]!;
+  const pick = heavyUsers(users);
+  return (draw) => known[pick(draw)]!;
+}
+
+/** Draws one of so many users, by place: the n-th most frequent calls 1/n^1.1 times as often as the first. */
+export function heavyUsers(users: number): (random: Random) => number {
   const upTo: number[] = [];
   let sum = 0;
   for (let n = 1; n <= users; n++) {
     sum += n ** -HEAVY_EXPONENT;
     upTo.push(sum);
   }
-  return (draw) => {
-    const wanted = draw.next() * sum;
+  return (random) => {
+    const wanted = random.next() * sum;
     let [low, high] = [0, users - 1];
     while (low < high) {
       const middle = (low + high) >> 1;
       if (upTo[middle]! < wanted) low = middle + 1;
       else high = middle;
     }
-    return known[low]!;
+    return low;
   };
 }
