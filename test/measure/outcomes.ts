@@ -1,4 +1,5 @@
 import type { Exposure, Outcome } from '../../src/model/shapes.js';
+import type { SettledOutcome } from '../../src/statistics/rollout-evidence.js';
 
 /** An arbitrary time that is no multiple of any bucket. */
 export const START = 1_700_000_000_123;
@@ -43,6 +44,22 @@ export function outcomeOf({
     attempts: 1,
     attributes: undefined,
     at,
+    ...facts,
+  };
+}
+
+/** A success of the control, whose arm was drawn at 50 %, unless the facts differ. */
+export function settledOutcome(facts: Partial<SettledOutcome> = {}): SettledOutcome {
+  return {
+    unit: 0,
+    treated: false,
+    chance: 0.5,
+    at: 1,
+    result: 'success',
+    fallback: false,
+    retried: false,
+    durationMs: 100,
+    weight: 1,
     ...facts,
   };
 }

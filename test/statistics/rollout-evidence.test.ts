@@ -8,6 +8,7 @@ import {
   type TestSpec,
 } from '../../src/statistics/rollout-evidence.js';
 import { isConfigError } from '../../src/support/config-error.js';
+import { settledOutcome as outcome } from '../measure/outcomes.js';
 
 const event = { test: 'event', alpha: 0.015, ratio: 1, minDifference: 0.02 } as const;
 const SPECS: readonly TestSpec[] = [
@@ -28,22 +29,6 @@ const SPECS: readonly TestSpec[] = [
 function setup(specs = SPECS) {
   const latency = { treatment: new LatencyHistogram(), control: new LatencyHistogram() };
   return { latency, evidence: new RolloutEvidence(specs, latency) };
-}
-
-/** A success of the control, whose arm was drawn at 50 %, unless the facts differ. */
-function outcome(facts: Partial<SettledOutcome> = {}): SettledOutcome {
-  return {
-    unit: 0,
-    treated: false,
-    chance: 0.5,
-    at: 1,
-    result: 'success',
-    fallback: false,
-    retried: false,
-    durationMs: 100,
-    weight: 1,
-    ...facts,
-  };
 }
 
 const of = (evidence: RolloutEvidence, trigger: string) =>

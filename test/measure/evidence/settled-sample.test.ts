@@ -5,23 +5,11 @@ import {
   settledEntrySchema,
 } from '../../../src/measure/evidence/settled-sample.js';
 import type { SettledOutcome } from '../../../src/statistics/rollout-evidence.js';
+import { settledOutcome } from '../outcomes.js';
 
 const hash = (unit: number) => Math.imul(unit + 1, 0x9e37_79b1) >>> 0;
 
-function outcome(facts: Partial<SettledOutcome> = {}): SettledOutcome {
-  return {
-    unit: 1,
-    treated: false,
-    chance: 0.5,
-    at: 1,
-    result: 'success',
-    fallback: false,
-    retried: false,
-    durationMs: 100,
-    weight: 1,
-    ...facts,
-  };
-}
+const outcome = (facts: Partial<SettledOutcome> = {}) => settledOutcome({ unit: 1, ...facts });
 
 /** Takes what came, as another process reads it. */
 function taken(sample: SettledSample) {
