@@ -1,41 +1,23 @@
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
-import { RedisServer } from '../../examples/fleet/redis-server.js';
+import { expect, it, vi } from 'vitest';
 import { failureRegression } from '../../src/triggers/event-regression.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import type { Trigger } from '../../src/triggers/trigger.js';
 import { Random } from '../../src/what-if/simulate/random.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
-import { MemberProcess } from './member-process.js';
+import { useMemberFleet } from './member-fleet.js';
 
 const RULES: readonly Trigger[] = [successRateBelow(0.95), failureRegression()];
 
 describeWithBinary('the evidence of a fleet', 'redis-server', 'apt-get install redis-server', () => {
-  let redis: RedisServer;
-  let client: Awaited<ReturnType<RedisServer['client']>>;
-  let flag = 0;
-  const processes: MemberProcess[] = [];
+  const members = useMemberFleet();
+  const { processes, key } = members;
   /** When the test began. */
   let begin = 0;
 
-  beforeAll(async () => {
-    redis = await RedisServer.start();
-    client = await redis.client();
-  });
-
-  afterEach(async () => {
-    await Promise.all(processes.splice(0).map(({ member }) => member.close()));
-  });
-
-  afterAll(async () => {
-    await client?.close();
-    await redis?.close();
-  });
-
   async function fleet(count: number, aheadMs: (index: number) => number = () => 0) {
-    flag++;
+    members.begin();
     for (let index = 0; index < count; index++) {
-      const each = new MemberProcess(redis.url, `flag-${flag}`, { rules: RULES, aheadMs: aheadMs(index) });
-      processes.push(each);
+      const each = members.make({ rules: RULES, aheadMs: aheadMs(index) });
       await each.member.start();
     }
     await until(() => expect(processes[0]!.member.role).toBe('leader'));
@@ -184,9 +166,12 @@ describeWithBinary('the evidence of a fleet', 'redis-server', 'apt-get install r
   it('keeps the latest of it when Redis has lost a key, and counts nothing twice', async () => {
     const [, second] = await fleet(2);
     for (let user = 0; user < 10; user++) second!.record({ result: 'failure', targetingKey: `sent-${user}` });
-    await sync();
-    await until(() => expect(failures().treatment.failures).toBe(10));
-    await client.del(`rollout-guard:{production/flag-${flag}}:state`);
+    // What one process settled waits for the next sync of the other.
+    await until(async () => {
+      await sync();
+      expect(failures().treatment.failures).toBe(10);
+    });
+    await members.client.del(key('state'));
     for (let user = 0; user < 10; user++) second!.record({ result: 'failure', targetingKey: `not-${user}` });
     await until(async () => {
       await sync();

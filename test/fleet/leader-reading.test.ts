@@ -1,38 +1,20 @@
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
-import { RedisServer } from '../../examples/fleet/redis-server.js';
+import { expect, it, vi } from 'vitest';
 import { describeWithBinary } from '../helpers/needs-binary.js';
-import { MemberProcess, type MemberRule } from './member-process.js';
+import { useMemberFleet } from './member-fleet.js';
+import type { MemberProcess, MemberRule } from './member-process.js';
 
 describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install redis-server', () => {
-  let redis: RedisServer;
-  let client: Awaited<ReturnType<RedisServer['client']>>;
-  let flag = 0;
-  const processes: MemberProcess[] = [];
-
-  beforeAll(async () => {
-    redis = await RedisServer.start();
-    client = await redis.client();
-  });
-
-  afterEach(async () => {
-    await Promise.all(processes.splice(0).map(({ member }) => member.close()));
-  });
-
-  afterAll(async () => {
-    await client?.close();
-    await redis?.close();
-  });
+  const members = useMemberFleet();
+  const { processes, key } = members;
 
   async function fleet(...options: ConstructorParameters<typeof MemberProcess>[2][]) {
-    flag++;
-    const made = options.map((each) => new MemberProcess(redis.url, `flag-${flag}`, each));
-    processes.push(...made);
+    members.begin();
+    const made = options.map((each) => members.make(each));
     for (const { member } of made) await member.start();
     await until(() => expect(made[0]!.member.role).toBe('leader'));
     return made;
   }
 
-  const key = (name: string) => `rollout-guard:{production/flag-${flag}}:${name}`;
   const until = (condition: () => unknown) => vi.waitFor(condition, { timeout: 15_000, interval: 10 });
   const counted = ({ member }: MemberProcess) => member.snapshot(Date.now()).total.treatment.successes;
 
@@ -50,7 +32,7 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
     const [leader, other] = await fleet({}, {});
     other!.record();
     await other!.member.sync();
-    for (let times = 0; times < 2; times++) await client.xAdd(key('deltas'), '*', fields);
+    for (let times = 0; times < 2; times++) await members.client.xAdd(key('deltas'), '*', fields);
     other!.record();
     await other!.member.sync();
     await until(() => expect(counted(leader!)).toBe(2));
@@ -70,8 +52,8 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
     other!.record({ epoch: 2 });
     other!.onSync = {
       after: async () => {
-        for (const entry of (await client.xRange(key('deltas'), '-', '+')) ?? []) {
-          if (entry && 'epoch' in entry.message) await client.xDel(key('deltas'), entry.id);
+        for (const entry of (await members.client.xRange(key('deltas'), '-', '+')) ?? []) {
+          if (entry && 'epoch' in entry.message) await members.client.xDel(key('deltas'), entry.id);
         }
       },
     };
@@ -88,9 +70,9 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
       await until(() => expect(counted(leader!)).toBe(2));
       await leader!.member.close();
       processes.splice(processes.indexOf(leader!), 1);
-      await client.set(key('checkpoint'), `${others[0]!.member.state!.datasetId}${text}`);
+      await members.client.set(key('checkpoint'), `${others[0]!.member.state!.datasetId}${text}`);
       // As after a checkpoint: what was in it is no longer in the stream.
-      await client.xTrim(key('deltas'), 'MAXLEN', 0);
+      await members.client.xTrim(key('deltas'), 'MAXLEN', 0);
       for (const each of others) each.record();
       await until(async () => {
         for (const { member } of others) await member.sync();

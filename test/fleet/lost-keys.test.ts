@@ -1,9 +1,9 @@
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
-import { RedisServer } from '../../examples/fleet/redis-server.js';
+import { expect, it, vi } from 'vitest';
 import { DECISION } from '../helpers/fleet-decision.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
-import { MemberProcess } from './member-process.js';
+import { useMemberFleet } from './member-fleet.js';
+import type { MemberProcess } from './member-process.js';
 
 /** Every key of a flag. */
 const KEYS = ['state', 'members', 'seen', 'settled', 'leader', 'deltas', 'checkpoint', 'totals:1'] as const;
@@ -14,35 +14,17 @@ const SUBSETS = Array.from({ length: 2 ** KEYS.length - 1 }, (_, index) =>
 );
 
 describeWithBinary('a fleet whose keys are lost', 'redis-server', 'apt-get install redis-server', () => {
-  let redis: RedisServer;
-  let client: Awaited<ReturnType<RedisServer['client']>>;
-  let flag = 0;
-  const processes: MemberProcess[] = [];
-
-  beforeAll(async () => {
-    redis = await RedisServer.start();
-    client = await redis.client();
-  });
-
-  afterEach(async () => {
-    await Promise.all(processes.splice(0).map(({ member }) => member.close()));
-  });
-
-  afterAll(async () => {
-    await client?.close();
-    await redis?.close();
-  });
+  const members = useMemberFleet();
+  const { processes, key } = members;
 
   async function fleet(count: number): Promise<MemberProcess[]> {
-    flag++;
-    const made = Array.from({ length: count }, () => new MemberProcess(redis.url, `flag-${flag}`));
-    processes.push(...made);
+    members.begin();
+    const made = Array.from({ length: count }, () => members.make());
     for (const { member } of made) await member.start();
     return made;
   }
 
-  const key = (name: string) => `rollout-guard:{production/flag-${flag}}:${name}`;
-  const lose = (names: readonly string[]) => client.del(names.map(key));
+  const lose = (names: readonly string[]) => members.client.del(names.map(key));
 
   /** What the leader has counted, and what is in Redis, once all have sent everything. */
   async function expectCounted(made: readonly MemberProcess[], recorded: number): Promise<void> {
@@ -50,7 +32,7 @@ describeWithBinary('a fleet whose keys are lost', 'redis-server', 'apt-get insta
       async () => {
         for (const { member } of made) await member.sync();
         const leader = made.find(({ member }) => member.role === 'leader');
-        const totals = await client.hGet(key('totals:1'), 'successes:treatment');
+        const totals = await members.client.hGet(key('totals:1'), 'successes:treatment');
         expect([leader?.totals().treatment.successes, Number(totals ?? 0)]).toEqual([recorded, recorded]);
         const { windows } = leader!.member.snapshot(Date.now());
         expect(windows.map(({ treatment }) => treatment.successes)).toEqual([recorded, recorded]);
@@ -118,20 +100,20 @@ describeWithBinary('a fleet whose keys are lost', 'redis-server', 'apt-get insta
     const made = await fleet(4);
     let recorded = 0;
     const key = (index: number) => `other:${index}`;
-    await client.configSet({ maxmemory: '4mb', 'maxmemory-policy': 'volatile-lru' });
+    await members.client.configSet({ maxmemory: '4mb', 'maxmemory-policy': 'volatile-lru' });
     try {
       for (let round = 0; round < 60; round++) {
         for (const each of made) each.record();
         recorded += made.length;
         // Another user of this Redis, whose keys do not expire: the fleet's are evicted.
-        await client
+        await members.client
           .set(key(round), 'x'.repeat(60_000))
-          .catch(() => client.del([...Array(round).keys()].map(key)));
+          .catch(() => members.client.del([...Array(round).keys()].map(key)));
         for (const { member } of made) await member.sync();
       }
-      expect(Number(/evicted_keys:(\d+)/.exec(await client.info('stats'))![1])).toBeGreaterThan(0);
+      expect(Number(/evicted_keys:(\d+)/.exec(await members.client.info('stats'))![1])).toBeGreaterThan(0);
     } finally {
-      await client.configSet({ maxmemory: '0', 'maxmemory-policy': 'noeviction' });
+      await members.client.configSet({ maxmemory: '0', 'maxmemory-policy': 'noeviction' });
     }
     await expectCounted(made, recorded);
   });
