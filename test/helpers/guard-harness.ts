@@ -82,6 +82,6 @@ export class GuardHarness {
 
   async close(): Promise<void> {
     await Promise.all(this.#guards.map((guard) => guard.close()));
-    await rm(this.folder, { recursive: true, force: true });
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   }
 }
