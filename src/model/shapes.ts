@@ -15,7 +15,7 @@ export const ARMS = ['treatment', 'control'] as const;
 export type Arm = (typeof ARMS)[number];
 
 /** The same of each arm. */
-const perArm = <S extends z.ZodType>(schema: S) =>
+export const perArm = <S extends z.ZodType>(schema: S) =>
   z.object({ treatment: schema, control: schema }).readonly();
 
 // ── 1. Exposure ──────────────────────────────────────────────────────────────────────────────────
@@ -94,7 +94,7 @@ export interface Outcome {
 
 const count = z.number().min(0);
 
-const armCountsSchema = z
+export const armCountsSchema = z
   .object({
     successes: count,
     failures: count,
@@ -157,7 +157,7 @@ export interface VerdictEvidence extends z.infer<typeof verdictEvidenceSchema> {
 
 const shareSchema = z.object({ count, of: count }).readonly();
 
-const concentrationSchema = z
+export const concentrationSchema = z
   .object({
     /** `errorType`, or the name of an attribute that the application passed. */
     attribute: z.string(),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-const stageSchema = z
+export const stageSchema = z
   .object({
     /** The percentage in Unleash at which this stage takes place, 0–100. */
     percentage: z.number(),

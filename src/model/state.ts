@@ -58,7 +58,7 @@ export const guardStateSchema = z.discriminatedUnion('status', [
 /** `armed`, `stopping` or `stopped`, with what belongs to it. */
 export type GuardState = z.infer<typeof guardStateSchema>;
 
-const openReviewSchema = z
+export const openReviewSchema = z
   .object({
     trigger: z.string(),
     openedAt: z.number(),

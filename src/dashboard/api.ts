@@ -1,0 +1,82 @@
+/** What the dashboard's page and its server say to each other: JSON below the dashboard's address. */
+import type { ControlType } from '../model/control.js';
+import type { RolloutView } from '../model/rollout-view.js';
+import type { Decision } from '../model/shapes.js';
+import type { Annotation } from '../rollups/rollup.js';
+
+/** `GET api/flags`: every flag that is shown. */
+export interface Overview {
+  readonly flags: readonly RolloutView[];
+  /** What this reader may ask for; empty on a read-only page. */
+  readonly controls: readonly ControlType[];
+  /** Sent back with each control, as the header `x-csrf-token`; absent on a read-only page. */
+  readonly csrfToken?: string;
+}
+
+/** One arm over time: entries belong to those of {@link Series.at}; null where there was no data. */
+export interface ArmSeries {
+  /** Successes and failures. */
+  readonly trials: readonly number[];
+  readonly failures: readonly number[];
+  /** Fractions 0–1, with a 95 % interval. */
+  readonly errorRate: readonly (number | null)[];
+  readonly low: readonly (number | null)[];
+  readonly high: readonly (number | null)[];
+  /** Milliseconds. */
+  readonly p50: readonly (number | null)[];
+  readonly p95: readonly (number | null)[];
+  readonly p99: readonly (number | null)[];
+  readonly perSecond: readonly number[];
+}
+
+/** A threshold to draw. */
+export interface ThresholdLine {
+  readonly trigger: string;
+  /** Of `error-rate`, a fraction; of a quantile, milliseconds. */
+  readonly chart: 'error-rate' | 'p50' | 'p95' | 'p99';
+  readonly value: number;
+}
+
+/**
+ * `GET api/flags/<key>/series?from=&to=&points=`: the rollout between two times, in at most so many points. Without `from` and `to`,
+ * all of it.
+ */
+export interface Series {
+  /** The whole rollout, whatever was asked for. */
+  readonly first: number;
+  readonly last: number;
+  readonly stepMs: number;
+  /** When each point begins. */
+  readonly at: readonly number[];
+  readonly percentage: readonly (number | null)[];
+  readonly treatment: ArmSeries;
+  readonly control: ArmSeries;
+  readonly annotations: readonly Annotation[];
+  readonly thresholds: readonly ThresholdLine[];
+}
+
+/** `GET api/flags/<key>/decisions`, and `…/decisions/<id>` for one: what was decided, newest first, and what became of it. */
+export interface DecisionView {
+  readonly decision: Decision;
+  readonly stoppedHereAt?: number;
+  readonly stoppedInUnleashAt?: number;
+  readonly steppedBackAt?: number;
+  readonly reArmedAt?: number;
+  readonly turnedOffBy?: string;
+  readonly turnedOnBy?: string;
+  readonly actionRequired?: string;
+}
+
+/**
+ * `GET api/events`: server-sent events. `view` brings a {@link RolloutView} whenever one has changed (at most each second), and all of
+ * them at the start; `rollup` the flag's key, when its series has another point. A page that was away asks for everything again.
+ */
+export type EventName = 'view' | 'rollup';
+
+/** The reply to `POST api/flags/<key>/controls`, whose body is a `Control` without `by`. */
+export interface ControlReply {
+  /** Whether it was done. */
+  readonly accepted: boolean;
+  /** One sentence: what was done, or why not. */
+  readonly message: string;
+}
