@@ -40,10 +40,15 @@ export class RollupSum {
     return this.#latestAt === Number.NEGATIVE_INFINITY;
   }
 
+  /** What each trigger observed. */
+  get triggers(): readonly TriggerRollup[] {
+    return [...this.#triggers.values()];
+  }
+
   add({ at, epoch, percentage, arms, triggers, serviceVersions }: Rollup): void {
     for (const arm of ARMS) this.#arms[arm].add(arms[arm]);
     const isLatest = at >= this.#latestAt;
-    for (const trigger of triggers) this.#addTrigger(trigger, isLatest);
+    for (const trigger of triggers) this.addTrigger(trigger, isLatest);
     this.#versions = [...new Set([...this.#versions, ...serviceVersions])].slice(-MAX_VERSIONS);
     if (!isLatest) return;
     this.#latestAt = at;
@@ -59,7 +64,7 @@ export class RollupSum {
       epoch: this.#epoch,
       ...(this.#percentage === undefined ? {} : { percentage: this.#percentage }),
       arms: { treatment: this.#arms.treatment.toArm(), control: this.#arms.control.toArm() },
-      triggers: [...this.#triggers.values()],
+      triggers: this.triggers,
       serviceVersions: this.#versions,
     };
   }
@@ -74,7 +79,8 @@ export class RollupSum {
     this.#percentage = undefined;
   }
 
-  #addTrigger(added: TriggerRollup, isLatest: boolean): void {
+  /** @param isLatest - Whether what it observed is later than all before. */
+  addTrigger(added: TriggerRollup, isLatest = true): void {
     const known = this.#triggers.get(added.trigger);
     if (known === undefined) {
       if (this.#triggers.size < MAX_TRIGGERS) this.#triggers.set(added.trigger, added);
