@@ -6,14 +6,12 @@ import type { Outcome } from '../model/shapes.js';
 import { VersionedFile, type WriteOptions } from '../support/files.js';
 import { ExposureOrder, type LoggedStep } from './exposure-order.js';
 import { outcomeOfRow } from './log-row-schema.js';
-import { SummaryTotals, summaryStateSchema } from './log-summary.js';
 import { readOutcomeLog } from './read-log.js';
 
 const checkpointSchema = z.object({
   flagKey: z.string(),
   position: z.object({ sequence: z.int().min(1), offset: z.int().min(0) }),
   store: storeDumpSchema,
-  summary: summaryStateSchema,
   droppedLines: z.int().min(0),
 });
 
@@ -22,7 +20,7 @@ export type Checkpoint = z.infer<typeof checkpointSchema>;
 
 /** The checkpoint of a folder. Only what is in the log by then may be counted in it. */
 export function checkpointFile(folder: string, options?: WriteOptions): VersionedFile<Checkpoint> {
-  return new VersionedFile(join(folder, 'checkpoint.json'), 2, checkpointSchema, options);
+  return new VersionedFile(join(folder, 'checkpoint.json'), 3, checkpointSchema, options);
 }
 
 /** The lines after a checkpoint are few: a checkpoint is written every few seconds. */
@@ -66,12 +64,10 @@ export async function restoreOutcomes(folder: string, options: RestoreOptions) {
     throw new Error(`${folder} contains the outcomes of the flag ${checkpoint.flagKey}.`);
   }
   const store = storeAsOf(checkpoint.store, options);
-  const summary = new SummaryTotals(checkpoint.summary);
   // The journal is behind: what its epoch and the log's latest one have in common is unknown.
   const order = new ExposureOrder(HORIZON_MS);
   const isAhead = checkpoint.store.contents.epoch > options.epoch;
   for await (const row of readOutcomeLog(folder, { from: checkpoint.position })) {
-    summary.add(row);
     if (isAhead) continue;
     const outcome = outcomeOfRow(row);
     const unitHash = row.unit === null ? undefined : options.unitOf(row.unit);
@@ -79,7 +75,7 @@ export async function restoreOutcomes(folder: string, options: RestoreOptions) {
     for (const step of order.add({ ...outcome, exposure })) addTo(store, step);
   }
   for (const step of order.rest()) addTo(store, step);
-  return { store: store.dump(options.now), summary, droppedLines: checkpoint.droppedLines };
+  return { store: store.dump(options.now), droppedLines: checkpoint.droppedLines };
 }
 
 function addTo(store: MemoryOutcomeStore, { type, outcome }: LoggedStep<Outcome>): void {

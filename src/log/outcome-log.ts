@@ -1,18 +1,14 @@
-import { join } from 'node:path';
 import { unitHasher } from '../measure/evidence/evidence-feed.js';
 import type { StoreDump } from '../measure/outcome-delta.js';
 import type { Outcome } from '../model/shapes.js';
 import type { Clock } from '../support/clock.js';
-import { replaceFile } from '../support/files.js';
 import { type RestoreOptions, restoreOutcomes } from './checkpoint.js';
 import { type LogFiles, type LogPlace, logFilesIn } from './log-files.js';
 import type { ResolvedLogOptions } from './log-options.js';
 import { csvLineOf, jsonLineOf, type RowContext, rowOfOutcome } from './log-row.js';
 import { columnsWith, type OutcomeRow } from './log-row-schema.js';
-import { SummaryTotals } from './log-summary.js';
 import { UserHash } from './user-hash.js';
 
-const SUMMARY_FILE = 'summary.json';
 /** So many lines are made without a pause: about 2 ms. */
 const LINES_AT_ONCE = 256;
 /** From so many waiting outcomes on, the log is written without waiting for the next flush. */
@@ -40,7 +36,7 @@ interface OutcomeLogSettings extends ResolvedLogOptions {
 }
 
 /**
- * What happened, outcome by outcome: `metrics.jsonl`, `metrics.csv` and `summary.json`, and a checkpoint from which the
+ * What happened, outcome by outcome: `metrics.jsonl` and `metrics.csv`, and a checkpoint from which the
  * next run resumes.
  *
  * `record` puts the outcome into a bounded buffer and does nothing else. Each second, or when 1,024 wait, the buffer is
@@ -59,7 +55,6 @@ export class OutcomeLog {
   #files: LogFiles | undefined;
   readonly #columns: readonly string[];
   readonly #users = new UserHash();
-  #summary = new SummaryTotals();
   readonly #percentages = new Map<number, number | undefined>();
   readonly #context: RowContext;
   /** Whether anything failed in the present round of writing, and in the latest attempt at a checkpoint. */
@@ -117,10 +112,7 @@ export class OutcomeLog {
     const restored = await this.#attempt(READING, () =>
       restoreOutcomes(folder, { flagKey, unitOf: (text) => this.#users.unitOf(text), ...earlier }),
     );
-    if (restored !== undefined) {
-      this.#summary = restored.summary;
-      this.#dropped += restored.droppedLines;
-    }
+    this.#dropped += restored?.droppedLines ?? 0;
     return restored?.store;
   }
 
@@ -165,7 +157,7 @@ export class OutcomeLog {
     await this.#writing;
   }
 
-  /** Writes everything, the summary and the checkpoint too, and ends. */
+  /** Writes everything, the checkpoint too, and ends. */
   async close(): Promise<void> {
     if (!OutcomeLog.#open.has(this)) return;
     clearInterval(this.#timer);
@@ -179,7 +171,7 @@ export class OutcomeLog {
     await this.#files?.csv?.close();
   }
 
-  /** The position of the checkpoint is one in the old file, and with the folder salt and summary may be gone. */
+  /** The position of the checkpoint is one in the old file, and with the folder the salt may be gone. */
   #beginAnew(path: string): void {
     this.#report(GONE, new Error(`${path} was removed or moved away; the log continues in a new file.`));
     const { place } = this.#files!;
@@ -243,24 +235,15 @@ export class OutcomeLog {
   }
 
   async #writeCheckpoint(store: StoreDump): Promise<void> {
-    const { flagKey, clock } = this.#settings;
-    const { place, jsonl, checkpoints } = this.#files!;
+    const { flagKey } = this.#settings;
+    const { jsonl, checkpoints } = this.#files!;
     await this.#attempt(WRITING, async () => {
       // After a failed write this reads the file's end again: a remembered position could be wrong.
       await jsonl.open();
       // The log first: a checkpoint must not be ahead of it after a power cut.
       await jsonl.sync();
       const { position } = jsonl;
-      const summary = this.#summary.state();
-      await checkpoints.save({ flagKey, position, store, summary, droppedLines: this.#dropped });
-    });
-    await this.#attempt(WRITING, () => {
-      const summary = this.#summary.summary(flagKey, clock.now(), this.#dropped);
-      return replaceFile(
-        join(place.folder, SUMMARY_FILE),
-        `${JSON.stringify(summary, undefined, 2)}\n`,
-        place,
-      );
+      await checkpoints.save({ flagKey, position, store, droppedLines: this.#dropped });
     });
   }
 
@@ -274,7 +257,7 @@ export class OutcomeLog {
     }
   }
 
-  /** The process exits without `close`: what waits is written now or never. The next start corrects the summary. */
+  /** The process exits without `close`: what waits is written now or never. */
   #writeAtExit(): void {
     const rows = this.#rowsOf([...this.#batch.slice(this.#next), ...this.#waiting]);
     this.#files?.jsonl.appendSync(rows.map(jsonLineOf).join(''));
@@ -289,9 +272,7 @@ export class OutcomeLog {
     const rows: OutcomeRow[] = [];
     for (const outcome of outcomes) {
       try {
-        const row = rowOfOutcome(outcome, this.#context);
-        this.#summary.add(row);
-        rows.push(row);
+        rows.push(rowOfOutcome(outcome, this.#context));
       } catch (error) {
         this.#drop(1, error);
       }

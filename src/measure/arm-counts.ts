@@ -10,7 +10,9 @@ export const COUNT_FIELDS = [
   'fallbacks',
   'retried',
   'complaints',
-] as const satisfies readonly (keyof ArmCounts)[];
+  // Fallbacks that succeeded.
+  'fallbackSuccesses',
+] as const satisfies readonly (keyof ArmCounts | 'fallbackSuccesses')[];
 
 /** Counts of both arms in one array: those of the treatment, then those of the control. */
 export const COUNTS_LENGTH = 2 * COUNT_FIELDS.length;
@@ -19,6 +21,7 @@ const CRITICAL = 4;
 const FALLBACKS = 5;
 const RETRIED = 6;
 const COMPLAINTS = 7;
+const FALLBACK_SUCCESSES = 8;
 
 function offsetOf(arm: Arm): number {
   return arm === 'treatment' ? 0 : COUNT_FIELDS.length;
@@ -26,21 +29,23 @@ function offsetOf(arm: Arm): number {
 
 /**
  * Which counts an outcome raises, as one number, so that it is examined once and then counted in every window: the
- * lowest four bits are the index of its result (or complaint), each bit above is one of the others that is raised as well.
+ * lowest five bits are the index of its result (or complaint), each bit above is one of the others that is raised as well.
  */
 export type CountCode = number;
 
-const RESULT_BITS = 4;
+const RESULT_BITS = 5;
 const RESULT_MASK = 2 ** RESULT_BITS - 1;
 const CRITICAL_BIT = 1 << RESULT_BITS;
 const FALLBACK_BIT = 2 << RESULT_BITS;
 const RETRIED_BIT = 4 << RESULT_BITS;
+const FALLBACK_SUCCESS_BIT = 8 << RESULT_BITS;
 
 /** The counts that an outcome raises. */
-export function countCode({ exposure, result, critical, fallbackUsed, attempts }: Outcome): CountCode {
+export function countCode(outcome: Outcome): CountCode {
+  const { exposure, result, critical, fallbackUsed, userSucceeded, attempts } = outcome;
   const flags =
     (critical ? CRITICAL_BIT : 0) |
-    (fallbackUsed ? FALLBACK_BIT : 0) |
+    (fallbackUsed ? FALLBACK_BIT | (userSucceeded ? FALLBACK_SUCCESS_BIT : 0) : 0) |
     (attempts > 1 && result === 'success' ? RETRIED_BIT : 0);
   return (offsetOf(exposure.arm) + resultOffset(result)) | flags;
 }
@@ -59,6 +64,7 @@ export function raiseCounts(counts: Float64Array, start: number, code: CountCode
   if (code & CRITICAL_BIT) counts[first + CRITICAL]! += 1;
   if (code & FALLBACK_BIT) counts[first + FALLBACKS]! += 1;
   if (code & RETRIED_BIT) counts[first + RETRIED]! += 1;
+  if (code & FALLBACK_SUCCESS_BIT) counts[first + FALLBACK_SUCCESSES]! += 1;
 }
 
 /** A switch, because a table costs an eighth of recording an outcome. */
@@ -88,4 +94,9 @@ export function armCounts(counts: ArrayLike<number>, arm: Arm): ArmCounts {
     retried: counts[first + RETRIED]!,
     complaints: counts[first + COMPLAINTS]!,
   };
+}
+
+/** Fallbacks of one arm that succeeded. */
+export function fallbackSuccesses(counts: ArrayLike<number>, arm: Arm): number {
+  return counts[offsetOf(arm) + FALLBACK_SUCCESSES]!;
 }

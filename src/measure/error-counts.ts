@@ -13,22 +13,14 @@ interface ErrorCount {
 /** Counts errors by type, for a bounded number of types: the first 50 by name, all later ones as `other`. */
 export class ErrorCounts {
   readonly #counts = new Map<string, number>();
-  /** The part that `takeChanges` has returned, or that came from elsewhere. */
-  readonly #taken = new Map<string, number>();
   #sorted: readonly ErrorCount[] | undefined;
 
-  /** Counts errors of one type. */
-  add(errorType: string, count = 1): void {
+  /** Counts errors of one type. @returns the name that they are counted under. */
+  add(errorType: string, count = 1): string {
     const key = this.#keyOf(errorType);
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + count);
     this.#sorted = undefined;
-  }
-
-  /** Counts errors of another process. */
-  addRemote(errorType: string, count: number): void {
-    this.add(errorType, count);
-    const key = this.#keyOf(errorType);
-    this.#taken.set(key, (this.#taken.get(key) ?? 0) + count);
+    return key;
   }
 
   /** All counts, most frequent first; equally frequent ones by name. */
@@ -44,13 +36,13 @@ export class ErrorCounts {
     return [...this.#counts];
   }
 
-  /** What was counted here since the previous call. */
-  takeChanges(): [errorType: string, count: number][] {
+  /** What is counted beyond `taken`, by name, which then has it too. */
+  takeSince(taken: Map<string, number>): [errorType: string, count: number][] {
     const changes: [string, number][] = [];
     for (const [errorType, count] of this.#counts) {
-      const change = count - (this.#taken.get(errorType) ?? 0);
+      const change = count - (taken.get(errorType) ?? 0);
       if (change > 0) changes.push([errorType, change]);
-      this.#taken.set(errorType, count);
+      taken.set(errorType, count);
     }
     return changes;
   }
@@ -58,7 +50,6 @@ export class ErrorCounts {
   /** Forgets everything. */
   clear(): void {
     this.#counts.clear();
-    this.#taken.clear();
     this.#sorted = undefined;
   }
 

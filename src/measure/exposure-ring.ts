@@ -26,6 +26,8 @@ export class ExposureRing extends CountRing {
   readonly #sums = new Map<number, Sum>();
   /** Whether an exposure was ever opened: a replayed log has only those with an outcome. */
   #isUsed = false;
+  /** The newest bucket that `takeUnfinished` has counted. */
+  #takenUpTo = Number.NEGATIVE_INFINITY;
   /** Before this time, exposures are part of a sum. */
   #dueBefore = Number.NEGATIVE_INFINITY;
 
@@ -64,6 +66,29 @@ export class ExposureRing extends CountRing {
     const counts = { treatment: this.#sum(from, to, 0), control: this.#sum(from, to, 2) };
     this.#sums.set(windowMs, { from, to, counts });
     return counts;
+  }
+
+  /**
+   * The exposures that became due since the previous call and have no outcome. One bucket later than they are due: other processes
+   * send their outcomes a moment after they ended.
+   */
+  takeUnfinished(now: number): Readonly<Record<Arm, number>> {
+    if (!this.#isUsed) return { treatment: 0, control: 0 };
+    this.advance(now);
+    const to = Math.min(this.#newestDue(now), this.newest) - 1;
+    // A clock that was set back far.
+    if (to < this.#takenUpTo - this.slots) this.#takenUpTo = to;
+    const from = Math.max(this.#takenUpTo + 1, this.newest - this.slots + 1);
+    this.#takenUpTo = Math.max(this.#takenUpTo, to);
+    return {
+      treatment: this.#sum(from, to, 0).unreported,
+      control: this.#sum(from, to, 2).unreported,
+    };
+  }
+
+  /** What is due now was counted by an earlier run. */
+  skipUnfinished(now: number): void {
+    this.#takenUpTo = Math.max(this.#takenUpTo, this.#newestDue(now));
   }
 
   /** The exposures that are due; a process that ends loses its unfinished work, which is not the arm's fault. */

@@ -10,7 +10,7 @@ const BUCKETS = (MAX_EXPONENT - MIN_EXPONENT) * BUCKETS_PER_OCTAVE;
 const OVERFLOW = BUCKETS + 1;
 
 /** Slots of a histogram: underflow, 2,048 buckets, overflow. */
-const LATENCY_SLOTS = BUCKETS + 2;
+export const LATENCY_SLOTS = BUCKETS + 2;
 
 // A float's upper 32 bits are its sign, 11 bits of exponent, and the first 20 bits of its mantissa. Without the last
 // 14 of them, exponent and 6 bits of mantissa remain, which is the number of the bucket, counted from 2⁻¹⁰²³.

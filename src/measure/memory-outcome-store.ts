@@ -5,16 +5,17 @@ import type { TestSpec } from '../statistics/rollout-evidence.js';
 import { defer } from '../support/data/defer.js';
 import { armCounts, complaintCode, countCode } from './arm-counts.js';
 import { DetailRing } from './detail-ring.js';
-import { EpochTotals } from './epoch-totals.js';
-import { boundedErrorType } from './error-counts.js';
 import { EvidenceFeed } from './evidence/evidence-feed.js';
 import { ExposureRing } from './exposure-ring.js';
 import { MemoryBaseline } from './memory-baseline.js';
 import { MemoryWindow } from './memory-window.js';
-import { DELTA_VERSION, type OutcomeDelta, type StoreDump } from './outcome-delta.js';
+import { DELTA_VERSION, isEmptyDelta, type OutcomeDelta, type StoreDump } from './outcome-delta.js';
 import { RecentTreatment } from './recent-treatment.js';
 import { SlidingWindow } from './sliding-window.js';
 import type { TimeRing } from './time-ring.js';
+import { EpochTotals } from './totals/epoch-totals.js';
+import { LastCritical } from './totals/last-critical.js';
+import type { OutcomeTally } from './totals/outcome-tally.js';
 
 interface MemoryOutcomeStoreOptions {
   readonly flagKey: string;
@@ -34,7 +35,7 @@ interface MemoryOutcomeStoreOptions {
 const MAX_DETAILS_SENT = 32;
 
 /**
- * Adds outcomes up in this process. Memory is fixed for each window length (20 KB), arm (32 KB) and error type, and
+ * Adds outcomes up in this process. Memory is fixed for each window length (20 KB), arm (64 KB) and error type, and
  * does not grow with outcomes or messages. What is open needs 37 bytes each, at most 10 MB; units with an event are remembered for the
  * sequential tests (see {@link RolloutEvidence}).
  */
@@ -54,8 +55,7 @@ export class MemoryOutcomeStore {
   #epochStartedAt: number;
   /** Outcomes of earlier epochs are dropped. */
   #oldestEpoch = Number.NEGATIVE_INFINITY;
-  #lastCritical: Snapshot['lastCritical'];
-  #lastCriticalTaken = false;
+  readonly #lastCritical = new LastCritical();
   /** Whether an outcome came since the last memory sample. */
   #workedSinceSample = false;
   #baseline: Baseline | undefined;
@@ -108,15 +108,16 @@ export class MemoryOutcomeStore {
 
   /**
    * Adds an outcome: memory only, no allocation kept. An outcome of an epoch before the last
-   * `beginEpoch(…, { keepWindows: false })` is dropped; one of an earlier epoch otherwise counts in the windows only.
+   * `beginEpoch(…, { keepWindows: false })` counts in the next tally only; one of an earlier epoch otherwise in the windows too.
    */
   record(outcome: Outcome): void {
     const { epoch, arm } = outcome.exposure;
-    if (epoch < this.#oldestEpoch) return;
-    this.#exposures.complete(outcome.exposure);
     if (Number.isFinite(outcome.at)) this.#lastSeenAt = outcome.at;
     const at = this.#lastSeenAt;
     const code = countCode(outcome);
+    if (epoch < this.#epoch) this.#totals.addLate(outcome, code, at);
+    if (epoch < this.#oldestEpoch) return;
+    this.#exposures.complete(outcome.exposure);
     this.#workedSinceSample = true;
     for (const window of this.#windows) window.add(code, at);
     const unit = this.#feed.record(outcome, at);
@@ -125,21 +126,20 @@ export class MemoryOutcomeStore {
       this.#recent.add(unit, outcome.result === 'failure', at);
     }
     if (outcome.critical && arm === 'treatment') {
-      this.#lastCritical = { errorType: boundedErrorType(outcome.errorType ?? 'unknown'), at };
-      this.#lastCriticalTaken = false;
+      this.#lastCritical.set(outcome.errorType ?? 'unknown', at);
     }
-    if (epoch < this.#epoch) return;
-    this.#totals.add(outcome, code, at);
+    if (epoch >= this.#epoch) this.#totals.add(outcome, code, at);
   }
 
   /** Counts a complaint, at `at`, of the user of this exposure. It counts in the windows and totals in which an outcome would. */
   recordComplaint(exposure: Exposure, at: number): void {
     const { epoch, arm } = exposure;
+    const code = complaintCode(arm);
+    if (epoch === this.#epoch) this.#totals.addComplaint(code);
+    else this.#totals.addLateComplaint(code);
     if (epoch < this.#oldestEpoch) return;
     this.#feed.complaint(exposure, at);
-    const code = complaintCode(arm);
     for (const window of this.#windows) window.add(code, at);
-    if (epoch === this.#epoch) this.#totals.addComplaint(code);
   }
 
   /** Adds a sample of this process's memory, in bytes. A sample that is no positive number is left out. */
@@ -164,7 +164,6 @@ export class MemoryOutcomeStore {
     this.#lastSeenAt = now;
     this.#advance(now);
     this.#feed.settle(now);
-    const critical = this.#lastCritical;
     const snapshot = {
       flagKey: this.#flagKey,
       at: now,
@@ -172,8 +171,7 @@ export class MemoryOutcomeStore {
       epochStartedAt: this.#epochStartedAt,
       windows: this.#windows.map((window, index) => this.#windowSnapshot(window, index, now)),
       total: { treatment: this.#totals.snapshot('treatment'), control: this.#totals.snapshot('control') },
-      lastCritical:
-        critical !== undefined && now - critical.at <= this.#longestWindowMs ? critical : undefined,
+      lastCritical: this.#lastCritical.since(now - this.#longestWindowMs),
       invalidDurations: this.#totals.invalidDurations,
       evidence: this.#feed.evidence.snapshot(),
       blame: this.#feed.evidence.blame,
@@ -193,10 +191,11 @@ export class MemoryOutcomeStore {
     this.#epoch = epoch;
     this.#epochStartedAt = at;
     this.#totals.clear();
+    if (!keepWindows) this.#totals.addUnfinished(this.#exposures.takeUnfinished(at));
     this.#feed.beginEpoch(at, keepWindows);
     if (keepWindows) return;
     this.#oldestEpoch = epoch;
-    this.#lastCritical = undefined;
+    this.#lastCritical.clear();
     this.#recent.clear();
     this.#details.clear();
     for (const ring of this.#rings) ring.clear();
@@ -220,20 +219,21 @@ export class MemoryOutcomeStore {
       })),
       exposures: { bucketMs, buckets: this.#exposures.takeChanges() },
       ...this.#totals.takeChanges(),
-      lastCritical: this.#lastCriticalTaken ? undefined : this.#lastCritical,
+      lastCritical: this.#lastCritical.take(),
       recent: this.#recent.takeChanges(),
       details: this.#details.takeChanges(MAX_DETAILS_SENT),
       evidence,
     };
-    this.#lastCriticalTaken = true;
-    const recorded =
-      changes.lastCritical !== undefined ||
-      changes.exposures.buckets.length > 0 ||
-      evidence.settled.length > 0 ||
-      evidence.complaints.length > 0 ||
-      changes.windows.some(({ buckets, settled }) => buckets.length > 0 || settled.length > 0) ||
-      changes.counts.some((count) => count > 0);
-    return recorded ? changes : undefined;
+    return isEmptyDelta(changes) ? undefined : changes;
+  }
+
+  /**
+   * Everything that was counted here and merged since the previous call, in whatever epoch; undefined when nothing was. What a
+   * restart has restored is in it no more.
+   */
+  takeTally(now: number): OutcomeTally | undefined {
+    this.#totals.addUnfinished(this.#exposures.takeUnfinished(now));
+    return this.#totals.takeTally();
   }
 
   /**
@@ -241,12 +241,15 @@ export class MemoryOutcomeStore {
    * is recorded here would: in the windows, the exposures, the evidence and as the last critical error, not in totals.
    * Windows of lengths that this store does not keep are left out.
    *
-   * @returns `false`, and nothing is added, when the delta is of another flag or version, of an epoch before the last
-   * `beginEpoch(…, { keepWindows: false })`, or of one that has not begun here.
+   * @returns `false`, and nothing is added, when the delta is of another flag or version, or of an epoch that has not begun here.
+   * One of an epoch before the last `beginEpoch(…, { keepWindows: false })` counts in the next tally only.
    */
   merge(delta: OutcomeDelta, now: number): boolean {
     if (delta.version !== DELTA_VERSION || delta.flagKey !== this.#flagKey) return false;
-    if (delta.epoch > this.#epoch || delta.epoch < this.#oldestEpoch) return false;
+    if (delta.epoch > this.#epoch) return false;
+    if (delta.late !== undefined) this.#totals.addRemoteLate(delta.late);
+    if (delta.epoch < this.#epoch && delta.isRepeated !== true) this.#totals.addRemoteLate(delta);
+    if (delta.epoch < this.#oldestEpoch) return false;
     for (const { windowMs, buckets, settled } of delta.windows) {
       const index = this.#windows.findIndex((candidate) => candidate.windowMs === windowMs);
       const window = this.#windows[index];
@@ -255,12 +258,12 @@ export class MemoryOutcomeStore {
       this.#feed.windows[index]!.addRemote(settled, window.bucketMs, now);
     }
     this.#exposures.addRemote(delta.exposures.buckets, delta.exposures.bucketMs, now);
-    if (delta.lastCritical !== undefined) this.#mergeCritical(delta.lastCritical, now);
+    if (delta.lastCritical !== undefined) this.#lastCritical.merge(delta.lastCritical, now);
     this.#recent.addRemote(delta.recent);
     this.#details.addRemote(delta.details);
     if (delta.evidence !== undefined) this.#feed.merge(delta.evidence, now);
     // As with an outcome of an earlier epoch that is recorded here.
-    if (delta.epoch === this.#epoch) this.#totals.addRemote(delta, now);
+    if (delta.epoch === this.#epoch) this.#totals.addRemote(delta, now, { isTallied: delta.isRepeated });
     return true;
   }
 
@@ -288,7 +291,7 @@ export class MemoryOutcomeStore {
         })),
         exposures: { bucketMs, buckets: this.#exposures.dueBuckets(now) },
         ...this.#totals.contents(),
-        lastCritical: this.#lastCritical,
+        lastCritical: this.#lastCritical.latest,
         recent: this.#recent.contents(),
         details: this.#details.contents(),
       },
@@ -304,7 +307,10 @@ export class MemoryOutcomeStore {
    * @returns `false`, and nothing is added, when the dump is of another flag, epoch or version.
    */
   restore(dump: StoreDump, now: number): boolean {
-    if (dump.contents.epoch !== this.#epoch || !this.merge(dump.contents, now)) return false;
+    // The earlier run has tallied it.
+    const contents = { ...dump.contents, isRepeated: true };
+    if (contents.epoch !== this.#epoch || !this.merge(contents, now)) return false;
+    this.#exposures.skipUnfinished(now);
     this.#epochStartedAt = Math.min(dump.epochStartedAt, now);
     this.#feed.restore(dump.evidence, dump.waiting ?? []);
     return true;
@@ -330,11 +336,5 @@ export class MemoryOutcomeStore {
       units: this.#recent.unitsSince(now - window.windowMs),
       memory: this.#memoryWindows[index]!.snapshot(this.#memoryBaseline.bytes),
     };
-  }
-
-  #mergeCritical({ errorType, at }: NonNullable<OutcomeDelta['lastCritical']>, now: number): void {
-    if (this.#lastCritical !== undefined && this.#lastCritical.at > at) return;
-    this.#lastCritical = { errorType: boundedErrorType(errorType), at: Math.min(at, now) };
-    this.#lastCriticalTaken = true;
   }
 }

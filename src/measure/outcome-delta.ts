@@ -10,10 +10,13 @@ import { sparseHistogramSchema } from './latency-histogram.js';
 import { BUCKETS_PER_WINDOW } from './time-ring.js';
 
 /** Raised whenever the meaning of a delta changes: processes of different versions run side by side during a deploy. */
-export const DELTA_VERSION = 2;
+export const DELTA_VERSION = 3;
 
 /** Settled outcomes of one delta: more than what a process sends again after a loss of data (see {@link joinEvidence}). */
 const MAX_SETTLED = 5_000;
+
+/** A version of a service is cut there. */
+export const MAX_VERSION_LENGTH = 64;
 
 const count = z.int().min(0);
 const errorTypes = z.array(z.tuple([z.string(), count]));
@@ -64,6 +67,20 @@ const detailsSchema = z
   .object({ failures: z.array(detail).max(1_000).readonly(), others: z.array(detail).max(1_000).readonly() })
   .readonly();
 
+const countedFields = {
+  /** The treatment's counts, then the control's, in the order of `COUNT_FIELDS`. */
+  counts: z.array(count).length(COUNTS_LENGTH),
+  latency: z.object({ treatment: sparseHistogramSchema, control: sparseHistogramSchema }),
+  /** Pairs, not a record: a name may be anything, `__proto__` included. */
+  errorTypes: z.object({ treatment: errorTypes, control: errorTypes }),
+  invalidDurations: count,
+};
+
+const countedSchema = z.object(countedFields).readonly();
+
+/** Counts, latencies of successes, and error types. */
+export type CountedDelta = z.infer<typeof countedSchema>;
+
 const deltaSchema = z
   .object({
     version: z.literal(DELTA_VERSION),
@@ -83,14 +100,16 @@ const deltaSchema = z
       bucketMs: z.number().positive(),
       buckets: z.array(bucketCountsSchema(EXPOSURE_FIELDS)),
     }),
-    /** Counts for the epoch's totals: the treatment's, then the control's, in the order of `COUNT_FIELDS`. */
-    counts: z.array(count).length(COUNTS_LENGTH),
-    latency: z.object({ treatment: sparseHistogramSchema, control: sparseHistogramSchema }),
-    /** Pairs, not a record: a name may be anything, `__proto__` included. */
-    errorTypes: z.object({ treatment: errorTypes, control: errorTypes }),
+    /** For the epoch's totals. */
+    ...countedFields,
+    /** Late outcomes of earlier epochs, which are in no totals. */
+    late: countedSchema.optional(),
+    /** What it counts was sent before, for data that the server has lost: it is in rollups already. */
+    isRepeated: z.boolean().optional(),
+    /** Of the service whose process recorded it. */
+    serviceVersion: z.string().max(MAX_VERSION_LENGTH).optional(),
     lastOutcomeAt: z.object({ treatment: time.optional(), control: time.optional() }),
     lastCritical: z.object({ errorType: z.string(), at: time }).optional(),
-    invalidDurations: count,
     /** The treatment's latest outcomes (negative times are failures) and units. */
     recent: recentSchema,
     details: detailsSchema,
@@ -107,6 +126,25 @@ const deltaSchema = z
  * for all. It has no targeting keys and no messages; of failing outcomes and a few others it has the attributes.
  */
 export type OutcomeDelta = z.infer<typeof deltaSchema>;
+
+/** Whether nothing was recorded. */
+export function isEmptyDelta({
+  late,
+  lastCritical,
+  exposures,
+  evidence,
+  windows,
+  counts,
+}: OutcomeDelta): boolean {
+  return (
+    late === undefined &&
+    lastCritical === undefined &&
+    exposures.buckets.length === 0 &&
+    (evidence === undefined || (evidence.settled.length === 0 && evidence.complaints.length === 0)) &&
+    windows.every(({ buckets, settled }) => buckets.length === 0 && settled.length === 0) &&
+    counts.every((count) => count === 0)
+  );
+}
 
 /** What a {@link StoreDump} must be. Invalid evidence is left out: its tests then start from zero, and the counts are kept. */
 export const storeDumpSchema = z

@@ -26,7 +26,7 @@ const rollupArmSchema = z
 /** What one arm did within a rollup. */
 export interface RollupArm extends z.infer<typeof rollupArmSchema> {}
 
-const triggerRollupSchema = z
+export const triggerRollupSchema = z
   .object({
     trigger: z.string(),
     /** The worst within the rollup: `breach`, then `ok`, then `insufficient-data`. */

@@ -51,7 +51,6 @@ describe('an outcome log', () => {
       'metrics.csv',
       'metrics.jsonl',
       'salt',
-      'summary.json',
     ]);
     await run.log.close();
     const next = await start();

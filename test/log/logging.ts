@@ -1,9 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Outages } from '../../src/guard/outages.js';
 import { type OutcomeLogOptions, resolveLogOptions } from '../../src/log/log-options.js';
 import type { OutcomeRow } from '../../src/log/log-row-schema.js';
-import type { Summary } from '../../src/log/log-summary.js';
 import { OutcomeLog } from '../../src/log/outcome-log.js';
 import { readOutcomeLog } from '../../src/log/read-log.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
@@ -89,10 +86,6 @@ export async function rowsIn(folder: string): Promise<OutcomeRow[]> {
   };
   for await (const row of readOutcomeLog(folder, options)) rows.push(row);
   return rows;
-}
-
-export async function summaryIn(folder: string): Promise<Summary> {
-  return JSON.parse(await readFile(join(folder, 'summary.json'), 'utf8'));
 }
 
 /** A reader of CSV (RFC 4180) that shares nothing with the writer. */

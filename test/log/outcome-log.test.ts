@@ -10,7 +10,7 @@ import { columnsWith, outcomeOfRow } from '../../src/log/log-row-schema.js';
 import type { Outcome, Result } from '../../src/model/shapes.js';
 import { parseConfig } from '../../src/support/config-error.js';
 import { outcomeOf, START } from '../measure/outcomes.js';
-import { ATTRIBUTE_COLUMNS, type Logging, parseCsv, rowsIn, startLogging, summaryIn } from './logging.js';
+import { ATTRIBUTE_COLUMNS, type Logging, parseCsv, rowsIn, startLogging } from './logging.js';
 
 const COLUMNS = columnsWith(ATTRIBUTE_COLUMNS);
 
@@ -228,7 +228,7 @@ describe('OutcomeLog', () => {
     expect(await userIn(folder)).toBe(first);
     expect(await userIn(join(folder, 'other'))).not.toBe(first);
     expect((await stat(join(folder, 'salt'))).mode & 0o777).toBe(0o600);
-    for (const name of ['metrics.jsonl', 'metrics.csv', 'checkpoint.json', 'summary.json']) {
+    for (const name of ['metrics.jsonl', 'metrics.csv', 'checkpoint.json']) {
       expect(await readFile(join(folder, name), 'utf8')).not.toContain('user-1');
     }
   });
@@ -403,7 +403,6 @@ describe('OutcomeLog on a disk that fails', () => {
       const rows = await rowsIn(folder);
       expect(rows).toHaveLength(name === 'metrics.jsonl' ? 1 : 4);
       expect(await csvIn(folder)).toHaveLength(name === 'metrics.csv' ? 2 : 5);
-      expect((await summaryIn(folder)).total.count).toBe(4);
     },
   );
 

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Outcome, Result } from '../../src/model/shapes.js';
 import type { Snapshot } from '../../src/model/snapshot.js';
 import { outcomeOf, START } from '../measure/outcomes.js';
-import { type Logging, startLogging, summaryIn } from './logging.js';
+import { type Logging, startLogging } from './logging.js';
 
 let folder: string;
 const runs: Logging[] = [];
@@ -94,10 +94,6 @@ describe('a restart', () => {
         ({ store } = await startLogging(join(path, 'parts'), { now }));
         expect(countedIn(store.snapshot(now))).toEqual(countedIn(whole.store.snapshot(now)));
         await whole.log.close();
-        const last = await startLogging(join(path, 'parts'), { now });
-        await last.log.close();
-        const [parts, single] = [await summaryIn(join(path, 'parts')), await summaryIn(join(path, 'whole'))];
-        expect({ ...parts, updated_at: '' }).toEqual({ ...single, updated_at: '' });
       }),
       { numRuns: 25 },
     );
@@ -181,60 +177,5 @@ describe('a restart', () => {
     expect(second.faults).toHaveLength(1);
     await second.log.close();
     expect((await start(folder)).faults).toEqual([]);
-  });
-});
-
-describe('summary.json', () => {
-  it('compares the arms and the ways of being served', async () => {
-    const executionTypes = { treatment: 'async', control: 'sync', fallback: 'sync_fallback' };
-    const { log, record } = await start(folder, { executionTypes });
-    for (let index = 0; index < 100; index++) {
-      record(outcomeOf({ durationMs: 50 }));
-      record(outcomeOf({ arm: 'control', durationMs: 100, result: index < 90 ? 'success' : 'failure' }));
-    }
-    record(outcomeOf({ result: 'failure', fallbackUsed: true, durationMs: 300 }));
-    record(outcomeOf({ result: 'expected' }));
-    await log.close();
-    const summary = await summaryIn(folder);
-    expect(summary).toMatchObject({
-      flag_key: 'async-upload',
-      epoch: 1,
-      percentage: 10,
-      dropped_lines: 0,
-      total: { count: 202, successes: 190, failures: 11 },
-      arms: {
-        treatment: { count: 102, successes: 100, failures: 1, success_rate: 100 / 101, mean_ms: 50 },
-        control: { count: 100, successes: 90, failures: 10, success_rate: 0.9, mean_ms: 100 },
-      },
-      execution_types: {
-        async: { count: 101, success_rate: 1 },
-        sync: { count: 100, success_rate: 0.9 },
-        sync_fallback: { count: 1, success_rate: 1, mean_ms: 300 },
-      },
-    });
-    const { success_rate, mean, p50, p95, p99 } = summary.treatment_against_control;
-    expect(success_rate).toBeCloseTo(100 / 101 - 0.9, 12);
-    expect(mean).toBe(0.5);
-    for (const saved of [p50, p95, p99]) expect(saved).toBeCloseTo(0.5, 1);
-  });
-
-  it('reports the last outcomes before a pause', async () => {
-    const { log, record, time } = await start(folder, { summaryMs: 10_000 });
-    await log.flush();
-    record(outcomeOf());
-    await log.flush();
-    expect((await summaryIn(folder)).total.count).toBe(0);
-    time.now += 10_000;
-    await log.flush();
-    expect((await summaryIn(folder)).total.count).toBe(1);
-  });
-
-  it('compares no arms without data', async () => {
-    const { log, record } = await start(folder);
-    record(outcomeOf());
-    await log.close();
-    const { arms, treatment_against_control } = await summaryIn(folder);
-    expect(arms.control).toMatchObject({ count: 0, success_rate: null, p99_ms: null });
-    expect(Object.values(treatment_against_control).every((value) => value === null)).toBe(true);
   });
 });

@@ -25,38 +25,32 @@ describe('ErrorCounts', () => {
     expect(counts.size).toBe(MAX_ERROR_TYPES + 1);
   });
 
-  it('returns each count in one delta, and none that came from elsewhere', () => {
+  it('gives each count to each reader once', () => {
     const errors = new ErrorCounts();
+    const [first, second] = [new Map<string, number>(), new Map<string, number>()];
     errors.add('a', 2);
-    errors.addRemote('a', 10);
-    errors.addRemote('b', 10);
-    expect(errors.takeChanges()).toEqual([['a', 2]]);
-    expect(errors.takeChanges()).toEqual([]);
+    expect(errors.takeSince(first)).toEqual([['a', 2]]);
+    expect(errors.takeSince(first)).toEqual([]);
     errors.add('b');
-    expect(errors.takeChanges()).toEqual([['b', 1]]);
-    expect(errors.sorted()).toEqual([
-      { errorType: 'a', count: 12 },
-      { errorType: 'b', count: 11 },
+    expect(errors.takeSince(first)).toEqual([['b', 1]]);
+    expect(errors.takeSince(second)).toEqual([
+      ['a', 2],
+      ['b', 1],
     ]);
   });
 
-  it('counts types from elsewhere as other too, and returns them in no delta', () => {
+  it('says under which name it counts', () => {
     const errors = new ErrorCounts();
     for (let i = 0; i < MAX_ERROR_TYPES; i++) errors.add(`E_${i}`);
-    errors.takeChanges();
-    errors.addRemote('E_LATE', 3);
-    expect(errors.takeChanges()).toEqual([]);
+    expect([errors.add('E_7'), errors.add('E_LATE', 3)]).toEqual(['E_7', 'other']);
     expect(errors.sorted()[0]).toEqual({ errorType: 'other', count: 3 });
   });
 
   it('forgets everything on clear', () => {
     const errors = new ErrorCounts();
     errors.add('a', 2);
-    errors.takeChanges();
     errors.clear();
     expect(errors.sorted()).toEqual([]);
-    errors.add('a');
-    expect(errors.takeChanges()).toEqual([['a', 1]]);
   });
 });
 

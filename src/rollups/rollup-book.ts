@@ -1,0 +1,222 @@
+import { z } from 'zod';
+import { type Annotation, ROLLUP_LENGTHS_MS, type Rollup } from './rollup.js';
+import { lineOfRollup, rollupOfLine } from './rollup-line.js';
+import { RollupSum } from './rollup-sum.js';
+
+/**
+ * The lists in which a rollout is kept, on disk and in Redis: rollups of each length, and annotations. A list only grows, and what is too
+ * much is removed from its beginning: minutes of at least a day, ten minutes of a week, hours of a year.
+ */
+export const SERIES = [
+  { name: 'minutes', durationMs: ROLLUP_LENGTHS_MS[0], maxLines: 1_800 },
+  { name: 'ten-minutes', durationMs: ROLLUP_LENGTHS_MS[1], maxLines: 1_200 },
+  { name: 'hours', durationMs: ROLLUP_LENGTHS_MS[2], maxLines: 9_000 },
+  { name: 'annotations', durationMs: 0, maxLines: 5_000 },
+] as const;
+
+/** The name of one of {@link SERIES}. */
+export type SeriesName = (typeof SERIES)[number]['name'];
+
+const LENGTHS = SERIES.filter(({ durationMs }) => durationMs > 0);
+const SERIES_NAMES = SERIES.map(({ name }) => name);
+
+export const pendingLineSchema = z
+  .object({
+    series: z.enum(SERIES_NAMES),
+    line: z.string(),
+    /** When what it describes ended. */
+    end: z.number(),
+  })
+  .readonly();
+
+/** A line that is to be added to its list. */
+export type PendingLine = z.infer<typeof pendingLineSchema>;
+
+export const bookStateSchema = z
+  .object({
+    /** The rollups that are not over yet, as lines, one for each length at most. */
+    running: z.array(z.string()).max(LENGTHS.length).readonly(),
+    /** Everything so far, as one rollup. */
+    total: z.string().optional(),
+    firstOutcomeAt: z.number().optional(),
+    lastOutcomeAt: z.number().optional(),
+    /** When versions of the service were seen last. */
+    versions: z.array(z.tuple([z.string(), z.number()]).readonly()).readonly(),
+    /** What Unleash showed last: `off`, or a percentage, or `on`. */
+    shown: z.string().optional(),
+  })
+  .readonly();
+
+/** What continues in the next run, or in the next leader. Plain JSON. */
+export type BookState = z.infer<typeof bookStateSchema>;
+
+/** Lines that wait while a disk or Redis cannot be written: more than a day. */
+const MAX_PENDING = 2_000;
+/** A version that was seen within that time runs beside the new one while a deploy is under way. */
+const DEPLOY_MS = 1_800_000;
+const MAX_VERSIONS = 20;
+const MAX_TITLE = 80;
+const MAX_TEXT = 500;
+
+/**
+ * Puts what was counted into minutes, ten minutes and hours at once, so that each of the three lists has everything. What is over
+ * waits to be written, and what is running is part of the {@link BookState}: written together, nothing is lost and nothing counts twice.
+ *
+ * Time may jump: a rollup then has several parts, in several lines, which add up.
+ */
+export class RollupBook {
+  readonly #running: { at: number | undefined; readonly sum: RollupSum }[] = LENGTHS.map(() => ({
+    at: undefined,
+    sum: new RollupSum(),
+  }));
+  readonly #total = new RollupSum();
+  #totalAt = 0;
+  #firstOutcomeAt: number | undefined;
+  #lastOutcomeAt: number | undefined;
+  #versions = new Map<string, number>();
+  #shown: string | undefined;
+  #pending: PendingLine[] = [];
+  /** Lines that could not wait any longer. Ten minutes and hours have what was in them. */
+  #dropped = 0;
+
+  /** @param state - What an earlier run left. */
+  constructor(state?: BookState, pending: readonly PendingLine[] = []) {
+    this.#pending = [...pending];
+    if (state === undefined) return;
+    for (const line of state.running) {
+      const rollup = rollupOfLine(line);
+      const index = LENGTHS.findIndex(({ durationMs }) => durationMs === rollup?.durationMs);
+      const running = this.#running[index];
+      if (rollup === undefined || running === undefined) continue;
+      running.at = rollup.at;
+      running.sum.add(rollup);
+    }
+    const total = state.total === undefined ? undefined : rollupOfLine(state.total);
+    if (total !== undefined) {
+      this.#totalAt = total.at;
+      this.#total.add(total);
+    }
+    this.#firstOutcomeAt = state.firstOutcomeAt;
+    this.#lastOutcomeAt = state.lastOutcomeAt;
+    this.#versions = new Map(state.versions);
+    this.#shown = state.shown;
+  }
+
+  /** Everything so far, as one rollup; undefined before the first. */
+  get total(): Rollup | undefined {
+    return this.#total.isEmpty ? undefined : this.#total.toRollup(this.#totalAt, 0);
+  }
+
+  get firstOutcomeAt(): number | undefined {
+    return this.#firstOutcomeAt;
+  }
+
+  get lastOutcomeAt(): number | undefined {
+    return this.#lastOutcomeAt;
+  }
+
+  /** What is over and not written yet, in order. */
+  get pending(): readonly PendingLine[] {
+    return this.#pending;
+  }
+
+  /** Lines that could not be written for so long that they were dropped. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** The rollups that are not over yet. */
+  get running(): readonly Rollup[] {
+    return this.#running.flatMap(({ at, sum }, index) =>
+      at === undefined ? [] : [sum.toRollup(at, LENGTHS[index]!.durationMs)],
+    );
+  }
+
+  /** Adds what happened from `part.at` on, within one minute. */
+  add(part: Rollup): void {
+    this.#running.forEach((running, index) => {
+      const { durationMs } = LENGTHS[index]!;
+      const at = Math.floor(part.at / durationMs) * durationMs;
+      if (running.at !== undefined && running.at !== at) this.#finish(index);
+      running.at = at;
+      running.sum.add({ ...part, at });
+    });
+    if (this.#total.isEmpty) this.#totalAt = part.at;
+    // Of time that jumps back, too, the latest is what was added last.
+    this.#total.add({ ...part, at: this.#totalAt });
+    for (const version of part.serviceVersions) this.#addVersion(version, part.at);
+  }
+
+  /** Notes when outcomes ended. */
+  addOutcomeTimes(firstAt: number | undefined, lastAt: number | undefined): void {
+    this.#firstOutcomeAt ??= firstAt;
+    this.#lastOutcomeAt = lastAt ?? this.#lastOutcomeAt;
+  }
+
+  /** Marks a moment. */
+  annotate({ title, text, ...annotation }: Annotation): void {
+    const line = JSON.stringify({
+      ...annotation,
+      title: title.slice(0, MAX_TITLE),
+      text: text.slice(0, MAX_TEXT),
+    });
+    this.#push({ series: 'annotations', line, end: annotation.at });
+  }
+
+  /** What Unleash shows. @returns whether that is another percentage or state than before, also than in an earlier run. */
+  shows(enabled: boolean, percentage: number | undefined): boolean {
+    const shown = enabled ? `${percentage ?? 'on'}` : 'off';
+    const isNew = shown !== this.#shown;
+    this.#shown = shown;
+    return isNew;
+  }
+
+  /** These lines, of {@link pending}, are written. */
+  written(lines: readonly PendingLine[]): void {
+    const done = new Set(lines);
+    this.#pending = this.#pending.filter((line) => !done.has(line));
+  }
+
+  toState(): BookState {
+    const { total } = this;
+    return {
+      running: this.running.map(lineOfRollup),
+      ...(total === undefined ? {} : { total: lineOfRollup(total) }),
+      ...(this.#firstOutcomeAt === undefined ? {} : { firstOutcomeAt: this.#firstOutcomeAt }),
+      ...(this.#lastOutcomeAt === undefined ? {} : { lastOutcomeAt: this.#lastOutcomeAt }),
+      versions: [...this.#versions],
+      ...(this.#shown === undefined ? {} : { shown: this.#shown }),
+    };
+  }
+
+  #finish(index: number): void {
+    const { at, sum } = this.#running[index]!;
+    const { name, durationMs } = LENGTHS[index]!;
+    const line = lineOfRollup(sum.toRollup(at!, durationMs));
+    this.#push({ series: name, line, end: at! + durationMs });
+    sum.clear();
+  }
+
+  #push(line: PendingLine): void {
+    this.#pending.push(line);
+    if (this.#pending.length <= MAX_PENDING) return;
+    // A minute is in an hour as well.
+    const index = this.#pending.findIndex(({ series }) => series === 'minutes');
+    this.#pending.splice(Math.max(0, index), 1);
+    this.#dropped += 1;
+  }
+
+  /** A version that has not been seen for a while, and is not the latest one, was deployed. */
+  #addVersion(version: string, at: number): void {
+    const latest = [...this.#versions.keys()].at(-1);
+    const seenAt = this.#versions.get(version);
+    const isDeploy =
+      latest !== undefined && latest !== version && (seenAt === undefined || at - seenAt > DEPLOY_MS);
+    this.#versions.delete(version);
+    this.#versions.set(version, at);
+    if (this.#versions.size > MAX_VERSIONS) this.#versions.delete(this.#versions.keys().next().value!);
+    if (!isDeploy) return;
+    const text = `The service runs version ${version}; before, it was ${latest}.`;
+    this.annotate({ at, type: 'deploy', title: version, text });
+  }
+}
