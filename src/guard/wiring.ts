@@ -26,6 +26,7 @@ import type { ResolvedOptions } from './options.js';
 export function wire(options: ResolvedOptions) {
   const context = guardContext(options);
   const { flagKey, unleash, rollback, review, advance, dryRun, notify, fetch, clock, records } = context;
+  const { dashboardUrl } = context;
   const own = storeFor(context, clock.now());
   context.runningTime.onGap(({ durationMs }) => own.lost(durationMs));
   const signals = new SignalPoller({ triggers: [...rollback, ...review], clock, onFault: records.outage });
@@ -62,7 +63,7 @@ export function wire(options: ResolvedOptions) {
   const probe = new HealthProbe(watched);
   const health = new GuardHealth(context, () => probe.facts(), new Heartbeat(context));
   const { project, environment } = unleash;
-  const subject = { flagKey, project, environment, flagUrl: flagPageUrl(unleash, flagKey) };
+  const subject = { flagKey, project, environment, flagUrl: flagPageUrl(unleash, flagKey), dashboardUrl };
   const notifications = new Notifications({ notify, subject, clock, onFault: records.outage });
   // In a fleet, the leader notifies for all, and every process of what it decided, and of what makes it alone blind.
   records.listen((event) => {
