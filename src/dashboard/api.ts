@@ -1,8 +1,20 @@
-/** What the dashboard's page and its server say to each other: JSON below the dashboard's address. */
+/**
+ * What the dashboard's page and its server say to each other: JSON below the dashboard's address, by relative URLs. A reply that is not
+ * 2xx has an {@link ApiProblem}.
+ *
+ * Addresses within the page are after a #, so that the page is one file: `#/` the overview, `#/flags/<key>`,
+ * `#/flags/<key>/decisions/<id>`; keys and ids by `encodeURIComponent`. `decisionUrl` of `support/dashboard-url.ts` makes them.
+ */
 import type { ControlType } from '../model/control.js';
 import type { RolloutView } from '../model/rollout-view.js';
 import type { Decision } from '../model/shapes.js';
 import type { Annotation } from '../rollups/rollup.js';
+
+/** Why a request was refused. */
+export interface ApiProblem {
+  /** One sentence for an operator. */
+  readonly message: string;
+}
 
 /** `GET api/flags`: every flag that is shown. */
 export interface Overview {
@@ -39,7 +51,8 @@ export interface ThresholdLine {
 
 /**
  * `GET api/flags/<key>/series?from=&to=&points=`: the rollout between two times, in at most so many points. Without `from` and `to`,
- * all of it.
+ * all of it. With `stepMs` in place of `points`, points of this length: `from=<at of the last point>&stepMs=<of the same series>` brings
+ * what is new of a series. The last point may be unfinished: it has what happened up to this second.
  */
 export interface Series {
   /** The whole rollout, whatever was asked for. */
@@ -68,8 +81,9 @@ export interface DecisionView {
 }
 
 /**
- * `GET api/events`: server-sent events. `view` brings a {@link RolloutView} whenever one has changed (at most each second), and all of
- * them at the start; `rollup` the flag's key, when its series has another point. A page that was away asks for everything again.
+ * `GET api/events`: server-sent events, whose data is JSON. `view` brings a {@link RolloutView} whenever one has changed (at most each
+ * second), and all of them at the start; `rollup` the flag's key, a string, when its series has another point, or more in its last one
+ * (at most each second). A page that was away asks for everything again.
  */
 export type EventName = 'view' | 'rollup';
 

@@ -88,6 +88,11 @@ export interface RolloutGuardOptions {
   readonly store?: SharedStore | undefined;
   /** Record every decision and act on none. @default false */
   readonly dryRun?: boolean | undefined;
+  /**
+   * Where operators open the dashboard of this service, for example `https://app.example.com/rollouts`. Notifications point to a
+   * decision's page there. @default none
+   */
+  readonly dashboardUrl?: string | undefined;
   /** How often the guard evaluates when no outcomes come, in milliseconds. @default 1_000 */
   readonly tickMs?: number | undefined;
   /**
@@ -156,6 +161,7 @@ export function resolveOptions(options: RolloutGuardOptions) {
     log: given.log === false ? false : resolveLogOptions(given.log),
     store,
     dryRun: given.dryRun ?? false,
+    dashboardUrl: given.dashboardUrl,
     tickMs: given.tickMs ?? 1_000,
     recheckMs: given.recheckMs ?? 30_000,
     outcomeTimeoutMs: given.outcomeTimeoutMs ?? 60_000,
@@ -275,6 +281,9 @@ const optionFields = {
   log: z.union([logOptionsSchema, z.literal(false)]).optional(),
   store: having<SharedStore>(['link'], 'a RedisOutcomeStore').optional(),
   dryRun: z.boolean().optional(),
+  dashboardUrl: httpUrlSchema(
+    'a URL with its scheme, for example https://app.example.com/rollouts',
+  ).optional(),
   tickMs: durationMsSchema.optional(),
   recheckMs: durationMsSchema.optional(),
   outcomeTimeoutMs: durationMsSchema.optional(),

@@ -231,12 +231,14 @@ export class RolloutGuard implements ExposureSink {
       evaluate: () => loop.evaluate(),
     });
     if (this.#ending !== undefined) throw this.#closedError();
-    const { probe, health } = this.#parts;
+    const { probe, health, view } = this.#parts;
     probe.started();
-    health.start(folder);
+    health.reset();
+    view.start(folder);
     const tick = () => {
       records.safely('the tick', () => probe.tick(() => this.#tick()));
       records.safely('checking the health', () => health.poll());
+      view.poll();
     };
     this.#ticker = setInterval(tick, tickMs).unref();
     tick();
@@ -245,7 +247,8 @@ export class RolloutGuard implements ExposureSink {
   async #end(): Promise<void> {
     await withDeadline(CLOSE_MS.start, undefined, async () => this.#running).catch(() => {});
     this.#parts.probe.closed();
-    const healthSaved = this.#parts.health.close();
+    this.#parts.health.reset();
+    const viewSaved = this.#parts.view.close();
     const {
       context,
       loop,
@@ -273,7 +276,7 @@ export class RolloutGuard implements ExposureSink {
       'the fleet': fleet.close(),
     });
     records.emit({ type: 'closed', at: clock.now() });
-    const saved = Promise.all([recorder.close(), baselines.save(), records.close(), healthSaved]);
+    const saved = Promise.all([recorder.close(), baselines.save(), records.close(), viewSaved]);
     await this.#within(CLOSE_MS.records, {
       // The lock goes last.
       'the folder': saved.then(() => storage.close()),

@@ -16,8 +16,8 @@ import { GuardStorage } from './guard-storage.js';
 import { concernsOneProcess } from './health/checks.js';
 import { GuardHealth } from './health/guard-health.js';
 import { HealthProbe } from './health/health-probe.js';
-import { Heartbeat } from './health/heartbeat.js';
 import { Baselines } from './observe/baselines.js';
+import { GuardView } from './observe/guard-view.js';
 import { OutcomeRecorder } from './observe/outcome-recorder.js';
 import { TrackedOutcomes } from './observe/tracked-outcomes.js';
 import type { ResolvedOptions } from './options.js';
@@ -26,6 +26,7 @@ import type { ResolvedOptions } from './options.js';
 export function wire(options: ResolvedOptions) {
   const context = guardContext(options);
   const { flagKey, unleash, rollback, review, advance, dryRun, notify, fetch, clock, records } = context;
+  const { dashboardUrl } = context;
   const own = storeFor(context, clock.now());
   context.runningTime.onGap(({ durationMs }) => own.lost(durationMs));
   const signals = new SignalPoller({ triggers: [...rollback, ...review], clock, onFault: records.outage });
@@ -60,9 +61,21 @@ export function wire(options: ResolvedOptions) {
     adminProblems: () => watches.flatMap(({ problems }) => problems),
   };
   const probe = new HealthProbe(watched);
-  const health = new GuardHealth(context, () => probe.facts(), new Heartbeat(context));
+  const health = new GuardHealth(context, () => probe.facts());
   const { project, environment } = unleash;
-  const subject = { flagKey, project, environment, flagUrl: flagPageUrl(unleash, flagKey) };
+  const flagUrl = flagPageUrl(unleash, flagKey);
+  const view = new GuardView({
+    context,
+    machine,
+    evaluator,
+    fleet,
+    health,
+    tokenWatch,
+    watches,
+    flagUrl,
+    controls: () => ({ mutes: [] }),
+  });
+  const subject = { flagKey, project, environment, flagUrl, dashboardUrl };
   const notifications = new Notifications({ notify, subject, clock, onFault: records.outage });
   // In a fleet, the leader notifies for all, and every process of what it decided, and of what makes it alone blind.
   records.listen((event) => {
@@ -88,6 +101,7 @@ export function wire(options: ResolvedOptions) {
     baselines,
     probe,
     health,
+    view,
     notifications,
   };
 }

@@ -28,8 +28,8 @@ const triggerViewSchema = z
   .object({
     name: z.string(),
     severity: z.enum(['rollback', 'review']),
-    /** The latest; absent before the first. */
-    verdict: verdictSchema.optional(),
+    /** The latest; absent before the first. A trigger of the user's may return anything. */
+    verdict: verdictSchema.optional().catch(undefined),
     /** Since when the verdict has its status. */
     since: time.optional(),
     /** How far the evidence is from its threshold, 0–1 (logarithms); absent for a point rule. */
@@ -92,6 +92,8 @@ export const rolloutViewSchema = z
     stage: stageProgressSchema.optional(),
     /** At today's rate, how long until the stage has what it needs, in milliseconds; absent when that is not known. */
     stageRemainingMs: z.number().optional(),
+    /** What the stage still needs: `312 of 500 outcomes, about 40 min at this rate`; or what to do. */
+    stageText: z.string().optional(),
     advance: z.enum(['manual', 'automatic']),
     /** The last stage is met. */
     isComplete: z.boolean(),
@@ -100,7 +102,7 @@ export const rolloutViewSchema = z
     triggers: z.array(triggerViewSchema).readonly(),
     /** Where the treatment fails, now. */
     failing: z.array(concentrationSchema).readonly(),
-    openReviews: z.array(openReviewSchema).readonly(),
+    openReviews: z.array(openReviewSchema).readonly().catch([]),
     controls: controlsInForceSchema,
     /** Absent when the process is alone; the leader first. */
     fleet: z

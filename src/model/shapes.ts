@@ -112,6 +112,12 @@ export const armCountsSchema = z
 /** Counts of one arm. Triggers evaluate `successes + failures`. */
 export interface ArmCounts extends z.infer<typeof armCountsSchema> {}
 
+/** The counts alone, of what has more than these. */
+export function countsOf(counts: ArmCounts): ArmCounts {
+  const { successes, failures, expected, aborted, critical, fallbacks, retried, complaints } = counts;
+  return { successes, failures, expected, aborted, critical, fallbacks, retried, complaints };
+}
+
 const trialsSchema = z.object({ trials: count, failures: count }).readonly();
 
 /** Trials of one arm and how many of them failed. */

@@ -2,6 +2,7 @@ import type { GuardEvent } from '../model/event.js';
 import type { EventNotification } from '../model/event-entry.js';
 import { entryOf } from '../model/event-table.js';
 import type { Clock } from '../support/clock.js';
+import { decisionUrl, flagUrl } from '../support/dashboard-url.js';
 import { withDeadline } from '../support/deadline.js';
 import { type DeliveryPolicy, DeliveryQueue } from './delivery-queue.js';
 import type { GuardNotification, NotificationSubject, Notifier, NotifyFunction } from './notifier.js';
@@ -107,10 +108,19 @@ export function noticeOf(event: GuardEvent, subject: NotificationSubject): Notic
       message,
       facts,
       ...subject,
+      dashboardUrl: dashboardPageOf(event, subject),
       time: new Date(event.at).toISOString(),
       decision: event.type === 'decided' ? event.decision : undefined,
     },
   };
+}
+
+function dashboardPageOf(event: GuardEvent, subject: NotificationSubject): string | undefined {
+  const { dashboardUrl, flagKey } = subject;
+  if (dashboardUrl === undefined) return undefined;
+  const id =
+    event.type === 'decided' ? event.decision.id : 'decisionId' in event ? event.decisionId : undefined;
+  return id === undefined ? flagUrl(dashboardUrl, flagKey) : decisionUrl(dashboardUrl, flagKey, id);
 }
 
 /** An id travels in an HTTP header, and Standard Webhooks ends it with a full stop when it signs. */

@@ -10,6 +10,8 @@ export interface NotificationSubject {
   readonly environment: string;
   /** The flag's page in Unleash. */
   readonly flagUrl: string;
+  /** In a notification, the page of the flag or of the decision in the dashboard. Undefined without the option `dashboardUrl`. */
+  readonly dashboardUrl?: string | undefined;
 }
 
 /** One thing that operators should know: plain data, ready to be sent as JSON. */

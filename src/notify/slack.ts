@@ -50,7 +50,9 @@ const MAX_FIELD = 2_000;
 
 /** A notification as blocks of Slack's Block Kit; `text` is what phones show, and clients without blocks. */
 export function slackMessage(notification: GuardNotification): object {
-  const { severity, title, message, facts, flagKey, project, environment, flagUrl, time } = notification;
+  const { severity, title, message, facts, flagKey, project, environment, time } = notification;
+  const { flagUrl, dashboardUrl } = notification;
+  const inDashboard = dashboardUrl === undefined ? '' : ` · <${escaped(dashboardUrl)}|Open the dashboard>`;
   const fields = [
     { name: 'Flag', value: flagKey },
     { name: 'Project', value: project },
@@ -72,7 +74,10 @@ export function slackMessage(notification: GuardNotification): object {
           markdown(cut(`*${escaped(name)}*\n${escaped(value)}`, MAX_FIELD)),
         ),
       },
-      { type: 'context', elements: [markdown(`<${escaped(flagUrl)}|Open in Unleash> · ${time}`)] },
+      {
+        type: 'context',
+        elements: [markdown(`<${escaped(flagUrl)}|Open in Unleash>${inDashboard} · ${time}`)],
+      },
     ],
   };
 }

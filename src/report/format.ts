@@ -1,5 +1,5 @@
 import type { RolloutChange } from '../model/event-entry.js';
-import { formatDuration, formatQuantity, formatThreshold } from '../support/wording.js';
+import { formatQuantity, formatThreshold } from '../support/wording.js';
 
 /** `2026-11-23 14:05:09 UTC` */
 export function formatTime(at: number): string {
@@ -48,17 +48,6 @@ export function formatPoints(difference: number | undefined): string {
 export function formatImprovement(improvement: number | undefined): string {
   if (improvement === undefined) return '–';
   return `${Math.abs(improvement * 100).toFixed(1)} % ${improvement < 0 ? 'slower' : 'faster'}`;
-}
-
-/** About how long: `3 d 4 h`, `12 min`, `40 s`. */
-export function formatSpan(durationMs: number): string {
-  const minutes = Math.round(durationMs / 60_000);
-  if (minutes < 2) return formatDuration(Math.round(durationMs / 1000) * 1000);
-  if (minutes < 120) return `${minutes} min`;
-  const hours = Math.round(minutes / 60);
-  return hours < 48
-    ? `${hours} h`
-    : `${Math.floor(hours / 24)} d${hours % 24 === 0 ? '' : ` ${hours % 24} h`}`;
 }
 
 /** Names and messages come from outside: nothing in them is a tag or an entity. */

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { formatDuration, formatRate, formatThreshold } from '../support/wording.js';
+import { formatDuration, formatRate, formatSpan, formatThreshold } from '../support/wording.js';
 import { decisionSection } from './decision-section.js';
 import {
   formatCount,
@@ -8,7 +8,6 @@ import {
   formatPercentage,
   formatPoints,
   formatShare,
-  formatSpan,
   formatTime,
   rolloutWord,
 } from './format.js';

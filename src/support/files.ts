@@ -14,6 +14,8 @@ export interface WriteOptions {
   readonly mode?: number | undefined;
   /** Called before each write; rejects when the folder may not be written in (any more). @default it may */
   readonly permit?: (() => Promise<void>) | undefined;
+  /** Whether a file that is replaced survives a power cut, which costs some milliseconds. @default true */
+  readonly isDurable?: boolean | undefined;
 }
 
 /** Far above what a guard writes into a file that is read as a whole. */
@@ -101,11 +103,11 @@ export async function makeFolder(path: string, mode = OWN_FILES): Promise<void> 
 }
 
 /**
- * Replaces a file as a whole, so that a crash or a power cut leaves the old or the new one. Resolves when the new one
- * is on the disk itself. The folder is created if it does not exist. Calls for one file must follow one another.
+ * Replaces a file as a whole, so that a crash, or a power cut unless `isDurable` is false, leaves the old or the new one. Resolves when
+ * the new one is on the disk itself. The folder is created if it does not exist. Calls for one file must follow one another.
  */
 export async function replaceFile(path: string, text: string, options: WriteOptions = {}): Promise<void> {
-  const { mode = OWN_FILES, permit } = options;
+  const { mode = OWN_FILES, permit, isDurable = true } = options;
   const folder = dirname(path);
   await permit?.();
   await makeFolder(folder, mode);
@@ -115,7 +117,7 @@ export async function replaceFile(path: string, text: string, options: WriteOpti
   try {
     try {
       await handle.writeFile(text);
-      await handle.sync();
+      if (isDurable) await handle.sync();
     } finally {
       await handle.close();
     }
@@ -125,7 +127,7 @@ export async function replaceFile(path: string, text: string, options: WriteOpti
     await rm(draft, { force: true }).catch(() => {});
     throw error;
   }
-  await syncFolder(folder);
+  if (isDurable) await syncFolder(folder);
 }
 
 /** The end of a draft's name. */

@@ -12,6 +12,17 @@ export function formatDuration(durationMs: number): string {
   return durationMs >= 1000 ? `${(durationMs / 1000).toFixed(1)} s` : `${Math.round(durationMs)} ms`;
 }
 
+/** About how long: `3 d 4 h`, `12 min`, `40 s`. */
+export function formatSpan(durationMs: number): string {
+  const minutes = Math.round(durationMs / 60_000);
+  if (minutes < 2) return formatDuration(Math.round(durationMs / 1000) * 1000);
+  if (minutes < 120) return `${minutes} min`;
+  const hours = Math.round(minutes / 60);
+  return hours < 48
+    ? `${hours} h`
+    : `${Math.floor(hours / 24)} d${hours % 24 === 0 ? '' : ` ${hours % 24} h`}`;
+}
+
 /** How long ago something was, in the largest unit of which there are two: `90 s ago`, `3 h ago`, `12 d ago`. */
 export function formatAgo(ageMs: number): string {
   for (const [unit, unitMs] of [['d', 86_400_000] as const, ...UNITS_UP_TO_HOURS]) {

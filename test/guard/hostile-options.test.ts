@@ -196,6 +196,7 @@ describe('a text of 200,000 characters', () => {
       guardOf({
         unleash: { url: 'https://unleash.test', token: '*:*.x', environment: 'production', reportUrl },
       }),
+    (dashboardUrl) => guardOf({ dashboardUrl }),
     (token) => guardOf({ unleash: { url: 'https://unleash.test', token, environment: 'production' } }),
     (environment) => guardOf({ unleash: { url: 'https://unleash.test', token: '*:*.x', environment } }),
     (project) =>

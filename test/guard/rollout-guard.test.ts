@@ -451,9 +451,10 @@ describe('RolloutGuard', () => {
   it('notifies operators, and is not delayed by a notifier that fails', async () => {
     const notified: string[] = [];
     const guard = newGuard({
+      dashboardUrl: 'https://app.example.com/rollouts',
       notify: [
-        ({ type, flagUrl }) => {
-          notified.push(`${type} ${flagUrl}`);
+        ({ type, flagUrl, dashboardUrl }) => {
+          notified.push(`${type} ${flagUrl} ${dashboardUrl}`);
         },
         () => {
           throw new NotifyError('broken for good', { retryable: false });
@@ -464,7 +465,8 @@ describe('RolloutGuard', () => {
     await upload(guard, 20, 20);
     await until('notified', () => notified.some((one) => one.startsWith('stopped ')));
     expect(ofType('fault')).toHaveLength(1);
-    expect(notified[0]).toBe('decided http://unleash.test/projects/default/features/async-upload');
+    const page = `https://app.example.com/rollouts/#/flags/async-upload/decisions/${ofType('decided')[0]?.decision.id}`;
+    expect(notified[0]).toBe(`decided http://unleash.test/projects/default/features/async-upload ${page}`);
     expect(guard.state.status).toBe('stopped');
   });
 

@@ -65,6 +65,23 @@ const blind = (codes: string[], began: string[], ended: string[] = []): GuardEve
   ended: ended.map(reason),
 });
 
+describe('the address in the dashboard', () => {
+  const dashboardUrl = 'https://app.example.com/rollouts';
+
+  it.each([
+    ['a decision', decided(), '/decisions/d-1'],
+    ['what becomes of a decision', stopFailed(), '/decisions/d-1'],
+    ['the flag', stage('met'), ''],
+  ])('is that of %s', (_, event, path) => {
+    const found = noticeOf(event, { ...subject, dashboardUrl })?.notification.dashboardUrl;
+    expect(found).toBe(`${dashboardUrl}/#/flags/async-upload${path}`);
+  });
+
+  it('is missing without the option', () => {
+    expect(noticeOf(decided(), subject)?.notification.dashboardUrl).toBeUndefined();
+  });
+});
+
 describe('noticeOf', () => {
   it('has no message when one of several reasons for blindness ends', () => {
     expect(noticeOf(blind(['stale-flags'], [], ['hook-missing']), subject)).toBeUndefined();

@@ -45,6 +45,14 @@ describe('slackMessage', () => {
       '*Rollout*\n10 %',
     ]);
     expect(blocks[3]!.elements![0]!.text).toContain(`<${notification.flagUrl}|Open in Unleash>`);
+    expect(blocks[3]!.elements![0]!.text).not.toContain('dashboard');
+  });
+
+  it('links to the dashboard where there is one', () => {
+    const { blocks } = messageOf({ dashboardUrl: 'https://app.example.com/rollouts/#/flags/a' });
+    expect(blocks[3]!.elements![0]!.text).toContain(
+      '<https://app.example.com/rollouts/#/flags/a|Open the dashboard>',
+    );
   });
 
   it('leaves out a percentage that is not known', () => {

@@ -34,6 +34,7 @@ const GUARD_OPTIONS = [
   'folder',
   'mode',
   'dryRun',
+  'dashboardUrl',
   'tickMs',
   'recheckMs',
   'outcomeTimeoutMs',

@@ -65,6 +65,11 @@ export class TokenWatch {
     return [{ code: 'TOKEN_EXPIRES', message, since: expiresAt - EARLY_MS[level] }];
   }
 
+  /** When the token expires; undefined when it does not, or that is not known. */
+  get expiresAt(): number | undefined {
+    return this.#expiry?.expiresAt;
+  }
+
   /** Called on every tick of a process that leads. */
   poll(): void {
     this.#reportExpiry();

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import { describeFailing } from '../../model/concentration.js';
 import type { FlagFacts } from '../../model/flags.js';
-import type { ArmCounts, Decision, Verdict } from '../../model/shapes.js';
+import { countsOf, type Decision, type Verdict } from '../../model/shapes.js';
 import type { Snapshot } from '../../model/snapshot.js';
 import { percentageBefore, type Stage } from '../../model/stage.js';
 import type { Trigger } from '../../triggers/trigger.js';
@@ -81,11 +81,6 @@ export class EvaluationLoop {
       reason: breaches.map((verdict) => verdict.message).join(' ') + describeFailing(breaches),
     };
   }
-}
-
-function countsOf(counts: ArmCounts): ArmCounts {
-  const { successes, failures, expected, aborted, critical, fallbacks, retried, complaints } = counts;
-  return { successes, failures, expected, aborted, critical, fallbacks, retried, complaints };
 }
 
 /** An empty store with the windows and the evidence that these rules need. */

@@ -1,11 +1,9 @@
-import type { OpenFolder } from '../../journal/guard-folder.js';
 import type { Health, HealthReason } from '../../model/health.js';
 import type { Clock } from '../../support/clock.js';
 import type { GuardRecords } from '../guard-records.js';
 import { notRunning } from './checks.js';
 import { type Conditions, reasonsOf, stepConditions } from './conditions.js';
 import type { HealthFacts } from './health-facts.js';
-import type { Heartbeat } from './heartbeat.js';
 
 /** What {@link GuardHealth} works with; a guard's context fits. */
 interface GuardHealthOptions {
@@ -17,7 +15,6 @@ interface GuardHealthOptions {
 export class GuardHealth {
   readonly #options: GuardHealthOptions;
   readonly #facts: () => HealthFacts;
-  readonly #heartbeat: Heartbeat;
   #conditions: Conditions = new Map();
   #polledAt: number;
   #reported: readonly HealthReason[] = [];
@@ -25,10 +22,9 @@ export class GuardHealth {
   #since: number;
 
   /** @param facts - Must not throw. */
-  constructor(options: GuardHealthOptions, facts: () => HealthFacts, heartbeat: Heartbeat) {
+  constructor(options: GuardHealthOptions, facts: () => HealthFacts) {
     this.#options = options;
     this.#facts = facts;
-    this.#heartbeat = heartbeat;
     this.#polledAt = options.clock.monotonic();
     this.#since = options.clock.now();
   }
@@ -47,25 +43,16 @@ export class GuardHealth {
     return { status: reasons.length > 0 ? 'blind' : 'ok', since, reasons };
   }
 
-  /** The guard begins to run. @param folder - Where it writes its health; `false`: nowhere. */
-  start(folder: OpenFolder | undefined): void {
-    this.#reset();
-    this.#heartbeat.start(folder);
-  }
-
-  /** The guard has ended. Resolves when that is on disk, or could not be written. */
-  close(): Promise<void> {
-    this.#reset();
-    return this.#heartbeat.close(this.current);
+  /** The guard begins to run, or has ended. */
+  reset(): void {
+    this.#conditions = new Map();
+    this.#polledAt = this.#options.clock.monotonic();
+    this.#reported = [];
+    this.#since = this.#options.clock.now();
   }
 
   /** Called on every tick: reports what has changed. */
   poll(): void {
-    this.#report();
-    this.#heartbeat.beat(this.current);
-  }
-
-  #report(): void {
     const { clock, records } = this.#options;
     this.#conditions = this.#step(this.#facts());
     this.#polledAt = clock.monotonic();
@@ -79,13 +66,6 @@ export class GuardHealth {
     if (reasons.length === 0 || before.length === 0) this.#since = at;
     const status = reasons.length > 0 ? 'blind' : 'ok';
     records.emit({ type: 'health', at, status, since: this.#since, reasons, began, ended });
-  }
-
-  #reset(): void {
-    this.#conditions = new Map();
-    this.#reported = [];
-    this.#polledAt = this.#options.clock.monotonic();
-    this.#since = this.#options.clock.now();
   }
 
   #step(facts: HealthFacts): Conditions {

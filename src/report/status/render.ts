@@ -1,5 +1,6 @@
 import { ARMS } from '../../model/shapes.js';
-import { formatCount, formatLatency, formatShare, formatSpan, formatTime, rolloutWord } from '../format.js';
+import { formatSpan } from '../../support/wording.js';
+import { formatCount, formatLatency, formatShare, formatTime, rolloutWord } from '../format.js';
 import type { RolloutStatus } from './rollout-status.js';
 
 /** The guards of one folder for a terminal, one after the other. */

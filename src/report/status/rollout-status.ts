@@ -3,10 +3,11 @@ import { z } from 'zod';
 import { AUDIT_FILE } from '../../journal/audit-log.js';
 import { readAuditLog } from '../../journal/audit-reader.js';
 import { foldersIn } from '../../journal/guard-folder.js';
-import { HEALTH_FILE, type HealthEntry, HealthFile } from '../../journal/health-file.js';
 import { Journal, type JournalEntry } from '../../journal/journal.js';
+import { VIEW_FILE, ViewFile } from '../../journal/view-file.js';
 import type { RolloutChange } from '../../model/event-entry.js';
 import type { Health } from '../../model/health.js';
+import type { RolloutView } from '../../model/rollout-view.js';
 import type { Arm } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import type { GuardState } from '../../model/state.js';
@@ -81,7 +82,7 @@ class UnreadableGuardError extends Error {
   readonly code = 'UNREADABLE_GUARD';
 }
 
-/** A running guard writes its health every 10 seconds: a busy disk may be late. */
+/** A running guard writes its view every 10 seconds: a busy disk may be late. */
 const SILENT_MS = 60_000;
 
 /**
@@ -128,7 +129,7 @@ export async function readRolloutStatus(
   await attempt(AUDIT_FILE, async () => {
     for await (const event of readAuditLog(join(folder, AUDIT_FILE))) story.add(event);
   });
-  const written = await attempt(HEALTH_FILE, () => new HealthFile(folder).load());
+  const written = await attempt(VIEW_FILE, () => new ViewFile(folder).load());
   const summary = await attempt('summary.json', () => readSummary(folder));
   if (journal === undefined && story.events === 0) {
     if (problems.length === 0) {
@@ -167,11 +168,11 @@ function closedAt({ lastEventAt: since = 0 }: AuditStory): Health {
 }
 
 /** A process that crashed wrote that all was well, and then nothing more. */
-function healthOf(story: AuditStory, written: HealthEntry | undefined, now: number): Health | undefined {
+function healthOf(story: AuditStory, written: RolloutView | undefined, now: number): Health | undefined {
   if (written === undefined) return story.health;
-  const { at, pid, health } = written;
+  const { at, health } = written;
   if (now - at <= SILENT_MS) return health;
-  const message = `The guard (process ${pid}) wrote its health ${formatAgo(now - at)} and nothing since: its process has ended without closing it, is frozen, or cannot write here.`;
+  const message = `The guard gave its last sign of life ${formatAgo(now - at)}: its process has ended without closing it, is frozen, or cannot write here.`;
   return { status: 'blind', since: at, reasons: [...health.reasons, { code: 'silent', message, since: at }] };
 }
 

@@ -3,14 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AuditLog } from '../../../src/journal/audit-log.js';
-import { HealthFile } from '../../../src/journal/health-file.js';
 import { Journal } from '../../../src/journal/journal.js';
+import { ViewFile } from '../../../src/journal/view-file.js';
 import type { GuardEvent } from '../../../src/model/event.js';
 import type { Health } from '../../../src/model/health.js';
 import type { Decision } from '../../../src/model/shapes.js';
 import type { GuardState } from '../../../src/model/state.js';
 import { renderStatus, statusLine } from '../../../src/report/status/render.js';
 import { readRolloutStatus } from '../../../src/report/status/rollout-status.js';
+import { viewOf } from '../../helpers/views.js';
 import { armCounts } from '../../triggers/snapshots.js';
 
 const NOW = Date.UTC(2026, 2, 2, 12);
@@ -213,7 +214,7 @@ describe('readRolloutStatus', () => {
   ])('shows the health of a guard %s', async (_what, status, ageMs, codes) => {
     const { audit, health } = healthAt(NOW - ageMs, status === 'blind');
     await given({ status: 'armed', since: NOW - 900_000 }, [...STARTED, ...audit]);
-    await new HealthFile(folder).save({ flagKey: 'async-upload', at: NOW - ageMs, pid: 4711, health });
+    await new ViewFile(folder).save(viewOf({ at: NOW - ageMs, health }));
     const found = await readRolloutStatus(folder, { now: () => NOW });
     expect(found.health?.reasons.map(({ code }) => code)).toEqual(codes);
     expect(found.health?.status).toBe(codes.length > 0 ? 'blind' : 'ok');

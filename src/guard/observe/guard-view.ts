@@ -1,0 +1,140 @@
+import type { OpenFolder } from '../../journal/guard-folder.js';
+import type { ControlsInForce } from '../../model/control.js';
+import type { FlagFacts, Unsubscribe } from '../../model/flags.js';
+import type { RolloutView } from '../../model/rollout-view.js';
+import { version } from '../../support/version.js';
+import type { FlagWatch } from '../act/flag-watch.js';
+import type { GuardMachine } from '../act/guard-machine.js';
+import type { TokenWatch } from '../act/token-watch.js';
+import type { Evaluator } from '../evaluate/evaluator.js';
+import type { GuardContext } from '../guard-context.js';
+import type { GuardFleet } from '../guard-fleet.js';
+import type { GuardHealth } from '../health/guard-health.js';
+import { buildView, stepStatuses, type TriggerStatuses } from './view-builder.js';
+import { changeKeyOf } from './view-key.js';
+import { ViewWriter } from './view-writer.js';
+
+/** The parts of a guard that a view shows. */
+interface ViewedParts {
+  readonly context: GuardContext;
+  readonly machine: GuardMachine;
+  readonly evaluator: Evaluator;
+  readonly fleet: GuardFleet;
+  readonly health: Pick<GuardHealth, 'current'>;
+  /** Undefined in a process that has no admin token. */
+  readonly tokenWatch: TokenWatch | undefined;
+  readonly watches: readonly (TokenWatch | FlagWatch)[];
+  /** The flag's page in Unleash. */
+  readonly flagUrl: string;
+  readonly controls: () => ControlsInForce;
+}
+
+const SHOWING = 'showing the rollout';
+/** How often a view is made for those who watch it, in milliseconds: between two ticks of the guard. */
+const WATCHED_MS = 400;
+
+/** Where the rollout stands, for readers in this process and for the folder. */
+export class GuardView {
+  readonly #parts: ViewedParts;
+  readonly #writer: ViewWriter;
+  readonly #listeners = new Set<(view: RolloutView) => void>();
+  #statuses: TriggerStatuses = new Map();
+  #shown = '';
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(parts: ViewedParts) {
+    this.#parts = parts;
+    this.#writer = new ViewWriter(parts.context);
+  }
+
+  /** As of now. */
+  get current(): RolloutView {
+    const { context, machine, evaluator, fleet, health, tokenWatch, watches, flagUrl, controls } =
+      this.#parts;
+    const { clock, unleash } = context;
+    const now = clock.now();
+    const { state } = machine;
+    const { verdicts } = evaluator;
+    this.#statuses = stepStatuses(this.#statuses, verdicts, now);
+    const flag = this.#flag();
+    return buildView({
+      ...context,
+      project: unleash.project,
+      environment: unleash.environment,
+      flagUrl,
+      state,
+      isClosed: this.#isClosed,
+      health: health.current,
+      problems: watches.flatMap(({ problems }) => problems),
+      tokenExpiresAt: tokenWatch?.expiresAt,
+      flag,
+      stage: flag?.enabled && state.status === 'armed' ? evaluator.stage : undefined,
+      verdicts,
+      statuses: this.#statuses,
+      openReviews: evaluator.openReviews,
+      controls: controls(),
+      processes: undefined,
+      snapshot: fleet.evaluated.snapshot(now),
+      guardVersion: version,
+      serviceVersion: undefined,
+    });
+  }
+
+  /** Calls the listener with each view that differs from the one before; the returned function removes it. It must not throw. */
+  subscribe(listener: (view: RolloutView) => void): Unsubscribe {
+    this.#listeners.add(listener);
+    this.#timer ??= setInterval(() => this.poll(), WATCHED_MS).unref();
+    return () => {
+      this.#listeners.delete(listener);
+      if (this.#listeners.size > 0) return;
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    };
+  }
+
+  /** @param folder - Where it is written; undefined: nowhere. */
+  start(folder: OpenFolder | undefined): void {
+    this.#writer.start(folder);
+  }
+
+  /** Called on every tick: writes and shows what has changed. */
+  poll(): void {
+    this.#parts.context.records.safely(SHOWING, () => {
+      const view = this.current;
+      const key = changeKeyOf(view);
+      this.#writer.poll(view, key);
+      this.#show(view, key);
+    });
+  }
+
+  /** Shows and writes that the guard has ended. Resolves when that is on disk, or could not be written. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    try {
+      const view = this.current;
+      this.#show(view, changeKeyOf(view));
+      await this.#writer.close(view);
+    } catch (error) {
+      this.#parts.context.records.fault(SHOWING, error);
+    }
+    this.#listeners.clear();
+  }
+
+  #show(view: RolloutView, key: string): void {
+    if (key === this.#shown) return;
+    this.#shown = key;
+    for (const listener of this.#listeners) listener(view);
+  }
+
+  #flag(): FlagFacts | undefined {
+    const { flags, flagKey } = this.#parts.context;
+    try {
+      return flags.flag(flagKey);
+    } catch {
+      // The tick reports a flag source that is broken.
+      return undefined;
+    }
+  }
+}
