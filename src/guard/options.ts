@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { SharedStore } from '../fleet/fleet-options.js';
 import { logOptionsSchema, type OutcomeLogOptions, resolveLogOptions } from '../log/log-options.js';
+import { MAX_VERSION_LENGTH } from '../measure/outcome-delta.js';
 import type { GuardListener } from '../model/event.js';
 import type { FlagClient, FlagSource } from '../model/flags.js';
 import type { GuardObserver } from '../model/observer.js';
@@ -16,6 +17,7 @@ import { type Logger, resolveLogger } from '../support/logger.js';
 import type { Trigger } from '../triggers/trigger.js';
 import { adminTokenProblem } from '../unleash/admin-access.js';
 import { refineRules, resolveRules, rulesFields } from './rules.js';
+import { serviceVersionOf } from './service-version.js';
 
 /** Where and as whom the guard turns the flag off. */
 export interface UnleashAdminOptions {
@@ -77,7 +79,7 @@ export interface RolloutGuardOptions {
    */
   readonly mode?: number | undefined;
   /**
-   * The log of every outcome in the folder: `metrics.jsonl`, `metrics.csv` and `summary.json`, and with it what a restart
+   * The log of every outcome in the folder: `metrics.jsonl` and `metrics.csv`, and with it what a restart
    * resumes from; or `false` for none. @default on, at most 2 GiB
    */
   readonly log?: OutcomeLogOptions | false | undefined;
@@ -86,6 +88,11 @@ export interface RolloutGuardOptions {
    * from `unleash-rollout-guard/redis`. @default none: this process evaluates its own outcomes
    */
   readonly store?: SharedStore | undefined;
+  /**
+   * The version of your service, for example `1.4.2`, cut at 64 characters: a change is marked in the rollout's history.
+   * @default `OTEL_SERVICE_VERSION`, `service.version` in `OTEL_RESOURCE_ATTRIBUTES`, or `npm_package_version`
+   */
+  readonly serviceVersion?: string | undefined;
   /** Record every decision and act on none. @default false */
   readonly dryRun?: boolean | undefined;
   /**
@@ -160,6 +167,7 @@ export function resolveOptions(options: RolloutGuardOptions) {
     mode: given.mode ?? OWN_FILES,
     log: given.log === false ? false : resolveLogOptions(given.log),
     store,
+    serviceVersion: (given.serviceVersion ?? serviceVersionOf(process.env))?.slice(0, MAX_VERSION_LENGTH),
     dryRun: given.dryRun ?? false,
     dashboardUrl: given.dashboardUrl,
     tickMs: given.tickMs ?? 1_000,
@@ -200,6 +208,7 @@ const FLAG_KEY = "a flag's key as Unleash allows it: letters, digits and . _ ~ -
 const ADMIN_URL =
   'a URL with its scheme and without credentials, for example https://unleash.example.com/api';
 const NAME = 'a name without spaces';
+const VERSION = 'a version, for example 1.4.2';
 const MODE = 'permissions with which the owner can read and write, for example 0o600 or 0o640';
 
 const name = z.string({ error: NAME }).regex(/^(?!\.{1,2}$)\S+$/, { error: NAME });
@@ -280,6 +289,7 @@ const optionFields = {
     .optional(),
   log: z.union([logOptionsSchema, z.literal(false)]).optional(),
   store: having<SharedStore>(['link'], 'a RedisOutcomeStore').optional(),
+  serviceVersion: z.string({ error: VERSION }).min(1, { error: VERSION }).optional(),
   dryRun: z.boolean().optional(),
   dashboardUrl: httpUrlSchema(
     'a URL with its scheme, for example https://app.example.com/rollouts',

@@ -200,14 +200,15 @@ export class RolloutGuard implements ExposureSink {
   }
 
   async #start(): Promise<void> {
-    const { context, machine, runner, evaluator, fleet, loop, recorder, tracked, baselines, storage } =
-      this.#parts;
+    const { context, machine, runner, evaluator, fleet, loop, recorder, tracked, baselines } = this.#parts;
+    const { rollups, storage } = this.#parts;
     const { clock, flags, flagKey, tickMs, records } = context;
     const { left, folder } = await storage.open((state) => runner.applyStop(state));
     if (this.#ending !== undefined) throw this.#closedError();
     // A stop of an earlier run applies before anything else is read.
     if (left !== undefined) runner.applyStop(left.state);
     await baselines.load(folder);
+    await rollups.open(folder);
     await recorder.open(left, machine.epoch, folder);
     if (this.#ending !== undefined) throw this.#closedError();
     const { status } = left?.state ?? machine.state;
@@ -260,6 +261,7 @@ export class RolloutGuard implements ExposureSink {
       fleet,
       recorder,
       baselines,
+      rollups,
       notifications,
     } = this.#parts;
     if (!loop.isRunning) return;
@@ -276,7 +278,8 @@ export class RolloutGuard implements ExposureSink {
       'the fleet': fleet.close(),
     });
     records.emit({ type: 'closed', at: clock.now() });
-    const saved = Promise.all([recorder.close(), baselines.save(), records.close(), viewSaved]);
+    const counted = recorder.close().then(() => rollups.close());
+    const saved = Promise.all([counted, baselines.save(), records.close(), viewSaved]);
     await this.#within(CLOSE_MS.records, {
       // The lock goes last.
       'the folder': saved.then(() => storage.close()),
@@ -299,8 +302,19 @@ export class RolloutGuard implements ExposureSink {
   }
 
   #tick(): void {
-    const { context, machine, runner, evaluator, fleet, loop, signals, autoAdvance, baselines, watches } =
-      this.#parts;
+    const {
+      context,
+      machine,
+      runner,
+      evaluator,
+      fleet,
+      loop,
+      signals,
+      autoAdvance,
+      baselines,
+      rollups,
+      watches,
+    } = this.#parts;
     runner.pollDefinition();
     baselines.sample(context.flags.flag(this.flagKey), context.clock.now());
     if (machine.isWatching && fleet.evaluates) signals.poll();
@@ -310,6 +324,7 @@ export class RolloutGuard implements ExposureSink {
       const steppedBackFrom = state.status === 'armed' ? state.steppedBackFrom : undefined;
       autoAdvance?.poll(evaluator.stage, epoch, steppedBackFrom);
     }
+    rollups.tick();
     runner.recheck();
     if (fleet.leads) for (const watch of watches) watch.poll();
   }

@@ -19,6 +19,7 @@ import { HealthProbe } from './health/health-probe.js';
 import { Baselines } from './observe/baselines.js';
 import { GuardView } from './observe/guard-view.js';
 import { OutcomeRecorder } from './observe/outcome-recorder.js';
+import { RollupKeeper } from './observe/rollup-keeper.js';
 import { TrackedOutcomes } from './observe/tracked-outcomes.js';
 import type { ResolvedOptions } from './options.js';
 
@@ -50,6 +51,7 @@ export function wire(options: ResolvedOptions) {
   const recorder = new OutcomeRecorder(context, own, fleet, loop);
   const tracked = new TrackedOutcomes(context, recorder, own);
   const baselines = new Baselines(context, own, fleet);
+  const rollups = new RollupKeeper({ context, own, machine, evaluator, recorder });
   const watched = {
     context,
     machine,
@@ -99,6 +101,7 @@ export function wire(options: ResolvedOptions) {
     recorder,
     tracked,
     baselines,
+    rollups,
     probe,
     health,
     view,

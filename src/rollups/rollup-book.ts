@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import type { GuardEvent } from '../model/event.js';
+import { annotationOf } from './annotation-of-event.js';
 import { type Annotation, ROLLUP_LENGTHS_MS, type Rollup } from './rollup.js';
 import { lineOfRollup, rollupOfLine } from './rollup-line.js';
 import { RollupSum } from './rollup-sum.js';
@@ -50,6 +52,17 @@ export const bookStateSchema = z
 /** What continues in the next run, or in the next leader. Plain JSON. */
 export type BookState = z.infer<typeof bookStateSchema>;
 
+export const earlierBookSchema = z
+  .object({
+    book: bookStateSchema,
+    /** What is over and not written yet. */
+    pending: z.array(pendingLineSchema).readonly(),
+  })
+  .readonly();
+
+/** What a {@link RollupBook} continues. */
+export interface EarlierBook extends z.infer<typeof earlierBookSchema> {}
+
 /** Lines that wait while a disk or Redis cannot be written: more than a day. */
 const MAX_PENDING = 2_000;
 /** A version that was seen within that time runs beside the new one while a deploy is under way. */
@@ -78,12 +91,12 @@ export class RollupBook {
   #pending: PendingLine[] = [];
   /** Lines that could not wait any longer. Ten minutes and hours have what was in them. */
   #dropped = 0;
+  #revision = 0;
 
-  /** @param state - What an earlier run left. */
-  constructor(state?: BookState, pending: readonly PendingLine[] = []) {
-    this.#pending = [...pending];
-    if (state === undefined) return;
-    for (const line of state.running) {
+  /** Continues what an earlier run or leader left. Call it before anything is added; annotations may be there. */
+  restore({ book, pending }: EarlierBook): void {
+    this.#pending = [...pending, ...this.#pending];
+    for (const line of book.running) {
       const rollup = rollupOfLine(line);
       const index = LENGTHS.findIndex(({ durationMs }) => durationMs === rollup?.durationMs);
       const running = this.#running[index];
@@ -91,15 +104,15 @@ export class RollupBook {
       running.at = rollup.at;
       running.sum.add(rollup);
     }
-    const total = state.total === undefined ? undefined : rollupOfLine(state.total);
+    const total = book.total === undefined ? undefined : rollupOfLine(book.total);
     if (total !== undefined) {
       this.#totalAt = total.at;
       this.#total.add(total);
     }
-    this.#firstOutcomeAt = state.firstOutcomeAt;
-    this.#lastOutcomeAt = state.lastOutcomeAt;
-    this.#versions = new Map(state.versions);
-    this.#shown = state.shown;
+    this.#firstOutcomeAt = book.firstOutcomeAt ?? this.#firstOutcomeAt;
+    this.#lastOutcomeAt ??= book.lastOutcomeAt;
+    this.#versions = new Map([...book.versions, ...this.#versions]);
+    this.#shown ??= book.shown;
   }
 
   /** Everything so far, as one rollup; undefined before the first. */
@@ -120,6 +133,11 @@ export class RollupBook {
     return this.#pending;
   }
 
+  /** Raised with every change. */
+  get revision(): number {
+    return this.#revision;
+  }
+
   /** Lines that could not be written for so long that they were dropped. */
   get dropped(): number {
     return this.#dropped;
@@ -134,6 +152,7 @@ export class RollupBook {
 
   /** Adds what happened from `part.at` on, within one minute. */
   add(part: Rollup): void {
+    this.#revision += 1;
     this.#running.forEach((running, index) => {
       const { durationMs } = LENGTHS[index]!;
       const at = Math.floor(part.at / durationMs) * durationMs;
@@ -163,12 +182,15 @@ export class RollupBook {
     this.#push({ series: 'annotations', line, end: annotation.at });
   }
 
-  /** What Unleash shows. @returns whether that is another percentage or state than before, also than in an earlier run. */
-  shows(enabled: boolean, percentage: number | undefined): boolean {
-    const shown = enabled ? `${percentage ?? 'on'}` : 'off';
-    const isNew = shown !== this.#shown;
-    this.#shown = shown;
-    return isNew;
+  /** Marks an event, if it is one that charts show. What Unleash shows is marked when it is another than before. */
+  mark(event: GuardEvent): void {
+    if (event.type === 'rollout-changed') {
+      const shown = event.enabled ? `${event.rolloutPercentage ?? 'on'}` : 'off';
+      if (shown === this.#shown) return;
+      this.#shown = shown;
+    }
+    const annotation = annotationOf(event);
+    if (annotation !== undefined) this.annotate(annotation);
   }
 
   /** These lines, of {@link pending}, are written. */
@@ -198,6 +220,7 @@ export class RollupBook {
   }
 
   #push(line: PendingLine): void {
+    this.#revision += 1;
     this.#pending.push(line);
     if (this.#pending.length <= MAX_PENDING) return;
     // A minute is in an hour as well.

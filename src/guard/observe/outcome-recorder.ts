@@ -44,9 +44,14 @@ export class OutcomeRecorder {
     });
     records.listen((event) => {
       if (event.type === 'rollout-changed') outcomeLog.rollout(event.epoch, event.rolloutPercentage);
-      if (event.type === 're-armed') outcomeLog.rollout(event.epoch, this.#percentage());
+      if (event.type === 're-armed') outcomeLog.rollout(event.epoch, this.percentage());
     });
     this.#log = outcomeLog;
+  }
+
+  /** Outcomes that are missing in the log, because it could not be written. */
+  get droppedLines(): number {
+    return this.#log?.droppedLines ?? 0;
   }
 
   /** Awaits an outcome of this exposure. */
@@ -97,7 +102,7 @@ export class OutcomeRecorder {
   start(epoch: number): void {
     if (this.#counted !== undefined) this.#own.restore(this.#counted, this.#context.clock.now());
     this.#counted = undefined;
-    this.#log?.rollout(epoch, this.#percentage());
+    this.#log?.rollout(epoch, this.percentage());
     this.#log?.start();
   }
 
@@ -105,7 +110,8 @@ export class OutcomeRecorder {
     await this.#log?.close();
   }
 
-  #percentage(): number | undefined {
+  /** What Unleash shows, 0–100; undefined when that is not known, or there is no single one. */
+  percentage(): number | undefined {
     const { flags, flagKey } = this.#context;
     try {
       return flags.flag(flagKey)?.rolloutPercentage;

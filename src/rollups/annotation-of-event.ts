@@ -1,0 +1,47 @@
+import type { GuardEvent } from '../model/event.js';
+import { entryOf } from '../model/event-table.js';
+import type { Annotation } from './rollup.js';
+
+/** How an event is marked on a chart of the rollout; undefined for one that is not. Pure. */
+export function annotationOf(event: GuardEvent): Annotation | undefined {
+  const mark = markOf(event);
+  return mark && { at: event.at, text: entryOf(event).log(event).line, ...mark };
+}
+
+function markOf(event: GuardEvent): Omit<Annotation, 'at' | 'text'> | undefined {
+  switch (event.type) {
+    case 'rollout-changed': {
+      const { enabled, rolloutPercentage: percentage } = event;
+      if (!enabled) return { type: 'percentage', title: 'off', percentage: 0 };
+      if (percentage === undefined) return { type: 'percentage', title: 'on' };
+      return { type: 'percentage', title: `${percentage} %`, percentage };
+    }
+    case 'unleash-history':
+      return { type: 'percentage', title: `turned ${event.change}`, by: event.by };
+    case 'stage': {
+      const { stage, status } = event.progress;
+      return { type: 'stage', title: `stage ${stage.percentage} %: ${status}` };
+    }
+    case 'advanced':
+      return { type: 'stage', title: `advanced to ${event.to} %` };
+    case 'review-opened':
+      return { type: 'review', title: `review: ${event.verdict.trigger}` };
+    case 'review-closed':
+      return { type: 'review', title: `review closed: ${event.verdict.trigger}` };
+    case 'decided': {
+      const { id, action, toPercentage, dryRun } = event.decision;
+      const title = action === 'stop' ? 'stop' : `step back to ${toPercentage} %`;
+      return { type: 'decision', title: dryRun ? `${title} (dry run)` : title, decisionId: id };
+    }
+    case 'stopped':
+      return { type: 'decision', title: 'stopped', decisionId: event.decisionId };
+    case 'stepped-back':
+      return { type: 'decision', title: 'stepped back', decisionId: event.decisionId };
+    case 're-armed':
+      return { type: 'decision', title: 'armed again' };
+    case 'health':
+      return { type: 'health', title: event.status === 'ok' ? 'no longer blind' : 'blind' };
+    default:
+      return undefined;
+  }
+}
