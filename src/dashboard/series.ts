@@ -29,7 +29,7 @@ export interface SeriesRequest {
 /**
  * A rollout as points of equal length, each with everything that happened within it. Pure.
  *
- * @param now - The last rollup may be unfinished: it ends now.
+ * @param now - Until when anything is known: the last rollup may be unfinished, and nothing may have come since.
  */
 export function seriesOf(
   { rollups, annotations }: RolloutHistory,
@@ -38,12 +38,12 @@ export function seriesOf(
   now: number,
 ): Series {
   const first = rollups[0]?.at ?? annotations[0]?.at ?? now;
-  const last = Math.max(first, ...rollups.slice(-1).map((rollup) => endOf(rollup, now)));
+  const last = rollups.length === 0 ? first : Math.max(first, now);
   const start = Math.max(first, from ?? first);
   const end = Math.max(start, Math.min(last, to ?? last));
   const stepMs = wanted ?? stepFor(end - start, points);
   const grid = gridOf(start, end, stepMs, points);
-  const bins = binsOf(rollups, grid, stepMs, now);
+  const bins = rollups.length === 0 ? [] : binsOf(rollups, grid, stepMs, now);
   return {
     first,
     last,
@@ -52,7 +52,7 @@ export function seriesOf(
     percentage: percentagesOf(bins, rollups, start),
     treatment: armSeries('treatment', bins),
     control: armSeries('control', bins),
-    annotations: annotations.filter(({ at }) => at >= start && at <= Math.max(end, now)),
+    annotations: annotations.filter(({ at }) => at >= start && (to === undefined || at <= to)),
     thresholds,
   };
 }
@@ -169,10 +169,6 @@ function armSeries(arm: Arm, bins: readonly Bin[]): ArmSeries {
     p99: column('p99'),
     perSecond: column('perSecond'),
   };
-}
-
-function endOf({ at, durationMs }: Rollup, now: number): number {
-  return Math.max(at, Math.min(now, at + durationMs));
 }
 
 /** The thresholds of a view's triggers that belong in a chart. Pure. */

@@ -129,6 +129,7 @@ export class DashboardServer {
       response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' }).end();
       return;
     }
+    if (this.#hub.isOver) throw new Refusal(503, 'The guard was closed.', { 'retry-after': '10' });
     if (this.#hub.isFull) {
       throw new Refusal(503, 'Too many pages are open: the option "maxReaders" limits them.', {
         'retry-after': '10',

@@ -50,6 +50,12 @@ export class EventHub {
     this.#maxReaders = maxReaders;
   }
 
+  /** Guards of this process that have all ended have nothing more to show. */
+  get isOver(): boolean {
+    const feeds = [...this.#feeds().values()];
+    return feeds.length > 0 && feeds.every(({ source }) => source.isClosed === true);
+  }
+
   get isFull(): boolean {
     return this.#readers.size >= this.#maxReaders;
   }
@@ -135,9 +141,7 @@ export class EventHub {
     if (this.#channels.get(key) !== channel) return;
     if (view !== undefined) this.#show(key, channel, view);
     if (channel.isDue) this.#changed(channel);
-    // Guards of this process that have all ended have nothing more to show.
-    const feeds = [...this.#feeds().values()];
-    if (feeds.every(({ source }) => source.isClosed === true)) this.close();
+    if (this.isOver) this.close();
   }
 
   #show(key: string, channel: Channel, view: RolloutView): void {

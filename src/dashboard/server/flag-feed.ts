@@ -41,7 +41,7 @@ export class FlagFeed {
     const key = `series ${request.from} ${request.to} ${request.points} ${request.stepMs}`;
     return this.#share(key, SHARED_MS.series, async () => {
       const [history, view] = await Promise.all([this.source.history(request), this.view()]);
-      return seriesOf(history, request, view === undefined ? [] : thresholdsOf(view), Date.now());
+      return seriesOf(history, request, view === undefined ? [] : thresholdsOf(view), view?.at ?? Date.now());
     });
   }
 
@@ -50,7 +50,12 @@ export class FlagFeed {
   }
 
   subscribe(listener: () => void): Unsubscribe {
-    return this.source.subscribe(listener);
+    // What was read before may be older than the last change that is not reported any more.
+    this.#shared.delete('view');
+    return this.source.subscribe(() => {
+      this.#shared.delete('view');
+      listener();
+    });
   }
 
   /** One answer for all who ask at about the same time. One that fails is not kept. */
