@@ -6,6 +6,7 @@ const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 export default defineConfig({
   resolve: {
     alias: [
+      { find: /^unleash-rollout-guard\/dashboard$/, replacement: source('src/dashboard/index.ts') },
       {
         find: /^unleash-rollout-guard\/opentelemetry$/,
         replacement: source('src/opentelemetry/index.ts'),

@@ -5,9 +5,9 @@
  * Addresses within the page are after a #, so that the page is one file: `#/` the overview, `#/flags/<key>`,
  * `#/flags/<key>/decisions/<id>`; keys and ids by `encodeURIComponent`. `decisionUrl` of `support/dashboard-url.ts` makes them.
  */
+import type { DecisionStoryEntry } from '../journal/decision-story.js';
 import type { ControlType } from '../model/control.js';
 import type { RolloutView } from '../model/rollout-view.js';
-import type { Decision } from '../model/shapes.js';
 import type { Annotation } from '../rollups/rollup.js';
 
 /** Why a request was refused. */
@@ -16,13 +16,15 @@ export interface ApiProblem {
   readonly message: string;
 }
 
-/** `GET api/flags`: every flag that is shown. */
+/** `GET api/flags`: every flag that is shown. `GET api/flags/<key>`: the {@link RolloutView} of one. */
 export interface Overview {
   readonly flags: readonly RolloutView[];
   /** What this reader may ask for; empty on a read-only page. */
   readonly controls: readonly ControlType[];
   /** Sent back with each control, as the header `x-csrf-token`; absent on a read-only page. */
   readonly csrfToken?: string;
+  /** Flags whose guard, folder or store cannot be read now, and why; what is shown of them is the latest that could be. */
+  readonly problems?: readonly { readonly flagKey: string; readonly message: string }[];
 }
 
 /** One arm over time: entries belong to those of {@link Series.at}; null where there was no data. */
@@ -69,19 +71,10 @@ export interface Series {
 }
 
 /** `GET api/flags/<key>/decisions`, and `…/decisions/<id>` for one: what was decided, newest first, and what became of it. */
-export interface DecisionView {
-  readonly decision: Decision;
-  readonly stoppedHereAt?: number;
-  readonly stoppedInUnleashAt?: number;
-  readonly steppedBackAt?: number;
-  readonly reArmedAt?: number;
-  readonly turnedOffBy?: string;
-  readonly turnedOnBy?: string;
-  readonly actionRequired?: string;
-}
+export interface DecisionView extends DecisionStoryEntry {}
 
 /**
- * `GET api/events`: server-sent events, whose data is JSON. `view` brings a {@link RolloutView} whenever one has changed (at most each
+ * `GET api/events`, or `GET api/events?flag=<key>` for one flag: server-sent events, whose data is JSON. `view` brings a {@link RolloutView} whenever one has changed (at most each
  * second), and all of them at the start; `rollup` the flag's key, a string, when its series has another point, or more in its last one
  * (at most each second). A page that was away asks for everything again.
  */

@@ -1,3 +1,6 @@
+import type { DashboardOptions } from '../dashboard/dashboard-options.js';
+import { type DashboardHandler, dashboardHandler } from '../dashboard/handler.js';
+import type { RolloutSource } from '../dashboard/source.js';
 import { armOf } from '../measure/exposure-ledger.js';
 import type { GuardListener } from '../model/event.js';
 import {
@@ -79,6 +82,21 @@ export class RolloutGuard implements ExposureSink {
       fleet: fleet.status(),
       snapshot: fleet.evaluated.snapshot(clock.now()),
     };
+  }
+
+  /**
+   * The dashboard of this flag: `app.use('/rollouts', guard.dashboard())`. Without a `token`, the application restricts who may read.
+   * `dashboard()` of `unleash-rollout-guard/dashboard` shows several flags.
+   *
+   * @throws {@link ConfigError} that lists everything that is wrong with the options.
+   */
+  dashboard(options?: DashboardOptions): DashboardHandler {
+    return dashboardHandler(() => [this.rolloutSource], options);
+  }
+
+  /** This rollout for `dashboard()` of `unleash-rollout-guard/dashboard`. */
+  get rolloutSource(): RolloutSource {
+    return this.#parts.source;
   }
 
   /** Adds a listener for everything that the guard does; the returned function removes it. */

@@ -17,6 +17,7 @@ import { concernsOneProcess } from './health/checks.js';
 import { GuardHealth } from './health/guard-health.js';
 import { HealthProbe } from './health/health-probe.js';
 import { Baselines } from './observe/baselines.js';
+import { GuardSource } from './observe/guard-source.js';
 import { GuardView } from './observe/guard-view.js';
 import { OutcomeRecorder } from './observe/outcome-recorder.js';
 import { RollupKeeper } from './observe/rollup-keeper.js';
@@ -77,6 +78,7 @@ export function wire(options: ResolvedOptions) {
     flagUrl,
     controls: () => ({ mutes: [] }),
   });
+  const source = new GuardSource(context, view, async () => ({ rollups: [], annotations: [] }));
   const subject = { flagKey, project, environment, flagUrl, dashboardUrl };
   const notifications = new Notifications({ notify, subject, clock, onFault: records.outage });
   // In a fleet, the leader notifies for all, and every process of what it decided, and of what makes it alone blind.
@@ -105,6 +107,7 @@ export function wire(options: ResolvedOptions) {
     probe,
     health,
     view,
+    source,
     notifications,
   };
 }

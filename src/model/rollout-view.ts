@@ -32,6 +32,11 @@ const triggerViewSchema = z
     verdict: verdictSchema.optional().catch(undefined),
     /** Since when the verdict has its status. */
     since: time.optional(),
+    /** Of a rule on how many times the control's durations are tolerated: which of them. */
+    quantiles: z
+      .array(z.enum(['p50', 'p95', 'p99']))
+      .readonly()
+      .optional(),
     /** How far the evidence is from its threshold, 0–1 (logarithms); absent for a point rule. */
     evidence: z.number().min(0).max(1).optional(),
   })

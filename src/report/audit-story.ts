@@ -1,9 +1,10 @@
 import type { AuditEntry } from '../journal/audit-reader.js';
-import type { DecisionProgress, ReportPlace, RolloutChange } from '../model/event-entry.js';
+import { DecisionStory } from '../journal/decision-story.js';
+import type { ReportPlace, RolloutChange } from '../model/event-entry.js';
 import { entryOf } from '../model/event-table.js';
 import type { Health } from '../model/health.js';
 import { ARMS, type Arm } from '../model/shapes.js';
-import type { DecisionReport, Note, ReviewReport, StageReport } from './rollout-report.js';
+import type { Note, ReviewReport, StageReport } from './rollout-report.js';
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
@@ -13,7 +14,8 @@ const MAX_OF_A_KIND = 200;
 /** Adds up a guard's events to its stages, decisions and reviews, by their places in the event table. Memory is bounded. */
 export class AuditStory {
   readonly rollout: RolloutChange[] = [];
-  readonly decisions: Writable<DecisionReport>[] = [];
+  readonly #decided = new DecisionStory();
+  readonly decisions = this.#decided.decisions;
   readonly reviews: Writable<ReviewReport>[] = [];
   readonly notes: Note[] = [];
   readonly stages: Writable<Omit<StageReport, 'outcomes' | 'successRate'>>[] = [];
@@ -28,8 +30,6 @@ export class AuditStory {
   events = 0;
   /** What keeps the guard from its work now, by kind. */
   readonly problems = new Map<string, Note>();
-  /** What was reported of a decision before the decision itself. */
-  #early: { readonly id: string; readonly progress: DecisionProgress } | undefined;
 
   /** Adds the next event. */
   add(event: AuditEntry): void {
@@ -99,15 +99,11 @@ export class AuditStory {
       case 'review':
         this.#closeReviews(at, place.trigger);
         break;
-      case 'decisions': {
-        const { decision } = place;
-        const early = this.#early?.id === decision.id ? this.#early.progress : {};
-        this.#early = undefined;
-        keep(this.decisions, { decision, failures: [], ...early });
+      case 'decisions':
+        this.#decided.add(place);
         break;
-      }
       case 'decision':
-        this.#decision(place);
+        this.#decided.add(place);
         // An operator who turns the flag on again has seen its reviews.
         if (place.progress.reArmedAt !== undefined) this.#closeReviews(at);
     }
@@ -131,20 +127,6 @@ export class AuditStory {
       const isMeant = trigger === undefined || review.verdict.trigger === trigger;
       if (review.closedAt === undefined && isMeant) review.closedAt = at;
     }
-  }
-
-  #decision({ id, progress, failure }: Extract<ReportPlace, { in: 'decision' }>): void {
-    const isMeant = ({ decision }: DecisionReport) =>
-      id === 'latest' ? !decision.dryRun : decision.id === id;
-    const found = this.decisions.findLast(isMeant);
-    if (found === undefined) {
-      if (progress.stoppedHereAt !== undefined) this.#early = { id, progress };
-      return;
-    }
-    // Reported before the decision; every start that finds the stop in its journal reports it again.
-    const { stoppedHereAt } = found;
-    Object.assign(found, progress, { stoppedHereAt });
-    if (failure !== undefined) found.failures = [...found.failures, failure].slice(-20);
   }
 }
 

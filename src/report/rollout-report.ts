@@ -1,8 +1,9 @@
 import type { AuditProblem } from '../journal/audit-reader.js';
+import type { DecisionStoryEntry } from '../journal/decision-story.js';
 import type { LogProblem } from '../log/read-log.js';
 import type { GuardEvent } from '../model/event.js';
-import type { DecisionFailure, DecisionProgress, RolloutChange } from '../model/event-entry.js';
-import type { Arm, Decision, Verdict } from '../model/shapes.js';
+import type { RolloutChange } from '../model/event-entry.js';
+import type { Arm, Verdict } from '../model/shapes.js';
 import type { ArmTotals } from '../model/snapshot.js';
 import type { StageProgress } from '../model/stage.js';
 import type { Series } from './time-series.js';
@@ -91,11 +92,7 @@ export interface StageReport {
 }
 
 /** A decision, and what became of it. */
-export interface DecisionReport extends DecisionProgress {
-  readonly decision: Decision;
-  /** Requests to Unleash that did not turn the flag off; the latest 20. */
-  readonly failures: readonly DecisionFailure[];
-}
+export interface DecisionReport extends DecisionStoryEntry {}
 
 /** Something that the guard reported and that has no other place in the report. */
 export interface Note {

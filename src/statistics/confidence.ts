@@ -84,6 +84,27 @@ export function rateUpperBound(
   return boundary(1, failures / trials, refuted);
 }
 
+/** The normal quantile that 2.5 % exceed. */
+const Z_95 = 1.959963984540054;
+
+/**
+ * An interval that contains the true failure rate with a chance of about 95 %, of independent trials that are examined once: for a chart, not for
+ * decisions.
+ *
+ * Source: Wilson, *Probable inference, the law of succession, and statistical inference* (JASA 1927).
+ */
+export function wilsonInterval({ trials, failures }: Trials): Interval {
+  if (trials === 0) return { lower: 0, upper: 1 };
+  const rate = failures / trials;
+  const weight = Z_95 ** 2 / trials;
+  const middle = rate + weight / 2;
+  const half = Z_95 * Math.sqrt((rate * (1 - rate) + weight / 4) / trials);
+  return {
+    lower: failures === 0 ? 0 : Math.max(0, (middle - half) / (1 + weight)),
+    upper: failures === trials ? 1 : Math.min(1, (middle + half) / (1 + weight)),
+  };
+}
+
 /**
  * Fisher's exact test, one-sided: the chance that so many of all failures, or more, belong to the first arm, if both fail
  * alike.

@@ -51,10 +51,11 @@ const schema = z.strictObject({
  */
 export function latencyAbove(ratio: number, options: LatencyAboveOptions = {}): ThresholdTrigger {
   const config = parseConfig(schema, { ratio, options }, 'latencyAbove');
-  const { minOutcomes, forMs, name } = config.options;
+  const { minOutcomes, forMs, name, quantile: quantiles } = config.options;
   const rule = { name, windowMs: 0, threshold: config.ratio, unit: 'ratio', minOutcomes, forMs } as const;
   return Object.freeze({
     ...rule,
+    quantiles,
     evaluate(snapshot: Snapshot, now: number): Verdict {
       const finding = examine(snapshot, now, config);
       const { treatment, control } = snapshot.total;

@@ -38,11 +38,13 @@ const optionsSchema = z.strictObject({
  */
 export function latencyRegression(options: LatencyRegressionOptions = {}): EvidenceTrigger {
   const { alpha, ratio, name } = parseConfig(optionsSchema, options, 'latencyRegression');
-  return evidenceTrigger(
+  const trigger = evidenceTrigger(
     { name, threshold: ratio, unit: 'ratio' },
     { test: 'latency', alpha, ratio },
     (evidence, _snapshot, now) => examine(evidence, ratio, alpha, now),
   );
+  // Of p50, p90 and p99; no chart shows the p90.
+  return Object.freeze({ ...trigger, quantiles: ['p50', 'p99'] as const });
 }
 
 function examine(evidence: Evidence, ratio: number, alpha: number, now: number): Finding {

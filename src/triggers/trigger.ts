@@ -15,6 +15,8 @@ export interface Trigger {
   readonly unit?: Unit | undefined;
   /** Set for a rule on the treatment's success or error rate, whose threshold belongs in a chart of them. */
   readonly rate?: Verdict['rate'];
+  /** Set for a rule on how many times the control's durations are tolerated: the quantiles in whose charts its threshold belongs. */
+  readonly quantiles?: readonly ('p50' | 'p95' | 'p99')[] | undefined;
   /** The sequential test that the store is to feed for this rule; its evidence comes with each snapshot. */
   readonly evidence?: EvidenceRequest | undefined;
   /** Codes and class names that are critical beside the usual ones when outcomes are recorded. */

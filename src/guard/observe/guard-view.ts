@@ -48,6 +48,11 @@ export class GuardView {
     this.#writer = new ViewWriter(parts.context);
   }
 
+  /** The guard has ended. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** As of now. */
   get current(): RolloutView {
     const { context, machine, evaluator, fleet, health, tokenWatch, watches, flagUrl, controls } =

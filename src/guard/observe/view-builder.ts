@@ -11,6 +11,7 @@ import { type Arm, type Concentration, countsOf, type Verdict } from '../../mode
 import type { Evidence, Snapshot } from '../../model/snapshot.js';
 import type { Stage, StageProgress } from '../../model/stage.js';
 import type { GuardState, OpenReview } from '../../model/state.js';
+import type { Trigger } from '../../triggers/trigger.js';
 import { whereItFails } from '../../triggers/where-it-fails.js';
 import type { GuardProblem } from '../guard-status.js';
 import { forecastStage } from './stage-forecast.js';
@@ -32,8 +33,8 @@ export interface ViewFacts {
   /** Undefined when the percentage belongs to none, or nothing is evaluated. */
   readonly stage: StageProgress | undefined;
   readonly advance: 'manual' | 'automatic';
-  readonly rollback: readonly { readonly name: string }[];
-  readonly review: readonly { readonly name: string }[];
+  readonly rollback: readonly ViewedTrigger[];
+  readonly review: readonly ViewedTrigger[];
   readonly verdicts: readonly Verdict[];
   readonly statuses: TriggerStatuses;
   readonly openReviews: readonly OpenReview[];
@@ -44,6 +45,8 @@ export interface ViewFacts {
   readonly guardVersion: string;
   readonly serviceVersion: string | undefined;
 }
+
+type ViewedTrigger = Pick<Trigger, 'name' | 'quantiles'>;
 
 /** Since when each trigger's verdict has its status. */
 export type TriggerStatuses = ReadonlyMap<string, Pick<Verdict, 'status'> & { readonly since: number }>;
@@ -90,8 +93,8 @@ export function buildView(facts: ViewFacts): RolloutView {
     isComplete: stage?.status === 'met' && stage.index === stages.length - 1,
     arms: { treatment: armOf('treatment', snapshot), control: armOf('control', snapshot) },
     triggers: [
-      ...facts.rollback.map(({ name }) => triggerOf(name, 'rollback', facts)),
-      ...facts.review.map(({ name }) => triggerOf(name, 'review', facts)),
+      ...facts.rollback.map((trigger) => triggerOf(trigger, 'rollback', facts)),
+      ...facts.review.map((trigger) => triggerOf(trigger, 'review', facts)),
     ],
     failing: failingOf(facts),
     openReviews: facts.openReviews,
@@ -117,11 +120,15 @@ function armOf(arm: Arm, { total }: Snapshot): RolloutView['arms'][Arm] {
   };
 }
 
-function triggerOf(name: string, severity: TriggerView['severity'], facts: ViewFacts): TriggerView {
+function triggerOf(
+  { name, quantiles }: ViewedTrigger,
+  severity: TriggerView['severity'],
+  facts: ViewFacts,
+): TriggerView {
   const verdict = facts.verdicts.find(({ trigger }) => trigger === name);
   const gathered = facts.snapshot.evidence?.find(({ trigger }) => trigger === name);
   const since = verdict && facts.statuses.get(name)?.since;
-  return { name, severity, verdict, since, evidence: evidenceShare(verdict, gathered) };
+  return { name, severity, verdict, since, quantiles, evidence: evidenceShare(verdict, gathered) };
 }
 
 /** How far the evidence has come towards its threshold, by logarithms: 0 for none, 1 at the threshold. */

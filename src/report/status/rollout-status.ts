@@ -4,10 +4,9 @@ import { AUDIT_FILE } from '../../journal/audit-log.js';
 import { readAuditLog } from '../../journal/audit-reader.js';
 import { foldersIn } from '../../journal/guard-folder.js';
 import { Journal, type JournalEntry } from '../../journal/journal.js';
-import { VIEW_FILE, ViewFile } from '../../journal/view-file.js';
+import { agedView, VIEW_FILE, ViewFile } from '../../journal/view-file.js';
 import type { RolloutChange } from '../../model/event-entry.js';
 import type { Health } from '../../model/health.js';
-import type { RolloutView } from '../../model/rollout-view.js';
 import type { Arm } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import type { GuardState } from '../../model/state.js';
@@ -15,7 +14,6 @@ import { messageOf } from '../../support/async/callbacks.js';
 import { type Clock, systemClock } from '../../support/clock.js';
 import { describeError, readIfPresent, UnusableFileError } from '../../support/files.js';
 import { parseJson } from '../../support/json.js';
-import { formatAgo } from '../../support/wording.js';
 import { AuditStory } from '../audit-story.js';
 import type { DecisionReport, Note, ReviewReport } from '../rollout-report.js';
 
@@ -82,9 +80,6 @@ class UnreadableGuardError extends Error {
   readonly code = 'UNREADABLE_GUARD';
 }
 
-/** A running guard writes its view every 10 seconds: a busy disk may be late. */
-const SILENT_MS = 60_000;
-
 /**
  * Reads where the guards of a folder stand: the guard that has the folder itself, and those that have folders within it. They may
  * be running.
@@ -146,7 +141,11 @@ export async function readRolloutStatus(
     flagKey: journal?.flagKey ?? story.flagKey,
     state: journal?.state.status ?? stateOf(decision),
     since: journal?.state.since,
-    health: story.isClosed ? closedAt(story) : healthOf(story, written, clock.now()),
+    health: story.isClosed
+      ? closedAt(story)
+      : written === undefined
+        ? story.health
+        : agedView(written, clock.now()).health,
     epoch,
     rollout: story.rollout.at(-1),
     stage: story.stages.findLast((stage) => stage.epoch === epoch)?.progress,
@@ -165,15 +164,6 @@ export async function readRolloutStatus(
 function closedAt({ lastEventAt: since = 0 }: AuditStory): Health {
   const message = 'The guard was closed: it no longer protects the flag.';
   return { status: 'blind', since, reasons: [{ code: 'closed', message, since }] };
-}
-
-/** A process that crashed wrote that all was well, and then nothing more. */
-function healthOf(story: AuditStory, written: RolloutView | undefined, now: number): Health | undefined {
-  if (written === undefined) return story.health;
-  const { at, health } = written;
-  if (now - at <= SILENT_MS) return health;
-  const message = `The guard gave its last sign of life ${formatAgo(now - at)}: its process has ended without closing it, is frozen, or cannot write here.`;
-  return { status: 'blind', since: at, reasons: [...health.reasons, { code: 'silent', message, since: at }] };
 }
 
 /** The guard's state without a journal, from the audit log. */

@@ -1,0 +1,43 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type DashboardOptions, resolveDashboardOptions } from './dashboard-options.js';
+import type { DashboardServer } from './server/dashboard-server.js';
+import type { RolloutSource } from './source.js';
+
+/** Replies to the requests below the path where it is mounted. Express, Fastify, Hono and plain `node:http` can call it. */
+export interface DashboardHandler {
+  (request: IncomingMessage, response: ServerResponse): void;
+  /** Ends the streams of all open pages. */
+  close(): void;
+}
+
+/**
+ * The handler of a dashboard. What it needs is loaded with the first request, so that a service whose dashboard nobody opens has none of
+ * it in memory.
+ *
+ * @throws ConfigError that lists everything that is wrong with the options.
+ */
+export function dashboardHandler(
+  sources: () => readonly RolloutSource[],
+  options?: DashboardOptions,
+): DashboardHandler {
+  const resolved = resolveDashboardOptions(options);
+  let loading: Promise<DashboardServer> | undefined;
+  const load = async () => {
+    const { DashboardServer } = await import('./server/dashboard-server.js');
+    return new DashboardServer(sources, resolved);
+  };
+  const handler = (request: IncomingMessage, response: ServerResponse) => {
+    loading ??= load();
+    loading.then(
+      (server) => server.handle(request, response),
+      () => response.destroy(),
+    );
+  };
+  const close = () => {
+    loading?.then(
+      (server) => server.close(),
+      () => {},
+    );
+  };
+  return Object.assign(handler, { close });
+}

@@ -1,0 +1,52 @@
+import type { DecisionFailure, DecisionProgress, ReportPlace } from '../model/event-entry.js';
+import type { Decision } from '../model/shapes.js';
+
+/** A decision and what became of it. */
+export interface DecisionStoryEntry extends DecisionProgress {
+  readonly decision: Decision;
+  /** Requests to Unleash that did not turn the flag off; the latest 20. */
+  readonly failures: readonly DecisionFailure[];
+}
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+/** However long a guard has been running: the latest of them. */
+const MAX_DECISIONS = 200;
+const MAX_FAILURES = 20;
+
+/** Adds up a guard's events to its decisions, by their places in the event table. Memory is bounded. */
+export class DecisionStory {
+  /** Oldest first. */
+  readonly decisions: Writable<DecisionStoryEntry>[] = [];
+  /** What was reported of a decision before the decision itself. */
+  #early: { readonly id: string; readonly progress: DecisionProgress } | undefined;
+
+  /** Adds the place of the next event, if it is about a decision. */
+  add(place: ReportPlace | undefined): void {
+    if (place?.in === 'decisions') this.#decided(place.decision);
+    else if (place?.in === 'decision') this.#progress(place);
+  }
+
+  #decided(decision: Decision): void {
+    // A restart may report again what is in its audit log.
+    if (this.decisions.some((known) => known.decision.id === decision.id)) return;
+    const early = this.#early?.id === decision.id ? this.#early.progress : {};
+    this.#early = undefined;
+    this.decisions.push({ decision, failures: [], ...early });
+    if (this.decisions.length > MAX_DECISIONS) this.decisions.shift();
+  }
+
+  #progress({ id, progress, failure }: Extract<ReportPlace, { in: 'decision' }>): void {
+    const found = this.decisions.findLast(({ decision }) =>
+      id === 'latest' ? !decision.dryRun : decision.id === id,
+    );
+    if (found === undefined) {
+      if (progress.stoppedHereAt !== undefined) this.#early = { id, progress };
+      return;
+    }
+    // Reported before the decision; every start that finds the stop in its journal reports it again.
+    const { stoppedHereAt } = found;
+    Object.assign(found, progress, { stoppedHereAt });
+    if (failure !== undefined) found.failures = [...found.failures, failure].slice(-MAX_FAILURES);
+  }
+}
