@@ -199,7 +199,7 @@ export class Lifecycle {
     } else if (neverFetches) {
       this.#settle.reject(
         new ProviderNotReadyError(
-          'refreshInterval is 0, so nothing is fetched from Unleash, and neither a bootstrap nor a backup has flags.',
+          'refreshInterval is 0: nothing is fetched, and neither a bootstrap nor a backup has flags.',
         ),
       );
     }
@@ -208,11 +208,8 @@ export class Lifecycle {
   #timeOut(): void {
     const { initializationTimeoutMs } = this.#parts.settings;
     const cause = this.#lastProblem === undefined ? '' : ` Last problem: ${this.#lastProblem.message}`;
-    this.#settle?.reject(
-      new ProviderNotReadyError(
-        `No flag data from Unleash within ${initializationTimeoutMs} ms; the provider keeps trying.${cause}`,
-      ),
-    );
+    const message = `No flag data from Unleash within ${initializationTimeoutMs} ms; the provider keeps trying.${cause}`;
+    this.#settle?.reject(new ProviderNotReadyError(message));
   }
 
   readonly #onReady = (): void => {
@@ -256,13 +253,9 @@ export class Lifecycle {
 
   readonly #onError = (error: unknown): void => this.#onProblem('error', error);
 
-  readonly #onWarn = (warning: unknown): void => this.#onProblem('warn', warning);
-
   #onProblem(event: 'error' | 'warn', subject: unknown): void {
     const { logger } = this.#parts.settings;
-    const { advice } = this.#parts;
-    const read = connectionProblem(event, subject);
-    const problem = advice === undefined ? read : { ...read, message: `${read.message} ${advice}` };
+    const problem = connectionProblem(event, subject, this.#parts.advice);
     if (problem.kind === 'other') {
       if (event === 'error') logger.warn({ problem: problem.message }, 'unleash-client reported an error');
       else logger.debug({ problem: problem.message }, 'unleash-client reported a warning');
@@ -329,7 +322,7 @@ export class Lifecycle {
     [UnleashEvents.Changed, this.#onChanged],
     [UnleashEvents.Unchanged, this.#onSuccess],
     [UnleashEvents.Error, this.#onError],
-    [UnleashEvents.Warn, this.#onWarn],
+    [UnleashEvents.Warn, (warning) => this.#onProblem('warn', warning)],
     [UnleashEvents.Impression, (event) => this.#parts.onImpression(event)],
   ];
 

@@ -1,13 +1,13 @@
 import {
   type Client,
   type EvaluationContext,
+  type FlagMetadata,
   GeneralError,
   type JsonValue,
   OpenFeature,
   OpenFeatureEventEmitter,
   type Logger as OpenFeatureLogger,
   type Provider,
-  ProviderEvents,
   type ResolutionDetails,
   type TrackingEventDetails,
 } from '@openfeature/server-sdk';
@@ -23,13 +23,13 @@ import type {
 import { apiPathAdvice } from '../../src/unleash/client-api.js';
 import { emitOutcome } from '../shared/initialization-event.js';
 import { Listeners } from '../shared/listeners.js';
+import { LocalOverrides } from '../shared/local-overrides.js';
 import { FlagCatalog } from './catalog.js';
 import { missingIn, staticContextOf } from './client/client-access.js';
 import { Transport } from './client/transport.js';
 import { toUnleashContext } from './context.js';
 import { evaluateBoolean, evaluateVariant, notFound, notReady } from './evaluation.js';
 import { Lifecycle } from './lifecycle.js';
-import { type LocalOverride, overridden } from './local-overrides.js';
 import {
   isUnleash,
   neverFetches,
@@ -78,8 +78,7 @@ export class UnleashProvider implements Provider, FlagSource {
   readonly #source: UnleashConfig | Unleash;
   readonly #settings: ResolvedSettings;
   readonly #catalog: FlagCatalog;
-  /** Almost always empty: the check costs one lookup. */
-  readonly #overrides = new Map<string, LocalOverride>();
+  readonly #overrides = new LocalOverrides(this.events, (key) => this.metadataOf(key));
   readonly #changes: Listeners<string>;
   readonly #tracking: Listeners<TrackedEvent>;
   readonly #impressions: Listeners<ImpressionEvent>;
@@ -139,9 +138,9 @@ export class UnleashProvider implements Provider, FlagSource {
     context: EvaluationContext,
     logger?: OpenFeatureLogger,
   ): Promise<ResolutionDetails<boolean>> {
-    const override = this.#overrides.get(flagKey);
-    if (override !== undefined) return { ...this.#overridden(flagKey, override, false), variant: 'off' };
     const client = this.#lifecycle?.client;
+    const stopped = this.#overrides.answer(flagKey, defaultValue, true);
+    if (stopped !== undefined) return counted(client, flagKey, stopped);
     if (client === undefined) return notReady(defaultValue, this.health().message);
     const flag = this.#catalog.get(flagKey);
     if (flag === undefined) return notFound(client, flagKey, defaultValue);
@@ -189,18 +188,19 @@ export class UnleashProvider implements Provider, FlagSource {
     return this.#catalog.get(key)?.facts;
   }
 
+  /** The flag metadata of evaluations in which chance has no part; undefined when Unleash has no such flag. @internal */
+  metadataOf(key: string): FlagMetadata | undefined {
+    return this.#catalog.get(key)?.metadata;
+  }
+
   /** {@inheritDoc FlagSource.override} Works before the first data too. */
   override(key: string, why: string): void {
-    const isNew = !this.#overrides.has(key);
-    this.#overrides.set(key, { why, cached: undefined });
-    if (isNew) this.#announce(key, 'The guard stopped the flag in this process');
+    this.#overrides.set(key, why);
   }
 
   /** {@inheritDoc FlagSource.clearOverride} */
   clearOverride(key: string): void {
-    if (this.#overrides.delete(key)) {
-      this.#announce(key, 'The guard cleared its override of the flag in this process');
-    }
+    this.#overrides.clear(key);
   }
 
   /** {@inheritDoc FlagSource.isOverridden} */
@@ -274,9 +274,9 @@ export class UnleashProvider implements Provider, FlagSource {
     context: EvaluationContext,
     logger: OpenFeatureLogger | undefined,
   ): Promise<ResolutionDetails<T>> {
-    const override = this.#overrides.get(flagKey);
-    if (override !== undefined) return this.#overridden(flagKey, override, defaultValue);
     const client = this.#lifecycle?.client;
+    const stopped = this.#overrides.answer(flagKey, defaultValue, false);
+    if (stopped !== undefined) return counted(client, flagKey, stopped);
     if (client === undefined) return notReady(defaultValue, this.health().message);
     const flag = this.#catalog.get(flagKey);
     if (flag === undefined) return notFound(client, flagKey, defaultValue);
@@ -295,15 +295,6 @@ export class UnleashProvider implements Provider, FlagSource {
         `The context attribute "${attribute}" is nested or invalid, and not passed on to Unleash.`,
       );
     });
-  }
-
-  #overridden<T>(flagKey: string, override: LocalOverride, value: T): ResolutionDetails<T> {
-    this.#lifecycle?.client?.count(flagKey, false);
-    return overridden(override, this.#catalog.get(flagKey), value);
-  }
-
-  #announce(key: string, message: string): void {
-    this.events.emit(ProviderEvents.ConfigurationChanged, { flagsChanged: [key], message });
   }
 
   #newLifecycle(source: UnleashConfig | Unleash): Lifecycle {
@@ -333,4 +324,10 @@ export class UnleashProvider implements Provider, FlagSource {
       onImpression: (event) => this.#impressions.notify(event as ImpressionEvent),
     });
   }
+}
+
+/** Usage metrics count a stopped flag as off. */
+function counted<T>(client: Unleash | undefined, flagKey: string, stopped: T): T {
+  client?.count(flagKey, false);
+  return stopped;
 }

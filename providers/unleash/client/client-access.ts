@@ -107,7 +107,7 @@ export function isDisconnected(client: Unleash): boolean {
 
 /** Whether the client can be made to poll. */
 export function canPoll(client: Unleash): boolean {
-  return pollerOf(client).fetch !== undefined && refreshIntervalOf(client) !== undefined;
+  return pollerOf(client).fetch !== undefined && configuredInterval(client) !== 0;
 }
 
 /** The poll that is under way, for each client that {@link pollOneAtATime} knows. */
