@@ -2,10 +2,16 @@
 
 // Flags: Unleash behind OpenFeature.
 export {
+  type ImpressionEvent,
   type ProviderSettings,
   UnleashProvider,
   type UnleashProviderOptions,
 } from '../providers/unleash/provider.js';
+export {
+  type FlagFactsOptions,
+  GuardedProvider,
+  type GuardedProviderOptions,
+} from '../providers/guarded/guarded-provider.js';
 // Exposures: which arm a user got.
 export { OutcomeHook } from '../hooks/outcome-hook.js';
 // Operations: run the arm, record how it ended.
@@ -154,6 +160,7 @@ export type {
   ExposureSink,
   FlagClient,
   FlagFacts,
+  FlagScope,
   FlagSource,
   FlagSourceHealth,
   TrackedEvent,

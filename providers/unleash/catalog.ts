@@ -20,9 +20,14 @@ export class FlagCatalog {
   /**
    * Describes the current definitions of unleash-client.
    *
+   * @param environment - Of the definitions, where it is known.
    * @returns the flags that appeared, vanished, or roll out differently than before, be it through a segment or parent.
    */
-  refresh(client: Pick<Unleash, 'getFeatureToggleDefinitions'>, staticContext: Context): readonly string[] {
+  refresh(
+    client: Pick<Unleash, 'getFeatureToggleDefinitions'>,
+    staticContext: Context,
+    environment?: string,
+  ): readonly string[] {
     const definitions = new Map<string, FlagDefinition>(
       client.getFeatureToggleDefinitions(true).map((definition) => [definition.name, definition]),
     );
@@ -30,7 +35,7 @@ export class FlagCatalog {
     const flags = new Map<string, Flag>();
     for (const [key, definition] of definitions) {
       try {
-        flags.set(key, new Flag(definition, (parent) => definitions.get(parent), staticContext));
+        flags.set(key, new Flag(definition, (parent) => definitions.get(parent), staticContext, environment));
       } catch (error) {
         // A malformed definition must not affect other flags.
         this.#logger.error(

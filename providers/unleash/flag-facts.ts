@@ -25,8 +25,11 @@ export class Flag {
   readonly facts: FlagFacts;
   /** What every evaluation of the flag carries in which chance had no part: frozen and shared. */
   readonly metadata: FlagMetadata;
-  /** A strategy has variants, so that a boolean evaluation has a variant to report. */
-  readonly hasStrategyVariants: boolean;
+  /**
+   * A boolean evaluation is named after the strategy's variant. With impression data it is not: unleash-client would
+   * report it as the evaluation of a variant.
+   */
+  readonly namesVariant: boolean;
   /** At least two variants can be assigned: their weights decide which. */
   readonly #hasWeightedVariants: boolean;
   /** Users who are given a variant whatever the weights are. */
@@ -37,15 +40,16 @@ export class Flag {
   /**
    * @param parent - Finds the flags that this one depends on.
    * @param staticContext - What unleash-client adds to every context: `appName` and `environment`.
+   * @param environment - Of the definition, where it is known.
    */
-  constructor(definition: FlagDefinition, parent: Lookup, staticContext?: Context) {
+  constructor(definition: FlagDefinition, parent: Lookup, staticContext?: Context, environment?: string) {
     const strategies = strategiesOf(definition);
     const variantLists = [definition.variants ?? [], ...strategies.map(({ variants }) => variants ?? [])];
     this.facts = factsOf(definition, parent);
-    this.metadata = metadataOf(this.facts);
-    this.hasStrategyVariants = strategies.some(
-      ({ variants }) => variants !== undefined && variants.length > 0,
-    );
+    this.metadata = metadataOf(this.facts, environment);
+    this.namesVariant =
+      !definition.impressionData &&
+      strategies.some(({ variants }) => variants !== undefined && variants.length > 0);
     this.#hasWeightedVariants = variantLists.some(
       (variants) => variants.filter(({ weight }) => weight > 0).length > 1,
     );
@@ -62,18 +66,29 @@ export class Flag {
   /** The metadata of an evaluation: with `chance` and `contextId` when chance decided. */
   metadataOf({ chance, contextId }: Explanation): FlagMetadata {
     if (chance === undefined) return this.metadata;
-    const { enabled, rolloutPercentage, strategy, project, type } = this.facts;
+    const { enabled, rolloutPercentage, strategy, project, type, flagSetId, version } = this.metadata;
     if (
       contextId === undefined ||
       rolloutPercentage === undefined ||
       strategy === undefined ||
       project === undefined ||
-      type === undefined
+      type === undefined ||
+      flagSetId === undefined
     ) {
       return contextId === undefined ? { ...this.metadata, chance } : { ...this.metadata, chance, contextId };
     }
     // The usual form, for every evaluation of a rollout: a spread takes three times as long.
-    return { enabled, rolloutPercentage, strategy, project, type, chance, contextId };
+    return {
+      enabled: enabled!,
+      rolloutPercentage,
+      strategy,
+      project,
+      type,
+      flagSetId,
+      version: version!,
+      chance,
+      contextId,
+    };
   }
 
   /** The metadata of an evaluation that was assigned a variant. */
@@ -143,9 +158,15 @@ function strategiesOf({ strategies }: FlagDefinition): readonly StrategyDefiniti
   return Array.isArray(strategies) ? strategies : [];
 }
 
-/** Flag metadata of every evaluation; what is unknown is left out, as OpenFeature's metadata has no `undefined`. */
-function metadataOf({ enabled, rolloutPercentage, strategy, project, type }: FlagFacts): FlagMetadata {
-  const entries = Object.entries({ enabled, rolloutPercentage, strategy, project, type });
+/**
+ * Flag metadata of every evaluation; what is unknown is left out, as OpenFeature's metadata has no `undefined`. `flagSetId` and
+ * `version` are those of OpenFeature's appendix D. Unleash numbers no definitions, so the version is the revision.
+ */
+function metadataOf(facts: FlagFacts, environment: string | undefined): FlagMetadata {
+  const { enabled, rolloutPercentage, strategy, project, type, revision: version } = facts;
+  const flagSetId =
+    project !== undefined && environment !== undefined ? `${project}/${environment}` : undefined;
+  const entries = Object.entries({ enabled, rolloutPercentage, strategy, project, type, flagSetId, version });
   return Object.freeze(
     Object.fromEntries(entries.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))),
   );

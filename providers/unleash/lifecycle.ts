@@ -1,16 +1,25 @@
 import {
+  GeneralError,
   type OpenFeatureEventEmitter,
   ProviderEvents,
   ProviderFatalError,
   ProviderNotReadyError,
 } from '@openfeature/server-sdk';
-import { type Context, type Unleash, UnleashEvents } from 'unleash-client';
+import { type Unleash, UnleashEvents } from 'unleash-client';
 import type { FlagSourceHealth } from '../../src/model/flags.js';
-import { withDeadline } from '../../src/support/deadline.js';
 import type { FlagCatalog } from './catalog.js';
-import { internalsOf } from './client/client-access.js';
+import {
+  fetchesNothing,
+  hasData,
+  internalsOf,
+  isDisconnected,
+  pollOneAtATime,
+  staticContextOf,
+} from './client/client-access.js';
 import { connectionProblem, type Problem } from './client/connection-problem.js';
 import { DataWatch } from './client/data-watch.js';
+import { endClient, sendLastMetrics } from './client/end-client.js';
+import { refreshNow } from './client/refresh.js';
 import type { Transport } from './client/transport.js';
 import type { ResolvedSettings } from './provider-options.js';
 
@@ -26,7 +35,18 @@ interface LifecycleParts {
   readonly events: OpenFeatureEventEmitter;
   /** Called with the flags that changed, appeared or vanished; must not throw. */
   readonly onChanged: (keys: readonly string[]) => void;
+  /** Called for every impression event of the client; must not throw. */
+  readonly onImpression: (event: unknown) => void;
+  /** That of the token, or of every context. */
+  readonly environment: string | undefined;
+  /** What to try when Unleash refuses the token or does not answer as it should; undefined when nothing shows it. */
+  readonly advice: string | undefined;
 }
+
+const NOT_CONFIRMED = 'The flags are those of a backup or bootstrap: Unleash has not confirmed them yet.';
+
+/** How long flags of an earlier run wait for Unleash to send those of now, before they answer. */
+const CONFIRMATION_MS = 1_000;
 
 const CLOSED =
   'The provider was closed. OpenFeature ignores that an instance is registered again where it still is: make a new one.';
@@ -47,6 +67,13 @@ export class Lifecycle {
   #started = false;
   #ready = false;
   #lost = false;
+  /** The flags are those of an earlier run, and Unleash is still to be asked. */
+  #isUnconfirmed = false;
+  #isReportedUnconfirmed = false;
+  /** OpenFeature knows that the provider is ready. */
+  #isAnnounced = false;
+  #confirmation: NodeJS.Timeout | undefined;
+  #successes = 0;
   #lastProblem: Problem | undefined;
   #lostAt: number | undefined;
   readonly #watch: DataWatch;
@@ -74,9 +101,9 @@ export class Lifecycle {
     return this.#ready && this.#closing === undefined ? this.#parts.client : undefined;
   }
 
-  /** The connection is lost, or the data is old: answers come from the last known definitions. */
+  /** The connection is lost, or the data is old or of an earlier run: answers come from the last known definitions. */
   get stale(): boolean {
-    return this.#lost || this.#watch.isOld;
+    return this.#lost || this.#isUnconfirmed || this.#watch.isOld;
   }
 
   /** How well the client knows Unleash's state. */
@@ -92,6 +119,7 @@ export class Lifecycle {
       const status = this.#lastProblem?.kind === 'refused' ? 'error' : 'stale';
       return { status, message, since: this.#lostAt, dataAgeMs };
     }
+    if (this.#isUnconfirmed) return { status: 'stale', message: NOT_CONFIRMED, dataAgeMs };
     return isOld ? { status: 'stale', message: problem, dataAgeMs } : { status: 'ok', dataAgeMs };
   }
 
@@ -106,6 +134,22 @@ export class Lifecycle {
     return this.#opening;
   }
 
+  /**
+   * Asks Unleash now, and resolves when what it answered is evaluated. An open stream has brought everything already.
+   *
+   * @throws GeneralError when Unleash cannot be asked, or does not answer.
+   */
+  async refresh(): Promise<void> {
+    const { client, neverFetches } = this.#parts;
+    if (this.isClosing) throw new GeneralError(CLOSED);
+    await this.#opening?.catch(() => {});
+    await refreshNow(client, neverFetches, () => ({
+      successes: this.#successes,
+      isReady: this.#ready,
+      problem: this.#lastProblem?.message,
+    }));
+  }
+
   /** Sends the remaining usage metrics, for a limited time, and stops every timer of an own client. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -115,8 +159,13 @@ export class Lifecycle {
   async #open(): Promise<void> {
     const { client, settings } = this.#parts;
     for (const [event, listener] of this.#listeners) client.on(event, listener);
+    pollOneAtATime(client);
+    this.#isUnconfirmed = isDisconnected(client) && !fetchesNothing(client);
     this.#watch.start();
-    const timer = setTimeout(() => this.#timeOut(), settings.initializationTimeoutMs);
+    const timer = setTimeout(
+      () => (this.#ready ? this.#announce() : this.#timeOut()),
+      settings.initializationTimeoutMs,
+    );
     try {
       await new Promise<void>((resolve, reject) => {
         this.#settle = { resolve, reject };
@@ -150,7 +199,7 @@ export class Lifecycle {
     } else if (neverFetches) {
       this.#settle.reject(
         new ProviderNotReadyError(
-          'refreshInterval is 0, so nothing is fetched from Unleash, and neither a bootstrap nor a backup has flags.',
+          'refreshInterval is 0: nothing is fetched, and neither a bootstrap nor a backup has flags.',
         ),
       );
     }
@@ -159,22 +208,30 @@ export class Lifecycle {
   #timeOut(): void {
     const { initializationTimeoutMs } = this.#parts.settings;
     const cause = this.#lastProblem === undefined ? '' : ` Last problem: ${this.#lastProblem.message}`;
-    this.#settle?.reject(
-      new ProviderNotReadyError(
-        `No flag data from Unleash within ${initializationTimeoutMs} ms; the provider keeps trying.${cause}`,
-      ),
-    );
+    const message = `No flag data from Unleash within ${initializationTimeoutMs} ms; the provider keeps trying.${cause}`;
+    this.#settle?.reject(new ProviderNotReadyError(message));
   }
 
   readonly #onReady = (): void => {
     if (this.#ready || this.#closing !== undefined) return;
     this.#ready = true;
     this.#refresh();
-    if (this.#settle !== undefined) this.#settle.resolve();
-    else this.#parts.events.emit(ProviderEvents.Ready, { message: 'The first flag data has arrived' });
-    // OpenFeature marks the provider as ready a little after `open` resolved; earlier events are lost.
-    if (this.#lost) setImmediate(() => this.#lost && this.#emitStale());
+    if (this.#settle === undefined) {
+      this.#parts.events.emit(ProviderEvents.Ready, { message: 'The first flag data has arrived' });
+    }
+    if (this.#settle === undefined || this.#lost || !this.#isUnconfirmed) this.#announce();
+    else this.#confirmation = setTimeout(() => this.#announce(), CONFIRMATION_MS);
   };
+
+  /** Evaluations have data, from Unleash if it answers soon enough. */
+  #announce(): void {
+    clearTimeout(this.#confirmation);
+    if (this.#isAnnounced || this.#closing !== undefined) return;
+    this.#isAnnounced = true;
+    this.#settle?.resolve();
+    // OpenFeature marks the provider as ready a little after `open` resolved; earlier events are lost.
+    if (this.#lost || this.#isUnconfirmed) setImmediate(this.#reportStale);
+  }
 
   readonly #onChanged = (): void => {
     this.#onSuccess();
@@ -188,19 +245,17 @@ export class Lifecycle {
   };
 
   #refresh(): readonly string[] {
-    const { client, catalog, onChanged } = this.#parts;
-    const changed = catalog.refresh(client, staticContextOf(client));
+    const { client, catalog, environment, onChanged } = this.#parts;
+    const changed = catalog.refresh(client, staticContextOf(client), environment);
     if (changed.length > 0) onChanged(changed);
     return changed;
   }
 
   readonly #onError = (error: unknown): void => this.#onProblem('error', error);
 
-  readonly #onWarn = (warning: unknown): void => this.#onProblem('warn', warning);
-
   #onProblem(event: 'error' | 'warn', subject: unknown): void {
     const { logger } = this.#parts.settings;
-    const problem = connectionProblem(event, subject);
+    const problem = connectionProblem(event, subject, this.#parts.advice);
     if (problem.kind === 'other') {
       if (event === 'error') logger.warn({ problem: problem.message }, 'unleash-client reported an error');
       else logger.debug({ problem: problem.message }, 'unleash-client reported a warning');
@@ -218,10 +273,19 @@ export class Lifecycle {
     if (isNew) {
       this.#lostAt = Date.now();
       logger.warn({ problem: problem.message }, 'The connection to Unleash is lost');
-      if (this.#ready) this.#emitStale();
+      if (this.#isAnnounced) this.#emitStale();
+      else if (this.#ready) this.#announce();
     }
     this.#failIfNoDataWillCome();
   }
+
+  readonly #reportStale = (): void => {
+    if (this.#lost) this.#emitStale();
+    else if (this.#isUnconfirmed && this.#closing === undefined) {
+      this.#isReportedUnconfirmed = true;
+      this.#parts.events.emit(ProviderEvents.Stale, { message: NOT_CONFIRMED });
+    }
+  };
 
   #emitStale(): void {
     if (this.#closing !== undefined) return;
@@ -234,9 +298,17 @@ export class Lifecycle {
     const { client } = this.#parts;
     // `changed` can also mean that a bootstrap was read.
     if (internalsOf(client).repository.connected === false || this.#closing !== undefined) return;
+    this.#successes++;
     this.#watch.confirm();
+    this.#isUnconfirmed = false;
+    if (this.#ready) this.#announce();
+    if (this.#isReportedUnconfirmed && !this.#lost) {
+      this.#isReportedUnconfirmed = false;
+      this.#parts.events.emit(ProviderEvents.Ready, { message: 'Unleash has confirmed the flags' });
+    }
     if (!this.#lost || !this.#started) return;
     this.#lost = false;
+    this.#isReportedUnconfirmed = false;
     this.#lostAt = undefined;
     this.#lastProblem = undefined;
     this.#parts.settings.logger.info({}, 'The connection to Unleash is back');
@@ -250,35 +322,17 @@ export class Lifecycle {
     [UnleashEvents.Changed, this.#onChanged],
     [UnleashEvents.Unchanged, this.#onSuccess],
     [UnleashEvents.Error, this.#onError],
-    [UnleashEvents.Warn, this.#onWarn],
+    [UnleashEvents.Warn, (warning) => this.#onProblem('warn', warning)],
+    [UnleashEvents.Impression, (event) => this.#parts.onImpression(event)],
   ];
 
   async #close(): Promise<void> {
     const { client, transport, settings } = this.#parts;
     this.#settle?.reject(new ProviderNotReadyError('The provider was closed before any flag data arrived.'));
+    clearTimeout(this.#confirmation);
     this.#watch.stop();
-    if (transport !== undefined) {
-      // Sending starts a new timer, and unleash-client then forgets the running one, which would outlive the client.
-      clearTimeout(internalsOf(client).metrics.timer);
-      await withDeadline(settings.closeTimeoutMs, undefined, () => client.flushMetrics()).catch(ignore);
-    }
+    if (transport !== undefined) await sendLastMetrics(client, settings.closeTimeoutMs);
     for (const [event, listener] of this.#listeners) client.off(event, listener);
-    if (transport === undefined) return;
-    // A request that is still under way may fail after the end. Without these listeners unleash-client would print the
-    // error, and its repository, whose listeners `destroy` removes, would raise it as an unhandled rejection.
-    client.on(UnleashEvents.Error, ignore);
-    client.destroy();
-    internalsOf(client).repository.on(UnleashEvents.Error, ignore);
-    transport.close();
+    if (transport !== undefined) endClient(client, transport);
   }
 }
-
-function hasData(client: Unleash): boolean {
-  return client.isSynchronized() || client.getFeatureToggleDefinitions().length > 0;
-}
-
-function staticContextOf(client: Unleash): Context {
-  return { ...internalsOf(client).staticContext };
-}
-
-function ignore(): void {}

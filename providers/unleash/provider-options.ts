@@ -3,6 +3,13 @@ import { z } from 'zod';
 import { parseConfig } from '../../src/support/config-error.js';
 import { durationMsSchema } from '../../src/support/config-schemas.js';
 import { type Logger, resolveLogger } from '../../src/support/logger.js';
+import { version } from '../../src/support/version.js';
+import {
+  clientTokenProblem,
+  clientUrlProblem,
+  type TokenScope,
+  tokenScope,
+} from '../../src/unleash/client-api.js';
 
 /** The provider's own settings, beside the connection to Unleash. */
 export interface ProviderSettings {
@@ -34,18 +41,25 @@ export interface ResolvedSettings {
 }
 
 const nameSchema = z.string({ error: 'a name' }).refine((name) => name.trim() !== '', { error: 'a name' });
+const URL_EXPECTED = "the URL of Unleash's API, for example https://unleash.example.com/api";
 const urlSchema = z
   .string({ error: "the URL of Unleash's API" })
-  .refine((url) => /^https?:\/\//i.test(url) && URL.canParse(url), {
-    error: "the URL of Unleash's API, for example https://unleash.example.com/api",
+  .refine((url) => /^https?:\/\//i.test(url) && URL.canParse(url), { error: URL_EXPECTED, abort: true })
+  .superRefine((url, context) => {
+    const hint = clientUrlProblem(url);
+    if (hint !== undefined) context.addIssue({ code: 'custom', message: URL_EXPECTED, params: { hint } });
   });
 const intervalSchema = z
   .number({ error: 'a number of milliseconds, 0 or more' })
   .refine((ms) => ms >= 0 && Number.isFinite(ms), { error: 'a number of milliseconds, 0 or more' });
-const headersSchema = z.record(
-  z.string(),
-  z.string({ error: 'text' }).min(1, { error: 'text that is not empty' }),
-);
+const headersSchema = z
+  .record(z.string(), z.string({ error: 'text' }).min(1, { error: 'text that is not empty', abort: true }))
+  .superRefine((headers, context) => {
+    const [name, token] = authorizationOf(headers) ?? [];
+    const hint = token === undefined ? undefined : clientTokenProblem(token);
+    if (hint === undefined) return;
+    context.addIssue({ code: 'custom', path: [name!], message: 'a client token', params: { hint } });
+  });
 /** Left to unleash-client. */
 const passedOn = z.unknown().optional();
 
@@ -93,7 +107,35 @@ const configShape = {
   sdkFlavorVersion: passedOn,
 } satisfies Record<keyof UnleashConfig, z.ZodType>;
 
-const optionsSchema = z.strictObject({ ...configShape, ...settingsSchema.shape });
+const optionsSchema = z
+  .strictObject({ ...configShape, ...settingsSchema.shape })
+  .superRefine(({ environment, projectName, customHeaders }, context) => {
+    const scope = scopeOf(customHeaders);
+    const refuse = (option: string, expected: string) =>
+      context.addIssue({
+        code: 'custom',
+        path: [option],
+        message: `"${expected}", that of the client token`,
+        params: { hint: 'Unleash sends the flags of the token, whatever this option says' },
+      });
+    if (scope?.environment !== undefined && environment !== undefined && environment !== scope.environment)
+      refuse('environment', scope.environment);
+    if (scope?.project !== undefined && typeof projectName === 'string' && projectName !== scope.project)
+      refuse('projectName', scope.project);
+  });
+
+/** The name of the header with the token, in whatever case, and the token. */
+function authorizationOf(headers: object | undefined): readonly [string, string] | undefined {
+  return Object.entries(headers ?? {}).find(
+    ([name, token]) => name.toLowerCase() === 'authorization' && typeof token === 'string',
+  );
+}
+
+/** Which flags the token of a configuration reads; undefined when the token is not known yet, or has another form. */
+export function scopeOf(customHeaders: UnleashConfig['customHeaders'] | undefined): TokenScope | undefined {
+  const token = authorizationOf(customHeaders)?.[1];
+  return token === undefined ? undefined : tokenScope(token);
+}
 
 /** Whether this is a client rather than the configuration of one; works across copies of unleash-client. */
 export function isUnleash(source: unknown): source is Unleash {
@@ -122,7 +164,7 @@ export function resolveOptions(
   parseConfig(isUnleash(source) ? settingsSchema : optionsSchema, given, 'UnleashProvider');
   const { initializationTimeoutMs, closeTimeoutMs, maxDataAgeMs, logger, ...config } = given;
   return {
-    source: isUnleash(source) ? source : (config as UnleashConfig),
+    source: isUnleash(source) ? source : named(config as UnleashConfig),
     settings: {
       initializationTimeoutMs: initializationTimeoutMs ?? 10_000,
       closeTimeoutMs: closeTimeoutMs ?? 3_000,
@@ -130,4 +172,10 @@ export function resolveOptions(
       logger: resolveLogger(logger),
     },
   };
+}
+
+/** Unleash's UI shows which SDKs are connected. */
+function named(config: UnleashConfig): UnleashConfig {
+  if (config.sdkFlavor !== undefined) return config;
+  return { ...config, sdkFlavor: 'unleash-rollout-guard', sdkFlavorVersion: version };
 }

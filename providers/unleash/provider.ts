@@ -1,52 +1,62 @@
 import {
   type Client,
-  ErrorCode,
   type EvaluationContext,
+  type FlagMetadata,
+  GeneralError,
   type JsonValue,
   OpenFeature,
   OpenFeatureEventEmitter,
   type Logger as OpenFeatureLogger,
   type Provider,
-  ProviderEvents,
   type ResolutionDetails,
-  StandardResolutionReasons,
   type TrackingEventDetails,
 } from '@openfeature/server-sdk';
-import { Unleash, type UnleashConfig } from 'unleash-client';
+import { type Context, Unleash, type UnleashConfig } from 'unleash-client';
 import type {
   FlagFacts,
+  FlagScope,
   FlagSource,
   FlagSourceHealth,
   TrackedEvent,
   Unsubscribe,
 } from '../../src/model/flags.js';
+import { apiPathAdvice } from '../../src/unleash/client-api.js';
+import { emitOutcome } from '../shared/initialization-event.js';
+import { Listeners } from '../shared/listeners.js';
+import { LocalOverrides } from '../shared/local-overrides.js';
 import { FlagCatalog } from './catalog.js';
+import { missingIn, staticContextOf } from './client/client-access.js';
 import { Transport } from './client/transport.js';
 import { toUnleashContext } from './context.js';
+import { evaluateBoolean, evaluateVariant, notFound, notReady } from './evaluation.js';
 import { Lifecycle } from './lifecycle.js';
-import { type LocalOverride, overridden } from './local-overrides.js';
 import {
   isUnleash,
   neverFetches,
   type ProviderSettings,
   type ResolvedSettings,
   resolveOptions,
+  scopeOf,
   type UnleashProviderOptions,
 } from './provider-options.js';
-import type { Explanation } from './reason-resolver.js';
-import { type AssignedVariant, resolveVariant, type VariantType } from './variant.js';
+import type { VariantType } from './variant.js';
 
 export type { ProviderSettings, UnleashProviderOptions } from './provider-options.js';
 
-const { ERROR, STALE } = StandardResolutionReasons;
-
-const WHILE_STALE: Explanation = { reason: STALE, chance: undefined, contextId: undefined };
+const NOT_INITIALIZED = 'OpenFeature has not initialized the provider.';
 
 /** Context attributes that are reported as left out; further ones are not. */
 const MAX_REPORTED_ATTRIBUTES = 100;
 
-/** An object for each listener, so that the same function may be added twice. */
-type Listeners<Event> = Set<{ readonly listener: (event: Event) => void }>;
+/** That a flag with impression data was evaluated, as unleash-client reports it. */
+export interface ImpressionEvent {
+  readonly eventType: 'isEnabled' | 'getVariant';
+  readonly featureName: string;
+  readonly context: Context;
+  readonly enabled: boolean;
+  /** The name of the assigned variant, for `getVariant`. */
+  readonly variant?: string;
+}
 
 /**
  * Evaluates Unleash's flags for OpenFeature, in this process, and is the guard's source of flags.
@@ -68,10 +78,10 @@ export class UnleashProvider implements Provider, FlagSource {
   readonly #source: UnleashConfig | Unleash;
   readonly #settings: ResolvedSettings;
   readonly #catalog: FlagCatalog;
-  /** Almost always empty: the check costs one lookup. */
-  readonly #overrides = new Map<string, LocalOverride>();
-  readonly #changes: Listeners<string> = new Set();
-  readonly #tracking: Listeners<TrackedEvent> = new Set();
+  readonly #overrides = new LocalOverrides(this.events, (key) => this.metadataOf(key));
+  readonly #changes: Listeners<string>;
+  readonly #tracking: Listeners<TrackedEvent>;
+  readonly #impressions: Listeners<ImpressionEvent>;
   readonly #reportedAttributes = new Set<string>();
   #lifecycle: Lifecycle | undefined;
   #domain: string | undefined;
@@ -91,7 +101,11 @@ export class UnleashProvider implements Provider, FlagSource {
     const resolved = resolveOptions(source, settings);
     this.#source = resolved.source;
     this.#settings = resolved.settings;
-    this.#catalog = new FlagCatalog(this.#settings.logger);
+    const { logger } = this.#settings;
+    this.#catalog = new FlagCatalog(logger);
+    this.#changes = new Listeners(logger);
+    this.#tracking = new Listeners(logger);
+    this.#impressions = new Listeners(logger);
   }
 
   /**
@@ -107,7 +121,10 @@ export class UnleashProvider implements Provider, FlagSource {
     if (this.#lifecycle === undefined || this.#lifecycle.isClosing) {
       this.#lifecycle = this.#newLifecycle(this.#source);
     }
-    return this.#lifecycle.open();
+    const opened = this.#lifecycle.open();
+    const lifecycle = this.#lifecycle;
+    void emitOutcome(this, opened, () => lifecycle.isClosing);
+    return opened;
   }
 
   /** Sends the last usage metrics and stops everything that was started; a client of your own keeps running. */
@@ -121,32 +138,15 @@ export class UnleashProvider implements Provider, FlagSource {
     context: EvaluationContext,
     logger?: OpenFeatureLogger,
   ): Promise<ResolutionDetails<boolean>> {
-    const override = this.#overrides.get(flagKey);
-    if (override !== undefined) return { ...this.#overridden(flagKey, override, false), variant: 'off' };
     const client = this.#lifecycle?.client;
-    if (client === undefined) return notReady(defaultValue, this.health());
+    const stopped = this.#overrides.answer(flagKey, defaultValue, true);
+    if (stopped !== undefined) return counted(client, flagKey, stopped);
+    if (client === undefined) return notReady(defaultValue, this.health().message);
     const flag = this.#catalog.get(flagKey);
     if (flag === undefined) return notFound(client, flagKey, defaultValue);
 
     const unleashContext = this.#translate(context, logger);
-    let value: boolean;
-    let variant: string | undefined;
-    if (flag.hasStrategyVariants) {
-      const assigned = client.getVariant(flagKey, unleashContext);
-      value = assigned.feature_enabled === true;
-      if (value && assigned.enabled) variant = assigned.name;
-    } else {
-      value = client.isEnabled(flagKey, unleashContext);
-    }
-    const explanation = this.#lifecycle?.stale
-      ? WHILE_STALE
-      : flag.reasonResolver.explain(value, unleashContext);
-    return {
-      value,
-      variant: variant ?? (value ? 'on' : 'off'),
-      reason: explanation.reason,
-      flagMetadata: flag.metadataOf(explanation),
-    };
+    return evaluateBoolean(client, flag, unleashContext, this.#lifecycle?.stale === true);
   }
 
   resolveStringEvaluation(
@@ -180,7 +180,7 @@ export class UnleashProvider implements Provider, FlagSource {
   track(name: string, context: EvaluationContext = {}, details: TrackingEventDetails = {}): void {
     const { value, ...rest } = details;
     const event = { name, targetingKey: context.targetingKey, value, details: rest };
-    this.#notify(this.#tracking, event);
+    this.#tracking.notify(event);
   }
 
   /** {@inheritDoc FlagSource.flag} */
@@ -188,18 +188,19 @@ export class UnleashProvider implements Provider, FlagSource {
     return this.#catalog.get(key)?.facts;
   }
 
+  /** The flag metadata of evaluations in which chance has no part; undefined when Unleash has no such flag. @internal */
+  metadataOf(key: string): FlagMetadata | undefined {
+    return this.#catalog.get(key)?.metadata;
+  }
+
   /** {@inheritDoc FlagSource.override} Works before the first data too. */
   override(key: string, why: string): void {
-    const isNew = !this.#overrides.has(key);
-    this.#overrides.set(key, { why, cached: undefined });
-    if (isNew) this.#announce(key, 'The guard stopped the flag in this process');
+    this.#overrides.set(key, why);
   }
 
   /** {@inheritDoc FlagSource.clearOverride} */
   clearOverride(key: string): void {
-    if (this.#overrides.delete(key)) {
-      this.#announce(key, 'The guard cleared its override of the flag in this process');
-    }
+    this.#overrides.clear(key);
   }
 
   /** {@inheritDoc FlagSource.isOverridden} */
@@ -209,24 +210,56 @@ export class UnleashProvider implements Provider, FlagSource {
 
   /** {@inheritDoc FlagSource.onChange} A listener's fault reaches neither the caller nor other listeners. */
   onChange(listener: (key: string) => void): Unsubscribe {
-    return subscribe(this.#changes, listener);
+    return this.#changes.add(listener);
   }
 
   /** {@inheritDoc FlagSource.onTrack} A listener's fault reaches neither the caller nor other listeners. */
   onTrack(listener: (event: TrackedEvent) => void): Unsubscribe {
-    return subscribe(this.#tracking, listener);
+    return this.#tracking.add(listener);
+  }
+
+  /**
+   * Calls a listener for every evaluation of a flag with impression data. A listener's fault reaches neither the caller
+   * nor other listeners.
+   */
+  onImpression(listener: (event: ImpressionEvent) => void): Unsubscribe {
+    return this.#impressions.add(listener);
+  }
+
+  /**
+   * Asks Unleash now, and resolves when what it answered is evaluated: for a process that lives for less than a
+   * `refreshInterval`, or is frozen between requests.
+   *
+   * @throws GeneralError, by rejecting, when the provider is not initialized, or Unleash does not answer.
+   */
+  async refresh(): Promise<void> {
+    if (this.#lifecycle === undefined) throw new GeneralError(NOT_INITIALIZED);
+    await this.#lifecycle.refresh();
+  }
+
+  /** {@inheritDoc FlagSource.flush} */
+  async flush(): Promise<void> {
+    await this.#lifecycle?.client?.flushMetrics();
+  }
+
+  /** The running client, for what OpenFeature has no name for; undefined before the first data and after `onClose`. */
+  get unleashClient(): Unleash | undefined {
+    return this.#lifecycle?.client;
   }
 
   /** {@inheritDoc FlagSource.health} */
   health(): FlagSourceHealth {
-    return (
-      this.#lifecycle?.health ?? { status: 'error', message: 'OpenFeature has not initialized the provider.' }
-    );
+    return this.#lifecycle?.health ?? { status: 'error', message: NOT_INITIALIZED };
   }
 
   /** A client of the OpenFeature domain that the provider was registered under first, or of the default one. */
   defaultClient(): Client {
     return this.#domain === undefined ? OpenFeature.getClient() : OpenFeature.getClient(this.#domain);
+  }
+
+  /** {@inheritDoc FlagSource.scope} */
+  get scope(): FlagScope | undefined {
+    return isUnleash(this.#source) ? undefined : scopeOf(this.#source.customHeaders);
   }
 
   /** unleash-client's own, for metrics of yours beside the guard's; undefined before the first data and after `onClose`. */
@@ -241,29 +274,16 @@ export class UnleashProvider implements Provider, FlagSource {
     context: EvaluationContext,
     logger: OpenFeatureLogger | undefined,
   ): Promise<ResolutionDetails<T>> {
-    const override = this.#overrides.get(flagKey);
-    if (override !== undefined) return this.#overridden(flagKey, override, defaultValue);
     const client = this.#lifecycle?.client;
-    if (client === undefined) return notReady(defaultValue, this.health());
+    const stopped = this.#overrides.answer(flagKey, defaultValue, false);
+    if (stopped !== undefined) return counted(client, flagKey, stopped);
+    if (client === undefined) return notReady(defaultValue, this.health().message);
     const flag = this.#catalog.get(flagKey);
     if (flag === undefined) return notFound(client, flagKey, defaultValue);
 
     const unleashContext = this.#translate(context, logger);
-    const stale = this.#lifecycle?.stale === true;
-    const variant: AssignedVariant = client.getVariant(flagKey, unleashContext);
-    if (!variant.enabled) {
-      const explanation = stale
-        ? WHILE_STALE
-        : flag.explainNoVariant(variant.feature_enabled, unleashContext);
-      return {
-        value: defaultValue,
-        reason: explanation.reason,
-        flagMetadata: flag.metadataOf(explanation),
-      };
-    }
-    const explanation = stale ? WHILE_STALE : flag.explainVariant(variant.payload, unleashContext);
-    const metadata = flag.variantMetadata(explanation, variant.payload?.type);
-    return resolveVariant(variant, type, defaultValue, explanation.reason, metadata);
+    const isStale = this.#lifecycle?.stale === true;
+    return evaluateVariant(client, flag, unleashContext, isStale, type, defaultValue);
   }
 
   #translate(context: EvaluationContext, logger: OpenFeatureLogger | undefined) {
@@ -277,29 +297,18 @@ export class UnleashProvider implements Provider, FlagSource {
     });
   }
 
-  #overridden<T>(flagKey: string, override: LocalOverride, value: T): ResolutionDetails<T> {
-    this.#lifecycle?.client?.count(flagKey, false);
-    return overridden(override, this.#catalog.get(flagKey), value);
-  }
-
-  #notify<Event>(listeners: Listeners<Event>, event: Event): void {
-    for (const { listener } of listeners) {
-      try {
-        listener(event);
-      } catch (error) {
-        this.#settings.logger.error({ error: String(error) }, 'A listener of the Unleash provider failed');
-      }
-    }
-  }
-
-  #announce(key: string, message: string): void {
-    this.events.emit(ProviderEvents.ConfigurationChanged, { flagsChanged: [key], message });
-  }
-
   #newLifecycle(source: UnleashConfig | Unleash): Lifecycle {
-    const transport = isUnleash(source) ? undefined : new Transport(source, this.#settings.logger);
+    const { logger } = this.#settings;
+    const transport = isUnleash(source) ? undefined : new Transport(source, logger);
     const client = isUnleash(source) ? source : new Unleash({ ...transport!.config, disableAutoStart: true });
     transport?.attach(client);
+    const missing = isUnleash(source) || source.repository !== undefined ? [] : missingIn(client);
+    if (missing.length > 0) {
+      logger.warn(
+        { missing },
+        'This version of unleash-client is not known, and the provider goes without these',
+      );
+    }
     return new Lifecycle({
       client,
       transport,
@@ -307,28 +316,18 @@ export class UnleashProvider implements Provider, FlagSource {
       settings: this.#settings,
       catalog: this.#catalog,
       events: this.events,
+      environment: this.scope?.environment ?? staticContextOf(client).environment,
+      advice: isUnleash(source) ? undefined : apiPathAdvice(source.url),
       onChanged: (keys) => {
-        for (const key of keys) this.#notify(this.#changes, key);
+        for (const key of keys) this.#changes.notify(key);
       },
+      onImpression: (event) => this.#impressions.notify(event as ImpressionEvent),
     });
   }
 }
 
-function subscribe<Event>(listeners: Listeners<Event>, listener: (event: Event) => void): Unsubscribe {
-  const entry = { listener };
-  listeners.add(entry);
-  return () => {
-    listeners.delete(entry);
-  };
-}
-
-function notReady<T>(value: T, { message = '' }: FlagSourceHealth): ResolutionDetails<T> {
-  return { value, reason: ERROR, errorCode: ErrorCode.PROVIDER_NOT_READY, errorMessage: message };
-}
-
-function notFound<T>(client: Unleash, flagKey: string, value: T): ResolutionDetails<T> {
-  // As unleash-client itself does: Unleash's UI then shows which missing flags are evaluated.
-  client.count(flagKey, false);
-  const errorMessage = `Unleash has no flag "${flagKey}" in the projects and the environment of the token.`;
-  return { value, reason: ERROR, errorCode: ErrorCode.FLAG_NOT_FOUND, errorMessage };
+/** Usage metrics count a stopped flag as off. */
+function counted<T>(client: Unleash | undefined, flagKey: string, stopped: T): T {
+  client?.count(flagKey, false);
+  return stopped;
 }

@@ -65,7 +65,14 @@ export interface EvaluationContextLike {
   readonly [key: string]: unknown;
 }
 
-/** The flags as the guard sees them; `UnleashProvider` implements it. */
+/** Which flags a source has, as far as that is known. */
+export interface FlagScope {
+  /** Undefined for all projects, and for several. */
+  readonly project: string | undefined;
+  readonly environment: string | undefined;
+}
+
+/** The flags as the guard sees them; `UnleashProvider` and `GuardedProvider` implement it. */
 export interface FlagSource {
   /**
    * The object by which OpenFeature's hooks name the provider of an evaluation: a guard counts only those of its own. A
@@ -86,6 +93,10 @@ export interface FlagSource {
   onTrack(listener: (event: TrackedEvent) => void): Unsubscribe;
   /** How well the source knows Unleash's state now. A source without it is taken to be `ok`. Cheap: guards ask on every tick. */
   health?(): FlagSourceHealth;
+  /** Which flags the source has; undefined where it cannot be known. A guard of another environment is refused. */
+  readonly scope?: FlagScope | undefined;
+  /** Sends what the source counted and still holds, such as usage metrics. */
+  flush?(): Promise<void>;
   /** The OpenFeature client that evaluates through this source when the user names none. */
   defaultClient(): FlagClient;
 }

@@ -23,8 +23,16 @@ const REFUSED = /\bresponded (401|403)\b/;
 /**
  * Reads an event of unleash-client 6, which reports failed polls, failed metrics, unreadable backups and malformed flags
  * all through the same two events; only their text differs.
+ *
+ * @param advice - What else to check when Unleash does not answer as it should.
  */
-export function connectionProblem(event: 'error' | 'warn', subject: unknown): Problem {
+export function connectionProblem(event: 'error' | 'warn', subject: unknown, advice?: string): Problem {
+  const problem = read(event, subject);
+  if (advice === undefined || problem.kind === 'other') return problem;
+  return { ...problem, message: `${problem.message} ${advice}` };
+}
+
+function read(event: 'error' | 'warn', subject: unknown): Problem {
   const message = withoutCredentials(messageOf(subject));
   if (event === 'warn') {
     return { kind: typeof subject === 'string' && FAILED_POLL.test(subject) ? 'lost' : 'other', message };

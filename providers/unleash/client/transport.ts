@@ -60,7 +60,7 @@ export class Transport {
   attach(client: Unleash): void {
     const { repository, metrics } = internalsOf(client);
     // unleash-client does not catch what the function throws for metrics: it would end the process.
-    if (metrics.customHeadersFunction !== undefined) {
+    if (metrics?.customHeadersFunction !== undefined) {
       metrics.customHeadersFunction = () => this.#headers().catch(() => this.#lastHeaders);
     }
     if (repository.storageProvider !== undefined) {

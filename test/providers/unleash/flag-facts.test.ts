@@ -81,9 +81,12 @@ describe('the facts of a flag', () => {
   });
 
   it('leave out of the metadata what is unknown', () => {
-    const { metadata } = new Flag(definitionOf({ strategies: [{ name: 'userWithId' }] }), () => undefined);
+    const { metadata, facts } = new Flag(
+      definitionOf({ strategies: [{ name: 'userWithId' }] }),
+      () => undefined,
+    );
 
-    expect(metadata).toEqual({ enabled: true, strategy: 'userWithId' });
+    expect(metadata).toEqual({ enabled: true, strategy: 'userWithId', version: facts.revision });
     expect(metadata).toSatisfy(Object.isFrozen);
   });
 });

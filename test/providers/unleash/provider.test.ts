@@ -91,7 +91,12 @@ describe('UnleashProvider', () => {
 
     const { flagMetadata } = await resolve();
 
-    expect(flagMetadata).toEqual({ enabled: true, rolloutPercentage: 100, strategy: 'default' });
+    expect(flagMetadata).toEqual({
+      enabled: true,
+      rolloutPercentage: 100,
+      strategy: 'default',
+      version: provider.flag('everyone')?.revision,
+    });
     expect(flagMetadata).toSatisfy(Object.isFrozen);
     expect((await resolve()).flagMetadata).toBe(flagMetadata);
   });
@@ -107,6 +112,8 @@ describe('UnleashProvider', () => {
       strategy: 'flexibleRollout',
       project: 'shop',
       type: 'release',
+      flagSetId: 'shop/production',
+      version: provider.flag('upload')?.revision,
       chance: 0.5,
       contextId: 'u',
     });
@@ -116,6 +123,8 @@ describe('UnleashProvider', () => {
       strategy: 'flexibleRollout',
       project: 'shop',
       type: 'release',
+      flagSetId: 'shop/production',
+      version: provider.flag('upload')?.revision,
       chance: 0.5,
     });
   });

@@ -1,0 +1,324 @@
+import {
+  type Client,
+  ErrorCode,
+  type EvaluationContext,
+  type FlagMetadata,
+  type Hook,
+  type JsonValue,
+  OpenFeature,
+  OpenFeatureEventEmitter,
+  type Logger as OpenFeatureLogger,
+  type Provider,
+  type ProviderMetadata,
+  type ResolutionDetails,
+  StandardResolutionReasons,
+  type TrackingEventDetails,
+} from '@openfeature/server-sdk';
+import type {
+  FlagFacts,
+  FlagScope,
+  FlagSource,
+  FlagSourceHealth,
+  TrackedEvent,
+  Unsubscribe,
+} from '../../src/model/flags.js';
+import { messageOf } from '../../src/support/async/callbacks.js';
+import { emitOutcome } from '../shared/initialization-event.js';
+import { Listeners } from '../shared/listeners.js';
+import { LocalOverrides } from '../shared/local-overrides.js';
+import type { UnleashProvider } from '../unleash/provider.js';
+import type { AdminRepository } from './admin-repository.js';
+import { Agreement } from './agreement.js';
+import { adminRepositoryOf, factsProvider } from './facts-provider.js';
+import {
+  type GuardedProviderOptions,
+  type ResolvedGuardedOptions,
+  resolveGuardedOptions,
+} from './guarded-options.js';
+import { InnerEvents } from './inner-events.js';
+
+export type { FlagFactsOptions, GuardedProviderOptions } from './guarded-options.js';
+
+/** Flags that guards have asked for; further ones are evaluated by the wrapped provider alone. */
+const MAX_GUARDED = 10_000;
+
+/** Between two polls that changes of the wrapped provider cause, in milliseconds. */
+const REFRESH_PAUSE_MS = 1_000;
+
+const NO_HOOKS: Hook[] = [];
+
+type Type = 'boolean' | 'string' | 'number' | 'object';
+type Method = `resolve${'Boolean' | 'String' | 'Number' | 'Object'}Evaluation`;
+type Evaluation<T> = [
+  flagKey: string,
+  defaultValue: T,
+  context: EvaluationContext,
+  logger: OpenFeatureLogger,
+];
+
+/**
+ * Makes any OpenFeature provider one that a guard can stop: Unleash's own, a `MultiProvider`, an in-memory one. Everything
+ * passes through unchanged, but for the flags that a guard guards:
+ *
+ * - an override answers at once, `false` with reason `DISABLED`, without the wrapped provider;
+ * - the flag metadata has Unleash's facts beside the provider's own, with `chance` and `contextId` where chance decided and
+ *   the provider answers as Unleash's definition does;
+ * - an answer of another type becomes the caller's default, with `TYPE_MISMATCH`.
+ *
+ * How the flags roll out is read from Unleash directly. That it does not answer fails no evaluation.
+ */
+export class GuardedProvider implements Provider, FlagSource {
+  readonly metadata: ProviderMetadata;
+  readonly events = new OpenFeatureEventEmitter();
+  /** The wrapped provider. */
+  readonly inner: Provider;
+
+  readonly #options: ResolvedGuardedOptions;
+  /** Evaluates Unleash's definitions, for what is known of a flag and of one context. */
+  readonly #facts: UnleashProvider;
+  readonly #repository: AdminRepository | undefined;
+  readonly #agreement: Agreement;
+  readonly #guarded = new Set<string>();
+  readonly #overrides = new LocalOverrides(this.events, (key) => this.#facts.metadataOf(key));
+  readonly #tracking: Listeners<TrackedEvent>;
+  readonly #innerEvents: InnerEvents;
+  #refreshedAt = Number.NEGATIVE_INFINITY;
+  #isClosed = false;
+  #domain: string | undefined;
+
+  /**
+   * @param inner - The provider to wrap. Register the guarded provider in its place.
+   * @throws ConfigError that lists every problem.
+   */
+  constructor(inner: Provider, options: GuardedProviderOptions) {
+    this.#options = resolveGuardedOptions(inner, options);
+    const { logger, api } = this.#options;
+    this.inner = inner;
+    // An object of its own: evaluations of the wrapped provider elsewhere are not guarded.
+    this.metadata = Object.freeze({ ...inner.metadata });
+    this.#repository = api === 'admin' ? adminRepositoryOf(this.#options) : undefined;
+    this.#facts = factsProvider(this.#options, this.#repository);
+    this.#agreement = new Agreement(logger, inner.metadata.name);
+    this.#tracking = new Listeners(logger);
+    this.#innerEvents = new InnerEvents(inner, this.events, () => this.#refreshSoon());
+  }
+
+  /** As the wrapped provider's. */
+  get runsOn() {
+    return this.inner.runsOn ?? 'server';
+  }
+
+  /** As the wrapped provider's: a `MultiProvider` needs its hooks. */
+  get hooks(): Hook[] {
+    return this.inner.hooks ?? NO_HOOKS;
+  }
+
+  /** As the wrapped provider's. */
+  get domainScoped(): boolean {
+    return (this.inner as { readonly domainScoped?: boolean }).domainScoped ?? false;
+  }
+
+  /**
+   * Initializes the wrapped provider, and ends as that does. Unleash's facts may arrive later.
+   *
+   * @throws what the wrapped provider throws.
+   */
+  initialize(context?: EvaluationContext, domain?: string): Promise<void> {
+    this.#domain = domain;
+    this.#isClosed = false;
+    const opened = this.#initialize(context, domain);
+    void emitOutcome(this, opened, () => this.#isClosed);
+    return opened;
+  }
+
+  async #initialize(context: EvaluationContext | undefined, domain: string | undefined): Promise<void> {
+    this.#innerEvents.start();
+    let timer: NodeJS.Timeout | undefined;
+    const { initializationTimeoutMs, logger } = this.#options;
+    const facts = this.#facts.initialize().catch((error: unknown) => {
+      logger.warn({ problem: messageOf(error) }, 'Unleash has not sent how the guarded flags roll out');
+    });
+    const enough = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, initializationTimeoutMs);
+    });
+    try {
+      await (this.inner.initialize as Initialize | undefined)?.call(this.inner, context, domain);
+      await Promise.race([facts, enough]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Closes the wrapped provider, and ends the polls of Unleash. */
+  async onClose(): Promise<void> {
+    this.#isClosed = true;
+    this.#innerEvents.stop();
+    const closed = this.#facts.onClose();
+    try {
+      await this.inner.onClose?.();
+    } finally {
+      await closed;
+    }
+  }
+
+  resolveBooleanEvaluation(...given: Evaluation<boolean>): Promise<ResolutionDetails<boolean>> {
+    return this.#resolve('boolean', 'resolveBooleanEvaluation', given);
+  }
+
+  resolveStringEvaluation(...given: Evaluation<string>): Promise<ResolutionDetails<string>> {
+    return this.#resolve('string', 'resolveStringEvaluation', given);
+  }
+
+  resolveNumberEvaluation(...given: Evaluation<number>): Promise<ResolutionDetails<number>> {
+    return this.#resolve('number', 'resolveNumberEvaluation', given);
+  }
+
+  resolveObjectEvaluation<T extends JsonValue>(...given: Evaluation<T>): Promise<ResolutionDetails<T>> {
+    return this.#resolve('object', 'resolveObjectEvaluation', given);
+  }
+
+  /** Passes `client.track()` to the listeners of {@link onTrack} and to the wrapped provider. */
+  track(name: string, context: EvaluationContext = {}, details: TrackingEventDetails = {}): void {
+    const { value, ...rest } = details;
+    this.#tracking.notify({ name, targetingKey: context.targetingKey, value, details: rest });
+    this.inner.track?.(name, context, details);
+  }
+
+  /** {@inheritDoc FlagSource.flag} From the first call on, the flag counts as guarded. */
+  flag(key: string): FlagFacts | undefined {
+    this.#guard(key);
+    return this.#facts.flag(key);
+  }
+
+  /** {@inheritDoc FlagSource.override} */
+  override(key: string, why: string): void {
+    this.#overrides.set(key, why);
+  }
+
+  /** {@inheritDoc FlagSource.clearOverride} */
+  clearOverride(key: string): void {
+    this.#overrides.clear(key);
+  }
+
+  /** {@inheritDoc FlagSource.isOverridden} */
+  isOverridden(key: string): boolean {
+    return this.#overrides.has(key);
+  }
+
+  /** {@inheritDoc FlagSource.onChange} */
+  onChange(listener: (key: string) => void): Unsubscribe {
+    return this.#facts.onChange(listener);
+  }
+
+  /** {@inheritDoc FlagSource.onTrack} */
+  onTrack(listener: (event: TrackedEvent) => void): Unsubscribe {
+    return this.#tracking.add(listener);
+  }
+
+  /** {@inheritDoc FlagSource.health} Neither is it `ok` while the wrapped provider is stale or has failed. */
+  health(): FlagSourceHealth {
+    const health = this.#facts.health();
+    const { problem } = this.#innerEvents;
+    return health.status === 'ok' && problem !== undefined
+      ? { ...health, status: 'stale', ...problem }
+      : health;
+  }
+
+  /** {@inheritDoc FlagSource.scope} */
+  get scope(): FlagScope {
+    return this.#options.scope;
+  }
+
+  /** Reads the definitions now. @throws GeneralError, by rejecting, when Unleash does not answer. */
+  refresh(): Promise<void> {
+    return this.#facts.refresh();
+  }
+
+  /** A client of the OpenFeature domain that the provider was registered under first, or of the default one. */
+  defaultClient(): Client {
+    return this.#domain === undefined ? OpenFeature.getClient() : OpenFeature.getClient(this.#domain);
+  }
+
+  #resolve<T>(type: Type, method: Method, given: Evaluation<T>): Promise<ResolutionDetails<T>> {
+    const [flagKey, defaultValue] = given;
+    const stopped = this.#overrides.answer(flagKey, defaultValue, type === 'boolean');
+    if (stopped !== undefined) return Promise.resolve(stopped);
+    return this.#guarded.has(flagKey)
+      ? this.#evaluate(type, method, given)
+      : evaluateWith(this.inner, method, given);
+  }
+
+  async #evaluate<T>(type: Type, method: Method, given: Evaluation<T>): Promise<ResolutionDetails<T>> {
+    const [flagKey, defaultValue] = given;
+    const details = await evaluateWith(this.inner, method, given);
+    if (typeof details?.value !== type) return this.#mismatch(flagKey, type, details, defaultValue);
+    if (details.errorCode !== undefined) return details;
+    const wanted = await evaluateWith(this.#facts, method, given);
+    if (wanted.errorCode !== undefined) return described(details, {}, {});
+    const facts = wanted.flagMetadata ?? {};
+    const isEqual = type === 'boolean' ? wanted.value === details.value : wanted.variant === details.variant;
+    // A user that is drawn anew each time is drawn again here.
+    const isDrawnAnew = facts.chance !== undefined && facts.contextId === undefined;
+    const isTrusted = isDrawnAnew || this.#agreement.note(flagKey, isEqual);
+    return described(details, facts, isTrusted ? facts : {});
+  }
+
+  #mismatch<T>(
+    flagKey: string,
+    type: Type,
+    details: ResolutionDetails<T> | undefined,
+    value: T,
+  ): ResolutionDetails<T> {
+    return {
+      value,
+      reason: StandardResolutionReasons.ERROR,
+      errorCode: ErrorCode.TYPE_MISMATCH,
+      errorMessage:
+        `The provider "${this.inner.metadata.name}" answered the evaluation of "${flagKey}" as ${type} ` +
+        `with ${details?.value === undefined ? 'nothing' : `a value of type ${typeof details.value}`}.`,
+      flagMetadata: details?.flagMetadata ?? {},
+    };
+  }
+
+  #guard(key: string): void {
+    if (this.#guarded.has(key) || this.#guarded.size >= MAX_GUARDED) return;
+    this.#guarded.add(key);
+    this.#repository?.add(key);
+  }
+
+  /** What the wrapped provider has noticed must not stay unknown here until the next poll. */
+  #refreshSoon(): void {
+    const now = performance.now();
+    if (now - this.#refreshedAt < REFRESH_PAUSE_MS) return;
+    this.#refreshedAt = now;
+    this.#facts.refresh().catch(() => {});
+  }
+}
+
+function evaluateWith<T>(
+  provider: Provider,
+  method: Method,
+  given: Evaluation<T>,
+): Promise<ResolutionDetails<T>> {
+  return (provider[method] as (...given: Evaluation<T>) => Promise<ResolutionDetails<T>>).apply(
+    provider,
+    given,
+  );
+}
+
+/** Before version 1.23 the SDK's type has no domain. */
+type Initialize = (context?: EvaluationContext, domain?: string) => Promise<void>;
+
+/** An answer with the metadata of Unleash's definition beside its own, and the chance of nothing else. */
+function described<T>(
+  details: ResolutionDetails<T>,
+  facts: FlagMetadata,
+  { chance, contextId }: FlagMetadata,
+): ResolutionDetails<T> {
+  const flagMetadata: Record<string, FlagMetadata[string]> = { ...facts, ...details.flagMetadata };
+  delete flagMetadata.chance;
+  delete flagMetadata.contextId;
+  if (chance !== undefined) flagMetadata.chance = chance;
+  if (contextId !== undefined) flagMetadata.contextId = contextId;
+  return { ...details, flagMetadata };
+}

@@ -1,0 +1,73 @@
+import { ErrorCode, type ResolutionDetails, StandardResolutionReasons } from '@openfeature/server-sdk';
+import type { Context, Unleash } from 'unleash-client';
+import { variantUncounted } from './client/client-access.js';
+import type { Flag } from './flag-facts.js';
+import type { Explanation } from './reason-resolver.js';
+import { type AssignedVariant, resolveVariant, type VariantType } from './variant.js';
+
+const { ERROR, STALE } = StandardResolutionReasons;
+
+const WHILE_STALE: Explanation = { reason: STALE, chance: undefined, contextId: undefined };
+
+/** Whether a flag is on for a context, and why. */
+export function evaluateBoolean(
+  client: Unleash,
+  flag: Flag,
+  context: Context,
+  isStale: boolean,
+): ResolutionDetails<boolean> {
+  const { key } = flag.facts;
+  let value: boolean;
+  let variant: string | undefined;
+  if (flag.namesVariant) {
+    const assigned = variantUncounted(client, key, context);
+    value = assigned.feature_enabled === true;
+    if (value && assigned.enabled) variant = assigned.name;
+  } else {
+    value = client.isEnabled(key, context);
+  }
+  const explanation = isStale ? WHILE_STALE : flag.reasonResolver.explain(value, context);
+  return {
+    value,
+    variant: variant ?? (value ? 'on' : 'off'),
+    reason: explanation.reason,
+    flagMetadata: flag.metadataOf(explanation),
+  };
+}
+
+/** The payload of the variant that a context is assigned, and why. */
+export function evaluateVariant<T>(
+  client: Unleash,
+  flag: Flag,
+  context: Context,
+  isStale: boolean,
+  type: VariantType,
+  defaultValue: T,
+): ResolutionDetails<T> {
+  const variant: AssignedVariant = client.getVariant(flag.facts.key, context);
+  if (!variant.enabled) {
+    const explanation = isStale ? WHILE_STALE : flag.explainNoVariant(variant.feature_enabled, context);
+    return { value: defaultValue, reason: explanation.reason, flagMetadata: flag.metadataOf(explanation) };
+  }
+  const explanation = isStale ? WHILE_STALE : flag.explainVariant(variant.payload, context);
+  const metadata = flag.variantMetadata(explanation, variant.payload?.type);
+  return resolveVariant(variant, type, defaultValue, explanation.reason, metadata);
+}
+
+/** The answer before the first data. */
+export function notReady<T>(value: T, errorMessage: string | undefined): ResolutionDetails<T> {
+  return {
+    value,
+    reason: ERROR,
+    errorCode: ErrorCode.PROVIDER_NOT_READY,
+    errorMessage: errorMessage ?? '',
+  };
+}
+
+/** The answer for a flag that Unleash does not have. */
+export function notFound<T>(client: Unleash, flagKey: string, value: T): ResolutionDetails<T> {
+  // As unleash-client itself does: Unleash's UI then shows which missing flags are evaluated.
+  client.count(flagKey, false);
+  const errorMessage = `Unleash has no flag "${flagKey}" in the projects and the environment of the token.`;
+  return { value, reason: ERROR, errorCode: ErrorCode.FLAG_NOT_FOUND, errorMessage };
+}

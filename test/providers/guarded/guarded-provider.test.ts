@@ -1,0 +1,343 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type Client,
+  type EvaluationContext,
+  InMemoryProvider,
+  OpenFeature,
+  type Provider,
+  ProviderEvents,
+  ProviderStatus,
+  type ResolutionDetails,
+} from '@openfeature/server-sdk';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { GuardedProvider, type GuardedProviderOptions } from '../../../providers/guarded/guarded-provider.js';
+import { flagOf, percent, type TestFlag } from '../unleash/bootstrapped.js';
+import { type LoopbackUnleash, startLoopbackUnleash } from '../unleash/loopback-unleash.js';
+import { PlainProvider } from './plain-provider.js';
+
+const TOKEN = 'default:development.secret';
+const upload = (share: number): TestFlag => ({
+  project: 'default',
+  type: 'release',
+  strategies: [percent(share)],
+});
+const stateOf = (...flags: TestFlag[]) => ({ version: 2, features: flags.map(flagOf) });
+
+async function unleashWith(...flags: TestFlag[]): Promise<LoopbackUnleash> {
+  const unleash = await startLoopbackUnleash(stateOf(...flags));
+  onTestFinished(() => unleash[Symbol.asyncDispose]());
+  return unleash;
+}
+
+async function guard(
+  inner: Provider,
+  url: string,
+  options: Partial<GuardedProviderOptions> = {},
+): Promise<{ readonly provider: GuardedProvider; readonly client: Client }> {
+  const provider = new GuardedProvider(inner, {
+    unleash: { url, token: TOKEN, refreshIntervalMs: 50, timeoutMs: 500 },
+    logger: false,
+    ...options,
+  });
+  const domain = randomUUID();
+  onTestFinished(() => provider.onClose());
+  await OpenFeature.setProviderAndWait(domain, provider);
+  return { provider, client: OpenFeature.getClient(domain) };
+}
+
+const inMemory = (on = true) =>
+  new InMemoryProvider({
+    upload: { variants: { on: true, off: false }, defaultVariant: on ? 'on' : 'off', disabled: false },
+    colour: { variants: { blue: '#00f' }, defaultVariant: 'blue', disabled: false },
+    limit: { variants: { five: 5 }, defaultVariant: 'five', disabled: false },
+    theme: { variants: { dark: { dark: true } }, defaultVariant: 'dark', disabled: false },
+  });
+
+const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 5_000, interval: 20 });
+
+/** A provider whose boolean evaluations are made by the test. */
+function answering(answer: (context: EvaluationContext) => unknown): Provider {
+  const provider = inMemory();
+  provider.resolveBooleanEvaluation = (async (_: string, __: boolean, context: EvaluationContext) =>
+    answer(context)) as never;
+  return provider;
+}
+
+describe('GuardedProvider', () => {
+  it('passes evaluations of every type through, of flags that nobody guards without a change', async () => {
+    const inner = inMemory();
+    const { provider, client } = await guard(inner, (await unleashWith(upload(50))).url);
+    const spy = vi.spyOn(inner, 'resolveBooleanEvaluation');
+
+    const answered = provider.resolveBooleanEvaluation('upload', false, {}, console);
+
+    expect(answered).toBe(spy.mock.results[0]?.value);
+    expect(await client.getStringDetails('colour', '')).toMatchObject({ value: '#00f', variant: 'blue' });
+    expect(await client.getNumberValue('limit', 0)).toBe(5);
+    expect(await client.getObjectValue('theme', {})).toEqual({ dark: true });
+    expect(await client.getBooleanDetails('missing', true)).toMatchObject({
+      value: true,
+      errorCode: 'FLAG_NOT_FOUND',
+    });
+    expect(provider.metadata.name).toBe(inner.metadata.name);
+    expect(provider.metadata).not.toBe(inner.metadata);
+  });
+
+  it('has the hooks and events of the wrapped provider, and its tracking', async () => {
+    const inner = new PlainProvider((await unleashWith(upload(50))).url);
+    const hook = { before: vi.fn() };
+    Object.assign(inner, { hooks: [hook] });
+    const { provider, client } = await guard(inner, (await unleashWith(upload(50))).url);
+    const [stale, tracked] = [vi.fn(), vi.fn()];
+    client.addHandler(ProviderEvents.Stale, stale);
+    provider.onTrack(tracked);
+
+    await client.getBooleanValue('upload', false);
+    inner.events.emit(ProviderEvents.Stale, { message: 'cut off' });
+    client.track('upload.complaint', { targetingKey: 'u' }, { value: 3 });
+
+    expect(hook.before).toHaveBeenCalledTimes(1);
+    expect(stale).toHaveBeenCalledWith(expect.objectContaining({ message: 'cut off' }));
+    expect(client.providerStatus).toBe(ProviderStatus.STALE);
+    expect(provider.health()).toMatchObject({ status: 'stale', message: expect.stringContaining('cut off') });
+    expect(inner.tracked).toEqual(['upload.complaint']);
+    expect(tracked).toHaveBeenCalledWith({
+      name: 'upload.complaint',
+      targetingKey: 'u',
+      value: 3,
+      details: {},
+    });
+    inner.events.emit(ProviderEvents.Ready, {});
+    expect(provider.health().status).toBe('ok');
+  });
+
+  it('is initialized and closed as the wrapped provider is', async () => {
+    const { url } = await unleashWith(upload(50));
+    const failing = inMemory();
+    Object.assign(failing, { initialize: () => Promise.reject(new Error('no licence')) });
+    const provider = new GuardedProvider(failing, { unleash: { url, token: TOKEN }, logger: false });
+    const domain = randomUUID();
+    await expect(OpenFeature.setProviderAndWait(domain, provider)).rejects.toThrow('no licence');
+    expect(OpenFeature.getClient(domain).providerStatus).toBe(ProviderStatus.ERROR);
+    await provider.onClose();
+
+    const inner = new PlainProvider(url);
+    const { provider: other } = await guard(inner, url);
+    await other.onClose();
+    expect(inner.closed).toBe(1);
+    expect(other.health().status).toBe('error');
+  });
+
+  it('emits READY once', async () => {
+    const ready = vi.fn();
+    const domain = randomUUID();
+    OpenFeature.getClient(domain).addHandler(ProviderEvents.Ready, ready);
+    ready.mockClear();
+    const { url } = await unleashWith(upload(50));
+    const provider = new GuardedProvider(inMemory(), { unleash: { url, token: TOKEN }, logger: false });
+    onTestFinished(() => provider.onClose());
+
+    await OpenFeature.setProviderAndWait(domain, provider);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+
+    expect(ready).toHaveBeenCalledTimes(1);
+  });
+
+  it('gives the facts of a guarded flag, and the chance and unit of each evaluation', async () => {
+    const unleash = await unleashWith(upload(50));
+    const { provider, client } = await guard(new PlainProvider(unleash.url), unleash.url);
+
+    expect(provider.flag('upload')).toMatchObject({ enabled: true, rolloutPercentage: 50 });
+    const details = await client.getBooleanDetails('upload', false, { targetingKey: 'u1' });
+
+    expect(details).toMatchObject({ reason: 'UNKNOWN' });
+    expect(details.flagMetadata).toEqual({
+      own: 1,
+      enabled: true,
+      rolloutPercentage: 50,
+      strategy: 'flexibleRollout',
+      project: 'default',
+      type: 'release',
+      flagSetId: 'default/development',
+      version: provider.flag('upload')?.revision,
+      chance: 0.5,
+      contextId: 'u1',
+    });
+  });
+
+  it('follows changes in Unleash, and gives no chance of before', async () => {
+    const unleash = await unleashWith(upload(50));
+    const { provider, client } = await guard(new PlainProvider(unleash.url), unleash.url);
+    provider.flag('upload');
+    const changed = vi.fn();
+    provider.onChange(changed);
+
+    unleash.answer = stateOf(upload(100));
+
+    await eventually(() => expect(provider.flag('upload')?.rolloutPercentage).toBe(100));
+    expect(changed).toHaveBeenCalledWith('upload');
+    await eventually(async () => {
+      const details = await client.getBooleanDetails('upload', false, { targetingKey: 'u1' });
+      expect(details.value).toBe(true);
+      expect(details.flagMetadata.chance).toBeUndefined();
+    });
+  });
+
+  it('gives no chance while the provider answers otherwise than Unleash, whatever that says of itself', async () => {
+    const unleash = await unleashWith(upload(50));
+    const { provider, client } = await guard(
+      answering(() => ({ value: true, reason: 'SPLIT', flagMetadata: { chance: 0.9, contextId: 'x' } })),
+      unleash.url,
+    );
+    provider.flag('upload');
+    const chances = new Set<unknown>();
+
+    for (let user = 0; user < 30; user++) {
+      await client.getBooleanDetails('upload', false, { targetingKey: `u${user}` });
+    }
+    for (let user = 0; user < 30; user++) {
+      const { flagMetadata } = await client.getBooleanDetails('upload', false, { targetingKey: `u${user}` });
+      chances.add(flagMetadata.chance);
+    }
+
+    expect([...chances]).toEqual([undefined]);
+  });
+
+  it('answers for a stopped flag at once, without the wrapped provider', async () => {
+    const inner = inMemory();
+    const spy = vi.spyOn(inner, 'resolveBooleanEvaluation');
+    const { provider, client } = await guard(inner, (await unleashWith(upload(50))).url);
+    const changed = vi.fn();
+    client.addHandler(ProviderEvents.ConfigurationChanged, changed);
+
+    provider.override('upload', 'too many errors');
+
+    expect(await client.getBooleanDetails('upload', true)).toMatchObject({
+      value: false,
+      variant: 'off',
+      reason: 'DISABLED',
+      flagMetadata: { stoppedByGuard: true, stopReason: 'too many errors', rolloutPercentage: 50 },
+    });
+    expect(await client.getStringValue('upload', 'mine')).toBe('mine');
+    expect(provider.isOverridden('upload')).toBe(true);
+    expect(spy).not.toHaveBeenCalled();
+    expect(changed).toHaveBeenCalledWith(expect.objectContaining({ flagsChanged: ['upload'] }));
+    provider.clearOverride('upload');
+    expect(await client.getBooleanValue('upload', false)).toBe(true);
+  });
+
+  it.each<[string, () => unknown, Partial<ResolutionDetails<boolean>>]>([
+    [
+      'throws',
+      () => {
+        throw new Error('broken');
+      },
+      { value: true, errorCode: 'GENERAL' as never, errorMessage: 'broken' },
+    ],
+    [
+      'answers text',
+      () => ({ value: 'yes' }),
+      { value: true, errorCode: 'TYPE_MISMATCH' as never, errorMessage: expect.stringContaining('string') },
+    ],
+    ['answers nothing', () => undefined, { value: true, errorCode: 'TYPE_MISMATCH' as never }],
+    [
+      'answers an error',
+      () => ({ value: true, reason: 'ERROR', errorCode: 'PARSE_ERROR', errorMessage: 'odd' }),
+      { value: true, errorCode: 'PARSE_ERROR' as never, errorMessage: 'odd' },
+    ],
+  ])('gives the default value when the wrapped provider %s', async (_, answer, expected) => {
+    const { provider, client } = await guard(answering(answer), (await unleashWith(upload(50))).url);
+    provider.flag('upload');
+
+    const details = await client.getBooleanDetails('upload', true, { targetingKey: 'u' });
+
+    expect(details).toMatchObject({ reason: 'ERROR', ...expected });
+    expect(details.flagMetadata.chance).toBeUndefined();
+  });
+
+  it.each<[string, (unleash: LoopbackUnleash) => void]>([
+    [
+      'does not answer',
+      (unleash) => {
+        unleash.answer = 'never';
+      },
+    ],
+    [
+      'refuses the token',
+      (unleash) => {
+        unleash.answer = 401;
+      },
+    ],
+    [
+      'fails',
+      (unleash) => {
+        unleash.answer = 503;
+      },
+    ],
+    [
+      'sends something else',
+      (unleash) => {
+        unleash.answer = ['no flags'];
+      },
+    ],
+  ])('evaluates as the wrapped provider does when Unleash %s', async (_, change) => {
+    const unleash = await unleashWith(upload(50));
+    change(unleash);
+    const { provider, client } = await guard(inMemory(), unleash.url, { initializationTimeoutMs: 100 });
+
+    expect(provider.flag('upload')).toBeUndefined();
+    expect(await client.getBooleanDetails('upload', false)).toMatchObject({ value: true, variant: 'on' });
+    expect(provider.health().status).not.toBe('ok');
+    unleash.answer = stateOf(upload(100));
+    await eventually(() => expect(provider.flag('upload')?.rolloutPercentage).toBe(100));
+  });
+
+  it.each<[string, unknown, object, string]>([
+    ['nothing', undefined, {}, 'provider: expected an OpenFeature provider for servers, got nothing'],
+    ['half a provider', { metadata: { name: 'x' } }, {}, 'provider: expected an OpenFeature provider'],
+    ['no token', inMemory(), { token: undefined }, 'unleash.token: expected a client token, or'],
+    ['a URL without scheme', inMemory(), { url: 'unleash/api' }, 'unleash.url: expected the URL of Unleash'],
+    [
+      'the frontend API',
+      inMemory(),
+      { url: 'https://u.example.com/api/frontend' },
+      'use https://u.example.com/api, with a backend token',
+    ],
+    [
+      'an admin token alone',
+      inMemory(),
+      { token: '*:*.secret' },
+      'unleash.environment: expected the environment',
+    ],
+    [
+      'the environment of another token',
+      inMemory(),
+      { environment: 'production' },
+      'unleash.environment: expected "development", that of the client token',
+    ],
+    ['the project of another token', inMemory(), { project: 'shop' }, 'unleash.project: expected "default"'],
+    ['an unknown option', inMemory(), { interval: 5 }, 'unleash.interval: expected one of'],
+  ])('refuses %s', (_, inner, change, problem) => {
+    const unleash = { url: 'https://u.example.com/api', token: TOKEN, ...change };
+
+    const make = () => new GuardedProvider(inner as Provider, { unleash } as GuardedProviderOptions);
+
+    expect(make).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG' }));
+    expect(make).toThrow(problem);
+    expect(make).not.toThrow(/secret/);
+  });
+
+  it('takes the `unleash` of a guard as it is', () => {
+    const unleash = {
+      url: 'https://u.example.com',
+      token: '*:*.secret',
+      environment: 'production',
+      reportUrl: 'https://reports.example.com',
+    };
+
+    expect(new GuardedProvider(inMemory(), { unleash, logger: false }).scope).toEqual({
+      project: 'default',
+      environment: 'production',
+    });
+  });
+});
