@@ -1,4 +1,5 @@
 import type { Decision } from '../model/shapes.js';
+import type { ControlLink } from './control-link.js';
 import type { FleetEntries, FleetState, SyncReply } from './fleet-shapes.js';
 
 /** Where a process is among the epochs of the fleet. */
@@ -66,6 +67,8 @@ export interface SyncRequest {
 export interface FleetLink {
   /** This process, unique in the fleet. */
   readonly instance: string;
+  /** What operators ask for. */
+  readonly controls: ControlLink;
   /**
    * Checks the server, and reports each change of the state from then on.
    * @returns what an operator should change there, each a sentence; nothing when it is open already.

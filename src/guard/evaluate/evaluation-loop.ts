@@ -83,7 +83,8 @@ export class EvaluationLoop {
   }
 }
 
-function countsOf(counts: ArmCounts): ArmCounts {
+/** What a decision contains of an arm. */
+export function countsOf(counts: ArmCounts): ArmCounts {
   const { successes, failures, expected, aborted, critical, fallbacks, retried, complaints } = counts;
   return { successes, failures, expected, aborted, critical, fallbacks, retried, complaints };
 }
