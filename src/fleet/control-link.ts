@@ -1,6 +1,5 @@
 import type { ControlReply, ControlRequest, ControlState } from '../model/control.js';
-import type { Lease } from './fleet-link.js';
-import type { FleetState } from './fleet-shapes.js';
+import type { FleetState, Lease } from './fleet-shapes.js';
 
 /** How long a leader may take to begin with a request, in milliseconds; a request that it has begun is always finished. */
 export const REQUEST_LIFETIME_MS = 30_000;

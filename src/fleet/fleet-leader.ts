@@ -3,9 +3,15 @@ import { parseOutcomeDelta } from '../measure/outcome-delta.js';
 import type { Snapshot } from '../model/snapshot.js';
 import { parseJson } from '../support/json.js';
 import { Feeds, withWindows } from './feeds.js';
-import { isFleetError, type Lease } from './fleet-link.js';
+import { isFleetError } from './fleet-link.js';
 import type { FleetMemberOptions, UnfedRule } from './fleet-options.js';
-import { CHECKPOINT_VERSION, checkpointSchema, type FleetEntries, type FleetEntry } from './fleet-shapes.js';
+import {
+  CHECKPOINT_VERSION,
+  checkpointSchema,
+  type FleetEntries,
+  type FleetEntry,
+  type Lease,
+} from './fleet-shapes.js';
 
 /** Entries that are read at once. */
 const BATCH = 500;

@@ -52,6 +52,14 @@ export const fleetStateSchema = z
 /** What all processes of a fleet agree on for one flag. Times are the server's. */
 export type FleetState = z.infer<typeof fleetStateSchema>;
 
+/** By what a process is the leader. */
+export interface Lease {
+  /** A later leader has a higher number. */
+  readonly fence: number;
+  /** The {@link FleetState.datasetId} that it leads. */
+  readonly datasetId: string;
+}
+
 export const syncReplySchema = z
   .object({
     /** The server's time. */

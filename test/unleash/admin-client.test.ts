@@ -116,7 +116,7 @@ describe('UnleashAdminClient', () => {
           parameters: { rollout: '10' },
         },
       ],
-      links: [{ url: 'https://reports.example.com/1', title: undefined }],
+      links: [{ id: 'l1', url: 'https://reports.example.com/1', title: undefined }],
     });
   });
 

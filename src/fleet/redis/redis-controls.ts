@@ -8,8 +8,8 @@ import {
 } from '../../model/control.js';
 import type { ControlLink } from '../control-link.js';
 import { REQUEST_LIFETIME_MS } from '../control-link.js';
-import { FleetError, type Lease } from '../fleet-link.js';
-import { type FleetState, fleetStateSchema, jsonText } from '../fleet-shapes.js';
+import { FleetError } from '../fleet-link.js';
+import { type FleetState, fleetStateSchema, jsonText, type Lease } from '../fleet-shapes.js';
 import { type RedisScript, script } from './script.js';
 
 /** Requests that may wait; more are a mistake. */

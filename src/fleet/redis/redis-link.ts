@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Decision } from '../../model/shapes.js';
 import { withDeadline } from '../../support/deadline.js';
-import { FleetError, type FleetLink, type Lease, type SyncRequest } from '../fleet-link.js';
+import { FleetError, type FleetLink, type SyncRequest } from '../fleet-link.js';
 import {
   type FleetEntries,
   type FleetState,
   fleetEntriesSchema,
   fleetStateSchema,
   jsonText,
+  type Lease,
   type SyncReply,
   syncReplySchema,
 } from '../fleet-shapes.js';

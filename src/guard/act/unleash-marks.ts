@@ -159,8 +159,10 @@ export class UnleashMarks {
 
   /** Once: that something is not shown is no reason to disturb an operator each hour. */
   #report(error: unknown): void {
-    // An older Unleash has no lifecycle, and a flag that is missing is reported elsewhere.
-    if (isAdminError(error) && error.code === 'ADMIN_NOT_FOUND') return;
+    // An older Unleash has no lifecycle; a refused token, a missing flag and an Unleash that is down are reported elsewhere.
+    const isKnown =
+      isAdminError(error) && /^ADMIN_(NOT_FOUND|TOKEN|UNAVAILABLE|RATE_LIMIT)$/.test(error.code);
+    if (isKnown) return;
     if (this.#isReported || this.#closing.signal.aborted) return;
     this.#isReported = true;
     this.#context.records.outage(SHOWING, error);
