@@ -3,9 +3,15 @@ import { parseOutcomeDelta } from '../measure/outcome-delta.js';
 import type { Snapshot } from '../model/snapshot.js';
 import { parseJson } from '../support/json.js';
 import { Feeds, withWindows } from './feeds.js';
-import { isFleetError, type Lease } from './fleet-link.js';
+import { isFleetError } from './fleet-link.js';
 import type { FleetMemberOptions, UnfedRule } from './fleet-options.js';
-import { CHECKPOINT_VERSION, checkpointSchema, type FleetEntries, type FleetEntry } from './fleet-shapes.js';
+import {
+  CHECKPOINT_VERSION,
+  checkpointSchema,
+  type FleetEntries,
+  type FleetEntry,
+  type Lease,
+} from './fleet-shapes.js';
 
 /** Entries that are read at once. */
 const BATCH = 500;
@@ -61,6 +67,11 @@ export class FleetLeader {
     return this.#status === 'over' ? undefined : this.#lease.fence;
   }
 
+  /** By what this process is the leader; undefined when another one is. */
+  get lease(): Lease | undefined {
+    return this.#status === 'current' ? this.#lease : undefined;
+  }
+
   /** The epoch of what has been read; undefined before everything has been, and when another process is the leader. */
   get epoch(): number | undefined {
     return this.#status === 'current' ? this.#epoch : undefined;
@@ -107,7 +118,7 @@ export class FleetLeader {
   /** Saves a last checkpoint for the next leader. */
   async close(): Promise<void> {
     await this.#reading;
-    if (this.#status === 'current') await this.#saveCheckpoint().catch(() => {});
+    if (this.#status === 'current') await this.saveCheckpoint().catch(() => {});
   }
 
   async #read(): Promise<void> {
@@ -124,7 +135,7 @@ export class FleetLeader {
     if (clock.monotonic() - this.#savedAt < CHECKPOINT_MS) return;
     this.#savedAt = clock.monotonic();
     this.#reportUnfed();
-    await this.#saveCheckpoint();
+    await this.saveCheckpoint();
   }
 
   /** @returns whether anything has changed; undefined when this process is no longer the leader. */
@@ -238,7 +249,7 @@ export class FleetLeader {
   }
 
   /** Saves what is here for the next leader, unless nothing has changed. */
-  async #saveCheckpoint(): Promise<void> {
+  async saveCheckpoint(): Promise<void> {
     const upTo = this.#upTo;
     const reportedState = this.#options.reportedState.get();
     // It changes without outcomes too: a review is closed because nothing more came.

@@ -1,5 +1,6 @@
 import type { Decision } from '../model/shapes.js';
-import type { FleetEntries, FleetState, SyncReply } from './fleet-shapes.js';
+import type { ControlLink } from './control-link.js';
+import type { FleetEntries, FleetState, Lease, SyncReply } from './fleet-shapes.js';
 
 /** Where a process is among the epochs of the fleet. */
 interface EpochAssignment {
@@ -23,14 +24,6 @@ export interface FlushedDelta {
   readonly text: string;
   /** What it adds to the epoch's totals, by field. */
   readonly totals: readonly (readonly [field: string, by: string])[];
-}
-
-/** By what a process is the leader. */
-export interface Lease {
-  /** A later leader has a higher number. */
-  readonly fence: number;
-  /** The {@link FleetState.datasetId} that it leads. */
-  readonly datasetId: string;
 }
 
 /** What a process sends once per second. */
@@ -66,6 +59,8 @@ export interface SyncRequest {
 export interface FleetLink {
   /** This process, unique in the fleet. */
   readonly instance: string;
+  /** What operators ask for. */
+  readonly controls: ControlLink;
   /**
    * Checks the server, and reports each change of the state from then on.
    * @returns what an operator should change there, each a sentence; nothing when it is open already.

@@ -56,7 +56,6 @@ export class FleetMember {
     this.#deliveredAt = options.clock.monotonic();
   }
 
-  /** This process's name in the fleet. */
   get instance(): string {
     return this.#options.link.instance;
   }
@@ -64,6 +63,11 @@ export class FleetMember {
   get role(): FleetRole {
     if (!this.#serverClock.isAlive || this.#serverClock.isLeaderless) return 'standalone';
     return this.#leader?.epoch === undefined ? 'follower' : 'leader';
+  }
+
+  /** While this process is the leader. */
+  get leader(): FleetLeader | undefined {
+    return this.role === 'leader' ? this.#leader : undefined;
   }
 
   /** What all agree on; undefined before the first reply. */
@@ -78,18 +82,17 @@ export class FleetMember {
 
   /** Whether what this process sends arrives, and whether it reads what the others send. */
   get progress(): MemberProgress {
-    const leader = this.#leader?.fence === undefined ? undefined : this.#leader;
     return {
       problem: this.#problem,
       isLeaderless: this.#serverClock.isLeaderless,
-      unreadMs: leader?.unreadMs,
+      unreadMs: this.#leader?.fence === undefined ? undefined : this.#leader.unreadMs,
       undeliveredMs: this.#options.clock.monotonic() - this.#deliveredAt,
     };
   }
 
   /**
-   * What was lost: deltas that could not be kept until the shared store replied; how often it had lost data, which was sent again; in the
-   * leader, entries that could not be read, and rules that other processes do not feed.
+   * What was lost: deltas that could not be kept; how often the shared store had lost data, which was sent again; in the leader,
+   * entries that could not be read, and rules that other processes do not feed.
    */
   get losses() {
     const { unreadable = 0, unfed = [] } = this.#leader ?? {};
@@ -156,12 +159,11 @@ export class FleetMember {
 
   /** Stops the flag in the whole fleet; what fails is retried with the next reply. */
   async stopFleet(decision: Decision, { isRepeated = false } = {}): Promise<void> {
-    const fence = isRepeated ? undefined : this.#leader?.fence;
-    await this.#send(this.#options.link.stop(decision, fence));
+    await this.#send(this.#options.link.stop(decision, isRepeated ? undefined : this.#leader?.fence));
   }
 
-  async finishStop(decisionId: string, done: 'off' | 'stepped-back'): Promise<void> {
-    await this.#send(this.#options.link.finishStop(decisionId, done));
+  finishStop(decisionId: string, done: 'off' | 'stepped-back'): Promise<void> {
+    return this.#send(this.#options.link.finishStop(decisionId, done));
   }
 
   async clearStop(decisionId: string): Promise<void> {
@@ -256,10 +258,8 @@ export class FleetMember {
     const { listener } = this.#options;
     if (this.#serverClock.silentMs > FORGET_ACCEPTED_MS) this.#outbox.forgetAccepted();
     this.#serverClock.onReply(sentAt, reply);
-    if (this.#serverClock.isLeaderless) {
-      const message = 'The fleet has no leader: no process that runs has an admin token.';
-      listener.onFault('the fleet', new Error(message));
-    }
+    if (this.#serverClock.isLeaderless)
+      listener.onFault('the fleet', new Error('The fleet has no leader: no process has an admin token.'));
     if (this.#problem !== undefined) {
       this.#problem = undefined;
       listener.onConnection(undefined);
@@ -278,8 +278,8 @@ export class FleetMember {
     this.#leader = undefined;
     const datasetId = this.#state?.datasetId;
     if (fence === undefined || datasetId === undefined) return;
-    const serverNow = () => this.#serverTime(this.#options.clock.now());
-    this.#leader = new FleetLeader(this.#options, { fence, datasetId }, serverNow);
+    const now = () => this.#serverTime(this.#options.clock.now());
+    this.#leader = new FleetLeader(this.#options, { fence, datasetId }, now);
     this.#leader.poll();
   }
 
@@ -290,8 +290,8 @@ export class FleetMember {
     // The server has lost data: this process sends once more what it has of the epoch, all its counts and its latest evidence.
     const { own, clock, listener } = this.#options;
     this.#rebuilt++;
-    const message = 'it had lost data, and is filled again from what the running processes recorded';
-    listener.onFault("the shared store's data", new Error(message));
+    const lost = new Error('it had lost data, and is filled again from what the running processes recorded');
+    listener.onFault("the shared store's data", lost);
     this.#lead(undefined);
     const now = clock.now();
     const { contents } = own.dump(now);

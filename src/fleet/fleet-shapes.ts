@@ -1,6 +1,7 @@
 // What crosses the shared store: one schema for each shape, from which its type is inferred.
 import { z } from 'zod';
 import { storeDumpSchema } from '../measure/outcome-delta.js';
+import { controlStateSchema } from '../model/control.js';
 import { decisionSchema } from '../model/shapes.js';
 import { reportedStateSchema } from '../model/state.js';
 import { parseJson } from '../support/json.js';
@@ -43,11 +44,21 @@ export const fleetStateSchema = z
     stop: fleetStopSchema.optional(),
     /** The latest decisions that an operator has undone, by identifier. */
     clearedStops: jsonText(z.array(z.string()).readonly()),
+    /** What operators have asked for and still applies; undefined before the first request. */
+    controls: jsonText(controlStateSchema).optional().catch(undefined),
   })
   .readonly();
 
 /** What all processes of a fleet agree on for one flag. Times are the server's. */
 export type FleetState = z.infer<typeof fleetStateSchema>;
+
+/** By what a process is the leader. */
+export interface Lease {
+  /** A later leader has a higher number. */
+  readonly fence: number;
+  /** The {@link FleetState.datasetId} that it leads. */
+  readonly datasetId: string;
+}
 
 export const syncReplySchema = z
   .object({

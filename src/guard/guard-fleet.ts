@@ -2,8 +2,10 @@ import { FleetMember } from '../fleet/fleet-member.js';
 import type { MemberProgress, SharedStore } from '../fleet/fleet-options.js';
 import type { FleetState, FleetStop } from '../fleet/fleet-shapes.js';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
+import type { ControlState } from '../model/control.js';
 import type { Decision } from '../model/shapes.js';
 import type { GuardState } from '../model/state.js';
+import { FleetControls } from './control/fleet-controls.js';
 import type { GuardInput } from './decide/decide.js';
 import { storeFor } from './evaluate/evaluation-loop.js';
 import type { Evaluator } from './evaluate/evaluator.js';
@@ -18,6 +20,8 @@ interface FleetHandlers {
   readonly skipTo: (epoch: number) => void;
   /** The fleet's outcomes have changed, and this process evaluates them. */
   readonly evaluate: () => void;
+  /** What operators have asked for and still applies; undefined before the first request. */
+  readonly adopt: (controls: ControlState | undefined) => void;
 }
 
 /** What {@link GuardFleet.evaluated} offers. */
@@ -34,6 +38,7 @@ export function soloFleet(own: EvaluatedStore): GuardFleet {
     evaluates: true,
     evaluatesStages: true,
     isConnected: false,
+    controls: undefined,
     status: () => undefined,
     progress: () => undefined,
     start: async () => {},
@@ -57,6 +62,8 @@ const MOST_REMEMBERED = 16;
 export class SharedFleet {
   readonly #context: GuardContext;
   readonly #member: FleetMember;
+  /** The requests of operators in the shared store; a process without one has none. */
+  readonly controls: FleetControls | undefined;
   /** Set when the guard starts; before that, the fleet's changes are ignored. */
   #handlers: FleetHandlers | undefined;
   /** Decisions that this run made, or that applied to the fleet during it. */
@@ -74,12 +81,13 @@ export class SharedFleet {
       records.safely('following the fleet', () => {
         if (this.#handlers !== undefined) act(this.#handlers);
       });
+    const link = shared.link({ flagKey, environment: unleash.environment });
     this.#member = new FleetMember({
       own,
       openSince: () => own.openSince,
       emptyStore: () => storeFor(context, clock.now()),
       rules: [...rollback, ...review],
-      link: shared.link({ flagKey, environment: unleash.environment }),
+      link,
       clock,
       timing: shared.timing,
       mayLead: unleash.token !== undefined,
@@ -96,6 +104,7 @@ export class SharedFleet {
         onFault: records.fault,
       },
     });
+    this.controls = new FleetControls(link.controls, this.#member);
   }
 
   /** The outcomes that this process evaluates: its own, or, in a fleet's leader, those of all. */
@@ -172,8 +181,9 @@ export class SharedFleet {
   }
 
   /** Applies what the fleet agrees on: after each change and each sync. */
-  #reconcile({ stop, clearedStops }: FleetState, handlers: FleetHandlers): void {
+  #reconcile({ stop, clearedStops, controls }: FleetState, handlers: FleetHandlers): void {
     const { dryRun, clock } = this.#context;
+    handlers.adopt(controls);
     if (dryRun) return;
     const own = handlers.state();
     if (own.status === 'armed') {

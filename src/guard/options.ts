@@ -16,6 +16,8 @@ import { httpUrlSchema } from '../support/http-schemas.js';
 import { type Logger, resolveLogger } from '../support/logger.js';
 import type { Trigger } from '../triggers/trigger.js';
 import { adminTokenProblem } from '../unleash/admin-access.js';
+import { type ChangeWindow, changeWindowsSchema } from './control/change-windows.js';
+import type { FlapLimit } from './control/control-state.js';
 import { refineRules, resolveRules, rulesFields } from './rules.js';
 import { serviceVersionOf } from './service-version.js';
 
@@ -65,6 +67,15 @@ export interface RolloutGuardOptions {
    * at a time, never past a missed or blocked one, and never against an operator's change. @default 'manual'
    */
   readonly advance?: 'manual' | 'automatic' | undefined;
+  /**
+   * When the guard may raise the percentage by itself; an operator may at any time. Only with `advance: 'automatic'`. @default always
+   */
+  readonly changeWindows?: readonly ChangeWindow[] | undefined;
+  /**
+   * Automatic advance is held, until an operator resumes it, when triggers have stopped the flag so often within so many milliseconds; `false`
+   * for never. @default { stops: 2, withinMs: 86_400_000 }
+   */
+  readonly holdAfterStops?: FlapLimit | false | undefined;
   /** How operations behave when an arm fails. */
   readonly operation?: OperationPolicy | undefined;
   /**
@@ -157,6 +168,8 @@ export function resolveOptions(options: RolloutGuardOptions) {
     ...resolveRules(given),
     onRollback: given.onRollback ?? 'disable',
     advance: given.advance ?? 'manual',
+    changeWindows: Object.freeze([...(given.changeWindows ?? [])]),
+    holdAfterStops: given.holdAfterStops ?? { stops: 2, withinMs: 86_400_000 },
     operation: Object.freeze({
       retries: operation?.retries ?? 2,
       timeoutMs: operation?.timeoutMs ?? 30_000,
@@ -281,6 +294,12 @@ const optionFields = {
   ...rulesFields,
   onRollback: z.enum(['disable', 'previous-stage']).optional(),
   advance: z.enum(['manual', 'automatic']).optional(),
+  changeWindows: changeWindowsSchema.optional(),
+  holdAfterStops: z
+    .union([z.strictObject({ stops: countSchema, withinMs: durationMsSchema }), z.literal(false)], {
+      error: '{ stops, withinMs }, or false',
+    })
+    .optional(),
   operation: z.strictObject(policyFields).optional(),
   folder: z.union([z.string().min(1), z.literal(false)], { error: 'a path, or false' }).optional(),
   mode: z

@@ -2,6 +2,7 @@ import type { DashboardOptions } from '../dashboard/dashboard-options.js';
 import { type DashboardHandler, dashboardHandler } from '../dashboard/handler.js';
 import type { RolloutSource } from '../dashboard/source.js';
 import { armOf } from '../measure/exposure-ledger.js';
+import type { Control, ControlReply, ControlsInForce } from '../model/control.js';
 import type { GuardListener } from '../model/event.js';
 import {
   cameThrough,
@@ -19,6 +20,7 @@ import {
   type OperationOptions,
 } from '../operation/guarded-operation.js';
 import { withDeadline } from '../support/deadline.js';
+import { ControllableGuard } from './control/controllable-guard.js';
 import { type GuardState, type GuardStatus, shownState } from './guard-status.js';
 import type { ComplaintReport } from './observe/tracked-outcomes.js';
 import { checkOperationOptions, type RolloutGuardOptions, resolveOptions } from './options.js';
@@ -34,7 +36,7 @@ const CLOSE_MS = { start: 500, requests: 1_500, records: 2_500 };
  * Guards the rollout of one flag: evaluates how the code behind it behaves, and turns the flag off when a trigger breaches, in
  * this process at once, then in Unleash. See {@link RolloutGuardOptions}.
  */
-export class RolloutGuard implements ExposureSink {
+export class RolloutGuard extends ControllableGuard implements ExposureSink {
   readonly flagKey: string;
   readonly #parts: ReturnType<typeof wire>;
   #client: FlagClient | undefined;
@@ -45,6 +47,7 @@ export class RolloutGuard implements ExposureSink {
 
   /** @throws {@link ConfigError} that lists everything that is wrong with the options. */
   constructor(options: RolloutGuardOptions) {
+    super();
     this.#parts = wire(resolveOptions(options));
     this.flagKey = this.#parts.context.flagKey;
   }
@@ -97,6 +100,14 @@ export class RolloutGuard implements ExposureSink {
   /** This rollout for `dashboard()` of `unleash-rollout-guard/dashboard`. */
   get rolloutSource(): RolloutSource {
     return this.#parts.source;
+  }
+
+  override get controls(): ControlsInForce {
+    return this.#parts.controls.inForce;
+  }
+
+  override control(control: Control): Promise<ControlReply> {
+    return this.#parts.controls.control(control);
   }
 
   /** Adds a listener for everything that the guard does; the returned function removes it. */
@@ -218,8 +229,20 @@ export class RolloutGuard implements ExposureSink {
   }
 
   async #start(): Promise<void> {
-    const { context, machine, runner, evaluator, fleet, loop, recorder, tracked, baselines } = this.#parts;
-    const { rollups, storage } = this.#parts;
+    const {
+      context,
+      machine,
+      runner,
+      evaluator,
+      fleet,
+      loop,
+      recorder,
+      tracked,
+      baselines,
+      rollups,
+      storage,
+      controls,
+    } = this.#parts;
     const { clock, flags, flagKey, tickMs, records } = context;
     const { left, folder } = await storage.open((state) => runner.applyStop(state));
     if (this.#ending !== undefined) throw this.#closedError();
@@ -248,7 +271,9 @@ export class RolloutGuard implements ExposureSink {
       dispatch: (input) => runner.dispatch(input),
       skipTo: (epoch) => machine.skipTo(epoch),
       evaluate: () => loop.evaluate(),
+      adopt: (state) => controls.adopt(state),
     });
+    controls.open(folder);
     if (this.#ending !== undefined) throw this.#closedError();
     const { probe, health, view } = this.#parts;
     probe.started();
@@ -275,7 +300,7 @@ export class RolloutGuard implements ExposureSink {
       runner,
       watches,
       storage,
-      autoAdvance,
+      stageAdvance,
       fleet,
       recorder,
       baselines,
@@ -292,7 +317,8 @@ export class RolloutGuard implements ExposureSink {
     await this.#within(CLOSE_MS.requests, {
       'the requests to Unleash': runner.close(),
       'the checks of Unleash': Promise.all(watches.map((watch) => watch.close())).then(() => {}),
-      'an advance': autoAdvance?.close(),
+      'an advance': stageAdvance?.close(),
+      'the requests of operators': this.#parts.controls.close(),
       'the fleet': fleet.close(),
     });
     records.emit({ type: 'closed', at: clock.now() });
@@ -320,19 +346,10 @@ export class RolloutGuard implements ExposureSink {
   }
 
   #tick(): void {
-    const {
-      context,
-      machine,
-      runner,
-      evaluator,
-      fleet,
-      loop,
-      signals,
-      autoAdvance,
-      baselines,
-      rollups,
-      watches,
-    } = this.#parts;
+    const { context, machine, runner, evaluator, fleet, loop, signals, stageAdvance, baselines, watches } =
+      this.#parts;
+    const { controls, rollups } = this.#parts;
+    controls.tick();
     runner.pollDefinition();
     baselines.sample(context.flags.flag(this.flagKey), context.clock.now());
     if (machine.isWatching && fleet.evaluates) signals.poll();
@@ -340,7 +357,7 @@ export class RolloutGuard implements ExposureSink {
     if (machine.isWatching && fleet.evaluatesStages) {
       const { state, epoch } = machine;
       const steppedBackFrom = state.status === 'armed' ? state.steppedBackFrom : undefined;
-      autoAdvance?.poll(evaluator.stage, epoch, steppedBackFrom);
+      stageAdvance?.poll(evaluator.stage, epoch, steppedBackFrom);
     }
     rollups.tick();
     runner.recheck();

@@ -2,11 +2,15 @@ import { Notifications } from '../notify/notifications.js';
 import { SignalPoller } from '../triggers/signals/signal-poller.js';
 import { flagPageUrl } from '../unleash/admin-access.js';
 import { UnleashAdminClient } from '../unleash/admin-client.js';
-import { AutoAdvance } from './act/auto-advance.js';
 import { EffectRunner } from './act/effect-runner.js';
 import { FlagWatch } from './act/flag-watch.js';
 import { GuardMachine } from './act/guard-machine.js';
+import { StageAdvance } from './act/stage-advance.js';
 import { TokenWatch } from './act/token-watch.js';
+import { UnleashMarks } from './act/unleash-marks.js';
+import { ControlActions } from './control/control-actions.js';
+import { ControlLedger } from './control/control-ledger.js';
+import { OperatorControls } from './control/operator-controls.js';
 import { storeFor } from './evaluate/evaluation-loop.js';
 import { Evaluator } from './evaluate/evaluator.js';
 import { GuardLoop } from './evaluate/guard-loop.js';
@@ -27,15 +31,16 @@ import type { ResolvedOptions } from './options.js';
 /** Makes the parts of a guard, from the bottom up: each is given those before it. */
 export function wire(options: ResolvedOptions) {
   const context = guardContext(options);
-  const { flagKey, unleash, rollback, review, advance, dryRun, notify, fetch, clock, records } = context;
+  const { flagKey, unleash, rollback, review, dryRun, notify, fetch, clock, records } = context;
   const { dashboardUrl } = context;
   const own = storeFor(context, clock.now());
   context.runningTime.onGap(({ durationMs }) => own.lost(durationMs));
   const signals = new SignalPoller({ triggers: [...rollback, ...review], clock, onFault: records.outage });
-  const evaluator = new Evaluator(context, signals);
+  const ledger = new ControlLedger();
+  const evaluator = new Evaluator(context, signals, (trigger, now) => ledger.isMuted(trigger, now));
   const fleet: GuardFleet =
     context.store === undefined ? soloFleet(own) : new SharedFleet(context, context.store, own, evaluator);
-  const machine = new GuardMachine(context, fleet.evaluated, evaluator);
+  const machine = new GuardMachine(context, fleet.evaluated, evaluator, ledger);
   const { token } = unleash;
   // A process without a token leaves Unleash to the others of its fleet.
   const onUnauthorized = () => tokenWatch?.onUnauthorized();
@@ -44,10 +49,18 @@ export function wire(options: ResolvedOptions) {
       ? undefined
       : new UnleashAdminClient({ ...unleash, token, fetch, clock, onUnauthorized });
   const tokenWatch = admin && new TokenWatch(context, admin, machine);
-  const watches = admin && tokenWatch ? [tokenWatch, new FlagWatch(context, admin)] : [];
+  const watches =
+    admin && tokenWatch
+      ? [
+          tokenWatch,
+          new FlagWatch(context, admin),
+          new UnleashMarks(context, machine, evaluator, fleet, admin),
+        ]
+      : [];
   const runner = new EffectRunner(context, machine, fleet, admin);
-  const autoAdvance =
-    admin && advance === 'automatic' && !dryRun ? new AutoAdvance(context, admin) : undefined;
+  const stageAdvance = admin && !dryRun ? new StageAdvance(context, ledger, admin) : undefined;
+  const actions = new ControlActions(context, machine, runner, evaluator, fleet, stageAdvance);
+  const controls = new OperatorControls(context, fleet, ledger, actions, () => machine.save());
   const loop = new GuardLoop(context, evaluator, fleet, machine, runner);
   const recorder = new OutcomeRecorder(context, own, fleet, loop);
   const tracked = new TrackedOutcomes(context, recorder, own);
@@ -76,7 +89,7 @@ export function wire(options: ResolvedOptions) {
     tokenWatch,
     watches,
     flagUrl,
-    controls: () => ({ mutes: [] }),
+    controls: () => controls.inForce,
   });
   const source = new GuardSource(context, view, async () => ({ rollups: [], annotations: [] }));
   const subject = { flagKey, project, environment, flagUrl, dashboardUrl };
@@ -98,7 +111,8 @@ export function wire(options: ResolvedOptions) {
     machine,
     runner,
     watches,
-    autoAdvance,
+    stageAdvance,
+    controls,
     loop,
     recorder,
     tracked,

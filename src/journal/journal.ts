@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
+import { controlStateSchema } from '../model/control.js';
 import { TOKEN_LEVELS } from '../model/event.js';
 import { guardStateSchema, reportedStateSchema } from '../model/state.js';
 import { VersionedFile, type WriteOptions } from '../support/files.js';
@@ -21,6 +22,8 @@ const entrySchema = z.object({
   oldestEpoch: z.int().optional(),
   // Matters less than the state beside it: if it cannot be read, it is reported again.
   reported: reportedStateSchema.optional().catch(undefined),
+  // As before: better without mutes than without the state beside them.
+  controls: controlStateSchema.optional().catch(undefined),
   /** Which expiry of the admin token operators were notified of last. */
   tokenWarning: z
     .object({ level: z.enum(TOKEN_LEVELS), expiresAt: z.number() })

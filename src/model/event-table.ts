@@ -14,12 +14,15 @@ import {
   REMOVED,
   span,
 } from './event-words.js';
+import { CONTROL_EVENTS } from './words/control-events.js';
 
 /** One entry for each event type: a missing or a surplus one does not compile. */
 export type EventTable = { readonly [Type in GuardEvent['type']]: EventEntry<GuardEventOf<Type>> };
 
 /** What the logger, the notifiers, the report and telemetry make of each event. */
 export const EVENT_TABLE: EventTable = {
+  ...CONTROL_EVENTS,
+
   started: {
     log: ({ epoch, status }) => info(`The guard has started (epoch ${epoch}, ${status}).`),
     state: () => 'armed',
@@ -254,16 +257,6 @@ export const EVENT_TABLE: EventTable = {
             message,
           },
     report: ({ epoch, progress }) => ({ in: 'stages', epoch, progress }),
-  },
-
-  advanced: {
-    log: ({ from, to }) => info(`The guard moved the rollout from ${from} % to ${to} % in Unleash.`),
-    notification: ({ epoch, from, to }, flagKey) => ({
-      key: `${epoch}-${to}`,
-      severity: 'info',
-      title: `${flagKey} advanced to ${to} %`,
-      message: `The stage at ${from} % is met, and the guard moved the percentage in Unleash.`,
-    }),
   },
 
   'review-opened': {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { controlSchema } from './control.js';
 import { healthReasonSchema, healthSchema } from './health.js';
 import { ARMS, attributesSchema, decisionSchema, verdictSchema } from './shapes.js';
 import { stageProgressSchema } from './stage.js';
@@ -67,8 +68,18 @@ export const guardEventSchema = z.discriminatedUnion(
     event('re-armed', { epoch }),
     // A stage began, or its status changed; with `met`, the message explains what to do in Unleash.
     event('stage', { epoch, progress: stageProgressSchema }),
-    // The guard moved the percentage in Unleash, because a stage was met and `advance` is `automatic`.
-    event('advanced', { epoch, from: percentage, to: percentage }),
+    // The guard moved the percentage in Unleash: a stage was met and `advance` is `automatic`, or an operator (`by`) asked for it.
+    event('advanced', { epoch, from: percentage, to: percentage, by: z.string().optional() }),
+    // A stage is met, and automatic advance waits: why. Once for a stage and cause.
+    event('advance-waiting', { epoch, from: percentage, to: percentage, reason: z.string() }),
+    // A stage was not met in time. Once within an epoch.
+    event('stage-overdue', { epoch, progress: stageProgressSchema }),
+    // The last stage is met. Once within an epoch.
+    event('completed', { epoch, percentage }),
+    // An operator asked for something, or the guard held the rollout by itself; `refused`: why it was not done.
+    event('control', { control: controlSchema, refused: z.string().optional() }),
+    // A mute is over: its time has passed.
+    event('mute-expired', { trigger: z.string() }),
     // A review trigger breached. Reported once until it is closed.
     event('review-opened', { epoch, verdict: verdictSchema }),
     // The reason for the review is gone.

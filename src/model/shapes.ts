@@ -237,7 +237,9 @@ export const decisionSchema = z
      * begins another rollout. Undefined when the history could not be read.
      */
     lastToggleId: z.int().optional(),
-    /** The verdicts that breached. Never empty. */
+    /** The operator who asked for the stop; undefined when triggers breached. */
+    requestedBy: z.string().optional(),
+    /** The verdicts that breached. Empty only for a stop that an operator asked for. */
     verdicts: z.array(verdictSchema).readonly(),
     /** Cumulative counts of the epoch at the moment of the decision. */
     counts: perArm(armCountsSchema),

@@ -10,6 +10,10 @@ export const stageSchema = z
     minSuccessRate: z.number(),
     /** The least time since the epoch began, in milliseconds. @default 0 */
     minDurationMs: z.number().optional(),
+    /** The longest time in which it is to be met, since the epoch began, in milliseconds. @default none */
+    deadlineMs: z.number().optional(),
+    /** What happens when it was not met in time: operators are notified, or automatic advance is held as well. @default 'notify' */
+    onDeadline: z.enum(['notify', 'hold']).optional(),
   })
   .readonly();
 

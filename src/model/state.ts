@@ -68,6 +68,8 @@ export const openReviewSchema = z
     verdict: verdictSchema,
     /** Since when the trigger has been ok again; undefined while it breaches. */
     okSince: z.number().optional(),
+    /** An operator has closed it. It opens again only after its trigger was ok for as long as closes any review. */
+    acknowledged: z.boolean().optional(),
   })
   .readonly();
 
@@ -82,6 +84,10 @@ export const reportedStateSchema = z
       .readonly()
       .optional(),
     openReviews: z.array(openReviewSchema).readonly(),
+    /** The epoch whose stage was reported as not met in time. */
+    overdueEpoch: z.int().optional(),
+    /** The epoch in which the rollout was reported as complete. */
+    completedEpoch: z.int().optional(),
   })
   .readonly();
 

@@ -2,7 +2,7 @@ import { DeadlineError, withDeadline } from './deadline.js';
 
 /** A request; redirects are never followed, because a redirected POST would arrive as a GET. */
 interface HttpRequest {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | undefined;

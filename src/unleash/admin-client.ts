@@ -10,10 +10,12 @@ import {
   type AdminEvent,
   type AdminFlag,
   type AdminLink,
-  type AdminTag,
+  type AdminTagType,
   flagReply,
   gradualRolloutOf,
   historyReply,
+  type ShownLink,
+  tagsReply,
 } from './admin-replies.js';
 import {
   type AdminAccess,
@@ -141,27 +143,60 @@ export class UnleashAdminClient {
     return 'moved';
   }
 
-  /** Tags the flag; a tag that it already has is fine. */
-  async tag(flagKey: string, tag: AdminTag, requestOptions: RequestOptions = {}): Promise<void> {
-    const body = { type: tag.type, value: tag.value };
-    await this.#send({ method: 'POST', path: tagsPath(flagKey), flagKey, body }, requestOptions);
+  /**
+   * Gives the flag exactly these tags of one type; tags of other types stay. The type is made if it is missing.
+   *
+   * @returns whether anything had to be changed.
+   */
+  async setTags(
+    flagKey: string,
+    type: AdminTagType,
+    values: readonly string[],
+    requestOptions: RequestOptions = {},
+  ): Promise<boolean> {
+    const path = `/api/admin/features/${encodeURIComponent(flagKey)}/tags`;
+    const { tags } = await this.#read(tagsReply, { method: 'GET', path, flagKey }, requestOptions);
+    const present = tags.filter((tag) => tag.type === type.name);
+    const added = values.filter((value) => !present.some((tag) => tag.value === value));
+    const removed = present.filter(({ value }) => !values.includes(value));
+    if (added.length === 0 && removed.length === 0) return false;
+    if (added.length > 0) await this.#ensureTagType(type, flagKey, requestOptions);
+    const body = {
+      addedTags: added.map((value) => ({ type: type.name, value })),
+      removedTags: removed.map(({ value }) => ({ type: type.name, value })),
+    };
+    await this.#send({ method: 'PUT', path, flagKey, body }, requestOptions);
+    return true;
   }
 
-  /** Removes a tag from the flag; a tag that it does not have is fine. */
-  async untag(flagKey: string, tag: AdminTag, requestOptions: RequestOptions = {}): Promise<void> {
-    const path = `${tagsPath(flagKey)}/${encodeURIComponent(tag.type)}/${encodeURIComponent(tag.value)}`;
-    await this.#send({ method: 'DELETE', path, flagKey }, requestOptions);
-  }
-
-  /** Adds a link to the flag's page, unless it has one to the same address: Unleash itself would add a second. */
-  async link(flagKey: string, link: AdminLink, requestOptions: RequestOptions = {}): Promise<void> {
+  /**
+   * Shows a link on the flag's page, in place of the one that was shown before: Unleash shows ten at most.
+   *
+   * @param isOurs - Recognises a link that this one replaces.
+   */
+  async setLink(
+    flagKey: string,
+    { url, title }: AdminLink,
+    isOurs: (link: ShownLink) => boolean,
+    requestOptions: RequestOptions = {},
+  ): Promise<void> {
     const { links } = await this.readFlag(flagKey, requestOptions);
-    if (links.some(({ url }) => sameAddress(url, link.url))) return;
-    const path = `${this.#featurePath(flagKey)}/link`;
-    await this.#send(
-      { method: 'POST', path, flagKey, body: { url: link.url, title: link.title } },
-      requestOptions,
-    );
+    const ours = links.find((link) => sameAddress(link.url, url)) ?? links.find(isOurs);
+    if (ours !== undefined && ours.title === title && sameAddress(ours.url, url)) return;
+    const path = `${this.#featurePath(flagKey)}/link${ours?.id === undefined ? '' : `/${encodeURIComponent(ours.id)}`}`;
+    const method = ours?.id === undefined ? 'POST' : 'PUT';
+    await this.#send({ method, path, flagKey, body: { url, title } }, requestOptions);
+  }
+
+  /** Says in Unleash's lifecycle that the flag's rollout is complete and the new path is kept, or that it is not complete after all. */
+  async setComplete(
+    flagKey: string,
+    isComplete: boolean,
+    requestOptions: RequestOptions = {},
+  ): Promise<void> {
+    const path = `${this.#featurePath(flagKey)}/lifecycle/${isComplete ? 'complete' : 'uncomplete'}`;
+    const body = isComplete ? { status: 'kept' } : {};
+    await this.#send({ method: 'POST', path, flagKey, body }, requestOptions);
   }
 
   /** What happened to the flag in all environments, newest first. */
@@ -189,6 +224,19 @@ export class UnleashAdminClient {
       throw error;
     });
     return { mayToggle, expiry };
+  }
+
+  async #ensureTagType(
+    { name, description, icon }: AdminTagType,
+    flagKey: string,
+    requestOptions: RequestOptions,
+  ): Promise<void> {
+    const path = '/api/admin/tag-types';
+    const request = { method: 'POST', path, flagKey, body: { name, description, icon } } as const;
+    await this.#send(request, requestOptions).catch((error: unknown) => {
+      // It exists; or the token may use it and not make it, which the next request shows.
+      if (!(error instanceof AdminError && (error.status === 409 || error.status === 403))) throw error;
+    });
   }
 
   async #readExpiry(name: string | undefined, usedForMs: number, requestOptions: RequestOptions) {
@@ -254,10 +302,6 @@ export class UnleashAdminClient {
   #featurePath(flagKey: string): string {
     return `/api/admin/projects/${encodeURIComponent(this.project)}/features/${encodeURIComponent(flagKey)}`;
   }
-}
-
-function tagsPath(flagKey: string): string {
-  return `/api/admin/features/${encodeURIComponent(flagKey)}/tags`;
 }
 
 /** Unleash normalises links: no `www.`, no slash at the end. */

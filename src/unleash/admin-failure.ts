@@ -5,7 +5,7 @@ import { failureReply } from './admin-replies.js';
 
 /** One request to the admin API, and what it is about. */
 export interface AdminRequest {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Begins with `/api/admin/`. */
   readonly path: string;
   /** Sent as JSON. */

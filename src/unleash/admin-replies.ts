@@ -23,7 +23,10 @@ export const strategySchema = z.object({
     .transform((parameters) => parameters ?? {}),
 });
 
-const linkSchema = z.object({ url: z.string(), title: optionalText });
+const linkSchema = z.object({ id: optionalText, url: z.string(), title: optionalText });
+
+/** The reply to `GET /api/admin/features/:feature/tags`. */
+export const tagsReply = z.object({ tags: z.array(z.object({ type: z.string(), value: z.string() })) });
 
 /** The reply to `GET /api/admin/projects/:project/features/:feature`. */
 export const flagReply = z.object({
@@ -64,18 +67,25 @@ export const failureReply = z.object({
 /** One strategy of a flag in one environment. */
 type AdminStrategy = Readonly<z.infer<typeof strategySchema>>;
 
+/** A link on the flag's page, as Unleash shows it. */
+export type ShownLink = Readonly<z.infer<typeof linkSchema>>;
+
 /** A link on the flag's page. */
-export type AdminLink = Readonly<z.infer<typeof linkSchema>>;
+export interface AdminLink {
+  readonly url: string;
+  readonly title: string;
+}
 
 /** One entry of a flag's history. */
 export type AdminEvent = Readonly<z.infer<typeof eventSchema>>;
 
-/** A tag, as it is shown beside the flag's name. */
-export interface AdminTag {
-  /** One of Unleash's tag types; `simple` always exists. */
-  readonly type: string;
-  /** 2–50 characters. */
-  readonly value: string;
+/** A kind of tags. */
+export interface AdminTagType {
+  /** 2–50 letters, digits and `-`. */
+  readonly name: string;
+  readonly description: string;
+  /** One or two characters, or an emoji. */
+  readonly icon: string;
 }
 
 /** A flag as it is in one environment. */
@@ -85,7 +95,7 @@ export interface AdminFlag {
   readonly type: string;
   readonly enabled: boolean;
   readonly strategies: readonly AdminStrategy[];
-  readonly links: readonly AdminLink[];
+  readonly links: readonly ShownLink[];
 }
 
 /** The flag's one active strategy and its percentage, when that is a gradual rollout; undefined otherwise. */

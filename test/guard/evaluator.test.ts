@@ -65,7 +65,7 @@ describe('Evaluator', () => {
   it('does not report a stage that was reported before it resumed', () => {
     const first = newEvaluator();
     first.review(0);
-    expect(first.reported()).toEqual(['stage met']);
+    expect(first.reported()).toEqual(['stage met', 'completed']);
     const resumed = resumedFrom(first);
     resumed.review(1);
     expect(resumed.reported()).toEqual([]);
@@ -83,7 +83,7 @@ describe('Evaluator', () => {
     resumed.review(6 * MINUTE - 1);
     expect(resumed.reported()).toEqual([]);
     resumed.review(6 * MINUTE);
-    expect(resumed.reported()).toEqual(['review-closed', 'stage met']);
+    expect(resumed.reported()).toEqual(['review-closed', 'stage met', 'completed']);
   });
 
   it('closes a review without data after a move, so that it does not block the stage for ever', () => {

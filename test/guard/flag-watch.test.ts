@@ -8,7 +8,8 @@ const START = Date.UTC(2026, 2, 2);
 let harness: GuardHarness;
 let now: number;
 const clock = { now: () => now, monotonic: () => now };
-const reads = () => harness.unleash.requests.filter((request) => request.includes('/features/')).length;
+const reads = () =>
+  harness.unleash.requests.filter((request) => request.endsWith('/features/async-upload')).length;
 const missing = () => harness.reported('flag-missing').map(({ reason }) => reason);
 const codes = (guard: RolloutGuard) => guard.status().problems.map(({ code }) => code);
 

@@ -73,7 +73,7 @@ describe('a guard that moves the percentage itself', () => {
     let isMoving = false;
     const slow: typeof fetch = async (input, init) => {
       const response = await harness.unleash.fetch(input, init);
-      if (isMet && !isMoving && String(input).includes('/features/')) {
+      if (isMet && !isMoving && String(input).endsWith('/features/async-upload')) {
         isMoving = true;
         await waiting;
       }

@@ -12,6 +12,8 @@ export class FakeAdminApi {
     createdAt: string;
     project?: string;
   }[] = [];
+  tags: { type: string; value: string }[] = [];
+  readonly links: { id: string; url: string; title: string }[] = [];
   /** The personal access tokens of the token's user. */
   pats: { description: string; expiresAt: string; seenAt: string | null }[] = [];
   permissions: { permission: string; project?: string; environment?: string }[] = [{ permission: 'ADMIN' }];
@@ -55,15 +57,26 @@ export class FakeAdminApi {
     if (request === 'GET /api/admin/user/tokens') return Response.json({ pats: this.pats });
     if (request.startsWith('GET /api/admin/api-tokens/')) return Response.json({ tokens: [] });
     if (request.includes('/api/admin/events/')) return Response.json({ events: [...this.history].reverse() });
-    if (request.includes('/tags'))
-      return Response.json({}, { status: request.startsWith('POST') ? 201 : 200 });
+    if (request.startsWith('GET') && request.endsWith('/tags')) return Response.json({ tags: this.tags });
+    if (request.startsWith('PUT') && request.endsWith('/tags')) {
+      const { addedTags, removedTags } = JSON.parse(String(init?.body));
+      const isRemoved = (tag: object) =>
+        removedTags.some((removed: object) => JSON.stringify(removed) === JSON.stringify(tag));
+      this.tags = [...this.tags.filter((tag) => !isRemoved(tag)), ...addedTags];
+      return Response.json({});
+    }
+    if (request.includes('/tag-types') || request.includes('/lifecycle/')) return Response.json({});
+    if (request.endsWith('/link')) {
+      this.links.push({ id: String(this.links.length + 1), ...JSON.parse(String(init?.body)) });
+      return new Response(null, { status: 204 });
+    }
     const parameters = { rollout: String(this.rollout), stickiness: 'default', groupId: 'async-upload' };
     const strategy = { id: 'gradual', name: 'flexibleRollout', parameters, constraints: [] };
     return Response.json({
       name: 'async-upload',
       project: 'default',
       type: 'release',
-      links: [],
+      links: this.links,
       environments: [{ name: 'production', enabled: this.enabled, strategies: [strategy] }],
     });
   };

@@ -84,24 +84,41 @@ describe('UnleashAdminClient with a real Unleash', () => {
     expect(earlier.at(-1)).toMatchObject({ type: 'feature-created', environment: undefined });
   });
 
-  it('tags and links the flag, once each however often it is called', async () => {
+  it('shows tags of a type of its own and one link, however often they change, and touches no others', async () => {
     await unleash.createFlag('decorated');
-    const tag = { type: 'simple', value: 'stopped-by-rollout-guard' };
-    const link = { url: 'https://www.reports.example.com/rollout/?id=7', title: 'Rollout report' };
-    for (let times = 0; times < 2; times++) {
-      await client().tag('decorated', tag);
-      await client().link('decorated', link);
+    const type = { name: 'rollout-guard-test', description: 'Where it stands', icon: '🛡' };
+    const other = { type: 'simple', value: 'of-a-colleague' };
+    const runbook = { url: 'https://wiki.example.com/runbook', title: 'Runbook' };
+    await unleash.request('POST', '/api/admin/features/decorated/tags', other);
+    await unleash.request('POST', '/api/admin/projects/default/features/decorated/link', runbook);
+    const isOurs = ({ title = '' }) => title.startsWith('guard: ');
+    for (const [number, value] of ['stage:0.5', 'review', 'review', 'stopped'].entries()) {
+      await client().setTags('decorated', type, [value]);
+      const link = { url: `https://www.reports.example.com/?id=${number}`, title: `guard: ${value} <b>` };
+      await client().setLink('decorated', link, isOurs);
     }
     const flag = await unleash.flag('decorated');
-    expect(flag.tags).toEqual([tag]);
+    expect(flag.tags).toEqual([{ type: type.name, value: 'stopped' }, other]);
     expect(flag.links).toEqual([
-      { url: 'https://reports.example.com/rollout?id=7', title: 'Rollout report' },
+      runbook,
+      { url: 'https://reports.example.com/?id=3', title: 'guard: stopped <b>' },
     ]);
-    expect(await client().readFlag('decorated')).toMatchObject({ links: flag.links });
 
-    await client().untag('decorated', tag);
-    await client().untag('decorated', tag);
-    expect((await unleash.flag('decorated')).tags).toEqual([]);
+    await client().setTags('decorated', type, []);
+    expect((await unleash.flag('decorated')).tags).toEqual([other]);
+  });
+
+  it('says in the lifecycle that a flag is complete, and that it is not', async () => {
+    await unleash.createFlag('finished');
+    const stages = async () => {
+      const path = '/api/admin/projects/default/features/finished/lifecycle';
+      const stages = (await unleash.request('GET', path)) as { stage: string }[];
+      return stages.map(({ stage }) => stage);
+    };
+    for (let times = 0; times < 2; times++) await client().setComplete('finished', true);
+    expect(await stages()).toContain('completed');
+    for (let times = 0; times < 2; times++) await client().setComplete('finished', false);
+    expect(await stages()).not.toContain('completed');
   });
 
   it('explains that Unleash rejects an unknown token', async () => {

@@ -73,7 +73,7 @@ describe('the guard on a real Unleash', () => {
     expect(newest?.createdBy).not.toBe(unleash.user.username);
     await vi.waitFor(async () => {
       const { tags, links } = await unleash.flag(flagKey);
-      expect(tags).toContainEqual({ type: 'simple', value: 'stopped-by-rollout-guard' });
+      expect(tags).toEqual([{ type: 'rollout-guard', value: 'stopped' }]);
       expect(links.map(({ url }) => url)).toEqual(['https://reports.example.com/async-upload']);
     });
     const audit = await readFile(join(folder, 'audit.jsonl'), 'utf8');

@@ -116,7 +116,7 @@ describe('UnleashAdminClient', () => {
           parameters: { rollout: '10' },
         },
       ],
-      links: [{ url: 'https://reports.example.com/1', title: undefined }],
+      links: [{ id: 'l1', url: 'https://reports.example.com/1', title: undefined }],
     });
   });
 
@@ -176,32 +176,76 @@ describe('UnleashAdminClient', () => {
     ]);
   });
 
-  it('tags and untags', async () => {
-    const tag = { type: 'simple', value: 'stopped by/guard' };
-    const added = nock(ORIGIN).post('/api/admin/features/async-upload/tags', tag).reply(201, tag);
-    const removed = nock(ORIGIN)
-      .delete('/api/admin/features/async-upload/tags/simple/stopped%20by%2Fguard')
+  const TYPE = { name: 'rollout-guard', description: 'Where it stands', icon: 'g' };
+  const TAGS = '/api/admin/features/async-upload/tags';
+  const other = { type: 'simple', value: 'stopped' };
+
+  it('replaces the tags of one type at once, and leaves those of others', async () => {
+    const tags = [other, { type: 'rollout-guard', value: 'stage:10' }];
+    nock(ORIGIN).get(TAGS).reply(200, { tags });
+    nock(ORIGIN).post('/api/admin/tag-types', TYPE).reply(409, { name: 'NameExistsError' });
+    const changed = nock(ORIGIN)
+      .put(TAGS, {
+        addedTags: [{ type: 'rollout-guard', value: 'stopped' }],
+        removedTags: [{ type: 'rollout-guard', value: 'stage:10' }],
+      })
       .reply(200);
-    await client().tag('async-upload', tag);
-    await client().untag('async-upload', tag);
-    expect([added.isDone(), removed.isDone()]).toEqual([true, true]);
+    expect(await client().setTags('async-upload', TYPE, ['stopped'])).toBe(true);
+    expect(changed.isDone()).toBe(true);
   });
+
+  it('changes no tags that are there, and makes no type for a removal', async () => {
+    const tags = [other, { type: 'rollout-guard', value: 'stopped' }];
+    nock(ORIGIN).get(TAGS).times(2).reply(200, { tags });
+    expect(await client().setTags('async-upload', TYPE, ['stopped'])).toBe(false);
+    const removed = nock(ORIGIN)
+      .put(TAGS, { addedTags: [], removedTags: [{ type: 'rollout-guard', value: 'stopped' }] })
+      .reply(200);
+    expect(await client().setTags('async-upload', TYPE, [])).toBe(true);
+    expect(removed.isDone()).toBe(true);
+  });
+
+  const isOurs = ({ title = '' }) => title.startsWith('rollout-guard: ');
 
   it('adds a link', async () => {
     nock(ORIGIN).get(FEATURE).reply(200, flagBody);
-    const link = { url: 'https://reports.example.com/2', title: 'Rollout report' };
+    const link = { url: 'https://reports.example.com/2', title: 'rollout-guard: slow' };
     const request = nock(ORIGIN).post(`${FEATURE}/link`, link).reply(204);
-    await client().link('async-upload', link);
+    await client().setLink('async-upload', link, isOurs);
     expect(request.isDone()).toBe(true);
   });
 
-  it('adds no second link to the same address', async () => {
-    nock(ORIGIN).get(FEATURE).reply(200, flagBody);
-    await client().link('async-upload', {
-      url: 'https://www.reports.example.com/1/',
-      title: 'Rollout report',
-    });
+  it('replaces its own link, and none of others', async () => {
+    const links = [
+      { id: 'a', url: 'https://wiki.example.com', title: 'Runbook' },
+      { id: 'b', url: 'https://reports.example.com/1', title: 'rollout-guard: slow' },
+    ];
+    nock(ORIGIN)
+      .get(FEATURE)
+      .reply(200, { ...flagBody, links });
+    const link = { url: 'https://reports.example.com/2', title: 'rollout-guard: fails' };
+    const request = nock(ORIGIN).put(`${FEATURE}/link/b`, link).reply(204);
+    await client().setLink('async-upload', link, isOurs);
+    expect(request.isDone()).toBe(true);
+  });
+
+  it('changes no link that is there already', async () => {
+    const links = [{ id: 'a', url: 'https://reports.example.com/1', title: 'rollout-guard: slow' }];
+    nock(ORIGIN)
+      .get(FEATURE)
+      .reply(200, { ...flagBody, links });
+    const link = { url: 'https://www.reports.example.com/1/', title: 'rollout-guard: slow' };
+    await client().setLink('async-upload', link, isOurs);
     expect(nock.pendingMocks()).toEqual([]);
+  });
+
+  it.each([
+    [true, 'complete', { status: 'kept' }],
+    [false, 'uncomplete', {}],
+  ])('sets the lifecycle: complete %s', async (isComplete, path, body) => {
+    const request = nock(ORIGIN).post(`${FEATURE}/lifecycle/${path}`, body).reply(200);
+    await client().setComplete('async-upload', isComplete);
+    expect(request.isDone()).toBe(true);
   });
 
   const says = (name: string, message: string) => ({ id: '1', name, message, details: [{ message }] });

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { GUARD_TAG_TYPE } from '../../guard/act/unleash-marks.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import { systemClock } from '../../support/clock.js';
 import { exchange, NoAnswerError } from '../../support/http.js';
@@ -51,7 +52,6 @@ export class DrillError extends Error {
 const LATE_REPLY_MS = 3_000;
 
 /** The tag that a guard sets when it stops a flag. */
-const STOPPED_TAG = 'simple/stopped-by-rollout-guard';
 
 const tagsReply = z.object({ tags: z.array(z.object({ type: z.string(), value: z.string() })) });
 
@@ -183,7 +183,9 @@ class NamedFlag implements DrillFlag {
   readonly #client: UnleashAdminClient;
   readonly #environment: string;
   /** What it had before it was turned on; undefined while nothing was changed. */
-  #before: { readonly strategyIds: ReadonlySet<string>; readonly isTagged: boolean } | undefined;
+  #before:
+    | { readonly strategyIds: ReadonlySet<string>; readonly marks: readonly string[] | undefined }
+    | undefined;
   #isChanged = false;
 
   constructor(target: DrillTarget, key: string) {
@@ -204,8 +206,9 @@ class NamedFlag implements DrillFlag {
     const tags = tagsReply.safeParse(
       parseJson(await this.#admin.send('GET', this.#admin.tagsPath, undefined, signal)),
     );
-    const isTagged = tags.data?.tags.some(({ type, value }) => `${type}/${value}` === STOPPED_TAG) ?? true;
-    this.#before = { strategyIds: new Set(strategies.map(({ id }) => id)), isTagged };
+    const tagged = tags.data?.tags.filter(({ type }) => type === GUARD_TAG_TYPE.name);
+    const marks = tagged?.map(({ value }) => value);
+    this.#before = { strategyIds: new Set(strategies.map(({ id }) => id)), marks };
     return `${this.key} exists, and is off in ${this.#environment}.`;
   }
 
@@ -227,7 +230,9 @@ class NamedFlag implements DrillFlag {
           `${this.#admin.environmentPath}/strategies/${encodeURIComponent(id)}`,
         );
       }
-      if (!before.isTagged) await this.#admin.remove('DELETE', `${this.#admin.tagsPath}/${STOPPED_TAG}`);
+      const { marks } = before;
+      if (marks !== undefined)
+        await retry(() => this.#client.setTags(this.key, GUARD_TAG_TYPE, marks), ADMIN_RETRY);
     } catch (error) {
       throw new DrillError(
         `${this.key} could not be put back as it was: check that it is off, ${this.#admin.pageUrl}. ${messageOf(error)}`,

@@ -2,17 +2,19 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Decision } from '../../model/shapes.js';
 import { withDeadline } from '../../support/deadline.js';
-import { FleetError, type FleetLink, type Lease, type SyncRequest } from '../fleet-link.js';
+import { FleetError, type FleetLink, type SyncRequest } from '../fleet-link.js';
 import {
   type FleetEntries,
   type FleetState,
   fleetEntriesSchema,
   fleetStateSchema,
   jsonText,
+  type Lease,
   type SyncReply,
   syncReplySchema,
 } from '../fleet-shapes.js';
 import type { RedisClient, RedisConnection } from './redis-client.js';
+import { RedisControls } from './redis-controls.js';
 import { redisFailure } from './redis-failure.js';
 import type { RedisScript } from './script.js';
 import {
@@ -39,6 +41,7 @@ const MAX_WAITING = 8;
 /** The fleet of one flag in Redis. */
 export class RedisLink implements FleetLink {
   readonly instance = randomUUID();
+  readonly controls: RedisControls;
   readonly #connection: RedisConnection;
   readonly #times: RedisTimes;
   readonly #keys: string[];
@@ -56,6 +59,8 @@ export class RedisLink implements FleetLink {
     this.#channel = `${base}:changes`;
     const names = ['state', 'members', 'seen', 'settled', 'leader', 'deltas', 'totals:', 'checkpoint'];
     this.#keys = [...names.map((name) => `${base}:${name}`), this.#channel];
+    const run = this.#run.bind(this);
+    this.controls = new RedisControls(base, run, (lease) => this.#leader(lease));
   }
 
   async open(onState: (state: FleetState) => void): Promise<readonly string[]> {
@@ -100,8 +105,9 @@ export class RedisLink implements FleetLink {
   }
 
   async stop(decision: Decision, fence: number | undefined): Promise<FleetState> {
-    const { id, epoch } = decision;
-    return this.#changeState(STOP, id, JSON.stringify(decision), epoch, fence ?? '');
+    const { id, epoch, requestedBy } = decision;
+    const by = requestedBy === undefined ? 'triggers' : 'operator';
+    return this.#changeState(STOP, id, JSON.stringify(decision), epoch, fence ?? '', by);
   }
 
   async finishStop(decisionId: string, done: 'off' | 'stepped-back'): Promise<FleetState> {
@@ -152,12 +158,16 @@ export class RedisLink implements FleetLink {
     if (this.#isClosed) subscriber.destroy();
   }
 
-  async #run(script: RedisScript, args: readonly (string | number)[]): Promise<unknown> {
+  async #run(
+    script: RedisScript,
+    args: readonly (string | number)[],
+    furtherKeys: readonly string[] = [],
+  ): Promise<unknown> {
     if (this.#waiting >= MAX_WAITING) throw new FleetError('TIMEOUT', 'Redis does not reply.');
     this.#waiting++;
     try {
       return await withDeadline(this.#times.timeoutMs, undefined, () =>
-        this.#evaluate(script, args.map(String)).finally(() => {
+        this.#evaluate(script, args.map(String), furtherKeys).finally(() => {
           this.#waiting--;
         }),
       );
@@ -166,10 +176,10 @@ export class RedisLink implements FleetLink {
     }
   }
 
-  async #evaluate(script: RedisScript, args: string[]): Promise<unknown> {
+  async #evaluate(script: RedisScript, args: string[], furtherKeys: readonly string[]): Promise<unknown> {
     try {
       const client = await this.#connection.client();
-      const options = { keys: this.#keys, arguments: args };
+      const options = { keys: [...this.#keys, ...furtherKeys], arguments: args };
       try {
         return await client.evalSha(script.digest, options);
       } catch (error) {

@@ -37,7 +37,8 @@ local function state()
   return { datasetId = field('datasetId', ''), version = number('version'),
     epoch = number('epoch'), epochStartedAt = number('epochStartedAt'),
     oldestEpoch = number('oldestEpoch'), revision = field('revision', ''),
-    stop = stop and { decision = stop, done = done }, clearedStops = field('clearedStops', '[]') }
+    stop = stop and { decision = stop, done = done }, clearedStops = field('clearedStops', '[]'),
+    controls = field('controls') }
 end
 
 -- Empty where INFO is not allowed.

@@ -184,11 +184,14 @@ return 1
 
 /**
  * Stops the whole fleet: the first decision counts. One that was made before an operator turned the flag on, or by a leader
- * that another process has replaced, is refused: it counts as one that an operator has undone.
+ * that another process has replaced, is refused: it counts as one that an operator has undone. A stop that an operator asks for
+ * replaces a step back.
  */
 export const STOP = script(`
 local id, decision, epoch, fence = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-if field('stop') then return cjson.encode(state()) end
+local current = field('stop')
+local replaces = current and ARGV[5] == 'operator' and cjson.decode(current).action == 'step-back'
+if current and not replaces then return cjson.encode(state()) end
 for _, cleared in ipairs(cjson.decode(field('clearedStops', '[]'))) do
   if cleared == id then return cjson.encode(state()) end
 end
@@ -196,6 +199,7 @@ if epoch < number('oldestEpoch') or (fence and fence < number('fence')) then
   clearedStop(id)
 else
   redis.call('HSET', STATE, 'stop', decision, 'stopId', id)
+  redis.call('HDEL', STATE, 'done')
 end
 return publish()
 `);

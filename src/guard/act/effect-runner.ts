@@ -94,7 +94,7 @@ export class EffectRunner {
 
   /** Decisions refer to Unleash's history, which distinguishes another rollout from theirs later. */
   #withToggle(input: GuardInput): GuardInput {
-    if (input.type !== 'breached' && input.type !== 'fleet-stopped') return input;
+    if (!('decision' in input)) return input;
     const lastToggleId = input.decision.lastToggleId ?? this.#history?.lastToggleId;
     return lastToggleId === undefined ? input : { ...input, decision: { ...input.decision, lastToggleId } };
   }

@@ -1,6 +1,7 @@
 import type { JournalEntry } from '../../journal/journal.js';
 import type { FlagFacts } from '../../model/flags.js';
 import type { GuardState } from '../../model/state.js';
+import type { ControlLedger } from '../control/control-ledger.js';
 import { afterRestart, initialState } from '../decide/decide.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
 import type { GuardContext } from '../guard-context.js';
@@ -11,6 +12,7 @@ export class GuardMachine {
   readonly #context: GuardContext;
   readonly #store: EvaluatedStore;
   readonly #evaluator: Evaluator;
+  readonly #ledger: ControlLedger;
   state: GuardState;
   /** Which expiry of the admin token operators were notified of last. */
   tokenWarning: JournalEntry['tokenWarning'];
@@ -24,11 +26,12 @@ export class GuardMachine {
   /** In a dry run: the stop that an earlier run left. */
   #leftByEarlierRun: GuardState | undefined;
 
-  constructor(context: GuardContext, store: EvaluatedStore, evaluator: Evaluator) {
+  constructor(context: GuardContext, store: EvaluatedStore, evaluator: Evaluator, ledger: ControlLedger) {
     const now = context.clock.now();
     this.#context = context;
     this.#store = store;
     this.#evaluator = evaluator;
+    this.#ledger = ledger;
     this.state = initialState(now);
     this.#epochStartedAt = now;
     store.beginEpoch(this.#epoch, now, { keepWindows: true });
@@ -58,6 +61,7 @@ export class GuardMachine {
     this.#revision = entry.revision;
     this.#enabled = entry.enabled;
     this.tokenWarning = entry.tokenWarning;
+    if (entry.controls !== undefined) this.#ledger.state = entry.controls;
     this.#store.beginEpoch(this.#epoch, this.#epochStartedAt, { keepWindows: true });
     if (entry.state.status === 'armed') {
       this.state = initialState(clock.now(), entry.state.steppedBackFrom);
@@ -121,6 +125,7 @@ export class GuardMachine {
       enabled: this.#enabled,
       state: this.#leftByEarlierRun ?? this.state,
       reported: this.#evaluator.reportedState,
+      controls: this.#ledger.state,
       tokenWarning: this.tokenWarning,
     });
   }

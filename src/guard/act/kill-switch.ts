@@ -9,9 +9,6 @@ import type { GuardInput } from '../decide/decide.js';
 import type { GuardContext } from '../guard-context.js';
 import type { ToggleHistory } from './toggle-history.js';
 
-/** The tag of a stopped flag in Unleash's UI, until an operator turns it on again. */
-const STOPPED_TAG = { type: 'simple', value: 'stopped-by-rollout-guard' } as const;
-
 /** The first recheck of a confirmed stop, in milliseconds; each further one waits twice as long, up to `recheckMs`. */
 const FIRST_RECHECK_MS = 1_000;
 
@@ -19,8 +16,7 @@ const FIRST_RECHECK_MS = 1_000;
 const FRESH_MS = 3_000;
 
 /**
- * Stops the flag in Unleash: turns it off, reads it back, retries for as long as that can help, tags and links it, and
- * finds out who changed it.
+ * Stops the flag in Unleash: turns it off, reads it back, retries for as long as that can help, and finds out who changed it.
  */
 export class KillSwitch {
   readonly #context: GuardContext;
@@ -29,6 +25,8 @@ export class KillSwitch {
   readonly #onAnswer: (input: GuardInput) => void;
   readonly #closing = new AbortController();
   #attempt: AbortController | undefined;
+  /** The decision that is under way. */
+  #attempted: string | undefined;
   #work: Promise<unknown> = Promise.resolve();
   /** By the monotonic clock: the wall clock may be set back. */
   #recheckAt = Number.POSITIVE_INFINITY;
@@ -53,9 +51,12 @@ export class KillSwitch {
    * @param resumed - The decision is from an earlier run: an operator may have turned the flag on since, which is checked first.
    */
   begin(decision: Decision, resumed: boolean): void {
+    // An operator's stop replaces a step back.
+    if (this.#attempted !== decision.id) this.#endAttempt();
     if (this.#attempt !== undefined || this.#closing.signal.aborted) return;
     const attempt = new AbortController();
     this.#attempt = attempt;
+    this.#attempted = decision.id;
     const signal = AbortSignal.any([attempt.signal, this.#closing.signal]);
     const end = () => {
       if (this.#attempt === attempt) this.#attempt = undefined;
@@ -75,7 +76,7 @@ export class KillSwitch {
   }
 
   /**
-   * The flag is off: sends no more `off`, checks later, shows it in Unleash's UI, and finds out who turned it off.
+   * The flag is off: sends no more `off`, checks later, and finds out who turned it off.
    *
    * @param isRemoved - Unleash has the flag no longer, and nothing can be shown there.
    */
@@ -84,26 +85,14 @@ export class KillSwitch {
     // Unleash shows SDKs what it is about once per second: an operator's quick "on" leaves them no "off" to see.
     this.#nextRecheckMs = FIRST_RECHECK_MS;
     this.#recheckLater();
-    if (isRemoved) return;
-    const { reportUrl } = this.#context.unleash;
-    const link = reportUrl && { url: reportUrl, title: 'Rollout report' };
-    this.#attemptEach('showing the stop in Unleash', [
-      (options) => this.#admin.tag(this.#context.flagKey, STOPPED_TAG, options),
-      async (options) => {
-        if (link) await this.#admin.link(this.#context.flagKey, link, options);
-      },
-      (options) => this.#reportWho('off', decision, options),
-    ]);
+    if (!isRemoved) this.#reportWho('off', decision);
   }
 
-  /** An operator turned the flag on: removes the tag and finds out who it was. */
+  /** An operator turned the flag on: finds out who it was. */
   reArmed(decision: Decision): void {
     this.#endAttempt();
     this.#recheckAt = Number.POSITIVE_INFINITY;
-    this.#attemptEach('removing the tag in Unleash', [
-      (options) => this.#admin.untag(this.#context.flagKey, STOPPED_TAG, options),
-      (options) => this.#reportWho('on', decision, options),
-    ]);
+    this.#reportWho('on', decision);
   }
 
   /** The stop no longer applies: sends no more `off`. */
@@ -209,27 +198,25 @@ export class KillSwitch {
     this.#track(this.#admin.readFlag(flagKey, { signal: this.#closing.signal }).then(onFlag, onError));
   }
 
-  /** Runs each task with a few retries; what fails costs none of the others. */
-  #attemptEach(what: string, tasks: readonly ((options: RequestOptions) => Promise<void>)[]): void {
-    const { signal } = this.#closing;
-    const attempts = tasks.map((task) => retry(() => task({ signal }), { ...ADMIN_RETRY, signal }));
-    const report = (result: PromiseSettledResult<void>) => {
-      if (result.status === 'rejected' && !signal.aborted) this.#context.records.fault(what, result.reason);
-    };
-    this.#track(Promise.allSettled(attempts).then((results) => results.forEach(report)));
-  }
-
-  async #reportWho(change: 'off' | 'on', decision: Decision, options: RequestOptions): Promise<void> {
+  #reportWho(change: 'off' | 'on', decision: Decision): void {
     const { clock, records } = this.#context;
-    const latest = await this.#history.since(decision, options);
-    if (latest?.change !== change) return;
-    const { by, changedAt } = latest;
-    records.emit({ type: 'unleash-history', at: clock.now(), change, by, changedAt });
+    const { signal } = this.#closing;
+    const report = async () => {
+      const latest = await this.#history.since(decision, { signal });
+      if (latest?.change !== change) return;
+      const { by, changedAt } = latest;
+      records.emit({ type: 'unleash-history', at: clock.now(), change, by, changedAt });
+    };
+    const onError = (error: unknown) => {
+      if (!signal.aborted) records.fault("reading the flag's history in Unleash", error);
+    };
+    this.#track(retry(report, { ...ADMIN_RETRY, signal }).catch(onError));
   }
 
   #endAttempt(): void {
     this.#attempt?.abort();
     this.#attempt = undefined;
+    this.#attempted = undefined;
   }
 
   #recheckLater(): void {

@@ -8,7 +8,11 @@ type StoppedState = GuardState & { readonly status: 'stopped' };
 
 /** What happens to a guard. */
 export type GuardInput = { readonly at: number } & (
-  | { readonly type: 'breached'; readonly decision: Decision }
+  | {
+      /** Triggers breached, or an operator asked for a stop. */
+      readonly type: 'breached' | 'stop-requested';
+      readonly decision: Decision;
+    }
   | {
       /** The provider showed the flag's definition, or the flag was read through the admin API, which has no delay. */
       readonly type: 'definition' | 'flag-read';
@@ -87,6 +91,7 @@ export function afterRestart(state: StoppingState | StoppedState): StoppingState
  */
 export function decide(state: GuardState, input: GuardInput): Step {
   if (input.type === 'fleet-stopped') return stoppedByFleet(state, input);
+  if (input.type === 'stop-requested') return stopRequested(state, input.at, input.decision);
   switch (state.status) {
     case 'armed':
       return input.type === 'breached' ? breached(state, input.at, input.decision) : stay(state);
@@ -100,23 +105,35 @@ export function decide(state: GuardState, input: GuardInput): Step {
 const stay = (state: GuardState): Step => ({ state, effects: [] });
 
 function breached(state: ArmedState, at: number, decision: Decision): Step {
-  const record: Effect = { type: 'record-decision', at, decision, by: undefined };
-  if (!decision.dryRun) {
-    return {
-      state: { status: 'stopping', since: at, decision },
-      effects: [
-        { type: 'override', decision },
-        { type: 'stop-fleet', decision },
-        record,
-        { type: 'turn-off-in-unleash', decision },
-      ],
-    };
-  }
+  if (!decision.dryRun) return stopping(at, decision);
   if (state.wouldHaveStopped?.epoch === decision.epoch) return stay(state);
   return {
     state: { status: 'armed', since: state.since, wouldHaveStopped: decision },
-    effects: [record],
+    effects: [recorded(at, decision)],
   };
+}
+
+/** An operator's stop replaces a step back, which leaves the flag on. In a dry run, the triggers stay in force after it. */
+function stopRequested(state: GuardState, at: number, decision: Decision): Step {
+  if (decision.dryRun) return { state, effects: [recorded(at, decision)] };
+  const isOffAnyway = state.status !== 'armed' && state.decision.action === 'stop';
+  return isOffAnyway ? stay(state) : stopping(at, decision);
+}
+
+function stopping(at: number, decision: Decision): Step {
+  return {
+    state: { status: 'stopping', since: at, decision },
+    effects: [
+      { type: 'override', decision },
+      { type: 'stop-fleet', decision },
+      recorded(at, decision),
+      { type: 'turn-off-in-unleash', decision },
+    ],
+  };
+}
+
+function recorded(at: number, decision: Decision): Effect {
+  return { type: 'record-decision', at, decision, by: undefined };
 }
 
 /** The fleet's stop applies here too, in place of one that was decided here at the same time. */

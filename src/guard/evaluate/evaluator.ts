@@ -25,12 +25,24 @@ export class Evaluator {
   #openReviews: readonly OpenReview[] = [];
   #stage: StageProgress | undefined;
   #reportedStage: ReportedState['stage'];
+  #overdueEpoch: number | undefined;
+  #completedEpoch: number | undefined;
   readonly #failed = new Set<string>();
+  /** Whether an operator has muted a trigger: it is evaluated and shown, and has no effect. */
+  readonly isMuted: (trigger: string, now: number) => boolean;
 
-  /** @param signals - The numbers from elsewhere that triggers evaluate. Without them, such triggers have no data. */
-  constructor(options: EvaluatorOptions, signals?: Pick<SignalPoller, 'values'>) {
+  /**
+   * @param signals - The numbers from elsewhere that triggers evaluate. Without them, such triggers have no data.
+   * @param isMuted - See {@link isMuted}. Without it, none is.
+   */
+  constructor(
+    options: EvaluatorOptions,
+    signals?: Pick<SignalPoller, 'values'>,
+    isMuted: (trigger: string, now: number) => boolean = () => false,
+  ) {
     this.#options = options;
     this.#signals = signals;
+    this.isMuted = isMuted;
   }
 
   /** The latest verdict of each trigger: those that roll back, then the reviews. */
@@ -43,8 +55,9 @@ export class Evaluator {
     return this.#failed;
   }
 
+  /** Reviews that wait for an operator. */
   get openReviews(): readonly OpenReview[] {
-    return this.#openReviews;
+    return this.#openReviews.filter(({ acknowledged }) => acknowledged !== true);
   }
 
   /** The stage that Unleash's percentage belongs to; undefined when it belongs to none or the flag is off. */
@@ -61,7 +74,16 @@ export class Evaluator {
     const { rollback } = this.#options;
     const rules = scope === 'all' ? rollback : rollback.filter((rule) => rule.scope === 'instance');
     this.#rollbackVerdicts = this.#evaluate(rules, snapshot);
-    return this.#rollbackVerdicts.filter(({ status }) => status === 'breach');
+    return this.#rollbackVerdicts.filter(
+      ({ status, trigger }) => status === 'breach' && !this.isMuted(trigger, snapshot.at),
+    );
+  }
+
+  /** An operator closes the review that this trigger opened. */
+  acknowledge(trigger: string): void {
+    this.#openReviews = this.#openReviews.map((review) =>
+      review.trigger === trigger ? { ...review, acknowledged: true } : review,
+    );
   }
 
   /** Drops the open reviews without reporting them as closed. */
@@ -71,11 +93,18 @@ export class Evaluator {
 
   /** What has been reported, for the evaluator that resumes from here: after a restart, or in another process. */
   get reportedState(): ReportedState {
-    return { stage: this.#reportedStage, openReviews: this.#openReviews };
+    return {
+      stage: this.#reportedStage,
+      openReviews: this.#openReviews,
+      overdueEpoch: this.#overdueEpoch,
+      completedEpoch: this.#completedEpoch,
+    };
   }
 
   /** Resumes where another evaluator stopped. Triggers that this one does not have are left out. */
-  restore({ stage, openReviews }: ReportedState): void {
+  restore({ stage, openReviews, overdueEpoch, completedEpoch }: ReportedState): void {
+    this.#overdueEpoch = overdueEpoch;
+    this.#completedEpoch = completedEpoch;
     const known = new Set([...this.#options.review.map(({ name }) => name), SHARED_OUTAGE]);
     this.#reportedStage = stage;
     this.#openReviews = openReviews.filter(({ trigger }) => known.has(trigger));
@@ -91,7 +120,12 @@ export class Evaluator {
     const { epoch, at: now } = snapshot;
     const before = reportedKey(this.reportedState);
     this.#reviewVerdicts = this.#evaluate(review, snapshot);
-    const candidates = [...this.#reviewVerdicts, ...sharedOutage(this.#rollbackVerdicts)];
+    const acting = this.#rollbackVerdicts.filter(({ trigger }) => !this.isMuted(trigger, now));
+    const isOpen = (name: string) => this.#openReviews.some(({ trigger }) => trigger === name);
+    // A review that is open stays until its trigger is ok, or an operator acknowledges it.
+    const candidates = [...this.#reviewVerdicts, ...sharedOutage(acting)].filter(
+      ({ trigger }) => !this.isMuted(trigger, now) || isOpen(trigger),
+    );
     const step = stepReviews(this.#openReviews, candidates, facts, now, reviewCloseAfterMs);
     this.#openReviews = step.open;
     for (const verdict of step.opened) records.emit({ type: 'review-opened', at: now, epoch, verdict });
@@ -105,16 +139,29 @@ export class Evaluator {
     const { stages, records } = this.#options;
     const { epoch, at } = snapshot;
     const current = facts?.enabled ? stageAt(stages, facts.rolloutPercentage) : undefined;
-    const reasons = this.#openReviews.map(({ trigger }) => `${trigger} is under review.`);
+    const reasons = this.openReviews.map(({ trigger }) => `${trigger} is under review.`);
     const reported = this.#reportedStage;
     const wasMissed = reported?.epoch === epoch && reported.status === 'missed';
     const progress = current && evaluateStage(stages, current.index, snapshot, reasons, wasMissed);
     this.#stage = progress;
     if (progress === undefined) return;
     const { index, status } = progress;
+    this.#checkDeadline(progress, epoch, at);
     if (reported?.epoch === epoch && reported.index === index && reported.status === status) return;
     this.#reportedStage = { epoch, index, status };
     records.emit({ type: 'stage', at, epoch, progress });
+    if (status !== 'met' || index < stages.length - 1 || this.#completedEpoch === epoch) return;
+    this.#completedEpoch = epoch;
+    records.emit({ type: 'completed', at, epoch, percentage: progress.stage.percentage });
+  }
+
+  /** Once within an epoch, whatever becomes of the stage after it. */
+  #checkDeadline(progress: StageProgress, epoch: number, at: number): void {
+    const { stage, status, elapsedMs } = progress;
+    if (stage.deadlineMs === undefined || elapsedMs < stage.deadlineMs || status === 'met') return;
+    if (this.#overdueEpoch === epoch) return;
+    this.#overdueEpoch = epoch;
+    this.#options.records.emit({ type: 'stage-overdue', at, epoch, progress });
   }
 
   #evaluate(triggers: readonly Trigger[], counted: Snapshot): Verdict[] {
@@ -139,7 +186,7 @@ export class Evaluator {
 }
 
 /** The name of the review of limits that both arms break. */
-const SHARED_OUTAGE = 'shared-outage';
+export const SHARED_OUTAGE = 'shared-outage';
 
 /** Limits that both arms break are one outage, and one review, however many limits there are. */
 function sharedOutage(verdicts: readonly Verdict[]): Verdict[] {
@@ -154,7 +201,7 @@ function sharedOutage(verdicts: readonly Verdict[]): Verdict[] {
 }
 
 /** Differs when something changed that must survive this process; fresh figures of an open review need not. */
-function reportedKey({ stage, openReviews }: ReportedState): string {
+function reportedKey({ openReviews, ...reported }: ReportedState): string {
   const reviews = openReviews.map(({ verdict: _, ...review }) => review);
-  return JSON.stringify([stage, reviews]);
+  return JSON.stringify([reported, reviews]);
 }

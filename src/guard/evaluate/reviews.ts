@@ -18,6 +18,8 @@ interface ReviewStep {
  * 100 % there is no control to compare with), nothing could ever close the review: it is closed then, and the message
  * names the move. One that still breaches there stays open without another message, and from then on belongs to the new percentage.
  *
+ * One that an operator has acknowledged is closed already, and stays so, without another message, until its trigger has been ok.
+ *
  * @param facts - Where the rollout stands; undefined while that is not known.
  */
 export function stepReviews(
@@ -32,18 +34,21 @@ export function stepReviews(
   const closed: Verdict[] = [];
   for (const verdict of verdicts) {
     const review = open.find(({ trigger }) => trigger === verdict.trigger);
+    const acknowledged = review?.acknowledged === true;
     if (verdict.status === 'breach') {
       if (review === undefined) opened.push(verdict);
       const openedAt = review?.openedAt ?? now;
       const percentage = facts === undefined ? review?.percentage : facts.rolloutPercentage;
-      still.push({ trigger: verdict.trigger, openedAt, percentage, verdict, okSince: undefined });
+      const next = { trigger: verdict.trigger, openedAt, percentage, verdict, okSince: undefined };
+      still.push(acknowledged ? { ...next, acknowledged } : next);
     } else if (review !== undefined && verdict.status !== 'ok' && hasMoved(review, facts)) {
-      closed.push({ ...verdict, message: `${moveOf(review, facts)} ${verdict.message}` });
+      if (!acknowledged) closed.push({ ...verdict, message: `${moveOf(review, facts)} ${verdict.message}` });
     } else if (review !== undefined) {
       // The clock may have been set back since.
       const okSince = verdict.status === 'ok' ? Math.min(review.okSince ?? now, now) : undefined;
-      if (okSince !== undefined && now - okSince >= closeAfterMs) closed.push(verdict);
-      else still.push({ ...review, okSince });
+      const isOver = okSince !== undefined && now - okSince >= closeAfterMs;
+      if (!isOver) still.push({ ...review, okSince });
+      else if (!acknowledged) closed.push(verdict);
     }
   }
   return { open: still, opened, closed };

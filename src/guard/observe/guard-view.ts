@@ -3,12 +3,12 @@ import type { ControlsInForce } from '../../model/control.js';
 import type { FlagFacts, Unsubscribe } from '../../model/flags.js';
 import type { RolloutView } from '../../model/rollout-view.js';
 import { version } from '../../support/version.js';
-import type { FlagWatch } from '../act/flag-watch.js';
 import type { GuardMachine } from '../act/guard-machine.js';
 import type { TokenWatch } from '../act/token-watch.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
 import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
+import type { GuardProblem } from '../guard-status.js';
 import type { GuardHealth } from '../health/guard-health.js';
 import { buildView, stepStatuses, type TriggerStatuses } from './view-builder.js';
 import { changeKeyOf } from './view-key.js';
@@ -23,7 +23,7 @@ interface ViewedParts {
   readonly health: Pick<GuardHealth, 'current'>;
   /** Undefined in a process that has no admin token. */
   readonly tokenWatch: TokenWatch | undefined;
-  readonly watches: readonly (TokenWatch | FlagWatch)[];
+  readonly watches: readonly { readonly problems: readonly GuardProblem[] }[];
   /** The flag's page in Unleash. */
   readonly flagUrl: string;
   readonly controls: () => ControlsInForce;

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../../examples/fleet/redis-server.js';
-import type { FleetLink, Lease, SyncRequest } from '../../../src/fleet/fleet-link.js';
-import type { FleetState } from '../../../src/fleet/fleet-shapes.js';
+import type { FleetLink, SyncRequest } from '../../../src/fleet/fleet-link.js';
+import type { FleetState, Lease } from '../../../src/fleet/fleet-shapes.js';
 import {
   RedisOutcomeStore,
   type RedisOutcomeStoreOptions,

@@ -143,6 +143,7 @@ describeWithBinary('the health of a fleet', 'redis-server', 'apt-get install red
 function brokenLink(link: FleetLink, isBroken: () => boolean): FleetLink {
   return {
     instance: link.instance,
+    controls: link.controls,
     open: (onState) => link.open(onState),
     sync: (request) => link.sync(request),
     read: (fence, after, count) =>

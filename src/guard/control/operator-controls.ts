@@ -1,0 +1,326 @@
+import { randomUUID } from 'node:crypto';
+import { REQUEST_LIFETIME_MS } from '../../fleet/control-link.js';
+import { ControlFolder } from '../../journal/control-folder.js';
+import type { OpenFolder } from '../../journal/guard-folder.js';
+import {
+  type Control,
+  type ControlReply,
+  type ControlRequest,
+  type ControlState,
+  controlSchema,
+} from '../../model/control.js';
+import type { GuardEvent } from '../../model/event.js';
+import { GUARD_ITSELF } from '../../model/words/control-events.js';
+import { messageOf } from '../../support/async/callbacks.js';
+import { parseConfig } from '../../support/config-error.js';
+import { formatDuration } from '../../support/wording.js';
+import type { GuardContext } from '../guard-context.js';
+import type { GuardFleet } from '../guard-fleet.js';
+import type { ControlActions } from './control-actions.js';
+import { ControlError } from './control-error.js';
+import type { ControlLedger } from './control-ledger.js';
+import { withAnswer, withHold, withoutExpired, withStop } from './control-state.js';
+
+/** Where a request came from, if not from this process: there it is begun and answered. */
+interface Source {
+  readonly begin: (request: ControlRequest) => Promise<boolean>;
+  readonly answer: (state: ControlState, reply: ControlReply) => Promise<boolean>;
+}
+
+/** The requests of operators: takes them from this process, its folder and its fleet, does each once, and remembers what is in force. */
+export class OperatorControls {
+  readonly #context: GuardContext;
+  readonly #fleet: GuardFleet;
+  readonly #ledger: ControlLedger;
+  readonly #actions: ControlActions;
+  readonly #save: () => void;
+  readonly #closing = new AbortController();
+  #isOpen = false;
+  #folder: ControlFolder | undefined;
+  /** One after another: two operators at once are one after the other. */
+  #work: Promise<unknown> = Promise.resolve();
+  #taking: Promise<void> | undefined;
+  /** Requests from outside that are under way, by their ids. */
+  readonly #underWay = new Map<string, Promise<unknown>>();
+
+  /** @param save - Begins to write the ledger to the journal. */
+  constructor(
+    context: GuardContext,
+    fleet: GuardFleet,
+    ledger: ControlLedger,
+    actions: ControlActions,
+    save: () => void,
+  ) {
+    this.#context = context;
+    this.#fleet = fleet;
+    this.#ledger = ledger;
+    this.#actions = actions;
+    this.#save = save;
+    context.records.listen((event) => this.#onEvent(event));
+  }
+
+  /** What is in force. */
+  get inForce() {
+    return this.#ledger.inForce;
+  }
+
+  /** From now on, requests are taken. */
+  open(folder: OpenFolder | undefined): void {
+    this.#isOpen = true;
+    if (folder !== undefined) this.#folder = new ControlFolder(folder.path, folder.mode);
+  }
+
+  /** One request. @throws ConfigError when it is invalid, ControlError when it is refused. */
+  async control(given: unknown): Promise<ControlReply> {
+    const control = parseConfig(controlSchema, given, 'control');
+    if (!this.#isOpen) {
+      throw new ControlError('NOT_RUNNING', `The guard of ${this.#context.flagKey} is not running.`);
+    }
+    const reply = await this.#route(this.#request(control));
+    if (!reply.accepted) throw new ControlError(reply.code as ControlError['code'], reply.message);
+    return reply;
+  }
+
+  /** Called on every tick: ends mutes, and takes what waits in the folder and in the fleet. */
+  tick(): void {
+    this.#endMutes();
+    const take = async () => {
+      try {
+        await this.#takeFromFolder();
+        await this.#takeFromFleet();
+        this.#context.records.works('taking requests of operators');
+      } catch (error) {
+        this.#context.records.fault('taking requests of operators', error);
+      }
+      this.#taking = undefined;
+    };
+    if (this.#isOpen) this.#taking ??= take();
+  }
+
+  /** What the fleet has agreed on. The leader's own is what the others are to adopt. */
+  adopt(state: ControlState | undefined): void {
+    if (this.#fleet.controls?.leads) {
+      // The store has lost it, or never had it.
+      if (state === undefined && isInForce(this.#ledger.state)) this.#shareLater();
+      return;
+    }
+    if (state === undefined || JSON.stringify(state) === JSON.stringify(this.#ledger.state)) return;
+    this.#set(state);
+  }
+
+  /** Ends what is under way; resolves when it has ended. */
+  async close(): Promise<void> {
+    this.#isOpen = false;
+    this.#closing.abort();
+    await Promise.allSettled([this.#taking, this.#work, ...this.#underWay.values()]);
+  }
+
+  /** To this process, or to the fleet's leader. Only "stop" does not wait for a leader. */
+  async #route(request: ControlRequest): Promise<ControlReply> {
+    const { controls } = this.#fleet;
+    if (controls === undefined || controls.leads || request.control.type === 'stop') {
+      return this.#perform(request);
+    }
+    return controls.ask(request, this.#closing.signal);
+  }
+
+  #request(control: Control): ControlRequest {
+    const at = this.#context.clock.now();
+    return { id: randomUUID(), control, at, expiresAt: at + REQUEST_LIFETIME_MS };
+  }
+
+  #perform(request: ControlRequest, source?: Source): Promise<ControlReply> {
+    // A stop waits for nothing.
+    if (request.control.type === 'stop') return this.#performNext(request, source);
+    const performed = this.#work.then(() => this.#performNext(request, source));
+    this.#work = performed.catch(() => {});
+    return performed;
+  }
+
+  async #performNext(request: ControlRequest, source: Source | undefined): Promise<ControlReply> {
+    const known = this.#ledger.state.answered.find(({ id }) => id === request.id)?.reply;
+    if (known !== undefined) {
+      await source?.answer(this.#ledger.state, known);
+      return known;
+    }
+    const { clock, records } = this.#context;
+    const { control } = request;
+    let change = (state: ControlState) => state;
+    let reply: ControlReply;
+    try {
+      const begin = source?.begin ?? (async () => true);
+      const done = await this.#actions.perform(request, this.#ledger.state, begin);
+      if (done.change !== undefined) change = done.change;
+      reply = { accepted: true, message: done.message };
+    } catch (error) {
+      const code = error instanceof ControlError ? error.code : 'UNLEASH';
+      reply = { accepted: false, code, message: messageOf(error) };
+      // It is no longer this process's to answer.
+      if (code === 'NO_REPLY') return reply;
+    }
+    const changed = (state: ControlState) =>
+      source === undefined ? change(state) : withAnswer(change(state), request.id, reply);
+    const answer = source && ((state: ControlState) => source.answer(state, reply));
+    if (!(await this.#shareAndSet(changed, answer))) {
+      return {
+        accepted: false,
+        code: 'FLEET',
+        message: "The fleet's shared store did not take it: ask again.",
+      };
+    }
+    const refused = reply.accepted ? {} : { refused: reply.message };
+    records.emit({ type: 'control', at: clock.now(), control, ...refused });
+    return reply;
+  }
+
+  /** @returns whether the fleet, if there is one, has it too; otherwise nothing has changed here. */
+  async #shareAndSet(
+    change: (state: ControlState) => ControlState,
+    answer: ((state: ControlState) => Promise<boolean>) | undefined,
+  ): Promise<boolean> {
+    const next = change(this.#ledger.state);
+    const { controls } = this.#fleet;
+    if (controls === undefined) {
+      this.#set(next);
+      // The answer follows what it says: after a crash in between, it is found in the journal.
+      await this.#context.records.saved();
+      await answer?.(next);
+      return true;
+    }
+    if (answer === undefined && next === this.#ledger.state) return true;
+    const isSaved = await (answer?.(next) ?? controls.save(next)).catch(() => false);
+    // What has changed meanwhile stays.
+    if (isSaved) this.#set(change(this.#ledger.state));
+    return isSaved;
+  }
+
+  #set(next: ControlState): void {
+    if (next === this.#ledger.state) return;
+    this.#ledger.state = next;
+    this.#save();
+  }
+
+  async #takeFromFolder(): Promise<void> {
+    const folder = this.#folder;
+    if (folder === undefined) return;
+    for (const request of await folder.take()) {
+      if ('unreadable' in request) {
+        const message = `The request cannot be used: ${request.unreadable}.`;
+        await folder.answer(request.id, { accepted: false, code: 'INVALID_CONFIG', message });
+      } else {
+        this.#start(request.id, () => this.#performFromFolder(request, folder));
+      }
+    }
+  }
+
+  async #performFromFolder(request: ControlRequest, folder: ControlFolder): Promise<void> {
+    const { controls } = this.#fleet;
+    const answer = async (reply: ControlReply) => {
+      await folder.answer(request.id, reply);
+      return true;
+    };
+    if (request.step === undefined && this.#context.clock.now() > request.expiresAt) {
+      const message = 'The request came too late: it was not done.';
+      await answer({ accepted: false, code: 'NO_REPLY', message });
+      return;
+    }
+    if (controls === undefined) {
+      const begin = async (begun: ControlRequest) => {
+        if (begun.step !== undefined) await folder.begin(begun);
+        return true;
+      };
+      await this.#perform(request, { begin, answer: (_, reply) => answer(reply) });
+      return;
+    }
+    const reply = await this.#route(request).catch((error: unknown) => ({
+      accepted: false,
+      code: error instanceof ControlError ? error.code : 'FLEET',
+      message: messageOf(error),
+    }));
+    await answer(reply);
+  }
+
+  async #takeFromFleet(): Promise<void> {
+    const { controls } = this.#fleet;
+    if (controls === undefined) return;
+    for (const request of await controls.take()) {
+      const source: Source = {
+        begin: (begun) => controls.begin(begun),
+        answer: (state, reply) => controls.save(state, { id: request.id, reply }),
+      };
+      this.#start(request.id, () => this.#perform(request, source));
+    }
+  }
+
+  /** The next tick finds it as well, until it is answered. */
+  #start(id: string, run: () => Promise<unknown>): void {
+    if (this.#underWay.has(id)) return;
+    const running = run()
+      .catch((error) => this.#context.records.fault('a request of an operator', error))
+      .finally(() => this.#underWay.delete(id));
+    this.#underWay.set(id, running);
+  }
+
+  #endMutes(): void {
+    const { clock, records } = this.#context;
+    const now = clock.now();
+    // In a fleet, the leader does it for all; a mute whose time has passed has no effect anywhere.
+    if (this.#fleet.controls !== undefined && !this.#fleet.controls.leads) return;
+    const { expired } = withoutExpired(this.#ledger.state, now);
+    if (expired.length === 0) return;
+    this.#change((state) => withoutExpired(state, now).state);
+    for (const { trigger } of expired) records.emit({ type: 'mute-expired', at: now, trigger });
+  }
+
+  #onEvent(event: GuardEvent): void {
+    if (this.#fleet.controls !== undefined && !this.#fleet.controls.leads) return;
+    if (event.type === 'stage-overdue' && event.progress.stage.onDeadline === 'hold') {
+      const { stage } = event.progress;
+      this.#holdByItself(
+        event.at,
+        `the stage at ${stage.percentage} % was not met within ${formatDuration(stage.deadlineMs ?? 0)}`,
+      );
+    }
+    if (event.type === 'decided' && !event.decision.dryRun && event.decision.requestedBy === undefined) {
+      this.#onStop(event.decision.id, event.at);
+    }
+  }
+
+  /** A flag that is stopped again and again: the next rollout is to be an operator's. */
+  #onStop(id: string, at: number): void {
+    const { holdAfterStops: limit, advance } = this.#context;
+    if (limit === false || advance !== 'automatic') return;
+    const noted = withStop(this.#ledger.state, { id, at }, limit);
+    if (noted === undefined) return;
+    this.#change((state) => withStop(state, { id, at }, limit)?.state ?? state);
+    if (noted.count < limit.stops) return;
+    this.#holdByItself(
+      at,
+      `the flag was stopped ${noted.count} times within ${formatDuration(limit.withinMs)}`,
+    );
+  }
+
+  #holdByItself(at: number, reason: string): void {
+    if (this.#ledger.state.hold !== undefined) return;
+    const control = { type: 'hold', by: GUARD_ITSELF, reason } as const;
+    this.#change((state) => withHold(state, { since: at, by: GUARD_ITSELF, reason }));
+    this.#context.records.emit({ type: 'control', at, control });
+  }
+
+  /** A change that this process makes by itself: at once here, and shared as soon as that is possible. */
+  #change(change: (state: ControlState) => ControlState): void {
+    this.#set(change(this.#ledger.state));
+    if (this.#fleet.controls !== undefined) this.#shareLater();
+  }
+
+  #shareLater(): void {
+    const share = async () => {
+      await this.#fleet.controls?.save(this.#ledger.state);
+    };
+    this.#work = this.#work.then(share).catch(() => {});
+  }
+}
+
+function isInForce({ hold, mutes }: ControlState): boolean {
+  return hold !== undefined || mutes.length > 0;
+}
