@@ -82,6 +82,7 @@ export class SharedFleet {
       link: shared.link({ flagKey, environment: unleash.environment }),
       clock,
       timing: shared.timing,
+      intervals: context.resources.intervals,
       mayLead: unleash.token !== undefined,
       revision: () => flags.flag(flagKey)?.revision,
       reportedState: {

@@ -19,6 +19,7 @@ import { withDeadline } from '../support/deadline.js';
 import { type GuardState, type GuardStatus, shownState } from './guard-status.js';
 import type { ComplaintReport } from './observe/tracked-outcomes.js';
 import { checkOperationOptions, type RolloutGuardOptions, resolveOptions } from './options.js';
+import type { GuardResources } from './several/guard-resources.js';
 import { wire } from './wiring.js';
 
 /**
@@ -37,12 +38,14 @@ export class RolloutGuard implements ExposureSink {
   #client: FlagClient | undefined;
   #running: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
-  #ticker: NodeJS.Timeout | undefined;
   #subscriptions: Unsubscribe[] = [];
 
   /** @throws {@link ConfigError} that lists everything that is wrong with the options. */
-  constructor(options: RolloutGuardOptions) {
-    this.#parts = wire(resolveOptions(options));
+  constructor(options: RolloutGuardOptions);
+  /** @internal */
+  constructor(options: RolloutGuardOptions, shared: GuardResources);
+  constructor(options: RolloutGuardOptions, shared?: GuardResources) {
+    this.#parts = wire(resolveOptions(options), shared);
     this.flagKey = this.#parts.context.flagKey;
   }
 
@@ -202,7 +205,7 @@ export class RolloutGuard implements ExposureSink {
   async #start(): Promise<void> {
     const { context, machine, runner, evaluator, fleet, loop, recorder, tracked, baselines, storage } =
       this.#parts;
-    const { clock, flags, flagKey, tickMs, records } = context;
+    const { clock, flagKey, tickMs, records } = context;
     const { left, folder } = await storage.open((state) => runner.applyStop(state));
     if (this.#ending !== undefined) throw this.#closedError();
     // A stop of an earlier run applies before anything else is read.
@@ -216,11 +219,12 @@ export class RolloutGuard implements ExposureSink {
     if (left !== undefined) runner.restore(left);
     // In the turn in which the epoch was restored: no outcome may be recorded in between.
     recorder.start(machine.epoch);
+    const { intervals, flagEvents } = context.resources;
     this.#subscriptions = [
-      flags.onChange((key) => {
-        if (key === flagKey) runner.pollDefinition();
+      flagEvents.listen(flagKey, {
+        onChange: () => records.safely('a change of the flag', () => runner.pollDefinition()),
+        onTrack: (event) => records.safely('track()', () => tracked.track(event)),
       }),
-      flags.onTrack((event) => tracked.track(event)),
     ];
     context.runningTime.start();
     loop.isRunning = true;
@@ -238,7 +242,7 @@ export class RolloutGuard implements ExposureSink {
       records.safely('the tick', () => probe.tick(() => this.#tick()));
       records.safely('checking the health', () => health.poll());
     };
-    this.#ticker = setInterval(tick, tickMs).unref();
+    this.#subscriptions.push(intervals.every(tickMs, tick));
     tick();
   }
 
@@ -262,7 +266,6 @@ export class RolloutGuard implements ExposureSink {
     if (!loop.isRunning) return;
     loop.isRunning = false;
     const { records, clock } = context;
-    clearInterval(this.#ticker);
     context.runningTime.stop();
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     signals.close();

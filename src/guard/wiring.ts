@@ -1,7 +1,6 @@
 import { Notifications } from '../notify/notifications.js';
 import { SignalPoller } from '../triggers/signals/signal-poller.js';
 import { flagPageUrl } from '../unleash/admin-access.js';
-import { UnleashAdminClient } from '../unleash/admin-client.js';
 import { AutoAdvance } from './act/auto-advance.js';
 import { EffectRunner } from './act/effect-runner.js';
 import { FlagWatch } from './act/flag-watch.js';
@@ -10,7 +9,7 @@ import { TokenWatch } from './act/token-watch.js';
 import { storeFor } from './evaluate/evaluation-loop.js';
 import { Evaluator } from './evaluate/evaluator.js';
 import { GuardLoop } from './evaluate/guard-loop.js';
-import { guardContext } from './guard-context.js';
+import { type GuardContext, guardContext } from './guard-context.js';
 import { type GuardFleet, SharedFleet, soloFleet } from './guard-fleet.js';
 import { GuardStorage } from './guard-storage.js';
 import { concernsOneProcess } from './health/checks.js';
@@ -21,11 +20,16 @@ import { Baselines } from './observe/baselines.js';
 import { OutcomeRecorder } from './observe/outcome-recorder.js';
 import { TrackedOutcomes } from './observe/tracked-outcomes.js';
 import type { ResolvedOptions } from './options.js';
+import type { AdminResources, GuardResources } from './several/guard-resources.js';
 
-/** Makes the parts of a guard, from the bottom up: each is given those before it. */
-export function wire(options: ResolvedOptions) {
-  const context = guardContext(options);
-  const { flagKey, unleash, rollback, review, advance, dryRun, notify, fetch, clock, records } = context;
+/**
+ * Makes the parts of a guard, from the bottom up: each is given those before it.
+ *
+ * @param shared - What it shares with other guards. @default resources of its own
+ */
+export function wire(options: ResolvedOptions, shared?: GuardResources) {
+  const context = guardContext(options, shared);
+  const { flagKey, unleash, rollback, review, advance, dryRun, notify, clock, records, resources } = context;
   const own = storeFor(context, clock.now());
   context.runningTime.onGap(({ durationMs }) => own.lost(durationMs));
   const signals = new SignalPoller({ triggers: [...rollback, ...review], clock, onFault: records.outage });
@@ -33,15 +37,8 @@ export function wire(options: ResolvedOptions) {
   const fleet: GuardFleet =
     context.store === undefined ? soloFleet(own) : new SharedFleet(context, context.store, own, evaluator);
   const machine = new GuardMachine(context, fleet.evaluated, evaluator);
-  const { token } = unleash;
-  // A process without a token leaves Unleash to the others of its fleet.
-  const onUnauthorized = () => tokenWatch?.onUnauthorized();
-  const admin =
-    token === undefined
-      ? undefined
-      : new UnleashAdminClient({ ...unleash, token, fetch, clock, onUnauthorized });
-  const tokenWatch = admin && new TokenWatch(context, admin, machine);
-  const watches = admin && tokenWatch ? [tokenWatch, new FlagWatch(context, admin)] : [];
+  const admin = resources.admin?.client;
+  const watches = resources.admin === undefined ? [] : watchesOf(context, resources.admin, machine);
   const runner = new EffectRunner(context, machine, fleet, admin);
   const autoAdvance =
     admin && advance === 'automatic' && !dryRun ? new AutoAdvance(context, admin) : undefined;
@@ -63,7 +60,13 @@ export function wire(options: ResolvedOptions) {
   const health = new GuardHealth(context, () => probe.facts(), new Heartbeat(context));
   const { project, environment } = unleash;
   const subject = { flagKey, project, environment, flagUrl: flagPageUrl(unleash, flagKey) };
-  const notifications = new Notifications({ notify, subject, clock, onFault: records.outage });
+  const notifications = new Notifications({
+    notify,
+    queues: resources.queues,
+    subject,
+    clock,
+    onFault: records.outage,
+  });
   // In a fleet, the leader notifies for all, and every process of what it decided, and of what makes it alone blind.
   records.listen((event) => {
     const isOwn =
@@ -90,4 +93,15 @@ export function wire(options: ResolvedOptions) {
     health,
     notifications,
   };
+}
+
+/** What checks Unleash while nothing depends on it. */
+function watchesOf(
+  context: GuardContext,
+  { client, access, checks, unauthorized }: AdminResources,
+  machine: GuardMachine,
+) {
+  const tokenWatch = new TokenWatch(context, access, machine);
+  unauthorized.add(() => tokenWatch.onUnauthorized());
+  return [tokenWatch, new FlagWatch(context, client, checks)];
 }
