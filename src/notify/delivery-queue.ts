@@ -3,7 +3,7 @@ import { messageOf, type OnFault } from '../support/async/callbacks.js';
 import { withDeadline } from '../support/deadline.js';
 import { retry } from '../support/retry.js';
 import { type GuardNotification, isNotifyError, type Notifier, type NotifyFunction } from './notifier.js';
-import { forFlags, saysTheSame } from './same-notification.js';
+import { forFlags, mayBeOfSeveral, saysTheSame } from './same-notification.js';
 
 /** How notifications are delivered and retried. */
 const POLICY = {
@@ -15,6 +15,8 @@ const POLICY = {
   retries: 8,
   initialDelayMs: 1_000,
   maxDelayMs: 30_000,
+  /** How long what may be said of further flags too waits for them. A decision never waits. */
+  gatherMs: 0,
 };
 
 /** What a queue may do differently. */
@@ -52,6 +54,9 @@ export class DeliveryQueue {
   readonly #policy: typeof POLICY;
   readonly #closing = new AbortController();
   #waiting: Waiting[] = [];
+  /** Waits for the same of other flags. */
+  #gathering: Waiting[] = [];
+  #gathered: NodeJS.Timeout | undefined;
   /** Of what is being delivered. */
   #onFault: OnFault = () => {};
   #working: Promise<void> | undefined;
@@ -65,13 +70,32 @@ export class DeliveryQueue {
 
   /** Queues one notification. @param onFault - Called when the notifier begins to fail, or notifications are lost. Must not throw. */
   add(notification: GuardNotification, onFault: OnFault): void {
-    const same = this.#waiting.find((waiting) => saysTheSame(waiting.notification, notification));
+    const same = [...this.#gathering, ...this.#waiting].find((waiting) =>
+      saysTheSame(waiting.notification, notification),
+    );
     const { flagKey } = notification;
     if (same !== undefined) {
       if (!same.flagKeys.includes(flagKey)) same.flagKeys.push(flagKey);
       return;
     }
-    this.#waiting.push({ notification, flagKeys: [flagKey], onFault });
+    const added = { notification, flagKeys: [flagKey], onFault };
+    const { gatherMs } = this.#policy;
+    if (gatherMs === 0 || !mayBeOfSeveral(notification)) {
+      this.#queue(added);
+      return;
+    }
+    this.#gathering.push(added);
+    this.#gathered ??= setTimeout(() => this.#endGathering(), gatherMs).unref();
+  }
+
+  #endGathering(): void {
+    clearTimeout(this.#gathered);
+    this.#gathered = undefined;
+    for (const waiting of this.#gathering.splice(0)) this.#queue(waiting);
+  }
+
+  #queue(added: Waiting): void {
+    this.#waiting.push(added);
     if (this.#waiting.length > this.#policy.maxQueued) {
       const lost = this.#waiting.shift()!;
       this.#lose(1, 'more came than could be delivered', lost.onFault);
@@ -81,6 +105,7 @@ export class DeliveryQueue {
 
   /** Resolves when nothing waits. */
   async idle(): Promise<void> {
+    this.#endGathering();
     await this.#working;
   }
 

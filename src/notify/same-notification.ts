@@ -10,17 +10,21 @@ const MOST_NAMED = 20;
 export function saysTheSame(one: GuardNotification, other: GuardNotification): boolean {
   return (
     one.flagKey !== other.flagKey &&
-    one.decision === undefined &&
-    other.decision === undefined &&
+    mayBeOfSeveral(one) &&
+    mayBeOfSeveral(other) &&
     one.type === other.type &&
     one.severity === other.severity &&
     one.project === other.project &&
     one.environment === other.environment &&
     one.message === other.message &&
     JSON.stringify(one.facts) === JSON.stringify(other.facts) &&
-    restOfTitle(one) !== undefined &&
     restOfTitle(one) === restOfTitle(other)
   );
+}
+
+/** Whether the same may be said of other flags, too. Pure. */
+export function mayBeOfSeveral(notification: GuardNotification): boolean {
+  return notification.decision === undefined && restOfTitle(notification) !== undefined;
 }
 
 /** The notification of one flag as that of several; the first of them is its own. Pure. */

@@ -11,6 +11,12 @@ import { FlagEvents } from './flag-events.js';
 /** Checks of flags in Unleash that run at once: a thousand guards that start together must not flood it. */
 const CHECKS_AT_ONCE = 4;
 
+/** For so long an answer about the token counts for all guards, in milliseconds: they start one after another. */
+const REUSE_ACCESS_MS = 1_000;
+
+/** How long a notification that may be about all flags waits for the others, in milliseconds. */
+const GATHER_MS = 1_000;
+
 /** What reaches Unleash's admin API, for guards of one token. */
 export interface AdminResources {
   readonly client: UnleashAdminClient;
@@ -33,7 +39,7 @@ export interface GuardResources {
 }
 
 /** What is needed to make {@link GuardResources}; a guard's context fits. */
-export type ResourceOptions = Pick<ResolvedOptions, 'flags' | 'unleash' | 'fetch' | 'notify' | 'tickMs'> & {
+export type ResourceOptions = Pick<ResolvedOptions, 'flags' | 'unleash' | 'fetch' | 'notify'> & {
   /** One that does not throw. */
   readonly clock: Clock;
 };
@@ -45,13 +51,13 @@ export function guardResources(options: ResourceOptions, isShared = false): Guar
     intervals: new Intervals(),
     runningTime: new RunningTime(clock),
     flagEvents: new FlagEvents(flags),
-    queues: isShared ? deliveryQueues(notify) : undefined,
+    queues: isShared ? deliveryQueues(notify, { gatherMs: GATHER_MS }) : undefined,
     admin: adminResources(options, isShared),
   };
 }
 
 function adminResources(options: ResourceOptions, isShared: boolean): AdminResources | undefined {
-  const { unleash, fetch, clock, tickMs } = options;
+  const { unleash, fetch, clock } = options;
   const { token } = unleash;
   if (token === undefined) return undefined;
   const unauthorized = new Set<() => void>();
@@ -60,6 +66,6 @@ function adminResources(options: ResourceOptions, isShared: boolean): AdminResou
     for (const listener of unauthorized) listener();
   };
   const client = new UnleashAdminClient({ ...unleash, token, fetch, clock, onUnauthorized });
-  const access = new AccessReader(client, clock, isShared ? Math.min(tickMs, 1_000) : 0);
+  const access = new AccessReader(client, clock, isShared ? REUSE_ACCESS_MS : 0);
   return { client, access, checks: new Limiter(CHECKS_AT_ONCE), unauthorized };
 }
