@@ -84,6 +84,10 @@ export { RolloutGuard } from './guard/rollout-guard.js';
 export type { FleetStatus, GuardProblem, GuardState, GuardStatus } from './guard/guard-status.js';
 export type { ComplaintReport } from './guard/observe/tracked-outcomes.js';
 export type { RolloutGuardOptions, UnleashAdminOptions } from './guard/options.js';
+// Several flags: a guard for each, and one of all else.
+export { GuardedFlags, guardFlags } from '../hooks/guard-flags.js';
+export type { FlagGuards, FlagsHealth } from './guard/several/flag-guards.js';
+export type { FlagGuardsOptions, FlagOptions } from './guard/several/flag-options.js';
 export type { Health, HealthReason } from './model/health.js';
 export type { OpenReview, StopFailure } from './model/state.js';
 export type { GuardEvent, GuardEventOf, GuardListener } from './model/event.js';

@@ -3,6 +3,7 @@ import type { Decision } from '../model/shapes.js';
 import type { Snapshot } from '../model/snapshot.js';
 import { messageOf } from '../support/async/callbacks.js';
 import { withDeadline } from '../support/deadline.js';
+import { Intervals } from '../support/intervals.js';
 import { feedsOf } from './feeds.js';
 import { FleetLeader } from './fleet-leader.js';
 import { isFleetError } from './fleet-link.js';
@@ -13,7 +14,7 @@ import { type SentAt, ServerClock } from './server-clock.js';
 
 /** Deltas that are sent in one go after an outage. */
 const MAX_AT_ONCE = 8;
-/** Leaving is a courtesy: the others notice the silence as well. */
+/** The others notice silence as well. */
 const LEAVE_MS = 1_000;
 /** Well within the day after which the server forgets a process. */
 const FORGET_ACCEPTED_MS = 12 * 3_600_000;
@@ -46,7 +47,7 @@ export class FleetMember {
   #mustRebuild = false;
   #rebuilt = 0;
   #syncing: Promise<unknown> | undefined;
-  #timers: NodeJS.Timeout[] = [];
+  #timers: (() => void)[] = [];
   #isClosed = false;
 
   constructor(options: FleetMemberOptions) {
@@ -118,22 +119,22 @@ export class FleetMember {
    * @throws FleetError when only an operator can help: a wrong password, a server too old, foreign keys.
    */
   async start(): Promise<void> {
-    const { timing } = this.#options;
+    const { timing, intervals = new Intervals() } = this.#options;
     const error = await this.#exchange();
     if (isFleetError(error) && error.requiresAction) throw error;
     if (this.#isClosed) return;
     this.#timers = [
-      setInterval(() => this.sync(), timing.flushMs).unref(),
-      setInterval(() => {
+      intervals.every(timing.flushMs, () => this.sync()),
+      intervals.every(timing.evaluateMs, () => {
         if (this.#serverClock.isAlive) this.#leader?.poll();
-      }, timing.evaluateMs).unref(),
+      }),
     ];
   }
 
   /** Sends what is left, and leaves, unless the shared store takes too long. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    for (const end of this.#timers.splice(0)) end();
     await withDeadline(LEAVE_MS, undefined, async () => {
       await Promise.all([this.#syncing, this.#leader?.close()]);
       if (this.#serverClock.isAlive) await this.#exchange({ leaving: true });

@@ -1,6 +1,7 @@
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import type { ReportedState } from '../model/state.js';
 import type { Clock } from '../support/clock.js';
+import type { Intervals } from '../support/intervals.js';
 import type { FleetLink } from './fleet-link.js';
 import type { FleetState } from './fleet-shapes.js';
 
@@ -68,6 +69,8 @@ export interface FleetMemberOptions {
   readonly link: FleetLink;
   readonly clock: Clock;
   readonly timing: FleetTiming;
+  /** Shared with the members of other flags. @default its own */
+  readonly intervals?: Intervals | undefined;
   /** Whether this process may become the leader. */
   readonly mayLead: boolean;
   /** The definition's revision (see `FlagFacts.revision`); undefined before the first. */

@@ -1,23 +1,27 @@
 import { answerOf, atOnce, type OnFault } from '../support/async/callbacks.js';
 import { type Clock, systemClock } from '../support/clock.js';
-import { RunningTime } from '../support/running-time.js';
+import type { RunningTime } from '../support/running-time.js';
 import { GuardRecords } from './guard-records.js';
 import type { ResolvedOptions } from './options.js';
+import { type GuardResources, guardResources } from './several/guard-resources.js';
 
 /** What every part of a guard works with: the user's options, complete (clock, random, fetch and logger among them), and its records. */
 export interface GuardContext extends ResolvedOptions {
   readonly records: GuardRecords;
   /** Notices when this process was frozen or blocked; beats while the guard runs. */
   readonly runningTime: RunningTime;
+  /** What it shares with the guards of other flags, if there are any. */
+  readonly resources: GuardResources;
   /** What the triggers call critical beyond the defaults. */
   readonly criticalErrorTypes: ReadonlySet<string>;
 }
 
 /** The context of one guard. Its functions that the user passed in are safe to call. */
-export function guardContext(options: ResolvedOptions): GuardContext {
+export function guardContext(options: ResolvedOptions, shared?: GuardResources): GuardContext {
   const { rollback, review, random, readMemoryBytes } = options;
   const clock = safeClock(options.clock, (what, error) => records.fault(what, error));
   const records = new GuardRecords({ ...options, clock });
+  const resources = shared ?? guardResources({ ...options, clock });
   return {
     ...options,
     clock,
@@ -27,7 +31,8 @@ export function guardContext(options: ResolvedOptions): GuardContext {
     },
     readMemoryBytes: () => numberOf(readMemoryBytes),
     records,
-    runningTime: new RunningTime(clock),
+    runningTime: resources.runningTime,
+    resources,
     criticalErrorTypes: new Set(
       [...rollback, ...review].flatMap(({ criticalErrorTypes }) => criticalErrorTypes ?? []),
     ),
@@ -35,7 +40,7 @@ export function guardContext(options: ResolvedOptions): GuardContext {
 }
 
 /** The user's clock; where it fails, the machine's answers. */
-function safeClock(clock: Clock, onFault: OnFault): Clock {
+export function safeClock(clock: Clock, onFault: OnFault): Clock {
   if (clock === systemClock) return clock;
   const safe = (name: keyof Clock) => {
     let isReporting = false;

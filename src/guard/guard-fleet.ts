@@ -90,6 +90,7 @@ export class SharedFleet {
       link,
       clock,
       timing: shared.timing,
+      intervals: context.resources.intervals,
       mayLead: unleash.token !== undefined,
       revision: () => flags.flag(flagKey)?.revision,
       reportedState: {

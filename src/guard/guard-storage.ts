@@ -26,7 +26,7 @@ export class GuardStorage {
   readonly #context: GuardContext;
   readonly #folders: GuardFolders | undefined;
   #folder: OpenFolder | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #stopKeeping = () => {};
   #keeping: Promise<void> | undefined;
 
   constructor(context: GuardContext) {
@@ -48,7 +48,7 @@ export class GuardStorage {
     const others = stops.filter(({ folder }) => folder !== this.#folder?.path);
     const left = this.#takeOver(own, others);
     if (this.#folder !== undefined) {
-      this.#timer = setInterval(() => this.#keep(), BEAT_MS).unref();
+      this.#stopKeeping = this.#context.resources.intervals.every(BEAT_MS, () => this.#keep());
       if (others.length > 0) void this.#settle(folders, others);
     }
     return { left, folder: this.#folder };
@@ -56,7 +56,7 @@ export class GuardStorage {
 
   /** Frees the folder. */
   async close(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#stopKeeping();
     const release = async () => {
       await this.#keeping;
       await this.#folder?.close();

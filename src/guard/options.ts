@@ -286,6 +286,11 @@ const observer = z.custom<GuardObserver>(
   { error: 'an observer: { outcome(outcome) { … }, event(event, flagKey) { … } }, or one of the two' },
 );
 
+/** Checks the option `logger`. */
+export const loggerSchema = z
+  .union([having<Logger>(['debug', 'info', 'warn', 'error'], 'a pino logger'), z.literal(false)])
+  .optional();
+
 const optionFields = {
   flagKey: z.string({ error: FLAG_KEY }).regex(/^(?!\.{1,2}$)[\w.~-]{1,100}$/, { error: FLAG_KEY }),
   flags: having<FlagSource>(FLAG_SOURCE, 'an UnleashProvider'),
@@ -317,9 +322,7 @@ const optionFields = {
   recheckMs: durationMsSchema.optional(),
   outcomeTimeoutMs: durationMsSchema.optional(),
   maxTrackedUsers: countSchema.max(MOST_TRACKED_USERS, { error: `at most ${MOST_TRACKED_USERS}` }).optional(),
-  logger: z
-    .union([having<Logger>(['debug', 'info', 'warn', 'error'], 'a pino logger'), z.literal(false)])
-    .optional(),
+  logger: loggerSchema,
   notify: notifySchema.optional(),
   onEvent: aFunction<GuardListener>(),
   observers: z.array(observer, { error: 'a list of observers' }).optional(),

@@ -1,7 +1,6 @@
 import { Notifications } from '../notify/notifications.js';
 import { SignalPoller } from '../triggers/signals/signal-poller.js';
 import { flagPageUrl } from '../unleash/admin-access.js';
-import { UnleashAdminClient } from '../unleash/admin-client.js';
 import { EffectRunner } from './act/effect-runner.js';
 import { FlagWatch } from './act/flag-watch.js';
 import { GuardMachine } from './act/guard-machine.js';
@@ -14,7 +13,7 @@ import { OperatorControls } from './control/operator-controls.js';
 import { storeFor } from './evaluate/evaluation-loop.js';
 import { Evaluator } from './evaluate/evaluator.js';
 import { GuardLoop } from './evaluate/guard-loop.js';
-import { guardContext } from './guard-context.js';
+import { type GuardContext, guardContext } from './guard-context.js';
 import { type GuardFleet, SharedFleet, soloFleet } from './guard-fleet.js';
 import { GuardStorage } from './guard-storage.js';
 import { concernsOneProcess } from './health/checks.js';
@@ -27,12 +26,20 @@ import { OutcomeRecorder } from './observe/outcome-recorder.js';
 import { RollupKeeper } from './observe/rollup-keeper.js';
 import { TrackedOutcomes } from './observe/tracked-outcomes.js';
 import type { ResolvedOptions } from './options.js';
+import type { AdminResources, GuardResources } from './several/guard-resources.js';
 
-/** Makes the parts of a guard, from the bottom up: each is given those before it. */
-export function wire(options: ResolvedOptions) {
-  const context = guardContext(options);
-  const { flagKey, unleash, rollback, review, dryRun, notify, fetch, clock, records } = context;
-  const { dashboardUrl } = context;
+/** What a guard consists of. */
+export type GuardParts = ReturnType<typeof wire>;
+
+/**
+ * Makes the parts of a guard, from the bottom up: each is given those before it.
+ *
+ * @param shared - What it shares with other guards. @default resources of its own
+ */
+export function wire(options: ResolvedOptions, shared?: GuardResources) {
+  const context = guardContext(options, shared);
+  const { flagKey, unleash, dashboardUrl, rollback, review, dryRun, notify, clock, records, resources } =
+    context;
   const own = storeFor(context, clock.now());
   context.runningTime.onGap(({ durationMs }) => own.lost(durationMs));
   const signals = new SignalPoller({ triggers: [...rollback, ...review], clock, onFault: records.outage });
@@ -41,20 +48,15 @@ export function wire(options: ResolvedOptions) {
   const fleet: GuardFleet =
     context.store === undefined ? soloFleet(own) : new SharedFleet(context, context.store, own, evaluator);
   const machine = new GuardMachine(context, fleet.evaluated, evaluator, ledger);
-  const { token } = unleash;
   // A process without a token leaves Unleash to the others of its fleet.
-  const onUnauthorized = () => tokenWatch?.onUnauthorized();
-  const admin =
-    token === undefined
-      ? undefined
-      : new UnleashAdminClient({ ...unleash, token, fetch, clock, onUnauthorized });
-  const tokenWatch = admin && new TokenWatch(context, admin, machine);
+  const admin = resources.admin?.client;
+  const tokenWatch = resources.admin && tokenWatchOf(context, resources.admin, machine);
   const watches =
-    admin && tokenWatch
+    resources.admin && tokenWatch
       ? [
           tokenWatch,
-          new FlagWatch(context, admin),
-          new UnleashMarks(context, machine, evaluator, fleet, admin),
+          new FlagWatch(context, resources.admin.client, resources.admin.checks),
+          new UnleashMarks(context, machine, evaluator, fleet, resources.admin.client),
         ]
       : [];
   const runner = new EffectRunner(context, machine, fleet, admin);
@@ -93,7 +95,13 @@ export function wire(options: ResolvedOptions) {
   });
   const source = new GuardSource(context, view, async () => ({ rollups: [], annotations: [] }));
   const subject = { flagKey, project, environment, flagUrl, dashboardUrl };
-  const notifications = new Notifications({ notify, subject, clock, onFault: records.outage });
+  const notifications = new Notifications({
+    notify,
+    queues: resources.queues,
+    subject,
+    clock,
+    onFault: records.outage,
+  });
   // In a fleet, the leader notifies for all, and every process of what it decided, and of what makes it alone blind.
   records.listen((event) => {
     const isOwn =
@@ -124,4 +132,14 @@ export function wire(options: ResolvedOptions) {
     source,
     notifications,
   };
+}
+
+function tokenWatchOf(
+  context: GuardContext,
+  { access, unauthorized }: AdminResources,
+  machine: GuardMachine,
+): TokenWatch {
+  const tokenWatch = new TokenWatch(context, access, machine);
+  unauthorized.add(() => tokenWatch.onUnauthorized());
+  return tokenWatch;
 }

@@ -27,7 +27,8 @@ const TTL_MS = 1_800_000;
  */
 export class ExposureLedger {
   readonly #maxUsers: number;
-  readonly #ring: (Exposure | undefined)[];
+  /** Grows up to its bound: most flags of many have few exposures. */
+  readonly #ring: (Exposure | undefined)[] = [];
   #next = 0;
   #unsorted = 0;
   // Two generations bound the users without a removal per insertion: when `#recent` is half the bound, it becomes
@@ -38,7 +39,6 @@ export class ExposureLedger {
   /** @param maxUsers - How many users are remembered, and how many exposures between two calls of `find`. */
   constructor(maxUsers: number) {
     this.#maxUsers = maxUsers;
-    this.#ring = new Array<Exposure | undefined>(maxUsers).fill(undefined);
   }
 
   /** Remembers an exposure. One without a targeting key is skipped: it could not be found. */

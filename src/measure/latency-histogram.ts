@@ -15,6 +15,7 @@ export const LATENCY_SLOTS = BUCKETS + 2;
 // A float's upper 32 bits are its sign, 11 bits of exponent, and the first 20 bits of its mantissa. Without the last
 // 14 of them, exponent and 6 bits of mantissa remain, which is the number of the bucket, counted from 2⁻¹⁰²³.
 const FIRST_BUCKET = (1023 + MIN_EXPONENT) << BUCKET_BITS;
+const NOTHING = new Float64Array(0);
 const float = new Float64Array(1);
 const words = new Int32Array(float.buffer);
 const UPPER = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 1 : 0;
@@ -29,7 +30,7 @@ export const sparseHistogramSchema = z.object({
 type SparseHistogram = z.infer<typeof sparseHistogramSchema>;
 
 /**
- * Durations by logarithmic bucket: fixed memory (16 KB), mergeable, no logarithm and no allocation per record.
+ * Durations by logarithmic bucket: fixed memory (16 KB from the first one on), mergeable, no logarithm and no allocation per record.
  *
  * **Error of a quantile: at most 1/128 (0.79 %).** A bucket within the octave [2ᵉ, 2ᵉ⁺¹) is w = 2ᵉ/64 wide and is
  * represented by its middle. Every x in it is at most w/2 = 2ᵉ/128 away, and x ≥ 2ᵉ, so |middle − x| / x ≤ 1/128.
@@ -39,9 +40,10 @@ type SparseHistogram = z.infer<typeof sparseHistogramSchema>;
  * that of HdrHistogram (linear buckets within octaves), taken straight from the bits of the float.
  */
 export class LatencyHistogram {
-  readonly #counts = new Float64Array(LATENCY_SLOTS);
+  /** Allocated by the first record: most flags of many have none. */
+  #counts = NOTHING;
   /** The sum of each octave's buckets, so that a quantile reads one octave's buckets only. */
-  readonly #octaves = new Float64Array(octaveOf(OVERFLOW) + 1);
+  #octaves = NOTHING;
   #count = 0;
   #sumMs = 0;
   #lowest = LATENCY_SLOTS;
@@ -117,7 +119,8 @@ export class LatencyHistogram {
   toSparse(earlier?: LatencyHistogram): SparseHistogram {
     const buckets: [number, number][] = [];
     for (let slot = this.#lowest; slot <= this.#highest; slot++) {
-      const count = this.#counts[slot]! - (earlier === undefined ? 0 : earlier.#counts[slot]!);
+      const before = earlier === undefined ? 0 : (earlier.#counts[slot] ?? 0);
+      const count = this.#counts[slot]! - before;
       if (count > 0) buckets.push([slot, count]);
     }
     // By rounding, the sum of the parts may exceed the whole a little.
@@ -131,6 +134,10 @@ export class LatencyHistogram {
   }
 
   #add(slot: number, count: number): void {
+    if (this.#counts.length === 0) {
+      this.#counts = new Float64Array(LATENCY_SLOTS);
+      this.#octaves = new Float64Array(octaveOf(OVERFLOW) + 1);
+    }
     this.#counts[slot]! += count;
     this.#octaves[octaveOf(slot)]! += count;
     this.#count += count;

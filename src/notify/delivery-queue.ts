@@ -1,7 +1,9 @@
-import { messageOf } from '../support/async/callbacks.js';
+import { setImmediate } from 'node:timers/promises';
+import { messageOf, type OnFault } from '../support/async/callbacks.js';
 import { withDeadline } from '../support/deadline.js';
 import { retry } from '../support/retry.js';
-import { type GuardNotification, isNotifyError, type Notifier } from './notifier.js';
+import { type GuardNotification, isNotifyError, type Notifier, type NotifyFunction } from './notifier.js';
+import { forFlags, mayBeOfSeveral, saysTheSame } from './same-notification.js';
 
 /** How notifications are delivered and retried. */
 const POLICY = {
@@ -13,40 +15,97 @@ const POLICY = {
   retries: 8,
   initialDelayMs: 1_000,
   maxDelayMs: 30_000,
+  /** How long what may be said of further flags too waits for them. A decision never waits. */
+  gatherMs: 0,
 };
 
 /** What a queue may do differently. */
 export type DeliveryPolicy = Partial<typeof POLICY>;
 
-/** Delivers to one notifier, in order, one at a time. */
+/** What waits, of which flags, and who learns that it could not be delivered. */
+interface Waiting {
+  readonly notification: GuardNotification;
+  readonly flagKeys: string[];
+  readonly onFault: OnFault;
+}
+
+/** A queue for each notifier. */
+export function deliveryQueues(
+  notify: readonly (Notifier | NotifyFunction)[],
+  policy: DeliveryPolicy = {},
+): readonly DeliveryQueue[] {
+  return notify.map((notifier, index) => new DeliveryQueue(asNotifier(notifier, index), policy));
+}
+
+function asNotifier(given: Notifier | NotifyFunction, index: number): Notifier {
+  if (typeof given !== 'function') return given;
+  return {
+    name: given.name || `notify[${index}]`,
+    notify: async (notification, context) => given(notification, context),
+  };
+}
+
+/**
+ * Delivers to one notifier, in order, one at a time. What waits of several flags and says the same, such as that their token
+ * expires, becomes one notification that names them all.
+ */
 export class DeliveryQueue {
   readonly #notifier: Notifier;
   readonly #policy: typeof POLICY;
-  readonly #onFault: (what: string, error: unknown) => void;
   readonly #closing = new AbortController();
-  #waiting: GuardNotification[] = [];
+  #waiting: Waiting[] = [];
+  /** Waits for the same of other flags. */
+  #gathering: Waiting[] = [];
+  #gathered: NodeJS.Timeout | undefined;
+  /** Of what is being delivered. */
+  #onFault: OnFault = () => {};
   #working: Promise<void> | undefined;
   #isFailing = false;
   #lost = 0;
 
-  constructor(notifier: Notifier, policy: DeliveryPolicy, onFault: (what: string, error: unknown) => void) {
+  constructor(notifier: Notifier, policy: DeliveryPolicy) {
     this.#notifier = notifier;
     this.#policy = { ...POLICY, ...policy };
-    this.#onFault = onFault;
   }
 
-  /** Queues one notification. */
-  add(notification: GuardNotification): void {
-    this.#waiting.push(notification);
+  /** Queues one notification. @param onFault - Called when the notifier begins to fail, or notifications are lost. Must not throw. */
+  add(notification: GuardNotification, onFault: OnFault): void {
+    const same = [...this.#gathering, ...this.#waiting].find((waiting) =>
+      saysTheSame(waiting.notification, notification),
+    );
+    const { flagKey } = notification;
+    if (same !== undefined) {
+      if (!same.flagKeys.includes(flagKey)) same.flagKeys.push(flagKey);
+      return;
+    }
+    const added = { notification, flagKeys: [flagKey], onFault };
+    const { gatherMs } = this.#policy;
+    if (gatherMs === 0 || !mayBeOfSeveral(notification)) {
+      this.#queue(added);
+      return;
+    }
+    this.#gathering.push(added);
+    this.#gathered ??= setTimeout(() => this.#endGathering(), gatherMs).unref();
+  }
+
+  #endGathering(): void {
+    clearTimeout(this.#gathered);
+    this.#gathered = undefined;
+    for (const waiting of this.#gathering.splice(0)) this.#queue(waiting);
+  }
+
+  #queue(added: Waiting): void {
+    this.#waiting.push(added);
     if (this.#waiting.length > this.#policy.maxQueued) {
-      this.#waiting.shift();
-      this.#lose(1, 'more came than could be delivered');
+      const lost = this.#waiting.shift()!;
+      this.#lose(1, 'more came than could be delivered', lost.onFault);
     }
     this.#working ??= this.#work();
   }
 
   /** Resolves when nothing waits. */
   async idle(): Promise<void> {
+    this.#endGathering();
     await this.#working;
   }
 
@@ -55,20 +114,22 @@ export class DeliveryQueue {
     if (this.#working === undefined) return;
     const undelivered = this.#waiting.length + 1;
     this.#waiting = [];
-    this.#lose(undelivered, 'the guard closed first');
+    this.#lose(undelivered, 'the guard closed first', this.#onFault);
     this.#closing.abort();
   }
 
   async #work(): Promise<void> {
     // Events of one turn of the event loop are queued before the first leaves.
-    await Promise.resolve();
+    await setImmediate();
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
       await this.#deliver(next);
     }
     this.#working = undefined;
   }
 
-  async #deliver(notification: GuardNotification): Promise<void> {
+  async #deliver({ notification: first, flagKeys, onFault }: Waiting): Promise<void> {
+    const notification = forFlags(first, flagKeys);
+    this.#onFault = onFault;
     const { signal } = this.#closing;
     const attempt = () =>
       withDeadline(this.#policy.timeoutMs, signal, (signal) =>
@@ -86,16 +147,16 @@ export class DeliveryQueue {
       if (signal.aborted || this.#isFailing) return;
       this.#isFailing = true;
       const fault = error instanceof Error ? error : new Error(messageOf(error));
-      this.#onFault(`the notifier ${this.#notifier.name}`, fault);
+      onFault(`the notifier ${this.#notifier.name}`, fault);
     }
   }
 
-  #lose(count: number, why: string): void {
+  #lose(count: number, why: string, onFault: OnFault): void {
     this.#lost += count;
     if (this.#lost > count) return;
     const error = new Error(
       `${count === 1 ? 'a notification was' : `${count} notifications were`} lost: ${why}.`,
     );
-    this.#onFault(`the queue of the notifier ${this.#notifier.name}`, error);
+    onFault(`the queue of the notifier ${this.#notifier.name}`, error);
   }
 }

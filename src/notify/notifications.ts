@@ -4,12 +4,14 @@ import { entryOf } from '../model/event-table.js';
 import type { Clock } from '../support/clock.js';
 import { decisionUrl, flagUrl } from '../support/dashboard-url.js';
 import { withDeadline } from '../support/deadline.js';
-import { type DeliveryPolicy, DeliveryQueue } from './delivery-queue.js';
+import { type DeliveryPolicy, type DeliveryQueue, deliveryQueues } from './delivery-queue.js';
 import type { GuardNotification, NotificationSubject, Notifier, NotifyFunction } from './notifier.js';
 
 /** What {@link Notifications} works with. */
 export interface NotificationsOptions {
   readonly notify: readonly (Notifier | NotifyFunction)[];
+  /** Queues of these notifiers that guards of other flags use too, and that are not ended here. @default its own */
+  readonly queues?: readonly DeliveryQueue[] | undefined;
   readonly subject: NotificationSubject;
   readonly clock: Clock;
   /** Called once when a notifier begins to fail, and once when notifications are lost. What it throws is dropped. */
@@ -30,6 +32,7 @@ export class Notifications {
   readonly #subject: NotificationSubject;
   readonly #clock: Clock;
   readonly #queues: readonly DeliveryQueue[];
+  readonly #isShared: boolean;
   readonly #onFault: NotificationsOptions['onFault'];
   /** When each key was sent last, by the monotonic clock; the most recent at the end. */
   readonly #sentAt = new Map<string, number>();
@@ -45,9 +48,8 @@ export class Notifications {
         // Nothing is left to report it to.
       }
     };
-    this.#queues = options.notify.map(
-      (notifier, index) => new DeliveryQueue(asNotifier(notifier, index), policy, this.#onFault),
-    );
+    this.#queues = options.queues ?? deliveryQueues(options.notify, policy);
+    this.#isShared = options.queues !== undefined;
   }
 
   /** Call it with every event of the guard: those that operators should know are queued. Touches memory only. */
@@ -57,7 +59,7 @@ export class Notifications {
       const notice = noticeOf(event, this.#subject);
       if (notice === undefined || this.#isRepetition(notice)) return;
       const notification = Object.freeze(notice.notification);
-      for (const queue of this.#queues) queue.add(notification);
+      for (const queue of this.#queues) queue.add(notification, this.#onFault);
     } catch (error) {
       this.#onFault('preparing a notification', error);
     }
@@ -73,7 +75,7 @@ export class Notifications {
   async close(timeoutMs = 5_000): Promise<void> {
     this.#isOpen = false;
     await this.flush(timeoutMs);
-    for (const queue of this.#queues) queue.abort();
+    if (!this.#isShared) for (const queue of this.#queues) queue.abort();
   }
 
   #isRepetition({ key, repeats }: Notice): boolean {
@@ -126,12 +128,4 @@ function dashboardPageOf(event: GuardEvent, subject: NotificationSubject): strin
 /** An id travels in an HTTP header, and Standard Webhooks ends it with a full stop when it signs. */
 function idPart(text: string): string {
   return encodeURIComponent(text).replaceAll('.', '%2E');
-}
-
-function asNotifier(given: Notifier | NotifyFunction, index: number): Notifier {
-  if (typeof given !== 'function') return given;
-  return {
-    name: given.name || `notify[${index}]`,
-    notify: async (notification, context) => given(notification, context),
-  };
 }

@@ -30,6 +30,7 @@ export class RunningTime {
   #seen = { wall: 0, monotonic: 0 };
   #lostMs = 0;
   #turnsToCatchUp = 0;
+  #users = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -47,13 +48,18 @@ export class RunningTime {
     return this.#turnsToCatchUp > 0;
   }
 
+  /** Begins to beat; several may use it. */
   start(): void {
+    this.#users++;
     if (this.#timer !== undefined) return;
     this.#see(this.#clock.monotonic());
     this.#timer = setInterval(() => this.check(), BEAT_MS).unref();
   }
 
+  /** Ends when it was called as often as `start`. */
   stop(): void {
+    this.#users = Math.max(0, this.#users - 1);
+    if (this.#users > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }

@@ -182,6 +182,30 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
     }
   });
 
+  it('guards several flags of one file with one connection to Redis for each use, and stops only the one that fails', async () => {
+    const other = `${flagKey}-other`;
+    await unleash.createFlag(other, { percentage: 100 });
+    const rollback = [{ successRateBelow: [0.95, { minOutcomes: 100 }] }];
+    const [{ serve, guard }, controller] = await Promise.all([
+      startService(),
+      startController({}, undefined, {
+        flagKey: undefined,
+        rollback: undefined,
+        flags: { [flagKey]: { rollback }, [other]: { rollback } },
+        health: { port: 0 },
+      }),
+    ]);
+    for (const key of [flagKey, other]) await controller.logs(`${key} is on at 100 % | armed | leader`);
+    const reply = await (await fetch(await controller.healthUrl())).json();
+    expect(reply).toMatchObject({ flags: { [flagKey]: { role: 'leader' }, [other]: { role: 'leader' } } });
+    await serve(200, (user) => (user % 2 === 0 ? new Error('down') : undefined));
+    await until(() => expect(guard.state.status).toBe('stopped'));
+    await controller.logs('The flag is off in Unleash.');
+    expect((await unleash.flag(flagKey)).enabled).toBe(false);
+    expect((await unleash.flag(other)).enabled).toBe(true);
+    expect(await controller.end('SIGTERM')).toBe(0);
+  });
+
   it('leaves the fleet when it ends, so that another controller leads at once', async () => {
     const [{ serve, guard }, one, other] = await Promise.all([
       startService(),

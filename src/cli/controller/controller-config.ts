@@ -13,8 +13,10 @@ export interface ControllerConfig {
   readonly redis: Fields;
   /** Where it answers `/health`; undefined: nowhere. */
   readonly health: HealthOptions | undefined;
-  /** All other options of the guard. */
+  /** All other options: those of the guard of one flag, or with `flags` those of the guards of several. */
   readonly guard: Fields;
+  /** The flags of a file that has several. */
+  readonly flags: Readonly<Record<string, Fields>> | undefined;
   readonly problems: readonly ConfigProblem[];
 }
 
@@ -24,7 +26,6 @@ const REDIS_URL = 'a URL that begins with redis:// or rediss://, here or as REDI
 
 /** The options of the guard that a file may set, beside `unleash`. */
 const GUARD_OPTIONS = [
-  'flagKey',
   'rollback',
   'review',
   'stages',
@@ -42,11 +43,26 @@ const GUARD_OPTIONS = [
   'observers',
 ] as const satisfies readonly (keyof RolloutGuardOptions)[];
 
+/** Those that stand beside `flags`, and not in each of them. */
+const OF_ALL = [
+  'folder',
+  'mode',
+  'dryRun',
+  'tickMs',
+  'recheckMs',
+  'outcomeTimeoutMs',
+  'notify',
+  'observers',
+] as const;
+
 // The constructors check the values: here it matters which options there are, and what the environment may add.
 const anything = z.unknown().optional();
+const named = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, anything]));
 
-const fileSchema = z.strictObject({
-  ...Object.fromEntries(GUARD_OPTIONS.map((name) => [name, anything])),
+// A preset may be spread: how operations run and are logged is decided by the services.
+const ofServices = { operation: anything, log: anything };
+
+const commonFields = {
   unleash: z.strictObject({
     url: anything,
     project: anything,
@@ -60,13 +76,23 @@ const fileSchema = z.strictObject({
     .record(z.string(), z.unknown())
     .refine(({ url, client }) => (url ?? client) !== undefined, { path: ['url'], error: REDIS_URL }),
   health: healthOptionsSchema.optional(),
-  // A preset may be spread: how operations run and are logged is decided by the services.
-  operation: anything,
-  log: anything,
+};
+
+const oneFlagSchema = z.strictObject({
+  flagKey: anything,
+  ...named(GUARD_OPTIONS),
+  ...commonFields,
+  ...ofServices,
+});
+
+const severalFlagsSchema = z.strictObject({
+  flags: anything,
+  ...named(OF_ALL),
+  ...commonFields,
 });
 
 /**
- * Reads a controller's configuration: a JSON file, or a JavaScript module that exports the same as its default or by name.
+ * Reads a controller's configuration, of one flag or of several `flags`: a JSON file, or a JavaScript module that exports the same as its default or by name.
  * The tokens and Redis' URL come from the environment where the file has none. A module is code: it is executed, with the
  * tokens in reach.
  *
@@ -80,8 +106,10 @@ export async function readControllerConfig(
   const file = await readConfigFile(path);
   const fields = parseConfig(z.record(z.string(), z.unknown(), { error: 'an object' }), file.given, path);
   const given = withSecrets(fields, environment);
-  const { problems } = attempt(() => parseConfig(fileSchema, given, path));
-  const { unleash, redis, health, operation: _, log: __, ...guard } = given;
+  const schema = given.flags === undefined ? oneFlagSchema : severalFlagsSchema;
+  const { problems } = attempt(() => parseConfig(schema, given, path));
+  const { unleash, redis, health, flags, ...options } = given;
+  const guard = withoutServices(options);
   const { clientToken, ...admin } = isRecord(unleash) ? unleash : {};
   return {
     unleash: admin,
@@ -90,8 +118,23 @@ export async function readControllerConfig(
     // What is wrong with it is among the problems.
     health: healthOptionsSchema.safeParse(health).data,
     guard,
+    flags: flags === undefined ? undefined : flagsOf(flags),
     problems: [...file.problems, ...problems],
   };
+}
+
+/** What is no list of flags is left as it is: the guards say what is wrong. */
+function flagsOf(flags: unknown): Readonly<Record<string, Fields>> {
+  if (!isRecord(flags)) return flags as Readonly<Record<string, Fields>>;
+  const perFlag = Object.entries(flags).map(([key, flag]) => [
+    key,
+    isRecord(flag) ? withoutServices(flag) : flag,
+  ]);
+  return Object.fromEntries(perFlag) as Readonly<Record<string, Fields>>;
+}
+
+function withoutServices({ operation: _, log: __, ...rest }: Fields): Fields {
+  return rest;
 }
 
 function withSecrets({ unleash = {}, redis = {}, ...rest }: Fields, environment: NodeJS.ProcessEnv): Fields {

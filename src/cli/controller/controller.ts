@@ -3,37 +3,48 @@ import { RedisOutcomeStore } from '../../fleet/redis/redis-outcome-store.js';
 import type { GuardStatus } from '../../guard/guard-status.js';
 import type { RolloutGuardOptions } from '../../guard/options.js';
 import { RolloutGuard } from '../../guard/rollout-guard.js';
+import { FlagGuards } from '../../guard/several/flag-guards.js';
+import type { FlagGuardsOptions } from '../../guard/several/flag-options.js';
 import type { ArmCounts } from '../../model/shapes.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import { attempt, type ConfigProblem, throwProblems } from '../../support/config-error.js';
 import type { Logger } from '../../support/logger.js';
 import { type ControllerConfig, readControllerConfig } from './controller-config.js';
-import { type HealthOptions, type HealthReport, HealthServer } from './health-server.js';
+import {
+  type FlagHealthReport,
+  type HealthOptions,
+  type HealthReport,
+  HealthServer,
+} from './health-server.js';
 
 /** How often the controller checks its health, in milliseconds. */
 const CHECK_MS = 1_000;
 /** How often it logs its health when nothing has changed, in milliseconds. */
 const HEALTH_MS = 60_000;
 
-/** A guard that serves no requests: it evaluates what the processes of a fleet recorded, and turns the flag off for them. */
+/** The guard of one flag, or those of several. */
+type Guards = Pick<FlagGuards, 'guards' | 'start' | 'close'>;
+
+/** Guards that serve no requests: they evaluate what the processes of fleets recorded, and turn the flags off for them. */
 export class Controller {
   readonly #provider: UnleashProvider;
-  readonly #guard: RolloutGuard;
+  readonly #guards: Guards;
   readonly #logger: Logger;
   readonly #healthOptions: HealthOptions | undefined;
   #healthServer: HealthServer | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #logged = { standing: '', at: 0 };
+  /** What was logged last of each flag. */
+  readonly #logged = new Map<string, { readonly standing: string; readonly at: number }>();
   #isClosed = false;
 
   private constructor(
     provider: UnleashProvider,
-    guard: RolloutGuard,
+    guards: Guards,
     logger: Logger,
     health: HealthOptions | undefined,
   ) {
     this.#provider = provider;
-    this.#guard = guard;
+    this.#guards = guards;
     this.#logger = logger;
     this.#healthOptions = health;
   }
@@ -48,24 +59,13 @@ export class Controller {
     const file = await readControllerConfig(path, environment);
     const provider = providerOf(file, logger);
     const store = storeOf(file);
-    const guard = attempt(() => {
-      const options = {
-        ...file.guard,
-        unleash: file.unleash,
-        flags: provider.made,
-        store: store.made,
-        // It runs no operations: it has no outcomes of its own, and its memory does not depend on the new code path.
-        log: false,
-        readMemoryBytes: () => Number.NaN,
-        logger,
-      };
-      return new RolloutGuard(options as unknown as RolloutGuardOptions);
-    });
+    const guards = attempt(() => guardsOf(file, provider.made, store.made, logger));
     // A provider that could not be made has problems of its own.
-    const ofGuard = guard.problems.filter(({ path }) => path !== 'flags');
+    const missing = file.flags === undefined ? 'flags' : 'provider';
+    const ofGuard = guards.problems.filter(({ path }) => provider.made !== undefined || path !== missing);
     const problems = [...file.problems, ...ofGuard, ...store.problems, ...provider.problems];
     throwProblems(path, problems.map(withoutRedisUrl));
-    return new Controller(provider.made!, guard.made!, logger, file.health);
+    return new Controller(provider.made!, guards.made!, logger, file.health);
   }
 
   /**
@@ -86,7 +86,7 @@ export class Controller {
       this.#logger.warn({ problem }, 'Unleash has not delivered the flag yet; the controller retries.');
     }
     if (this.#isClosed) return;
-    await this.#guard.start();
+    await this.#guards.start();
     if (this.#isClosed) return;
     this.#logHealth();
     this.#timer = setInterval(() => this.#logHealth(), CHECK_MS);
@@ -96,7 +96,7 @@ export class Controller {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#timer);
-    await this.#guard.close();
+    await this.#guards.close();
     await this.#provider.onClose();
     await this.#healthServer?.close();
   }
@@ -104,19 +104,44 @@ export class Controller {
   /** Before anything that may wait: whoever asks meanwhile learns that nothing is guarded yet. */
   async #serveHealth(): Promise<void> {
     if (this.#healthOptions === undefined) return;
-    const server = await HealthServer.listen(this.#healthOptions, () => reportOf(this.#guard.status()));
+    const server = await HealthServer.listen(this.#healthOptions, () =>
+      reportOf(Object.values(this.#guards.guards)),
+    );
     this.#healthServer = server;
     if (this.#isClosed) await server.close();
     else this.#logger.info({ url: server.url }, `Health: GET ${server.url}`);
   }
 
   #logHealth(): void {
-    const { standing, counted } = healthOf(this.#guard.status());
-    const now = performance.now();
-    if (standing === this.#logged.standing && now - this.#logged.at < HEALTH_MS) return;
-    this.#logged = { standing, at: now };
-    this.#logger.info({ type: 'health' }, `${standing} | ${counted}`);
+    for (const [flagKey, guard] of Object.entries(this.#guards.guards)) {
+      const { standing, counted } = healthOf(guard.status());
+      const now = performance.now();
+      const logged = this.#logged.get(flagKey);
+      if (standing === logged?.standing && now - logged.at < HEALTH_MS) continue;
+      this.#logged.set(flagKey, { standing, at: now });
+      this.#logger.info({ type: 'health', flagKey }, `${standing} | ${counted}`);
+    }
   }
+}
+
+/** They run no operations: they have no outcomes of their own, and their memory does not depend on the new code paths. */
+const NO_OPERATIONS = { log: false, readMemoryBytes: () => Number.NaN } as const;
+
+function guardsOf(
+  { guard, flags, unleash }: ControllerConfig,
+  provider: UnleashProvider | undefined,
+  store: RedisOutcomeStore | undefined,
+  logger: Logger,
+): Guards {
+  const options = { ...guard, ...NO_OPERATIONS, unleash, store, logger };
+  if (flags !== undefined)
+    return new FlagGuards({ ...options, provider, flags } as unknown as FlagGuardsOptions);
+  const only = new RolloutGuard({ ...options, flags: provider } as unknown as RolloutGuardOptions);
+  return {
+    guards: { [only.flagKey]: only },
+    start: () => only.start(),
+    close: () => only.close(),
+  };
 }
 
 function providerOf({ unleash, clientToken }: ControllerConfig, logger: Logger) {
@@ -157,7 +182,18 @@ function isFatal(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'PROVIDER_FATAL';
 }
 
-function reportOf({ flagKey, dryRun, state, health, fleet }: GuardStatus): HealthReport {
+/** Of one flag its report; of several one for each. */
+function reportOf(guards: readonly RolloutGuard[]): HealthReport {
+  const reports = guards.map((guard) => reportOfFlag(guard.status()));
+  if (reports.length === 1) return reports[0]!;
+  const isBlind = reports.some(({ status }) => status === 'blind');
+  return {
+    status: isBlind ? 'blind' : 'ok',
+    flags: Object.fromEntries(reports.map((report) => [report.flagKey, report])),
+  };
+}
+
+function reportOfFlag({ flagKey, dryRun, state, health, fleet }: GuardStatus): FlagHealthReport {
   return { ...health, flagKey, dryRun, guard: state.status, role: fleet?.role ?? 'standalone' };
 }
 

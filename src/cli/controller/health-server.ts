@@ -16,13 +16,18 @@ export const healthOptionsSchema = z.strictObject({
 /** See {@link healthOptionsSchema}. */
 export type HealthOptions = z.output<typeof healthOptionsSchema>;
 
-/** What `/health` shows; nothing in it is secret. */
-export interface HealthReport extends Health {
+/** What `/health` shows of one flag; nothing in it is secret. */
+export interface FlagHealthReport extends Health {
   readonly flagKey: string;
   readonly dryRun: boolean;
   readonly guard: GuardStatus['state']['status'];
   readonly role: string;
 }
+
+/** What `/health` shows: of one flag its report, of several one for each, `blind` when any of them is. */
+export type HealthReport =
+  | FlagHealthReport
+  | { readonly status: Health['status']; readonly flags: Readonly<Record<string, FlagHealthReport>> };
 
 /** Answers `GET /health`: 200 while the guard can do its work, 503 with the reasons while it is blind. */
 export class HealthServer {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError } from '../../support/config-error.js';
+import { withDeadline } from '../../support/deadline.js';
 
 /** What is needed of a client of the `redis` package, version 5 or later: `createClient()` and `createCluster()` fit. */
 export interface RedisClient {
@@ -8,6 +9,7 @@ export interface RedisClient {
   duplicate(): RedisClient;
   connect(): Promise<unknown>;
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
+  unsubscribe?(channel: string, listener: (message: string | Buffer) => void): Promise<unknown>;
   on(event: 'error', listener: (error: Error) => void): unknown;
   destroy(): void;
 }
@@ -36,6 +38,8 @@ export class RedisConnection {
   readonly #source: RedisClient | string;
   readonly #timeoutMs: number;
   #connecting: Promise<RedisClient> | undefined;
+  /** Receives the messages of all channels. */
+  #subscriber: Promise<RedisClient> | undefined;
   #problem: Error | undefined;
   #users = 0;
 
@@ -57,17 +61,53 @@ export class RedisConnection {
   release(): void {
     this.#users--;
     if (this.#users > 0) return;
-    this.#connecting?.then((client) => client.destroy()).catch(() => {});
+    for (const client of [this.#subscriber, this.#connecting])
+      client?.then((client) => client.destroy()).catch(() => {});
+    this.#subscriber = undefined;
     this.#connecting = undefined;
   }
 
   /** @throws {@link ConfigError} when there is only a URL, and neither `redis` nor `@redis/client` is installed. */
   async client(): Promise<RedisClient> {
     // What was still under way when the guard closed must not connect again.
-    if (this.#users <= 0) throw new Error('The connection was closed.');
+    if (this.#users <= 0) throw closed();
     if (typeof this.#source !== 'string') return this.#source;
     this.#connecting ??= this.#connect(this.#source);
     return this.#connecting;
+  }
+
+  /**
+   * Receives what is published on a channel, over one connection for all channels. It connects and subscribes again by itself.
+   *
+   * @returns a function that ends it.
+   */
+  async subscribe(channel: string, onMessage: (message: string) => void): Promise<() => void> {
+    const listener = (message: string | Buffer) => onMessage(String(message));
+    this.#subscriber ??= this.#connectSubscriber();
+    const subscriber = await this.#subscriber;
+    await withDeadline(this.#timeoutMs, undefined, () => subscriber.subscribe(channel, listener));
+    return () => {
+      // The last one destroys it.
+      if (this.#subscriber !== undefined) subscriber.unsubscribe?.(channel, listener).catch(() => {});
+    };
+  }
+
+  async #connectSubscriber(): Promise<RedisClient> {
+    let subscriber: RedisClient | undefined;
+    try {
+      const made = (await this.client()).duplicate();
+      subscriber = made;
+      // Without a listener, a lost connection would end the process.
+      made.on('error', () => {});
+      await withDeadline(this.#timeoutMs, undefined, () => made.connect());
+      if (this.#users <= 0) throw closed();
+      return made;
+    } catch (error) {
+      subscriber?.destroy();
+      // The next one begins anew.
+      this.#subscriber = undefined;
+      throw error;
+    }
   }
 
   /**
@@ -100,6 +140,10 @@ export class RedisConnection {
     ]);
     return client;
   }
+}
+
+function closed(): Error {
+  return new Error('The connection was closed.');
 }
 
 async function redisPackage(): Promise<RedisPackage> {

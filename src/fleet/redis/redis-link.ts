@@ -13,7 +13,7 @@ import {
   type SyncReply,
   syncReplySchema,
 } from '../fleet-shapes.js';
-import type { RedisClient, RedisConnection } from './redis-client.js';
+import type { RedisConnection } from './redis-client.js';
 import { RedisControls } from './redis-controls.js';
 import { redisFailure } from './redis-failure.js';
 import type { RedisScript } from './script.js';
@@ -46,7 +46,7 @@ export class RedisLink implements FleetLink {
   readonly #times: RedisTimes;
   readonly #keys: string[];
   readonly #channel: string;
-  #subscriber: RedisClient | undefined;
+  #unsubscribe: (() => void) | undefined;
   #isOpen = false;
   #isClosed = false;
   #waiting = 0;
@@ -122,8 +122,8 @@ export class RedisLink implements FleetLink {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#isOpen = false;
-    this.#subscriber?.destroy();
-    this.#subscriber = undefined;
+    this.#unsubscribe?.();
+    this.#unsubscribe = undefined;
     this.#connection.release();
   }
 
@@ -137,25 +137,17 @@ export class RedisLink implements FleetLink {
   }
 
   async #subscribe(onState: (state: FleetState) => void): Promise<void> {
-    const { timeoutMs } = this.#times;
-    const subscriber = (await this.#connection.client()).duplicate();
-    // Without a listener, a lost connection would end the process. It connects and subscribes again by itself.
-    subscriber.on('error', () => {});
-    try {
-      await withDeadline(timeoutMs, undefined, () => subscriber.connect());
-      const onMessage = (message: string) => {
-        // Whatever else is published there is ignored: the next sync replies with the state anyway.
-        const state = jsonText(fleetStateSchema).safeParse(message);
-        if (state.success) onState(state.data);
-      };
-      await withDeadline(timeoutMs, undefined, () => subscriber.subscribe(this.#channel, onMessage));
-    } catch (error) {
-      subscriber.destroy();
+    const onMessage = (message: string) => {
+      // Whatever else is published there is ignored: the next sync replies with the state anyway.
+      const state = jsonText(fleetStateSchema).safeParse(message);
+      if (state.success && !this.#isClosed) onState(state.data);
+    };
+    const unsubscribe = await this.#connection.subscribe(this.#channel, onMessage).catch((error: unknown) => {
       throw redisFailure(error);
-    }
-    this.#subscriber = subscriber;
+    });
     // It was closed meanwhile.
-    if (this.#isClosed) subscriber.destroy();
+    if (this.#isClosed) unsubscribe();
+    else this.#unsubscribe = unsubscribe;
   }
 
   async #run(

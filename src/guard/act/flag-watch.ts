@@ -1,5 +1,6 @@
 import type { GuardEventOf } from '../../model/event.js';
 import { entryOf } from '../../model/event-table.js';
+import type { Limiter } from '../../support/async/limiter.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { isAdminError } from '../../unleash/admin-error.js';
 import type { GuardContext } from '../guard-context.js';
@@ -22,6 +23,7 @@ type Missing = GuardEventOf<'flag-missing'>;
 export class FlagWatch {
   readonly #context: GuardContext;
   readonly #admin: UnleashAdminClient;
+  readonly #checks: Limiter;
   readonly #closing = new AbortController();
   #checking: Promise<void> | undefined;
   /** Whether the provider had the flag, in its project, at the last poll; undefined before the first. */
@@ -32,9 +34,10 @@ export class FlagWatch {
   #failures = 0;
   #missing: Missing | undefined;
 
-  constructor(context: GuardContext, admin: UnleashAdminClient) {
+  constructor(context: GuardContext, admin: UnleashAdminClient, checks: Limiter) {
     this.#context = context;
     this.#admin = admin;
+    this.#checks = checks;
   }
 
   /** `FLAG_MISSING` while there is nothing to guard. */
@@ -57,9 +60,11 @@ export class FlagWatch {
       this.#nextCheckAt = now;
     }
     if (this.#checking !== undefined || this.#closing.signal.aborted || now < this.#nextCheckAt) return;
-    this.#checking = this.#check().finally(() => {
-      this.#checking = undefined;
-    });
+    this.#checking = this.#checks
+      .run(() => this.#check())
+      .finally(() => {
+        this.#checking = undefined;
+      });
   }
 
   /** Ends the request under way; resolves when it has ended. */
@@ -71,6 +76,7 @@ export class FlagWatch {
   async #check(): Promise<void> {
     const { clock, flagKey, recheckMs } = this.#context;
     const { signal } = this.#closing;
+    if (signal.aborted) return;
     this.#nextCheckAt = clock.monotonic() + Math.min(recheckMs * 2 ** this.#failures, MAX_PAUSE_MS);
     this.#failures += 1;
     try {

@@ -1,7 +1,7 @@
 import { type GuardEventOf, TOKEN_LEVELS, type TokenLevel } from '../../model/event.js';
 import { entryOf } from '../../model/event-table.js';
 import { messageOf } from '../../support/async/callbacks.js';
-import type { UnleashAdminClient } from '../../unleash/admin-client.js';
+import type { AccessReader } from '../../unleash/access-reader.js';
 import { isAdminError } from '../../unleash/admin-error.js';
 import type { AdminAccess, TokenExpiry } from '../../unleash/admin-rights.js';
 import type { GuardContext } from '../guard-context.js';
@@ -33,7 +33,7 @@ interface Refusal extends GuardProblem {
  */
 export class TokenWatch {
   readonly #context: GuardContext;
-  readonly #admin: UnleashAdminClient;
+  readonly #access: AccessReader;
   readonly #machine: GuardMachine;
   readonly #closing = new AbortController();
   #checking: Promise<void> | undefined;
@@ -46,9 +46,9 @@ export class TokenWatch {
   #reported: { readonly level: TokenLevel; readonly expiresAt: number } | undefined;
   #refusal: Refusal | undefined;
 
-  constructor(context: GuardContext, admin: UnleashAdminClient, machine: GuardMachine) {
+  constructor(context: GuardContext, access: AccessReader, machine: GuardMachine) {
     this.#context = context;
-    this.#admin = admin;
+    this.#access = access;
     this.#machine = machine;
   }
 
@@ -98,7 +98,7 @@ export class TokenWatch {
     const { signal } = this.#closing;
     const usedForMs = clock.monotonic() - (this.#acceptedFrom ?? clock.monotonic());
     try {
-      this.#accepted(await this.#admin.readAccess(usedForMs, { signal }));
+      this.#accepted(await this.#access.read(usedForMs, { signal }));
     } catch (error) {
       if (signal.aborted) return;
       const message = messageOf(error);

@@ -19,7 +19,7 @@ const MIN_DURATIONS = 20;
 /** How long a settling time stays, in milliseconds. */
 const SETTLE_BLOCK_MS = 60_000;
 
-const SMALLEST_RING = 1_024;
+const SMALLEST_RING = 64;
 /** About 10 MB: 13 s of 20,000 exposures per second. */
 const LARGEST_RING = 262_144;
 

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseRules, type RolloutRules } from '../../guard/rules.js';
+import { placeOfFlag } from '../../guard/several/flag-options.js';
 import {
   type Attempt,
   attempt,
@@ -72,8 +73,8 @@ function rulesIn(given: unknown): unknown {
 }
 
 /**
- * What a JSON file contains, or a JavaScript module exports as its default or by name. The triggers that JSON names are
- * made; invalid ones are left as they are, and are among the problems. A module is code: it is executed.
+ * What a JSON file contains, or a JavaScript module exports as its default or by name. The triggers that JSON names, of one flag or
+ * of each of its `flags`, are made; invalid ones are left as they are, and are among the problems. A module is code: it is executed.
  *
  * @throws ConfigError when the file is invalid JSON.
  * @throws when the file cannot be read, or the module throws.
@@ -83,17 +84,28 @@ export async function readConfigFile(path: string) {
   const given = isJson ? await parseJsonFile(path) : await importConfig(path);
   const problems: ConfigProblem[] = [];
   if (!isJson || !isRecord(given)) return { given, isJson, problems };
-  const triggersOf = (key: string) => {
-    const list = given[key];
-    if (!Array.isArray(list)) return list;
-    return list.map((entry: unknown, index) => {
-      const trigger = triggerOf(entry, `${key}[${index}]`);
-      problems.push(...trigger.problems);
-      return trigger.made ?? entry;
-    });
+  const withTriggers = (fields: Readonly<Record<string, unknown>>, place: string) => {
+    const triggersOf = (key: string) => {
+      const list = fields[key];
+      if (!Array.isArray(list)) return list;
+      return list.map((entry: unknown, index) => {
+        const trigger = triggerOf(entry, `${place}${key}[${index}]`);
+        problems.push(...trigger.problems);
+        return trigger.made ?? entry;
+      });
+    };
+    const triggers = ['rollback', 'review']
+      .filter((key) => key in fields)
+      .map((key) => [key, triggersOf(key)]);
+    return { ...fields, ...Object.fromEntries(triggers) };
   };
-  const triggers = { rollback: triggersOf('rollback'), review: triggersOf('review') };
-  return { given: { ...given, ...triggers }, isJson, problems };
+  const { flags } = given;
+  if (!isRecord(flags)) return { given: withTriggers(given, ''), isJson, problems };
+  const perFlag = Object.entries(flags).map(([key, fields]) => [
+    key,
+    isRecord(fields) ? withTriggers(fields, `${placeOfFlag(key)}.`) : fields,
+  ]);
+  return { given: { ...given, flags: Object.fromEntries(perFlag) }, isJson, problems };
 }
 
 async function parseJsonFile(path: string): Promise<unknown> {

@@ -144,6 +144,43 @@ describe('Controller.fromFile', () => {
     });
   });
 
+  const { flagKey: _, rollback, ...common } = good;
+  const several = {
+    ...common,
+    flags: { 'async-upload': { rollback }, 'new-search': { rollback, advance: 'manual' } },
+  };
+
+  it('accepts several flags in one file', async () => {
+    await expect(make(several, secrets)).resolves.toBeInstanceOf(Controller);
+  });
+
+  it.each([
+    [
+      'a trigger',
+      { rollback: [{ successRateBelow: [95] }] },
+      'flags.new-search.rollback[0].successRateBelow.rate',
+    ],
+    ['no rules', {}, 'flags.new-search.rollback'],
+    ['a misspelled field', { rollback, stage: [] }, 'flags.new-search.stage'],
+    ['what all share', { rollback, tickMs: 5 }, 'flags.new-search.tickMs'],
+  ])('names the flag and the field of what is wrong among several: %s', async (_what, flag, path) => {
+    const config = { ...several, flags: { ...several.flags, 'new-search': flag } };
+    expect(Object.keys(await problemsOf(config, secrets))).toEqual([path]);
+  });
+
+  it.each([
+    ['both one flag and several', { ...several, flagKey: 'async-upload', rollback }, ['flagKey', 'rollback']],
+    ['no flag', { ...several, flags: {} }, ['flags']],
+    ['a list of flags', { ...several, flags: [] }, ['flags']],
+    [
+      'what is wrong for all',
+      { ...several, unleash: { ...good.unleash, url: 'x' }, tickMs: 0 },
+      ['tickMs', 'unleash.url'],
+    ],
+  ])('refuses %s', async (_what, config, paths) => {
+    expect(Object.keys(await problemsOf(config, secrets)).sort()).toEqual(paths);
+  });
+
   it.each([
     ['unleash', { unleash: 'https://unleash.example.com/api' }, 'unleash'],
     ['redis', { redis: 'redis://guard:secret@127.0.0.1' }, 'redis'],

@@ -1,0 +1,177 @@
+import type { Unsubscribe } from '../model/flags.js';
+import { withDeadline } from '../support/deadline.js';
+import type { GuardParts } from './wiring.js';
+
+/**
+ * How long the end of a guard waits for what was started, for its requests and for its files, in milliseconds: together less
+ * than 5 s, whatever hangs.
+ */
+const CLOSE_MS = { start: 500, requests: 1_500, records: 2_500 };
+
+/** Starts the parts of a guard in their order, calls them on every tick, and ends them. */
+export class GuardRun {
+  readonly #parts: GuardParts;
+  #running: Promise<void> | undefined;
+  #ending: Promise<void> | undefined;
+  #subscriptions: Unsubscribe[] = [];
+
+  constructor(parts: GuardParts) {
+    this.#parts = parts;
+  }
+
+  /** Starts once. @throws when it was closed. */
+  start(): Promise<void> {
+    if (this.#ending !== undefined) return Promise.reject(this.#closedError());
+    this.#running ??= this.#start().catch((error) => {
+      this.#parts.probe.startFailed(error);
+      throw error;
+    });
+    return this.#running;
+  }
+
+  /** Ends for good, within 5 seconds. */
+  close(): Promise<void> {
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  #closedError(): Error {
+    return new Error(`The guard of ${this.#parts.context.flagKey} was closed; make a new one.`);
+  }
+
+  async #start(): Promise<void> {
+    const {
+      context,
+      machine,
+      runner,
+      evaluator,
+      fleet,
+      loop,
+      recorder,
+      tracked,
+      baselines,
+      rollups,
+      storage,
+      controls,
+    } = this.#parts;
+    const { clock, flagKey, tickMs, records } = context;
+    const { left, folder } = await storage.open((state) => runner.applyStop(state));
+    if (this.#ending !== undefined) throw this.#closedError();
+    // A stop of an earlier run applies before anything else is read.
+    if (left !== undefined) runner.applyStop(left.state);
+    await baselines.load(folder);
+    await rollups.open(folder);
+    await recorder.open(left, machine.epoch, folder);
+    if (this.#ending !== undefined) throw this.#closedError();
+    const { status } = left?.state ?? machine.state;
+    records.emit({ type: 'started', at: clock.now(), epoch: left?.epoch ?? machine.epoch, status });
+    if (left?.reported !== undefined) evaluator.restore(left.reported);
+    if (left !== undefined) runner.restore(left);
+    // In the turn in which the epoch was restored: no outcome may be recorded in between.
+    recorder.start(machine.epoch);
+    const { intervals, flagEvents } = context.resources;
+    this.#subscriptions = [
+      flagEvents.listen(flagKey, {
+        onChange: () => records.safely('a change of the flag', () => runner.pollDefinition()),
+        onTrack: (event) => records.safely('track()', () => tracked.track(event)),
+      }),
+    ];
+    context.runningTime.start();
+    loop.isRunning = true;
+    await fleet.start({
+      state: () => machine.state,
+      dispatch: (input) => runner.dispatch(input),
+      skipTo: (epoch) => machine.skipTo(epoch),
+      evaluate: () => loop.evaluate(),
+      adopt: (state) => controls.adopt(state),
+    });
+    controls.open(folder);
+    if (this.#ending !== undefined) throw this.#closedError();
+    const { probe, health, view } = this.#parts;
+    probe.started();
+    health.reset();
+    view.start(folder);
+    const tick = () => {
+      records.safely('the tick', () => probe.tick(() => this.#tick()));
+      records.safely('checking the health', () => health.poll());
+      view.poll();
+    };
+    this.#subscriptions.push(intervals.every(tickMs, tick));
+    tick();
+  }
+
+  async #end(): Promise<void> {
+    await withDeadline(CLOSE_MS.start, undefined, async () => this.#running).catch(() => {});
+    this.#parts.probe.closed();
+    this.#parts.health.reset();
+    const viewSaved = this.#parts.view.close();
+    const {
+      context,
+      loop,
+      signals,
+      runner,
+      watches,
+      storage,
+      stageAdvance,
+      fleet,
+      recorder,
+      baselines,
+      rollups,
+      notifications,
+    } = this.#parts;
+    if (!loop.isRunning) return;
+    loop.isRunning = false;
+    const { records, clock } = context;
+    context.runningTime.stop();
+    for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
+    signals.close();
+    await this.#within(CLOSE_MS.requests, {
+      'the requests to Unleash': runner.close(),
+      'the checks of Unleash': Promise.all(watches.map((watch) => watch.close())).then(() => {}),
+      'an advance': stageAdvance?.close(),
+      'the requests of operators': this.#parts.controls.close(),
+      'the fleet': fleet.close(),
+    });
+    records.emit({ type: 'closed', at: clock.now() });
+    const counted = recorder.close().then(() => rollups.close());
+    const saved = Promise.all([counted, baselines.save(), records.close(), viewSaved]);
+    await this.#within(CLOSE_MS.records, {
+      // The lock goes last.
+      'the folder': saved.then(() => storage.close()),
+      // It reports itself what it could not deliver.
+      'the notifiers': notifications.close(CLOSE_MS.records - 500),
+    });
+  }
+
+  /** Waits for all of these, so long; what takes longer is left behind. */
+  async #within(
+    timeoutMs: number,
+    parts: Readonly<Record<string, Promise<void> | undefined>>,
+  ): Promise<void> {
+    const closed = Object.entries(parts).map(([what, part]) =>
+      withDeadline(timeoutMs, undefined, async () => part).catch((error: unknown) =>
+        this.#parts.context.records.fault(`closing ${what}`, error),
+      ),
+    );
+    await Promise.all(closed);
+  }
+
+  #tick(): void {
+    const { context, machine, runner, evaluator, fleet, loop, signals, stageAdvance, baselines, watches } =
+      this.#parts;
+    const { controls, rollups } = this.#parts;
+    controls.tick();
+    runner.pollDefinition();
+    baselines.sample(context.flags.flag(context.flagKey), context.clock.now());
+    if (machine.isWatching && fleet.evaluates) signals.poll();
+    loop.tick();
+    if (machine.isWatching && fleet.evaluatesStages) {
+      const { state, epoch } = machine;
+      const steppedBackFrom = state.status === 'armed' ? state.steppedBackFrom : undefined;
+      stageAdvance?.poll(evaluator.stage, epoch, steppedBackFrom);
+    }
+    rollups.tick();
+    runner.recheck();
+    if (fleet.leads) for (const watch of watches) watch.poll();
+  }
+}

@@ -1,0 +1,105 @@
+import type { Health } from '../../model/health.js';
+import { messageOf } from '../../support/async/callbacks.js';
+import { Limiter } from '../../support/async/limiter.js';
+import { safeClock } from '../guard-context.js';
+import type { GuardStatus } from '../guard-status.js';
+import { RolloutGuard } from '../rollout-guard.js';
+import { type FlagGuardsOptions, optionsPerFlag } from './flag-options.js';
+import { type GuardResources, guardResources } from './guard-resources.js';
+
+/** Guards that start at once: each reads its folder. */
+const STARTS_AT_ONCE = 16;
+
+/** Whether the guards of several flags can do their work. */
+export interface FlagsHealth<FlagKey extends string = string> {
+  /** `blind` when any of the guards is. */
+  readonly status: Health['status'];
+  readonly flags: Readonly<Record<FlagKey, Health>>;
+}
+
+/**
+ * Guards for several flags that share all that is not about one flag: provider, admin client, token check, notifiers, timers, the
+ * connection to the fleet, and the folder in which each has its own. Each decides for its own flag only, and what goes wrong with one
+ * leaves the others alone.
+ */
+export class FlagGuards<FlagKey extends string = string> {
+  /** The guards, by flag. */
+  readonly guards: Readonly<Record<FlagKey, RolloutGuard>>;
+  readonly #byFlag: ReadonlyMap<string, RolloutGuard>;
+  readonly #resources: GuardResources;
+  #starting: Promise<void> | undefined;
+
+  /** @throws {@link ConfigError} that lists everything that is wrong, with its flag and field. */
+  constructor(options: FlagGuardsOptions<FlagKey>) {
+    const flags = optionsPerFlag(options);
+    const { resolved } = flags[0]!;
+    // Each guard reports a clock that fails.
+    this.#resources = guardResources({ ...resolved, clock: safeClock(resolved.clock, () => {}) }, true);
+    this.#byFlag = new Map(
+      flags.map(({ flagKey, given }) => [flagKey, new RolloutGuard(given, this.#resources)]),
+    );
+    this.guards = Object.freeze(Object.fromEntries(this.#byFlag)) as Readonly<Record<FlagKey, RolloutGuard>>;
+  }
+
+  /** The guard of a flag. @throws when the flag is not guarded here. */
+  get(flagKey: FlagKey): RolloutGuard {
+    const guard = this.#byFlag.get(flagKey);
+    if (guard !== undefined) return guard;
+    throw new Error(`${flagKey} is not one of the ${this.#byFlag.size} flags that are guarded here.`);
+  }
+
+  /** Whether each guard can do its work. Cheap, and never throws. */
+  get health(): FlagsHealth<FlagKey> {
+    const flags = this.#each((guard) => guard.health);
+    const isBlind = Object.values<Health>(flags).some(({ status }) => status === 'blind');
+    return { status: isBlind ? 'blind' : 'ok', flags };
+  }
+
+  /** Where each rollout stands, as plain data. */
+  status(): Readonly<Record<FlagKey, GuardStatus>> {
+    return this.#each((guard) => guard.status());
+  }
+
+  /**
+   * Starts all guards; see {@link RolloutGuard.start}. One that cannot start keeps no other from it.
+   *
+   * @throws what the first of them threw when all failed alike; otherwise an `AggregateError` that names the flags.
+   */
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  /** Ends all guards for good; see {@link RolloutGuard.close}. Resolves within 5 seconds. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#byFlag.values()].map((guard) => guard.close()));
+    for (const queue of this.#resources.queues ?? []) queue.abort();
+  }
+
+  async #start(): Promise<void> {
+    const limiter = new Limiter(STARTS_AT_ONCE);
+    const failures: { readonly flagKey: string; readonly error: unknown }[] = [];
+    const starts = [...this.#byFlag].map(([flagKey, guard]) =>
+      limiter
+        .run(() => guard.start())
+        .catch((error: unknown) => {
+          failures.push({ flagKey, error });
+        }),
+    );
+    await Promise.all(starts);
+    const [first] = failures;
+    if (first === undefined) return;
+    const messages = failures.map(({ error }) => messageOf(error));
+    // One password that is wrong for all is one problem.
+    if (failures.length === this.#byFlag.size && new Set(messages).size === 1) throw first.error;
+    throw new AggregateError(
+      failures.map(({ error }) => error),
+      `The guards of ${failures.length} of ${this.#byFlag.size} flags cannot start: ${failures.map(({ flagKey }, index) => `${flagKey} (${messages[index]})`).join(', ')}`,
+    );
+  }
+
+  #each<Value>(read: (guard: RolloutGuard) => Value): Readonly<Record<FlagKey, Value>> {
+    const values = [...this.#byFlag].map(([flagKey, guard]) => [flagKey, read(guard)]);
+    return Object.fromEntries(values) as Readonly<Record<FlagKey, Value>>;
+  }
+}

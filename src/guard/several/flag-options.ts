@@ -1,0 +1,184 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { GuardEvent } from '../../model/event.js';
+import type { FlagSource } from '../../model/flags.js';
+import {
+  attempt,
+  type ConfigProblem,
+  isRecord,
+  parseConfig,
+  throwProblems,
+} from '../../support/config-error.js';
+import { type Logger, resolveLogger } from '../../support/logger.js';
+import { loggerSchema, type ResolvedOptions, type RolloutGuardOptions, resolveOptions } from '../options.js';
+
+/** More flags in one process are taken for a mistake: each is evaluated on every tick, and needs memory of its own. */
+export const MOST_FLAGS = 1_000;
+
+/** What all flags share, and none can have for itself. */
+const SHARED = [
+  'unleash',
+  'store',
+  'mode',
+  'tickMs',
+  'recheckMs',
+  'notify',
+  'clock',
+  'random',
+  'fetch',
+  'readMemoryBytes',
+] as const satisfies readonly (keyof RolloutGuardOptions)[];
+
+/** What holds for all flags, unless a flag has its own. */
+const DEFAULTS = [
+  'client',
+  'observers',
+  'dryRun',
+  'log',
+  'operation',
+  'outcomeTimeoutMs',
+  'maxTrackedUsers',
+] as const satisfies readonly (keyof RolloutGuardOptions)[];
+
+/** What `guardFlags` sets for each guard. */
+type Given = 'flagKey' | 'flags' | 'folder' | 'logger' | 'onEvent' | (typeof SHARED)[number];
+
+/** The options of one flag among several: its rules, and whatever else is about this flag. A preset fits. */
+export interface FlagOptions extends Omit<RolloutGuardOptions, Given> {}
+
+/** The options of `guardFlags()`. Beside `provider` and `flags`, those of `new RolloutGuard()` that are not about one flag. */
+export interface FlagGuardsOptions<FlagKey extends string = string>
+  extends Pick<RolloutGuardOptions, (typeof SHARED)[number] | (typeof DEFAULTS)[number] | 'logger'> {
+  /** The provider of all flags: `UnleashProvider`. */
+  readonly provider: FlagSource;
+  /** The flags to guard, by their keys in Unleash: at least 1, at most 1,000. */
+  readonly flags: Readonly<Record<FlagKey, FlagOptions>>;
+  /**
+   * The folder in which each flag has its own, `<flag_key>_rollout`; or `false` to write nothing to disk. @default `logs`
+   */
+  readonly folder?: string | false | undefined;
+  /** Called for everything that the guards do. */
+  readonly onEvent?: ((event: GuardEvent, flagKey: FlagKey) => void) | undefined;
+}
+
+const FLAGS = "the flags to guard, by their keys, for example { 'async-upload': asyncUploadRollout }";
+const FLAG = 'the options of a flag, for example asyncUploadRollout';
+const WHAT = 'guardFlags options';
+const anything = z.unknown().optional();
+
+/** What the guards check themselves is not checked here. */
+const optionsSchema = z.strictObject({
+  ...Object.fromEntries([...SHARED, ...DEFAULTS, 'logger'].map((name) => [name, anything])),
+  provider: z.unknown(),
+  flags: z
+    .custom<object>((value) => isRecord(value) && Object.keys(value).length > 0, {
+      error: FLAGS,
+      abort: true,
+    })
+    .refine((flags) => Object.keys(flags).length <= MOST_FLAGS, { error: `at most ${MOST_FLAGS} flags` }),
+  folder: z.union([z.string().min(1), z.literal(false)], { error: 'a path, or false' }).optional(),
+  onEvent: z
+    .custom((value) => typeof value === 'function', { error: 'a function (event, flagKey) => …' })
+    .optional(),
+});
+
+/** A flag has nothing for itself that all share. */
+const flagSchema = z.looseObject(
+  Object.fromEntries(
+    [...SHARED, 'flagKey', 'flags', 'folder', 'logger', 'onEvent'].map((name) => [
+      name,
+      z.undefined({ error: 'nothing: all flags share it, so it stands beside "flags"' }).optional(),
+    ]),
+  ),
+  { error: FLAG },
+);
+
+/** The options of one guard among several. */
+interface GuardOptions {
+  readonly flagKey: string;
+  readonly given: RolloutGuardOptions;
+  readonly resolved: ResolvedOptions;
+}
+
+/** The options of each guard. @throws ConfigError that lists everything that is wrong, with its flag and field. */
+export function optionsPerFlag<FlagKey extends string>(
+  options: FlagGuardsOptions<FlagKey>,
+): readonly GuardOptions[] {
+  const checked = parseConfig(optionsSchema, options, WHAT) as unknown as FlagGuardsOptions;
+  const { logger, problems } = loggerOf(checked);
+  const found = Object.entries<FlagOptions>(checked.flags).map(([flagKey, own]) => {
+    const place = (path: string) => placeOf(path, flagKey, own);
+    const inFlag = attempt(
+      () => parseConfig(flagSchema, own, WHAT),
+      (path) => placeInFlag(flagKey, path),
+    );
+    if (!isRecord(own)) return { made: undefined, problems: inFlag.problems };
+    const inGuard = attempt((): GuardOptions => {
+      const given = optionsOf(checked, flagKey, own, logger);
+      return { flagKey, given, resolved: resolveOptions(given) };
+    }, place);
+    return { ...inGuard, problems: [...inFlag.problems, ...inGuard.problems] };
+  });
+  throwProblems(WHAT, [...problems, ...found.flatMap(({ problems }) => problems)]);
+  return found.flatMap(({ made }) => made ?? []);
+}
+
+function optionsOf(
+  { provider, folder = 'logs', onEvent, ...shared }: FlagGuardsOptions,
+  flagKey: string,
+  own: FlagOptions,
+  logger: Logger,
+): RolloutGuardOptions {
+  const { flags: _, ...common } = shared;
+  // What is undefined must not erase what holds for all, and what all share is no flag's own.
+  const isOwn = ([name, value]: [string, unknown]) => value !== undefined && !isShared(name);
+  return {
+    ...common,
+    ...(Object.fromEntries(Object.entries(own).filter(isOwn)) as unknown as FlagOptions),
+    flagKey,
+    flags: provider,
+    folder: folder === false ? false : join(folder, `${flagKey.replaceAll('-', '_')}_rollout`),
+    logger: withFlag(logger, flagKey),
+    onEvent: onEvent && ((event) => onEvent(event, flagKey)),
+  };
+}
+
+function isShared(name: string): boolean {
+  return (SHARED as readonly string[]).includes(name);
+}
+
+/** Where a problem of a guard's options is in those of all. */
+function placeOf(path: string, flagKey: string, own: FlagOptions): string {
+  const [field = ''] = path.split(/[.[]/);
+  if (field === 'flags') return path.replace(/^flags/, 'provider');
+  if (field === 'flagKey') return placeInFlag(flagKey, '');
+  const isOfAll =
+    isShared(field) ||
+    ((DEFAULTS as readonly string[]).includes(field) && own[field as keyof FlagOptions] === undefined);
+  return isOfAll ? path : placeInFlag(flagKey, path);
+}
+
+function placeInFlag(flagKey: string, path: string): string {
+  return path === '' ? placeOfFlag(flagKey) : `${placeOfFlag(flagKey)}.${path}`;
+}
+
+/** Where a flag is in the options of all, for example `flags.async-upload`. */
+export function placeOfFlag(flagKey: string): string {
+  return /^[\w-]+$/.test(flagKey) ? `flags.${flagKey}` : `flags[${JSON.stringify(flagKey)}]`;
+}
+
+/** One logger for all, checked as a guard checks its own. */
+function loggerOf({ logger }: FlagGuardsOptions): {
+  readonly logger: Logger;
+  readonly problems: readonly ConfigProblem[];
+} {
+  const { problems } = attempt(() => parseConfig(z.object({ logger: loggerSchema }), { logger }, WHAT));
+  return { logger: resolveLogger(problems.length > 0 ? false : logger), problems };
+}
+
+/** Lines of several flags are told apart by their field `flagKey`. */
+function withFlag(logger: Logger, flagKey: string): Logger {
+  const level = (name: keyof Logger) => (fields: object, message: string) =>
+    logger[name]({ flagKey, ...fields }, message);
+  return { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') };
+}

@@ -1,0 +1,71 @@
+import { type DeliveryQueue, deliveryQueues } from '../../notify/delivery-queue.js';
+import { Limiter } from '../../support/async/limiter.js';
+import type { Clock } from '../../support/clock.js';
+import { Intervals } from '../../support/intervals.js';
+import { RunningTime } from '../../support/running-time.js';
+import { AccessReader } from '../../unleash/access-reader.js';
+import { UnleashAdminClient } from '../../unleash/admin-client.js';
+import type { ResolvedOptions } from '../options.js';
+import { FlagEvents } from './flag-events.js';
+
+/** Checks of flags in Unleash that run at once: a thousand guards that start together must not flood it. */
+const CHECKS_AT_ONCE = 4;
+
+/** For so long an answer about the token counts for all guards, in milliseconds: they start one after another. */
+const REUSE_ACCESS_MS = 1_000;
+
+/** How long a notification that may be about all flags waits for the others, in milliseconds. */
+const GATHER_MS = 1_000;
+
+/** What reaches Unleash's admin API, for guards of one token. */
+export interface AdminResources {
+  readonly client: UnleashAdminClient;
+  readonly access: AccessReader;
+  /** For requests that can wait; a stop never waits. */
+  readonly checks: Limiter;
+  /** Called after each reply with the status 401. */
+  readonly unauthorized: Set<() => void>;
+}
+
+/** What the guards of several flags share. A guard that is alone has its own. */
+export interface GuardResources {
+  readonly intervals: Intervals;
+  readonly runningTime: RunningTime;
+  readonly flagEvents: FlagEvents;
+  /** One for each notifier; undefined while they are not shared. */
+  readonly queues: readonly DeliveryQueue[] | undefined;
+  /** Undefined without a token: then other processes of the fleet turn the flag off. */
+  readonly admin: AdminResources | undefined;
+}
+
+/** What is needed to make {@link GuardResources}; a guard's context fits. */
+export type ResourceOptions = Pick<ResolvedOptions, 'flags' | 'unleash' | 'fetch' | 'notify'> & {
+  /** One that does not throw. */
+  readonly clock: Clock;
+};
+
+/** @param isShared - Whether the guards of several flags use them. */
+export function guardResources(options: ResourceOptions, isShared = false): GuardResources {
+  const { clock, flags, notify } = options;
+  return {
+    intervals: new Intervals(),
+    runningTime: new RunningTime(clock),
+    flagEvents: new FlagEvents(flags),
+    queues: isShared ? deliveryQueues(notify, { gatherMs: GATHER_MS }) : undefined,
+    admin: adminResources(options, isShared),
+  };
+}
+
+function adminResources(options: ResourceOptions, isShared: boolean): AdminResources | undefined {
+  const { unleash, fetch, clock } = options;
+  const { token } = unleash;
+  if (token === undefined) return undefined;
+  const unauthorized = new Set<() => void>();
+  const onUnauthorized = () => {
+    access.forget();
+    for (const listener of unauthorized) listener();
+  };
+  const client = new UnleashAdminClient({ ...unleash, token, fetch, clock, onUnauthorized });
+  const access = new AccessReader(client, clock, isShared ? REUSE_ACCESS_MS : 0);
+  return { client, access, checks: new Limiter(CHECKS_AT_ONCE), unauthorized };
+}

@@ -1,0 +1,72 @@
+import { runCallback } from './async/callbacks.js';
+
+/** So long callbacks run without a pause, in milliseconds; requests are served between two such slices. */
+const SLICE_MS = 5;
+
+interface Interval {
+  readonly callbacks: Set<() => void>;
+  readonly timer: NodeJS.Timeout;
+  isRunning: boolean;
+}
+
+/**
+ * Calls many functions at regular intervals, with one timer for all that have the same interval. None keeps the process alive, none
+ * can fail another, and however many there are, they do not block the event loop: after a few milliseconds the rest waits for its
+ * next turn.
+ */
+export class Intervals {
+  readonly #intervals = new Map<number, Interval>();
+
+  /** How many timers run. */
+  get timers(): number {
+    return this.#intervals.size;
+  }
+
+  /**
+   * Calls `run` every `everyMs` milliseconds; what it throws is dropped.
+   *
+   * @returns a function that ends it.
+   */
+  every(everyMs: number, run: () => unknown): () => void {
+    const interval = this.#intervals.get(everyMs) ?? this.#begin(everyMs);
+    // The same function may be given twice.
+    const callback = () => runCallback('an interval', run, () => {});
+    interval.callbacks.add(callback);
+    return () => {
+      interval.callbacks.delete(callback);
+      if (interval.callbacks.size > 0 || this.#intervals.get(everyMs) !== interval) return;
+      clearInterval(interval.timer);
+      this.#intervals.delete(everyMs);
+    };
+  }
+
+  #begin(everyMs: number): Interval {
+    const interval: Interval = {
+      callbacks: new Set(),
+      timer: setInterval(() => run(interval), everyMs).unref(),
+      isRunning: false,
+    };
+    this.#intervals.set(everyMs, interval);
+    return interval;
+  }
+}
+
+function run(interval: Interval): void {
+  // What still waits for its turn is not called twice.
+  if (interval.isRunning) return;
+  interval.isRunning = true;
+  runSlice(interval, [...interval.callbacks], 0);
+}
+
+function runSlice(interval: Interval, callbacks: readonly (() => void)[], from: number): void {
+  const startedAt = performance.now();
+  for (let index = from; index < callbacks.length; index++) {
+    const callback = callbacks[index]!;
+    // It may have been removed meanwhile.
+    if (interval.callbacks.has(callback)) callback();
+    if (performance.now() - startedAt < SLICE_MS || index + 1 === callbacks.length) continue;
+    setImmediate(runSlice, interval, callbacks, index + 1);
+    return;
+  }
+  interval.isRunning = false;
+}

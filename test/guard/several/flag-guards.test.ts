@@ -1,0 +1,283 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type GuardedFlags, guardFlags } from '../../../hooks/guard-flags.js';
+import type { FlagGuardsOptions } from '../../../src/guard/several/flag-options.js';
+import type { GuardEvent } from '../../../src/model/event.js';
+import type { GuardNotification } from '../../../src/notify/notifier.js';
+import { errorRateAbove } from '../../../src/triggers/error-rate-above.js';
+import { successRateBelow } from '../../../src/triggers/success-rate-below.js';
+import { FakeAdminApi } from '../../helpers/fake-admin-api.js';
+import { SeveralFakeFlags } from '../../helpers/several-fake-flags.js';
+
+const KEYS = ['async-upload', 'new-search', 'checkout'] as const;
+const rules = { rollback: [successRateBelow(0.95, { minOutcomes: 20 })] };
+
+let root: string;
+let unleash: FakeAdminApi;
+let flags: SeveralFakeFlags;
+let events: (readonly [flagKey: string, event: GuardEvent])[];
+let sent: GuardNotification[];
+const all: GuardedFlags[] = [];
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'several-flags-'));
+  unleash = new FakeAdminApi();
+  flags = new SeveralFakeFlags(KEYS);
+  events = [];
+  sent = [];
+});
+
+afterEach(async () => {
+  await Promise.all(all.splice(0).map((guarded) => guarded.close()));
+  await rm(root, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+});
+
+function guarded<FlagKey extends string = (typeof KEYS)[number]>(
+  options: Partial<FlagGuardsOptions<FlagKey>> = {},
+): GuardedFlags<FlagKey> {
+  const made = guardFlags<FlagKey>({
+    provider: flags,
+    unleash: { url: 'http://unleash.test/api', token: '*:*.made-up', environment: 'production' },
+    flags: Object.fromEntries(
+      KEYS.map((key) => [key, rules]),
+    ) as unknown as FlagGuardsOptions<FlagKey>['flags'],
+    folder: root,
+    logger: false,
+    tickMs: 20,
+    fetch: unleash.fetch,
+    notify: [(notification) => void sent.push(notification)],
+    onEvent: (event, flagKey) => events.push([flagKey, event]),
+    ...options,
+  });
+  all.push(made as unknown as GuardedFlags);
+  return made;
+}
+
+async function fail(guard: ReturnType<GuardedFlags['get']>): Promise<void> {
+  const run = guard.operation({
+    treatment: () => Promise.reject(new Error('down')),
+    control: () => 'old',
+    retries: 0,
+  });
+  for (let user = 0; user < 20; user++) await run({ targetingKey: `user-${user}` }, undefined);
+}
+
+const until = (what: string, condition: () => boolean) =>
+  vi.waitFor(() => expect(condition(), what).toBe(true), { timeout: 10_000, interval: 5 });
+const namesOf = (type: GuardEvent['type']) =>
+  events.filter(([, event]) => event.type === type).map(([flagKey]) => flagKey);
+const requests = (part: string) => unleash.requests.filter((request) => request.includes(part));
+
+describe('guardFlags', () => {
+  it('stops the flag that fails and no other, each with its own folder below one root', async () => {
+    const made = guarded();
+    await made.start();
+    // Without the provider's hook, a fake evaluation makes no exposure: the hook is called as OpenFeature does.
+    await fail(made.get('new-search'));
+    for (let user = 0; user < 20; user++) {
+      made.get('new-search').exposed({ value: true, reason: 'SPLIT' }, `user-${user}`);
+      flags.track({ name: 'new-search', targetingKey: `user-${user}`, details: { success: false } });
+    }
+    await until('stopped', () => made.guards['new-search'].state.status === 'stopped');
+    expect(made.status()['async-upload'].state.status).toBe('armed');
+    expect(made.get('checkout').state.status).toBe('armed');
+    expect([...flags.overrides.keys()]).toEqual(['new-search']);
+    expect(unleash.changes.filter((request) => request.endsWith('/off'))).toEqual([
+      'POST /api/admin/projects/default/features/new-search/environments/production/off',
+    ]);
+    expect(namesOf('decided')).toEqual(['new-search']);
+    await made.close();
+    expect((await readdir(root)).sort()).toEqual([
+      'async_upload_rollout',
+      'checkout_rollout',
+      'new_search_rollout',
+    ]);
+    const audit = async (folder: string) => readFile(join(root, folder, 'audit.jsonl'), 'utf8');
+    expect(await audit('new_search_rollout')).toContain('"type":"decided"');
+    expect(await audit('checkout_rollout')).not.toContain('"type":"decided"');
+  });
+
+  it('checks the token once for all, and listens to the provider once', async () => {
+    const made = guarded();
+    await made.start();
+    expect(flags.listeners).toEqual([1, 1]);
+    await until('checked', () => requests('/features/').length === KEYS.length);
+    expect(requests('/api/admin/user')).toHaveLength(1);
+    await made.close();
+    expect(flags.listeners).toEqual([0, 0]);
+  });
+
+  it('notifies of one refused token once, and names the flags', async () => {
+    unleash.failure = (request) =>
+      request.includes('/api/admin/user') ? new Response('{}', { status: 401 }) : undefined;
+    const made = guarded();
+    await made.start();
+    await until('reported by all', () => namesOf('admin-unavailable').length === KEYS.length);
+    await until('sent', () => sent.length > 0);
+    await made.close();
+    const about = sent.filter(({ type }) => type === 'admin-unavailable');
+    expect(about).toHaveLength(1);
+    expect(about[0]!.title).toMatch(/ and 2 other flags: the guard cannot turn it off in Unleash$/);
+    for (const key of KEYS) expect(about[0]!.facts[0]!.value).toContain(key);
+  });
+
+  it('passes complaints and outcomes of track() to the guard of their flag only', async () => {
+    const made = guarded();
+    await made.start();
+    for (const key of KEYS) made.get(key).exposed({ value: true, reason: 'SPLIT' }, 'user-1');
+    flags.track({ name: 'checkout.complaint', targetingKey: 'user-1', details: {} });
+    flags.track({ name: 'checkout', targetingKey: 'user-1', details: { success: true } });
+    flags.track({ name: 'other', targetingKey: 'user-1', details: {} });
+    expect(namesOf('complaint')).toEqual(['checkout']);
+    const { 'async-upload': upload, checkout } = made.status();
+    expect(checkout.snapshot.total.treatment).toMatchObject({ complaints: 1, successes: 1 });
+    expect(upload.snapshot.total.treatment).toMatchObject({ complaints: 0, successes: 0 });
+  });
+
+  it('keeps the others running when one is broken, cannot start or is closed', async () => {
+    const made = guarded({
+      flags: {
+        'async-upload': {
+          rollback: [
+            {
+              name: 'broken',
+              windowMs: 60_000,
+              evaluate: () => {
+                throw new Error('broken');
+              },
+            } as never,
+          ],
+        },
+        'new-search': rules,
+        checkout: rules,
+      },
+    });
+    await made.guards.checkout.close();
+    await expect(made.start()).rejects.toThrow(/guards of 1 of 3 flags cannot start: checkout/);
+    for (let user = 0; user < 20; user++) {
+      for (const key of ['async-upload', 'new-search'] as const)
+        made.get(key).exposed({ value: true, reason: 'SPLIT' }, `user-${user}`);
+      flags.track({ name: 'new-search', targetingKey: `user-${user}`, details: { success: false } });
+      flags.track({ name: 'async-upload', targetingKey: `user-${user}`, details: { success: false } });
+    }
+    await until('stopped', () => made.get('new-search').state.status === 'stopped');
+    expect(namesOf('fault')).toContain('async-upload');
+    expect(made.health.status).toBe('blind');
+    expect(made.health.flags['new-search'].status).toBe('ok');
+    expect(made.health.flags.checkout.reasons[0]?.code).toBe('closed');
+  });
+
+  it('has one hook that finds the guard by the key', async () => {
+    const made = guarded();
+    await made.start();
+    const context = (flagKey: string) =>
+      ({ flagKey, context: { targetingKey: 'user-1' }, defaultValue: false }) as never;
+    const details = { value: true, reason: 'SPLIT', flagMetadata: {} } as never;
+    made.hook.after(context('checkout'), details);
+    made.hook.after(context('foreign'), details);
+    const exposed = made.status();
+    expect(exposed.checkout.snapshot.total.treatment).toBeDefined();
+    flags.track({ name: 'checkout', targetingKey: 'user-1', details: { success: true } });
+    expect(made.status().checkout.snapshot.total.treatment.successes).toBe(1);
+    expect(() => made.get('foreign' as never)).toThrow('foreign is not one of the 3 flags');
+  });
+
+  it('guards 1,000 flags', async () => {
+    const keys = Array.from({ length: 1_000 }, (_, index) => `flag-${index}`);
+    flags = new SeveralFakeFlags(keys);
+    const made = guarded<string>({
+      provider: flags,
+      flags: Object.fromEntries(keys.map((key) => [key, rules])),
+      folder: false,
+    });
+    await made.start();
+    made.get('flag-999').exposed({ value: true, reason: 'SPLIT' }, 'user-1');
+    for (let user = 0; user < 20; user++) {
+      made.get('flag-999').exposed({ value: true, reason: 'SPLIT' }, `user-${user}`);
+      flags.track({ name: 'flag-999', targetingKey: `user-${user}`, details: { success: false } });
+    }
+    await until('stopped', () => made.get('flag-999').state.status === 'stopped');
+    expect([...flags.overrides.keys()]).toEqual(['flag-999']);
+  });
+});
+
+describe('the options of guardFlags', () => {
+  const messageOf = (options: object): string => {
+    try {
+      guarded(options as Partial<FlagGuardsOptions<(typeof KEYS)[number]>>);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return 'accepted';
+  };
+
+  it.each([
+    ['no flags', { flags: {} }, 'flags: expected the flags to guard'],
+    ['a list', { flags: [rules] }, 'flags: expected the flags to guard'],
+    ['a flag without options', { flags: { a: undefined } }, 'flags.a: expected the options of a flag'],
+    ['a flag without rules', { flags: { a: {} } }, 'flags.a.rollback: expected'],
+    [
+      'a wrong field',
+      { flags: { a: { ...rules, stages: [{ percentage: 0 }] } } },
+      'flags.a.stages[0].percentage',
+    ],
+    ['a misspelled field', { flags: { a: { ...rules, stage: [] } } }, 'flags.a.stage: expected one of'],
+    [
+      'a shared field in a flag',
+      { flags: { a: { ...rules, store: {} } } },
+      'flags.a.store: expected nothing: all',
+    ],
+    ['a key with a space', { flags: { 'a b': rules } }, 'flags["a b"]: expected a flag\'s key'],
+    ['a misspelled shared field', { foldr: 'x' }, 'foldr: expected one of'],
+    ['a wrong shared field', { unleash: { url: 'nowhere' } }, 'unleash.url: expected a URL'],
+    ['a wrong default', { dryRun: 'no' }, 'dryRun: expected a boolean'],
+    ['no provider', { provider: undefined }, 'provider: expected an UnleashProvider'],
+    ['a wrong logger', { logger: {} }, 'logger: expected a pino logger'],
+    [
+      '1,001 flags',
+      { flags: Object.fromEntries(Array.from({ length: 1_001 }, (_, index) => [`f${index}`, rules])) },
+      'flags: expected at most 1000 flags',
+    ],
+  ])('name what is wrong in %s', (_, options, expected) => {
+    expect(messageOf(options)).toContain(expected);
+  });
+
+  it('name everything of every flag, and what is wrong for all once', () => {
+    const message = messageOf({
+      unleash: { url: 'nowhere', environment: 'production', token: '*:*.made-up' },
+      flags: { a: { rollback: [] }, b: { ...rules, dryRun: 1, log: 7 }, c: rules },
+    });
+    expect(message).toContain('4 problems');
+    for (const path of ['flags.a.rollback', 'flags.b.dryRun', 'flags.b.log', 'unleash.url'])
+      expect(message).toContain(`- ${path}: `);
+  });
+
+  it('give each flag what holds for all, unless it has its own', () => {
+    const made = guarded({
+      dryRun: true,
+      flags: {
+        'async-upload': { ...rules, dryRun: false },
+        'new-search': { ...rules, dryRun: undefined },
+        checkout: rules,
+      },
+    });
+    const { 'async-upload': upload, 'new-search': search } = made.status();
+    expect([upload.dryRun, search.dryRun]).toEqual([false, true]);
+  });
+
+  it('type the guards by their keys', () => {
+    const made = guardFlags({
+      provider: flags,
+      unleash: { url: 'http://unleash.test/api', token: '*:*.made-up', environment: 'production' },
+      flags: { one: { rollback: [errorRateAbove(0.05)] } },
+      folder: false,
+      logger: false,
+    });
+    all.push(made as unknown as GuardedFlags);
+    expect(made.get('one')).toBe(made.guards.one);
+    // @ts-expect-error -- not one of the keys
+    expect(() => made.get('two')).toThrow('two is not one of');
+  });
+});

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { DeliveryQueue } from '../../src/notify/delivery-queue.js';
+import { noticeOf } from '../../src/notify/notifications.js';
+import type { GuardNotification } from '../../src/notify/notifier.js';
+import { AT, decided, subject } from './events.js';
+
+const flagged = (flagKey: string) => ({
+  ...subject,
+  flagKey,
+  flagUrl: `https://unleash.example.com/${flagKey}`,
+});
+
+function refused(flagKey: string, message = 'The token was refused.'): GuardNotification {
+  const event = { type: 'admin-unavailable', at: AT, code: 'ADMIN_TOKEN', message } as const;
+  return noticeOf(event, flagged(flagKey))!.notification;
+}
+
+const stopped = (flagKey: string) => noticeOf(decided(), flagged(flagKey))!.notification;
+
+/** What a notifier gets of what was queued in one turn. */
+async function delivered(...notifications: GuardNotification[]): Promise<GuardNotification[]> {
+  const sent: GuardNotification[] = [];
+  const queue = new DeliveryQueue({ name: 'test', notify: async (each) => void sent.push(each) }, {});
+  for (const notification of notifications) queue.add(notification, () => {});
+  await queue.idle();
+  return sent;
+}
+
+describe('a queue of several flags', () => {
+  it('sends what is to be said of all of them once, and names them', async () => {
+    const flags = ['async-upload', 'new-search', 'checkout'];
+    const [only, ...rest] = await delivered(...flags.map((flag) => refused(flag)));
+    expect(rest).toEqual([]);
+    expect(only).toMatchObject({
+      flagKey: 'async-upload',
+      title: 'async-upload and 2 other flags: the guard cannot turn it off in Unleash',
+      facts: [{ name: 'Flags', value: 'async-upload, new-search, checkout' }],
+    });
+  });
+
+  it('counts the flags that a message has no room for', async () => {
+    const [only] = await delivered(...Array.from({ length: 1_000 }, (_, index) => refused(`flag-${index}`)));
+    expect(only!.title).toMatch(/^flag-0 and 999 other flags:/);
+    expect(only!.facts[0]!.value).toMatch(/flag-19 and 980 more$/);
+  });
+
+  it('sends each decision by itself', async () => {
+    const sent = await delivered(stopped('async-upload'), stopped('new-search'));
+    expect(sent.map(({ flagKey }) => flagKey)).toEqual(['async-upload', 'new-search']);
+  });
+
+  it.each([
+    ['another cause', refused('new-search', 'Unleash does not answer.')],
+    ['the same flag', refused('async-upload')],
+  ])('keeps %s apart', async (_, other) => {
+    expect(await delivered(refused('async-upload'), other)).toHaveLength(2);
+  });
+
+  it('sends what comes later by itself', async () => {
+    const sent: string[] = [];
+    const queue = new DeliveryQueue({ name: 'test', notify: async ({ title }) => void sent.push(title) }, {});
+    queue.add(refused('async-upload'), () => {});
+    await queue.idle();
+    queue.add(refused('new-search'), () => {});
+    await queue.idle();
+    expect(sent.map((title) => title.split(':')[0])).toEqual(['async-upload', 'new-search']);
+  });
+});
