@@ -20,6 +20,7 @@ import type {
   TrackedEvent,
   Unsubscribe,
 } from '../../src/model/flags.js';
+import type { HttpOptions } from '../../src/support/connection/http-options.js';
 import { FlagCatalog } from './catalog.js';
 import { Transport } from './client/transport.js';
 import { toUnleashContext } from './context.js';
@@ -65,6 +66,8 @@ export class UnleashProvider implements Provider, FlagSource {
   readonly runsOn = 'server';
   readonly events = new OpenFeatureEventEmitter();
 
+  /** How it connects to Unleash, for guards. */
+  readonly http: HttpOptions | undefined;
   readonly #source: UnleashConfig | Unleash;
   readonly #settings: ResolvedSettings;
   readonly #catalog: FlagCatalog;
@@ -90,6 +93,7 @@ export class UnleashProvider implements Provider, FlagSource {
   constructor(source: UnleashProviderOptions | Unleash, settings: ProviderSettings = {}) {
     const resolved = resolveOptions(source, settings);
     this.#source = resolved.source;
+    this.http = resolved.http;
     this.#settings = resolved.settings;
     this.#catalog = new FlagCatalog(this.#settings.logger);
   }
@@ -297,7 +301,7 @@ export class UnleashProvider implements Provider, FlagSource {
   }
 
   #newLifecycle(source: UnleashConfig | Unleash): Lifecycle {
-    const transport = isUnleash(source) ? undefined : new Transport(source, this.#settings.logger);
+    const transport = isUnleash(source) ? undefined : new Transport(source, this.#settings.logger, this.http);
     const client = isUnleash(source) ? source : new Unleash({ ...transport!.config, disableAutoStart: true });
     transport?.attach(client);
     return new Lifecycle({

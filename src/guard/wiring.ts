@@ -1,4 +1,6 @@
 import { Notifications } from '../notify/notifications.js';
+import { fetchOver } from '../support/connection/connection.js';
+import type { HttpOptions } from '../support/connection/http-options.js';
 import { SignalPoller } from '../triggers/signals/signal-poller.js';
 import { flagPageUrl } from '../unleash/admin-access.js';
 import { UnleashAdminClient } from '../unleash/admin-client.js';
@@ -22,13 +24,27 @@ import { OutcomeRecorder } from './observe/outcome-recorder.js';
 import { TrackedOutcomes } from './observe/tracked-outcomes.js';
 import type { ResolvedOptions } from './options.js';
 
+/** One for Unleash, and one for everyone else: an agent that the provider was given need not know anyone but Unleash. */
+function connectionsOf({ flags, http, fetch }: ResolvedOptions) {
+  const ofSource = flags.http as HttpOptions | undefined;
+  const ofUnleash = fetchOver({ fetch, http: http ?? ofSource });
+  if (http !== undefined || ofSource?.agent === undefined) return { ofUnleash, ofOthers: ofUnleash };
+  return { ofUnleash, ofOthers: fetchOver({ fetch }) };
+}
+
 /** Makes the parts of a guard, from the bottom up: each is given those before it. */
 export function wire(options: ResolvedOptions) {
   const context = guardContext(options);
-  const { flagKey, unleash, rollback, review, advance, dryRun, notify, fetch, clock, records } = context;
+  const { flagKey, unleash, rollback, review, advance, dryRun, notify, clock, records } = context;
+  const fetch = connectionsOf(options);
   const own = storeFor(context, clock.now());
   context.runningTime.onGap(({ durationMs }) => own.lost(durationMs));
-  const signals = new SignalPoller({ triggers: [...rollback, ...review], clock, onFault: records.outage });
+  const signals = new SignalPoller({
+    triggers: [...rollback, ...review],
+    clock,
+    fetch: fetch.ofOthers,
+    onFault: records.outage,
+  });
   const evaluator = new Evaluator(context, signals);
   const fleet: GuardFleet =
     context.store === undefined ? soloFleet(own) : new SharedFleet(context, context.store, own, evaluator);
@@ -39,7 +55,7 @@ export function wire(options: ResolvedOptions) {
   const admin =
     token === undefined
       ? undefined
-      : new UnleashAdminClient({ ...unleash, token, fetch, clock, onUnauthorized });
+      : new UnleashAdminClient({ ...unleash, token, fetch: fetch.ofUnleash, clock, onUnauthorized });
   const tokenWatch = admin && new TokenWatch(context, admin, machine);
   const watches = admin && tokenWatch ? [tokenWatch, new FlagWatch(context, admin)] : [];
   const runner = new EffectRunner(context, machine, fleet, admin);
@@ -63,7 +79,13 @@ export function wire(options: ResolvedOptions) {
   const health = new GuardHealth(context, () => probe.facts(), new Heartbeat(context));
   const { project, environment } = unleash;
   const subject = { flagKey, project, environment, flagUrl: flagPageUrl(unleash, flagKey) };
-  const notifications = new Notifications({ notify, subject, clock, onFault: records.outage });
+  const notifications = new Notifications({
+    notify,
+    subject,
+    clock,
+    fetch: fetch.ofOthers,
+    onFault: records.outage,
+  });
   // In a fleet, the leader notifies for all, and every process of what it decided, and of what makes it alone blind.
   records.listen((event) => {
     const isOwn =

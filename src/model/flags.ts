@@ -86,6 +86,8 @@ export interface FlagSource {
   onTrack(listener: (event: TrackedEvent) => void): Unsubscribe;
   /** How well the source knows Unleash's state now. A source without it is taken to be `ok`. Cheap: guards ask on every tick. */
   health?(): FlagSourceHealth;
+  /** How the source connects to Unleash, as `HttpOptions`: a guard without `http` and `fetch` connects alike. */
+  readonly http?: object | undefined;
   /** The OpenFeature client that evaluates through this source when the user names none. */
   defaultClient(): FlagClient;
 }

@@ -22,6 +22,7 @@ export type DeliveryPolicy = Partial<typeof POLICY>;
 export class DeliveryQueue {
   readonly #notifier: Notifier;
   readonly #policy: typeof POLICY;
+  readonly #fetch: typeof globalThis.fetch | undefined;
   readonly #onFault: (what: string, error: unknown) => void;
   readonly #closing = new AbortController();
   #waiting: GuardNotification[] = [];
@@ -29,7 +30,13 @@ export class DeliveryQueue {
   #isFailing = false;
   #lost = 0;
 
-  constructor(notifier: Notifier, policy: DeliveryPolicy, onFault: (what: string, error: unknown) => void) {
+  constructor(
+    notifier: Notifier,
+    policy: DeliveryPolicy,
+    onFault: (what: string, error: unknown) => void,
+    fetch?: typeof globalThis.fetch | undefined,
+  ) {
+    this.#fetch = fetch;
     this.#notifier = notifier;
     this.#policy = { ...POLICY, ...policy };
     this.#onFault = onFault;
@@ -72,7 +79,7 @@ export class DeliveryQueue {
     const { signal } = this.#closing;
     const attempt = () =>
       withDeadline(this.#policy.timeoutMs, signal, (signal) =>
-        this.#notifier.notify(notification, { signal }),
+        this.#notifier.notify(notification, { signal, fetch: this.#fetch }),
       );
     const shouldRetry = (error: unknown) => {
       if (!isNotifyError(error)) return 0;

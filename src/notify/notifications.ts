@@ -11,6 +11,8 @@ export interface NotificationsOptions {
   readonly notify: readonly (Notifier | NotifyFunction)[];
   readonly subject: NotificationSubject;
   readonly clock: Clock;
+  /** The guard's connection. @default each notifier's own */
+  readonly fetch?: typeof fetch | undefined;
   /** Called once when a notifier begins to fail, and once when notifications are lost. What it throws is dropped. */
   readonly onFault: (what: string, error: unknown) => void;
 }
@@ -45,7 +47,8 @@ export class Notifications {
       }
     };
     this.#queues = options.notify.map(
-      (notifier, index) => new DeliveryQueue(asNotifier(notifier, index), policy, this.#onFault),
+      (notifier, index) =>
+        new DeliveryQueue(asNotifier(notifier, index), policy, this.#onFault, options.fetch),
     );
   }
 

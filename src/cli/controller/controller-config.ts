@@ -39,6 +39,7 @@ const GUARD_OPTIONS = [
   'outcomeTimeoutMs',
   'notify',
   'observers',
+  'http',
 ] as const satisfies readonly (keyof RolloutGuardOptions)[];
 
 // The constructors check the values: here it matters which options there are, and what the environment may add.
