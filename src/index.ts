@@ -111,6 +111,8 @@ export {
   NotifyError,
   type NotifyFunction,
 } from './notify/notifier.js';
+// Connections: proxy and certificates of all that leaves the process.
+export type { HttpOptions, PemSource } from './support/connection/http-options.js';
 export type { HttpNotifierOptions } from './notify/post-json.js';
 export { type SlackOptions, slack } from './notify/slack.js';
 export { type WebhookOptions, type WebhookPayload, webhook } from './notify/webhook.js';

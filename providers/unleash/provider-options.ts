@@ -2,6 +2,7 @@ import type { Unleash, UnleashConfig } from 'unleash-client';
 import { z } from 'zod';
 import { parseConfig } from '../../src/support/config-error.js';
 import { durationMsSchema } from '../../src/support/config-schemas.js';
+import { type HttpOptions, httpOptionsSchema } from '../../src/support/connection/http-options.js';
 import { type Logger, resolveLogger } from '../../src/support/logger.js';
 import { version } from '../../src/support/version.js';
 import {
@@ -30,7 +31,13 @@ export interface ProviderSettings {
 }
 
 /** unleash-client's configuration, and the provider's own settings. */
-export interface UnleashProviderOptions extends UnleashConfig, ProviderSettings {}
+export interface UnleashProviderOptions extends UnleashConfig, ProviderSettings {
+  /**
+   * How the provider connects to Unleash, in place of `httpOptions`: proxy, CA, client certificate. Guards of the provider connect
+   * alike. @default `httpOptions`, or by the environment (`HTTPS_PROXY`, `NO_PROXY` and others)
+   */
+  readonly http?: HttpOptions | undefined;
+}
 
 /** {@link ProviderSettings}, checked and complete. */
 export interface ResolvedSettings {
@@ -108,7 +115,14 @@ const configShape = {
 } satisfies Record<keyof UnleashConfig, z.ZodType>;
 
 const optionsSchema = z
-  .strictObject({ ...configShape, ...settingsSchema.shape })
+  .strictObject({ ...configShape, ...settingsSchema.shape, http: httpOptionsSchema.optional() })
+  .superRefine(({ http, httpOptions, experimentalMode }, context) => {
+    const refuse = (message: string) => context.addIssue({ code: 'custom', path: ['http'], message });
+    if (http === undefined) return;
+    if (httpOptions !== undefined) refuse('nothing beside httpOptions');
+    if (experimentalMode !== undefined && Object(experimentalMode).type === 'streaming')
+      refuse("nothing beside streaming: unleash-client's stream connects directly");
+  })
   .superRefine(({ environment, projectName, customHeaders }, context) => {
     const scope = scopeOf(customHeaders);
     const refuse = (option: string, expected: string) =>
@@ -151,6 +165,13 @@ export function neverFetches({ refreshInterval, repository, experimentalMode }: 
   return refreshInterval === 0 && repository === undefined && experimentalMode?.type !== 'streaming';
 }
 
+/** The connection that unleash-client's own options describe. */
+function ofHttpOptions(options: UnleashConfig['httpOptions']): HttpOptions | undefined {
+  if (options?.agent !== undefined) return { agent: options.agent };
+  const { rejectUnauthorized } = options ?? {};
+  return rejectUnauthorized === undefined ? undefined : { rejectUnauthorized };
+}
+
 /**
  * Checks what a provider is made of, and separates the provider's own settings from unleash-client's configuration.
  *
@@ -159,11 +180,17 @@ export function neverFetches({ refreshInterval, repository, experimentalMode }: 
 export function resolveOptions(
   source: UnleashProviderOptions | Unleash,
   settings: ProviderSettings,
-): { readonly source: UnleashConfig | Unleash; readonly settings: ResolvedSettings } {
+): {
+  readonly source: UnleashConfig | Unleash;
+  readonly settings: ResolvedSettings;
+  readonly http: HttpOptions | undefined;
+} {
   const given = isUnleash(source) ? settings : source;
   parseConfig(isUnleash(source) ? settingsSchema : optionsSchema, given, 'UnleashProvider');
-  const { initializationTimeoutMs, closeTimeoutMs, maxDataAgeMs, logger, ...config } = given;
+  const { initializationTimeoutMs, closeTimeoutMs, maxDataAgeMs, logger, http, ...config } =
+    given as UnleashProviderOptions;
   return {
+    http: http ?? ofHttpOptions(config.httpOptions),
     source: isUnleash(source) ? source : named(config as UnleashConfig),
     settings: {
       initializationTimeoutMs: initializationTimeoutMs ?? 10_000,

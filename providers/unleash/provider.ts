@@ -20,6 +20,7 @@ import type {
   TrackedEvent,
   Unsubscribe,
 } from '../../src/model/flags.js';
+import type { HttpOptions } from '../../src/support/connection/http-options.js';
 import { apiPathAdvice } from '../../src/unleash/client-api.js';
 import { emitOutcome } from '../shared/initialization-event.js';
 import { Listeners } from '../shared/listeners.js';
@@ -75,6 +76,8 @@ export class UnleashProvider implements Provider, FlagSource {
   readonly runsOn = 'server';
   readonly events = new OpenFeatureEventEmitter();
 
+  /** How it connects to Unleash, for guards. */
+  readonly http: HttpOptions | undefined;
   readonly #source: UnleashConfig | Unleash;
   readonly #settings: ResolvedSettings;
   readonly #catalog: FlagCatalog;
@@ -100,6 +103,7 @@ export class UnleashProvider implements Provider, FlagSource {
   constructor(source: UnleashProviderOptions | Unleash, settings: ProviderSettings = {}) {
     const resolved = resolveOptions(source, settings);
     this.#source = resolved.source;
+    this.http = resolved.http;
     this.#settings = resolved.settings;
     const { logger } = this.#settings;
     this.#catalog = new FlagCatalog(logger);
@@ -299,7 +303,7 @@ export class UnleashProvider implements Provider, FlagSource {
 
   #newLifecycle(source: UnleashConfig | Unleash): Lifecycle {
     const { logger } = this.#settings;
-    const transport = isUnleash(source) ? undefined : new Transport(source, logger);
+    const transport = isUnleash(source) ? undefined : new Transport(source, logger, this.http);
     const client = isUnleash(source) ? source : new Unleash({ ...transport!.config, disableAutoStart: true });
     transport?.attach(client);
     const missing = isUnleash(source) || source.repository !== undefined ? [] : missingIn(client);

@@ -4,7 +4,14 @@ import { diagnose } from '../doctor/diagnose.js';
 import type { Finding, FindingStatus } from '../doctor/finding.js';
 import { observe } from '../doctor/observe.js';
 import { complete } from './command.js';
-import { addUnleashOptions, clientTokenOption, nameOption, unleashFields } from './unleash-options.js';
+import {
+  addUnleashOptions,
+  clientTokenOption,
+  httpFields,
+  httpOf,
+  nameOption,
+  unleashFields,
+} from './unleash-options.js';
 
 const HELP = `
 Give tokens as environment variables: other users of the machine can see command lines.
@@ -34,10 +41,11 @@ export function registerDoctor(program: Command): void {
     command,
     HELP,
     optionsSchema,
-    async ({ json, flag, contextField, targetingKey, timeout, ...given }) => {
+    async ({ json, flag, contextField, targetingKey, timeout, proxy, ca, cert, key, ...given }) => {
       const findings = diagnose(
         await observe({
           ...given,
+          http: httpOf({ proxy, ca, cert, key }),
           flagKey: flag,
           contextFields: targetingKey ? ['userId', ...contextField] : contextField,
           timeoutMs: timeout,
@@ -52,6 +60,7 @@ export function registerDoctor(program: Command): void {
 
 const optionsSchema = z.object({
   ...unleashFields,
+  ...httpFields,
   flag: nameOption("the flag's key (--flag or UNLEASH_FLAG)"),
   clientToken: clientTokenOption.optional(),
   adminToken: z.string().optional(),

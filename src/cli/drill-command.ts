@@ -5,7 +5,14 @@ import { adminTokenProblem } from '../unleash/admin-access.js';
 import { readConfigFile } from '../what-if/replay/rules-file.js';
 import { complete, pathOption } from './command.js';
 import { DrillOutput } from './drill/drill-output.js';
-import { addUnleashOptions, clientTokenOption, nameOption, unleashFields } from './unleash-options.js';
+import {
+  addUnleashOptions,
+  clientTokenOption,
+  httpFields,
+  httpOf,
+  nameOption,
+  unleashFields,
+} from './unleash-options.js';
 
 const HELP = `
 It makes a scratch flag, turns it on, serves a treatment that fails to 20 made-up users, and waits until the guard has turned
@@ -31,6 +38,8 @@ const ADMIN_TOKEN = 'an admin token (--admin-token or UNLEASH_ADMIN_TOKEN)';
 
 const optionsSchema = z.object({
   ...unleashFields,
+  ...httpFields,
+  http: z.unknown().optional(),
   flag: nameOption("a flag's key").optional(),
   clientToken: clientTokenOption,
   adminToken: z.string({ error: ADMIN_TOKEN }).superRefine((token, context) => {
@@ -58,8 +67,14 @@ export function registerDrill(program: Command): void {
       json,
       flag: flagKey,
       timeout: timeoutMs,
+      proxy,
+      ca,
+      cert,
+      key,
+      http: ofFile,
       ...target
     } = parseConfig(optionsSchema, given, 'options');
+    const http = httpOf({ proxy, ca, cert, key }, ofFile);
     const interrupt = new AbortController();
     const output = json ? undefined : new DrillOutput(process.stdout);
     const end = () => {
@@ -73,7 +88,7 @@ export function registerDrill(program: Command): void {
     // OpenFeature and unleash-client take a while to load.
     const { fireDrill } = await import('./drill/fire-drill.js');
     output?.head(target);
-    const result = await fireDrill({ ...target, flagKey, timeoutMs }, interrupt.signal, output);
+    const result = await fireDrill({ ...target, flagKey, timeoutMs, http }, interrupt.signal, output);
     if (json) process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);
     output?.conclude(result);
     process.exitCode = result.ok ? 0 : 1;
@@ -100,5 +115,6 @@ async function unleashIn(path: string | undefined): Promise<Record<string, unkno
     adminToken: token,
     clientToken,
     timeout: timeoutMs ?? defaults.timeout,
+    http: config.http,
   };
 }

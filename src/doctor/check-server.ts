@@ -13,7 +13,8 @@ export function checkUrl({ target, health, features, admin }: Observations): Fin
   if ('noAnswer' in health && given.every((answer) => 'noAnswer' in answer)) {
     return fail(
       `Nothing answers at ${shown(target.url)} (${health.noAnswer}).`,
-      'Check the address, that Unleash runs, and that this machine may reach it (DNS, firewall, proxy).',
+      health.help ??
+        'Check the address, that Unleash runs, and that this machine may reach it (DNS, firewall, proxy).',
     );
   }
   const redirect = given.find((answer) => 'status' in answer && answer.status >= 300 && answer.status < 400);

@@ -25,7 +25,7 @@ export type Answer =
       readonly localDate: number;
     }
   /** A code such as `ECONNREFUSED`, a time-out, or how far the answer is above the limit of what is read. */
-  | { readonly noAnswer: string };
+  | { readonly noAnswer: string /** What helps. */; readonly help?: string | undefined };
 
 /** What was seen with the admin token. */
 export type AdminObservation =

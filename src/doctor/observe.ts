@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { systemClock } from '../support/clock.js';
-import { AnswerTooLargeError, exchange, MIB, NoAnswerError } from '../support/http.js';
+import { fetchOver } from '../support/connection/connection.js';
+import { AnswerTooLargeError, exchange, MIB, NoAnswerError, notOfProxy } from '../support/http.js';
 import { parseJson } from '../support/json.js';
 import { adminTokenProblem, baseUrlOf } from '../unleash/admin-access.js';
 import { UnleashAdminClient, type UnleashAdminClientOptions } from '../unleash/admin-client.js';
@@ -15,15 +16,18 @@ const MAX_BYTES = 32 * MIB;
 /** Options of {@link observe}. */
 export interface ObserveOptions
   extends Target,
-    Pick<UnleashAdminClientOptions, 'timeoutMs' | 'fetch' | 'clock'> {
+    Pick<UnleashAdminClientOptions, 'timeoutMs' | 'fetch' | 'http' | 'clock'> {
   readonly clientToken?: string | undefined;
   readonly adminToken?: string | undefined;
   /** The guard's folder. */
   readonly folder: string;
 }
 
+type Connected = ObserveOptions & { readonly fetch: typeof fetch };
+
 /** Observes Unleash, as the service and as the guard, and the guard's folder. It changes nothing in Unleash. */
-export async function observe(options: ObserveOptions): Promise<Observations> {
+export async function observe(given: ObserveOptions): Promise<Observations> {
+  const options = { ...given, fetch: fetchOver(given) };
   const { url, flagKey, project, environment, contextFields, clientToken, adminToken, folder } = options;
   const get = (path: string, token?: string) => request(options, `${baseUrlOf(url)}${path}`, token);
   const [health, features, admin, observedFolder] = await Promise.all([
@@ -38,7 +42,7 @@ export async function observe(options: ObserveOptions): Promise<Observations> {
 }
 
 async function observeAdmin(
-  options: ObserveOptions,
+  options: Connected,
   token: string,
   get: (path: string, token: string) => Promise<Answer>,
 ): Promise<AdminObservation> {
@@ -65,12 +69,16 @@ async function orError<T>(call: Promise<T>): Promise<T | AdminError> {
   }
 }
 
-async function request(options: ObserveOptions, url: string, token: string | undefined): Promise<Answer> {
-  const { fetch = globalThis.fetch, clock = systemClock, timeoutMs = 5_000 } = options;
+async function request(options: Connected, url: string, token: string | undefined): Promise<Answer> {
+  const { fetch, clock = systemClock, timeoutMs = 5_000 } = options;
   const headers = { accept: 'application/json', ...(token === undefined ? {} : { authorization: token }) };
   const startedAt = clock.monotonic();
   try {
-    const answer = await exchange(fetch, { method: 'GET', url, headers, maxBytes: MAX_BYTES }, timeoutMs);
+    const answer = await exchange(
+      fetch,
+      { method: 'GET', url, headers, maxBytes: MAX_BYTES },
+      timeoutMs,
+    ).then(notOfProxy);
     const tookMs = clock.monotonic() - startedAt;
     const serverDate = Date.parse(answer.headers.get('date') ?? '');
     return {
@@ -81,7 +89,7 @@ async function request(options: ObserveOptions, url: string, token: string | und
     };
   } catch (error) {
     if (error instanceof AnswerTooLargeError) return { noAnswer: error.message };
-    if (error instanceof NoAnswerError) return { noAnswer: error.message };
+    if (error instanceof NoAnswerError) return { noAnswer: error.message, help: error.help };
     throw error;
   }
 }

@@ -11,6 +11,7 @@ import type { OperationPolicy } from '../operation/guarded-operation.js';
 import { type Clock, systemClock } from '../support/clock.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, wholeSchema } from '../support/config-schemas.js';
+import { type HttpOptions, httpOptionsSchema } from '../support/connection/http-options.js';
 import { OWN_FILES } from '../support/files.js';
 import { httpUrlSchema } from '../support/http-schemas.js';
 import { type Logger, resolveLogger } from '../support/logger.js';
@@ -140,7 +141,12 @@ export interface RolloutGuardOptions {
   readonly clock?: Clock | undefined;
   /** @default Math.random */
   readonly random?: (() => number) | undefined;
-  /** @default the global fetch */
+  /**
+   * How the guard connects to Unleash, and its notifiers and signals to theirs unless they have options of their own: proxy,
+   * CA, client certificate. @default as the provider does, or by the environment (`HTTPS_PROXY`, `NO_PROXY` and others)
+   */
+  readonly http?: HttpOptions | undefined;
+  /** In place of `http`. @default one over `http` */
   readonly fetch?: typeof fetch | undefined;
   /** This process's memory in bytes. @default the resident set size */
   readonly readMemoryBytes?: (() => number) | undefined;
@@ -193,7 +199,8 @@ export function resolveOptions(options: RolloutGuardOptions) {
     observers: Object.freeze([...(given.observers ?? [])]),
     clock: given.clock ?? systemClock,
     random: given.random ?? Math.random,
-    fetch: given.fetch ?? globalThis.fetch,
+    http: given.http,
+    fetch: given.fetch,
     readMemoryBytes: given.readMemoryBytes ?? (() => process.memoryUsage.rss()),
   });
 }
@@ -328,6 +335,7 @@ const optionFields = {
   observers: z.array(observer, { error: 'a list of observers' }).optional(),
   clock: having<Clock>(['now', 'monotonic'], 'a Clock').optional(),
   random: aFunction<() => number>(),
+  http: httpOptionsSchema.optional(),
   fetch: aFunction<typeof fetch>(),
   readMemoryBytes: aFunction<() => number>(),
 } satisfies Record<keyof RolloutGuardOptions, z.ZodType>;

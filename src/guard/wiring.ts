@@ -42,7 +42,12 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
     context;
   const own = storeFor(context, clock.now());
   context.runningTime.onGap(({ durationMs }) => own.lost(durationMs));
-  const signals = new SignalPoller({ triggers: [...rollback, ...review], clock, onFault: records.outage });
+  const signals = new SignalPoller({
+    triggers: [...rollback, ...review],
+    clock,
+    fetch: resources.fetch.ofOthers,
+    onFault: records.outage,
+  });
   const ledger = new ControlLedger();
   const evaluator = new Evaluator(context, signals, (trigger, now) => ledger.isMuted(trigger, now));
   const fleet: GuardFleet =
@@ -100,6 +105,7 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
     queues: resources.queues,
     subject,
     clock,
+    fetch: resources.fetch.ofOthers,
     onFault: records.outage,
   });
   // In a fleet, the leader notifies for all, and every process of what it decided, and of what makes it alone blind.

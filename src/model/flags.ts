@@ -97,6 +97,8 @@ export interface FlagSource {
   readonly scope?: FlagScope | undefined;
   /** Sends what the source counted and still holds, such as usage metrics. */
   flush?(): Promise<void>;
+  /** How the source connects to Unleash, as `HttpOptions`: a guard without `http` and `fetch` connects alike. */
+  readonly http?: object | undefined;
   /** The OpenFeature client that evaluates through this source when the user names none. */
   defaultClient(): FlagClient;
 }

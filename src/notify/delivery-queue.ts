@@ -32,9 +32,10 @@ interface Waiting {
 /** A queue for each notifier. */
 export function deliveryQueues(
   notify: readonly (Notifier | NotifyFunction)[],
+  fetch?: typeof globalThis.fetch | undefined,
   policy: DeliveryPolicy = {},
 ): readonly DeliveryQueue[] {
-  return notify.map((notifier, index) => new DeliveryQueue(asNotifier(notifier, index), policy));
+  return notify.map((notifier, index) => new DeliveryQueue(asNotifier(notifier, index), fetch, policy));
 }
 
 function asNotifier(given: Notifier | NotifyFunction, index: number): Notifier {
@@ -52,6 +53,7 @@ function asNotifier(given: Notifier | NotifyFunction, index: number): Notifier {
 export class DeliveryQueue {
   readonly #notifier: Notifier;
   readonly #policy: typeof POLICY;
+  readonly #fetch: typeof globalThis.fetch | undefined;
   readonly #closing = new AbortController();
   #waiting: Waiting[] = [];
   /** Waits for the same of other flags. */
@@ -63,7 +65,8 @@ export class DeliveryQueue {
   #isFailing = false;
   #lost = 0;
 
-  constructor(notifier: Notifier, policy: DeliveryPolicy) {
+  constructor(notifier: Notifier, fetch: typeof globalThis.fetch | undefined, policy: DeliveryPolicy) {
+    this.#fetch = fetch;
     this.#notifier = notifier;
     this.#policy = { ...POLICY, ...policy };
   }
@@ -133,7 +136,7 @@ export class DeliveryQueue {
     const { signal } = this.#closing;
     const attempt = () =>
       withDeadline(this.#policy.timeoutMs, signal, (signal) =>
-        this.#notifier.notify(notification, { signal }),
+        this.#notifier.notify(notification, { signal, fetch: this.#fetch }),
       );
     const shouldRetry = (error: unknown) => {
       if (!isNotifyError(error)) return 0;

@@ -14,6 +14,8 @@ export interface NotificationsOptions {
   readonly queues?: readonly DeliveryQueue[] | undefined;
   readonly subject: NotificationSubject;
   readonly clock: Clock;
+  /** The guard's connection. @default each notifier's own */
+  readonly fetch?: typeof fetch | undefined;
   /** Called once when a notifier begins to fail, and once when notifications are lost. What it throws is dropped. */
   readonly onFault: (what: string, error: unknown) => void;
 }
@@ -48,7 +50,7 @@ export class Notifications {
         // Nothing is left to report it to.
       }
     };
-    this.#queues = options.queues ?? deliveryQueues(options.notify, policy);
+    this.#queues = options.queues ?? deliveryQueues(options.notify, options.fetch, policy);
     this.#isShared = options.queues !== undefined;
   }
 

@@ -36,6 +36,8 @@ export interface GuardNotification extends NotificationSubject {
 export interface NotifyContext {
   /** Aborted when the attempt takes too long or the guard closes. */
   readonly signal: AbortSignal;
+  /** A `fetch` over the guard's connection, with its proxy and certificates; a guard always gives it. */
+  readonly fetch?: typeof fetch | undefined;
 }
 
 /** Notifies operators through one channel, such as Slack or a webhook. */

@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { type Clock, systemClock } from '../support/clock.js';
+import { fetchOver } from '../support/connection/connection.js';
+import { type HttpOptions, httpOptionsSchema } from '../support/connection/http-options.js';
 import { exchange, NoAnswerError, retryAfterMs } from '../support/http.js';
 import { clockSchema, fetchSchema } from '../support/http-schemas.js';
 import { NotifyError } from './notifier.js';
@@ -13,8 +15,10 @@ const MAX_REPLY_BYTES = 64 * 1024;
 export interface HttpNotifierOptions {
   /** Its name in faults. @default its kind, for example 'slack' */
   readonly name?: string | undefined;
-  /** @default the global fetch */
+  /** @default one over `http` */
   readonly fetch?: typeof fetch | undefined;
+  /** How it connects. @default as the guard does */
+  readonly http?: HttpOptions | undefined;
   /** @default the machine's clocks */
   readonly clock?: Clock | undefined;
 }
@@ -22,19 +26,31 @@ export interface HttpNotifierOptions {
 export const httpNotifierOptions = {
   name: z.string().min(1).optional(),
   fetch: fetchSchema,
+  http: httpOptionsSchema.optional(),
   clock: clockSchema,
 };
 
 /** What {@link postJson} sends. */
-interface JsonPost extends Omit<HttpNotifierOptions, 'name'> {
+interface JsonPost extends Pick<HttpNotifierOptions, 'clock'> {
   /** The receiver's name in errors, instead of its address. */
   readonly receiver: string;
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body: string;
   readonly signal: AbortSignal;
+  readonly fetch: typeof fetch;
   /** What may be quoted of a failed answer's body; the rest may repeat what was sent. */
   readonly quote?: (body: string) => string | undefined;
+}
+
+/** The `fetch` of a notifier: by its own options, or by those of the guard that calls it. */
+export function notifierFetch({
+  fetch,
+  http,
+}: HttpNotifierOptions): (ofGuard?: typeof fetch) => typeof globalThis.fetch {
+  const own = fetchOver({ fetch, http });
+  const hasOwn = fetch !== undefined || http !== undefined;
+  return (ofGuard) => (hasOwn ? own : (ofGuard ?? own));
 }
 
 /**
@@ -43,7 +59,7 @@ interface JsonPost extends Omit<HttpNotifierOptions, 'name'> {
  * @throws {@link NotifyError} without the address, or the signal's reason.
  */
 export async function postJson(post: JsonPost): Promise<void> {
-  const { receiver, url, body, signal, fetch = globalThis.fetch, clock = systemClock } = post;
+  const { receiver, url, body, signal, fetch, clock = systemClock } = post;
   const headers = {
     'user-agent': 'unleash-rollout-guard',
     ...post.headers,
@@ -52,7 +68,9 @@ export async function postJson(post: JsonPost): Promise<void> {
   const request = { method: 'POST', url, headers, body, mayCut: true, maxBytes: MAX_REPLY_BYTES } as const;
   const answer = await exchange(fetch, request, TIMEOUT_MS, signal).catch((error: unknown) => {
     if (!(error instanceof NoAnswerError)) throw error;
-    throw new NotifyError(`${receiver} does not answer (${error.message}).`, { retryable: true });
+    throw new NotifyError(`${receiver} does not answer (${error.message}).${error.helpAfter}`, {
+      retryable: true,
+    });
   });
   if (answer.ok) return;
   const { status } = answer;

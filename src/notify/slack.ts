@@ -3,7 +3,7 @@ import type { NotificationSeverity } from '../model/event-entry.js';
 import { parseConfig } from '../support/config-error.js';
 import { httpUrlSchema } from '../support/http-schemas.js';
 import type { GuardNotification, Notifier } from './notifier.js';
-import { type HttpNotifierOptions, httpNotifierOptions, postJson } from './post-json.js';
+import { type HttpNotifierOptions, httpNotifierOptions, notifierFetch, postJson } from './post-json.js';
 
 /** Options of {@link slack}. */
 export interface SlackOptions extends HttpNotifierOptions {
@@ -17,15 +17,16 @@ export interface SlackOptions extends HttpNotifierOptions {
  * @throws {@link ConfigError} that lists every problem.
  */
 export function slack(options: SlackOptions): Notifier {
-  const { webhookUrl, name = 'slack', fetch, clock } = parseConfig(slackSchema, options, 'slack options');
+  const { webhookUrl, name = 'slack', clock, ...own } = parseConfig(slackSchema, options, 'slack options');
+  const fetchFor = notifierFetch(own);
   return {
     name,
-    notify: (notification, { signal }) =>
+    notify: (notification, { signal, fetch }) =>
       postJson({
         receiver: 'Slack',
         url: webhookUrl,
         body: JSON.stringify(slackMessage(notification)),
-        fetch,
+        fetch: fetchFor(fetch),
         clock,
         signal,
         quote: errorCode,

@@ -3,7 +3,7 @@ import { systemClock } from '../support/clock.js';
 import { parseConfig } from '../support/config-error.js';
 import { headersSchema, httpUrlSchema } from '../support/http-schemas.js';
 import type { GuardNotification, Notifier } from './notifier.js';
-import { type HttpNotifierOptions, httpNotifierOptions, postJson } from './post-json.js';
+import { type HttpNotifierOptions, httpNotifierOptions, notifierFetch, postJson } from './post-json.js';
 import { signatureHeaders, webhookSecretSchema } from './webhook-signature.js';
 
 /** Options of {@link webhook}. */
@@ -33,10 +33,11 @@ export interface WebhookPayload extends GuardNotification {
 export function webhook(options: WebhookOptions): Notifier {
   // Under the name `webhook` no value is shown in an error: an address may be a secret as a whole.
   const { webhook: given } = parseConfig(optionsSchema, { webhook: options }, 'options');
-  const { url, secret, headers, name = 'webhook', fetch, clock = systemClock } = given;
+  const { url, secret, headers, name = 'webhook', clock = systemClock } = given;
+  const fetchFor = notifierFetch(given);
   return {
     name,
-    notify(notification, { signal }) {
+    notify(notification, { signal, fetch }) {
       const body = JSON.stringify({ version: 1, ...notification } satisfies WebhookPayload);
       // Each attempt is signed with its own time, or a late one would be rejected as too old.
       const signed = secret === undefined ? {} : signatureHeaders(notification.id, body, secret, clock.now());
@@ -45,7 +46,7 @@ export function webhook(options: WebhookOptions): Notifier {
         url,
         headers: { ...headers, ...signed },
         body,
-        fetch,
+        fetch: fetchFor(fetch),
         clock,
         signal,
       });

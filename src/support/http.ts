@@ -1,4 +1,7 @@
+import { explainFailure } from './connection/connection-advice.js';
+import { ANSWERS_OF_PROXIES, ProxyError } from './connection/proxy-agents.js';
 import { DeadlineError, withDeadline } from './deadline.js';
+import { parseJson } from './json.js';
 
 /** A request; redirects are never followed, because a redirected POST would arrive as a GET. */
 interface HttpRequest {
@@ -20,12 +23,31 @@ export interface HttpAnswer {
   readonly headers: Headers;
   /** Cut at the limit when the answer is a failure, or its request allows that. */
   readonly body: string;
+  /** The proxy of a request that a proxy can answer itself, without user and password. */
+  readonly proxy?: string | undefined;
 }
 
-/** No answer came. The message is a code such as `ECONNREFUSED`, or a time-out; it quotes nothing of the request. */
+/** No answer came. The message is a code such as `ECONNREFUSED`, a phrase, or a time-out; it quotes nothing of the request. */
 export class NoAnswerError extends Error {
   override readonly name = 'NoAnswerError';
   readonly code = 'NO_ANSWER';
+
+  /**
+   * @param help - What an operator can do.
+   * @param requiresAction - Whether it lasts until an operator acts.
+   */
+  constructor(
+    message: string,
+    readonly help?: string | undefined,
+    readonly requiresAction = false,
+  ) {
+    super(message);
+  }
+
+  /** The help as a sentence that follows another one. */
+  get helpAfter(): string {
+    return this.help === undefined ? '' : ` ${this.help}`;
+  }
 }
 
 /** An answer is longer than the limit. The message has both, and quotes nothing of the answer. */
@@ -54,13 +76,32 @@ export async function exchange(
       const response = await fetch(url, { method, headers, body, redirect: 'manual', signal });
       const { ok, status } = response;
       const text = await readText(response, maxBytes, mayCut || !ok);
-      return { ok, status, headers: response.headers, body: text };
+      const { proxy } = response as { proxy?: string };
+      return { ok, status, headers: response.headers, body: text, proxy };
     });
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof AnswerTooLargeError) throw error;
-    throw new NoAnswerError(error instanceof DeadlineError ? error.message : networkCode(error));
+    if (error instanceof DeadlineError) throw new NoAnswerError(error.message);
+    throw noAnswer(error);
   }
+}
+
+/**
+ * For a server that always replies with JSON: another answer that came through a proxy is the proxy's own.
+ *
+ * @throws {@link NoAnswerError}
+ */
+export function notOfProxy(answer: HttpAnswer): HttpAnswer {
+  const { proxy, status, body } = answer;
+  if (proxy === undefined || !ANSWERS_OF_PROXIES.includes(status) || parseJson(body) !== undefined)
+    return answer;
+  throw noAnswer(new ProxyError(proxy, status, false));
+}
+
+function noAnswer(error: unknown): NoAnswerError {
+  const { reason, help, requiresAction } = explainFailure(error);
+  return new NoAnswerError(reason, help, requiresAction);
 }
 
 /** Reads a body piece by piece, and no more of it than the limit. */
@@ -96,13 +137,6 @@ function tooLarge(what: string, maxBytes: number): string {
 
 function bytes(count: number): string {
   return `${count.toLocaleString('en')} bytes`;
-}
-
-/** A code such as `ECONNREFUSED`. Messages are not passed on: they may quote headers and addresses. */
-function networkCode(error: unknown): string {
-  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown };
-  if (typeof code === 'string') return code;
-  return cause === undefined || cause === error ? 'network error' : networkCode(cause);
 }
 
 /** `Retry-After` in milliseconds: seconds, or a date (RFC 9110, 10.2.3); undefined when absent or unreadable. */

@@ -69,6 +69,8 @@ export interface SignalSource {
 export interface SignalContext {
   /** Aborted when the read exceeds its timeout or the guard is closed. */
   readonly signal: AbortSignal;
+  /** A `fetch` over the guard's connection, with its proxy and certificates; a guard always gives it. */
+  readonly fetch?: typeof fetch | undefined;
 }
 
 /** A number, and when it was true. */

@@ -1,6 +1,8 @@
 import type { z } from 'zod';
 import { type Clock, systemClock } from '../support/clock.js';
-import { AnswerTooLargeError, exchange, MIB, NoAnswerError } from '../support/http.js';
+import { fetchOver } from '../support/connection/connection.js';
+import type { HttpOptions } from '../support/connection/http-options.js';
+import { AnswerTooLargeError, exchange, MIB, NoAnswerError, notOfProxy } from '../support/http.js';
 import { withoutTrailingSlashes } from '../support/http-schemas.js';
 import { parseJson } from '../support/json.js';
 import { adminTokenProblem, baseUrlOf, flagPageUrl } from './admin-access.js';
@@ -43,8 +45,10 @@ export interface UnleashAdminClientOptions {
   readonly environment: string;
   /** Time for one request and its reply, in milliseconds. @default 5_000 */
   readonly timeoutMs?: number | undefined;
-  /** @default the global fetch */
+  /** @default one over `http` */
   readonly fetch?: typeof fetch | undefined;
+  /** @default as the environment has it */
+  readonly http?: HttpOptions | undefined;
   /** @default the machine's clocks */
   readonly clock?: Clock | undefined;
   /** Called after each reply with the status 401. Must not throw. */
@@ -86,7 +90,7 @@ export class UnleashAdminClient {
     this.environment = options.environment;
     this.#token = options.token;
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    this.#fetch = options.fetch ?? globalThis.fetch;
+    this.#fetch = fetchOver(options);
     this.#clock = options.clock ?? systemClock;
     this.#onUnauthorized = options.onUnauthorized;
   }
@@ -284,10 +288,12 @@ export class UnleashAdminClient {
     const url = `${this.#baseUrl}${path}`;
     // Of a change, only the status matters.
     const sent = { method, url, headers, body, maxBytes: MAX_REPLY_BYTES, mayCut: method !== 'GET' };
-    const reply = await exchange(this.#fetch, sent, this.#timeoutMs, signal).catch((error: unknown) => {
-      if (error instanceof AnswerTooLargeError) throw errorForLongReply(error.message, request);
-      throw error instanceof NoAnswerError ? errorForNoReply(error.message, request) : error;
-    });
+    const reply = await exchange(this.#fetch, sent, this.#timeoutMs, signal)
+      .then(notOfProxy)
+      .catch((error: unknown) => {
+        if (error instanceof AnswerTooLargeError) throw errorForLongReply(error.message, request);
+        throw error instanceof NoAnswerError ? errorForNoReply(error, request) : error;
+      });
     if (reply.ok) return reply.body;
     if (reply.status === 401) this.#onUnauthorized?.();
     // A proxy between here and Unleash may repeat what it was sent.

@@ -6,6 +6,7 @@
  * - `ADMIN_CHANGE_REQUEST`: the environment needs change requests, and the token may not skip them (403).
  * - `ADMIN_NOT_FOUND`: no such project, flag, environment or address (404); see `missing`.
  * - `ADMIN_RATE_LIMIT`: too many requests (429).
+ * - `ADMIN_CONNECTION`: no connection until an operator acts: a proxy refuses it, or a certificate is not accepted.
  * - `ADMIN_UNAVAILABLE`: no reply, a late one, or a fault of the server (408, 5xx).
  * - `ADMIN_RESPONSE`: Unleash refused the request itself (400, 409 and others), or its reply cannot be read.
  */
@@ -15,6 +16,7 @@ export type AdminErrorCode =
   | 'ADMIN_CHANGE_REQUEST'
   | 'ADMIN_NOT_FOUND'
   | 'ADMIN_RATE_LIMIT'
+  | 'ADMIN_CONNECTION'
   | 'ADMIN_UNAVAILABLE'
   | 'ADMIN_RESPONSE';
 

@@ -1,4 +1,4 @@
-import { type HttpAnswer, retryAfterMs } from '../support/http.js';
+import { type HttpAnswer, type NoAnswerError, retryAfterMs } from '../support/http.js';
 import { parseJson } from '../support/json.js';
 import { AdminError, type AdminErrorCode, type MissingAtUnleash } from './admin-error.js';
 import { failureReply } from './admin-replies.js';
@@ -88,12 +88,15 @@ export function errorForReply(
   return error('ADMIN_RESPONSE', 'Unleash refused the request');
 }
 
-/** The error for a request that got no reply. `reason` is a code such as `ECONNREFUSED`, or a time-out. */
-export function errorForNoReply(reason: string, request: AdminRequest): AdminError {
-  const sentences = [`Unleash does not answer (${reason}, ${nameOf(request)}).`, request.byHand];
-  return new AdminError('ADMIN_UNAVAILABLE', sentences.filter(Boolean).join(' '), {
-    request: nameOf(request),
-  });
+/** The error for a request that got no reply. */
+export function errorForNoReply(
+  { message, help, requiresAction }: NoAnswerError,
+  request: AdminRequest,
+): AdminError {
+  const what = `Unleash does not answer (${message}, ${nameOf(request)}).`;
+  const sentences = [what, help, request.byHand];
+  const code = requiresAction ? 'ADMIN_CONNECTION' : 'ADMIN_UNAVAILABLE';
+  return new AdminError(code, sentences.filter(Boolean).join(' '), { request: nameOf(request) });
 }
 
 /** The error for a reply that is longer than is read. `reason` has its size and the limit. */

@@ -20,7 +20,11 @@ const stopped = (flagKey: string) => noticeOf(decided(), flagged(flagKey))!.noti
 /** What a notifier gets of what was queued in one turn. */
 async function delivered(...notifications: GuardNotification[]): Promise<GuardNotification[]> {
   const sent: GuardNotification[] = [];
-  const queue = new DeliveryQueue({ name: 'test', notify: async (each) => void sent.push(each) }, {});
+  const queue = new DeliveryQueue(
+    { name: 'test', notify: async (each) => void sent.push(each) },
+    undefined,
+    {},
+  );
   for (const notification of notifications) queue.add(notification, () => {});
   await queue.idle();
   return sent;
@@ -58,7 +62,11 @@ describe('a queue of several flags', () => {
 
   it('sends what comes later by itself', async () => {
     const sent: string[] = [];
-    const queue = new DeliveryQueue({ name: 'test', notify: async ({ title }) => void sent.push(title) }, {});
+    const queue = new DeliveryQueue(
+      { name: 'test', notify: async ({ title }) => void sent.push(title) },
+      undefined,
+      {},
+    );
     queue.add(refused('async-upload'), () => {});
     await queue.idle();
     queue.add(refused('new-search'), () => {});

@@ -1,3 +1,5 @@
+import { explainFailure } from '../../../src/support/connection/connection-advice.js';
+
 /** What an `error` or `warn` event of unleash-client means for the connection. */
 export interface Problem {
   /**
@@ -42,7 +44,11 @@ function read(event: 'error' | 'warn', subject: unknown): Problem {
   const status = REFUSED.exec(detail)?.[1];
   if (status !== undefined) return { kind: 'refused', message: tokenNeeded(status) };
   const concernsData = MALFORMED_FLAG.test(detail) || isFileError(subject);
-  return { kind: concernsData ? 'other' : 'lost', message: detail };
+  const { help } = explainFailure(subject);
+  return {
+    kind: concernsData ? 'other' : 'lost',
+    message: help === undefined ? detail : `${detail}. ${help}`,
+  };
 }
 
 function tokenNeeded(status: string): string {

@@ -2,8 +2,9 @@ import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import { pipeline, Transform } from 'node:stream';
 import { constants, createUnzip } from 'node:zlib';
 import type { Unleash, UnleashConfig } from 'unleash-client';
-import { getDefaultAgent } from 'unleash-client/lib/request.js';
 import { messageOf } from '../../../src/support/async/callbacks.js';
+import { Connection } from '../../../src/support/connection/connection.js';
+import type { HttpOptions } from '../../../src/support/connection/http-options.js';
 import { DeadlineError, withDeadline } from '../../../src/support/deadline.js';
 import type { Logger } from '../../../src/support/logger.js';
 import { type HeadersFunction, internalsOf, type Storage } from './client-access.js';
@@ -32,13 +33,15 @@ export class Transport {
   readonly config: UnleashConfig;
   readonly #given: UnleashConfig;
   readonly #logger: Logger;
+  readonly #connection: Connection;
   readonly #requests = new Set<ClientRequest>();
   readonly #closing = new AbortController();
   #pending = 0;
   #activeAt = performance.now();
   #lastHeaders: Record<string, string | undefined>;
 
-  constructor(config: UnleashConfig, logger: Logger) {
+  constructor(config: UnleashConfig, logger: Logger, http?: HttpOptions | undefined) {
+    this.#connection = new Connection(http);
     this.#given = config;
     this.#logger = logger;
     this.#lastHeaders = { ...config.customHeaders };
@@ -104,21 +107,21 @@ export class Transport {
   };
 
   #agentFor(url: URL): Agent {
-    const agent = this.#given.httpOptions?.agent?.(url) ?? getDefaultAgent(url);
+    const agent = this.#connection.agentFor(url);
     return new Proxy(agent, {
       get: (target, name) => {
         const value = Reflect.get(target, name, target);
         if (typeof value !== 'function') return value;
         if (name !== 'addRequest') return value.bind(target);
         return (request: ClientRequest, ...rest: unknown[]) => {
-          this.#supervise(request);
+          this.#supervise(request, url);
           return value.call(target, request, ...rest);
         };
       },
     });
   }
 
-  #supervise(request: ClientRequest): void {
+  #supervise(request: ClientRequest, url: URL): void {
     this.#requests.add(request);
     const timeoutMs = this.#timeoutMs;
     const timer =
@@ -131,8 +134,16 @@ export class Transport {
       this.#activeAt = performance.now();
     });
     const emit = request.emit.bind(request) as (event: string, ...details: unknown[]) => boolean;
-    request.emit = (event: string, ...details: unknown[]) =>
-      event === 'response' ? emit(event, limited(details[0] as IncomingMessage)) : emit(event, ...details);
+    request.emit = (event: string, ...details: unknown[]) => {
+      if (event !== 'response') return emit(event, ...details);
+      const response = details[0] as IncomingMessage;
+      const { statusCode, headers } = response;
+      const fault = this.#connection.proxyFault(url, statusCode, headers['content-type']);
+      if (fault === undefined) return emit(event, limited(response));
+      response.resume();
+      response.on('error', () => {});
+      return emit('error', fault);
+    };
     if (this.#closing.signal.aborted) request.destroy(this.#closing.signal.reason);
   }
 

@@ -41,6 +41,7 @@ const GUARD_OPTIONS = [
   'outcomeTimeoutMs',
   'notify',
   'observers',
+  'http',
 ] as const satisfies readonly (keyof RolloutGuardOptions)[];
 
 /** Those that stand beside `flags`, and not in each of them. */

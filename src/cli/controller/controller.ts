@@ -8,6 +8,7 @@ import type { FlagGuardsOptions } from '../../guard/several/flag-options.js';
 import type { ArmCounts } from '../../model/shapes.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import { attempt, type ConfigProblem, throwProblems } from '../../support/config-error.js';
+import type { HttpOptions } from '../../support/connection/http-options.js';
 import type { Logger } from '../../support/logger.js';
 import { type ControllerConfig, readControllerConfig } from './controller-config.js';
 import {
@@ -144,7 +145,7 @@ function guardsOf(
   };
 }
 
-function providerOf({ unleash, clientToken }: ControllerConfig, logger: Logger) {
+function providerOf({ unleash, clientToken, guard }: ControllerConfig, logger: Logger) {
   const { url } = unleash;
   return attempt(
     () =>
@@ -153,13 +154,14 @@ function providerOf({ unleash, clientToken }: ControllerConfig, logger: Logger) 
         appName: 'rollout-guard',
         // A missing token is already among the problems.
         customHeaders: { Authorization: clientToken ?? 'none' },
+        http: guard.http as HttpOptions | undefined,
         // It evaluates nothing that could be counted.
         disableMetrics: true,
         // Controllers of several environments may run on one machine, and must not read each other's definitions.
         storageProvider: { get: async () => undefined, set: async () => {} },
         logger,
       }),
-    (path) => `unleash.${path}`,
+    (path) => (path.startsWith('http') ? path : `unleash.${path}`),
   );
 }
 

@@ -4,7 +4,9 @@ import { z } from 'zod';
 import { GUARD_TAG_TYPE } from '../../guard/act/unleash-marks.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import { systemClock } from '../../support/clock.js';
-import { exchange, NoAnswerError } from '../../support/http.js';
+import { fetchOver } from '../../support/connection/connection.js';
+import type { HttpOptions } from '../../support/connection/http-options.js';
+import { exchange, NoAnswerError, notOfProxy } from '../../support/http.js';
 import { parseJson } from '../../support/json.js';
 import { retry } from '../../support/retry.js';
 import { baseUrlOf, flagPageUrl } from '../../unleash/admin-access.js';
@@ -20,6 +22,8 @@ export interface DrillTarget {
   readonly adminToken: string;
   /** Time for one request, in milliseconds. */
   readonly timeoutMs: number;
+  /** @default as the environment has it */
+  readonly http?: HttpOptions | undefined;
 }
 
 /**
@@ -59,9 +63,11 @@ const tagsReply = z.object({ tags: z.array(z.object({ type: z.string(), value: z
 class DrillAdmin {
   readonly #target: DrillTarget;
   readonly #flagKey: string;
+  readonly #fetch: typeof fetch;
 
   constructor(target: DrillTarget, flagKey: string) {
     this.#target = target;
+    this.#fetch = fetchOver(target);
     this.#flagKey = flagKey;
   }
 
@@ -104,9 +110,11 @@ class DrillAdmin {
             headers: { ...headers, 'content-type': 'application/json' },
             body: JSON.stringify(body),
           };
-    const reply = await exchange(globalThis.fetch, sent, timeoutMs, signal).catch((error: unknown) => {
-      throw error instanceof NoAnswerError ? errorForNoReply(error.message, request) : error;
-    });
+    const reply = await exchange(this.#fetch, sent, timeoutMs, signal)
+      .then(notOfProxy)
+      .catch((error: unknown) => {
+        throw error instanceof NoAnswerError ? errorForNoReply(error, request) : error;
+      });
     if (reply.ok) return reply.body;
     throw errorForReply(reply, reply.body.replaceAll(adminToken, '…'), request, systemClock.now());
   }

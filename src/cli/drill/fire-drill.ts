@@ -63,6 +63,7 @@ class FireDrill {
       url: options.url,
       appName: 'rollout-guard-drill',
       customHeaders: { Authorization: options.clientToken },
+      http: options.http,
       refreshInterval: REFRESH_MS,
       // Its evaluations are not a service's.
       disableMetrics: true,
@@ -157,12 +158,13 @@ class FireDrill {
   }
 
   #newGuard(): RolloutGuard {
-    const { url, project, environment, adminToken: token, timeoutMs } = this.#options;
+    const { url, project, environment, adminToken: token, timeoutMs, http } = this.#options;
     this.#guard = new RolloutGuard({
       flagKey: this.#flag.key,
       flags: this.#provider,
       client: OpenFeature.getClient(this.#flag.key),
       unleash: { url, token, project, environment, timeoutMs },
+      http,
       rollback: [errorRateAbove(0.05, { minOutcomes: CALLS / 2 })],
       folder: false,
       logger: false,

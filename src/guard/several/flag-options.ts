@@ -25,6 +25,7 @@ const SHARED = [
   'notify',
   'clock',
   'random',
+  'http',
   'fetch',
   'readMemoryBytes',
 ] as const satisfies readonly (keyof RolloutGuardOptions)[];

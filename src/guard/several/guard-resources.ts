@@ -1,6 +1,8 @@
 import { type DeliveryQueue, deliveryQueues } from '../../notify/delivery-queue.js';
 import { Limiter } from '../../support/async/limiter.js';
 import type { Clock } from '../../support/clock.js';
+import { fetchOver } from '../../support/connection/connection.js';
+import type { HttpOptions } from '../../support/connection/http-options.js';
 import { Intervals } from '../../support/intervals.js';
 import { RunningTime } from '../../support/running-time.js';
 import { AccessReader } from '../../unleash/access-reader.js';
@@ -27,11 +29,18 @@ export interface AdminResources {
   readonly unauthorized: Set<() => void>;
 }
 
+/** Unleash's connection, and everyone else's: an agent that the provider was given need not know anyone but Unleash. */
+interface Connections {
+  readonly ofUnleash: typeof globalThis.fetch;
+  readonly ofOthers: typeof globalThis.fetch;
+}
+
 /** What the guards of several flags share. A guard that is alone has its own. */
 export interface GuardResources {
   readonly intervals: Intervals;
   readonly runningTime: RunningTime;
   readonly flagEvents: FlagEvents;
+  readonly fetch: Connections;
   /** One for each notifier; undefined while they are not shared. */
   readonly queues: readonly DeliveryQueue[] | undefined;
   /** Undefined without a token: then other processes of the fleet turn the flag off. */
@@ -39,7 +48,7 @@ export interface GuardResources {
 }
 
 /** What is needed to make {@link GuardResources}; a guard's context fits. */
-export type ResourceOptions = Pick<ResolvedOptions, 'flags' | 'unleash' | 'fetch' | 'notify'> & {
+export type ResourceOptions = Pick<ResolvedOptions, 'flags' | 'unleash' | 'http' | 'fetch' | 'notify'> & {
   /** One that does not throw. */
   readonly clock: Clock;
 };
@@ -47,17 +56,29 @@ export type ResourceOptions = Pick<ResolvedOptions, 'flags' | 'unleash' | 'fetch
 /** @param isShared - Whether the guards of several flags use them. */
 export function guardResources(options: ResourceOptions, isShared = false): GuardResources {
   const { clock, flags, notify } = options;
+  const fetch = connectionsOf(options);
   return {
     intervals: new Intervals(),
     runningTime: new RunningTime(clock),
     flagEvents: new FlagEvents(flags),
-    queues: isShared ? deliveryQueues(notify, { gatherMs: GATHER_MS }) : undefined,
-    admin: adminResources(options, isShared),
+    fetch,
+    queues: isShared ? deliveryQueues(notify, fetch.ofOthers, { gatherMs: GATHER_MS }) : undefined,
+    admin: adminResources(options, fetch.ofUnleash, isShared),
   };
 }
 
-function adminResources(options: ResourceOptions, isShared: boolean): AdminResources | undefined {
-  const { unleash, fetch, clock } = options;
+function connectionsOf({ flags, http, fetch }: ResourceOptions): Connections {
+  const ofSource = flags.http as HttpOptions | undefined;
+  const ofUnleash = fetchOver({ fetch, http: http ?? ofSource });
+  if (http !== undefined || ofSource?.agent === undefined) return { ofUnleash, ofOthers: ofUnleash };
+  return { ofUnleash, ofOthers: fetchOver({ fetch }) };
+}
+
+function adminResources(
+  { unleash, clock }: ResourceOptions,
+  fetch: Connections['ofUnleash'],
+  isShared: boolean,
+): AdminResources | undefined {
   const { token } = unleash;
   if (token === undefined) return undefined;
   const unauthorized = new Set<() => void>();

@@ -35,7 +35,6 @@ interface PrometheusQueryOptions {
   readonly url: string;
   readonly query: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly fetch: typeof fetch;
   readonly timeoutMs: number;
 }
 
@@ -50,9 +49,11 @@ export function prometheusQuery({
   url,
   query,
   headers,
-  fetch,
   timeoutMs,
-}: PrometheusQueryOptions): (signal: AbortSignal) => Promise<SignalReading | undefined> {
+}: PrometheusQueryOptions): (
+  signal: AbortSignal,
+  fetch: typeof globalThis.fetch,
+) => Promise<SignalReading | undefined> {
   const all = new Headers({ 'user-agent': 'unleash-rollout-guard', accept: 'application/json' });
   for (const [name, value] of Object.entries(headers)) all.set(name, value);
   all.set('content-type', 'application/x-www-form-urlencoded');
@@ -65,13 +66,15 @@ export function prometheusQuery({
     body: new URLSearchParams({ query, timeout, limit: String(MAX_SERIES) }).toString(),
   } as const;
   const secrets = secretsOf(headers);
-  return async (signal) => {
+  return async (signal, fetch) => {
     const answer = await exchange(fetch, request, timeoutMs, signal).catch((error: unknown) => {
       if (error instanceof AnswerTooLargeError) {
         throw new Error(`${error.message}; aggregate the query to one series, for example with sum(…)`);
       }
       if (!(error instanceof NoAnswerError)) throw error;
-      throw new Error(`Prometheus does not answer (${error.message})`);
+      throw new Error(
+        `Prometheus does not answer (${error.message})${error.help === undefined ? '' : `. ${error.help}`}`,
+      );
     });
     return readingOf(dataOf(answer, secrets));
   };

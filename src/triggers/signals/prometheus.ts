@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { parseConfig } from '../../support/config-error.js';
+import { fetchOver } from '../../support/connection/connection.js';
+import { type HttpOptions, httpOptionsSchema } from '../../support/connection/http-options.js';
 import { fetchSchema, headersSchema, httpUrlSchema } from '../../support/http-schemas.js';
 import type { TriggerOptions } from '../trigger.js';
 import { triggerNameSchema } from '../window-rule.js';
@@ -26,8 +28,10 @@ export interface PrometheusOptions extends SignalReadOptions, TriggerOptions {
   readonly threshold: number;
   /** Sent with every request, for example `{ Authorization: 'Bearer …' }`. No log or error shows a value. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** @default the global fetch */
+  /** @default one over `http` */
   readonly fetch?: typeof fetch | undefined;
+  /** How it connects. @default as the guard does */
+  readonly http?: HttpOptions | undefined;
 }
 
 /** A trigger on the answer of Prometheus. */
@@ -47,6 +51,7 @@ const optionsSchema = (name: string) =>
       headers: headersSchema,
       name: triggerNameSchema.default(name),
       fetch: fetchSchema,
+      http: httpOptionsSchema.optional(),
       ...readFields,
     })
     .superRefine(refineTiming);
@@ -84,10 +89,15 @@ function prometheusTrigger(
   factory: string,
 ): PrometheusTrigger {
   const config = parseConfig(optionsSchema(`prometheus-${direction}`), options, factory);
-  const { url, query, threshold, headers = {}, name, fetch = globalThis.fetch, timeoutMs } = config;
-  const read = prometheusQuery({ url, query, headers, fetch, timeoutMs });
+  const { url, query, threshold, headers = {}, name, fetch, http, timeoutMs } = config;
+  const own = fetchOver({ fetch, http });
+  const hasOwn = fetch !== undefined || http !== undefined;
+  const read = prometheusQuery({ url, query, headers, timeoutMs });
   const words = query.replace(/\s+/g, ' ').trim();
   const shown = words.length > LONGEST_QUERY ? `${words.slice(0, LONGEST_QUERY)}…` : words;
   const rule = { name, subject: `In Prometheus, ${shown}`, direction, threshold };
-  return Object.freeze({ ...signalTrigger(rule, ({ signal }) => read(signal), config), query });
+  return Object.freeze({
+    ...signalTrigger(rule, ({ signal, fetch }) => read(signal, hasOwn ? own : (fetch ?? own)), config),
+    query,
+  });
 }

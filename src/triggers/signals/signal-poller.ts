@@ -9,6 +9,8 @@ interface SignalPollerOptions {
   /** Those without a signal are skipped. */
   readonly triggers: readonly Trigger[];
   readonly clock: Clock;
+  /** The guard's connection. @default each signal's own */
+  readonly fetch?: typeof fetch | undefined;
   /** Called when a signal begins to fail, once until it has worked. What it throws is dropped. */
   readonly onFault: (what: string, error: unknown) => void;
 }
@@ -31,10 +33,12 @@ const LONGEST_PROBLEM = 300;
 export class SignalPoller {
   readonly #polled: readonly Polled[];
   readonly #clock: Clock;
+  readonly #fetch: typeof fetch | undefined;
   readonly #onFault: SignalPollerOptions['onFault'];
   readonly #closing = new AbortController();
 
-  constructor({ triggers, clock, onFault }: SignalPollerOptions) {
+  constructor({ triggers, clock, onFault, fetch }: SignalPollerOptions) {
+    this.#fetch = fetch;
     this.#clock = clock;
     this.#onFault = onFault;
     const rest = { isReading: false, isFailing: false, reading: undefined, problem: undefined };
@@ -84,7 +88,7 @@ export class SignalPoller {
     try {
       const answer = await withDeadline(source.timeoutMs, this.#closing.signal, (signal) => {
         polled.isReading = true;
-        const work = (async () => source.read({ signal }))();
+        const work = (async () => source.read({ signal, fetch: this.#fetch }))();
         // Not at the timeout: reads that ignore their signal would pile up.
         const end = () => {
           polled.isReading = false;

@@ -1,0 +1,106 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { getProxyForUrl } from 'proxy-from-env';
+import { agentFetch } from './agent-fetch.js';
+import { type HttpOptions, isProxyUrl, secureContextOf } from './http-options.js';
+import {
+  ANSWERS_OF_PROXIES,
+  ForwardAgent,
+  hasPassword,
+  KEEP_ALIVE,
+  ProxyError,
+  shownProxy,
+  type TlsOptions,
+  TunnelAgent,
+} from './proxy-agents.js';
+
+/**
+ * How the process connects: through which proxy, and with which certificates. The same for unleash-client, which takes agents,
+ * and for whatever takes a `fetch`.
+ */
+export class Connection {
+  readonly #options: HttpOptions;
+  readonly #isDefault: boolean;
+  /** By kind and proxy: an agent keeps connections. */
+  readonly #agents = new Map<string, HttpAgent>();
+  #tls: TlsOptions | undefined;
+
+  /** @param options - Checked by `httpOptionsSchema`. */
+  constructor(options: HttpOptions = {}) {
+    this.#options = options;
+    this.#isDefault = Object.values(options).every((value) => value === undefined);
+  }
+
+  /** The global `fetch` where neither an option nor the environment wants anything else of the connection. */
+  readonly fetch: typeof globalThis.fetch = async (input, init = {}) => {
+    const url = new URL(input instanceof Request ? input.url : input);
+    const proxy = this.#proxyFor(url);
+    if (this.#isDefault && proxy === undefined) return globalThis.fetch(input, init);
+    const response = await agentFetch(url, init, this.agentFor(url));
+    // Within a tunnel, the server answers.
+    if (proxy === undefined || url.protocol === 'https:') return response;
+    const shown = shownProxy(proxy);
+    if (response.status === 407) throw new ProxyError(shown, 407, hasPassword(proxy));
+    return Object.assign(response, { proxy: shown });
+  };
+
+  /** Why an answer to unleash-client is that of a proxy rather than of Unleash, which replies with JSON. */
+  proxyFault(url: URL, status = 0, contentType = ''): ProxyError | undefined {
+    const proxy = url.protocol === 'https:' ? undefined : this.#proxyFor(url);
+    if (proxy === undefined) return undefined;
+    const isOfProxy =
+      status === 407 || (ANSWERS_OF_PROXIES.includes(status) && !contentType.includes('json'));
+    return isOfProxy ? new ProxyError(shownProxy(proxy), status, hasPassword(proxy)) : undefined;
+  }
+
+  /** @throws {@link ProxyError} when the environment names no usable proxy. */
+  agentFor(url: URL): HttpAgent {
+    if (this.#options.agent !== undefined) return this.#options.agent(url);
+    const proxy = this.#proxyFor(url);
+    const isSecure = url.protocol === 'https:';
+    return this.#agent(`${isSecure} ${proxy?.href}`, () => {
+      if (proxy === undefined)
+        return isSecure
+          ? new HttpsAgent({ ...KEEP_ALIVE, ...this.#tlsOptions() })
+          : new HttpAgent(KEEP_ALIVE);
+      return isSecure
+        ? new TunnelAgent(proxy, this.#tlsOptions())
+        : new ForwardAgent(proxy, this.#tlsOptions());
+    });
+  }
+
+  #proxyFor(url: URL): URL | undefined {
+    const { proxy = getProxyForUrl(url.href), agent } = this.#options;
+    if (!proxy || agent !== undefined) return undefined;
+    if (!isProxyUrl(proxy))
+      throw new ProxyError('of the environment', 'its address is not a URL with http:// or https://', false);
+    return new URL(proxy);
+  }
+
+  #agent(key: string, make: () => HttpAgent): HttpAgent {
+    const known = this.#agents.get(key);
+    if (known !== undefined) return known;
+    const made = make();
+    this.#agents.set(key, made);
+    return made;
+  }
+
+  #tlsOptions(): TlsOptions {
+    if (this.#tls !== undefined) return this.#tls;
+    const { rejectUnauthorized } = this.#options;
+    const secureContext = secureContextOf(this.#options);
+    this.#tls = {
+      ...(secureContext !== undefined && { secureContext }),
+      ...(rejectUnauthorized !== undefined && { rejectUnauthorized }),
+    };
+    return this.#tls;
+  }
+}
+
+/** A `fetch` over a connection: the one that was given, or one by the options, or by the environment. */
+export function fetchOver(options: {
+  readonly fetch?: typeof globalThis.fetch | undefined;
+  readonly http?: HttpOptions | undefined;
+}): typeof globalThis.fetch {
+  return options.fetch ?? new Connection(options.http).fetch;
+}
