@@ -105,7 +105,12 @@ export class GuardView {
 
   /** Called on every tick: writes and shows what has changed. */
   poll(): void {
-    this.#parts.context.records.safely(SHOWING, () => {
+    const { context, evaluator } = this.#parts;
+    context.records.safely(SHOWING, () => {
+      if (!this.#writer.isOpen && this.#listeners.size === 0) {
+        this.#statuses = stepStatuses(this.#statuses, evaluator.verdicts, context.clock.now());
+        return;
+      }
       const view = this.current;
       const key = changeKeyOf(view);
       this.#writer.poll(view, key);

@@ -19,6 +19,11 @@ export class ViewWriter {
     this.#context = context;
   }
 
+  /** Whether there is a folder to write into. */
+  get isOpen(): boolean {
+    return this.#file !== undefined;
+  }
+
   /** @param folder - Undefined without one. */
   start(folder: OpenFolder | undefined): void {
     this.#file = folder === undefined ? undefined : new ViewFile(folder.path, folder);
