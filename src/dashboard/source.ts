@@ -1,8 +1,8 @@
-import type { Control } from '../model/control.js';
+import type { Control, ControlReply } from '../model/control.js';
 import type { Unsubscribe } from '../model/flags.js';
 import type { RolloutView } from '../model/rollout-view.js';
 import type { RolloutHistory } from '../rollups/rollup.js';
-import type { ControlReply, DecisionView } from './api.js';
+import type { DecisionView } from './api.js';
 
 /** A part of a rollout, in milliseconds since 1970. */
 export interface TimeRange {

@@ -61,12 +61,19 @@ describe.each(SERVICES)('the dashboard in a service on %s', (_, service) => {
     const head = await served.ask('/rollouts/api/flags', { method: 'HEAD' });
     expect([head.status, head.text]).toEqual([200, '']);
     expect((await served.ask('/rollouts/api/flags', { method: 'DELETE' })).status).toBe(405);
-    const reply = await served.ask('/rollouts/api/flags/async-upload/controls', {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}` },
-      body: '{"type":"explode"}',
-    });
-    expect([reply.status, reply.text]).toEqual([400, expect.stringContaining('type')]);
+    const ask = (body: string) =>
+      served.ask('/rollouts/api/flags/async-upload/controls', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${TOKEN}` },
+        body,
+      });
+    const refused = await ask('{"type":"explode"}');
+    expect([refused.status, refused.text]).toEqual([400, expect.stringContaining('type')]);
+    const held = await ask('{"type":"hold","reason":"lunch"}');
+    expect([held.status, JSON.parse(held.text)]).toMatchObject([200, { accepted: true }]);
+    expect(guard.controls.hold).toMatchObject({ by: 'dashboard', reason: 'lunch' });
+    const again = await ask('{"type":"unmute","trigger":"success-rate-below"}');
+    expect(JSON.parse(again.text)).toMatchObject({ accepted: false, code: 'NOT_MUTED' });
   });
 
   it('shows a live guard within a second, and ends with it', async () => {
