@@ -12,6 +12,12 @@ export interface TimeRange {
   readonly to?: number | undefined;
 }
 
+/** What is asked of a history. */
+export interface HistoryRequest extends TimeRange {
+  /** How long the points are that it is for, by the length of the part, in milliseconds: longer rollups will do. @default the shortest */
+  readonly stepFor?: ((spanMs: number) => number) | undefined;
+}
+
 /**
  * One guarded flag, wherever the dashboard has it from: a guard in this process, a folder, or a fleet's shared store. What a method
  * rejects with is shown to the reader as it is, so it names no secret.
@@ -23,7 +29,7 @@ export interface RolloutSource {
   /** Where the rollout stands; undefined before anything is known. Cheap enough for each second. */
   view(): Promise<RolloutView | undefined>;
   /** What happened, the unfinished minute included. More than the range may be returned. */
-  history(range: TimeRange): Promise<RolloutHistory>;
+  history(request: HistoryRequest): Promise<RolloutHistory>;
   /** What was decided, newest first; bounded. */
   decisions(): Promise<readonly DecisionView[]>;
   /** Calls the listener whenever the view or the history may have changed, within half a second. */

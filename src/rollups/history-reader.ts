@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { unlessMissing } from '../support/files.js';
 import { historyOf, type KeptHistory } from './history.js';
 import type { Annotation, RolloutHistory, Rollup } from './rollup.js';
-import type { PendingLine, SeriesName } from './rollup-book.js';
+import { type PendingLine, SERIES, type SeriesName } from './rollup-book.js';
 import { ROLLUPS_STATE, readKept } from './rollup-files.js';
 import type { TimeRange } from './rollup-line.js';
 
@@ -13,6 +13,12 @@ const HOUR_MS = 3_600_000;
 const LINES_AT_ONCE = 64;
 /** How long what was read is kept for the next reader, in milliseconds. */
 const KEEP_MS = 60_000;
+
+/** Which part of a history is wanted, and in how fine rollups. */
+export interface WantedHistory extends TimeRange {
+  /** How long rollups may be, in milliseconds, by the length of the part. @default as short as they are kept */
+  readonly stepFor?: ((spanMs: number) => number) | undefined;
+}
 
 /** What a running guard has that is not on disk yet. */
 export interface UnwrittenRollups {
@@ -50,18 +56,24 @@ export class HistoryReader {
   }
 
   /** @throws `UnusableFileError` when the rollups are damaged, or of another version. */
-  async read(range: TimeRange = {}, unwritten?: UnwrittenRollups): Promise<RolloutHistory> {
+  async read(wanted: WantedHistory = {}, unwritten?: UnwrittenRollups): Promise<RolloutHistory> {
     const { kept, lines } = await this.#current();
     const waiting = linesOf(unwritten?.pending ?? []);
     const all = (name: SeriesName) => [...lines[name], ...waiting[name]];
     const running = unwritten?.running ?? kept?.running ?? [];
     const rollups: Rollup[] = [];
     const annotations: Annotation[] = [];
-    for (const part of partsOf(NAMES.map(all), running, range)) {
-      const within = (name: SeriesName) => ({
-        lines: all(name).flatMap(({ at, text }) => (isNear(at, part) ? text : [])),
-        removedUpTo: kept?.series[name].removedUpTo,
-      });
+    const tooShort = shorterThan(stepOf(all('hours'), running, wanted));
+    const wantedLines = NAMES.map((name) => (tooShort.has(name) ? [] : all(name)));
+    for (const part of partsOf(wantedLines, running, wanted)) {
+      const within = (name: SeriesName) =>
+        tooShort.has(name)
+          ? // As if all of it had been removed: the longer ones have everything, too.
+            { lines: [], removedUpTo: Number.POSITIVE_INFINITY }
+          : {
+              lines: all(name).flatMap(({ at, text }) => (isNear(at, part) ? text : [])),
+              removedUpTo: kept?.series[name].removedUpTo,
+            };
       const series = {
         minutes: within('minutes'),
         'ten-minutes': within('ten-minutes'),
@@ -119,6 +131,27 @@ function linesOf(pending: readonly PendingLine[]): Lines {
 /** Every line begins with its time; what does not is none of a guard's. */
 function lineOf(text: string): Line {
   return { at: Number(/^\{"at":(\d+(?:\.\d+)?)[,}]/.exec(text)?.[1] ?? Number.NaN), text };
+}
+
+/** How long rollups may be. Hours are those of the whole rollout, and the running ones are the last. */
+function stepOf(
+  hours: readonly Line[],
+  running: readonly string[],
+  { from, to, stepFor }: WantedHistory,
+): number {
+  const times = [...hours.slice(0, 1), ...hours.slice(-1), ...running.map(lineOf)].map(({ at }) => at);
+  if (stepFor === undefined || times.length === 0) return 0;
+  const begin = Math.max(Math.min(...times), from ?? Number.NEGATIVE_INFINITY);
+  const end = Math.min(Math.max(...times), to ?? Number.POSITIVE_INFINITY);
+  return stepFor(Math.max(0, end - begin));
+}
+
+/** The lists whose rollups are shorter than need be. */
+function shorterThan(stepMs: number): ReadonlySet<SeriesName> {
+  const lengths = SERIES.filter(({ durationMs }) => durationMs > 0);
+  const longest = lengths.findLast(({ durationMs }) => stepMs % durationMs === 0 && stepMs >= durationMs);
+  const names = lengths.filter(({ durationMs }) => durationMs < (longest?.durationMs ?? 0));
+  return new Set(names.map(({ name }) => name));
 }
 
 function isNear(at: number, { from, to }: Required<TimeRange>): boolean {

@@ -3,7 +3,7 @@ import type { Unsubscribe } from '../../model/flags.js';
 import type { RolloutView } from '../../model/rollout-view.js';
 import type { RolloutHistory } from '../../rollups/rollup.js';
 import type { DecisionView } from '../api.js';
-import type { RolloutSource, TimeRange } from '../source.js';
+import type { HistoryRequest, RolloutSource, TimeRange } from '../source.js';
 
 /** How often the shared store is asked while somebody reads, in milliseconds. */
 const WATCH_MS = 500;
@@ -43,8 +43,8 @@ export class FleetSource implements RolloutSource {
     return agedView(view, Date.now());
   }
 
-  history(range: TimeRange): Promise<RolloutHistory> {
-    return this.#reader.history(this.flag, range);
+  history(request: HistoryRequest): Promise<RolloutHistory> {
+    return this.#reader.history(this.flag, request);
   }
 
   async decisions(): Promise<readonly DecisionView[]> {

@@ -12,7 +12,7 @@ import { HistoryReader } from '../../rollups/history-reader.js';
 import type { RolloutHistory } from '../../rollups/rollup.js';
 import { unlessMissing } from '../../support/files.js';
 import type { DecisionView } from '../api.js';
-import type { RolloutSource, TimeRange } from '../source.js';
+import type { HistoryRequest, RolloutSource } from '../source.js';
 
 /** How often a folder that is watched is looked into, in milliseconds. */
 const WATCH_MS = 400;
@@ -42,8 +42,8 @@ export class FolderSource implements RolloutSource {
     return mergeViews(found);
   }
 
-  async history(range: TimeRange): Promise<RolloutHistory> {
-    return mergeHistories(await Promise.all(this.#readers.map((reader) => reader.read(range))));
+  async history(request: HistoryRequest): Promise<RolloutHistory> {
+    return mergeHistories(await Promise.all(this.#readers.map((reader) => reader.read(request))));
   }
 
   async decisions(): Promise<readonly DecisionView[]> {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { DecisionView } from '../../dashboard/api.js';
-import type { RolloutSource, TimeRange } from '../../dashboard/source.js';
+import type { HistoryRequest, RolloutSource } from '../../dashboard/source.js';
 import { AUDIT_FILE } from '../../journal/audit-log.js';
 import { readAuditLog } from '../../journal/audit-reader.js';
 import { DecisionStory } from '../../journal/decision-story.js';
@@ -56,8 +56,8 @@ export class GuardSource implements RolloutSource {
     return this.#view.current;
   }
 
-  history(range: TimeRange): Promise<RolloutHistory> {
-    return this.#rollups.history(range);
+  history(request: HistoryRequest): Promise<RolloutHistory> {
+    return this.#rollups.history(request);
   }
 
   async decisions(): Promise<readonly DecisionView[]> {

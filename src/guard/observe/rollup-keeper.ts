@@ -2,11 +2,11 @@ import { join } from 'node:path';
 import type { OpenFolder } from '../../journal/guard-folder.js';
 import { resolveLogOptions } from '../../log/log-options.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
-import { HistoryReader } from '../../rollups/history-reader.js';
+import { HistoryReader, type WantedHistory } from '../../rollups/history-reader.js';
 import type { RolloutHistory } from '../../rollups/rollup.js';
 import { RollupBook } from '../../rollups/rollup-book.js';
 import { RollupFiles } from '../../rollups/rollup-files.js';
-import { lineOfRollup, type TimeRange } from '../../rollups/rollup-line.js';
+import { lineOfRollup } from '../../rollups/rollup-line.js';
 import { RollupRecorder } from '../../rollups/rollup-recorder.js';
 import { summaryOf } from '../../rollups/summary.js';
 import { replaceFile } from '../../support/files.js';
@@ -98,7 +98,7 @@ export class RollupKeeper {
   }
 
   /** The rollout up to this moment: what is on disk, what waits to be written, and the running minute. */
-  async history(range: TimeRange): Promise<RolloutHistory> {
+  async history(request: WantedHistory): Promise<RolloutHistory> {
     const { book } = this.#recorder;
     this.#reader ??= new HistoryReader(this.#folder?.path);
     for (let attempt = 1; ; attempt++) {
@@ -106,7 +106,7 @@ export class RollupKeeper {
       const written = this.#written;
       if (!this.#isClosed) this.#recorder.take(this.#kept.context.clock.now());
       const unwritten = { pending: book.pending, running: book.running.map(lineOfRollup) };
-      const history = await this.#reader.read(range, unwritten);
+      const history = await this.#reader.read(request, unwritten);
       // What was written meanwhile may be missing, or there twice.
       if (written === this.#written || attempt === ATTEMPTS) return history;
     }
