@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { version } from '../support/version.js';
 import { exitWith } from './command.js';
+import { registerDashboard } from './dashboard-command.js';
 import { registerDoctor } from './doctor-command.js';
 import { registerDrill } from './drill-command.js';
 import { registerReplay } from './replay-command.js';
@@ -22,6 +23,7 @@ registerDoctor(program);
 registerDrill(program);
 registerStatus(program);
 registerWatch(program);
+registerDashboard(program);
 registerReport(program);
 registerReplay(program);
 registerSimulate(program);

@@ -81,9 +81,4 @@ export interface DecisionView extends DecisionStoryEntry {}
 export type EventName = 'view' | 'rollup';
 
 /** The reply to `POST api/flags/<key>/controls`, whose body is a `Control` without `by`. */
-export interface ControlReply {
-  /** Whether it was done. */
-  readonly accepted: boolean;
-  /** One sentence: what was done, or why not. */
-  readonly message: string;
-}
+export type { ControlReply } from '../model/control.js';

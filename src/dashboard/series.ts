@@ -8,9 +8,9 @@ import type { ArmSeries, Series, ThresholdLine } from './api.js';
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
-/** Lengths of points, ascending. */
+/** Lengths of points, ascending: those of ten minutes and longer are multiples of that, for rollups are no shorter there. */
 const STEPS_MS = [
-  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * MINUTE_MS),
+  ...[1, 2, 5, 10, 20, 30].map((minutes) => minutes * MINUTE_MS),
   ...[1, 2, 3, 6, 12, 24, 48, 168].map((hours) => hours * HOUR_MS),
 ];
 
@@ -57,8 +57,8 @@ export function seriesOf(
   };
 }
 
-/** The shortest step with which a span has at most so many points. */
-function stepFor(spanMs: number, points: number): number {
+/** The shortest step with which a span, in milliseconds, has at most so many points. */
+export function stepFor(spanMs: number, points: number): number {
   // A span that begins within a step touches one more.
   const fits = (stepMs: number) => spanMs / stepMs + 1 <= points;
   const largest = STEPS_MS.at(-1)!;

@@ -1,8 +1,8 @@
-import type { Control } from '../model/control.js';
+import type { Control, ControlReply } from '../model/control.js';
 import type { Unsubscribe } from '../model/flags.js';
 import type { RolloutView } from '../model/rollout-view.js';
 import type { RolloutHistory } from '../rollups/rollup.js';
-import type { ControlReply, DecisionView } from './api.js';
+import type { DecisionView } from './api.js';
 
 /** A part of a rollout, in milliseconds since 1970. */
 export interface TimeRange {
@@ -10,6 +10,12 @@ export interface TimeRange {
   readonly from?: number | undefined;
   /** @default now */
   readonly to?: number | undefined;
+}
+
+/** What is asked of a history. */
+export interface HistoryRequest extends TimeRange {
+  /** How long the points are that it is for, by the length of the part, in milliseconds: longer rollups will do. @default the shortest */
+  readonly stepFor?: ((spanMs: number) => number) | undefined;
 }
 
 /**
@@ -23,7 +29,7 @@ export interface RolloutSource {
   /** Where the rollout stands; undefined before anything is known. Cheap enough for each second. */
   view(): Promise<RolloutView | undefined>;
   /** What happened, the unfinished minute included. More than the range may be returned. */
-  history(range: TimeRange): Promise<RolloutHistory>;
+  history(request: HistoryRequest): Promise<RolloutHistory>;
   /** What was decided, newest first; bounded. */
   decisions(): Promise<readonly DecisionView[]>;
   /** Calls the listener whenever the view or the history may have changed, within half a second. */

@@ -87,10 +87,11 @@ export class GuardRun {
     });
     controls.open(folder);
     if (this.#ending !== undefined) throw this.#closedError();
-    const { probe, health, view } = this.#parts;
+    const { probe, health, view, source } = this.#parts;
     probe.started();
     health.reset();
     view.start(folder);
+    records.safely('reading the audit log', () => source.open(folder));
     const tick = () => {
       records.safely('the tick', () => probe.tick(() => this.#tick()));
       records.safely('checking the health', () => health.poll());

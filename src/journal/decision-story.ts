@@ -27,6 +27,13 @@ export class DecisionStory {
     else if (place?.in === 'decision') this.#progress(place);
   }
 
+  /** Puts what an earlier story has before this one. */
+  begin(earlier: DecisionStory): void {
+    const known = new Set(this.decisions.map(({ decision }) => decision.id));
+    this.decisions.unshift(...earlier.decisions.filter(({ decision }) => !known.has(decision.id)));
+    this.decisions.splice(0, this.decisions.length - MAX_DECISIONS);
+  }
+
   #decided(decision: Decision): void {
     // A restart may report again what is in its audit log.
     if (this.decisions.some((known) => known.decision.id === decision.id)) return;

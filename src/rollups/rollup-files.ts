@@ -22,6 +22,8 @@ import {
 
 /** The folder of the rollups within a guard's. */
 const FOLDER = 'rollups';
+/** What is replaced with every write, within a guard's folder. */
+export const ROLLUPS_STATE = join(FOLDER, 'state.json');
 const STATE_VERSION = 1;
 /** Of each list: the oldest is deleted as a whole. */
 const SEGMENTS = 5;

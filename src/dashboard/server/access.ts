@@ -53,7 +53,7 @@ export class Access {
     const given = query.get('token');
     if (given === null || this.#tokens.length === 0) return false;
     const token = this.#checked(request, given);
-    response.setHeader('set-cookie', setCookie(request, newSession(token, Date.now())));
+    response.setHeader('set-cookie', setCookie(request, this.#tokens, newSession(token, Date.now())));
     return true;
   }
 
@@ -77,7 +77,7 @@ export class Access {
     if (by === undefined || isProgram) return { by, csrfToken: undefined };
     if (session !== undefined) return { by, csrfToken: csrfTokenOf(session) };
     const value = newSession(undefined, Date.now());
-    response.setHeader('set-cookie', setCookie(request, value));
+    response.setHeader('set-cookie', setCookie(request, this.#tokens, value));
     const [, nonce = ''] = value.split('.');
     return { by, csrfToken: csrfTokenOf({ nonce, token: undefined }) };
   }

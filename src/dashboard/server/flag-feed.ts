@@ -2,8 +2,8 @@ import type { Unsubscribe } from '../../model/flags.js';
 import type { RolloutView } from '../../model/rollout-view.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import type { DecisionView, Series } from '../api.js';
-import { type SeriesRequest, seriesOf, thresholdsOf } from '../series.js';
-import type { RolloutSource } from '../source.js';
+import { type SeriesRequest, seriesOf, stepFor, thresholdsOf } from '../series.js';
+import type { HistoryRequest, RolloutSource } from '../source.js';
 
 /** How long an answer is shared by all who ask, in milliseconds. */
 const SHARED_MS = { view: 200, series: 900, decisions: 900 };
@@ -40,7 +40,10 @@ export class FlagFeed {
   series(request: SeriesRequest): Promise<Series> {
     const key = `series ${request.from} ${request.to} ${request.points} ${request.stepMs}`;
     return this.#share(key, SHARED_MS.series, async () => {
-      const [history, view] = await Promise.all([this.source.history(request), this.view()]);
+      const [history, view] = await Promise.all([
+        this.source.history(historyRequestOf(request)),
+        this.view(),
+      ]);
       return seriesOf(history, request, view === undefined ? [] : thresholdsOf(view), view?.at ?? Date.now());
     });
   }
@@ -72,4 +75,8 @@ export class FlagFeed {
     });
     return answer;
   }
+}
+
+function historyRequestOf({ from, to, points, stepMs }: SeriesRequest): HistoryRequest {
+  return { from, to, stepFor: (spanMs) => stepMs ?? stepFor(spanMs, points) };
 }

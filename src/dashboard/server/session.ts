@@ -3,7 +3,6 @@ import type { IncomingMessage } from 'node:http';
 
 /** How long an operator who gave the token is known, in milliseconds. */
 const SESSION_MS = 12 * 3_600_000;
-const COOKIE = 'rollout_guard';
 
 /** What a reader's cookie says. */
 interface Session {
@@ -11,6 +10,12 @@ interface Session {
   readonly nonce: string;
   /** The token that was given when it began; undefined: none. */
   readonly token: string | undefined;
+}
+
+/** The name of the cookie: dashboards on other ports of one machine have others, because cookies know no ports. */
+export function cookieName(tokens: readonly string[]): string {
+  const digest = createHash('sha256').update(tokens.join('\n')).digest('hex');
+  return tokens.length === 0 ? 'rollout_guard' : `rollout_guard_${digest.slice(0, 8)}`;
 }
 
 /** Whether two secrets are equal, in a time that does not depend on where they differ. */
@@ -31,7 +36,7 @@ export function sessionOf(
   tokens: readonly string[],
   now: number,
 ): Session | undefined {
-  const value = cookieOf(request);
+  const value = cookieOf(request, cookieName(tokens));
   const [begun = '', nonce = '', signature = ''] = value?.split('.') ?? [];
   const at = Number.parseInt(begun, 36);
   // A clock may be a little behind that of the process that began it.
@@ -48,11 +53,10 @@ export function csrfTokenOf({ nonce }: Session): string {
 }
 
 /** The header that sets the cookie. Its path is, by default, that of the request as the browser sees it. */
-export function setCookie(request: IncomingMessage, value: string, path?: string): string {
+export function setCookie(request: IncomingMessage, tokens: readonly string[], value: string): string {
   const isSecure =
     'encrypted' in request.socket || request.headers['x-forwarded-proto'] === 'https' ? '; Secure' : '';
-  const at = path === undefined ? '' : `; Path=${path}`;
-  return `${COOKIE}=${value}${at}; HttpOnly; SameSite=Strict; Max-Age=${SESSION_MS / 1_000}${isSecure}`;
+  return `${cookieName(tokens)}=${value}; HttpOnly; SameSite=Strict; Max-Age=${SESSION_MS / 1_000}${isSecure}`;
 }
 
 function signatureOf(stem: string, token: string | undefined): string {
@@ -61,10 +65,10 @@ function signatureOf(stem: string, token: string | undefined): string {
     .digest('base64url');
 }
 
-function cookieOf({ headers }: IncomingMessage): string | undefined {
+function cookieOf({ headers }: IncomingMessage, wanted: string): string | undefined {
   for (const each of headers.cookie?.split(';') ?? []) {
     const [name, value] = each.trim().split('=');
-    if (name === COOKIE) return value;
+    if (name === wanted) return value;
   }
   return undefined;
 }

@@ -1,33 +1,51 @@
-import type { ControlReply, DecisionView } from '../../dashboard/api.js';
-import type { RolloutSource, TimeRange } from '../../dashboard/source.js';
+import { join } from 'node:path';
+import type { DecisionView } from '../../dashboard/api.js';
+import type { HistoryRequest, RolloutSource } from '../../dashboard/source.js';
+import { AUDIT_FILE } from '../../journal/audit-log.js';
+import { readAuditLog } from '../../journal/audit-reader.js';
 import { DecisionStory } from '../../journal/decision-story.js';
-import type { Control } from '../../model/control.js';
+import type { OpenFolder } from '../../journal/guard-folder.js';
+import type { Control, ControlReply } from '../../model/control.js';
 import { entryOf } from '../../model/event-table.js';
 import type { Unsubscribe } from '../../model/flags.js';
 import type { RolloutView } from '../../model/rollout-view.js';
 import type { RolloutHistory } from '../../rollups/rollup.js';
+import { messageOf } from '../../support/async/callbacks.js';
+import { isControlError } from '../control/control-error.js';
+import type { OperatorControls } from '../control/operator-controls.js';
 import type { GuardContext } from '../guard-context.js';
 import type { GuardView } from './guard-view.js';
+import type { RollupKeeper } from './rollup-keeper.js';
 
 /** A running guard as a dashboard sees it. */
 export class GuardSource implements RolloutSource {
   readonly flagKey: string;
-  readonly control: ((control: Control) => Promise<ControlReply>) | undefined;
   readonly #view: GuardView;
-  readonly #history: (range: TimeRange) => Promise<RolloutHistory>;
+  readonly #rollups: RollupKeeper;
+  readonly #controls: OperatorControls;
   readonly #story = new DecisionStory();
 
   constructor(
     { flagKey, records }: GuardContext,
     view: GuardView,
-    history: (range: TimeRange) => Promise<RolloutHistory>,
-    control?: (control: Control) => Promise<ControlReply>,
+    rollups: RollupKeeper,
+    controls: OperatorControls,
   ) {
     this.flagKey = flagKey;
-    this.control = control;
     this.#view = view;
-    this.#history = history;
+    this.#rollups = rollups;
+    this.#controls = controls;
     records.listen((event) => this.#story.add(entryOf(event).report?.(event)));
+  }
+
+  /** Reads what earlier runs decided. */
+  async open(folder: OpenFolder | undefined): Promise<void> {
+    if (folder === undefined) return;
+    const earlier = new DecisionStory();
+    for await (const event of readAuditLog(join(folder.path, AUDIT_FILE))) {
+      earlier.add(entryOf(event).report?.(event));
+    }
+    this.#story.begin(earlier);
   }
 
   get isClosed(): boolean {
@@ -38,13 +56,22 @@ export class GuardSource implements RolloutSource {
     return this.#view.current;
   }
 
-  history(range: TimeRange): Promise<RolloutHistory> {
-    return this.#history(range);
+  history(request: HistoryRequest): Promise<RolloutHistory> {
+    return this.#rollups.history(request);
   }
 
   async decisions(): Promise<readonly DecisionView[]> {
     return this.#story.decisions.toReversed();
   }
+
+  readonly control = async (control: Control): Promise<ControlReply> => {
+    try {
+      return await this.#controls.control(control);
+    } catch (error) {
+      const code = isControlError(error) ? { code: error.code } : {};
+      return { accepted: false, ...code, message: messageOf(error) };
+    }
+  };
 
   subscribe(listener: () => void): Unsubscribe {
     return this.#view.subscribe(listener);

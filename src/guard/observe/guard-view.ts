@@ -82,7 +82,6 @@ export class GuardView {
       processes: undefined,
       snapshot: fleet.evaluated.snapshot(now),
       guardVersion: version,
-      serviceVersion: undefined,
     });
   }
 

@@ -2,8 +2,11 @@ import { join } from 'node:path';
 import type { OpenFolder } from '../../journal/guard-folder.js';
 import { resolveLogOptions } from '../../log/log-options.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
+import { HistoryReader, type WantedHistory } from '../../rollups/history-reader.js';
+import type { RolloutHistory } from '../../rollups/rollup.js';
 import { RollupBook } from '../../rollups/rollup-book.js';
 import { RollupFiles } from '../../rollups/rollup-files.js';
+import { lineOfRollup } from '../../rollups/rollup-line.js';
 import { RollupRecorder } from '../../rollups/rollup-recorder.js';
 import { summaryOf } from '../../rollups/summary.js';
 import { replaceFile } from '../../support/files.js';
@@ -15,6 +18,8 @@ import type { OutcomeRecorder } from './outcome-recorder.js';
 const SUMMARY_FILE = 'summary.json';
 const READING = 'reading the rollups';
 const WRITING = 'writing the rollups';
+/** How often a history is read again, because something was written meanwhile. */
+const ATTEMPTS = 3;
 
 /** What a {@link RollupKeeper} works with. */
 interface Kept {
@@ -38,6 +43,8 @@ export class RollupKeeper {
   readonly #recorder: RollupRecorder;
   #folder: OpenFolder | undefined;
   #files: RollupFiles | undefined;
+  #reader: HistoryReader | undefined;
+  #isClosed = false;
   #writing: Promise<void> | undefined;
   /** Of the book, that is on disk. */
   #written = -1;
@@ -79,15 +86,35 @@ export class RollupKeeper {
 
   /** Called on every tick. */
   tick(): void {
-    if (this.#files === undefined) return;
     const { clock } = this.#kept.context;
     const isMinuteOver = this.#recorder.tick(clock.now());
+    // What waits to be written is all that there is without a folder.
+    if (this.#files === undefined) {
+      if (isMinuteOver) this.#recorder.take(clock.now());
+      return;
+    }
     const isTime = clock.monotonic() - this.#takenAt >= this.#saveMs;
     if (isMinuteOver || isTime || this.#recorder.book.pending.length > 0) void this.#write();
   }
 
+  /** The rollout up to this moment: what is on disk, what waits to be written, and the running minute. */
+  async history(request: WantedHistory): Promise<RolloutHistory> {
+    const { book } = this.#recorder;
+    this.#reader ??= new HistoryReader(this.#folder?.path);
+    for (let attempt = 1; ; attempt++) {
+      await this.#writing;
+      const written = this.#written;
+      if (!this.#isClosed) this.#recorder.take(this.#kept.context.clock.now());
+      const unwritten = { pending: book.pending, running: book.running.map(lineOfRollup) };
+      const history = await this.#reader.read(request, unwritten);
+      // What was written meanwhile may be missing, or there twice.
+      if (written === this.#written || attempt === ATTEMPTS) return history;
+    }
+  }
+
   /** Writes everything, and ends. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     if (this.#files === undefined) return;
     await this.#writing;
     await this.#write();
