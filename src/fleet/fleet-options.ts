@@ -1,4 +1,6 @@
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
+import type { GuardEvent } from '../model/event.js';
+import type { Verdict } from '../model/shapes.js';
 import type { ReportedState } from '../model/state.js';
 import type { Clock } from '../support/clock.js';
 import type { FleetLink } from './fleet-link.js';
@@ -70,6 +72,16 @@ export interface FleetMemberOptions {
   readonly timing: FleetTiming;
   /** Whether this process may become the leader. */
   readonly mayLead: boolean;
+  /** Of the service, if it is known. */
+  readonly serviceVersion?: string | undefined;
+  /** What the leader's rollups have beside the counts. @default nothing */
+  readonly observed?:
+    | { readonly percentage: () => number | undefined; readonly verdicts: () => readonly Verdict[] }
+    | undefined;
+  /** What the leader is to mark in the rollups, which it takes from there. @default nothing */
+  readonly events?: GuardEvent[] | undefined;
+  /** Where the rollout stands, as JSON, which the leader shows to whoever reads the shared store; undefined while there is nothing. */
+  readonly view?: (() => string | undefined) | undefined;
   /** The definition's revision (see `FlagFacts.revision`); undefined before the first. */
   readonly revision: () => string | undefined;
   /** What the guard has reported, which the next leader continues with. */

@@ -126,7 +126,7 @@ export const fleetEntriesSchema = z
 export type FleetEntries = z.infer<typeof fleetEntriesSchema>;
 
 /** Raised whenever the meaning of a checkpoint changes. */
-export const CHECKPOINT_VERSION = 2;
+export const CHECKPOINT_VERSION = 3;
 
 /** What the leader knew at one moment, for the next leader. */
 export const checkpointSchema = jsonText(

@@ -2,6 +2,7 @@ import { FleetMember } from '../fleet/fleet-member.js';
 import type { MemberProgress, SharedStore } from '../fleet/fleet-options.js';
 import type { FleetState, FleetStop } from '../fleet/fleet-shapes.js';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
+import type { GuardEvent } from '../model/event.js';
 import type { Decision } from '../model/shapes.js';
 import type { GuardState } from '../model/state.js';
 import type { GuardInput } from './decide/decide.js';
@@ -18,6 +19,8 @@ interface FleetHandlers {
   readonly skipTo: (epoch: number) => void;
   /** The fleet's outcomes have changed, and this process evaluates them. */
   readonly evaluate: () => void;
+  /** Where the rollout stands, as JSON, for whoever reads the shared store; the leader is asked once a second. */
+  readonly view?: (() => string | undefined) | undefined;
 }
 
 /** What {@link GuardFleet.evaluated} offers. */
@@ -43,11 +46,14 @@ export function soloFleet(own: EvaluatedStore): GuardFleet {
     stopped: () => {},
     finished: () => {},
     reArmed: () => {},
+    mark: () => {},
   };
 }
 
 /** Decisions that are remembered: more are never open at once. */
 const MOST_REMEMBERED = 16;
+/** Events that wait to be marked, while the shared store does not reply. */
+const MOST_EVENTS = 100;
 
 /**
  * The fleet that shares the user's store. Keeps this guard's state and the fleet's the same: this process does what the fleet
@@ -59,6 +65,8 @@ export class SharedFleet {
   readonly #member: FleetMember;
   /** Set when the guard starts; before that, the fleet's changes are ignored. */
   #handlers: FleetHandlers | undefined;
+  /** What the leader is to mark in the fleet's rollups. */
+  readonly #events: GuardEvent[] = [];
   /** Decisions that this run made, or that applied to the fleet during it. */
   readonly #known: string[] = [];
   /** Decisions of other processes. */
@@ -68,7 +76,7 @@ export class SharedFleet {
 
   /** @param own - What this process records. */
   constructor(context: GuardContext, shared: SharedStore, own: MemoryOutcomeStore, evaluator: Evaluator) {
-    const { flagKey, flags, unleash, clock, records, rollback, review } = context;
+    const { flagKey, flags, unleash, clock, records, rollback, review, serviceVersion } = context;
     this.#context = context;
     const follow = (act: (handlers: FleetHandlers) => void) =>
       records.safely('following the fleet', () => {
@@ -83,6 +91,13 @@ export class SharedFleet {
       clock,
       timing: shared.timing,
       mayLead: unleash.token !== undefined,
+      serviceVersion,
+      observed: {
+        percentage: () => flags.flag(flagKey)?.rolloutPercentage,
+        verdicts: () => evaluator.verdicts,
+      },
+      events: this.#events,
+      view: () => this.#handlers?.view?.(),
       revision: () => flags.flag(flagKey)?.revision,
       reportedState: {
         get: () => evaluator.reportedState,
@@ -169,6 +184,13 @@ export class SharedFleet {
   reArmed(decision: Decision): void {
     remember(this.#undone, decision.id);
     void this.#member.clearStop(decision.id);
+  }
+
+  /** Marks an event in the fleet's rollups. Only what the leader reports is the fleet's. */
+  mark(event: GuardEvent): void {
+    if (!this.leads) return;
+    this.#events.push(event);
+    if (this.#events.length > MOST_EVENTS) this.#events.shift();
   }
 
   /** Applies what the fleet agrees on: after each change and each sync. */

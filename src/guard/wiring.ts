@@ -73,6 +73,7 @@ export function wire(options: ResolvedOptions) {
       (event.type === 'health' && concernsOneProcess(event));
     const isForAll = event.type !== 'decided' && fleet.leads;
     if (isOwn || isForAll) notifications.listener(event);
+    fleet.mark(event);
   });
   return {
     context,
