@@ -134,7 +134,7 @@ export class FleetLeader {
     this.#readAt = clock.monotonic();
     if (isFirst || isChanged) listener.onOutcomes();
     this.#rollups.tick(this.#serverNow());
-    await this.#saveView();
+    await this.#show();
     if (clock.monotonic() - this.#savedAt < CHECKPOINT_MS) return;
     this.#savedAt = clock.monotonic();
     this.#reportUnfed();
@@ -272,11 +272,13 @@ export class FleetLeader {
     this.#saved = { upTo, reported, rollups: revision };
   }
 
-  async #saveView(): Promise<void> {
-    const { clock, link, view } = this.#options;
-    if (view === undefined || clock.monotonic() - this.#viewAt < VIEW_MS) return;
+  /** Who is in the fleet, and where the rollout stands. */
+  async #show(): Promise<void> {
+    const { clock, link, listener, view } = this.#options;
+    if (clock.monotonic() - this.#viewAt < VIEW_MS) return;
     this.#viewAt = clock.monotonic();
-    const text = view();
+    if (listener.onProcesses !== undefined) listener.onProcesses(await link.processes());
+    const text = view?.();
     if (text !== undefined) await link.saveView(this.#lease, text);
   }
 }

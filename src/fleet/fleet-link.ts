@@ -1,6 +1,6 @@
 import type { Decision } from '../model/shapes.js';
 import type { EarlierBook, PendingLine } from '../rollups/book-state.js';
-import type { FleetEntries, FleetState, SyncReply } from './fleet-shapes.js';
+import type { FleetEntries, FleetProcess, FleetState, SyncReply } from './fleet-shapes.js';
 
 /** Where a process is among the epochs of the fleet. */
 interface EpochAssignment {
@@ -102,6 +102,8 @@ export interface FleetLink {
    * leader.
    */
   saveCheckpoint(lease: Lease, upTo: string, text: string, rollups: SentRollups): Promise<boolean>;
+  /** The processes that have sent something lately, at most 500; those of another version of this package may be missing. */
+  processes(): Promise<readonly FleetProcess[]>;
   /** Saves where the rollout stands. `false` when this process is no longer the leader. */
   saveView(lease: Lease, text: string): Promise<boolean>;
   /**

@@ -4,7 +4,7 @@ import type { Verdict } from '../model/shapes.js';
 import type { ReportedState } from '../model/state.js';
 import type { Clock } from '../support/clock.js';
 import type { FleetLink } from './fleet-link.js';
-import type { FleetState } from './fleet-shapes.js';
+import type { FleetProcess, FleetState, ProcessAbout } from './fleet-shapes.js';
 
 /**
  * `leader`: decides for all. `follower`: another process does. `standalone`: the shared store does not reply, or the fleet has no
@@ -23,6 +23,8 @@ interface FleetMemberListener {
   /** The connection to the shared store was lost (with a reason), or restored (undefined). */
   readonly onConnection: (problem: string | undefined) => void;
   readonly onFault: (what: string, error: unknown) => void;
+  /** The processes of the fleet, about once a second in the leader. Times are the server's. */
+  readonly onProcesses?: ((processes: readonly FleetProcess[]) => void) | undefined;
 }
 
 /** Whether what a process sends arrives, and whether the leader reads it. Times are lengths in milliseconds. */
@@ -54,7 +56,12 @@ export interface SharedStore {
    * Connects this process to the fleet of one flag in one environment.
    * @internal
    */
-  link(flag: { readonly flagKey: string; readonly environment: string }): FleetLink;
+  link(flag: {
+    readonly flagKey: string;
+    readonly environment: string;
+    /** What this process says of itself. @default nothing: it is not listed */
+    readonly about?: ProcessAbout | undefined;
+  }): FleetLink;
 }
 
 /** What a fleet member needs. */

@@ -1,10 +1,13 @@
+import { rulesDigest } from '../fleet/feeds.js';
 import { FleetMember } from '../fleet/fleet-member.js';
 import type { MemberProgress, SharedStore } from '../fleet/fleet-options.js';
-import type { FleetState, FleetStop } from '../fleet/fleet-shapes.js';
+import type { FleetProcess, FleetState, FleetStop } from '../fleet/fleet-shapes.js';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import type { GuardEvent } from '../model/event.js';
+import type { ProcessView } from '../model/rollout-view.js';
 import type { Decision } from '../model/shapes.js';
 import type { GuardState } from '../model/state.js';
+import { version } from '../support/version.js';
 import type { GuardInput } from './decide/decide.js';
 import { storeFor } from './evaluate/evaluation-loop.js';
 import type { Evaluator } from './evaluate/evaluator.js';
@@ -47,6 +50,7 @@ export function soloFleet(own: EvaluatedStore): GuardFleet {
     finished: () => {},
     reArmed: () => {},
     mark: () => {},
+    processes: () => undefined,
   };
 }
 
@@ -63,6 +67,8 @@ const MOST_EVENTS = 100;
 export class SharedFleet {
   readonly #context: GuardContext;
   readonly #member: FleetMember;
+  readonly #rules: string;
+  #processes: readonly FleetProcess[] = [];
   /** Set when the guard starts; before that, the fleet's changes are ignored. */
   #handlers: FleetHandlers | undefined;
   /** What the leader is to mark in the fleet's rollups. */
@@ -78,6 +84,7 @@ export class SharedFleet {
   constructor(context: GuardContext, shared: SharedStore, own: MemoryOutcomeStore, evaluator: Evaluator) {
     const { flagKey, flags, unleash, clock, records, rollback, review, serviceVersion } = context;
     this.#context = context;
+    this.#rules = rulesDigest([...rollback, ...review]);
     const follow = (act: (handlers: FleetHandlers) => void) =>
       records.safely('following the fleet', () => {
         if (this.#handlers !== undefined) act(this.#handlers);
@@ -87,7 +94,11 @@ export class SharedFleet {
       openSince: () => own.openSince,
       emptyStore: () => storeFor(context, clock.now()),
       rules: [...rollback, ...review],
-      link: shared.link({ flagKey, environment: unleash.environment }),
+      link: shared.link({
+        flagKey,
+        environment: unleash.environment,
+        about: { version, serviceVersion, rules: this.#rules },
+      }),
       clock,
       timing: shared.timing,
       mayLead: unleash.token !== undefined,
@@ -109,6 +120,9 @@ export class SharedFleet {
         onEpoch: (epoch) => follow(({ skipTo }) => skipTo(epoch)),
         onConnection: (problem) => records.emit({ type: 'fleet-connection', at: clock.now(), problem }),
         onFault: records.fault,
+        onProcesses: (processes) => {
+          this.#processes = processes;
+        },
       },
     });
   }
@@ -184,6 +198,21 @@ export class SharedFleet {
   reArmed(decision: Decision): void {
     remember(this.#undone, decision.id);
     void this.#member.clearStop(decision.id);
+  }
+
+  /** In the leader, the processes that have sent something lately, itself first; undefined elsewhere. */
+  processes(): readonly ProcessView[] | undefined {
+    const { instance: own, role } = this.#member;
+    if (role !== 'leader') return undefined;
+    const views = this.#processes.map(
+      ({ rules, instance, ...rest }): ProcessView => ({
+        ...rest,
+        instance,
+        role: instance === own ? 'leader' : 'follower',
+        sameRules: rules === this.#rules,
+      }),
+    );
+    return views.sort((a, b) => Number(b.role === 'leader') - Number(a.role === 'leader'));
   }
 
   /** Marks an event in the fleet's rollups. Only what the leader reports is the fleet's. */

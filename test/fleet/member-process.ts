@@ -1,6 +1,6 @@
 import { FleetError, type FleetLink } from '../../src/fleet/fleet-link.js';
 import { FleetMember } from '../../src/fleet/fleet-member.js';
-import type { FleetState } from '../../src/fleet/fleet-shapes.js';
+import type { FleetProcess, FleetState } from '../../src/fleet/fleet-shapes.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import type { GuardEvent } from '../../src/model/event.js';
@@ -39,6 +39,7 @@ export class MemberProcess {
   /** What the process is to mark in the rollups, and shows as its view. */
   readonly events: GuardEvent[] = [];
   view: string | undefined;
+  processes: readonly FleetProcess[] = [];
   /** What happens around each sync. */
   onSync: {
     before?: (() => unknown) | undefined;
@@ -82,7 +83,11 @@ export class MemberProcess {
       return made;
     };
     this.own = emptyStore();
-    this.link = store.link({ flagKey, environment: 'production' });
+    this.link = store.link({
+      flagKey,
+      environment: 'production',
+      about: { version: '1', serviceVersion, rules: 'these' },
+    });
     const sync = this.link.sync.bind(this.link);
     this.link.sync = async (request) => {
       const { before, after, isUnanswered } = this.onSync;
@@ -112,6 +117,9 @@ export class MemberProcess {
         onOutcomes: () => this.evaluations++,
         onEpoch: (epoch) => this.epochs.push(epoch),
         onConnection: (problem) => this.problems.push(problem),
+        onProcesses: (processes) => {
+          this.processes = processes;
+        },
         onFault: (what, error) => this.faults.push(`${what}: ${String(error)}`),
       },
     });

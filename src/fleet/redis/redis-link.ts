@@ -13,10 +13,13 @@ import {
 } from '../fleet-link.js';
 import {
   type FleetEntries,
+  type FleetProcess,
   type FleetState,
   fleetEntriesSchema,
+  fleetProcessSchema,
   fleetStateSchema,
   jsonText,
+  type ProcessAbout,
   type SyncReply,
   syncReplySchema,
 } from '../fleet-shapes.js';
@@ -31,6 +34,7 @@ import {
   NOTE_FLAG,
   OPEN,
   READ,
+  READ_PROCESSES,
   SAVE_CHECKPOINT,
   SAVE_VIEW,
   STOP,
@@ -55,6 +59,7 @@ export class RedisLink implements FleetLink {
   readonly #connection: RedisConnection;
   readonly #times: RedisTimes;
   readonly #keys: RedisKeys;
+  readonly #about: string;
   #subscriber: RedisClient | undefined;
   #isOpen = false;
   #isClosed = false;
@@ -62,11 +67,12 @@ export class RedisLink implements FleetLink {
   /** When this flag was noted in the list of all, by the process's clock. */
   #notedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(connection: RedisConnection, keys: RedisKeys, times: RedisTimes) {
+  constructor(connection: RedisConnection, keys: RedisKeys, times: RedisTimes, about?: ProcessAbout) {
     connection.retain();
     this.#connection = connection;
     this.#times = times;
     this.#keys = keys;
+    this.#about = about === undefined ? '' : JSON.stringify(about);
   }
 
   async open(onState: (state: FleetState) => void): Promise<readonly string[]> {
@@ -85,6 +91,7 @@ export class RedisLink implements FleetLink {
       ...request,
       ...assignment,
       instance: this.instance,
+      about: this.#about,
       newDatasetId: randomUUID(),
       leaseMs,
       retentionMs,
@@ -117,6 +124,12 @@ export class RedisLink implements FleetLink {
     const isSaved = (await this.#run(SAVE_CHECKPOINT, args)) === 1;
     if (isSaved) await this.#noteFlag();
     return isSaved;
+  }
+
+  async processes(): Promise<readonly FleetProcess[]> {
+    // What cannot be read is of another version of this package.
+    const reply = parseReply(z.array(z.unknown()), await this.#run(READ_PROCESSES, []));
+    return reply.flatMap((each) => fleetProcessSchema.safeParse(each).data ?? []);
   }
 
   async saveView(lease: Lease, text: string): Promise<boolean> {

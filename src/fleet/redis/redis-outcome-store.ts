@@ -103,8 +103,13 @@ export class RedisOutcomeStore implements SharedStore {
   }
 
   /** @internal */
-  link({ flagKey, environment }: { readonly flagKey: string; readonly environment: string }): FleetLink {
+  link({ flagKey, environment, about }: Parameters<SharedStore['link']>[0]): FleetLink {
     const { prefix, service } = this.#options;
-    return new RedisLink(this.#connection, keysOf(prefix, { environment, flagKey, service }), this.#options);
+    return new RedisLink(
+      this.#connection,
+      keysOf(prefix, { environment, flagKey, service }),
+      this.#options,
+      about,
+    );
   }
 }

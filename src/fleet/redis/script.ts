@@ -17,7 +17,7 @@ const MAX_EPOCHS = 32;
  * because it would make deltas seem to be duplicates, or count them twice.
  */
 const COMMON = `
-local STATE, MEMBERS, SEEN, SETTLED, LEADER, DELTAS, TOTALS, CHECKPOINT, CHANNEL, ROLLUPS, SERIES, VIEW = unpack(KEYS)
+local STATE, MEMBERS, SEEN, SETTLED, LEADER, DELTAS, TOTALS, CHECKPOINT, CHANNEL, ROLLUPS, SERIES, VIEW, PROCESSES = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -58,7 +58,7 @@ local function totalsOf(epoch)
 end
 
 local function extendLifetime(retention)
-  for _, key in ipairs({ STATE, MEMBERS, SEEN, SETTLED, DELTAS, CHECKPOINT, totalsOf(number('epoch')) }) do
+  for _, key in ipairs({ STATE, MEMBERS, SEEN, SETTLED, PROCESSES, DELTAS, CHECKPOINT, totalsOf(number('epoch')) }) do
     redis.call('PEXPIRE', key, retention)
   end
 end

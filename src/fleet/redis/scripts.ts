@@ -7,6 +7,8 @@ const MAX_ENTRIES = 20_000;
 const MAX_FIELDS = 2_000;
 /** A longer entry of the stream is none of a guard's: the leader counts it as unreadable without reading it, in bytes. */
 const MAX_ENTRY_BYTES = 1_048_576;
+/** Processes that are shown. */
+const MAX_PROCESSES = 500;
 /** What one read returns, in bytes; the leader continues where it ends. */
 const MAX_READ_BYTES = 4_194_304;
 
@@ -101,6 +103,7 @@ end
 
 redis.call('ZADD', SEEN, now, instance)
 if request.isLeaving then
+  redis.call('HDEL', PROCESSES, instance)
   redis.call('ZREM', SETTLED, instance)
 elseif result == 'accepted' or result == 'duplicate' or (isKnown and result == 'none') then
   if request.settledUpTo then redis.call('ZADD', SETTLED, request.settledUpTo, instance) end
@@ -112,7 +115,12 @@ if redis.call('ZCARD', SEEN) > 2 then
   for _, gone in ipairs(redis.call('ZRANGEBYSCORE', SEEN, '-inf', now - 86400000, 'LIMIT', 0, 100)) do
     redis.call('ZREM', SEEN, gone)
     redis.call('HDEL', MEMBERS, gone)
+    redis.call('HDEL', PROCESSES, gone)
   end
+end
+
+if not request.isLeaving and redis.call('HGET', PROCESSES, instance) ~= request.about then
+  redis.call('HSET', PROCESSES, instance, request.about)
 end
 
 local leader = redis.call('GET', LEADER) or nil
@@ -205,6 +213,17 @@ for name, most in pairs({ ${SERIES.map(({ name, maxLines }) => `['${name}'] = ${
 end
 redis.call('PEXPIRE', ROLLUPS, retention)
 return 1
+`);
+
+/** The processes that were seen within ten minutes, and what they said of themselves; those that left are not among them. */
+export const READ_PROCESSES = script(`
+local found = {}
+local seen = redis.call('ZRANGEBYSCORE', SEEN, now - 600000, '(+inf', 'WITHSCORES', 'LIMIT', 0, ${MAX_PROCESSES})
+for i = 1, #seen, 2 do
+  local about = redis.call('HGET', PROCESSES, seen[i])
+  if about then table.insert(found, { seen[i], seen[i + 1], about }) end
+end
+return found
 `);
 
 /** Saves where the rollout stands. */

@@ -149,6 +149,7 @@ function brokenLink(link: FleetLink, isBroken: () => boolean): FleetLink {
       isBroken() ? Promise.reject(new TypeError('broken')) : link.read(fence, after, count),
     loadCheckpoint: () => link.loadCheckpoint(),
     saveCheckpoint: (...args) => link.saveCheckpoint(...args),
+    processes: () => link.processes(),
     saveView: (...args) => link.saveView(...args),
     stop: (decision, lease) => link.stop(decision, lease),
     finishStop: (decisionId, done) => link.finishStop(decisionId, done),
