@@ -95,6 +95,11 @@ export { asyncUploadRollout, type RolloutPreset } from './guard/async-upload-rol
 // The log: every outcome on disk.
 export type { OutcomeLogOptions } from './log/log-options.js';
 export type { ExecutionTypes } from './log/log-row.js';
+// The whole rollout: by minute, ten minutes and hour.
+export { mergeHistories } from './rollups/history.js';
+export { readHistory } from './rollups/read-history.js';
+export type { Annotation, RolloutHistory, Rollup, RollupArm, TriggerRollup } from './rollups/rollup.js';
+export type { TimeRange } from './rollups/rollup-line.js';
 // Fleets: processes that guard a flag together; see `unleash-rollout-guard/redis`.
 export type { FleetRole, FleetTiming, SharedStore, UnfedRule } from './fleet/fleet-options.js';
 // Telemetry: the same numbers elsewhere.

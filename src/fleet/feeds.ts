@@ -12,6 +12,11 @@ export function feedsOf(rules: readonly FedRule[]): string {
   return [...new Set(rules.flatMap((rule) => needsOf(rule).map(({ feed }) => feed)))].sort().join(' ');
 }
 
+/** The same in a few characters, to compare the rules of processes. */
+export function rulesDigest(rules: readonly FedRule[]): string {
+  return createHash('sha1').update(feedsOf(rules)).digest('hex').slice(0, 8);
+}
+
 function needsOf({ windowMs, evidence, scope }: FedRule) {
   if (scope === 'instance') return [];
   const window = { needs: 'window', feed: `window-${windowMs}` } as const;

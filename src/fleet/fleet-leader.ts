@@ -12,11 +12,14 @@ import {
   type FleetEntry,
   type Lease,
 } from './fleet-shapes.js';
+import { LeaderRollups } from './leader-rollups.js';
 
 /** Entries that are read at once. */
 const BATCH = 500;
 /** How often the leader saves a checkpoint, in milliseconds. */
 const CHECKPOINT_MS = 2_000;
+/** How often it saves where the rollout stands, in milliseconds. */
+const VIEW_MS = 1_000;
 
 /**
  * The whole fleet's outcomes, from the moment at which this process becomes the leader: the checkpoint of the last leader, and
@@ -36,9 +39,11 @@ export class FleetLeader {
   #unreadable = 0;
   #unfed: readonly UnfedRule[] = [];
   #cannotResume = false;
-  /** The checkpoint that was saved last: its last entry, and what was reported by then. */
-  #saved = { upTo: '', reported: '' };
+  /** The checkpoint that was saved last: its last entry, what was reported by then, and the revision of the rollups. */
+  #saved = { upTo: '', reported: '', rollups: -1 };
+  readonly #rollups: LeaderRollups;
   #savedAt = Number.NEGATIVE_INFINITY;
+  #viewAt = Number.NEGATIVE_INFINITY;
   #status: 'new' | 'current' | 'over' = 'new';
   #reading: Promise<void> | undefined;
   /** When everything had been read last, or this process became the leader; of the monotonic clock. */
@@ -55,6 +60,12 @@ export class FleetLeader {
     this.#windowsMs = [...new Set(options.rules.map(({ windowMs }) => windowMs))];
     this.#store = options.emptyStore();
     this.#readAt = options.clock.monotonic();
+    this.#rollups = new LeaderRollups(options.events ?? [], {
+      takeTally: (now) => this.#store.takeTally(now),
+      epoch: () => this.#epoch,
+      percentage: () => options.observed?.percentage(),
+      verdicts: () => options.observed?.verdicts() ?? [],
+    });
   }
 
   /** For how long it has not read everything that was sent, in milliseconds. */
@@ -99,6 +110,7 @@ export class FleetLeader {
   /** Another process is the leader, or the server's data is no longer what was read. */
   end(): void {
     this.#status = 'over';
+    this.#rollups.end();
   }
 
   /** Reads what was sent since the last time, unless a read is under way. */
@@ -132,6 +144,8 @@ export class FleetLeader {
     this.#status = 'current';
     this.#readAt = clock.monotonic();
     if (isFirst || isChanged) listener.onOutcomes();
+    this.#rollups.tick(this.#serverNow());
+    await this.#show();
     if (clock.monotonic() - this.#savedAt < CHECKPOINT_MS) return;
     this.#savedAt = clock.monotonic();
     this.#reportUnfed();
@@ -181,6 +195,7 @@ export class FleetLeader {
     const delta = parseOutcomeDelta(parseJson(entry.text));
     if (delta === undefined) return 'it is no delta of this version of unleash-rollout-guard';
     this.#reach(Math.min(delta.epoch, found.epoch), found);
+    this.#rollups.sawVersion(delta.serviceVersion);
     this.#store.merge(withWindows(delta, this.#windowsMs), this.#serverNow());
     return undefined;
   }
@@ -224,8 +239,9 @@ export class FleetLeader {
     this.#store = emptyStore();
     this.#epoch = 0;
     this.#upTo = '';
-    this.#saved = { upTo: '', reported: '' };
-    const text = await link.loadCheckpoint();
+    this.#saved = { upTo: '', reported: '', rollups: -1 };
+    const { text, rollups, linesAdded } = await link.loadCheckpoint();
+    this.#rollups.begin(rollups, linesAdded);
     if (text === undefined) return;
     const checkpoint = checkpointSchema.safeParse(text).data;
     if (checkpoint !== undefined) {
@@ -254,10 +270,26 @@ export class FleetLeader {
     const reportedState = this.#options.reportedState.get();
     // It changes without outcomes too: a review is closed because nothing more came.
     const reported = JSON.stringify(reportedState);
-    if (upTo === this.#saved.upTo && reported === this.#saved.reported) return;
-    const dump = this.#store.dump(this.#serverNow());
+    const now = this.#serverNow();
+    // In one turn with the dump, so that both have the same outcomes.
+    const rollups = this.#rollups.take(now);
+    const { revision } = this.#rollups;
+    const before = this.#saved;
+    if (upTo === before.upTo && reported === before.reported && revision === before.rollups) return;
+    const dump = this.#store.dump(now);
     const text = JSON.stringify({ version: CHECKPOINT_VERSION, upTo, reportedState, dump });
-    const isSaved = await this.#options.link.saveCheckpoint(this.#lease, upTo, text);
-    if (isSaved) this.#saved = { upTo, reported };
+    if (!(await this.#options.link.saveCheckpoint(this.#lease, upTo, text, rollups))) return;
+    this.#rollups.saved(rollups);
+    this.#saved = { upTo, reported, rollups: revision };
+  }
+
+  /** Who is in the fleet, and where the rollout stands. */
+  async #show(): Promise<void> {
+    const { clock, link, listener, view } = this.#options;
+    if (clock.monotonic() - this.#viewAt < VIEW_MS) return;
+    this.#viewAt = clock.monotonic();
+    if (listener.onProcesses !== undefined) listener.onProcesses(await link.processes());
+    const text = view?.();
+    if (text !== undefined) await link.saveView(this.#lease, text);
   }
 }

@@ -1,6 +1,7 @@
 import type { Decision } from '../model/shapes.js';
+import type { EarlierBook, PendingLine } from '../rollups/book-state.js';
 import type { ControlLink } from './control-link.js';
-import type { FleetEntries, FleetState, Lease, SyncReply } from './fleet-shapes.js';
+import type { FleetEntries, FleetProcess, FleetState, Lease, SyncReply } from './fleet-shapes.js';
 
 /** Where a process is among the epochs of the fleet. */
 interface EpochAssignment {
@@ -24,6 +25,26 @@ export interface FlushedDelta {
   readonly text: string;
   /** What it adds to the epoch's totals, by field. */
   readonly totals: readonly (readonly [field: string, by: string])[];
+}
+
+/** What the last leader left. */
+export interface SavedCheckpoint {
+  /** The checkpoint; undefined when there is none of this data. */
+  readonly text: string | undefined;
+  /** Its rollups, which outlive the checkpoint; undefined when there are none. */
+  readonly rollups: EarlierBook | undefined;
+  /** How many lines were ever added to the lists of rollups. */
+  readonly linesAdded: number;
+}
+
+/** Rollups that are saved with a checkpoint. */
+export interface SentRollups {
+  /** What the next leader continues with. */
+  readonly earlier: EarlierBook;
+  /** What is added to the lists. */
+  readonly lines: readonly PendingLine[];
+  /** {@link SavedCheckpoint.linesAdded} before: a request that is repeated, because its reply was lost, adds no line twice. */
+  readonly linesAdded: number;
 }
 
 /** What a process sends once per second. */
@@ -69,10 +90,17 @@ export interface FleetLink {
   sync(request: SyncRequest): Promise<SyncReply>;
   /** Undefined when this process is no longer the leader. */
   read(lease: Lease, after: string, count: number): Promise<FleetEntries | undefined>;
-  /** The checkpoint of an earlier leader; undefined when there was none. */
-  loadCheckpoint(): Promise<string | undefined>;
-  /** Saves a checkpoint, and deletes the entries that are in it. `false` when this process is no longer the leader. */
-  saveCheckpoint(lease: Lease, upTo: string, text: string): Promise<boolean>;
+  /** What an earlier leader saved. */
+  loadCheckpoint(): Promise<SavedCheckpoint>;
+  /**
+   * Saves a checkpoint with the rollups up to it, and deletes the entries that are in it. `false` when this process is no longer the
+   * leader.
+   */
+  saveCheckpoint(lease: Lease, upTo: string, text: string, rollups: SentRollups): Promise<boolean>;
+  /** The processes that have sent something lately, at most 500; those of another version of this package may be missing. */
+  processes(): Promise<readonly FleetProcess[]>;
+  /** Saves where the rollout stands. `false` when this process is no longer the leader. */
+  saveView(lease: Lease, text: string): Promise<boolean>;
   /**
    * Stops the flag in the whole fleet, unless it is stopped already or an operator has undone this decision. A decision of an
    * epoch that an operator has ended, or of a leader that another process has replaced, is refused: it is one of the

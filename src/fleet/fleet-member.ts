@@ -19,13 +19,10 @@ const LEAVE_MS = 1_000;
 /** Well within the day after which the server forgets a process. */
 const FORGET_ACCEPTED_MS = 12 * 3_600_000;
 
-/**
- * One process of a fleet: sends what its own store recorded, and, while it is the leader, has what all recorded. Whatever
- * the shared store does, no request waits for it.
- */
+/** One process of a fleet: sends what it recorded, and, while it is the leader, has what all recorded. No request waits for it. */
 export class FleetMember {
   readonly #options: FleetMemberOptions;
-  readonly #outbox = new Outbox();
+  readonly #outbox: Outbox;
   readonly #serverClock: ServerClock;
   readonly #feeds: string;
   /** While this process is the leader. */
@@ -52,6 +49,7 @@ export class FleetMember {
 
   constructor(options: FleetMemberOptions) {
     this.#options = options;
+    this.#outbox = new Outbox(options.serviceVersion);
     this.#serverClock = new ServerClock(options.clock, options.timing.leaseMs);
     this.#feeds = feedsOf(options.rules);
     this.#deliveredAt = options.clock.monotonic();
@@ -295,7 +293,7 @@ export class FleetMember {
     listener.onFault("the shared store's data", lost);
     this.#lead(undefined);
     const now = clock.now();
-    const { contents } = own.dump(now);
+    const contents = { ...own.dump(now).contents, isRepeated: true };
     this.#queueDelta(now);
     const evidence = this.#outbox.evidenceOf(this.#epoch);
     this.#outbox.reset();

@@ -1,9 +1,11 @@
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
+import type { GuardEvent } from '../model/event.js';
+import type { Verdict } from '../model/shapes.js';
 import type { ReportedState } from '../model/state.js';
 import type { Clock } from '../support/clock.js';
 import type { Intervals } from '../support/intervals.js';
 import type { FleetLink } from './fleet-link.js';
-import type { FleetState } from './fleet-shapes.js';
+import type { FleetProcess, FleetState, ProcessAbout } from './fleet-shapes.js';
 
 /**
  * `leader`: decides for all. `follower`: another process does. `standalone`: the shared store does not reply, or the fleet has no
@@ -22,6 +24,8 @@ interface FleetMemberListener {
   /** The connection to the shared store was lost (with a reason), or restored (undefined). */
   readonly onConnection: (problem: string | undefined) => void;
   readonly onFault: (what: string, error: unknown) => void;
+  /** The processes of the fleet, about once a second in the leader. Times are the server's. */
+  readonly onProcesses?: ((processes: readonly FleetProcess[]) => void) | undefined;
 }
 
 /** Whether what a process sends arrives, and whether the leader reads it. Times are lengths in milliseconds. */
@@ -53,7 +57,12 @@ export interface SharedStore {
    * Connects this process to the fleet of one flag in one environment.
    * @internal
    */
-  link(flag: { readonly flagKey: string; readonly environment: string }): FleetLink;
+  link(flag: {
+    readonly flagKey: string;
+    readonly environment: string;
+    /** What this process says of itself. @default nothing: it is not listed */
+    readonly about?: ProcessAbout | undefined;
+  }): FleetLink;
 }
 
 /** What a fleet member needs. */
@@ -73,6 +82,16 @@ export interface FleetMemberOptions {
   readonly intervals?: Intervals | undefined;
   /** Whether this process may become the leader. */
   readonly mayLead: boolean;
+  /** Of the service, if it is known. */
+  readonly serviceVersion?: string | undefined;
+  /** What the leader's rollups have beside the counts. @default nothing */
+  readonly observed?:
+    | { readonly percentage: () => number | undefined; readonly verdicts: () => readonly Verdict[] }
+    | undefined;
+  /** What the leader is to mark in the rollups, which it takes from there. @default nothing */
+  readonly events?: GuardEvent[] | undefined;
+  /** Where the rollout stands, as JSON, which the leader shows to whoever reads the shared store; undefined while there is nothing. */
+  readonly view?: (() => string | undefined) | undefined;
   /** The definition's revision (see `FlagFacts.revision`); undefined before the first. */
   readonly revision: () => string | undefined;
   /** What the guard has reported, which the next leader continues with. */

@@ -137,7 +137,7 @@ export const fleetEntriesSchema = z
 export type FleetEntries = z.infer<typeof fleetEntriesSchema>;
 
 /** Raised whenever the meaning of a checkpoint changes. */
-export const CHECKPOINT_VERSION = 2;
+export const CHECKPOINT_VERSION = 3;
 
 /** What the leader knew at one moment, for the next leader. */
 export const checkpointSchema = jsonText(
@@ -150,3 +150,23 @@ export const checkpointSchema = jsonText(
     dump: storeDumpSchema,
   }),
 );
+
+export const processAboutSchema = z
+  .object({
+    /** Of this package. */
+    version: z.string(),
+    serviceVersion: z.string().optional(),
+    /** A digest of what its rules need; see `feeds.ts`. */
+    rules: z.string(),
+  })
+  .readonly();
+
+/** What a process says of itself. */
+export type ProcessAbout = z.infer<typeof processAboutSchema>;
+
+export const fleetProcessSchema = z
+  .tuple([z.string(), z.coerce.number(), jsonText(processAboutSchema)])
+  .transform(([instance, lastHeardAt, about]) => ({ instance, lastHeardAt, ...about }));
+
+/** A process that has sent something lately. Times are the server's. */
+export type FleetProcess = z.infer<typeof fleetProcessSchema>;

@@ -36,6 +36,11 @@ export class Outbox {
   #accepted = 0;
   #sequence = 0;
   #lost = 0;
+  readonly #serviceVersion: string | undefined;
+
+  constructor(serviceVersion?: string) {
+    this.#serviceVersion = serviceVersion;
+  }
 
   /** Whether everything has been accepted. */
   get isEmpty(): boolean {
@@ -63,7 +68,7 @@ export class Outbox {
   }
 
   add(epoch: LocalEpoch, delta: OutcomeDelta): void {
-    this.#waiting.push({ epoch, delta });
+    this.#waiting.push({ epoch, delta: { ...delta, serviceVersion: this.#serviceVersion } });
     if (this.#waiting.length <= MAX_WAITING) return;
     this.#waiting.shift();
     this.#lost++;

@@ -1,10 +1,14 @@
+import { rulesDigest } from '../fleet/feeds.js';
 import { FleetMember } from '../fleet/fleet-member.js';
 import type { MemberProgress, SharedStore } from '../fleet/fleet-options.js';
-import type { FleetState, FleetStop } from '../fleet/fleet-shapes.js';
+import type { FleetProcess, FleetState, FleetStop } from '../fleet/fleet-shapes.js';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import type { ControlState } from '../model/control.js';
+import type { GuardEvent } from '../model/event.js';
+import type { ProcessView } from '../model/rollout-view.js';
 import type { Decision } from '../model/shapes.js';
 import type { GuardState } from '../model/state.js';
+import { version } from '../support/version.js';
 import { FleetControls } from './control/fleet-controls.js';
 import type { GuardInput } from './decide/decide.js';
 import { storeFor } from './evaluate/evaluation-loop.js';
@@ -22,6 +26,8 @@ interface FleetHandlers {
   readonly evaluate: () => void;
   /** What operators have asked for and still applies; undefined before the first request. */
   readonly adopt: (controls: ControlState | undefined) => void;
+  /** Where the rollout stands, as JSON, for whoever reads the shared store; the leader is asked once a second. */
+  readonly view?: (() => string | undefined) | undefined;
 }
 
 /** What {@link GuardFleet.evaluated} offers. */
@@ -48,11 +54,15 @@ export function soloFleet(own: EvaluatedStore): GuardFleet {
     stopped: () => {},
     finished: () => {},
     reArmed: () => {},
+    mark: () => {},
+    processes: () => undefined,
   };
 }
 
 /** Decisions that are remembered: more are never open at once. */
 const MOST_REMEMBERED = 16;
+/** Events that wait to be marked, while the shared store does not reply. */
+const MOST_EVENTS = 100;
 
 /**
  * The fleet that shares the user's store. Keeps this guard's state and the fleet's the same: this process does what the fleet
@@ -64,8 +74,12 @@ export class SharedFleet {
   readonly #member: FleetMember;
   /** The requests of operators in the shared store; a process without one has none. */
   readonly controls: FleetControls | undefined;
+  readonly #rules: string;
+  #processes: readonly FleetProcess[] = [];
   /** Set when the guard starts; before that, the fleet's changes are ignored. */
   #handlers: FleetHandlers | undefined;
+  /** What the leader is to mark in the fleet's rollups. */
+  readonly #events: GuardEvent[] = [];
   /** Decisions that this run made, or that applied to the fleet during it. */
   readonly #known: string[] = [];
   /** Decisions of other processes. */
@@ -75,13 +89,18 @@ export class SharedFleet {
 
   /** @param own - What this process records. */
   constructor(context: GuardContext, shared: SharedStore, own: MemoryOutcomeStore, evaluator: Evaluator) {
-    const { flagKey, flags, unleash, clock, records, rollback, review } = context;
+    const { flagKey, flags, unleash, clock, records, rollback, review, serviceVersion } = context;
     this.#context = context;
+    this.#rules = rulesDigest([...rollback, ...review]);
     const follow = (act: (handlers: FleetHandlers) => void) =>
       records.safely('following the fleet', () => {
         if (this.#handlers !== undefined) act(this.#handlers);
       });
-    const link = shared.link({ flagKey, environment: unleash.environment });
+    const link = shared.link({
+      flagKey,
+      environment: unleash.environment,
+      about: { version, serviceVersion, rules: this.#rules },
+    });
     this.#member = new FleetMember({
       own,
       openSince: () => own.openSince,
@@ -92,6 +111,13 @@ export class SharedFleet {
       timing: shared.timing,
       intervals: context.resources.intervals,
       mayLead: unleash.token !== undefined,
+      serviceVersion,
+      observed: {
+        percentage: () => flags.flag(flagKey)?.rolloutPercentage,
+        verdicts: () => evaluator.verdicts,
+      },
+      events: this.#events,
+      view: () => this.#handlers?.view?.(),
       revision: () => flags.flag(flagKey)?.revision,
       reportedState: {
         get: () => evaluator.reportedState,
@@ -103,6 +129,9 @@ export class SharedFleet {
         onEpoch: (epoch) => follow(({ skipTo }) => skipTo(epoch)),
         onConnection: (problem) => records.emit({ type: 'fleet-connection', at: clock.now(), problem }),
         onFault: records.fault,
+        onProcesses: (processes) => {
+          this.#processes = processes;
+        },
       },
     });
     this.controls = new FleetControls(link.controls, this.#member);
@@ -179,6 +208,28 @@ export class SharedFleet {
   reArmed(decision: Decision): void {
     remember(this.#undone, decision.id);
     void this.#member.clearStop(decision.id);
+  }
+
+  /** In the leader, the processes that have sent something lately, itself first; undefined elsewhere. */
+  processes(): readonly ProcessView[] | undefined {
+    const { instance: own, role } = this.#member;
+    if (role !== 'leader') return undefined;
+    const views = this.#processes.map(
+      ({ rules, instance, ...rest }): ProcessView => ({
+        ...rest,
+        instance,
+        role: instance === own ? 'leader' : 'follower',
+        sameRules: rules === this.#rules,
+      }),
+    );
+    return views.sort((a, b) => Number(b.role === 'leader') - Number(a.role === 'leader'));
+  }
+
+  /** Marks an event in the fleet's rollups. Only what the leader reports is the fleet's. */
+  mark(event: GuardEvent): void {
+    if (!this.leads) return;
+    this.#events.push(event);
+    if (this.#events.length > MOST_EVENTS) this.#events.shift();
   }
 
   /** Applies what the fleet agrees on: after each change and each sync. */

@@ -53,6 +53,9 @@ export class GuardRun {
       rollups,
       storage,
       controls,
+      probe,
+      health,
+      view,
     } = this.#parts;
     const { clock, flagKey, tickMs, records } = context;
     const { left, folder } = await storage.open((state) => runner.applyStop(state));
@@ -84,6 +87,7 @@ export class GuardRun {
       skipTo: (epoch) => machine.skipTo(epoch),
       evaluate: () => loop.evaluate(),
       adopt: (state) => controls.adopt(state),
+      view: () => JSON.stringify(view.current),
     });
     controls.open(folder);
     if (this.#ending !== undefined) throw this.#closedError();

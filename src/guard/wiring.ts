@@ -115,6 +115,7 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
       (event.type === 'health' && concernsOneProcess(event));
     const isForAll = event.type !== 'decided' && fleet.leads;
     if (isOwn || isForAll) notifications.listener(event);
+    fleet.mark(event);
   });
   return {
     context,

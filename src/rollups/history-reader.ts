@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { unlessMissing } from '../support/files.js';
+import { type PendingLine, SERIES, type SeriesName } from './book-state.js';
 import { historyOf, type KeptHistory } from './history.js';
 import type { Annotation, RolloutHistory, Rollup } from './rollup.js';
-import { type PendingLine, SERIES, type SeriesName } from './rollup-book.js';
 import { ROLLUPS_STATE, readKept } from './rollup-files.js';
 import type { TimeRange } from './rollup-line.js';
 

@@ -1,7 +1,7 @@
 import { parseJson } from '../support/json.js';
+import { SERIES, type SeriesName } from './book-state.js';
 import type { Annotation, RolloutHistory, Rollup } from './rollup.js';
 import { annotationSchema, ROLLUP_LENGTHS_MS } from './rollup.js';
-import { SERIES, type SeriesName } from './rollup-book.js';
 import { isWithin, rollupOfLine, type TimeRange } from './rollup-line.js';
 import { RollupSum } from './rollup-sum.js';
 

@@ -10,15 +10,15 @@ import {
   VersionedFile,
   type WriteOptions,
 } from '../support/files.js';
-import type { KeptHistory, KeptSeries } from './history.js';
-import type { BookState } from './rollup-book.js';
+import type { BookState } from './book-state.js';
 import {
   bookStateSchema,
   type PendingLine,
   pendingLineSchema,
   SERIES,
   type SeriesName,
-} from './rollup-book.js';
+} from './book-state.js';
+import type { KeptHistory, KeptSeries } from './history.js';
 
 /** The folder of the rollups within a guard's. */
 const FOLDER = 'rollups';

@@ -73,14 +73,7 @@ function withoutBuckets(arm: RollupArm): RollupArm {
 }
 
 function withBuckets(arm: RollupArm, reader: NumberReader): RollupArm {
-  const buckets: [number, number][] = [];
-  let slot = -1;
-  for (let left = reader.next(); left > 0; left--) {
-    slot += reader.next();
-    if (slot >= LATENCY_SLOTS) throw new RangeError('no slot of a histogram');
-    buckets.push([slot, reader.next()]);
-  }
-  return { ...arm, latency: { sumMs: arm.latency.sumMs, buckets } };
+  return { ...arm, latency: { sumMs: arm.latency.sumMs, buckets: reader.buckets() } };
 }
 
 /** How many, and for each how far its slot is from the one before, and its count. */
@@ -103,6 +96,7 @@ function pushNumber(bytes: number[], value: number): void {
   bytes.push(rest);
 }
 
+/** Thousands of rollups with hundreds of buckets each are read at once. */
 class NumberReader {
   offset = 0;
   readonly #bytes: Buffer;
@@ -113,13 +107,29 @@ class NumberReader {
 
   /** @throws at the end, or when it is larger than a count can be. */
   next(): number {
-    let value = 0;
-    for (let factor = 1; factor <= 2 ** 49; factor *= 128) {
+    const first = this.#bytes[this.offset++]!;
+    if (first < 128) return first;
+    let value = first - 128;
+    for (let factor = 128; factor <= 2 ** 49; factor *= 128) {
       const byte = this.#bytes[this.offset++];
       if (byte === undefined) break;
       value += (byte & 127) * factor;
       if (byte < 128) return value;
     }
     throw new RangeError('no number');
+  }
+
+  /** @throws when they are not those of a histogram. */
+  buckets(): [number, number][] {
+    const length = this.next();
+    if (!(length <= LATENCY_SLOTS)) throw new RangeError('no histogram');
+    const buckets = new Array<[number, number]>(length);
+    let slot = -1;
+    for (let index = 0; index < length; index++) {
+      slot += this.next();
+      buckets[index] = [slot, this.next()];
+    }
+    if (slot >= LATENCY_SLOTS) throw new RangeError('no slot of a histogram');
+    return buckets;
   }
 }

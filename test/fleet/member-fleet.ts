@@ -25,6 +25,12 @@ export function useMemberFleet() {
 
   return {
     processes,
+    get url() {
+      return redis.url;
+    },
+    get flagKey() {
+      return `flag-${flag}`;
+    },
     /** To look into Redis beside the processes. */
     get client() {
       return client;

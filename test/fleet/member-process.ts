@@ -1,8 +1,9 @@
 import { FleetError, type FleetLink } from '../../src/fleet/fleet-link.js';
 import { FleetMember } from '../../src/fleet/fleet-member.js';
-import type { FleetState } from '../../src/fleet/fleet-shapes.js';
+import type { FleetProcess, FleetState } from '../../src/fleet/fleet-shapes.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
+import type { GuardEvent } from '../../src/model/event.js';
 import type { Clock } from '../../src/support/clock.js';
 import type { Trigger } from '../../src/triggers/trigger.js';
 import { outcomeOf } from '../measure/outcomes.js';
@@ -35,6 +36,10 @@ export class MemberProcess {
   /** What the fleet's store was given. */
   readonly settledUpTo: number[] = [];
   readonly link: FleetLink;
+  /** What the process is to mark in the rollups, and shows as its view. */
+  readonly events: GuardEvent[] = [];
+  view: string | undefined;
+  processes: readonly FleetProcess[] = [];
   /** What happens around each sync. */
   onSync: {
     before?: (() => unknown) | undefined;
@@ -51,9 +56,11 @@ export class MemberProcess {
       leaseMs = 20_000,
       timeoutMs = 5_000,
       rules = RULES as readonly MemberRule[],
+      serviceVersion = undefined as string | undefined,
+      now = Date.now,
     } = {},
   ) {
-    const clock: Clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() };
+    const clock: Clock = { now: () => now() + aheadMs, monotonic: () => performance.now() };
     const store = new RedisOutcomeStore({
       url,
       flushMs: 1_000,
@@ -76,7 +83,11 @@ export class MemberProcess {
       return made;
     };
     this.own = emptyStore();
-    this.link = store.link({ flagKey, environment: 'production' });
+    this.link = store.link({
+      flagKey,
+      environment: 'production',
+      about: { version: '1', serviceVersion, rules: 'these' },
+    });
     const sync = this.link.sync.bind(this.link);
     this.link.sync = async (request) => {
       const { before, after, isUnanswered } = this.onSync;
@@ -93,6 +104,10 @@ export class MemberProcess {
       clock,
       timing: { ...store.timing, flushMs: 3_600_000 },
       mayLead,
+      serviceVersion,
+      events: this.events,
+      view: () => this.view,
+      observed: { percentage: () => 10, verdicts: () => [] },
       rules,
       openSince: () => this.openSince,
       revision: () => this.revision,
@@ -102,6 +117,9 @@ export class MemberProcess {
         onOutcomes: () => this.evaluations++,
         onEpoch: (epoch) => this.epochs.push(epoch),
         onConnection: (problem) => this.problems.push(problem),
+        onProcesses: (processes) => {
+          this.processes = processes;
+        },
         onFault: (what, error) => this.faults.push(`${what}: ${String(error)}`),
       },
     });

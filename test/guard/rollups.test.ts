@@ -170,7 +170,7 @@ describe("the guard's rollups", () => {
     const [decision] = harness.reported('decided');
     expect(annotations.find(({ title }) => title === 'stop')).toMatchObject({
       decisionId: decision?.decision.id,
-      text: expect.stringContaining('success rate is 0.0 %'),
+      text: expect.stringContaining('The flag is being turned off'),
     });
     const breached = (await read()).rollups.at(-1)?.triggers[0];
     expect(breached).toMatchObject({ trigger: 'success-rate-below', status: 'breach' });

@@ -1,3 +1,4 @@
+import type { SentRollups } from '../../src/fleet/fleet-link.js';
 import type { Decision } from '../../src/model/shapes.js';
 import { armCounts } from '../triggers/snapshots.js';
 
@@ -28,4 +29,11 @@ export const DECISION: Decision = {
     control: armCounts({ successes: 890, failures: 10 }),
   },
   reason: 'Too many failures.',
+};
+
+/** A checkpoint without rollups. */
+export const NO_ROLLUPS: SentRollups = {
+  earlier: { book: { running: [], versions: [] }, pending: [] },
+  lines: [],
+  linesAdded: 0,
 };

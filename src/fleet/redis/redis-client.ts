@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { z } from 'zod';
 import { ConfigError } from '../../support/config-error.js';
 import { withDeadline } from '../../support/deadline.js';
+import { FleetError } from '../fleet-link.js';
+import type { RedisScript } from './script.js';
 
 /** What is needed of a client of the `redis` package, version 5 or later: `createClient()` and `createCluster()` fit. */
 export interface RedisClient {
@@ -74,6 +77,24 @@ export class RedisConnection {
     if (typeof this.#source !== 'string') return this.#source;
     this.#connecting ??= this.#connect(this.#source);
     return this.#connecting;
+  }
+
+  /** Runs a script. @throws what the client throws, or why it is offline. */
+  async evaluate(script: RedisScript, keys: string[], args: string[]): Promise<unknown> {
+    try {
+      const client = await this.client();
+      const options = { keys, arguments: args };
+      try {
+        return await client.evalSha(script.digest, options);
+      } catch (error) {
+        if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
+        return await client.eval(script.text, options);
+      }
+    } catch (error) {
+      // "The client is offline" explains less than why.
+      const isOffline = error instanceof Error && /offline|closed/i.test(error.message);
+      throw (isOffline && this.problem) || error;
+    }
   }
 
   /**
@@ -156,4 +177,12 @@ async function redisPackage(): Promise<RedisPackage> {
   }
   const expected = 'the package redis or @redis/client beside this one (npm install redis)';
   throw new ConfigError('RedisOutcomeStore', [{ path: 'url', expected, got: 'neither' }]);
+}
+
+/** Checks what Redis replied. @throws {@link FleetError} when it has something else. */
+export function parseReply<Schema extends z.ZodType>(schema: Schema, reply: unknown): z.infer<Schema> {
+  const parsed = schema.safeParse(reply);
+  if (parsed.success) return parsed.data;
+  const message = "Redis has other data under the guard's names: give RedisOutcomeStore another prefix.";
+  throw new FleetError('FOREIGN_DATA', message, parsed.error);
 }

@@ -80,22 +80,17 @@ return 1
 
 const READ_STATE = script('return cjson.encode(state())');
 
-type Run = (script: RedisScript, args: readonly string[], furtherKeys: readonly string[]) => Promise<unknown>;
+type Run = (script: RedisScript, args: readonly string[]) => Promise<unknown>;
 
 const takenSchema = z.array(z.tuple([z.string(), z.string()])).optional();
 
 /** The requests of operators for one flag in Redis. */
 export class RedisControls implements ControlLink {
-  readonly #keys: readonly string[];
   readonly #run: Run;
   readonly #leader: (lease: Lease) => string;
 
-  /**
-   * @param base - The prefix of all keys of the flag.
-   * @param leader - The value of the leader's key under a lease.
-   */
-  constructor(base: string, run: Run, leader: (lease: Lease) => string) {
-    this.#keys = [`${base}:requests`, `${base}:replies`];
+  /** @param leader - The value of the leader's key under a lease. */
+  constructor(run: Run, leader: (lease: Lease) => string) {
     this.#run = run;
     this.#leader = leader;
   }
@@ -146,6 +141,6 @@ export class RedisControls implements ControlLink {
   }
 
   #call(script: RedisScript, ...args: readonly string[]): Promise<unknown> {
-    return this.#run(script, args, this.#keys);
+    return this.#run(script, args);
   }
 }

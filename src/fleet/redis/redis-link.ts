@@ -1,29 +1,43 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Decision } from '../../model/shapes.js';
+import { earlierBookSchema } from '../../rollups/book-state.js';
 import { withDeadline } from '../../support/deadline.js';
-import { FleetError, type FleetLink, type SyncRequest } from '../fleet-link.js';
+import {
+  FleetError,
+  type FleetLink,
+  type SavedCheckpoint,
+  type SentRollups,
+  type SyncRequest,
+} from '../fleet-link.js';
 import {
   type FleetEntries,
+  type FleetProcess,
   type FleetState,
   fleetEntriesSchema,
+  fleetProcessSchema,
   fleetStateSchema,
   jsonText,
   type Lease,
+  type ProcessAbout,
   type SyncReply,
   syncReplySchema,
 } from '../fleet-shapes.js';
-import type { RedisConnection } from './redis-client.js';
+import { parseReply, type RedisConnection } from './redis-client.js';
 import { RedisControls } from './redis-controls.js';
 import { redisFailure } from './redis-failure.js';
+import type { RedisKeys } from './redis-keys.js';
 import type { RedisScript } from './script.js';
 import {
   CLEAR_STOP,
   FINISH_STOP,
   LOAD_CHECKPOINT,
+  NOTE_FLAG,
   OPEN,
   READ,
+  READ_PROCESSES,
   SAVE_CHECKPOINT,
+  SAVE_VIEW,
   STOP,
   SYNC,
 } from './scripts.js';
@@ -37,6 +51,8 @@ interface RedisTimes {
 
 /** Commands that may wait for a reply at once: a silent server must not fill this process's memory. */
 const MAX_WAITING = 8;
+/** How often a leader notes that there is its flag, in milliseconds. */
+const NOTE_MS = 60_000;
 
 /** The fleet of one flag in Redis. */
 export class RedisLink implements FleetLink {
@@ -44,23 +60,22 @@ export class RedisLink implements FleetLink {
   readonly controls: RedisControls;
   readonly #connection: RedisConnection;
   readonly #times: RedisTimes;
-  readonly #keys: string[];
-  readonly #channel: string;
+  readonly #keys: RedisKeys;
+  readonly #about: string;
   #unsubscribe: (() => void) | undefined;
   #isOpen = false;
   #isClosed = false;
   #waiting = 0;
+  /** When this flag was noted in the list of all, by the process's clock. */
+  #notedAt = Number.NEGATIVE_INFINITY;
 
-  /** @param base - The prefix of all keys of the flag. */
-  constructor(connection: RedisConnection, base: string, times: RedisTimes) {
+  constructor(connection: RedisConnection, keys: RedisKeys, times: RedisTimes, about?: ProcessAbout) {
     connection.retain();
     this.#connection = connection;
     this.#times = times;
-    this.#channel = `${base}:changes`;
-    const names = ['state', 'members', 'seen', 'settled', 'leader', 'deltas', 'totals:', 'checkpoint'];
-    this.#keys = [...names.map((name) => `${base}:${name}`), this.#channel];
-    const run = this.#run.bind(this);
-    this.controls = new RedisControls(base, run, (lease) => this.#leader(lease));
+    this.#keys = keys;
+    this.#about = about === undefined ? '' : JSON.stringify(about);
+    this.controls = new RedisControls(this.#run.bind(this), (lease) => this.#leader(lease));
   }
 
   async open(onState: (state: FleetState) => void): Promise<readonly string[]> {
@@ -79,6 +94,7 @@ export class RedisLink implements FleetLink {
       ...request,
       ...assignment,
       instance: this.instance,
+      about: this.#about,
       newDatasetId: randomUUID(),
       leaseMs,
       retentionMs,
@@ -95,13 +111,32 @@ export class RedisLink implements FleetLink {
     return parseReply(fleetEntriesSchema.optional(), reply ?? undefined);
   }
 
-  async loadCheckpoint(): Promise<string | undefined> {
-    return parseReply(z.string().optional(), (await this.#run(LOAD_CHECKPOINT, [])) ?? undefined);
+  async loadCheckpoint(): Promise<SavedCheckpoint> {
+    const reply = await this.#run(LOAD_CHECKPOINT, []);
+    const [text, rollups, linesAdded] = parseReply(checkpointReplySchema, reply);
+    // Rollups of another version: those that are over stay, and new ones begin.
+    const earlier = jsonText(earlierBookSchema).safeParse(rollups).data;
+    return { text: text === '' ? undefined : text, rollups: earlier, linesAdded: Number(linesAdded) || 0 };
   }
 
-  async saveCheckpoint(lease: Lease, upTo: string, text: string): Promise<boolean> {
-    const args = [this.#leader(lease), upTo === '' ? '0-0' : upTo, text, this.#times.retentionMs];
-    return (await this.#run(SAVE_CHECKPOINT, args)) === 1;
+  async saveCheckpoint(lease: Lease, upTo: string, text: string, rollups: SentRollups): Promise<boolean> {
+    const { earlier, lines, linesAdded } = rollups;
+    const checkpoint = [this.#leader(lease), upTo === '' ? '0-0' : upTo, text, this.#times.retentionMs];
+    const added = lines.flatMap(({ series, line }) => [series, line]);
+    const args = [...checkpoint, JSON.stringify(earlier), linesAdded, ...added];
+    const isSaved = (await this.#run(SAVE_CHECKPOINT, args)) === 1;
+    if (isSaved) await this.#noteFlag();
+    return isSaved;
+  }
+
+  async processes(): Promise<readonly FleetProcess[]> {
+    // What cannot be read is of another version of this package.
+    const reply = parseReply(z.array(z.unknown()), await this.#run(READ_PROCESSES, []));
+    return reply.flatMap((each) => fleetProcessSchema.safeParse(each).data ?? []);
+  }
+
+  async saveView(lease: Lease, text: string): Promise<boolean> {
+    return (await this.#run(SAVE_VIEW, [this.#leader(lease), text, this.#times.retentionMs])) === 1;
   }
 
   async stop(decision: Decision, fence: number | undefined): Promise<FleetState> {
@@ -127,6 +162,15 @@ export class RedisLink implements FleetLink {
     this.#connection.release();
   }
 
+  /** For whoever asks which flags there are; the fleet itself does not need it. */
+  async #noteFlag(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#notedAt < NOTE_MS) return;
+    this.#notedAt = now;
+    const { name, flags } = this.#keys;
+    await this.#run(NOTE_FLAG, [name, this.#times.retentionMs], [flags]).catch(() => {});
+  }
+
   /** The value of the leader's key while this process is the leader with this lease. */
   #leader({ fence, datasetId }: Lease): string {
     return `${this.instance} ${fence} ${datasetId}`;
@@ -137,12 +181,13 @@ export class RedisLink implements FleetLink {
   }
 
   async #subscribe(onState: (state: FleetState) => void): Promise<void> {
+    const { channel } = this.#keys;
     const onMessage = (message: string) => {
       // Whatever else is published there is ignored: the next sync replies with the state anyway.
       const state = jsonText(fleetStateSchema).safeParse(message);
       if (state.success && !this.#isClosed) onState(state.data);
     };
-    const unsubscribe = await this.#connection.subscribe(this.#channel, onMessage).catch((error: unknown) => {
+    const unsubscribe = await this.#connection.subscribe(channel, onMessage).catch((error: unknown) => {
       throw redisFailure(error);
     });
     // It was closed meanwhile.
@@ -153,13 +198,13 @@ export class RedisLink implements FleetLink {
   async #run(
     script: RedisScript,
     args: readonly (string | number)[],
-    furtherKeys: readonly string[] = [],
+    keys = this.#keys.all,
   ): Promise<unknown> {
     if (this.#waiting >= MAX_WAITING) throw new FleetError('TIMEOUT', 'Redis does not reply.');
     this.#waiting++;
     try {
       return await withDeadline(this.#times.timeoutMs, undefined, () =>
-        this.#evaluate(script, args.map(String), furtherKeys).finally(() => {
+        this.#connection.evaluate(script, keys, args.map(String)).finally(() => {
           this.#waiting--;
         }),
       );
@@ -167,39 +212,16 @@ export class RedisLink implements FleetLink {
       throw redisFailure(error);
     }
   }
-
-  async #evaluate(script: RedisScript, args: string[], furtherKeys: readonly string[]): Promise<unknown> {
-    try {
-      const client = await this.#connection.client();
-      const options = { keys: [...this.#keys, ...furtherKeys], arguments: args };
-      try {
-        return await client.evalSha(script.digest, options);
-      } catch (error) {
-        if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error;
-        return await client.eval(script.text, options);
-      }
-    } catch (error) {
-      // "The client is offline" explains less than why.
-      const isOffline = error instanceof Error && /offline|closed/i.test(error.message);
-      throw (isOffline && this.#connection.problem) || error;
-    }
-  }
 }
 
 const openReplySchema = z.tuple([z.string(), z.string()]);
+const checkpointReplySchema = z.tuple([z.string(), z.string(), z.string()]);
 
 function evictionWarning(policy: string): string {
   return (
     `Redis deletes keys when its memory is full (maxmemory-policy ${policy}), and the fleet's among the first, because they ` +
     'expire. What was counted is then collected anew. Set maxmemory-policy to noeviction, or give the fleet a Redis of its own.'
   );
-}
-
-function parseReply<Schema extends z.ZodType>(schema: Schema, reply: unknown): z.infer<Schema> {
-  const parsed = schema.safeParse(reply);
-  if (parsed.success) return parsed.data;
-  const message = "Redis has other data under the guard's names: give RedisOutcomeStore another prefix.";
-  throw new FleetError('FOREIGN_DATA', message, parsed.error);
 }
 
 /** XTRIM by identifier came with 6.2. Where INFO is not allowed, the version is unknown. */

@@ -4,6 +4,7 @@ import { durationMsSchema } from '../../support/config-schemas.js';
 import type { FleetLink } from '../fleet-link.js';
 import type { FleetTiming, SharedStore } from '../fleet-options.js';
 import { isRedisClient, type RedisClient, RedisConnection } from './redis-client.js';
+import { keysOf } from './redis-keys.js';
 import { RedisLink } from './redis-link.js';
 
 /** The options of {@link RedisOutcomeStore}: a client or a URL, and the timing. */
@@ -41,16 +42,30 @@ const PREFIX = 'a prefix of letters, digits and . _ : - (at most 64)';
 const SERVICE = 'a name of letters, digits and . _ - (at most 64)';
 const URL_TEXT = 'a URL that begins with redis:// or rediss://';
 
+/** Which Redis, and under which names. */
+export const connectionFields = {
+  client: z
+    .custom<RedisClient>(isRedisClient, { error: 'a client of the redis package, version 5 or later' })
+    .optional(),
+  url: z.url({ protocol: /^rediss?$/, error: URL_TEXT }).optional(),
+  prefix: z
+    .string({ error: PREFIX })
+    .regex(/^[\w.:-]{1,64}$/, { error: PREFIX })
+    .default('rollout-guard'),
+};
+
+/** One of the two, and only one. */
+export function refineConnection(
+  { client, url }: { readonly client?: RedisClient | undefined; readonly url?: string | undefined },
+  context: z.core.$RefinementCtx,
+): void {
+  if ((client === undefined) !== (url === undefined)) return;
+  context.addIssue({ code: 'custom', path: ['client'], message: 'either client or url' });
+}
+
 const optionsSchema = z
   .strictObject({
-    client: z
-      .custom<RedisClient>(isRedisClient, { error: 'a client of the redis package, version 5 or later' })
-      .optional(),
-    url: z.url({ protocol: /^rediss?$/, error: URL_TEXT }).optional(),
-    prefix: z
-      .string({ error: PREFIX })
-      .regex(/^[\w.:-]{1,64}$/, { error: PREFIX })
-      .default('rollout-guard'),
+    ...connectionFields,
     service: z
       .string({ error: SERVICE })
       .regex(/^[\w.-]{1,64}$/, { error: SERVICE })
@@ -61,10 +76,8 @@ const optionsSchema = z
     timeoutMs: durationMsSchema.default(2_000),
     retentionMs: durationMsSchema.default(30 * 86_400_000),
   })
-  .superRefine(({ client, url, flushMs, leaseMs }, context) => {
-    if ((client === undefined) === (url === undefined)) {
-      context.addIssue({ code: 'custom', path: ['client'], message: 'either client or url' });
-    }
+  .superRefine(refineConnection)
+  .superRefine(({ flushMs, leaseMs }, context) => {
     if (leaseMs < 2 * flushMs) {
       const message = `at least twice flushMs (${2 * flushMs})`;
       context.addIssue({ code: 'custom', path: ['leaseMs'], message });
@@ -90,11 +103,13 @@ export class RedisOutcomeStore implements SharedStore {
   }
 
   /** @internal */
-  link({ flagKey, environment }: { readonly flagKey: string; readonly environment: string }): FleetLink {
-    // The braces put all keys of a flag into one hash slot of a cluster.
+  link({ flagKey, environment, about }: Parameters<SharedStore['link']>[0]): FleetLink {
     const { prefix, service } = this.#options;
-    const flag = `${environment.replace(/[{}]/g, '_')}/${flagKey}${service === undefined ? '' : `/${service}`}`;
-    const base = `${prefix}:{${flag}}`;
-    return new RedisLink(this.#connection, base, this.#options);
+    return new RedisLink(
+      this.#connection,
+      keysOf(prefix, { environment, flagKey, service }),
+      this.#options,
+      about,
+    );
   }
 }

@@ -11,13 +11,13 @@ const MAX_EPOCHS = 32;
 
 /*
  * Every change is one script, so that it is atomic: none runs between another's reading and writing. All times are Redis'
- * own. The keys of a flag share one hash slot; TOTALS is the prefix of the totals' keys.
+ * own. The keys of a flag share one hash slot; TOTALS and SERIES are prefixes: of the totals' keys, and of the lists of rollups.
  *
  * All keys of a flag are one dataset, and each contains its identifier: what is left when some of them are lost is of no use,
  * because it would make deltas seem to be duplicates, or count them twice.
  */
 const COMMON = `
-local STATE, MEMBERS, SEEN, SETTLED, LEADER, DELTAS, TOTALS, CHECKPOINT, CHANNEL = unpack(KEYS)
+local STATE, MEMBERS, SEEN, SETTLED, LEADER, DELTAS, TOTALS, CHECKPOINT, CHANNEL, ROLLUPS, SERIES, VIEW, PROCESSES = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -59,7 +59,7 @@ local function totalsOf(epoch)
 end
 
 local function extendLifetime(retention)
-  for _, key in ipairs({ STATE, MEMBERS, SEEN, SETTLED, DELTAS, CHECKPOINT, totalsOf(number('epoch')) }) do
+  for _, key in ipairs({ STATE, MEMBERS, SEEN, SETTLED, PROCESSES, DELTAS, CHECKPOINT, totalsOf(number('epoch')) }) do
     redis.call('PEXPIRE', key, retention)
   end
 end
@@ -142,6 +142,10 @@ end
 
 /** A script that knows the keys, the state and the dataset. */
 export function script(text: string): RedisScript {
-  const whole = COMMON + text;
-  return { text: whole, digest: createHash('sha1').update(whole).digest('hex') };
+  return bareScript(COMMON + text);
+}
+
+/** A script with keys of its own. */
+export function bareScript(text: string): RedisScript {
+  return { text, digest: createHash('sha1').update(text).digest('hex') };
 }

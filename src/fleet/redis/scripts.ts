@@ -1,4 +1,5 @@
-import { script } from './script.js';
+import { SERIES } from '../../rollups/book-state.js';
+import { bareScript, script } from './script.js';
 
 /** Deltas that are stored while the fleet has no leader; beyond that, processes keep theirs until there is one. */
 const MAX_ENTRIES = 20_000;
@@ -6,6 +7,8 @@ const MAX_ENTRIES = 20_000;
 const MAX_FIELDS = 2_000;
 /** A longer entry of the stream is none of a guard's: the leader counts it as unreadable without reading it, in bytes. */
 const MAX_ENTRY_BYTES = 1_048_576;
+/** Processes that are shown. */
+const MAX_PROCESSES = 500;
 /** What one read returns, in bytes; the leader continues where it ends. */
 const MAX_READ_BYTES = 4_194_304;
 
@@ -100,6 +103,7 @@ end
 
 redis.call('ZADD', SEEN, now, instance)
 if request.isLeaving then
+  redis.call('HDEL', PROCESSES, instance)
   redis.call('ZREM', SETTLED, instance)
 elseif result == 'accepted' or result == 'duplicate' or (isKnown and result == 'none') then
   if request.settledUpTo then redis.call('ZADD', SETTLED, request.settledUpTo, instance) end
@@ -111,7 +115,12 @@ if redis.call('ZCARD', SEEN) > 2 then
   for _, gone in ipairs(redis.call('ZRANGEBYSCORE', SEEN, '-inf', now - 86400000, 'LIMIT', 0, 100)) do
     redis.call('ZREM', SEEN, gone)
     redis.call('HDEL', MEMBERS, gone)
+    redis.call('HDEL', PROCESSES, gone)
   end
+end
+
+if not request.isLeaving and redis.call('HGET', PROCESSES, instance) ~= request.about then
+  redis.call('HSET', PROCESSES, instance, request.about)
 end
 
 local leader = redis.call('GET', LEADER) or nil
@@ -166,20 +175,106 @@ return { serverInfo('server', 'run_id'), entries, isAll and 1 or 0, settledUpTo,
   number('epoch'), number('oldestEpoch'), number('epochStartedAt') }
 `);
 
-/** The checkpoint of the last leader. */
+/** The checkpoint of the last leader, and its rollups, which outlive the dataset: what is in them is counted for good. */
 export const LOAD_CHECKPOINT = script(`
 local id, text = field('datasetId', ''), redis.call('GET', CHECKPOINT) or ''
-if not hasDataset(id) or #text == #id then return false end
-return string.sub(text, #id + 1)
+local isThere = hasDataset(id) and #text > #id
+return { isThere and string.sub(text, #id + 1) or '', redis.call('HGET', ROLLUPS, 'earlier') or '',
+  redis.call('HGET', ROLLUPS, 'linesAdded') or '0' }
 `);
 
-/** Saves the leader's checkpoint, and deletes the entries that are in it. */
+/** Saves the leader's checkpoint and the rollups up to it, and deletes the entries that are in it. */
 export const SAVE_CHECKPOINT = script(`
-local id = field('datasetId')
+local id, retention = field('datasetId'), ARGV[4]
 if redis.call('GET', LEADER) ~= ARGV[1] or not hasDataset(id) then return 0 end
-redis.call('SET', CHECKPOINT, id .. ARGV[3], 'PX', ARGV[4])
+redis.call('SET', CHECKPOINT, id .. ARGV[3], 'PX', retention)
 redis.call('XTRIM', DELTAS, 'MINID', ARGV[2])
+local before = tonumber(ARGV[6])
+-- So many of them came with a request whose reply was lost.
+local known = (tonumber(redis.call('HGET', ROLLUPS, 'linesAdded') or '0') or 0) - before
+local added = 0
+for i = 7, #ARGV, 2 do
+  added = added + 1
+  if added > known then redis.call('RPUSH', SERIES .. ARGV[i], ARGV[i + 1]) end
+end
+redis.call('HSET', ROLLUPS, 'earlier', ARGV[5], 'linesAdded', string.format('%d', before + added))
+for name, most in pairs({ ${SERIES.map(({ name, maxLines }) => `['${name}'] = ${maxLines}`).join(', ')} }) do
+  local key, removedUpTo = SERIES .. name, nil
+  for _ = most + 1, redis.call('LLEN', key) do
+    local line = redis.call('LPOP', key)
+    local at, duration = string.match(line, '^{"at":(%d+),"durationMs":(%d+)')
+    if at then removedUpTo = math.max(removedUpTo or 0, at + duration) end
+  end
+  if removedUpTo then
+    local known = tonumber(redis.call('HGET', ROLLUPS, 'removed:' .. name) or '0') or 0
+    redis.call('HSET', ROLLUPS, 'removed:' .. name, string.format('%d', math.max(known, removedUpTo)))
+  end
+  redis.call('PEXPIRE', key, retention)
+end
+redis.call('PEXPIRE', ROLLUPS, retention)
 return 1
+`);
+
+/** The processes that were seen within ten minutes, and what they said of themselves; those that left are not among them. */
+export const READ_PROCESSES = script(`
+local found = {}
+local seen = redis.call('ZRANGEBYSCORE', SEEN, now - 600000, '(+inf', 'WITHSCORES', 'LIMIT', 0, ${MAX_PROCESSES})
+for i = 1, #seen, 2 do
+  local about = redis.call('HGET', PROCESSES, seen[i])
+  if about then table.insert(found, { seen[i], seen[i + 1], about }) end
+end
+return found
+`);
+
+/** Saves where the rollout stands. */
+export const SAVE_VIEW = script(`
+if redis.call('GET', LEADER) ~= ARGV[1] then return 0 end
+redis.call('SET', VIEW, ARGV[2], 'PX', ARGV[3])
+return 1
+`);
+
+/** Everything of the rollups that ends after a time, the newest first within each list, and what was removed from each. */
+export const READ_ROLLUPS = script(`
+local from, CHUNK = tonumber(ARGV[1]), 200
+local function newest(name)
+  local key, found = SERIES .. name, {}
+  local last = redis.call('LLEN', key) - 1
+  while last >= 0 do
+    local first, isOver = math.max(0, last - CHUNK + 1), true
+    local lines = redis.call('LRANGE', key, first, last)
+    for i = #lines, 1, -1 do
+      local at, duration = string.match(lines[i], '^{"at":(%d+),"durationMs":(%d+)')
+      at = at or string.match(lines[i], '"at":(%d+)')
+      if not at or at + (duration or 1) > from then
+        isOver = false
+        table.insert(found, lines[i])
+      end
+    end
+    if isOver then break end
+    last = first - 1
+  end
+  return { found, redis.call('HGET', ROLLUPS, 'removed:' .. name) or '' }
+end
+return { redis.call('HGET', ROLLUPS, 'earlier') or '', ${SERIES.map(({ name }) => `newest('${name}')`).join(', ')} }
+`);
+
+/** The view that the leader saved last. */
+export const READ_VIEW = script(`
+return redis.call('GET', VIEW) or ''
+`);
+
+/** Notes that there is this flag, and forgets those that nobody has noted for long. */
+export const NOTE_FLAG = bareScript(`
+local time = redis.call('TIME')
+redis.call('ZADD', KEYS[1], time[1], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', time[1] - ARGV[2] / 1000)
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+`);
+
+/** The flags that were noted. */
+export const READ_FLAGS = bareScript(`
+return redis.call('ZRANGE', KEYS[1], 0, -1)
 `);
 
 /**

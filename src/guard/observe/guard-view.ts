@@ -79,7 +79,7 @@ export class GuardView {
       statuses: this.#statuses,
       openReviews: evaluator.openReviews,
       controls: controls(),
-      processes: undefined,
+      processes: fleet.processes(),
       snapshot: fleet.evaluated.snapshot(now),
       guardVersion: version,
     });

@@ -7,7 +7,8 @@ import type { FleetLink } from '../../../src/fleet/fleet-link.js';
 import type { FleetState } from '../../../src/fleet/fleet-shapes.js';
 import type { RedisClient } from '../../../src/fleet/redis/redis-client.js';
 import { RedisOutcomeStore } from '../../../src/fleet/redis/redis-outcome-store.js';
-import { DECISION } from '../../helpers/fleet-decision.js';
+import { RedisReader } from '../../../src/fleet/redis/redis-reader.js';
+import { DECISION, NO_ROLLUPS } from '../../helpers/fleet-decision.js';
 import { describeWithBinary } from '../../helpers/needs-binary.js';
 
 const SYNC = {
@@ -110,8 +111,18 @@ describeWithBinary(
       };
       const { datasetId } = states.at(-1)!;
       expect(await made.sync({ ...SYNC, datasetId, delta })).toMatchObject({ delta: 'accepted' });
-      expect(await made.saveCheckpoint({ fence: 1, datasetId }, '0-0', 'kept')).toBe(true);
-      expect(await made.loadCheckpoint()).toBe('kept');
+      // One more than are kept, so that one is removed.
+      const lines = Array.from({ length: 1_801 }, () => ({ series: 'minutes' as const, line: '{}', end: 0 }));
+      const lease = { fence: 1, datasetId };
+      expect(await made.saveCheckpoint(lease, '0-0', 'kept', { ...NO_ROLLUPS, lines })).toBe(true);
+      expect(await made.saveView(lease, '{}')).toBe(true);
+      const reader = new RedisReader({ url });
+      const flag = { environment: 'production', flagKey: 'async-upload' };
+      expect(await reader.flags()).toEqual([flag]);
+      expect(await reader.history(flag)).toEqual({ rollups: [], annotations: [] });
+      expect(await reader.view(flag)).toBeUndefined();
+      reader.close();
+      expect((await made.loadCheckpoint()).text).toBe('kept');
       await made.finishStop('decision-1', 'off');
       const { stop, epoch } = await made.clearStop('decision-1', 'ten', 0);
       expect([stop, epoch]).toEqual([undefined, 2]);

@@ -6,7 +6,7 @@ import {
   RedisOutcomeStore,
   type RedisOutcomeStoreOptions,
 } from '../../../src/fleet/redis/redis-outcome-store.js';
-import { DECISION } from '../../helpers/fleet-decision.js';
+import { DECISION, NO_ROLLUPS } from '../../helpers/fleet-decision.js';
 import { describeWithBinary } from '../../helpers/needs-binary.js';
 
 const EMPTY: SyncRequest = {
@@ -142,9 +142,9 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     expect([second.fence, second.leader]).toEqual([undefined, one.instance]);
     await vi.waitFor(async () => expect((await other.sync(leading)).fence).toBe(2), { timeout: 10_000 });
     expect(await one.read(lease(1), '', 10)).toBeUndefined();
-    expect(await one.saveCheckpoint(lease(1), '0-0', 'old')).toBe(false);
-    expect(await other.saveCheckpoint(lease(2), '0-0', 'new')).toBe(true);
-    expect(await one.loadCheckpoint()).toBe('new');
+    expect(await one.saveCheckpoint(lease(1), '0-0', 'old', NO_ROLLUPS)).toBe(false);
+    expect(await other.saveCheckpoint(lease(2), '0-0', 'new', NO_ROLLUPS)).toBe(true);
+    expect((await one.loadCheckpoint()).text).toBe('new');
     // Nor may it lead other data with its number.
     expect(await other.read({ ...lease(2), datasetId: 'another' }, '', 10)).toBeUndefined();
   });
@@ -180,7 +180,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
       { type: 'delta', text: '{"sequence":2}', from: one.instance },
     ]);
     const [, second] = all!.entries;
-    await one.saveCheckpoint(lease, second!.id, 'kept');
+    await one.saveCheckpoint(lease, second!.id, 'kept', NO_ROLLUPS);
     const left = await one.read(lease, second!.id, 10);
     expect(left!.entries).toMatchObject([{ text: '{"sequence":2}' }]);
   });

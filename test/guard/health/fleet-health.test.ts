@@ -149,7 +149,9 @@ function brokenLink(link: FleetLink, isBroken: () => boolean): FleetLink {
     read: (fence, after, count) =>
       isBroken() ? Promise.reject(new TypeError('broken')) : link.read(fence, after, count),
     loadCheckpoint: () => link.loadCheckpoint(),
-    saveCheckpoint: (fence, upTo, text) => link.saveCheckpoint(fence, upTo, text),
+    saveCheckpoint: (...args) => link.saveCheckpoint(...args),
+    processes: () => link.processes(),
+    saveView: (...args) => link.saveView(...args),
     stop: (decision, lease) => link.stop(decision, lease),
     finishStop: (decisionId, done) => link.finishStop(decisionId, done),
     clearStop: (decisionId, revision, minEpoch) => link.clearStop(decisionId, revision, minEpoch),
