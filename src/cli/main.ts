@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { version } from '../support/version.js';
 import { exitWith } from './command.js';
+import { registerControls } from './controls/control-commands.js';
 import { registerDoctor } from './doctor-command.js';
 import { registerDrill } from './drill-command.js';
 import { registerReplay } from './replay-command.js';
@@ -20,6 +21,7 @@ const program = new Command('rollout-guard')
 
 registerDoctor(program);
 registerDrill(program);
+registerControls(program);
 registerStatus(program);
 registerWatch(program);
 registerReport(program);
