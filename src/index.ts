@@ -78,6 +78,12 @@ export { RolloutGuard } from './guard/rollout-guard.js';
 export type { FleetStatus, GuardProblem, GuardState, GuardStatus } from './guard/guard-status.js';
 export type { ComplaintReport } from './guard/observe/tracked-outcomes.js';
 export type { RolloutGuardOptions, UnleashAdminOptions } from './guard/options.js';
+// Controls: what operators may ask of a guard.
+export type { Control, ControlReply, ControlsInForce, ControlType } from './model/control.js';
+export { ControlError, type ControlErrorCode, isControlError } from './guard/control/control-error.js';
+export type { ControllableGuard } from './guard/control/controllable-guard.js';
+export type { ChangeWindow } from './guard/control/change-windows.js';
+export type { FlapLimit } from './guard/control/control-state.js';
 export type { Health, HealthReason } from './model/health.js';
 export type { OpenReview, StopFailure } from './model/state.js';
 export type { GuardEvent, GuardEventOf, GuardListener } from './model/event.js';

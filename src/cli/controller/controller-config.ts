@@ -31,6 +31,8 @@ const GUARD_OPTIONS = [
   'reviewCloseAfterMs',
   'onRollback',
   'advance',
+  'changeWindows',
+  'holdAfterStops',
   'folder',
   'mode',
   'dryRun',
