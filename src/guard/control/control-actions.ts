@@ -58,6 +58,12 @@ export class ControlActions {
     this.#advance = advance;
   }
 
+  /** Whether this guard, or an earlier run of it, has begun with the request: it is finished then, however late it is. */
+  hasBegun({ id, step }: ControlRequest): boolean {
+    const { state } = this.#machine;
+    return step !== undefined || (state.status !== 'armed' && state.decision.id === id);
+  }
+
   /** @throws ControlError when it is refused, AdminError when Unleash does not accept it. */
   async perform(request: ControlRequest, state: ControlState, begin: Begin): Promise<Done> {
     const { control } = request;
