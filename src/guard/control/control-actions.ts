@@ -102,7 +102,9 @@ export class ControlActions {
       return { change: (state) => withHold(state, undefined) };
     },
     acknowledge: ({ trigger }) => {
-      if (this.#evaluator.openReviews.some((review) => review.trigger === trigger)) return {};
+      // Another state, although nothing in it differs: so the fleet's next leader gets the reviews at once.
+      if (this.#evaluator.openReviews.some((review) => review.trigger === trigger))
+        return { change: (state) => ({ ...state }) };
       const open = this.#evaluator.openReviews.map((review) => review.trigger).join(', ') || 'none';
       throw new ControlError('NO_REVIEW', `${trigger} has no open review. Open: ${open}.`);
     },
