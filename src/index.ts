@@ -88,6 +88,12 @@ export type { RolloutGuardOptions, UnleashAdminOptions } from './guard/options.j
 export { GuardedFlags, guardFlags } from '../hooks/guard-flags.js';
 export type { FlagGuards, FlagsHealth } from './guard/several/flag-guards.js';
 export type { FlagGuardsOptions, FlagOptions } from './guard/several/flag-options.js';
+// Controls: what operators may ask of a guard.
+export type { Control, ControlReply, ControlsInForce, ControlType } from './model/control.js';
+export { ControlError, type ControlErrorCode, isControlError } from './guard/control/control-error.js';
+export type { ControllableGuard } from './guard/control/controllable-guard.js';
+export type { ChangeWindow } from './guard/control/change-windows.js';
+export type { FlapLimit } from './guard/control/control-state.js';
 export type { Health, HealthReason } from './model/health.js';
 export type { OpenReview, StopFailure } from './model/state.js';
 export type { GuardEvent, GuardEventOf, GuardListener } from './model/event.js';

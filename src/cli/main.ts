@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { version } from '../support/version.js';
 import { exitWith } from './command.js';
+import { registerControls } from './controls/control-commands.js';
 import { registerDashboard } from './dashboard-command.js';
 import { registerDoctor } from './doctor-command.js';
 import { registerDrill } from './drill-command.js';
@@ -21,6 +22,7 @@ const program = new Command('rollout-guard')
 
 registerDoctor(program);
 registerDrill(program);
+registerControls(program);
 registerStatus(program);
 registerWatch(program);
 registerDashboard(program);

@@ -56,6 +56,7 @@ export class GuardRun {
       probe,
       health,
       view,
+      source,
     } = this.#parts;
     const { clock, flagKey, tickMs, records } = context;
     const { left, folder } = await storage.open((state) => runner.applyStop(state));
@@ -91,7 +92,6 @@ export class GuardRun {
     });
     controls.open(folder);
     if (this.#ending !== undefined) throw this.#closedError();
-    const { probe, health, view, source } = this.#parts;
     probe.started();
     health.reset();
     view.start(folder);

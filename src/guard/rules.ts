@@ -87,7 +87,7 @@ const stagesSchema = z
   .superRefine((stages, context) => {
     stages.forEach(({ percentage, minDurationMs = 0, deadlineMs, onDeadline }, index) => {
       const path = [index, 'deadlineMs'];
-      if (deadlineMs !== undefined && deadlineMs <= minDurationMs) {
+      if (deadlineMs !== undefined && deadlineMs > 0 && deadlineMs <= minDurationMs) {
         context.addIssue({ code: 'custom', path, message: `more than minDurationMs (${minDurationMs})` });
       }
       if (deadlineMs === undefined && onDeadline !== undefined) {

@@ -110,10 +110,12 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
   });
   // In a fleet, the leader notifies for all, and every process of what it decided, and of what makes it alone blind.
   records.listen((event) => {
+    // What an operator decided for all, perhaps by the command line, is the leader's to report.
+    const isOperators = event.type === 'decided' && event.decision.requestedBy !== undefined;
     const isOwn =
-      (event.type === 'decided' && event.by === undefined) ||
+      (event.type === 'decided' && event.by === undefined && !isOperators) ||
       (event.type === 'health' && concernsOneProcess(event));
-    const isForAll = event.type !== 'decided' && fleet.leads;
+    const isForAll = (event.type !== 'decided' || isOperators) && fleet.leads;
     if (isOwn || isForAll) notifications.listener(event);
     fleet.mark(event);
   });

@@ -6,7 +6,14 @@ import {
   controlReplySchema,
   controlRequestSchema,
 } from '../model/control.js';
-import { makeFolder, OWN_FILES, readIfPresent, replaceFile, unlessMissing } from '../support/files.js';
+import {
+  makeFolder,
+  OWN_FILES,
+  readIfPresent,
+  replaceFile,
+  unlessMissing,
+  type WriteOptions,
+} from '../support/files.js';
 import { parseJson } from '../support/json.js';
 
 const FOLDER = 'requests';
@@ -30,11 +37,16 @@ export type FoundRequest = ControlRequest | { readonly id: string; readonly unre
 export class ControlFolder {
   readonly #folder: string;
   readonly #mode: number;
+  readonly #permit: () => Promise<void>;
 
-  /** @param guardFolder - The folder of one guard. */
-  constructor(guardFolder: string, mode = OWN_FILES) {
+  /**
+   * @param guardFolder - The folder of one guard.
+   * @param options - Of the guard, which takes requests only while the folder is its own.
+   */
+  constructor(guardFolder: string, { mode = OWN_FILES, permit = async () => {} }: WriteOptions = {}) {
     this.#folder = join(guardFolder, FOLDER);
     this.#mode = mode;
+    this.#permit = permit;
   }
 
   // For the guard.
@@ -43,9 +55,11 @@ export class ControlFolder {
   async take(): Promise<readonly FoundRequest[]> {
     const names = (await unlessMissing(readdir(this.#folder))) ?? [];
     const waiting = names.flatMap((name) => WAITING.exec(name)?.[1] ?? []);
+    const begun = names.flatMap((name) => BEGUN.exec(name)?.[1] ?? []);
+    if (waiting.length + begun.length === 0) return [];
+    await this.#permit();
     for (const id of waiting.slice(0, MOST))
       await unlessMissing(rename(this.#fileOf(id), this.#fileOf(id, 'begun.')));
-    const begun = names.flatMap((name) => BEGUN.exec(name)?.[1] ?? []);
     const found = await Promise.all([...begun, ...waiting].slice(0, MOST).map((id) => this.#read(id)));
     return found.flat().sort((a, b) => timeOf(a) - timeOf(b));
   }

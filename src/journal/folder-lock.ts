@@ -183,6 +183,12 @@ export async function subjectOfLock(folder: string): Promise<GuardSubject | unde
   return (await latestLock(folder))?.lock;
 }
 
+/** Whom a folder belongs to whose guard runs, or may run: on another machine it cannot be seen; undefined otherwise. */
+export async function runningSubject(folder: string): Promise<GuardSubject | undefined> {
+  const found = await latestLock(folder);
+  return found === undefined || standingOfLock(found) === 'ended' ? undefined : found.lock;
+}
+
 /**
  * The locks of these folders whose owners have ended. An owner that cannot be seen from here, in another container or on another
  * machine, is given some seconds to touch its lock; several are observed at the same time.

@@ -27,18 +27,22 @@ function decisionPart(entry: DecisionReport, index: number): Section {
     title: `${actionWord(entry.decision)}${where}, ${formatTime(at)}`,
     paragraphs: [reason, whatFollowed(entry)],
     tables: [
-      {
-        caption: 'Evidence: the triggers that breached',
-        head: ['Trigger', 'Observed', 'Threshold', 'Treatment', 'Control', 'Window', 'Newest data'],
-        rows: verdicts.map(verdictRow),
-      },
-      ...evidenceTables(verdicts),
+      // An operator needs no evidence.
+      ...(verdicts.length === 0 ? [] : [breachTable(verdicts), ...evidenceTables(verdicts)]),
       {
         caption: `Counts since epoch ${epoch} began`,
         head: ['', 'Successes', 'Failures', 'Critical', 'Fallbacks', 'Not counted'],
         rows: countRows,
       },
     ],
+  };
+}
+
+function breachTable(verdicts: readonly Verdict[]): Table {
+  return {
+    caption: 'Evidence: the triggers that breached',
+    head: ['Trigger', 'Observed', 'Threshold', 'Treatment', 'Control', 'Window', 'Newest data'],
+    rows: verdicts.map(verdictRow),
   };
 }
 

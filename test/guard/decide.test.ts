@@ -31,7 +31,7 @@ const stopped: GuardState & { status: 'stopped' } = {
   confirmedBy: 'read-back',
   seenOff: false,
 };
-const steppedBack: GuardState = {
+const steppedBack: GuardState & { status: 'stopped' } = {
   ...stopped,
   decision: decision({ action: 'step-back', rolloutPercentage: 10, toPercentage: 1 }),
   steppedBack: true,
@@ -255,6 +255,32 @@ describe('decide', () => {
     expect(typesOf(decide(first.state, { type: 'breached', at: 3, decision: nextEpoch }))).toEqual([
       'record-decision',
     ]);
+  });
+
+  describe('when an operator asks for a stop', () => {
+    const asked = decision({ id: 'd-2', action: 'stop', requestedBy: 'ann', verdicts: [] });
+    const input: GuardInput = { type: 'stop-requested', at: 9, decision: asked };
+    const stop = ['override', 'stop-fleet', 'record-decision', 'turn-off-in-unleash'];
+    const byTriggers = { ...stopped, decision: decision({ action: 'stop' }) };
+
+    it.each<[what: string, from: GuardState, effects: readonly string[]]>([
+      ['stops as triggers do', armed, stop],
+      ['replaces a step back, which leaves the flag on', steppedBack, stop],
+      ['replaces one that is under way', { ...stopping, decision: steppedBack.decision }, stop],
+      ['adds nothing to a stop that is under way', { ...stopping, decision: byTriggers.decision }, []],
+      ['adds nothing to a stop', byTriggers, []],
+    ])('%s', (_what, from, effects) => {
+      const step = decide(from, input);
+      expect(typesOf(step)).toEqual(effects);
+      if (effects.length === 0) expect(step.state).toBe(from);
+      else expect(step.state).toEqual({ status: 'stopping', since: 9, decision: asked });
+    });
+
+    it('is recorded each time in a dry run, and leaves the triggers in force', () => {
+      const step = decide(armed, { ...input, decision: { ...asked, dryRun: true } });
+      expect(typesOf(step)).toEqual(['record-decision']);
+      expect(step.state).toBe(armed);
+    });
   });
 
   it('returns effects with everything that performing them needs', () => {

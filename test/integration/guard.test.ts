@@ -238,7 +238,11 @@ describe('the guard on a real Unleash', () => {
     expect([enabled, strategies[0]?.parameters.rollout]).toEqual([true, '1']);
     expect(service.guard.status().flag?.rolloutPercentage).toBe(1);
     expect(has(service, 'stopped')).toBe(false);
-    expect((await unleash.flag(flagKey)).tags).toEqual([]);
+    const isShown = async () => {
+      const { tags } = await unleash.flag(flagKey);
+      expect(tags.map(({ value }) => value).toSorted()).toEqual(['stage:1', 'step-back']);
+    };
+    await vi.waitFor(isShown, { timeout: 10_000, interval: 20 });
   });
 
   it('turns the flag off when there is no previous stage', async () => {

@@ -32,6 +32,8 @@ const GUARD_OPTIONS = [
   'reviewCloseAfterMs',
   'onRollback',
   'advance',
+  'changeWindows',
+  'holdAfterStops',
   'folder',
   'mode',
   'dryRun',

@@ -26,6 +26,11 @@ interface Toggle {
   readonly changedAt: number;
 }
 
+/** The newest *on* or *off* of a flag in one environment, by the event's id; 0 when there is none. */
+export function lastToggleIdOf(events: readonly AdminEvent[], environment: string): number {
+  return events.find((event) => event.type in TOGGLES && event.environment === environment)?.id ?? 0;
+}
+
 /**
  * The flag's history in Unleash: who turned it on and off, and in which order. The order is that of the events' ids, because
  * Unleash's clock and this machine's may differ.

@@ -57,6 +57,12 @@ export class ControlActions {
     this.#advance = advance;
   }
 
+  /** Whether this guard, or an earlier run of it, has begun with the request: it is finished then, however late it is. */
+  hasBegun({ id, step }: ControlRequest): boolean {
+    const { state } = this.#machine;
+    return step !== undefined || (state.status !== 'armed' && state.decision.id === id);
+  }
+
   /** @throws ControlError when it is refused, AdminError when Unleash does not accept it. */
   async perform(request: ControlRequest, state: ControlState, begin: Begin): Promise<Done> {
     const { control } = request;
@@ -95,7 +101,9 @@ export class ControlActions {
       return { change: (state) => withHold(state, undefined) };
     },
     acknowledge: ({ trigger }) => {
-      if (this.#evaluator.openReviews.some((review) => review.trigger === trigger)) return {};
+      // Another state, although nothing in it differs: so the fleet's next leader gets the reviews at once.
+      if (this.#evaluator.openReviews.some((review) => review.trigger === trigger))
+        return { change: (state) => ({ ...state }) };
       const open = this.#evaluator.openReviews.map((review) => review.trigger).join(', ') || 'none';
       throw new ControlError('NO_REVIEW', `${trigger} has no open review. Open: ${open}.`);
     },

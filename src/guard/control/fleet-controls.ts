@@ -1,11 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { type ControlLink, REQUEST_LIFETIME_MS } from '../../fleet/control-link.js';
+import type { ControlLink } from '../../fleet/control-link.js';
 import type { FleetMember } from '../../fleet/fleet-member.js';
 import type { ControlReply, ControlRequest, ControlState } from '../../model/control.js';
 import { messageOf } from '../../support/async/callbacks.js';
+import { answerTo } from './ask.js';
 import { ControlError } from './control-error.js';
-
-const ASK_AGAIN_MS = 100;
 
 /** Requests of operators in the store that a fleet shares, as one of its processes sees them. */
 export class FleetControls {
@@ -37,7 +35,7 @@ export class FleetControls {
     }
     try {
       await this.#link.send(request);
-      return await askFor(this.#link, request, signal);
+      return await answerTo(request.id, this.#link, "The fleet's leader", { signal, ref: false });
     } catch (error) {
       if (error instanceof ControlError) throw error;
       throw new ControlError('FLEET', `The fleet's shared store cannot be used: ${messageOf(error)}`);
@@ -67,29 +65,4 @@ export class FleetControls {
     await leader.saveCheckpoint();
     return leader.lease !== undefined && this.#link.save(leader.lease, state, answer);
   }
-}
-
-/**
- * Waits for the answer to a request that was sent.
- *
- * @throws ControlError when none comes in time; the request is withdrawn then, unless a leader has begun with it.
- */
-export async function askFor(
-  link: ControlLink,
-  { id }: ControlRequest,
-  signal?: AbortSignal,
-): Promise<ControlReply> {
-  const isLate = AbortSignal.timeout(REQUEST_LIFETIME_MS);
-  while (!isLate.aborted && signal?.aborted !== true) {
-    const reply = await link.reply(id);
-    if (reply !== undefined) return reply;
-    await sleep(ASK_AGAIN_MS, undefined, { ref: signal === undefined });
-  }
-  const isWithdrawn = await link.withdraw(id);
-  const reply = isWithdrawn ? undefined : await link.reply(id);
-  if (reply !== undefined) return reply;
-  const what = isWithdrawn
-    ? 'No leader of the fleet has taken the request; it was withdrawn.'
-    : 'The leader of the fleet has begun with the request, and has not answered yet.';
-  throw new ControlError('NO_REPLY', what);
 }

@@ -67,7 +67,7 @@ export class OperatorControls {
   /** From now on, requests are taken. */
   open(folder: OpenFolder | undefined): void {
     this.#isOpen = true;
-    if (folder !== undefined) this.#folder = new ControlFolder(folder.path, folder.mode);
+    if (folder !== undefined) this.#folder = new ControlFolder(folder.path, folder);
   }
 
   /** One request. @throws ConfigError when it is invalid, ControlError when it is refused. */
@@ -219,7 +219,9 @@ export class OperatorControls {
       await folder.answer(request.id, reply);
       return true;
     };
-    if (request.step === undefined && this.#context.clock.now() > request.expiresAt) {
+    const isKnown = this.#ledger.state.answered.some(({ id }) => id === request.id);
+    const isLate = this.#context.clock.now() > request.expiresAt;
+    if (isLate && !isKnown && !this.#actions.hasBegun(request)) {
       const message = 'The request came too late: it was not done.';
       await answer({ accepted: false, code: 'NO_REPLY', message });
       return;
