@@ -13,8 +13,7 @@ import { countOf } from '../support/wording.js';
 import { complete } from './command.js';
 
 const HELP = `
-A source is a guard's folder, a folder with such folders in it, or, for a fleet, the URL of its Redis; several may be given. What is
-guarded later appears by itself.
+A source is a guard's folder, or a folder with such folders in it; several may be given. What is guarded later appears by itself.
 
 The address that is printed has a token, which the browser needs once. The dashboard listens on this machine only, unless --host says
 otherwise. It is read-only. Ctrl-C ends it.
@@ -51,14 +50,12 @@ class DashboardError extends Error {
 export function registerDashboard(program: Command): void {
   const command = program
     .command('dashboard')
-    .description(
-      'Shows rollouts live in the browser, from the folders of their guards or the Redis of their fleets.',
-    )
-    .argument('<source...>', 'folders, or redis:// and rediss:// URLs')
+    .description('Shows rollouts live in the browser, from the folders of their guards.')
+    .argument('<source...>', 'folders, for example logs/async_upload_rollout')
     .option('--port <port>', 'where to listen; 0 is a free port', '0')
     .option('--host <address>', 'the address to listen on', '127.0.0.1');
   complete(command, HELP, optionsSchema, async ({ port, host }) => {
-    const finder = new FolderFinder(command.args);
+    const finder = new FolderFinder(command.args.map(folderOf));
     await search(finder);
     const token = randomBytes(24).toString('base64url');
     const dashboard = new DashboardServer(() => finder.sources, resolveDashboardOptions({ token }));
@@ -73,6 +70,12 @@ export function registerDashboard(program: Command): void {
     server.close();
     server.closeAllConnections();
   });
+}
+
+/** @throws DashboardError for what is an address, and might be taken for a folder that is not there yet. */
+function folderOf(source: string): string {
+  if (!/^[a-z]+:\/\//i.test(source)) return source;
+  throw new DashboardError('A source is a folder, not a URL: give the folders of the guards.');
 }
 
 /** @throws DashboardError that says in one sentence what is wrong. */

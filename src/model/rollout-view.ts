@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { controlsInForceSchema } from './control.js';
 import { healthReasonSchema, healthSchema } from './health.js';
-import { armCountsSchema, concentrationSchema, decisionSchema, perArm, verdictSchema } from './shapes.js';
+import { armCountsSchema, concentrationSchema, perArm, verdictSchema } from './shapes.js';
 import { stageProgressSchema, stageSchema } from './stage.js';
 import { guardStateSchema, openReviewSchema } from './state.js';
 
@@ -61,21 +61,6 @@ const processViewSchema = z
 /** One process of a fleet. */
 export interface ProcessView extends z.infer<typeof processViewSchema> {}
 
-const shownDecisionSchema = z
-  .object({
-    decision: decisionSchema,
-    failures: z.array(z.object({ at: time, code: z.string(), message: z.string() }).readonly()).readonly(),
-    stoppedHereAt: time.optional(),
-    stoppedInUnleashAt: time.optional(),
-    confirmedBy: z.enum(['read-back', 'definition', 'fleet', 'removed']).optional(),
-    steppedBackAt: time.optional(),
-    reArmedAt: time.optional(),
-    turnedOffBy: z.string().optional(),
-    turnedOnBy: z.string().optional(),
-    actionRequired: z.string().optional(),
-  })
-  .readonly();
-
 export const rolloutViewSchema = z
   .object({
     version: z.literal(VIEW_VERSION),
@@ -129,8 +114,6 @@ export const rolloutViewSchema = z
       .object({ processes: z.array(processViewSchema).readonly() })
       .readonly()
       .optional(),
-    /** What was decided, newest first: in the shared store only, where there is no audit log. */
-    decisions: z.array(shownDecisionSchema).readonly().optional().catch(undefined),
     /** Of this package, and of the service. */
     guardVersion: z.string(),
     serviceVersion: z.string().optional(),

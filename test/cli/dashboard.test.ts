@@ -165,6 +165,13 @@ describe('rollout-guard dashboard', () => {
     }
   });
 
+  it('takes no address for a folder, and repeats no password', async () => {
+    const { child, said } = start('redis://user:secret@localhost');
+    expect((await once(child, 'exit'))[0]).toBe(1);
+    expect(said.problems).toContain('A source is a folder');
+    expect(said.problems).not.toContain('secret');
+  });
+
   it('refuses one flag of two environments', async () => {
     await new ViewFile(join(folder, 'a')).save(viewOf());
     await new ViewFile(join(folder, 'b')).save(viewOf({ environment: 'staging' }));

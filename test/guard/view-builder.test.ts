@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { forecastStage } from '../../src/guard/observe/stage-forecast.js';
-import { buildView, stepStatuses, type ViewFacts } from '../../src/guard/observe/view-builder.js';
+import { buildView, failingOf, stepStatuses, type ViewFacts } from '../../src/guard/observe/view-builder.js';
 import { changeKeyOf } from '../../src/guard/observe/view-key.js';
 import { rolloutViewSchema } from '../../src/model/rollout-view.js';
 import type { Verdict } from '../../src/model/shapes.js';
@@ -54,6 +54,7 @@ const factsOf = (overrides: Partial<ViewFacts> = {}): ViewFacts => ({
   review: [{ name: 'latency-above' }],
   verdicts: [],
   statuses: new Map(),
+  failing: [],
   openReviews: [],
   controls: { mutes: [] },
   processes: undefined,
@@ -126,10 +127,10 @@ describe('buildView', () => {
     const failure = (at: number) => ({ at, arm: 'treatment' as const, errorType: 'ECONNRESET' });
     const details: Snapshot['details'] = { failures: [1, 2, 3, 4].map(failure), others: [] };
     const snapshot = snapshotOf({ details });
-    expect(buildView(factsOf({ snapshot })).failing).toMatchObject([{ value: 'ECONNRESET' }]);
+    expect(failingOf(factsOf({ snapshot }))).toMatchObject([{ value: 'ECONNRESET' }]);
     const decided = decision({ verdicts: [verdictOf({ status: 'breach', failing })] });
     const state = { status: 'stopping', since: NOW, decision: decided } as const;
-    expect(buildView(factsOf({ snapshot, state })).failing).toEqual(failing);
+    expect(failingOf(factsOf({ snapshot, state }))).toEqual(failing);
   });
 
   it('is complete when the last stage is met', () => {

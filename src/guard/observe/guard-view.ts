@@ -10,7 +10,7 @@ import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
 import type { GuardProblem } from '../guard-status.js';
 import type { GuardHealth } from '../health/guard-health.js';
-import { buildView, stepStatuses, type TriggerStatuses } from './view-builder.js';
+import { buildView, failingOf, stepStatuses, type TriggerStatuses, type ViewFacts } from './view-builder.js';
 import { changeKeyOf } from './view-key.js';
 import { ViewWriter } from './view-writer.js';
 
@@ -29,6 +29,8 @@ interface ViewedParts {
   readonly controls: () => ControlsInForce;
 }
 
+/** Between two searches for where the treatment fails, in milliseconds. */
+const FAILING_MS = 3_000;
 const SHOWING = 'showing the rollout';
 /** How often a view is made for those who watch it, in milliseconds: between two ticks of the guard. */
 const WATCHED_MS = 400;
@@ -40,6 +42,14 @@ export class GuardView {
   readonly #listeners = new Set<(view: RolloutView) => void>();
   #statuses: TriggerStatuses = new Map();
   #shown = '';
+  #failing:
+    | {
+        readonly key: string;
+        readonly status: string;
+        readonly at: number;
+        readonly found: ViewFacts['failing'];
+      }
+    | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -63,6 +73,7 @@ export class GuardView {
     const { verdicts } = evaluator;
     this.#statuses = stepStatuses(this.#statuses, verdicts, now);
     const flag = this.#flag();
+    const snapshot = fleet.evaluated.snapshot(now);
     return buildView({
       ...context,
       project: unleash.project,
@@ -77,10 +88,11 @@ export class GuardView {
       stage: flag?.enabled && state.status === 'armed' ? evaluator.stage : undefined,
       verdicts,
       statuses: this.#statuses,
+      failing: this.#failingNow({ state, verdicts, snapshot }),
       openReviews: evaluator.openReviews,
       controls: controls(),
       processes: fleet.processes(),
-      snapshot: fleet.evaluated.snapshot(now),
+      snapshot,
       guardVersion: version,
     });
   }
@@ -135,6 +147,19 @@ export class GuardView {
     if (key === this.#shown) return;
     this.#shown = key;
     for (const listener of this.#listeners) listener(view);
+  }
+
+  /** Not each time: it examines hundreds of outcomes. */
+  #failingNow(facts: Parameters<typeof failingOf>[0]): ViewFacts['failing'] {
+    const { state, snapshot } = facts;
+    const now = this.#parts.context.clock.monotonic();
+    const key = `${state.status} ${snapshot.epoch} ${snapshot.total.treatment.failures}`;
+    const known = this.#failing;
+    const isRecent = known !== undefined && known.status === state.status && now - known.at < FAILING_MS;
+    if (known !== undefined && (known.key === key || isRecent)) return known.found;
+    const found = failingOf(facts);
+    this.#failing = { key, status: state.status, at: now, found };
+    return found;
   }
 
   #flag(): FlagFacts | undefined {

@@ -37,6 +37,8 @@ export interface ViewFacts {
   readonly review: readonly ViewedTrigger[];
   readonly verdicts: readonly Verdict[];
   readonly statuses: TriggerStatuses;
+  /** See {@link failingOf}. */
+  readonly failing: readonly Concentration[];
   readonly openReviews: readonly OpenReview[];
   readonly controls: ControlsInForce;
   /** Undefined when the process is alone. */
@@ -96,7 +98,7 @@ export function buildView(facts: ViewFacts): RolloutView {
       ...facts.rollback.map((trigger) => triggerOf(trigger, 'rollback', facts)),
       ...facts.review.map((trigger) => triggerOf(trigger, 'review', facts)),
     ],
-    failing: failingOf(facts),
+    failing: facts.failing,
     openReviews: facts.openReviews,
     controls: facts.controls,
     fleet: processes && { processes: [...processes].sort(leaderFirst) },
@@ -144,8 +146,12 @@ function evidenceShare(verdict: Verdict | undefined, gathered: Evidence | undefi
   return Number.isNaN(share) ? undefined : Math.min(1, Math.max(0, share));
 }
 
-/** After a stop, where it failed then. */
-function failingOf({ state, verdicts, snapshot }: ViewFacts): readonly Concentration[] {
+/** Where the treatment fails; after a stop, where it failed then. The most costly part of a view. Pure. */
+export function failingOf({
+  state,
+  verdicts,
+  snapshot,
+}: Pick<ViewFacts, 'state' | 'verdicts' | 'snapshot'>): readonly Concentration[] {
   const breached = state.status === 'armed' ? verdicts : state.decision.verdicts;
   const found = breached.find(({ failing }) => failing !== undefined && failing.length > 0)?.failing;
   return found ?? (snapshot.details === undefined ? [] : whereItFails(snapshot.details));
