@@ -15,7 +15,7 @@ import {
   type OperationHost,
   type OperationOptions,
 } from '../operation/guarded-operation.js';
-import { withDeadline } from '../support/deadline.js';
+import { allWithin, withDeadline } from '../support/deadline.js';
 import { type GuardState, type GuardStatus, shownState } from './guard-status.js';
 import type { ComplaintReport } from './observe/tracked-outcomes.js';
 import { checkOperationOptions, type RolloutGuardOptions, resolveOptions } from './options.js';
@@ -26,6 +26,9 @@ import { wire } from './wiring.js';
  * than 5 s, whatever hangs.
  */
 const CLOSE_MS = { start: 500, requests: 1_500, records: 2_500 };
+
+/** How long `flush()` waits for each of what it sends, in milliseconds. */
+const FLUSH_MS = 4_000;
 
 /**
  * Guards the rollout of one flag: evaluates how the code behind it behaves, and turns the flag off when a trigger breaches, in
@@ -110,6 +113,24 @@ export class RolloutGuard implements ExposureSink {
   close(): Promise<void> {
     this.#ending ??= this.#end();
     return this.#ending;
+  }
+
+  /**
+   * Writes and sends what this process has recorded so far: log, audit log, the share in a fleet, notifications and the
+   * provider's usage metrics. For a process that ends, or is frozen, between two requests. Resolves within 5 seconds and never
+   * rejects: what could not be sent is reported as a fault, and stays for the next time.
+   */
+  async flush(): Promise<void> {
+    const { context, loop, recorder, fleet, notifications } = this.#parts;
+    if (!loop.isRunning) return;
+    await allWithin(FLUSH_MS, context.records.fault, {
+      'writing the log': recorder.flush(),
+      // The first may have been under way before the latest outcomes.
+      'sending to the fleet': fleet.sync().then(() => fleet.sync()),
+      'writing the audit log': context.records.flush(),
+      'sending usage metrics': Promise.resolve().then(() => context.flags.flush?.()),
+      'sending notifications': notifications.flush(FLUSH_MS),
+    });
   }
 
   /**
@@ -266,33 +287,20 @@ export class RolloutGuard implements ExposureSink {
     context.runningTime.stop();
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     signals.close();
-    await this.#within(CLOSE_MS.requests, {
-      'the requests to Unleash': runner.close(),
-      'the checks of Unleash': Promise.all(watches.map((watch) => watch.close())).then(() => {}),
-      'an advance': autoAdvance?.close(),
-      'the fleet': fleet.close(),
+    await allWithin(CLOSE_MS.requests, records.fault, {
+      'closing the requests to Unleash': runner.close(),
+      'closing the checks of Unleash': Promise.all(watches.map((watch) => watch.close())).then(() => {}),
+      'closing an advance': autoAdvance?.close(),
+      'closing the fleet': fleet.close(),
     });
     records.emit({ type: 'closed', at: clock.now() });
     const saved = Promise.all([recorder.close(), baselines.save(), records.close(), healthSaved]);
-    await this.#within(CLOSE_MS.records, {
+    await allWithin(CLOSE_MS.records, records.fault, {
       // The lock goes last.
-      'the folder': saved.then(() => storage.close()),
+      'closing the folder': saved.then(() => storage.close()),
       // It reports itself what it could not deliver.
-      'the notifiers': notifications.close(CLOSE_MS.records - 500),
+      'closing the notifiers': notifications.close(CLOSE_MS.records - 500),
     });
-  }
-
-  /** Waits for all of these, so long; what takes longer is left behind. */
-  async #within(
-    timeoutMs: number,
-    parts: Readonly<Record<string, Promise<void> | undefined>>,
-  ): Promise<void> {
-    const closed = Object.entries(parts).map(([what, part]) =>
-      withDeadline(timeoutMs, undefined, async () => part).catch((error: unknown) =>
-        this.#parts.context.records.fault(`closing ${what}`, error),
-      ),
-    );
-    await Promise.all(closed);
   }
 
   #tick(): void {
