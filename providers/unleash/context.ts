@@ -1,7 +1,8 @@
-import type { EvaluationContext, EvaluationContextValue } from '@openfeature/server-sdk';
+import type { EvaluationContext, EvaluationContextValue, Logger } from '@openfeature/server-sdk';
 import type { Context } from 'unleash-client';
 
 type Properties = NonNullable<Context['properties']>;
+type OnDropped = (attribute: string, logger: Logger | undefined) => void;
 
 /**
  * Translates an OpenFeature evaluation context for Unleash. Pure, and called for every evaluation.
@@ -18,9 +19,13 @@ type Properties = NonNullable<Context['properties']>;
  * Unleash's constraints compare flat values only, so an array, an object, or an invalid date is left out.
  * `null` and `undefined` mean absent.
  *
- * @param onDropped - Called with the name of each attribute that was left out.
+ * @param onDropped - Called with the name of each attribute that was left out, and with `logger`.
  */
-export function toUnleashContext(context: EvaluationContext, onDropped?: (key: string) => void): Context {
+export function toUnleashContext(
+  context: EvaluationContext,
+  onDropped?: OnDropped,
+  logger?: Logger,
+): Context {
   const userId = toText(context.targetingKey) || toText(context.userId);
   // Unleash copies the context key by key, so absent keys must cost nothing.
   const translated: Context = userId === undefined ? {} : { userId };
@@ -32,20 +37,20 @@ export function toUnleashContext(context: EvaluationContext, onDropped?: (key: s
     switch (key) {
       case 'targetingKey':
       case 'userId':
-        if (userId === undefined) onDropped?.(key);
+        if (userId === undefined) onDropped?.(key, logger);
         break;
       case 'sessionId':
       case 'remoteAddress':
       case 'environment':
       case 'appName': {
         const text = toText(value);
-        if (text === undefined) onDropped?.(key);
+        if (text === undefined) onDropped?.(key, logger);
         else translated[key] = text;
         break;
       }
       case 'currentTime': {
         const time = toDate(value);
-        if (time === undefined) onDropped?.(key);
+        if (time === undefined) onDropped?.(key, logger);
         else translated.currentTime = time;
         break;
       }
@@ -54,13 +59,13 @@ export function toUnleashContext(context: EvaluationContext, onDropped?: (key: s
         break;
       default: {
         const property = toProperty(value);
-        if (property === undefined) onDropped?.(key);
+        if (property === undefined) onDropped?.(key, logger);
         else if (properties === undefined) properties = { [key]: property };
         else properties[key] = property;
       }
     }
   }
-  if (nested !== undefined) properties = withNested(properties, nested, onDropped);
+  if (nested !== undefined) properties = withNested(properties, nested, onDropped, logger);
   if (properties !== undefined) translated.properties = properties;
   return translated;
 }
@@ -68,17 +73,18 @@ export function toUnleashContext(context: EvaluationContext, onDropped?: (key: s
 function withNested(
   properties: Properties | undefined,
   nested: EvaluationContextValue,
-  onDropped: ((key: string) => void) | undefined,
+  onDropped: OnDropped | undefined,
+  logger: Logger | undefined,
 ): Properties | undefined {
   if (typeof nested !== 'object' || nested === null || Array.isArray(nested) || nested instanceof Date) {
-    onDropped?.('properties');
+    onDropped?.('properties', logger);
     return properties;
   }
   const merged: Properties = {};
   for (const [key, value] of Object.entries(nested)) {
     if (value === undefined || value === null) continue;
     const property = toProperty(value);
-    if (property === undefined) onDropped?.(key);
+    if (property === undefined) onDropped?.(key, logger);
     else merged[key] = property;
   }
   return Object.assign(merged, properties);

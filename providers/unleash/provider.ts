@@ -138,15 +138,18 @@ export class UnleashProvider implements Provider, FlagSource {
     context: EvaluationContext,
     logger?: OpenFeatureLogger,
   ): Promise<ResolutionDetails<boolean>> {
-    const client = this.#lifecycle?.client;
-    const stopped = this.#overrides.answer(flagKey, defaultValue, true);
-    if (stopped !== undefined) return counted(client, flagKey, stopped);
+    const lifecycle = this.#lifecycle;
+    const client = lifecycle?.client;
+    if (this.#overrides.size > 0) {
+      const stopped = this.#overrides.answer(flagKey, defaultValue, true);
+      if (stopped !== undefined) return counted(client, flagKey, stopped);
+    }
     if (client === undefined) return notReady(defaultValue, this.health().message);
     const flag = this.#catalog.get(flagKey);
     if (flag === undefined) return notFound(client, flagKey, defaultValue);
 
-    const unleashContext = this.#translate(context, logger);
-    return evaluateBoolean(client, flag, unleashContext, this.#lifecycle?.stale === true);
+    const unleashContext = toUnleashContext(context, this.#onDropped, logger);
+    return evaluateBoolean(client, flag, unleashContext, lifecycle!.stale);
   }
 
   resolveStringEvaluation(
@@ -281,21 +284,17 @@ export class UnleashProvider implements Provider, FlagSource {
     const flag = this.#catalog.get(flagKey);
     if (flag === undefined) return notFound(client, flagKey, defaultValue);
 
-    const unleashContext = this.#translate(context, logger);
+    const unleashContext = toUnleashContext(context, this.#onDropped, logger);
     const isStale = this.#lifecycle?.stale === true;
     return evaluateVariant(client, flag, unleashContext, isStale, type, defaultValue);
   }
 
-  #translate(context: EvaluationContext, logger: OpenFeatureLogger | undefined) {
-    return toUnleashContext(context, (attribute) => {
-      const reported = this.#reportedAttributes;
-      if (reported.has(attribute) || reported.size >= MAX_REPORTED_ATTRIBUTES) return;
-      reported.add(attribute);
-      logger?.debug(
-        `The context attribute "${attribute}" is nested or invalid, and not passed on to Unleash.`,
-      );
-    });
-  }
+  readonly #onDropped = (attribute: string, logger: OpenFeatureLogger | undefined): void => {
+    const reported = this.#reportedAttributes;
+    if (reported.has(attribute) || reported.size >= MAX_REPORTED_ATTRIBUTES) return;
+    reported.add(attribute);
+    logger?.debug(`The context attribute "${attribute}" is nested or invalid, and not passed on to Unleash.`);
+  };
 
   #newLifecycle(source: UnleashConfig | Unleash): Lifecycle {
     const { logger } = this.#settings;
