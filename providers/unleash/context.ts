@@ -1,8 +1,8 @@
-import type { EvaluationContext, EvaluationContextValue, Logger } from '@openfeature/server-sdk';
+import type { EvaluationContext, EvaluationContextValue } from '@openfeature/server-sdk';
 import type { Context } from 'unleash-client';
 
 type Properties = NonNullable<Context['properties']>;
-type OnDropped = (attribute: string, logger: Logger | undefined) => void;
+type OnDropped = (attribute: string) => void;
 
 /**
  * Translates an OpenFeature evaluation context for Unleash. Pure, and called for every evaluation.
@@ -19,13 +19,9 @@ type OnDropped = (attribute: string, logger: Logger | undefined) => void;
  * Unleash's constraints compare flat values only, so an array, an object, or an invalid date is left out.
  * `null` and `undefined` mean absent.
  *
- * @param onDropped - Called with the name of each attribute that was left out, and with `logger`.
+ * @param onDropped - Called with the name of each attribute that was left out.
  */
-export function toUnleashContext(
-  context: EvaluationContext,
-  onDropped?: OnDropped,
-  logger?: Logger,
-): Context {
+export function toUnleashContext(context: EvaluationContext, onDropped?: OnDropped): Context {
   const userId = toText(context.targetingKey) || toText(context.userId);
   // Unleash copies the context key by key, so absent keys must cost nothing.
   const translated: Context = userId === undefined ? {} : { userId };
@@ -37,20 +33,20 @@ export function toUnleashContext(
     switch (key) {
       case 'targetingKey':
       case 'userId':
-        if (userId === undefined) onDropped?.(key, logger);
+        if (userId === undefined) onDropped?.(key);
         break;
       case 'sessionId':
       case 'remoteAddress':
       case 'environment':
       case 'appName': {
         const text = toText(value);
-        if (text === undefined) onDropped?.(key, logger);
+        if (text === undefined) onDropped?.(key);
         else translated[key] = text;
         break;
       }
       case 'currentTime': {
         const time = toDate(value);
-        if (time === undefined) onDropped?.(key, logger);
+        if (time === undefined) onDropped?.(key);
         else translated.currentTime = time;
         break;
       }
@@ -59,13 +55,13 @@ export function toUnleashContext(
         break;
       default: {
         const property = toProperty(value);
-        if (property === undefined) onDropped?.(key, logger);
+        if (property === undefined) onDropped?.(key);
         else if (properties === undefined) properties = { [key]: property };
         else properties[key] = property;
       }
     }
   }
-  if (nested !== undefined) properties = withNested(properties, nested, onDropped, logger);
+  if (nested !== undefined) properties = withNested(properties, nested, onDropped);
   if (properties !== undefined) translated.properties = properties;
   return translated;
 }
@@ -74,17 +70,16 @@ function withNested(
   properties: Properties | undefined,
   nested: EvaluationContextValue,
   onDropped: OnDropped | undefined,
-  logger: Logger | undefined,
 ): Properties | undefined {
   if (typeof nested !== 'object' || nested === null || Array.isArray(nested) || nested instanceof Date) {
-    onDropped?.('properties', logger);
+    onDropped?.('properties');
     return properties;
   }
   const merged: Properties = {};
   for (const [key, value] of Object.entries(nested)) {
     if (value === undefined || value === null) continue;
     const property = toProperty(value);
-    if (property === undefined) onDropped?.(key, logger);
+    if (property === undefined) onDropped?.(key);
     else merged[key] = property;
   }
   return Object.assign(merged, properties);

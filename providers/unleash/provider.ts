@@ -83,6 +83,8 @@ export class UnleashProvider implements Provider, FlagSource {
   readonly #tracking: Listeners<TrackedEvent>;
   readonly #impressions: Listeners<ImpressionEvent>;
   readonly #reportedAttributes = new Set<string>();
+  /** Of the evaluation that translates its context now; a closure for each would cost more than the rest. */
+  #evaluationLogger: OpenFeatureLogger | undefined;
   #lifecycle: Lifecycle | undefined;
   #domain: string | undefined;
 
@@ -148,7 +150,8 @@ export class UnleashProvider implements Provider, FlagSource {
     const flag = this.#catalog.get(flagKey);
     if (flag === undefined) return notFound(client, flagKey, defaultValue);
 
-    const unleashContext = toUnleashContext(context, this.#onDropped, logger);
+    this.#evaluationLogger = logger;
+    const unleashContext = toUnleashContext(context, this.#onDropped);
     return evaluateBoolean(client, flag, unleashContext, lifecycle!.stale);
   }
 
@@ -284,16 +287,19 @@ export class UnleashProvider implements Provider, FlagSource {
     const flag = this.#catalog.get(flagKey);
     if (flag === undefined) return notFound(client, flagKey, defaultValue);
 
-    const unleashContext = toUnleashContext(context, this.#onDropped, logger);
+    this.#evaluationLogger = logger;
+    const unleashContext = toUnleashContext(context, this.#onDropped);
     const isStale = this.#lifecycle?.stale === true;
     return evaluateVariant(client, flag, unleashContext, isStale, type, defaultValue);
   }
 
-  readonly #onDropped = (attribute: string, logger: OpenFeatureLogger | undefined): void => {
+  readonly #onDropped = (attribute: string): void => {
     const reported = this.#reportedAttributes;
     if (reported.has(attribute) || reported.size >= MAX_REPORTED_ATTRIBUTES) return;
     reported.add(attribute);
-    logger?.debug(`The context attribute "${attribute}" is nested or invalid, and not passed on to Unleash.`);
+    this.#evaluationLogger?.debug(
+      `The context attribute "${attribute}" is nested or invalid, and not passed on to Unleash.`,
+    );
   };
 
   #newLifecycle(source: UnleashConfig | Unleash): Lifecycle {
