@@ -40,6 +40,11 @@ export class LocalOverrides {
     }
   }
 
+  /** How many flags are off. */
+  get size(): number {
+    return this.#overrides.size;
+  }
+
   has(flagKey: string): boolean {
     return this.#overrides.has(flagKey);
   }

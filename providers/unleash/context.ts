@@ -2,6 +2,7 @@ import type { EvaluationContext, EvaluationContextValue } from '@openfeature/ser
 import type { Context } from 'unleash-client';
 
 type Properties = NonNullable<Context['properties']>;
+type OnDropped = (attribute: string) => void;
 
 /**
  * Translates an OpenFeature evaluation context for Unleash. Pure, and called for every evaluation.
@@ -20,7 +21,7 @@ type Properties = NonNullable<Context['properties']>;
  *
  * @param onDropped - Called with the name of each attribute that was left out.
  */
-export function toUnleashContext(context: EvaluationContext, onDropped?: (key: string) => void): Context {
+export function toUnleashContext(context: EvaluationContext, onDropped?: OnDropped): Context {
   const userId = toText(context.targetingKey) || toText(context.userId);
   // Unleash copies the context key by key, so absent keys must cost nothing.
   const translated: Context = userId === undefined ? {} : { userId };
@@ -68,7 +69,7 @@ export function toUnleashContext(context: EvaluationContext, onDropped?: (key: s
 function withNested(
   properties: Properties | undefined,
   nested: EvaluationContextValue,
-  onDropped: ((key: string) => void) | undefined,
+  onDropped: OnDropped | undefined,
 ): Properties | undefined {
   if (typeof nested !== 'object' || nested === null || Array.isArray(nested) || nested instanceof Date) {
     onDropped?.('properties');

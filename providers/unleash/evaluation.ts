@@ -17,15 +17,21 @@ export function evaluateBoolean(
   isStale: boolean,
 ): ResolutionDetails<boolean> {
   const { key } = flag.facts;
-  let value: boolean;
-  let variant: string | undefined;
   if (flag.namesVariant) {
-    const assigned = variantUncounted(client, key, context);
-    value = assigned.feature_enabled === true;
-    if (value && assigned.enabled) variant = assigned.name;
-  } else {
-    value = client.isEnabled(key, context);
+    const { feature_enabled, enabled, name } = variantUncounted(client, key, context);
+    const value = feature_enabled === true;
+    return resolved(flag, context, isStale, value, value && enabled ? name : undefined);
   }
+  return resolved(flag, context, isStale, client.isEnabled(key, context), undefined);
+}
+
+function resolved(
+  flag: Flag,
+  context: Context,
+  isStale: boolean,
+  value: boolean,
+  variant: string | undefined,
+): ResolutionDetails<boolean> {
   const explanation = isStale ? WHILE_STALE : flag.reasonResolver.explain(value, context);
   return {
     value,

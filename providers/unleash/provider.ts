@@ -86,6 +86,8 @@ export class UnleashProvider implements Provider, FlagSource {
   readonly #tracking: Listeners<TrackedEvent>;
   readonly #impressions: Listeners<ImpressionEvent>;
   readonly #reportedAttributes = new Set<string>();
+  /** Of the evaluation that translates its context now; a closure for each would cost more than the rest. */
+  #evaluationLogger: OpenFeatureLogger | undefined;
   #lifecycle: Lifecycle | undefined;
   #domain: string | undefined;
 
@@ -142,15 +144,19 @@ export class UnleashProvider implements Provider, FlagSource {
     context: EvaluationContext,
     logger?: OpenFeatureLogger,
   ): Promise<ResolutionDetails<boolean>> {
-    const client = this.#lifecycle?.client;
-    const stopped = this.#overrides.answer(flagKey, defaultValue, true);
-    if (stopped !== undefined) return counted(client, flagKey, stopped);
+    const lifecycle = this.#lifecycle;
+    const client = lifecycle?.client;
+    if (this.#overrides.size > 0) {
+      const stopped = this.#overrides.answer(flagKey, defaultValue, true);
+      if (stopped !== undefined) return counted(client, flagKey, stopped);
+    }
     if (client === undefined) return notReady(defaultValue, this.health().message);
     const flag = this.#catalog.get(flagKey);
     if (flag === undefined) return notFound(client, flagKey, defaultValue);
 
-    const unleashContext = this.#translate(context, logger);
-    return evaluateBoolean(client, flag, unleashContext, this.#lifecycle?.stale === true);
+    this.#evaluationLogger = logger;
+    const unleashContext = toUnleashContext(context, this.#onDropped);
+    return evaluateBoolean(client, flag, unleashContext, lifecycle!.stale);
   }
 
   resolveStringEvaluation(
@@ -285,21 +291,20 @@ export class UnleashProvider implements Provider, FlagSource {
     const flag = this.#catalog.get(flagKey);
     if (flag === undefined) return notFound(client, flagKey, defaultValue);
 
-    const unleashContext = this.#translate(context, logger);
+    this.#evaluationLogger = logger;
+    const unleashContext = toUnleashContext(context, this.#onDropped);
     const isStale = this.#lifecycle?.stale === true;
     return evaluateVariant(client, flag, unleashContext, isStale, type, defaultValue);
   }
 
-  #translate(context: EvaluationContext, logger: OpenFeatureLogger | undefined) {
-    return toUnleashContext(context, (attribute) => {
-      const reported = this.#reportedAttributes;
-      if (reported.has(attribute) || reported.size >= MAX_REPORTED_ATTRIBUTES) return;
-      reported.add(attribute);
-      logger?.debug(
-        `The context attribute "${attribute}" is nested or invalid, and not passed on to Unleash.`,
-      );
-    });
-  }
+  readonly #onDropped = (attribute: string): void => {
+    const reported = this.#reportedAttributes;
+    if (reported.has(attribute) || reported.size >= MAX_REPORTED_ATTRIBUTES) return;
+    reported.add(attribute);
+    this.#evaluationLogger?.debug(
+      `The context attribute "${attribute}" is nested or invalid, and not passed on to Unleash.`,
+    );
+  };
 
   #newLifecycle(source: UnleashConfig | Unleash): Lifecycle {
     const { logger } = this.#settings;

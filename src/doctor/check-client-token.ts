@@ -1,3 +1,4 @@
+import { apiPathAdvice, clientFeaturesUrl, clientUrlProblem } from '../unleash/client-api.js';
 import { type Finding, findingsOf } from './finding.js';
 import type { Observations } from './observations.js';
 import { readFeatures } from './observed-replies.js';
@@ -10,18 +11,31 @@ export function checkClientToken({ target, features: answer }: Observations): Fi
   if (answer === undefined) {
     return unknown('No client token was given.', 'Set UNLEASH_CLIENT_TOKEN to have it checked.');
   }
+  if (clientUrlProblem(target.url) !== undefined) {
+    return unknown('It could not be checked: the URL is not one for SDKs.');
+  }
   if ('noAnswer' in answer) {
     return unknown(`It could not be checked: Unleash does not answer (${answer.noAnswer}).`);
   }
   if (answer.status === 401) {
-    return fail('Unleash does not accept the client token: it is wrong, deleted or expired.', wanted);
+    return fail(
+      'Unleash does not accept the client token: it is wrong, deleted or expired.',
+      withAdvice(wanted, target.url),
+    );
   }
   if (answer.status === 403) {
-    return fail('This is not a client token: Unleash lets it read no flags for SDKs.', wanted);
+    return fail(
+      'This is not a client token: Unleash lets it read no flags for SDKs.',
+      withAdvice(wanted, target.url),
+    );
   }
   const features = readFeatures(answer);
   if (features === undefined) {
-    return unknown(`It could not be checked: ${answer.status} to GET /api/client/features.`);
+    const { pathname } = new URL(clientFeaturesUrl(target.url));
+    return unknown(
+      `It could not be checked: ${answer.status} to GET ${pathname}.`,
+      apiPathAdvice(target.url),
+    );
   }
   const { query } = features;
   if (query?.environment !== undefined && query.environment !== environment) {
@@ -42,4 +56,9 @@ export function checkClientToken({ target, features: answer }: Observations): Fi
     );
   }
   return ok(`The client token reads project "${project}" in "${environment}".`);
+}
+
+function withAdvice(fix: string, url: string): string {
+  const advice = apiPathAdvice(url);
+  return advice === undefined ? fix : `${advice} Otherwise: ${fix}`;
 }

@@ -1,3 +1,4 @@
+import { clientUrlProblem } from '../unleash/client-api.js';
 import { type Finding, findingsOf } from './finding.js';
 import type { Answer, FolderObservation, Observations } from './observations.js';
 import { readFeatures, readUser } from './observed-replies.js';
@@ -10,6 +11,13 @@ export function checkUrl({ target, health, features, admin }: Observations): Fin
   const { ok, fail } = findingsOf('url');
   const user = admin?.tokenProblem === undefined ? admin?.user : undefined;
   const given = [health, features, user].filter((answer) => answer !== undefined);
+  const problem = clientUrlProblem(target.url);
+  if (problem !== undefined) {
+    return fail(
+      `The service's provider cannot use ${shown(target.url)}: ${problem}.`,
+      'Give the service and this check the same URL, which ends in /api.',
+    );
+  }
   if ('noAnswer' in health && given.every((answer) => 'noAnswer' in answer)) {
     return fail(
       `Nothing answers at ${shown(target.url)} (${health.noAnswer}).`,

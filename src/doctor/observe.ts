@@ -8,6 +8,7 @@ import { parseJson } from '../support/json.js';
 import { adminTokenProblem, baseUrlOf } from '../unleash/admin-access.js';
 import { UnleashAdminClient, type UnleashAdminClientOptions } from '../unleash/admin-client.js';
 import { type AdminError, isAdminError } from '../unleash/admin-error.js';
+import { clientFeaturesUrl } from '../unleash/client-api.js';
 import type { AdminObservation, Answer, FolderObservation, Observations, Target } from './observations.js';
 
 /** All flags of a large Unleash are in one answer. */
@@ -32,7 +33,8 @@ export async function observe(given: ObserveOptions): Promise<Observations> {
   const get = (path: string, token?: string) => request(options, `${baseUrlOf(url)}${path}`, token);
   const [health, features, admin, observedFolder] = await Promise.all([
     get('/health'),
-    clientToken === undefined ? undefined : get('/api/client/features', clientToken),
+    // As the service's provider does, whatever the address is.
+    clientToken === undefined ? undefined : request(options, clientFeaturesUrl(url), clientToken),
     adminToken === undefined ? undefined : observeAdmin(options, adminToken, get),
     observeFolder(folder),
   ]);

@@ -167,6 +167,11 @@ export class GuardRecords {
     await withDeadline(DISK_TIMEOUT_MS, undefined, () => this.#saved).catch(() => {});
   }
 
+  /** Resolves when everything emitted and saved so far is on disk or has failed. */
+  async flush(): Promise<void> {
+    await Promise.all([this.saved(), this.#audit?.flushed()]);
+  }
+
   /** Resolves when everything emitted and saved so far is on disk or has failed, and files are closed. */
   async close(): Promise<void> {
     await Promise.all([this.#saved, this.#audit?.close()]);

@@ -1,5 +1,5 @@
 import type { Unsubscribe } from '../model/flags.js';
-import { withDeadline } from '../support/deadline.js';
+import { allWithin, withDeadline } from '../support/deadline.js';
 import type { GuardParts } from './wiring.js';
 
 /**
@@ -130,35 +130,22 @@ export class GuardRun {
     context.runningTime.stop();
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     signals.close();
-    await this.#within(CLOSE_MS.requests, {
-      'the requests to Unleash': runner.close(),
-      'the checks of Unleash': Promise.all(watches.map((watch) => watch.close())).then(() => {}),
-      'an advance': stageAdvance?.close(),
-      'the requests of operators': this.#parts.controls.close(),
-      'the fleet': fleet.close(),
+    await allWithin(CLOSE_MS.requests, records.fault, {
+      'closing the requests to Unleash': runner.close(),
+      'closing the checks of Unleash': Promise.all(watches.map((watch) => watch.close())).then(() => {}),
+      'closing an advance': stageAdvance?.close(),
+      'closing the requests of operators': this.#parts.controls.close(),
+      'closing the fleet': fleet.close(),
     });
     records.emit({ type: 'closed', at: clock.now() });
     const counted = recorder.close().then(() => rollups.close());
     const saved = Promise.all([counted, baselines.save(), records.close(), viewSaved]);
-    await this.#within(CLOSE_MS.records, {
+    await allWithin(CLOSE_MS.records, records.fault, {
       // The lock goes last.
-      'the folder': saved.then(() => storage.close()),
+      'closing the folder': saved.then(() => storage.close()),
       // It reports itself what it could not deliver.
-      'the notifiers': notifications.close(CLOSE_MS.records - 500),
+      'closing the notifiers': notifications.close(CLOSE_MS.records - 500),
     });
-  }
-
-  /** Waits for all of these, so long; what takes longer is left behind. */
-  async #within(
-    timeoutMs: number,
-    parts: Readonly<Record<string, Promise<void> | undefined>>,
-  ): Promise<void> {
-    const closed = Object.entries(parts).map(([what, part]) =>
-      withDeadline(timeoutMs, undefined, async () => part).catch((error: unknown) =>
-        this.#parts.context.records.fault(`closing ${what}`, error),
-      ),
-    );
-    await Promise.all(closed);
   }
 
   #tick(): void {

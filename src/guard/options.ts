@@ -17,6 +17,7 @@ import { httpUrlSchema } from '../support/http-schemas.js';
 import { type Logger, resolveLogger } from '../support/logger.js';
 import type { Trigger } from '../triggers/trigger.js';
 import { adminTokenProblem } from '../unleash/admin-access.js';
+import { clientUrlProblem } from '../unleash/client-api.js';
 import { type ChangeWindow, changeWindowsSchema } from './control/change-windows.js';
 import type { FlapLimit } from './control/control-state.js';
 import { refineRules, resolveRules, rulesFields } from './rules.js';
@@ -233,6 +234,10 @@ const MODE = 'permissions with which the owner can read and write, for example 0
 
 const name = z.string({ error: NAME }).regex(/^(?!\.{1,2}$)\S+$/, { error: NAME });
 const httpUrl = httpUrlSchema(ADMIN_URL);
+const adminUrl = httpUrl.superRefine((url, context) => {
+  const hint = new URL(url).pathname === '/' ? undefined : clientUrlProblem(url);
+  if (hint !== undefined) context.addIssue({ code: 'custom', message: ADMIN_URL, params: { hint } });
+});
 
 function having<T>(methods: readonly string[], expected: string) {
   return z.custom<T>(
@@ -254,7 +259,7 @@ const token = z.string({ error: 'an admin token' }).superRefine((value, context)
 });
 
 const unleashSchema = z.strictObject({
-  url: httpUrl,
+  url: adminUrl,
   token: token.optional(),
   project: name.optional(),
   environment: name,
@@ -346,4 +351,16 @@ const optionsSchema = z
   .superRefine(({ unleash, store }, context) => {
     if (unleash.token !== undefined || store !== undefined) return;
     context.addIssue({ code: 'custom', path: ['unleash', 'token'], message: 'an admin token' });
+  })
+  .superRefine(({ flags, unleash }, context) => {
+    const { project, environment } = flags.scope ?? {};
+    const refuse = (field: string, expected: string) =>
+      context.addIssue({
+        code: 'custom',
+        path: ['unleash', field],
+        message: `"${expected}", whose flags the provider evaluates`,
+        params: { hint: 'elsewhere the guard would turn off a flag that nobody evaluates' },
+      });
+    if (environment !== undefined && environment !== unleash.environment) refuse('environment', environment);
+    if (project !== undefined && project !== (unleash.project ?? 'default')) refuse('project', project);
   });

@@ -19,6 +19,7 @@ import {
   type OperationHost,
   type OperationOptions,
 } from '../operation/guarded-operation.js';
+import { allWithin } from '../support/deadline.js';
 import { ControllableGuard } from './control/controllable-guard.js';
 import { GuardRun } from './guard-run.js';
 import { type GuardState, type GuardStatus, shownState } from './guard-status.js';
@@ -26,6 +27,9 @@ import type { ComplaintReport } from './observe/tracked-outcomes.js';
 import { checkOperationOptions, type RolloutGuardOptions, resolveOptions } from './options.js';
 import type { GuardResources } from './several/guard-resources.js';
 import { type GuardParts, wire } from './wiring.js';
+
+/** How long `flush()` waits for each of what it sends, in milliseconds. */
+const FLUSH_MS = 4_000;
 
 /**
  * Guards the rollout of one flag: evaluates how the code behind it behaves, and turns the flag off when a trigger breaches, in
@@ -129,6 +133,25 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
    */
   close(): Promise<void> {
     return this.#run.close();
+  }
+
+  /**
+   * Writes and sends what this process has recorded so far: log, audit log, the share in a fleet, notifications and the
+   * provider's usage metrics. For a process that ends, or is frozen, between two requests. Resolves within 5 seconds and never
+   * rejects: what could not be sent is reported as a fault, and stays for the next time.
+   */
+  async flush(): Promise<void> {
+    const { context, loop, recorder, rollups, fleet, notifications } = this.#parts;
+    if (!loop.isRunning) return;
+    await allWithin(FLUSH_MS, context.records.fault, {
+      'writing the log': recorder.flush(),
+      'writing the rollups': rollups.flush(),
+      // The first may have been under way before the latest outcomes.
+      'sending to the fleet': fleet.sync().then(() => fleet.sync()),
+      'writing the audit log': context.records.flush(),
+      'sending usage metrics': Promise.resolve().then(() => context.flags.flush?.()),
+      'sending notifications': notifications.flush(FLUSH_MS),
+    });
   }
 
   /**

@@ -1,4 +1,5 @@
 import { onAbort } from './async/abort.js';
+import type { OnFault } from './async/callbacks.js';
 import { systemClock } from './clock.js';
 import { runningTimeout } from './running-time.js';
 
@@ -41,4 +42,20 @@ export async function withDeadline<T>(
     stopTimer();
     ignore?.();
   }
+}
+
+/**
+ * Waits for all of these, so long; what takes longer is left behind. Never rejects.
+ *
+ * @param onFault - Gets the name of what failed or took too long.
+ */
+export async function allWithin(
+  timeoutMs: number,
+  onFault: OnFault,
+  parts: Readonly<Record<string, Promise<void> | undefined>>,
+): Promise<void> {
+  const ended = Object.entries(parts).map(([what, part]) =>
+    withDeadline(timeoutMs, undefined, async () => part).catch((error: unknown) => onFault(what, error)),
+  );
+  await Promise.all(ended);
 }

@@ -65,6 +65,12 @@ export function clientUrlProblem(url: string): string | undefined {
   return page === undefined ? undefined : `this is a page of Unleash's UI: ${instead(page)}`;
 }
 
+/** Where SDKs that are given an address read the flags. */
+export function clientFeaturesUrl(url: string): string {
+  const { origin, pathname } = new URL(url);
+  return `${origin}${withoutTrailingSlashes(pathname)}/client/features`;
+}
+
 /** Advice for an address that does not work, and whose form does not show why. */
 export function apiPathAdvice(url: string): string | undefined {
   const path = withoutTrailingSlashes(new URL(url).pathname);

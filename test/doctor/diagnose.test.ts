@@ -92,6 +92,18 @@ describe('token-expiry', () => {
 describe('url', () => {
   const notUnleash = answer(undefined);
   table('url', [
+    [
+      'an address that the provider cannot use',
+      { target: { ...healthy().target, url: 'https://unleash.example.com' } },
+      'fail',
+      "The service's provider cannot use https://unleash.example.com/: the API of Unleash is one level below",
+    ],
+    [
+      'the frontend API',
+      { target: { ...healthy().target, url: 'https://unleash.example.com/api/frontend' } },
+      'fail',
+      'this is the frontend API, for browsers',
+    ],
     ['is reachable', {}, 'ok', 'An Unleash answers at https://unleash.example.com/api'],
     [
       'is an Unleash behind a gateway that hides /health',
@@ -124,6 +136,12 @@ describe('url', () => {
 
 describe('client token', () => {
   table('client-token', [
+    [
+      'an address that the provider cannot use',
+      { target: { ...healthy().target, url: 'https://unleash.example.com' }, features: answer({}, 403) },
+      'unknown',
+      'the URL is not one for SDKs',
+    ],
     ['fits', {}, 'ok', 'reads project "default" in "production"'],
     ['was not given', { features: undefined }, 'unknown', 'No client token'],
     ['is not known', { features: answer({}, 401) }, 'fail', 'does not accept'],

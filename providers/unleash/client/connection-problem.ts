@@ -20,6 +20,11 @@ const FAILED_POLL = /\bresponded .*Backing off$|^Socket keep alive error/;
 /** A definition that does not have the right form; the poll that brought it succeeded. */
 const MALFORMED_FLAG = /^feature\.\w+ should be an? /;
 
+/** Open-source Unleash, and older versions, have no deltas. */
+const NO_DELTAS = /\/client\/delta\b.* responded .*404/;
+const WITHOUT_DELTAS =
+  "This Unleash sends no deltas: leave out the option experimentalMode, or its format 'delta'.";
+
 const REFUSED = /\bresponded (401|403)\b/;
 
 /**
@@ -30,8 +35,9 @@ const REFUSED = /\bresponded (401|403)\b/;
  */
 export function connectionProblem(event: 'error' | 'warn', subject: unknown, advice?: string): Problem {
   const problem = read(event, subject);
-  if (advice === undefined || problem.kind === 'other') return problem;
-  return { ...problem, message: `${problem.message} ${advice}` };
+  const hint = NO_DELTAS.test(problem.message) ? WITHOUT_DELTAS : advice;
+  if (hint === undefined || problem.kind === 'other') return problem;
+  return { ...problem, message: `${problem.message} ${hint}` };
 }
 
 function read(event: 'error' | 'warn', subject: unknown): Problem {

@@ -11,8 +11,12 @@ import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
 import { Observations } from '../health/observation-counts.js';
 
+/** As many evaluations as on, in spite of an override, are not those that were under way when it began. */
+const UNDONE_TO_REPORT = 20;
+
 /** Records exposures and outcomes: in the store, in the log on disk and for observers. Touches memory only. */
 export class OutcomeRecorder {
+  #undone = 0;
   /** The latest exposure of each user. */
   readonly ledger: ExposureLedger;
   readonly observations = new Observations();
@@ -56,6 +60,7 @@ export class OutcomeRecorder {
 
   /** Awaits an outcome of this exposure. */
   expose(exposure: Exposure): Exposure {
+    if (exposure.arm === 'treatment') this.#checkOverride(exposure);
     this.ledger.remember(exposure);
     this.#own.expose(exposure);
     this.observations.exposed(exposure);
@@ -98,12 +103,29 @@ export class OutcomeRecorder {
     });
   }
 
+  #checkOverride({ flagKey }: Exposure): void {
+    const { flags, records } = this.#context;
+    if (!flags.isOverridden(flagKey)) return;
+    this.#undone++;
+    if (this.#undone < UNDONE_TO_REPORT) return;
+    records.fault(
+      'evaluations in spite of the override',
+      `${flagKey} is stopped in this process and is still evaluated as on: a MultiProvider prefers the answer of another ` +
+        'provider. Wrap it in a GuardedProvider, and give the guard that one as "flags".',
+    );
+  }
+
   /** Gives the store what earlier runs counted, and begins to write; in the turn in which the epoch was restored. */
   start(epoch: number): void {
     if (this.#counted !== undefined) this.#own.restore(this.#counted, this.#context.clock.now());
     this.#counted = undefined;
     this.#log?.rollout(epoch, this.percentage());
     this.#log?.start();
+  }
+
+  /** Resolves when everything recorded so far has been written, or could not be. */
+  async flush(): Promise<void> {
+    await this.#log?.flush();
   }
 
   async close(): Promise<void> {

@@ -112,12 +112,18 @@ export class RollupKeeper {
     }
   }
 
+  /** Writes what was counted so far. */
+  async flush(): Promise<void> {
+    if (this.#files === undefined) return;
+    await this.#writing;
+    await this.#write();
+  }
+
   /** Writes everything, and ends. */
   async close(): Promise<void> {
     this.#isClosed = true;
     if (this.#files === undefined) return;
-    await this.#writing;
-    await this.#write();
+    await this.flush();
     RollupKeeper.#open.delete(this);
     if (RollupKeeper.#open.size === 0) process.removeListener('exit', RollupKeeper.#writeAllAtExit);
     this.#files = undefined;

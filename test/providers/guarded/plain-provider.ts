@@ -31,7 +31,7 @@ export class PlainProvider implements Provider {
     });
     this.#unleash.on('error', () => {});
     this.#unleash.on('changed', () => this.events.emit(ProviderEvents.ConfigurationChanged, {}));
-    onTestFinished(() => this.#unleash.destroy());
+    onTestFinished(() => this.#end());
   }
 
   async initialize(): Promise<void> {
@@ -42,7 +42,13 @@ export class PlainProvider implements Provider {
 
   async onClose(): Promise<void> {
     this.closed++;
+    this.#end();
+  }
+
+  #end(): void {
     this.#unleash.destroy();
+    // A request that is under way fails afterwards.
+    Reflect.get(this.#unleash, 'repository').on('error', () => {});
   }
 
   async resolveBooleanEvaluation(

@@ -47,6 +47,26 @@ describe('the options of UnleashProvider', () => {
       'customHeaders.Authorization: expected text that is not empty, got an empty string',
     ],
     [
+      'a URL without /api',
+      { url: 'https://unleash.example.com' },
+      'url: expected the URL of Unleash\'s API, for example https://unleash.example.com/api, got "https://unleash.example.com"; the API of Unleash is one level below: use https://unleash.example.com/api',
+    ],
+    [
+      'an admin token',
+      { customHeaders: { authorization: '*:*.s3cret' } },
+      'customHeaders.authorization: expected a client token, got a string (not shown); this is an admin token; expected a client token, also called backend token ("project:environment.…")',
+    ],
+    [
+      'the environment of another token',
+      { environment: 'development', customHeaders: { Authorization: token } },
+      'environment: expected "production", that of the client token, got "development"; Unleash sends the flags of the token, whatever this option says',
+    ],
+    [
+      'the project of another token',
+      { projectName: 'shop', customHeaders: { Authorization: token } },
+      'projectName: expected "default", that of the client token, got "shop"; Unleash sends the flags of the token, whatever this option says',
+    ],
+    [
       'half a logger',
       { logger: { info() {} } },
       'logger: expected a logger with debug, info, warn and error, or false, got an object',
