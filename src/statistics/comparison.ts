@@ -39,7 +39,7 @@ export class Comparison {
   #start: Moment | undefined;
   /** Before the treatment's latest events. */
   readonly #starts = new MomentRing(MAX_STARTS);
-  /** When the harm most likely began, as of the latest event; undefined for "at the start". Searched for when somebody asks. */
+  /** When the harm most likely began, as of the latest event; undefined for "at the start". Computed on demand. */
   #onset: Moment | undefined;
   /** The totals at risk at the latest event, while {@link #onset} is not of it. */
   readonly #atEvent = new Float64Array(4);
