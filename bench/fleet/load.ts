@@ -40,7 +40,7 @@ class Sender {
         // The first one reads the state.
         delta: this.#state && { ...made, sequence: this.#sequence + 1 },
         ...{ oldestEpoch: 0, accepted: this.#sequence, feeds: '', settledUpTo: Date.now() },
-        ...{ rebuild: false, mayLead: false, isLeaving: false },
+        ...{ rebuild: false, mayLead: false, isIdle: false, isLeaving: false },
       });
       this.#state = state ?? this.#state;
       if (delta === 'accepted' || delta === 'duplicate') this.#sequence++;

@@ -13,7 +13,7 @@ the controller, turns the flag off. It logs JSON lines, and ends on SIGTERM or C
     "unleash": { "url": "https://unleash.example.com/api", "environment": "production" },
     "rollback": [{ "successRateBelow": [0.95, { "minOutcomes": 100 }] }, { "criticalErrors": [] }] }
 
-or a JavaScript module that exports the same, with triggers made by the package's functions, and notify. A module is executed.
+or "flags": { "async-upload": { "rollback": … }, … } for several, or a JavaScript module that exports the same, with triggers made by the package's functions, and notify. A module is executed.
 The triggers, review and stages are those of rollout-guard replay --help. Keep secrets out of the file; they are read from the
 environment: UNLEASH_ADMIN_TOKEN (unleash.token), UNLEASH_CLIENT_TOKEN (unleash.clientToken), REDIS_URL (redis.url).
 See docs/fleet.md.

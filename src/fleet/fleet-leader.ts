@@ -16,6 +16,8 @@ import { LeaderRollups } from './leader-rollups.js';
 
 /** Entries that are read at once. */
 const BATCH = 500;
+/** After so many reads without anything new, the leader reads seldom: one of many flags is mostly idle. */
+const IDLE_READS = 5;
 /** How often the leader saves a checkpoint, in milliseconds. */
 const CHECKPOINT_MS = 2_000;
 /** How often it saves where the rollout stands, in milliseconds. */
@@ -46,6 +48,8 @@ export class FleetLeader {
   #viewAt = Number.NEGATIVE_INFINITY;
   #status: 'new' | 'current' | 'over' = 'new';
   #reading: Promise<void> | undefined;
+  #idleReads = 0;
+  #polledAt = Number.NEGATIVE_INFINITY;
   /** When everything had been read last, or this process became the leader; of the monotonic clock. */
   #readAt: number;
 
@@ -103,8 +107,11 @@ export class FleetLeader {
     return this.#cannotResume;
   }
 
-  snapshot(now: number): Snapshot {
-    return this.#store.snapshot(now);
+  /** @param own - This process's: memory and baseline are its own. */
+  snapshot(now: number, own: Snapshot): Snapshot {
+    const fleet = this.#store.snapshot(now);
+    const windows = fleet.windows.map((window, index) => ({ ...window, memory: own.windows[index]?.memory }));
+    return { ...fleet, baseline: own.baseline, windows };
   }
 
   /** Another process is the leader, or the server's data is no longer what was read. */
@@ -115,7 +122,8 @@ export class FleetLeader {
 
   /** Reads what was sent since the last time, unless a read is under way. */
   poll(): void {
-    if (this.#status === 'over') return;
+    if (this.#status === 'over' || this.#isResting()) return;
+    this.#polledAt = this.#options.clock.monotonic();
     this.#reading ??= this.#read()
       .catch((error) => {
         // The next sync reports a connection that was lost.
@@ -125,6 +133,15 @@ export class FleetLeader {
       .finally(() => {
         this.#reading = undefined;
       });
+  }
+
+  /** Whether a read may wait for up to as long as a process may wait before it sends. */
+  #isResting(): boolean {
+    const { clock, timing } = this.#options;
+    const pauseMs = Math.min(timing.flushMs, IDLE_READS * timing.evaluateMs);
+    // A timer may come a little early.
+    const isEarly = clock.monotonic() - this.#polledAt < pauseMs - timing.evaluateMs / 2;
+    return this.#idleReads >= IDLE_READS && isEarly;
   }
 
   /** Saves a last checkpoint for the next leader. */
@@ -174,6 +191,7 @@ export class FleetLeader {
         this.#upTo = entry.id;
       }
       isChanged ||= found.entries.length > 0;
+      this.#idleReads = isChanged ? 0 : this.#idleReads + 1;
       if (!found.isAll) continue;
       // Whatever happened to the entry that announced it.
       this.#reach(found.epoch, found);

@@ -47,7 +47,7 @@ export interface SentRollups {
   readonly linesAdded: number;
 }
 
-/** What a process sends once per second. */
+/** What a process sends once per second, or less often while it has no outcomes. */
 export interface SyncRequest {
   /** The {@link FleetState.datasetId} that the process saw last; empty at first. Deltas are accepted for the same data only. */
   readonly datasetId: string;
@@ -66,6 +66,8 @@ export interface SyncRequest {
    * waits to be sent.
    */
   readonly settledUpTo: number | undefined;
+  /** This process has nothing open, and sends nothing until it has: nothing waits for it. */
+  readonly isIdle: boolean;
   /** The server has lost deltas that this process cannot send again: all processes are to send everything anew. */
   readonly rebuild: boolean;
   /** Whether this process may become the leader. */

@@ -10,6 +10,7 @@ import { isFleetError } from './fleet-link.js';
 import type { FleetMemberOptions, FleetRole, MemberProgress } from './fleet-options.js';
 import type { FleetState, SyncReply } from './fleet-shapes.js';
 import { type LocalEpoch, Outbox } from './outbox.js';
+import { Rest } from './rest.js';
 import { type SentAt, ServerClock } from './server-clock.js';
 
 /** Deltas that are sent in one go after an outage. */
@@ -19,11 +20,12 @@ const LEAVE_MS = 1_000;
 /** Well within the day after which the server forgets a process. */
 const FORGET_ACCEPTED_MS = 12 * 3_600_000;
 
-/** One process of a fleet: sends what it recorded, and, while it is the leader, has what all recorded. No request waits for it. */
+/** One process of a fleet: sends what its own store recorded, and, while it leads, has what all recorded. No request waits for it. */
 export class FleetMember {
   readonly #options: FleetMemberOptions;
   readonly #outbox: Outbox;
   readonly #serverClock: ServerClock;
+  readonly #rest: Rest;
   readonly #feeds: string;
   /** While this process is the leader. */
   #leader: FleetLeader | undefined;
@@ -51,6 +53,7 @@ export class FleetMember {
     this.#options = options;
     this.#outbox = new Outbox(options.serviceVersion);
     this.#serverClock = new ServerClock(options.clock, options.timing.leaseMs);
+    this.#rest = new Rest(options, this.#serverClock);
     this.#feeds = feedsOf(options.rules);
     this.#deliveredAt = options.clock.monotonic();
   }
@@ -89,19 +92,13 @@ export class FleetMember {
     };
   }
 
-  /**
-   * What was lost: deltas that could not be kept; how often the shared store had lost data, which was sent again; in the leader,
-   * entries that could not be read, and rules that other processes do not feed.
-   */
+  /** What was lost here, how often the shared store lost its data and, in the leader, what it could not use. */
   get losses() {
     const { unreadable = 0, unfed = [] } = this.#leader ?? {};
     return { lostDeltas: this.#outbox.lost, rebuilt: this.#rebuilt, unreadable, unfed };
   }
 
-  /**
-   * Whether what the fleet recorded can be evaluated: it is known up to the current epoch, and no stop applies. Right after
-   * an operator has turned the flag on, the outcomes that stopped it are still here.
-   */
+  /** Whether what the fleet recorded can be evaluated: it is known up to the current epoch, and no stop applies. */
   get isCurrent(): boolean {
     const epoch = this.#leader?.epoch;
     return epoch !== undefined && this.#state?.stop === undefined && epoch === this.#state?.epoch;
@@ -112,17 +109,14 @@ export class FleetMember {
     return this.#epoch.assigned !== undefined && this.#epoch.assigned === this.#leader?.epoch;
   }
 
-  /**
-   * Joins the fleet. Resolves when the shared store has replied or could not be reached, which is retried.
-   * @throws FleetError when only an operator can help: a wrong password, a server too old, foreign keys.
-   */
+  /** Joins. Resolves when the shared store has replied or could not be reached. @throws FleetError when only an operator can help. */
   async start(): Promise<void> {
     const { timing, intervals = new Intervals() } = this.#options;
     const error = await this.#exchange();
     if (isFleetError(error) && error.requiresAction) throw error;
     if (this.#isClosed) return;
     this.#timers = [
-      intervals.every(timing.flushMs, () => this.sync()),
+      intervals.every(timing.flushMs, () => this.#flush()),
       intervals.every(timing.evaluateMs, () => {
         if (this.#serverClock.isAlive) this.#leader?.poll();
       }),
@@ -148,6 +142,17 @@ export class FleetMember {
     await this.#syncing;
   }
 
+  /** Sends what was recorded; with nothing recorded, a heartbeat now and then. */
+  async #flush(): Promise<void> {
+    if (!this.#isIdle || !this.#rest.begin()) await this.sync();
+    else this.#deliveredAt = this.#options.clock.monotonic();
+  }
+
+  get #isIdle(): boolean {
+    const isNeeded = this.#leader !== undefined || this.#problem !== undefined || this.#mustRebuild;
+    return !isNeeded && this.#rest.isQuiet(this.#outbox, this.#epoch);
+  }
+
   /** Sends without delay what may stop the flag; at most once per `evaluateMs`. */
   flushSoon(): void {
     const { clock, timing } = this.#options;
@@ -170,16 +175,10 @@ export class FleetMember {
     await this.#send(link.clearStop(decisionId, revision() ?? '', this.#epochNumber));
   }
 
-  /** In the leader, the whole fleet at the server's time; otherwise its own share. Memory and baseline are always its own. */
+  /** In the leader, the whole fleet at the server's time; otherwise its own share. Memory and baseline are its own. */
   snapshot(now: number): Snapshot {
     const own = this.#options.own.snapshot(now);
-    if (this.role !== 'leader') return own;
-    const fleet = this.#leader!.snapshot(this.#serverTime(now));
-    return {
-      ...fleet,
-      baseline: own.baseline,
-      windows: fleet.windows.map((window, index) => ({ ...window, memory: own.windows[index]?.memory })),
-    };
+    return this.role === 'leader' ? this.#leader!.snapshot(this.#serverClock.at(now), own) : own;
   }
 
   /** Starts an epoch of its own store; the fleet assigns its number with the next reply. */
@@ -195,15 +194,12 @@ export class FleetMember {
     this.#options.own.beginEpoch(epoch, at, options);
   }
 
-  #serverTime(now: number): number {
-    return now + this.#serverClock.offsetMs;
-  }
-
   #queueDelta(now = this.#options.clock.now()): void {
+    this.#rest.onQueued();
     const delta = this.#options.own.takeDelta(now);
     if (delta !== undefined) this.#outbox.add(this.#epoch, shiftDelta(delta, this.#serverClock.offsetMs));
     const openSince = this.#options.openSince?.() ?? now;
-    this.#settledUpTo = Math.round(this.#serverTime(Math.min(openSince, now)));
+    this.#settledUpTo = Math.round(this.#serverClock.at(Math.min(openSince, now)));
   }
 
   async #exchange({ leaving = false } = {}): Promise<unknown> {
@@ -219,6 +215,7 @@ export class FleetMember {
         const epoch = this.#outbox.unassigned ?? this.#epoch;
         epoch.revision ??= revision();
         const delta = this.#outbox.next();
+        const isIdle = delta === undefined && this.#isIdle;
         const sentAt = this.#serverClock.onRequest();
         const reply = await link.sync({
           datasetId: this.#state?.datasetId ?? '',
@@ -235,10 +232,12 @@ export class FleetMember {
           accepted: this.#outbox.lastAccepted,
           feeds: this.#feeds,
           settledUpTo: this.#outbox.hasMore ? undefined : this.#settledUpTo,
+          isIdle,
           rebuild: this.#mustRebuild || this.#leader?.cannotResume === true,
           mayLead: mayLead && !leaving,
           isLeaving: leaving,
         });
+        this.#rest.onReply(isIdle);
         this.#onReply(reply, epoch, sentAt);
         if (isLast && this.#outbox.isEmpty) break;
         // Before the first definition, what was recorded waits for it.
@@ -277,7 +276,7 @@ export class FleetMember {
     this.#leader = undefined;
     const datasetId = this.#state?.datasetId;
     if (fence === undefined || datasetId === undefined) return;
-    const now = () => this.#serverTime(this.#options.clock.now());
+    const now = () => this.#serverClock.at(this.#options.clock.now());
     this.#leader = new FleetLeader(this.#options, { fence, datasetId }, now);
     this.#leader.poll();
   }

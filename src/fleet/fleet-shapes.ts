@@ -77,6 +77,8 @@ export const syncReplySchema = z
     leader: z.string().optional(),
     /** Set when this process is the leader: its number; a later leader has a higher one. */
     fence: z.int().optional(),
+    /** How many processes were seen within a day. */
+    processes: z.int(),
     /** Undefined when the process has it already. */
     state: fleetStateSchema.optional(),
   })

@@ -7,6 +7,9 @@ export interface SentAt {
   readonly monotonic: number;
 }
 
+/** Among so many that may lead, one asks soon after the leader is gone, though each asks seldom. */
+const MANY_PROCESSES = 20;
+
 /** The server as one process sees it: whether it replies, what its clock shows, and whether the fleet has a leader. */
 export class ServerClock {
   readonly #clock: Clock;
@@ -14,6 +17,10 @@ export class ServerClock {
   #offsetMs = 0;
   #repliedAt: number | undefined;
   #leaderSeenAt = Number.NEGATIVE_INFINITY;
+  #hasLeader = false;
+  #processes = 0;
+  /** When this process last had nothing to send, and sent nothing. */
+  #restedAt = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, leaseMs: number) {
     this.#clock = clock;
@@ -25,9 +32,14 @@ export class ServerClock {
     return this.#offsetMs;
   }
 
-  /** Whether the server has replied within the lease. */
+  /** The server's time at a time of this process. */
+  at(now: number): number {
+    return now + this.#offsetMs;
+  }
+
+  /** Whether the server has replied within the lease, or was not asked. */
   get isAlive(): boolean {
-    return this.silentMs <= this.#leaseMs;
+    return Math.min(this.silentMs, this.#clock.monotonic() - this.#restedAt) <= this.#leaseMs;
   }
 
   /** For how long the server has not replied, in milliseconds. */
@@ -42,12 +54,27 @@ export class ServerClock {
     return this.#repliedAt !== undefined && this.#repliedAt - this.#leaderSeenAt > 2 * this.#leaseMs;
   }
 
+  /**
+   * Rests, if nothing is lost by that: a process with nothing to send sends a heartbeat only. Not while the fleet has no leader, and
+   * not in a small fleet of processes that may lead, of which one is to take over at once.
+   *
+   * @returns whether it rests now.
+   */
+  rest(heartbeatMs: number, mayLead: boolean): boolean {
+    const isNeeded = !this.#hasLeader || (mayLead && this.#processes < MANY_PROCESSES);
+    if (isNeeded || this.silentMs >= heartbeatMs) return false;
+    this.#restedAt = this.#clock.monotonic();
+    return true;
+  }
+
   /** Call it when a request is sent; pass the result to {@link onReply}. */
   onRequest(): SentAt {
     return { wall: this.#clock.now(), monotonic: this.#clock.monotonic() };
   }
 
-  onReply(sentAt: SentAt, { now, leader }: SyncReply): void {
+  onReply(sentAt: SentAt, { now, leader, processes }: SyncReply): void {
+    this.#hasLeader = leader !== undefined;
+    this.#processes = processes;
     // The reply was made about half-way.
     this.#offsetMs = Math.round(now - (sentAt.wall + this.#clock.now()) / 2);
     // A new process gives the others time to become the leader.

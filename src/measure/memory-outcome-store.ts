@@ -87,6 +87,11 @@ export class MemoryOutcomeStore {
     return this.#feed.openSince;
   }
 
+  /** Changes with everything that is recorded here: while it stays and nothing is open, there is no delta to take. */
+  get activity(): number {
+    return this.#feed.activity;
+  }
+
   /** Notes that an outcome is awaited for this exposure. Touches memory only; runs within every evaluation. */
   expose(exposure: Exposure): void {
     if (exposure.epoch < this.#oldestEpoch) return;
@@ -150,10 +155,7 @@ export class MemoryOutcomeStore {
     for (const window of this.#memoryWindows) window.add(bytes, at);
   }
 
-  /**
-   * Sets the baseline of an earlier time: it comes with each snapshot, and its memory, if there is one, replaces that of
-   * this process's first samples.
-   */
+  /** Sets the baseline of an earlier time; its memory, if there is one, replaces that of this process's first samples. */
   setBaseline(baseline: Baseline): void {
     this.#baseline = baseline;
     if (baseline.memory !== undefined) this.#memoryBaseline.set(baseline.memory.bytes);
@@ -272,9 +274,7 @@ export class MemoryOutcomeStore {
     return this.#feed.settleUpTo(time);
   }
 
-  /**
-   * The whole state, for {@link restore}, with hashes of units. Without memory samples, which belong to one process, and what is open.
-   */
+  /** The whole state, for {@link restore}: without memory samples, which belong to one process, and what is open. */
   dump(now: number): StoreDump {
     this.#advance(now);
     this.#feed.settle(now);

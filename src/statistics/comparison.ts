@@ -1,6 +1,6 @@
 import type { Evidence, TrialsSince } from '../model/snapshot.js';
 import { rateOf } from './confidence.js';
-import { EventTest, type EventTotals, type Moment, momentBefore } from './event-test.js';
+import { EventTest, type EventTotals, type Moment } from './event-test.js';
 import type { BreachState, ComparisonState, FrozenReference } from './evidence-state.js';
 import { FrozenControlTest } from './frozen-control.js';
 
@@ -38,9 +38,13 @@ export class Comparison {
   /** Where the totals stood when the generation began; undefined in the first one. */
   #start: Moment | undefined;
   /** Before the treatment's latest events. */
-  #starts: Moment[] = [];
-  /** When the harm most likely began, as of the latest event; undefined for "at the start". */
+  readonly #starts = new MomentRing(MAX_STARTS);
+  /** When the harm most likely began, as of the latest event; undefined for "at the start". Computed on demand. */
   #onset: Moment | undefined;
+  /** The totals at risk at the latest event, while {@link #onset} is not of it. */
+  readonly #atEvent = new Float64Array(4);
+  #isOnsetStale = false;
+  #threshold = { generation: 0, log: 0 };
 
   constructor(request: ComparisonRequest) {
     this.#request = request;
@@ -60,11 +64,14 @@ export class Comparison {
   /** The first event of a unit whose arm was drawn. */
   event(treated: boolean, chance: number, at: number, atRisk: Float64Array, generation: number): void {
     this.#test.observe(treated, chance, at, atRisk);
-    if (treated) this.#starts.push(momentBefore(treated, at, atRisk));
-    if (this.#starts.length > MAX_STARTS) this.#starts.shift();
-    this.#onset =
-      this.#test.logE > LOG_E_OF_INTEREST ? this.#mostLikelyOnset(atRisk) : (this.#test.onset ?? this.#start);
-    if (this.#breach !== undefined || this.#test.logE < this.#splitThreshold(generation)) return;
+    if (treated) this.#starts.pushBefore(at, atRisk);
+    // One by one: the method that copies costs more than all of this.
+    for (let i = 0; i < 4; i++) this.#atEvent[i] = atRisk[i]!;
+    this.#isOnsetStale = true;
+    if (this.#breach !== undefined) return;
+    // The peak is known; the evidence now is at most that, and a logarithm.
+    const threshold = this.#splitThreshold(generation);
+    if (this.#test.peakLogE < threshold || this.#test.logE < threshold) return;
     const since = this.#sinceOnset(atRisk);
     if (this.#matters(since)) this.#breach = { at, frozen: false, since };
   }
@@ -93,8 +100,9 @@ export class Comparison {
   /** The marks were cleared: both tests begin anew, and with them the time in which harm may have begun. */
   beginGeneration(start: Moment): void {
     this.#start = start;
-    this.#starts = [];
+    this.#starts.clear();
     this.#onset = undefined;
+    this.#isOnsetStale = false;
     this.#test = new EventTest(this.#request.ratio);
   }
 
@@ -141,8 +149,8 @@ export class Comparison {
       test: this.#test.toJSON(),
       frozen: frozen && { reference: frozen.reference, test: frozen.toJSON() },
       start: this.#start,
-      starts: this.#starts,
-      onset: this.#onset,
+      starts: this.#starts.toMoments(),
+      onset: this.#latestOnset,
       breach: this.#breach,
     };
   }
@@ -155,14 +163,19 @@ export class Comparison {
       if (frozen.test !== undefined) this.#frozen!.restore(frozen.test);
     }
     this.#start = start;
-    this.#starts = [...starts];
+    this.#starts.restore(starts);
     this.#onset = onset;
+    this.#isOnsetStale = false;
     this.#breach = breach;
   }
 
   /** In generation g the threshold is g(g + 1)/alpha, so that all generations together keep alpha. */
   #splitThreshold(generation: number): number {
-    return Math.log(generation * (generation + 1)) - Math.log(this.#request.alpha * SPLIT_PART);
+    if (this.#threshold.generation !== generation) {
+      const log = Math.log(generation * (generation + 1)) - Math.log(this.#request.alpha * SPLIT_PART);
+      this.#threshold = { generation, log };
+    }
+    return this.#threshold.log;
   }
 
   /** Whether the difference is as large as `minDifference`. */
@@ -186,7 +199,7 @@ export class Comparison {
     let best = this.#test.onset ?? this.#start;
     let most = excess(best ?? { at: 0, totals: NONE }) + START_PENALTY;
     const from = best?.at ?? Number.NEGATIVE_INFINITY;
-    for (const start of this.#starts) {
+    for (const start of this.#starts.toMoments()) {
       if (start.at < from || events! - start.totals[1] < MIN_STARTED_EVENTS || excess(start) <= most)
         continue;
       most = excess(start);
@@ -195,8 +208,18 @@ export class Comparison {
     return best;
   }
 
+  get #latestOnset(): Moment | undefined {
+    if (!this.#isOnsetStale) return this.#onset;
+    this.#isOnsetStale = false;
+    this.#onset =
+      this.#test.logE > LOG_E_OF_INTEREST
+        ? this.#mostLikelyOnset(this.#atEvent)
+        : (this.#test.onset ?? this.#start);
+    return this.#onset;
+  }
+
   #sinceOnset(atRisk: Float64Array): TrialsSince & { readonly at: number | undefined } {
-    const onset = this.#onset ?? this.#start;
+    const onset = this.#latestOnset ?? this.#start;
     const since = countsBetween(onset?.totals ?? NONE, atRisk);
     // Where no outcome of the control came since, all of its outcomes are what there is.
     const control = since.control.trials > 0 ? since.control : countsBetween(NONE, atRisk).control;
@@ -214,4 +237,57 @@ function countsBetween(from: ArrayLike<number>, to: ArrayLike<number>): TrialsSi
     treatment: { trials: to[0]! - from[0]!, failures: to[1]! - from[1]! },
     control: { trials: to[2]! - from[2]!, failures: to[3]! - from[3]! },
   };
+}
+
+/** Of a moment: its time and its four totals. */
+const FIELDS = 5;
+
+/** The latest moments, in fixed memory: an event of a rollout allocates nothing. */
+class MomentRing {
+  readonly #size: number;
+  readonly #fields: Float64Array;
+  /** How many came in all. */
+  #count = 0;
+
+  constructor(size: number) {
+    this.#size = size;
+    this.#fields = new Float64Array(size * FIELDS);
+  }
+
+  /** Adds the moment before the treatment's event that is the latest in these totals. */
+  pushBefore(at: number, totals: ArrayLike<number>): void {
+    this.#push(at, Math.max(0, totals[0]! - 1), Math.max(0, totals[1]! - 1), totals[2]!, totals[3]!);
+  }
+
+  clear(): void {
+    this.#count = 0;
+  }
+
+  /** Oldest first. */
+  toMoments(): Moment[] {
+    const moments: Moment[] = [];
+    for (let number = Math.max(0, this.#count - this.#size); number < this.#count; number++) {
+      const first = (number % this.#size) * FIELDS;
+      const [at, a, b, c, d] = this.#fields.subarray(first, first + FIELDS);
+      moments.push({ at: at!, totals: [a!, b!, c!, d!] });
+    }
+    return moments;
+  }
+
+  /** Replaces all by these, oldest first. */
+  restore(moments: readonly Moment[]): void {
+    this.clear();
+    for (const { at, totals } of moments) this.#push(at, totals[0], totals[1], totals[2], totals[3]);
+  }
+
+  #push(at: number, a: number, b: number, c: number, d: number): void {
+    const first = (this.#count % this.#size) * FIELDS;
+    const fields = this.#fields;
+    fields[first] = at;
+    fields[first + 1] = a;
+    fields[first + 2] = b;
+    fields[first + 3] = c;
+    fields[first + 4] = d;
+    this.#count += 1;
+  }
 }

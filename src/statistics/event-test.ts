@@ -46,6 +46,8 @@ export class EventTest {
   readonly #odds: readonly number[];
   readonly #mixture: RestartMixture;
   readonly #factorsByChance = new Map<number, Factors>();
+  /** Of the latest event: a rollout seldom has another chance than before. */
+  #latest: { readonly chance: number; readonly factors: Factors } | undefined;
   /** For each alternative, the moment before the first event since its likelihood ratio was lowest. */
   readonly #onsets: (Moment | undefined)[];
   /** The alternatives whose likelihood ratio is lowest now, as bits. */
@@ -98,7 +100,8 @@ export class EventTest {
   observe(treated: boolean, chance: number, at: number, totals: ArrayLike<number>): void {
     if (!(chance > 0 && chance < 1)) return;
     this.#events++;
-    const factors = this.#factors(chance);
+    if (this.#latest?.chance !== chance) this.#latest = { chance, factors: this.#factors(chance) };
+    const { factors } = this.#latest;
     const lowest = this.#mixture.step(treated ? factors.treatment : factors.control);
     const risen = this.#lowest & ~lowest;
     this.#lowest = lowest;

@@ -181,8 +181,10 @@ export class RestartMixture {
     for (let k = 0; k < weights.length; k++) {
       const factor = shift === 0 ? factors[k]! : Math.exp(Math.log(factors[k]!) + shift);
       const ratio = sinceLowest[k]! * factor;
-      sinceLowest[k] = ratio <= 1 ? 1 : Math.min(ratio, LARGEST);
-      if (ratio <= 1) lowest |= 1 << k;
+      if (ratio <= 1) {
+        sinceLowest[k] = 1;
+        lowest |= 1 << k;
+      } else sinceLowest[k] = ratio < LARGEST ? ratio : LARGEST;
     }
     return lowest;
   }

@@ -54,6 +54,10 @@ export class Intervals {
 function run(interval: Interval): void {
   // What still waits for its turn is not called twice.
   if (interval.isRunning) return;
+  if (interval.callbacks.size === 1) {
+    for (const callback of interval.callbacks) callback();
+    return;
+  }
   interval.isRunning = true;
   runSlice(interval, [...interval.callbacks], 0);
 }

@@ -1,4 +1,4 @@
-// Loaded before the quickstart in its own process: an Unleash at unleash.example.com with the flag on for everyone.
+// Loaded before an example in its own process: an Unleash at unleash.example.com with the flags on for everyone.
 import nock from 'nock';
 
 nock.disableNetConnect();
@@ -12,20 +12,15 @@ nock('https://unleash.example.com', { reqheaders: { authorization: 'default:prod
     200,
     {
       version: 2,
-      features: [
-        {
-          name: 'async-upload',
-          type: 'release',
-          enabled: true,
-          project: 'default',
-          strategies: [
-            {
-              name: 'flexibleRollout',
-              parameters: { rollout: '100', stickiness: 'default', groupId: 'async-upload' },
-            },
-          ],
-        },
-      ],
+      features: ['async-upload', 'new-search'].map((name) => ({
+        name,
+        type: 'release',
+        enabled: true,
+        project: 'default',
+        strategies: [
+          { name: 'flexibleRollout', parameters: { rollout: '100', stickiness: 'default', groupId: name } },
+        ],
+      })),
     },
     headers,
   )

@@ -19,14 +19,18 @@ it('the quickstart of the README is in examples/quickstart.ts, word for word', a
   expect(await text('examples/quickstart.ts')).toContain(quickstart!);
 });
 
-it('the quickstart runs as it is written', async () => {
+/** Runs an example in its own process and folder until `check` accepts what it has done; `said` is its output. */
+async function runs(
+  example: string,
+  check: (provider: Awaited<ReturnType<typeof startLoopbackProvider>>, said: string) => void,
+): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'quickstart-test-'));
   const provider = await startLoopbackProvider();
   const tsx = createRequire(import.meta.url).resolve('tsx/cli');
   const world = root('test/examples/quickstart-world.ts');
   const child = spawn(
     process.execPath,
-    [tsx, '--tsconfig', root('tsconfig.json'), '--import', world, root('examples/quickstart.ts')],
+    [tsx, '--tsconfig', root('tsconfig.json'), '--import', world, root(example)],
     {
       cwd: folder,
       env: {
@@ -45,17 +49,34 @@ it('the quickstart runs as it is written', async () => {
   try {
     await vi.waitFor(
       () => {
-        expect(child.exitCode, said).toBeNull();
-        expect(provider.received, said).toMatchObject([
-          { fileName: 'hello.txt', sizeBytes: 22, streamed: true },
-        ]);
+        expect(child.exitCode ?? 0, said).toBe(0);
+        check(provider, said);
       },
-      { timeout: 15_000, interval: 50 },
+      { timeout: 60_000, interval: 50 },
     );
   } finally {
     child.kill();
     await ended;
     await provider.close();
-    await rm(folder, { recursive: true });
+    await rm(folder, { recursive: true, force: true });
   }
+}
+
+const uploaded = [{ fileName: 'hello.txt', sizeBytes: 22, streamed: true }];
+
+it('the quickstart runs as it is written', { timeout: 90_000 }, async () => {
+  await runs('examples/quickstart.ts', (provider, said) => {
+    expect(provider.received, said).toMatchObject(uploaded);
+  });
+});
+
+it('the example of several flags runs as it is written', { timeout: 90_000 }, async () => {
+  await runs('examples/several-flags.ts', (provider, said) => {
+    expect(provider.received, said).toMatchObject(uploaded);
+    expect(said).toContain("[ 'new: hello' ]");
+    for (const flagKey of ['async-upload', 'new-search']) {
+      const lines = said.split('\n').filter((line) => line.includes(`"flagKey":"${flagKey}"`));
+      expect(lines.join('\n'), said).toContain('"type":"closed"');
+    }
+  });
 });

@@ -45,6 +45,8 @@ import {
 /** The times of a {@link RedisLink}, in milliseconds; see `RedisOutcomeStoreOptions`. */
 interface RedisTimes {
   readonly leaseMs: number;
+  readonly flushMs: number;
+  readonly evaluateMs: number;
   readonly timeoutMs: number;
   readonly retentionMs: number;
 }
@@ -107,7 +109,9 @@ export class RedisLink implements FleetLink {
 
   async read(lease: Lease, after: string, count: number): Promise<FleetEntries | undefined> {
     const start = after === '' ? '-' : `(${after}`;
-    const reply = await this.#run(READ, [this.#leader(lease), start, count, this.#times.leaseMs]);
+    const { leaseMs, flushMs, evaluateMs } = this.#times;
+    const args = [this.#leader(lease), start, count, leaseMs, flushMs + evaluateMs];
+    const reply = await this.#run(READ, args);
     return parseReply(fleetEntriesSchema.optional(), reply ?? undefined);
   }
 

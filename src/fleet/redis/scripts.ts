@@ -24,7 +24,7 @@ redis.call('GET', CHECKPOINT)
 return { serverInfo('server', 'redis_version'), serverInfo('memory', 'maxmemory_policy') }
 `);
 
-/** Once per second for each process: its delta, its epoch, and the leader's lease. */
+/** Once per second for each process with outcomes: its delta, its epoch, and the leader's lease. */
 export const SYNC = script(`
 local request, delta = cjson.decode(ARGV[1]), ARGV[2]
 local instance, revision, sequence = request.instance, request.revision, request.sequence
@@ -102,8 +102,8 @@ elseif sequence > 0 then
 end
 
 redis.call('ZADD', SEEN, now, instance)
-if request.isLeaving then
-  redis.call('HDEL', PROCESSES, instance)
+if request.isLeaving then redis.call('HDEL', PROCESSES, instance) end
+if request.isLeaving or (request.isIdle and isKnown and result ~= 'gap') then
   redis.call('ZREM', SETTLED, instance)
 elseif result == 'accepted' or result == 'duplicate' or (isKnown and result == 'none') then
   if request.settledUpTo then redis.call('ZADD', SETTLED, request.settledUpTo, instance) end
@@ -140,7 +140,8 @@ extendLifetime(request.retentionMs)
 local current = state()
 if isKnown and current.version == request.version then current = nil end
 return cjson.encode({ now = now, delta = result, lastSequence = last, assignedEpoch = assignedEpoch,
-  leader = leader and string.match(leader, '^%S+'), fence = tonumber(fence), state = current })
+  leader = leader and string.match(leader, '^%S+'), fence = tonumber(fence), processes = redis.call('ZCARD', SEEN) - 1,
+  state = current })
 `);
 
 /** What was sent since the leader's last read, and up to when everything has been sent that will be. */
@@ -169,6 +170,10 @@ for _ = 1, 100 do
     break
   end
   redis.call('ZREM', SETTLED, first[1])
+end
+-- Processes without outcomes rest: what they record next arrives within a flush.
+if redis.call('ZCARD', SEEN) > redis.call('ZCARD', SETTLED) then
+  settledUpTo = math.min(settledUpTo, now - tonumber(ARGV[5]))
 end
 local isAll = #found < count and #entries == #found
 return { serverInfo('server', 'run_id'), entries, isAll and 1 or 0, settledUpTo,

@@ -177,7 +177,7 @@ function loggerOf({ logger }: FlagGuardsOptions): {
   return { logger: resolveLogger(problems.length > 0 ? false : logger), problems };
 }
 
-/** Lines of several flags are told apart by their field `flagKey`. */
+/** Lines of several flags differ in their field `flagKey`. */
 function withFlag(logger: Logger, flagKey: string): Logger {
   const level = (name: keyof Logger) => (fields: object, message: string) =>
     logger[name]({ flagKey, ...fields }, message);

@@ -38,6 +38,8 @@ export class EvidenceFeed {
   /** Everything that was exposed before has settled in all processes. */
   #settledUpTo = Number.NEGATIVE_INFINITY;
   readonly #hash: (unit: string) => number;
+  /** Raised by everything that is recorded here. */
+  activity = 0;
 
   constructor(options: EvidenceFeedOptions) {
     this.#options = options;
@@ -59,11 +61,13 @@ export class EvidenceFeed {
 
   /** Awaits the outcome of an exposure. */
   open(exposure: Exposure): void {
+    this.activity++;
     if (this.#pending.isFull) this.settle(exposure.at);
     this.#pending.open(exposure, this.#unitOf(exposure), chanceOf(exposure));
   }
 
   withdraw(exposure: Exposure): void {
+    this.activity++;
     this.#pending.withdraw(exposure);
   }
 
@@ -73,6 +77,7 @@ export class EvidenceFeed {
 
   /** @returns the hash of the outcome's unit; 0 when each outcome is a unit of its own. */
   record(outcome: Outcome, at: number): number {
+    this.activity++;
     const { exposure, result } = outcome;
     const unit = this.#pending.unitOf(exposure) ?? this.#unitOf(exposure);
     this.#pending.end(outcome, unit, chanceOf(exposure), at);
@@ -85,6 +90,7 @@ export class EvidenceFeed {
   }
 
   complaint(exposure: Exposure, at: number): void {
+    this.activity++;
     const unit = this.#unitOf(exposure);
     const chance = chanceOf(exposure);
     const treated = exposure.arm === 'treatment';

@@ -21,6 +21,7 @@ const SYNC = {
   feeds: '',
   settledUpTo: undefined,
   rebuild: false,
+  isIdle: false,
   isLeaving: false,
   mayLead: true,
 };

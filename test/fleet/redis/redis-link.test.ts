@@ -19,6 +19,7 @@ const EMPTY: SyncRequest = {
   feeds: '',
   settledUpTo: undefined,
   rebuild: false,
+  isIdle: false,
   isLeaving: false,
   mayLead: false,
 };

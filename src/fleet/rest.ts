@@ -1,0 +1,44 @@
+import type { FleetMemberOptions } from './fleet-options.js';
+import type { LocalEpoch, Outbox } from './outbox.js';
+import type { ServerClock } from './server-clock.js';
+
+/** A process without outcomes syncs once in so many flushes. */
+const HEARTBEAT_FLUSHES = 5;
+
+/** When a process that has nothing to send may send nothing: a large fleet, or one of many flags, is mostly idle. */
+export class Rest {
+  readonly #options: FleetMemberOptions;
+  readonly #serverClock: ServerClock;
+  /** The own store's activity up to which everything was queued. */
+  #queuedActivity = -1;
+  /** Whether the server knows that nothing is to be waited for. */
+  #isAnnounced = false;
+
+  constructor(options: FleetMemberOptions, serverClock: ServerClock) {
+    this.#options = options;
+    this.#serverClock = serverClock;
+  }
+
+  /** Whether nothing waits or is open here, and nothing was recorded or changed since the last delta. */
+  isQuiet({ isEmpty }: Outbox, { assigned, revision }: LocalEpoch): boolean {
+    const { own, openSince, revision: current } = this.#options;
+    const isSame = own.activity === this.#queuedActivity && openSince?.() === undefined;
+    return isEmpty && isSame && assigned !== undefined && revision === current();
+  }
+
+  /** Everything so far is queued. */
+  onQueued(): void {
+    this.#queuedActivity = this.#options.own.activity;
+  }
+
+  /** The server has replied. */
+  onReply(isIdle: boolean): void {
+    this.#isAnnounced = isIdle;
+  }
+
+  /** Rests, if the server knows that there is nothing to wait for. @returns whether nothing is to be sent now. */
+  begin(): boolean {
+    const { timing, mayLead } = this.#options;
+    return this.#isAnnounced && this.#serverClock.rest(HEARTBEAT_FLUSHES * timing.flushMs, mayLead);
+  }
+}
