@@ -263,6 +263,7 @@ async function leaseOf(link: Link): Promise<Lease> {
     rebuild: false,
     mayLead: true,
     isLeaving: false,
+    isIdle: false,
   };
   const { fence, state } = await link.sync(request);
   const lease = { fence: fence!, datasetId: state!.datasetId };

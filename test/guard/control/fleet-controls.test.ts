@@ -241,7 +241,15 @@ describeWithBinary('controls of a fleet', 'redis-server', 'apt-get install redis
       settledUpTo: undefined,
     };
     const sync = (datasetId: string) =>
-      link.sync({ ...fields, assignment, datasetId, rebuild: false, mayLead: true, isLeaving: false });
+      link.sync({
+        ...fields,
+        assignment,
+        datasetId,
+        rebuild: false,
+        mayLead: true,
+        isLeaving: false,
+        isIdle: false,
+      });
     const { fence, state } = await sync('');
     const lease = { fence: fence!, datasetId: state!.datasetId };
     await link.controls.send(request);
