@@ -1,7 +1,7 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useContext, useEffect, useRef, useState } from 'preact/hooks';
 import { DecisionPage } from './decision/decision-page.js';
 import { FlagPage } from './flag/flag-page.js';
-import { useLive, useNow } from './live/hooks.js';
+import { Live, useLive, useNow } from './live/hooks.js';
 import type { LiveState } from './live/live-store.js';
 import { flagHref, OVERVIEW, type Route, useRoute } from './live/router.js';
 import { OverviewPage } from './overview/overview-page.js';
@@ -14,6 +14,9 @@ export function App() {
   const route = useRoute();
   const live = useLive();
   const main = useRef<HTMLElement>(null);
+  const store = useContext(Live);
+  const followed = 'flagKey' in route ? route.flagKey : undefined;
+  useEffect(() => store.follow(followed), [store, followed]);
   useTitle(route);
   useFocusOnRoute(route, main);
   return (
@@ -41,7 +44,7 @@ export function App() {
 }
 
 function Page({ route, live }: { route: Route; live: LiveState }) {
-  if (live.connects === 0) {
+  if (live.loads === 0) {
     return live.connection === 'failed' ? (
       <Empty>Nothing to show yet: {live.problem} The page keeps trying.</Empty>
     ) : (

@@ -1,5 +1,6 @@
 import type { Arm } from '../../../model/shapes.js';
 import type { Series } from '../../api.js';
+import { ScrollBox } from '../parts/layout.js';
 import { ArmName } from '../parts/signs.js';
 import { countText, latencyText, percentageText, perSecondText, rateText } from '../words/numbers.js';
 import { spanText } from '../words/times.js';
@@ -13,7 +14,7 @@ export function PointReadout(props: { series: Series; index: number; stepMs: num
   if (at === undefined) return null;
   const percentage = series.percentage[index];
   return (
-    <div class="table readout">
+    <ScrollBox class="readout" label="The numbers of one point">
       <table>
         <caption>
           {isPointed ? '' : 'Latest point: '}
@@ -30,7 +31,9 @@ export function PointReadout(props: { series: Series; index: number; stepMs: num
             <th scope="col">p50</th>
             <th scope="col">p95</th>
             <th scope="col">p99</th>
-            <th scope="col">traffic</th>
+            <th scope="col" class="wide">
+              traffic
+            </th>
             <th scope="col" class="wide">
               outcomes
             </th>
@@ -51,13 +54,13 @@ export function PointReadout(props: { series: Series; index: number; stepMs: num
                 <td>{latencyText(of.p50[index])}</td>
                 <td>{latencyText(of.p95[index])}</td>
                 <td>{latencyText(of.p99[index])}</td>
-                <td>{perSecondText(of.perSecond[index])}</td>
+                <td class="wide">{perSecondText(of.perSecond[index])}</td>
                 <td class="wide">{countText(of.trials[index] ?? 0)}</td>
               </tr>
             );
           })}
         </tbody>
       </table>
-    </div>
+    </ScrollBox>
   );
 }

@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { RolloutView } from '../../../model/rollout-view.js';
+import type { Series } from '../../api.js';
 import { useMedia } from '../live/hooks.js';
 import { Empty, Section } from '../parts/layout.js';
 import { latencyText, rateText } from '../words/numbers.js';
@@ -41,7 +42,7 @@ export function RolloutSection({ view, series }: { view: RolloutView; series: Se
       </Section>
     );
   }
-  if (whole.at.length === 0) {
+  if (!hasOutcomes(whole)) {
     return (
       <Section id="arms" title="Both arms over the rollout">
         <Empty>No data yet. The first point appears with the first outcome.</Empty>
@@ -176,6 +177,10 @@ function Ranges(props: {
       </button>
     </fieldset>
   );
+}
+
+function hasOutcomes({ treatment, control }: Series): boolean {
+  return [...treatment.trials, ...control.trials].some((trials) => trials > 0);
 }
 
 function latestPoint(at: readonly number[], to: number): number {

@@ -30,9 +30,9 @@ const REST_MS = 250;
  * A flag's series, kept up to date.
  *
  * @param news - Changes when the series has another point.
- * @param connects - Changes when the page was away: everything is asked for again.
+ * @param loads - Changes when the page was away: everything is asked for again.
  */
-export function useSeries(flagKey: string, news: number, connects: number): SeriesInRange {
+export function useSeries(flagKey: string, news: string, loads: number): SeriesInRange {
   const [range, setRange] = useState<Range>({ type: 'all' });
   const [whole, setWhole] = useState<Series>();
   const [fine, setFine] = useState<Series>();
@@ -58,7 +58,7 @@ export function useSeries(flagKey: string, news: number, connects: number): Seri
 
   useEffect(() => {
     loadWhole().then(loadFine).catch(setErrorOf(setError));
-  }, [loadWhole, loadFine, connects]);
+  }, [loadWhole, loadFine, loads]);
 
   useEffect(() => {
     if (range.type === 'all') return setFine(undefined);
@@ -68,12 +68,13 @@ export function useSeries(flagKey: string, news: number, connects: number): Seri
 
   const pace = useRef<{ timer?: ReturnType<typeof setTimeout>; at: number }>({ at: 0 });
   useEffect(() => {
-    if (news === 0 || pace.current.timer !== undefined) return;
+    if (pace.current.timer !== undefined) return;
     const refresh = async () => {
       pace.current = { at: Date.now() };
       const { whole, fine, range } = latest.current;
       if (whole === undefined || document.visibilityState === 'hidden') return;
       setWhole(await extended(flagKey, whole));
+      setError(undefined);
       if (fine === undefined || range.type === 'all') return;
       const end = fine.at.at(-1);
       // A range in the past has no news.

@@ -18,7 +18,7 @@ export function DecisionPage({ flagKey, id, live }: { flagKey: string; id: strin
   const state = live.views.get(flagKey)?.state;
   const { value, error } = useLoaded(
     () => fetchDecision(flagKey, id),
-    [flagKey, id, live.connects, state?.status, state?.since],
+    [flagKey, id, live.loads, state?.status, state?.since],
   );
   const back = (
     <a href={flagHref(flagKey)}>
@@ -258,6 +258,15 @@ function Progress({ view }: { view: DecisionView }) {
           </li>
         ),
       )}
+      {view.failures.map(({ at: failedAt, code, message }) => (
+        <li key={`${failedAt} ${code}`}>
+          <At at={failedAt} />
+          <span class="mark review" aria-hidden="true" />
+          <div>
+            Unleash was not off yet: <Foreign text={message} /> <small>{code}</small>
+          </div>
+        </li>
+      ))}
       {view.turnedOffBy !== undefined && (
         <li>
           <span />

@@ -6,6 +6,7 @@ import { ControlHost } from '../controls/control-host.js';
 import { fetchDecisions } from '../live/api-client.js';
 import { useLoaded } from '../live/hooks.js';
 import type { LiveState } from '../live/live-store.js';
+import { Notice } from '../parts/layout.js';
 import { Chip, Foreign } from '../parts/signs.js';
 import { standingOf } from '../words/standing.js';
 import { FailingSection } from './failing-section.js';
@@ -18,11 +19,14 @@ import { TriggerSection } from './trigger-section.js';
 /** One rollout, from where it stands to every detail. */
 export function FlagPage({ view, live }: { view: RolloutView; live: LiveState }) {
   const { flagKey, state } = view;
-  const series = useSeries(flagKey, live.points.get(flagKey) ?? 0, live.connects);
+  // What happens is marked in the chart, also where no outcome comes any more.
+  const news = `${live.points.get(flagKey) ?? 0} ${state.status} ${state.since} ${view.epoch} ${view.openReviews.length}`;
+  const series = useSeries(flagKey, news, live.loads);
+  const problem = live.problems.find((each) => each.flagKey === flagKey);
   const decisionId = standingOf(view).decisionId;
   const decisions = useLoaded(
     () => fetchDecisions(flagKey),
-    [flagKey, live.connects, decisionId, state.status, state.since],
+    [flagKey, live.loads, decisionId, state.status, state.since],
   );
   return (
     <ControlHost flagKey={flagKey} view={view} live={live}>
@@ -41,6 +45,11 @@ export function FlagPage({ view, live }: { view: RolloutView; live: LiveState })
         </p>
         <ControlBar view={view} />
       </div>
+      {problem !== undefined && (
+        <Notice mood="warn" title="Not up to date">
+          {problem.message}
+        </Notice>
+      )}
       <Headline view={view} />
       <StandingSection view={view} />
       <RolloutSection view={view} series={series} />

@@ -102,12 +102,12 @@ function StageCard({ view }: { view: RolloutView }) {
           <dt>Outcomes</dt>
           <dd>
             {countText(outcomes)} of {countText(stage.minOutcomes)} outcomes
+            <Bar
+              fraction={outcomes / stage.minOutcomes}
+              label="Outcomes of the stage"
+              mood={hasEnough ? 'good' : 'busy'}
+            />
           </dd>
-          <Bar
-            fraction={outcomes / stage.minOutcomes}
-            label="Outcomes of the stage"
-            mood={hasEnough ? 'good' : 'busy'}
-          />
         </div>
         <div>
           <dt>Success rate</dt>
@@ -124,12 +124,12 @@ function StageCard({ view }: { view: RolloutView }) {
             <dt>Time</dt>
             <dd>
               {lengthText(Math.min(elapsedMs, stage.minDurationMs!))} of {lengthText(stage.minDurationMs!)}
+              <Bar
+                fraction={elapsedMs / stage.minDurationMs!}
+                label="Time of the stage"
+                mood={elapsedMs >= stage.minDurationMs! ? 'good' : 'busy'}
+              />
             </dd>
-            <Bar
-              fraction={elapsedMs / stage.minDurationMs!}
-              label="Time of the stage"
-              mood={elapsedMs >= stage.minDurationMs! ? 'good' : 'busy'}
-            />
           </div>
         )}
         {status === 'collecting' && stageRemainingMs !== undefined && (

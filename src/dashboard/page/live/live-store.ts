@@ -14,9 +14,12 @@ export interface LiveState {
   readonly csrfToken?: string | undefined;
   /** When the page last got a view, by the server's clock. */
   readonly updatedAt?: number;
-  /** How often each flag's series has got another point; and of all, how often the connection was opened. */
+  /** How often each flag's series has got another point. */
   readonly points: ReadonlyMap<string, number>;
-  readonly connects: number;
+  /** Flags that cannot be read now, and why. */
+  readonly problems: NonNullable<Overview['problems']>;
+  /** How often everything was asked for. */
+  readonly loads: number;
 }
 
 const RETRY_MS = [1_000, 2_000, 5_000, 10_000] as const;
@@ -30,14 +33,21 @@ export class LiveStore {
     views: new Map(),
     controls: [],
     points: new Map(),
-    connects: 0,
+    problems: [],
+    loads: 0,
   };
   readonly #listeners = new Set<() => void>();
   #source: EventSource | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
+  #followed: string | undefined;
   #attempts = 0;
   #generation = 0;
   #frame: ReturnType<typeof setTimeout> | undefined;
+
+  /** @param followed - The flag to follow; undefined: all. */
+  constructor(followed: string | undefined) {
+    this.#followed = followed;
+  }
 
   get state(): LiveState {
     return this.#state;
@@ -60,67 +70,69 @@ export class LiveStore {
       if (document.visibilityState === 'visible' && this.#state.connection !== 'live') this.connect();
     });
     window.addEventListener('online', () => this.connect());
-    window.addEventListener('offline', () => this.#lose('Your device is offline.'));
+    window.addEventListener('offline', () => this.#lose('This device is offline.'));
+    this.connect();
+  }
+
+  /** Follows this flag alone from now on; undefined: all of them. A flag's page needs no news of the others. */
+  follow(flagKey: string | undefined): void {
+    if (flagKey === this.#followed) return;
+    this.#followed = flagKey;
     this.connect();
   }
 
   /** Asks for everything, and follows what changes from then on. */
   connect(): void {
     this.#generation += 1;
-    const generation = this.#generation;
     this.#disconnect();
-    const source = new EventSource('api/events');
-    this.#source = source;
-    source.addEventListener('view', (event) => this.#onView(event));
-    source.addEventListener('rollup', (event) => this.#onPoint(event));
-    source.onopen = () => void this.#load(generation);
-    source.onerror = () => this.#onLost(generation);
+    void this.#load(this.#generation);
   }
 
   async #load(generation: number): Promise<void> {
     try {
-      const { flags, controls, csrfToken } = await fetchOverview();
+      const { flags, controls, csrfToken, problems = [] } = await fetchOverview();
       if (generation !== this.#generation) return;
-      this.#attempts = 0;
-      // Views that came over the connection meanwhile may be newer.
-      const views = new Map(
-        flags.map((view) => {
-          const known = this.#state.views.get(view.flagKey);
-          return [view.flagKey, known !== undefined && known.at > view.at ? known : view];
-        }),
-      );
       const { problem: _, ...rest } = this.#state;
       this.#state = {
         ...rest,
-        connection: 'live',
-        views,
+        views: new Map(flags.map((view) => [view.flagKey, view])),
         controls,
         csrfToken,
+        problems,
         updatedAt: serverNow(),
-        connects: rest.connects + 1,
+        loads: rest.loads + 1,
       };
       this.#publish();
+      this.#listen(generation);
     } catch (error) {
-      if (generation === this.#generation) this.#lose(messageOf(error));
-      this.#reconnectSoon(generation);
+      if (generation !== this.#generation) return;
+      this.#lose(error instanceof ApiError ? error.message : 'The dashboard cannot be reached.');
+      this.#reconnectSoon();
     }
   }
 
-  async #onLost(generation: number): Promise<void> {
-    if (generation !== this.#generation) return;
-    this.#disconnect();
-    this.#lose('The connection is lost.');
-    // An EventSource does not say why. A plain request does: no access is not the same as no network.
-    try {
-      await fetchOverview();
-    } catch (error) {
-      if (generation === this.#generation) this.#lose(messageOf(error));
-    }
-    this.#reconnectSoon(generation);
+  /** The stream begins with all views: nothing is missed since they were loaded. */
+  #listen(generation: number): void {
+    const followed = this.#followed;
+    const isKnown = followed !== undefined && this.#state.views.has(followed);
+    const source = new EventSource(`api/events${isKnown ? `?flag=${encodeURIComponent(followed)}` : ''}`);
+    this.#source = source;
+    source.addEventListener('view', (event) => this.#onView(event));
+    source.addEventListener('rollup', (event) => this.#onPoint(event));
+    source.onopen = () => {
+      this.#attempts = 0;
+      this.#state = { ...this.#state, connection: 'live' };
+      this.#publish();
+    };
+    source.onerror = () => {
+      if (generation !== this.#generation) return;
+      this.#disconnect();
+      this.#lose('The connection is lost.');
+      this.#reconnectSoon();
+    };
   }
 
-  #reconnectSoon(generation: number): void {
-    if (generation !== this.#generation) return;
+  #reconnectSoon(): void {
     const delayMs = RETRY_MS[Math.min(this.#attempts, RETRY_MS.length - 1)]!;
     this.#attempts += 1;
     clearTimeout(this.#retry);
@@ -128,8 +140,7 @@ export class LiveStore {
   }
 
   #lose(problem: string): void {
-    const isFirst = this.#state.connects === 0;
-    this.#state = { ...this.#state, connection: isFirst ? 'failed' : 'lost', problem };
+    this.#state = { ...this.#state, connection: this.#state.loads === 0 ? 'failed' : 'lost', problem };
     this.#publish();
   }
 
@@ -160,8 +171,4 @@ export class LiveStore {
     this.#source?.close();
     this.#source = undefined;
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof ApiError ? error.message : 'The dashboard cannot be reached.';
 }

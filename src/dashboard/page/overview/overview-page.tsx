@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import type { RolloutView } from '../../../model/rollout-view.js';
 import type { LiveState } from '../live/live-store.js';
 import { flagHref } from '../live/router.js';
-import { Empty, Table } from '../parts/layout.js';
+import { Empty, Notice, Table } from '../parts/layout.js';
 import { Ago } from '../parts/moments.js';
 import { ArmName, Bar, Chip, Foreign } from '../parts/signs.js';
 import { countText, latencyText, percentageText, rateOf, rateText } from '../words/numbers.js';
@@ -52,6 +52,11 @@ export function OverviewPage({ live }: { live: LiveState }) {
           </label>
         )}
       </div>
+      {live.problems.map(({ flagKey, message }) => (
+        <Notice key={flagKey} mood="warn" title={flagKey}>
+          Not up to date: {message}
+        </Notice>
+      ))}
       {shown.length === 0 ? (
         <Empty>No flag has this in its name.</Empty>
       ) : (

@@ -32,28 +32,39 @@ export function Card({ title, children }: { title: string; children: ComponentCh
   );
 }
 
-/** A wide table scrolls within itself; where it does, it can be focused and scrolled with the keyboard. */
-export function Table(props: {
-  caption: string;
-  head: readonly ComponentChildren[];
-  children: ComponentChildren;
-  class?: string;
-}) {
+/** What is wider than the page scrolls within itself; where it does, it can be focused and scrolled with the keyboard. */
+export function ScrollBox(props: { class: string; label: string; children: ComponentChildren }) {
   const box = useRef<HTMLElement>(null);
   const [scrolls, setScrolls] = useState(false);
   useEffect(() => {
     const element = box.current!;
-    const observer = new ResizeObserver(() => setScrolls(element.scrollWidth > element.clientWidth + 1));
+    const observer = new ResizeObserver(() =>
+      setScrolls(element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight),
+    );
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
   return (
     <section
       ref={box}
-      class={`table ${props.class ?? ''}`}
-      aria-label={props.caption}
+      class={`table ${props.class}`}
+      aria-label={props.label}
       {...(scrolls && { tabIndex: 0 })}
     >
+      {props.children}
+    </section>
+  );
+}
+
+/** A table in a box of its own. */
+export function Table(props: {
+  caption: string;
+  head: readonly ComponentChildren[];
+  children: ComponentChildren;
+  class?: string;
+}) {
+  return (
+    <ScrollBox class={props.class ?? ''} label={props.caption}>
       <table>
         <caption class="hidden">{props.caption}</caption>
         <thead>
@@ -67,7 +78,7 @@ export function Table(props: {
         </thead>
         <tbody>{props.children}</tbody>
       </table>
-    </section>
+    </ScrollBox>
   );
 }
 

@@ -135,7 +135,7 @@ function running(view: RolloutView): Standing {
   const muted = view.controls.mutes.length;
   const but = muted === 0 ? '' : ` ${muted === 1 ? 'One trigger is' : `${muted} triggers are`} muted.`;
   const need = stageNeedText(view);
-  const next = need === '' ? '' : ` For the next stage: ${need}.`;
+  const next = need === '' ? '' : ` For the next stage: ${need.replace(/\.$/, '')}.`;
   return { mood: 'good', word: 'Running', sentence: `${where} No trigger is in breach.${but}${next}` };
 }
 
@@ -151,7 +151,8 @@ function outcomesOf({ arms }: RolloutView) {
 }
 
 /** `312 of 500 outcomes, about 40 min at this rate` */
-export function stageNeedText({ stage, stageRemainingMs }: RolloutView): string {
+export function stageNeedText({ stage, stageText, stageRemainingMs }: RolloutView): string {
+  if (stageText !== undefined) return stageText;
   if (stage === undefined) return '';
   const { outcomes, successRate, status } = stage;
   const { minOutcomes, minSuccessRate } = stage.stage;
