@@ -22,7 +22,7 @@ const TIMES = [
   ['1 day', 86_400_000],
   ['7 days', 604_800_000],
 ] as const;
-/** What the server accepts. */
+/** What the server accepts: one line. */
 const MOST_LETTERS = 1_000;
 
 /** Says what will happen, asks for what is needed, sends it, and shows the reply. */
@@ -89,8 +89,8 @@ export function ControlDialog({ flagKey, view, csrfToken, type, trigger, onDone 
         {(ask.reason !== 'none' || isForcing) && (
           <label>
             Reason{needsReason ? '' : ' (optional)'}
-            <textarea
-              rows={3}
+            <input
+              type="text"
               maxLength={MOST_LETTERS}
               required={needsReason}
               value={reason}
