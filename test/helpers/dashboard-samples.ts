@@ -81,7 +81,8 @@ export function sampleHistory(stretches: readonly Stretch[], now: number, perSec
       version = stretch.serviceVersion;
       annotations.push({ at, type: 'deploy', title: version, text: `Version ${version} of the service.` });
     }
-    const end = Math.min(at + stretch.lengthMs, now);
+    // The last one lasts up to now.
+    const end = epoch === stretches.length - 1 ? now : at + stretch.lengthMs;
     while (at < end) {
       const durationMs = lengthOf(now - at, at);
       // Nights are quieter.

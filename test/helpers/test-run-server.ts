@@ -64,7 +64,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 /** The dashboard's page, where the package has it. */
 async function buildPage(): Promise<unknown> {
   const { build } = await import('vite');
-  const configFile = fileURLToPath(new URL('../../src/dashboard/page/vite.config.ts', import.meta.url));
+  const configFile = fileURLToPath(new URL('../../vite.page.config.ts', import.meta.url));
   return build({ configFile, logLevel: 'warn' });
 }
 

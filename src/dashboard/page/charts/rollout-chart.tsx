@@ -4,8 +4,9 @@ import type { Series } from '../../api.js';
 import { useMedia } from '../live/hooks.js';
 import { chartColours } from './chart-colours.js';
 import { frameOf, placeOf } from './chart-frame.js';
+import type { ChartInput, Quantile } from './chart-input.js';
 import { createChart, type EChartsType } from './chart-library.js';
-import { type ChartInput, type Quantile, rolloutChartOption } from './rollout-chart-option.js';
+import { rolloutChartOption } from './rollout-chart-option.js';
 import { endOf, indexFrom } from './series-points.js';
 import type { Range } from './use-series.js';
 

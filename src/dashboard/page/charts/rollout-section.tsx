@@ -5,13 +5,13 @@ import { useMedia } from '../live/hooks.js';
 import { Empty, Section } from '../parts/layout.js';
 import { latencyText, rateText } from '../words/numbers.js';
 import { lengthText, spanText } from '../words/times.js';
+import { QUANTILES, type Quantile } from './chart-input.js';
 import { ChartMarks } from './chart-marks.js';
 import { PointReadout } from './point-readout.js';
 import { PointTable } from './point-table.js';
 import { RolloutChart } from './rollout-chart.js';
-import { QUANTILES, type Quantile } from './rollout-chart-option.js';
 import { endOf, indexFrom, withFiner } from './series-points.js';
-import { summaryOf } from './summary.js';
+import { summaryOf } from './series-summary.js';
 import { limitsOf, type Range, type SeriesInRange } from './use-series.js';
 
 const LENGTHS = [
@@ -50,8 +50,7 @@ export function RolloutSection({ view, series }: { view: RolloutView; series: Se
     );
   }
   const limits = limitsOf(range, whole);
-  const index =
-    pointed === undefined ? latestPoint(drawn.at, limits.to) : indexFrom(drawn.at, pointed + 1) - 1;
+  const index = pointed === undefined ? latestPoint(drawn, limits.to) : indexFrom(drawn.at, pointed + 1) - 1;
   const stepMs = lengthOfPoint(drawn.at, index, shown.stepMs, whole.stepMs, drawn.last);
   const severity = new Map(view.triggers.map(({ name, severity }) => [name, severity]));
   const toggle = (quantile: Quantile) =>
@@ -183,8 +182,13 @@ function hasOutcomes({ treatment, control }: Series): boolean {
   return [...treatment.trials, ...control.trials].some((trials) => trials > 0);
 }
 
-function latestPoint(at: readonly number[], to: number): number {
-  return Math.max(0, indexFrom(at, to) - 1);
+/** The latest with outcomes: the last one may have only just begun. */
+function latestPoint({ at, treatment, control }: Series, to: number): number {
+  const last = Math.max(0, indexFrom(at, to) - 1);
+  for (let index = last; index >= 0; index--) {
+    if (treatment.trials[index]! + control.trials[index]! > 0) return index;
+  }
+  return last;
 }
 
 /** Points beside the range are longer than those within it. */

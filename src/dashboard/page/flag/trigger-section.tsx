@@ -202,5 +202,6 @@ export function EvidenceFigures({ evidence }: { evidence: VerdictEvidence }) {
 }
 
 function bigText(number: number): string {
-  return number >= 1e6 ? number.toExponential(1) : String(Number(number.toPrecision(3)));
+  if (number >= 1e6) return number.toExponential(1);
+  return number >= 1_000 ? countText(number) : String(Number(number.toPrecision(3)));
 }

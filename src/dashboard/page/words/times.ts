@@ -76,7 +76,7 @@ export function lengthText(lengthMs: number): string {
     const rest = next === undefined ? 0 : Math.floor((lengthMs % unitMs) / next[1]);
     return `${Math.floor(lengthMs / unitMs)} ${unit}${rest === 0 ? '' : ` ${rest} ${next![0]}`}`;
   }
-  return `${Math.max(0, Math.floor(lengthMs / 1_000))} s`;
+  return lengthMs < 1_000 ? '< 1 s' : `${Math.floor(lengthMs / 1_000)} s`;
 }
 
 /** `just now`, `12 s ago`, `3 h ago`; `in 4 d` for what is to come. */
