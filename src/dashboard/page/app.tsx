@@ -1,9 +1,9 @@
 import { useContext, useEffect, useRef, useState } from 'preact/hooks';
 import { DecisionPage } from './decision/decision-page.js';
 import { FlagPage } from './flag/flag-page.js';
-import { Live, useLive, useNow } from './live/hooks.js';
+import { Live, useLive, useNow, useRoute } from './live/hooks.js';
 import type { LiveState } from './live/live-store.js';
-import { flagHref, OVERVIEW, type Route, useRoute } from './live/router.js';
+import { flagHref, OVERVIEW, type Route } from './live/router.js';
 import { OverviewPage } from './overview/overview-page.js';
 import { Empty } from './parts/layout.js';
 import { Foreign } from './parts/signs.js';

@@ -2,6 +2,7 @@ import { createContext } from 'preact';
 import { useContext, useEffect, useState } from 'preact/hooks';
 import { ApiError, serverNow } from './api-client.js';
 import type { LiveState, LiveStore } from './live-store.js';
+import { type Route, routeOf } from './router.js';
 
 export const Live = createContext<LiveStore>(undefined as unknown as LiveStore);
 
@@ -75,4 +76,15 @@ export function useMedia(query: string): boolean {
     return () => list.removeEventListener('change', onChange);
   }, [query]);
   return matches;
+}
+
+/** Where the reader is. */
+export function useRoute(): Route {
+  const [hash, setHash] = useState(location.hash);
+  useEffect(() => {
+    const onChange = () => setHash(location.hash);
+    window.addEventListener('hashchange', onChange);
+    return () => window.removeEventListener('hashchange', onChange);
+  }, []);
+  return routeOf(hash);
 }

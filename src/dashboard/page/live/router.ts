@@ -1,5 +1,3 @@
-import { useEffect, useState } from 'preact/hooks';
-
 /** Behind the `#`, so that the page works below any path, and each decision has an address of its own. */
 export type Route =
   | { readonly page: 'overview' }
@@ -27,16 +25,6 @@ export function flagHref(flagKey: string): string {
 
 export function decisionHref(flagKey: string, id: string): string {
   return `${flagHref(flagKey)}/decisions/${encodeURIComponent(id)}`;
-}
-
-export function useRoute(): Route {
-  const [hash, setHash] = useState(location.hash);
-  useEffect(() => {
-    const onChange = () => setHash(location.hash);
-    window.addEventListener('hashchange', onChange);
-    return () => window.removeEventListener('hashchange', onChange);
-  }, []);
-  return routeOf(hash);
 }
 
 function decoded(part: string): string {
