@@ -32,7 +32,8 @@ export function describeInBrowser(
   suite: (open: (url: string, options?: BrowserContextOptions) => Promise<Tab>) => void,
 ): void {
   const path = needsBinary('chromium', 'apt-get install chromium');
-  describe.skipIf(path === undefined)(title, () => {
+  // A browser on a busy machine is slow.
+  describe.skipIf(path === undefined)(title, { timeout: 90_000 }, () => {
     let browser: Browser;
     beforeAll(async () => {
       await builtPage();

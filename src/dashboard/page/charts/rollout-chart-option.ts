@@ -51,7 +51,7 @@ export function rolloutChartOption(input: ChartInput): EChartsCoreOption {
       gridIndex,
       type: 'time',
       min: series.first,
-      max: Math.max(endOf(series), series.first + 60_000),
+      max: endOf(series),
       splitNumber: isNarrow ? 3 : 8,
       axisLine: faint,
       axisTick: { ...faint, show: gridIndex !== ROLLOUT },
@@ -166,7 +166,7 @@ function rolloutLine({ series, colours }: ChartInput) {
     xAxisIndex: ROLLOUT,
     yAxisIndex: ROLLOUT,
     step: 'end',
-    data: points,
+    data: stepsOf(series, series.percentage),
     lineStyle: { color: colours.soft, width: 1.5 },
     areaStyle: { color: colours.soft, opacity: 0.18 },
     markLine: momentLines(series, colours),
@@ -244,7 +244,8 @@ function trafficArea({ series, colours }: ChartInput, arm: Arm) {
     xAxisIndex: TRAFFIC,
     yAxisIndex: TRAFFIC,
     stack: 'traffic',
-    data: middlesOf(series).map((at, index) => [at, series[arm].perSecond[index] ?? 0]),
+    step: 'end',
+    data: stepsOf(series, series[arm].perSecond),
     lineStyle: { color: colours[arm], width: 1, type: arm === 'control' ? [4, 3] : 'solid' },
     areaStyle: { color: colours[arm], opacity: arm === 'control' ? 0.25 : 0.5 },
     ...(arm === 'treatment' && { markLine: momentLines(series, colours) }),
@@ -262,6 +263,13 @@ function lineOf(arm: Arm, colours: ChartColours, width: number, opacity = 1) {
 /** A point stands for its whole length: it is drawn in the middle. */
 function middlesOf({ at, stepMs, last }: Series): number[] {
   return at.map((from) => from + Math.min(stepMs, Math.max(0, last - from)) / 2);
+}
+
+/** From the beginning of each point to its end, so that a single one is seen too. */
+function stepsOf({ at, last }: Series, values: readonly (number | null)[]): [number, number | null][] {
+  const steps: [number, number | null][] = at.map((from, index) => [from, values[index] ?? null]);
+  const end = steps.at(-1);
+  return end === undefined ? steps : [...steps, [Math.max(last, end[0]), end[1]]];
 }
 
 /** A line needs two points: one that stands alone is drawn as a dot. */

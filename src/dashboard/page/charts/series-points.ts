@@ -41,9 +41,12 @@ export function withFiner(whole: Series, fine: Series): Series {
   });
 }
 
-/** When a series ends, with what happened after its last point: a stop may end all traffic. */
-export function endOf({ last, annotations }: Pick<Series, 'last' | 'annotations'>): number {
-  return Math.max(last, annotations.at(-1)?.at ?? last);
+/** No range is shorter. */
+const SHORTEST_MS = 60_000;
+
+/** When a series ends, with what happened after its last point: a stop may end all traffic. At least a minute after it begins. */
+export function endOf({ first, last, annotations }: Pick<Series, 'first' | 'last' | 'annotations'>): number {
+  return Math.max(last, annotations.at(-1)?.at ?? last, first + SHORTEST_MS);
 }
 
 /** The first point at or after a time. */

@@ -130,7 +130,7 @@ function Stages({ view }: { view: RolloutView }) {
               <th scope="row">{percentageText(stage.percentage)}</th>
               <td>
                 <span class="label">Needs</span>
-                {countText(stage.minOutcomes)} outcomes, {rateText(stage.minSuccessRate)} success
+                {countText(stage.minOutcomes)} outcomes, {percentageText(stage.minSuccessRate * 100)} success
                 {(stage.minDurationMs ?? 0) > 0 && `, ${lengthText(stage.minDurationMs!)}`}
               </td>
               <td>

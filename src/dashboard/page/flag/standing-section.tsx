@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import type { RolloutView } from '../../../model/rollout-view.js';
+import type { Decision } from '../../../model/shapes.js';
 import { Card, Section } from '../parts/layout.js';
 import { Ago, Since } from '../parts/moments.js';
 import { ArmName, Bar, Chip, Foreign, Sign } from '../parts/signs.js';
@@ -112,7 +113,7 @@ function StageCard({ view }: { view: RolloutView }) {
         <div>
           <dt>Success rate</dt>
           <dd>
-            {rateText(successRate)}, at least {rateText(stage.minSuccessRate)}{' '}
+            {rateText(successRate)}, at least {percentageText(stage.minSuccessRate * 100)}{' '}
             <Sign mood={successRate === undefined ? 'off' : isRateMet ? 'good' : 'warn'} />
             <span class="hidden">
               {successRate === undefined ? 'no data' : isRateMet ? 'met' : 'not met'}
@@ -151,10 +152,13 @@ function advanceWords({ advance, controls }: RolloutView): string {
   return advance === 'automatic' ? 'advances by itself' : 'an operator advances';
 }
 
-/** Both arms since the percentage last changed: what stages count. */
+/** Both arms since the percentage last changed: what stages count. A stop begins anew too; then, as they were when it was decided. */
 function ArmsCard({ view }: { view: RolloutView }) {
-  const { treatment, control } = view.arms;
-  const trials = (arm: typeof control) => arm.counts.successes + arm.counts.failures;
+  const trials = (arm: RolloutView['arms']['control']) => arm.counts.successes + arm.counts.failures;
+  const { state } = view;
+  const decided =
+    state.status === 'armed' || trials(view.arms.treatment) > 0 ? undefined : state.decision.counts;
+  const { treatment, control } = decided === undefined ? view.arms : armsOf(decided);
   const rows: [string, (arm: typeof control) => ComponentChildren][] = [
     ['Outcomes', (arm) => countText(trials(arm))],
     ['Failures', (arm) => countText(arm.counts.failures)],
@@ -171,13 +175,13 @@ function ArmsCard({ view }: { view: RolloutView }) {
     ],
   ];
   return (
-    <Card title="Both arms since the last step">
+    <Card title={decided === undefined ? 'Both arms since the last step' : 'Both arms when it was decided'}>
       <table class="arms" data-testid="arms">
         <thead>
           <tr>
             <td>
               <small>
-                <Since at={view.epochStartedAt} />
+                {decided === undefined ? <Since at={view.epochStartedAt} /> : <Ago at={state.since} />}
               </small>
             </td>
             <th scope="col">
@@ -200,4 +204,8 @@ function ArmsCard({ view }: { view: RolloutView }) {
       </table>
     </Card>
   );
+}
+
+function armsOf({ treatment, control }: Decision['counts']): RolloutView['arms'] {
+  return { treatment: { counts: treatment, errorTypes: [] }, control: { counts: control, errorTypes: [] } };
 }
