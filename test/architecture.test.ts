@@ -56,6 +56,18 @@ const isPure = (file: string) =>
 const IMPURE =
   /\bDate\.now\b|\bnew Date\(\)|\bperformance\.|\bprocess\.|\bMath\.random\b|\brandomUUID\b|\bfetch\(|\bset(Timeout|Interval|Immediate)\(/;
 
+/** Whether a file imports another one for its types alone. */
+function isTypeImport(text: string, target: string): boolean {
+  const name = target
+    .split('/')
+    .at(-1)!
+    .replace(/\.tsx?$/, '.js');
+  return text
+    .split(/(?=^import\b)/m)
+    .filter((statement) => statement.includes(`/${name}'`))
+    .every((statement) => statement.startsWith('import type '));
+}
+
 const sources = readSources(fileURLToPath(new URL('..', import.meta.url)), ['src', 'providers', 'hooks']);
 const graph = importGraph(sources);
 const files = [...graph.keys()];
@@ -88,6 +100,24 @@ describe('src/, providers/ and hooks/', () => {
   it('keep src/testing/ apart: it imports no other room and no other room imports it', () => {
     expect(
       imports(graph, (file, target) => isTesting(file) !== isTesting(target) && /^src\//.test(target)),
+    ).toEqual([]);
+  });
+
+  it("keep the dashboard's page apart: nothing imports it, and it takes types and pure wording alone from elsewhere", () => {
+    const isPage = (file: string) => file.startsWith('src/dashboard/page/');
+    const pages = new Map([...sources].filter(([file]) => isPage(file)));
+    expect([...pages.keys()]).toContain('src/dashboard/page/main.tsx');
+    expect(imports(graph, (file, target) => !isPage(file) && isPage(target))).toEqual([]);
+    expect(
+      imports(
+        graph,
+        (file, target) =>
+          isPage(file) &&
+          !isPage(target) &&
+          !/^(preact|echarts)(\/|$)/.test(target) &&
+          // Whatever is no type would bring zod with it.
+          !(target === 'src/support/wording.ts' || isTypeImport(pages.get(file)!, target)),
+      ),
     ).toEqual([]);
   });
 
@@ -165,7 +195,8 @@ describe('the checks of the import rules', () => {
     expect(PURE.filter((place) => !files.some((file) => file.startsWith(place)))).toEqual([]);
     const missing = imports(
       graph,
-      (_, target) => /^(src|providers|hooks)\//.test(target) && !graph.has(target),
+      (_, target) =>
+        /^(src|providers|hooks)\//.test(target) && !target.endsWith('.css') && !graph.has(target),
     );
     expect(missing).toEqual([]);
   });

@@ -13,7 +13,7 @@ export function readSources(root: string, folders: readonly string[]): Map<strin
   );
   return new Map(
     files
-      .filter((file) => file.endsWith('.ts'))
+      .filter((file) => /\.tsx?$/.test(file))
       .sort()
       .map((file) => [file, readFileSync(join(root, file), 'utf8')]),
   );
@@ -21,18 +21,20 @@ export function readSources(root: string, folders: readonly string[]): Map<strin
 
 /** Imports, re-exports, imports of types and dynamic imports. */
 export function importGraph(sources: ReadonlyMap<string, string>): ImportGraph {
-  return new Map([...sources].map(([file, text]) => [file, importsOf(file, text)]));
+  return new Map([...sources].map(([file, text]) => [file, importsOf(file, text, sources)]));
 }
 
-function importsOf(file: string, text: string): string[] {
+function importsOf(file: string, text: string, sources: ReadonlyMap<string, string>): string[] {
   const code = withoutComments(text);
   const specifiers = [
     ...code.matchAll(/^(?:import|export)\b[^;'"]*?\bfrom\s*'([^']+)'/gm),
     ...code.matchAll(/\bimport\s*\(?\s*'([^']+)'/g),
   ].map(([, specifier]) => specifier!);
-  const targets = specifiers.map((specifier) =>
-    specifier.startsWith('.') ? posix.join(dirname(file), specifier).replace(/\.js$/, '.ts') : specifier,
-  );
+  const targets = specifiers.map((specifier) => {
+    if (!specifier.startsWith('.')) return specifier;
+    const target = posix.join(dirname(file), specifier).replace(/\.js$/, '.ts');
+    return sources.has(`${target}x`) ? `${target}x` : target;
+  });
   return [...new Set(targets)];
 }
 

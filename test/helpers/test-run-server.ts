@@ -5,7 +5,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { TestProject } from 'vitest/node';
 import type { EmbeddedUnleash } from '../../src/testing/index.js';
 import { type Compiled, compile } from './compiled.js';
@@ -14,6 +14,7 @@ import type { SharedUnleash } from './test-run.js';
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   let compiled: Promise<Compiled> | undefined;
   let unleash: Promise<EmbeddedUnleash> | undefined;
+  let page: Promise<unknown> | undefined;
 
   const compiledOnce = () => {
     compiled ??= compile();
@@ -23,7 +24,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
     unleash ??= startUnleash(compiledOnce());
     return unleash;
   };
+  const pageOnce = () => {
+    page ??= buildPage();
+    return page;
+  };
   const reply = async (path: string, args: unknown[]): Promise<unknown> => {
+    if (path === '/page') return void (await pageOnce());
     if (path === '/compiled') return (await compiledOnce()).folder;
     const server = await unleashOnce();
     if (path === '/unleash') return factsOf(server);
@@ -53,6 +59,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await (await unleash?.catch(() => undefined))?.stop();
     await (await compiled?.catch(() => undefined))?.[Symbol.asyncDispose]();
   };
+}
+
+/** The dashboard's page, where the package has it. */
+async function buildPage(): Promise<unknown> {
+  const { build } = await import('vite');
+  const configFile = fileURLToPath(new URL('../../vite.page.config.ts', import.meta.url));
+  return build({ configFile, logLevel: 'warn' });
 }
 
 async function startUnleash(compiled: Promise<Compiled>): Promise<EmbeddedUnleash> {

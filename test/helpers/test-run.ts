@@ -44,6 +44,11 @@ export async function compiledFile(path: string): Promise<string> {
   return join(await fromTestRun<string>('/compiled'), path.replace(/\.ts$/, '.js'));
 }
 
+/** Builds the dashboard's page, in `dist/page`, if no suite has done so before. */
+export async function builtPage(): Promise<void> {
+  await fromTestRun('/page');
+}
+
 async function fromTestRun<T>(path: string, args: readonly unknown[] = []): Promise<T> {
   const answer = await fetch(inject('testRunUrl') + path, { method: 'POST', body: JSON.stringify(args) });
   const { value, message } = (await answer.json()) as { value: T; message?: string };

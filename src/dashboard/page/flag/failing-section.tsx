@@ -1,0 +1,133 @@
+import type { RolloutView } from '../../../model/rollout-view.js';
+import type { Concentration } from '../../../model/shapes.js';
+import { Empty, Section, Table } from '../parts/layout.js';
+import { ArmName, Bar, Foreign } from '../parts/signs.js';
+import { countText, NONE, rateText } from '../words/numbers.js';
+
+const MOST_TYPES = 15;
+
+/** Values that stand out among the failing users, and all error types with both arms' shares. */
+export function FailingSection({ view }: { view: RolloutView }) {
+  const { failing } = view;
+  const types = errorTypesOf(view);
+  return (
+    <Section id="failing" title="Where it fails">
+      {failing.length > 0 && (
+        <Table
+          class="failing"
+          caption="What failing users of the treatment have in common"
+          head={[
+            'What stands out',
+            <Arm key="t" arm="treatment" />,
+            <Arm key="c" arm="control" />,
+            'Other outcomes',
+          ]}
+        >
+          {failing.map((each) => (
+            <tr key={`${each.attribute} ${each.value}`}>
+              <th scope="row">
+                <small>
+                  {each.attribute === 'errorType' ? 'error type' : <Foreign text={each.attribute} max={80} />}
+                </small>
+                <Foreign text={each.value} max={120} />
+              </th>
+              <Share label="treatment" share={each.treatment} arm="treatment" />
+              <Share label="control" share={each.control} arm="control" />
+              <Share label="Other outcomes" share={each.others} arm="off" />
+            </tr>
+          ))}
+        </Table>
+      )}
+      {types.length === 0 ? (
+        <Empty>No failure of either arm since the last step.</Empty>
+      ) : (
+        <Table
+          class="types"
+          caption="Error types since the last step: failures, and their share of the arm's outcomes"
+          head={['Error type', <Arm key="t" arm="treatment" />, <Arm key="c" arm="control" />]}
+        >
+          {types.slice(0, MOST_TYPES).map(({ errorType, treatment, control }) => (
+            <tr key={errorType}>
+              <th scope="row">
+                <Foreign text={errorType} max={120} />
+              </th>
+              <TypeCell label="treatment" {...treatment} arm="treatment" highest={highestOf(types)} />
+              <TypeCell label="control" {...control} arm="control" highest={highestOf(types)} />
+            </tr>
+          ))}
+        </Table>
+      )}
+      {types.length > MOST_TYPES && <p class="note">And {types.length - MOST_TYPES} rarer error types.</p>}
+    </Section>
+  );
+}
+
+function Arm({ arm }: { arm: 'treatment' | 'control' }) {
+  return <ArmName arm={arm} />;
+}
+
+function Share(props: {
+  label: string;
+  share: Concentration['treatment'];
+  arm: 'treatment' | 'control' | 'off';
+}) {
+  const { count, of } = props.share;
+  return (
+    <td>
+      <span class="label">{props.label}</span>
+      {of === 0 ? (
+        NONE
+      ) : (
+        <>
+          <strong>{Math.round((count / of) * 100)} %</strong>{' '}
+          <small>
+            {countText(count)} of {countText(of)}
+          </small>
+          <Bar fraction={count / of} label={`Share, ${props.label}`} mood={props.arm} />
+        </>
+      )}
+    </td>
+  );
+}
+
+interface TypeShare {
+  readonly count: number;
+  readonly share: number;
+}
+
+function TypeCell(props: TypeShare & { label: string; arm: 'treatment' | 'control'; highest: number }) {
+  const { count, share, arm, highest, label } = props;
+  return (
+    <td>
+      <span class="label">{label}</span>
+      <strong>{countText(count)}</strong> <small>{count === 0 ? '' : rateText(share)}</small>
+      <Bar
+        fraction={highest === 0 ? 0 : share / highest}
+        label={`Share of the ${arm}'s outcomes`}
+        mood={arm}
+      />
+    </td>
+  );
+}
+
+function errorTypesOf({ arms }: RolloutView) {
+  const of = (arm: RolloutView['arms']['control']) => {
+    const trials = arm.counts.successes + arm.counts.failures;
+    const counts = new Map(arm.errorTypes.map(({ errorType, count }) => [errorType, count]));
+    return (errorType: string): TypeShare => {
+      const count = counts.get(errorType) ?? 0;
+      return { count, share: trials === 0 ? 0 : count / trials };
+    };
+  };
+  const [treatment, control] = [of(arms.treatment), of(arms.control)];
+  const names = new Set(
+    [...arms.treatment.errorTypes, ...arms.control.errorTypes].map(({ errorType }) => errorType),
+  );
+  return [...names]
+    .map((errorType) => ({ errorType, treatment: treatment(errorType), control: control(errorType) }))
+    .sort((a, b) => b.treatment.share - a.treatment.share || b.control.share - a.control.share);
+}
+
+function highestOf(types: readonly { treatment: TypeShare; control: TypeShare }[]): number {
+  return types.reduce((most, { treatment, control }) => Math.max(most, treatment.share, control.share), 0);
+}

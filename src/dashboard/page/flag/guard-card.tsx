@@ -1,0 +1,91 @@
+import type { ComponentChildren } from 'preact';
+import type { RolloutView } from '../../../model/rollout-view.js';
+import { useNow } from '../live/hooks.js';
+import { Card } from '../parts/layout.js';
+import { Ago, Since } from '../parts/moments.js';
+import { Foreign, Sign } from '../parts/signs.js';
+import { countText } from '../words/numbers.js';
+import type { Mood } from '../words/standing.js';
+import { agoText, dayText } from '../words/times.js';
+
+const SOON_MS = 14 * 86_400_000;
+
+/** Whether the guard itself is well: what it sees, who decides, and how long it may turn the flag off. */
+export function GuardCard({ view }: { view: RolloutView }) {
+  const now = useNow();
+  const { health, problems, tokenExpiresAt, fleet, isClosed } = view;
+  const token = tokenMood(tokenExpiresAt, now);
+  const leader = fleet?.processes.find(({ role }) => role === 'leader' || role === 'controller');
+  return (
+    <Card title="The guard">
+      <dl class="facts" data-testid="guard">
+        <Fact name="Sight" mood={isClosed ? 'warn' : health.status === 'ok' ? 'good' : 'bad'}>
+          {isClosed ? 'closed: it protects nothing' : health.status === 'ok' ? 'sees what it must' : 'blind'}{' '}
+          {!isClosed && (
+            <small>
+              for <Since at={health.since} />
+            </small>
+          )}
+        </Fact>
+        <Fact name="Unleash" mood={problems.length === 0 ? 'good' : 'warn'}>
+          {problems.length === 0 ? 'no problem' : problems.map(({ code }) => code).join(', ')}
+        </Fact>
+        <Fact name="Admin token" mood={token}>
+          {tokenExpiresAt === undefined ? (
+            'does not expire, or it is not known when'
+          ) : (
+            <>
+              {tokenExpiresAt <= now ? 'expired on' : 'until'} {dayText(tokenExpiresAt)}{' '}
+              <small>{agoText(tokenExpiresAt, now)}</small>
+            </>
+          )}
+        </Fact>
+        {fleet === undefined ? (
+          <Fact name="Processes" mood="good">
+            this one alone
+          </Fact>
+        ) : (
+          <>
+            <Fact name="Leader" mood={leader === undefined ? 'bad' : 'good'}>
+              {leader === undefined ? 'none' : <Foreign text={leader.instance} max={60} />}
+            </Fact>
+            <Fact
+              name="Processes"
+              mood={fleet.processes.every(({ sameRules }) => sameRules) ? 'good' : 'warn'}
+            >
+              {countText(fleet.processes.length)}
+              {fleet.processes.some(({ sameRules }) => !sameRules) && ', not all with the same rules'}
+            </Fact>
+          </>
+        )}
+        <Fact name="Versions" mood="good">
+          guard {view.guardVersion}
+          {view.serviceVersion !== undefined && (
+            <>
+              , service <Foreign text={view.serviceVersion} max={60} />
+            </>
+          )}
+        </Fact>
+        <Fact name="Evaluated" mood={isClosed ? 'off' : 'good'}>
+          <Ago at={view.at} />
+        </Fact>
+      </dl>
+    </Card>
+  );
+}
+
+function Fact({ name, mood, children }: { name: string; mood: Mood; children: ComponentChildren }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>
+        {mood !== 'good' && <Sign mood={mood} />} {children}
+      </dd>
+    </div>
+  );
+}
+
+function tokenMood(expiresAt: number | undefined, now: number): Mood {
+  if (expiresAt === undefined || expiresAt - now > SOON_MS) return 'good';
+  return expiresAt <= now ? 'bad' : 'warn';
+}

@@ -1,0 +1,28 @@
+import type { DecisionView } from '../../api.js';
+import { percentageText } from './numbers.js';
+import type { Mood } from './standing.js';
+
+/** What became of a decision. */
+export function outcomeOf(view: DecisionView): { mood: Mood; word: string; sentence: string } {
+  const { decision, stoppedInUnleashAt, steppedBackAt, actionRequired, reArmedAt } = view;
+  const { dryRun, action, toPercentage } = decision;
+  if (dryRun) return { mood: 'warn', word: 'dry run', sentence: 'Nothing was changed.' };
+  if (steppedBackAt !== undefined) {
+    return {
+      mood: reArmedAt === undefined ? 'warn' : 'off',
+      word: 'stepped back',
+      sentence: `The rollout went back to ${percentageText(toPercentage)}.`,
+    };
+  }
+  if (stoppedInUnleashAt !== undefined) {
+    return reArmedAt === undefined
+      ? { mood: 'bad', word: 'stopped', sentence: 'The flag is off in Unleash.' }
+      : { mood: 'off', word: 'stopped', sentence: 'A new rollout has begun since.' };
+  }
+  if (reArmedAt !== undefined) {
+    return { mood: 'off', word: 'over', sentence: 'A new rollout has begun since.' };
+  }
+  const what = action === 'step-back' ? 'stepping back' : 'stopping';
+  if (actionRequired !== undefined) return { mood: 'bad', word: what, sentence: actionRequired };
+  return { mood: 'bad', word: what, sentence: 'Unleash has not confirmed it yet.' };
+}

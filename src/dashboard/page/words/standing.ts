@@ -1,0 +1,177 @@
+import type { RolloutView, TriggerView } from '../../../model/rollout-view.js';
+import { countText, percentageText, rateText } from './numbers.js';
+import { lengthText } from './times.js';
+
+/** How urgent something is. Each has a colour and a sign. */
+export type Mood = 'good' | 'busy' | 'warn' | 'bad' | 'off';
+
+/** Where a rollout stands, in a word and in a sentence. */
+export interface Standing {
+  readonly mood: Mood;
+  readonly word: string;
+  readonly sentence: string;
+  /** The decision that the sentence is about. */
+  readonly decisionId?: string;
+}
+
+/** What a reader must know first. The most urgent comes first. */
+export function standingOf(view: RolloutView): Standing {
+  const { state, flag } = view;
+  if (state.status === 'stopping') return stopping(state);
+  if (state.status === 'stopped') return stopped(state, view);
+  if (view.isClosed) {
+    return {
+      mood: 'warn',
+      word: 'Closed',
+      sentence: 'The guard is closed: nothing protects the flag, and these numbers no longer change.',
+    };
+  }
+  if (view.health.status === 'blind') {
+    return {
+      mood: 'bad',
+      word: 'Blind',
+      sentence: 'The guard cannot see, or cannot stop, what it guards. The reasons are below.',
+    };
+  }
+  if (flag === undefined) {
+    return {
+      mood: 'warn',
+      word: 'No flag',
+      sentence: 'Unleash has no such flag: there is nothing to guard.',
+    };
+  }
+  if (!flag.enabled) {
+    return {
+      mood: 'off',
+      word: 'Off',
+      sentence: 'The flag is off in Unleash: all users get the control. Turning it on begins a rollout.',
+    };
+  }
+  return running(view);
+}
+
+function stopping(state: Extract<RolloutView['state'], { status: 'stopping' }>): Standing {
+  const { decision, failure } = state;
+  const rest =
+    failure === undefined
+      ? 'Unleash has not confirmed it yet.'
+      : `Unleash does not have it off yet: ${failure.message}`;
+  return {
+    mood: 'bad',
+    word: 'Stopping',
+    sentence: `The service already gives all users the control. ${rest} ${decision.reason}`,
+    decisionId: decision.id,
+  };
+}
+
+function stopped(
+  state: Extract<RolloutView['state'], { status: 'stopped' }>,
+  { flag }: RolloutView,
+): Standing {
+  const { decision } = state;
+  if (state.steppedBack) {
+    return {
+      mood: 'warn',
+      word: 'Stepped back',
+      sentence: `The guard went back to ${percentageText(decision.toPercentage ?? flag?.percentage)}. ${decision.reason}`,
+      decisionId: decision.id,
+    };
+  }
+  return {
+    mood: 'bad',
+    word: 'Stopped',
+    sentence: `The flag is off, and all users get the control. ${decision.reason}`,
+    decisionId: decision.id,
+  };
+}
+
+function running(view: RolloutView): Standing {
+  const where = atPercentage(view);
+  const { state } = view;
+  if (state.status === 'armed' && state.wouldHaveStopped !== undefined) {
+    return {
+      mood: 'warn',
+      word: 'Would have stopped',
+      sentence: `Dry run, nothing was changed: without it the flag would be off. ${state.wouldHaveStopped.reason}`,
+      decisionId: state.wouldHaveStopped.id,
+    };
+  }
+  const reviews = view.openReviews.map(({ trigger }) => trigger);
+  if (reviews.length > 0) {
+    return {
+      mood: 'warn',
+      word: 'Needs review',
+      sentence: `${where} An operator must check: ${reviews.join(', ')}. Nothing has been stopped.`,
+    };
+  }
+  if (view.problems.length > 0) {
+    return {
+      mood: 'warn',
+      word: 'Needs attention',
+      sentence: `${where} Something is wrong in Unleash, see below.`,
+    };
+  }
+  if (view.isComplete) {
+    return {
+      mood: 'good',
+      word: 'Complete',
+      sentence: `${where} The last stage is met: the flag can be removed from the code.`,
+    };
+  }
+  if (view.stage?.status === 'missed') {
+    return { mood: 'warn', word: 'Stage missed', sentence: `${where} ${view.stage.message}` };
+  }
+  const outcomes = outcomesOf(view);
+  if (outcomes.treatment === 0) {
+    return {
+      mood: 'busy',
+      word: 'Waiting for data',
+      sentence: `${where} No outcome of the treatment has arrived yet.`,
+    };
+  }
+  if (view.stage?.status === 'met') {
+    return { mood: 'good', word: 'Stage met', sentence: `${where} ${view.stage.message}` };
+  }
+  const muted = view.controls.mutes.length;
+  const but = muted === 0 ? '' : ` ${muted === 1 ? 'One trigger is' : `${muted} triggers are`} muted.`;
+  const need = stageNeedText(view);
+  const next = need === '' ? '' : ` For the next stage: ${need.replace(/\.$/, '')}.`;
+  return { mood: 'good', word: 'Running', sentence: `${where} No trigger is in breach.${but}${next}` };
+}
+
+function atPercentage({ flag }: RolloutView): string {
+  return flag?.percentage === undefined
+    ? 'The flag is on, with no single percentage.'
+    : `${percentageText(flag.percentage)} of users get the treatment.`;
+}
+
+function outcomesOf({ arms }: RolloutView) {
+  const of = ({ counts }: RolloutView['arms']['treatment']) => counts.successes + counts.failures;
+  return { treatment: of(arms.treatment), control: of(arms.control) };
+}
+
+/** `312 of 500 outcomes, about 40 min at this rate` */
+export function stageNeedText({ stage, stageText, stageRemainingMs }: RolloutView): string {
+  if (stageText !== undefined) return stageText;
+  if (stage === undefined) return '';
+  const { outcomes, successRate, status } = stage;
+  const { minOutcomes, minSuccessRate } = stage.stage;
+  const counted = `${countText(outcomes)} of ${countText(minOutcomes)} outcomes`;
+  const rate = `${rateText(successRate)} succeed, ${rateText(minSuccessRate)} needed`;
+  if (status === 'met' || status === 'missed' || status === 'blocked') return `${counted}, ${rate}`;
+  return stageRemainingMs === undefined
+    ? counted
+    : `${counted}, about ${lengthText(stageRemainingMs)} at this rate`;
+}
+
+/** A trigger's state, in a word. */
+export function triggerStanding(
+  trigger: TriggerView,
+  mute: { until: number } | undefined,
+): { mood: Mood; word: string } {
+  const status = trigger.verdict?.status;
+  if (status === 'breach') return { mood: trigger.severity === 'rollback' ? 'bad' : 'warn', word: 'breach' };
+  if (mute !== undefined) return { mood: 'off', word: 'muted' };
+  if (status === 'ok') return { mood: 'good', word: 'ok' };
+  return { mood: 'off', word: 'not enough data' };
+}

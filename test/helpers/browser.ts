@@ -1,0 +1,92 @@
+import { createRequire } from 'node:module';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe } from 'vitest';
+import { needsBinary } from './needs-binary.js';
+import { builtPage } from './test-run.js';
+
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** Starts Debian's Chromium without a window. */
+export function startChromium(executablePath: string): Promise<Browser> {
+  return chromium.launch({ executablePath, args: FLAGS });
+}
+
+/** One page in a profile of its own, and everything that went wrong in it. */
+export interface Tab {
+  readonly page: Page;
+  /** Errors and warnings of the console, breaches of the CSP among them, exceptions, and requests to other hosts. */
+  readonly faults: readonly string[];
+}
+
+/** A suite in a real browser, with the page built; skipped without Chromium, which is a failure in CI. */
+export function describeInBrowser(
+  title: string,
+  suite: (open: (url: string, options?: BrowserContextOptions) => Promise<Tab>) => void,
+): void {
+  const path = needsBinary('chromium', 'apt-get install chromium');
+  // A browser on a busy machine is slow.
+  describe.skipIf(path === undefined)(title, { timeout: 90_000 }, () => {
+    let browser: Browser;
+    beforeAll(async () => {
+      await builtPage();
+      browser = await startChromium(path ?? 'chromium');
+    });
+    afterEach(async () => {
+      for (const context of browser.contexts()) await context.close();
+    });
+    afterAll(() => browser.close());
+    suite(async (url, options = {}) => {
+      const context = await browser.newContext({
+        viewport: { width: 1280, height: 900 },
+        timezoneId: 'Europe/Berlin',
+        ...options,
+      });
+      const page = await context.newPage();
+      // Much shorter than a test may take: the failure then says what was awaited.
+      page.setDefaultTimeout(10_000);
+      const faults: string[] = [];
+      const { host } = new URL(url);
+      page.on('console', (message) => {
+        if (['error', 'warning'].includes(message.type())) faults.push(message.text());
+      });
+      page.on('pageerror', (error) => faults.push(String(error)));
+      page.on('request', (request) => {
+        const { protocol, host: asked } = new URL(request.url());
+        if (protocol !== 'data:' && asked !== host) faults.push(`request to ${request.url()}`);
+      });
+      await page.goto(url);
+      return { page, faults };
+    });
+  });
+}
+
+interface AxeResult {
+  readonly violations: readonly {
+    readonly id: string;
+    readonly impact: string | null;
+    readonly nodes: readonly { readonly html: string; readonly failureSummary?: string }[];
+  }[];
+}
+
+const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+
+/** What axe finds that is serious or critical, one line each. */
+export async function seriousFindings(page: Page): Promise<string[]> {
+  // Evaluated by the browser's debugger, not added to the page: its CSP would refuse it.
+  const { readFile } = await import('node:fs/promises');
+  await page.evaluate(await readFile(AXE, 'utf8'));
+  const { violations } = await page.evaluate<AxeResult>('axe.run(document, { resultTypes: ["violations"] })');
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .flatMap(({ id, nodes }) =>
+      nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 200)} ${failureSummary}`),
+    );
+}
