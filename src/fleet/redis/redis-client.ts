@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError } from '../../support/config-error.js';
+import { requirePackage } from '../../support/require-package.js';
 
 /** What is needed of a client of the `redis` package, version 5 or later: `createClient()` and `createCluster()` fit. */
 export interface RedisClient {
@@ -75,7 +76,7 @@ export class RedisConnection {
    * sends again what still matters.
    */
   async #connect(url: string): Promise<RedisClient> {
-    const { createClient } = await redisPackage();
+    const { createClient } = redisPackage();
     const client = createClient({
       url,
       disableOfflineQueue: true,
@@ -102,12 +103,17 @@ export class RedisConnection {
   }
 }
 
-async function redisPackage(): Promise<RedisPackage> {
-  for (const name of ['@redis/client', 'redis']) {
+const PACKAGES: readonly (() => unknown)[] = [
+  () => requirePackage('@redis/client'),
+  () => requirePackage('redis'),
+];
+
+function redisPackage(): RedisPackage {
+  for (const load of PACKAGES) {
     try {
-      return (await import(name)) as RedisPackage;
+      return load() as RedisPackage;
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error;
+      if (!(error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND')) throw error;
     }
   }
   const expected = 'the package redis or @redis/client beside this one (npm install redis)';
