@@ -71,7 +71,6 @@ const rows = [
       return run('npx', 'tsc', '--version');
     },
   })),
-  unleashRow('6.10.1', true),
   unleashRow('7.5.1', true),
   unleashRow('8.2.0', true),
 ];
