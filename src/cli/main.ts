@@ -31,4 +31,4 @@ registerReplay(program);
 registerSimulate(program);
 registerRun(program);
 
-await program.parseAsync();
+void program.parseAsync();

@@ -151,7 +151,7 @@ export class FleetError extends Error {
   }
 }
 
-/** Whether an error came from the shared store. */
+/** Whether an error came from the shared store; works across copies of this package. */
 export function isFleetError(error: unknown): error is FleetError {
-  return error instanceof FleetError;
+  return error instanceof Error && error.name === 'FleetError' && 'requiresAction' in error;
 }

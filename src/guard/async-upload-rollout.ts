@@ -12,6 +12,7 @@ import { memoryGrowth } from '../triggers/memory-growth.js';
 import { sampleRatioMismatch, usersInBothArms } from '../triggers/sample-ratio-mismatch.js';
 import { successRateBelow } from '../triggers/success-rate-below.js';
 import { successRateBetween } from '../triggers/success-rate-between.js';
+import type { Trigger } from '../triggers/trigger.js';
 import type { RolloutGuardOptions } from './options.js';
 
 /** What a preset sets; every field can be overridden after it is spread. */
@@ -24,6 +25,9 @@ const alpha = splitAlpha(0.05, DEFAULT_ALPHA_WEIGHTS);
 /** What only asks for a check has a small alpha of its own. */
 const REVIEW_ALPHA = 0.001;
 
+let rollback: readonly Trigger[] | undefined;
+let review: readonly Trigger[] | undefined;
+
 /**
  * The first rollout, `async-upload`. Rollback at once: a success rate below 95 % or an error rate above 5 %, beyond chance and worse than
  * the control of the same minutes; evidence, from the first outcome on, that the treatment fails, or is given up by its callers,
@@ -33,7 +37,30 @@ const REVIEW_ALPHA = 0.001;
  * there, or units that are in both. Stages: 1, 10, 50 and 100 %. Operations: 2 retries, 30 s for an arm, then the control.
  */
 export const asyncUploadRollout: RolloutPreset = {
-  rollback: [
+  // Made when first used: importing the package must not take longer for who uses rules of their own.
+  get rollback() {
+    rollback ??= rollbackTriggers();
+    return rollback;
+  },
+  get review() {
+    review ??= reviewTriggers();
+    return review;
+  },
+  stages: [
+    { percentage: 1, minOutcomes: 100, minSuccessRate: 0.995 },
+    { percentage: 10, minOutcomes: 500, minSuccessRate: 0.99 },
+    { percentage: 50, minOutcomes: 2_000, minSuccessRate: 0.985 },
+    { percentage: 100, minOutcomes: 5_000, minSuccessRate: 0.98 },
+  ],
+  operation: { retries: 2, timeoutMs: 30_000, fallback: true },
+  log: {
+    executionTypes: { treatment: 'async', control: 'sync', fallback: 'sync_fallback' },
+    columns: ['file_size_mb', 'provider', 'request_id'],
+  },
+};
+
+function rollbackTriggers(): readonly Trigger[] {
+  return [
     successRateBelow(0.95),
     errorRateAbove(0.05),
     // The stages tolerate up to 2 % of failures: a smaller difference, however certain, is left to them.
@@ -47,8 +74,11 @@ export const asyncUploadRollout: RolloutPreset = {
     eventRegression('aborted', { alpha: alpha.aborted, minDifference: 0.02 }),
     criticalErrors(),
     memoryGrowth(1.2),
-  ],
-  review: [
+  ];
+}
+
+function reviewTriggers(): readonly Trigger[] {
+  return [
     successRateBetween(0.95, 0.97, { minOutcomes: 100, windowMs: 30 * 60_000 }),
     latencyRegression({ ratio: 1.2, alpha: alpha.latency }),
     eventRegression('expected', { alpha: REVIEW_ALPHA, minDifference: 0.02 }),
@@ -57,16 +87,5 @@ export const asyncUploadRollout: RolloutPreset = {
     // Is the experiment itself sound?
     sampleRatioMismatch(),
     usersInBothArms(),
-  ],
-  stages: [
-    { percentage: 1, minOutcomes: 100, minSuccessRate: 0.995 },
-    { percentage: 10, minOutcomes: 500, minSuccessRate: 0.99 },
-    { percentage: 50, minOutcomes: 2_000, minSuccessRate: 0.985 },
-    { percentage: 100, minOutcomes: 5_000, minSuccessRate: 0.98 },
-  ],
-  operation: { retries: 2, timeoutMs: 30_000, fallback: true },
-  log: {
-    executionTypes: { treatment: 'async', control: 'sync', fallback: 'sync_fallback' },
-    columns: ['file_size_mb', 'provider', 'request_id'],
-  },
-};
+  ];
+}

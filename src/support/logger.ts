@@ -1,5 +1,6 @@
-import { pino } from 'pino';
+import type { pino as Pino } from 'pino';
 import { runCallback } from './async/callbacks.js';
+import { requirePackage } from './require-package.js';
 
 /** What the guard needs of a logger; pino's `Logger` fits. */
 export interface Logger {
@@ -17,16 +18,25 @@ const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
  */
 export function resolveLogger(logger: Logger | false | undefined): Logger {
   if (logger === false) return silent;
-  const target = logger ?? pino({ name: 'unleash-rollout-guard' });
+  let target = logger;
   const guarded =
     (level: keyof Logger) =>
     (fields: object, message: string): void => {
       // A broken logger must not break the service that it describes, and there is no other place to report it.
       runCallback(
         'logger',
-        () => target[level](fields, message),
+        () => {
+          target ??= defaultLogger();
+          target[level](fields, message);
+        },
         () => {},
       );
     };
   return { debug: guarded('debug'), info: guarded('info'), warn: guarded('warn'), error: guarded('error') };
+}
+
+/** Pino takes a while to load: only for those who use it. */
+function defaultLogger(): Logger {
+  const { pino } = requirePackage('pino') as { pino: typeof Pino };
+  return pino({ name: 'unleash-rollout-guard' });
 }

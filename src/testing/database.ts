@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { PGlite } from '@electric-sql/pglite';
 
 const host = '127.0.0.1';
@@ -103,7 +103,7 @@ async function templateFile(): Promise<string> {
 
 /** The version of a package and the `node_modules` that contains it. */
 async function installed(name: string): Promise<{ version: string; nodeModules: string }> {
-  const entry = fileURLToPath(import.meta.resolve(name));
+  const entry = createRequire(import.meta.url).resolve(name);
   const folder = join('node_modules', name);
   const root = entry.slice(0, entry.lastIndexOf(folder) + folder.length);
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));

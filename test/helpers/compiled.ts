@@ -54,8 +54,14 @@ export async function compile(): Promise<Compiled> {
   return { folder, [Symbol.asyncDispose]: remove };
 }
 
-/** The package as it is published, but for the place of its files. */
+/** The package as it is published, but for the place and the form of its files. */
 function packageJson(): string {
-  const { name, version, type, exports } = createRequire(import.meta.url)('../../package.json');
-  return JSON.stringify({ name, version, type, exports }).replaceAll('./dist/', './');
+  const { name, version, type } = createRequire(import.meta.url)('../../package.json');
+  const { entries } = createRequire(import.meta.url)('../../scripts/entries.json');
+  const paths = Object.entries<string>(entries).map(([entry, source]) => [
+    entry === 'index' ? '.' : `./${entry}`,
+    `./${source.replace(/\.ts$/, '.js')}`,
+  ]);
+  const exports = { ...Object.fromEntries(paths), './package.json': './package.json' };
+  return JSON.stringify({ name, version, type, exports });
 }

@@ -2,16 +2,16 @@
 // from ESM, from require, from a type check, and from the command line. Run by `npm run test:package`.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const here = fileURLToPath(new URL('.', import.meta.url));
-const { name, version, dependencies, devDependencies, peerDependencies } = JSON.parse(
-  readFileSync(join(root, 'package.json'), 'utf8'),
-);
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const { name, version, dependencies, devDependencies, peerDependencies } = manifest;
+const QUIETLY = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
 const folder = mkdtempSync(join(tmpdir(), 'packed-'));
 
 function run(command, args, cwd = folder) {
@@ -42,15 +42,50 @@ try {
       'README.md',
       'LICENSE',
       'SECURITY.md',
-      'dist/src/index.js',
-      'dist/src/index.d.ts',
+      'dist/index.js',
+      'dist/index.mjs',
+      'dist/index.d.ts',
+      'dist/index.d.mts',
+      'dist/zod.LICENSE',
     ]) {
       assert.ok(files.includes(wanted), `${wanted} is missing`);
     }
     const strays = files.filter(
-      (path) => /^(src|test|bench|examples)\//.test(path) || /(^|[^d])\.ts$/.test(path.replace('.d.ts', '')),
+      (path) => /^(src|test|bench|examples)\//.test(path) || /(?<!\.d)\.[cm]?ts$/.test(path),
     );
     assert.deepEqual(strays, []);
+    const { size, entryCount } = packed;
+    console.log(`  ${Math.round(size / 1024)} KiB packed, ${entryCount} files`);
+  });
+  check('every entry point has its files, for import and for require', () => {
+    const paths = Object.entries(manifest.exports).flatMap(([entry, target]) =>
+      entry === './package.json' ? [] : Object.values(target).flatMap((form) => Object.values(form)),
+    );
+    assert.deepEqual(
+      paths.filter((path) => !files.includes(path.replace('./', ''))),
+      [],
+    );
+    const entries = Object.keys(JSON.parse(readFileSync(join(root, 'scripts/entries.json'), 'utf8')).entries);
+    const exported = Object.keys(manifest.exports).filter((entry) => entry !== './package.json');
+    assert.deepEqual(
+      exported.sort(),
+      entries.map((entry) => (entry === 'index' ? '.' : `./${entry}`)).sort(),
+    );
+  });
+  check('every link of the README leads to a file of the repository, to which npm leads it', () => {
+    const readme = readFileSync(join(root, 'README.md'), 'utf8');
+    const links = [...readme.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)].map(([, link]) => link);
+    const relative = links.filter((link) => !/^[a-z]+:/.test(link));
+    assert.ok(relative.length > 5);
+    const missing = relative.filter((link) => !existsSync(join(root, link)));
+    assert.deepEqual(missing, []);
+    assert.match(manifest.repository.url, /^git\+https:/);
+  });
+  check('publint has nothing to say', () => {
+    run('npx', ['publint', '--strict', join(folder, packed.filename)], root);
+  });
+  check('types resolve in every module system (attw)', () => {
+    run('npx', ['attw', join(folder, packed.filename)], root);
   });
   check('the tarball lists what an installation brings with it', () => {
     const archive = join(folder, packed.filename);
@@ -69,22 +104,16 @@ try {
     ['@openfeature/server-sdk', '@openfeature/core'].map((name) => `${name}@${ranges(name)}`);
   const peers = peersOf((name) => devDependencies[name]);
   const tools = ['typescript', '@types/node'].map((name) => `${name}@${devDependencies[name]}`);
-  run('npm', [
-    'install',
-    '--prefer-offline',
-    '--no-audit',
-    '--no-fund',
-    '--loglevel=error',
-    packed.filename,
-    ...peers,
-    ...tools,
-  ]);
+  run('npm', ['install', ...QUIETLY, packed.filename, ...peers, ...tools]);
   cpSync(join(here, 'consumer'), folder, { recursive: true });
 
   check('ESM imports it and the guard stops a flag', () =>
     assert.equal(run('node', ['use.mjs']).trim(), 'stopped'),
   );
   check('require loads it', () => assert.equal(run('node', ['use.cjs']).trim(), version));
+  check('both forms in one process are one package, and stop a flag together', () =>
+    assert.equal(run('node', ['both.cjs']).trim(), 'stopped'),
+  );
   check('a strict type check of ESM and CommonJS accepts it', () =>
     run('npx', ['tsc', '-p', 'tsconfig.json']),
   );
@@ -101,18 +130,58 @@ try {
     assert.match(run('node', ['testing.mjs']), /unleash-server/),
   );
   check('./opentelemetry names the package that it needs, which nothing else has brought', () =>
-    assert.match(run('node', ['opentelemetry.mjs']), /Cannot find package '@opentelemetry\/api'/),
+    assert.match(run('node', ['opentelemetry.mjs']), /Cannot find (package|module) '@opentelemetry\/api'/),
   );
   const apiRange = `@opentelemetry/api@${peerDependencies['@opentelemetry/api']}`;
   for (const api of [apiRange, apiRange.replace('^', '')]) {
-    run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error', api]);
+    run('npm', ['install', ...QUIETLY, api]);
     check(`./opentelemetry records nothing beside ${api} without an SDK, and its types compile`, () => {
       assert.equal(run('node', ['opentelemetry.mjs']).trim(), 'observes');
       run('npx', ['tsc', '-p', 'tsconfig.opentelemetry.json']);
     });
   }
+  // What frameworks and tools bring would hide what the package lacks: in folders of their own.
+  const install = (where, packages) => {
+    const target = join(folder, where);
+    cpSync(join(here, where), target, { recursive: true });
+    writeFileSync(join(target, 'package.json'), JSON.stringify({ private: true }));
+    const tarball = join(folder, packed.filename);
+    run('npm', ['install', ...QUIETLY, tarball, ...peers, ...packages], target);
+    return (command, ...args) => run(command, args, target);
+  };
+  const jest = install('jest', ['jest@30']);
+  check('Jest loads it as it comes', () => jest('npx', 'jest', '--silent'));
+  const nest = install('nest', [
+    ...['common', 'core', 'platform-express'].map((part) => `@nestjs/${part}@11`),
+    ...['reflect-metadata', 'rxjs', 'typescript@5.5', '@types/node@20', 'esbuild@0.28'],
+  ]);
+  check('a NestJS application with module: commonjs compiles, and its flag is stopped', () => {
+    nest('npx', 'tsc', '-p', 'tsconfig.json');
+    assert.equal(nest('node', 'out/main.js').trim(), 'stopped');
+  });
+  check('so does the same in one file of a bundler', () => {
+    const externals = [
+      '@nestjs/websockets',
+      '@nestjs/microservices',
+      'class-validator',
+      'class-transformer',
+      'redis',
+      '@redis/client',
+    ];
+    nest(
+      'npx',
+      'esbuild',
+      'out/main.js',
+      '--bundle',
+      '--platform=node',
+      '--outfile=bundle/main.js',
+      '--log-level=error',
+      ...externals.map((each) => `--external:${each}*`),
+    );
+    assert.equal(nest('node', 'bundle/main.js').trim(), 'stopped');
+  });
   const oldest = peersOf((name) => peerDependencies[name].replace('^', ''));
-  run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error', ...oldest]);
+  run('npm', ['install', ...QUIETLY, ...oldest]);
   check(`the oldest peers do as well: ${oldest.join(', ')}`, () => {
     assert.equal(run('node', ['use.mjs']).trim(), 'stopped');
     run('npx', ['tsc', '-p', 'tsconfig.json']);

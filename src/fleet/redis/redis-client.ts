@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import { ConfigError } from '../../support/config-error.js';
 import { withDeadline } from '../../support/deadline.js';
+import { requirePackage } from '../../support/require-package.js';
 import { FleetError } from '../fleet-link.js';
 import type { RedisScript } from './script.js';
 
@@ -136,7 +137,7 @@ export class RedisConnection {
    * sends again what still matters.
    */
   async #connect(url: string): Promise<RedisClient> {
-    const { createClient } = await redisPackage();
+    const { createClient } = redisPackage();
     const client = createClient({
       url,
       disableOfflineQueue: true,
@@ -167,12 +168,17 @@ function closed(): Error {
   return new Error('The connection was closed.');
 }
 
-async function redisPackage(): Promise<RedisPackage> {
-  for (const name of ['@redis/client', 'redis']) {
+const PACKAGES: readonly (() => unknown)[] = [
+  () => requirePackage('@redis/client'),
+  () => requirePackage('redis'),
+];
+
+function redisPackage(): RedisPackage {
+  for (const load of PACKAGES) {
     try {
-      return (await import(name)) as RedisPackage;
+      return load() as RedisPackage;
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error;
+      if (!(error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND')) throw error;
     }
   }
   const expected = 'the package redis or @redis/client beside this one (npm install redis)';

@@ -1,0 +1,52 @@
+/**
+ * What importing this package costs beyond unleash-client and the OpenFeature SDK, which a service with Unleash loads anyway: the
+ * build, in processes of their own, in turns. `npm run build && npm run bench:import`
+ */
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const ROUNDS = 21;
+const root = fileURLToPath(new URL('..', import.meta.url));
+const base = ['unleash-client', '@openfeature/server-sdk'];
+
+const contestants = [
+  { name: 'unleash-client + OpenFeature', packages: base },
+  { name: '… + unleash-rollout-guard, require', packages: [...base, 'unleash-rollout-guard'] },
+  { name: '… + unleash-rollout-guard, import', packages: [...base, 'unleash-rollout-guard'], isEsm: true },
+  {
+    name: '… + its ./redis and ./opentelemetry',
+    packages: [...base, 'unleash-rollout-guard/redis', 'unleash-rollout-guard/opentelemetry'],
+  },
+];
+
+/** One process. @returns milliseconds: by the clock, and of the processor, which other programs disturb less. */
+function load({
+  packages,
+  isEsm = false,
+}: (typeof contestants)[number]): readonly [wall: number, cpu: number] {
+  const lines = packages.map((name) => (isEsm ? `await import('${name}');` : `require('${name}');`));
+  const code = `const t = performance.now(), c = process.cpuUsage(); ${lines.join(' ')}
+    const { user, system } = process.cpuUsage(c); console.log(JSON.stringify([performance.now() - t, (user + system) / 1e3]));`;
+  const type = isEsm ? ['--input-type=module'] : [];
+  const printed = execFileSync(process.execPath, [...type, '-e', code], { cwd: root, encoding: 'utf8' });
+  return JSON.parse(printed);
+}
+
+const times = contestants.map((): [number[], number[]] => [[], []]);
+for (let round = 0; round < ROUNDS; round++) {
+  for (const [index, contestant] of contestants.entries()) {
+    const [wall, cpu] = load(contestant);
+    times[index]![0].push(wall);
+    times[index]![1].push(cpu);
+  }
+}
+const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+const medians = times.map(([wall, cpu]) => [median(wall), median(cpu)] as const);
+const [[baseWall, baseCpu]] = medians as [readonly [number, number]];
+console.log(`median of ${ROUNDS} processes          ms   beyond   ratio   processor ms   beyond`);
+for (const [index, [wall, cpu]] of medians.entries()) {
+  const cells = [wall, wall - baseWall, wall / baseWall, cpu, cpu - baseCpu].map((value, column) =>
+    value.toFixed(column === 2 ? 2 : 0).padStart([5, 8, 7, 14, 8][column]!),
+  );
+  console.log(`${contestants[index]!.name.padEnd(38)}${cells.join(' ')}`);
+}

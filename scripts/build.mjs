@@ -1,0 +1,103 @@
+// Builds dist/, in one folder without further ones:
+// - CommonJS, bundled: one file for each entry point, and what they share. Whatever loads the package loads these files, so that
+//   nothing exists twice when a process uses both `import` and `require`.
+// - `<entry>.mjs`, which exports the same by name to `import`.
+// - Declarations, by tsc, in dist/types/; dist/package.json makes them those of CommonJS, and `<entry>.d.mts` those of ESM.
+// Run by `npm run build`.
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { rolldown } from 'rolldown';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = join(root, 'dist');
+const require = createRequire(import.meta.url);
+/** What `exports` in package.json has, and what runs as a process of its own, by the names of their files in dist/. */
+const { entries, programs } = require('./entries.json');
+const { version, dependencies, peerDependencies, peerDependenciesMeta } = require('../package.json');
+
+/** Bundled although it is a dependency: its declarations are needed, and three quarters of its code are not. */
+const INLINED = ['zod'];
+const external = Object.keys({ ...dependencies, ...peerDependencies }).filter(
+  (name) => !INLINED.includes(name),
+);
+const isExternal = (id) =>
+  id.startsWith('node:') || external.some((name) => id === name || id.startsWith(`${name}/`));
+
+rmSync(dist, { recursive: true, force: true });
+
+const bundle = await rolldown({
+  cwd: root,
+  input: { ...entries, ...programs },
+  platform: 'node',
+  external: isExternal,
+  plugins: [
+    {
+      name: 'package-version',
+      load: (id) =>
+        id.endsWith('/src/support/version.ts') ? `export const version = ${JSON.stringify(version)};` : null,
+    },
+    {
+      // Source files are ESM; here `require` is at hand, and bundlers of users see what it loads.
+      name: 'plain-require',
+      transform: (code, id) =>
+        id.startsWith(root) && !id.includes('node_modules') && code.includes('requirePackage(')
+          ? code.replaceAll(/\brequirePackage\((?=['"])/g, 'require(')
+          : null,
+    },
+  ],
+  onLog(level, log, handler) {
+    if (level !== 'info') throw new Error(log.message);
+    handler(level, log);
+  },
+});
+const { output } = await bundle.write({
+  dir: dist,
+  format: 'cjs',
+  entryFileNames: '[name].js',
+  chunkFileNames: 'chunk-[name]-[hash].js',
+  minify: false,
+  sourcemap: false,
+  comments: { legal: true, annotation: false, jsdoc: false },
+});
+await bundle.close();
+
+// Its licence asks for it.
+copyFileSync(join(dirname(require.resolve('zod/package.json')), 'LICENSE'), join(dist, 'zod.LICENSE'));
+
+const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');
+execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+writeFileSync(join(dist, 'package.json'), `${JSON.stringify({ type: 'commonjs' })}\n`);
+
+for (const [name, source] of Object.entries(entries)) {
+  const declarations = `./types/${source.replace(/\.ts$/, '.js')}`;
+  writeFileSync(join(dist, `${name}.d.ts`), `export * from '${declarations}';\n`);
+  writeFileSync(join(dist, `${name}.d.mts`), `export * from '${declarations}';\n`);
+  const names = namesIn(readFileSync(join(root, source), 'utf8'));
+  // Node 20 ends the process when a file of CommonJS that was imported lacks a package, whoever catches the error.
+  const { imports } = output.find(({ fileName }) => fileName === `${name}.js`);
+  const mayLack = imports.filter((id) => peerDependenciesMeta[id]?.optional === true);
+  const checks = mayLack.map((id) => `import '${id}';`);
+  const lines = [
+    ...checks,
+    `import all from './${name}.js';`,
+    '',
+    `export const {\n  ${names.join(',\n  ')},\n} = all;`,
+    '',
+  ];
+  writeFileSync(join(dist, `${name}.mjs`), lines.join('\n'));
+}
+
+// The page is built into dist/page after this, by a step of its own in `npm run build`: it is read at run time, never imported.
+
+/** The values that an entry point exports. Entry points export by name. */
+function namesIn(source) {
+  return [...source.matchAll(/^export \{([^}]*)\}/gms)]
+    .flatMap(([, list]) => list.split(','))
+    .map((each) => each.trim())
+    .filter((each) => each !== '' && !each.startsWith('type '))
+    .map((each) => each.split(/\s+as\s+/).at(-1))
+    .sort();
+}

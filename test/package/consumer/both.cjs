@@ -1,0 +1,60 @@
+// Both forms in one process: nothing exists twice, and a guard of one works with the provider and hook of the other.
+const assert = require('node:assert/strict');
+const { createServer } = require('node:http');
+const { OpenFeature } = require('@openfeature/server-sdk');
+const required = require('unleash-rollout-guard');
+
+async function main() {
+  const imported = await import('unleash-rollout-guard');
+  const names = Object.keys(imported).filter((name) => !['default', 'module.exports'].includes(name));
+  assert.deepEqual(names.sort(), Object.keys(required).sort());
+  for (const name of names) assert.equal(imported[name], required[name], name);
+  for (const entry of ['redis', 'testing']) {
+    const one = require(`unleash-rollout-guard/${entry}`);
+    const other = await import(`unleash-rollout-guard/${entry}`);
+    for (const name of Object.keys(one)) assert.equal(other[name], one[name], name);
+  }
+
+  let enabled = true;
+  const server = createServer((request, response) => {
+    if (request.url.endsWith('/off')) enabled = false;
+    const flag = { name: 'both', project: 'default', enabled };
+    const strategies = [{ name: 'default', parameters: {}, constraints: [] }];
+    const environments = [{ name: 'production', enabled, strategies: [] }];
+    const body = request.url.startsWith('/api/client/features')
+      ? { version: 2, features: [{ ...flag, strategies }] }
+      : request.url.startsWith('/api/admin/events')
+        ? { events: [] }
+        : { ...flag, type: 'release', environments };
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${server.address().port}/api`;
+  const provider = new required.UnleashProvider({ url, appName: 'both', disableMetrics: true });
+  const guard = new imported.RolloutGuard({
+    flagKey: 'both',
+    flags: provider,
+    unleash: { url, token: '*:*.made-up', environment: 'production' },
+    rollback: [required.successRateBelow(0.95, { minOutcomes: 5 })],
+    folder: 'both-forms',
+    logger: false,
+  });
+  OpenFeature.addHooks(new required.OutcomeHook(guard));
+  await OpenFeature.setProviderAndWait(provider);
+  await guard.start();
+  const stopped = new Promise((resolve) => guard.onEvent(({ type }) => type === 'stopped' && resolve()));
+  const work = guard.operation({
+    treatment: () => Promise.reject(new Error('broken')),
+    control: () => 'served',
+    retries: 0,
+  });
+  for (let user = 0; user < 5; user++) assert.equal(await work({ targetingKey: `user-${user}` }), 'served');
+  await stopped;
+  console.log(guard.status().state.status);
+  await guard.close();
+  await OpenFeature.close();
+  server.close();
+  server.closeAllConnections();
+}
+
+main();
