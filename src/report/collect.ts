@@ -118,9 +118,12 @@ async function readOutcomes(
     for (const row of rows) {
       story.flagKey ??= row.flag_key;
       if (row.flag_key === story.flagKey) {
-        story.add(outcomeOfRow(row), row.execution_type, row.percentage ?? undefined);
+        const outcome = outcomeOfRow(row);
+        for (let count = 0; count < row.weight; count++) {
+          story.add(outcome, row.execution_type, row.percentage ?? undefined);
+        }
       } else {
-        otherFlags += 1;
+        otherFlags += row.weight;
       }
     }
   }

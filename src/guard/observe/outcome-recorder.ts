@@ -26,7 +26,7 @@ export class OutcomeRecorder {
 
   /** @param own - What this process records; the log's checkpoint contains it. */
   constructor(context: GuardContext, own: MemoryOutcomeStore, fleet: GuardFleet, loop: GuardLoop) {
-    const { flagKey, folder, log, clock, records, maxTrackedUsers } = context;
+    const { flagKey, folder, log, clock, random, records, maxTrackedUsers } = context;
     this.#context = context;
     this.#own = own;
     this.#fleet = fleet;
@@ -38,6 +38,7 @@ export class OutcomeRecorder {
       ...log,
       flagKey,
       clock,
+      random,
       dump,
       onFault: records.fault,
       onWorks: records.works,
