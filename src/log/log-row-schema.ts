@@ -23,6 +23,7 @@ interface FilledEarlier {
   readonly fallback_used: boolean;
   readonly percentage: number | null;
   readonly user: string | null;
+  readonly chance: number | null;
   readonly reason: string | null;
 }
 
@@ -105,7 +106,7 @@ const COLUMNS = {
   /** The chance with which the flag's strategies put this unit into the treatment; null where chance did not decide. */
   chance: nullable(chance, ({ reason, percentage }) => drawnAt(reason, percentage)),
   /** The value that was drawn by, encrypted like `user`; null: each evaluation is a unit of its own. */
-  unit: nullable(text, ({ user }) => user),
+  unit: nullable(text, ({ chance, user }) => (chance === null ? null : user)),
   /** An operation of the guard; otherwise the application reported the outcome. */
   operation: optional(boolean, () => true),
   critical: optional(boolean, () => false),
