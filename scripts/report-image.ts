@@ -41,7 +41,7 @@ try {
     });
     await tab.goto(pathToFileURL(page).href);
     await tab.screenshot({ path, fullPage: height === '0' });
-    console.log(path);
+    process.stdout.write(`${path}\n`);
   } finally {
     await browser.close();
   }

@@ -44,6 +44,7 @@ export function errorRateOption(report: RolloutReport): ChartOption | undefined 
         type: 'value',
         min: 0,
         max: highestShown(report),
+        interval: highestShown(report) / 5,
         axisLabel: { ...TEXT, formatter: percentLabel },
       },
       series: [
@@ -90,15 +91,19 @@ function percentLabel(rate: number): string {
   return `${Number((rate * 100).toFixed(2))} %`;
 }
 
-/** Above every rate that means something, and above every threshold; at least 1 %. */
+const TOPS = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1];
+
+/** Above every rate that means something, and above every threshold. */
 function highestShown({ series, thresholds }: RolloutReport): number {
   const rates = ARMS.flatMap((arm) =>
     series[arm].errorRate.filter((_, index) => series[arm].trials[index]! >= ENOUGH_TRIALS),
   );
-  const limits = thresholds.map(({ errorRate }) => errorRate);
-  const highest = Math.max(0.008, ...rates.map((rate) => rate ?? 0), ...limits);
-  const step = highest > 0.2 ? 0.1 : highest > 0.04 ? 0.02 : 0.005;
-  return Math.min(1, Number((Math.ceil((highest * 1.15) / step) * step).toFixed(3)));
+  const highest = Math.max(
+    ...rates.map((rate) => rate ?? 0),
+    ...thresholds.map(({ errorRate }) => errorRate),
+    0,
+  );
+  return TOPS.find((top) => top >= Math.min(1, highest * 1.12)) ?? 1;
 }
 
 function happened(report: RolloutReport): string {

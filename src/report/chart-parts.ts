@@ -42,7 +42,7 @@ export function frame(report: RolloutReport, form: Form) {
   return {
     ...CHART,
     useUTC: true,
-    grid: { left: 62, right: form === 'wide' ? 30 : 16, top: 48, bottom: form === 'wide' ? 64 : 84 },
+    grid: { left: 62, right: form === 'wide' ? 38 : 30, top: 56, bottom: form === 'wide' ? 64 : 84 },
     xAxis: {
       ...AXIS,
       type: 'time',
@@ -142,7 +142,8 @@ export function decisionMarks({ decisions, period }: RolloutReport): object[] {
         ...MARK_TEXT,
         color: COLOUR.rollback,
         fontWeight: 'bold',
-        position: 'insideEndTop',
+        position: 'end',
+        distance: 32,
         formatter: dryRun ? `would have ${word}` : word,
       },
     };

@@ -35,7 +35,7 @@ class NothingToReportError extends Error {
  * Reports a rollout as guards left it in their folders, and in the folders of further guards within them. The guards may be running.
  *
  * @param folders - Of guards of one flag. What they counted adds up.
- * @throws {@link NothingToReportError} when none has anything; RangeError when they are of different flags.
+ * @throws {@link NothingToReportError} when none has anything; ConfigError when they are of different flags.
  */
 export async function collectReport(
   folders: readonly string[],

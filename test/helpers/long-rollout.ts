@@ -77,7 +77,7 @@ export async function longRollout(
   await write(files, book);
   const log = new AuditLog(folder, flagKey);
   for (const event of events) log.append(event);
-  await log.flushed();
+  await log.close();
   await new ViewFile(folder).save(longView(flagKey, endedAt, events));
   return { endedAt, outcomes };
 }

@@ -7,6 +7,7 @@ import type { RolloutView } from '../../model/rollout-view.js';
 import { mergeHistories } from '../../rollups/history.js';
 import { readHistory } from '../../rollups/read-history.js';
 import type { RolloutHistory } from '../../rollups/rollup.js';
+import { ConfigError } from '../../support/config-error.js';
 import { describeError, UnusableFileError } from '../../support/files.js';
 import { AuditStory } from '../audit-story.js';
 
@@ -37,7 +38,7 @@ export interface RolloutRecords {
  * Reads what guards left, each with the further guards within its folder, as one rollout: counts add up, and what several of them reported is
  * there once. The guards may be running. Neither time nor memory depend on how many outcomes there were.
  *
- * @throws RangeError when the folders are of different flags.
+ * @throws ConfigError when the folders are of different flags.
  */
 export async function readRecords(folders: readonly string[]): Promise<RolloutRecords> {
   const problems: string[] = [];
@@ -55,7 +56,9 @@ export async function readRecords(folders: readonly string[]): Promise<RolloutRe
     const key = found.map(flagOf).find((each) => each !== undefined);
     flagKey ??= key;
     if (key !== undefined && key !== flagKey) {
-      throw new RangeError(`${folder} has the flag ${key}, and the folders before have ${flagKey}.`);
+      throw new ConfigError('folders', [
+        { path: folder, expected: `the flag ${flagKey}, as in the folders before`, got: `the flag ${key}` },
+      ]);
     }
     records.push(...found.filter((record) => flagOf(record) === undefined || flagOf(record) === flagKey));
   }

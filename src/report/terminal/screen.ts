@@ -175,7 +175,7 @@ function armsBlock(view: RolloutView, history: RolloutHistory, now: number, colu
   const highest = (key: 'errorRate' | 'p95') =>
     Math.max(0, ...ARMS.flatMap((arm) => points[arm].map((point) => point[key] ?? 0)));
   const tops = { errorRate: Math.max(0.001, highest('errorRate')), p95: highest('p95') };
-  const last = `the last ${formatSpan(WATCHED_MS)}, then this epoch`;
+  const last = `the last ${formatSpan(WATCHED_MS)}; figures of this epoch`;
   const title: Line = [
     ['strong', isNarrow ? 'Error rate, p95 ' : 'Error rate and p95 '],
     ['faint', clip(last, Math.max(0, columns - 20))],
