@@ -34,7 +34,7 @@ export function registerReport(program: Command): void {
       '<folder...>',
       'the folder of a guard, for example logs/async_upload_rollout; of several guards of one flag, all',
     )
-    .option('--out <folder>', 'where to write the report (default: the same folder)')
+    .option('--out <folder>', 'where to write the report (default: the first folder)')
     .option(
       '--format <formats>',
       FORMATS_EXPECTED,
