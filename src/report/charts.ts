@@ -26,7 +26,11 @@ export async function drawCharts(report: RolloutReport): Promise<readonly Chart[
   const draw = await loadDrawing();
   if (draw === undefined) return undefined;
   const charts = [
-    { id: 'error-rate', title: 'Error rate of both arms, with 95 % intervals; shaded: a review was open', option: errorRateOption(report) },
+    {
+      id: 'error-rate',
+      title: 'Error rate of both arms, with 95 % intervals; shaded: a review was open',
+      option: errorRateOption(report),
+    },
     {
       id: 'latency',
       title: 'Duration of successful operations (p95, and thinner the median)',
