@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { destination, pino } from 'pino';
 import { resolveLogOptions } from '../src/log/log-options.js';
-import { csvLineOf, jsonLineOf, rowOfOutcome } from '../src/log/log-row.js';
-import { columnsWith } from '../src/log/log-row-schema.js';
+import { csvLineOf, rowOfOutcome } from '../src/log/log-row.js';
+import { columnsWith, jsonLineOf, RepeatedNames } from '../src/log/log-row-schema.js';
 import { OutcomeLog } from '../src/log/outcome-log.js';
 import { readOutcomeBatches } from '../src/log/read-log.js';
 import { UserHash } from '../src/log/user-hash.js';
@@ -31,19 +31,42 @@ const plainContext = {
   executionTypes,
   columns,
   percentageOf: () => 10,
-  hashOf: (key: string) => `u${key}`,
-  unitOf: (unit: string) => `t${unit}`,
+  hidden: (unit: string) => `u${unit}`,
 };
 const tableColumns = columnsWith(columns);
 const pool = Array.from({ length: POOL }, (_, index) => outcomeOf(index));
 const rows = pool.map((outcome) => rowOfOutcome(outcome, plainContext));
 
+printLineLength();
 try {
   await benchRequestPath();
   await benchBackground();
   await benchReading();
 } finally {
   rmSync(folder, { recursive: true, force: true });
+}
+
+/** Of the usual outcomes of an operation, whose users are drawn. */
+function printLineLength(): void {
+  const users = new UserHash();
+  const names = new RepeatedNames();
+  const lengths = pool.map((outcome, index) => {
+    const { exposure } = outcome;
+    const tookMs = Math.floor(outcome.durationMs! + 0.5);
+    const drawn = {
+      ...exposure,
+      isOperation: true,
+      chance: 0.1,
+      unit: exposure.targetingKey,
+      at: outcome.at - tookMs,
+    };
+    const context = { ...plainContext, hidden: (unit: string) => users.of(unit, index) };
+    return Buffer.byteLength(jsonLineOf(rowOfOutcome({ ...outcome, exposure: drawn }, context, 10), names));
+  });
+  const mean = lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
+  console.log(
+    `A line of metrics.jsonl has ${mean.toFixed(0)} bytes, at most ${Math.max(...lengths.slice(4))}.`,
+  );
 }
 
 async function benchRequestPath(): Promise<void> {
@@ -98,8 +121,7 @@ async function benchBackground(): Promise<void> {
   const hashOfUnit = unitHasher('async-upload');
   const context = {
     ...plainContext,
-    hashOf: (key: string) => users.of(key),
-    unitOf: (unit: string) => users.ofUnit(hashOfUnit(unit)),
+    hidden: (unit: string) => users.of(unit, hashOfUnit(unit)),
   };
   const log = logOf();
   const emptyStore = storeOf;
@@ -107,19 +129,20 @@ async function benchBackground(): Promise<void> {
   log.start();
   await log.flush();
   let bytes = 0;
+  const names = new RepeatedNames();
   const measurements = await compare(
     [
       {
-        name: 'JSON.stringify of a row',
+        name: 'line of metrics.jsonl',
         run(iterations) {
-          for (let i = 0; i < iterations; i++) bytes += JSON.stringify(rows[i & MASK]).length;
+          for (let i = 0; i < iterations; i++) bytes += jsonLineOf(rows[i & MASK]!, names).length;
         },
       },
       {
         name: 'hash of a user',
         run(iterations) {
           for (let i = 0; i < iterations; i++)
-            bytes += users.of(pool[i & MASK]!.exposure.targetingKey!).length;
+            bytes += context.hidden(pool[i & MASK]!.exposure.targetingKey!).length;
         },
       },
       {
@@ -133,7 +156,7 @@ async function benchBackground(): Promise<void> {
         },
       },
       {
-        name: 'all, to the disk',
+        name: 'all, to the disk, 4,000 a flush',
         async run(iterations) {
           for (let done = 0; done < iterations; done += BATCH) {
             each(Math.min(BATCH, iterations - done), (outcome) => log.record(outcome));
@@ -151,7 +174,8 @@ async function benchBackground(): Promise<void> {
 
 async function benchReading(): Promise<void> {
   const path = join(folder, 'read.jsonl');
-  const lines = rows.map(jsonLineOf);
+  const names = new RepeatedNames();
+  const lines = rows.map((row) => jsonLineOf(row, names));
   writeFileSync(path, lines.join('').repeat(16));
   const perFile = POOL * 16;
   const measurements = await compare(

@@ -9,8 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { asyncUploadRollout } from '../src/guard/async-upload-rollout.js';
 import { resolveRules } from '../src/guard/rules.js';
-import { jsonLineOf } from '../src/log/log-row.js';
-import type { OutcomeRow } from '../src/log/log-row-schema.js';
+import { jsonLineOf, type OutcomeRow, RepeatedNames } from '../src/log/log-row-schema.js';
 import { replayLog } from '../src/what-if/replay/replay-log.js';
 import { collectGarbage } from './harness.js';
 
@@ -50,17 +49,19 @@ function rowAt(index: number, lines: number): OutcomeRow {
     reason: 'SPLIT',
     variant: null,
     evaluation_error: null,
-    exposed_at: timestamp,
+    exposed_ms_ago: 0,
     attributes: null,
+    weight: 1,
   };
 }
 
 async function writeLog(path: string, lines: number): Promise<void> {
   const file = createWriteStream(path);
+  const names = new RepeatedNames();
   for (let index = 0; index < lines; ) {
     let chunk = '';
     for (const end = Math.min(lines, index + 1_000); index < end; index++) {
-      chunk += jsonLineOf(rowAt(index, lines));
+      chunk += jsonLineOf(rowAt(index, lines), names);
     }
     if (!file.write(chunk)) await once(file, 'drain');
   }

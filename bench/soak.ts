@@ -134,8 +134,8 @@ const leftBehind = await readdir(spoolDirectory);
 
 const logged = { treatment: 0, control: 0, failures: 0 };
 for await (const row of readOutcomeLog(join(guardFolder, 'metrics.jsonl'))) {
-  logged[row.arm]++;
-  if (row.result === 'failure') logged.failures++;
+  logged[row.arm] += row.weight;
+  if (row.result === 'failure') logged.failures += row.weight;
 }
 
 const exposures = { yes: recorded('treatment'), no: recorded('control') };

@@ -14,20 +14,20 @@ export const pathOption = z.string().min(1);
 /**
  * Completes a subcommand: checks its options, and ends the process with one line for an error that a user can fix.
  *
- * @param act - Called with the checked options, and with the command's argument, if it has one.
+ * @param act - Called with the checked options, with the command's argument, if it has one, and with all of them.
  */
 export function complete<Schema extends z.ZodType>(
   command: Command,
   help: string,
   optionsSchema: Schema,
-  act: (options: z.output<Schema>, argument: string) => Promise<void>,
+  act: (options: z.output<Schema>, argument: string, all: readonly string[]) => Promise<void>,
 ): void {
   command
     .addHelpText('after', help)
     .exitOverride(exitWith)
     .action(async () => {
       try {
-        await act(parseConfig(optionsSchema, command.opts(), 'options'), command.args[0] ?? '');
+        await act(parseConfig(optionsSchema, command.opts(), 'options'), command.args[0] ?? '', command.args);
       } catch (error) {
         if (isConfigError(error)) command.error(error.message, { exitCode: USAGE });
         const isExplained = error instanceof Error && 'code' in error && typeof error.code === 'string';

@@ -30,8 +30,11 @@ export function registerReport(program: Command): void {
   const command = program
     .command('report')
     .description('Writes a report of a rollout from the folder of its guard.')
-    .argument('<folder>', 'the folder of the guard, for example logs/async_upload_rollout')
-    .option('--out <folder>', 'where to write the report (default: the same folder)')
+    .argument(
+      '<folder...>',
+      'the folder of a guard, for example logs/async_upload_rollout; of several guards of one flag, all',
+    )
+    .option('--out <folder>', 'where to write the report (default: the first folder)')
     .option(
       '--format <formats>',
       FORMATS_EXPECTED,
@@ -39,9 +42,9 @@ export function registerReport(program: Command): void {
       [...FORMATS],
     )
     .option('--config <file>', 'rules whose thresholds are drawn (see rollout-guard replay --help)');
-  complete(command, HELP, optionsSchema, async ({ out, format, config }, folder) => {
+  complete(command, HELP, optionsSchema, async ({ out, format, config }, folder, folders) => {
     const rules = config === undefined ? undefined : await loadRules(config);
-    const report = await collectReport(folder, { rules });
+    const report = await collectReport(folders, { rules });
     await mkdir(out ?? folder, { recursive: true });
     for (const kind of new Set(format)) {
       const path = join(out ?? folder, `report.${kind}`);

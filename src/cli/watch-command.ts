@@ -2,20 +2,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { formatTime } from '../report/format.js';
-import { renderStatuses, statusLineOf } from '../report/status/render.js';
-import { NoGuardError, type RolloutStatus, readRolloutStatuses } from '../report/status/rollout-status.js';
+import { statusLineOf } from '../report/status/render.js';
+import { NoGuardError } from '../report/status/rollout-status.js';
+import { Watching } from '../report/terminal/watching.js';
 import { durationMsSchema } from '../support/config-schemas.js';
 import { complete } from './command.js';
+import { TerminalScreen } from './terminal-screen.js';
 
 const HELP = `
-On a terminal, the table is updated every second; elsewhere, a line is printed whenever something changes.
-Ctrl-C ends it.
+On a terminal: state and health, the stage and what it still needs, error rate and p95 of the last hour, evidence of each trigger, and what
+happened last. It fits any size from 40 columns on; q or Ctrl-C ends it. NO_COLOR=1 shows it without colours.
+Elsewhere, a line is printed whenever something important changes.
 
 Exit codes: 0 it was ended, 1 the folder cannot be read, 2 wrong usage.`;
-
-const CLEAR = '\x1b[H\x1b[J';
-const OTHER_SCREEN = '\x1b[?1049h\x1b[?25l';
-const SCREEN_BACK = '\x1b[?25h\x1b[?1049l';
 
 const optionsSchema = z.object({ interval: durationMsSchema });
 
@@ -29,38 +28,51 @@ export function registerWatch(program: Command): void {
   complete(command, HELP, optionsSchema, async ({ interval }, folder) => {
     const ending = new AbortController();
     const end = () => ending.abort();
-    process.once('SIGINT', end).once('SIGTERM', end);
-    const isTerminal = process.stdout.isTTY === true;
-    let shown: string | undefined;
-    if (isTerminal) process.stdout.write(OTHER_SCREEN);
+    process.once('SIGINT', end).once('SIGTERM', end).once('SIGHUP', end);
+    const watching = new Watching(folder);
     try {
-      while (!ending.signal.aborted) {
-        const now = Date.now();
-        const render = isTerminal
-          ? (all: readonly RolloutStatus[]) => renderStatuses(all, now)
-          : statusLineOf;
-        const text = await describe(folder, render);
-        if (isTerminal) process.stdout.write(`${CLEAR}${text}\n\n${formatTime(now)}, Ctrl-C ends\n`);
-        else if (text !== shown) console.log(`${formatTime(now)} | ${text}`);
-        shown = text;
-        await sleep(interval, undefined, { signal: ending.signal }).catch(() => {});
-      }
+      if (process.stdout.isTTY === true) await onTerminal(watching, interval, ending);
+      else await inLines(watching, interval, ending.signal);
     } finally {
-      if (isTerminal) process.stdout.write(SCREEN_BACK);
-      process.off('SIGINT', end).off('SIGTERM', end);
+      process.off('SIGINT', end).off('SIGTERM', end).off('SIGHUP', end);
     }
   });
 }
 
-async function describe(
-  folder: string,
-  render: (statuses: readonly RolloutStatus[]) => string,
-): Promise<string> {
+async function onTerminal(watching: Watching, interval: number, ending: AbortController): Promise<void> {
+  const screen = new TerminalScreen(process.stdout, process.stdin, () => ending.abort());
+  let draw = () => screen.draw([]);
+  screen.open(() => draw());
   try {
-    return render(await readRolloutStatuses(folder));
-  } catch (error) {
-    if (!(error instanceof NoGuardError)) throw error;
-    // The command may have been started before the guard.
-    return `No guard has written to ${folder} yet.`;
+    while (!ending.signal.aborted) {
+      const watched = await watching.read().catch(emptyFor(watching.folder));
+      draw = () =>
+        screen.draw(
+          typeof watched === 'string' ? [watched] : watching.screen(watched, screen.size, screen.paint),
+        );
+      draw();
+      await sleep(interval, undefined, { signal: ending.signal }).catch(() => {});
+    }
+  } finally {
+    screen.close();
   }
+}
+
+async function inLines(watching: Watching, interval: number, signal: AbortSignal): Promise<void> {
+  let shown: string | undefined;
+  while (!signal.aborted) {
+    const statuses = await watching.statuses().catch(emptyFor(watching.folder));
+    const text = typeof statuses === 'string' ? statuses : statusLineOf(statuses);
+    if (text !== shown) console.log(`${formatTime(Date.now())} | ${text}`);
+    shown = text;
+    await sleep(interval, undefined, { signal }).catch(() => {});
+  }
+}
+
+/** The command may have been started before the guard. */
+function emptyFor(folder: string) {
+  return (error: unknown): string => {
+    if (!(error instanceof NoGuardError)) throw error;
+    return `No guard has written to ${folder} yet.`;
+  };
 }

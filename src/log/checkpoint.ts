@@ -67,12 +67,13 @@ export async function restoreOutcomes(folder: string, options: RestoreOptions) {
   // The journal is behind: what its epoch and the log's latest one have in common is unknown.
   const order = new ExposureOrder(HORIZON_MS);
   const isAhead = checkpoint.store.contents.epoch > options.epoch;
-  for await (const row of readOutcomeLog(folder, { from: checkpoint.position })) {
+  const { flagKey, position } = checkpoint;
+  for await (const row of readOutcomeLog(folder, { from: { ...position, flagKey } })) {
     if (isAhead) continue;
     const outcome = outcomeOfRow(row);
     const unitHash = row.unit === null ? undefined : options.unitOf(row.unit);
     const exposure = { ...outcome.exposure, unitHash };
-    for (const step of order.add({ ...outcome, exposure })) addTo(store, step);
+    for (const step of order.add({ ...outcome, exposure }, row.weight)) addTo(store, step);
   }
   for (const step of order.rest()) addTo(store, step);
   return { store: store.dump(options.now), droppedLines: checkpoint.droppedLines };

@@ -19,13 +19,23 @@ export interface OutcomeLogOptions {
   readonly flushMs?: number | undefined;
   /** How often `summary.json` and the checkpoint are replaced, in milliseconds. @default 10_000 */
   readonly summaryMs?: number | undefined;
-  /** Outcomes that may wait to be written; further ones are counted and not logged. @default 16_384 */
+  /**
+   * Lines per second of plain successes: at a higher rate, a sample of them is written, with its `weight`.
+   * @default 500
+   */
+  readonly maxLinesPerSecond?: number | undefined;
+  /**
+   * Lines per second of everything else (failures, fallbacks, retries, critical errors, `expected` and `aborted`): at a higher rate,
+   * a sample of them is written, with its `weight`. @default 2_000
+   */
+  readonly maxFailureLinesPerSecond?: number | undefined;
+  /** Lines that may wait to be written, at least 4: beyond, they become fewer and heavier. @default 16_384 */
   readonly maxWaiting?: number | undefined;
   /** A file is set aside before it grows beyond this, at least 65,536. @default 67_108_864 (64 MiB) */
   readonly maxFileBytes?: number | undefined;
   /**
    * Files that are kept of each of the two logs, at least 2; the oldest is deleted first. The log uses at most
-   * 2 × `maxFiles` × `maxFileBytes` of the disk. @default 16 (2 GiB in all, 4 million outcomes)
+   * 2 × `maxFiles` × `maxFileBytes` of the disk. @default 16 (2 GiB in all, 4 million lines)
    */
   readonly maxFiles?: number | undefined;
 }
@@ -57,7 +67,9 @@ export const logOptionsSchema = z.strictObject({
   csv: z.boolean().optional(),
   flushMs: durationMsSchema.optional(),
   summaryMs: durationMsSchema.optional(),
-  maxWaiting: countSchema.optional(),
+  maxLinesPerSecond: countSchema.optional(),
+  maxFailureLinesPerSecond: countSchema.optional(),
+  maxWaiting: wholeSchema(4).optional(),
   maxFileBytes: wholeSchema(65_536).optional(),
   maxFiles: wholeSchema(2).optional(),
 });
@@ -75,6 +87,8 @@ export function resolveLogOptions(given: OutcomeLogOptions = {}): ResolvedLogOpt
     csv: given.csv ?? true,
     flushMs: given.flushMs ?? 1_000,
     summaryMs: given.summaryMs ?? 10_000,
+    maxLinesPerSecond: given.maxLinesPerSecond ?? 500,
+    maxFailureLinesPerSecond: given.maxFailureLinesPerSecond ?? 2_000,
     maxWaiting: given.maxWaiting ?? 16_384,
     maxFileBytes: given.maxFileBytes ?? DEFAULT_ROTATION.maxFileBytes,
     maxFiles: given.maxFiles ?? DEFAULT_ROTATION.maxFiles,

@@ -8,16 +8,23 @@ interface Column<Value> {
   /** What a value must be, in the words for a problem of a line. */
   readonly expected: string;
   accepts(value: unknown): boolean;
-  /** The value where an older version or another program left it out; without it, the column is required. */
+  /** The value where a line has none: it is left out where it is this one. Without it, the column is required. */
   readonly fill?: (row: FilledEarlier) => Value;
+  readonly isNullable?: boolean;
+  /** Written also where it is what the reader would fill in: one searches by it. */
+  readonly isAlwaysWritten?: boolean;
 }
 
 /** The columns that values of others are derived from. */
 interface FilledEarlier {
-  readonly timestamp: string;
   readonly arm: Arm;
   readonly success: boolean;
+  readonly duration_ms: number | null;
   readonly fallback_used: boolean;
+  readonly percentage: number | null;
+  readonly user: string | null;
+  readonly chance: number | null;
+  readonly reason: string | null;
 }
 
 function required<Value>(expected: string, accepts: (value: unknown) => boolean): Column<Value> {
@@ -28,8 +35,11 @@ function optional<Value>(column: Column<Value>, fill: (row: FilledEarlier) => No
   return { ...column, fill };
 }
 
-function nullable<Value>(column: Column<Value>): Column<Value | null> {
-  return { ...column, fill: () => null };
+function nullable<Value>(
+  column: Column<Value>,
+  fill: (row: FilledEarlier) => NoInfer<Value> | null = () => null,
+): Column<Value | null> {
+  return { ...column, fill, isNullable: true };
 }
 
 function oneOf<const Value extends string>(values: readonly Value[]): Column<Value> {
@@ -41,6 +51,12 @@ const text = required<string>('a text', (value) => typeof value === 'string');
 const number = required<number>('a number', (value) => typeof value === 'number');
 const boolean = required<boolean>('true or false', (value) => typeof value === 'boolean');
 const whole = required<number>('a whole number', Number.isSafeInteger);
+/** More would take a replay minutes for one line. */
+const MAX_WEIGHT = 10_000_000;
+const weight = required<number>(
+  `a whole number 1–${MAX_WEIGHT.toLocaleString('en')}`,
+  (value) => Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_WEIGHT,
+);
 const percentage = required<number>(
   'a percentage 0–100',
   (value) => typeof value === 'number' && value >= 0 && value <= 100,
@@ -53,9 +69,11 @@ const attributes = required<Attributes>('an object of texts, numbers and boolean
 const RESULTS = ['success', 'failure', 'expected', 'aborted'] as const satisfies readonly Result[];
 
 /**
- * Every column, in the order in which it is written, with its values. `metrics.jsonl` and `metrics.csv` have the same
- * columns; an unknown value is `null` in the one and empty in the other. They contain all that triggers and stages evaluate,
- * so that a recorded log can be replayed, and neither targeting keys nor error messages.
+ * Every column, in the order in which it is written, with its values. They contain all that triggers and stages evaluate, so that
+ * a recorded log can be replayed, and neither targeting keys nor error messages.
+ *
+ * A line of `metrics.jsonl` leaves out what its other columns, or those of earlier lines in the file, say: null, each column's `fill`, the
+ * flag after the first line, and the names of paths once they are known. `metrics.csv` has them all.
  *
  * A table instead of a zod schema, because a replay reads millions of lines and zod, which copies what it checks, would
  * take longer than the parsing.
@@ -63,9 +81,13 @@ const RESULTS = ['success', 'failure', 'expected', 'aborted'] as const satisfies
 const COLUMNS = {
   /** When the operation ended: ISO 8601, UTC, with milliseconds. */
   timestamp: time,
+  /** In the first line of a file, and where it is another one than in the line before. */
   flag_key: text,
   arm: oneOf(ARMS),
-  /** Which path served the user, in the application's words: `async`, `sync` or `sync_fallback` in the preset. */
+  /**
+   * Which path served the user, in the application's words: `async`, `sync` or `sync_fallback` in the preset. In the first line of a
+   * file with this `arm` and `fallback_used`.
+   */
   execution_type: optional(text, ({ arm }) => arm),
   /** Whether the arm's own code succeeded: a fallback that succeeded does not make this true. */
   success: boolean,
@@ -76,29 +98,36 @@ const COLUMNS = {
   fallback_used: optional(boolean, () => false),
   /** The rollout percentage, 0–100, of the epoch in which the flag was evaluated. */
   percentage: nullable(percentage),
-  epoch: optional(whole, () => 1),
-  /** A salted hash of the targeting key, equal for equal keys within one folder. */
+  epoch: { ...optional(whole, () => 1), isAlwaysWritten: true },
+  /** The targeting key, encrypted with the folder's salt: equal for equal keys within one folder. */
   user: nullable(text),
+  /** OpenFeature's reason; only `SPLIT` means that chance decided the arm. */
+  reason: nullable(text),
   /** The chance with which the flag's strategies put this unit into the treatment; null where chance did not decide. */
-  chance: nullable(chance),
-  /** The value that was drawn by, encrypted with the folder's salt; null: each evaluation is a unit of its own. */
-  unit: nullable(text),
+  chance: nullable(chance, ({ reason, percentage }) => drawnAt(reason, percentage)),
+  /** The value that was drawn by, encrypted like `user`; null: each evaluation is a unit of its own. */
+  unit: nullable(text, ({ chance, user }) => (chance === null ? null : user)),
   /** An operation of the guard; otherwise the application reported the outcome. */
-  operation: optional(boolean, () => false),
+  operation: optional(boolean, () => true),
   critical: optional(boolean, () => false),
   attempts: optional(whole, () => 1),
   /** Whether the user got a result, by whichever arm. */
   user_succeeded: optional(boolean, ({ success, fallback_used }) => success || fallback_used),
-  /** OpenFeature's reason; only `SPLIT` means that chance decided the arm. */
-  reason: nullable(text),
   variant: nullable(text),
   /** OpenFeature's error code of the evaluation. */
   evaluation_error: nullable(text),
-  /** When the flag was evaluated: ISO 8601, UTC, with milliseconds. */
-  exposed_at: optional(time, ({ timestamp }) => timestamp),
+  /** How long before `timestamp` the flag was evaluated, in whole milliseconds; `metrics.csv` has the time, `exposed_at`. */
+  exposed_ms_ago: optional(whole, ({ duration_ms }) => Math.round(duration_ms ?? 0)),
   /** The outcome's attributes that have no column of their own. */
   attributes: nullable(attributes),
+  /** For how many outcomes alike the line stands, itself included: above 1 where not every outcome is written. */
+  weight: optional(weight, () => 1),
 };
+
+/** Chance decided, by the percentage alone. */
+function drawnAt(reason: string | null, percentage: number | null): number | null {
+  return reason === 'SPLIT' && percentage !== null && percentage > 0 ? percentage / 100 : null;
+}
 
 /** The columns that every log has. */
 type FixedColumns = {
@@ -110,36 +139,85 @@ export type OutcomeRow = FixedColumns & { readonly [attribute: string]: unknown 
 
 const FIXED_COLUMNS = Object.keys(COLUMNS) as (keyof FixedColumns)[];
 const AFTER_EPOCH = FIXED_COLUMNS.indexOf('epoch') + 1;
+const IN_TABLE = FIXED_COLUMNS.map((name) => (name === 'exposed_ms_ago' ? 'exposed_at' : name));
 
-/** All columns in the order in which they are written, with a column for each of these attributes. */
+/** The columns of `metrics.csv` in their order, with one for each of these attributes. */
 export function columnsWith(attributeColumns: readonly string[]): readonly string[] {
-  return [...FIXED_COLUMNS.slice(0, AFTER_EPOCH), ...attributeColumns, ...FIXED_COLUMNS.slice(AFTER_EPOCH)];
+  return [...IN_TABLE.slice(0, AFTER_EPOCH), ...attributeColumns, ...IN_TABLE.slice(AFTER_EPOCH)];
 }
 
 /** The names of the columns that every log has. */
-export const FIXED_NAMES: ReadonlySet<string> = new Set(FIXED_COLUMNS);
+export const FIXED_NAMES: ReadonlySet<string> = new Set<string>([...FIXED_COLUMNS, ...IN_TABLE]);
 
 const CHECKED = Object.entries<Column<unknown>>(COLUMNS).map(([name, column]) => ({ name, ...column }));
 
+/** What later lines of a file leave out, once a line has said it. */
+export class RepeatedNames {
+  #flagKey: string | undefined;
+  readonly #executionTypes = new Map<string, unknown>();
+
+  /** @param flagKey - Of a file that is not read from its beginning. */
+  constructor(flagKey?: string) {
+    this.#flagKey = flagKey;
+  }
+
+  /** Fills in what this line leaves out; nothing is known yet of its values. */
+  fillIn(line: Record<string, unknown>): void {
+    line.flag_key ??= this.#flagKey;
+    line.execution_type ??= this.#executionTypes.get(pathOf(line));
+  }
+
+  /** Notes a line's names. @returns which of them it must have. */
+  next(row: OutcomeRow): { readonly flag_key: boolean; readonly execution_type: boolean } {
+    const flag_key = row.flag_key !== this.#flagKey;
+    if (flag_key) this.#executionTypes.clear();
+    this.#flagKey = row.flag_key;
+    const path = pathOf(row);
+    const execution_type = row.execution_type !== (this.#executionTypes.get(path) ?? row.arm);
+    if (execution_type) this.#executionTypes.set(path, row.execution_type);
+    return { flag_key, execution_type };
+  }
+}
+
+function pathOf({ arm, fallback_used }: Readonly<Record<string, unknown>>): string {
+  return fallback_used === true ? `${arm} fallback` : `${arm}`;
+}
+
+/** The line of `metrics.jsonl`, with its end. @param names - Of the lines before in the same file. */
+export function jsonLineOf(row: OutcomeRow, names: RepeatedNames): string {
+  const line: Record<string, unknown> = {};
+  const isWanted = names.next(row);
+  for (const { name, fill, isAlwaysWritten } of CHECKED) {
+    if (name === 'flag_key' || name === 'execution_type') {
+      if (isWanted[name]) line[name] = row[name];
+    } else if (isAlwaysWritten || row[name] !== fill?.(row)) line[name] = row[name];
+  }
+  for (const name in row) if (!FIXED_NAMES.has(name) && row[name] !== null) line[name] = row[name];
+  return `${JSON.stringify(line)}\n`;
+}
+
 /**
- * Checks one line of `metrics.jsonl`, and fills in what an older version or another program left out.
+ * Checks one line of `metrics.jsonl`, and fills in what it leaves out.
  *
+ * @param names - Of the lines before in the same file.
  * @returns the row, or a few words on what is wrong with the line.
  */
-export function parseOutcomeLine(line: string): OutcomeRow | string {
+export function parseOutcomeLine(line: string, names: RepeatedNames): OutcomeRow | string {
   const parsed = parseJson(line);
   if (parsed === undefined) return 'not JSON, or half a line';
   if (typeof parsed !== 'object' || parsed === null) return 'not an object';
   const values = parsed as Record<string, unknown>;
   const row = parsed as OutcomeRow;
-  for (const { name, expected, accepts, fill } of CHECKED) {
+  names.fillIn(values);
+  for (const { name, expected, accepts, fill, isNullable } of CHECKED) {
     const value = values[name];
-    if (value === undefined || value === null) {
+    if (value === undefined) {
       if (fill === undefined) return `${name}: missing`;
       values[name] = fill(row);
-    } else if (!accepts(value)) return `${name}: not ${expected}`;
+    } else if (!accepts(value) && !(value === null && isNullable)) return `${name}: not ${expected}`;
   }
   if (row.success !== (row.result === 'success')) return `success: does not match the result ${row.result}`;
+  names.next(row);
   return row;
 }
 
@@ -147,6 +225,7 @@ export function parseOutcomeLine(line: string): OutcomeRow | string {
  * The outcome of a row. The targeting key is the hash, and so is the unit; attributes with columns of their own are among the others.
  */
 export function outcomeOfRow(row: OutcomeRow): Outcome {
+  const at = Date.parse(row.timestamp);
   return {
     exposure: {
       flagKey: row.flag_key,
@@ -159,7 +238,7 @@ export function outcomeOfRow(row: OutcomeRow): Outcome {
       unit: row.unit ?? undefined,
       isOperation: row.operation,
       epoch: row.epoch,
-      at: Date.parse(row.exposed_at),
+      at: at - row.exposed_ms_ago,
     },
     result: row.result,
     durationMs: row.duration_ms ?? undefined,
@@ -169,7 +248,7 @@ export function outcomeOfRow(row: OutcomeRow): Outcome {
     userSucceeded: row.user_succeeded,
     attempts: row.attempts,
     attributes: attributesOfRow(row),
-    at: Date.parse(row.timestamp),
+    at,
   };
 }
 

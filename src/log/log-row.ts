@@ -18,10 +18,8 @@ export interface RowContext {
   readonly columns: readonly string[];
   /** The rollout percentage of an epoch; undefined when it is not known or there is no single one. */
   percentageOf(epoch: number): number | undefined;
-  /** Hashes a targeting key. */
-  hashOf(targetingKey: string): string;
-  /** Hides a unit. */
-  unitOf(unit: string): string;
+  /** Hides a targeting key or another unit: equal texts for equal ones. */
+  hidden(unit: string): string;
 }
 
 /** Longer texts are cut: the log is bounded by lines, so lines must be bounded as well. */
@@ -29,10 +27,15 @@ const MAX_TEXT_LENGTH = 256;
 /** Attributes beyond these are left out. */
 const MAX_ATTRIBUTES = 32;
 
-/** The row of an outcome. */
-export function rowOfOutcome(outcome: Outcome, context: RowContext): OutcomeRow {
-  const { exposure, result, durationMs, fallbackUsed } = outcome;
-  const { executionTypes, columns, percentageOf, hashOf, unitOf } = context;
+/** A row as it is written: the table has the time of the exposure. */
+export type WrittenRow = OutcomeRow & { readonly exposed_at: string };
+
+/** The row of an outcome. @param weight - For how many alike it stands. */
+export function rowOfOutcome(outcome: Outcome, context: RowContext, weight = 1): WrittenRow {
+  const { exposure, result, fallbackUsed } = outcome;
+  const { targetingKey, unit } = exposure;
+  const { executionTypes, columns, percentageOf, hidden } = context;
+  const user = targetingKey === undefined ? null : hidden(targetingKey);
   const attributes = outcome.attributes ?? NO_ATTRIBUTES;
   return {
     timestamp: isoTime(outcome.at),
@@ -41,34 +44,31 @@ export function rowOfOutcome(outcome: Outcome, context: RowContext): OutcomeRow 
     execution_type: fallbackUsed ? executionTypes.fallback : executionTypes[exposure.arm],
     success: result === 'success',
     result,
-    duration_ms: durationMs === undefined ? null : Number.isFinite(durationMs) ? durationMs : -1,
+    duration_ms: durationOf(outcome.durationMs),
     error_type: textOf(outcome.errorType),
     fallback_used: fallbackUsed,
     percentage: percentageOf(exposure.epoch) ?? null,
     epoch: exposure.epoch,
     ...columnsOf(attributes, columns),
-    user: exposure.targetingKey === undefined ? null : hashOf(exposure.targetingKey),
+    user,
+    reason: textOf(exposure.reason),
     chance: exposure.chance ?? null,
-    unit: exposure.unit === undefined ? null : unitOf(exposure.unit),
+    unit: unit === undefined ? null : unit === targetingKey ? user : hidden(unit),
     operation: exposure.isOperation === true,
     critical: outcome.critical,
     attempts: outcome.attempts,
     user_succeeded: outcome.userSucceeded,
-    reason: textOf(exposure.reason),
     variant: textOf(exposure.variant),
     evaluation_error: textOf(exposure.errorCode),
+    exposed_ms_ago: Math.floor(outcome.at) - Math.floor(exposure.at),
     exposed_at: isoTime(exposure.at),
     attributes: attributesOf(attributes, columns),
+    weight,
   };
 }
 
-/** The line of `metrics.jsonl`, with its end. */
-export function jsonLineOf(row: OutcomeRow): string {
-  return `${JSON.stringify(row)}\n`;
-}
-
 /** The line of `metrics.csv` (RFC 4180), with its end. */
-export function csvLineOf(row: OutcomeRow, columns: readonly string[]): string {
+export function csvLineOf(row: WrittenRow, columns: readonly string[]): string {
   return `${columns.map((column) => csvCell(row[column])).join(',')}\n`;
 }
 
@@ -119,6 +119,13 @@ type Scalar = Attributes[string];
 function writable(value: unknown): Scalar | undefined {
   if (typeof value === 'string') return cut(value);
   return typeof value === 'boolean' || Number.isFinite(value) ? (value as number | boolean) : undefined;
+}
+
+/** To the microsecond: more is noise, and doubles the length. */
+function durationOf(durationMs: number | undefined): number | null {
+  if (durationMs === undefined) return null;
+  if (!Number.isFinite(durationMs)) return -1;
+  return Math.abs(durationMs) < 1e12 ? Math.round(durationMs * 1_000) / 1_000 : durationMs;
 }
 
 function textOf(value: string | undefined): string | null {

@@ -5,14 +5,14 @@ import type { Clock } from '../support/clock.js';
 import { type RestoreOptions, restoreOutcomes } from './checkpoint.js';
 import { type LogFiles, type LogPlace, logFilesIn } from './log-files.js';
 import type { ResolvedLogOptions } from './log-options.js';
-import { csvLineOf, jsonLineOf, type RowContext, rowOfOutcome } from './log-row.js';
-import { columnsWith, type OutcomeRow } from './log-row-schema.js';
+import { csvLineOf, type RowContext, rowOfOutcome, type WrittenRow } from './log-row.js';
+import { columnsWith, jsonLineOf, RepeatedNames } from './log-row-schema.js';
+import { OutcomeSample, type SampledOutcome } from './outcome-sample.js';
+import type { LogPosition } from './rotating-file.js';
 import { UserHash } from './user-hash.js';
 
 /** So many lines are made without a pause: about 2 ms. */
 const LINES_AT_ONCE = 256;
-/** From so many waiting outcomes on, the log is written without waiting for the next flush. */
-const FLUSH_AT = 1_024;
 /** Epochs whose percentage is remembered: late outcomes of older ones have none. */
 const MAX_EPOCHS = 16;
 
@@ -24,6 +24,8 @@ const GONE = 'keeping the outcome log';
 interface OutcomeLogSettings extends ResolvedLogOptions {
   readonly flagKey: string;
   readonly clock: Clock;
+  /** A number in [0, 1). @default Math.random */
+  readonly random?: (() => number) | undefined;
   /** Everything in the store. Every outcome is recorded in the store and in the log within one turn. */
   readonly dump: () => StoreDump;
   /**
@@ -39,9 +41,9 @@ interface OutcomeLogSettings extends ResolvedLogOptions {
  * What happened, outcome by outcome: `metrics.jsonl` and `metrics.csv`, and a checkpoint from which the
  * next run resumes.
  *
- * `record` puts the outcome into a bounded buffer and does nothing else. Each second, or when 1,024 wait, the buffer is
- * written. A disk that is full or a folder that is read-only costs lines, which are counted, and is reported once per outage; the
- * next flush retries. Files that were removed or moved away are begun anew by the next flush.
+ * `record` puts the outcome into a bounded sample (see {@link OutcomeSample}) and does nothing else. Each second the sample is
+ * written. A disk that is full or a folder that is read-only costs lines, whose outcomes are counted, and is reported once per outage;
+ * the next flush retries. Files that were removed or moved away are begun anew by the next flush.
  *
  * The invariant of each write and restart: a checkpoint counts exactly the outcomes recorded up to its
  * position in the log, so checkpoint plus later lines is everything but the unwritten tail, and nothing twice. The table
@@ -61,11 +63,13 @@ export class OutcomeLog {
   #hasFailed = false;
   #hasCheckpointFailed = false;
   /** Recorded, not in a batch yet. */
-  #waiting: Outcome[] = [];
+  readonly #waiting: OutcomeSample;
   /** Being written; what is before `#next` has been given to the disk. */
-  #batch: readonly Outcome[] = [];
+  #batch: readonly SampledOutcome[] = [];
   #next = 0;
   #dropped = 0;
+  /** What the lines of `metrics.jsonl` up to its end have said, and where that is. */
+  #names: { readonly said: RepeatedNames; readonly upTo: LogPosition } | undefined;
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -78,13 +82,14 @@ export class OutcomeLog {
   constructor(settings: OutcomeLogSettings) {
     this.#settings = settings;
     this.#columns = columnsWith(settings.columns);
+    const { flushMs: takeMs, random = Math.random } = settings;
+    this.#waiting = new OutcomeSample({ ...settings, takeMs, random });
     const hashOfUnit = unitHasher(settings.flagKey);
     this.#context = {
       executionTypes: settings.executionTypes,
       columns: settings.columns,
       percentageOf: (epoch) => this.#percentages.get(epoch),
-      hashOf: (targetingKey) => this.#users.of(targetingKey),
-      unitOf: (unit) => this.#users.ofUnit(hashOfUnit(unit)),
+      hidden: (unit) => this.#users.of(unit, hashOfUnit(unit)),
     };
   }
 
@@ -142,13 +147,7 @@ export class OutcomeLog {
   /** Notes an outcome; nothing after `close`. Touches memory only and never throws. */
   record(outcome: Outcome): void {
     if (this.#isClosed) return;
-    const waiting = this.#waiting.length + this.#batch.length - this.#next;
-    if (waiting >= this.#settings.maxWaiting) {
-      this.#drop(1, new Error(`${waiting} outcomes wait to be written; this one is left out of the log.`));
-      return;
-    }
-    // Not in this turn, which is a request's.
-    if (this.#waiting.push(outcome) === FLUSH_AT) setImmediate(() => this.#write());
+    this.#waiting.add(outcome);
   }
 
   /** Resolves when everything recorded so far has been written, or could not be. */
@@ -166,7 +165,6 @@ export class OutcomeLog {
     OutcomeLog.#open.delete(this);
     if (OutcomeLog.#open.size === 0) process.removeListener('exit', OutcomeLog.#writeAllAtExit);
     this.#isClosed = true;
-    this.#waiting = [];
     await this.#files?.jsonl.close();
     await this.#files?.csv?.close();
   }
@@ -196,11 +194,10 @@ export class OutcomeLog {
     this.#isWriteQueued = false;
     this.#hasFailed = false;
     const isTime = clock.monotonic() - this.#checkpointAt >= summaryMs;
-    this.#isCheckpointStale ||= this.#waiting.length > 0;
+    this.#isCheckpointStale ||= !this.#waiting.isEmpty;
     // In one turn, so that the dump counts the outcomes of the log up to this batch, and no other.
-    this.#batch = this.#waiting;
+    this.#batch = this.#waiting.take(clock.monotonic());
     this.#next = 0;
-    this.#waiting = [];
     const dumped = this.#isCheckpointWanted || (this.#isCheckpointStale && isTime) ? dump() : undefined;
     if (dumped !== undefined) {
       this.#isCheckpointWanted = false;
@@ -223,13 +220,24 @@ export class OutcomeLog {
     if (hasWritten && !this.#hasFailed && !this.#hasCheckpointFailed) this.#settings.onWorks?.(WRITING);
   }
 
-  async #writeLines(outcomes: readonly Outcome[]): Promise<void> {
+  async #writeLines(outcomes: readonly SampledOutcome[]): Promise<void> {
     const rows = this.#rowsOf(outcomes);
     const { jsonl, csv } = this.#files!;
+    const known = this.#names;
+    this.#names = undefined;
     try {
-      await jsonl.append(rows.map(jsonLineOf).join(''));
+      let said = new RepeatedNames();
+      await jsonl.append((position) => {
+        // Another file, or one that another program has written to, says nothing of what it was not told here.
+        said = known !== undefined && isSame(known.upTo, position) ? known.said : new RepeatedNames();
+        return jsonLinesOf(rows, said);
+      });
+      this.#names = { said, upTo: jsonl.position };
     } catch (error) {
-      this.#drop(rows.length, error);
+      this.#drop(
+        rows.reduce((sum, { weight }) => sum + weight, 0),
+        error,
+      );
     }
     await this.#attempt(WRITING, async () => csv?.append(this.#csvLinesOf(rows)));
   }
@@ -259,22 +267,23 @@ export class OutcomeLog {
 
   /** The process exits without `close`: what waits is written now or never. */
   #writeAtExit(): void {
-    const rows = this.#rowsOf([...this.#batch.slice(this.#next), ...this.#waiting]);
-    this.#files?.jsonl.appendSync(rows.map(jsonLineOf).join(''));
+    const waiting = this.#waiting.take(this.#settings.clock.monotonic());
+    const rows = this.#rowsOf([...this.#batch.slice(this.#next), ...waiting]);
+    this.#files?.jsonl.appendSync(jsonLinesOf(rows, new RepeatedNames()));
     this.#files?.csv?.appendSync(this.#csvLinesOf(rows));
   }
 
-  #csvLinesOf(rows: readonly OutcomeRow[]): string {
+  #csvLinesOf(rows: readonly WrittenRow[]): string {
     return rows.map((row) => csvLineOf(row, this.#columns)).join('');
   }
 
-  #rowsOf(outcomes: readonly Outcome[]): OutcomeRow[] {
-    const rows: OutcomeRow[] = [];
-    for (const outcome of outcomes) {
+  #rowsOf(outcomes: readonly SampledOutcome[]): WrittenRow[] {
+    const rows: WrittenRow[] = [];
+    for (const { outcome, weight } of outcomes) {
       try {
-        rows.push(rowOfOutcome(outcome, this.#context));
+        rows.push(rowOfOutcome(outcome, this.#context, weight));
       } catch (error) {
-        this.#drop(1, error);
+        this.#drop(weight, error);
       }
     }
     return rows;
@@ -289,8 +298,8 @@ export class OutcomeLog {
     }
   }
 
-  #drop(lines: number, error: unknown): void {
-    this.#dropped += lines;
+  #drop(outcomes: number, error: unknown): void {
+    this.#dropped += outcomes;
     this.#report(WRITING, error);
   }
 
@@ -298,4 +307,12 @@ export class OutcomeLog {
     this.#hasFailed = true;
     this.#settings.onFault(what, error);
   }
+}
+
+function jsonLinesOf(rows: readonly WrittenRow[], said: RepeatedNames): string {
+  return rows.map((row) => jsonLineOf(row, said)).join('');
+}
+
+function isSame(a: LogPosition, b: LogPosition): boolean {
+  return a.sequence === b.sequence && a.offset === b.offset;
 }

@@ -1,7 +1,7 @@
 import { type FileHandle, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { linesOf, unlessMissing } from '../support/files.js';
-import { type OutcomeRow, parseOutcomeLine } from './log-row-schema.js';
+import { type OutcomeRow, parseOutcomeLine, RepeatedNames } from './log-row-schema.js';
 import { filesOfLog, type LogPosition } from './rotating-file.js';
 
 /** The log for programs: one JSON object a line. */
@@ -21,7 +21,7 @@ interface ReadOutcomeLogOptions {
   /** Called for each line that is left out, and for each whose time is before that of the line above it. */
   readonly onProblem?: ((problem: LogProblem) => void) | undefined;
   /** Reads only what was written from here on. @default the whole log */
-  readonly from?: LogPosition | undefined;
+  readonly from?: (LogPosition & { readonly flagKey: string }) | undefined;
 }
 
 /**
@@ -46,12 +46,12 @@ export async function* readOutcomeBatches(
 ): AsyncGenerator<readonly OutcomeRow[], void, void> {
   const isFolder = (await unlessMissing(stat(path)))?.isDirectory() ?? false;
   const newest = isFolder ? join(path, JSONL_FILE) : path;
-  const { from = { sequence: 1, offset: 0 }, onProblem } = options;
+  const { from, onProblem } = options;
   const order: Order = { latest: '', onProblem };
   let files = 0;
-  for await (const { handle, path, sequence } of filesOfLog(newest, from.sequence)) {
+  for await (const { handle, path, sequence } of filesOfLog(newest, from?.sequence)) {
     files += 1;
-    yield* rowsOf(handle, path, sequence === from.sequence ? from.offset : 0, order);
+    yield* rowsOf(handle, path, sequence === from?.sequence ? from : undefined, order);
   }
   // Says that there is no such file.
   if (files === 0) await stat(newest);
@@ -65,18 +65,19 @@ interface Order extends Pick<ReadOutcomeLogOptions, 'onProblem'> {
 async function* rowsOf(
   handle: FileHandle,
   file: string,
-  offset: number,
+  from: ReadOutcomeLogOptions['from'],
   order: Order,
 ): AsyncGenerator<readonly OutcomeRow[], void, void> {
   const { onProblem } = order;
   const { size } = await handle.stat();
+  const names = new RepeatedNames(from?.flagKey);
   let number = 0;
-  for await (const lines of linesOf(handle, offset, size)) {
+  for await (const lines of linesOf(handle, from?.offset ?? 0, size)) {
     const rows: OutcomeRow[] = [];
     for (const line of lines) {
       number += 1;
       if (line === '') continue;
-      const row = line === undefined ? 'longer than any line of this log' : parseOutcomeLine(line);
+      const row = line === undefined ? 'longer than any line of this log' : parseOutcomeLine(line, names);
       if (typeof row === 'string') {
         onProblem?.({ file, line: number, reason: row, used: false });
         continue;

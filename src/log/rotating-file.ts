@@ -73,15 +73,20 @@ export class RotatingFile {
     }
   }
 
-  /** Adds whole lines, each with its line end. @throws when they could not be written; none of them is then. */
-  async append(lines: string): Promise<void> {
+  /**
+   * Adds whole lines, each with its line end. @throws when they could not be written; none of them is then.
+   *
+   * @param lines - Or what makes them for where they will be, and may be called twice.
+   */
+  async append(lines: string | ((position: LogPosition) => string)): Promise<void> {
     await this.#leaveIfGone();
     if (this.#handle === undefined) await this.open();
     else await this.#options.permit?.();
-    const bytes = Buffer.byteLength(lines);
-    const isFull = this.#bytes + bytes > this.#options.maxFileBytes;
-    if (isFull && this.#bytes > this.#header.length) await this.#rotate();
-    await this.#write(lines);
+    const made = typeof lines === 'string' ? lines : lines(this.position);
+    const isFull = this.#bytes + Buffer.byteLength(made) > this.#options.maxFileBytes;
+    if (!isFull || this.#bytes <= this.#header.length) return this.#write(made);
+    await this.#rotate();
+    return this.#write(typeof lines === 'string' ? lines : lines(this.position));
   }
 
   /** As `append`, for the last moment of a process: no rotation, and nothing when the file is not open. */

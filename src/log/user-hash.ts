@@ -8,17 +8,20 @@ import {
   randomBytes,
 } from 'node:crypto';
 import { join } from 'node:path';
+import { hash32 } from '../statistics/hash.js';
 import { readIfPresent, replaceFile, type WriteOptions } from '../support/files.js';
 
 const SALT_BYTES = 32;
-/** 64 bits: among a million users, two share a hash with a probability of 3 in 100 million. */
-const HASH_DIGITS = 16;
 const CIPHER = 'aes-256-ecb';
 const BLOCK_BYTES = 16;
+/** Of a block: the store's hash of a unit, and another one. The rest is 0, by which a block of this folder is known. */
+const HASH_BYTES = 8;
 
 /**
- * Hides targeting keys: HMAC-SHA256 with a salt that belongs to one folder and can be read by its owner only. The
- * log alone is not enough to try names, and two folders' logs cannot be joined by user.
+ * Hides targeting keys and other units: their hashes are encrypted with a salt that belongs to one folder and can be read by its owner
+ * only. The log alone is not enough to try names, and two folders' logs cannot be joined by user. A restart must know the units again
+ * that the checkpoint has, so that the store's own hash is among the two; with 64 bits, two of a million users share a text with a
+ * probability of 3 in 100 million.
  */
 export class UserHash {
   #salt: KeyObject = createSecretKey(randomBytes(SALT_BYTES));
@@ -47,29 +50,26 @@ export class UserHash {
     await replaceFile(join(folder, 'salt'), `${this.#text}\n`, { ...options, mode: 0o600 });
   }
 
-  /** Begins with a letter, so that no spreadsheet reads it as a number. */
-  of(targetingKey: string): string {
-    return `u${createHmac('sha256', this.#salt).update(targetingKey).digest('hex').slice(0, HASH_DIGITS)}`;
-  }
-
   /**
-   * Encrypts the store's hash of a unit, which anybody could compute from the unit: a restart must know the units again that the
-   * checkpoint has, and nobody else may.
+   * The text of a unit. It begins with a letter, so that no spreadsheet reads it as a number.
+   *
+   * @param hash - The store's hash of the unit, which anybody could compute from it.
    */
-  ofUnit(hash: number): string {
+  of(unit: string, hash: number): string {
     // One block, a permutation that only the salt's owner knows: equal units must look equal.
     this.#cipher ??= createCipheriv(CIPHER, this.#unitKey(), null).setAutoPadding(false);
     const block = Buffer.alloc(BLOCK_BYTES);
     block.writeUInt32LE(hash);
-    return `t${this.#cipher.update(block).toString('base64url')}`;
+    block.writeUInt32LE(hash32(unit, ~hash) >>> 0, 4);
+    return `u${this.#cipher.update(block).toString('base64url')}`;
   }
 
-  /** The hash of a unit that was encrypted with this folder's salt; undefined for any other text. */
+  /** The store's hash of a unit with this folder's text; undefined for any other text. */
   unitOf(text: string): number | undefined {
     const block = Buffer.from(text.slice(1), 'base64url');
-    if (!text.startsWith('t') || block.length !== BLOCK_BYTES) return undefined;
+    if (!text.startsWith('u') || block.length !== BLOCK_BYTES) return undefined;
     const plain = createDecipheriv(CIPHER, this.#unitKey(), null).setAutoPadding(false).update(block);
-    return plain.subarray(4).every((byte) => byte === 0) ? plain.readUInt32LE() : undefined;
+    return plain.subarray(HASH_BYTES).every((byte) => byte === 0) ? plain.readUInt32LE() : undefined;
   }
 
   #unitKey(): Buffer {

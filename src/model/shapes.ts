@@ -30,6 +30,12 @@ export interface Evaluation {
   readonly flagMetadata?: Readonly<Record<string, string | number | boolean>> | undefined;
 }
 
+/**
+ * What of an outcome is evidence. `all`; `events`: whether it failed and the like, but it is part of no sample, such as that of
+ * durations; `none`: it counts in numbers only, as it stands for one that was not written.
+ */
+export type EvidenceShare = 'all' | 'events' | 'none';
+
 /** One evaluation of the guarded flag, captured by the hook. An operation or `track()` completes it. */
 export interface Exposure {
   readonly flagKey: string;
@@ -48,6 +54,8 @@ export interface Exposure {
   readonly unit?: string | undefined;
   /** The hash of the unit, where the unit itself is not known: of an exposure that was read from a log. */
   readonly unitHash?: number | undefined;
+  /** Of an exposure that was read from a log which has a sample. @default 'all' */
+  readonly evidence?: EvidenceShare | undefined;
   /** An operation completes it; otherwise `track()` may. */
   readonly isOperation?: boolean | undefined;
   /** Its number in the store that awaits its outcome, which sets it. */

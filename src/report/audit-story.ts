@@ -10,6 +10,7 @@ type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** However long a guard has been running: the latest of each kind. */
 const MAX_OF_A_KIND = 200;
+const SAME_REVIEW_MS = 10_000;
 
 /** Adds up a guard's events to its stages, decisions and reviews, by their places in the event table. Memory is bounded. */
 export class AuditStory {
@@ -66,13 +67,20 @@ export class AuditStory {
     const known = new Set(this.decisions.map(({ decision }) => decision.id));
     this.decisions.push(...other.decisions.filter(({ decision }) => !known.has(decision.id)));
     this.decisions.sort((a, b) => a.decision.at - b.decision.at);
-    this.reviews.push(...other.reviews);
+    this.reviews.push(...other.reviews.filter((review) => !this.#hasReview(review)));
     this.reviews.sort((a, b) => a.openedAt - b.openedAt);
     this.notes.push(...other.notes.map((note) => ({ ...note, text: `${name}: ${note.text}` })));
     this.notes.sort((a, b) => a.at - b.at);
     for (const list of [this.decisions, this.reviews, this.notes]) {
       list.splice(0, list.length - MAX_OF_A_KIND);
     }
+  }
+
+  /** Processes of one rollout open the same review within seconds. */
+  #hasReview({ verdict: { trigger }, openedAt }: ReviewReport): boolean {
+    return this.reviews.some(
+      (known) => known.verdict.trigger === trigger && Math.abs(known.openedAt - openedAt) < SAME_REVIEW_MS,
+    );
   }
 
   #start(at: number): void {

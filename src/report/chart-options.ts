@@ -2,64 +2,61 @@ import type { EChartsCoreOption } from 'echarts/core';
 import { ARMS } from '../model/shapes.js';
 import {
   AXIS,
-  CHART,
-  COLOUR,
+  bandOf,
+  decisionMarks,
   type Form,
   frame,
   line,
   marks,
   pointsOf,
-  spanOf,
+  reviewAreas,
   TEXT,
   thresholdMarks,
 } from './chart-parts.js';
-import { formatCount, formatLatency, formatShare, formatTime, rolloutWord } from './format.js';
+import { formatLatency, formatShare, formatTime, rolloutWord } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
-import type { SeriesPoint } from './time-series.js';
 
 /** What a chart shows; undefined where there is nothing to show. */
 interface ChartOption {
   readonly description: string;
-  readonly height?: number;
   make(form: Form): EChartsCoreOption;
 }
 
-/** The success rate of each arm, with the thresholds and the percentage steps. */
-export function successRateOption(report: RolloutReport): ChartOption | undefined {
-  const { thresholds, arms } = report;
-  const shown = spanOf(report);
-  if (shown === undefined) return undefined;
-  const words = ARMS.map((arm) => `${arm}: ${formatShare(arms[arm].successRate)}`).join(', ');
-  const lasting = thresholds.filter(({ during }) => during === undefined);
-  const limits = lasting.map(({ label }) => label).join(', ');
-  const stageLines = thresholds.flatMap(({ during, successRate }) => {
-    if (during === undefined) return [];
-    const ends = [during.from, Math.min(during.to, shown.to)];
-    return {
-      ...line('stage minimum', 'treatment'),
-      lineStyle: { color: COLOUR.stage, width: 1.5, type: [2, 3] },
-      itemStyle: { color: COLOUR.stage },
-      data: ends.map((at) => [at, successRate]),
-    };
-  });
+/** A rate of fewer outcomes may be anything: it does not decide how far the axis goes. */
+const ENOUGH_TRIALS = 30;
+
+/** The error rate of each arm with its interval, and everything that happened to the rollout. */
+export function errorRateOption(report: RolloutReport): ChartOption | undefined {
+  const { thresholds, arms, series, period } = report;
+  if (period === undefined) return undefined;
+  const words = ARMS.map((arm) => {
+    const { successRate } = arms[arm];
+    return `${arm}: ${formatShare(successRate === undefined ? undefined : 1 - successRate)}`;
+  }).join(', ');
+  const limits = thresholds.map(({ label }) => label).join(', ');
   return {
-    description: `Success rate of each arm (overall ${words})${limits === '' ? '' : `; thresholds: ${limits}`}. ${stepWords(report)}`,
+    description: `Error rate of each arm with 95 % intervals (overall ${words})${limits === '' ? '' : `; thresholds: ${limits}`}. ${happened(report)}`,
     make: (form) => ({
       ...frame(report, form),
+      legend: { ...frame(report, form).legend, data: [...ARMS] },
       yAxis: {
         ...AXIS,
         type: 'value',
-        max: 1,
-        min: lowestShown(report),
+        min: 0,
+        max: highestShown(report),
+        interval: highestShown(report) / 5,
         axisLabel: { ...TEXT, formatter: percentLabel },
       },
       series: [
+        ...ARMS.flatMap((arm) => bandOf(report, arm, series[arm].low, series[arm].high)),
         ...ARMS.map((arm) => ({
           ...line(arm, arm),
-          data: pointsOf(report, arm, rateOf),
-          ...(arm === 'treatment' && { markLine: marks(report, form, thresholdMarks(lasting)) }),
+          data: pointsOf(report, series[arm].errorRate),
+          ...(arm === 'treatment' && {
+            markLine: marks(report, form, [...thresholdMarks(thresholds), ...decisionMarks(report)]),
+            markArea: reviewAreas(report),
+          }),
         })),
-        ...stageLines,
       ],
     }),
   };
@@ -68,7 +65,7 @@ export function successRateOption(report: RolloutReport): ChartOption | undefine
 /** Median and 95th percentile of each arm's successes. */
 export function latencyOption(report: RolloutReport): ChartOption | undefined {
   const { series, arms } = report;
-  if (!ARMS.some((arm) => series[arm].some(({ p50Ms }) => p50Ms !== undefined))) return undefined;
+  if (!ARMS.some((arm) => series[arm].p50.some((value) => value !== null))) return undefined;
   const words = ARMS.map((arm) => {
     const { latency } = arms[arm];
     return `${arm}: median ${formatLatency(latency?.p50Ms)}, p95 ${formatLatency(latency?.p95Ms)}`;
@@ -81,69 +78,41 @@ export function latencyOption(report: RolloutReport): ChartOption | undefined {
       series: ARMS.flatMap((arm) => [
         {
           ...line(`${arm} p95`, arm),
-          data: pointsOf(report, arm, ({ p95Ms }) => p95Ms),
+          data: pointsOf(report, series[arm].p95),
           ...(arm === 'treatment' && { markLine: marks(report, form) }),
         },
-        { ...line(`${arm} median`, arm, 1), data: pointsOf(report, arm, ({ p50Ms }) => p50Ms) },
+        { ...line(`${arm} median`, arm, 1), data: pointsOf(report, series[arm].p50) },
       ]),
     }),
   };
-}
-
-/** The most frequent error types, by arm. */
-export function errorTypeOption({ errorTypes }: RolloutReport): ChartOption | undefined {
-  const shown = errorTypes.slice(0, 10);
-  if (shown.length === 0) return undefined;
-  const words = shown.map(
-    ({ errorType, treatment, control }) => `${errorType}: ${treatment} treatment, ${control} control`,
-  );
-  return {
-    description: `Failures by error type. ${words.join('; ')}.`,
-    height: 90 + 34 * shown.length,
-    make: (form) => ({
-      ...CHART,
-      grid: { left: form === 'wide' ? 190 : 130, right: 48, top: 12, bottom: 62 },
-      xAxis: { ...AXIS, type: 'value', minInterval: 1, axisLabel: { ...TEXT, formatter: formatCount } },
-      yAxis: {
-        ...AXIS,
-        type: 'category',
-        inverse: true,
-        data: shown.map(({ errorType }) => errorType),
-        axisLabel: { ...TEXT, width: form === 'wide' ? 175 : 118, overflow: 'truncate' },
-      },
-      series: ARMS.map((arm) => ({
-        name: arm,
-        type: 'bar',
-        barMaxWidth: 11,
-        barGap: '20%',
-        itemStyle: { color: COLOUR[arm] },
-        emphasis: { disabled: true },
-        label: {
-          ...TEXT,
-          show: true,
-          position: 'right',
-          formatter: ({ value }: { value: unknown }) => formatCount(Number(value)),
-        },
-        data: shown.map((counts) => counts[arm]),
-      })),
-    }),
-  };
-}
-
-function rateOf({ successes, failures }: SeriesPoint): number | undefined {
-  return successes + failures === 0 ? undefined : successes / (successes + failures);
 }
 
 function percentLabel(rate: number): string {
   return `${Number((rate * 100).toFixed(2))} %`;
 }
 
-/** Near 100 % the differences are small: the axis begins just below the lowest value. */
-function lowestShown({ series, thresholds }: RolloutReport): number {
-  const rates = ARMS.flatMap((arm) => series[arm].map(rateOf)).filter((rate) => rate !== undefined);
-  const lowest = Math.min(...rates, ...thresholds.map(({ successRate }) => successRate));
-  const step = lowest > 0.9 ? 0.01 : 0.05;
-  return Math.max(0, Number((Math.floor(lowest / step - 0.3) * step).toFixed(2)));
+const TOPS = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1];
+
+/** Above every rate that means something, and above every threshold. */
+function highestShown({ series, thresholds }: RolloutReport): number {
+  const rates = ARMS.flatMap((arm) =>
+    series[arm].errorRate.filter((_, index) => series[arm].trials[index]! >= ENOUGH_TRIALS),
+  );
+  const highest = Math.max(
+    ...rates.map((rate) => rate ?? 0),
+    ...thresholds.map(({ errorRate }) => errorRate),
+    0,
+  );
+  return TOPS.find((top) => top >= Math.min(1, highest * 1.12)) ?? 1;
+}
+
+function happened(report: RolloutReport): string {
+  const decided = report.decisions.map(
+    ({ decision: { at, action, dryRun } }) =>
+      `${dryRun ? 'Would have ' : ''}${action === 'stop' ? 'stopped' : 'stepped back'} at ${formatTime(at)}.`,
+  );
+  const reviews = report.reviews.length === 0 ? [] : [`Reviews: ${report.reviews.length}.`];
+  return [stepWords(report), ...reviews, ...decided.slice(-10)].filter((text) => text !== '').join(' ');
 }
 
 function stepWords({ rollout }: RolloutReport): string {

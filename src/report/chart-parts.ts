@@ -1,7 +1,6 @@
-import { ARMS, type Arm } from '../model/shapes.js';
+import type { Arm } from '../model/shapes.js';
 import { rolloutWord } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
-import { MAX_PAUSE_BUCKETS, type SeriesPoint } from './time-series.js';
 
 export type Form = 'wide' | 'narrow';
 
@@ -14,7 +13,6 @@ export const COLOUR = {
   control: 'var(--control)',
   rollback: 'var(--rollback)',
   review: 'var(--review)',
-  stage: 'var(--stage)',
 } as const;
 
 /** Of all labels. */
@@ -40,11 +38,11 @@ const LABEL_PIXELS = 44;
 
 /** What the charts over time have in common. */
 export function frame(report: RolloutReport, form: Form) {
-  const shown = spanOf(report);
+  const { period: shown } = report;
   return {
     ...CHART,
     useUTC: true,
-    grid: { left: 62, right: form === 'wide' ? 30 : 16, top: 48, bottom: form === 'wide' ? 64 : 84 },
+    grid: { left: 62, right: form === 'wide' ? 38 : 30, top: 56, bottom: form === 'wide' ? 64 : 84 },
     xAxis: {
       ...AXIS,
       type: 'time',
@@ -75,43 +73,46 @@ export function line(name: string, arm: Arm, width = 2) {
   };
 }
 
-/** The points of a line, each in the middle of its stretch; a long pause interrupts the line. */
-export function pointsOf(
-  { series, rollout }: RolloutReport,
+/** When each point of the series is drawn: in the middle of its time. */
+export function timesOf({ series: { at, stepMs }, period }: RolloutReport): readonly number[] {
+  return at.map((from, index) => {
+    const to = Math.min(at[index + 1] ?? from + stepMs, period?.to ?? Number.POSITIVE_INFINITY);
+    return Math.max(from, period?.from ?? from) / 2 + to / 2;
+  });
+}
+
+/** A line with these values; where there is none, it is interrupted. One that stands alone is a dot. */
+export function pointsOf(report: RolloutReport, values: readonly (number | null)[]): object[] {
+  return timesOf(report).map((at, index) => {
+    const isAlone = (values[index - 1] ?? null) === null && (values[index + 1] ?? null) === null;
+    return { value: [at, values[index] ?? null], symbol: isAlone ? 'circle' : 'none', symbolSize: 5 };
+  });
+}
+
+/** The area between two lines, as two series: the lower one carries the upper one and is not seen. */
+export function bandOf(
+  report: RolloutReport,
   arm: Arm,
-  pick: (point: SeriesPoint) => number | undefined,
+  low: readonly (number | null)[],
+  high: readonly (number | null)[],
 ): object[] {
-  const points: { value: [number, number | null]; symbol: string; symbolSize: number }[] = [];
-  let previous: SeriesPoint | undefined;
-  for (const point of series[arm]) {
-    const value = pick(point);
-    if (value === undefined) continue;
-    const isJoined =
-      previous !== undefined &&
-      point.from - previous.to <= MAX_PAUSE_BUCKETS * series.bucketMs &&
-      !(arm === 'treatment' && wasOffBetween(rollout, previous.from, point.from));
-    if (isJoined) points.at(-1)!.symbol = 'none';
-    else if (previous !== undefined) {
-      points.push({ value: [previous.to, null], symbol: 'none', symbolSize: 0 });
-    }
-    // A line needs two points: one that stands alone is drawn as a dot.
-    const symbol = isJoined ? 'none' : 'circle';
-    points.push({ value: [(point.from + point.to) / 2, value], symbol, symbolSize: 5 });
-    previous = point;
-  }
-  return points;
-}
-
-function wasOffBetween(rollout: RolloutReport['rollout'], from: number, to: number): boolean {
-  return rollout.some(({ at, enabled }) => !enabled && at >= from && at <= to);
-}
-
-/** From the first point to the end of the last; undefined without any. */
-export function spanOf({ series }: RolloutReport): RolloutReport['period'] {
-  const points = ARMS.flatMap((arm) => series[arm]);
-  const from = Math.min(...points.map(({ from }) => from));
-  const to = Math.max(...points.map(({ to }) => to));
-  return points.length === 0 ? undefined : { from, to };
+  const times = timesOf(report);
+  const part = (values: readonly (number | null)[], areaStyle?: object) => ({
+    type: 'line',
+    stack: `${arm} interval`,
+    stackStrategy: 'all',
+    symbol: 'none',
+    silent: true,
+    emphasis: { disabled: true },
+    lineStyle: { opacity: 0 },
+    data: times.map((at, index) => [at, values[index] ?? null]),
+    ...(areaStyle && { areaStyle }),
+  });
+  const width = low.map((from, index) => {
+    const to = high[index] ?? null;
+    return from === null || to === null ? null : to - from;
+  });
+  return [part(low), part(width, { color: COLOUR[arm], opacity: 0.16 })];
 }
 
 /** Vertical lines where the percentage changed, and further marks. */
@@ -122,21 +123,56 @@ export function marks(report: RolloutReport, form: Form, more: readonly object[]
 
 /** Horizontal lines for thresholds. */
 export function thresholdMarks(thresholds: RolloutReport['thresholds']): object[] {
-  return thresholds.map(({ label, successRate, kind }) => ({
-    yAxis: successRate,
+  return thresholds.map(({ label, errorRate, kind }) => ({
+    yAxis: errorRate,
     lineStyle: { color: COLOUR[kind], type: 'solid', width: 1.5 },
     label: { ...MARK_TEXT, color: COLOUR[kind], position: 'insideStartBottom', formatter: label },
   }));
 }
 
+/** Stops and steps back, as strong lines with a word. */
+export function decisionMarks({ decisions, period }: RolloutReport): object[] {
+  return decisions.flatMap(({ decision: { at, action, dryRun } }) => {
+    if (period === undefined) return [];
+    const word = action === 'stop' ? 'stopped' : 'stepped back';
+    return {
+      xAxis: Math.min(Math.max(at, period.from), period.to),
+      lineStyle: { color: COLOUR.rollback, type: dryRun ? 'dashed' : 'solid', width: 2 },
+      label: {
+        ...MARK_TEXT,
+        color: COLOUR.rollback,
+        fontWeight: 'bold',
+        position: 'end',
+        distance: 32,
+        formatter: dryRun ? `would have ${word}` : word,
+      },
+    };
+  });
+}
+
+/** The times in which a review was open. */
+export function reviewAreas({ reviews, period }: RolloutReport) {
+  if (period === undefined) return undefined;
+  const { from, to } = period;
+  const within = (at: number) => Math.min(Math.max(at, from), to);
+  return {
+    silent: true,
+    emphasis: { disabled: true },
+    itemStyle: { color: COLOUR.review, opacity: 0.14 },
+    data: reviews.map(({ openedAt, closedAt = to }) => [
+      { xAxis: within(openedAt) },
+      { xAxis: Math.max(within(closedAt), within(openedAt) + (to - from) / 400) },
+    ]),
+  };
+}
+
 /** Labels of steps that come soon after each other go to a second row, and further ones are left out. */
-function stepMarks(report: RolloutReport, form: Form): object[] {
-  const shown = spanOf(report);
-  if (shown === undefined) return [];
-  const labelMs = (LABEL_PIXELS / (form === 'wide' ? 860 : 340)) * (shown.to - shown.from);
+function stepMarks({ rollout, period }: RolloutReport, form: Form): object[] {
+  if (period === undefined) return [];
+  const labelMs = (LABEL_PIXELS / (form === 'wide' ? 860 : 340)) * (period.to - period.from);
   const freeFrom = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  return report.rollout.map((step) => {
-    const at = Math.min(Math.max(step.at, shown.from), shown.to);
+  return rollout.map((step) => {
+    const at = Math.min(Math.max(step.at, period.from), period.to);
     const row = freeFrom.findIndex((free) => at >= free);
     if (row >= 0) freeFrom[row] = at + labelMs;
     return {

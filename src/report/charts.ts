@@ -1,12 +1,12 @@
 import type { EChartsCoreOption } from 'echarts/core';
-import { errorTypeOption, latencyOption, successRateOption } from './chart-options.js';
+import { errorRateOption, latencyOption } from './chart-options.js';
 import type { Form } from './chart-parts.js';
 import { escapeXml } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
 
 /** A chart as an SVG picture, for wide screens and paper, and for narrow ones. Colours are CSS variables of the page. */
 export interface Chart {
-  readonly id: 'success-rate' | 'latency' | 'error-types';
+  readonly id: 'error-rate' | 'latency';
   readonly title: string;
   /** What the picture shows, for readers who cannot see it. */
   readonly description: string;
@@ -14,6 +14,7 @@ export interface Chart {
   readonly narrow: string;
 }
 
+const HEIGHT = 340;
 const WIDTH: Readonly<Record<Form, number>> = { wide: 960, narrow: 420 };
 
 /**
@@ -25,15 +26,22 @@ export async function drawCharts(report: RolloutReport): Promise<readonly Chart[
   const draw = await loadDrawing();
   if (draw === undefined) return undefined;
   const charts = [
-    { id: 'success-rate', title: 'Success rate over time', option: successRateOption(report) },
-    { id: 'latency', title: 'Duration of successful operations over time', option: latencyOption(report) },
-    { id: 'error-types', title: 'Failures by error type', option: errorTypeOption(report) },
+    {
+      id: 'error-rate',
+      title: 'Error rate of both arms, with 95 % intervals; shaded: a review was open',
+      option: errorRateOption(report),
+    },
+    {
+      id: 'latency',
+      title: 'Duration of successful operations (p95, and thinner the median)',
+      option: latencyOption(report),
+    },
   ] as const;
   return charts.flatMap(({ id, title, option }) => {
     if (option === undefined) return [];
-    const { description, height = 340 } = option;
+    const { description } = option;
     const picture = (form: Form) => {
-      const svg = draw(option.make(form), { width: WIDTH[form], height });
+      const svg = draw(option.make(form), { width: WIDTH[form], height: HEIGHT });
       return toInlineSvg(svg, `${id}-${form}`, title, description);
     };
     return [{ id, title, description, wide: picture('wide'), narrow: picture('narrow') }];
@@ -54,9 +62,9 @@ async function loadDrawing(): Promise<Draw | undefined> {
     ]);
     core.use([
       charts.LineChart,
-      charts.BarChart,
       components.GridComponent,
       components.LegendComponent,
+      components.MarkAreaComponent,
       components.MarkLineComponent,
       renderers.SVGRenderer,
     ]);

@@ -1,15 +1,10 @@
-import { basename, join } from 'node:path';
-import { AUDIT_FILE } from '../journal/audit-log.js';
-import { type AuditProblem, readAuditLog } from '../journal/audit-reader.js';
-import { foldersIn } from '../journal/guard-folder.js';
-import { outcomeOfRow } from '../log/log-row-schema.js';
-import { JSONL_FILE, type LogProblem, readOutcomeBatches } from '../log/read-log.js';
-import { hasLog } from '../log/rotating-file.js';
+import { seriesOf } from '../dashboard/series.js';
 import type { RolloutChange } from '../model/event-entry.js';
+import type { RolloutHistory, Rollup } from '../rollups/rollup.js';
+import { mergeRollups } from '../rollups/rollup-sum.js';
 import { formatThreshold } from '../support/wording.js';
-import { AuditStory } from './audit-story.js';
 import { headlineOf } from './headline.js';
-import { compareArms, OutcomeStory } from './outcome-story.js';
+import { type RolloutRecords, readRecords } from './read/rollout-records.js';
 import type {
   KnownRule,
   KnownRules,
@@ -18,17 +13,15 @@ import type {
   StageReport,
   Threshold,
 } from './rollout-report.js';
+import { armsOf, compareArms, errorTypesOf } from './totals.js';
 
-/** How many problems are listed; the rest is counted. */
-const MAX_PROBLEMS = 20;
-
-/** How many outcomes a point of the charts stands for at least, where the rollout lasts that long. */
-const MIN_OUTCOMES_OF_A_POINT = 20;
+/** As many as a wide chart can show. */
+const POINTS = 160;
 
 interface CollectOptions {
   /** Milliseconds since 1970. @default the present */
   readonly now?: number | undefined;
-  /** The rollout's rules, where they are known; their thresholds are drawn. */
+  /** The rollout's rules, where they are known; their thresholds are drawn. @default those of the guard's view */
   readonly rules?: KnownRules | undefined;
 }
 
@@ -39,164 +32,144 @@ class NothingToReportError extends Error {
 }
 
 /**
- * Reads a guard's folder, one line after the other, in bounded memory, and the folders within it of further guards of the same
- * flag. The guards may be running.
+ * Reports a rollout as guards left it in their folders, and in the folders of further guards within them. The guards may be running.
  *
- * @param folder - The guard's folder: `metrics.jsonl` and `audit.jsonl` with their rotated files. Either may be missing.
- * @throws {@link NothingToReportError} when both are missing everywhere, or the folder is.
+ * @param folders - Of guards of one flag. What they counted adds up.
+ * @throws {@link NothingToReportError} when none has anything; ConfigError when they are of different flags.
  */
-export async function collectReport(folder: string, options: CollectOptions = {}): Promise<RolloutReport> {
-  const folders = await foldersIn(folder);
-  const logged = await havingLog(folders, JSONL_FILE);
-  if (logged.length + (await havingLog(folders, AUDIT_FILE)).length === 0) {
-    throw new NothingToReportError(`${folder} contains neither ${JSONL_FILE} nor ${AUDIT_FILE}.`);
+export async function collectReport(
+  folders: readonly string[],
+  options: CollectOptions = {},
+): Promise<RolloutReport> {
+  const records = await readRecords(folders);
+  if (records.guards === 0) {
+    const why = records.problems.length === 0 ? '' : ` (${records.problems.join('; ')})`;
+    throw new NothingToReportError(`No guard has written to ${folders.join(', ')}${why}.`);
   }
-  const eventProblems = new Problems<AuditProblem>();
-  const audit = await readAudit(folders, eventProblems);
-  const outcomeProblems = new Problems<LogProblem>();
-  const story = new OutcomeStory();
-  story.flagKey = audit.flagKey;
-  let outcomesOfOtherFlags = 0;
-  for (const path of logged) outcomesOfOtherFlags += await readOutcomes(path, story, outcomeProblems);
-  const arms = story.arms();
-  const rollout = audit.rollout.length > 0 ? audit.rollout : rolloutOf(story);
-  const stages = audit.stages.map((stage) => withOutcomes(stage, story));
-  const known: RolloutStory = { decisions: audit.decisions, reviews: audit.reviews, stages, rollout };
+  return reportOf(records, options);
+}
+
+/** The report of what was read. Pure, but for the time. */
+export function reportOf(
+  records: RolloutRecords,
+  { now = Date.now(), rules }: CollectOptions,
+): RolloutReport {
+  const { history, story, view, flagKey } = records;
+  const { rollups } = history;
+  const total = mergeRollups(rollups, rollups[0]?.at ?? now, 0);
+  const arms = armsOf(total);
+  const rollout = story.rollout.length > 0 ? story.rollout : rolloutOf(history);
+  const known: RolloutStory = {
+    decisions: story.decisions,
+    reviews: story.reviews,
+    stages: stagesOf(records, rollout),
+    rollout,
+  };
+  const last = rollups.at(-1);
+  // A folder whose guard ended long ago ends there, and not now.
+  const until = last === undefined ? now : Math.min(now, last.at + last.durationMs);
+  const decision = story.decisions.findLast(({ decision }) => !decision.dryRun) ?? story.decisions.at(-1);
+  const failed = decision?.decision.verdicts.find(({ failing = [] }) => failing.length > 0)?.failing;
   return {
     version: 1,
-    flagKey: story.flagKey ?? audit.decisions[0]?.decision.flagKey,
-    generatedAt: options.now ?? Date.now(),
+    flagKey,
+    generatedAt: now,
     headline: headlineOf(known),
-    period: story.count === 0 ? undefined : { from: story.from, to: story.to },
+    period: last && { from: rollups[0]!.at, to: until },
     arms,
     comparison: compareArms(arms),
-    complaints: audit.complaints,
-    executionTypes: story.executionTypes(),
-    errorTypes: story.errorTypes(),
-    series: story.series.toSeries(
-      MIN_OUTCOMES_OF_A_POINT,
-      rollout.map(({ at }) => at),
-    ),
+    errorTypes: errorTypesOf(total),
+    series: seriesOf(history, { points: POINTS }, [], until),
     ...known,
-    thresholds: thresholdsOf(known, options.rules),
-    notes: audit.notes,
+    triggers: view?.triggers ?? [],
+    failing: failed ?? view?.failing ?? [],
+    thresholds: thresholdsOf(known, rules ?? rulesOf(records)),
+    notes: story.notes,
     sources: {
-      outcomes: story.count,
-      outcomeLinesLeftOut: outcomeProblems.count - outcomeProblems.used,
-      outcomesOfOtherFlags,
-      outcomeLinesOutOfOrder: outcomeProblems.used,
-      outcomeProblems: outcomeProblems.listed,
-      events: audit.events,
-      eventLinesLeftOut: eventProblems.count,
-      eventProblems: eventProblems.listed,
+      guards: records.guards,
+      rollups: rollups.length,
+      events: story.events,
+      eventLinesLeftOut: records.auditLinesLeftOut,
+      problems: records.problems,
     },
   };
 }
 
-/** Problems with lines: all are counted, the first are listed. */
-class Problems<Problem extends AuditProblem | LogProblem> {
-  readonly listed: Problem[] = [];
-  count = 0;
-  /** Those whose line is used all the same. */
-  used = 0;
-
-  readonly add = (problem: Problem): void => {
-    this.count += 1;
-    if ('used' in problem && problem.used) this.used += 1;
-    if (this.listed.length < MAX_PROBLEMS) this.listed.push(problem);
-  };
-}
-
-/** @returns how many outcomes are of other flags. */
-async function readOutcomes(
-  folder: string,
-  story: OutcomeStory,
-  problems: Problems<LogProblem>,
-): Promise<number> {
-  let otherFlags = 0;
-  for await (const rows of readOutcomeBatches(folder, { onProblem: problems.add })) {
-    for (const row of rows) {
-      story.flagKey ??= row.flag_key;
-      if (row.flag_key === story.flagKey) {
-        story.add(outcomeOfRow(row), row.execution_type, row.percentage ?? undefined);
-      } else {
-        otherFlags += 1;
-      }
+/** Without an audit log: the rollout as its rollups show it. */
+function rolloutOf({ rollups }: RolloutHistory): RolloutChange[] {
+  const changes: RolloutChange[] = [];
+  for (const { at, epoch, percentage } of rollups) {
+    const before = changes.at(-1);
+    if (before?.epoch !== epoch || before.percentage !== percentage) {
+      changes.push({ at, epoch, enabled: true, percentage });
     }
   }
-  return otherFlags;
+  return changes;
 }
 
-/** Without an audit log: the rollout as its outcomes show it. */
-function rolloutOf({ epochs }: OutcomeStory): RolloutChange[] {
-  return Array.from(epochs, ([epoch, { firstAt, percentage }]) => ({
-    at: firstAt,
-    epoch,
-    enabled: true,
-    percentage,
-  })).sort((a, b) => a.at - b.at);
+function stagesOf(
+  { story, history, view }: RolloutRecords,
+  rollout: readonly RolloutChange[],
+): StageReport[] {
+  return story.stages.map((stage) => {
+    const now = view?.stage;
+    const isNow = view?.epoch === stage.epoch && now?.index === stage.progress.index;
+    const progress = isNow ? now! : stage.progress;
+    const to = rollout.find(({ at }) => at > stage.startedAt)?.at ?? Number.POSITIVE_INFINITY;
+    const { successes, failures } = treatmentWithin(history.rollups, stage.startedAt, to);
+    const counted = successes + failures;
+    // The guard's own figures are exact, and as old as its report; the rollups' ones reach to the end, but for a part of an hour.
+    return isNow || counted < progress.outcomes
+      ? { ...stage, progress, outcomes: progress.outcomes, successRate: progress.successRate }
+      : {
+          ...stage,
+          progress,
+          outcomes: counted,
+          successRate: counted === 0 ? undefined : successes / counted,
+        };
+  });
 }
 
-function withOutcomes(
-  stage: Omit<StageReport, 'outcomes' | 'successRate'>,
-  story: OutcomeStory,
-): StageReport {
-  const { successes, failures } = story.epochs.get(stage.epoch) ?? { successes: 0, failures: 0 };
-  const logged = successes + failures;
-  // The log of outcomes is optional: the guard's own figures of the stage are known without it.
-  if (logged < stage.progress.outcomes) {
-    return { ...stage, outcomes: stage.progress.outcomes, successRate: stage.progress.successRate };
+function treatmentWithin(rollups: readonly Rollup[], from: number, to: number) {
+  let [successes, failures] = [0, 0];
+  for (const { at, durationMs, arms } of rollups) {
+    const middle = at + durationMs / 2;
+    if (middle < from || middle >= to) continue;
+    successes += arms.treatment.successes;
+    failures += arms.treatment.failures;
   }
-  return { ...stage, outcomes: logged, successRate: logged === 0 ? undefined : successes / logged };
+  return { successes, failures };
 }
 
-/**
- * The success rates that a rollout must keep: those of the rules where they are given, otherwise those of the verdicts in
- * decisions and reviews; and each stage's for as long as it lasted.
- */
+function rulesOf({ view }: RolloutRecords): KnownRules | undefined {
+  if (view === undefined) return undefined;
+  const of = (severity: 'rollback' | 'review') =>
+    view.triggers.flatMap(({ severity: each, verdict }) =>
+      each === severity && verdict !== undefined ? [verdict] : [],
+    );
+  return { rollback: of('rollback'), review: of('review') };
+}
+
+/** The rates that a rollout must keep: those of the rules where they are known, otherwise those of the verdicts in decisions and reviews. */
 function thresholdsOf(
-  { decisions, reviews, stages, rollout }: RolloutStory,
+  { decisions, reviews }: RolloutStory,
   rules: KnownRules | undefined,
 ): readonly Threshold[] {
   const rollback = rules?.rollback ?? decisions.flatMap(({ decision }) => decision.verdicts);
   const review = rules?.review ?? reviews.map(({ verdict }) => verdict);
-  const ruleLines = [
+  const lines = [
     ...rollback.flatMap((rule) => horizontal(rule, 'rollback')),
     ...review.flatMap((rule) => horizontal(rule, 'review')),
   ];
-  const stageLines = stages.map(({ progress, startedAt: from }): Threshold => {
-    const { minSuccessRate: successRate } = progress.stage;
-    const to = rollout.find(({ at }) => at > from)?.at ?? Number.POSITIVE_INFINITY;
-    const label = `stage: ${formatThreshold(successRate)}`;
-    return { label, successRate, kind: 'stage', during: { from, to } };
-  });
-  const isFirst = ({ label }: Threshold, index: number) =>
-    ruleLines.findIndex((other) => other.label === label) === index;
-  return [...ruleLines.filter(isFirst), ...stageLines];
+  const isFirst = ({ errorRate }: Threshold, index: number) =>
+    lines.findIndex((other) => Math.abs(other.errorRate - errorRate) < 1e-9) === index;
+  return lines.filter(isFirst);
 }
 
-/** An error rate above 5 % is a success rate below 95 %. */
+/** A success rate below 95 % is an error rate above 5 %. */
 function horizontal({ rate, threshold }: KnownRule, kind: 'rollback' | 'review'): Threshold[] {
   if (rate === undefined || threshold === undefined) return [];
-  const successRate = rate === 'success' ? threshold : 1 - threshold;
-  const label = `${kind === 'rollback' ? 'stop' : 'review'}: ${formatThreshold(successRate)}`;
-  return [{ label, successRate, kind, during: undefined }];
-}
-
-/** The events of the first guard's flag, of all its guards. */
-async function readAudit(folders: readonly string[], problems: Problems<AuditProblem>): Promise<AuditStory> {
-  let all: AuditStory | undefined;
-  for (const folder of folders) {
-    const story = new AuditStory();
-    for await (const event of readAuditLog(join(folder, AUDIT_FILE), problems.add)) story.add(event);
-    if (all === undefined || all.events === 0) all = story;
-    else if (story.flagKey === all.flagKey) all.merge(story, basename(folder));
-  }
-  return all ?? new AuditStory();
-}
-
-/** The folders with such a log; a crash may have left its rotated files only. */
-async function havingLog(folders: readonly string[], file: string): Promise<string[]> {
-  const found = await Promise.all(folders.map((folder) => hasLog(join(folder, file))));
-  return folders.filter((_, index) => found[index]);
+  const errorRate = Number((rate === 'error' ? threshold : 1 - threshold).toPrecision(12));
+  const label = `${kind === 'rollback' ? 'stop' : 'review'}: ${formatThreshold(errorRate)}`;
+  return [{ label, errorRate, kind }];
 }

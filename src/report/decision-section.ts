@@ -1,5 +1,5 @@
 import { ERROR_TYPE } from '../model/concentration.js';
-import { ARMS, type Verdict } from '../model/shapes.js';
+import { ARMS, type Concentration, type Verdict } from '../model/shapes.js';
 import { formatDuration, formatQuantity } from '../support/wording.js';
 import { formatCount, formatPercentage, formatShare, formatTime } from './format.js';
 import type { DecisionReport, RolloutReport } from './rollout-report.js';
@@ -70,21 +70,22 @@ function evidenceTables(verdicts: readonly Verdict[]): Table[] {
             ]),
           },
         ]),
-    ...(failing.length === 0
-      ? []
-      : [
-          {
-            caption: 'Where the treatment fails',
-            head: ['Of failing units', 'Treatment', 'Control', 'Other outcomes'],
-            rows: failing.map(({ attribute, value, treatment, control, others }) => [
-              `${attribute}: ${value}`,
-              shareOf(treatment.count, treatment.of),
-              shareOf(control.count, control.of),
-              attribute === ERROR_TYPE ? '–' : shareOf(others.count, others.of),
-            ]),
-          },
-        ]),
+    ...(failing.length === 0 ? [] : [concentrationTable(failing)]),
   ];
+}
+
+/** Values that failing users have more often than others. */
+export function concentrationTable(failing: readonly Concentration[]): Table {
+  return {
+    caption: 'Where the treatment fails',
+    head: ['Of failing units', 'Treatment', 'Control', 'Other outcomes'],
+    rows: failing.map(({ attribute, value, treatment, control, others }) => [
+      `${attribute}: ${value}`,
+      shareOf(treatment.count, treatment.of),
+      shareOf(control.count, control.of),
+      attribute === ERROR_TYPE ? '–' : shareOf(others.count, others.of),
+    ]),
+  };
 }
 
 /** `14.06 % (9 of 64)` */

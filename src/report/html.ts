@@ -3,6 +3,7 @@ import { escapeXml, formatTime } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
 import type { Section, Table } from './section.js';
 import { sectionsOf } from './sections.js';
+import { STYLE } from './style.js';
 
 /**
  * The report as one page that needs nothing else: no network, no script.
@@ -25,25 +26,25 @@ export function toHtml(report: RolloutReport, charts: readonly Chart[] | undefin
 </head>
 <body>
 <header>
-<h1>${escapeHtml(title)}</h1>
-<p class="headline ${moodOf(report)}">${escapeHtml(report.headline)}</p>
-<p class="made">Written on ${formatTime(report.generatedAt)}. All times are UTC.</p>
-<nav aria-label="Sections">${links.join(' ')}</nav>
+<p class="made">${escapeHtml(title)} · ${formatTime(report.generatedAt)}</p>
+<h1 class="headline ${moodOf(report)}">${escapeHtml(report.headline)}</h1>
 </header>
 <main>
-${chartsHtml(charts)}
-${sections.map((section) => sectionHtml(section, 2)).join('\n')}
+${charts === undefined ? MISSING : chartHtml('error-rate', charts)}
+<nav aria-label="Sections">${links.join(' ')}</nav>
+${sections.map((section) => sectionHtml(section, 2, charts)).join('\n')}
 </main>
 </body>
 </html>
 `;
 }
 
-function chartsHtml(charts: readonly Chart[] | undefined): string {
-  if (charts === undefined) {
-    return '<p class="missing">The charts are missing, because the package <code>echarts</code> is not installed: run <code>npm install echarts</code> and write the report again. The tables below contain the same numbers.</p>';
-  }
+const MISSING =
+  '<p class="missing">The charts are missing, because the package <code>echarts</code> is not installed: run <code>npm install echarts</code> and write the report again. The tables below contain the same numbers.</p>';
+
+function chartHtml(id: Chart['id'], charts: readonly Chart[] = []): string {
   return charts
+    .filter((chart) => chart.id === id)
     .map(
       ({ title, wide, narrow }) =>
         `<figure><figcaption>${escapeHtml(title)}</figcaption><div class="wide">${wide}</div><div class="narrow">${narrow}</div></figure>`,
@@ -52,14 +53,16 @@ function chartsHtml(charts: readonly Chart[] | undefined): string {
 }
 
 function sectionHtml(
-  { id, title, paragraphs = [], tables = [], parts = [] }: Section,
+  { id, title, chart, paragraphs = [], tables = [], parts = [] }: Section,
   level: number,
+  charts: readonly Chart[] | undefined,
 ): string {
   const tag = level === 2 ? 'section' : 'article';
   return `<${tag} id="${escapeHtml(id)}"><h${level}>${escapeHtml(title)}</h${level}>
 ${paragraphs.map((paragraph) => `<p>${escapeHtml(paragraph)}</p>`).join('\n')}
+${chart === undefined ? '' : chartHtml(chart, charts)}
 ${tables.map(tableHtml).join('\n')}
-${parts.map((part) => sectionHtml(part, level + 1)).join('\n')}
+${parts.map((part) => sectionHtml(part, level + 1, charts)).join('\n')}
 </${tag}>`;
 }
 
@@ -98,71 +101,3 @@ function moodOf({ decisions }: RolloutReport): string {
 function escapeHtml(text: string): string {
   return escapeXml(text).replaceAll('"', '&quot;').replaceAll("'", '&#39;');
 }
-
-/** The page's style sheet: light, dark, phone and paper. The charts take their colours from its variables. */
-const STYLE = `
-:root {
-  color-scheme: light dark;
-  --paper: #ffffff; --ink: #1d2433; --soft: #5a6377; --line: #d9dee8; --card: #f6f8fb;
-  --treatment: #0b66c3; --control: #b8590b; --rollback: #c01c28; --review: #8a6100; --stage: #1a7f4b;
-  --stopped-paper: #fdecec; --going-paper: #e9f6ee;
-}
-@media screen and (prefers-color-scheme: dark) {
-  :root {
-    --paper: #12161f; --ink: #e6eaf2; --soft: #a2acc0; --line: #343c4d; --card: #1a202c;
-    --treatment: #62adff; --control: #f0a35e; --rollback: #ff7b80; --review: #e0b64a; --stage: #5fd398;
-    --stopped-paper: #3a1a1f; --going-paper: #16301f;
-  }
-}
-* { box-sizing: border-box; }
-html { -webkit-text-size-adjust: 100%; }
-body {
-  margin: 0 auto; padding: 1.5rem clamp(0.75rem, 3vw, 2rem) 4rem; max-width: 66rem;
-  background: var(--paper); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif;
-}
-h1 { margin: 0 0 0.75rem; font-size: clamp(1.4rem, 4vw, 2rem); line-height: 1.2; overflow-wrap: anywhere; }
-h2 { margin: 2.5rem 0 0.5rem; font-size: 1.3rem; }
-h3 { margin: 1.5rem 0 0.5rem; font-size: 1.05rem; }
-p { margin: 0.5rem 0; max-width: 75ch; overflow-wrap: anywhere; }
-.headline { max-width: none; padding: 0.75rem 1rem; border-left: 5px solid; border-radius: 4px; font-size: 1.05rem; }
-.headline.stopped { background: var(--stopped-paper); border-color: var(--rollback); }
-.headline.going { background: var(--going-paper); border-color: var(--stage); }
-.made { color: var(--soft); font-size: 0.9rem; }
-nav { display: flex; flex-wrap: wrap; gap: 0.25rem 1rem; font-size: 0.9rem; }
-a { color: var(--treatment); }
-figure { margin: 1.75rem 0; padding: 0.75rem; background: var(--card); border: 1px solid var(--line); border-radius: 6px; }
-figcaption { margin-bottom: 0.25rem; font-weight: 600; }
-figure svg { display: block; width: 100%; height: auto; font-family: inherit; }
-figure .narrow { display: none; }
-.table { margin: 0.75rem 0 1.25rem; overflow-x: auto; }
-table { width: 100%; border-collapse: collapse; font-size: 0.92rem; font-variant-numeric: tabular-nums; }
-caption { padding-bottom: 0.25rem; text-align: left; color: var(--soft); }
-th, td { padding: 0.4rem 0.6rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
-thead th { border-bottom: 2px solid var(--line); white-space: nowrap; }
-tbody th { min-width: 8rem; max-width: 20rem; font-weight: 600; overflow-wrap: break-word; }
-td { white-space: nowrap; }
-td.prose { min-width: 18rem; white-space: normal; overflow-wrap: anywhere; }
-.number { text-align: right; }
-article { padding: 0.25rem 1rem; border-left: 3px solid var(--line); }
-.missing { padding: 0.75rem 1rem; background: var(--card); border: 1px solid var(--line); border-radius: 6px; }
-code { font-size: 0.95em; }
-@media screen and (max-width: 40rem) {
-  figure { padding: 0.5rem 0.25rem; }
-  figure .wide { display: none; }
-  figure .narrow { display: block; }
-  figcaption { padding: 0 0.5rem; }
-  article { padding: 0.25rem 0 0.25rem 0.75rem; }
-  th, td { padding: 0.35rem 0.4rem; }
-}
-@media print {
-  :root {
-    --ink: #000; --soft: #444; --line: #bbb; --card: #fff; --stopped-paper: #fff; --going-paper: #fff;
-  }
-  body { max-width: none; padding: 0; font-size: 10.5pt; }
-  nav { display: none; }
-  figure, article, tr { break-inside: avoid; }
-  h2, h3 { break-after: avoid; }
-  .table { overflow: visible; }
-}
-`;

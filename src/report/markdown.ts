@@ -1,4 +1,4 @@
-import { escapeXml, formatTime } from './format.js';
+import { escapeXml } from './format.js';
 import type { RolloutReport } from './rollout-report.js';
 import type { Section, Table } from './section.js';
 import { sectionsOf } from './sections.js';
@@ -8,7 +8,6 @@ export function toMarkdown(report: RolloutReport): string {
   const blocks = [
     `# Rollout report: ${text(report.flagKey ?? 'unknown flag')}`,
     text(report.headline),
-    `Written on ${formatTime(report.generatedAt)}.`,
     ...sectionsOf(report).flatMap((section) => sectionBlocks(section, 2)),
   ];
   return `${blocks.join('\n\n')}\n`;

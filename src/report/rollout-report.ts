@@ -1,41 +1,42 @@
-import type { AuditProblem } from '../journal/audit-reader.js';
+import type { Series } from '../dashboard/api.js';
 import type { DecisionStoryEntry } from '../journal/decision-story.js';
-import type { LogProblem } from '../log/read-log.js';
+import type { LatencySummary } from '../model/baseline.js';
 import type { GuardEvent } from '../model/event.js';
 import type { RolloutChange } from '../model/event-entry.js';
-import type { Arm, Verdict } from '../model/shapes.js';
-import type { ArmTotals } from '../model/snapshot.js';
+import type { TriggerView } from '../model/rollout-view.js';
+import type { Arm, Concentration, Verdict } from '../model/shapes.js';
 import type { StageProgress } from '../model/stage.js';
-import type { Series } from './time-series.js';
+import type { RollupArm } from '../rollups/rollup.js';
 
 /**
- * Everything that a guard's folder contains about a rollout, as plain data: the JSON report, and what Markdown and HTML are made
- * of. Times are milliseconds since 1970.
+ * A rollout as its guards have recorded it, as plain data: the JSON report, and what Markdown and HTML are made of. Times are
+ * milliseconds since 1970.
  */
 export interface RolloutReport {
   readonly version: 1;
-  /** Undefined when the folder has neither an outcome nor an event. */
   readonly flagKey: string | undefined;
   readonly generatedAt: number;
   /** What became of the rollout, in one or two sentences. */
   readonly headline: string;
-  /** Of the outcomes; undefined without any. */
+  /** In which outcomes were counted; undefined without any. */
   readonly period: { readonly from: number; readonly to: number } | undefined;
+  /** Every outcome of the period. */
   readonly arms: Readonly<Record<Arm, ArmReport>>;
   readonly comparison: Comparison;
-  /** The users' complaints that could be attributed to an arm. */
-  readonly complaints: Readonly<Record<Arm, number>>;
-  /** By the application's own word for the path that served the user; at most 20, the rest is under `other`. */
-  readonly executionTypes: readonly ExecutionTypeReport[];
   /** Failures by error type, most frequent first. */
   readonly errorTypes: readonly ErrorTypeReport[];
+  /** The whole rollout in at most 160 points. */
   readonly series: Series;
   /** When the percentage in Unleash changed. */
   readonly rollout: readonly RolloutChange[];
   readonly stages: readonly StageReport[];
   readonly decisions: readonly DecisionReport[];
   readonly reviews: readonly ReviewReport[];
-  /** Success rates at which something happens, for the chart. */
+  /** What each trigger observed last; empty when no view is there. */
+  readonly triggers: readonly TriggerView[];
+  /** Where the treatment fails, as of the latest decision or of now. */
+  readonly failing: readonly Concentration[];
+  /** Error rates at which something happens, for the chart. */
   readonly thresholds: readonly Threshold[];
   /** What else the guard reported: starts, faults, closes. The latest 200. */
   readonly notes: readonly Note[];
@@ -45,14 +46,16 @@ export interface RolloutReport {
 /** What the headline and the thresholds are made of. */
 export type RolloutStory = Pick<RolloutReport, 'decisions' | 'reviews' | 'stages' | 'rollout'>;
 
-/** One arm over the whole log. */
-export interface ArmReport extends Omit<ArmTotals, 'errorTypes' | 'lastOutcomeAt'> {
+/** One arm over the whole period. */
+export interface ArmReport extends Omit<RollupArm, 'errorTypes' | 'latency' | 'userSuccesses'> {
   /** Counted outcomes: successes and failures. */
   readonly counted: number;
   /** Undefined before the first counted outcome. */
   readonly successRate: number | undefined;
   /** Share of the counted operations in which the user was served, by whichever arm. */
   readonly userSuccessRate: number | undefined;
+  /** Of successes; undefined before the first. */
+  readonly latency: LatencySummary | undefined;
 }
 
 /** The treatment against the control. A number is undefined while either arm lacks outcomes. */
@@ -61,17 +64,6 @@ export interface Comparison {
   readonly successRateDifference: number | undefined;
   /** By which fraction the treatment is faster: 0.2 is 20 % less time, −0.2 is 20 % more. */
   readonly latencyImprovement: Readonly<Record<'mean' | 'p50' | 'p95' | 'p99', number | undefined>>;
-}
-
-/** How one path fared for the users that it served: a fallback that worked is a success of the fallback's path. */
-export interface ExecutionTypeReport {
-  readonly executionType: string;
-  readonly count: number;
-  readonly successRate: number | undefined;
-  readonly meanMs: number | undefined;
-  readonly p50Ms: number | undefined;
-  readonly p95Ms: number | undefined;
-  readonly p99Ms: number | undefined;
 }
 
 export interface ErrorTypeReport extends Readonly<Record<Arm, number>> {
@@ -109,27 +101,22 @@ export interface ReviewReport {
   readonly verdict: Verdict;
 }
 
-/** A success rate below which something happens. */
+/** An error rate above which something happens. */
 export interface Threshold {
   readonly label: string;
-  readonly successRate: number;
-  readonly kind: 'rollback' | 'review' | 'stage';
-  /** When it applied; undefined for the whole rollout. */
-  readonly during: { readonly from: number; readonly to: number } | undefined;
+  readonly errorRate: number;
+  readonly kind: 'rollback' | 'review';
 }
 
 /** What the report was made of, and what of it could not be used. */
 export interface Sources {
-  readonly outcomes: number;
-  readonly outcomeLinesLeftOut: number;
-  /** Outcomes of other flags than the guard's, which are left out as well. */
-  readonly outcomesOfOtherFlags: number;
-  readonly outcomeLinesOutOfOrder: number;
-  /** The first 20. */
-  readonly outcomeProblems: readonly LogProblem[];
+  /** How many guards recorded it; the leader of a fleet is one, for all processes. */
+  readonly guards: number;
+  readonly rollups: number;
   readonly events: number;
   readonly eventLinesLeftOut: number;
-  readonly eventProblems: readonly AuditProblem[];
+  /** Files that cannot be read, and why. */
+  readonly problems: readonly string[];
 }
 
 /** What the chart needs of a rule: a rule on anything but a rate is not drawn. */

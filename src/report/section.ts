@@ -9,6 +9,8 @@ export interface Table {
 export interface Section {
   readonly id: string;
   readonly title: string;
+  /** A picture at its beginning, where the form has pictures. */
+  readonly chart?: 'latency';
   readonly paragraphs?: readonly string[];
   readonly tables?: readonly Table[];
   /** Parts within this part. */

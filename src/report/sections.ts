@@ -1,6 +1,12 @@
-import { basename } from 'node:path';
-import { formatDuration, formatRate, formatSpan, formatThreshold } from '../support/wording.js';
-import { decisionSection } from './decision-section.js';
+import {
+  countOf,
+  formatDuration,
+  formatQuantity,
+  formatRate,
+  formatSpan,
+  formatThreshold,
+} from '../support/wording.js';
+import { concentrationTable, decisionSection } from './decision-section.js';
 import {
   formatCount,
   formatImprovement,
@@ -15,13 +21,13 @@ import { stageSentence } from './headline.js';
 import type { RolloutReport } from './rollout-report.js';
 import type { Section, Table } from './section.js';
 
-/** The parts of the Markdown and HTML report, in order. */
+/** The parts of the Markdown and HTML report, in order: what was decided, on what it rests, and how it came to that. */
 export function sectionsOf(report: RolloutReport): readonly Section[] {
   return [
-    comparison(report),
-    ...[executionTypes(report), stages(report)].filter(hasRows),
     decisionSection(report),
-    ...[reviews(report), errorTypes(report), rollout(report), notes(report)].filter(hasRows),
+    ...[triggers(report)].filter(hasRows),
+    comparison(report),
+    ...[whereItFails(report), stages(report), reviews(report), timeline(report)].filter(hasTables),
     sources(report),
   ];
 }
@@ -35,7 +41,33 @@ function hasRows({ tables: [table] }: TableSection): boolean {
   return table.rows.length > 0;
 }
 
-function comparison({ arms, comparison, complaints, period }: RolloutReport): Section {
+function hasTables({ tables = [] }: Section): boolean {
+  return tables.some(({ rows }) => rows.length > 0);
+}
+
+/** What each trigger observed last: beside the decisions, all that did not breach. */
+function triggers({ triggers }: RolloutReport): TableSection {
+  const rows = triggers.map(({ name, severity, verdict, evidence, since }) => [
+    name,
+    severity === 'rollback' ? 'stops' : 'review',
+    verdict === undefined ? 'not evaluated yet' : STATUS_WORDS[verdict.status],
+    since === undefined ? '–' : formatTime(since),
+    verdict?.observed === undefined ? '–' : formatQuantity(verdict.observed, verdict.unit, verdict.threshold),
+    verdict === undefined ? '–' : formatQuantity(verdict.threshold, verdict.unit),
+    evidence === undefined ? '–' : `${Math.floor(evidence * 100)} %`,
+  ]);
+  const head = ['Trigger', 'Then', 'Is', 'Since', 'Observed', 'Threshold', 'Evidence'];
+  return {
+    id: 'triggers',
+    title: 'Triggers',
+    paragraphs: ['As evaluated last. Evidence: how far a sequential test has come towards its threshold.'],
+    tables: [{ caption: 'What each trigger observed last', head, rows }],
+  };
+}
+
+const STATUS_WORDS = { ok: 'ok', 'insufficient-data': 'without enough data', breach: 'breached' } as const;
+
+function comparison({ arms, comparison, period }: RolloutReport): Section {
   const { treatment, control } = arms;
   const row = (
     name: string,
@@ -54,7 +86,8 @@ function comparison({ arms, comparison, complaints, period }: RolloutReport): Se
     row('Critical errors', count, ({ critical }) => critical),
     row('Fallbacks', count, ({ fallbacks }) => fallbacks),
     row('Succeeded after a retry', count, ({ retried }) => retried),
-    ['Complaints', formatCount(complaints.treatment), formatCount(complaints.control), ''],
+    row('Without an outcome in time', count, ({ unfinished }) => unfinished),
+    row('Complaints', count, ({ complaints }) => complaints),
     row('Mean duration', formatLatency, ({ latency }) => latency?.meanMs, formatImprovement(faster.mean)),
     row('Median (p50)', formatLatency, ({ latency }) => latency?.p50Ms, formatImprovement(faster.p50)),
     row('p95', formatLatency, ({ latency }) => latency?.p95Ms, formatImprovement(faster.p95)),
@@ -63,23 +96,40 @@ function comparison({ arms, comparison, complaints, period }: RolloutReport): Se
   ];
   const when =
     period === undefined
-      ? 'No outcome has been logged.'
+      ? 'No outcome has been counted.'
       : `Outcomes from ${formatTime(period.from)} to ${formatTime(period.to)} (${formatSpan(period.to - period.from)}). Durations are those of successes.`;
   const title = 'Treatment against control';
   const head = ['', 'Treatment', 'Control', 'Treatment is'];
-  return { id: 'comparison', title, paragraphs: [when], tables: [{ caption: title, head, rows }] };
+  return {
+    id: 'comparison',
+    title,
+    chart: 'latency',
+    paragraphs: [when],
+    tables: [{ caption: title, head, rows }],
+  };
 }
 
-function executionTypes({ executionTypes }: RolloutReport): TableSection {
-  const rows = executionTypes.map((type) => [
-    type.executionType,
-    formatCount(type.count),
-    formatShare(type.successRate),
-    ...[type.meanMs, type.p50Ms, type.p95Ms, type.p99Ms].map(formatLatency),
-  ]);
-  const title = 'By execution type';
-  const head = ['Path', 'Operations', 'Users served', 'Mean', 'p50', 'p95', 'p99'];
-  return { id: 'paths', title, tables: [{ caption: title, head, rows }] };
+/** Error types, and what failing users have in common. */
+function whereItFails({ failing, errorTypes, arms }: RolloutReport): Section {
+  const share = (count: number, counted: number) =>
+    counted === 0 ? '–' : `${formatCount(count)} (${formatShare(count / counted)})`;
+  const rows = errorTypes
+    .slice(0, 20)
+    .map(({ errorType, treatment, control }) => [
+      errorType,
+      share(treatment, arms.treatment.counted),
+      share(control, arms.control.counted),
+    ]);
+  const caption = "Failures by error type, with their share of the arm's counted outcomes";
+  return {
+    id: 'failures',
+    title: 'Where it fails',
+    paragraphs: errorTypes.length > 20 ? [`And ${errorTypes.length - 20} more error types.`] : [],
+    tables: [
+      ...(failing.length === 0 ? [] : [concentrationTable(failing)]),
+      { caption, head: ['Error type', 'Treatment', 'Control'], rows },
+    ].filter(({ rows }) => rows.length > 0),
+  };
 }
 
 function stages({ stages }: RolloutReport): TableSection {
@@ -121,70 +171,48 @@ function reviews({ reviews }: RolloutReport): TableSection {
   };
 }
 
-function errorTypes({ errorTypes, arms }: RolloutReport): TableSection {
-  const share = (count: number, counted: number) =>
-    counted === 0 ? '–' : `${formatCount(count)} (${formatShare(count / counted)})`;
-  const rows = errorTypes
-    .slice(0, 20)
-    .map(({ errorType, treatment, control }) => [
-      errorType,
-      share(treatment, arms.treatment.counted),
-      share(control, arms.control.counted),
-    ]);
-  const caption = "Failures by error type, with their share of the arm's counted outcomes";
+/** Everything that happened, in one list: what has a section of its own is there in detail. */
+function timeline({ rollout, decisions, reviews, notes }: RolloutReport): TableSection {
+  const entries = [
+    ...rollout.map((change) => ({
+      at: change.at,
+      text: `Rollout: ${rolloutWord(change, 'on, no single percentage')} (epoch ${change.epoch})`,
+    })),
+    ...decisions.map(({ decision: { at, dryRun, action, reason } }) => ({
+      at,
+      text: `${dryRun ? 'Dry run: would have ' : ''}${action === 'stop' ? 'stopped' : 'stepped back'}: ${reason}`,
+    })),
+    ...reviews.flatMap(({ verdict: { trigger }, openedAt, closedAt }) => [
+      { at: openedAt, text: `Review opened: ${trigger}` },
+      ...(closedAt === undefined ? [] : [{ at: closedAt, text: `Review closed: ${trigger}` }]),
+    ]),
+    ...notes,
+  ].sort((a, b) => a.at - b.at);
+  const rows = entries.slice(-MAX_ENTRIES).map(({ at, text }) => [formatTime(at), text]);
+  const left = entries.length - rows.length;
   return {
-    id: 'errors',
-    title: 'Error types',
-    paragraphs: errorTypes.length > 20 ? [`And ${errorTypes.length - 20} more types.`] : [],
-    tables: [{ caption, head: ['Error type', 'Treatment', 'Control'], rows }],
+    id: 'timeline',
+    title: 'Timeline',
+    paragraphs:
+      left === 0 ? [] : [`The latest ${rows.length}; ${formatCount(left)} earlier ones are left out.`],
+    tables: [{ caption: 'What happened', head: ['When', 'What'], rows }],
   };
 }
 
-function rollout({ rollout }: RolloutReport): TableSection {
-  const rows = rollout.map((change) => [
-    formatTime(change.at),
-    rolloutWord(change, 'on, no single percentage'),
-    String(change.epoch),
-  ]);
-  return {
-    id: 'rollout',
-    title: 'Rollout in Unleash',
-    tables: [{ caption: 'Changes of the rollout', head: ['When', 'Rollout', 'Epoch'], rows }],
-  };
-}
+/** More would be no page to hand on; all are in `audit.jsonl`. */
+const MAX_ENTRIES = 60;
 
-function notes({ notes }: RolloutReport): TableSection {
-  const rows = notes.slice(-30).map(({ at, text }) => [formatTime(at), text]);
-  return {
-    id: 'notes',
-    title: 'Other events',
-    tables: [{ caption: 'Starts, faults and other events', head: ['When', 'What'], rows }],
-  };
-}
-
-function sources({ sources }: RolloutReport): Section {
-  const { outcomesOfOtherFlags, outcomeProblems, eventProblems } = sources;
-  const rows = [
-    ...outcomeProblems.map(({ file, line, reason }) => [basename(file), String(line), reason]),
-    ...eventProblems.map(({ file, line, reason }) => [basename(file), String(line), reason]),
-  ];
+function sources({ sources, generatedAt }: RolloutReport): Section {
+  const { guards, rollups, events, eventLinesLeftOut, problems } = sources;
+  const from = guards === 1 ? '' : ` of ${guards} guards`;
   const text = [
-    `${formatCount(sources.outcomes)} outcomes and ${formatCount(sources.events)} events were read.`,
-    `Unreadable and left out: ${formatCount(sources.outcomeLinesLeftOut)} lines of outcomes, ${formatCount(sources.eventLinesLeftOut)} of events.`,
-    ...(outcomesOfOtherFlags === 0
+    `Made on ${formatTime(generatedAt)} from ${countOf(rollups, 'rollup')} and ${countOf(events, 'event')}${from}; every outcome is counted.`,
+    ...(eventLinesLeftOut === 0
       ? []
-      : [`Left out, because they are of other flags: ${formatCount(outcomesOfOtherFlags)}.`]),
-    `Out of order, but used: ${formatCount(sources.outcomeLinesOutOfOrder)}.`,
+      : [
+          `${countOf(eventLinesLeftOut, 'line')} of the audit log could not be read and ${eventLinesLeftOut === 1 ? 'is' : 'are'} left out.`,
+        ]),
+    ...(problems.length === 0 ? [] : [`Left out, because it cannot be read: ${problems.join('; ')}.`]),
   ].join(' ');
-  const problems = {
-    caption: 'Lines with problems (the first of them)',
-    head: ['File', 'Line', 'Why'],
-    rows,
-  };
-  return {
-    id: 'sources',
-    title: 'Sources of this report',
-    paragraphs: [text],
-    tables: rows.length === 0 ? [] : [problems],
-  };
+  return { id: 'sources', title: 'Sources', paragraphs: [text] };
 }

@@ -58,6 +58,7 @@ export class EventStream {
    * @param unit - Its hash; 0 when each outcome is a unit of its own.
    * @param chance - With which the unit was put into the treatment; 1 for the treatment at 100 %.
    * @param weight - How many outcomes without an event it stands for.
+   * @param isEvidence - Otherwise it counts, and its event is none that the tests rest on.
    */
   outcome(
     unit: number,
@@ -66,6 +67,7 @@ export class EventStream {
     happened: boolean,
     at: number,
     weight: number,
+    isEvidence = true,
   ): void {
     const marked = this.#marks.has(unit);
     // Every event is sent, and a sample of the rest.
@@ -93,7 +95,7 @@ export class EventStream {
     }
     this.#recent += weight;
     if (marked) this.#recentMarked += weight;
-    if (happened) this.#event(unit, treated, chance, at, marked);
+    if (happened && isEvidence) this.#event(unit, treated, chance, at, marked);
     if (this.#recent >= RECENT_OUTCOMES) this.#checkMarks(at);
   }
 

@@ -1,4 +1,4 @@
-import type { Trials } from '../model/shapes.js';
+import type { EvidenceShare, Trials } from '../model/shapes.js';
 import type { Blame, Evidence } from '../model/snapshot.js';
 import { parseConfig } from '../support/config-error.js';
 import type { ComparisonRequest } from './comparison.js';
@@ -38,6 +38,8 @@ export interface SettledOutcome {
   readonly durationMs: number;
   /** How many outcomes it stands for, as one of a sample by hash; 0 when it was sent for its event alone. */
   readonly weight: number;
+  /** `all`, but for outcomes of a log that has a sample. */
+  readonly evidence: EvidenceShare;
 }
 
 /** Evidence from which a broken limit is the treatment's fault, in the first generation half of it: `10·g(g + 1)`. */
@@ -130,20 +132,21 @@ export class RolloutEvidence {
 
   /** Feeds the comparisons, in the order of exposures. */
   settled(outcome: SettledOutcome): void {
-    const { unit, treated, chance, at, result, durationMs, weight } = outcome;
+    const { unit, treated, chance, at, result, durationMs, weight, evidence } = outcome;
     // A control where everything is treatment was put there by something else than the draw.
     if (!(chance > 0) || (chance >= 1 && !treated)) {
       this.#excluded += 1;
       return;
     }
     // An outcome that is sent for its event alone is part of no sample.
-    const isSampled = weight > 0;
+    const isSampled = weight > 0 && evidence === 'all';
     if (chance < 1 && isSampled) this.#sampleRatio?.exposed(unit, treated, chance, at);
     // Not over the map: its iterator makes an array for each entry.
     for (let i = 0; i < this.#fed.length; i++) {
       const { event, stream } = this.#fed[i]!;
       const happened = happenedOf(event, outcome);
-      if (happened !== undefined) stream.outcome(unit, treated, chance, happened, at, weight);
+      if (happened !== undefined)
+        stream.outcome(unit, treated, chance, happened, at, weight, evidence !== 'none');
     }
     if (result !== 'success' || !isSampled) return;
     if (durationMs >= 0 && durationMs < Number.POSITIVE_INFINITY) {

@@ -152,7 +152,8 @@ describe('rollout-guard report', () => {
     expect((await readdir(out)).sort()).toEqual(['report.html', 'report.json']);
     expect(printed).toContain(join(out, 'report.html'));
     const report = JSON.parse(await readFile(join(out, 'report.json'), 'utf8'));
-    expect(report).toMatchObject({ flagKey: 'async-upload', sources: { outcomes: 200 } });
+    expect(report).toMatchObject({ flagKey: 'async-upload', sources: { guards: 1 } });
+    expect(report.arms.treatment.counted + report.arms.control.counted).toBe(200);
     expect((await readFile(join(out, 'report.html'), 'utf8')).includes('<svg')).toBe(true);
   });
 

@@ -99,8 +99,9 @@ describe('two processes with one folder', { timeout: 60_000 }, () => {
       [join(folder, 'guard-2'), 'armed'],
     ]);
     await Promise.all([first.end('close'), second.end('close')]);
-    const report = await collectReport(folder);
-    expect(report.sources).toMatchObject({ outcomes: 20, outcomeLinesLeftOut: 0, eventLinesLeftOut: 0 });
+    const report = await collectReport([folder]);
+    expect(report.sources).toMatchObject({ guards: 2, eventLinesLeftOut: 0 });
+    expect(report.arms.treatment.counted + report.arms.control.counted).toBe(20);
     expect(report.notes.map(({ text }) => text)).toContain(
       'guard-2: The guard has started (epoch 1, armed).',
     );

@@ -6,7 +6,8 @@ import { asyncUploadRollout } from '../../src/guard/async-upload-rollout.js';
 import { outcomeOfTrack } from '../../src/guard/observe/tracked-outcomes.js';
 import type { RolloutGuardOptions } from '../../src/guard/options.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
-import { jsonLineOf, rowOfOutcome } from '../../src/log/log-row.js';
+import { rowOfOutcome } from '../../src/log/log-row.js';
+import { jsonLineOf, RepeatedNames } from '../../src/log/log-row-schema.js';
 import type { GuardEvent } from '../../src/model/event.js';
 import type { Arm, Decision } from '../../src/model/shapes.js';
 import { FakeAdminApi } from './fake-admin-api.js';
@@ -67,6 +68,7 @@ export async function recordRollout(
     onEvent: (event) => events.push(event),
   });
   const lines: string[] = [];
+  const names = new RepeatedNames();
   const percentages = new Map<number, number>();
   try {
     await guard.start();
@@ -75,7 +77,7 @@ export async function recordRollout(
       percentages.set(guard.status().epoch, phase.percentage);
       for (let count = 0; count < phase.outcomes; count++) {
         vi.advanceTimersByTime(phase.everyMs);
-        lines.push(reportOutcome(guard, flags, phase, percentages, random, lines.length));
+        lines.push(reportOutcome(guard, flags, phase, percentages, random, lines.length, names));
         // The guard evaluates at the end of the turn.
         await nextTurn();
         if (guard.status().state.status === 'stopping') await stopped(guard, flags);
@@ -105,6 +107,7 @@ function reportOutcome(
   percentages: ReadonlyMap<number, number>,
   random: () => number,
   serial: number,
+  names: RepeatedNames,
 ): string {
   const isOn = flags.facts!.enabled && !flags.isOverridden() && random() * 100 < phase.percentage;
   const arm: Arm = isOn ? 'treatment' : 'control';
@@ -134,9 +137,9 @@ function reportOutcome(
       executionTypes: { treatment: 'async', control: 'sync', fallback: 'sync_fallback' },
       columns: ['file_size_mb', 'provider', 'request_id'],
       percentageOf: (epoch) => percentages.get(epoch),
-      hashOf: (key) => key.replace('user-', 'hash'),
-      unitOf: (unit) => unit.replace('user-', 'unit'),
+      hidden: (unit) => unit.replace('user-', 'hash'),
     }),
+    names,
   );
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { logOptionsSchema } from '../../src/log/log-options.js';
-import { columnsWith, outcomeOfRow } from '../../src/log/log-row-schema.js';
+import { columnsWith, type OutcomeRow, outcomeOfRow } from '../../src/log/log-row-schema.js';
 import type { Outcome, Result } from '../../src/model/shapes.js';
 import { parseConfig } from '../../src/support/config-error.js';
 import { outcomeOf, START } from '../measure/outcomes.js';
@@ -32,6 +32,12 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+/** Every line as it is in the file. */
+const linesIn = async (path: string) =>
+  (await readFile(join(path, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n');
+
+const weightOf = (rows: readonly OutcomeRow[]) => rows.reduce((sum, { weight }) => sum + weight, 0);
+
 const csvIn = async (path: string) => parseCsv(await readFile(join(path, 'metrics.csv'), 'utf8'));
 
 describe('OutcomeLog', () => {
@@ -40,7 +46,7 @@ describe('OutcomeLog', () => {
     record(
       outcomeOf({
         result: 'failure',
-        durationMs: 12.5,
+        durationMs: 12.345_678,
         errorType: 'ECONNRESET',
         fallbackUsed: true,
         attempts: 3,
@@ -56,7 +62,7 @@ describe('OutcomeLog', () => {
       execution_type: 'fallback',
       success: false,
       result: 'failure',
-      duration_ms: 12.5,
+      duration_ms: 12.346,
       error_type: 'ECONNRESET',
       fallback_used: true,
       percentage: 10,
@@ -64,9 +70,9 @@ describe('OutcomeLog', () => {
       file_size_mb: 7.25,
       provider: 's3',
       request_id: 'r-1',
-      user: expect.stringMatching(/^u[0-9a-f]{16}$/),
+      user: expect.stringMatching(/^u[\w-]{22}$/),
       chance: 0.5,
-      unit: expect.stringMatching(/^t[\w-]{22}$/),
+      unit: expect.stringMatching(/^u[\w-]{22}$/),
       operation: false,
       critical: false,
       attempts: 3,
@@ -74,17 +80,86 @@ describe('OutcomeLog', () => {
       reason: 'SPLIT',
       variant: null,
       evaluation_error: null,
-      exposed_at: '2023-11-14T22:13:20.123Z',
+      exposed_ms_ago: 0,
       attributes: { contentType: 'a/b' },
+      weight: 1,
     });
     const [header, cells] = await csvIn(folder);
     expect(header).toEqual(COLUMNS);
-    expect(header).toEqual(Object.keys(row!));
+    const table = { ...row, exposed_at: row!.timestamp } as Record<string, unknown>;
     expect(cells).toEqual(
-      Object.values(row!).map((value) =>
-        value === null ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value),
+      header!.map((name) =>
+        table[name] === null
+          ? ''
+          : typeof table[name] === 'object'
+            ? JSON.stringify(table[name])
+            : String(table[name]),
       ),
     );
+  });
+
+  it('leaves out of a line what is null, usual, or said by the line before', async () => {
+    const executionTypes = { treatment: 'async', control: 'sync', fallback: 'sync_fallback' };
+    const { log, record } = await start(folder, { executionTypes });
+    const outcome = outcomeOf({ chance: 0.1, durationMs: 250.123_4, attributes: { provider: 's3' } });
+    const { exposure, at } = outcome;
+    const unit = exposure.targetingKey;
+    const usual = { ...outcome, exposure: { ...exposure, unit, isOperation: true, at: at - 250 } };
+    record(usual);
+    await log.flush();
+    record(usual);
+    record({ ...usual, result: 'failure', fallbackUsed: true, errorType: 'ECONNRESET' });
+    await log.close();
+    const [first, second, third] = (await linesIn(folder)).map((line) => JSON.parse(line));
+    const said = {
+      timestamp: '2023-11-14T22:13:20.123Z',
+      arm: 'treatment',
+      success: true,
+      duration_ms: 250.123,
+      percentage: 10,
+      epoch: 1,
+      user: expect.any(String),
+      reason: 'SPLIT',
+      provider: 's3',
+    };
+    expect(first).toEqual({ ...said, flag_key: 'async-upload', execution_type: 'async' });
+    expect(second).toEqual(said);
+    expect(third).toEqual({
+      ...said,
+      success: false,
+      fallback_used: true,
+      error_type: 'ECONNRESET',
+      execution_type: 'sync_fallback',
+    });
+    expect(await rowsIn(folder)).toMatchObject([
+      { flag_key: 'async-upload', execution_type: 'async', chance: 0.1, exposed_ms_ago: 250, weight: 1 },
+      { flag_key: 'async-upload', execution_type: 'async', unit: first.user, operation: true },
+      { flag_key: 'async-upload', execution_type: 'sync_fallback', result: 'failure', user_succeeded: true },
+    ]);
+  });
+
+  it('says the flag and the names of paths again in each file, each run, and after lines that were lost', async () => {
+    const executionTypes = { treatment: 'async' };
+    const named = async () =>
+      (await linesIn(folder)).map((line) => {
+        const { flag_key, execution_type } = JSON.parse(line);
+        return flag_key === 'async-upload' && execution_type === 'async';
+      });
+    const first = await start(folder, { executionTypes });
+    for (let count = 0; count < 2; count++) first.record(outcomeOf());
+    await first.log.close();
+    const second = await start(folder, { executionTypes });
+    for (let count = 0; count < 2; count++) second.record(outcomeOf());
+    await second.log.flush();
+    expect(await named()).toEqual([true, false, true, false]);
+    await rm(join(folder, 'metrics.jsonl'));
+    await symlink('/dev/full', join(folder, 'metrics.jsonl'));
+    second.record(outcomeOf());
+    await second.log.flush();
+    await rm(join(folder, 'metrics.jsonl'));
+    for (let count = 0; count < 2; count++) second.record(outcomeOf());
+    await second.log.flush();
+    expect(await named()).toEqual([true, false]);
   });
 
   it('gives no attribute a column of its own by default', async () => {
@@ -92,20 +167,25 @@ describe('OutcomeLog', () => {
     record(outcomeOf({ attributes: { provider: 's3', tenant: 't-1' } }));
     await log.close();
     const [row] = await rowsIn(folder);
-    expect(Object.keys(row!)).toEqual(columnsWith([]));
+    expect(Object.keys(row!).sort()).toEqual(
+      columnsWith([])
+        .map((name) => (name === 'exposed_at' ? 'exposed_ms_ago' : name))
+        .sort(),
+    );
     expect(row?.attributes).toEqual({ provider: 's3', tenant: 't-1' });
     expect((await csvIn(folder))[0]).toEqual(columnsWith([]));
     expect(COLUMNS.filter((name) => !ATTRIBUTE_COLUMNS.includes(name))).toEqual(columnsWith([]));
   });
 
-  it('writes the value of an attribute with a column, and null where it is missing or not a value', async () => {
+  it('writes the value of an attribute with a column, and none where it is missing or not a value', async () => {
     const { log, record } = await start(folder, { columns: ['tenant', 'bytes', 'cached'] });
     record(outcomeOf({ attributes: { tenant: 'x'.repeat(1_000), bytes: 3, cached: false } }));
     record(outcomeOf({ attributes: { bytes: Number.NaN, other: 1 } }));
     await log.close();
     const [first, second] = await rowsIn(folder);
     expect(first).toMatchObject({ tenant: 'x'.repeat(256), bytes: 3, cached: false, attributes: null });
-    expect(second).toMatchObject({ tenant: null, bytes: null, cached: null, attributes: { other: 1 } });
+    expect(second).not.toHaveProperty('tenant');
+    expect(second).toMatchObject({ attributes: { other: 1 } });
     expect(outcomeOfRow(second!).attributes).toEqual({ other: 1 });
   });
 
@@ -185,6 +265,8 @@ describe('OutcomeLog', () => {
             unit: rows[index]?.unit ?? undefined,
             sequence: undefined,
           },
+          durationMs:
+            outcome.durationMs === undefined ? undefined : Math.round(outcome.durationMs * 1_000) / 1_000,
           attributes: outcome.attributes && { ...outcome.attributes },
         }));
         expect(rows.map(outcomeOfRow)).toEqual(hashed);
@@ -296,25 +378,43 @@ describe('OutcomeLog', () => {
     }
   });
 
-  it('does not wait for the next flush when many outcomes wait', async () => {
-    const { record } = await start(folder, { flushMs: 1_000_000 });
-    for (let count = 0; count < 1_024; count++) record(outcomeOf());
-    await vi.waitFor(async () => expect(await rowsIn(folder)).toHaveLength(1_024));
+  it('writes a burst as lines of its budget that stand for all of it', async () => {
+    const { log, record, faults } = await start(folder, { csv: false });
+    for (let count = 0; count < 200_000; count++)
+      record(outcomeOf({ arm: count % 10 < 9 ? 'control' : 'treatment' }));
+    await log.flush();
+    const rows = await rowsIn(folder);
+    expect(rows.length).toBeLessThanOrEqual(500);
+    expect(rows.length).toBeGreaterThan(200);
+    expect(weightOf(rows.filter(({ arm }) => arm === 'control'))).toBe(180_000);
+    expect(weightOf(rows.filter(({ arm }) => arm === 'treatment'))).toBe(20_000);
+    expect([log.droppedLines, faults]).toEqual([0, []]);
   });
 
-  it('bounds what waits, and counts what it leaves out', async () => {
-    const { log, record, faults } = await start(folder, { maxWaiting: 10 });
-    for (let count = 0; count < 25; count++) record(outcomeOf());
+  it('bounds what waits, and loses none of it', async () => {
+    const { log, record } = await start(folder, { maxWaiting: 10 });
+    for (let count = 0; count < 25; count++) record(outcomeOf({ result: count < 5 ? 'failure' : 'success' }));
     await log.flush();
-    expect(await rowsIn(folder)).toHaveLength(10);
-    expect(log.droppedLines).toBe(15);
-    expect(faults).toHaveLength(1);
+    const rows = await rowsIn(folder);
+    expect(rows.length).toBeLessThanOrEqual(10);
+    expect(weightOf(rows.filter(({ success }) => !success))).toBe(5);
+    expect(weightOf(rows)).toBe(25);
+  });
+
+  it('counts all outcomes for which a line stands that could not be written', async () => {
+    const file = join(folder, 'file');
+    await writeFile(file, '');
+    const { log, record } = await start(join(file, 'logs'), { maxLinesPerSecond: 10 });
+    for (let count = 0; count < 1_000; count++) record(outcomeOf());
+    await log.flush();
+    expect(log.droppedLines).toBe(1_000);
   });
 
   it('sets full files aside and bounds the disk', async () => {
-    const { log, record } = await start(folder, { maxFileBytes: 65_536, maxFiles: 3 });
+    const { log, record, time } = await start(folder, { maxFileBytes: 65_536, maxFiles: 3 });
     for (let index = 0; index < 2_000; index++) {
       record(outcomeOf({ attributes: { request_id: `r-${index}` } }));
+      time.now += 2;
       if (index % 50 === 49) await log.flush();
     }
     await log.close();
@@ -411,11 +511,12 @@ describe('OutcomeLog on a disk that fails', () => {
     async () => {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k', 'tmpfs', folder]);
       try {
-        const { log, record, faults } = await start(folder, { csv: false });
+        const { log, record, faults, time } = await start(folder, { csv: false });
         await log.flush();
         let recorded = 0;
         for (; log.droppedLines === 0 && recorded < 2_000; recorded++) {
           record(outcomeOf());
+          time.now += 2;
           if (recorded % 40 === 0) await log.flush();
         }
         const text = await readFile(join(folder, 'metrics.jsonl'), 'utf8');

@@ -54,6 +54,29 @@ describe('a restart', () => {
     expect(second.faults).toEqual([]);
   });
 
+  it('counts a burst of which a sample was written, after a crash', async () => {
+    const first = await start(folder, { summaryMs: 1_000_000 });
+    await first.log.flush();
+    for (let index = 0; index < 6_000; index++) {
+      const arm = index % 5 === 0 ? 'treatment' : 'control';
+      const result = index % 50 === 0 ? 'failure' : 'success';
+      first.record(outcomeOf({ arm, result, durationMs: 100 + (index % 7), targetingKey: `user-${index}` }));
+    }
+    const before = first.store.snapshot(START);
+    await crash(first);
+    const second = await start(folder);
+    const after = second.store.snapshot(START);
+    for (const arm of ['treatment', 'control'] as const) {
+      const { latency, errorTypes, ...counts } = before.total[arm];
+      expect(after.total[arm]).toMatchObject({ ...counts, errorTypes });
+      expect(after.total[arm].latency?.count).toBe(latency?.count);
+      expect(after.windows.map((window) => window[arm])).toEqual(before.windows.map((window) => window[arm]));
+    }
+    // Each line's outcomes are of different units, in the order in which they came.
+    expect(after.windows[0]?.settled).toEqual(before.windows[0]?.settled);
+    expect(second.faults).toEqual([]);
+  });
+
   it('counts each outcome once, however the runs before it ended', async () => {
     const results: Result[] = ['success', 'failure', 'expected', 'aborted'];
     const anyOutcome = fc.record({

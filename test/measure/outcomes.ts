@@ -60,6 +60,7 @@ export function settledOutcome(facts: Partial<SettledOutcome> = {}): SettledOutc
     retried: false,
     durationMs: 100,
     weight: 1,
+    evidence: 'all',
     ...facts,
   };
 }

@@ -25,11 +25,13 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('a folder of several guards', () => {
   it('is reported as one rollout: outcomes and decisions of all', async () => {
-    const report = await collectReport(folder);
-    expect(report.sources).toMatchObject({ outcomes: 400, outcomesOfOtherFlags: 0 });
+    const report = await collectReport([folder]);
+    expect(report.sources.guards).toBe(2);
+    expect(report.arms.treatment.counted + report.arms.control.counted).toBe(400);
     expect(report.decisions).toHaveLength(1);
     expect(report.headline).toContain('success rate');
-    expect((await collectReport(second)).sources.outcomes).toBe(200);
+    const { arms } = await collectReport([second]);
+    expect(arms.treatment.counted + arms.control.counted).toBe(200);
   });
 
   it('is shown as each of them', async () => {
@@ -52,8 +54,13 @@ describe('a folder of several guards', () => {
     });
     for (const file of ['journal.json', 'audit.jsonl']) await writeFile(join(third, file), '{"half');
     const statuses = await readRolloutStatuses(folder);
-    expect(statuses).toHaveLength(2);
-    expect(statuses[0]?.problems.join()).toContain('guard-3');
+    // What it showed of itself last is there.
+    expect(statuses[2]).toMatchObject({ folder: third, flagKey: 'async-upload' });
+    expect(statuses[2]?.problems.join()).toContain('journal.json');
+    await writeFile(join(third, 'view.json'), '{"half');
+    const without = await readRolloutStatuses(folder);
+    expect(without).toHaveLength(2);
+    expect(without[0]?.problems.join()).toContain('guard-3');
     await rm(third, { recursive: true });
   });
 });

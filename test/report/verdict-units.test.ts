@@ -72,12 +72,12 @@ describe('the report', () => {
     'shows the figures of %s in their unit, and a line in the chart only for a rate',
     async (name, trigger, observed, cells, successRate) => {
       await givenEvents(decided({ verdicts: [breachOf(trigger, observed)] }));
-      const report = await collectReport(folder);
+      const report = await collectReport([folder]);
       expect(toMarkdown(report)).toContain(`| ${name} | ${cells} |`);
-      expect(report.thresholds.map((threshold) => threshold.successRate)).toEqual(
+      expect(report.thresholds.map((threshold) => 1 - threshold.errorRate)).toEqual(
         successRate === undefined ? [] : [expect.closeTo(successRate, 10)],
       );
-      const { thresholds } = await collectReport(folder, {
+      const { thresholds } = await collectReport([folder], {
         rules: { rollback: [], review: [trigger] },
       });
       expect(thresholds.map(({ kind }) => kind)).toEqual(successRate === undefined ? [] : ['review']);
@@ -87,8 +87,8 @@ describe('the report', () => {
   it('draws the threshold of a review as well', async () => {
     const verdict = breachOf(successRateBetween(0.95, 0.97, { name: 'half-well' }), 0.96);
     await givenEvents({ type: 'review-opened', at: NOW, epoch: 1, verdict });
-    const { thresholds } = await collectReport(folder);
-    expect(thresholds).toMatchObject([{ kind: 'review', successRate: 0.97, label: 'review: 97 %' }]);
+    const { thresholds } = await collectReport([folder]);
+    expect(thresholds).toMatchObject([{ kind: 'review', errorRate: 0.03, label: 'review: 3 %' }]);
   });
 
   it('shows enough digits to distinguish a breach from its threshold', async () => {
@@ -97,7 +97,7 @@ describe('the report', () => {
       breachOf(memoryGrowth(1.2, { name: 'b' }), 1.20004),
     ];
     await givenEvents(decided({ verdicts }));
-    const markdown = toMarkdown(await collectReport(folder));
+    const markdown = toMarkdown(await collectReport([folder]));
     expect(markdown).toContain('| a | 94.996 % | 95 % |');
     expect(markdown).toContain('| b | 1.20004× | 1.2× |');
   });
@@ -129,7 +129,7 @@ describe('the report', () => {
       ],
     } as const;
     await givenEvents(decided({ verdicts: [verdict] }));
-    const markdown = toMarkdown(await collectReport(folder));
+    const markdown = toMarkdown(await collectReport([folder]));
     expect(markdown).toContain(
       '| failure-regression | 2026-03-01 10:42:00 UTC | 14.06 % (9 of 64) | 1.05 % (6 of 570) | units |',
     );

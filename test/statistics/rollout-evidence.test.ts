@@ -67,6 +67,7 @@ const outcomes = fc.array(
     retried: fc.boolean(),
     durationMs: fc.double({ min: 1, max: 5_000, noNaN: true }),
     weight: fc.constantFrom(1, 1, 1, 4, 0),
+    evidence: fc.constantFrom('all' as const, 'events' as const, 'none' as const),
   }),
   { minLength: 100, maxLength: 300 },
 );

@@ -30,7 +30,7 @@ export class OutcomeRecorder {
 
   /** @param own - What this process records; the log's checkpoint contains it. */
   constructor(context: GuardContext, own: MemoryOutcomeStore, fleet: GuardFleet, loop: GuardLoop) {
-    const { flagKey, folder, log, clock, records, maxTrackedUsers } = context;
+    const { flagKey, folder, log, clock, random, records, maxTrackedUsers } = context;
     this.#context = context;
     this.#own = own;
     this.#fleet = fleet;
@@ -42,6 +42,7 @@ export class OutcomeRecorder {
       ...log,
       flagKey,
       clock,
+      random,
       dump,
       onFault: records.fault,
       onWorks: records.works,

@@ -1,4 +1,4 @@
-import type { Exposure, Outcome, Result } from '../../model/shapes.js';
+import type { EvidenceShare, Exposure, Outcome, Result } from '../../model/shapes.js';
 import type { SettledOutcome } from '../../statistics/rollout-evidence.js';
 import { LatencyHistogram } from '../latency-histogram.js';
 
@@ -33,6 +33,9 @@ const OPERATION = 2;
 const FALLBACK = 4;
 const RETRIED = 8;
 const RESULT_SHIFT = 4;
+const RESULT_MASK = 7;
+const NO_SAMPLE = 128;
+const NO_EVIDENCE = 256;
 const RESULTS = ['open', 'success', 'failure', 'expected', 'aborted', 'withdrawn'] as const;
 const OPEN = 0;
 const WITHDRAWN = 5;
@@ -71,6 +74,7 @@ export class PendingExposures {
     retried: false,
     durationMs: 0,
     weight: 1,
+    evidence: 'all' as EvidenceShare,
   };
 
   constructor(limits: TimeLimits) {
@@ -84,7 +88,9 @@ export class PendingExposures {
     }
     const slot = this.#next & this.#ring.mask;
     const flags =
-      (exposure.arm === 'treatment' ? TREATED : 0) | (exposure.isOperation === true ? OPERATION : 0);
+      (exposure.arm === 'treatment' ? TREATED : 0) |
+      (exposure.isOperation === true ? OPERATION : 0) |
+      (exposure.evidence === undefined ? 0 : evidenceFlags(exposure.evidence));
     this.#ring.set(slot, unit, chance, exposure.at, exposure.at - this.#lostMs, flags);
     exposure.sequence = this.#next;
     this.#next += 1;
@@ -144,7 +150,7 @@ export class PendingExposures {
     while (this.#head < this.#next) {
       const slot = this.#head & this.#ring.mask;
       const flags = this.#ring.flags[slot]!;
-      const code = flags >> RESULT_SHIFT;
+      const code = resultIn(flags);
       if (code === OPEN && !this.isFull) {
         const limit = Math.min(settleMs, flags & OPERATION ? operationMs : reportMs);
         const age = now - this.#lostMs - this.#ring.ranAt[slot]!;
@@ -183,6 +189,7 @@ export class PendingExposures {
     settled.fallback = (flags & FALLBACK) !== 0;
     settled.retried = (flags & RETRIED) !== 0;
     settled.durationMs = durationMs[slot]!;
+    settled.evidence = flags < NO_SAMPLE ? 'all' : (flags & NO_EVIDENCE) === 0 ? 'events' : 'none';
     return settled;
   }
 
@@ -219,9 +226,17 @@ export class PendingExposures {
   #slotOf({ sequence, at }: Exposure): number {
     if (sequence === undefined || sequence < this.#head || sequence >= this.#next) return -1;
     const slot = sequence & this.#ring.mask;
-    const isOpen = this.#ring.flags[slot]! >> RESULT_SHIFT === OPEN;
+    const isOpen = resultIn(this.#ring.flags[slot]!) === OPEN;
     return isOpen && this.#ring.at[slot] === at ? slot : -1;
   }
+}
+
+function evidenceFlags(evidence: EvidenceShare): number {
+  return evidence === 'all' ? 0 : evidence === 'events' ? NO_SAMPLE : NO_SAMPLE | NO_EVIDENCE;
+}
+
+function resultIn(flags: number): number {
+  return (flags >> RESULT_SHIFT) & RESULT_MASK;
 }
 
 /** A switch, because a table costs an eighth of recording an outcome. */
@@ -238,7 +253,7 @@ function codeOf(result: Result): number {
   }
 }
 
-/** The exposures' fields by number, modulo the size; 37 bytes each. */
+/** The exposures' fields by number, modulo the size; 38 bytes each. */
 class Ring {
   readonly mask: number;
   readonly unit: Uint32Array;
@@ -247,7 +262,7 @@ class Ring {
   /** The time without that in which the process did not run. */
   readonly ranAt: Float64Array;
   readonly durationMs: Float64Array;
-  readonly flags: Uint8Array;
+  readonly flags: Uint16Array;
 
   /** @param size - A power of two. */
   constructor(readonly size: number) {
@@ -257,7 +272,7 @@ class Ring {
     this.at = new Float64Array(size);
     this.ranAt = new Float64Array(size);
     this.durationMs = new Float64Array(size);
-    this.flags = new Uint8Array(size);
+    this.flags = new Uint16Array(size);
   }
 
   set(slot: number, unit: number, chance: number, at: number, ranAt: number, flags: number): void {

@@ -123,5 +123,6 @@ export function outcomeOfEntry([unit, at, chance, code, durationMs, weight]: Set
     retried: (code & 1) !== 0,
     durationMs: durationMs < 0 ? Number.NaN : durationMs,
     weight,
+    evidence: 'all',
   };
 }

@@ -1,6 +1,8 @@
-import { ARMS } from '../../model/shapes.js';
-import { formatSpan } from '../../support/wording.js';
+import { ARMS, type Verdict } from '../../model/shapes.js';
+import type { StageProgress } from '../../model/stage.js';
+import { formatQuantity, formatSpan } from '../../support/wording.js';
 import { formatCount, formatLatency, formatShare, formatTime, rolloutWord } from '../format.js';
+import { padded, printable, widthOf } from '../terminal/text.js';
 import type { RolloutStatus } from './rollout-status.js';
 
 /** The guards of one folder for a terminal, one after the other. */
@@ -32,7 +34,9 @@ export function renderStatus(status: RolloutStatus, now: number): string {
       rows.push(['Blind', `${code} since ${formatTime(at)}, ${ago(at)}: ${message}`]);
     }
   }
-  if (stage !== undefined) rows.push(['Stage', `${stage.status}: ${stage.message}`]);
+  if (stage !== undefined) rows.push(['Stage', `${stage.status}: ${stageTextOf(status, stage)}`]);
+  for (const { since: at, by, reason } of holdsOf(status))
+    rows.push(['Hold', `by ${by} (${ago(at)}): ${reason}`]);
   for (const { verdict, openedAt } of openReviews) {
     rows.push(['Review', `${verdict.trigger}: ${verdict.message} (open since ${formatTime(openedAt)})`]);
   }
@@ -45,7 +49,7 @@ export function renderStatus(status: RolloutStatus, now: number): string {
       rows.push(['', failure ?? 'Waiting for Unleash to confirm.']);
     }
   }
-  if (lastOutcomeAt !== undefined) rows.push(['Outcome', `last logged ${ago(lastOutcomeAt)}`]);
+  if (lastOutcomeAt !== undefined) rows.push(['Outcome', `last ${ago(lastOutcomeAt)}`]);
   if (lastEventAt !== undefined) rows.push(['Event', `last ${ago(lastEventAt)}`]);
   if (lastFault !== undefined) rows.push(['Fault', `${formatTime(lastFault.at)}: ${lastFault.text}`]);
   for (const problem of status.problems) rows.push(['Problem', problem]);
@@ -77,19 +81,41 @@ function rolloutText({ rollout, epoch }: RolloutStatus): string {
   return epoch === undefined ? word : `${word}, epoch ${epoch}`;
 }
 
-function armTable({ arms }: RolloutStatus): string[] {
-  if (arms === undefined) return [];
+/** What the stage still needs now, where the guard says so. */
+export function stageTextOf({ view }: Pick<RolloutStatus, 'view'>, stage: StageProgress): string {
+  const isSame = view?.stage?.index === stage.index && view.stage.status === stage.status;
+  return (isSame ? view.stageText : undefined) ?? stage.message;
+}
+
+function holdsOf({ view, isClosed }: RolloutStatus) {
+  return view?.controls.hold === undefined || isClosed ? [] : [view.controls.hold];
+}
+
+/** Both arms since the epoch began, and what each trigger observed. */
+function armTable({ view }: RolloutStatus): string[] {
+  if (view === undefined) return [];
   const rows = ARMS.map((arm) => {
-    const { count, successRate, p50Ms, p95Ms } = arms[arm];
-    return [arm, formatCount(count), formatShare(successRate), formatLatency(p50Ms), formatLatency(p95Ms)];
+    const { counts, p50Ms, p95Ms } = view.arms[arm];
+    const trials = counts.successes + counts.failures;
+    const rate = trials === 0 ? undefined : counts.successes / trials;
+    return [arm, formatCount(trials), formatShare(rate), formatLatency(p50Ms), formatLatency(p95Ms)];
   });
   const lines = [['', 'outcomes', 'success', 'p50', 'p95'], ...rows].map(([name = '', ...cells]) =>
     [name.padEnd(10), ...cells.map((cell) => cell.padStart(12))].join(''),
   );
-  return ['', ...lines];
+  const width = Math.max(10, ...view.triggers.map(({ name }) => widthOf(printable(name))));
+  const triggers = view.triggers.map(
+    ({ name, verdict, evidence }) =>
+      `${padded(printable(name), width)}  ${printable(triggerText(verdict))}${evidence === undefined ? '' : `, evidence ${Math.floor(evidence * 100)} %`}`,
+  );
+  return ['', ...lines, ...(triggers.length === 0 ? [] : ['', ...triggers])];
 }
 
-/** Names come from outside: an escape sequence in one must not reach the terminal. */
-function printable(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ');
+/** `ok: 99.2 %, threshold 95 %` */
+export function triggerText(verdict: Verdict | undefined): string {
+  if (verdict === undefined) return 'not evaluated yet';
+  const { status, observed, threshold, unit } = verdict;
+  const word = status === 'insufficient-data' ? 'not enough data' : status;
+  if (observed === undefined) return word;
+  return `${word}: ${formatQuantity(observed, unit, threshold)}, threshold ${formatQuantity(threshold, unit)}`;
 }

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { z } from 'zod';
 import { AUDIT_FILE } from '../../journal/audit-log.js';
 import { readAuditLog } from '../../journal/audit-reader.js';
 import { foldersIn } from '../../journal/guard-folder.js';
@@ -7,13 +6,13 @@ import { Journal, type JournalEntry } from '../../journal/journal.js';
 import { agedView, VIEW_FILE, ViewFile } from '../../journal/view-file.js';
 import type { RolloutChange } from '../../model/event-entry.js';
 import type { Health } from '../../model/health.js';
-import type { Arm } from '../../model/shapes.js';
+import type { RolloutView } from '../../model/rollout-view.js';
+import { ARMS } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import type { GuardState } from '../../model/state.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import { type Clock, systemClock } from '../../support/clock.js';
-import { describeError, readIfPresent, UnusableFileError } from '../../support/files.js';
-import { parseJson } from '../../support/json.js';
+import { describeError, UnusableFileError } from '../../support/files.js';
 import { AuditStory } from '../audit-story.js';
 import type { DecisionReport, Note, ReviewReport } from '../rollout-report.js';
 
@@ -30,13 +29,13 @@ export interface RolloutStatus {
   readonly epoch: number | undefined;
   /** What Unleash showed last. */
   readonly rollout: RolloutChange | undefined;
-  /** What the guard reported of the current stage last. */
+  /** How far the current stage has come, now. */
   readonly stage: StageProgress | undefined;
   readonly openReviews: readonly ReviewReport[];
   /** The last decision, if any, and what became of it. */
   readonly decision: DecisionReport | undefined;
-  /** Over the whole rollout; undefined without `summary.json`. */
-  readonly arms: Readonly<Record<Arm, z.infer<typeof armSchema>>> | undefined;
+  /** Everything of now, as the guard wrote it last; undefined when there is none, or of another version. */
+  readonly view: RolloutView | undefined;
   readonly lastOutcomeAt: number | undefined;
   readonly lastEventAt: number | undefined;
   /** The guard was closed and has not been started since: nothing protects the flag. */
@@ -48,25 +47,6 @@ export interface RolloutStatus {
   /** Files that cannot be read, and why. */
   readonly problems: readonly string[];
 }
-
-const figure = z
-  .number()
-  .nullable()
-  .transform((value) => value ?? undefined);
-
-const armSchema = z
-  .object({ count: z.number(), success_rate: figure, p50_ms: figure, p95_ms: figure })
-  .transform(({ count, success_rate: successRate, p50_ms: p50Ms, p95_ms: p95Ms }) => ({
-    count,
-    successRate,
-    p50Ms,
-    p95Ms,
-  }));
-
-const summarySchema = z.object({
-  last_outcome_at: z.string().nullable(),
-  arms: z.object({ treatment: armSchema, control: armSchema }),
-});
 
 /** A folder in which no guard has written. */
 export class NoGuardError extends Error {
@@ -124,9 +104,8 @@ export async function readRolloutStatus(
   await attempt(AUDIT_FILE, async () => {
     for await (const event of readAuditLog(join(folder, AUDIT_FILE))) story.add(event);
   });
-  const written = await attempt(VIEW_FILE, () => new ViewFile(folder).load());
-  const summary = await attempt('summary.json', () => readSummary(folder));
-  if (journal === undefined && story.events === 0) {
+  const view = await attempt(VIEW_FILE, () => new ViewFile(folder).load());
+  if (journal === undefined && story.events === 0 && view === undefined) {
     if (problems.length === 0) {
       throw new NoGuardError(`${folder} contains neither journal.json nor ${AUDIT_FILE}.`);
     }
@@ -135,24 +114,27 @@ export async function readRolloutStatus(
     );
   }
   const decision = lastDecision(story, journal);
-  const epoch = journal?.epoch ?? story.rollout.at(-1)?.epoch;
+  const epoch = journal?.epoch ?? view?.epoch ?? story.rollout.at(-1)?.epoch;
+  // After a crash, the journal may be of a later time than the view.
+  const now = view?.epoch === epoch ? view : undefined;
   return {
     folder,
-    flagKey: journal?.flagKey ?? story.flagKey,
-    state: journal?.state.status ?? stateOf(decision),
-    since: journal?.state.since,
+    flagKey: journal?.flagKey ?? view?.flagKey ?? story.flagKey,
+    state: journal?.state.status ?? view?.state.status ?? stateOf(decision),
+    since: journal?.state.since ?? view?.state.since,
     health: story.isClosed
       ? closedAt(story)
-      : written === undefined
+      : view === undefined
         ? story.health
-        : agedView(written, clock.now()).health,
+        : agedView(view, clock.now()).health,
     epoch,
-    rollout: story.rollout.at(-1),
-    stage: story.stages.findLast((stage) => stage.epoch === epoch)?.progress,
-    openReviews: story.reviews.filter(({ closedAt }) => closedAt === undefined),
+    rollout: now?.flag === undefined ? story.rollout.at(-1) : rolloutOf(now, now.flag),
+    stage: now?.stage ?? story.stages.findLast((stage) => stage.epoch === epoch)?.progress,
+    openReviews:
+      now?.openReviews.map(reviewOf(now)) ?? story.reviews.filter(({ closedAt }) => closedAt === undefined),
     decision,
-    arms: summary?.arms,
-    lastOutcomeAt: summary?.lastOutcomeAt,
+    view,
+    lastOutcomeAt: lastOutcomeOf(view),
     lastEventAt: story.lastEventAt,
     isClosed: story.isClosed,
     openProblems: [...story.problems.values()],
@@ -180,13 +162,20 @@ function lastDecision(story: AuditStory, journal: JournalEntry | undefined): Dec
   return logged?.decision.id === decision.id ? logged : { decision, failures: [] };
 }
 
-async function readSummary(folder: string) {
-  const path = join(folder, 'summary.json');
-  const text = await readIfPresent(path);
-  if (text === undefined) return undefined;
-  const summary = summarySchema.safeParse(parseJson(text));
-  if (!summary.success) throw new UnusableFileError(path);
-  const { arms, last_outcome_at } = summary.data;
-  const lastOutcomeAt = Date.parse(last_outcome_at ?? '');
-  return { arms, lastOutcomeAt: Number.isNaN(lastOutcomeAt) ? undefined : lastOutcomeAt };
+function rolloutOf({ at, epoch }: RolloutView, flag: NonNullable<RolloutView['flag']>): RolloutChange {
+  return { at, epoch, enabled: flag.enabled, percentage: flag.percentage };
+}
+
+function reviewOf({ epoch }: RolloutView) {
+  return ({ openedAt, verdict }: RolloutView['openReviews'][number]): ReviewReport => ({
+    epoch,
+    openedAt,
+    closedAt: undefined,
+    verdict,
+  });
+}
+
+function lastOutcomeOf(view: RolloutView | undefined): number | undefined {
+  const times = ARMS.flatMap((arm) => view?.arms[arm].lastOutcomeAt ?? []);
+  return times.length === 0 ? undefined : Math.max(...times);
 }

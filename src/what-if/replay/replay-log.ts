@@ -82,7 +82,7 @@ export async function replayLog(path: string, options: ReplayLogOptions): Promis
       const outcome = countedPartOf(row);
       flagKey ??= row.flag_key;
       if (row.flag_key !== flagKey) {
-        found.otherFlags += 1;
+        found.otherFlags += row.weight;
         continue;
       }
       const { at } = outcome;
@@ -92,8 +92,8 @@ export async function replayLog(path: string, options: ReplayLogOptions): Promis
         const startsAt = Math.min(outcome.exposure.at, (await history.firstAt()) ?? outcome.exposure.at);
         replay = new Replay({ flagKey, rules, startsAt, tickMs, everyOutcome, ...found.listeners });
       }
-      found.outcomes += 1;
-      for (const step of order.add(outcome)) {
+      found.outcomes += row.weight;
+      for (const step of order.add(outcome, row.weight)) {
         if (history.mayHaveUntil(timeOf(step))) await history.replayUntil(step, replay, found);
         replay.step(step);
       }
@@ -135,7 +135,7 @@ function countedPartOf(row: OutcomeRow): LoggedOutcome {
       unit: row.unit ?? undefined,
       isOperation: row.operation,
       epoch: row.epoch,
-      at: row.exposed_at === row.timestamp ? at : Date.parse(row.exposed_at),
+      at: at - row.exposed_ms_ago,
     },
     result: row.result,
     durationMs: row.duration_ms ?? undefined,

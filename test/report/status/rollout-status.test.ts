@@ -174,29 +174,57 @@ describe('readRolloutStatus', () => {
     expect((await readRolloutStatus(folder)).state).toBe(state);
   });
 
-  it('shows the arms of the summary', async () => {
-    await given({ status: 'armed', since: NOW }, STARTED);
-    const group = { count: 1_234, success_rate: 0.987, p50_ms: 410, p95_ms: null };
-    await writeFile(
-      join(folder, 'summary.json'),
-      JSON.stringify({
-        last_outcome_at: '2026-03-02T11:59:00.000Z',
-        arms: { treatment: group, control: group },
-      }),
-    );
+  it('shows both arms, what the stage needs and what triggers observed now, and not as reported last', async () => {
+    const progress = {
+      stage: { percentage: 10, minOutcomes: 2_000, minSuccessRate: 0.9 },
+      index: 0,
+      status: 'collecting',
+      outcomes: 3,
+      elapsedMs: 9,
+      message: 'The stage at 10 % needs 1997 more outcomes.',
+    } as const;
+    await given({ status: 'armed', since: NOW }, [
+      ...STARTED,
+      { type: 'stage', at: NOW, epoch: 2, progress },
+    ]);
+    const arm = { counts: armCounts({ successes: 1_218, failures: 16 }), p50Ms: 410, errorTypes: [] };
+    const view = viewOf({
+      at: NOW,
+      epoch: 2,
+      arms: { treatment: { ...arm, lastOutcomeAt: NOW - 60_000 }, control: arm },
+      stage: { ...progress, outcomes: 1_234 },
+      stageText: '1234 of 2000 outcomes, about 40 min at this rate',
+      triggers: [
+        {
+          name: 'success-rate-below',
+          severity: 'rollback',
+          verdict: { ...verdict, status: 'ok', observed: 0.987 },
+        },
+        { name: 'failure-\u001b[2Jregression', severity: 'rollback', evidence: 0.624 },
+      ],
+      controls: { mutes: [], hold: { since: NOW - 60_000, by: 'ada', reason: 'Black Friday' } },
+    });
+    await new ViewFile(folder).save(view);
     const status = await readRolloutStatus(folder);
-    expect(status.lastOutcomeAt).toBe(NOW - 60_000);
-    expect(renderStatus(status, NOW)).toMatch(/^treatment +1\u202f234 +98\.70 % +410 ms +–$/m);
+    expect(status).toMatchObject({
+      lastOutcomeAt: NOW - 60_000,
+      stage: { outcomes: 1_234 },
+      view: { at: NOW },
+    });
+    const text = renderStatus(status, NOW);
+    expect(text).toMatch(/^treatment +1\u202f234 +98\.70 % +410 ms +–$/m);
+    expect(text).toMatch(/^Stage +collecting: 1234 of 2000 outcomes, about 40 min at this rate$/m);
+    expect(text).toMatch(/^success-rate-below +ok: 98\.7 %, threshold 95 %$/m);
+    expect(text).toMatch(/^failure- \[2Jregression +not evaluated yet, evidence 62 %$/m);
+    expect(text).toMatch(/^Hold +by ada \(1 min ago\): Black Friday$/m);
   });
 
-  it.each([
-    ['journal.json', 'damaged: it was cut off or overwritten'],
-    ['summary.json', 'not what a guard writes'],
-  ])('continues without a %s that cannot be read', async (file, words) => {
+  it('continues without a journal.json or a view.json that cannot be read', async () => {
     await given({ status: 'armed', since: NOW }, STARTED);
-    await writeFile(join(folder, file), '{"half":');
+    for (const file of ['journal.json', 'view.json']) await writeFile(join(folder, file), '{"half":');
     const status = await readRolloutStatus(folder);
-    expect(status).toMatchObject({ state: 'armed', problems: [`${file}: ${words}`] });
+    const why = 'damaged: it was cut off or overwritten';
+    expect(status).toMatchObject({ state: 'armed', problems: [`journal.json: ${why}`, `view.json: ${why}`] });
   });
 
   it('shows that the guard was closed', async () => {

@@ -1,0 +1,130 @@
+import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { widthOf } from '../../src/report/terminal/text.js';
+import { GuardHarness } from '../helpers/guard-harness.js';
+import { describeWithBinary } from '../helpers/needs-binary.js';
+import { compiledFile } from '../helpers/test-run.js';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const ESCAPE = '\u001b';
+
+describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install tmux', (tmux) => {
+  // A server of its own: others of this user are not touched.
+  const socket = `rollout-guard-${randomUUID()}`;
+  const run = (...args: string[]) =>
+    execFileSync(tmux, ['-L', socket, '-f', '/dev/null', ...args], { encoding: 'utf8' });
+  const lines = (...args: string[]) =>
+    run('capture-pane', '-p', '-t', 'watch', ...args)
+      .trimEnd()
+      .split('\n');
+  const shows = (text: string | RegExp) =>
+    vi.waitFor(() => expect(lines().join('\n')).toMatch(text), { timeout: 20_000, interval: 100 });
+
+  let harness: GuardHarness;
+
+  beforeEach(async () => {
+    harness = await GuardHarness.create();
+  });
+
+  afterEach(async () => {
+    try {
+      run('kill-server');
+    } catch {
+      // It has ended with its last window.
+    }
+    await harness.close();
+  });
+
+  async function watch(columns: number, rows: number, env = ''): Promise<void> {
+    const main = await compiledFile('src/cli/main.ts');
+    run('new-session', '-d', '-s', 'watch', '-x', String(columns), '-y', String(rows), '-c', ROOT, 'sh');
+    run(
+      'send-keys',
+      '-t',
+      'watch',
+      `clear; echo before; ${env} '${process.execPath}' '${main}' watch '${harness.folder}'`,
+      'Enter',
+    );
+  }
+
+  async function guardWithOutcomes() {
+    const guard = await harness.started({
+      stages: [{ percentage: 10, minOutcomes: 500, minSuccessRate: 0.9 }],
+    });
+    const upload = guard.operation({ treatment: () => 'new', control: () => 'old', retries: 0 });
+    for (let user = 0; user < 30; user++) await upload({ targetingKey: `user-${user}` }, undefined);
+    await harness.fail(guard, 1);
+    return guard;
+  }
+
+  it('shows the rollout of a running guard, keeps up with it, and leaves the terminal as it was', async () => {
+    const guard = await guardWithOutcomes();
+    await watch(100, 30);
+    await shows(/● async-upload {2}armed at 10 %/);
+    await shows(/31 of 500 outcomes/);
+    await shows(/success-rate-below .*ok: 96\.8 %/);
+    await shows(/treatment +[ ▁▂▃▄▅▆▇█]+ 3\.2\d % of 31/);
+    expect(lines('-e').join('\n')).toContain(`${ESCAPE}[32m`);
+    await harness.fail(guard, 40);
+    await shows(/● async-upload {2}stopped/);
+    await shows(/below 95 %/);
+    run('send-keys', '-t', 'watch', 'q');
+    await shows(/^before/);
+    expect(lines().join('\n')).not.toContain('q quits');
+    run('send-keys', '-t', 'watch', 'echo after', 'Enter');
+    await shows(/^after$/m);
+  }, 60_000);
+
+  it('is laid out anew when the terminal is resized, down to 40 columns and a few rows', async () => {
+    await guardWithOutcomes();
+    await watch(120, 30);
+    await shows(/31 of 500 outcomes/);
+    for (const [columns, rows] of [
+      [40, 24],
+      [60, 8],
+      [40, 4],
+      [200, 50],
+    ] as const) {
+      run('resize-window', '-t', 'watch', '-x', String(columns), '-y', String(rows));
+      await vi.waitFor(
+        () => {
+          const shown = lines();
+          expect(shown[0]).toContain('● async-upload');
+          expect(shown.at(-1)).toContain('q quits');
+          expect(shown.length).toBeLessThanOrEqual(rows);
+          for (const line of shown) expect(widthOf(line)).toBeLessThanOrEqual(columns);
+        },
+        { timeout: 10_000, interval: 100 },
+      );
+    }
+  }, 60_000);
+
+  it.each([
+    ['Ctrl-C', () => run('send-keys', '-t', 'watch', 'C-c')],
+    [
+      'SIGTERM',
+      () => {
+        const [pid] = run('display-message', '-p', '-t', 'watch', '#{pane_pid}').trim().split('\n');
+        const child = execFileSync('ps', ['-o', 'pid=', '--ppid', pid!], { encoding: 'utf8' })
+          .trim()
+          .split('\n')[0];
+        process.kill(Number(child), 'SIGTERM');
+      },
+    ],
+  ])(
+    'ends on %s, with the terminal as it was, and has no colours with NO_COLOR',
+    async (_how, end) => {
+      await guardWithOutcomes();
+      await watch(80, 24, 'NO_COLOR=1');
+      await shows(/31 of 500 outcomes/);
+      expect(lines('-e').join('\n')).not.toContain(ESCAPE);
+      end();
+      await shows(/^before/);
+      run('send-keys', '-t', 'watch', 'echo status $?', 'Enter');
+      await shows(/status 0$/m);
+    },
+    60_000,
+  );
+});
