@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { type Unleash, type UnleashConfig, UnleashEvents } from 'unleash-client';
 import { z } from 'zod';
 import { messageOf } from '../../src/support/async/callbacks.js';
-import { exchange, MIB } from '../../src/support/http.js';
+import { exchange, MIB } from '../../src/support/connection/http.js';
 import { parseJson } from '../../src/support/json.js';
 
 type Repository = NonNullable<UnleashConfig['repository']>;

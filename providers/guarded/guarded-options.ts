@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseConfig } from '../../src/support/config-error.js';
 import { durationMsSchema } from '../../src/support/config-schemas.js';
-import { httpUrlSchema } from '../../src/support/http-schemas.js';
+import { httpUrlSchema } from '../../src/support/connection/http-schemas.js';
 import { type Logger, resolveLogger } from '../../src/support/logger.js';
 import { adminTokenProblem, baseUrlOf } from '../../src/unleash/admin-access.js';
 import { clientUrlProblem, type TokenScope, tokenScope } from '../../src/unleash/client-api.js';

@@ -313,10 +313,7 @@ export class UnleashProvider implements Provider, FlagSource {
     transport?.attach(client);
     const missing = isUnleash(source) || source.repository !== undefined ? [] : missingIn(client);
     if (missing.length > 0) {
-      logger.warn(
-        { missing },
-        'This version of unleash-client is not known, and the provider goes without these',
-      );
+      logger.warn({ missing }, 'This unleash-client is not known; the provider goes without these');
     }
     return new Lifecycle({
       client,

@@ -3,7 +3,7 @@ import { rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { systemClock } from '../support/clock.js';
 import { fetchOver } from '../support/connection/connection.js';
-import { AnswerTooLargeError, exchange, MIB, NoAnswerError, notOfProxy } from '../support/http.js';
+import { AnswerTooLargeError, exchange, MIB, NoAnswerError, notOfProxy } from '../support/connection/http.js';
 import { parseJson } from '../support/json.js';
 import { adminTokenProblem, baseUrlOf } from '../unleash/admin-access.js';
 import { UnleashAdminClient, type UnleashAdminClientOptions } from '../unleash/admin-client.js';

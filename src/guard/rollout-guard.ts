@@ -24,7 +24,8 @@ import { ControllableGuard } from './control/controllable-guard.js';
 import { GuardRun } from './guard-run.js';
 import { type GuardState, type GuardStatus, shownState } from './guard-status.js';
 import type { ComplaintReport } from './observe/tracked-outcomes.js';
-import { checkOperationOptions, type RolloutGuardOptions, resolveOptions } from './options.js';
+import type { RolloutGuardOptions } from './options.js';
+import { checkOperationOptions, resolveOptions } from './resolve-options.js';
 import type { GuardResources } from './several/guard-resources.js';
 import { type GuardParts, wire } from './wiring.js';
 

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { type Clock, systemClock } from '../support/clock.js';
 import { fetchOver } from '../support/connection/connection.js';
+import { exchange, NoAnswerError, retryAfterMs } from '../support/connection/http.js';
 import { type HttpOptions, httpOptionsSchema } from '../support/connection/http-options.js';
-import { exchange, NoAnswerError, retryAfterMs } from '../support/http.js';
-import { clockSchema, fetchSchema } from '../support/http-schemas.js';
+import { clockSchema, fetchSchema } from '../support/connection/http-schemas.js';
 import { NotifyError } from './notifier.js';
 
 /** Longer than any attempt: the queue's signal ends the request. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { NotificationSeverity } from '../model/event-entry.js';
 import { parseConfig } from '../support/config-error.js';
-import { httpUrlSchema } from '../support/http-schemas.js';
+import { httpUrlSchema } from '../support/connection/http-schemas.js';
 import type { GuardNotification, Notifier } from './notifier.js';
 import { type HttpNotifierOptions, httpNotifierOptions, notifierFetch, postJson } from './post-json.js';
 

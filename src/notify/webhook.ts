@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { systemClock } from '../support/clock.js';
 import { parseConfig } from '../support/config-error.js';
-import { headersSchema, httpUrlSchema } from '../support/http-schemas.js';
+import { headersSchema, httpUrlSchema } from '../support/connection/http-schemas.js';
 import type { GuardNotification, Notifier } from './notifier.js';
 import { type HttpNotifierOptions, httpNotifierOptions, notifierFetch, postJson } from './post-json.js';
 import { signatureHeaders, webhookSecretSchema } from './webhook-signature.js';

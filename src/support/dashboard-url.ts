@@ -1,4 +1,4 @@
-import { withoutTrailingSlashes } from './http-schemas.js';
+import { withoutTrailingSlashes } from './connection/http-schemas.js';
 
 /** The address of a flag within a dashboard. @param dashboardUrl - Where the dashboard is mounted. */
 export function flagUrl(dashboardUrl: string, flagKey: string): string {

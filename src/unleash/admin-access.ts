@@ -1,4 +1,4 @@
-import { withoutTrailingSlashes } from '../support/http-schemas.js';
+import { withoutTrailingSlashes } from '../support/connection/http-schemas.js';
 
 /** The base address of Unleash's UI and API, from one that may end in `/api`. */
 export function baseUrlOf(url: string): string {

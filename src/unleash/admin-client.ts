@@ -1,9 +1,9 @@
 import type { z } from 'zod';
 import { type Clock, systemClock } from '../support/clock.js';
 import { fetchOver } from '../support/connection/connection.js';
+import { AnswerTooLargeError, exchange, MIB, NoAnswerError, notOfProxy } from '../support/connection/http.js';
 import type { HttpOptions } from '../support/connection/http-options.js';
-import { AnswerTooLargeError, exchange, MIB, NoAnswerError, notOfProxy } from '../support/http.js';
-import { withoutTrailingSlashes } from '../support/http-schemas.js';
+import { withoutTrailingSlashes } from '../support/connection/http-schemas.js';
 import { parseJson } from '../support/json.js';
 import { adminTokenProblem, baseUrlOf, flagPageUrl } from './admin-access.js';
 import { AdminError } from './admin-error.js';

@@ -1,4 +1,4 @@
-import { type HttpAnswer, type NoAnswerError, retryAfterMs } from '../support/http.js';
+import { type HttpAnswer, type NoAnswerError, retryAfterMs } from '../support/connection/http.js';
 import { parseJson } from '../support/json.js';
 import { AdminError, type AdminErrorCode, type MissingAtUnleash } from './admin-error.js';
 import { failureReply } from './admin-replies.js';

@@ -1,4 +1,4 @@
-import { withoutTrailingSlashes } from '../support/http-schemas.js';
+import { withoutTrailingSlashes } from '../support/connection/http-schemas.js';
 
 /** Which flags a token for SDKs reads, as far as its form shows it. */
 export interface TokenScope {

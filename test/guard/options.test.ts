@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { checkOperationOptions, type RolloutGuardOptions, resolveOptions } from '../../src/guard/options.js';
+import type { RolloutGuardOptions } from '../../src/guard/options.js';
+import { checkOperationOptions, resolveOptions } from '../../src/guard/resolve-options.js';
 import type { FlagSource } from '../../src/model/flags.js';
 import { isConfigError } from '../../src/support/config-error.js';
 import { errorRateAbove } from '../../src/triggers/error-rate-above.js';

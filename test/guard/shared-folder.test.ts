@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { asyncUploadRollout } from '../../src/guard/async-upload-rollout.js';
-import { resolveOptions } from '../../src/guard/options.js';
+import { resolveOptions } from '../../src/guard/resolve-options.js';
 import type { GuardEvent } from '../../src/model/event.js';
 import { collectReport } from '../../src/report/collect.js';
 import { readRolloutStatuses } from '../../src/report/status/rollout-status.js';

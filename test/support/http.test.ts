@@ -2,7 +2,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
-import { AnswerTooLargeError, exchange, MIB } from '../../src/support/http.js';
+import { AnswerTooLargeError, exchange, MIB } from '../../src/support/connection/http.js';
 
 let close: (() => void) | undefined;
 

@@ -10,7 +10,8 @@ import {
   throwProblems,
 } from '../../support/config-error.js';
 import { type Logger, resolveLogger } from '../../support/logger.js';
-import { loggerSchema, type ResolvedOptions, type RolloutGuardOptions, resolveOptions } from '../options.js';
+import type { RolloutGuardOptions } from '../options.js';
+import { loggerSchema, type ResolvedOptions, resolveOptions } from '../resolve-options.js';
 
 /** More flags in one process are taken for a mistake: each is evaluated on every tick, and needs memory of its own. */
 export const MOST_FLAGS = 1_000;

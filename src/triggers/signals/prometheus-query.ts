@@ -1,6 +1,11 @@
 import { z } from 'zod';
-import { AnswerTooLargeError, exchange, type HttpAnswer, NoAnswerError } from '../../support/http.js';
-import { withoutTrailingSlashes } from '../../support/http-schemas.js';
+import {
+  AnswerTooLargeError,
+  exchange,
+  type HttpAnswer,
+  NoAnswerError,
+} from '../../support/connection/http.js';
+import { withoutTrailingSlashes } from '../../support/connection/http-schemas.js';
 import { parseJson } from '../../support/json.js';
 import type { SignalReading } from '../trigger.js';
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parseConfig } from '../../support/config-error.js';
 import { fetchOver } from '../../support/connection/connection.js';
 import { type HttpOptions, httpOptionsSchema } from '../../support/connection/http-options.js';
-import { fetchSchema, headersSchema, httpUrlSchema } from '../../support/http-schemas.js';
+import { fetchSchema, headersSchema, httpUrlSchema } from '../../support/connection/http-schemas.js';
 import type { TriggerOptions } from '../trigger.js';
 import { triggerNameSchema } from '../window-rule.js';
 import { prometheusQuery } from './prometheus-query.js';

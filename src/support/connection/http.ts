@@ -1,7 +1,7 @@
-import { explainFailure } from './connection/connection-advice.js';
-import { ANSWERS_OF_PROXIES, ProxyError } from './connection/proxy-agents.js';
-import { DeadlineError, withDeadline } from './deadline.js';
-import { parseJson } from './json.js';
+import { DeadlineError, withDeadline } from '../deadline.js';
+import { parseJson } from '../json.js';
+import { explainFailure } from './connection-advice.js';
+import { ANSWERS_OF_PROXIES, ProxyError } from './proxy-agents.js';
 
 /** A request; redirects are never followed, because a redirected POST would arrive as a GET. */
 interface HttpRequest {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Clock } from './clock.js';
+import type { Clock } from '../clock.js';
 
 /**
  * An address for `fetch`, which refuses user and password in one.
