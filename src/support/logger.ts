@@ -27,7 +27,8 @@ export function resolveLogger(logger: Logger | false | undefined): Logger {
         'logger',
         () => {
           target ??= defaultLogger();
-          target[level](fields, message);
+          // A logger of the application may be async.
+          return target[level](fields, message);
         },
         () => {},
       );
