@@ -266,12 +266,6 @@ describe('the guard and an admin API that refuses', () => {
   it.each([
     ['401, an unknown token', 'ADMIN_TOKEN', () => ({ token: '*:*.this-token-does-not-exist' })],
     ['403, a token of a viewer', 'ADMIN_PERMISSION', async () => ({ token: await viewerToken() })],
-    ['404, another project', 'ADMIN_NOT_FOUND', () => ({ unleash: adminOptions({ project: 'nowhere' }) })],
-    [
-      '404, another environment',
-      'ADMIN_NOT_FOUND',
-      () => ({ unleash: adminOptions({ environment: 'moon' }) }),
-    ],
   ] as const)(
     '%s: users are safe, the operator is notified once, and their own "off" completes the stop',
     async (_what, code, options) => {
@@ -289,6 +283,13 @@ describe('the guard and an admin API that refuses', () => {
       expect(service.events.filter(({ type }) => type === 'action-required')).toHaveLength(1);
     },
   );
+
+  it.each([
+    ['project', { project: 'nowhere' }],
+    ['environment', { environment: 'moon' }],
+  ])('is refused before it starts when it names another %s than the client token', async (field, given) => {
+    await expect(start({ unleash: adminOptions(given) })).rejects.toThrow(`unleash.${field}`);
+  });
 
   let proxy: RefusingProxy | undefined;
 

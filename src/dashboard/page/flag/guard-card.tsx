@@ -19,8 +19,8 @@ export function GuardCard({ view }: { view: RolloutView }) {
   return (
     <Card title="The guard">
       <dl class="facts" data-testid="guard">
-        <Fact name="Sight" mood={isClosed ? 'warn' : health.status === 'ok' ? 'good' : 'bad'}>
-          {isClosed ? 'closed: it protects nothing' : health.status === 'ok' ? 'sees what it must' : 'blind'}{' '}
+        <Fact name="Health" mood={isClosed ? 'warn' : health.status === 'ok' ? 'good' : 'bad'}>
+          {isClosed ? 'closed: it protects nothing' : health.status === 'ok' ? 'ok' : 'blind'}{' '}
           {!isClosed && (
             <small>
               for <Since at={health.since} />
