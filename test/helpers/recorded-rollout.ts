@@ -46,7 +46,10 @@ export async function recordRollout(
   phases: readonly Phase[],
   options: Partial<RolloutGuardOptions> = {},
 ): Promise<RecordedRollout> {
-  vi.useFakeTimers({ now: ROLLOUT_START, toFake: ['Date', 'performance', 'setInterval', 'setTimeout'] });
+  vi.useFakeTimers({
+    now: ROLLOUT_START,
+    toFake: ['Date', 'performance', 'setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'],
+  });
   const flags = new FakeFlags();
   flags.change({ rolloutPercentage: phases[0]?.percentage, enabled: (phases[0]?.percentage ?? 0) > 0 });
   const unleash = new FakeAdminApi();

@@ -265,6 +265,7 @@ describe('replayLog', () => {
       expect(events.list).toMatchObject([
         { type: 'stage', progress: { status: 'collecting' } },
         { type: 'stage', progress: { status: 'met' } },
+        { type: 'completed' },
       ]);
     } finally {
       await rm(after, { recursive: true, force: true });
