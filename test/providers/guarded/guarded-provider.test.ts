@@ -128,6 +128,31 @@ describe('GuardedProvider', () => {
     expect(other.health().status).toBe('error');
   });
 
+  it('is not healthy while the wrapped provider is not ready, nor when it cannot be', async () => {
+    const { url } = await unleashWith(upload(50));
+    let fail: (error: Error) => void = () => {};
+    const opened = new Promise<void>((_, reject) => {
+      fail = reject;
+    });
+    const inner = new PlainProvider(url);
+    Object.assign(inner, { initialize: () => opened });
+    const provider = new GuardedProvider(inner, { unleash: { url, token: TOKEN }, logger: false });
+    onTestFinished(() => provider.onClose());
+    provider.flag('upload');
+    const initialized = provider.initialize();
+
+    await eventually(() => expect(provider.flag('upload')).toBeDefined());
+    expect(provider.health()).toMatchObject({
+      status: 'stale',
+      message: `The provider "${inner.metadata.name}" is not ready yet.`,
+    });
+    fail(new Error('no licence'));
+    await expect(initialized).rejects.toThrow('no licence');
+    expect(provider.health().message).toContain('cannot be initialized. no licence');
+    inner.events.emit(ProviderEvents.Ready, {});
+    expect(provider.health().status).toBe('ok');
+  });
+
   it('emits READY once', async () => {
     const ready = vi.fn();
     const domain = randomUUID();
