@@ -158,9 +158,9 @@ export class GuardedProvider implements Provider, FlagSource {
   /** Closes the wrapped provider, and ends the polls of Unleash. */
   async onClose(): Promise<void> {
     this.#isClosed = true;
-    this.#innerEvents.stop();
     const closed = this.#facts.onClose();
     try {
+      this.#innerEvents.stop();
       await this.inner.onClose?.();
     } finally {
       await closed;
@@ -257,6 +257,9 @@ export class GuardedProvider implements Provider, FlagSource {
   async #evaluate<T>(type: Type, method: Method, given: Evaluation<T>): Promise<ResolutionDetails<T>> {
     const [flagKey, defaultValue] = given;
     const details = await evaluateWith(this.inner, method, given);
+    // A slow provider may have been asked before the flag was stopped.
+    const stopped = this.#overrides.answer(flagKey, defaultValue, type === 'boolean');
+    if (stopped !== undefined) return stopped;
     if (typeof details?.value !== type) return this.#mismatch(flagKey, type, details, defaultValue);
     if (details.errorCode !== undefined) return details;
     const wanted = await evaluateWith(this.#facts, method, given);

@@ -228,6 +228,47 @@ describe('GuardedProvider', () => {
     expect([...chances]).toEqual([undefined]);
   });
 
+  it('answers for a flag that is stopped while a slow provider is asked', async () => {
+    let answer: ((details: object) => void) | undefined;
+    const slow = answering(
+      () =>
+        new Promise((resolve) => {
+          answer = resolve;
+        }),
+    );
+    const { provider, client } = await guard(slow, (await unleashWith(upload(50))).url);
+    provider.flag('upload');
+    const asked = client.getBooleanDetails('upload', true);
+    await eventually(() => expect(answer).toBeDefined());
+
+    provider.override('upload', 'made up');
+    answer?.({ value: true, variant: 'on' });
+
+    expect(await asked).toMatchObject({ value: false, reason: 'DISABLED' });
+  });
+
+  it('ends its polls when the wrapped provider cannot be closed', async () => {
+    const unleash = await unleashWith(upload(50));
+    const inner = inMemory();
+    Object.defineProperty(inner, 'events', {
+      value: {
+        addHandler: () => {},
+        removeHandler: () => {
+          throw new Error('no handlers');
+        },
+      },
+    });
+    const provider = new GuardedProvider(inner, {
+      unleash: { url: unleash.url, token: TOKEN },
+      logger: false,
+    });
+    await provider.initialize();
+
+    await expect(provider.onClose()).rejects.toThrow('no handlers');
+
+    expect(provider.health()).toMatchObject({ status: 'error' });
+  });
+
   it('answers for a stopped flag at once, without the wrapped provider', async () => {
     const inner = inMemory();
     const spy = vi.spyOn(inner, 'resolveBooleanEvaluation');
