@@ -5,7 +5,7 @@
 // - Declarations, by tsc, in dist/types/; dist/package.json makes them those of CommonJS, and `<entry>.d.mts` those of ESM.
 // Run by `npm run build`.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -75,29 +75,18 @@ for (const [name, source] of Object.entries(entries)) {
   const declarations = `./types/${source.replace(/\.ts$/, '.js')}`;
   writeFileSync(join(dist, `${name}.d.ts`), `export * from '${declarations}';\n`);
   writeFileSync(join(dist, `${name}.d.mts`), `export * from '${declarations}';\n`);
-  const names = namesIn(readFileSync(join(root, source), 'utf8'));
   // Node 20 ends the process when a file of CommonJS that was imported lacks a package, whoever catches the error.
-  const { imports } = output.find(({ fileName }) => fileName === `${name}.js`);
+  const { imports, exports: names } = output.find(({ fileName }) => fileName === `${name}.js`);
   const mayLack = imports.filter((id) => peerDependenciesMeta[id]?.optional === true);
   const checks = mayLack.map((id) => `import '${id}';`);
   const lines = [
     ...checks,
     `import all from './${name}.js';`,
     '',
-    `export const {\n  ${names.join(',\n  ')},\n} = all;`,
+    `export const {\n  ${[...names].sort().join(',\n  ')},\n} = all;`,
     '',
   ];
   writeFileSync(join(dist, `${name}.mjs`), lines.join('\n'));
 }
 
 // The page is built into dist/page after this, by a step of its own in `npm run build`: it is read at run time, never imported.
-
-/** The values that an entry point exports. Entry points export by name. */
-function namesIn(source) {
-  return [...source.matchAll(/^export \{([^}]*)\}/gms)]
-    .flatMap(([, list]) => list.split(','))
-    .map((each) => each.trim())
-    .filter((each) => each !== '' && !each.startsWith('type '))
-    .map((each) => each.split(/\s+as\s+/).at(-1))
-    .sort();
-}

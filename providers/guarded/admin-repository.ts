@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { type Unleash, type UnleashConfig, UnleashEvents } from 'unleash-client';
 import { z } from 'zod';
 import { messageOf } from '../../src/support/async/callbacks.js';
-import { exchange, MIB } from '../../src/support/connection/http.js';
+import { exchange, MIB, NoAnswerError, notOfProxy } from '../../src/support/connection/http.js';
 import { parseJson } from '../../src/support/json.js';
 
 type Repository = NonNullable<UnleashConfig['repository']>;
@@ -57,6 +57,7 @@ interface AdminRepositoryOptions {
   readonly environment: string;
   readonly refreshIntervalMs: number;
   readonly timeoutMs: number;
+  readonly fetch: typeof globalThis.fetch;
 }
 
 /**
@@ -217,12 +218,15 @@ export class AdminRepository extends EventEmitter implements Repository {
 
   /** @returns the body, or undefined when there is nothing. */
   async #get(path: string): Promise<string | undefined> {
-    const { apiUrl, token, timeoutMs } = this.#options;
+    const { apiUrl, token, timeoutMs, fetch } = this.#options;
     const headers = { authorization: token, accept: 'application/json' };
     const request = { method: 'GET', url: apiUrl + path, headers, maxBytes: MAX_BYTES } as const;
-    const { ok, status, body } = await exchange(globalThis.fetch, request, timeoutMs).catch((error) => {
-      throw new Error(`Unleash did not answer GET ${path}: ${messageOf(error)}.`);
-    });
+    const { ok, status, body } = await exchange(fetch, request, timeoutMs)
+      .then(notOfProxy)
+      .catch((error) => {
+        const help = error instanceof NoAnswerError ? error.helpAfter : '';
+        throw new Error(`Unleash did not answer GET ${path}: ${messageOf(error)}.${help}`);
+      });
     if (ok) return body;
     if (status === 404) return undefined;
     if (status === 401 || status === 403) {

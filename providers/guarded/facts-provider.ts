@@ -1,17 +1,24 @@
 import { InMemStorageProvider } from 'unleash-client';
+import { fetchOver } from '../../src/support/connection/connection.js';
 import { UnleashProvider } from '../unleash/provider.js';
 import { AdminRepository } from './admin-repository.js';
 import type { ResolvedGuardedOptions } from './guarded-options.js';
 
 /** Reads the definitions through the admin API. */
 export function adminRepositoryOf(options: ResolvedGuardedOptions): AdminRepository {
-  const { scope, ...rest } = options;
-  return new AdminRepository({ ...rest, project: scope.project!, environment: scope.environment! });
+  const { scope, http, ...rest } = options;
+  const { project, environment } = scope;
+  return new AdminRepository({
+    ...rest,
+    project: project!,
+    environment: environment!,
+    fetch: fetchOver({ http }),
+  });
 }
 
 /** Evaluates Unleash's definitions, for what is known of a flag and of one context. */
 export function factsProvider(
-  { apiUrl, token, scope, refreshIntervalMs, timeoutMs, appName, logger }: ResolvedGuardedOptions,
+  { apiUrl, token, scope, refreshIntervalMs, timeoutMs, appName, http, logger }: ResolvedGuardedOptions,
   repository: AdminRepository | undefined,
 ): UnleashProvider {
   return new UnleashProvider({
@@ -26,6 +33,7 @@ export function factsProvider(
     disableMetrics: true,
     storageProvider: new InMemStorageProvider(),
     skipInstanceCountWarning: true,
+    http,
     logger,
   });
 }

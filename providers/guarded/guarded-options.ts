@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseConfig } from '../../src/support/config-error.js';
 import { durationMsSchema } from '../../src/support/config-schemas.js';
+import { type HttpOptions, httpOptionsSchema } from '../../src/support/connection/http-options.js';
 import { httpUrlSchema } from '../../src/support/connection/http-schemas.js';
 import { type Logger, resolveLogger } from '../../src/support/logger.js';
 import { adminTokenProblem, baseUrlOf } from '../../src/unleash/admin-access.js';
@@ -37,6 +38,11 @@ export interface GuardedProviderOptions {
    * of Unleash. @default 1_000
    */
   readonly initializationTimeoutMs?: number | undefined;
+  /**
+   * How Unleash is reached: proxy, CA, client certificate. The guards of the provider connect alike; the wrapped provider has options of
+   * its own. @default by the environment (`HTTPS_PROXY`, `NO_PROXY` and others)
+   */
+  readonly http?: HttpOptions | undefined;
   /** A pino logger, or `false` for silence. @default pino, JSON lines on standard output */
   readonly logger?: Logger | false | undefined;
 }
@@ -52,6 +58,7 @@ export interface ResolvedGuardedOptions {
   readonly timeoutMs: number;
   readonly appName: string;
   readonly initializationTimeoutMs: number;
+  readonly http: HttpOptions | undefined;
   readonly logger: Logger;
 }
 
@@ -107,6 +114,7 @@ const schema = z.object({
   options: z.strictObject({
     unleash: unleashSchema,
     initializationTimeoutMs: durationMsSchema.optional(),
+    http: httpOptionsSchema.optional(),
     logger: z.unknown().optional(),
   } satisfies Record<keyof GuardedProviderOptions, z.ZodType>),
 });
@@ -121,7 +129,7 @@ export function resolveGuardedOptions(
   options: GuardedProviderOptions,
 ): ResolvedGuardedOptions {
   parseConfig(schema, { provider, options }, 'GuardedProvider');
-  const { unleash, initializationTimeoutMs, logger } = options;
+  const { unleash, initializationTimeoutMs, http, logger } = options;
   const { url, token, environment, project, refreshIntervalMs, timeoutMs, appName } = unleash;
   const scope = tokenScope(token);
   return {
@@ -136,6 +144,7 @@ export function resolveGuardedOptions(
     timeoutMs: timeoutMs ?? 5_000,
     appName: appName ?? 'unleash-rollout-guard',
     initializationTimeoutMs: initializationTimeoutMs ?? 1_000,
+    http,
     logger: resolveLogger(logger),
   };
 }

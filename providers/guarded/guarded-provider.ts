@@ -23,6 +23,7 @@ import type {
   Unsubscribe,
 } from '../../src/model/flags.js';
 import { messageOf } from '../../src/support/async/callbacks.js';
+import type { HttpOptions } from '../../src/support/connection/http-options.js';
 import { emitOutcome } from '../shared/initialization-event.js';
 import { Listeners } from '../shared/listeners.js';
 import { LocalOverrides } from '../shared/local-overrides.js';
@@ -72,6 +73,8 @@ export class GuardedProvider implements Provider, FlagSource {
   readonly events = new OpenFeatureEventEmitter();
   /** The wrapped provider. */
   readonly inner: Provider;
+  /** How it connects to Unleash, for guards. */
+  readonly http: HttpOptions | undefined;
 
   readonly #options: ResolvedGuardedOptions;
   /** Evaluates Unleash's definitions, for what is known of a flag and of one context. */
@@ -92,8 +95,9 @@ export class GuardedProvider implements Provider, FlagSource {
    */
   constructor(inner: Provider, options: GuardedProviderOptions) {
     this.#options = resolveGuardedOptions(inner, options);
-    const { logger, api } = this.#options;
+    const { logger, api, http } = this.#options;
     this.inner = inner;
+    this.http = http;
     // An object of its own: evaluations of the wrapped provider elsewhere are not guarded.
     this.metadata = Object.freeze({ ...inner.metadata });
     this.#repository = api === 'admin' ? adminRepositoryOf(this.#options) : undefined;
@@ -142,7 +146,9 @@ export class GuardedProvider implements Provider, FlagSource {
       timer = setTimeout(resolve, initializationTimeoutMs);
     });
     try {
-      await (this.inner.initialize as Initialize | undefined)?.call(this.inner, context, domain);
+      await this.#innerEvents.whileOpening(() =>
+        (this.inner.initialize as Initialize | undefined)?.call(this.inner, context, domain),
+      );
       await Promise.race([facts, enough]);
     } finally {
       clearTimeout(timer);
@@ -152,9 +158,9 @@ export class GuardedProvider implements Provider, FlagSource {
   /** Closes the wrapped provider, and ends the polls of Unleash. */
   async onClose(): Promise<void> {
     this.#isClosed = true;
-    this.#innerEvents.stop();
     const closed = this.#facts.onClose();
     try {
+      this.#innerEvents.stop();
       await this.inner.onClose?.();
     } finally {
       await closed;
@@ -251,6 +257,9 @@ export class GuardedProvider implements Provider, FlagSource {
   async #evaluate<T>(type: Type, method: Method, given: Evaluation<T>): Promise<ResolutionDetails<T>> {
     const [flagKey, defaultValue] = given;
     const details = await evaluateWith(this.inner, method, given);
+    // A slow provider may have been asked before the flag was stopped.
+    const stopped = this.#overrides.answer(flagKey, defaultValue, type === 'boolean');
+    if (stopped !== undefined) return stopped;
     if (typeof details?.value !== type) return this.#mismatch(flagKey, type, details, defaultValue);
     if (details.errorCode !== undefined) return details;
     const wanted = await evaluateWith(this.#facts, method, given);

@@ -4,6 +4,7 @@ import {
   type Provider,
   ProviderEvents,
 } from '@openfeature/server-sdk';
+import { messageOf } from '../../src/support/async/callbacks.js';
 
 /** The events of a wrapped provider, which the guarded one passes on. */
 export class InnerEvents {
@@ -37,6 +38,18 @@ export class InnerEvents {
     for (const [type, forward] of this.#forwarders) this.#inner.events?.addHandler(type, forward);
   }
 
+  /** Until the provider is initialized it does not follow Unleash, and neither when it cannot be. @throws what the call throws */
+  async whileOpening(initialize: () => Promise<void> | undefined): Promise<void> {
+    this.#fault('is not ready yet');
+    try {
+      await initialize();
+      this.#problem = undefined;
+    } catch (error) {
+      this.#fault('cannot be initialized', messageOf(error));
+      throw error;
+    }
+  }
+
   stop(): void {
     this.#isForwarding = false;
     this.#problem = undefined;
@@ -50,14 +63,16 @@ export class InnerEvents {
         break;
       case ProviderEvents.Stale:
       case ProviderEvents.Error: {
-        const state = type === ProviderEvents.Stale ? 'is stale' : 'has failed';
-        const message =
-          `The provider "${this.#inner.metadata.name}" ${state}. ${details?.message ?? ''}`.trim();
-        this.#problem = { message, since: this.#problem?.since ?? Date.now() };
+        this.#fault(type === ProviderEvents.Stale ? 'is stale' : 'has failed', details?.message);
         break;
       }
       case ProviderEvents.ConfigurationChanged:
         this.#onChange();
     }
+  }
+
+  #fault(state: string, why = ''): void {
+    const message = `The provider "${this.#inner.metadata.name}" ${state}. ${why}`.trim();
+    this.#problem = { message, since: this.#problem?.since ?? Date.now() };
   }
 }

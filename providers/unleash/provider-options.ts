@@ -2,6 +2,7 @@ import type { Unleash, UnleashConfig } from 'unleash-client';
 import { z } from 'zod';
 import { parseConfig } from '../../src/support/config-error.js';
 import { durationMsSchema } from '../../src/support/config-schemas.js';
+import { proxyOfEnvironment } from '../../src/support/connection/connection.js';
 import { type HttpOptions, httpOptionsSchema } from '../../src/support/connection/http-options.js';
 import { type Logger, resolveLogger } from '../../src/support/logger.js';
 import { version } from '../../src/support/version.js';
@@ -120,7 +121,7 @@ const optionsSchema = z
     const refuse = (message: string) => context.addIssue({ code: 'custom', path: ['http'], message });
     if (http === undefined) return;
     if (httpOptions !== undefined) refuse('nothing beside httpOptions');
-    if (experimentalMode !== undefined && Object(experimentalMode).type === 'streaming')
+    if (Object(experimentalMode).type === 'streaming')
       refuse("nothing beside streaming: unleash-client's stream connects directly");
   })
   .superRefine(({ environment, projectName, customHeaders }, context) => {
@@ -189,6 +190,14 @@ export function resolveOptions(
   parseConfig(isUnleash(source) ? settingsSchema : optionsSchema, given, 'UnleashProvider');
   const { initializationTimeoutMs, closeTimeoutMs, maxDataAgeMs, logger, http, ...config } =
     given as UnleashProviderOptions;
+  const resolvedLogger = resolveLogger(logger);
+  if (!isUnleash(source) && streamsPastProxy(config as UnleashConfig)) {
+    resolvedLogger.warn(
+      {},
+      "unleash-client's stream connects directly: neither the proxy of the environment nor httpOptions apply to it. Where Unleash is " +
+        'reached through a proxy only, leave out experimentalMode: flags are then polled through the proxy',
+    );
+  }
   return {
     http: http ?? ofHttpOptions(config.httpOptions),
     source: isUnleash(source) ? source : named(config as UnleashConfig),
@@ -196,9 +205,14 @@ export function resolveOptions(
       initializationTimeoutMs: initializationTimeoutMs ?? 10_000,
       closeTimeoutMs: closeTimeoutMs ?? 3_000,
       maxDataAgeMs,
-      logger: resolveLogger(logger),
+      logger: resolvedLogger,
     },
   };
+}
+
+function streamsPastProxy({ url, experimentalMode, httpOptions }: UnleashConfig): boolean {
+  const isStreaming = Object(experimentalMode).type === 'streaming';
+  return isStreaming && (httpOptions !== undefined || proxyOfEnvironment(url) !== '');
 }
 
 /** Unleash's UI shows which SDKs are connected. */

@@ -5,9 +5,10 @@ import { Agent } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { OpenFeature } from '@openfeature/server-sdk';
+import { InMemoryProvider, OpenFeature } from '@openfeature/server-sdk';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { OutcomeHook } from '../../hooks/outcome-hook.js';
+import { GuardedProvider } from '../../providers/guarded/guarded-provider.js';
 import { UnleashProvider } from '../../providers/unleash/provider.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import type { GuardEvent } from '../../src/model/event.js';
@@ -21,6 +22,8 @@ import { type AdminError, isAdminError } from '../../src/unleash/admin-error.js'
 import { ForwardProxy, type ForwardProxyOptions } from '../helpers/forward-proxy.js';
 import { type Pem, PrivateCa, tlsFront } from '../helpers/private-ca.js';
 import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
+
+const IN_MEMORY_ON = { variants: { on: true }, defaultVariant: 'on', disabled: false };
 
 /** A name that resolves nowhere: it is reached through a proxy only. */
 const HOST = 'unleash.corp.invalid';
@@ -75,20 +78,27 @@ async function failure(client: UnleashAdminClient): Promise<AdminError> {
 async function stopsFlag(
   flagKey: string,
   url: string,
-  options: { readonly http?: HttpOptions; readonly ofProvider?: object; readonly receiver?: string },
+  options: {
+    readonly http?: HttpOptions;
+    readonly ofProvider?: object;
+    readonly receiver?: string;
+    readonly flags?: GuardedProvider;
+  },
 ): Promise<readonly GuardEvent[]> {
   await unleash.createFlag(flagKey, { percentage: 100 });
   const { http, ofProvider = { http }, receiver } = options;
-  const provider = new UnleashProvider({
-    url,
-    appName: 'connection-test',
-    customHeaders: { Authorization: unleash.clientToken },
-    refreshInterval: 500,
-    disableMetrics: true,
-    storageProvider: { get: async () => undefined, set: async () => {} },
-    logger: false,
-    ...ofProvider,
-  });
+  const provider =
+    options.flags ??
+    new UnleashProvider({
+      url,
+      appName: 'connection-test',
+      customHeaders: { Authorization: unleash.clientToken },
+      refreshInterval: 500,
+      disableMetrics: true,
+      storageProvider: { get: async () => undefined, set: async () => {} },
+      logger: false,
+      ...ofProvider,
+    });
   open.push({ close: () => provider.onClose() });
   await OpenFeature.setProviderAndWait(flagKey, provider);
   const events: GuardEvent[] = [];
@@ -354,6 +364,85 @@ describe('certificates', () => {
       expect(error.problems[0]).toMatchObject({ path, expected: expect.stringContaining(expected) });
       expect(error.message).not.toContain('hidden-word');
     }
+  });
+});
+
+describe('a guarded provider behind a proxy and a private CA', () => {
+  async function guarded(
+    flagKey: string,
+    token: 'client' | 'admin',
+    url: string,
+    http?: HttpOptions,
+  ): Promise<GuardedProvider> {
+    const { clientToken, adminToken, environment } = unleash;
+    const provider = new GuardedProvider(new InMemoryProvider({ [flagKey]: IN_MEMORY_ON }), {
+      unleash: {
+        url,
+        token: token === 'client' ? clientToken : adminToken,
+        environment,
+        refreshIntervalMs: 200,
+      },
+      initializationTimeoutMs: 100,
+      http,
+      logger: false,
+    });
+    open.push({ close: () => provider.onClose() });
+    provider.flag(flagKey);
+    await provider.initialize();
+    return provider;
+  }
+
+  describe.each(['client', 'admin'] as const)('with a token for the %s API', (token) => {
+    it('reads the facts as the environment says, and as `http` does', async () => {
+      const through = await proxy({ password: 'user:p%40ss' });
+      const [flagOfHttp, flagOfEnvironment] = [`guarded-http-${token}`, `guarded-env-${token}`];
+      await unleash.createFlag(flagOfHttp, { percentage: 30 });
+      await unleash.createFlag(flagOfEnvironment, { percentage: 30 });
+      const ofHttp = await guarded(flagOfHttp, token, secureUrl(), {
+        proxy: through.url,
+        ca: ca.own.cert,
+      });
+      vi.stubEnv('HTTP_PROXY', through.url);
+      const ofEnvironment = await guarded(flagOfEnvironment, token, plainUrl());
+
+      await vi.waitFor(() => {
+        expect(ofHttp.flag(flagOfHttp)?.rolloutPercentage).toBe(30);
+        expect(ofEnvironment.flag(flagOfEnvironment)?.rolloutPercentage).toBe(30);
+      }, 5_000);
+      expect(new Set(through.seen)).toEqual(new Set([`CONNECT ${HOST}`, `GET ${HOST}`]));
+    });
+
+    it.each([
+      ['asks for a user and password', { password: 'user:secret-word' }, /answered 407.*asks for a user/],
+      ['refuses', { refuses: 403 }, /answered 403.*does not allow/],
+      ['does not reach Unleash', { refuses: 502 }, /answered 502.*cannot reach/],
+    ])('says that the proxy %s, and goes on', async (_, options, problem) => {
+      const through = await proxy(options);
+      const provider = await guarded('refused', token, plainUrl(), {
+        proxy: through.address,
+      });
+
+      await vi.waitFor(() => expect(provider.health().message).toMatch(problem), 5_000);
+      expect(await provider.resolveBooleanEvaluation('refused', false, {}, console)).toMatchObject({
+        value: true,
+      });
+    });
+  });
+
+  it('gives its connection to its guards', async () => {
+    const through = await proxy();
+    const flagKey = 'guarded-stops';
+    const { clientToken: token } = unleash;
+    const provider = new GuardedProvider(new InMemoryProvider({ [flagKey]: IN_MEMORY_ON }), {
+      unleash: { url: plainUrl(), token, refreshIntervalMs: 200 },
+      http: { proxy: through.url },
+      logger: false,
+    });
+    open.push({ close: () => provider.onClose() });
+
+    await stopsFlag(flagKey, plainUrl(), { flags: provider });
+
+    expect(through.seen).toContain(`POST ${HOST}`);
   });
 });
 

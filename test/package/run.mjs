@@ -47,6 +47,7 @@ try {
       'dist/index.d.ts',
       'dist/index.d.mts',
       'dist/zod.LICENSE',
+      'dist/page/index.html',
     ]) {
       assert.ok(files.includes(wanted), `${wanted} is missing`);
     }
@@ -113,6 +114,9 @@ try {
   check('require loads it', () => assert.equal(run('node', ['use.cjs']).trim(), version));
   check('both forms in one process are one package, and stop a flag together', () =>
     assert.equal(run('node', ['both.cjs']).trim(), 'stopped'),
+  );
+  check('the dashboard serves its page, from import and from require', () =>
+    assert.equal(run('node', ['dashboard.cjs']).trim(), 'served'),
   );
   check('a strict type check of ESM and CommonJS accepts it', () =>
     run('npx', ['tsc', '-p', 'tsconfig.json']),

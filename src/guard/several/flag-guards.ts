@@ -1,3 +1,5 @@
+import type { DashboardOptions } from '../../dashboard/dashboard-options.js';
+import { type DashboardHandler, dashboardHandler } from '../../dashboard/handler.js';
 import type { Health } from '../../model/health.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import { Limiter } from '../../support/async/limiter.js';
@@ -68,6 +70,21 @@ export class FlagGuards<FlagKey extends string = string> {
   start(): Promise<void> {
     this.#starting ??= this.#start();
     return this.#starting;
+  }
+
+  /**
+   * One dashboard of all flags: `app.use('/rollouts', guarded.dashboard())`; see {@link RolloutGuard.dashboard}.
+   *
+   * @throws {@link ConfigError} that lists everything that is wrong with the options.
+   */
+  dashboard(options?: DashboardOptions): DashboardHandler {
+    const sources = [...this.#byFlag.values()].map((guard) => guard.rolloutSource);
+    return dashboardHandler(() => sources, options);
+  }
+
+  /** Writes and sends what all guards have recorded so far; see {@link RolloutGuard.flush}. Resolves within 5 seconds. */
+  async flush(): Promise<void> {
+    await Promise.all([...this.#byFlag.values()].map((guard) => guard.flush()));
   }
 
   /** Ends all guards for good; see {@link RolloutGuard.close}. Resolves within 5 seconds. */

@@ -121,7 +121,7 @@ export function optionsPerFlag<FlagKey extends string>(
     }, place);
     return { ...inGuard, problems: [...inFlag.problems, ...inGuard.problems] };
   });
-  throwProblems(WHAT, [...problems, ...found.flatMap(({ problems }) => problems)]);
+  throwProblems(WHAT, [...problems, ...found.flatMap(({ problems }) => problems), ...sharedFolders(checked)]);
   return found.flatMap(({ made }) => made ?? []);
 }
 
@@ -139,10 +139,31 @@ function optionsOf(
     ...(Object.fromEntries(Object.entries(own).filter(isOwn)) as unknown as FlagOptions),
     flagKey,
     flags: provider,
-    folder: folder === false ? false : join(folder, `${flagKey.replaceAll('-', '_')}_rollout`),
+    folder: folder === false ? false : join(folder, folderName(flagKey)),
     logger: withFlag(logger, flagKey),
     onEvent: onEvent && ((event) => onEvent(event, flagKey)),
   };
+}
+
+function folderName(flagKey: string): string {
+  return `${flagKey.replaceAll('-', '_')}_rollout`;
+}
+
+/** Two guards cannot write to one folder; some file systems know no difference between upper and lower case. */
+function sharedFolders({ folder, flags }: FlagGuardsOptions): readonly ConfigProblem[] {
+  if (folder === false) return [];
+  const owners = new Map<string, string>();
+  return Object.keys(flags).flatMap((flagKey) => {
+    const name = folderName(flagKey).toLowerCase();
+    const owner = owners.get(name);
+    if (owner === undefined) {
+      owners.set(name, flagKey);
+      return [];
+    }
+    const expected = `a flag whose folder is not that of "${owner}" too`;
+    const hint = 'guard one of both by a guardFlags of its own, with another folder';
+    return [{ path: placeOfFlag(flagKey), expected, got: `"${folderName(flagKey)}"`, hint }];
+  });
 }
 
 function isShared(name: string): boolean {

@@ -70,7 +70,7 @@ export class Connection {
   }
 
   #proxyFor(url: URL): URL | undefined {
-    const { proxy = getProxyForUrl(url.href), agent } = this.#options;
+    const { proxy = proxyOfEnvironment(url.href), agent } = this.#options;
     if (!proxy || agent !== undefined) return undefined;
     if (!isProxyUrl(proxy))
       throw new ProxyError('of the environment', 'its address is not a URL with http:// or https://', false);
@@ -95,6 +95,11 @@ export class Connection {
     };
     return this.#tls;
   }
+}
+
+/** The proxy that the environment names for an address; empty for none. */
+export function proxyOfEnvironment(url: string): string {
+  return getProxyForUrl(url);
 }
 
 /** A `fetch` over a connection: the one that was given, or one by the options, or by the environment. */

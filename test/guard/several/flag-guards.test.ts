@@ -1,8 +1,11 @@
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type GuardedFlags, guardFlags } from '../../../hooks/guard-flags.js';
+import { dashboard } from '../../../src/dashboard/index.js';
 import type { FlagGuardsOptions } from '../../../src/guard/several/flag-options.js';
 import type { GuardEvent } from '../../../src/model/event.js';
 import type { GuardNotification } from '../../../src/notify/notifier.js';
@@ -185,6 +188,51 @@ describe('guardFlags', () => {
     expect(() => made.get('foreign' as never)).toThrow('foreign is not one of the 3 flags');
   });
 
+  it('shows all flags on one dashboard, also on one of guards from elsewhere', async () => {
+    const made = guarded();
+    await made.start();
+    for (const handler of [made.dashboard(), dashboard(made), dashboard(Object.values(made.guards))]) {
+      const server = createServer(handler);
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as AddressInfo;
+      const reply = await fetch(`http://127.0.0.1:${port}/api/flags`);
+      const shown = await reply.text();
+      handler.close();
+      server.closeAllConnections();
+      server.close();
+      expect(reply.status).toBe(200);
+      for (const key of KEYS) expect(shown).toContain(`"flagKey":"${key}"`);
+    }
+  });
+
+  it.each<[string, unknown, string]>([
+    ['nothing', undefined, 'shown: expected guards, for example [guardA, guardB]'],
+    ['no guard', [{}], 'shown[0]: expected a guard'],
+    ['options alone', { baseUrl: '/rollouts' }, 'shown: expected guards'],
+  ])('refuses a dashboard of %s', (_, shown, problem) => {
+    expect(() => dashboard(shown as never)).toThrow(problem);
+  });
+
+  it('refuses a dashboard with a flag twice', () => {
+    const { guards } = guarded();
+    expect(() => dashboard([guards.checkout, guards.checkout])).toThrow('shown[1]: expected each flag once');
+  });
+
+  it('writes and sends what all guards have recorded, and may be closed twice', async () => {
+    const made = guarded();
+    await made.flush();
+    await made.start();
+    await fail(made.get('checkout'));
+
+    await made.flush();
+
+    const log = await readFile(join(root, 'checkout_rollout', 'metrics.jsonl'), 'utf8');
+    expect(log.trim().split('\n')).toHaveLength(20);
+    await made.close();
+    await made.close();
+    await made.flush();
+  });
+
   it('guards 1,000 flags', async () => {
     const keys = Array.from({ length: 1_000 }, (_, index) => `flag-${index}`);
     flags = new SeveralFakeFlags(keys);
@@ -230,6 +278,12 @@ describe('the options of guardFlags', () => {
       { flags: { a: { ...rules, store: {} } } },
       'flags.a.store: expected nothing: all',
     ],
+    [
+      'two flags of one folder',
+      { flags: { 'a-b': rules, a_b: rules } },
+      'flags.a_b: expected a flag whose folder',
+    ],
+    ['one flag twice by case', { flags: { Ab: rules, aB: rules } }, 'flags.aB: expected a flag whose folder'],
     ['a key with a space', { flags: { 'a b': rules } }, 'flags["a b"]: expected a flag\'s key'],
     ['a misspelled shared field', { foldr: 'x' }, 'foldr: expected one of'],
     ['a wrong shared field', { unleash: { url: 'nowhere' } }, 'unleash.url: expected a URL'],

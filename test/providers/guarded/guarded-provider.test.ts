@@ -128,6 +128,31 @@ describe('GuardedProvider', () => {
     expect(other.health().status).toBe('error');
   });
 
+  it('is not healthy while the wrapped provider is not ready, nor when it cannot be', async () => {
+    const { url } = await unleashWith(upload(50));
+    let fail: (error: Error) => void = () => {};
+    const opened = new Promise<void>((_, reject) => {
+      fail = reject;
+    });
+    const inner = new PlainProvider(url);
+    Object.assign(inner, { initialize: () => opened });
+    const provider = new GuardedProvider(inner, { unleash: { url, token: TOKEN }, logger: false });
+    onTestFinished(() => provider.onClose());
+    provider.flag('upload');
+    const initialized = provider.initialize();
+
+    await eventually(() => expect(provider.flag('upload')).toBeDefined());
+    expect(provider.health()).toMatchObject({
+      status: 'stale',
+      message: `The provider "${inner.metadata.name}" is not ready yet.`,
+    });
+    fail(new Error('no licence'));
+    await expect(initialized).rejects.toThrow('no licence');
+    expect(provider.health().message).toContain('cannot be initialized. no licence');
+    inner.events.emit(ProviderEvents.Ready, {});
+    expect(provider.health().status).toBe('ok');
+  });
+
   it('emits READY once', async () => {
     const ready = vi.fn();
     const domain = randomUUID();
@@ -201,6 +226,47 @@ describe('GuardedProvider', () => {
     }
 
     expect([...chances]).toEqual([undefined]);
+  });
+
+  it('answers for a flag that is stopped while a slow provider is asked', async () => {
+    let answer: ((details: object) => void) | undefined;
+    const slow = answering(
+      () =>
+        new Promise((resolve) => {
+          answer = resolve;
+        }),
+    );
+    const { provider, client } = await guard(slow, (await unleashWith(upload(50))).url);
+    provider.flag('upload');
+    const asked = client.getBooleanDetails('upload', true);
+    await eventually(() => expect(answer).toBeDefined());
+
+    provider.override('upload', 'made up');
+    answer?.({ value: true, variant: 'on' });
+
+    expect(await asked).toMatchObject({ value: false, reason: 'DISABLED' });
+  });
+
+  it('ends its polls when the wrapped provider cannot be closed', async () => {
+    const unleash = await unleashWith(upload(50));
+    const inner = inMemory();
+    Object.defineProperty(inner, 'events', {
+      value: {
+        addHandler: () => {},
+        removeHandler: () => {
+          throw new Error('no handlers');
+        },
+      },
+    });
+    const provider = new GuardedProvider(inner, {
+      unleash: { url: unleash.url, token: TOKEN },
+      logger: false,
+    });
+    await provider.initialize();
+
+    await expect(provider.onClose()).rejects.toThrow('no handlers');
+
+    expect(provider.health()).toMatchObject({ status: 'error' });
   });
 
   it('answers for a stopped flag at once, without the wrapped provider', async () => {

@@ -1,5 +1,6 @@
+import { Agent } from 'node:https';
 import { Unleash } from 'unleash-client';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { UnleashProvider, type UnleashProviderOptions } from '../../../providers/unleash/provider.js';
 
 const valid: UnleashProviderOptions = { url: 'https://unleash.example.com/api', appName: 'shop' };
@@ -16,6 +17,27 @@ describe('the options of UnleashProvider', () => {
     ['silence', { ...valid, logger: false }],
   ])('accept %s', (_, options) => {
     expect(() => new UnleashProvider(options as UnleashProviderOptions)).not.toThrow();
+  });
+
+  it.each<[string, Record<string, string>, object, number]>([
+    ['a proxy of the environment', { https_proxy: 'http://proxy:3128' }, {}, 1],
+    [
+      'a proxy that is not for Unleash',
+      { https_proxy: 'http://proxy:3128', no_proxy: '.example.com' },
+      {},
+      0,
+    ],
+    ['an agent', {}, { httpOptions: { agent: () => new Agent() } }, 1],
+    ['nothing', {}, {}, 0],
+  ])('say once that a stream goes past %s', (_, environment, options, lines) => {
+    for (const [name, value] of Object.entries(environment)) vi.stubEnv(name, value);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const logger = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
+
+    new UnleashProvider({ ...valid, ...options, experimentalMode: { type: 'streaming' }, logger });
+
+    expect(logger.warn).toHaveBeenCalledTimes(lines);
+    for (const [, message] of logger.warn.mock.calls) expect(message).toMatch(/stream connects directly/);
   });
 
   it.each<[string, object, string]>([
