@@ -62,6 +62,13 @@ try {
   const tags = async () => (await unleash.flag(flagKey)).tags?.map(({ type, value }) => `${type}:${value}`);
   const lifecyclePath = `/api/admin/projects/default/features/${flagKey}/lifecycle`;
   const lifecycle = async () => (await unleash.request('GET', lifecyclePath)).at(-1)?.stage;
+  const own = { url: 'https://wiki.example.com/runbook', title: 'Runbook' };
+  const hasLinks = await unleash
+    .request('POST', `/api/admin/projects/default/features/${flagKey}/link`, own)
+    .then(
+      () => true,
+      () => false,
+    );
   const hasLifecycle = await lifecycle().then(
     () => true,
     () => false,
@@ -84,8 +91,6 @@ try {
   await serve(20, 'stored');
   assert.equal(treated, before);
   await until('the tag of the stop', async () => (await tags()).includes('rollout-guard:stopped'));
-  const { links } = await unleash.request('GET', `/api/admin/projects/default/features/${flagKey}`);
-  const hasLinks = links !== undefined;
   if (hasLinks)
     await until('the link', async () =>
       (await unleash.flag(flagKey)).links.some(({ title }) => title.startsWith('rollout-guard: ')),
