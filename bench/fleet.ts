@@ -5,12 +5,14 @@
  *
  *     npx tsx bench/fleet.ts                             # 1,000 instances, about three minutes
  *     npx tsx bench/fleet.ts --instances 200 --seconds 3 --rate 500
+ *     npx tsx bench/fleet.ts --crowd 10000               # so many, of which most are idle, and nothing else
  *     npx tsx bench/fleet.ts --short                     # 100 instances for seconds, as in CI: no limit is looked for
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { RedisServer } from '../examples/fleet/redis-server.js';
 import { Child } from './fleet/child.js';
+import { crowd } from './fleet/crowd.js';
 import { deltaCosts, flushSizes } from './fleet/delta-costs.js';
 import { FleetLeader } from './fleet/fleet-leader.js';
 import { findLimit } from './fleet/limit.js';
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     seconds: { type: 'string' },
     rate: { type: 'string', default: '20' },
     short: { type: 'boolean', default: false },
+    crowd: { type: 'string' },
   },
 });
 const count = Number(values.instances ?? (values.short ? 100 : 1_000));
@@ -212,14 +215,23 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void redis.close().finally(() => process.exit(1)));
 }
 try {
+  if (values.crowd === undefined) await all();
+  else {
+    const rows = await crowd(redis, { count: Number(values.crowd), seconds, rounds: 3 });
+    console.log(`\n${values.crowd} instances, of which more and more have a request per second`);
+    console.table(rows);
+  }
+} finally {
+  await redis.close();
+}
+
+async function all(): Promise<void> {
   console.log(`\nOne second of one instance, by its request rate (no Redis)`);
   console.table(flushSizes());
   await fleet(redis);
   console.log('\nWhat the leader does with one delta, in µs');
   console.table(deltaCosts([LOW, HIGH]));
   if (!values.short) await limit(redis);
-} finally {
-  await redis.close();
 }
 for (const problem of problems) console.log(`A problem: ${problem}`);
 if (problems.length > 0) process.exitCode = 1;

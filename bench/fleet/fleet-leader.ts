@@ -22,8 +22,8 @@ export class FleetLeader {
     const store = new RedisOutcomeStore({ url });
     const link = store.link({ flagKey, environment: ENVIRONMENT });
     const read = link.read.bind(link);
-    link.read = async (lease, after, count) => {
-      const found = await read(lease, after, count);
+    link.read = async (...args) => {
+      const found = await read(...args);
       const [first] = found?.entries ?? [];
       if (first !== undefined && this.#oldestUnread === 0) this.#oldestUnread = Number.parseInt(first.id, 10);
       for (const entry of found?.entries ?? []) {

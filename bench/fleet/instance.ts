@@ -1,9 +1,11 @@
 import { FleetMember } from '../../src/fleet/fleet-member.js';
 import type { FleetState } from '../../src/fleet/fleet-shapes.js';
+import type { RedisClient } from '../../src/fleet/redis/redis-client.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
 import type { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import type { Arm } from '../../src/model/shapes.js';
 import { systemClock } from '../../src/support/clock.js';
+import type { Intervals } from '../../src/support/intervals.js';
 import { ENVIRONMENT, emptyStore, outcomeOf, REVISION, steadyMs, TRIGGERS } from './traffic.js';
 
 /** What one flush cost. */
@@ -29,14 +31,16 @@ export class SimulatedInstance {
   /** When a stop came here; undefined while there is none. */
   stoppedAt: number | undefined;
 
+  /** @param redis - A URL; or a client that it shares, and then only the connection that listens is its own. */
   constructor(
-    url: string,
+    redis: string | RedisClient,
     flagKey: string,
     onFlush: (flush: Flush) => void,
     onProblem: (text: string) => void,
+    intervals?: Intervals,
   ) {
     this.#flagKey = flagKey;
-    const store = new RedisOutcomeStore({ url });
+    const store = new RedisOutcomeStore(typeof redis === 'string' ? { url: redis } : { client: redis });
     const link = store.link({ flagKey, environment: ENVIRONMENT });
     const send = link.sync.bind(link);
     link.sync = async (request) => {
@@ -52,6 +56,7 @@ export class SimulatedInstance {
       link,
       clock: systemClock,
       timing: store.timing,
+      intervals,
       mayLead: false,
       rules: TRIGGERS,
       revision: () => REVISION,

@@ -1,5 +1,8 @@
 /** Many instances in one process, which the bench starts beside Redis and the leader. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createClient } from 'redis';
+import type { RedisClient } from '../../src/fleet/redis/redis-client.js';
+import { Intervals } from '../../src/support/intervals.js';
 import { serve } from './child.js';
 import { type Flush, SimulatedInstance } from './instance.js';
 import { quantile, steadyMs } from './traffic.js';
@@ -13,36 +16,61 @@ const instances: SimulatedInstance[] = [];
 let flushes: Flush[] = [];
 let recorded = 0;
 let rate = 0;
+let active = Number.POSITIVE_INFINITY;
 let problems = 0;
 let problem = '';
 let cpu = process.cpuUsage();
 let busy = performance.eventLoopUtilization();
 
+interface Start {
+  readonly url: string;
+  readonly flagKey: string;
+  readonly count: number;
+  /** Instances that share a connection for commands, and their timers: a process may have only so many connections. @default 1 */
+  readonly perConnection?: number;
+}
+
 const handlers = {
-  async start({ url, flagKey, count }: { url: string; flagKey: string; count: number }) {
+  async start({ url, flagKey, count, perConnection = 1 }: Start) {
     const onProblem = (text: string) => {
       problems++;
       problem = text;
     };
-    const starting: Promise<void>[] = [];
+    let starting: Promise<void>[] = [];
+    let shared: RedisClient | undefined;
+    let intervals: Intervals | undefined;
     for (let i = 0; i < count; i++) {
-      const instance = new SimulatedInstance(url, flagKey, (flush) => flushes.push(flush), onProblem);
+      if (perConnection > 1 && i % perConnection === 0) {
+        await Promise.all(starting);
+        starting = [];
+        const client = await createClient({ url }).connect();
+        client.on('error', (error: Error) => onProblem(String(error)));
+        shared = client as unknown as RedisClient;
+        intervals = new Intervals();
+      }
+      const onFlush = (flush: Flush) => flushes.push(flush);
+      const instance = new SimulatedInstance(shared ?? url, flagKey, onFlush, onProblem, intervals);
       instances.push(instance);
       starting.push(instance.member.start());
       // Processes do not start, and so do not flush, in the same millisecond.
-      await sleep(Math.max(1, 2_000 / count));
+      if (perConnection === 1) await sleep(Math.max(1, 2_000 / count));
     }
     await Promise.all(starting);
     let last = steadyMs();
     setInterval(() => {
       const seconds = Math.min(1, (steadyMs() - last) / 1_000);
       last = steadyMs();
-      for (const instance of instances) recorded += instance.work(rate, seconds);
+      for (const instance of instances.slice(0, active)) recorded += instance.work(rate, seconds);
     }, SLICE_MS);
   },
 
   setRate(perSecond: number) {
     rate = perSecond;
+  },
+
+  /** So many of the instances have requests. */
+  setActive(count: number) {
+    active = count;
   },
 
   /** What happened since the last call. */

@@ -20,8 +20,12 @@ const BATCH = 500;
 const IDLE_READS = 5;
 /** How often the leader saves a checkpoint, in milliseconds. */
 const CHECKPOINT_MS = 2_000;
+/** After so many entries it saves one earlier: they stay in the shared store until then, which keeps only so many. */
+const MOST_UNSAVED = 10_000;
 /** How often it saves where the rollout stands, in milliseconds. */
 const VIEW_MS = 1_000;
+/** How much longer it waits for each process before it lists them again: the list must not cost more in a large fleet. */
+const LIST_MS_PER_PROCESS = 1;
 
 /**
  * The whole fleet's outcomes, from the moment at which this process becomes the leader: the checkpoint of the last leader, and
@@ -45,7 +49,11 @@ export class FleetLeader {
   #saved = { upTo: '', reported: '', rollups: -1 };
   readonly #rollups: LeaderRollups;
   #savedAt = Number.NEGATIVE_INFINITY;
+  /** Entries that were read since then. */
+  #unsaved = 0;
   #viewAt = Number.NEGATIVE_INFINITY;
+  /** When the processes are listed next, by the monotonic clock. */
+  #listAt = Number.NEGATIVE_INFINITY;
   #status: 'new' | 'current' | 'over' = 'new';
   #reading: Promise<void> | undefined;
   #idleReads = 0;
@@ -135,6 +143,13 @@ export class FleetLeader {
       });
   }
 
+  /** Something was sent while it rested. The read that found nothing may not have ended yet. */
+  readonly #wake = async (): Promise<void> => {
+    await this.#reading;
+    this.#idleReads = 0;
+    this.poll();
+  };
+
   /** Whether a read may wait for up to as long as a process may wait before it sends. */
   #isResting(): boolean {
     const { clock, timing } = this.#options;
@@ -163,8 +178,9 @@ export class FleetLeader {
     if (isFirst || isChanged) listener.onOutcomes();
     this.#rollups.tick(this.#serverNow());
     await this.#show();
-    if (clock.monotonic() - this.#savedAt < CHECKPOINT_MS) return;
+    if (clock.monotonic() - this.#savedAt < CHECKPOINT_MS && this.#unsaved < MOST_UNSAVED) return;
     this.#savedAt = clock.monotonic();
+    this.#unsaved = 0;
     this.#reportUnfed();
     await this.saveCheckpoint();
   }
@@ -174,7 +190,8 @@ export class FleetLeader {
     let isChanged = false;
     for (;;) {
       if (this.#cannotResume) return undefined;
-      const found = await this.#options.link.read(this.#lease, this.#upTo, BATCH);
+      const onSent = this.#idleReads + 1 >= IDLE_READS ? this.#wake : undefined;
+      const found = await this.#options.link.read(this.#lease, this.#upTo, BATCH, onSent);
       if (found === undefined) return undefined;
       this.#serverRun ??= found.serverRun;
       if (found.serverRun !== this.#serverRun) {
@@ -190,6 +207,7 @@ export class FleetLeader {
         if (why !== undefined) this.#skip(why);
         this.#upTo = entry.id;
       }
+      this.#unsaved += found.entries.length;
       isChanged ||= found.entries.length > 0;
       this.#idleReads = isChanged ? 0 : this.#idleReads + 1;
       if (!found.isAll) continue;
@@ -306,7 +324,12 @@ export class FleetLeader {
     const { clock, link, listener, view } = this.#options;
     if (clock.monotonic() - this.#viewAt < VIEW_MS) return;
     this.#viewAt = clock.monotonic();
-    if (listener.onProcesses !== undefined) listener.onProcesses(await link.processes());
+    if (listener.onProcesses !== undefined && clock.monotonic() >= this.#listAt) {
+      const processes = await link.processes();
+      const count = processes.groups.reduce((sum, group) => sum + group.processes, 0);
+      this.#listAt = clock.monotonic() + LIST_MS_PER_PROCESS * count;
+      listener.onProcesses(processes);
+    }
     const text = view?.();
     if (text !== undefined) await link.saveView(this.#lease, text);
   }

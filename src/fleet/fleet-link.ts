@@ -1,7 +1,7 @@
 import type { Decision } from '../model/shapes.js';
 import type { EarlierBook, PendingLine } from '../rollups/book-state.js';
 import type { ControlLink } from './control-link.js';
-import type { FleetEntries, FleetProcess, FleetState, Lease, SyncReply } from './fleet-shapes.js';
+import type { FleetEntries, FleetProcesses, FleetState, Lease, SyncReply } from './fleet-shapes.js';
 
 /** Where a process is among the epochs of the fleet. */
 interface EpochAssignment {
@@ -90,8 +90,11 @@ export interface FleetLink {
    */
   open(onState: (state: FleetState) => void): Promise<readonly string[]>;
   sync(request: SyncRequest): Promise<SyncReply>;
-  /** Undefined when this process is no longer the leader. */
-  read(lease: Lease, after: string, count: number): Promise<FleetEntries | undefined>;
+  /**
+   * Undefined when this process is no longer the leader.
+   * @param onSent - Called once when something is sent, if there was nothing: the leader reads seldom until then.
+   */
+  read(lease: Lease, after: string, count: number, onSent?: () => void): Promise<FleetEntries | undefined>;
   /** What an earlier leader saved. */
   loadCheckpoint(): Promise<SavedCheckpoint>;
   /**
@@ -99,8 +102,8 @@ export interface FleetLink {
    * leader.
    */
   saveCheckpoint(lease: Lease, upTo: string, text: string, rollups: SentRollups): Promise<boolean>;
-  /** The processes that have sent something lately, at most 500; those of another version of this package may be missing. */
-  processes(): Promise<readonly FleetProcess[]>;
+  /** The processes that have sent something lately; those of another version of this package may be missing. */
+  processes(): Promise<FleetProcesses>;
   /** Saves where the rollout stands. `false` when this process is no longer the leader. */
   saveView(lease: Lease, text: string): Promise<boolean>;
   /**

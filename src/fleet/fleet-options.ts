@@ -5,7 +5,7 @@ import type { ReportedState } from '../model/state.js';
 import type { Clock } from '../support/clock.js';
 import type { Intervals } from '../support/intervals.js';
 import type { FleetLink } from './fleet-link.js';
-import type { FleetProcess, FleetState, ProcessAbout } from './fleet-shapes.js';
+import type { FleetProcesses, FleetState, ProcessAbout } from './fleet-shapes.js';
 
 /**
  * `leader`: decides for all. `follower`: another process does. `standalone`: the shared store does not reply, or the fleet has no
@@ -24,8 +24,8 @@ interface FleetMemberListener {
   /** The connection to the shared store was lost (with a reason), or restored (undefined). */
   readonly onConnection: (problem: string | undefined) => void;
   readonly onFault: (what: string, error: unknown) => void;
-  /** The processes of the fleet, about once a second in the leader. Times are the server's. */
-  readonly onProcesses?: ((processes: readonly FleetProcess[]) => void) | undefined;
+  /** The processes of the fleet, in the leader: about once a second, and less often in a large fleet. Times are the server's. */
+  readonly onProcesses?: ((processes: FleetProcesses) => void) | undefined;
 }
 
 /** Whether what a process sends arrives, and whether the leader reads it. Times are lengths in milliseconds. */

@@ -172,3 +172,18 @@ export const fleetProcessSchema = z
 
 /** A process that has sent something lately. Times are the server's. */
 export type FleetProcess = z.infer<typeof fleetProcessSchema>;
+
+export const processGroupSchema = z
+  .tuple([jsonText(processAboutSchema), z.int()])
+  .transform(([about, processes]) => ({ ...about, processes }));
+
+/** How many processes say the same of themselves. */
+export type ProcessGroup = z.infer<typeof processGroupSchema>;
+
+/** The processes that have sent something lately. */
+export interface FleetProcesses {
+  /** The leader, and those that were silent longest: 200 at most. */
+  readonly listed: readonly FleetProcess[];
+  /** All of them. */
+  readonly groups: readonly ProcessGroup[];
+}

@@ -1,11 +1,11 @@
 import { rulesDigest } from '../fleet/feeds.js';
 import { FleetMember } from '../fleet/fleet-member.js';
 import type { MemberProgress, SharedStore } from '../fleet/fleet-options.js';
-import type { FleetProcess, FleetState, FleetStop } from '../fleet/fleet-shapes.js';
+import type { FleetProcesses, FleetState, FleetStop } from '../fleet/fleet-shapes.js';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import type { ControlState } from '../model/control.js';
 import type { GuardEvent } from '../model/event.js';
-import type { ProcessView } from '../model/rollout-view.js';
+import type { FleetView, ProcessView } from '../model/rollout-view.js';
 import type { Decision } from '../model/shapes.js';
 import type { GuardState } from '../model/state.js';
 import { version } from '../support/version.js';
@@ -55,7 +55,7 @@ export function soloFleet(own: EvaluatedStore): GuardFleet {
     finished: () => {},
     reArmed: () => {},
     mark: () => {},
-    processes: () => undefined,
+    view: () => undefined,
   };
 }
 
@@ -75,7 +75,7 @@ export class SharedFleet {
   /** The requests of operators in the shared store; a process without one has none. */
   readonly controls: FleetControls | undefined;
   readonly #rules: string;
-  #processes: readonly FleetProcess[] = [];
+  #processes: FleetProcesses = { listed: [], groups: [] };
   /** Set when the guard starts; before that, the fleet's changes are ignored. */
   #handlers: FleetHandlers | undefined;
   /** What the leader is to mark in the fleet's rollups. */
@@ -211,10 +211,11 @@ export class SharedFleet {
   }
 
   /** In the leader, the processes that have sent something lately, itself first; undefined elsewhere. */
-  processes(): readonly ProcessView[] | undefined {
+  view(): FleetView | undefined {
     const { instance: own, role } = this.#member;
     if (role !== 'leader') return undefined;
-    const views = this.#processes.map(
+    const { listed, groups } = this.#processes;
+    const processes = listed.map(
       ({ rules, instance, ...rest }): ProcessView => ({
         ...rest,
         instance,
@@ -222,7 +223,11 @@ export class SharedFleet {
         sameRules: rules === this.#rules,
       }),
     );
-    return views.sort((a, b) => Number(b.role === 'leader') - Number(a.role === 'leader'));
+    processes.sort((a, b) => Number(b.role === 'leader') - Number(a.role === 'leader'));
+    return {
+      processes,
+      groups: groups.map(({ rules, ...rest }) => ({ ...rest, sameRules: rules === this.#rules })),
+    };
   }
 
   /** Marks an event in the fleet's rollups. Only what the leader reports is the fleet's. */

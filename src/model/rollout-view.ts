@@ -61,6 +61,26 @@ const processViewSchema = z
 /** One process of a fleet. */
 export interface ProcessView extends z.infer<typeof processViewSchema> {}
 
+const fleetViewSchema = z
+  .object({
+    /** The leader first; of a large fleet 200, and among them those that were silent longest. */
+    processes: z.array(processViewSchema).readonly(),
+    /** How many of all processes are alike. */
+    groups: z
+      .array(
+        processViewSchema
+          .unwrap()
+          .pick({ version: true, serviceVersion: true, sameRules: true })
+          .extend({ processes: z.int().min(0) })
+          .readonly(),
+      )
+      .readonly(),
+  })
+  .readonly();
+
+/** The processes of a fleet. */
+export interface FleetView extends z.infer<typeof fleetViewSchema> {}
+
 export const rolloutViewSchema = z
   .object({
     version: z.literal(VIEW_VERSION),
@@ -110,10 +130,7 @@ export const rolloutViewSchema = z
     openReviews: z.array(openReviewSchema).readonly().catch([]),
     controls: controlsInForceSchema,
     /** Absent when the process is alone; the leader first. */
-    fleet: z
-      .object({ processes: z.array(processViewSchema).readonly() })
-      .readonly()
-      .optional(),
+    fleet: fleetViewSchema.optional(),
     /** Of this package, and of the service. */
     guardVersion: z.string(),
     serviceVersion: z.string().optional(),

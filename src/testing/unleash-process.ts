@@ -57,8 +57,10 @@ async function start(settings: ProcessSettings): Promise<Running> {
     openDatabase(settings.databaseDir),
     import('unleash-server'),
   ]);
-  if (database.empty) {
-    await unleashServer.migrateDb({ db: database.address });
+  // Unleash 6 keeps it to itself: its `start` makes the tables, each time.
+  const { migrateDb } = unleashServer as Partial<typeof unleashServer>;
+  if (database.empty && migrateDb !== undefined) {
+    await migrateDb({ db: database.address });
     await database.saveAsTemplate();
   }
   const unleash = await unleashServer.start({

@@ -273,6 +273,7 @@ describeInBrowser('the page', (open) => {
                 lastHeardAt: now,
               },
             ],
+            groups: [{ version: text, serviceVersion: text, sameRules: true, processes: 1 }],
           },
           serviceVersion: text,
         }),

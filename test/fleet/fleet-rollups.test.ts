@@ -225,7 +225,8 @@ describeWithBinary("a fleet's rollups", 'redis-server', 'apt-get install redis-s
   it('come with the processes that run, and what they are', async () => {
     members.begin();
     const fleet = [await started({ serviceVersion: '1.0' }), await started({ serviceVersion: '1.1' })];
-    const seen = () => fleet[0]!.processes.map(({ instance, serviceVersion }) => [instance, serviceVersion]);
+    const seen = () =>
+      fleet[0]!.processes.listed.map(({ instance, serviceVersion }) => [instance, serviceVersion]);
     const expected = fleet.map(({ link }, index) => [link.instance, `1.${index}`]);
     await vi.waitFor(
       async () => {
@@ -234,6 +235,7 @@ describeWithBinary("a fleet's rollups", 'redis-server', 'apt-get install redis-s
       },
       { timeout: 10_000, interval: 50 },
     );
+    expect(fleet[0]!.processes.groups).toHaveLength(2);
     await fleet[1]!.member.close();
     await vi.waitFor(() => expect(seen()).toEqual([expected[0]]), { timeout: 10_000, interval: 50 });
   });

@@ -45,6 +45,23 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
     expect(leader!.member.losses.unreadable).toBe(2);
   });
 
+  it('that rests is woken by the next delta, without its timers', async () => {
+    const [leader, other] = await fleet({ evaluateMs: 3_600_000 }, {});
+    const wakesUp = async () => {
+      await until(async () => {
+        leader!.member.leader!.poll();
+        expect(await members.client.hGet(key('state'), 'resting')).toBe('1');
+      });
+      other!.record();
+      await other!.member.sync();
+    };
+    await wakesUp();
+    await until(() => expect(counted(leader!)).toBe(1));
+    await wakesUp();
+    await until(() => expect(counted(leader!)).toBe(2));
+    expect(await members.client.hGet(key('state'), 'resting')).toBeNull();
+  });
+
   it('is in the fleet’s epoch although the entry that announced it is gone', async () => {
     const [leader, other] = await fleet({}, {});
     other!.revision = 'fifty';

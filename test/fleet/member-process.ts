@@ -1,6 +1,6 @@
 import { FleetError, type FleetLink } from '../../src/fleet/fleet-link.js';
 import { FleetMember } from '../../src/fleet/fleet-member.js';
-import type { FleetProcess, FleetState } from '../../src/fleet/fleet-shapes.js';
+import type { FleetProcesses, FleetState } from '../../src/fleet/fleet-shapes.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import type { GuardEvent } from '../../src/model/event.js';
@@ -39,7 +39,7 @@ export class MemberProcess {
   /** What the process is to mark in the rollups, and shows as its view. */
   readonly events: GuardEvent[] = [];
   view: string | undefined;
-  processes: readonly FleetProcess[] = [];
+  processes: FleetProcesses = { listed: [], groups: [] };
   /** What happens around each sync. */
   onSync: {
     before?: (() => unknown) | undefined;
@@ -55,6 +55,7 @@ export class MemberProcess {
       aheadMs = 0,
       leaseMs = 20_000,
       timeoutMs = 5_000,
+      evaluateMs = 20,
       rules = RULES as readonly MemberRule[],
       serviceVersion = undefined as string | undefined,
       now = Date.now,
@@ -65,7 +66,7 @@ export class MemberProcess {
       url,
       flushMs: 1_000,
       leaseMs,
-      evaluateMs: 20,
+      evaluateMs,
       timeoutMs,
     });
     const emptyStore = () => {

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { SyncRequest } from '../../src/fleet/fleet-link.js';
 import { FleetMember } from '../../src/fleet/fleet-member.js';
-import type { SyncReply } from '../../src/fleet/fleet-shapes.js';
+import type { FleetState, SyncReply } from '../../src/fleet/fleet-shapes.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
+import { DECISION } from '../helpers/fleet-decision.js';
 import { outcomeOf } from '../measure/outcomes.js';
 
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
@@ -18,8 +19,12 @@ afterEach(async () => {
 });
 
 /** A member whose server replies at once. */
-async function memberOf({ mayLead = false, processes = 3, hasLeader = true } = {}) {
+async function memberOf({ mayLead = false, processes = 3, hasLeader = true, leads = false } = {}) {
   const requests: SyncRequest[] = [];
+  /** When the leader read, and what wakes it while it rests. */
+  const reads: { readonly at: number; readonly onSent: (() => void) | undefined }[] = [];
+  const states: FleetState[] = [];
+  let publish: (state: FleetState) => void = () => {};
   const server = { isDown: false, leader: hasLeader ? 'other' : undefined, revision: 'ten' };
   const own = new MemoryOutcomeStore({ flagKey: 'flag', windowsMs: [60_000], now: Date.now() });
   const state = {
@@ -38,7 +43,10 @@ async function memberOf({ mayLead = false, processes = 3, hasLeader = true } = {
     rules: [],
     link: {
       instance: 'own',
-      open: async () => [],
+      open: async (onState) => {
+        publish = onState;
+        return [];
+      },
       sync: async (request): Promise<SyncReply> => {
         requests.push(request);
         if (server.isDown) throw new Error('down');
@@ -48,15 +56,30 @@ async function memberOf({ mayLead = false, processes = 3, hasLeader = true } = {
           lastSequence: request.delta?.sequence ?? 0,
           assignedEpoch: 1,
           leader: server.leader,
+          fence: leads ? 1 : undefined,
           processes,
           state,
         };
       },
-      read: async () => undefined,
+      read: async (_lease, _after, _count, onSent) => {
+        if (!leads) return undefined;
+        reads.push({ at: Date.now(), onSent });
+        const { epoch, oldestEpoch, epochStartedAt } = state;
+        const settledUpTo = Date.now();
+        return {
+          serverRun: 'run',
+          entries: [],
+          isAll: true,
+          settledUpTo,
+          epoch,
+          oldestEpoch,
+          epochStartedAt,
+        };
+      },
       loadCheckpoint: async () => ({ text: undefined, rollups: undefined, linesAdded: 0 }),
       saveCheckpoint: async () => false,
       saveView: async () => false,
-      processes: async () => [],
+      processes: async () => ({ listed: [], groups: [] }),
       controls: {
         send: async () => {},
         reply: async () => undefined,
@@ -76,7 +99,13 @@ async function memberOf({ mayLead = false, processes = 3, hasLeader = true } = {
     mayLead,
     revision: () => server.revision,
     reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
-    listener: { onState() {}, onOutcomes() {}, onEpoch() {}, onConnection() {}, onFault() {} },
+    listener: {
+      onState: (seen) => states.push(seen),
+      onOutcomes() {},
+      onEpoch() {},
+      onConnection() {},
+      onFault() {},
+    },
   });
   members.push(member);
   member.beginEpoch(1, Date.now(), { keepWindows: true });
@@ -88,7 +117,7 @@ async function memberOf({ mayLead = false, processes = 3, hasLeader = true } = {
     await vi.advanceTimersByTimeAsync(seconds * 1_000);
     return requests.length - before;
   };
-  return { member, requests, server, record, during };
+  return { member, requests, reads, states, state, publish, server, record, during };
 }
 
 describe('a fleet member without outcomes', () => {
@@ -146,5 +175,34 @@ describe('a fleet member without outcomes', () => {
     server.isDown = false;
     await during(2);
     expect(member.role).toBe('follower');
+  });
+
+  it('gets a stop at once, however long it rests', async () => {
+    const { requests, states, state, publish, during } = await memberOf();
+    await during(61);
+    const before = [requests.length, Date.now()];
+    publish({ ...state, version: 2, stop: { decision: DECISION } });
+    expect(states.at(-1)?.stop?.decision).toBe(DECISION);
+    expect([requests.length, Date.now()]).toEqual(before);
+  });
+});
+
+describe('a leader to whom nothing is sent', () => {
+  it('reads once per second, and again at once when something is sent', async () => {
+    const { member, reads, during } = await memberOf({ mayLead: true, leads: true });
+    await during(10);
+    expect(member.role).toBe('leader');
+    const before = reads.length;
+    await during(10);
+    expect(reads.length - before).toBe(10);
+    // Between two reads.
+    await during(0.4);
+    const sentAt = Date.now();
+    expect(reads.at(-1)!.at).toBeLessThan(sentAt);
+    reads.at(-1)!.onSent!();
+    await during(0);
+    expect(reads.at(-1)!.at).toBe(sentAt);
+    await during(0.2);
+    expect(reads.at(-1)!.at).toBe(sentAt + 200);
   });
 });

@@ -57,7 +57,7 @@ const factsOf = (overrides: Partial<ViewFacts> = {}): ViewFacts => ({
   failing: [],
   openReviews: [],
   controls: { mutes: [] },
-  processes: undefined,
+  fleet: undefined,
   snapshot: snapshotOf(),
   guardVersion: '0.1.0',
   serviceVersion: undefined,

@@ -111,6 +111,7 @@ export function sampleRollouts(now: number): {
         lastHeardAt: now - 1_900,
       },
     ],
+    groups: [{ version: '0.1.0', serviceVersion: '2.5.0', sameRules: true, processes: 3 }],
   };
   const half = { ...plain.stages[2]!, minOutcomes: 200_000 };
   const running = {

@@ -55,6 +55,25 @@ describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', ()
 
   const reports = () => Promise.all(fleet.map((instance) => instance.report()));
 
+  /**
+   * What a fleet promises on an idle machine, and five times what each process waits here for its turn: other suites run beside it.
+   * Call `measure` meanwhile.
+   */
+  function timeLimit(promisedMs: number) {
+    let slowestMs = 0;
+    return {
+      async measure() {
+        const from = performance.now();
+        const measured = await reports();
+        slowestMs = Math.max(slowestMs, performance.now() - from);
+        return measured;
+      },
+      get ms() {
+        return promisedMs + 5 * slowestMs;
+      },
+    };
+  }
+
   /** Waits until each process has served so many requests more. @returns the reports before and after. */
   async function served(requests: number) {
     const before = await reports();
@@ -86,14 +105,20 @@ describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', ()
 
   it('stops all of eight processes right after the verdict at 1 %, and re-arms all when the flag is turned on', {
     timeout: 120_000,
-    // It measures time on a machine that other suites share.
-    retry: 1,
   }, async () => {
     await start(8, 1, { requestsAtOnce: 5 });
     sendAll('serve');
     sendAll('break');
     const stops = () => fleet.map((instance) => instance.all('stopped-here')[0]);
-    await until('stopped everywhere', () => stops().every((stop) => stop !== undefined), 60_000);
+    const limit = timeLimit(500);
+    await until(
+      'stopped everywhere',
+      async () => {
+        await limit.measure();
+        return stops().every((stop) => stop !== undefined);
+      },
+      60_000,
+    );
     const ofLeader = fleet
       .flatMap((instance) => instance.all('decided'))
       .filter(({ by }) => by === undefined);
@@ -101,9 +126,12 @@ describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', ()
     const delays = stops()
       .map((stop) => stop!.at - ofLeader[0]!.at)
       .sort((a, b) => a - b);
-    // On an idle machine it is a few milliseconds; here other suites run beside it. Unleash's poll would take seconds.
-    console.info(`Stopped everywhere ${delays.map((ms) => Math.round(ms)).join(', ')} ms after the verdict.`);
-    expect((delays[3]! + delays[4]!) / 2).toBeLessThan(500);
+    // On an idle machine it is a few milliseconds. Unleash's poll would take seconds.
+    const rounded = [...delays, limit.ms].map((ms) => Math.round(ms));
+    console.info(
+      `Stopped everywhere ${rounded.slice(0, -1).join(', ')} ms after the verdict; limit ${rounded.at(-1)}`,
+    );
+    expect((delays[3]! + delays[4]!) / 2).toBeLessThan(limit.ms);
     await until('off in Unleash', async () => !(await unleash.flag(flagKey)).enabled);
     // Requests continue, and none gets the broken path any more.
     for (const [index, { report }] of (await served(100)).after.entries()) {
@@ -139,9 +167,14 @@ describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', ()
       fleet.splice(fleet.indexOf(instance), 1);
     };
     await kill((await leader())!);
-    const killedAt = Date.now();
-    await until('another leader', () => leader(), 10_000);
-    expect(Date.now() - killedAt).toBeLessThan(5_000);
+    const killedAt = performance.now();
+    const limit = timeLimit(5_000);
+    await until(
+      'another leader',
+      async () => (await limit.measure()).some(({ role }) => role === 'leader'),
+      30_000,
+    );
+    expect(performance.now() - killedAt).toBeLessThan(limit.ms);
     await kill(fleet[0]!);
     await kill(fleet[0]!);
 

@@ -1,6 +1,7 @@
 // The packed tarball with every version that it promises to work with: one short suite for each row of the README's table.
-// `npm run matrix`; `-- --short` leaves out the older Unleash servers, which take long to install; `-- node` runs the rows that
-// have this in their names. A row that cannot be installed is skipped with a line, and fails under CI=true.
+// `npm run matrix`; `-- --short` runs what no other step of CI does and takes no Unleash server, which takes long to install;
+// `-- node` runs the rows that have this in their names. A row that cannot be installed is skipped with a line, and fails under
+// CI=true.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -35,8 +36,9 @@ function suite(run, node = 'node') {
 }
 
 /** npm has the binaries of Node.js as packages, one for each platform. */
-const nodeRow = (version) => ({
+const nodeRow = (version, index, { length }) => ({
   name: `Node.js ${version}`,
+  isShort: index === length - 1,
   packages: [
     ...newest,
     `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}@${version}`,
@@ -49,30 +51,37 @@ const nodeRow = (version) => ({
   },
 });
 
-const unleashRow = (version, isLong) => ({
+const unleashRow = (version) => ({
   name: `Unleash ${version}`,
   packages: [...newest, ...database, `unleash-server@${version}`],
-  isLong,
-  test: (run) => assert.equal(run('node', 'unleash.mjs'), 'stopped'),
+  test(run) {
+    const found = run('node', 'unleash.mjs');
+    assert.match(found, /^stopped; /);
+    return found;
+  },
 });
 
 const rows = [
   ...['20.19', '22', '24'].map(nodeRow),
-  { name: `OpenFeature SDK ${oldest[0].split('@').at(-1)}`, packages: oldest, test: (run) => suite(run) },
+  {
+    name: `OpenFeature SDK ${oldest[0].split('@').at(-1)}`,
+    packages: oldest,
+    isShort: true,
+    test: (run) => suite(run),
+  },
   { name: 'OpenFeature SDK, newest', packages: newest, test: (run) => suite(run) },
   ...[
-    { name: 'TypeScript 5.5', types: ['typescript@5.5', '@types/node@20'] },
+    { name: 'TypeScript 5.5', types: ['typescript@5.5', '@types/node@20'], isShort: true },
     { name: 'TypeScript, newest', types: newestTypes },
-  ].map(({ name, types }) => ({
-    name,
+  ].map(({ types, ...row }) => ({
+    ...row,
     packages: [...newest, ...types],
     test(run) {
       run('npx', 'tsc', '-p', 'tsconfig.json');
       return run('npx', 'tsc', '--version');
     },
   })),
-  unleashRow('7.5.1', true),
-  unleashRow('8.2.0', true),
+  ...['6.10.1', '7.5.1', '8.2.0'].map(unleashRow),
 ];
 
 function execute(folder, command, ...args) {
@@ -81,6 +90,7 @@ function execute(folder, command, ...args) {
     encoding: 'utf8',
     env: { ...process.env, TMPDIR: base },
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 600_000,
   };
   return execFileSync(command, args, options).trim();
 }
@@ -90,7 +100,7 @@ try {
   const packed = execute(root, 'npm', 'pack', '--json', '--pack-destination', base);
   const [{ filename }] = JSON.parse(packed.replace(/^[^[{]*(?=[[{])/, ''));
   for (const [index, row] of rows.entries()) {
-    if (isShort && row.isLong) continue;
+    if (isShort && !row.isShort) continue;
     if (wanted.length > 0 && !wanted.some((word) => row.name.toLowerCase().includes(word.toLowerCase())))
       continue;
     const folder = join(base, String(index));

@@ -111,5 +111,11 @@ export function mergeViews(
       lastHeardAt: view.at,
     }),
   );
-  return { ...first.view, fleet: { processes } };
+  const groups = processes.map(({ version, serviceVersion, sameRules }) => ({
+    version,
+    serviceVersion,
+    sameRules,
+    processes: 1,
+  }));
+  return { ...first.view, fleet: { processes, groups } };
 }

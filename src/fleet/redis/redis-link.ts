@@ -12,7 +12,7 @@ import {
 } from '../fleet-link.js';
 import {
   type FleetEntries,
-  type FleetProcess,
+  type FleetProcesses,
   type FleetState,
   fleetEntriesSchema,
   fleetProcessSchema,
@@ -20,6 +20,7 @@ import {
   jsonText,
   type Lease,
   type ProcessAbout,
+  processGroupSchema,
   type SyncReply,
   syncReplySchema,
 } from '../fleet-shapes.js';
@@ -32,15 +33,14 @@ import {
   CLEAR_STOP,
   FINISH_STOP,
   LOAD_CHECKPOINT,
-  NOTE_FLAG,
   OPEN,
   READ,
-  READ_PROCESSES,
   SAVE_CHECKPOINT,
-  SAVE_VIEW,
+  SENT,
   STOP,
   SYNC,
 } from './scripts.js';
+import { NOTE_FLAG, READ_PROCESSES, SAVE_VIEW } from './view-scripts.js';
 
 /** The times of a {@link RedisLink}, in milliseconds; see `RedisOutcomeStoreOptions`. */
 interface RedisTimes {
@@ -65,6 +65,9 @@ export class RedisLink implements FleetLink {
   readonly #keys: RedisKeys;
   readonly #about: string;
   #unsubscribe: (() => void) | undefined;
+  /** In a leader. */
+  #onSent: (() => void) | undefined;
+  #unsubscribeSent: Promise<() => void> | undefined;
   #isOpen = false;
   #isClosed = false;
   #waiting = 0;
@@ -107,10 +110,16 @@ export class RedisLink implements FleetLink {
     return parseReply(jsonText(syncReplySchema), reply);
   }
 
-  async read(lease: Lease, after: string, count: number): Promise<FleetEntries | undefined> {
+  async read(
+    lease: Lease,
+    after: string,
+    count: number,
+    onSent?: () => void,
+  ): Promise<FleetEntries | undefined> {
     const start = after === '' ? '-' : `(${after}`;
     const { leaseMs, flushMs, evaluateMs } = this.#times;
-    const args = [this.#leader(lease), start, count, leaseMs, flushMs + evaluateMs];
+    const wakes = onSent !== undefined && (await this.#listenForSent(onSent)) ? 1 : 0;
+    const args = [this.#leader(lease), start, count, leaseMs, flushMs + evaluateMs, wakes];
     const reply = await this.#run(READ, args);
     return parseReply(fleetEntriesSchema.optional(), reply ?? undefined);
   }
@@ -133,10 +142,13 @@ export class RedisLink implements FleetLink {
     return isSaved;
   }
 
-  async processes(): Promise<readonly FleetProcess[]> {
+  async processes(): Promise<FleetProcesses> {
+    const [listed, groups] = parseReply(processesReplySchema, await this.#run(READ_PROCESSES, []));
     // What cannot be read is of another version of this package.
-    const reply = parseReply(z.array(z.unknown()), await this.#run(READ_PROCESSES, []));
-    return reply.flatMap((each) => fleetProcessSchema.safeParse(each).data ?? []);
+    return {
+      listed: listed.flatMap((each) => fleetProcessSchema.safeParse(each).data ?? []),
+      groups: groups.flatMap((each) => processGroupSchema.safeParse(each).data ?? []),
+    };
   }
 
   async saveView(lease: Lease, text: string): Promise<boolean> {
@@ -163,6 +175,7 @@ export class RedisLink implements FleetLink {
     this.#isOpen = false;
     this.#unsubscribe?.();
     this.#unsubscribe = undefined;
+    this.#unsubscribeSent?.then((end) => end()).catch(() => {});
     this.#connection.release();
   }
 
@@ -199,6 +212,22 @@ export class RedisLink implements FleetLink {
     else this.#unsubscribe = unsubscribe;
   }
 
+  /** @returns whether it listens: if not, the leader reads once per second nevertheless. */
+  async #listenForSent(onSent: () => void): Promise<boolean> {
+    this.#onSent = onSent;
+    const channel = `${this.#keys.channel}${SENT}`;
+    this.#unsubscribeSent ??= this.#connection.subscribe(channel, () => {
+      if (!this.#isClosed) this.#onSent?.();
+    });
+    try {
+      await this.#unsubscribeSent;
+      return true;
+    } catch {
+      this.#unsubscribeSent = undefined;
+      return false;
+    }
+  }
+
   async #run(
     script: RedisScript,
     args: readonly (string | number)[],
@@ -219,6 +248,7 @@ export class RedisLink implements FleetLink {
 }
 
 const openReplySchema = z.tuple([z.string(), z.string()]);
+const processesReplySchema = z.tuple([z.array(z.unknown()), z.array(z.unknown())]);
 const checkpointReplySchema = z.tuple([z.string(), z.string(), z.string()]);
 
 function evictionWarning(policy: string): string {

@@ -12,7 +12,7 @@ import { redisFailure } from './redis-failure.js';
 import { flagOfName, flagsKey, keysOf, type RedisFlag } from './redis-keys.js';
 import { connectionFields, refineConnection } from './redis-outcome-store.js';
 import type { RedisScript } from './script.js';
-import { READ_FLAGS, READ_ROLLUPS, READ_VIEW } from './scripts.js';
+import { READ_FLAGS, READ_ROLLUPS, READ_VIEW } from './view-scripts.js';
 
 /** The options of {@link RedisReader}: a client or a URL, and where the guards keep their keys. */
 export interface RedisReaderOptions {

@@ -1,14 +1,17 @@
 import { SERIES } from '../../rollups/book-state.js';
-import { bareScript, script } from './script.js';
+import { script } from './script.js';
 
-/** Deltas that are stored while the fleet has no leader; beyond that, processes keep theirs until there is one. */
-const MAX_ENTRIES = 20_000;
+/**
+ * Deltas that are stored while the fleet has no leader; beyond that, processes keep theirs until there is one. 10,000 processes that
+ * all have outcomes need so many until another leader takes over.
+ */
+const MAX_ENTRIES = 40_000;
 /** Fields of one epoch's totals, beyond which error types count as `other`. */
 const MAX_FIELDS = 2_000;
 /** A longer entry of the stream is none of a guard's: the leader counts it as unreadable without reading it, in bytes. */
 const MAX_ENTRY_BYTES = 1_048_576;
-/** Processes that are shown. */
-const MAX_PROCESSES = 500;
+/** Follows the channel of changes: where the leader alone listens. */
+export const SENT = ':sent';
 /** What one read returns, in bytes; the leader continues where it ends. */
 const MAX_READ_BYTES = 4_194_304;
 
@@ -81,6 +84,7 @@ elseif sequence > 0 then
     result = 'accepted'
     last = sequence
     redis.call('XADD', DELTAS, '*', 'delta', delta, 'from', instance, 'feeds', request.feeds)
+    if redis.call('HDEL', STATE, 'resting') == 1 then redis.call('PUBLISH', CHANNEL .. '${SENT}', '') end
     redis.call('HSET', MEMBERS, instance, sequence)
     local totals = totalsOf(request.deltaEpoch)
     local fields = redis.call('HLEN', totals)
@@ -176,6 +180,8 @@ if redis.call('ZCARD', SEEN) > redis.call('ZCARD', SETTLED) then
   settledUpTo = math.min(settledUpTo, now - tonumber(ARGV[5]))
 end
 local isAll = #found < count and #entries == #found
+-- The next delta wakes the leader. With a full memory nothing can be noted, and nothing comes.
+if ARGV[6] == '1' and #found == 0 then redis.pcall('HSET', STATE, 'resting', '1') end
 return { serverInfo('server', 'run_id'), entries, isAll and 1 or 0, settledUpTo,
   number('epoch'), number('oldestEpoch'), number('epochStartedAt') }
 `);
@@ -218,68 +224,6 @@ for name, most in pairs({ ${SERIES.map(({ name, maxLines }) => `['${name}'] = ${
 end
 redis.call('PEXPIRE', ROLLUPS, retention)
 return 1
-`);
-
-/** The processes that were seen within ten minutes, and what they said of themselves; those that left are not among them. */
-export const READ_PROCESSES = script(`
-local found = {}
-local seen = redis.call('ZRANGEBYSCORE', SEEN, now - 600000, '(+inf', 'WITHSCORES', 'LIMIT', 0, ${MAX_PROCESSES})
-for i = 1, #seen, 2 do
-  local about = redis.call('HGET', PROCESSES, seen[i])
-  if about then table.insert(found, { seen[i], seen[i + 1], about }) end
-end
-return found
-`);
-
-/** Saves where the rollout stands. */
-export const SAVE_VIEW = script(`
-if redis.call('GET', LEADER) ~= ARGV[1] then return 0 end
-redis.call('SET', VIEW, ARGV[2], 'PX', ARGV[3])
-return 1
-`);
-
-/** Everything of the rollups that ends after a time, the newest first within each list, and what was removed from each. */
-export const READ_ROLLUPS = script(`
-local from, CHUNK = tonumber(ARGV[1]), 200
-local function newest(name)
-  local key, found = SERIES .. name, {}
-  local last = redis.call('LLEN', key) - 1
-  while last >= 0 do
-    local first, isOver = math.max(0, last - CHUNK + 1), true
-    local lines = redis.call('LRANGE', key, first, last)
-    for i = #lines, 1, -1 do
-      local at, duration = string.match(lines[i], '^{"at":(%d+),"durationMs":(%d+)')
-      at = at or string.match(lines[i], '"at":(%d+)')
-      if not at or at + (duration or 1) > from then
-        isOver = false
-        table.insert(found, lines[i])
-      end
-    end
-    if isOver then break end
-    last = first - 1
-  end
-  return { found, redis.call('HGET', ROLLUPS, 'removed:' .. name) or '' }
-end
-return { redis.call('HGET', ROLLUPS, 'earlier') or '', ${SERIES.map(({ name }) => `newest('${name}')`).join(', ')} }
-`);
-
-/** The view that the leader saved last. */
-export const READ_VIEW = script(`
-return redis.call('GET', VIEW) or ''
-`);
-
-/** Notes that there is this flag, and forgets those that nobody has noted for long. */
-export const NOTE_FLAG = bareScript(`
-local time = redis.call('TIME')
-redis.call('ZADD', KEYS[1], time[1], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', time[1] - ARGV[2] / 1000)
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 1
-`);
-
-/** The flags that were noted. */
-export const READ_FLAGS = bareScript(`
-return redis.call('ZRANGE', KEYS[1], 0, -1)
 `);
 
 /**

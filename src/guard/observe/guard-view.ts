@@ -91,7 +91,7 @@ export class GuardView {
       failing: this.#failingNow({ state, verdicts, snapshot }),
       openReviews: evaluator.openReviews,
       controls: controls(),
-      processes: fleet.processes(),
+      fleet: fleet.view(),
       snapshot,
       guardVersion: version,
     });

@@ -2,6 +2,7 @@ import type { ControlsInForce } from '../../model/control.js';
 import type { FlagFacts } from '../../model/flags.js';
 import type { Health } from '../../model/health.js';
 import {
+  type FleetView,
   type ProcessView,
   type RolloutView,
   type TriggerView,
@@ -42,7 +43,7 @@ export interface ViewFacts {
   readonly openReviews: readonly OpenReview[];
   readonly controls: ControlsInForce;
   /** Undefined when the process is alone. */
-  readonly processes: readonly ProcessView[] | undefined;
+  readonly fleet: FleetView | undefined;
   readonly snapshot: Snapshot;
   readonly guardVersion: string;
   readonly serviceVersion: string | undefined;
@@ -69,7 +70,7 @@ export function stepStatuses(
 
 /** Where a rollout stands, as one document. Pure. */
 export function buildView(facts: ViewFacts): RolloutView {
-  const { flag, stage, stages, snapshot, processes } = facts;
+  const { flag, stage, stages, snapshot, fleet } = facts;
   const forecast = stage && forecastStage(stage, snapshot);
   return {
     version: VIEW_VERSION,
@@ -101,7 +102,7 @@ export function buildView(facts: ViewFacts): RolloutView {
     failing: facts.failing,
     openReviews: facts.openReviews,
     controls: facts.controls,
-    fleet: processes && { processes: [...processes].sort(leaderFirst) },
+    fleet: fleet && { ...fleet, processes: fleet.processes.toSorted(leaderFirst) },
     guardVersion: facts.guardVersion,
     serviceVersion: facts.serviceVersion,
   };

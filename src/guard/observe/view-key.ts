@@ -17,7 +17,7 @@ export function changeKeyOf(view: RolloutView): string {
     failing,
     view.openReviews.map(({ trigger, openedAt, okSince }) => [trigger, openedAt, okSince]),
     view.controls,
-    view.fleet?.processes.map(({ lastHeardAt: _, ...process }) => process),
+    view.fleet && [view.fleet.processes.map(({ lastHeardAt: _, ...process }) => process), view.fleet.groups],
   ]);
 }
 

@@ -126,16 +126,17 @@ function healthLine({ isClosed, view }: RolloutStatus, health: Health | undefine
   const parts = [
     'healthy',
     expires !== undefined && `token for ${formatSpan(Math.max(0, expires - now))}`,
-    view?.fleet && fleetWords(view.fleet.processes),
+    view?.fleet && fleetWords(view.fleet),
     view && `seen ${formatAgo(Math.max(0, now - view.at))}`,
   ];
   return [['faint', parts.filter(Boolean).join(' · ')]];
 }
 
-function fleetWords(processes: NonNullable<RolloutView['fleet']>['processes']): string {
-  const others = processes.filter(({ sameRules }) => !sameRules).length;
+function fleetWords({ processes, groups }: NonNullable<RolloutView['fleet']>): string {
+  const sum = (of: typeof groups) => of.reduce((all, group) => all + group.processes, 0);
+  const others = sum(groups.filter(({ sameRules }) => !sameRules));
   const rules = others === 0 ? '' : `, ${others} with other rules`;
-  return `${processes.length} processes, leader ${printable(processes[0]?.instance ?? 'none')}${rules}`;
+  return `${sum(groups)} processes, leader ${printable(processes[0]?.instance ?? 'none')}${rules}`;
 }
 
 /** The bar, and what is still needed. */

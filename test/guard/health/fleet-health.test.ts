@@ -146,8 +146,7 @@ function brokenLink(link: FleetLink, isBroken: () => boolean): FleetLink {
     controls: link.controls,
     open: (onState) => link.open(onState),
     sync: (request) => link.sync(request),
-    read: (fence, after, count) =>
-      isBroken() ? Promise.reject(new TypeError('broken')) : link.read(fence, after, count),
+    read: (...args) => (isBroken() ? Promise.reject(new TypeError('broken')) : link.read(...args)),
     loadCheckpoint: () => link.loadCheckpoint(),
     saveCheckpoint: (...args) => link.saveCheckpoint(...args),
     processes: () => link.processes(),

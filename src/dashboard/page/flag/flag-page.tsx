@@ -56,7 +56,7 @@ export function FlagPage({ view, live }: { view: RolloutView; live: LiveState })
       <TriggerSection view={view} />
       <FailingSection view={view} />
       <HappeningsSection view={view} decisions={decisions} annotations={series.whole?.annotations ?? []} />
-      {view.fleet !== undefined && <ProcessSection processes={view.fleet.processes} />}
+      {view.fleet !== undefined && <ProcessSection fleet={view.fleet} />}
     </ControlHost>
   );
 }

@@ -49,12 +49,9 @@ export function GuardCard({ view }: { view: RolloutView }) {
             <Fact name="Leader" mood={leader === undefined ? 'bad' : 'good'}>
               {leader === undefined ? 'none' : <Foreign text={leader.instance} max={60} />}
             </Fact>
-            <Fact
-              name="Processes"
-              mood={fleet.processes.every(({ sameRules }) => sameRules) ? 'good' : 'warn'}
-            >
-              {countText(fleet.processes.length)}
-              {fleet.processes.some(({ sameRules }) => !sameRules) && ', not all with the same rules'}
+            <Fact name="Processes" mood={fleet.groups.every(({ sameRules }) => sameRules) ? 'good' : 'warn'}>
+              {countText(fleet.groups.reduce((sum, { processes }) => sum + processes, 0))}
+              {fleet.groups.some(({ sameRules }) => !sameRules) && ', not all with the same rules'}
             </Fact>
           </>
         )}

@@ -1,0 +1,78 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RedisServer } from '../../examples/fleet/redis-server.js';
+import { median } from '../harness.js';
+import { Child } from './child.js';
+import { FleetLeader } from './fleet-leader.js';
+import { RedisMeter } from './redis-usage.js';
+import type { Simulator } from './simulator.js';
+
+const FLAG_KEY = 'crowd';
+/** What is promised, in milliseconds: a verdict after its flush. */
+const PROMISED_MS = 1_000;
+
+/**
+ * A large fleet, of which most instances are idle: more and more of them have requests, until the leader is a second behind. Each time one
+ * critical error stops all. Each instance listens on a connection of its own; commands share some.
+ */
+export async function crowd(
+  redis: RedisServer,
+  options: { readonly count: number; readonly seconds: number; readonly rounds: number },
+): Promise<readonly Record<string, number | string>[]> {
+  const { count, seconds, rounds } = options;
+  const nothing = undefined as never;
+  const client = await redis.client();
+  const meter = new RedisMeter(client);
+  const leader = new FleetLeader(redis.url, FLAG_KEY);
+  const simulator = new Child<Simulator>('./simulator.ts');
+  const rows = [];
+  try {
+    await leader.member.start();
+    const start = { url: redis.url, flagKey: FLAG_KEY, count, perConnection: 10 };
+    await simulator.call('start', start, 300_000);
+    await simulator.call('setRate', 1);
+    for (const share of [0, 0.05, 0.2, 0.4, 0.7, 1]) {
+      await simulator.call('setActive', Math.round(share * count));
+      await sleep(8_000);
+      leader.usage();
+      await simulator.call('usage', nothing);
+      await meter.start();
+      await sleep(seconds * 1_000);
+      const used = await meter.stop();
+      const [sent, read] = [await simulator.call('usage', nothing), leader.usage()];
+      const stops = [];
+      const verdicts = [];
+      for (let round = 0; round < rounds; round++) {
+        if ((await simulator.call('settle', await leader.clearStop())) > 0) break;
+        await sleep(1_500);
+        const verdict = leader.nextVerdict();
+        const { stoppedAt, flushedAt } = await simulator.call('critical', nothing);
+        const at = await verdict;
+        verdicts.push(at - flushedAt);
+        stops.push(stoppedAt.length < count ? Number.POSITIVE_INFINITY : Math.max(...stoppedAt) - at);
+      }
+      await leader.clearStop();
+      rows.push({
+        'with requests': Math.round(share * count),
+        'syncs/s': Math.round(sent.flushes / used.seconds),
+        'deltas/s': Math.round(read.deltas / used.seconds),
+        'Redis, % of a core': Math.round(used.cpuMs / 10),
+        'leader, %': Math.round(read.cpuMs / used.seconds / 10),
+        'instances, %': Math.round(sent.cpuMs / used.seconds / 10),
+        'Redis: MB': Math.round(used.memoryBytes / 1e6),
+        'sync: median ms': Math.round(sent.flushP50Ms),
+        '99 % ms': Math.round(sent.flushP99Ms),
+        'delta → verdict, worst ms': Math.round(read.lagMaxMs),
+        'critical flush → verdict, ms': Math.round(median(verdicts)),
+        'verdict → last of all, ms': Math.round(median(stops)),
+        problems: sent.problems,
+      });
+      console.log(JSON.stringify(rows.at(-1)));
+      if (read.lagP50Ms > PROMISED_MS || sent.flushP99Ms > PROMISED_MS) break;
+    }
+  } finally {
+    await simulator.end();
+    await leader.member.close();
+    await client.close();
+  }
+  return rows;
+}
