@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import type { Decision, Verdict } from '../../../model/shapes.js';
 import type { DecisionView } from '../../api.js';
+import { armsOf, ErrorTypes } from '../flag/failing-section.js';
 import { EvidenceFigures, Observed } from '../flag/trigger-section.js';
 import { fetchDecision } from '../live/api-client.js';
 import { useLoaded } from '../live/hooks.js';
@@ -71,16 +72,23 @@ function Shown({ view, back }: { view: DecisionView; back: ComponentChildren }) 
         </Notice>
       )}
       <Section id="evidence" title="Evidence">
-        <Table
-          class="triggers"
-          caption="The triggers that breached"
-          head={['Trigger', 'Observed', 'Evidence', 'In words']}
-        >
-          {decision.verdicts.map((verdict) => (
-            <VerdictRow key={verdict.trigger} verdict={verdict} />
-          ))}
-        </Table>
+        {decision.verdicts.length === 0 ? (
+          <Empty>An operator asked for it: no trigger breached.</Empty>
+        ) : (
+          <Table
+            class="triggers"
+            caption="The triggers that breached"
+            head={['Trigger', 'Observed', 'Evidence', 'In words']}
+          >
+            {decision.verdicts.map((verdict) => (
+              <VerdictRow key={verdict.trigger} verdict={verdict} />
+            ))}
+          </Table>
+        )}
+      </Section>
+      <Section id="failing" title="Where it failed">
         <Failing verdicts={decision.verdicts} />
+        <ErrorTypes arms={armsOf(decision)} when="when it was decided" />
       </Section>
       <Section
         id="counts"
@@ -152,7 +160,6 @@ function Failing({ verdicts }: { verdicts: readonly Verdict[] }) {
     of === 0 ? NONE : `${Math.round((count / of) * 100)} % (${countText(count)} of ${countText(of)})`;
   return (
     <>
-      <h3>Where it failed</h3>
       <Table
         caption="What failing users of the treatment had in common"
         head={[
