@@ -159,40 +159,38 @@ function Failing({ verdicts }: { verdicts: readonly Verdict[] }) {
   const share = ({ count, of }: { count: number; of: number }) =>
     of === 0 ? NONE : `${Math.round((count / of) * 100)} % (${countText(count)} of ${countText(of)})`;
   return (
-    <>
-      <Table
-        caption="What failing users of the treatment had in common"
-        head={[
-          'What stood out',
-          <ArmName key="t" arm="treatment" />,
-          <ArmName key="c" arm="control" />,
-          'Other outcomes',
-        ]}
-      >
-        {failing.map((each) => (
-          <tr key={`${each.attribute} ${each.value}`}>
-            <th scope="row">
-              <small>
-                {each.attribute === 'errorType' ? 'error type' : <Foreign text={each.attribute} max={80} />}
-              </small>
-              <Foreign text={each.value} max={120} />
-            </th>
-            <td>
-              <span class="label">treatment</span>
-              {share(each.treatment)}
-            </td>
-            <td>
-              <span class="label">control</span>
-              {share(each.control)}
-            </td>
-            <td>
-              <span class="label">Other outcomes</span>
-              {share(each.others)}
-            </td>
-          </tr>
-        ))}
-      </Table>
-    </>
+    <Table
+      caption="What failing users of the treatment had in common"
+      head={[
+        'What stood out',
+        <ArmName key="t" arm="treatment" />,
+        <ArmName key="c" arm="control" />,
+        'Other outcomes',
+      ]}
+    >
+      {failing.map((each) => (
+        <tr key={`${each.attribute} ${each.value}`}>
+          <th scope="row">
+            <small>
+              {each.attribute === 'errorType' ? 'error type' : <Foreign text={each.attribute} max={80} />}
+            </small>
+            <Foreign text={each.value} max={120} />
+          </th>
+          <td>
+            <span class="label">treatment</span>
+            {share(each.treatment)}
+          </td>
+          <td>
+            <span class="label">control</span>
+            {share(each.control)}
+          </td>
+          <td>
+            <span class="label">Other outcomes</span>
+            {share(each.others)}
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 
