@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { messageOf } from '../support/async/callbacks.js';
 import { type DashboardOptions, resolveDashboardOptions } from './dashboard-options.js';
 import type { DashboardServer } from './server/dashboard-server.js';
 import type { RolloutSource } from './source.js';
@@ -30,7 +31,12 @@ export function dashboardHandler(
     loading ??= load();
     loading.then(
       (server) => server.handle(request, response),
-      () => response.destroy(),
+      (error) => {
+        // The next request tries again.
+        loading = undefined;
+        response.writeHead(500, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
+        response.end(`The dashboard cannot be loaded: ${messageOf(error)}\n`);
+      },
     );
   };
   const close = () => {

@@ -5,6 +5,7 @@ import type { FleetProcesses, FleetState, FleetStop } from '../fleet/fleet-shape
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import type { ControlState } from '../model/control.js';
 import type { GuardEvent } from '../model/event.js';
+import { servedPercentage } from '../model/flags.js';
 import type { FleetView, ProcessView } from '../model/rollout-view.js';
 import type { Decision } from '../model/shapes.js';
 import type { GuardState } from '../model/state.js';
@@ -113,7 +114,7 @@ export class SharedFleet {
       mayLead: unleash.token !== undefined,
       serviceVersion,
       observed: {
-        percentage: () => flags.flag(flagKey)?.rolloutPercentage,
+        percentage: () => servedPercentage(flags.flag(flagKey)),
         verdicts: () => evaluator.verdicts,
       },
       events: this.#events,

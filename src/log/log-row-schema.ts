@@ -73,7 +73,7 @@ const RESULTS = ['success', 'failure', 'expected', 'aborted'] as const satisfies
  * a recorded log can be replayed, and neither targeting keys nor error messages.
  *
  * A line of `metrics.jsonl` leaves out what its other columns, or those of earlier lines in the file, say: null, each column's `fill`, the
- * flag after the first line, and the names of paths once they are known. `metrics.csv` has them all.
+ * flag after the first line, and the names of paths and variants once they are known. `metrics.csv` has them all.
  *
  * A table instead of a zod schema, because a replay reads millions of lines and zod, which copies what it checks, would
  * take longer than the parsing.
@@ -113,6 +113,7 @@ const COLUMNS = {
   attempts: optional(whole, () => 1),
   /** Whether the user got a result, by whichever arm. */
   user_succeeded: optional(boolean, ({ success, fallback_used }) => success || fallback_used),
+  /** Where it is another one than in the line before of this arm in the file. */
   variant: nullable(text),
   /** OpenFeature's error code of the evaluation. */
   evaluation_error: nullable(text),
@@ -155,6 +156,7 @@ const CHECKED = Object.entries<Column<unknown>>(COLUMNS).map(([name, column]) =>
 export class RepeatedNames {
   #flagKey: string | undefined;
   readonly #executionTypes = new Map<string, unknown>();
+  readonly #variants = new Map<unknown, string | null>();
 
   /** @param flagKey - Of a file that is not read from its beginning. */
   constructor(flagKey?: string) {
@@ -165,17 +167,23 @@ export class RepeatedNames {
   fillIn(line: Record<string, unknown>): void {
     line.flag_key ??= this.#flagKey;
     line.execution_type ??= this.#executionTypes.get(pathOf(line));
+    if (line.variant === undefined) line.variant = this.#variants.get(line.arm) ?? null;
   }
 
   /** Notes a line's names. @returns which of them it must have. */
-  next(row: OutcomeRow): { readonly flag_key: boolean; readonly execution_type: boolean } {
+  next(row: OutcomeRow): Readonly<Record<'flag_key' | 'execution_type' | 'variant', boolean>> {
     const flag_key = row.flag_key !== this.#flagKey;
-    if (flag_key) this.#executionTypes.clear();
+    if (flag_key) {
+      this.#executionTypes.clear();
+      this.#variants.clear();
+    }
     this.#flagKey = row.flag_key;
     const path = pathOf(row);
     const execution_type = row.execution_type !== (this.#executionTypes.get(path) ?? row.arm);
     if (execution_type) this.#executionTypes.set(path, row.execution_type);
-    return { flag_key, execution_type };
+    const variant = row.variant !== (this.#variants.get(row.arm) ?? null);
+    if (variant) this.#variants.set(row.arm, row.variant);
+    return { flag_key, execution_type, variant };
   }
 }
 
@@ -188,7 +196,7 @@ export function jsonLineOf(row: OutcomeRow, names: RepeatedNames): string {
   const line: Record<string, unknown> = {};
   const isWanted = names.next(row);
   for (const { name, fill, isAlwaysWritten } of CHECKED) {
-    if (name === 'flag_key' || name === 'execution_type') {
+    if (name === 'flag_key' || name === 'execution_type' || name === 'variant') {
       if (isWanted[name]) line[name] = row[name];
     } else if (isAlwaysWritten || row[name] !== fill?.(row)) line[name] = row[name];
   }

@@ -34,14 +34,14 @@ export const controlSchema = z.discriminatedUnion(
     control('stop', { reason }),
     /** No automatic advance until `resume`. Triggers stay in force. */
     control('hold', { reason }),
-    control('resume', {}),
+    control('resume', { reason: reason.optional() }),
     /** Moves the percentage to the next stage; refused when the stage is not met, unless forced. */
     control('advance', { force: z.boolean().optional(), reason: reason.optional() }),
     /** Closes the review that this trigger opened. */
     control('acknowledge', { trigger, reason: reason.optional() }),
     /** The trigger neither stops nor opens a review for so long, in milliseconds. */
     control('mute', { trigger, forMs: muteMs, reason }),
-    control('unmute', { trigger }),
+    control('unmute', { trigger, reason: reason.optional() }),
   ],
   { error: 'one of stop, hold, resume, advance, acknowledge, mute, unmute' },
 );

@@ -16,6 +16,11 @@ export interface FlagFacts {
   readonly revision: string;
 }
 
+/** How many users get the treatment, 0–100: 0 while the flag is off. Undefined when there is no single percentage, or no flag. */
+export function servedPercentage(flag: FlagFacts | undefined): number | undefined {
+  return flag?.enabled === false ? 0 : flag?.rolloutPercentage;
+}
+
 /** How well a source of flags knows Unleash's state. */
 export interface FlagSourceHealth {
   /**

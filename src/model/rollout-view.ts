@@ -1,14 +1,19 @@
 import { z } from 'zod';
 import { controlsInForceSchema } from './control.js';
 import { healthReasonSchema, healthSchema } from './health.js';
-import { armCountsSchema, concentrationSchema, perArm, verdictSchema } from './shapes.js';
+import {
+  armCountsSchema,
+  concentrationSchema,
+  errorTypeCountSchema,
+  perArm,
+  verdictSchema,
+} from './shapes.js';
 import { stageProgressSchema, stageSchema } from './stage.js';
 import { guardStateSchema, openReviewSchema } from './state.js';
 
 /** Raised whenever the meaning of a field changes: a view may be read by another version. */
 export const VIEW_VERSION = 1;
 
-const count = z.int().min(0);
 const time = z.number();
 
 const armViewSchema = z
@@ -19,7 +24,7 @@ const armViewSchema = z
     p95Ms: z.number().optional(),
     p99Ms: z.number().optional(),
     /** Most frequent first, bounded. */
-    errorTypes: z.array(z.object({ errorType: z.string(), count }).readonly()).readonly(),
+    errorTypes: z.array(errorTypeCountSchema).readonly(),
     lastOutcomeAt: time.optional(),
   })
   .readonly();

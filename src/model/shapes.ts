@@ -225,6 +225,9 @@ export const verdictSchema = z
 /** The result of one trigger for one snapshot. */
 export interface Verdict extends z.infer<typeof verdictSchema> {}
 
+/** How many failures have one error type. */
+export const errorTypeCountSchema = z.object({ errorType: z.string(), count }).readonly();
+
 // ── 5. Decision ──────────────────────────────────────────────────────────────────────────────────
 
 export const decisionSchema = z
@@ -251,6 +254,8 @@ export const decisionSchema = z
     verdicts: z.array(verdictSchema).readonly(),
     /** Cumulative counts of the epoch at the moment of the decision. */
     counts: perArm(armCountsSchema),
+    /** The error types of the epoch's failures at that moment, most frequent first, at most 10 of each arm. */
+    errorTypes: perArm(z.array(errorTypeCountSchema).readonly()).optional(),
     /** One sentence for an operator. */
     reason: z.string(),
   })

@@ -1,5 +1,5 @@
 import type { Baseline, LatencySummary } from './baseline.js';
-import type { Arm, ArmCounts, Attributes, Trials } from './shapes.js';
+import { type Arm, type ArmCounts, type Attributes, countsOf, type Decision, type Trials } from './shapes.js';
 
 /** Exposures of one arm that are old enough to have an outcome. */
 export interface ExposureCounts {
@@ -204,4 +204,19 @@ export interface OutcomeDetails {
   readonly failures: readonly OutcomeDetail[];
   /** A sample of the outcomes that are no failures. */
   readonly others: readonly OutcomeDetail[];
+}
+
+/** Error types of each arm that a decision has: it is in the journal, the audit log and the store of a fleet. */
+const MAX_DECISION_ERROR_TYPES = 10;
+
+/** What a decision has of the epoch's outcomes. */
+export function countedIn({
+  treatment,
+  control,
+}: Snapshot['total']): Pick<Decision, 'counts' | 'errorTypes'> {
+  const typesOf = ({ errorTypes }: ArmTotals) => errorTypes.slice(0, MAX_DECISION_ERROR_TYPES);
+  return {
+    counts: { treatment: countsOf(treatment), control: countsOf(control) },
+    errorTypes: { treatment: typesOf(treatment), control: typesOf(control) },
+  };
 }

@@ -50,15 +50,19 @@ export function frame(report: RolloutReport, form: Form) {
       max: shown?.to,
       splitLine: { show: false },
       splitNumber: form === 'wide' ? 8 : 3,
-      axisLabel: { ...TEXT, hideOverlap: true, formatter: timeLabel },
+      axisLabel: { ...TEXT, hideOverlap: true, formatter: timeLabelFor(report) },
     },
   };
 }
 
-/** The day at midnight, the time otherwise. */
-function timeLabel(at: number): string {
-  const [, day, month, , time = ''] = new Date(at).toUTCString().split(' ');
-  return time === '00:00:00' ? `${Number(day)} ${month}` : time.slice(0, 5);
+/** The day at midnight, the time otherwise, with seconds where there are several labels in a minute. */
+function timeLabelFor({ period }: RolloutReport): (at: number) => string {
+  const isShort = period !== undefined && period.to - period.from < 600_000;
+  return (at) => {
+    const [, day, month, , time = ''] = new Date(at).toUTCString().split(' ');
+    if (time === '00:00:00') return `${Number(day)} ${month}`;
+    return isShort ? time : time.slice(0, 5);
+  };
 }
 
 /** The control is dashed: colours alone are lost on paper and to some eyes. */

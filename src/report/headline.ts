@@ -1,4 +1,5 @@
 import type { RolloutChange } from '../model/event-entry.js';
+import { briefReason } from '../support/wording.js';
 import { formatCount, formatPercentage, formatTime, rolloutWord } from './format.js';
 import type { DecisionReport, RolloutReport, RolloutStory } from './rollout-report.js';
 
@@ -19,14 +20,16 @@ export function headlineOf({ decisions, rollout, stages, reviews }: RolloutStory
 }
 
 function stopSentence({ decision, steppedBackAt, stoppedInUnleashAt }: DecisionReport): string {
-  const { at, rolloutPercentage, toPercentage, reason } = decision;
+  const { at, rolloutPercentage, toPercentage, requestedBy } = decision;
+  const reason = briefReason(decision);
   if (steppedBackAt !== undefined) {
     const steps = `from ${rolloutPercentage} % to ${toPercentage} %`;
     return `The guard took the rollout back ${steps} on ${formatTime(at)}: ${reason}`;
   }
   const where = rolloutPercentage === undefined ? '' : ` at ${rolloutPercentage} %`;
   const left = stoppedInUnleashAt === undefined ? ' The flag is not off in Unleash yet.' : '';
-  return `The guard stopped the flag${where} on ${formatTime(at)}: ${reason}${left}`;
+  const who = requestedBy === undefined ? 'The guard stopped the flag' : 'The flag was stopped';
+  return `${who}${where} on ${formatTime(at)}: ${reason}${left}`;
 }
 
 function whereItStands(now: RolloutChange): string {

@@ -51,7 +51,7 @@ export const rollupSchema = z
     durationMs: z.number(),
     /** The latest within it. */
     epoch: z.int(),
-    /** The latest percentage within it, 0–100; absent when there was no single one. */
+    /** The latest percentage within it, 0–100, 0 while the flag is off; absent when there was no single one. */
     percentage: z.number().optional(),
     arms: perArm(rollupArmSchema),
     triggers: z.array(triggerRollupSchema).readonly(),

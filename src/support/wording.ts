@@ -23,6 +23,24 @@ export function formatSpan(durationMs: number): string {
     : `${Math.floor(hours / 24)} d${hours % 24 === 0 ? '' : ` ${hours % 24} h`}`;
 }
 
+/**
+ * Why a flag was stopped, for a title: without the figures of the test, which follow after a semicolon.
+ *
+ * @param decision - Its reason has the messages of its verdicts, and then where the treatment fails.
+ */
+export function briefReason(decision: {
+  readonly reason: string;
+  readonly verdicts: readonly { readonly message: string }[];
+}): string {
+  const { reason, verdicts } = decision;
+  const messages = verdicts.map(({ message }) => message).join(' ');
+  const [first, ...others] = verdicts;
+  if (first === undefined || !reason.startsWith(messages)) return reason;
+  const [what = ''] = first.message.split('; the evidence E ', 1);
+  const more = others.length === 0 ? '' : `, and ${countOf(others.length, 'more trigger')} breached`;
+  return `${what.replace(/\.$/, '')}${more}.${reason.slice(messages.length)}`;
+}
+
 /** How long ago something was, in the largest unit of which there are two: `90 s ago`, `3 h ago`, `12 d ago`. */
 export function formatAgo(ageMs: number): string {
   for (const [unit, unitMs] of [['d', 86_400_000] as const, ...UNITS_UP_TO_HOURS]) {

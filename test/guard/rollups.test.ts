@@ -83,6 +83,20 @@ describe("the guard's rollups", () => {
     expect(second?.arms.treatment).toMatchObject({ successes: 12, userSuccesses: 12 });
   });
 
+  it('are at 0 % while the flag is off, although its strategy still has a percentage', async () => {
+    const guard = await started();
+    await serve(guard, 3);
+    await harness.ticks(3);
+    now += MINUTE;
+    await harness.ticks(3);
+    harness.flags.change({ enabled: false });
+    await harness.ticks(3);
+    await serve(guard, 4);
+    await guard.close();
+    expect((await read()).rollups.map(({ percentage }) => percentage)).toEqual([10, 0]);
+    expect(await summary()).toMatchObject({ percentage: 0, arms: { control: { count: 4 } } });
+  });
+
   it('count each outcome once over restarts within a minute', async () => {
     for (let run = 0; run < 3; run++) {
       const guard = await started();

@@ -104,7 +104,10 @@ describe('OutcomeLog', () => {
     const outcome = outcomeOf({ chance: 0.1, durationMs: 250.123_4, attributes: { provider: 's3' } });
     const { exposure, at } = outcome;
     const unit = exposure.targetingKey;
-    const usual = { ...outcome, exposure: { ...exposure, unit, isOperation: true, at: at - 250 } };
+    const usual = {
+      ...outcome,
+      exposure: { ...exposure, unit, variant: 'on', isOperation: true, at: at - 250 },
+    };
     record(usual);
     await log.flush();
     record(usual);
@@ -122,7 +125,7 @@ describe('OutcomeLog', () => {
       reason: 'SPLIT',
       provider: 's3',
     };
-    expect(first).toEqual({ ...said, flag_key: 'async-upload', execution_type: 'async' });
+    expect(first).toEqual({ ...said, flag_key: 'async-upload', execution_type: 'async', variant: 'on' });
     expect(second).toEqual(said);
     expect(third).toEqual({
       ...said,

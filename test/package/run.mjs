@@ -121,6 +121,12 @@ try {
   check('a strict type check of ESM and CommonJS accepts it', () =>
     run('npx', ['tsc', '-p', 'tsconfig.json']),
   );
+  check('the dashboard serves its page, also from a copy of dist elsewhere', () => {
+    assert.equal(run('node', ['dashboard-page.cjs']).trim(), '200 true');
+    const copy = join(folder, 'copied');
+    cpSync(join(folder, 'node_modules', name, 'dist'), copy, { recursive: true });
+    assert.equal(run('node', ['dashboard-page.cjs', join(copy, 'dashboard.js')]).trim(), '200 true');
+  });
   check('the command line says its version', () =>
     assert.equal(run('npx', ['rollout-guard', '--version']).trim(), version),
   );

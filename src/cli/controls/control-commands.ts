@@ -66,11 +66,11 @@ function register(program: Command, type: ControlType): void {
       'the folder of the guard, or the Redis URL of its fleet',
     )
     .option('--by <name>', 'who asks', operatorName())
+    .option('--reason <text>', 'why, for the audit log')
     .addOption(new Option('--flag <key>', 'the flag, where several are guarded').env('UNLEASH_FLAG'))
     .option('--prefix <prefix>', "of a fleet's keys in Redis, if not the default")
     .option('--service <name>', 'of a fleet that has a name')
     .option('--wait <time>', 'how long to wait for an answer', '15s');
-  if (type !== 'resume' && type !== 'unmute') command.option('--reason <text>', 'why, for the audit log');
   if (needs.includes('trigger')) command.option('--trigger <name>', 'the trigger');
   if (needs.includes('for')) command.option('--for <time>', 'for how long: 30min, 2h, 7d');
   if (needs.includes('force')) command.option('--force', 'also when the stage is not met');

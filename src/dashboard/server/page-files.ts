@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createRequire } from 'node:module';
-import { dirname, extname, join, relative, sep } from 'node:path';
+import { extname, join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import { accepts, Refusal, send } from './reply.js';
@@ -35,10 +35,10 @@ interface PageFile {
   readonly compressed: Partial<Record<'br' | 'gzip', Buffer>>;
 }
 
-/** Where this package's build has the page. */
+/** Where this package's build has the page: beside the built code, wherever that was copied to. */
 function pageFolder(): string {
-  const { resolve } = createRequire(import.meta.url);
-  return join(dirname(resolve('unleash-rollout-guard/package.json')), 'dist', 'page');
+  const isSource = new URL(import.meta.url).pathname.endsWith('.ts');
+  return fileURLToPath(new URL(isSource ? '../../../dist/page' : './page', import.meta.url));
 }
 
 /**

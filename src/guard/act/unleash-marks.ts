@@ -1,7 +1,9 @@
 import type { GuardEvent } from '../../model/event.js';
+import type { Decision } from '../../model/shapes.js';
 import { stageAt } from '../../model/stage.js';
 import { decisionUrl } from '../../support/dashboard-url.js';
 import { retry } from '../../support/retry.js';
+import { briefReason } from '../../support/wording.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { ADMIN_RETRY, isAdminError } from '../../unleash/admin-error.js';
 import type { AdminLink } from '../../unleash/admin-replies.js';
@@ -89,8 +91,7 @@ export class UnleashMarks {
     if (state.status === 'stopping') return undefined;
     if (state.status === 'stopped') {
       if (state.confirmedBy === 'removed') return undefined;
-      const { id, reason } = state.decision;
-      return { tags: [state.steppedBack ? 'step-back' : 'stopped'], link: this.#linkTo(id, reason) };
+      return { tags: [state.steppedBack ? 'step-back' : 'stopped'], link: this.#linkTo(state.decision) };
     }
     const flag = flags.flag(flagKey);
     // A process that is cut off from its fleet knows neither reviews nor stages.
@@ -108,12 +109,12 @@ export class UnleashMarks {
     return { tags, link: undefined };
   }
 
-  #linkTo(decisionId: string, reason: string): AdminLink | undefined {
+  #linkTo(decision: Decision): AdminLink | undefined {
     const { dashboardUrl, flagKey, unleash } = this.#context;
     const url =
-      dashboardUrl === undefined ? unleash.reportUrl : decisionUrl(dashboardUrl, flagKey, decisionId);
+      dashboardUrl === undefined ? unleash.reportUrl : decisionUrl(dashboardUrl, flagKey, decision.id);
     if (url === undefined) return undefined;
-    const title = `${LINK_PREFIX}${reason}`;
+    const title = `${LINK_PREFIX}${briefReason(decision)}`;
     const isLong = title.length > MAX_TITLE_LENGTH;
     // Not between the halves of one character.
     const cut = isLong ? `${title.slice(0, MAX_TITLE_LENGTH - 1).replace(/[\ud800-\udbff]$/, '')}…` : title;

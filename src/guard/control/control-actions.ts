@@ -5,7 +5,8 @@ import type {
   ControlType,
   PercentageStep,
 } from '../../model/control.js';
-import { countsOf, type Decision } from '../../model/shapes.js';
+import type { Decision } from '../../model/shapes.js';
+import { countedIn } from '../../model/snapshot.js';
 import { stageAt } from '../../model/stage.js';
 import { describeControl } from '../../model/words/control-events.js';
 import { withDeadline } from '../../support/deadline.js';
@@ -175,7 +176,7 @@ export class ControlActions {
       rolloutPercentage: flags.flag(flagKey)?.rolloutPercentage,
       requestedBy: by,
       verdicts: [],
-      counts: { treatment: countsOf(total.treatment), control: countsOf(total.control) },
+      ...countedIn(total),
       reason: `${by} stopped it: ${reason}`,
     };
   }

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import { describeFailing } from '../../model/concentration.js';
 import type { FlagFacts } from '../../model/flags.js';
-import { countsOf, type Decision, type Verdict } from '../../model/shapes.js';
-import type { Snapshot } from '../../model/snapshot.js';
+import type { Decision, Verdict } from '../../model/shapes.js';
+import { countedIn, type Snapshot } from '../../model/snapshot.js';
 import { percentageBefore, type Stage } from '../../model/stage.js';
 import type { Trigger } from '../../triggers/trigger.js';
 import type { Evaluator } from './evaluator.js';
@@ -77,7 +77,7 @@ export class EvaluationLoop {
       epoch,
       rolloutPercentage,
       verdicts: breaches,
-      counts: { treatment: countsOf(total.treatment), control: countsOf(total.control) },
+      ...countedIn(total),
       reason: breaches.map((verdict) => verdict.message).join(' ') + describeFailing(breaches),
     };
   }

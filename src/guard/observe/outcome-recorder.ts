@@ -4,6 +4,7 @@ import { OutcomeLog } from '../../log/outcome-log.js';
 import { ExposureLedger } from '../../measure/exposure-ledger.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { StoreDump } from '../../measure/outcome-delta.js';
+import { type FlagFacts, servedPercentage } from '../../model/flags.js';
 import type { Exposure, Outcome } from '../../model/shapes.js';
 import { storeFor } from '../evaluate/evaluation-loop.js';
 import type { GuardLoop } from '../evaluate/guard-loop.js';
@@ -133,11 +134,20 @@ export class OutcomeRecorder {
     await this.#log?.close();
   }
 
-  /** What Unleash shows, 0–100; undefined when that is not known, or there is no single one. */
+  /** What Unleash shows, 0–100, on or off; undefined when that is not known, or there is no single one. */
   percentage(): number | undefined {
+    return this.#flag()?.rolloutPercentage;
+  }
+
+  /** How many users get the treatment, 0–100; undefined when that is not known, or there is no single one. */
+  servedPercentage(): number | undefined {
+    return servedPercentage(this.#flag());
+  }
+
+  #flag(): FlagFacts | undefined {
     const { flags, flagKey } = this.#context;
     try {
-      return flags.flag(flagKey)?.rolloutPercentage;
+      return flags.flag(flagKey);
     } catch {
       // The tick reports a flag source that is broken; a log without percentages is better than none.
       return undefined;

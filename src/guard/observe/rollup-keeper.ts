@@ -59,7 +59,7 @@ export class RollupKeeper {
     this.#recorder = new RollupRecorder(new RollupBook(), {
       takeTally: (now) => own.takeTally(now),
       epoch: () => machine.epoch,
-      percentage: () => recorder.percentage(),
+      percentage: () => recorder.servedPercentage(),
       verdicts: () => evaluator.verdicts,
       serviceVersions: () => (serviceVersion === undefined ? [] : [serviceVersion]),
     });

@@ -15,24 +15,24 @@ type ControlEvents =
   | 'mute-expired';
 type Words<Type extends GuardEvent['type']> = { readonly [Each in Type]: EventEntry<GuardEventOf<Each>> };
 
-/** What became of a request, in words: `ann has held the rollout: incident 42`. */
+/** What became of a request, in words without the reason: `ann has put automatic advance on hold`. */
 const DONE: { readonly [Type in ControlType]: (control: Extract<Control, { type: Type }>) => string } = {
-  stop: ({ by, reason }) => `${by} has stopped the flag: ${reason}`,
-  hold: ({ by, reason }) => `${by} has put automatic advance on hold: ${reason}`,
-  resume: ({ by }) => `${by} has resumed automatic advance.`,
-  advance: ({ by, force, reason }) =>
-    `${by} has asked for the next stage${force ? ', met or not' : ''}${reason === undefined ? '.' : `: ${reason}`}`,
-  acknowledge: ({ by, trigger, reason }) =>
-    `${by} has acknowledged the review of ${trigger}${reason === undefined ? '.' : `: ${reason}`}`,
-  mute: ({ by, trigger, forMs, reason }) =>
-    `${by} has muted ${trigger} for ${formatDuration(forMs)}: ${reason}`,
-  unmute: ({ by, trigger }) => `${by} has unmuted ${trigger}.`,
+  stop: ({ by }) => `${by} has stopped the flag`,
+  hold: ({ by }) => `${by} has put automatic advance on hold`,
+  resume: ({ by }) => `${by} has resumed automatic advance`,
+  advance: ({ by, force }) => `${by} has asked for the next stage${force ? ', met or not' : ''}`,
+  acknowledge: ({ by, trigger }) => `${by} has acknowledged the review of ${trigger}`,
+  mute: ({ by, trigger, forMs }) => `${by} has muted ${trigger} for ${formatDuration(forMs)}`,
+  unmute: ({ by, trigger }) => `${by} has unmuted ${trigger}`,
 };
 
 /** What a request was, or would have done, in one sentence. */
 export function describeControl(control: Control): string {
   const describe = DONE[control.type] as (control: Control) => string;
-  return describe(control);
+  const { reason = '' } = control;
+  const text = reason === '' ? describe(control) : `${describe(control)}: ${reason.trim()}`;
+  // What an operator wrote may end as a sentence does.
+  return /[.!?…]$/.test(text) ? text : `${text}.`;
 }
 
 /** The entries of what operators ask for, and of what moves the rollout. */

@@ -2,7 +2,7 @@ import type { Health } from '../../model/health.js';
 import type { RolloutView, TriggerView } from '../../model/rollout-view.js';
 import { ARMS } from '../../model/shapes.js';
 import type { RolloutHistory } from '../../rollups/rollup.js';
-import { formatAgo, formatSpan } from '../../support/wording.js';
+import { briefReason, formatAgo, formatSpan } from '../../support/wording.js';
 import { formatCount, formatLatency, formatPercentage, formatShare, rolloutWord } from '../format.js';
 import { stageTextOf, statusLine, triggerText } from '../status/render.js';
 import type { RolloutStatus } from '../status/rollout-status.js';
@@ -93,10 +93,12 @@ function headBlock(status: RolloutStatus, now: number, columns: number): Block {
   const word = isClosed ? 'closed' : state;
   const tone: Tone = isStopped ? 'bad' : isClosed || health?.status === 'blind' ? 'warn' : 'good';
   const ago = since === undefined ? '' : ` for ${formatSpan(Math.max(0, now - since))}`;
-  const where = rollout === undefined ? '' : ` at ${rolloutWord(rollout)}`;
+  const at = rollout?.enabled ? ' at' : ',';
+  const where = rollout === undefined ? '' : `${at} ${rolloutWord(rollout)}`;
   const dry = view?.dryRun ? ', dry run' : '';
   const name = clip(printable(status.flagKey ?? 'unknown flag'), Math.max(8, columns - 24));
-  const reason = isStopped ? status.decision?.decision.reason : undefined;
+  const decision = isStopped ? status.decision?.decision : undefined;
+  const reason = decision && briefReason(decision);
   return {
     importance: 0,
     lines: [
@@ -220,7 +222,8 @@ function triggersBlock(view: RolloutView, columns: number): Block {
   const longest = Math.max(0, ...view.triggers.map(({ name }) => widthOf(printable(name))));
   const names = Math.min(longest, Math.max(10, Math.floor(columns * 0.42)));
   const width = columns < 60 ? 8 : 12;
-  const lines = view.triggers.map((trigger): Line => {
+  const breachesFirst = [...view.triggers].sort((a, b) => rankOf(a) - rankOf(b));
+  const lines = breachesFirst.map((trigger): Line => {
     const { name, evidence } = trigger;
     const tone = toneOf(trigger, view);
     const isMuted = view.controls.mutes.some((mute) => mute.trigger === name && mute.until > view.at);
@@ -237,6 +240,11 @@ function triggersBlock(view: RolloutView, columns: number): Block {
     ['faint', clip('bars: evidence towards the threshold', Math.max(0, columns - 9))],
   ];
   return { importance: 3, lines: lines.length === 0 ? [] : [title, ...lines] };
+}
+
+/** What an operator must see has room on any terminal. */
+function rankOf({ verdict }: TriggerView): number {
+  return verdict?.status === 'breach' ? 0 : 1;
 }
 
 function toneOf({ verdict, severity }: TriggerView, { dryRun }: RolloutView): Tone {

@@ -153,7 +153,9 @@ describe('hold and resume', () => {
     expect(harness.reported('advance-waiting')).toMatchObject([
       { from: 10, to: 50, reason: 'ann has put automatic advance on hold: incident 42' },
     ]);
-    await guard.resume({ by: 'bob' });
+    expect(await guard.resume({ by: 'bob', reason: 'incident 42 is over' })).toMatchObject({
+      message: 'bob has resumed automatic advance: incident 42 is over.',
+    });
     await harness.until('moved', () => harness.unleash.rollout === 50);
     expect(guard.controls).toEqual({ mutes: [] });
     expect(await codeOf(guard.resume({ by: 'bob' }))).toBe('NOT_HELD');
@@ -165,6 +167,11 @@ describe('hold and resume', () => {
     expect(message).toContain('advance is "manual"');
     await harness.fail(guard);
     await harness.until('stopped', () => guard.state.status === 'stopped');
+    // What failed is known after the stop, too, which begins another epoch.
+    expect(harness.reported('decided')[0]?.decision.errorTypes).toMatchObject({
+      treatment: [{ errorType: 'Error' }],
+      control: [],
+    });
   });
 });
 

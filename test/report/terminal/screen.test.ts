@@ -6,6 +6,7 @@ import type { RolloutStatus } from '../../../src/report/status/rollout-status.js
 import { type Paint, screenOf, type Watched } from '../../../src/report/terminal/screen.js';
 import { widthOf } from '../../../src/report/terminal/text.js';
 import { viewOf } from '../../helpers/views.js';
+import { decision } from '../../notify/events.js';
 import { armOf, rollupOf } from '../../rollups/rollups.js';
 import { armCounts, NOW } from '../../triggers/snapshots.js';
 
@@ -124,6 +125,32 @@ describe('the screen of watch', () => {
     ['closed', { isClosed: true }, 'Nothing protects the flag'],
   ] as const)('says that the guard is %s', (_what, status, expected) => {
     expect(text(watchedOf({}, status))).toContain(expected);
+  });
+
+  it('says that a stopped flag is off, why in a sentence, and shows the breach before all else', () => {
+    const breach = { ...verdict, trigger: 'failure-regression', status: 'breach' } as const;
+    const stop = decision({
+      verdicts: [{ ...breach, message: 'It fails; the evidence E is 9.' }],
+      reason: 'It fails; the evidence E is 9.',
+    });
+    const shown = text(
+      watchedOf(
+        {
+          triggers: [
+            { name: 'success-rate-below', severity: 'rollback', verdict },
+            { name: 'failure-regression', severity: 'rollback', verdict: breach },
+          ],
+        },
+        {
+          state: 'stopped',
+          stage: undefined,
+          rollout: { at: NOW, epoch: 2, enabled: false, percentage: 10 },
+          decision: { decision: stop, failures: [] },
+        },
+      ),
+    );
+    expect(shown).toMatch(/stopped, off for 3 h\n.*\nIt fails\.\n/);
+    expect(shown).toMatch(/failure-regression[\s\S]*success-rate-below/);
   });
 
   it('names holds, mutes, reviews and problems', () => {

@@ -86,19 +86,17 @@ export function ControlDialog({ flagKey, view, csrfToken, type, trigger, onDone 
             </select>
           </label>
         )}
-        {(ask.reason !== 'none' || isForcing) && (
-          <label>
-            Reason{needsReason ? '' : ' (optional)'}
-            <input
-              type="text"
-              maxLength={MOST_LETTERS}
-              required={needsReason}
-              value={reason}
-              onInput={(event) => setReason(event.currentTarget.value)}
-            />
-            <small>It is kept in the audit log, with your name.</small>
-          </label>
-        )}
+        <label>
+          Reason{needsReason ? '' : ' (optional)'}
+          <input
+            type="text"
+            maxLength={MOST_LETTERS}
+            required={needsReason}
+            value={reason}
+            onInput={(event) => setReason(event.currentTarget.value)}
+          />
+          <small>It is kept in the audit log, with your name.</small>
+        </label>
         <div role="alert">
           {refusal !== undefined && (
             <Notice mood="warn" title={refusal.title}>
@@ -137,7 +135,7 @@ function requestOf(
     case 'hold':
       return { type, reason };
     case 'resume':
-      return { type };
+      return { type, ...optional };
     case 'advance':
       return { type, ...(force && { force }), ...optional };
     case 'acknowledge':
@@ -145,6 +143,6 @@ function requestOf(
     case 'mute':
       return { type, trigger: trigger ?? '', forMs, reason };
     case 'unmute':
-      return { type, trigger: trigger ?? '' };
+      return { type, trigger: trigger ?? '', ...optional };
   }
 }

@@ -7,7 +7,7 @@ interface Ask {
   /** What will happen. */
   readonly text: string;
   readonly button: string;
-  readonly reason: 'required' | 'optional' | 'none';
+  readonly reason: 'required' | 'optional';
   readonly isDangerous?: boolean;
 }
 
@@ -36,7 +36,7 @@ export function askOf(type: ControlType, { flagKey, flag, stages }: RolloutView,
         title: `Resume ${flagKey}?`,
         text: 'The guard advances by itself again when a stage is met.',
         button: 'Resume',
-        reason: 'none',
+        reason: 'optional',
       };
     case 'advance':
       return {
@@ -64,7 +64,7 @@ export function askOf(type: ControlType, { flagKey, flag, stages }: RolloutView,
         title: `Unmute ${trigger}?`,
         text: 'The trigger acts again from now on.',
         button: 'Unmute',
-        reason: 'none',
+        reason: 'optional',
       };
   }
 }

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import type { Decision, Verdict } from '../../../model/shapes.js';
 import type { DecisionView } from '../../api.js';
+import { armsOf, ErrorTypes } from '../flag/failing-section.js';
 import { EvidenceFigures, Observed } from '../flag/trigger-section.js';
 import { fetchDecision } from '../live/api-client.js';
 import { useLoaded } from '../live/hooks.js';
@@ -71,16 +72,23 @@ function Shown({ view, back }: { view: DecisionView; back: ComponentChildren }) 
         </Notice>
       )}
       <Section id="evidence" title="Evidence">
-        <Table
-          class="triggers"
-          caption="The triggers that breached"
-          head={['Trigger', 'Observed', 'Evidence', 'In words']}
-        >
-          {decision.verdicts.map((verdict) => (
-            <VerdictRow key={verdict.trigger} verdict={verdict} />
-          ))}
-        </Table>
+        {decision.verdicts.length === 0 ? (
+          <Empty>An operator asked for it: no trigger breached.</Empty>
+        ) : (
+          <Table
+            class="triggers"
+            caption="The triggers that breached"
+            head={['Trigger', 'Observed', 'Evidence', 'In words']}
+          >
+            {decision.verdicts.map((verdict) => (
+              <VerdictRow key={verdict.trigger} verdict={verdict} />
+            ))}
+          </Table>
+        )}
+      </Section>
+      <Section id="failing" title="Where it failed">
         <Failing verdicts={decision.verdicts} />
+        <ErrorTypes arms={armsOf(decision)} when="when it was decided" />
       </Section>
       <Section
         id="counts"
@@ -151,41 +159,38 @@ function Failing({ verdicts }: { verdicts: readonly Verdict[] }) {
   const share = ({ count, of }: { count: number; of: number }) =>
     of === 0 ? NONE : `${Math.round((count / of) * 100)} % (${countText(count)} of ${countText(of)})`;
   return (
-    <>
-      <h3>Where it failed</h3>
-      <Table
-        caption="What failing users of the treatment had in common"
-        head={[
-          'What stood out',
-          <ArmName key="t" arm="treatment" />,
-          <ArmName key="c" arm="control" />,
-          'Other outcomes',
-        ]}
-      >
-        {failing.map((each) => (
-          <tr key={`${each.attribute} ${each.value}`}>
-            <th scope="row">
-              <small>
-                {each.attribute === 'errorType' ? 'error type' : <Foreign text={each.attribute} max={80} />}
-              </small>
-              <Foreign text={each.value} max={120} />
-            </th>
-            <td>
-              <span class="label">treatment</span>
-              {share(each.treatment)}
-            </td>
-            <td>
-              <span class="label">control</span>
-              {share(each.control)}
-            </td>
-            <td>
-              <span class="label">Other outcomes</span>
-              {share(each.others)}
-            </td>
-          </tr>
-        ))}
-      </Table>
-    </>
+    <Table
+      caption="What failing users of the treatment had in common"
+      head={[
+        'What stood out',
+        <ArmName key="t" arm="treatment" />,
+        <ArmName key="c" arm="control" />,
+        'Other outcomes',
+      ]}
+    >
+      {failing.map((each) => (
+        <tr key={`${each.attribute} ${each.value}`}>
+          <th scope="row">
+            <small>
+              {each.attribute === 'errorType' ? 'error type' : <Foreign text={each.attribute} max={80} />}
+            </small>
+            <Foreign text={each.value} max={120} />
+          </th>
+          <td>
+            <span class="label">treatment</span>
+            {share(each.treatment)}
+          </td>
+          <td>
+            <span class="label">control</span>
+            {share(each.control)}
+          </td>
+          <td>
+            <span class="label">Other outcomes</span>
+            {share(each.others)}
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 

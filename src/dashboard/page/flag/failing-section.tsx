@@ -1,5 +1,5 @@
 import type { RolloutView } from '../../../model/rollout-view.js';
-import type { Concentration } from '../../../model/shapes.js';
+import type { ArmCounts, Concentration, Decision } from '../../../model/shapes.js';
 import { Empty, Section, Table } from '../parts/layout.js';
 import { ArmName, Bar, Foreign } from '../parts/signs.js';
 import { countText, NONE, rateText } from '../words/numbers.js';
@@ -8,8 +8,9 @@ const MOST_TYPES = 15;
 
 /** Values that stand out among the failing users, and all error types with both arms' shares. */
 export function FailingSection({ view }: { view: RolloutView }) {
-  const { failing } = view;
-  const types = errorTypesOf(view);
+  const { failing, state } = view;
+  // After a stop nobody gets the treatment: what failed is of the time before.
+  const decided = state.status === 'armed' ? undefined : state.decision;
   return (
     <Section id="failing" title="Where it fails">
       {failing.length > 0 && (
@@ -38,27 +39,56 @@ export function FailingSection({ view }: { view: RolloutView }) {
           ))}
         </Table>
       )}
-      {types.length === 0 ? (
-        <Empty>No failure of either arm since the last step.</Empty>
-      ) : (
-        <Table
-          class="types"
-          caption="Error types since the last step: failures, and their share of the arm's outcomes"
-          head={['Error type', <Arm key="t" arm="treatment" />, <Arm key="c" arm="control" />]}
-        >
-          {types.slice(0, MOST_TYPES).map(({ errorType, treatment, control }) => (
-            <tr key={errorType}>
-              <th scope="row">
-                <Foreign text={errorType} max={120} />
-              </th>
-              <TypeCell label="treatment" {...treatment} arm="treatment" highest={highestOf(types)} />
-              <TypeCell label="control" {...control} arm="control" highest={highestOf(types)} />
-            </tr>
-          ))}
-        </Table>
-      )}
-      {types.length > MOST_TYPES && <p class="note">And {types.length - MOST_TYPES} rarer error types.</p>}
+      <ErrorTypes
+        arms={decided === undefined ? view.arms : armsOf(decided)}
+        when={decided === undefined ? 'since the last step' : 'when it was decided'}
+      />
     </Section>
+  );
+}
+
+interface Failures {
+  readonly counts: Pick<ArmCounts, 'successes' | 'failures'>;
+  readonly errorTypes: RolloutView['arms']['control']['errorTypes'];
+}
+
+type BothArms = Readonly<Record<'treatment' | 'control', Failures>>;
+
+/** Both arms when it was decided. */
+export function armsOf({ counts, errorTypes }: Decision): BothArms {
+  const of = (arm: 'treatment' | 'control') => ({ counts: counts[arm], errorTypes: errorTypes?.[arm] ?? [] });
+  return { treatment: of('treatment'), control: of('control') };
+}
+
+/** All error types, with their share of each arm's outcomes. */
+export function ErrorTypes({ arms, when }: { arms: BothArms; when: string }) {
+  const types = errorTypesOf(arms);
+  if (types.length === 0) {
+    const { treatment, control } = arms;
+    const none = treatment.counts.failures + control.counts.failures === 0;
+    return (
+      <Empty>{none ? `No failure of either arm ${when}.` : `The error types ${when} are not known.`}</Empty>
+    );
+  }
+  return (
+    <>
+      <Table
+        class="types"
+        caption={`Error types ${when}: failures, and their share of the arm's outcomes`}
+        head={['Error type', <Arm key="t" arm="treatment" />, <Arm key="c" arm="control" />]}
+      >
+        {types.slice(0, MOST_TYPES).map(({ errorType, treatment, control }) => (
+          <tr key={errorType}>
+            <th scope="row">
+              <Foreign text={errorType} max={120} />
+            </th>
+            <TypeCell label="treatment" {...treatment} arm="treatment" highest={highestOf(types)} />
+            <TypeCell label="control" {...control} arm="control" highest={highestOf(types)} />
+          </tr>
+        ))}
+      </Table>
+      {types.length > MOST_TYPES && <p class="note">And {types.length - MOST_TYPES} rarer error types.</p>}
+    </>
   );
 }
 
@@ -110,8 +140,8 @@ function TypeCell(props: TypeShare & { label: string; arm: 'treatment' | 'contro
   );
 }
 
-function errorTypesOf({ arms }: RolloutView) {
-  const of = (arm: RolloutView['arms']['control']) => {
+function errorTypesOf(arms: BothArms) {
+  const of = (arm: Failures) => {
     const trials = arm.counts.successes + arm.counts.failures;
     const counts = new Map(arm.errorTypes.map(({ errorType, count }) => [errorType, count]));
     return (errorType: string): TypeShare => {

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import type { RolloutView } from '../../../model/rollout-view.js';
 import type { Decision } from '../../../model/shapes.js';
+import { formatSpan } from '../../../support/wording.js';
 import { Card, Section } from '../parts/layout.js';
 import { Ago, Since } from '../parts/moments.js';
 import { ArmName, Bar, Chip, Foreign, Sign } from '../parts/signs.js';
@@ -136,7 +137,7 @@ function StageCard({ view }: { view: RolloutView }) {
         {status === 'collecting' && stageRemainingMs !== undefined && (
           <div>
             <dt>Ready</dt>
-            <dd>in about {lengthText(stageRemainingMs)} at this rate</dd>
+            <dd>in about {formatSpan(stageRemainingMs)} at this rate</dd>
           </div>
         )}
       </dl>

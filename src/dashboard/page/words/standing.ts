@@ -1,6 +1,6 @@
 import type { RolloutView, TriggerView } from '../../../model/rollout-view.js';
+import { briefReason, formatSpan } from '../../../support/wording.js';
 import { countText, percentageText, rateText } from './numbers.js';
-import { lengthText } from './times.js';
 
 /** How urgent something is. Each has a colour and a sign. */
 export type Mood = 'good' | 'busy' | 'warn' | 'bad' | 'off';
@@ -59,7 +59,7 @@ function stopping(state: Extract<RolloutView['state'], { status: 'stopping' }>):
   return {
     mood: 'bad',
     word: 'Stopping',
-    sentence: `The service already gives all users the control. ${rest} ${decision.reason}`,
+    sentence: `The service already gives all users the control. ${rest} ${briefReason(decision)}`,
     decisionId: decision.id,
   };
 }
@@ -73,14 +73,14 @@ function stopped(
     return {
       mood: 'warn',
       word: 'Stepped back',
-      sentence: `The guard went back to ${percentageText(decision.toPercentage ?? flag?.percentage)}. ${decision.reason}`,
+      sentence: `The guard went back to ${percentageText(decision.toPercentage ?? flag?.percentage)}. ${briefReason(decision)}`,
       decisionId: decision.id,
     };
   }
   return {
     mood: 'bad',
     word: 'Stopped',
-    sentence: `The flag is off, and all users get the control. ${decision.reason}`,
+    sentence: `The flag is off, and all users get the control. ${briefReason(decision)}`,
     decisionId: decision.id,
   };
 }
@@ -92,7 +92,7 @@ function running(view: RolloutView): Standing {
     return {
       mood: 'warn',
       word: 'Would have stopped',
-      sentence: `Dry run, nothing was changed: without it the flag would be off. ${state.wouldHaveStopped.reason}`,
+      sentence: `Dry run, nothing was changed: without it the flag would be off. ${briefReason(state.wouldHaveStopped)}`,
       decisionId: state.wouldHaveStopped.id,
     };
   }
@@ -161,7 +161,7 @@ export function stageNeedText({ stage, stageText, stageRemainingMs }: RolloutVie
   if (status === 'met' || status === 'missed' || status === 'blocked') return `${counted}, ${rate}`;
   return stageRemainingMs === undefined
     ? counted
-    : `${counted}, about ${lengthText(stageRemainingMs)} at this rate`;
+    : `${counted}, about ${formatSpan(stageRemainingMs)} at this rate`;
 }
 
 /** A trigger's state, in a word. */
