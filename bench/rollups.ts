@@ -280,7 +280,7 @@ async function write(
   const lines = [...book.pending];
   const state = book.toState();
   await files.write({ book: state, pending: lines });
-  const sent = { earlier: { book: state, pending: [] }, lines, linesAdded };
+  const sent = { earlier: { book: state, pending: [] }, lines, linesAdded, events: [] };
   if (!(await link.saveCheckpoint(lease, '', '{}', sent))) throw new Error('Another process leads.');
   book.written(lines);
   return linesAdded + lines.length;

@@ -57,6 +57,11 @@ async function memberOf({ mayLead = false, processes = 3, hasLeader = true } = {
       saveCheckpoint: async () => false,
       saveView: async () => false,
       processes: async () => [],
+      rollout: {
+        view: async () => undefined,
+        history: async () => ({ rollups: [], annotations: [] }),
+        events: async () => [],
+      },
       controls: {
         send: async () => {},
         reply: async () => undefined,

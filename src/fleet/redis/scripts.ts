@@ -1,4 +1,5 @@
 import { SERIES } from '../../rollups/book-state.js';
+import { MOST_SHARED_EVENTS } from '../shared-rollout.js';
 import { bareScript, script } from './script.js';
 
 /** Deltas that are stored while the fleet has no leader; beyond that, processes keep theirs until there is one. */
@@ -198,7 +199,7 @@ local before = tonumber(ARGV[6])
 -- So many of them came with a request whose reply was lost.
 local known = (tonumber(redis.call('HGET', ROLLUPS, 'linesAdded') or '0') or 0) - before
 local added = 0
-for i = 7, #ARGV, 2 do
+for i = 8, #ARGV, 2 do
   added = added + 1
   if added > known then redis.call('RPUSH', SERIES .. ARGV[i], ARGV[i + 1]) end
 end
@@ -217,6 +218,10 @@ for name, most in pairs({ ${SERIES.map(({ name, maxLines }) => `['${name}'] = ${
   redis.call('PEXPIRE', key, retention)
 end
 redis.call('PEXPIRE', ROLLUPS, retention)
+local events = SERIES .. 'events'
+for _, event in ipairs(cjson.decode(ARGV[7])) do redis.call('RPUSH', events, event) end
+for _ = ${MOST_SHARED_EVENTS} + 1, redis.call('LLEN', events) do redis.call('LPOP', events) end
+redis.call('PEXPIRE', events, retention)
 return 1
 `);
 
@@ -263,9 +268,14 @@ end
 return { redis.call('HGET', ROLLUPS, 'earlier') or '', ${SERIES.map(({ name }) => `newest('${name}')`).join(', ')} }
 `);
 
-/** The view that the leader saved last. */
+/** The view that the leader saved last, and what time it is. */
 export const READ_VIEW = script(`
-return redis.call('GET', VIEW) or ''
+return { redis.call('GET', VIEW) or '', now }
+`);
+
+/** What the leaders reported. */
+export const READ_EVENTS = script(`
+return redis.call('LRANGE', SERIES .. 'events', 0, -1)
 `);
 
 /** Notes that there is this flag, and forgets those that nobody has noted for long. */
