@@ -136,7 +136,11 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
 
   it('does what is asked through the page of a follower, and marks it', async () => {
     const [leader, follower] = [await member(), await member()];
-    const reply = await follower.guard.rolloutSource.control!({ type: 'hold', by: 'ann', reason: 'incident 42' });
+    const reply = await follower.guard.rolloutSource.control!({
+      type: 'hold',
+      by: 'ann',
+      reason: 'incident 42',
+    });
     expect(reply).toMatchObject({ accepted: true });
     expect(leader.guard.controls.hold).toMatchObject({ by: 'ann' });
     for (const each of [leader, follower]) {
@@ -164,7 +168,9 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
     expect(asked.reads).toBeLessThan(5 + 7 * seconds);
   });
 
-  it('shows its own share while Redis is away, and the fleet again afterwards', { timeout: 60_000 }, async () => {
+  it('shows its own share while Redis is away, and the fleet again afterwards', {
+    timeout: 60_000,
+  }, async () => {
     await using link = await openLink(redis.url);
     const leader = await member();
     const url = link.url.replace('http:', 'redis:');
@@ -203,7 +209,8 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
       const done = promisify(execFile)(process.execPath, [main, ...args], { timeout: 30_000 });
       return done.then(
         ({ stdout }) => ({ code: 0, stdout, stderr: '' }),
-        ({ code, stdout, stderr }) => ({ code, stdout, stderr }) as { code: number; stdout: string; stderr: string },
+        ({ code, stdout, stderr }) =>
+          ({ code, stdout, stderr }) as { code: number; stdout: string; stderr: string },
       );
     };
 
@@ -222,9 +229,21 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
       await follower.harness.fail(follower.guard, 10);
       await leader.harness.until('stopped', () => leader.guard.state.status === 'stopped');
       await inRedis(20);
-      await vi.waitFor(async () => expect((await decisionsOf(follower))[0]?.stoppedInUnleashAt).toBeGreaterThan(0), WAIT);
+      await vi.waitFor(
+        async () => expect((await decisionsOf(follower))[0]?.stoppedInUnleashAt).toBeGreaterThan(0),
+        WAIT,
+      );
 
-      const report = await run('report', redis.url, '--prefix', prefix, '--out', folder, '--format', 'json,md');
+      const report = await run(
+        'report',
+        redis.url,
+        '--prefix',
+        prefix,
+        '--out',
+        folder,
+        '--format',
+        'json,md',
+      );
       expect(report.stderr).toBe('');
       const { arms, decisions, headline, series, sources } = JSON.parse(
         await readFile(join(folder, 'report.json'), 'utf8'),
@@ -255,7 +274,9 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
       }
     });
 
-    it('has the leader, its numbers and decisions in a dashboard of its own', { timeout: 60_000 }, async () => {
+    it('has the leader, its numbers and decisions in a dashboard of its own', {
+      timeout: 60_000,
+    }, async () => {
       const [leader, follower] = [await member(), await member()];
       await leader.harness.fail(leader.guard, 3);
       await follower.harness.fail(follower.guard, 4);
@@ -266,7 +287,8 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
         await vi.waitFor(() => expect(text).toContain('Ctrl-C ends it.'), WAIT);
         const url = new URL(/http:\S+/.exec(text)![0]);
         const headers = { authorization: `Bearer ${url.searchParams.get('token')}` };
-        const json = async <T>(path: string) => (await (await fetch(new URL(path, url), { headers })).json()) as T;
+        const json = async <T>(path: string) =>
+          (await (await fetch(new URL(path, url), { headers })).json()) as T;
         await vi.waitFor(async () => {
           const { flags } = await json<Overview>('/api/flags');
           expect(flags[0]?.arms.treatment.counts.failures).toBe(7);
@@ -300,7 +322,10 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
       const none = await run('status', redis.url, '--prefix', prefix, '--flag', 'unknown');
       expect([none.code, none.stderr]).toEqual([1, expect.stringMatching(/has no fleet with flag unknown/)]);
       const folderOnly = await run('status', folder, '--flag', 'dark-mode');
-      expect([folderOnly.code, folderOnly.stderr]).toEqual([2, expect.stringMatching(/flag.*this is a folder/s)]);
+      expect([folderOnly.code, folderOnly.stderr]).toEqual([
+        2,
+        expect.stringMatching(/flag.*this is a folder/s),
+      ]);
       const other = await run('report', 'postgres://localhost/x');
       expect([other.code, other.stderr]).toEqual([2, expect.stringMatching(/a folder, or redis:/)]);
       const mixed = await run('report', folder, redis.url);

@@ -42,7 +42,12 @@ async function wrote(...logs: readonly (readonly GuardEvent[])[]): Promise<void>
 describe('the folders of a fleet', () => {
   it('have one decision, although one process decided and another finished it', async () => {
     const decided: GuardEvent = { type: 'decided', at: AT, decision: { ...DECISION, at: AT } };
-    const stopped: GuardEvent = { type: 'stopped', at: AT + 500, decisionId: DECISION.id, confirmedBy: 'read-back' };
+    const stopped: GuardEvent = {
+      type: 'stopped',
+      at: AT + 500,
+      decisionId: DECISION.id,
+      confirmedBy: 'read-back',
+    };
     await wrote([decided], [{ ...decided, at: AT + 10, by: 'fleet' }, stopped]);
     const { decisions, headline } = await collectReport(folders);
     expect(decisions).toMatchObject([{ stoppedInUnleashAt: AT + 500, confirmedBy: 'read-back' }]);
@@ -63,7 +68,10 @@ describe('the folders of a fleet', () => {
   });
 
   it('have a review open whose acknowledgement was refused, or was of an earlier one', async () => {
-    await wrote([acknowledged(AT - 1), opened, acknowledged(AT + 1, 'There is none.')], [acknowledged(AT - 2)]);
+    await wrote(
+      [acknowledged(AT - 1), opened, acknowledged(AT + 1, 'There is none.')],
+      [acknowledged(AT - 2)],
+    );
     expect((await collectReport(folders)).reviews).toMatchObject([{ closedAt: undefined }]);
   });
 });
@@ -78,7 +86,10 @@ describe('annotations', () => {
       by: 'ann',
     });
     const hold = { type: 'hold', by: 'ben', reason: 'incident 42' } as const;
-    expect(annotationOf({ type: 'control', at: AT, control: hold })).toMatchObject({ title: 'hold', by: 'ben' });
+    expect(annotationOf({ type: 'control', at: AT, control: hold })).toMatchObject({
+      title: 'hold',
+      by: 'ben',
+    });
     expect(annotationOf({ type: 'control', at: AT, control: hold, refused: 'no' })).toBeUndefined();
   });
 });
