@@ -5,14 +5,19 @@
  * 50 error types of 64 characters in each arm and 12 triggers, the same with latencies in all 2,050 buckets, and a usual service at
  * 50 requests per second.
  *
- *     npx tsx bench/rollups.ts           # three weeks, some minutes
- *     npx tsx bench/rollups.ts --short   # three days
+ *     npx tsx bench/rollups.ts                  # three weeks, all cases: some minutes
+ *     npx tsx bench/rollups.ts --case usual     # three weeks, one case
+ *     npx tsx bench/rollups.ts --days 3         # three days
  */
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { RedisServer } from '../examples/fleet/redis-server.js';
+import { FlagFeed } from '../src/dashboard/server/flag-feed.js';
+import type { RolloutSource } from '../src/dashboard/source.js';
+import { FleetSource } from '../src/dashboard/sources/fleet-source.js';
+import { FolderSource } from '../src/dashboard/sources/folder-source.js';
 import { RedisOutcomeStore } from '../src/fleet/redis/redis-outcome-store.js';
 import { RedisReader } from '../src/fleet/redis/redis-reader.js';
 import { COUNTS_LENGTH } from '../src/measure/arm-counts.js';
@@ -20,15 +25,22 @@ import { LatencyHistogram } from '../src/measure/latency-histogram.js';
 import { MemoryOutcomeStore } from '../src/measure/memory-outcome-store.js';
 import { DELTA_VERSION, type OutcomeDelta } from '../src/measure/outcome-delta.js';
 import type { Arm, Verdict } from '../src/model/shapes.js';
+import { drawCharts } from '../src/report/charts.js';
+import { collectFleetReport, collectReport } from '../src/report/collect.js';
+import { toHtml } from '../src/report/html.js';
+import type { RolloutReport } from '../src/report/rollout-report.js';
 import { readHistory } from '../src/rollups/read-history.js';
 import type { RolloutHistory } from '../src/rollups/rollup.js';
 import { RollupBook } from '../src/rollups/rollup-book.js';
 import { RollupFiles } from '../src/rollups/rollup-files.js';
 import { RollupRecorder } from '../src/rollups/rollup-recorder.js';
 
-const { values } = parseArgs({ options: { short: { type: 'boolean', default: false } } });
+const { values } = parseArgs({
+  options: { days: { type: 'string', default: '21' }, case: { type: 'string' } },
+});
 const DAY_MS = 86_400_000;
-const DAYS = values.short ? 3 : 21;
+const DAYS = Number(values.days);
+if (!(DAYS >= 1)) throw new Error(`--days: a number of at least 1, not ${values.days}`);
 const START = Date.UTC(2026, 0, 5);
 const FLAG_KEY = 'rollups';
 
@@ -147,8 +159,8 @@ async function timed<Value>(work: () => Promise<Value>): Promise<[ms: number, va
     value = await work();
     const { user, system } = process.cpuUsage(start);
     times.push((user + system) / 1_000);
-  } while (times.length < 5);
-  return [times.sort((a, b) => a - b)[2]!, value];
+  } while (times.length < 3);
+  return [times.sort((a, b) => a - b)[1]!, value];
 }
 
 const outcomesIn = ({ rollups }: RolloutHistory) =>
@@ -221,6 +233,18 @@ async function measure(which: Case, redis: RedisServer): Promise<void> {
     await reader.view(flag);
     const [redisMs, fromRedis] = await timed(() => reader.history(flag));
     const [tailMs] = await timed(() => reader.history(flag, { from: START + DAYS * DAY_MS - 60_000 }));
+    const fleet = { flagKey: FLAG_KEY, name: redis.url, rollout: reader.rollout(flag) };
+    // What a page needs first: a dashboard that has just been started, and the whole rollout in 600 points.
+    const firstPage = async (source: RolloutSource) =>
+      new FlagFeed(source).series({ points: 600, from: undefined, to: undefined, stepMs: undefined });
+    const [folderPageMs] = await timed(() => firstPage(new FolderSource(FLAG_KEY, [folder])));
+    const [redisPageMs] = await timed(() => firstPage(new FleetSource(FLAG_KEY, fleet.rollout)));
+    const reported = async (collected: Promise<RolloutReport>) => {
+      const report = await collected;
+      return toHtml(report, await drawCharts(report));
+    };
+    const [folderReportMs] = await timed(() => reported(collectReport([folder])));
+    const [redisReportMs] = await timed(() => reported(collectFleetReport(fleet)));
     reader.close();
     const redisBytes = (await usedBytes(client)) - emptyBytes;
     console.log(
@@ -236,6 +260,8 @@ async function measure(which: Case, redis: RedisServer): Promise<void> {
         megabytes(redisBytes),
         `${Math.round(redisMs)} ms`,
         `${tailMs.toFixed(1)} ms`,
+        `${Math.round(folderPageMs)} and ${Math.round(redisPageMs)} ms`,
+        `${Math.round(folderReportMs)} and ${Math.round(redisReportMs)} ms`,
         `${((busyMs / (DAYS * 1_440)) * 1_000).toFixed(0)} µs`,
       ].join(' | ')} |`,
     );
@@ -280,7 +306,7 @@ async function write(
   const lines = [...book.pending];
   const state = book.toState();
   await files.write({ book: state, pending: lines });
-  const sent = { earlier: { book: state, pending: [] }, lines, linesAdded };
+  const sent = { earlier: { book: state, pending: [] }, lines, linesAdded, events: [] };
   if (!(await link.saveCheckpoint(lease, '', '{}', sent))) throw new Error('Another process leads.');
   book.written(lines);
   return linesAdded + lines.length;
@@ -297,10 +323,12 @@ try {
     `Rollups of ${DAYS} days; times are processor time. A minute costs the last column, an outcome nothing.\n`,
   );
   console.log(
-    '| case | outcomes | found | rollups | disk | read | Redis | read | its last minute | a minute costs |',
+    '| case | outcomes | found | rollups | disk | read | Redis | read | its last minute | first page, folder and Redis | report, folder and Redis | a minute costs |',
   );
-  console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |');
-  for (const which of CASES) await measure(which, redis);
+  console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |');
+  const wanted = CASES.filter(({ name }) => values.case === undefined || name === values.case);
+  if (wanted.length === 0) throw new Error(`--case: one of "${CASES.map(({ name }) => name).join('", "')}"`);
+  for (const which of wanted) await measure(which, redis);
 } finally {
   await redis.close();
 }

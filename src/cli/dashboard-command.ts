@@ -7,13 +7,16 @@ import { z } from 'zod';
 import { resolveDashboardOptions } from '../dashboard/dashboard-options.js';
 import { DashboardServer } from '../dashboard/server/dashboard-server.js';
 import type { RolloutSource } from '../dashboard/source.js';
-import { FolderFinder } from '../dashboard/sources/find-folders.js';
 import { messageOf } from '../support/async/callbacks.js';
 import { countOf } from '../support/wording.js';
 import { complete } from './command.js';
+import { isRedisUrl } from './controls/control-target.js';
+import { addFleetOptions, fleetFields, isFleetTarget } from './fleets/fleet-choice.js';
+import { SourceFinder } from './fleets/source-finder.js';
 
 const HELP = `
-A source is a guard's folder, or a folder with such folders in it; several may be given. What is guarded later appears by itself.
+A source is a guard's folder, a folder with such folders in it, or the Redis of fleets (redis://… or rediss://…), all of whose flags are
+shown; several may be given. What is guarded later appears by itself.
 
 The address that is printed has a token, which the browser needs once. The dashboard listens on this machine only, unless --host says
 otherwise. It is read-only. Ctrl-C ends it.
@@ -32,6 +35,7 @@ const optionsSchema = z.object({
     .min(0, { error: PORT })
     .max(65_535, { error: PORT }),
   host: z.string().min(1),
+  ...fleetFields,
 });
 
 /** Where flags are found. */
@@ -50,12 +54,18 @@ class DashboardError extends Error {
 export function registerDashboard(program: Command): void {
   const command = program
     .command('dashboard')
-    .description('Shows rollouts live in the browser, from the folders of their guards.')
-    .argument('<source...>', 'folders, for example logs/async_upload_rollout')
+    .description(
+      'Shows rollouts live in the browser, from the folders of their guards or the Redis of their fleets.',
+    )
+    .argument('<source...>', 'folders, for example logs/async_upload_rollout, or redis:// and rediss:// URLs')
     .option('--port <port>', 'where to listen; 0 is a free port', '0')
     .option('--host <address>', 'the address to listen on', '127.0.0.1');
-  complete(command, HELP, optionsSchema, async ({ port, host }) => {
-    const finder = new FolderFinder(command.args.map(folderOf));
+  addFleetOptions(command);
+  complete(command, HELP, optionsSchema, async ({ port, host, ...wanted }) => {
+    const urls = command.args.filter(isRedisUrl);
+    const folders = command.args.filter((source) => !isRedisUrl(source));
+    for (const folder of folders) isFleetTarget(folder, urls.length > 0 ? {} : wanted);
+    const finder = new SourceFinder(folders, urls, wanted);
     await search(finder);
     const token = randomBytes(24).toString('base64url');
     const dashboard = new DashboardServer(() => finder.sources, resolveDashboardOptions({ token }));
@@ -67,15 +77,10 @@ export function registerDashboard(program: Command): void {
     console.log('Ctrl-C ends it.');
     await ended(finder);
     dashboard.close();
+    finder.close();
     server.close();
     server.closeAllConnections();
   });
-}
-
-/** @throws DashboardError for what is an address, and might be taken for a folder that is not there yet. */
-function folderOf(source: string): string {
-  if (!/^[a-z]+:\/\//i.test(source)) return source;
-  throw new DashboardError('A source is a folder, not a URL: give the folders of the guards.');
 }
 
 /** @throws DashboardError that says in one sentence what is wrong. */

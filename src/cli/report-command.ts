@@ -3,12 +3,15 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { drawCharts } from '../report/charts.js';
-import { collectReport } from '../report/collect.js';
+import { collectFleetReport, collectReport } from '../report/collect.js';
 import { toHtml } from '../report/html.js';
 import { toMarkdown } from '../report/markdown.js';
 import type { RolloutReport } from '../report/rollout-report.js';
+import { ConfigError } from '../support/config-error.js';
 import { loadRules } from '../what-if/replay/rules-file.js';
 import { complete, pathOption } from './command.js';
+import { isRedisUrl } from './controls/control-target.js';
+import { addFleetOptions, fleetFields, isFleetTarget, withFleetOf } from './fleets/fleet-choice.js';
 
 const HELP = `
 Writes report.json, report.md and report.html. The page needs no network. Its charts need the package echarts
@@ -23,18 +26,22 @@ const optionsSchema = z.object({
   out: pathOption.optional(),
   format: z.array(z.enum(FORMATS, { error: FORMATS_EXPECTED })).min(1),
   config: pathOption.optional(),
+  ...fleetFields,
 });
 
 /** Adds the subcommand `report`. */
 export function registerReport(program: Command): void {
   const command = program
     .command('report')
-    .description('Writes a report of a rollout from the folder of its guard.')
+    .description('Writes a report of a rollout from the folder of its guard or the Redis of its fleet.')
     .argument(
-      '<folder...>',
-      'the folder of a guard, for example logs/async_upload_rollout; of several guards of one flag, all',
+      '<source...>',
+      'the folder of a guard, for example logs/async_upload_rollout; of several guards of one flag, all; or redis://…',
     )
-    .option('--out <folder>', 'where to write the report (default: the first folder)')
+    .option(
+      '--out <folder>',
+      'where to write the report (default: the first folder; of a Redis, the current one)',
+    )
     .option(
       '--format <formats>',
       FORMATS_EXPECTED,
@@ -42,12 +49,22 @@ export function registerReport(program: Command): void {
       [...FORMATS],
     )
     .option('--config <file>', 'rules whose thresholds are drawn (see rollout-guard replay --help)');
-  complete(command, HELP, optionsSchema, async ({ out, format, config }, folder, folders) => {
+  addFleetOptions(command);
+  complete(command, HELP, optionsSchema, async ({ out, format, config, ...wanted }, first, sources) => {
     const rules = config === undefined ? undefined : await loadRules(config);
-    const report = await collectReport(folders, { rules });
-    await mkdir(out ?? folder, { recursive: true });
+    const ofFleet = sources.filter((source) => isFleetTarget(source, sources.some(isRedisUrl) ? {} : wanted));
+    if (ofFleet.length > 0 && sources.length > 1) {
+      const expected = 'folders, or one Redis, which has what all processes of a fleet recorded';
+      throw new ConfigError('arguments', [{ path: '', expected, got: `${sources.length} sources` }]);
+    }
+    const report =
+      ofFleet.length > 0
+        ? await withFleetOf(first, wanted, (fleet) => collectFleetReport(fleet, { rules }))
+        : await collectReport(sources, { rules });
+    const folder = out ?? (ofFleet.length > 0 ? '.' : first);
+    await mkdir(folder, { recursive: true });
     for (const kind of new Set(format)) {
-      const path = join(out ?? folder, `report.${kind}`);
+      const path = join(folder, `report.${kind}`);
       await writeFile(path, await render(report, kind));
       console.log(path);
     }

@@ -1,12 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { isFleetError } from '../fleet/fleet-link.js';
 import { formatTime } from '../report/format.js';
 import { statusLineOf } from '../report/status/render.js';
-import { NoGuardError } from '../report/status/rollout-status.js';
-import { Watching } from '../report/terminal/watching.js';
+import { NoGuardError, readFleetStatus } from '../report/status/rollout-status.js';
+import { folderPlace, type WatchedPlace, Watching } from '../report/terminal/watching.js';
 import { durationMsSchema } from '../support/config-schemas.js';
 import { complete } from './command.js';
+import {
+  addFleetOptions,
+  type Fleet,
+  FleetChoice,
+  fleetFields,
+  isFleetTarget,
+} from './fleets/fleet-choice.js';
 import { TerminalScreen } from './terminal-screen.js';
 
 const HELP = `
@@ -14,26 +22,29 @@ On a terminal: state and health, the stage and what it still needs, error rate a
 happened last. It fits any size from 40 columns on; q or Ctrl-C ends it. NO_COLOR=1 shows it without colours.
 Elsewhere, a line is printed whenever something important changes.
 
-Exit codes: 0 it was ended, 1 the folder cannot be read, 2 wrong usage.`;
+Exit codes: 0 it was ended, 1 the folder or Redis cannot be read, 2 wrong usage.`;
 
-const optionsSchema = z.object({ interval: durationMsSchema });
+const optionsSchema = z.object({ interval: durationMsSchema, ...fleetFields });
 
 /** Adds the subcommand `watch`. */
 export function registerWatch(program: Command): void {
   const command = program
     .command('watch')
     .description('Shows the state of a rollout and keeps it up to date.')
-    .argument('<folder>', 'the folder of the guard; it may not exist yet')
-    .option('--interval <ms>', 'how often to read the folder, in milliseconds', Number, 1_000);
-  complete(command, HELP, optionsSchema, async ({ interval }, folder) => {
+    .argument('<source>', 'the folder of the guard, which may not exist yet, or redis://… of its fleet')
+    .option('--interval <ms>', 'how often to read it, in milliseconds', Number, 1_000);
+  addFleetOptions(command);
+  complete(command, HELP, optionsSchema, async ({ interval, ...wanted }, source) => {
     const ending = new AbortController();
     const end = () => ending.abort();
     process.once('SIGINT', end).once('SIGTERM', end).once('SIGHUP', end);
-    const watching = new Watching(folder);
+    const choice = isFleetTarget(source, wanted) ? new FleetChoice(source, wanted) : undefined;
+    const watching = new Watching(choice === undefined ? folderPlace(source) : fleetPlace(choice));
     try {
       if (process.stdout.isTTY === true) await onTerminal(watching, interval, ending);
       else await inLines(watching, interval, ending.signal);
     } finally {
+      choice?.close();
       process.off('SIGINT', end).off('SIGTERM', end).off('SIGHUP', end);
     }
   });
@@ -45,7 +56,7 @@ async function onTerminal(watching: Watching, interval: number, ending: AbortCon
   screen.open(() => draw());
   try {
     while (!ending.signal.aborted) {
-      const watched = await watching.read().catch(emptyFor(watching.folder));
+      const watched = await watching.read().catch(emptyFor(watching.name));
       draw = () =>
         screen.draw(
           typeof watched === 'string' ? [watched] : watching.screen(watched, screen.size, screen.paint),
@@ -61,7 +72,7 @@ async function onTerminal(watching: Watching, interval: number, ending: AbortCon
 async function inLines(watching: Watching, interval: number, signal: AbortSignal): Promise<void> {
   let shown: string | undefined;
   while (!signal.aborted) {
-    const statuses = await watching.statuses().catch(emptyFor(watching.folder));
+    const statuses = await watching.statuses().catch(emptyFor(watching.name));
     const text = typeof statuses === 'string' ? statuses : statusLineOf(statuses);
     if (text !== shown) console.log(`${formatTime(Date.now())} | ${text}`);
     shown = text;
@@ -69,10 +80,28 @@ async function inLines(watching: Watching, interval: number, signal: AbortSignal
   }
 }
 
-/** The command may have been started before the guard. */
-function emptyFor(folder: string) {
+/** The only fleet that fits, which may begin later. */
+function fleetPlace(choice: FleetChoice): WatchedPlace {
+  let found: Fleet | undefined;
+  const fleet = async () => {
+    found ??= await choice.one();
+    return found;
+  };
+  return {
+    name: choice.place,
+    statuses: async () => {
+      const { name, flagKey, rollout } = await fleet();
+      return [await readFleetStatus(name, flagKey, rollout)];
+    },
+    history: async (range) => (await fleet()).rollout.history(range),
+  };
+}
+
+/** The command may have been started before the guard, and Redis may be away for a while. */
+function emptyFor(name: string) {
   return (error: unknown): string => {
+    if (isFleetError(error) && !error.requiresAction) return `${name}: ${error.message}`;
     if (!(error instanceof NoGuardError)) throw error;
-    return `No guard has written to ${folder} yet.`;
+    return `No guard has written to ${name} yet.`;
   };
 }

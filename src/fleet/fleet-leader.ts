@@ -311,7 +311,8 @@ export class FleetLeader {
     const rollups = this.#rollups.take(now);
     const { revision } = this.#rollups;
     const before = this.#saved;
-    if (upTo === before.upTo && reported === before.reported && revision === before.rollups) return;
+    const isSame = upTo === before.upTo && reported === before.reported && revision === before.rollups;
+    if (isSame && rollups.events.length === 0) return;
     const dump = this.#store.dump(now);
     const text = JSON.stringify({ version: CHECKPOINT_VERSION, upTo, reportedState, dump });
     if (!(await this.#options.link.saveCheckpoint(this.#lease, upTo, text, rollups))) return;

@@ -1,7 +1,9 @@
+import type { GuardEvent } from '../model/event.js';
 import type { Decision } from '../model/shapes.js';
 import type { EarlierBook, PendingLine } from '../rollups/book-state.js';
 import type { ControlLink } from './control-link.js';
 import type { FleetEntries, FleetProcesses, FleetState, Lease, SyncReply } from './fleet-shapes.js';
+import type { SharedRollout } from './shared-rollout.js';
 
 /** Where a process is among the epochs of the fleet. */
 interface EpochAssignment {
@@ -37,8 +39,10 @@ export interface SavedCheckpoint {
   readonly linesAdded: number;
 }
 
-/** Rollups that are saved with a checkpoint. */
+/** Rollups that are saved with a checkpoint, and what the leader has reported. */
 export interface SentRollups {
+  /** Repeated until they are saved: whoever reads them leaves out what is there twice. */
+  readonly events: readonly GuardEvent[];
   /** What the next leader continues with. */
   readonly earlier: EarlierBook;
   /** What is added to the lists. */
@@ -84,6 +88,8 @@ export interface FleetLink {
   readonly instance: string;
   /** What operators ask for. */
   readonly controls: ControlLink;
+  /** What the fleet keeps of its rollout. Read apart from the rest: readers must not keep the fleet from its work. */
+  readonly rollout: SharedRollout;
   /**
    * Checks the server, and reports each change of the state from then on.
    * @returns what an operator should change there, each a sentence; nothing when it is open already.

@@ -61,13 +61,14 @@ export class LeaderRollups {
     this.#recorder.take(now);
     const lines = book.pending.slice(0, MAX_LINES);
     const pending = book.pending.slice(MAX_LINES);
-    return { earlier: { book: book.toState(), pending }, lines, linesAdded: this.#linesAdded };
+    const earlier = { book: book.toState(), pending };
+    return { earlier, lines, linesAdded: this.#linesAdded, events: [...this.#marked] };
   }
 
-  saved({ lines }: SentRollups): void {
+  saved({ lines, events }: SentRollups): void {
     this.#recorder.book.written(lines);
     this.#linesAdded += lines.length;
-    this.#marked = [];
+    this.#marked = this.#marked.filter((event) => !events.includes(event));
   }
 
   /** What was not saved is left to the next leader, if this process is. */

@@ -2,6 +2,7 @@ import { rulesDigest } from '../fleet/feeds.js';
 import { FleetMember } from '../fleet/fleet-member.js';
 import type { MemberProgress, SharedStore } from '../fleet/fleet-options.js';
 import type { FleetProcesses, FleetState, FleetStop } from '../fleet/fleet-shapes.js';
+import { isOfFleet, type SharedRollout } from '../fleet/shared-rollout.js';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import type { ControlState } from '../model/control.js';
 import type { GuardEvent } from '../model/event.js';
@@ -46,6 +47,7 @@ export function soloFleet(own: EvaluatedStore): GuardFleet {
     evaluatesStages: true,
     isConnected: false,
     controls: undefined,
+    rollout: undefined,
     status: () => undefined,
     progress: () => undefined,
     start: async () => {},
@@ -75,6 +77,8 @@ export class SharedFleet {
   readonly #member: FleetMember;
   /** The requests of operators in the shared store; a process without one has none. */
   readonly controls: FleetControls | undefined;
+  /** What the fleet keeps of its rollout in the shared store; a process without one has none. */
+  readonly rollout: SharedRollout | undefined;
   readonly #rules: string;
   #processes: FleetProcesses = { listed: [], groups: [] };
   /** Set when the guard starts; before that, the fleet's changes are ignored. */
@@ -136,6 +140,7 @@ export class SharedFleet {
       },
     });
     this.controls = new FleetControls(link.controls, this.#member);
+    this.rollout = link.rollout;
   }
 
   /** The outcomes that this process evaluates: its own, or, in a fleet's leader, those of all. */
@@ -231,9 +236,9 @@ export class SharedFleet {
     };
   }
 
-  /** Marks an event in the fleet's rollups. Only what the leader reports is the fleet's. */
+  /** Keeps an event in the shared store, and marks it in the fleet's rollups. Only what the leader reports is the fleet's. */
   mark(event: GuardEvent): void {
-    if (!this.leads) return;
+    if (!this.leads || !isOfFleet(event)) return;
     this.#events.push(event);
     if (this.#events.length > MOST_EVENTS) this.#events.shift();
   }

@@ -98,7 +98,7 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
     flagUrl,
     controls: () => controls.inForce,
   });
-  const source = new GuardSource(context, view, rollups, controls);
+  const source = new GuardSource(context, view, rollups, controls, fleet);
   const subject = { flagKey, project, environment, flagUrl, dashboardUrl };
   const notifications = new Notifications({
     notify,

@@ -27,11 +27,18 @@ export class DecisionStory {
     else if (place?.in === 'decision') this.#progress(place);
   }
 
-  /** Puts what an earlier story has before this one. */
+  /**
+   * Adds the story of an earlier run, or of another process, and puts all in order. One may have the decision, and another what became of
+   * it: the leader of a fleet that decided may have ended before.
+   */
   begin(earlier: DecisionStory): void {
-    const known = new Set(this.decisions.map(({ decision }) => decision.id));
-    this.decisions.unshift(...earlier.decisions.filter(({ decision }) => !known.has(decision.id)));
-    this.decisions.splice(0, this.decisions.length - MAX_DECISIONS);
+    for (const entry of earlier.decisions) {
+      const known = this.decisions.find(({ decision }) => decision.id === entry.decision.id);
+      if (known === undefined) this.decisions.push(entry);
+      else addProgress(known, entry);
+    }
+    this.decisions.sort((a, b) => a.decision.at - b.decision.at);
+    this.decisions.splice(0, Math.max(0, this.decisions.length - MAX_DECISIONS));
   }
 
   #decided(decision: Decision): void {
@@ -56,4 +63,16 @@ export class DecisionStory {
     Object.assign(found, progress, { stoppedHereAt });
     if (failure !== undefined) found.failures = [...found.failures, failure].slice(-MAX_FAILURES);
   }
+}
+
+/** What is not known yet. */
+function addProgress(
+  known: Writable<DecisionStoryEntry>,
+  { decision: _, failures, ...progress }: DecisionStoryEntry,
+) {
+  const own = Object.entries(known).filter(([, value]) => value !== undefined);
+  Object.assign(known, progress, Object.fromEntries(own));
+  const seen = new Set(known.failures.map(({ at, code }) => `${at} ${code}`));
+  const further = failures.filter(({ at, code }) => !seen.has(`${at} ${code}`));
+  known.failures = [...known.failures, ...further].sort((a, b) => a.at - b.at).slice(-MAX_FAILURES);
 }

@@ -56,6 +56,12 @@ export interface RolloutChange {
   readonly percentage: number | undefined;
 }
 
+/** Who closed a review, and why. */
+export interface Acknowledgement {
+  readonly by: string;
+  readonly reason?: string | undefined;
+}
+
 /** Where an event stands in the report, and what it adds there. */
 export type ReportPlace =
   | { readonly in: 'rollout'; readonly change: RolloutChange }
@@ -69,8 +75,8 @@ export type ReportPlace =
       readonly failure?: DecisionFailure | undefined;
     }
   | { readonly in: 'reviews'; readonly epoch: number; readonly verdict: Verdict }
-  /** The end of a trigger's review. */
-  | { readonly in: 'review'; readonly trigger: string }
+  /** The end of a trigger's review; `acknowledged`: by whom, and why. */
+  | { readonly in: 'review'; readonly trigger: string; readonly acknowledged?: Acknowledgement }
   | { readonly in: 'complaints'; readonly arm: Arm };
 
 /** What the log, the notifiers, the report and the status make of one event type. */
@@ -78,8 +84,8 @@ export interface EventEntry<Event extends GuardEvent> {
   readonly log: (event: Event) => { readonly level: 'info' | 'warn' | 'error'; readonly line: string };
   /** Absent or undefined when nothing is sent. */
   readonly notification?: (event: Event, flagKey: string) => EventNotification | undefined;
-  /** Absent for an event that the report lists with its log line. */
-  readonly report?: (event: Event) => ReportPlace;
+  /** Absent or undefined for an event that the report lists with its log line. */
+  readonly report?: (event: Event) => ReportPlace | undefined;
   /** Begins or ends something that keeps the guard from its work; one of a kind is open at a time. */
   readonly problem?: { readonly kind: 'admin' | 'token' | 'flag'; readonly isOpen: boolean };
   /** The guard's state after it; absent or undefined when the event leaves the state as it is. */

@@ -6,6 +6,7 @@ import type { Health } from '../model/health.js';
 import { ARMS, type Arm } from '../model/shapes.js';
 import type { Note, ReviewReport, StageReport } from './rollout-report.js';
 
+type ReviewEnd = Extract<ReportPlace, { in: 'review' }>;
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /** However long a guard has been running: the latest of each kind. */
@@ -19,6 +20,8 @@ export class AuditStory {
   readonly decisions = this.#decided.decisions;
   readonly reviews: Writable<ReviewReport>[] = [];
   readonly notes: Note[] = [];
+  /** Ends of reviews that another process of the fleet opened. */
+  readonly #closings: { readonly at: number; readonly place: ReviewEnd }[] = [];
   readonly stages: Writable<Omit<StageReport, 'outcomes' | 'successRate'>>[] = [];
   readonly complaints: Record<Arm, number> = { treatment: 0, control: 0 };
   /** The guard's, as its events have it. */
@@ -64,16 +67,15 @@ export class AuditStory {
     for (const arm of ARMS) this.complaints[arm] += other.complaints[arm];
     if (this.rollout.length === 0) this.rollout.push(...other.rollout);
     if (this.stages.length === 0) this.stages.push(...other.stages);
-    const known = new Set(this.decisions.map(({ decision }) => decision.id));
-    this.decisions.push(...other.decisions.filter(({ decision }) => !known.has(decision.id)));
-    this.decisions.sort((a, b) => a.decision.at - b.decision.at);
+    this.#decided.begin(other.#decided);
     this.reviews.push(...other.reviews.filter((review) => !this.#hasReview(review)));
     this.reviews.sort((a, b) => a.openedAt - b.openedAt);
+    for (const closing of [...this.#closings.splice(0), ...other.#closings]) {
+      this.#closeReviews(closing.at, closing.place);
+    }
     this.notes.push(...other.notes.map((note) => ({ ...note, text: `${name}: ${note.text}` })));
     this.notes.sort((a, b) => a.at - b.at);
-    for (const list of [this.decisions, this.reviews, this.notes]) {
-      list.splice(0, list.length - MAX_OF_A_KIND);
-    }
+    for (const list of [this.reviews, this.notes]) list.splice(0, list.length - MAX_OF_A_KIND);
   }
 
   /** Processes of one rollout open the same review within seconds. */
@@ -105,7 +107,7 @@ export class AuditStory {
         keep(this.reviews, { epoch: place.epoch, openedAt: at, closedAt: undefined, verdict: place.verdict });
         break;
       case 'review':
-        this.#closeReviews(at, place.trigger);
+        this.#closeReviews(at, place);
         break;
       case 'decisions':
         this.#decided.add(place);
@@ -130,11 +132,19 @@ export class AuditStory {
     known.history = [...known.history, entry].slice(-50);
   }
 
-  #closeReviews(at: number, trigger?: string): void {
-    for (const review of this.reviews) {
-      const isMeant = trigger === undefined || review.verdict.trigger === trigger;
-      if (review.closedAt === undefined && isMeant) review.closedAt = at;
+  /** @param place - Undefined: all reviews end. */
+  #closeReviews(at: number, place?: ReviewEnd): void {
+    const meant = this.reviews.filter(
+      ({ closedAt, openedAt, verdict }) =>
+        closedAt === undefined &&
+        openedAt <= at &&
+        (place === undefined || verdict.trigger === place.trigger),
+    );
+    for (const review of meant) {
+      review.closedAt = at;
+      review.acknowledged = place?.acknowledged;
     }
+    if (meant.length === 0 && place !== undefined) keep(this.#closings, { at, place });
   }
 }
 

@@ -1,10 +1,11 @@
 import { seriesOf } from '../dashboard/series.js';
+import type { SharedRollout } from '../fleet/shared-rollout.js';
 import type { RolloutChange } from '../model/event-entry.js';
 import type { RolloutHistory, Rollup } from '../rollups/rollup.js';
 import { mergeRollups } from '../rollups/rollup-sum.js';
 import { formatThreshold } from '../support/wording.js';
 import { headlineOf } from './headline.js';
-import { type RolloutRecords, readRecords } from './read/rollout-records.js';
+import { type RolloutRecords, readFleetRecords, readRecords } from './read/rollout-records.js';
 import type {
   KnownRule,
   KnownRules,
@@ -46,6 +47,20 @@ export async function collectReport(
     const why = records.problems.length === 0 ? '' : ` (${records.problems.join('; ')})`;
     throw new NothingToReportError(`No guard has written to ${folders.join(', ')}${why}.`);
   }
+  return reportOf(records, options);
+}
+
+/** Reports what a fleet keeps of its rollout in the shared store. @throws {@link NothingToReportError}; FleetError */
+export async function collectFleetReport(
+  {
+    flagKey,
+    name,
+    rollout,
+  }: { readonly flagKey: string; readonly name: string; readonly rollout: SharedRollout },
+  options: CollectOptions = {},
+): Promise<RolloutReport> {
+  const records = await readFleetRecords(flagKey, rollout);
+  if (records.guards === 0) throw new NothingToReportError(`No leader has written to ${name}.`);
   return reportOf(records, options);
 }
 

@@ -2,7 +2,7 @@ import type { Series } from '../dashboard/api.js';
 import type { DecisionStoryEntry } from '../journal/decision-story.js';
 import type { LatencySummary } from '../model/baseline.js';
 import type { GuardEvent } from '../model/event.js';
-import type { RolloutChange } from '../model/event-entry.js';
+import type { Acknowledgement, RolloutChange } from '../model/event-entry.js';
 import type { TriggerView } from '../model/rollout-view.js';
 import type { Arm, Concentration, Verdict } from '../model/shapes.js';
 import type { StageProgress } from '../model/stage.js';
@@ -98,6 +98,8 @@ export interface ReviewReport {
   readonly openedAt: number;
   /** Undefined while it is open. */
   readonly closedAt: number | undefined;
+  /** Set when an operator closed it. */
+  readonly acknowledged?: Acknowledgement | undefined;
   readonly verdict: Verdict;
 }
 

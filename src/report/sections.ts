@@ -18,7 +18,7 @@ import {
   rolloutWord,
 } from './format.js';
 import { stageSentence } from './headline.js';
-import type { RolloutReport } from './rollout-report.js';
+import type { ReviewReport, RolloutReport } from './rollout-report.js';
 import type { Section, Table } from './section.js';
 
 /** The parts of the Markdown and HTML report, in order: what was decided, on what it rests, and how it came to that. */
@@ -157,10 +157,10 @@ function stages({ stages }: RolloutReport): TableSection {
 }
 
 function reviews({ reviews }: RolloutReport): TableSection {
-  const rows = reviews.map(({ openedAt, closedAt, verdict }) => [
+  const rows = reviews.map(({ openedAt, closedAt, acknowledged, verdict }) => [
     verdict.trigger,
     formatTime(openedAt),
-    closedAt === undefined ? 'open' : formatTime(closedAt),
+    closedAt === undefined ? 'open' : `${formatTime(closedAt)}${byWord(acknowledged)}`,
     verdict.message,
   ]);
   const title = 'Reviews';
@@ -169,6 +169,13 @@ function reviews({ reviews }: RolloutReport): TableSection {
     title,
     tables: [{ caption: title, head: ['Trigger', 'Opened', 'Closed', 'Why'], rows }],
   };
+}
+
+/** `, acknowledged by ann: checked`; nothing for a review that ended by itself. */
+function byWord(acknowledged: ReviewReport['acknowledged']): string {
+  if (acknowledged === undefined) return '';
+  const { by, reason } = acknowledged;
+  return `, acknowledged by ${by}${reason === undefined ? '' : `: ${reason}`}`;
 }
 
 /** Everything that happened, in one list: what has a section of its own is there in detail. */
@@ -182,9 +189,11 @@ function timeline({ rollout, decisions, reviews, notes }: RolloutReport): TableS
       at,
       text: `${dryRun ? 'Dry run: would have ' : ''}${action === 'stop' ? 'stopped' : 'stepped back'}: ${reason}`,
     })),
-    ...reviews.flatMap(({ verdict: { trigger }, openedAt, closedAt }) => [
+    ...reviews.flatMap(({ verdict: { trigger }, openedAt, closedAt, acknowledged }) => [
       { at: openedAt, text: `Review opened: ${trigger}` },
-      ...(closedAt === undefined ? [] : [{ at: closedAt, text: `Review closed: ${trigger}` }]),
+      ...(closedAt === undefined
+        ? []
+        : [{ at: closedAt, text: `Review closed: ${trigger}${byWord(acknowledged)}` }]),
     ]),
     ...notes,
   ].sort((a, b) => a.at - b.at);

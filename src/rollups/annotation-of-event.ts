@@ -1,3 +1,4 @@
+import type { Control } from '../model/control.js';
 import type { GuardEvent } from '../model/event.js';
 import { entryOf } from '../model/event-table.js';
 import type { Annotation } from './rollup.js';
@@ -6,6 +7,12 @@ import type { Annotation } from './rollup.js';
 export function annotationOf(event: GuardEvent): Annotation | undefined {
   const mark = markOf(event);
   return mark && { at: event.at, text: entryOf(event).log(event).line, ...mark };
+}
+
+function markOfControl(control: Control): Omit<Annotation, 'at' | 'text'> {
+  const { type, by } = control;
+  const title = 'trigger' in control ? `${type}: ${control.trigger}` : type;
+  return { type: 'control', title, by };
 }
 
 function markOf(event: GuardEvent): Omit<Annotation, 'at' | 'text'> | undefined {
@@ -39,6 +46,14 @@ function markOf(event: GuardEvent): Omit<Annotation, 'at' | 'text'> | undefined 
       return { type: 'decision', title: 'stepped back', decisionId: event.decisionId };
     case 're-armed':
       return { type: 'decision', title: 'armed again' };
+    case 'control':
+      return event.refused === undefined ? markOfControl(event.control) : undefined;
+    case 'mute-expired':
+      return { type: 'control', title: `mute over: ${event.trigger}` };
+    case 'stage-overdue':
+      return { type: 'stage', title: `stage ${event.progress.stage.percentage} %: overdue` };
+    case 'completed':
+      return { type: 'stage', title: 'complete' };
     case 'health':
       return { type: 'health', title: event.status === 'ok' ? 'no longer blind' : 'blind' };
     default:

@@ -36,7 +36,6 @@ type Lines = Readonly<Record<SeriesName, readonly Line[]>>;
 
 /** One guard's rollups as they were read, undecoded. */
 interface ReadRollups {
-  readonly stamp: string;
   readonly kept: KeptHistory | undefined;
   readonly lines: Lines;
 }
@@ -48,7 +47,7 @@ interface ReadRollups {
 export class HistoryReader {
   /** Undefined: nothing is on disk. */
   readonly #folder: string | undefined;
-  #read: ReadRollups | undefined;
+  #read: (ReadRollups & { readonly stamp: string }) | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(folder: string | undefined) {
@@ -57,38 +56,10 @@ export class HistoryReader {
 
   /** @throws `UnusableFileError` when the rollups are damaged, or of another version. */
   async read(wanted: WantedHistory = {}, unwritten?: UnwrittenRollups): Promise<RolloutHistory> {
-    const { kept, lines } = await this.#current();
-    const waiting = linesOf(unwritten?.pending ?? []);
-    const all = (name: SeriesName) => [...lines[name], ...waiting[name]];
-    const running = unwritten?.running ?? kept?.running ?? [];
-    const rollups: Rollup[] = [];
-    const annotations: Annotation[] = [];
-    const tooShort = shorterThan(stepOf(all('hours'), running, wanted));
-    const wantedLines = NAMES.map((name) => (tooShort.has(name) ? [] : all(name)));
-    for (const part of partsOf(wantedLines, running, wanted)) {
-      const within = (name: SeriesName) =>
-        tooShort.has(name)
-          ? // As if all of it had been removed: the longer ones have everything, too.
-            { lines: [], removedUpTo: Number.POSITIVE_INFINITY }
-          : {
-              lines: all(name).flatMap(({ at, text }) => (isNear(at, part) ? text : [])),
-              removedUpTo: kept?.series[name].removedUpTo,
-            };
-      const series = {
-        minutes: within('minutes'),
-        'ten-minutes': within('ten-minutes'),
-        hours: within('hours'),
-        annotations: within('annotations'),
-      };
-      const found = historyOf({ series, running }, part);
-      rollups.push(...found.rollups);
-      annotations.push(...found.annotations);
-      await nextTurn();
-    }
-    return { rollups, annotations };
+    return decode(await this.#current(), wanted, unwritten);
   }
 
-  async #current(): Promise<ReadRollups> {
+  async #current(): Promise<ReadRollups & { readonly stamp: string }> {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.#read = undefined;
@@ -102,6 +73,50 @@ export class HistoryReader {
     this.#read = { stamp, kept, lines };
     return this.#read;
   }
+}
+
+/** What was kept anywhere, decoded without holding up the event loop for long; see {@link HistoryReader.read}. */
+export function decodeHistory(
+  kept: KeptHistory,
+  wanted: WantedHistory,
+  unwritten?: UnwrittenRollups,
+): Promise<RolloutHistory> {
+  return decode({ kept, lines: keptLines(kept) }, wanted, unwritten);
+}
+
+async function decode(
+  { kept, lines }: ReadRollups,
+  wanted: WantedHistory,
+  unwritten: UnwrittenRollups | undefined,
+): Promise<RolloutHistory> {
+  const waiting = linesOf(unwritten?.pending ?? []);
+  const all = (name: SeriesName) => [...lines[name], ...waiting[name]];
+  const running = unwritten?.running ?? kept?.running ?? [];
+  const rollups: Rollup[] = [];
+  const annotations: Annotation[] = [];
+  const tooShort = shorterThan(stepOf(all('hours'), running, wanted));
+  const wantedLines = NAMES.map((name) => (tooShort.has(name) ? [] : all(name)));
+  for (const part of partsOf(wantedLines, running, wanted)) {
+    const within = (name: SeriesName) =>
+      tooShort.has(name)
+        ? // As if all of it had been removed: the longer ones have everything, too.
+          { lines: [], removedUpTo: Number.POSITIVE_INFINITY }
+        : {
+            lines: all(name).flatMap(({ at, text }) => (isNear(at, part) ? text : [])),
+            removedUpTo: kept?.series[name].removedUpTo,
+          };
+    const series = {
+      minutes: within('minutes'),
+      'ten-minutes': within('ten-minutes'),
+      hours: within('hours'),
+      annotations: within('annotations'),
+    };
+    const found = historyOf({ series, running }, part);
+    rollups.push(...found.rollups);
+    annotations.push(...found.annotations);
+    await nextTurn();
+  }
+  return { rollups, annotations };
 }
 
 const NAMES = ['minutes', 'ten-minutes', 'hours', 'annotations'] as const satisfies readonly SeriesName[];

@@ -196,7 +196,9 @@ describeWithBinary("a fleet's rollups", 'redis-server', 'apt-get install redis-s
     const lease = { fence: Number(fence), datasetId: datasetId! };
     const earlier = { book, pending: [] };
     const linesAdded = Number((await members.client.hGet(members.key('rollups'), 'linesAdded')) ?? 0);
-    expect(await leader.link.saveCheckpoint(lease, '', '{}', { earlier, lines, linesAdded })).toBe(true);
+    expect(
+      await leader.link.saveCheckpoint(lease, '', '{}', { earlier, lines, linesAdded, events: [] }),
+    ).toBe(true);
     expect(await members.client.lLen(members.key('rollups:minutes'))).toBe(1_800);
     expect(await members.client.hGet(members.key('rollups'), 'removed:minutes')).toBe(String(5 * MINUTE));
     expect(await members.client.lIndex(members.key('rollups:minutes'), 0)).toBe(line(5 * MINUTE));

@@ -80,6 +80,11 @@ async function memberOf({ mayLead = false, processes = 3, hasLeader = true, lead
       saveCheckpoint: async () => false,
       saveView: async () => false,
       processes: async () => ({ listed: [], groups: [] }),
+      rollout: {
+        view: async () => undefined,
+        history: async () => ({ rollups: [], annotations: [] }),
+        events: async () => [],
+      },
       controls: {
         send: async () => {},
         reply: async () => undefined,

@@ -36,4 +36,5 @@ export const NO_ROLLUPS: SentRollups = {
   earlier: { book: { running: [], versions: [] }, pending: [] },
   lines: [],
   linesAdded: 0,
+  events: [],
 };

@@ -5,6 +5,8 @@ import type { FlagFeed } from './flag-feed.js';
 
 /** Between two views of one flag, in milliseconds. */
 const PACE_MS = 1_000;
+/** A fleet's history may be so much later than its view, in milliseconds: the leader saves them apart. */
+const BEHIND_MS = 4_000;
 /** How often a silent stream shows that it is alive: proxies end what is silent for a minute. */
 const HEARTBEAT_MS = 15_000;
 /** When a page asks again after a stream has ended. */
@@ -35,6 +37,8 @@ interface Channel {
   /** What the last message of it was, for those who begin to read. */
   view: string | undefined;
   counted: string;
+  /** Until when its history may not have all that the view has. */
+  behindUntil: number;
 }
 
 /** Keeps open pages up to date, by server-sent events. A flag is followed only while somebody reads. */
@@ -102,6 +106,7 @@ export class EventHub {
         isDue: false,
         view: undefined,
         counted: '',
+        behindUntil: Number.NEGATIVE_INFINITY,
       };
       this.#channels.set(key, channel);
       this.#changed(channel);
@@ -146,7 +151,8 @@ export class EventHub {
 
   #show(key: string, channel: Channel, view: RolloutView): void {
     const counted = JSON.stringify([view.arms.treatment.counts, view.arms.control.counts, view.epoch]);
-    const hasMore = counted !== channel.counted;
+    if (counted !== channel.counted) channel.behindUntil = performance.now() + BEHIND_MS;
+    const hasMore = performance.now() < channel.behindUntil;
     channel.counted = counted;
     channel.view = message('view', view) + (hasMore ? message('rollup', key) : '');
     for (const reader of this.#readers) {

@@ -28,6 +28,7 @@ import { parseReply, type RedisConnection } from './redis-client.js';
 import { RedisControls } from './redis-controls.js';
 import { redisFailure } from './redis-failure.js';
 import type { RedisKeys } from './redis-keys.js';
+import { RedisRollout } from './redis-rollout.js';
 import type { RedisScript } from './script.js';
 import {
   CLEAR_STOP,
@@ -60,6 +61,7 @@ const NOTE_MS = 60_000;
 export class RedisLink implements FleetLink {
   readonly instance = randomUUID();
   readonly controls: RedisControls;
+  readonly rollout: RedisRollout;
   readonly #connection: RedisConnection;
   readonly #times: RedisTimes;
   readonly #keys: RedisKeys;
@@ -81,6 +83,7 @@ export class RedisLink implements FleetLink {
     this.#keys = keys;
     this.#about = about === undefined ? '' : JSON.stringify(about);
     this.controls = new RedisControls(this.#run.bind(this), (lease) => this.#leader(lease));
+    this.rollout = new RedisRollout(this.#evaluate.bind(this));
   }
 
   async open(onState: (state: FleetState) => void): Promise<readonly string[]> {
@@ -133,10 +136,11 @@ export class RedisLink implements FleetLink {
   }
 
   async saveCheckpoint(lease: Lease, upTo: string, text: string, rollups: SentRollups): Promise<boolean> {
-    const { earlier, lines, linesAdded } = rollups;
+    const { earlier, lines, linesAdded, events } = rollups;
     const checkpoint = [this.#leader(lease), upTo === '' ? '0-0' : upTo, text, this.#times.retentionMs];
     const added = lines.flatMap(({ series, line }) => [series, line]);
-    const args = [...checkpoint, JSON.stringify(earlier), linesAdded, ...added];
+    const shared = JSON.stringify(events.map((event) => JSON.stringify(event)));
+    const args = [...checkpoint, JSON.stringify(earlier), linesAdded, shared, ...added];
     const isSaved = (await this.#run(SAVE_CHECKPOINT, args)) === 1;
     if (isSaved) await this.#noteFlag();
     return isSaved;
@@ -235,11 +239,21 @@ export class RedisLink implements FleetLink {
   ): Promise<unknown> {
     if (this.#waiting >= MAX_WAITING) throw new FleetError('TIMEOUT', 'Redis does not reply.');
     this.#waiting++;
+    return this.#evaluate(script, args, keys, () => {
+      this.#waiting--;
+    });
+  }
+
+  /** @param onEnd - Called when Redis has replied, however late. */
+  async #evaluate(
+    script: RedisScript,
+    args: readonly (string | number)[],
+    keys = this.#keys.all,
+    onEnd = () => {},
+  ): Promise<unknown> {
     try {
       return await withDeadline(this.#times.timeoutMs, undefined, () =>
-        this.#connection.evaluate(script, keys, args.map(String)).finally(() => {
-          this.#waiting--;
-        }),
+        this.#connection.evaluate(script, keys, args.map(String)).finally(onEnd),
       );
     } catch (error) {
       throw redisFailure(error);

@@ -1,18 +1,17 @@
 import { z } from 'zod';
-import { type RolloutView, rolloutViewSchema } from '../../model/rollout-view.js';
-import { earlierBookSchema, SERIES, type SeriesName } from '../../rollups/book-state.js';
-import { historyOf } from '../../rollups/history.js';
+import type { RolloutView } from '../../model/rollout-view.js';
 import type { RolloutHistory } from '../../rollups/rollup.js';
 import type { TimeRange } from '../../rollups/rollup-line.js';
 import { parseConfig } from '../../support/config-error.js';
 import { withDeadline } from '../../support/deadline.js';
-import { jsonText } from '../fleet-shapes.js';
+import type { SharedRollout } from '../shared-rollout.js';
 import { parseReply, type RedisClient, RedisConnection } from './redis-client.js';
 import { redisFailure } from './redis-failure.js';
 import { flagOfName, flagsKey, keysOf, type RedisFlag } from './redis-keys.js';
 import { connectionFields, refineConnection } from './redis-outcome-store.js';
+import { RedisRollout } from './redis-rollout.js';
 import type { RedisScript } from './script.js';
-import { READ_FLAGS, READ_ROLLUPS, READ_VIEW } from './view-scripts.js';
+import { READ_FLAGS } from './view-scripts.js';
 
 /** The options of {@link RedisReader}: a client or a URL, and where the guards keep their keys. */
 export interface RedisReaderOptions {
@@ -30,11 +29,6 @@ const { prefix, ...whichRedis } = connectionFields;
 const optionsSchema = z
   .strictObject({ ...whichRedis, prefix, timeoutMs: z.number().positive().default(10_000) })
   .superRefine(refineConnection);
-
-/** The leader writes for a version of the page that may be older or newer than this one. */
-const viewSchema = jsonText(rolloutViewSchema);
-const seriesSchema = z.tuple([z.array(z.string()), z.string()]);
-const rollupsSchema = z.tuple([z.string(), seriesSchema, seriesSchema, seriesSchema, seriesSchema]);
 
 /**
  * Reads what fleets keep in Redis: which flags there are, where their rollouts stand, and how they went. For the dashboard, the report
@@ -65,33 +59,20 @@ export class RedisReader {
       .flatMap((name) => flagOfName(name) ?? []);
   }
 
+  /** Everything that one fleet keeps of its rollout. */
+  rollout(flag: RedisFlag): SharedRollout {
+    const keys = keysOf(this.#prefix, flag).all;
+    return new RedisRollout((script, args) => this.#run(script, keys, [...args]));
+  }
+
   /** Where a rollout stands, as its leader saved it last; undefined when it did not, or was of another version. */
   async view(flag: RedisFlag): Promise<RolloutView | undefined> {
-    const reply = await this.#run(READ_VIEW, keysOf(this.#prefix, flag).all, []);
-    return viewSchema.safeParse(reply).data;
+    return (await this.rollout(flag).view())?.view;
   }
 
   /** A rollout as the whole fleet recorded it, in the finest rollups that are kept, the running minute included. */
-  async history(flag: RedisFlag, range: TimeRange = {}): Promise<RolloutHistory> {
-    const from = Math.floor(Math.max(range.from ?? -1, -1));
-    const reply = await this.#run(READ_ROLLUPS, keysOf(this.#prefix, flag).all, [String(from)]);
-    const [text, ...lists] = parseReply(rollupsSchema, reply);
-    const earlier = jsonText(earlierBookSchema).safeParse(text).data;
-    const of = (name: SeriesName) => {
-      const [newestFirst, removedUpTo] = lists[SERIES.findIndex((each) => each.name === name)]!;
-      const waiting = (earlier?.pending ?? []).filter(({ series }) => series === name);
-      return {
-        lines: [...newestFirst.reverse(), ...waiting.map(({ line }) => line)],
-        removedUpTo: removedUpTo === '' ? undefined : Number(removedUpTo),
-      };
-    };
-    const series = {
-      minutes: of('minutes'),
-      'ten-minutes': of('ten-minutes'),
-      hours: of('hours'),
-      annotations: of('annotations'),
-    };
-    return historyOf({ series, running: earlier?.book.running ?? [] }, range);
+  history(flag: RedisFlag, range: TimeRange = {}): Promise<RolloutHistory> {
+    return this.rollout(flag).history(range);
   }
 
   /** Ends the connection, if it was made for a URL. */

@@ -1,4 +1,5 @@
 import { SERIES } from '../../rollups/book-state.js';
+import { MOST_SHARED_EVENTS } from '../shared-rollout.js';
 import { script } from './script.js';
 
 /**
@@ -204,7 +205,7 @@ local before = tonumber(ARGV[6])
 -- So many of them came with a request whose reply was lost.
 local known = (tonumber(redis.call('HGET', ROLLUPS, 'linesAdded') or '0') or 0) - before
 local added = 0
-for i = 7, #ARGV, 2 do
+for i = 8, #ARGV, 2 do
   added = added + 1
   if added > known then redis.call('RPUSH', SERIES .. ARGV[i], ARGV[i + 1]) end
 end
@@ -223,6 +224,10 @@ for name, most in pairs({ ${SERIES.map(({ name, maxLines }) => `['${name}'] = ${
   redis.call('PEXPIRE', key, retention)
 end
 redis.call('PEXPIRE', ROLLUPS, retention)
+local events = SERIES .. 'events'
+for _, event in ipairs(cjson.decode(ARGV[7])) do redis.call('RPUSH', events, event) end
+for _ = ${MOST_SHARED_EVENTS} + 1, redis.call('LLEN', events) do redis.call('LPOP', events) end
+redis.call('PEXPIRE', events, retention)
 return 1
 `);
 

@@ -65,9 +65,14 @@ end
 return { redis.call('HGET', ROLLUPS, 'earlier') or '', ${SERIES.map(({ name }) => `newest('${name}')`).join(', ')} }
 `);
 
-/** The view that the leader saved last. */
+/** The view that the leader saved last, and what time it is. */
 export const READ_VIEW = script(`
-return redis.call('GET', VIEW) or ''
+return { redis.call('GET', VIEW) or '', now }
+`);
+
+/** What the leaders reported. */
+export const READ_EVENTS = script(`
+return redis.call('LRANGE', SERIES .. 'events', 0, -1)
 `);
 
 /** Notes that there is this flag, and forgets those that nobody has noted for long. */

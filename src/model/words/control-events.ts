@@ -92,6 +92,11 @@ export const CONTROL_EVENTS: Words<ControlEvents> = {
         message: describeControl(control),
       };
     },
+    report: ({ control, refused }) => {
+      if (control.type !== 'acknowledge' || refused !== undefined) return undefined;
+      const { trigger, by, reason } = control;
+      return { in: 'review', trigger, acknowledged: { by, reason } };
+    },
   },
 
   'mute-expired': {

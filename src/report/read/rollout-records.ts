@@ -1,4 +1,5 @@
 import { basename, join } from 'node:path';
+import type { SharedRollout } from '../../fleet/shared-rollout.js';
 import { AUDIT_FILE } from '../../journal/audit-log.js';
 import { type AuditProblem, readAuditLog } from '../../journal/audit-reader.js';
 import { foldersIn } from '../../journal/guard-folder.js';
@@ -25,7 +26,7 @@ export interface RolloutRecords {
   readonly flagKey: string | undefined;
   readonly history: RolloutHistory;
   readonly story: AuditStory;
-  /** The latest. */
+  /** The latest; of a fleet, its leader's. */
   readonly view: RolloutView | undefined;
   /** Of how many guards. */
   readonly guards: number;
@@ -65,11 +66,33 @@ export async function readRecords(folders: readonly string[]): Promise<RolloutRe
   return { flagKey, ...merged(records), auditLinesLeftOut: lines.leftOut, problems };
 }
 
+/** Reads what a fleet keeps in its shared store: everything that all its processes counted. @throws FleetError */
+export async function readFleetRecords(flagKey: string, rollout: SharedRollout): Promise<RolloutRecords> {
+  const [history, story, shared] = await Promise.all([
+    rollout.history(),
+    storyOfFleet(flagKey, rollout),
+    rollout.view(),
+  ]);
+  const record = { name: flagKey, history, story, view: shared?.view };
+  const guards = isUsed(record) ? 1 : 0;
+  return { flagKey, history, story, view: shared?.view, guards, auditLinesLeftOut: 0, problems: [] };
+}
+
+/** What the leaders of a fleet reported. @throws FleetError */
+export async function storyOfFleet(flagKey: string, rollout: SharedRollout): Promise<AuditStory> {
+  const story = new AuditStory();
+  for (const event of await rollout.events()) story.add({ ...event, flagKey });
+  return story;
+}
+
 function merged(records: readonly GuardRecord[]) {
   const [first, ...others] = records.filter(({ story }) => story.events > 0);
   const story = first?.story ?? new AuditStory();
   for (const other of others) story.merge(other.story, other.name);
-  const views = records.flatMap(({ view }) => view ?? []).sort((a, b) => b.at - a.at);
+  // A follower's view is of its own share.
+  const leads = ({ fleet }: RolloutView) =>
+    Number(fleet?.processes.some(({ role }) => role === 'leader') === true);
+  const views = records.flatMap(({ view }) => view ?? []).sort((a, b) => leads(b) - leads(a) || b.at - a.at);
   return {
     history: mergeHistories(records.map(({ history }) => history)),
     story,

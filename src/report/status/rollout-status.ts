@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { SharedRollout } from '../../fleet/shared-rollout.js';
 import { AUDIT_FILE } from '../../journal/audit-log.js';
 import { readAuditLog } from '../../journal/audit-reader.js';
 import { foldersIn } from '../../journal/guard-folder.js';
@@ -14,11 +15,12 @@ import { messageOf } from '../../support/async/callbacks.js';
 import { type Clock, systemClock } from '../../support/clock.js';
 import { describeError, UnusableFileError } from '../../support/files.js';
 import { AuditStory } from '../audit-story.js';
+import { storyOfFleet } from '../read/rollout-records.js';
 import type { DecisionReport, Note, ReviewReport } from '../rollout-report.js';
 
 /** Where a rollout stands, as the folder of its guard shows it. Times are milliseconds since 1970. */
 export interface RolloutStatus {
-  /** Where the guard writes. */
+  /** Where the guard writes; of a fleet, its Redis. */
   readonly folder: string;
   readonly flagKey: string | undefined;
   readonly state: GuardState['status'];
@@ -113,7 +115,40 @@ export async function readRolloutStatus(
       `The files of the guard in ${folder} cannot be read: ${problems.join('; ')}.`,
     );
   }
-  const decision = lastDecision(story, journal);
+  return statusOf({ folder, journal, story, view: view && agedView(view, clock.now()), problems });
+}
+
+/**
+ * Reads where the rollout of a fleet stands, as its leader saved it.
+ *
+ * @param name - Shown in place of the folder.
+ * @throws {@link NoGuardError} when there is none; FleetError.
+ */
+export async function readFleetStatus(
+  name: string,
+  flagKey: string,
+  rollout: SharedRollout,
+): Promise<RolloutStatus> {
+  const [shared, story] = await Promise.all([rollout.view(), storyOfFleet(flagKey, rollout)]);
+  if (shared === undefined && story.events === 0) throw new NoGuardError(`No leader has written to ${name}.`);
+  const view = shared && agedView(shared.view, shared.now);
+  // A leader that has ended may have reported a problem whose end no other one reports.
+  if (view?.problems.length === 0) story.problems.clear();
+  return statusOf({ folder: name, journal: undefined, story, view, problems: [] });
+}
+
+/** What is known of a rollout. */
+interface StatusFacts {
+  readonly folder: string;
+  readonly journal: JournalEntry | undefined;
+  readonly story: AuditStory;
+  /** As of now. */
+  readonly view: RolloutView | undefined;
+  readonly problems: readonly string[];
+}
+
+function statusOf({ folder, journal, story, view, problems }: StatusFacts): RolloutStatus {
+  const decision = lastDecision(story, journal?.state ?? view?.state);
   const epoch = journal?.epoch ?? view?.epoch ?? story.rollout.at(-1)?.epoch;
   // After a crash, the journal may be of a later time than the view.
   const now = view?.epoch === epoch ? view : undefined;
@@ -122,11 +157,7 @@ export async function readRolloutStatus(
     flagKey: journal?.flagKey ?? view?.flagKey ?? story.flagKey,
     state: journal?.state.status ?? view?.state.status ?? stateOf(decision),
     since: journal?.state.since ?? view?.state.since,
-    health: story.isClosed
-      ? closedAt(story)
-      : view === undefined
-        ? story.health
-        : agedView(view, clock.now()).health,
+    health: story.isClosed ? closedAt(story) : view === undefined ? story.health : view.health,
     epoch,
     rollout: now?.flag === undefined ? story.rollout.at(-1) : rolloutOf(now, now.flag),
     stage: now?.stage ?? story.stages.findLast((stage) => stage.epoch === epoch)?.progress,
@@ -154,11 +185,11 @@ function stateOf(decision: DecisionReport | undefined): GuardState['status'] {
   return decision.stoppedInUnleashAt === undefined ? 'stopping' : 'stopped';
 }
 
-/** The journal is written before the audit log, and may have a decision that the log does not have yet. */
-function lastDecision(story: AuditStory, journal: JournalEntry | undefined): DecisionReport | undefined {
+/** The journal, and in a fleet the view, is written before the audit log, and may have a decision that the log does not have yet. */
+function lastDecision(story: AuditStory, state: GuardState | undefined): DecisionReport | undefined {
   const logged = story.decisions.at(-1);
-  if (journal === undefined || journal.state.status === 'armed') return logged;
-  const { decision } = journal.state;
+  if (state === undefined || state.status === 'armed') return logged;
+  const { decision } = state;
   return logged?.decision.id === decision.id ? logged : { decision, failures: [] };
 }
 

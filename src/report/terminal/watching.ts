@@ -2,6 +2,7 @@ import { foldersIn } from '../../journal/guard-folder.js';
 import { mergeHistories } from '../../rollups/history.js';
 import { readHistory } from '../../rollups/read-history.js';
 import type { RolloutHistory } from '../../rollups/rollup.js';
+import type { TimeRange } from '../../rollups/rollup-line.js';
 import { type RolloutStatus, readRolloutStatuses } from '../status/rollout-status.js';
 import { WATCHED_MS } from './recent.js';
 import { type Paint, type Size, screenOf, type Watched } from './screen.js';
@@ -9,23 +10,51 @@ import { type Paint, type Size, screenOf, type Watched } from './screen.js';
 /** Rollups change each minute, and reading them takes longer than reading where the rollout stands. */
 const HISTORY_MS = 10_000;
 
+/** Where a rollout is read from. */
+export interface WatchedPlace {
+  /** For an operator. */
+  readonly name: string;
+  /** @throws `NoGuardError` when there is none yet. */
+  readonly statuses: () => Promise<readonly RolloutStatus[]>;
+  readonly history: (range: TimeRange) => Promise<RolloutHistory>;
+}
+
+/** The folder of a guard, and of further ones within it. */
+export function folderPlace(folder: string): WatchedPlace {
+  return {
+    name: folder,
+    statuses: () => readRolloutStatuses(folder),
+    history: async (range) => {
+      const folders = await foldersIn(folder);
+      return mergeHistories(
+        await Promise.all(folders.map((each) => readHistory(each, range).catch(() => NOTHING))),
+      );
+    },
+  };
+}
+
 /** Reads a rollout again and again, for a terminal. */
 export class Watching {
-  readonly folder: string;
+  readonly #place: WatchedPlace;
   #history: RolloutHistory = { rollups: [], annotations: [] };
   #historyAt = Number.NEGATIVE_INFINITY;
   #annotations: RolloutHistory['annotations'] | undefined;
 
-  constructor(folder: string) {
-    this.folder = folder;
+  constructor(place: WatchedPlace) {
+    this.#place = place;
   }
 
-  /** @throws as `readRolloutStatuses`. */
+  /** Where the rollout is read from. */
+  get name(): string {
+    return this.#place.name;
+  }
+
+  /** @throws as {@link WatchedPlace.statuses}. */
   statuses(): Promise<readonly RolloutStatus[]> {
-    return readRolloutStatuses(this.folder);
+    return this.#place.statuses();
   }
 
-  /** @throws as `readRolloutStatuses`. */
+  /** @throws as {@link WatchedPlace.statuses}. */
   async read(): Promise<Watched> {
     const statuses = await this.statuses();
     const now = Date.now();
@@ -43,14 +72,9 @@ export class Watching {
   /** All annotations at first, and then those that are new: the latest may be old. */
   async #readHistory(now: number): Promise<RolloutHistory> {
     const from = this.#annotations === undefined ? undefined : now - WATCHED_MS;
-    const folders = await foldersIn(this.folder);
-    const found = await Promise.all(
-      folders.map((folder) => readHistory(folder, { from }).catch(() => NOTHING)),
-    );
-    const { rollups, annotations } = mergeHistories([
-      ...found,
-      { rollups: [], annotations: this.#annotations ?? [] },
-    ]);
+    const found = await this.#place.history({ from });
+    const known = { rollups: [], annotations: this.#annotations ?? [] };
+    const { rollups, annotations } = mergeHistories([found, known]);
     this.#annotations = annotations.slice(-MAX_ANNOTATIONS);
     return {
       rollups: rollups.filter(({ at, durationMs }) => at + durationMs > now - WATCHED_MS),

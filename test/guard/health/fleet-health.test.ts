@@ -144,6 +144,7 @@ function brokenLink(link: FleetLink, isBroken: () => boolean): FleetLink {
   return {
     instance: link.instance,
     controls: link.controls,
+    rollout: link.rollout,
     open: (onState) => link.open(onState),
     sync: (request) => link.sync(request),
     read: (...args) => (isBroken() ? Promise.reject(new TypeError('broken')) : link.read(...args)),
