@@ -25,6 +25,7 @@ export interface Gap {
  */
 export class RunningTime {
   readonly #clock: Clock;
+  readonly #onBeat: (() => void) | undefined;
   readonly #listeners = new Set<(gap: Gap) => void>();
   #timer: NodeJS.Timeout | undefined;
   #seen = { wall: 0, monotonic: 0 };
@@ -32,8 +33,10 @@ export class RunningTime {
   #turnsToCatchUp = 0;
   #users = 0;
 
-  constructor(clock: Clock) {
+  /** @param onBeat - Called at every beat; must not throw. */
+  constructor(clock: Clock, onBeat?: () => void) {
     this.#clock = clock;
+    this.#onBeat = onBeat;
   }
 
   /** All gaps since it was made, in milliseconds. */
@@ -53,7 +56,10 @@ export class RunningTime {
     this.#users++;
     if (this.#timer !== undefined) return;
     this.#see(this.#clock.monotonic());
-    this.#timer = setInterval(() => this.check(), BEAT_MS).unref();
+    this.#timer = setInterval(() => {
+      this.check();
+      this.#onBeat?.();
+    }, BEAT_MS).unref();
   }
 
   /** Ends when it was called as often as `start`. */

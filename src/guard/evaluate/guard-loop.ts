@@ -6,6 +6,9 @@ import { EvaluationLoop } from './evaluation-loop.js';
 import type { Evaluator } from './evaluator.js';
 import { Freshness } from './freshness.js';
 
+/** Successes alone are evaluated this often at most, in milliseconds: an evaluation costs as much as many outcomes. */
+const REST_MS = 20;
+
 /** Drives the evaluation loop of a live guard: after outcomes, and on every tick. */
 export class GuardLoop {
   readonly #context: GuardContext;
@@ -13,6 +16,8 @@ export class GuardLoop {
   readonly #loop: EvaluationLoop;
   readonly #freshness: Freshness;
   #isDue = false;
+  /** It was evaluated a moment ago. */
+  #isResting = false;
   /** Since when an outcome has been waiting, by the monotonic clock; undefined when none is. */
   #waitingSince: number | undefined;
   /** Whether outcomes are evaluated: from the guard's start until its end. */
@@ -48,16 +53,37 @@ export class GuardLoop {
     return since === undefined ? undefined : this.#context.clock.monotonic() - since;
   }
 
-  /** Evaluates at the end of this turn of the event loop, once for all outcomes within it. */
-  onOutcome(): void {
+  /**
+   * Evaluates at the end of this turn of the event loop, once for all outcomes within it.
+   *
+   * @param isUrgent - Otherwise it may wait until {@link REST_MS} after the evaluation before.
+   */
+  onOutcome(isUrgent: boolean): void {
     // In a fleet, the outcomes of all are evaluated, when they have arrived.
     if (!this.isRunning || this.#isDue || this.#fleet.isConnected) return;
-    this.#isDue = true;
     this.#waitingSince ??= this.#context.clock.monotonic();
+    if (this.#isResting && !isUrgent) return;
+    this.#isDue = true;
     setImmediate(() => {
       this.#isDue = false;
-      if (this.isRunning) this.#context.records.safely('evaluating', () => this.evaluate());
+      this.#evaluateWaiting();
+      this.#rest();
     });
+  }
+
+  #rest(): void {
+    if (this.#isResting) return;
+    this.#isResting = true;
+    setTimeout(() => {
+      this.#isResting = false;
+      if (this.#waitingSince === undefined) return;
+      this.#evaluateWaiting();
+      this.#rest();
+    }, REST_MS).unref();
+  }
+
+  #evaluateWaiting(): void {
+    if (this.isRunning) this.#context.records.safely('evaluating', () => this.evaluate());
   }
 
   evaluate(): void {

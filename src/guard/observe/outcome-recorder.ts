@@ -1,6 +1,7 @@
 import type { OpenFolder } from '../../journal/guard-folder.js';
 import type { JournalEntry } from '../../journal/journal.js';
 import { OutcomeLog } from '../../log/outcome-log.js';
+import { isPlainSuccess } from '../../log/outcome-sample.js';
 import { ExposureLedger } from '../../measure/exposure-ledger.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { StoreDump } from '../../measure/outcome-delta.js';
@@ -87,7 +88,7 @@ export class OutcomeRecorder {
     // An error that may end the process does not wait for the next flush.
     if (outcome.critical && outcome.exposure.arm === 'treatment') this.#fleet.flushSoon();
     records.outcome(outcome);
-    this.#loop.onOutcome();
+    this.#loop.onOutcome(!isPlainSuccess(outcome));
   }
 
   /** Repairs what a crash left of the log, and reads what earlier runs counted. */
