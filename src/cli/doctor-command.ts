@@ -4,6 +4,7 @@ import { diagnose } from '../doctor/diagnose.js';
 import type { Finding, FindingStatus } from '../doctor/finding.js';
 import { observe } from '../doctor/observe.js';
 import { complete } from './command.js';
+import { type Painter, painterFor } from './terminal/paint.js';
 import {
   addUnleashOptions,
   clientTokenOption,
@@ -52,7 +53,11 @@ export function registerDoctor(program: Command): void {
           folder: given.folder ?? `logs/${flag.replaceAll('-', '_')}_rollout`,
         }),
       );
-      process.stdout.write(json ? `${JSON.stringify({ findings }, undefined, 2)}\n` : render(findings));
+      process.stdout.write(
+        json
+          ? `${JSON.stringify({ findings }, undefined, 2)}\n`
+          : render(findings, painterFor(process.stdout)),
+      );
       if (findings.some(({ status }) => status === 'fail')) process.exitCode = 1;
     },
   );
@@ -72,12 +77,14 @@ const optionsSchema = z.object({
 
 const SIGNS: Readonly<Record<FindingStatus, string>> = { ok: '✓', warn: '!', fail: '✗', unknown: '?' };
 
+const STYLES = { ok: 'green', warn: 'yellow', fail: 'red', unknown: 'dim' } as const;
+
 /** The findings as text. */
-export function render(findings: readonly Finding[]): string {
+export function render(findings: readonly Finding[], paint: Painter = (_, text) => text): string {
   const width = Math.max(...findings.map(({ check }) => check.length));
   const lines = findings.flatMap(({ check, status, message, todo }) => [
-    `${SIGNS[status]} ${check.padEnd(width)}  ${message}`,
-    ...(todo === undefined ? [] : [`  ${' '.repeat(width)}  → ${todo}`]),
+    `${paint(STYLES[status], SIGNS[status])} ${check.padEnd(width)}  ${message}`,
+    ...(todo === undefined ? [] : [`  ${' '.repeat(width)}  ${paint('dim', `→ ${todo}`)}`]),
   ]);
   const count = (wanted: FindingStatus) => findings.filter(({ status }) => status === wanted).length;
   const warnings = count('warn') === 1 ? '1 warning' : `${count('warn')} warnings`;

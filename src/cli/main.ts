@@ -6,6 +6,7 @@ import { registerControls } from './controls/control-commands.js';
 import { registerDashboard } from './dashboard-command.js';
 import { registerDoctor } from './doctor-command.js';
 import { registerDrill } from './drill-command.js';
+import { registerInit } from './init/init-command.js';
 import { registerReplay } from './replay-command.js';
 import { registerReport } from './report-command.js';
 import { registerRun } from './run-command.js';
@@ -20,6 +21,7 @@ const program = new Command('rollout-guard')
   .version(version)
   .exitOverride(exitWith);
 
+registerInit(program);
 registerDoctor(program);
 registerDrill(program);
 registerControls(program);
