@@ -32,6 +32,7 @@ const optionsSchema = z.object({
     .min(0, { error: PORT })
     .max(65_535, { error: PORT }),
   host: z.string().min(1),
+  json: z.boolean(),
 });
 
 /** Where flags are found. */
@@ -53,18 +54,18 @@ export function registerDashboard(program: Command): void {
     .description('Shows rollouts live in the browser, from the folders of their guards.')
     .argument('<source...>', 'folders, for example logs/async_upload_rollout')
     .option('--port <port>', 'where to listen; 0 is a free port', '0')
-    .option('--host <address>', 'the address to listen on', '127.0.0.1');
-  complete(command, HELP, optionsSchema, async ({ port, host }) => {
+    .option('--host <address>', 'the address to listen on', '127.0.0.1')
+    .option('--json', 'print the address as JSON', false);
+  complete(command, HELP, optionsSchema, async ({ port, host, json }) => {
     const finder = new FolderFinder(command.args.map(folderOf));
     await search(finder);
     const token = randomBytes(24).toString('base64url');
     const dashboard = new DashboardServer(() => finder.sources, resolveDashboardOptions({ token }));
     const server = await listen(dashboard, port, host);
     const { sources } = finder;
-    console.log(
-      `${sources.length === 0 ? `Nothing is guarded there yet` : countOf(sources.length, 'flag')}: ${addressOf(server)}/?token=${token}`,
-    );
-    console.log('Ctrl-C ends it.');
+    const url = `${addressOf(server)}/?token=${token}`;
+    const found = sources.length === 0 ? 'Nothing is guarded there yet' : countOf(sources.length, 'flag');
+    console.log(json ? JSON.stringify({ url, flags: sources.length }) : `${found}: ${url}\nCtrl-C ends it.`);
     await ended(finder);
     dashboard.close();
     server.close();

@@ -23,6 +23,7 @@ const optionsSchema = z.object({
   out: pathOption.optional(),
   format: z.array(z.enum(FORMATS, { error: FORMATS_EXPECTED })).min(1),
   config: pathOption.optional(),
+  json: z.boolean(),
 });
 
 /** Adds the subcommand `report`. */
@@ -41,17 +42,20 @@ export function registerReport(program: Command): void {
       (text) => text.split(',').map((format) => format.trim()),
       [...FORMATS],
     )
-    .option('--config <file>', 'rules whose thresholds are drawn (see rollout-guard replay --help)');
-  complete(command, HELP, optionsSchema, async ({ out, format, config }, folder, folders) => {
+    .option('--config <file>', 'rules whose thresholds are drawn (see rollout-guard replay --help)')
+    .option('--json', 'print which files were written, as JSON', false);
+  complete(command, HELP, optionsSchema, async ({ out, format, config, json }, folder, folders) => {
     const rules = config === undefined ? undefined : await loadRules(config);
     const report = await collectReport(folders, { rules });
     await mkdir(out ?? folder, { recursive: true });
+    const files: string[] = [];
     for (const kind of new Set(format)) {
       const path = join(out ?? folder, `report.${kind}`);
       await writeFile(path, await render(report, kind));
-      console.log(path);
+      files.push(path);
     }
-    console.log(report.headline);
+    const { headline } = report;
+    console.log(json ? JSON.stringify({ files, headline }, undefined, 2) : [...files, headline].join('\n'));
   });
 }
 

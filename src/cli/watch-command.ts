@@ -16,7 +16,7 @@ Elsewhere, a line is printed whenever something important changes.
 
 Exit codes: 0 it was ended, 1 the folder cannot be read, 2 wrong usage.`;
 
-const optionsSchema = z.object({ interval: durationMsSchema });
+const optionsSchema = z.object({ interval: durationMsSchema, json: z.boolean() });
 
 /** Adds the subcommand `watch`. */
 export function registerWatch(program: Command): void {
@@ -24,15 +24,16 @@ export function registerWatch(program: Command): void {
     .command('watch')
     .description('Shows the state of a rollout and keeps it up to date.')
     .argument('<folder>', 'the folder of the guard; it may not exist yet')
-    .option('--interval <ms>', 'how often to read the folder, in milliseconds', Number, 1_000);
-  complete(command, HELP, optionsSchema, async ({ interval }, folder) => {
+    .option('--interval <ms>', 'how often to read the folder, in milliseconds', Number, 1_000)
+    .option('--json', 'print a line of JSON whenever something important changes', false);
+  complete(command, HELP, optionsSchema, async ({ interval, json }, folder) => {
     const ending = new AbortController();
     const end = () => ending.abort();
     process.once('SIGINT', end).once('SIGTERM', end).once('SIGHUP', end);
     const watching = new Watching(folder);
     try {
-      if (process.stdout.isTTY === true) await onTerminal(watching, interval, ending);
-      else await inLines(watching, interval, ending.signal);
+      if (process.stdout.isTTY === true && !json) await onTerminal(watching, interval, ending);
+      else await inLines(watching, interval, ending.signal, json);
     } finally {
       process.off('SIGINT', end).off('SIGTERM', end).off('SIGHUP', end);
     }
@@ -58,12 +59,24 @@ async function onTerminal(watching: Watching, interval: number, ending: AbortCon
   }
 }
 
-async function inLines(watching: Watching, interval: number, signal: AbortSignal): Promise<void> {
+async function inLines(
+  watching: Watching,
+  interval: number,
+  signal: AbortSignal,
+  json: boolean,
+): Promise<void> {
   let shown: string | undefined;
   while (!signal.aborted) {
     const statuses = await watching.statuses().catch(emptyFor(watching.folder));
     const text = typeof statuses === 'string' ? statuses : statusLineOf(statuses);
-    if (text !== shown) console.log(`${formatTime(Date.now())} | ${text}`);
+    if (text !== shown) {
+      const at = Date.now();
+      console.log(
+        json
+          ? JSON.stringify({ at, text, guards: typeof statuses === 'string' ? [] : statuses })
+          : `${formatTime(at)} | ${text}`,
+      );
+    }
     shown = text;
     await sleep(interval, undefined, { signal }).catch(() => {});
   }

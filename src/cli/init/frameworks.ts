@@ -90,8 +90,10 @@ function setUp({ url, flagKey, project, environment }: CodeTarget): string[] {
 const OPERATION = [
   'const run = guard.operation({',
   '  // The new path, and the old one: each gets what the call gives, and returns or throws.',
-  "  treatment: async (input = '') => 'new path: '.concat(input),",
-  "  control: async (input = '') => 'old path: '.concat(input),",
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: of the code that is printed.
+  '  treatment: async (input) => `new path: ${input}`,',
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: of the code that is printed.
+  '  control: async (input) => `old path: ${input}`,',
   '});',
 ];
 
