@@ -5,7 +5,7 @@ import { exitWith } from './command.js';
 import { registerCompletion } from './completion/completion-command.js';
 import { registerControls } from './controls/control-commands.js';
 import { registerDashboard } from './dashboard-command.js';
-import { registerDoctor } from './doctor-command.js';
+import { registerDoctor } from './doctor/doctor-command.js';
 import { registerDrill } from './drill-command.js';
 import { registerInit } from './init/init-command.js';
 import { registerReplay } from './replay-command.js';

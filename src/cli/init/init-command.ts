@@ -6,7 +6,7 @@ import { parseConfig } from '../../support/config-error.js';
 import { adminTokenProblem } from '../../unleash/admin-access.js';
 import { clientTokenProblem, clientUrlProblem } from '../../unleash/client-api.js';
 import { complete, pathOption } from '../command.js';
-import { render } from '../doctor-command.js';
+import { render } from '../doctor/doctor-command.js';
 import { painterFor } from '../terminal/paint.js';
 import {
   addUnleashOptions,

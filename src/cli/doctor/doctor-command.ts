@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
-import { diagnose } from '../doctor/diagnose.js';
-import type { Finding, FindingStatus } from '../doctor/finding.js';
-import { observe } from '../doctor/observe.js';
-import { complete } from './command.js';
-import { type Painter, painterFor } from './terminal/paint.js';
+import { diagnose } from '../../doctor/diagnose.js';
+import type { Finding, FindingStatus } from '../../doctor/finding.js';
+import { observe } from '../../doctor/observe.js';
+import { complete, pathOption } from '../command.js';
+import { type Painter, painterFor } from '../terminal/paint.js';
 import {
   addUnleashOptions,
   clientTokenOption,
@@ -12,7 +12,8 @@ import {
   httpOf,
   nameOption,
   unleashFields,
-} from './unleash-options.js';
+} from '../unleash-options.js';
+import { checkServices } from './services.js';
 
 const HELP = `
 Give tokens as environment variables: other users of the machine can see command lines.
@@ -21,7 +22,8 @@ Give tokens as environment variables: other users of the machine can see command
   export UNLEASH_CLIENT_TOKEN=… UNLEASH_ADMIN_TOKEN=…
   rollout-guard doctor --flag async-upload --environment production
 
-Exit codes: 0 nothing failed (warnings included), 1 a check failed, 2 wrong usage. Nothing is changed in Unleash.`;
+Exit codes: 0 nothing failed (warnings included), 1 a check failed, 2 wrong usage. Nothing is changed in Unleash or Redis.
+A configuration that is a JavaScript module is executed.`;
 
 /** Adds the subcommand `doctor`. */
 export function registerDoctor(program: Command): void {
@@ -37,22 +39,32 @@ export function registerDoctor(program: Command): void {
     )
     .option('--no-targeting-key', 'evaluations have no targeting key, which becomes userId')
     .option('--folder <path>', "the guard's folder (default: logs/<flag_key>_rollout)")
+    .option(
+      '--config <file>',
+      'the configuration of a controller: it, its Redis and its notifiers are checked',
+    )
+    .addOption(new Option('--redis <url>', "a fleet's Redis").env('REDIS_URL'))
+    .option('--send-test', 'send a test message through each notifier of --config', false)
     .option('--json', 'print the findings as JSON', false);
   complete(
     command,
     HELP,
     optionsSchema,
     async ({ json, flag, contextField, targetingKey, timeout, proxy, ca, cert, key, ...given }) => {
-      const findings = diagnose(
-        await observe({
-          ...given,
-          http: httpOf({ proxy, ca, cert, key }),
-          flagKey: flag,
-          contextFields: targetingKey ? ['userId', ...contextField] : contextField,
-          timeoutMs: timeout,
-          folder: given.folder ?? `logs/${flag.replaceAll('-', '_')}_rollout`,
-        }),
-      );
+      const { config, redis, sendTest, ...unleash } = given;
+      const connected = {
+        ...unleash,
+        http: httpOf({ proxy, ca, cert, key }),
+        flagKey: flag,
+        timeoutMs: timeout,
+      };
+      const contextFields = targetingKey ? ['userId', ...contextField] : contextField;
+      const folder = given.folder ?? `logs/${flag.replaceAll('-', '_')}_rollout`;
+      const [observations, services] = await Promise.all([
+        observe({ ...connected, contextFields, folder }),
+        checkServices({ ...connected, config, redis, sendTest }),
+      ]);
+      const findings = [...diagnose(observations), ...services];
       process.stdout.write(
         json
           ? `${JSON.stringify({ findings }, undefined, 2)}\n`
@@ -63,6 +75,8 @@ export function registerDoctor(program: Command): void {
   );
 }
 
+const REDIS = 'a URL that begins with redis:// or rediss:// (--redis or REDIS_URL)';
+
 const optionsSchema = z.object({
   ...unleashFields,
   ...httpFields,
@@ -72,6 +86,9 @@ const optionsSchema = z.object({
   contextField: z.array(z.string()),
   targetingKey: z.boolean(),
   folder: z.string().optional(),
+  config: pathOption.optional(),
+  redis: z.url({ protocol: /^rediss?$/, error: REDIS }).optional(),
+  sendTest: z.boolean(),
   json: z.boolean(),
 });
 
