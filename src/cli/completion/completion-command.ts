@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { z } from 'zod';
 import { ConfigError } from '../../support/config-error.js';
 import { complete } from '../command.js';
-import { SHELLS, type Shell, scriptFor } from './scripts.js';
+import { SHELLS, type Shell, scriptFor } from './shell-scripts.js';
 
 const HELP = `
   bash  eval "$(rollout-guard completion bash)"                      in ~/.bashrc
