@@ -36,6 +36,7 @@ const optionsSchema = z.object({
     .max(65_535, { error: PORT }),
   host: z.string().min(1),
   ...fleetFields,
+  json: z.boolean(),
 });
 
 /** Where flags are found. */
@@ -59,9 +60,10 @@ export function registerDashboard(program: Command): void {
     )
     .argument('<source...>', 'folders, for example logs/async_upload_rollout, or redis:// and rediss:// URLs')
     .option('--port <port>', 'where to listen; 0 is a free port', '0')
-    .option('--host <address>', 'the address to listen on', '127.0.0.1');
+    .option('--host <address>', 'the address to listen on', '127.0.0.1')
+    .option('--json', 'print the address as JSON', false);
   addFleetOptions(command);
-  complete(command, HELP, optionsSchema, async ({ port, host, ...wanted }) => {
+  complete(command, HELP, optionsSchema, async ({ port, host, json, ...wanted }) => {
     const urls = command.args.filter(isRedisUrl);
     const folders = command.args.filter((source) => !isRedisUrl(source));
     for (const folder of folders) isFleetTarget(folder, urls.length > 0 ? {} : wanted);
@@ -71,10 +73,9 @@ export function registerDashboard(program: Command): void {
     const dashboard = new DashboardServer(() => finder.sources, resolveDashboardOptions({ token }));
     const server = await listen(dashboard, port, host);
     const { sources } = finder;
-    console.log(
-      `${sources.length === 0 ? `Nothing is guarded there yet` : countOf(sources.length, 'flag')}: ${addressOf(server)}/?token=${token}`,
-    );
-    console.log('Ctrl-C ends it.');
+    const url = `${addressOf(server)}/?token=${token}`;
+    const found = sources.length === 0 ? 'Nothing is guarded there yet' : countOf(sources.length, 'flag');
+    console.log(json ? JSON.stringify({ url, flags: sources.length }) : `${found}: ${url}\nCtrl-C ends it.`);
     await ended(finder);
     dashboard.close();
     finder.close();

@@ -76,10 +76,10 @@ export function registerDrill(program: Command): void {
     } = parseConfig(optionsSchema, given, 'options');
     const http = httpOf({ proxy, ca, cert, key }, ofFile);
     const interrupt = new AbortController();
-    const output = json ? undefined : new DrillOutput(process.stdout);
+    const output = new DrillOutput(json ? process.stderr : process.stdout);
     const end = () => {
       interrupt.abort(new Error('interrupted'));
-      output?.interrupted();
+      output.interrupted();
     };
     // A reader that goes away, such as head, must not end the process before the flag is put back.
     process.stdout.on('error', end);
@@ -87,10 +87,10 @@ export function registerDrill(program: Command): void {
     for (const signal of SIGNALS) process.once(signal, end);
     // OpenFeature and unleash-client take a while to load.
     const { fireDrill } = await import('./drill/fire-drill.js');
-    output?.head(target);
+    output.head(target);
     const result = await fireDrill({ ...target, flagKey, timeoutMs, http }, interrupt.signal, output);
     if (json) process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);
-    output?.conclude(result);
+    output.conclude(result);
     process.exitCode = result.ok ? 0 : 1;
   });
 }

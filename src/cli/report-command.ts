@@ -27,6 +27,7 @@ const optionsSchema = z.object({
   format: z.array(z.enum(FORMATS, { error: FORMATS_EXPECTED })).min(1),
   config: pathOption.optional(),
   ...fleetFields,
+  json: z.boolean(),
 });
 
 /** Adds the subcommand `report`. */
@@ -48,9 +49,10 @@ export function registerReport(program: Command): void {
       (text) => text.split(',').map((format) => format.trim()),
       [...FORMATS],
     )
-    .option('--config <file>', 'rules whose thresholds are drawn (see rollout-guard replay --help)');
+    .option('--config <file>', 'rules whose thresholds are drawn (see rollout-guard replay --help)')
+    .option('--json', 'print which files were written, as JSON', false);
   addFleetOptions(command);
-  complete(command, HELP, optionsSchema, async ({ out, format, config, ...wanted }, first, sources) => {
+  complete(command, HELP, optionsSchema, async ({ out, format, config, json, ...wanted }, first, sources) => {
     const rules = config === undefined ? undefined : await loadRules(config);
     const ofFleet = sources.filter((source) => isFleetTarget(source, sources.some(isRedisUrl) ? {} : wanted));
     if (ofFleet.length > 0 && sources.length > 1) {
@@ -63,12 +65,14 @@ export function registerReport(program: Command): void {
         : await collectReport(sources, { rules });
     const folder = out ?? (ofFleet.length > 0 ? '.' : first);
     await mkdir(folder, { recursive: true });
+    const files: string[] = [];
     for (const kind of new Set(format)) {
       const path = join(folder, `report.${kind}`);
       await writeFile(path, await render(report, kind));
-      console.log(path);
+      files.push(path);
     }
-    console.log(report.headline);
+    const { headline } = report;
+    console.log(json ? JSON.stringify({ files, headline }, undefined, 2) : [...files, headline].join('\n'));
   });
 }
 

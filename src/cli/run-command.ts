@@ -27,7 +27,8 @@ export function registerRun(program: Command): void {
   const command = program
     .command('run')
     .description('Runs a controller: it decides for a fleet of processes, so that they need no admin token.')
-    .requiredOption('--config <file>', 'the configuration: JSON, or a JavaScript module');
+    .requiredOption('--config <file>', 'the configuration: JSON, or a JavaScript module')
+    .option('--json', 'as without it: the log is lines of JSON', false);
   complete(command, HELP, z.object({ config: pathOption }), async ({ config }) => {
     // Registered before the start, which may wait for Unleash and can be ended too.
     const ended = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);

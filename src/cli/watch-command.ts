@@ -24,7 +24,7 @@ Elsewhere, a line is printed whenever something important changes.
 
 Exit codes: 0 it was ended, 1 the folder or Redis cannot be read, 2 wrong usage.`;
 
-const optionsSchema = z.object({ interval: durationMsSchema, ...fleetFields });
+const optionsSchema = z.object({ interval: durationMsSchema, json: z.boolean(), ...fleetFields });
 
 /** Adds the subcommand `watch`. */
 export function registerWatch(program: Command): void {
@@ -32,17 +32,18 @@ export function registerWatch(program: Command): void {
     .command('watch')
     .description('Shows the state of a rollout and keeps it up to date.')
     .argument('<source>', 'the folder of the guard, which may not exist yet, or redis://… of its fleet')
-    .option('--interval <ms>', 'how often to read it, in milliseconds', Number, 1_000);
+    .option('--interval <ms>', 'how often to read it, in milliseconds', Number, 1_000)
+    .option('--json', 'print a line of JSON whenever something important changes', false);
   addFleetOptions(command);
-  complete(command, HELP, optionsSchema, async ({ interval, ...wanted }, source) => {
+  complete(command, HELP, optionsSchema, async ({ interval, json, ...wanted }, source) => {
     const ending = new AbortController();
     const end = () => ending.abort();
     process.once('SIGINT', end).once('SIGTERM', end).once('SIGHUP', end);
     const choice = isFleetTarget(source, wanted) ? new FleetChoice(source, wanted) : undefined;
     const watching = new Watching(choice === undefined ? folderPlace(source) : fleetPlace(choice));
     try {
-      if (process.stdout.isTTY === true) await onTerminal(watching, interval, ending);
-      else await inLines(watching, interval, ending.signal);
+      if (process.stdout.isTTY === true && !json) await onTerminal(watching, interval, ending);
+      else await inLines(watching, interval, ending.signal, json);
     } finally {
       choice?.close();
       process.off('SIGINT', end).off('SIGTERM', end).off('SIGHUP', end);
@@ -69,12 +70,24 @@ async function onTerminal(watching: Watching, interval: number, ending: AbortCon
   }
 }
 
-async function inLines(watching: Watching, interval: number, signal: AbortSignal): Promise<void> {
+async function inLines(
+  watching: Watching,
+  interval: number,
+  signal: AbortSignal,
+  json: boolean,
+): Promise<void> {
   let shown: string | undefined;
   while (!signal.aborted) {
     const statuses = await watching.statuses().catch(emptyFor(watching.name));
     const text = typeof statuses === 'string' ? statuses : statusLineOf(statuses);
-    if (text !== shown) console.log(`${formatTime(Date.now())} | ${text}`);
+    if (text !== shown) {
+      const at = Date.now();
+      console.log(
+        json
+          ? JSON.stringify({ at, text, guards: typeof statuses === 'string' ? [] : statuses })
+          : `${formatTime(at)} | ${text}`,
+      );
+    }
     shown = text;
     await sleep(interval, undefined, { signal }).catch(() => {});
   }

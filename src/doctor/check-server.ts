@@ -1,3 +1,4 @@
+import { formatBytes } from '../support/wording.js';
 import { clientUrlProblem } from '../unleash/client-api.js';
 import { type Finding, findingsOf } from './finding.js';
 import type { Answer, FolderObservation, Observations } from './observations.js';
@@ -5,6 +6,11 @@ import { readFeatures, readUser } from './observed-replies.js';
 
 /** Above this difference, times in Unleash's history and in the guard's audit log are hard to compare. */
 const MAX_CLOCK_DIFFERENCE_MS = 5_000;
+
+/** A journal and a summary need less. */
+const NO_SPACE_BYTES = 2 ** 20;
+/** An outcome log may reach this within a rollout. */
+const LITTLE_SPACE_BYTES = 2 ** 30;
 
 /** Whether something answers at the URL, and whether it is an Unleash. */
 export function checkUrl({ target, health, features, admin }: Observations): Finding {
@@ -64,12 +70,43 @@ export function checkClock({ health, features }: Observations): Finding {
 }
 
 /** Whether the guard can write its journal and logs. */
-export function checkFolder({ path, exists, problem }: FolderObservation): Finding {
-  const { ok, fail } = findingsOf('folder');
+export function checkFolder({
+  path,
+  exists,
+  problem,
+  isForeign = false,
+  isOpen = false,
+  freeBytes = Number.POSITIVE_INFINITY,
+}: FolderObservation): Finding {
+  const { ok, warn, fail } = findingsOf('folder');
   if (problem !== undefined) {
     return fail(
       `The folder ${path} cannot be ${exists ? 'written' : 'created'} (${problem}).`,
       'Give the service a folder that it may write and that survives a restart; without one, a pending stop is lost in a crash.',
+    );
+  }
+  if (freeBytes < NO_SPACE_BYTES) {
+    return fail(
+      `The disk of ${path} is full (${formatBytes(freeBytes)} free).`,
+      'Free some space: without it, the journal cannot be written, and a pending stop is lost in a crash.',
+    );
+  }
+  if (isOpen) {
+    return warn(
+      `Any user of this machine may write in the folder ${path}, and so control the guard.`,
+      `Take the permission away: chmod o-w ${path}`,
+    );
+  }
+  if (isForeign) {
+    return warn(
+      `The folder ${path} is of another user than the one who runs this check.`,
+      "Run the check as the service's user: only then it shows whether the service may write there.",
+    );
+  }
+  if (freeBytes < LITTLE_SPACE_BYTES) {
+    return warn(
+      `The disk of ${path} has little space (${formatBytes(freeBytes)} free).`,
+      'Free some space, or give the log a smaller limit (docs/options.md).',
     );
   }
   return ok(`The folder ${path} ${exists ? 'can be written' : 'can be created'}.`);

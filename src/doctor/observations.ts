@@ -62,4 +62,10 @@ export interface FolderObservation {
   readonly exists: boolean;
   /** Why nothing can be written there, a code such as `EACCES`; undefined when it can. */
   readonly problem: string | undefined;
+  /** Whether it exists, and is of another user than this one. */
+  readonly isForeign?: boolean | undefined;
+  /** Whether it exists, and any user may write there. */
+  readonly isOpen?: boolean | undefined;
+  /** Of the disk; undefined when the system does not say. */
+  readonly freeBytes?: number | undefined;
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { rm, stat, writeFile } from 'node:fs/promises';
+import { rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { systemClock } from '../support/clock.js';
 import { fetchOver } from '../support/connection/connection.js';
@@ -108,10 +108,23 @@ export async function observeFolder(path: string): Promise<FolderObservation> {
   try {
     await writeFile(probe, '', { flag: 'wx' });
     await rm(probe);
-    return { path, exists, problem: undefined };
+    return { path, exists, problem: undefined, ...(await factsOf(existing, exists)) };
   } catch (error) {
     return { path, exists, problem: codeOf(error) };
   }
+}
+
+/** Who may write there, and how much. */
+async function factsOf(path: string, exists: boolean): Promise<Partial<FolderObservation>> {
+  const { uid, mode } = await stat(path);
+  const disk = await statfs(path).catch(() => undefined);
+  const user = process.getuid?.();
+  return {
+    // Windows has neither.
+    isForeign: exists && user !== undefined && uid !== user,
+    isOpen: exists && user !== undefined && (mode & 0o002) !== 0,
+    freeBytes: disk && disk.bavail * disk.bsize,
+  };
 }
 
 async function nearestExisting(path: string): Promise<string> {

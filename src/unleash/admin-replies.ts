@@ -21,6 +21,10 @@ export const strategySchema = z.object({
     .record(z.string(), z.coerce.string())
     .nullish()
     .transform((parameters) => parameters ?? {}),
+  /** Whom the strategy is for. */
+  constraints: z
+    .array(z.object({ contextName: z.string(), operator: z.string(), values: z.array(z.string()).nullish() }))
+    .nullish(),
 });
 
 const linkSchema = z.object({ id: optionalText, url: z.string(), title: optionalText });

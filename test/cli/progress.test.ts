@@ -9,11 +9,16 @@ function barOn(isTTY: boolean) {
 }
 
 describe('ProgressBar', () => {
-  it('writes nothing where there is no terminal', () => {
-    const { bar, written } = barOn(false);
-    bar.show(1, 2, 'rollouts');
-    bar.clear();
+  it('writes a line every ten seconds where there is no terminal, and nothing in a short run', () => {
+    const { bar, written, pass } = barOn(false);
+    bar.show(1, 4, 'rollouts');
+    bar.show(4, 4, 'rollouts');
     expect(written).toEqual([]);
+    pass(10_000);
+    bar.show(2, 4, 'rollouts');
+    bar.show(3, 4, 'rollouts');
+    bar.clear();
+    expect(written).toEqual(['2/4 rollouts\n']);
   });
 
   it('draws at most ten times a second, and the end in any case', () => {

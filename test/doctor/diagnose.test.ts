@@ -39,6 +39,8 @@ describe('diagnose', () => {
         'flag',
         'percentage',
         'stickiness',
+        'strategies',
+        'id-lists',
         'clock',
         'folder',
       ].map((check) => [check, 'ok']),

@@ -14,13 +14,31 @@ afterEach(async () => {
 
 describe('observeFolder', () => {
   it('leaves no file in a folder that can be written', async () => {
-    expect(await observeFolder(folder)).toEqual({ path: folder, exists: true, problem: undefined });
+    expect(await observeFolder(folder)).toMatchObject({
+      path: folder,
+      exists: true,
+      problem: undefined,
+      isForeign: false,
+      isOpen: false,
+    });
     expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('sees who may write in a folder, and how much', async () => {
+    await chmod(folder, 0o777);
+    const { isOpen, freeBytes } = await observeFolder(folder);
+    expect({ isOpen, freeBytes }).toEqual({ isOpen: true, freeBytes: expect.any(Number) });
   });
 
   it('creates nothing when the folder does not exist', async () => {
     const path = join(folder, 'logs', 'async_upload_rollout');
-    expect(await observeFolder(path)).toEqual({ path, exists: false, problem: undefined });
+    expect(await observeFolder(path)).toMatchObject({
+      path,
+      exists: false,
+      problem: undefined,
+      isForeign: false,
+      isOpen: false,
+    });
     expect(await readdir(folder)).toEqual([]);
   });
 

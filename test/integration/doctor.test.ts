@@ -53,7 +53,7 @@ describe('the doctor with a real Unleash', () => {
     const before = await unleash.history('doctor-upload');
     const found = await findings();
     expect(Object.values(found).filter(({ status }) => status !== 'ok')).toEqual([]);
-    expect(Object.keys(found)).toHaveLength(12);
+    expect(Object.keys(found)).toHaveLength(14);
     expect(found.percentage?.message).toContain('10 %');
     expect(await unleash.history('doctor-upload')).toEqual(before);
   });
@@ -144,7 +144,7 @@ describe('rollout-guard doctor', () => {
     const { code, stdout, stderr } = await run(['--flag', 'doctor-upload', '--folder', folder], settings());
     expect(stderr).toBe('');
     expect(code).toBe(0);
-    expect(stdout).toContain('12 ok, 0 warnings, 0 failed, 0 not checked');
+    expect(stdout).toContain('14 ok, 0 warnings, 0 failed, 0 not checked');
     for (const token of [unleash.adminToken, unleash.clientToken]) {
       expect(stdout).not.toContain(token.split('.')[1]);
     }

@@ -70,7 +70,8 @@ function register(program: Command, type: ControlType): void {
     .addOption(new Option('--flag <key>', 'the flag, where several are guarded').env('UNLEASH_FLAG'))
     .option('--prefix <prefix>', "of a fleet's keys in Redis, if not the default")
     .option('--service <name>', 'of a fleet that has a name')
-    .option('--wait <time>', 'how long to wait for an answer', '15s');
+    .option('--wait <time>', 'how long to wait for an answer', '15s')
+    .option('--json', 'print the answer as JSON', false);
   if (needs.includes('trigger')) command.option('--trigger <name>', 'the trigger');
   if (needs.includes('for')) command.option('--for <time>', 'for how long: 30min, 2h, 7d');
   if (needs.includes('force')) command.option('--force', 'also when the stage is not met');
@@ -80,7 +81,7 @@ function register(program: Command, type: ControlType): void {
     const control = controlOf(type, options);
     const reply =
       control.type === 'stop' ? await stop(control, target, options) : await ask(control, target, options);
-    console.log(reply.message);
+    console.log(options.json ? JSON.stringify(reply, undefined, 2) : reply.message);
     if (!reply.accepted) process.exitCode = 1;
   });
 }
@@ -95,6 +96,7 @@ const optionsSchema = z.object({
   prefix: z.string().optional(),
   service: z.string().optional(),
   wait: durationOption,
+  json: z.boolean(),
   url: unleashFields.url.optional(),
   environment: unleashFields.environment.optional(),
   project: unleashFields.project.default('default'),

@@ -6,11 +6,12 @@ import type { GuardEvent } from '../../model/event.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import { systemClock } from '../../support/clock.js';
 import { errorRateAbove } from '../../triggers/error-rate-above.js';
-import { DrillError, type DrillFlag, type DrillTarget, drillFlag } from './drill-flag.js';
+import type { AdminTarget } from '../../unleash/admin-writer.js';
+import { DrillError, type DrillFlag, drillFlag } from './drill-flag.js';
 import type { DrillListener, DrillResult, DrillStep, DrillStepName, DrillTimes } from './drill-steps.js';
 
 /** Options of {@link fireDrill}. */
-interface DrillOptions extends DrillTarget {
+interface DrillOptions extends AdminTarget {
   readonly clientToken: string;
   /** An existing flag that is off. @default a scratch flag that is made and deleted */
   readonly flagKey?: string | undefined;

@@ -1,0 +1,309 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { codeFor, FRAMEWORKS, frameworkOf } from '../../src/cli/init/frameworks.js';
+import { personalToken } from '../helpers/personal-token.js';
+import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
+
+const PREFIX = `init-${randomUUID().slice(0, 8)}`;
+
+let unleash: SharedUnleash;
+let main: string;
+/** Within the compiled package, so that what is written there can import it by its name. */
+let folder: string;
+const children: ChildProcess[] = [];
+
+beforeAll(async () => {
+  unleash = await sharedUnleash();
+  main = await compiledFile('src/cli/main.ts');
+  folder = await mkdtemp(join(await compiledFile(''), 'init-'));
+}, 120_000);
+
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly problems: string;
+}
+
+async function init(flag: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+  const child = spawn(process.execPath, [main, 'init', '--yes', ...args], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env.PATH,
+      UNLEASH_FLAG: flag,
+      UNLEASH_URL: unleash.apiUrl,
+      UNLEASH_ENVIRONMENT: unleash.environment,
+      UNLEASH_CLIENT_TOKEN: unleash.clientToken,
+      UNLEASH_ADMIN_TOKEN: unleash.adminToken,
+      ...env,
+    },
+  });
+  children.push(child);
+  const [out, problems] = [child.stdout!, child.stderr!].map(async (stream) =>
+    (await stream.setEncoding('utf8').toArray()).join(''),
+  );
+  const [code] = await once(child, 'close');
+  return { code, out: (await out)!, problems: (await problems)! };
+}
+
+const strategiesOf = async (flag: string) => (await unleash.flag(flag)).strategies;
+
+async function exists(flag: string): Promise<boolean> {
+  const headers = { authorization: unleash.adminToken };
+  const path = `/api/admin/projects/default/features/${encodeURIComponent(flag)}`;
+  return (await fetch(unleash.url + path, { headers })).ok;
+}
+
+describe('rollout-guard init', () => {
+  it('creates a flag that is off, with a gradual rollout at 0 % by userId, and leaves it alone the next time', async () => {
+    const flag = `${PREFIX}-new`;
+    expect(await init(flag)).toMatchObject({ code: 0, out: expect.stringContaining(`Created "${flag}"`) });
+    expect(await strategiesOf(flag)).toMatchObject([
+      { name: 'flexibleRollout', parameters: { rollout: '0', stickiness: 'userId', groupId: flag } },
+    ]);
+    await unleash.setPercentage(flag, 10);
+    const before = await strategiesOf(flag);
+    const again = await init(flag, ['--json']);
+    expect(JSON.parse(again.out)).toMatchObject({
+      outcome: 'exists',
+      flag: { key: flag },
+      framework: 'worker',
+    });
+    expect(await strategiesOf(flag)).toEqual(before);
+  }, 60_000);
+
+  it.each([
+    ['a project that does not exist', { UNLEASH_PROJECT: 'nowhere' }, /no project "nowhere"/],
+    [
+      'an environment that does not exist',
+      { UNLEASH_ENVIRONMENT: 'moon' },
+      /no environment "moon".*production/,
+    ],
+    ['a key that is no flag key', { UNLEASH_FLAG: `${PREFIX} refused/` }, /URL friendly|flag's key/],
+  ])('creates nothing for %s', async (_what, env, message) => {
+    const ended = await init(`${PREFIX}-refused`, [], { UNLEASH_CLIENT_TOKEN: undefined, ...env });
+    expect(ended.out + ended.problems).toMatch(message);
+    expect(ended.code).toBeGreaterThan(0);
+    expect(await exists(`${PREFIX}-refused`)).toBe(false);
+  });
+
+  it.each([
+    [
+      'a client token of another environment',
+      { UNLEASH_ENVIRONMENT: 'production' },
+      /reads environment "development"/,
+    ],
+    [
+      'an admin token that Unleash does not know',
+      { UNLEASH_ADMIN_TOKEN: '*:*.unknown' },
+      /does not accept the admin token/,
+    ],
+    [
+      'a client token as admin token',
+      { UNLEASH_ADMIN_TOKEN: 'default:development.x' },
+      /this is a client or frontend token/,
+    ],
+  ])('creates nothing for %s', async (_what, env, message) => {
+    const ended = await init(`${PREFIX}-refused`, [], env);
+    expect(ended.out + ended.problems).toMatch(message);
+    expect(ended.code).toBeGreaterThan(0);
+    expect(await exists(`${PREFIX}-refused`)).toBe(false);
+  });
+
+  it('creates a flag with the token of an editor, and nothing with that of a viewer', async () => {
+    const editor = await personalToken(unleash, `${PREFIX}-editor`, 'editor');
+    expect(await init(`${PREFIX}-edited`, [], { UNLEASH_ADMIN_TOKEN: editor })).toMatchObject({ code: 0 });
+    const viewer = await personalToken(unleash, `${PREFIX}-viewer`, 'viewer');
+    const { code, out } = await init(`${PREFIX}-viewed`, [], { UNLEASH_ADMIN_TOKEN: viewer });
+    expect({ code, out }).toMatchObject({ code: 1, out: expect.stringContaining('may not turn flags off') });
+    expect(await exists(`${PREFIX}-viewed`)).toBe(false);
+  }, 60_000);
+
+  it('names an archived flag of the same key, and a server that is no Unleash', async () => {
+    const flag = `${PREFIX}-archived`;
+    await init(flag);
+    await unleash.request('DELETE', `/api/admin/projects/default/features/${flag}`);
+    expect(await init(flag)).toMatchObject({
+      code: 1,
+      problems: expect.stringMatching(/archived flag.*Nothing was created/),
+    });
+    const other = createServer((_request, response) => response.end('<html>'));
+    await new Promise<void>((ready) => other.listen(0, '127.0.0.1', ready));
+    const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}/api`;
+    expect(await init(flag, ['--url', url])).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('is not an Unleash'),
+    });
+    other.close();
+  }, 60_000);
+
+  it('deletes the flag again when its rollout cannot be added', async () => {
+    const flag = `${PREFIX}-half`;
+    const proxy = createServer(async (request, response) => {
+      if (request.url!.endsWith('/strategies')) {
+        response.statusCode = 400;
+        return response.end(JSON.stringify({ name: 'BadDataError', message: 'too many strategies' }));
+      }
+      const body = (await request.setEncoding('utf8').toArray()).join('');
+      const { authorization = '' } = request.headers;
+      const reply = await fetch(unleash.url + request.url, {
+        method: request.method!,
+        headers: { authorization, 'content-type': 'application/json' },
+        ...(body === '' ? {} : { body }),
+      });
+      response.statusCode = reply.status;
+      return response.end(await reply.text());
+    });
+    await new Promise<void>((ready) => proxy.listen(0, '127.0.0.1', ready));
+    const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/api`;
+    const { code, problems } = await init(flag, ['--url', url]);
+    expect({ code, problems }).toEqual({
+      code: 1,
+      problems: expect.stringMatching(/too many strategies.*deleted again/),
+    });
+    expect(await exists(flag)).toBe(false);
+    proxy.close();
+  }, 60_000);
+
+  it('overwrites no file, and creates no flag then', async () => {
+    const out = join(folder, 'mine.mjs');
+    await writeFile(out, 'mine');
+    expect(await init(`${PREFIX}-out`, ['--out', out])).toMatchObject({
+      code: 1,
+      problems: expect.stringContaining('exists'),
+    });
+    expect(await readFile(out, 'utf8')).toBe('mine');
+    expect(await exists(`${PREFIX}-out`)).toBe(false);
+  });
+
+  it.each(['express', 'fastify'] as const)(
+    'prints code for %s that serves a guarded request',
+    async (framework) => {
+      const flag = `${PREFIX}-${framework}`;
+      const out = join(folder, `${framework}.mjs`);
+      expect(await init(flag, ['--framework', framework, '--out', out])).toMatchObject({ code: 0 });
+      const port = await freePort();
+      const service = start(out, { PORT: String(port) });
+      const ask = async () => (await fetch(`http://127.0.0.1:${port}/work/ada`)).text();
+      await vi.waitFor(async () => expect(await ask()).toBe('old path: a request'), {
+        timeout: 30_000,
+        interval: 200,
+      });
+      const ended = once(service, 'exit');
+      service.kill('SIGTERM');
+      expect(await ended).toEqual([0, null]);
+      const summary = await readFile(
+        join(folder, `logs/${flag.replaceAll('-', '_')}_rollout/summary.json`),
+        'utf8',
+      );
+      expect(JSON.parse(summary)).toMatchObject({ flag_key: flag, total: { count: expect.any(Number) } });
+    },
+    60_000,
+  );
+
+  it('prints code for a worker that does its jobs and ends', async () => {
+    const out = join(folder, 'worker.mjs');
+    expect(await init(`${PREFIX}-worker`, ['--framework', 'worker', '--out', out])).toMatchObject({
+      code: 0,
+    });
+    const worker = start(out, {});
+    const lines = (await worker.stdout!.setEncoding('utf8').toArray()).join('');
+    expect(lines).toContain('ada old path: a job\n');
+    expect(worker.exitCode ?? (await once(worker, 'exit'))[0]).toBe(0);
+  }, 60_000);
+});
+
+describe('the code of rollout-guard init', () => {
+  it('has no type errors, whatever the names are', async () => {
+    const root = resolve(import.meta.dirname, '../..');
+    const place = await mkdtemp(join(root, 'node_modules/.cache/init-types-'));
+    const target = {
+      url: 'https://unleash.example.com/api',
+      flagKey: "it's\\new",
+      project: 'a"b',
+      environment: 'x',
+    };
+    for (const framework of FRAMEWORKS)
+      await writeFile(join(place, `${framework}.ts`), codeFor(framework, target));
+    // NestJS is no dependency of this project: npm run test:package has it.
+    const nest =
+      'export const Injectable: () => ClassDecorator; export interface OnModuleInit { onModuleInit(): unknown }';
+    await mkdir(join(place, 'types'));
+    await writeFile(
+      join(place, 'types/nest.d.ts'),
+      `declare module '@nestjs/common' { ${nest} export interface OnApplicationShutdown { onApplicationShutdown(): unknown } }`,
+    );
+    const compilerOptions = {
+      ...{
+        strict: true,
+        noEmit: true,
+        module: 'nodenext',
+        target: 'es2023',
+        types: ['node'],
+        skipLibCheck: true,
+      },
+      ...{ experimentalDecorators: true, paths: { 'unleash-rollout-guard': [join(root, 'src/index.ts')] } },
+    };
+    await writeFile(join(place, 'package.json'), '{"type":"module"}');
+    await writeFile(join(place, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const checked = await promisify(execFile)(process.execPath, [tsc, '-p', place]).catch((error) => error);
+    await rm(place, { recursive: true });
+    expect(checked.stdout).toBe('');
+  }, 120_000);
+});
+
+describe('frameworkOf', () => {
+  it.each([
+    ['nestjs', { dependencies: { express: '5', '@nestjs/core': '11' } }],
+    ['fastify', { devDependencies: { fastify: '5' } }],
+    ['express', { dependencies: { express: '5' } }],
+    ['worker', { dependencies: { bullmq: '5' } }],
+    ['worker', { dependencies: 'none' }],
+  ])('is %s for %o', async (framework, manifest) => {
+    const place = await mkdtemp(join(tmpdir(), 'framework-'));
+    await writeFile(join(place, 'package.json'), JSON.stringify(manifest));
+    expect(await frameworkOf(place)).toBe(framework);
+    await writeFile(join(place, 'package.json'), 'no JSON');
+    expect(await frameworkOf(place)).toBe('worker');
+    await rm(place, { recursive: true });
+    expect(await frameworkOf(place)).toBe('worker');
+  });
+});
+
+function start(file: string, env: Record<string, string>): ChildProcess {
+  const child = spawn(process.execPath, [file], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: {
+      PATH: process.env.PATH,
+      UNLEASH_CLIENT_TOKEN: unleash.clientToken,
+      UNLEASH_ADMIN_TOKEN: unleash.adminToken,
+      ...env,
+    },
+  });
+  children.push(child);
+  return child;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((closed) => server.close(closed));
+  return port;
+}
