@@ -71,6 +71,13 @@ export {
 } from './triggers/event-regression.js';
 export { type LatencyRegressionOptions, latencyRegression } from './triggers/latency-regression.js';
 export {
+  type ConversionMetricOptions,
+  type MetricOptions,
+  metric,
+  type NumericMetricOptions,
+  type RatioMetricOptions,
+} from './triggers/metrics/metric.js';
+export {
   type SampleRatioMismatchOptions,
   sampleRatioMismatch,
   type UsersInBothArmsOptions,
