@@ -89,7 +89,7 @@ export type { Stage, StageProgress, StageStatus } from './model/stage.js';
 // The guard: decides, and turns the flag off.
 export { RolloutGuard } from './guard/rollout-guard.js';
 export type { FleetStatus, GuardProblem, GuardState, GuardStatus } from './guard/guard-status.js';
-export type { ComplaintReport } from './guard/observe/tracked-outcomes.js';
+export type { ComplaintReport, TrackContext, TrackDetails } from './guard/observe/tracked-outcomes.js';
 export type { RolloutGuardOptions, UnleashAdminOptions } from './guard/options.js';
 // Several flags: a guard for each, and one of all else.
 export { GuardedFlags, guardFlags } from '../hooks/guard-flags.js';
@@ -153,6 +153,8 @@ export type {
   ExposureCounts,
   FrozenControl,
   MemorySnapshot,
+  MetricArm,
+  MetricFigures,
   OutcomeDetail,
   OutcomeDetails,
   QuantileEvidence,

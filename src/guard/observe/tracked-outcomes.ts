@@ -13,6 +13,25 @@ export interface ComplaintReport {
   readonly attributes?: Attributes | undefined;
 }
 
+/** Whose event it is. */
+export interface TrackContext {
+  /** The key with which the flag was evaluated for that user. */
+  readonly targetingKey?: string | undefined;
+}
+
+/** What belongs to an event, as OpenFeature's `TrackingEventDetails`. */
+export interface TrackDetails {
+  /** The number of a numeric or ratio metric. */
+  readonly value?: number | undefined;
+  readonly [name: string]: unknown;
+}
+
+/** What `client.track()` would bring. */
+export function trackedEvent(name: string, context: TrackContext, details: TrackDetails): TrackedEvent {
+  const { value, ...rest } = details;
+  return { name, targetingKey: context.targetingKey, value, details: rest };
+}
+
 /** Attributes outcomes and complaints, which the application reports by the user's key, to the arm that the user got. */
 export class TrackedOutcomes {
   readonly #context: GuardContext;

@@ -90,18 +90,27 @@ const schemaOf = (name: string) => {
     .refine((value) => value >= 0 && value < 1, { error: SHARE })
     .default(0);
   const min = z.number({ error: NUMBER }).refine(Number.isFinite, { error: NUMBER }).default(0);
-  return z.object({
-    event,
-    options: z.discriminatedUnion(
-      'kind',
-      [
-        z.strictObject({ kind: z.literal('conversion'), ...fields, minDifference: share }),
-        z.strictObject({ kind: z.literal('numeric'), ...fields, minDifference: difference, min }),
-        z.strictObject({ kind: z.literal('ratio'), ...fields, minDifference: difference, per: event }),
-      ],
-      { error: KIND },
-    ),
-  });
+  return z
+    .object({
+      event,
+      options: z.discriminatedUnion(
+        'kind',
+        [
+          z.strictObject({ kind: z.literal('conversion'), ...fields, minDifference: share }),
+          z.strictObject({ kind: z.literal('numeric'), ...fields, minDifference: difference, min }),
+          z.strictObject({ kind: z.literal('ratio'), ...fields, minDifference: difference, per: event }),
+        ],
+        { error: KIND },
+      ),
+    })
+    .superRefine(({ event, options }, context) => {
+      if (options.kind !== 'ratio' || options.per !== event) return;
+      context.addIssue({
+        code: 'custom',
+        path: ['options', 'per'],
+        message: 'another event than the metric itself',
+      });
+    });
 };
 
 /**
