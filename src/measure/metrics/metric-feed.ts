@@ -72,7 +72,9 @@ export class MetricFeed {
 
   open(unit: number, targetingKey: string | undefined, treated: boolean, chance: number, at: number): void {
     const key = targetingKey === undefined ? undefined : this.#hash(targetingKey);
-    for (const { trials } of this.#metrics) trials.open(unit, key, treated, chance, at);
+    // At 100 % nothing is drawn, so that the provider names no unit.
+    const owner = unit === 0 && chance >= 1 ? (key ?? 0) : unit;
+    for (const { trials } of this.#metrics) trials.open(owner, key, treated, chance, at);
   }
 
   /** @returns what was wrong with the event, for each trigger that could not use it. */

@@ -160,6 +160,15 @@ describe('metrics in the outcome store', () => {
     });
   });
 
+  it('find users by their keys at 100 %, where no unit is drawn', () => {
+    const { expose, track, figures } = setup();
+    for (const user of ['ann', 'bob']) {
+      expose(user, 'treatment', START, { reason: 'STATIC', chance: undefined, unit: undefined });
+    }
+    track('checkout', 'bob');
+    expect(figures()).toMatchObject({ unattributed: 0, arms: { treatment: { trials: 2, value: 0.5 } } });
+  });
+
   it('drop what is open when the percentage changes, of both arms, and keep what is over', () => {
     const { store, expose, track, figures } = setup();
     expose('ann');
