@@ -71,6 +71,13 @@ export {
 } from './triggers/event-regression.js';
 export { type LatencyRegressionOptions, latencyRegression } from './triggers/latency-regression.js';
 export {
+  type ConversionMetricOptions,
+  type MetricOptions,
+  metric,
+  type NumericMetricOptions,
+  type RatioMetricOptions,
+} from './triggers/metrics/metric.js';
+export {
   type SampleRatioMismatchOptions,
   sampleRatioMismatch,
   type UsersInBothArmsOptions,
@@ -82,7 +89,7 @@ export type { Stage, StageProgress, StageStatus } from './model/stage.js';
 // The guard: decides, and turns the flag off.
 export { RolloutGuard } from './guard/rollout-guard.js';
 export type { FleetStatus, GuardProblem, GuardState, GuardStatus } from './guard/guard-status.js';
-export type { ComplaintReport } from './guard/observe/tracked-outcomes.js';
+export type { ComplaintReport, TrackContext, TrackDetails } from './guard/observe/tracked-outcomes.js';
 export type { RolloutGuardOptions, UnleashAdminOptions } from './guard/options.js';
 // Several flags: a guard for each, and one of all else.
 export { GuardedFlags, guardFlags } from '../hooks/guard-flags.js';
@@ -146,6 +153,8 @@ export type {
   ExposureCounts,
   FrozenControl,
   MemorySnapshot,
+  MetricArm,
+  MetricFigures,
   OutcomeDetail,
   OutcomeDetails,
   QuantileEvidence,

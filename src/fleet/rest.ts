@@ -21,9 +21,10 @@ export class Rest {
 
   /** Whether nothing waits or is open here, and nothing was recorded or changed since the last delta. */
   isQuiet({ isEmpty }: Outbox, { assigned, revision }: LocalEpoch): boolean {
-    const { own, openSince, revision: current } = this.#options;
+    const { own, openSince, revision: current, clock } = this.#options;
     const isSame = own.activity === this.#queuedActivity && openSince?.() === undefined;
-    return isEmpty && isSame && assigned !== undefined && revision === current();
+    const isDue = (own.metrics.metricDueAt ?? Number.POSITIVE_INFINITY) <= clock.now();
+    return isEmpty && isSame && !isDue && assigned !== undefined && revision === current();
   }
 
   /** Everything so far is queued. */

@@ -78,6 +78,7 @@ export class GuardRun {
       flagEvents.listen(flagKey, {
         onChange: () => records.safely('a change of the flag', () => runner.pollDefinition()),
         onTrack: (event) => records.safely('track()', () => tracked.track(event)),
+        metricEvents: tracked.metricEvents,
       }),
     ];
     context.runningTime.start();

@@ -23,7 +23,12 @@ import { allWithin } from '../support/deadline.js';
 import { ControllableGuard } from './control/controllable-guard.js';
 import { GuardRun } from './guard-run.js';
 import { type GuardState, type GuardStatus, shownState } from './guard-status.js';
-import type { ComplaintReport } from './observe/tracked-outcomes.js';
+import {
+  type ComplaintReport,
+  type TrackContext,
+  type TrackDetails,
+  trackedEvent,
+} from './observe/tracked-outcomes.js';
 import type { RolloutGuardOptions } from './options.js';
 import { checkOperationOptions, resolveOptions } from './resolve-options.js';
 import type { GuardResources } from './several/guard-resources.js';
@@ -220,6 +225,18 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
       epoch: machine.epoch,
       at: context.clock.now(),
     });
+  }
+
+  /**
+   * Counts an event for this guard's metrics, and outcomes and complaints, as `client.track()` does, which reaches the guards of all flags: for
+   * code that has no OpenFeature client. Never throws.
+   */
+  track(event: string, context: TrackContext, details: TrackDetails = {}): void {
+    const {
+      context: { records },
+      tracked,
+    } = this.#parts;
+    records.safely('track()', () => tracked.track(trackedEvent(event, context, details)));
   }
 
   /**

@@ -5,7 +5,7 @@ import type { TestSpec } from '../statistics/rollout-evidence.js';
 import { defer } from '../support/data/defer.js';
 import { armCounts, complaintCode, countCode } from './arm-counts.js';
 import { DetailRing } from './detail-ring.js';
-import { EvidenceFeed } from './evidence/evidence-feed.js';
+import { EvidenceFeed, type MetricEvents } from './evidence/evidence-feed.js';
 import { ExposureRing } from './exposure-ring.js';
 import { MemoryBaseline } from './memory-baseline.js';
 import { MemoryWindow } from './memory-window.js';
@@ -87,6 +87,11 @@ export class MemoryOutcomeStore {
     return this.#feed.openSince;
   }
 
+  /** What the application tracks for metrics of its own. */
+  get metrics(): MetricEvents {
+    return this.#feed;
+  }
+
   /** Changes with everything that is recorded here: while it stays and nothing is open, there is no delta to take. */
   get activity(): number {
     return this.#feed.activity;
@@ -130,9 +135,7 @@ export class MemoryOutcomeStore {
     if (arm === 'treatment' && (outcome.result === 'failure' || outcome.result === 'success')) {
       this.#recent.add(unit, outcome.result === 'failure', at);
     }
-    if (outcome.critical && arm === 'treatment') {
-      this.#lastCritical.set(outcome.errorType ?? 'unknown', at);
-    }
+    if (outcome.critical && arm === 'treatment') this.#lastCritical.set(outcome.errorType ?? 'unknown', at);
     if (epoch >= this.#epoch) this.#totals.add(outcome, code, at);
   }
 
@@ -210,7 +213,6 @@ export class MemoryOutcomeStore {
   takeDelta(now: number): OutcomeDelta | undefined {
     this.#advance(now);
     this.#feed.settle(now);
-    const { bucketMs } = this.#exposures;
     const evidence = this.#feed.takeDelta();
     const changes: OutcomeDelta = {
       ...this.#identity,
@@ -219,7 +221,7 @@ export class MemoryOutcomeStore {
         buckets: window.takeChanges(),
         settled: this.#feed.windows[index]!.takeChanges(),
       })),
-      exposures: { bucketMs, buckets: this.#exposures.takeChanges() },
+      exposures: { bucketMs: this.#exposures.bucketMs, buckets: this.#exposures.takeChanges() },
       ...this.#totals.takeChanges(),
       lastCritical: this.#lastCritical.take(),
       recent: this.#recent.takeChanges(),
@@ -278,7 +280,6 @@ export class MemoryOutcomeStore {
   dump(now: number): StoreDump {
     this.#advance(now);
     this.#feed.settle(now);
-    const { bucketMs } = this.#exposures;
     return {
       epochStartedAt: this.#epochStartedAt,
       oldestEpoch: Number.isFinite(this.#oldestEpoch) ? this.#oldestEpoch : undefined,
@@ -289,14 +290,13 @@ export class MemoryOutcomeStore {
           buckets: window.contents(),
           settled: this.#feed.windows[index]!.contents(),
         })),
-        exposures: { bucketMs, buckets: this.#exposures.dueBuckets(now) },
+        exposures: { bucketMs: this.#exposures.bucketMs, buckets: this.#exposures.dueBuckets(now) },
         ...this.#totals.contents(),
         lastCritical: this.#lastCritical.latest,
         recent: this.#recent.contents(),
         details: this.#details.contents(),
       },
-      evidence: this.#feed.evidence.toJSON(),
-      waiting: this.#feed.waiting,
+      ...this.#feed.contents(),
     };
   }
 
@@ -312,7 +312,7 @@ export class MemoryOutcomeStore {
     if (contents.epoch !== this.#epoch || !this.merge(contents, now)) return false;
     this.#exposures.skipUnfinished(now);
     this.#epochStartedAt = Math.min(dump.epochStartedAt, now);
-    this.#feed.restore(dump.evidence, dump.waiting ?? []);
+    this.#feed.restore(dump.evidence, dump.waiting ?? [], dump.metrics ?? []);
     return true;
   }
 

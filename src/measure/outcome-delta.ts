@@ -7,10 +7,11 @@ import { settledEntrySchema } from './evidence/settled-sample.js';
 import { SETTLED_FIELDS } from './evidence/settled-window.js';
 import { EXPOSURE_FIELDS } from './exposure-ring.js';
 import { sparseHistogramSchema } from './latency-histogram.js';
+import { joinMetrics, metricDeltaSchema, metricDumpSchema, shiftMetrics } from './metrics/metric-delta.js';
 import { BUCKETS_PER_WINDOW } from './time-ring.js';
 
 /** Raised whenever the meaning of a delta changes: processes of different versions run side by side during a deploy. */
-export const DELTA_VERSION = 3;
+export const DELTA_VERSION = 4;
 
 /** Settled outcomes of one delta: more than what a process sends again after a loss of data (see {@link joinEvidence}). */
 const MAX_SETTLED = 5_000;
@@ -47,6 +48,8 @@ const evidenceDeltaSchema = z
         z.tuple([unit, time, z.number().min(0).max(1), z.union([z.literal(0), z.literal(1)])]).readonly(),
       )
       .readonly(),
+    /** Of the triggers that compare a metric of the application's own and for which something came. */
+    metrics: z.array(metricDeltaSchema).max(100).readonly(),
   })
   .readonly();
 
@@ -140,10 +143,14 @@ export function isEmptyDelta({
     late === undefined &&
     lastCritical === undefined &&
     exposures.buckets.length === 0 &&
-    (evidence === undefined || (evidence.settled.length === 0 && evidence.complaints.length === 0)) &&
+    (evidence === undefined || isEmptyEvidence(evidence)) &&
     windows.every(({ buckets, settled }) => buckets.length === 0 && settled.length === 0) &&
     counts.every((count) => count === 0)
   );
+}
+
+function isEmptyEvidence({ settled, complaints, metrics }: EvidenceDelta): boolean {
+  return settled.length === 0 && complaints.length === 0 && metrics.length === 0;
 }
 
 /** What a {@link StoreDump} must be. Invalid evidence is left out: its tests then start from zero, and the counts are kept. */
@@ -158,6 +165,8 @@ export const storeDumpSchema = z
     evidence: rolloutEvidenceSchema.optional().catch(undefined),
     /** What other processes sent and waits until everything before it has settled in all of them. @default none */
     waiting: z.array(settledEntrySchema).readonly().optional().catch(undefined),
+    /** Of the application's own metrics, what is open or waits. @default none */
+    metrics: z.array(metricDumpSchema).max(100).readonly().optional().catch(undefined),
   })
   .readonly();
 
@@ -202,6 +211,7 @@ export function shiftDelta(delta: OutcomeDelta, offsetMs: number): OutcomeDelta 
       ...evidence,
       settled: evidence.settled.map(([hash, at, ...rest]) => [hash, at + offsetMs, ...rest] as const),
       complaints: evidence.complaints.map(([hash, at, ...rest]) => [hash, at + offsetMs, ...rest] as const),
+      metrics: shiftMetrics(evidence.metrics, offsetMs),
     },
   };
 }
@@ -219,6 +229,7 @@ export function joinEvidence(parts: readonly EvidenceDelta[]): EvidenceDelta {
     dropped: parts.reduce((all, { dropped }) => all + dropped, settled.length - latest.length),
     limits: { units: sum('units'), outcomes: sum('outcomes') },
     complaints: parts.flatMap(({ complaints }) => complaints),
+    metrics: joinMetrics(parts.map(({ metrics }) => metrics)),
   };
 }
 

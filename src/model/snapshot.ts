@@ -121,6 +121,8 @@ export interface Evidence {
   readonly byOutcomes?: Pick<Evidence, 'logE' | 'breached' | 'since'> | undefined;
   /** For latency only, by quantile; empty until the control has enough durations. */
   readonly quantiles?: readonly QuantileEvidence[] | undefined;
+  /** For a metric of the application's own only. */
+  readonly metric?: MetricFigures | undefined;
   /** For the sample ratio only. */
   readonly assignment?: Assignment | undefined;
   /** Units whose first event the test rests on. */
@@ -142,6 +144,35 @@ export interface FrozenControl {
   readonly at: number;
   /** The rate that is tolerated at most: an upper bound of the control's, times the tolerated ratio. 1 or more: too few outcomes. */
   readonly maxRate: number;
+}
+
+/** A metric of the application's own since the rollout began. */
+export interface MetricFigures {
+  /** Events that came, whether or not they could be used. */
+  readonly tracked: number;
+  /** Of these, those of users of whom no evaluation was known, or too old a one. */
+  readonly unattributed: number;
+  /** Of these, those whose value was missing, no number, infinite or too low. */
+  readonly invalid: number;
+  readonly arms: Readonly<Record<Arm, MetricArm>>;
+  /** The comparison with the most evidence; undefined until the control has enough values. */
+  readonly compared:
+    | {
+        /** Whether values on the bad side of the limit are counted, or those on the good side. */
+        readonly role: 'worse' | 'better';
+        /** Of the control's values, a fraction; undefined for a conversion. */
+        readonly quantile: number | undefined;
+        readonly limit: number;
+      }
+    | undefined;
+}
+
+/** A metric in one arm. */
+export interface MetricArm {
+  /** Units whose time is over; one that comes back after it counts again. Without a value, only those of a conversion count. */
+  readonly trials: number;
+  /** The conversion rate, or the median of the latest values; undefined while there is none. */
+  readonly value: number | undefined;
 }
 
 /** How units were put into the arms. */

@@ -9,6 +9,8 @@ export interface ComparisonRequest {
   readonly alpha: number;
   readonly ratio: number;
   readonly minDifference: number;
+  /** The odds ratios that are bet on, relative to `ratio`. @default those of failures */
+  readonly odds?: readonly number[] | undefined;
 }
 
 /** The part of alpha for the time in which both arms run; the rest is for after it. */
@@ -48,7 +50,7 @@ export class Comparison {
 
   constructor(request: ComparisonRequest) {
     this.#request = request;
-    this.#test = new EventTest(request.ratio);
+    this.#test = new EventTest(request.ratio, request.odds);
   }
 
   /** The evidence of the comparison of both arms now. */
@@ -103,7 +105,7 @@ export class Comparison {
     this.#starts.clear();
     this.#onset = undefined;
     this.#isOnsetStale = false;
-    this.#test = new EventTest(this.#request.ratio);
+    this.#test = new EventTest(this.#request.ratio, this.#request.odds);
   }
 
   /** The control as it was is not comparable any more. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { metricRequestSchema } from './metrics/metric-request.js';
 
 /**
  * What the sequential tests are configured with and how they are saved. All of it leaves the process (to the log's checkpoint, to
@@ -53,6 +54,7 @@ export const evidenceRequestSchema = z.discriminatedUnion('test', [
   limitRequest,
   latencyRequest,
   sampleRatioRequest,
+  metricRequestSchema,
 ]);
 
 /** The failure rate of the treatment against a limit. */
@@ -154,6 +156,22 @@ const latencyStateSchema = z
   })
   .readonly();
 
+const metricNotesSchema = z.object({ tracked: count, unattributed: count, invalid: count }).readonly();
+const valuesSchema = z.array(z.number()).max(10_000).readonly();
+
+const metricStateSchema = z
+  .object({
+    streams: z.array(streamSchema).max(10).readonly(),
+    limits: z.array(z.number().nullable()).max(10).readonly(),
+    samples: z.object({ treatment: valuesSchema, control: valuesSchema }).readonly(),
+    /** Trials and the sum of their values, of the treatment, then of the control. */
+    totals: z.tuple([count, z.number(), count, z.number()]).readonly(),
+    notes: metricNotesSchema,
+    controlCount: count,
+    fixedAtCount: count,
+  })
+  .readonly();
+
 const limitStateSchema = z.object({ units: limitTestSchema, outcomes: limitTestSchema }).readonly();
 
 const sampleRatioStateSchema = z
@@ -179,6 +197,7 @@ export type ComparisonState = z.infer<typeof comparisonSchema>;
 export type EventStreamState = z.infer<typeof streamSchema>;
 export type LatencyState = z.infer<typeof latencyStateSchema>;
 export type LimitState = z.infer<typeof limitStateSchema>;
+export type MetricState = z.infer<typeof metricStateSchema>;
 export type SampleRatioState = z.infer<typeof sampleRatioStateSchema>;
 
 /** The evidence of a rollout, for the next run. */
@@ -189,6 +208,7 @@ export const rolloutEvidenceSchema = z
     events: z.array(z.tuple([z.enum(UNIT_EVENTS), streamSchema]).readonly()).readonly(),
     latency: z.array(latencyStateSchema).readonly(),
     limits: z.array(limitStateSchema).readonly(),
+    metrics: z.array(metricStateSchema).readonly(),
     limitMarks: z.string(),
     sampleRatio: sampleRatioStateSchema.optional(),
     excluded: count,

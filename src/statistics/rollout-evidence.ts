@@ -12,6 +12,7 @@ import {
 } from './evidence-state.js';
 import { LatencyEvents, type LatencySources } from './latency-events.js';
 import { LimitEvidence } from './limit-test.js';
+import { MetricEvidence } from './metrics/metric-evidence.js';
 import { SampleRatio } from './sample-ratio.js';
 import { UnitMarks } from './unit-marks.js';
 
@@ -69,6 +70,8 @@ export class RolloutEvidence {
   readonly #latency: LatencyEvents[] = [];
   /** One for each failure rate: several triggers may have the same. */
   readonly #limits = new Map<number, LimitEvidence>();
+  /** By trigger. */
+  readonly #metrics = new Map<string, MetricEvidence>();
   /** Undefined when no trigger needs it. */
   readonly #sampleRatio: SampleRatio | undefined;
   readonly #specs: readonly Spec[];
@@ -105,7 +108,7 @@ export class RolloutEvidence {
     this.#specs = requests.map(({ trigger, request }) => ({
       trigger,
       request,
-      evidence: this.#evidenceOf(request, latency, used),
+      evidence: this.#evidenceOf(trigger, request, latency, used),
     }));
   }
 
@@ -159,10 +162,16 @@ export class RolloutEvidence {
     if (chance > 0) this.#streams.get('complaint')?.event(unit, treated, chance, at);
   }
 
+  /** The metric that a trigger compares; it is fed in the order of exposures. */
+  metric(trigger: string): MetricEvidence | undefined {
+    return this.#metrics.get(trigger);
+  }
+
   /** The percentage changed: evidence goes on, and the control so far is frozen. */
   beginEpoch(at: number): void {
     for (const stream of this.#streams.values()) stream.beginEpoch(at);
     for (const latency of this.#latency) latency.beginEpoch(at);
+    for (const metric of this.#metrics.values()) metric.beginEpoch(at);
     this.#sampleRatio?.beginEpoch();
   }
 
@@ -181,6 +190,7 @@ export class RolloutEvidence {
         frozen: found.frozen,
         byOutcomes: found.byOutcomes,
         quantiles: found.quantiles,
+        metric: found.metric,
         assignment: found.assignment,
         events: found.events,
         generation: found.generation,
@@ -215,6 +225,7 @@ export class RolloutEvidence {
       events: [...this.#streams].map(([event, stream]) => [event, stream.toJSON()] as const),
       latency: this.#latency.map((latency) => latency.toJSON()),
       limits: Array.from(this.#limits.values(), (limit) => limit.toJSON()),
+      metrics: Array.from(this.#metrics.values(), (metric) => metric.toJSON()),
       limitMarks: this.#limitMarks.toText(),
       sampleRatio: this.#sampleRatio?.toJSON(),
       excluded: this.#excluded,
@@ -238,6 +249,7 @@ export class RolloutEvidence {
     );
     restoreAll(this.#latency, state.latency);
     restoreAll([...this.#limits.values()], state.limits);
+    restoreAll([...this.#metrics.values()], state.metrics);
     if (this.#sampleRatio !== undefined) restoreAll([this.#sampleRatio], [state.sampleRatio]);
     this.#limitMarks.restore(state.limitMarks);
     this.#excluded = state.excluded;
@@ -247,6 +259,7 @@ export class RolloutEvidence {
 
   /** Makes what a request needs, and returns how its evidence is read. */
   #evidenceOf(
+    trigger: string,
     request: EvidenceRequest,
     latency: LatencySources,
     used: Map<UnitEvent, number>,
@@ -268,6 +281,11 @@ export class RolloutEvidence {
         const limit = this.#limits.get(maxFailureRate) ?? new LimitEvidence(maxFailureRate);
         this.#limits.set(maxFailureRate, limit);
         return () => limit.evidence(alpha);
+      }
+      case 'metric': {
+        const metric = new MetricEvidence(request);
+        this.#metrics.set(trigger, metric);
+        return () => metric.evidence();
       }
       case 'sample-ratio': {
         const ratio = this.#sampleRatio!;

@@ -80,3 +80,17 @@ it('the example of several flags runs as it is written', { timeout: 90_000 }, as
     }
   });
 });
+
+it('the example of metrics runs as it is written, and docs/metrics.md shows its rules', {
+  timeout: 90_000,
+}, async () => {
+  const example = await text('examples/metrics.ts');
+  const shown = /^```ts\n( {2}rollback: .*?)^```$/ms.exec(await text('docs/metrics.md'))?.[1];
+  expect(shown).toBeDefined();
+  expect(example).toContain(shown!);
+  await runs('examples/metrics.ts', (_, said) => {
+    for (const name of ['checkout-completed', 'cart-value', 'page-error']) {
+      expect(said).toContain(`${name}: 1 tracked, 0 of unknown users`);
+    }
+  });
+});

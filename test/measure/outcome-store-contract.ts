@@ -369,7 +369,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
       const before = store.snapshot(START);
       expect(store.merge({ ...delta, epoch: 2 }, START)).toBe(false);
       expect(store.merge({ ...delta, flagKey: 'other' }, START)).toBe(false);
-      expect(store.merge({ ...delta, version: 1 as 3 }, START)).toBe(false);
+      expect(store.merge({ ...delta, version: 1 as 4 }, START)).toBe(false);
       expect(store.snapshot(START)).toEqual(before);
     });
 

@@ -13,11 +13,32 @@ export interface ComplaintReport {
   readonly attributes?: Attributes | undefined;
 }
 
+/** Whose event it is. */
+export interface TrackContext {
+  /** The key with which the flag was evaluated for that user. */
+  readonly targetingKey?: string | undefined;
+}
+
+/** What belongs to an event, as OpenFeature's `TrackingEventDetails`. */
+export interface TrackDetails {
+  /** The number of a numeric or ratio metric. */
+  readonly value?: number | undefined;
+  readonly [name: string]: unknown;
+}
+
+/** What `client.track()` would bring. */
+export function trackedEvent(name: string, context: TrackContext, details: TrackDetails): TrackedEvent {
+  const { value, ...rest } = details;
+  return { name, targetingKey: context.targetingKey, value, details: rest };
+}
+
 /** Attributes outcomes and complaints, which the application reports by the user's key, to the arm that the user got. */
 export class TrackedOutcomes {
   readonly #context: GuardContext;
   readonly #recorder: OutcomeRecorder;
   readonly #own: MemoryOutcomeStore;
+  /** The names of the events that metrics of the application's own are made of. */
+  readonly metricEvents: ReadonlySet<string>;
   #unattributedComplaints = 0;
 
   /** @param own - What this process records. */
@@ -25,6 +46,7 @@ export class TrackedOutcomes {
     this.#context = context;
     this.#recorder = recorder;
     this.#own = own;
+    this.metricEvents = own.metrics.metricEvents;
   }
 
   /** Complaints of users of whom no evaluation is known. */
@@ -32,12 +54,15 @@ export class TrackedOutcomes {
     return this.#unattributedComplaints;
   }
 
-  /** Records `client.track('<flag>', …)` and `client.track('<flag>.complaint', …)`; other events are not the guard's. */
+  /**
+   * Records `client.track('<flag>', …)`, `client.track('<flag>.complaint', …)` and the events of metrics; others are not the guard's.
+   */
   track(event: TrackedEvent): void {
     const { flagKey } = this.#context;
     const { name, targetingKey, details } = event;
     if (name === flagKey) this.#outcome(`track('${name}')`, event);
     else if (name === `${flagKey}.complaint`) this.#complaint(`track('${name}')`, targetingKey, details);
+    if (this.metricEvents.has(name)) this.#metric(event);
   }
 
   /** Records `guard.reportComplaint(…)`. Never throws. */
@@ -58,6 +83,19 @@ export class TrackedOutcomes {
     }
     if (typeof outcome === 'string') records.fault(what, outcome);
     else if (outcome !== undefined) this.#recorder.record(outcome);
+  }
+
+  /** That a user is not known is no fault: an application tracks events of users who never meet this flag. */
+  #metric({ name, targetingKey, value }: TrackedEvent): void {
+    const { clock, records } = this.#context;
+    for (const { trigger, result } of this.#own.metrics.track({ name, targetingKey, value }, clock.now())) {
+      if (result === 'unattributed') continue;
+      const got = typeof value === 'number' ? String(value) : typeof value;
+      records.fault(
+        `track('${name}')`,
+        `the metric ${trigger} needs a finite "value" that is not below its minimum, got ${got}: it is left out.`,
+      );
+    }
   }
 
   #complaint(what: string, targetingKey: string | undefined, details?: TrackedEvent['details']): void {

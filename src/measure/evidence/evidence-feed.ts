@@ -3,10 +3,15 @@ import type { RolloutEvidenceState } from '../../statistics/evidence-state.js';
 import { hash32 } from '../../statistics/hash.js';
 import type { LatencySources } from '../../statistics/latency-events.js';
 import { RolloutEvidence, type SettledOutcome, type TestSpec } from '../../statistics/rollout-evidence.js';
+import type { MetricDump } from '../metrics/metric-delta.js';
+import { type MetricEvent, MetricFeed, type MetricProblem } from '../metrics/metric-feed.js';
 import type { EvidenceDelta } from '../outcome-delta.js';
 import { PendingExposures, type TimeLimits } from './pending-exposures.js';
 import { outcomeOfEntry, type SettledEntry, SettledSample } from './settled-sample.js';
 import { SettledWindow } from './settled-window.js';
+
+/** The part of {@link EvidenceFeed} for what an application tracks. */
+export type MetricEvents = Pick<EvidenceFeed, 'track' | 'metricDueAt' | 'metricEvents'>;
 
 interface EvidenceFeedOptions {
   readonly flagKey: string;
@@ -38,8 +43,9 @@ export class EvidenceFeed {
   /** Everything that was exposed before has settled in all processes. */
   #settledUpTo = Number.NEGATIVE_INFINITY;
   readonly #hash: (unit: string) => number;
-  /** Raised by everything that is recorded here. */
-  activity = 0;
+  readonly #metrics: MetricFeed;
+  readonly #metricOf = (trigger: string) => this.#evidence.metric(trigger);
+  #activity = 0;
 
   constructor(options: EvidenceFeedOptions) {
     this.#options = options;
@@ -47,11 +53,27 @@ export class EvidenceFeed {
     this.#pending = new PendingExposures(options.limits);
     this.#evidence = this.#emptyEvidence();
     this.#hash = unitHasher(options.flagKey);
+    this.#metrics = new MetricFeed(options.specs, this.#hash);
   }
 
   /** Of the rollout: it goes on through all percentages. */
   get evidence(): RolloutEvidence {
     return this.#evidence;
+  }
+
+  /** Raised by everything that is recorded here. */
+  get activity(): number {
+    return this.#activity + this.#metrics.activity;
+  }
+
+  /** The names of the events that metrics are made of. */
+  get metricEvents(): ReadonlySet<string> {
+    return this.#metrics.events;
+  }
+
+  /** When the time of the next unit for a metric is over; undefined when none is open. */
+  get metricDueAt(): number | undefined {
+    return this.#metrics.dueAt;
   }
 
   /** When the oldest exposure here was made that has not settled; undefined when all have. */
@@ -61,13 +83,17 @@ export class EvidenceFeed {
 
   /** Awaits the outcome of an exposure. */
   open(exposure: Exposure): void {
-    this.activity++;
+    this.#activity++;
     if (this.#pending.isFull) this.settle(exposure.at);
-    this.#pending.open(exposure, this.#unitOf(exposure), chanceOf(exposure));
+    const [unit, chance] = [this.#unitOf(exposure), chanceOf(exposure)];
+    this.#pending.open(exposure, unit, chance);
+    if (!this.#metrics.isUsed) return;
+    const { targetingKey, arm, at } = exposure;
+    this.#metrics.open(unit, targetingKey, arm === 'treatment', chance, at);
   }
 
   withdraw(exposure: Exposure): void {
-    this.activity++;
+    this.#activity++;
     this.#pending.withdraw(exposure);
   }
 
@@ -77,7 +103,7 @@ export class EvidenceFeed {
 
   /** @returns the hash of the outcome's unit; 0 when each outcome is a unit of its own. */
   record(outcome: Outcome, at: number): number {
-    this.activity++;
+    this.#activity++;
     const { exposure, result } = outcome;
     const unit = this.#pending.unitOf(exposure) ?? this.#unitOf(exposure);
     this.#pending.end(outcome, unit, chanceOf(exposure), at);
@@ -90,7 +116,7 @@ export class EvidenceFeed {
   }
 
   complaint(exposure: Exposure, at: number): void {
-    this.activity++;
+    this.#activity++;
     const unit = this.#unitOf(exposure);
     const chance = chanceOf(exposure);
     const treated = exposure.arm === 'treatment';
@@ -100,9 +126,15 @@ export class EvidenceFeed {
     }
   }
 
+  /** An event of the application's own. @returns what was wrong with it, for each trigger that could not use it. */
+  track(event: MetricEvent, at: number): readonly MetricProblem[] {
+    return this.#metrics.track(event, at, this.#metricOf);
+  }
+
   /** Feeds the tests with what has settled here by `now`. */
   settle(now: number): void {
     this.#pending.settle(now, this.#onSettled);
+    this.#metrics.settle(now, this.#metricOf);
   }
 
   /**
@@ -111,17 +143,24 @@ export class EvidenceFeed {
    */
   settleUpTo(time: number): boolean {
     this.#settledUpTo = Math.max(this.#settledUpTo, time);
-    return this.#settleRemote(0);
+    const isFed = this.#metrics.settleUpTo(this.#settledUpTo, this.#metricOf);
+    return this.#settleRemote(0) || isFed;
   }
 
-  /** What other processes sent and waits until everything before it has settled in all of them. */
-  get waiting(): readonly SettledEntry[] {
-    return this.#remote;
+  /** For {@link restore}. */
+  contents() {
+    return {
+      evidence: this.#evidence.toJSON(),
+      /** What other processes sent and waits until everything before it has settled in all of them. */
+      waiting: this.#remote,
+      metrics: this.#metrics.contents(),
+    };
   }
 
   /** @param continues - The rollout goes on at another percentage; otherwise a new one begins. */
   beginEpoch(at: number, continues: boolean): void {
     this.#evidence.beginEpoch(at);
+    this.#metrics.beginEpoch(continues);
     if (continues) return;
     this.#evidence = this.#emptyEvidence();
     this.#pending.clear();
@@ -134,21 +173,28 @@ export class EvidenceFeed {
     const { entries, dropped } = this.#sample.take();
     const complaints = this.#complaints;
     this.#complaints = [];
-    return { settled: entries, dropped, limits: this.#evidence.takeLimitChanges(), complaints };
+    const metrics = this.#metrics.takeDelta();
+    return { settled: entries, dropped, limits: this.#evidence.takeLimitChanges(), complaints, metrics };
   }
 
-  merge({ settled, limits, complaints }: EvidenceDelta, now: number): void {
+  merge({ settled, limits, complaints, metrics }: EvidenceDelta, now: number): void {
     this.#evidence.mergeLimits(limits, now);
     for (const [unit, at, chance, treated] of complaints) {
       this.#evidence.complaint(unit, treated === 1, chance, at);
     }
+    this.#metrics.merge(metrics, this.#metricOf);
     this.#remote.push(...settled);
     if (this.#remote.length > MAX_REMOTE) this.#settleRemote(MAX_REMOTE / 2);
   }
 
   /** Continues from the state of an earlier run. An invalid one is of no use: the tests then begin anew. */
-  restore(state: RolloutEvidenceState | undefined, waiting: readonly SettledEntry[]): void {
+  restore(
+    state: RolloutEvidenceState | undefined,
+    waiting: readonly SettledEntry[],
+    metrics: readonly MetricDump[],
+  ): void {
     this.#remote.push(...waiting);
+    this.#metrics.restore(metrics);
     if (state === undefined) return;
     const restored = this.#emptyEvidence();
     try {

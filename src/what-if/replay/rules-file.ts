@@ -22,6 +22,7 @@ import {
 import { latencyAbove } from '../../triggers/latency-above.js';
 import { latencyRegression } from '../../triggers/latency-regression.js';
 import { memoryGrowth } from '../../triggers/memory-growth.js';
+import { metric } from '../../triggers/metrics/metric.js';
 import { sampleRatioMismatch, usersInBothArms } from '../../triggers/sample-ratio-mismatch.js';
 import { prometheusAbove, prometheusBelow } from '../../triggers/signals/prometheus.js';
 import { successRateBelow } from '../../triggers/success-rate-below.js';
@@ -35,6 +36,7 @@ const FACTORIES = {
   errorRateAbove,
   criticalErrors,
   memoryGrowth,
+  metric,
   failureRegression,
   latencyRegression,
   latencyAbove,

@@ -46,7 +46,7 @@ describe('loadRules', () => {
     const folder = join(import.meta.dirname, '../../../src/triggers');
     const files = (await readdir(folder)).filter((file) => file.endsWith('.ts'));
     const modules = await Promise.all(
-      [...files, 'signals/prometheus.ts'].map(
+      [...files, 'metrics/metric.ts', 'signals/prometheus.ts'].map(
         (file) => import(pathToFileURL(join(folder, file)).href) as Promise<Record<string, unknown>>,
       ),
     );
