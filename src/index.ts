@@ -112,7 +112,7 @@ export type { ExecutionTypes } from './log/log-row.js';
 export { mergeHistories } from './rollups/history.js';
 export { readHistory } from './rollups/read-history.js';
 export type { Annotation, RolloutHistory, Rollup, RollupArm, TriggerRollup } from './rollups/rollup.js';
-export type { TimeRange } from './rollups/rollup-line.js';
+export type { TimeRange } from './rollups/rollup.js';
 // Fleets: processes that guard a flag together; see `unleash-rollout-guard/redis`.
 export type { FleetRole, FleetTiming, SharedStore, UnfedRule } from './fleet/fleet-options.js';
 // Telemetry: the same numbers elsewhere.

@@ -1,7 +1,6 @@
 import type { GuardEvent } from '../model/event.js';
 import type { RolloutView } from '../model/rollout-view.js';
-import type { WantedHistory } from '../rollups/history-reader.js';
-import type { RolloutHistory } from '../rollups/rollup.js';
+import type { RolloutHistory, WantedHistory } from '../rollups/rollup.js';
 
 /** Where a rollout stands, as its leader saved it, and when it was read by the server's clock, which the view's times are of. */
 export interface SharedView {

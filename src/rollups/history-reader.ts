@@ -3,9 +3,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { unlessMissing } from '../support/files.js';
 import { type PendingLine, SERIES, type SeriesName } from './book-state.js';
 import { historyOf, type KeptHistory } from './history.js';
-import type { Annotation, RolloutHistory, Rollup } from './rollup.js';
+import type { Annotation, RolloutHistory, Rollup, TimeRange, WantedHistory } from './rollup.js';
 import { ROLLUPS_STATE, readKept } from './rollup-files.js';
-import type { TimeRange } from './rollup-line.js';
 
 /** No rollup reaches from one hour into the next. */
 const HOUR_MS = 3_600_000;
@@ -13,12 +12,6 @@ const HOUR_MS = 3_600_000;
 const LINES_AT_ONCE = 64;
 /** How long what was read is kept for the next reader, in milliseconds. */
 const KEEP_MS = 60_000;
-
-/** Which part of a history is wanted, and in how fine rollups. */
-export interface WantedHistory extends TimeRange {
-  /** How long rollups may be, in milliseconds, by the length of the part. @default as short as they are kept */
-  readonly stepFor?: ((spanMs: number) => number) | undefined;
-}
 
 /** What a running guard has that is not on disk yet. */
 export interface UnwrittenRollups {

@@ -1,8 +1,8 @@
 import { parseJson } from '../support/json.js';
 import { SERIES, type SeriesName } from './book-state.js';
-import type { Annotation, RolloutHistory, Rollup } from './rollup.js';
+import type { Annotation, RolloutHistory, Rollup, TimeRange } from './rollup.js';
 import { annotationSchema, ROLLUP_LENGTHS_MS } from './rollup.js';
-import { isWithin, rollupOfLine, type TimeRange } from './rollup-line.js';
+import { isWithin, rollupOfLine } from './rollup-line.js';
 import { RollupSum } from './rollup-sum.js';
 
 /** What is kept of one list. */

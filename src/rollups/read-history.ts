@@ -1,7 +1,6 @@
 import { historyOf } from './history.js';
-import type { RolloutHistory } from './rollup.js';
+import type { RolloutHistory, TimeRange } from './rollup.js';
 import { readKept } from './rollup-files.js';
-import type { TimeRange } from './rollup-line.js';
 
 /**
  * The rollout as one guard's folder has it: what its process recorded, in the finest rollups that are kept, the running minute

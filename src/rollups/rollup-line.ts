@@ -2,6 +2,7 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { z } from 'zod';
 import { LATENCY_SLOTS } from '../measure/latency-histogram.js';
 import { parseJson } from '../support/json.js';
+import type { TimeRange } from './rollup.js';
 import { type Rollup, type RollupArm, rollupSchema } from './rollup.js';
 
 /** Far above what a rollup needs: a foreign line must not fill the memory. */
@@ -32,14 +33,6 @@ export function lineOfRollup({ at, durationMs, arms, ...rest }: Rollup): string 
     Buffer.from(packed(arms.control.latency.buckets)),
   ]);
   return JSON.stringify({ at, durationMs, data: deflateRawSync(body).toString('base64') });
-}
-
-/** Which rollups are wanted. */
-export interface TimeRange {
-  /** Those that end after it, milliseconds since 1970. @default from the first */
-  readonly from?: number | undefined;
-  /** Those that begin before it. @default to the last */
-  readonly to?: number | undefined;
 }
 
 /** Whether a rollup is within a range. */

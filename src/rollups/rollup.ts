@@ -88,3 +88,17 @@ export interface RolloutHistory {
   readonly rollups: readonly Rollup[];
   readonly annotations: readonly Annotation[];
 }
+
+/** Which rollups are wanted. */
+export interface TimeRange {
+  /** Those that end after it, milliseconds since 1970. @default from the first */
+  readonly from?: number | undefined;
+  /** Those that begin before it. @default to the last */
+  readonly to?: number | undefined;
+}
+
+/** Which part of a history is wanted, and in how fine rollups. */
+export interface WantedHistory extends TimeRange {
+  /** How long rollups may be, in milliseconds, by the length of the part. @default as short as they are kept */
+  readonly stepFor?: ((spanMs: number) => number) | undefined;
+}

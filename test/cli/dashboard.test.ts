@@ -165,10 +165,13 @@ describe('rollout-guard dashboard', () => {
     }
   });
 
-  it('takes no address for a folder, and repeats no password', async () => {
-    const { child, said } = start('redis://user:secret@localhost');
-    expect((await once(child, 'exit'))[0]).toBe(1);
-    expect(said.problems).toContain('A source is a folder');
+  it.each([
+    ['postgres://user:secret@127.0.0.1', 2, 'a folder, or redis://'],
+    ['redis://user:secret@127.0.0.1:1', 1, 'Redis cannot be reached'],
+  ])('takes no address for a folder, and repeats no password: %s', async (source, code, problem) => {
+    const { child, said } = start(source);
+    expect((await once(child, 'exit'))[0]).toBe(code);
+    expect(said.problems).toContain(problem);
     expect(said.problems).not.toContain('secret');
   });
 

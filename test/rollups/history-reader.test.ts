@@ -5,9 +5,10 @@ import { performance } from 'node:perf_hooks';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HistoryReader } from '../../src/rollups/history-reader.js';
 import { readHistory } from '../../src/rollups/read-history.js';
+import type { TimeRange } from '../../src/rollups/rollup.js';
 import { RollupBook } from '../../src/rollups/rollup-book.js';
 import { RollupFiles } from '../../src/rollups/rollup-files.js';
-import { lineOfRollup, type TimeRange } from '../../src/rollups/rollup-line.js';
+import { lineOfRollup } from '../../src/rollups/rollup-line.js';
 import { armOf, HOUR, MINUTE, NOON, rollupOf } from './rollups.js';
 
 const DAY = 24 * HOUR;

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import type { RolloutView } from '../../model/rollout-view.js';
-import type { RolloutHistory } from '../../rollups/rollup.js';
-import type { TimeRange } from '../../rollups/rollup-line.js';
+import type { RolloutHistory, TimeRange } from '../../rollups/rollup.js';
 import { parseConfig } from '../../support/config-error.js';
 import { withDeadline } from '../../support/deadline.js';
 import type { SharedRollout } from '../shared-rollout.js';

@@ -1,8 +1,7 @@
 import { foldersIn } from '../../journal/guard-folder.js';
 import { mergeHistories } from '../../rollups/history.js';
 import { readHistory } from '../../rollups/read-history.js';
-import type { RolloutHistory } from '../../rollups/rollup.js';
-import type { TimeRange } from '../../rollups/rollup-line.js';
+import type { RolloutHistory, TimeRange } from '../../rollups/rollup.js';
 import { type RolloutStatus, readRolloutStatuses } from '../status/rollout-status.js';
 import { WATCHED_MS } from './recent.js';
 import { type Paint, type Size, screenOf, type Watched } from './screen.js';
