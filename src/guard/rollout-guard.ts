@@ -1,3 +1,5 @@
+import type { AlertsOptions } from '../alerts/alert-options.js';
+import { type AlertsHandler, type AlertTarget, alertsHandler } from '../alerts/alerts-handler.js';
 import type { DashboardOptions } from '../dashboard/dashboard-options.js';
 import { type DashboardHandler, dashboardHandler } from '../dashboard/handler.js';
 import type { RolloutSource } from '../dashboard/source.js';
@@ -101,6 +103,23 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
   /** This rollout for `dashboard()` of `unleash-rollout-guard/dashboard`. */
   get rolloutSource(): RolloutSource {
     return this.#parts.source;
+  }
+
+  /**
+   * The endpoint where monitoring systems send alerts: `app.post('/alerts', guard.alerts({ token }))`. Takes what Alertmanager, Grafana
+   * and Datadog send, and plain JSON. An alert opens a review, or stops the flag where a rule says so. In a fleet any process may have it.
+   * `alerts()` of `guardFlags()` is for several flags.
+   *
+   * @throws {@link ConfigError} that lists everything that is wrong with the options.
+   */
+  alerts(options: AlertsOptions): AlertsHandler {
+    return alertsHandler(() => [this.alertTarget], options);
+  }
+
+  /** @internal */
+  get alertTarget(): AlertTarget {
+    const { controls } = this.#parts;
+    return { flagKey: this.flagKey, alert: (alert) => controls.alert(alert) };
   }
 
   override get controls(): ControlsInForce {

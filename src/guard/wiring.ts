@@ -49,7 +49,12 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
     onFault: records.outage,
   });
   const ledger = new ControlLedger();
-  const evaluator = new Evaluator(context, signals, (trigger, now) => ledger.isMuted(trigger, now));
+  const evaluator = new Evaluator(
+    context,
+    signals,
+    (trigger, now) => ledger.isMuted(trigger, now),
+    () => ledger.firingAlerts,
+  );
   const fleet: GuardFleet =
     context.store === undefined ? soloFleet(own) : new SharedFleet(context, context.store, own, evaluator);
   const machine = new GuardMachine(context, fleet.evaluated, evaluator, ledger);

@@ -3,11 +3,13 @@ import type { Verdict } from '../../model/shapes.js';
 import type { Snapshot } from '../../model/snapshot.js';
 import { type StageProgress, stageAt } from '../../model/stage.js';
 import type { OpenReview, ReportedState } from '../../model/state.js';
+import { ALERT_PREFIX } from '../../model/words/control-events.js';
 import { atOnce } from '../../support/async/callbacks.js';
 import type { SignalPoller } from '../../triggers/signals/signal-poller.js';
 import type { Trigger } from '../../triggers/trigger.js';
 import type { GuardRecords } from '../guard-records.js';
 import type { RolloutRules } from '../rules.js';
+import { alertVerdicts, type FiringAlert } from './alert-verdicts.js';
 import { stepReviews } from './reviews.js';
 import { evaluateStage } from './stages.js';
 
@@ -30,16 +32,20 @@ export class Evaluator {
   readonly #failed = new Set<string>();
   /** Whether an operator has muted a trigger: it is evaluated and shown, and has no effect. */
   readonly isMuted: (trigger: string, now: number) => boolean;
+  readonly #alerts: () => readonly FiringAlert[];
 
   /**
    * @param signals - The numbers from elsewhere that triggers evaluate. Without them, such triggers have no data.
    * @param isMuted - See {@link isMuted}. Without it, none is.
+   * @param alerts - Those that fire.
    */
   constructor(
     options: EvaluatorOptions,
     signals?: Pick<SignalPoller, 'values'>,
     isMuted: (trigger: string, now: number) => boolean = () => false,
+    alerts: () => readonly FiringAlert[] = () => [],
   ) {
+    this.#alerts = alerts;
     this.#options = options;
     this.#signals = signals;
     this.isMuted = isMuted;
@@ -107,7 +113,9 @@ export class Evaluator {
     this.#completedEpoch = completedEpoch;
     const known = new Set([...this.#options.review.map(({ name }) => name), SHARED_OUTAGE]);
     this.#reportedStage = stage;
-    this.#openReviews = openReviews.filter(({ trigger }) => known.has(trigger));
+    this.#openReviews = openReviews.filter(
+      ({ trigger }) => known.has(trigger) || trigger.startsWith(ALERT_PREFIX),
+    );
   }
 
   /**
@@ -126,10 +134,22 @@ export class Evaluator {
     const candidates = [...this.#reviewVerdicts, ...sharedOutage(acting)].filter(
       ({ trigger }) => !this.isMuted(trigger, now) || isOpen(trigger),
     );
-    const step = stepReviews(this.#openReviews, candidates, facts, now, reviewCloseAfterMs);
-    this.#openReviews = step.open;
-    for (const verdict of step.opened) records.emit({ type: 'review-opened', at: now, epoch, verdict });
-    for (const verdict of step.closed) records.emit({ type: 'review-closed', at: now, epoch, verdict });
+    const alerts = alertVerdicts(this.#alerts(), this.#openReviews, now).filter(
+      ({ trigger }) => !this.isMuted(trigger, now) || isOpen(trigger),
+    );
+    const [ofAlerts, ofTriggers] = [true, false].map((isOfAlert) =>
+      this.#openReviews.filter(({ trigger }) => trigger.startsWith(ALERT_PREFIX) === isOfAlert),
+    );
+    const steps = [
+      stepReviews(ofTriggers!, candidates, facts, now, reviewCloseAfterMs),
+      // The monitoring system has waited already.
+      stepReviews(ofAlerts!, alerts, facts, now, 0),
+    ];
+    this.#openReviews = steps.flatMap(({ open }) => open);
+    for (const { opened, closed } of steps) {
+      for (const verdict of opened) records.emit({ type: 'review-opened', at: now, epoch, verdict });
+      for (const verdict of closed) records.emit({ type: 'review-closed', at: now, epoch, verdict });
+    }
     this.#evaluateStage(snapshot, facts);
     return reportedKey(this.reportedState) !== before;
   }

@@ -1,3 +1,5 @@
+import type { AlertsOptions } from '../../alerts/alert-options.js';
+import { type AlertsHandler, alertsHandler } from '../../alerts/alerts-handler.js';
 import type { Health } from '../../model/health.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import { Limiter } from '../../support/async/limiter.js';
@@ -53,6 +55,11 @@ export class FlagGuards<FlagKey extends string = string> {
     const flags = this.#each((guard) => guard.health);
     const isBlind = Object.values<Health>(flags).some(({ status }) => status === 'blind');
     return { status: isBlind ? 'blind' : 'ok', flags };
+  }
+
+  /** One endpoint for the alerts of all flags, whose label `flag` names it; see {@link RolloutGuard.alerts}. */
+  alerts(options: AlertsOptions): AlertsHandler {
+    return alertsHandler(() => [...this.#byFlag.values()].map(({ alertTarget }) => alertTarget), options);
   }
 
   /** Where each rollout stands, as plain data. */
