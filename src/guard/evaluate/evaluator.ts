@@ -81,7 +81,8 @@ export class Evaluator {
     const rules = scope === 'all' ? rollback : rollback.filter((rule) => rule.scope === 'instance');
     this.#rollbackVerdicts = this.#evaluate(rules, snapshot);
     return this.#rollbackVerdicts.filter(
-      ({ status, trigger }) => status === 'breach' && !this.isMuted(trigger, snapshot.at),
+      ({ status, trigger, opens }) =>
+        status === 'breach' && opens === undefined && !this.isMuted(trigger, snapshot.at),
     );
   }
 
@@ -111,7 +112,10 @@ export class Evaluator {
   restore({ stage, openReviews, overdueEpoch, completedEpoch }: ReportedState): void {
     this.#overdueEpoch = overdueEpoch;
     this.#completedEpoch = completedEpoch;
-    const known = new Set([...this.#options.review.map(({ name }) => name), SHARED_OUTAGE]);
+    const known = new Set([
+      ...[...this.#options.rollback, ...this.#options.review].map(({ name }) => name),
+      SHARED_OUTAGE,
+    ]);
     this.#reportedStage = stage;
     this.#openReviews = openReviews.filter(
       ({ trigger }) => known.has(trigger) || trigger.startsWith(ALERT_PREFIX),
@@ -131,7 +135,10 @@ export class Evaluator {
     const acting = this.#rollbackVerdicts.filter(({ trigger }) => !this.isMuted(trigger, now));
     const isOpen = (name: string) => this.#openReviews.some(({ trigger }) => trigger === name);
     // A review that is open stays until its trigger is ok, or an operator acknowledges it.
-    const candidates = [...this.#reviewVerdicts, ...sharedOutage(acting)].filter(
+    const reviewed = this.#rollbackVerdicts.filter(
+      ({ trigger, opens }) => opens !== undefined || isOpen(trigger),
+    );
+    const candidates = [...this.#reviewVerdicts, ...reviewed, ...sharedOutage(acting)].filter(
       ({ trigger }) => !this.isMuted(trigger, now) || isOpen(trigger),
     );
     const alerts = alertVerdicts(this.#alerts(), this.#openReviews, now).filter(
