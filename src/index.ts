@@ -91,6 +91,7 @@ export type { FlagGuardsOptions, FlagOptions } from './guard/several/flag-option
 // Controls: what operators may ask of a guard.
 export type { AlertAction, AlertRule, AlertsOptions } from './alerts/alert-options.js';
 export type { AlertsHandler } from './alerts/alerts-handler.js';
+export type { MetricsHandler } from './dashboard/metrics-handler.js';
 export type { Alert, Control, ControlReply, ControlsInForce, ControlType } from './model/control.js';
 export { ControlError, type ControlErrorCode, isControlError } from './guard/control/control-error.js';
 export type { ControllableGuard } from './guard/control/controllable-guard.js';

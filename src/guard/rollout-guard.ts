@@ -2,6 +2,8 @@ import type { AlertsOptions } from '../alerts/alert-options.js';
 import { type AlertsHandler, type AlertTarget, alertsHandler } from '../alerts/alerts-handler.js';
 import type { DashboardOptions } from '../dashboard/dashboard-options.js';
 import { type DashboardHandler, dashboardHandler } from '../dashboard/handler.js';
+import { type MetricsHandler, metricsHandler } from '../dashboard/metrics-handler.js';
+import { type Metered, prometheusText } from '../dashboard/prometheus-text.js';
 import type { RolloutSource } from '../dashboard/source.js';
 import { armOf } from '../measure/exposure-ledger.js';
 import type { Control, ControlReply, ControlsInForce } from '../model/control.js';
@@ -114,6 +116,21 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
    */
   alerts(options: AlertsOptions): AlertsHandler {
     return alertsHandler(() => [this.alertTarget], options);
+  }
+
+  /** Where the rollout stands, as metrics in Prometheus' text format. Their names begin with `rollout_guard_`; labels are bounded. */
+  prometheus(): string {
+    return prometheusText([this.metered]);
+  }
+
+  /** Serves {@link prometheus} to scrapes: `app.get('/metrics/rollout', guard.metrics())`. */
+  metrics(): MetricsHandler {
+    return metricsHandler(() => this.prometheus());
+  }
+
+  /** @internal */
+  get metered(): Metered {
+    return this.#parts.metrics.current;
   }
 
   /** @internal */

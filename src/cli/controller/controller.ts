@@ -1,6 +1,8 @@
 import { UnleashProvider } from '../../../providers/unleash/provider.js';
 import type { AlertsOptions } from '../../alerts/alert-options.js';
 import { alertsHandler } from '../../alerts/alerts-handler.js';
+import { metricsHandler } from '../../dashboard/metrics-handler.js';
+import { prometheusText } from '../../dashboard/prometheus-text.js';
 import { RedisOutcomeStore } from '../../fleet/redis/redis-outcome-store.js';
 import type { GuardStatus } from '../../guard/guard-status.js';
 import type { RolloutGuardOptions } from '../../guard/options.js';
@@ -111,11 +113,15 @@ export class Controller {
   async #serveHealth(): Promise<void> {
     if (this.#healthOptions === undefined) return;
     const guards = () => Object.values(this.#guards.guards);
+    const metrics = metricsHandler(() => prometheusText(guards().map(({ metered }) => metered)));
     const alerts =
       this.#alerts === undefined
         ? {}
         : { '/alerts': alertsHandler(() => guards().map(({ alertTarget }) => alertTarget), this.#alerts) };
-    const server = await HealthServer.listen(this.#healthOptions, () => reportOf(guards()), alerts);
+    const server = await HealthServer.listen(this.#healthOptions, () => reportOf(guards()), {
+      '/metrics': metrics,
+      ...alerts,
+    });
     this.#healthServer = server;
     if (this.#isClosed) await server.close();
     else this.#logger.info({ url: server.url }, `Health: GET ${server.url}`);
