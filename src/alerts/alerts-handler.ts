@@ -1,17 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Alert, ControlReply } from '../model/control.js';
 import { type AlertsOptions, resolveAlertsOptions } from './alert-options.js';
+import type { AlertTarget } from './alert-target.js';
 import type { AlertsServer } from './alerts-server.js';
 
 /** Replies to one request. Express, Fastify, Hono and plain `node:http` can call it. */
 export type AlertsHandler = (request: IncomingMessage, response: ServerResponse) => void;
-
-/** What alerts act on; a guard. */
-export interface AlertTarget {
-  readonly flagKey: string;
-  /** @throws ControlError when it was not taken. */
-  alert(alert: Alert): Promise<ControlReply>;
-}
 
 /**
  * The endpoint for alerts of these flags. What it needs is loaded with the first request.

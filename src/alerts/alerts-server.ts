@@ -8,7 +8,7 @@ import { messageOf } from '../support/async/callbacks.js';
 import { parseJson } from '../support/json.js';
 import { type ReceivedAlert, readAlerts, UnknownFormatError } from './alert-formats.js';
 import type { AlertAction, ResolvedAlertsOptions } from './alert-options.js';
-import type { AlertTarget } from './alerts-handler.js';
+import type { AlertTarget } from './alert-target.js';
 import { hasSignature, hasToken, isSigned } from './authenticate.js';
 
 const MAX_BODY_BYTES = 256 * 1024;

@@ -1,5 +1,6 @@
 import type { AlertsOptions } from '../alerts/alert-options.js';
-import { type AlertsHandler, type AlertTarget, alertsHandler } from '../alerts/alerts-handler.js';
+import type { AlertTarget } from '../alerts/alert-target.js';
+import { type AlertsHandler, alertsHandler } from '../alerts/alerts-handler.js';
 import type { DashboardOptions } from '../dashboard/dashboard-options.js';
 import { type DashboardHandler, dashboardHandler } from '../dashboard/handler.js';
 import { type MetricsHandler, metricsHandler } from '../dashboard/metrics-handler.js';

@@ -74,12 +74,12 @@ export class OperatorControls {
   }
 
   /** One request. @throws ConfigError when it is invalid, ControlError when it is refused. */
-  control(given: unknown): Promise<ControlReply> {
+  async control(given: unknown): Promise<ControlReply> {
     return this.#ask(parseConfig(controlSchema, given, 'control'));
   }
 
   /** A notification of an alert. @throws ConfigError when it is invalid, ControlError when it was not taken. */
-  alert(given: unknown): Promise<ControlReply> {
+  async alert(given: unknown): Promise<ControlReply> {
     return takeAlert(parseConfig(alertSchema, given, 'alert'), (control) => this.#ask(control));
   }
 
