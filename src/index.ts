@@ -96,7 +96,10 @@ export { GuardedFlags, guardFlags } from '../hooks/guard-flags.js';
 export type { FlagGuards, FlagsHealth } from './guard/several/flag-guards.js';
 export type { FlagGuardsOptions, FlagOptions } from './guard/several/flag-options.js';
 // Controls: what operators may ask of a guard.
-export type { Control, ControlReply, ControlsInForce, ControlType } from './model/control.js';
+export type { AlertAction, AlertRule, AlertsOptions } from './alerts/alert-options.js';
+export type { AlertsHandler } from './alerts/alerts-handler.js';
+export type { MetricsHandler } from './dashboard/metrics-handler.js';
+export type { Alert, Control, ControlReply, ControlsInForce, ControlType } from './model/control.js';
 export { ControlError, type ControlErrorCode, isControlError } from './guard/control/control-error.js';
 export type { ControllableGuard } from './guard/control/controllable-guard.js';
 export type { ChangeWindow } from './guard/control/change-windows.js';

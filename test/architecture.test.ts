@@ -23,6 +23,7 @@ const ORDER = [
   ['rollups'],
   ['operation', 'triggers', 'unleash', 'notify', 'fleet', 'log', 'journal'],
   ['dashboard'],
+  ['alerts'],
   ['guard'],
   ['report', 'what-if', 'doctor', 'opentelemetry'],
   ['cli'],

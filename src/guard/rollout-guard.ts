@@ -1,5 +1,10 @@
+import type { AlertsOptions } from '../alerts/alert-options.js';
+import type { AlertTarget } from '../alerts/alert-target.js';
+import { type AlertsHandler, alertsHandler } from '../alerts/alerts-handler.js';
 import type { DashboardOptions } from '../dashboard/dashboard-options.js';
 import { type DashboardHandler, dashboardHandler } from '../dashboard/handler.js';
+import { type MetricsHandler, metricsHandler } from '../dashboard/metrics-handler.js';
+import { type Metered, prometheusText } from '../dashboard/prometheus-text.js';
 import type { RolloutSource } from '../dashboard/source.js';
 import { armOf } from '../measure/exposure-ledger.js';
 import type { Control, ControlReply, ControlsInForce } from '../model/control.js';
@@ -106,6 +111,38 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
   /** This rollout for `dashboard()` of `unleash-rollout-guard/dashboard`. */
   get rolloutSource(): RolloutSource {
     return this.#parts.source;
+  }
+
+  /**
+   * The endpoint where monitoring systems send alerts: `app.post('/alerts', guard.alerts({ token }))`. Takes what Alertmanager, Grafana
+   * and Datadog send, and plain JSON. An alert opens a review, or stops the flag where a rule says so. In a fleet any process may have it.
+   * `alerts()` of `guardFlags()` is for several flags.
+   *
+   * @throws {@link ConfigError} that lists everything that is wrong with the options.
+   */
+  alerts(options: AlertsOptions): AlertsHandler {
+    return alertsHandler(() => [this.alertTarget], options);
+  }
+
+  /** Where the rollout stands, as metrics in Prometheus' text format. Their names begin with `rollout_guard_`; labels are bounded. */
+  prometheus(): string {
+    return prometheusText([this.metered]);
+  }
+
+  /** Serves {@link prometheus} to scrapes: `app.get('/metrics/rollout', guard.metrics())`. */
+  metrics(): MetricsHandler {
+    return metricsHandler(() => this.prometheus());
+  }
+
+  /** @internal */
+  get metered(): Metered {
+    return this.#parts.metrics.current;
+  }
+
+  /** @internal */
+  get alertTarget(): AlertTarget {
+    const { controls } = this.#parts;
+    return { flagKey: this.flagKey, alert: (alert) => controls.alert(alert) };
   }
 
   override get controls(): ControlsInForce {

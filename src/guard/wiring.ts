@@ -20,6 +20,7 @@ import { concernsOneProcess } from './health/checks.js';
 import { GuardHealth } from './health/guard-health.js';
 import { HealthProbe } from './health/health-probe.js';
 import { Baselines } from './observe/baselines.js';
+import { GuardMetrics } from './observe/guard-metrics.js';
 import { GuardSource } from './observe/guard-source.js';
 import { GuardView } from './observe/guard-view.js';
 import { OutcomeRecorder } from './observe/outcome-recorder.js';
@@ -49,7 +50,12 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
     onFault: records.outage,
   });
   const ledger = new ControlLedger();
-  const evaluator = new Evaluator(context, signals, (trigger, now) => ledger.isMuted(trigger, now));
+  const evaluator = new Evaluator(
+    context,
+    signals,
+    (trigger, now) => ledger.isMuted(trigger, now),
+    () => ledger.firingAlerts,
+  );
   const fleet: GuardFleet =
     context.store === undefined ? soloFleet(own) : new SharedFleet(context, context.store, own, evaluator);
   const machine = new GuardMachine(context, fleet.evaluated, evaluator, ledger);
@@ -98,6 +104,7 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
     flagUrl,
     controls: () => controls.inForce,
   });
+  const metrics = new GuardMetrics(context, view, ledger);
   const source = new GuardSource(context, view, rollups, controls, fleet);
   const subject = { flagKey, project, environment, flagUrl, dashboardUrl };
   const notifications = new Notifications({
@@ -139,6 +146,7 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
     health,
     view,
     source,
+    metrics,
     notifications,
   };
 }

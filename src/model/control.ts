@@ -46,6 +46,28 @@ export const controlSchema = z.discriminatedUnion(
   { error: 'one of stop, hold, resume, advance, acknowledge, mute, unmute' },
 );
 
+/** An alert of a monitoring system began to fire, or is resolved. */
+export const alertSchema = z
+  .strictObject({
+    type: z.literal('alert'),
+    /** Where it came from, for example `Alertmanager`. */
+    by,
+    /** `alert:` and its name: of its review. Alerts of one name are one review. */
+    trigger,
+    /** The same for all notifications of one alert. */
+    fingerprint: text('a fingerprint', 200),
+    isFiring: z.boolean(),
+    /** When it began to fire, if the sender says so. */
+    since: at.optional(),
+    action: z.enum(['review', 'stop']),
+    /** What it says, on one line. */
+    reason,
+  })
+  .readonly();
+
+/** A notification of one alert, for one flag. */
+export interface Alert extends z.infer<typeof alertSchema> {}
+
 /** One request of an operator. */
 export type Control = z.infer<typeof controlSchema>;
 
@@ -89,7 +111,7 @@ export interface PercentageStep extends z.infer<typeof stepSchema> {}
 export const controlRequestSchema = z
   .object({
     id: z.uuid(),
-    control: controlSchema,
+    control: z.union([controlSchema, alertSchema]),
     /** When it was sent, and from when on it is too late to begin with it. */
     at,
     expiresAt: at,
@@ -106,6 +128,18 @@ export const controlStateSchema = z
     ...inForceFields,
     /** The latest stops: a flag that is stopped again and again is held. */
     stops: z.array(z.object({ id: z.string(), at }).readonly()).readonly(),
+    /** Alerts that fire, and some that are resolved: a late repetition does nothing. */
+    alerts: z
+      .array(
+        z
+          .object({
+            ...alertSchema.unwrap().omit({ type: true, by: true }).shape,
+            from: z.string(),
+            at,
+          })
+          .readonly(),
+      )
+      .readonly(),
     /** The latest requests that were answered, so that none is done twice. */
     answered: z.array(z.object({ id: z.string(), reply: controlReplySchema }).readonly()).readonly(),
   })

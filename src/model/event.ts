@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { controlSchema } from './control.js';
+import { alertSchema, controlSchema } from './control.js';
 import { healthReasonSchema, healthSchema } from './health.js';
 import { ARMS, attributesSchema, decisionSchema, verdictSchema } from './shapes.js';
 import { stageProgressSchema } from './stage.js';
@@ -78,6 +78,8 @@ export const guardEventSchema = z.discriminatedUnion(
     event('completed', { epoch, percentage }),
     // An operator asked for something, or the guard held the rollout by itself; `refused`: why it was not done.
     event('control', { control: controlSchema, refused: z.string().optional() }),
+    // A monitoring system reported an alert that began to fire, or is resolved. Once for each.
+    event('alert', { alert: alertSchema }),
     // A mute is over: its time has passed.
     event('mute-expired', { trigger: z.string() }),
     // A review trigger breached. Reported once until it is closed.

@@ -215,6 +215,8 @@ export const verdictSchema = z
      * than chance; this opens a review. `unproven`: not yet decided.
      */
     blame: z.enum(BLAMES).optional(),
+    /** A rollback trigger's breach that stops nothing, and opens a review. */
+    opens: z.literal('review').optional(),
     /** The figures behind a sequential test; undefined for point rules. */
     evidence: verdictEvidenceSchema.optional(),
     /** Where the treatment fails. Only with a breach. */

@@ -88,6 +88,10 @@ export interface SignalValue {
   readonly reading: { readonly value: number; readonly at: number } | undefined;
   /** Why the last read gave no number; undefined when it gave one. */
   readonly problem: string | undefined;
+  /** When the latest readings in a row were true that the trigger counts, the oldest first. */
+  readonly row?: readonly number[] | undefined;
+  /** Since when it has been read without a long break. */
+  readonly readSince?: number | undefined;
 }
 
 /** Trials of both arms since a moment. */

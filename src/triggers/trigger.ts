@@ -63,6 +63,8 @@ export interface SignalSource {
   readonly timeoutMs: number;
   /** An older reading is ignored, in milliseconds. */
   readonly maxAgeMs: number;
+  /** For a rule that needs several readings in a row: whether one belongs to the row, and how many of it are kept. @default none are */
+  readonly row?: { readonly has: (value: number) => boolean; readonly most: number } | undefined;
 }
 
 /** What a read receives. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type AlertsOptions, alertsOptionsSchema } from '../../alerts/alert-options.js';
 import type { RolloutGuardOptions } from '../../guard/options.js';
 import { attempt, type ConfigProblem, isRecord, parseConfig } from '../../support/config-error.js';
 import { readConfigFile } from '../../what-if/replay/rules-file.js';
@@ -13,6 +14,8 @@ export interface ControllerConfig {
   readonly redis: Fields;
   /** Where it answers `/health`; undefined: nowhere. */
   readonly health: HealthOptions | undefined;
+  /** Who may send alerts to `/alerts` beside `/health`; undefined: nobody. */
+  readonly alerts: AlertsOptions | undefined;
   /** All other options: those of the guard of one flag, or with `flags` those of the guards of several. */
   readonly guard: Fields;
   /** The flags of a file that has several. */
@@ -79,24 +82,37 @@ const commonFields = {
     .record(z.string(), z.unknown())
     .refine(({ url, client }) => (url ?? client) !== undefined, { path: ['url'], error: REDIS_URL }),
   health: healthOptionsSchema.optional(),
+  alerts: alertsOptionsSchema.optional(),
 };
 
-const oneFlagSchema = z.strictObject({
-  flagKey: anything,
-  ...named(GUARD_OPTIONS),
-  ...commonFields,
-  ...ofServices,
-});
+const ALERTS_HEALTH = '{ port }: alerts are taken where the controller answers /health';
 
-const severalFlagsSchema = z.strictObject({
-  flags: anything,
-  ...named(OF_ALL),
-  ...commonFields,
-});
+/** Alerts come to the server of `/health`. */
+function refineAlerts({ alerts, health }: Fields, context: z.core.$RefinementCtx): void {
+  if (alerts === undefined || health !== undefined) return;
+  context.addIssue({ code: 'custom', path: ['health'], message: ALERTS_HEALTH });
+}
+
+const oneFlagSchema = z
+  .strictObject({
+    flagKey: anything,
+    ...named(GUARD_OPTIONS),
+    ...commonFields,
+    ...ofServices,
+  })
+  .superRefine(refineAlerts);
+
+const severalFlagsSchema = z
+  .strictObject({
+    flags: anything,
+    ...named(OF_ALL),
+    ...commonFields,
+  })
+  .superRefine(refineAlerts);
 
 /**
  * Reads a controller's configuration, of one flag or of several `flags`: a JSON file, or a JavaScript module that exports the same as its default or by name.
- * The tokens and Redis' URL come from the environment where the file has none. A module is code: it is executed, with the
+ * The tokens, that of `alerts` too, and Redis' URL come from the environment where the file has none. A module is code: it is executed, with the
  * tokens in reach.
  *
  * @throws ConfigError when the file has no object at all; what is wrong inside is in `problems`.
@@ -111,7 +127,7 @@ export async function readControllerConfig(
   const given = withSecrets(fields, environment);
   const schema = given.flags === undefined ? oneFlagSchema : severalFlagsSchema;
   const { problems } = attempt(() => parseConfig(schema, given, path));
-  const { unleash, redis, health, flags, ...options } = given;
+  const { unleash, redis, health, alerts, flags, ...options } = given;
   const guard = withoutServices(options);
   const { clientToken, ...admin } = isRecord(unleash) ? unleash : {};
   return {
@@ -120,6 +136,7 @@ export async function readControllerConfig(
     redis: isRecord(redis) ? redis : {},
     // What is wrong with it is among the problems.
     health: healthOptionsSchema.safeParse(health).data,
+    alerts: alertsOptionsSchema.safeParse(alerts).data,
     guard,
     flags: flags === undefined ? undefined : flagsOf(flags),
     problems: [...file.problems, ...problems],
@@ -140,10 +157,17 @@ function withoutServices({ operation: _, log: __, ...rest }: Fields): Fields {
   return rest;
 }
 
-function withSecrets({ unleash = {}, redis = {}, ...rest }: Fields, environment: NodeJS.ProcessEnv): Fields {
+function withSecrets(
+  { unleash = {}, redis = {}, alerts, ...rest }: Fields,
+  environment: NodeJS.ProcessEnv,
+): Fields {
   const either = (value: unknown, name: string) => value ?? (environment[name] || undefined);
   return {
     ...rest,
+    ...(isRecord(alerts) && {
+      alerts: { ...alerts, token: either(alerts.token, 'ROLLOUT_GUARD_ALERTS_TOKEN') },
+    }),
+    ...(alerts !== undefined && !isRecord(alerts) && { alerts }),
     unleash: isRecord(unleash)
       ? {
           ...unleash,

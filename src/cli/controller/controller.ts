@@ -1,4 +1,8 @@
 import { UnleashProvider } from '../../../providers/unleash/provider.js';
+import type { AlertsOptions } from '../../alerts/alert-options.js';
+import { alertsHandler } from '../../alerts/alerts-handler.js';
+import { metricsHandler } from '../../dashboard/metrics-handler.js';
+import { prometheusText } from '../../dashboard/prometheus-text.js';
 import { RedisOutcomeStore } from '../../fleet/redis/redis-outcome-store.js';
 import type { GuardStatus } from '../../guard/guard-status.js';
 import type { RolloutGuardOptions } from '../../guard/options.js';
@@ -32,6 +36,7 @@ export class Controller {
   readonly #guards: Guards;
   readonly #logger: Logger;
   readonly #healthOptions: HealthOptions | undefined;
+  readonly #alerts: AlertsOptions | undefined;
   #healthServer: HealthServer | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** What was logged last of each flag. */
@@ -43,7 +48,9 @@ export class Controller {
     guards: Guards,
     logger: Logger,
     health: HealthOptions | undefined,
+    alerts: AlertsOptions | undefined,
   ) {
+    this.#alerts = alerts;
     this.#provider = provider;
     this.#guards = guards;
     this.#logger = logger;
@@ -66,7 +73,7 @@ export class Controller {
     const ofGuard = guards.problems.filter(({ path }) => provider.made !== undefined || path !== missing);
     const problems = [...file.problems, ...ofGuard, ...store.problems, ...provider.problems];
     throwProblems(path, problems.map(withoutRedisUrl));
-    return new Controller(provider.made!, guards.made!, logger, file.health);
+    return new Controller(provider.made!, guards.made!, logger, file.health, file.alerts);
   }
 
   /**
@@ -105,9 +112,16 @@ export class Controller {
   /** Before anything that may wait: whoever asks meanwhile learns that nothing is guarded yet. */
   async #serveHealth(): Promise<void> {
     if (this.#healthOptions === undefined) return;
-    const server = await HealthServer.listen(this.#healthOptions, () =>
-      reportOf(Object.values(this.#guards.guards)),
-    );
+    const guards = () => Object.values(this.#guards.guards);
+    const metrics = metricsHandler(() => prometheusText(guards().map(({ metered }) => metered)));
+    const alerts =
+      this.#alerts === undefined
+        ? {}
+        : { '/alerts': alertsHandler(() => guards().map(({ alertTarget }) => alertTarget), this.#alerts) };
+    const server = await HealthServer.listen(this.#healthOptions, () => reportOf(guards()), {
+      '/metrics': metrics,
+      ...alerts,
+    });
     this.#healthServer = server;
     if (this.#isClosed) await server.close();
     else this.#logger.info({ url: server.url }, `Health: GET ${server.url}`);

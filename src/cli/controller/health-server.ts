@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { z } from 'zod';
 import type { GuardStatus } from '../../guard/guard-status.js';
 import type { Health } from '../../model/health.js';
@@ -29,6 +29,8 @@ export type HealthReport =
   | FlagHealthReport
   | { readonly status: Health['status']; readonly flags: Readonly<Record<string, FlagHealthReport>> };
 
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
 /** Answers `GET /health`: 200 while the guard can do its work, 503 with the reasons while it is blind. */
 export class HealthServer {
   readonly #server: Server;
@@ -37,10 +39,22 @@ export class HealthServer {
     this.#server = server;
   }
 
-  /** @throws when the address cannot be listened on. */
-  static async listen({ port, host }: HealthOptions, report: () => HealthReport): Promise<HealthServer> {
+  /**
+   * @param others - What is answered at other paths.
+   * @throws when the address cannot be listened on.
+   */
+  static async listen(
+    { port, host }: HealthOptions,
+    report: () => HealthReport,
+    others: Readonly<Record<string, Handler>> = {},
+  ): Promise<HealthServer> {
     const server = createServer((request, response) => {
       const path = request.url?.split('?')[0];
+      const other = Object.hasOwn(others, path ?? '') ? others[path ?? ''] : undefined;
+      if (other !== undefined) {
+        other(request, response);
+        return;
+      }
       if (path !== '/health') {
         response.writeHead(404).end();
         return;

@@ -1,11 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { type Control, controlSchema } from '../../model/control.js';
-import { withDeadline } from '../../support/deadline.js';
 import { parseJson } from '../../support/json.js';
 import { Refusal } from './reply.js';
+import { isReadBefore, readBytes } from './request-body.js';
 
 const MAX_BODY_BYTES = 16 * 1024;
-const BODY_TIMEOUT_MS = 10_000;
 
 /**
  * Reads the control that a request asks for.
@@ -31,29 +30,8 @@ export async function readControl(request: IncomingMessage, by: string): Promise
 
 /** @throws Refusal when it is too long, slow or no JSON. */
 async function readBody(request: IncomingMessage): Promise<unknown> {
-  // A framework's parser may have read it.
-  if (request.readableEnded || request.readableDidRead) return 'body' in request ? request.body : undefined;
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  const read = () =>
-    new Promise<void>((resolve, reject) => {
-      request.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-        // What is left of it is dropped, so that the reply can be sent.
-        if (bytes <= MAX_BODY_BYTES) chunks.push(chunk);
-        else reject(new Refusal(413, 'The body is longer than 16 kB.'));
-      });
-      request.once('end', resolve);
-      request.once('error', reject);
-      request.once('close', () => reject(new Refusal(408, 'The body did not arrive.')));
-    });
-  try {
-    await withDeadline(BODY_TIMEOUT_MS, undefined, read);
-  } catch (error) {
-    if (error instanceof Refusal) throw error;
-    throw new Refusal(408, 'The body did not arrive.');
-  }
-  const value = parseJson(Buffer.concat(chunks).toString('utf8'));
+  if (isReadBefore(request)) return 'body' in request ? request.body : undefined;
+  const value = parseJson((await readBytes(request, MAX_BODY_BYTES)).toString('utf8'));
   if (value === undefined) throw new Refusal(400, 'The body is not JSON.');
   return value;
 }

@@ -1,14 +1,16 @@
 import type {
+  Alert,
   Control,
   ControlRequest,
   ControlState,
   ControlType,
   PercentageStep,
 } from '../../model/control.js';
+import type { GuardEvent } from '../../model/event.js';
 import type { Decision } from '../../model/shapes.js';
 import { countedIn } from '../../model/snapshot.js';
 import { stageAt } from '../../model/stage.js';
-import { describeControl } from '../../model/words/control-events.js';
+import { ALERT_PREFIX, describeControl } from '../../model/words/control-events.js';
 import { withDeadline } from '../../support/deadline.js';
 import { formatDate } from '../../support/wording.js';
 import type { EffectRunner } from '../act/effect-runner.js';
@@ -17,8 +19,9 @@ import type { StageAdvance } from '../act/stage-advance.js';
 import { type Evaluator, SHARED_OUTAGE } from '../evaluate/evaluator.js';
 import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
+import { requestOf } from './alert-intake.js';
 import { ControlError } from './control-error.js';
-import { withHold, withMute, withoutMute } from './control-state.js';
+import { withAlert, withHold, withMute, withoutMute } from './control-state.js';
 
 /** How long `stop` waits until Unleash has confirmed it, in milliseconds. */
 const CONFIRMED_WITHIN_MS = 10_000;
@@ -27,6 +30,8 @@ const CONFIRMED_WITHIN_MS = 10_000;
 interface Done {
   readonly message: string;
   readonly change?: (state: ControlState) => ControlState;
+  /** What is reported of it; `undefined` for nothing. Absent for a request of an operator, which always is. */
+  readonly event?: GuardEvent | undefined;
 }
 
 /** Notes what is about to be done. `false` when it is no longer to be done here. */
@@ -68,6 +73,7 @@ export class ControlActions {
   async perform(request: ControlRequest, state: ControlState, begin: Begin): Promise<Done> {
     const { control } = request;
     if (control.type === 'advance') return this.#moveOn(request, control, begin);
+    if (control.type === 'alert') return this.#alert(request, control, state, begin);
     // Before anything is changed: what is begun is not withdrawn.
     const done = control.type === 'stop' ? {} : this.#check(control, state);
     if (!(await begin(request))) throw withdrawn();
@@ -108,10 +114,11 @@ export class ControlActions {
       const open = this.#evaluator.openReviews.map((review) => review.trigger).join(', ') || 'none';
       throw new ControlError('NO_REVIEW', `${trigger} has no open review. Open: ${open}.`);
     },
-    mute: ({ by, trigger, forMs, reason }) => {
+    mute: ({ by, trigger, forMs, reason }, { alerts }) => {
       const { rollback, review, clock } = this.#context;
+      const isOfAlert = (name: string) => alerts.some((alert) => alert.trigger === name);
       const names = [...rollback, ...review].map(({ name }) => name);
-      if (!names.includes(trigger) && trigger !== SHARED_OUTAGE) {
+      if (!names.includes(trigger) && trigger !== SHARED_OUTAGE && !isOfAlert(trigger)) {
         throw new ControlError(
           'UNKNOWN_TRIGGER',
           `There is no trigger "${trigger}". The triggers: ${names.join(', ')}.`,
@@ -142,6 +149,35 @@ export class ControlActions {
     return isLast ? `${until} Until then every rollback trigger is muted: nothing stops the flag.` : until;
   }
 
+  // Alerts.
+
+  /** The review is the evaluator's to open and to close. */
+  async #alert(
+    request: ControlRequest,
+    alert: Alert,
+    state: ControlState,
+    begin: Begin,
+  ): Promise<Done & { readonly event: GuardEvent | undefined }> {
+    const { clock, dryRun } = this.#context;
+    const at = clock.now();
+    const { change } = withAlert(state, alert, at);
+    const name = alert.trigger.slice(ALERT_PREFIX.length);
+    if (change === 'full') {
+      throw new ControlError('TOO_MANY_ALERTS', `Too many alerts fire at once: ${name} was not taken.`);
+    }
+    if (!(await begin(request))) throw withdrawn();
+    const event: GuardEvent | undefined = change === 'known' ? undefined : { type: 'alert', at, alert };
+    const changed = { event, change: (latest: ControlState) => withAlert(latest, alert, at).state };
+    if (change === 'known')
+      return { ...changed, message: `${name}: nothing has changed since it was reported.` };
+    if (change === 'resolved') return { ...changed, message: `${name} is resolved.` };
+    const isMuted = this.#evaluator.isMuted(alert.trigger, at);
+    if (isMuted) return { ...changed, message: `${name} fires; it is muted, and does nothing.` };
+    if (alert.action === 'review') return { ...changed, message: `${name} fires: it opens a review.` };
+    const { message } = await this.#stop(request.id, requestOf(alert));
+    return { ...changed, message: dryRun ? message : `${name} fires. ${message}` };
+  }
+
   #acknowledge(trigger: string): void {
     this.#evaluator.acknowledge(trigger);
     this.#machine.save();
@@ -149,7 +185,10 @@ export class ControlActions {
 
   // Stop.
 
-  async #stop(id: string, { by, reason }: Extract<Control, { type: 'stop' }>): Promise<Done> {
+  async #stop(
+    id: string,
+    { by, reason }: Pick<Extract<Control, { type: 'stop' }>, 'by' | 'reason'>,
+  ): Promise<Done> {
     const { state } = this.#machine;
     const { flagKey, dryRun, clock } = this.#context;
     if (state.status !== 'armed' && state.decision.action === 'stop') {

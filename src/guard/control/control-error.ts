@@ -6,7 +6,7 @@
  * belongs to none. `LAST_STAGE`: there is no next one. `NOT_MET`: the stage is not met. `MOVED`: Unleash has another percentage by now,
  * or not exactly one gradual rollout. `UNLEASH`: Unleash refused, or did not reply. `UNKNOWN_TRIGGER`, `NO_REVIEW`, `NOT_HELD`,
  * `NOT_MUTED`: there is nothing of that name. `FLEET`: the shared store does not reply, or no process leads. `NO_REPLY`: no guard has
- * answered in time; the request was withdrawn.
+ * answered in time; the request was withdrawn. `TOO_MANY_ALERTS`: more alerts fire than a guard remembers.
  */
 export type ControlErrorCode =
   | 'NOT_RUNNING'
@@ -25,7 +25,8 @@ export type ControlErrorCode =
   | 'NOT_HELD'
   | 'NOT_MUTED'
   | 'FLEET'
-  | 'NO_REPLY';
+  | 'NO_REPLY'
+  | 'TOO_MANY_ALERTS';
 
 /** A request of an operator was refused; nothing was changed. */
 export class ControlError extends Error {

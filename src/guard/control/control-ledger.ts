@@ -10,6 +10,11 @@ export class ControlLedger {
     return hold === undefined ? { mutes } : { hold, mutes };
   }
 
+  /** The alerts that fire now, the oldest first. */
+  get firingAlerts(): ControlState['alerts'] {
+    return this.state.alerts.filter(({ isFiring }) => isFiring);
+  }
+
   isMuted(trigger: string, now: number): boolean {
     return this.state.mutes.some((mute) => mute.trigger === trigger && now < mute.until);
   }

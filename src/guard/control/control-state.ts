@@ -1,4 +1,4 @@
-import type { ControlReply, ControlState } from '../../model/control.js';
+import type { Alert, ControlReply, ControlState } from '../../model/control.js';
 
 type Mute = ControlState['mutes'][number];
 type Hold = NonNullable<ControlState['hold']>;
@@ -9,7 +9,12 @@ const MOST_ANSWERED = 64;
 const MOST = 64;
 
 /** Nothing is in force. */
-export const NO_CONTROLS: ControlState = { mutes: [], stops: [], answered: [] };
+export const NO_CONTROLS: ControlState = { mutes: [], stops: [], alerts: [], answered: [] };
+
+/** Whether there is anything that a restart of the shared store must not lose. */
+export function isInForce({ hold, mutes, alerts }: ControlState): boolean {
+  return hold !== undefined || mutes.length > 0 || alerts.length > 0;
+}
 
 // Each of these is pure, and gives the next state.
 
@@ -57,4 +62,38 @@ export function withStop(
   if (state.stops.some(({ id }) => id === stop.id)) return undefined;
   const stops = [...state.stops, stop].filter(({ at }) => stop.at - at < withinMs).slice(-MOST);
   return { state: { ...state, stops }, count: stops.length };
+}
+
+type KnownAlert = ControlState['alerts'][number];
+
+/** Alerts that are remembered, those that fire and those that are resolved. */
+const MOST_ALERTS = 64;
+
+/** What a notification of an alert changes. `known`: nothing. `full`: more fire than are remembered. */
+export type AlertChange = 'fires' | 'resolved' | 'known' | 'full';
+
+/**
+ * Notes a notification of an alert. Notifications are repeated, come late, and in any order: one that began before what is known of
+ * its alert changes nothing.
+ */
+export function withAlert(
+  state: ControlState,
+  { type: _, by: from, ...given }: Alert,
+  now: number,
+): { readonly state: ControlState; readonly change: AlertChange } {
+  const { alerts } = state;
+  const known = alerts.find(({ fingerprint }) => fingerprint === given.fingerprint);
+  const order = (given.since ?? 0) - (known?.since ?? 0);
+  const isDated = given.since !== undefined && known?.since !== undefined;
+  const isNew = known === undefined || (isDated ? order > 0 : !known.isFiring);
+  if (given.isFiring ? !isNew : known?.isFiring !== true || (isDated && order < 0)) {
+    return { state, change: 'known' };
+  }
+  const others = alerts.filter((alert) => alert !== known);
+  if (others.filter(({ isFiring }) => isFiring).length >= MOST_ALERTS) return { state, change: 'full' };
+  const alert: KnownAlert = { ...given, from, at: now };
+  // The oldest of those that are resolved is forgotten first.
+  const forgotten = others.length < MOST_ALERTS ? undefined : others.find(({ isFiring }) => !isFiring);
+  const next = [...others.filter((other) => other !== forgotten), alert];
+  return { state: { ...state, alerts: next }, change: given.isFiring ? 'fires' : 'resolved' };
 }

@@ -4,6 +4,8 @@ import { isFleetError } from '../../fleet/fleet-link.js';
 import { ControlFolder } from '../../journal/control-folder.js';
 import type { OpenFolder } from '../../journal/guard-folder.js';
 import {
+  type Alert,
+  alertSchema,
   type Control,
   type ControlReply,
   type ControlRequest,
@@ -17,10 +19,11 @@ import { parseConfig } from '../../support/config-error.js';
 import { formatDuration } from '../../support/wording.js';
 import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
+import { takeAlert } from './alert-intake.js';
 import type { ControlActions } from './control-actions.js';
 import { ControlError } from './control-error.js';
 import type { ControlLedger } from './control-ledger.js';
-import { withAnswer, withHold, withoutExpired, withStop } from './control-state.js';
+import { isInForce, withAnswer, withHold, withoutExpired, withStop } from './control-state.js';
 
 /** Where a request came from, if not from this process: there it is begun and answered. */
 interface Source {
@@ -73,7 +76,15 @@ export class OperatorControls {
 
   /** One request. @throws ConfigError when it is invalid, ControlError when it is refused. */
   async control(given: unknown): Promise<ControlReply> {
-    const control = parseConfig(controlSchema, given, 'control');
+    return this.#ask(parseConfig(controlSchema, given, 'control'));
+  }
+
+  /** A notification of an alert. @throws ConfigError when it is invalid, ControlError when it was not taken. */
+  async alert(given: unknown): Promise<ControlReply> {
+    return takeAlert(parseConfig(alertSchema, given, 'alert'), (control) => this.#ask(control));
+  }
+
+  async #ask(control: Control | Alert): Promise<ControlReply> {
     if (!this.#isOpen) {
       throw new ControlError('NOT_RUNNING', `The guard of ${this.#context.flagKey} is not running.`);
     }
@@ -127,7 +138,7 @@ export class OperatorControls {
     return controls.ask(request, this.#closing.signal);
   }
 
-  #request(control: Control): ControlRequest {
+  #request(control: Control | Alert): ControlRequest {
     const at = this.#context.clock.now();
     return { id: randomUUID(), control, at, expiresAt: at + REQUEST_LIFETIME_MS };
   }
@@ -149,11 +160,13 @@ export class OperatorControls {
     const { clock, records } = this.#context;
     const { control } = request;
     let change = (state: ControlState) => state;
+    let event: GuardEvent | undefined;
     let reply: ControlReply;
     try {
       const begin = source?.begin ?? (async () => true);
       const done = await this.#actions.perform(request, this.#ledger.state, begin);
       if (done.change !== undefined) change = done.change;
+      event = done.event;
       reply = { accepted: true, message: done.message };
     } catch (error) {
       const code = error instanceof ControlError ? error.code : 'UNLEASH';
@@ -171,6 +184,8 @@ export class OperatorControls {
         message: "The fleet's shared store did not take it: ask again.",
       };
     }
+    if (event !== undefined) records.emit(event);
+    if (control.type === 'alert') return reply;
     const refused = reply.accepted ? {} : { refused: reply.message };
     records.emit({ type: 'control', at: clock.now(), control, ...refused });
     return reply;
@@ -324,8 +339,4 @@ export class OperatorControls {
     };
     this.#work = this.#work.then(share).catch(() => {});
   }
-}
-
-function isInForce({ hold, mutes }: ControlState): boolean {
-  return hold !== undefined || mutes.length > 0;
 }

@@ -3,11 +3,13 @@ import type { Verdict } from '../../model/shapes.js';
 import type { Snapshot } from '../../model/snapshot.js';
 import { type StageProgress, stageAt } from '../../model/stage.js';
 import type { OpenReview, ReportedState } from '../../model/state.js';
+import { ALERT_PREFIX } from '../../model/words/control-events.js';
 import { atOnce } from '../../support/async/callbacks.js';
 import type { SignalPoller } from '../../triggers/signals/signal-poller.js';
 import type { Trigger } from '../../triggers/trigger.js';
 import type { GuardRecords } from '../guard-records.js';
 import type { RolloutRules } from '../rules.js';
+import { alertVerdicts, type FiringAlert } from './alert-verdicts.js';
 import { stepReviews } from './reviews.js';
 import { evaluateStage } from './stages.js';
 
@@ -30,16 +32,20 @@ export class Evaluator {
   readonly #failed = new Set<string>();
   /** Whether an operator has muted a trigger: it is evaluated and shown, and has no effect. */
   readonly isMuted: (trigger: string, now: number) => boolean;
+  readonly #alerts: () => readonly FiringAlert[];
 
   /**
    * @param signals - The numbers from elsewhere that triggers evaluate. Without them, such triggers have no data.
    * @param isMuted - See {@link isMuted}. Without it, none is.
+   * @param alerts - Those that fire.
    */
   constructor(
     options: EvaluatorOptions,
     signals?: Pick<SignalPoller, 'values'>,
     isMuted: (trigger: string, now: number) => boolean = () => false,
+    alerts: () => readonly FiringAlert[] = () => [],
   ) {
+    this.#alerts = alerts;
     this.#options = options;
     this.#signals = signals;
     this.isMuted = isMuted;
@@ -75,7 +81,8 @@ export class Evaluator {
     const rules = scope === 'all' ? rollback : rollback.filter((rule) => rule.scope === 'instance');
     this.#rollbackVerdicts = this.#evaluate(rules, snapshot);
     return this.#rollbackVerdicts.filter(
-      ({ status, trigger }) => status === 'breach' && !this.isMuted(trigger, snapshot.at),
+      ({ status, trigger, opens }) =>
+        status === 'breach' && opens === undefined && !this.isMuted(trigger, snapshot.at),
     );
   }
 
@@ -105,9 +112,14 @@ export class Evaluator {
   restore({ stage, openReviews, overdueEpoch, completedEpoch }: ReportedState): void {
     this.#overdueEpoch = overdueEpoch;
     this.#completedEpoch = completedEpoch;
-    const known = new Set([...this.#options.review.map(({ name }) => name), SHARED_OUTAGE]);
+    const known = new Set([
+      ...[...this.#options.rollback, ...this.#options.review].map(({ name }) => name),
+      SHARED_OUTAGE,
+    ]);
     this.#reportedStage = stage;
-    this.#openReviews = openReviews.filter(({ trigger }) => known.has(trigger));
+    this.#openReviews = openReviews.filter(
+      ({ trigger }) => known.has(trigger) || trigger.startsWith(ALERT_PREFIX),
+    );
   }
 
   /**
@@ -123,13 +135,28 @@ export class Evaluator {
     const acting = this.#rollbackVerdicts.filter(({ trigger }) => !this.isMuted(trigger, now));
     const isOpen = (name: string) => this.#openReviews.some(({ trigger }) => trigger === name);
     // A review that is open stays until its trigger is ok, or an operator acknowledges it.
-    const candidates = [...this.#reviewVerdicts, ...sharedOutage(acting)].filter(
+    const reviewed = this.#rollbackVerdicts.filter(
+      ({ trigger, opens }) => opens !== undefined || isOpen(trigger),
+    );
+    const candidates = [...this.#reviewVerdicts, ...reviewed, ...sharedOutage(acting)].filter(
       ({ trigger }) => !this.isMuted(trigger, now) || isOpen(trigger),
     );
-    const step = stepReviews(this.#openReviews, candidates, facts, now, reviewCloseAfterMs);
-    this.#openReviews = step.open;
-    for (const verdict of step.opened) records.emit({ type: 'review-opened', at: now, epoch, verdict });
-    for (const verdict of step.closed) records.emit({ type: 'review-closed', at: now, epoch, verdict });
+    const alerts = alertVerdicts(this.#alerts(), this.#openReviews, now).filter(
+      ({ trigger }) => !this.isMuted(trigger, now) || isOpen(trigger),
+    );
+    const [ofAlerts, ofTriggers] = [true, false].map((isOfAlert) =>
+      this.#openReviews.filter(({ trigger }) => trigger.startsWith(ALERT_PREFIX) === isOfAlert),
+    );
+    const steps = [
+      stepReviews(ofTriggers!, candidates, facts, now, reviewCloseAfterMs),
+      // The monitoring system has waited already.
+      stepReviews(ofAlerts!, alerts, facts, now, 0),
+    ];
+    this.#openReviews = steps.flatMap(({ open }) => open);
+    for (const { opened, closed } of steps) {
+      for (const verdict of opened) records.emit({ type: 'review-opened', at: now, epoch, verdict });
+      for (const verdict of closed) records.emit({ type: 'review-closed', at: now, epoch, verdict });
+    }
     this.#evaluateStage(snapshot, facts);
     return reportedKey(this.reportedState) !== before;
   }

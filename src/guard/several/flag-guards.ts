@@ -1,5 +1,9 @@
+import type { AlertsOptions } from '../../alerts/alert-options.js';
+import { type AlertsHandler, alertsHandler } from '../../alerts/alerts-handler.js';
 import type { DashboardOptions } from '../../dashboard/dashboard-options.js';
 import { type DashboardHandler, dashboardHandler } from '../../dashboard/handler.js';
+import { type MetricsHandler, metricsHandler } from '../../dashboard/metrics-handler.js';
+import { prometheusText } from '../../dashboard/prometheus-text.js';
 import type { Health } from '../../model/health.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import { Limiter } from '../../support/async/limiter.js';
@@ -55,6 +59,21 @@ export class FlagGuards<FlagKey extends string = string> {
     const flags = this.#each((guard) => guard.health);
     const isBlind = Object.values<Health>(flags).some(({ status }) => status === 'blind');
     return { status: isBlind ? 'blind' : 'ok', flags };
+  }
+
+  /** One endpoint for the alerts of all flags, whose label `flag` names it; see {@link RolloutGuard.alerts}. */
+  alerts(options: AlertsOptions): AlertsHandler {
+    return alertsHandler(() => [...this.#byFlag.values()].map(({ alertTarget }) => alertTarget), options);
+  }
+
+  /** The metrics of all flags; see {@link RolloutGuard.prometheus}. */
+  prometheus(): string {
+    return prometheusText([...this.#byFlag.values()].map(({ metered }) => metered));
+  }
+
+  /** Serves {@link prometheus} to scrapes. */
+  metrics(): MetricsHandler {
+    return metricsHandler(() => this.prometheus());
   }
 
   /** Where each rollout stands, as plain data. */

@@ -6,12 +6,16 @@ import type { EventEntry } from '../event-entry.js';
 /** By whom the guard holds a rollout that no operator has held. */
 export const GUARD_ITSELF = 'rollout-guard';
 
+/** What the names of the reviews of alerts begin with; no trigger's does. */
+export const ALERT_PREFIX = 'alert:';
+
 type ControlEvents =
   | 'advanced'
   | 'advance-waiting'
   | 'stage-overdue'
   | 'completed'
   | 'control'
+  | 'alert'
   | 'mute-expired';
 type Words<Type extends GuardEvent['type']> = { readonly [Each in Type]: EventEntry<GuardEventOf<Each>> };
 
@@ -96,6 +100,15 @@ export const CONTROL_EVENTS: Words<ControlEvents> = {
       if (control.type !== 'acknowledge' || refused !== undefined) return undefined;
       const { trigger, by, reason } = control;
       return { in: 'review', trigger, acknowledged: { by, reason } };
+    },
+  },
+
+  // A review or a stop follows, which has a notification of its own.
+  alert: {
+    log: ({ alert: { by, trigger, isFiring, action, reason } }) => {
+      const name = trigger.slice(ALERT_PREFIX.length);
+      if (!isFiring) return info(`The alert ${name} from ${by} is resolved.`);
+      return warn(`An alert from ${by} fires (${action}): ${reason}`);
     },
   },
 

@@ -24,6 +24,13 @@ interface Polled {
   isFailing: boolean;
   reading: { readonly value: number; readonly trueAt: number } | undefined;
   problem: string | undefined;
+  /** Of the readings in a row that the trigger counts. */
+  row: readonly number[];
+  /** The time that the source gave for the latest reading, by its clock. */
+  givenAt: number | undefined;
+  /** Since when, and when last, it was to be read. */
+  readSince: number;
+  polledAt: number;
 }
 
 /** Longer texts are cut: they travel with snapshots. */
@@ -41,7 +48,10 @@ export class SignalPoller {
     this.#fetch = fetch;
     this.#clock = clock;
     this.#onFault = onFault;
-    const rest = { isReading: false, isFailing: false, reading: undefined, problem: undefined };
+    const rest = {
+      ...{ isReading: false, isFailing: false, reading: undefined, problem: undefined },
+      ...{ row: [], givenAt: undefined, readSince: 0, polledAt: Number.NEGATIVE_INFINITY },
+    };
     this.#polled = triggers.flatMap(({ name, signal: source }) =>
       source === undefined ? [] : { name, source, dueAt: Number.NEGATIVE_INFINITY, ...rest },
     );
@@ -54,14 +64,17 @@ export class SignalPoller {
    */
   values(now: number): readonly SignalValue[] {
     const since = this.#clock.monotonic();
-    return this.#polled.flatMap(({ name, reading, problem }) => {
+    // Upwards, or a reading of the millisecond in which an epoch began would seem to be of the one before.
+    const timeOf = (monotonic: number) => Math.ceil(now - Math.max(0, since - monotonic));
+    return this.#polled.flatMap(({ name, source, reading, problem, row, readSince }) => {
       if (reading === undefined && problem === undefined) return [];
-      // Upwards, or a reading of the millisecond in which an epoch began would seem to be of the one before.
-      const at = reading === undefined ? undefined : Math.ceil(now - Math.max(0, since - reading.trueAt));
+      const at = reading === undefined ? undefined : timeOf(reading.trueAt);
       return {
         trigger: name,
         reading: reading === undefined || at === undefined ? undefined : { value: reading.value, at },
         problem,
+        readSince: timeOf(readSince),
+        ...(source.row && { row: row.map(timeOf) }),
       };
     });
   }
@@ -71,6 +84,9 @@ export class SignalPoller {
     if (this.#closing.signal.aborted) return;
     const now = this.#clock.monotonic();
     for (const polled of this.#polled) {
+      // Nothing was missing while nothing was to be read: another process led, or the flag was off.
+      if (now - polled.polledAt > polled.source.maxAgeMs) polled.readSince = now;
+      polled.polledAt = now;
       if (polled.isReading || now < polled.dueAt) continue;
       polled.dueAt = now + polled.source.everyMs;
       void this.#read(polled);
@@ -128,10 +144,30 @@ export class SignalPoller {
     if (at !== undefined && !Number.isFinite(at)) throw new TypeError('it returned an invalid time');
     // Another clock may be ahead of this one: a reading cannot be from the future.
     const ageMs = at === undefined ? undefined : Math.max(0, this.#clock.now() - (at as number));
-    polled.reading = {
+    const before = polled.reading;
+    const reading = {
       value,
       trueAt: ageMs === undefined ? begunAt : this.#clock.monotonic() - ageMs,
     };
+    // One that is read again confirms nothing.
+    const isSame = at !== undefined && at === polled.givenAt;
+    polled.givenAt = at as number | undefined;
+    polled.reading = reading;
+    this.#addToRow(polled, reading, isSame, before?.trueAt);
     polled.problem = undefined;
+  }
+
+  #addToRow(
+    polled: Polled,
+    { value, trueAt }: { readonly value: number; readonly trueAt: number },
+    isSame: boolean,
+    before: number | undefined,
+  ): void {
+    const { row: counted, maxAgeMs } = polled.source;
+    if (counted === undefined) return;
+    const isGap = before === undefined || trueAt - before > maxAgeMs;
+    const row = isGap ? [] : polled.row;
+    if (!counted.has(value)) polled.row = [];
+    else if (!isSame) polled.row = [...row, trueAt].slice(-counted.most);
   }
 }

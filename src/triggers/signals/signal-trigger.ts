@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { UNITS, type Unit, type Verdict } from '../../model/shapes.js';
 import type { SignalValue, Snapshot } from '../../model/snapshot.js';
 import { durationMsSchema } from '../../support/config-schemas.js';
-import { formatAgo, formatDuration } from '../../support/wording.js';
+import { countOf, formatAgo, formatDuration } from '../../support/wording.js';
 import type { SignalSource, ThresholdTrigger } from '../trigger.js';
 import { NO_SAMPLE } from '../window-rule.js';
 
@@ -16,6 +16,15 @@ export interface SignalReadOptions {
   readonly timeoutMs?: number | undefined;
   /** An older reading is ignored and leads to no verdict, in milliseconds; more than `everyMs`. @default 4 times `everyMs` */
   readonly maxAgeMs?: number | undefined;
+  /** So many readings in a row beyond the limit are a breach, 1–1,000. @default 1 */
+  readonly confirmations?: number | undefined;
+  /** Readings beyond the limit must span so many milliseconds to be a breach. @default 0 */
+  readonly forMs?: number | undefined;
+  /**
+   * What follows when there has been no usable reading for `maxAgeMs` while the flag was on: nothing, a review (of a rollback trigger,
+   * too), or what a breach does. @default 'ignore'
+   */
+  readonly onMissing?: 'ignore' | 'review' | 'stop' | undefined;
 }
 
 /** A trigger on a number from elsewhere. */
@@ -23,12 +32,26 @@ export interface SignalTrigger extends ThresholdTrigger {
   readonly signal: SignalSource;
 }
 
+/** Readings in a row that are remembered at most. */
+const MOST_READINGS = 1_000;
+const CONFIRMATIONS = `a whole number of readings, 1–${MOST_READINGS}`;
+const FOR = `a number of milliseconds, 0 or more, at most ${MOST_READINGS - 1} times everyMs`;
+
 /** The fields of {@link SignalReadOptions}. */
 export const readFields = {
   unit: z.enum(UNITS).default('none'),
   everyMs: durationMsSchema.default(15_000),
   timeoutMs: durationMsSchema.default(5_000),
   maxAgeMs: durationMsSchema.optional(),
+  confirmations: z
+    .int({ error: CONFIRMATIONS })
+    .min(1, { error: CONFIRMATIONS })
+    .max(MOST_READINGS, { error: CONFIRMATIONS })
+    .default(1),
+  forMs: z.number({ error: FOR }).min(0, { error: FOR }).default(0),
+  onMissing: z
+    .enum(['ignore', 'review', 'stop'], { error: "'ignore', 'review' or 'stop'" })
+    .default('ignore'),
 };
 
 type ReadSettings = z.infer<z.ZodObject<typeof readFields>>;
@@ -36,7 +59,13 @@ type ReadSettings = z.infer<z.ZodObject<typeof readFields>>;
 const AGE = 'more than everyMs, or each reading is too old before the next one comes';
 
 /** What {@link readFields} must satisfy together. */
-export function refineTiming({ everyMs, maxAgeMs }: ReadSettings, context: z.core.$RefinementCtx): void {
+export function refineTiming(
+  { everyMs, maxAgeMs, forMs }: ReadSettings,
+  context: z.core.$RefinementCtx,
+): void {
+  if (forMs > (MOST_READINGS - 1) * everyMs) {
+    context.addIssue({ code: 'custom', path: ['forMs'], message: FOR });
+  }
   if (maxAgeMs === undefined || maxAgeMs > everyMs) return;
   context.addIssue({ code: 'custom', path: ['maxAgeMs'], message: AGE });
 }
@@ -60,21 +89,31 @@ interface SignalRule {
 export function signalTrigger(
   rule: SignalRule,
   read: SignalSource['read'],
-  { unit, everyMs, timeoutMs, maxAgeMs = 4 * everyMs }: ReadSettings,
+  { unit, everyMs, timeoutMs, maxAgeMs = 4 * everyMs, confirmations, forMs, onMissing }: ReadSettings,
 ): SignalTrigger {
   const { name, threshold } = rule;
+  const needed = { confirmations, forMs };
+  const isConfirming = confirmations > 1 || forMs > 0;
+  const most = Math.max(confirmations, Math.ceil(forMs / everyMs) + 1);
+  const row = isConfirming ? { has: (value: number) => isBeyond(rule, value), most } : undefined;
   return Object.freeze({
     name,
     windowMs: 0,
     threshold,
     unit,
-    signal: Object.freeze({ read, everyMs, timeoutMs, maxAgeMs }),
+    signal: Object.freeze({ read, everyMs, timeoutMs, maxAgeMs, row }),
     evaluate({ signals, epochStartedAt }: Snapshot, now: number): Verdict {
       const value = signals?.find(({ trigger }) => trigger === name);
       const at = value?.reading?.at;
+      const unusable = whyUnusable(at, epochStartedAt, maxAgeMs, now);
+      const since = Math.max(at ?? 0, epochStartedAt, value?.readSince ?? now);
+      const isMissing = unusable !== undefined && onMissing !== 'ignore' && now - since > maxAgeMs;
+      const counted = value?.row?.filter((time) => time >= epochStartedAt || epochStartedAt > now);
       return {
         trigger: name,
-        ...examine(rule, value, whyUnusable(at, epochStartedAt, maxAgeMs, now), now),
+        ...examine(rule, value, unusable, now, isConfirming ? { ...needed, row: counted ?? [] } : undefined),
+        ...(isMissing && { status: 'breach' }),
+        ...(isMissing && onMissing === 'review' && { opens: 'review' }),
         threshold,
         unit,
         sampleSize: NO_SAMPLE,
@@ -86,21 +125,46 @@ export function signalTrigger(
 }
 
 function examine(
-  { subject, direction, threshold }: SignalRule,
+  rule: SignalRule,
   signal: SignalValue | undefined,
   unusable: string | undefined,
   now: number,
+  confirming: Confirming | undefined,
 ): Pick<Verdict, 'status' | 'observed' | 'message'> {
+  const { subject, direction, threshold } = rule;
   if (unusable !== undefined || signal?.reading === undefined) {
     const since = signal?.problem === undefined ? '' : ` (the last attempt: ${signal.problem})`;
     const message = `${subject} has no verdict: ${unusable}${since}.`;
     return { status: 'insufficient-data', observed: undefined, message };
   }
   const { value, at } = signal.reading;
-  const breached = direction === 'above' ? value > threshold : value < threshold;
+  const breached = isBeyond(rule, value);
   const relation = `${breached ? '' : 'not '}${direction} ${threshold}`;
   const message = `${subject} is ${formatValue(value, threshold)} (${formatAgo(now - at)}), ${relation}.`;
-  return { status: breached ? 'breach' : 'ok', observed: value, message };
+  const lacking = breached && confirming !== undefined ? whatLacks(confirming) : undefined;
+  if (lacking === undefined) return { status: breached ? 'breach' : 'ok', observed: value, message };
+  return {
+    status: 'insufficient-data',
+    observed: value,
+    message: `${message} Not confirmed yet: ${lacking}.`,
+  };
+}
+
+function isBeyond({ direction, threshold }: SignalRule, value: number): boolean {
+  return direction === 'above' ? value > threshold : value < threshold;
+}
+
+/** What confirms a breach, and the times of the readings in a row that did so far. */
+interface Confirming {
+  readonly confirmations: number;
+  readonly forMs: number;
+  readonly row: readonly number[];
+}
+
+function whatLacks({ confirmations, forMs, row }: Confirming): string | undefined {
+  if (row.length < confirmations) return `${row.length} of ${countOf(confirmations, 'reading')} in a row`;
+  const spanMs = row.length === 0 ? 0 : row.at(-1)! - row[0]!;
+  return spanMs < forMs ? `for ${formatDuration(spanMs)} of ${formatDuration(forMs)}` : undefined;
 }
 
 /** @param at - The time of the latest reading. */

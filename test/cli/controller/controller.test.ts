@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { alertsHandler } from '../../../src/alerts/alerts-handler.js';
 import { Controller } from '../../../src/cli/controller/controller.js';
+import { HealthServer } from '../../../src/cli/controller/health-server.js';
 import type { ConfigError } from '../../../src/support/config-error.js';
 import type { Logger } from '../../../src/support/logger.js';
 
@@ -142,6 +144,32 @@ describe('Controller.fromFile', () => {
       onRollback: expect.stringContaining('previous-stage'),
       tickMs: expect.any(String),
     });
+  });
+
+  it('takes alerts beside its health, with a token of the environment', async () => {
+    const alerts = { rules: [{ match: { severity: 'critical' }, action: 'stop' }] };
+    const token = { ROLLOUT_GUARD_ALERTS_TOKEN: 'a-token-of-the-alerts' };
+    expect(await problemsOf({ ...good, alerts }, { ...secrets, ...token })).toEqual({
+      health: expect.stringContaining('{ port }'),
+    });
+    const controller = await make({ ...good, alerts, health: { port: 0 } }, { ...secrets, ...token });
+    expect(controller).toBeInstanceOf(Controller);
+  });
+
+  it('answers what is mounted beside its health', async () => {
+    const server = await HealthServer.listen(
+      { port: 0, host: '127.0.0.1' },
+      () => ({ status: 'ok', flags: {} }),
+      {
+        '/alerts': alertsHandler(() => [], { token: 'a-token-of-the-alerts' }),
+      },
+    );
+    const statuses = [];
+    for (const path of ['/health', '/alerts', '/toString']) {
+      statuses.push((await fetch(new URL(path, server.url))).status);
+    }
+    await server.close();
+    expect(statuses).toEqual([200, 405, 404]);
   });
 
   const { flagKey: _, rollback, ...common } = good;

@@ -9,7 +9,7 @@ import {
 import { answerTo } from '../../../src/guard/control/ask.js';
 import type { RolloutGuardOptions } from '../../../src/guard/options.js';
 import type { RolloutGuard } from '../../../src/guard/rollout-guard.js';
-import type { Control, ControlRequest } from '../../../src/model/control.js';
+import type { Alert, Control, ControlRequest } from '../../../src/model/control.js';
 import { GuardHarness } from '../../helpers/guard-harness.js';
 import { describeWithBinary } from '../../helpers/needs-binary.js';
 
@@ -88,6 +88,27 @@ describeWithBinary('controls of a fleet', 'redis-server', 'apt-get install redis
     expiresAt: Date.now() + 30_000,
   });
   const patches = () => harnesses[0]!.unleash.requests.filter((request) => request.startsWith('PATCH'));
+
+  it('take an alert wherever it arrives, and the leader acts on it once', async () => {
+    const [one, other] = await fleet();
+    const alert: Alert = {
+      type: 'alert',
+      by: 'Alertmanager',
+      trigger: 'alert:a',
+      fingerprint: 'f',
+      isFiring: true,
+      action: 'review',
+      reason: 'a',
+    };
+    await other.guard.alertTarget.alert(alert);
+    await one.harness.until('open', () => one.guard.status().openReviews.length === 1);
+    expect((await one.guard.alertTarget.alert(alert)).message).toMatch(/nothing has changed/);
+    await other.guard.alertTarget.alert({ ...alert, fingerprint: 'g', action: 'stop' });
+    await other.harness.until('stopped', () => other.guard.state.status === 'stopped');
+    expect(one.guard.state.status).toBe('stopped');
+    expect(one.harness.reported('alert')).toHaveLength(2);
+    expect(other.harness.reported('alert')).toEqual([]);
+  });
 
   it('apply to all processes, whichever is asked', async () => {
     const [one, other] = await fleet();

@@ -33,7 +33,8 @@ function pollerOf(...triggers: Trigger[]): SignalPoller {
 
 const depthOf = (read: SignalFunction) => signal('depth', read, { above: 10 });
 
-const valuesOf = (poller: SignalPoller) => poller.values(clock.now());
+const valuesOf = (poller: SignalPoller) =>
+  poller.values(clock.now()).map(({ readSince: _, ...value }) => value);
 
 /** Ticks once a second, as a guard does. */
 async function tick(poller: SignalPoller, seconds: number): Promise<void> {
