@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GuardEvent } from 'unleash-rollout-guard';
 import { FLAG_KEY } from '../upload-service/rollout.js';
+import { serveDashboard } from './dashboard.js';
 import { summary } from './progress.js';
 import type { Stage } from './stage.js';
 import type { Traffic, Upload } from './traffic.js';
@@ -14,10 +15,12 @@ const REPORT_EVERY_MS = 5_000;
 export async function keepRunning(stage: Stage, traffic: Traffic, end: Promise<void>): Promise<void> {
   const { unleash, provider } = stage;
   provider.repair();
+  const dashboard = await serveDashboard(stage.guard);
   console.log(`
 Everything keeps running, with a trickle of uploads, and the provider is fixed. Turn the flag on again, move its
 percentage, break the provider: the guard evaluates from 100 streaming uploads on. Ctrl-C ends it.
 
+  Dashboard         ${dashboard.url}
   Flag in Unleash   ${unleash.url}/projects/${unleash.project}/features/${FLAG_KEY}
   Log in            ${unleash.user.username} / ${unleash.user.password}
   Upload a file     curl -F file=@README.md -H 'x-user-id: ada' ${stage.serviceUrl}/upload
@@ -41,6 +44,7 @@ percentage, break the provider: the guard evaluates from 100 streaming uploads o
     }
     await Promise.race([ended, sleep(PAUSE_MS)]);
   }
+  dashboard.close();
 }
 
 /** Events worth a line of their own. */

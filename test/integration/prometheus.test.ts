@@ -49,6 +49,8 @@ describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheu
       everyMs: 100,
       timeoutMs: 2_000,
       maxAgeMs: 1_000,
+      // The guard's own is that of its made-up Unleash.
+      fetch: globalThis.fetch,
       ...options,
     });
 

@@ -82,7 +82,7 @@ describe('annotations', () => {
       at: AT,
       type: 'control',
       title: `acknowledge: ${VERDICT!.trigger}`,
-      text: `ann has acknowledged the review of ${VERDICT!.trigger}: known slow provider`,
+      text: `ann has acknowledged the review of ${VERDICT!.trigger}: known slow provider.`,
       by: 'ann',
     });
     const hold = { type: 'hold', by: 'ben', reason: 'incident 42' } as const;

@@ -57,8 +57,10 @@ const OF_ALL = [
   'tickMs',
   'recheckMs',
   'outcomeTimeoutMs',
+  'dashboardUrl',
   'notify',
   'observers',
+  'http',
 ] as const;
 
 // The constructors check the values: here it matters which options there are, and what the environment may add.

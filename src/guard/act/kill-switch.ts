@@ -100,8 +100,9 @@ export class KillSwitch {
     this.#endAttempt();
   }
 
-  /** The guard was restarted with a state that may be outdated: checks it at the next tick. */
+  /** The guard was restarted with a state that may be outdated: checks it at the next tick, and soon after that. */
   recheckSoon(): void {
+    this.#nextRecheckMs = FIRST_RECHECK_MS;
     this.#recheckAt = this.#context.clock.monotonic();
   }
 

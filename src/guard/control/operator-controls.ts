@@ -240,8 +240,7 @@ export class OperatorControls {
     const isKnown = this.#ledger.state.answered.some(({ id }) => id === request.id);
     const isLate = this.#context.clock.now() > request.expiresAt;
     if (isLate && !isKnown && !this.#actions.hasBegun(request)) {
-      const message = 'The request came too late: it was not done.';
-      await answer({ accepted: false, code: 'NO_REPLY', message });
+      await answer({ accepted: false, code: 'NO_REPLY', message: 'It came too late, and was not done.' });
       return;
     }
     if (controls === undefined) {
@@ -287,8 +286,7 @@ export class OperatorControls {
     // In a fleet, the leader does it for all; a mute whose time has passed has no effect anywhere.
     if (this.#fleet.controls !== undefined && !this.#fleet.controls.leads) return;
     const { expired } = withoutExpired(this.#ledger.state, now);
-    if (expired.length === 0) return;
-    this.#change((state) => withoutExpired(state, now).state);
+    if (expired.length > 0) this.#change((state) => withoutExpired(state, now).state);
     for (const { trigger } of expired) records.emit({ type: 'mute-expired', at: now, trigger });
   }
 

@@ -36,6 +36,8 @@ const DEFAULTS = [
   'client',
   'observers',
   'dryRun',
+  'dashboardUrl',
+  'serviceVersion',
   'log',
   'operation',
   'outcomeTimeoutMs',

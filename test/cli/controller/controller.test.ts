@@ -182,6 +182,12 @@ describe('Controller.fromFile', () => {
     await expect(make(several, secrets)).resolves.toBeInstanceOf(Controller);
   });
 
+  it('accepts beside one flag and beside several what is not about a flag', async () => {
+    const ofAll = { http: { proxy: 'http://proxy:3128' }, dashboardUrl: 'https://app.example.com/rollouts' };
+    await expect(make({ ...good, ...ofAll }, secrets)).resolves.toBeInstanceOf(Controller);
+    await expect(make({ ...several, ...ofAll }, secrets)).resolves.toBeInstanceOf(Controller);
+  });
+
   it.each([
     [
       'a trigger',

@@ -287,6 +287,7 @@ describe('the options of guardFlags', () => {
     ['a key with a space', { flags: { 'a b': rules } }, 'flags["a b"]: expected a flag\'s key'],
     ['a misspelled shared field', { foldr: 'x' }, 'foldr: expected one of'],
     ['a wrong shared field', { unleash: { url: 'nowhere' } }, 'unleash.url: expected a URL'],
+    ['a wrong address for all', { dashboardUrl: 'nowhere' }, 'dashboardUrl: expected'],
     ['a wrong default', { dryRun: 'no' }, 'dryRun: expected a boolean'],
     ['no provider', { provider: undefined }, 'provider: expected an UnleashProvider'],
     ['a wrong logger', { logger: {} }, 'logger: expected a pino logger'],
