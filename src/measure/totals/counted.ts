@@ -6,7 +6,7 @@ import type { CountedDelta } from '../outcome-delta.js';
 
 /** Counts, latencies and error types of both arms. Latencies are those of successes. */
 export class Counted {
-  readonly counts = new Float64Array(COUNTS_LENGTH);
+  readonly counts: Float64Array = new Float64Array(COUNTS_LENGTH);
   readonly latency: Readonly<Record<Arm, LatencyHistogram>> = {
     treatment: new LatencyHistogram(),
     control: new LatencyHistogram(),
@@ -99,7 +99,7 @@ export class Counted {
 
 /** What of {@link Counted} one reader has taken already. */
 export class CountedMark {
-  readonly counts = new Float64Array(COUNTS_LENGTH);
+  readonly counts: Float64Array = new Float64Array(COUNTS_LENGTH);
   readonly latency: Readonly<Record<Arm, LatencyHistogram>> = {
     treatment: new LatencyHistogram(),
     control: new LatencyHistogram(),
