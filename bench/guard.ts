@@ -1,6 +1,6 @@
 /**
  * What a guard adds to an evaluation through the OpenFeature client: the hook, and hook and operation together, with the rules of
- * `asyncUploadRollout`, the log and the rollups on. The arm does nothing. By processor time, in turns: other programs disturb it less.
+ * `asyncUploadRollout`, the log and the rollups on. The arm does nothing. In turns, by the clock.
  * Run with `npx tsx bench/guard.ts`.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
