@@ -120,6 +120,18 @@ export const armCountsSchema = z
 /** Counts of one arm. Triggers evaluate `successes + failures`. */
 export interface ArmCounts extends z.infer<typeof armCountsSchema> {}
 
+/** The counts of an arm in which nothing happened. */
+export const NO_COUNTS: ArmCounts = {
+  successes: 0,
+  failures: 0,
+  expected: 0,
+  aborted: 0,
+  critical: 0,
+  fallbacks: 0,
+  retried: 0,
+  complaints: 0,
+};
+
 /** The counts alone, of what has more than these. */
 export function countsOf(counts: ArmCounts): ArmCounts {
   const { successes, failures, expected, aborted, critical, fallbacks, retried, complaints } = counts;

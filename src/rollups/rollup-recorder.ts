@@ -1,5 +1,5 @@
 import type { ArmTally, OutcomeTally } from '../measure/totals/outcome-tally.js';
-import type { Verdict } from '../model/shapes.js';
+import { NO_COUNTS, type Verdict } from '../model/shapes.js';
 import { ROLLUP_LENGTHS_MS, type Rollup, type TriggerRollup, triggerRollupSchema } from './rollup.js';
 import type { RollupBook } from './rollup-book.js';
 import { RollupSum } from './rollup-sum.js';
@@ -105,14 +105,7 @@ function round(value: number): number {
 }
 
 const NOTHING: ArmTally = {
-  successes: 0,
-  failures: 0,
-  expected: 0,
-  aborted: 0,
-  critical: 0,
-  fallbacks: 0,
-  retried: 0,
-  complaints: 0,
+  ...NO_COUNTS,
   userSuccesses: 0,
   unfinished: 0,
   errorTypes: [],

@@ -5,7 +5,7 @@ import { AuditLog } from '../../journal/audit-log.js';
 import { endedOwners, FolderLock, isSameSubject, subjectOfLock } from '../../journal/folder-lock.js';
 import { foldersIn } from '../../journal/guard-folder.js';
 import { Journal } from '../../journal/journal.js';
-import { countsOf, type Decision } from '../../model/shapes.js';
+import { countsOf, type Decision, NO_COUNTS } from '../../model/shapes.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import { OWN_FILES } from '../../support/files.js';
 import { retry } from '../../support/retry.js';
@@ -28,17 +28,6 @@ interface Asked {
   readonly reason: string;
 }
 
-const NONE = {
-  successes: 0,
-  failures: 0,
-  expected: 0,
-  aborted: 0,
-  critical: 0,
-  fallbacks: 0,
-  retried: 0,
-  complaints: 0,
-};
-
 /** A stop that an operator decides where no guard has counted anything. */
 export function directDecision(
   flagKey: string,
@@ -53,7 +42,7 @@ export function directDecision(
     at: Date.now(),
     requestedBy: by,
     verdicts: [],
-    counts: { treatment: countsOf(NONE), control: countsOf(NONE) },
+    counts: { treatment: countsOf(NO_COUNTS), control: countsOf(NO_COUNTS) },
     reason: `${by} stopped it: ${reason}`,
     ...facts,
   };
