@@ -1,22 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-
-const QUOTED_LINES = 20;
+import { RealServer } from './real-server.js';
 
 /** An Alertmanager that sends every alert to one webhook, at once. */
 export class RealAlertmanager {
-  readonly url: string;
-  readonly #child: ChildProcess;
-  readonly #folder: string;
+  readonly #server: RealServer;
 
-  private constructor(url: string, child: ChildProcess, folder: string) {
-    this.url = url;
-    this.#child = child;
-    this.#folder = folder;
+  private constructor(server: RealServer) {
+    this.#server = server;
   }
 
   /** @param receiver - Where it sends alerts, and with which token. */
@@ -24,11 +13,11 @@ export class RealAlertmanager {
     program: string,
     receiver: { readonly url: string; readonly token: string },
   ): Promise<RealAlertmanager> {
-    const folder = await mkdtemp(join(tmpdir(), 'alertmanager-'));
-    const config = join(folder, 'alertmanager.yml');
-    await writeFile(
-      config,
-      JSON.stringify({
+    const server = await RealServer.start({
+      name: 'Alertmanager',
+      program,
+      flags: (data) => [`--storage.path=${data}`, '--cluster.listen-address='],
+      config: {
         route: {
           receiver: 'guard',
           group_by: ['alertname'],
@@ -49,26 +38,13 @@ export class RealAlertmanager {
             ],
           },
         ],
-      }),
-    );
-    const child = spawn(
-      program,
-      [
-        `--config.file=${config}`,
-        `--storage.path=${join(folder, 'data')}`,
-        '--web.listen-address=127.0.0.1:0',
-        '--cluster.listen-address=',
-      ],
-      { stdio: ['ignore', 'ignore', 'pipe'] },
-    );
-    process.once('exit', () => child.kill('SIGKILL'));
-    try {
-      return new RealAlertmanager(await ready(child), child, folder);
-    } catch (error) {
-      child.kill('SIGKILL');
-      await rm(folder, { recursive: true, force: true });
-      throw error;
-    }
+      },
+    });
+    return new RealAlertmanager(server);
+  }
+
+  get url(): string {
+    return this.#server.url;
   }
 
   /** What Prometheus sends when an alert fires, or with an end in the past when it is resolved. */
@@ -81,27 +57,7 @@ export class RealAlertmanager {
     if (!response.ok) throw new Error(`Alertmanager answered ${response.status}: ${await response.text()}`);
   }
 
-  async close(): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      this.#child.kill('SIGKILL');
-      await once(this.#child, 'exit');
-    }
-    await rm(this.#folder, { recursive: true, force: true });
+  close(): Promise<void> {
+    return this.#server.close();
   }
-}
-
-/** The address, when it is ready to reply. The port is the system's choice, and only the log shows it. */
-async function ready(child: ChildProcess): Promise<string> {
-  const lines: string[] = [];
-  return await new Promise<string>((resolve, reject) => {
-    const failed = (why: string) => reject(new Error(`Alertmanager ${why}:\n${lines.join('\n')}`));
-    child.once('error', ({ message }) => failed(`could not be started (${message})`));
-    child.once('exit', (code) => failed(`ended with ${code}`));
-    createInterface({ input: child.stderr! }).on('line', (line) => {
-      lines.push(line);
-      if (lines.length > QUOTED_LINES) lines.shift();
-      const port = /Listening on.*address=127\.0\.0\.1:(\d+)/.exec(line)?.[1];
-      if (port !== undefined) resolve(`http://127.0.0.1:${port}`);
-    });
-  });
 }

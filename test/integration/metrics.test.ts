@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
-import { RealPrometheus } from '../helpers/real-prometheus.js';
+import { startPrometheus } from '../helpers/real-prometheus.js';
 
 const RULES = join(import.meta.dirname, '../../examples/prometheus/rollout-guard.rules.yml');
 const STAGES = [{ percentage: 10, minOutcomes: 50, minSuccessRate: 0.9 }];
@@ -25,7 +25,7 @@ describeWithBinary('the metrics of a guard', 'prometheus', 'apt-get install prom
     const server = createServer(guard.metrics()).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const target = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const prometheus = await RealPrometheus.start(program, target);
+    const prometheus = await startPrometheus(program, target);
     const query = async (expression: string): Promise<string | undefined> => {
       const url = `${prometheus.url}/api/v1/query?query=${encodeURIComponent(`rollout_guard_${expression}`)}`;
       const { data } = (await (await fetch(url)).json()) as {

@@ -4,12 +4,13 @@ import type { Verdict } from '../../src/model/shapes.js';
 import { type PrometheusOptions, prometheusAbove } from '../../src/triggers/signals/prometheus.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
-import { MeteredService, RealPrometheus } from '../helpers/real-prometheus.js';
+import { MeteredService, startPrometheus } from '../helpers/real-prometheus.js';
+import type { RealServer } from '../helpers/real-server.js';
 
 /** A service, and the Prometheus that scrapes it. */
 interface World {
   readonly service: MeteredService;
-  readonly prometheus: RealPrometheus;
+  readonly prometheus: RealServer;
 }
 
 describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheus', (program) => {
@@ -23,7 +24,7 @@ describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheu
   beforeAll(async () => {
     const begin = async (): Promise<World> => {
       const service = await MeteredService.start();
-      const world = { service, prometheus: await RealPrometheus.start(program, service.target) };
+      const world = { service, prometheus: await startPrometheus(program, service.target) };
       worlds.push(world);
       return world;
     };
