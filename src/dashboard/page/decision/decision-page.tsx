@@ -7,6 +7,7 @@ import { fetchDecision } from '../live/api-client.js';
 import { useLoaded } from '../live/hooks.js';
 import type { LiveState } from '../live/live-store.js';
 import { flagHref } from '../live/router.js';
+import { ArmsTable } from '../parts/arms-table.js';
 import { Empty, Notice, Section, Table } from '../parts/layout.js';
 import { Ago, At } from '../parts/moments.js';
 import { ArmName, Bar, Chip, Foreign, Sign } from '../parts/signs.js';
@@ -205,28 +206,7 @@ function Counts({ counts }: { counts: Decision['counts'] }) {
   ];
   return (
     <div class="card narrow">
-      <table class="arms" data-testid="arms">
-        <thead>
-          <tr>
-            <td />
-            <th scope="col">
-              <ArmName arm="treatment" />
-            </th>
-            <th scope="col">
-              <ArmName arm="control" />
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(([name, of]) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              <td>{of(counts.treatment)}</td>
-              <td>{of(counts.control)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <ArmsTable rows={rows} arms={counts} />
     </div>
   );
 }

@@ -19,8 +19,8 @@ export function FailingSection({ view }: { view: RolloutView }) {
           caption="What failing users of the treatment have in common"
           head={[
             'What stands out',
-            <Arm key="t" arm="treatment" />,
-            <Arm key="c" arm="control" />,
+            <ArmName key="t" arm="treatment" />,
+            <ArmName key="c" arm="control" />,
             'Other outcomes',
           ]}
         >
@@ -75,7 +75,7 @@ export function ErrorTypes({ arms, when }: { arms: BothArms; when: string }) {
       <Table
         class="types"
         caption={`Error types ${when}: failures, and their share of the arm's outcomes`}
-        head={['Error type', <Arm key="t" arm="treatment" />, <Arm key="c" arm="control" />]}
+        head={['Error type', <ArmName key="t" arm="treatment" />, <ArmName key="c" arm="control" />]}
       >
         {types.slice(0, MOST_TYPES).map(({ errorType, treatment, control }) => (
           <tr key={errorType}>
@@ -90,10 +90,6 @@ export function ErrorTypes({ arms, when }: { arms: BothArms; when: string }) {
       {types.length > MOST_TYPES && <p class="note">And {types.length - MOST_TYPES} rarer error types.</p>}
     </>
   );
-}
-
-function Arm({ arm }: { arm: 'treatment' | 'control' }) {
-  return <ArmName arm={arm} />;
 }
 
 function Share(props: {

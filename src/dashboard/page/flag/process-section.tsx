@@ -22,14 +22,7 @@ export function ProcessSection({ fleet: { processes, groups } }: { fleet: FleetV
                 <th scope="row">
                   {serviceVersion === undefined ? '–' : <Foreign text={serviceVersion} max={40} />}
                 </th>
-                <td>
-                  <span class="label">Guard</span>
-                  <Foreign text={version} max={40} />
-                </td>
-                <td>
-                  <span class="label">Rules</span>
-                  {sameRules ? 'the same' : <Chip mood="warn">different</Chip>}
-                </td>
+                <GuardCells version={version} sameRules={sameRules} />
                 <td>
                   <span class="label">Processes</span>
                   {countText(count)}
@@ -56,14 +49,7 @@ export function ProcessSection({ fleet: { processes, groups } }: { fleet: FleetV
               <span class="label">Service</span>
               {serviceVersion === undefined ? '–' : <Foreign text={serviceVersion} max={40} />}
             </td>
-            <td>
-              <span class="label">Guard</span>
-              <Foreign text={version} max={40} />
-            </td>
-            <td>
-              <span class="label">Rules</span>
-              {sameRules ? 'the same' : <Chip mood="warn">different</Chip>}
-            </td>
+            <GuardCells version={version} sameRules={sameRules} />
             <td>
               <span class="label">Last contact</span>
               {now - lastHeardAt > SILENT_MS ? (
@@ -78,5 +64,21 @@ export function ProcessSection({ fleet: { processes, groups } }: { fleet: FleetV
         ))}
       </Table>
     </Section>
+  );
+}
+
+/** Which guard a process runs, and whether with the leader's rules. */
+function GuardCells({ version, sameRules }: { version: string; sameRules: boolean }) {
+  return (
+    <>
+      <td>
+        <span class="label">Guard</span>
+        <Foreign text={version} max={40} />
+      </td>
+      <td>
+        <span class="label">Rules</span>
+        {sameRules ? 'the same' : <Chip mood="warn">different</Chip>}
+      </td>
+    </>
   );
 }

@@ -2,9 +2,10 @@ import type { ComponentChildren } from 'preact';
 import type { RolloutView } from '../../../model/rollout-view.js';
 import type { Decision } from '../../../model/shapes.js';
 import { formatSpan } from '../../../support/wording.js';
+import { ArmsTable } from '../parts/arms-table.js';
 import { Card, Section } from '../parts/layout.js';
 import { Ago, Since } from '../parts/moments.js';
-import { ArmName, Bar, Chip, Foreign, Sign } from '../parts/signs.js';
+import { Bar, Chip, Foreign, Sign } from '../parts/signs.js';
 import { countText, latencyText, NONE, percentageText, rateOf, rateText } from '../words/numbers.js';
 import { lengthText } from '../words/times.js';
 import { GuardCard } from './guard-card.js';
@@ -177,32 +178,15 @@ function ArmsCard({ view }: { view: RolloutView }) {
   ];
   return (
     <Card title={decided === undefined ? 'Both arms since the last step' : 'Both arms when it was decided'}>
-      <table class="arms" data-testid="arms">
-        <thead>
-          <tr>
-            <td>
-              <small>
-                {decided === undefined ? <Since at={view.epochStartedAt} /> : <Ago at={state.since} />}
-              </small>
-            </td>
-            <th scope="col">
-              <ArmName arm="treatment" />
-            </th>
-            <th scope="col">
-              <ArmName arm="control" />
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(([name, of]) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              <td>{of(treatment)}</td>
-              <td>{of(control)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <ArmsTable
+        corner={
+          <small>
+            {decided === undefined ? <Since at={view.epochStartedAt} /> : <Ago at={state.since} />}
+          </small>
+        }
+        rows={rows}
+        arms={{ treatment, control }}
+      />
     </Card>
   );
 }
