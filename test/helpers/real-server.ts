@@ -67,7 +67,9 @@ export class RealServer {
 async function ready(child: ChildProcess, name: string, readyLine = ''): Promise<string> {
   const lines: string[] = [];
   return await new Promise<string>((resolve, reject) => {
+    // The two lines come in either order.
     let address = '';
+    let isReady = false;
     const failed = (why: string) => reject(new Error(`${name} ${why}:\n${lines.join('\n')}`));
     child.once('error', ({ message }) => failed(`could not be started (${message})`));
     child.once('exit', (code) => failed(`ended with ${code}`));
@@ -76,7 +78,8 @@ async function ready(child: ChildProcess, name: string, readyLine = ''): Promise
       if (lines.length > QUOTED_LINES) lines.shift();
       const port = /Listening on.*address=127\.0\.0\.1:(\d+)/.exec(line)?.[1];
       if (port !== undefined && port !== '0') address = `http://127.0.0.1:${port}`;
-      if (address !== '' && line.includes(readyLine)) resolve(address);
+      isReady ||= line.includes(readyLine);
+      if (address !== '' && isReady) resolve(address);
     });
   });
 }

@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isControlError } from '../../../src/guard/control/control-error.js';
 import type { RolloutGuardOptions } from '../../../src/guard/options.js';
 import type { RolloutGuard } from '../../../src/guard/rollout-guard.js';
@@ -446,7 +446,7 @@ describe('requests in the folder', () => {
     await send(HOLD);
     expect(await reply()).toMatchObject({ accepted: true });
     expect(guard.controls.hold).toMatchObject({ by: 'ann' });
-    expect(await readdir(join(harness.folder, 'requests'))).toEqual([]);
+    await vi.waitFor(async () => expect(await readdir(join(harness.folder, 'requests'))).toEqual([]));
   });
 
   it('are answered with the reason when they are refused', async () => {
