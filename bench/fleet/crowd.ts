@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RedisServer } from '../../examples/fleet/redis-server.js';
 import { median } from '../harness.js';
-import { Child } from './child.js';
 import { FleetLeader } from './fleet-leader.js';
 import { RedisMeter } from './redis-usage.js';
-import type { Simulator } from './simulator.js';
+import { Simulators } from './simulators.js';
+import { quantile } from './traffic.js';
 
 const FLAG_KEY = 'crowd';
 /** What is promised, in milliseconds: a verdict after its flush. */
@@ -19,36 +19,34 @@ export async function crowd(
   options: { readonly count: number; readonly seconds: number; readonly rounds: number },
 ): Promise<readonly Record<string, number | string>[]> {
   const { count, seconds, rounds } = options;
-  const nothing = undefined as never;
   const client = await redis.client();
   const meter = new RedisMeter(client);
   const leader = new FleetLeader(redis.url, FLAG_KEY);
-  const simulator = new Child<Simulator>('./simulator.ts');
+  const simulators = new Simulators();
   const rows = [];
   try {
     await leader.member.start();
-    const start = { url: redis.url, flagKey: FLAG_KEY, count, perConnection: 10 };
-    await simulator.call('start', start, 300_000);
-    await simulator.call('setRate', 1);
+    await simulators.start({ url: redis.url, flagKey: FLAG_KEY, count });
+    await simulators.setRate(1);
     for (const share of [0, 0.05, 0.2, 0.4, 0.7, 1]) {
-      await simulator.call('setActive', Math.round(share * count));
+      await simulators.setActive(Math.round(share * count));
       await sleep(8_000);
       leader.usage();
-      await simulator.call('usage', nothing);
+      await simulators.usage();
       await meter.start();
       await sleep(seconds * 1_000);
       const used = await meter.stop();
-      const [sent, read] = [await simulator.call('usage', nothing), leader.usage()];
+      const [sent, read] = [await simulators.usage(), leader.usage()];
       const stops = [];
-      const verdicts = [];
       for (let round = 0; round < rounds; round++) {
-        if ((await simulator.call('settle', await leader.clearStop())) > 0) break;
+        if ((await simulators.settle(await leader.clearStop())) > 0) break;
         await sleep(1_500);
         const verdict = leader.nextVerdict();
-        const { stoppedAt, flushedAt } = await simulator.call('critical', nothing);
+        const { stoppedAt, flushedAt } = await simulators.critical();
         const at = await verdict;
-        verdicts.push(at - flushedAt);
-        stops.push(stoppedAt.length < count ? Number.POSITIVE_INFINITY : Math.max(...stoppedAt) - at);
+        const after = stoppedAt.map((each) => each - at);
+        const missing = count - stoppedAt.length;
+        stops.push({ verdict: at - flushedAt, after, missing });
       }
       await leader.clearStop();
       rows.push({
@@ -62,15 +60,18 @@ export async function crowd(
         'sync: median ms': Math.round(sent.flushP50Ms),
         '99 % ms': Math.round(sent.flushP99Ms),
         'delta → verdict, worst ms': Math.round(read.lagMaxMs),
-        'critical flush → verdict, ms': Math.round(median(verdicts)),
-        'verdict → last of all, ms': Math.round(median(stops)),
+        'critical flush → verdict, ms': Math.round(median(stops.map(({ verdict }) => verdict))),
+        'verdict → half of all, ms': Math.round(median(stops.map(({ after }) => quantile(after, 0.5)))),
+        '99 % of all, ms': Math.round(median(stops.map(({ after }) => quantile(after, 0.99)))),
+        'the last, ms': Math.round(median(stops.map(({ after }) => Math.max(...after)))),
+        'not stopped': stops.reduce((sum, { missing }) => sum + missing, 0),
         problems: sent.problems,
       });
       console.log(JSON.stringify(rows.at(-1)));
       if (read.lagP50Ms > PROMISED_MS || sent.flushP99Ms > PROMISED_MS) break;
     }
   } finally {
-    await simulator.end();
+    await simulators.end();
     await leader.member.close();
     await client.close();
   }

@@ -117,6 +117,9 @@ const handlers = {
     return { ...(await one.sendCritical()), stoppedAt: await stoppedEverywhere() };
   },
 
+  /** When the stop came to each, which another process has caused. */
+  stopped: stoppedEverywhere,
+
   /** From now on the treatment fails wherever it runs; who sends when is left to the timers. */
   async breakTreatment() {
     for (const instance of instances) instance.isFailing = true;

@@ -13,6 +13,8 @@ export class Rest {
   #queuedActivity = -1;
   /** Whether the server knows that nothing is to be waited for. */
   #isAnnounced = false;
+  /** After so many flushes the next heartbeat is due. */
+  #dueAfter = HEARTBEAT_FLUSHES;
 
   constructor(options: FleetMemberOptions, serverClock: ServerClock) {
     this.#options = options;
@@ -34,12 +36,15 @@ export class Rest {
 
   /** The server has replied. */
   onReply(isIdle: boolean): void {
+    // After a change that all have sent at once, their heartbeats are not to come at once as well.
+    const isFirst = isIdle && !this.#isAnnounced;
+    this.#dueAfter = isFirst ? Math.ceil(Math.random() * HEARTBEAT_FLUSHES) : HEARTBEAT_FLUSHES;
     this.#isAnnounced = isIdle;
   }
 
   /** Rests, if the server knows that there is nothing to wait for. @returns whether nothing is to be sent now. */
   begin(): boolean {
     const { timing, mayLead } = this.#options;
-    return this.#isAnnounced && this.#serverClock.rest(HEARTBEAT_FLUSHES * timing.flushMs, mayLead);
+    return this.#isAnnounced && this.#serverClock.rest(this.#dueAfter * timing.flushMs, mayLead);
   }
 }

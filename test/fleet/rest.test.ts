@@ -135,6 +135,20 @@ describe('a fleet member without outcomes', () => {
     expect(member.progress.undeliveredMs).toBeLessThanOrEqual(1_000);
   });
 
+  it('spreads its heartbeats from those of others that became idle in the same moment', async () => {
+    let drawn = 0;
+    vi.spyOn(Math, 'random').mockImplementation(() => (drawn++ % 10) / 10 + 0.05);
+    const fleet = await Promise.all(Array.from({ length: 10 }, () => memberOf()));
+    for (const { record } of fleet) record();
+    await fleet[0]!.during(10);
+    for (let second = 0; second < 10; second++) {
+      const before = fleet.reduce((sum, { requests }) => sum + requests.length, 0);
+      await fleet[0]!.during(1);
+      const sent = fleet.reduce((sum, { requests }) => sum + requests.length, 0) - before;
+      expect(sent).toBe(2);
+    }
+  });
+
   it('sends what it records with the next flush, then rests again', async () => {
     const { requests, record, during } = await memberOf();
     await during(20);
@@ -143,7 +157,7 @@ describe('a fleet member without outcomes', () => {
     expect(requests.at(-1)?.delta ?? requests.at(-2)?.delta).toBeDefined();
     await during(2);
     expect(requests.at(-1)).toMatchObject({ isIdle: true });
-    expect(await during(50)).toBeLessThanOrEqual(11);
+    expect(await during(50)).toBeLessThanOrEqual(12);
   });
 
   it.each([

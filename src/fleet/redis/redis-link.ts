@@ -110,7 +110,7 @@ export class RedisLink implements FleetLink {
       deltaEpoch: delta?.epoch,
     });
     const reply = await this.#run(SYNC, [header, delta?.text ?? '', ...(delta?.totals.flat() ?? [])]);
-    return parseReply(jsonText(syncReplySchema), reply);
+    return parseReply(syncReplyText, reply);
   }
 
   async read(
@@ -131,7 +131,7 @@ export class RedisLink implements FleetLink {
     const reply = await this.#run(LOAD_CHECKPOINT, []);
     const [text, rollups, linesAdded] = parseReply(checkpointReplySchema, reply);
     // Rollups of another version: those that are over stay, and new ones begin.
-    const earlier = jsonText(earlierBookSchema).safeParse(rollups).data;
+    const earlier = earlierBookText.safeParse(rollups).data;
     return { text: text === '' ? undefined : text, rollups: earlier, linesAdded: Number(linesAdded) || 0 };
   }
 
@@ -198,14 +198,14 @@ export class RedisLink implements FleetLink {
   }
 
   async #changeState(script: RedisScript, ...args: (string | number)[]): Promise<FleetState> {
-    return parseReply(jsonText(fleetStateSchema), await this.#run(script, args));
+    return parseReply(fleetStateText, await this.#run(script, args));
   }
 
   async #subscribe(onState: (state: FleetState) => void): Promise<void> {
     const { channel } = this.#keys;
     const onMessage = (message: string) => {
       // Whatever else is published there is ignored: the next sync replies with the state anyway.
-      const state = jsonText(fleetStateSchema).safeParse(message);
+      const state = fleetStateText.safeParse(message);
       if (state.success && !this.#isClosed) onState(state.data);
     };
     const unsubscribe = await this.#connection.subscribe(channel, onMessage).catch((error: unknown) => {
@@ -261,6 +261,10 @@ export class RedisLink implements FleetLink {
   }
 }
 
+// Made once: making one costs more than using it.
+const syncReplyText = jsonText(syncReplySchema);
+const fleetStateText = jsonText(fleetStateSchema);
+const earlierBookText = jsonText(earlierBookSchema);
 const openReplySchema = z.tuple([z.string(), z.string()]);
 const processesReplySchema = z.tuple([z.array(z.unknown()), z.array(z.unknown())]);
 const checkpointReplySchema = z.tuple([z.string(), z.string(), z.string()]);

@@ -15,6 +15,7 @@ import { READ_EVENTS, READ_ROLLUPS, READ_VIEW } from './view-scripts.js';
 const READS_AT_ONCE = 2;
 
 /** The leader writes for a version of the page that may be older or newer than this one. */
+const guardEventText = jsonText(guardEventSchema);
 const viewSchema = z.tuple([jsonText(rolloutViewSchema), z.number()]);
 const seriesSchema = z.tuple([z.array(z.string()), z.string()]);
 const rollupsSchema = z.tuple([z.string(), seriesSchema, seriesSchema, seriesSchema, seriesSchema]);
@@ -58,9 +59,7 @@ export class RedisRollout implements SharedRollout {
   async events() {
     const lines = parseReply(z.array(z.string()), await this.#read(READ_EVENTS));
     // A request that was repeated, because its reply was lost, has added its events twice.
-    const events = [...new Set(lines)].flatMap(
-      (line) => jsonText(guardEventSchema).safeParse(line).data ?? [],
-    );
+    const events = [...new Set(lines)].flatMap((line) => guardEventText.safeParse(line).data ?? []);
     return events.sort((a, b) => a.at - b.at);
   }
 
