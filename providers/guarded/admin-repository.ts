@@ -24,29 +24,33 @@ const list = <T extends z.ZodType>(item: T) =>
     .transform((items) => items ?? []);
 
 /** Strategies, constraints and variants are what SDKs get too, and are passed on. */
-const strategySchema = z.looseObject({
-  name: z.string(),
-  disabled: z.boolean().nullish(),
-  segments: list(z.number()),
-});
+const strategySchema = z.lazy(() =>
+  z.looseObject({
+    name: z.string(),
+    disabled: z.boolean().nullish(),
+    segments: list(z.number()),
+  }),
+);
 
-const featureSchema = z.object({
-  name: z.string(),
-  type: z.string(),
-  project: z.string(),
-  environments: z.array(
-    z.object({ name: z.string(), enabled: z.boolean(), strategies: list(strategySchema) }),
-  ),
-  dependencies: list(
-    z.looseObject({
-      feature: z.string(),
-      enabled: z.boolean().optional(),
-      variants: z.array(z.string()).optional(),
-    }),
-  ),
-});
+const featureSchema = z.lazy(() =>
+  z.object({
+    name: z.string(),
+    type: z.string(),
+    project: z.string(),
+    environments: z.array(
+      z.object({ name: z.string(), enabled: z.boolean(), strategies: list(strategySchema) }),
+    ),
+    dependencies: list(
+      z.looseObject({
+        feature: z.string(),
+        enabled: z.boolean().optional(),
+        variants: z.array(z.string()).optional(),
+      }),
+    ),
+  }),
+);
 
-const segmentsSchema = z.object({ segments: z.array(z.looseObject({ id: z.number() })) });
+const segmentsSchema = z.lazy(() => z.object({ segments: z.array(z.looseObject({ id: z.number() })) }));
 
 /** Options of {@link AdminRepository}. */
 interface AdminRepositoryOptions {

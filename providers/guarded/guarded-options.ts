@@ -64,41 +64,43 @@ export interface ResolvedGuardedOptions {
 
 const nameSchema = z.string({ error: 'a name' }).refine((name) => name.trim() !== '', { error: 'a name' });
 
-const unleashSchema = z
-  .strictObject({
-    url: httpUrlSchema('the URL of Unleash, for example https://unleash.example.com/api').superRefine(
-      (url, context) => {
-        const { pathname } = new URL(url);
-        const hint = pathname === '/' ? undefined : clientUrlProblem(url);
-        if (hint !== undefined)
-          context.addIssue({ code: 'custom', message: 'the URL of Unleash', params: { hint } });
-      },
-    ),
-    token: z.string({ error: 'a client token, or a token for the admin API' }),
-    environment: nameSchema.optional(),
-    project: nameSchema.optional(),
-    refreshIntervalMs: durationMsSchema.optional(),
-    timeoutMs: durationMsSchema.optional(),
-    appName: nameSchema.optional(),
-    reportUrl: z.unknown().optional(),
-  } satisfies Record<keyof FlagFactsOptions, z.ZodType>)
-  .superRefine(({ token, environment, project }, context) => {
-    const refuse = (path: string, message: string, hint?: string) =>
-      context.addIssue({ code: 'custom', path: [path], message, ...(hint && { params: { hint } }) });
-    const scope = tokenScope(token);
-    if (scope === undefined) {
-      const hint = adminTokenProblem(token);
-      if (hint !== undefined) refuse('token', 'a client token, or a token for the admin API', hint);
-      else if (environment === undefined)
-        refuse('environment', 'the environment of the flags, which an admin token does not name');
-      return;
-    }
-    const hint = 'Unleash sends the flags of the token, whatever this option says';
-    if (environment !== undefined && environment !== scope.environment)
-      refuse('environment', `"${scope.environment}", that of the client token`, hint);
-    if (project !== undefined && scope.project !== undefined && project !== scope.project)
-      refuse('project', `"${scope.project}", that of the client token`, hint);
-  });
+const unleashSchema = z.lazy(() =>
+  z
+    .strictObject({
+      url: httpUrlSchema('the URL of Unleash, for example https://unleash.example.com/api').superRefine(
+        (url, context) => {
+          const { pathname } = new URL(url);
+          const hint = pathname === '/' ? undefined : clientUrlProblem(url);
+          if (hint !== undefined)
+            context.addIssue({ code: 'custom', message: 'the URL of Unleash', params: { hint } });
+        },
+      ),
+      token: z.string({ error: 'a client token, or a token for the admin API' }),
+      environment: nameSchema.optional(),
+      project: nameSchema.optional(),
+      refreshIntervalMs: durationMsSchema.optional(),
+      timeoutMs: durationMsSchema.optional(),
+      appName: nameSchema.optional(),
+      reportUrl: z.unknown().optional(),
+    } satisfies Record<keyof FlagFactsOptions, z.ZodType>)
+    .superRefine(({ token, environment, project }, context) => {
+      const refuse = (path: string, message: string, hint?: string) =>
+        context.addIssue({ code: 'custom', path: [path], message, ...(hint && { params: { hint } }) });
+      const scope = tokenScope(token);
+      if (scope === undefined) {
+        const hint = adminTokenProblem(token);
+        if (hint !== undefined) refuse('token', 'a client token, or a token for the admin API', hint);
+        else if (environment === undefined)
+          refuse('environment', 'the environment of the flags, which an admin token does not name');
+        return;
+      }
+      const hint = 'Unleash sends the flags of the token, whatever this option says';
+      if (environment !== undefined && environment !== scope.environment)
+        refuse('environment', `"${scope.environment}", that of the client token`, hint);
+      if (project !== undefined && scope.project !== undefined && project !== scope.project)
+        refuse('project', `"${scope.project}", that of the client token`, hint);
+    }),
+);
 
 const providerSchema = z.custom<object>(
   (provider) =>
@@ -109,15 +111,17 @@ const providerSchema = z.custom<object>(
   { error: 'an OpenFeature provider for servers' },
 );
 
-const schema = z.object({
-  provider: providerSchema,
-  options: z.strictObject({
-    unleash: unleashSchema,
-    initializationTimeoutMs: durationMsSchema.optional(),
-    http: httpOptionsSchema.optional(),
-    logger: z.unknown().optional(),
-  } satisfies Record<keyof GuardedProviderOptions, z.ZodType>),
-});
+const schema = z.lazy(() =>
+  z.object({
+    provider: providerSchema,
+    options: z.strictObject({
+      unleash: unleashSchema,
+      initializationTimeoutMs: durationMsSchema.optional(),
+      http: httpOptionsSchema.optional(),
+      logger: z.unknown().optional(),
+    } satisfies Record<keyof GuardedProviderOptions, z.ZodType>),
+  }),
+);
 
 /**
  * Checks what a guarded provider is made of.

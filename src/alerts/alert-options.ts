@@ -34,25 +34,27 @@ const LABEL = 'the name of a label';
 const secretSchema = z.string({ error: SECRET }).regex(/^[\x21-\x7e]{16,1000}$/, { error: SECRET });
 
 /** The fields of {@link AlertsOptions}. */
-export const alertsOptionsSchema = z
-  .strictObject({
-    token: secretSchema.optional(),
-    secret: secretSchema.optional(),
-    rules: z
-      .array(
-        z.strictObject({
-          match: z.custom<AlertRule['match']>(isMatch, { error: MATCH }),
-          action: z.enum(['review', 'stop', 'ignore'], { error: ACTION }),
-        }),
-        { error: 'a list of rules' },
-      )
-      .default([]),
-    flagLabel: z.string({ error: LABEL }).regex(/\S/, { error: LABEL }).default('flag'),
-  })
-  .superRefine(({ token, secret }, context) => {
-    if (token !== undefined || secret !== undefined) return;
-    context.addIssue({ code: 'custom', path: ['token'], message: `${SECRET}, or one in secret` });
-  });
+export const alertsOptionsSchema = z.lazy(() =>
+  z
+    .strictObject({
+      token: secretSchema.optional(),
+      secret: secretSchema.optional(),
+      rules: z
+        .array(
+          z.strictObject({
+            match: z.custom<AlertRule['match']>(isMatch, { error: MATCH }),
+            action: z.enum(['review', 'stop', 'ignore'], { error: ACTION }),
+          }),
+          { error: 'a list of rules' },
+        )
+        .default([]),
+      flagLabel: z.string({ error: LABEL }).regex(/\S/, { error: LABEL }).default('flag'),
+    })
+    .superRefine(({ token, secret }, context) => {
+      if (token !== undefined || secret !== undefined) return;
+      context.addIssue({ code: 'custom', path: ['token'], message: `${SECRET}, or one in secret` });
+    }),
+);
 
 /** {@link AlertsOptions}, checked and complete. */
 export type ResolvedAlertsOptions = Readonly<z.output<typeof alertsOptionsSchema>>;

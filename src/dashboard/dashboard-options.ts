@@ -50,32 +50,37 @@ const CONTROLS = '{ token } or { authorize(request) }';
 
 const tokenSchema = z.string({ error: TOKEN }).regex(/^[\x21-\x7e]{16,1000}$/, { error: TOKEN });
 
-const schema = z.strictObject({
-  baseUrl: z
-    .string({ error: PATH })
-    .regex(/^(\/[^/?#\s]+)+$/, { error: PATH })
-    .optional(),
-  hosts: z
-    .array(z.string({ error: HOST }).regex(/^[^\s/?#@]+$/, { error: HOST }), {
-      error: 'a list of host names',
-    })
-    .default([]),
-  maxReaders: countSchema.default(50),
-  token: tokenSchema.optional(),
-  controls: z
-    .union(
-      [
-        z.strictObject({ token: tokenSchema, by: z.string().min(1).max(200).default('dashboard') }),
-        z.strictObject({
-          authorize: z.custom<(request: IncomingMessage) => unknown>((value) => typeof value === 'function', {
-            error: 'a function (request) => who acts, or undefined',
+const schema = z.lazy(() =>
+  z.strictObject({
+    baseUrl: z
+      .string({ error: PATH })
+      .regex(/^(\/[^/?#\s]+)+$/, { error: PATH })
+      .optional(),
+    hosts: z
+      .array(z.string({ error: HOST }).regex(/^[^\s/?#@]+$/, { error: HOST }), {
+        error: 'a list of host names',
+      })
+      .default([]),
+    maxReaders: countSchema.default(50),
+    token: tokenSchema.optional(),
+    controls: z
+      .union(
+        [
+          z.strictObject({ token: tokenSchema, by: z.string().min(1).max(200).default('dashboard') }),
+          z.strictObject({
+            authorize: z.custom<(request: IncomingMessage) => unknown>(
+              (value) => typeof value === 'function',
+              {
+                error: 'a function (request) => who acts, or undefined',
+              },
+            ),
           }),
-        }),
-      ],
-      { error: CONTROLS },
-    )
-    .optional(),
-});
+        ],
+        { error: CONTROLS },
+      )
+      .optional(),
+  }),
+);
 
 /** {@link DashboardOptions}, checked and complete. */
 export type ResolvedDashboardOptions = Readonly<z.output<typeof schema>>;

@@ -3,7 +3,7 @@ import { strategySchema } from '../unleash/admin-replies.js';
 import { userReply } from '../unleash/admin-rights.js';
 import type { Answer } from './observations.js';
 
-const strategyAnswer = strategySchema.omit({ id: true, title: true });
+const strategyAnswer = strategySchema.unwrap().omit({ id: true, title: true });
 
 /** A strategy as both tokens see it. */
 export type SeenStrategy = Readonly<z.infer<typeof strategyAnswer>>;

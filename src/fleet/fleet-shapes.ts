@@ -16,38 +16,42 @@ export function jsonText<Schema extends z.ZodType>(schema: Schema) {
   return parsed.pipe(schema);
 }
 
-const fleetStopSchema = z
-  .object({
-    decision: jsonText(decisionSchema),
-    /** What Unleash accepted: undefined until it accepted the stop. */
-    done: z.enum(['off', 'stepped-back']).optional(),
-  })
-  .readonly();
+const fleetStopSchema = z.lazy(() =>
+  z
+    .object({
+      decision: jsonText(decisionSchema),
+      /** What Unleash accepted: undefined until it accepted the stop. */
+      done: z.enum(['off', 'stepped-back']).optional(),
+    })
+    .readonly(),
+);
 
 /** A stop that was decided by one process and applies to all. */
 export type FleetStop = z.infer<typeof fleetStopSchema>;
 
-export const fleetStateSchema = z
-  .object({
-    /** Identifies the server's data: another one means that the data was lost. */
-    datasetId: z.string(),
-    /** Raised with every change. */
-    version: z.int(),
-    /** 0 until the first process has reported a definition. */
-    epoch: z.int(),
-    epochStartedAt: z.number(),
-    /** Outcomes of earlier epochs count in no window. */
-    oldestEpoch: z.int(),
-    /** The definition (see `FlagFacts.revision`) that the epoch belongs to. */
-    revision: z.string(),
-    /** The stop that applies to the whole fleet. */
-    stop: fleetStopSchema.optional(),
-    /** The latest decisions that an operator has undone, by identifier. */
-    clearedStops: jsonText(z.array(z.string()).readonly()),
-    /** What operators have asked for and still applies; undefined before the first request. */
-    controls: jsonText(controlStateSchema).optional().catch(undefined),
-  })
-  .readonly();
+export const fleetStateSchema = z.lazy(() =>
+  z
+    .object({
+      /** Identifies the server's data: another one means that the data was lost. */
+      datasetId: z.string(),
+      /** Raised with every change. */
+      version: z.int(),
+      /** 0 until the first process has reported a definition. */
+      epoch: z.int(),
+      epochStartedAt: z.number(),
+      /** Outcomes of earlier epochs count in no window. */
+      oldestEpoch: z.int(),
+      /** The definition (see `FlagFacts.revision`) that the epoch belongs to. */
+      revision: z.string(),
+      /** The stop that applies to the whole fleet. */
+      stop: fleetStopSchema.optional(),
+      /** The latest decisions that an operator has undone, by identifier. */
+      clearedStops: jsonText(z.array(z.string()).readonly()),
+      /** What operators have asked for and still applies; undefined before the first request. */
+      controls: jsonText(controlStateSchema).optional().catch(undefined),
+    })
+    .readonly(),
+);
 
 /** What all processes of a fleet agree on for one flag. Times are the server's. */
 export type FleetState = z.infer<typeof fleetStateSchema>;
@@ -60,43 +64,47 @@ export interface Lease {
   readonly datasetId: string;
 }
 
-export const syncReplySchema = z
-  .object({
-    /** The server's time. */
-    now: z.number(),
-    /**
-     * `duplicate`: accepted before. `gap`: deltas after `lastSequence` are missing. `full`: no leader reads, and no more is
-     * stored: retry later. `unknown-data`: the server's data is not what the process saw last.
-     */
-    delta: z.enum(['none', 'accepted', 'duplicate', 'gap', 'full', 'unknown-data']),
-    /** The last delta of this process that was accepted. */
-    lastSequence: z.int(),
-    /** The epoch of the process's definition; 0 without one. */
-    assignedEpoch: z.int(),
-    /** The leader's instance; undefined while the fleet has none. */
-    leader: z.string().optional(),
-    /** Set when this process is the leader: its number; a later leader has a higher one. */
-    fence: z.int().optional(),
-    /** How many processes were seen within a day. */
-    processes: z.int(),
-    /** Undefined when the process has it already. */
-    state: fleetStateSchema.optional(),
-  })
-  .readonly();
+export const syncReplySchema = z.lazy(() =>
+  z
+    .object({
+      /** The server's time. */
+      now: z.number(),
+      /**
+       * `duplicate`: accepted before. `gap`: deltas after `lastSequence` are missing. `full`: no leader reads, and no more is
+       * stored: retry later. `unknown-data`: the server's data is not what the process saw last.
+       */
+      delta: z.enum(['none', 'accepted', 'duplicate', 'gap', 'full', 'unknown-data']),
+      /** The last delta of this process that was accepted. */
+      lastSequence: z.int(),
+      /** The epoch of the process's definition; 0 without one. */
+      assignedEpoch: z.int(),
+      /** The leader's instance; undefined while the fleet has none. */
+      leader: z.string().optional(),
+      /** Set when this process is the leader: its number; a later leader has a higher one. */
+      fence: z.int().optional(),
+      /** How many processes were seen within a day. */
+      processes: z.int(),
+      /** Undefined when the process has it already. */
+      state: fleetStateSchema.optional(),
+    })
+    .readonly(),
+);
 
 /** The reply to a sync. */
 export type SyncReply = z.infer<typeof syncReplySchema>;
 
-const epochEntrySchema = z.object({ epoch: z.int(), at: z.number(), keepWindows: z.boolean() });
+const epochEntrySchema = z.lazy(() => z.object({ epoch: z.int(), at: z.number(), keepWindows: z.boolean() }));
 
-const fleetEntrySchema = z.union([
-  z
-    .tuple([z.literal('delta'), z.string(), z.literal('from'), z.string(), z.literal('feeds'), z.string()])
-    .transform(([type, text, , from, , feeds]) => ({ type, text, from, feeds })),
-  z
-    .tuple([z.literal('epoch'), jsonText(epochEntrySchema)])
-    .transform(([type, epoch]) => ({ type, ...epoch })),
-]);
+const fleetEntrySchema = z.lazy(() =>
+  z.union([
+    z
+      .tuple([z.literal('delta'), z.string(), z.literal('from'), z.string(), z.literal('feeds'), z.string()])
+      .transform(([type, text, , from, , feeds]) => ({ type, text, from, feeds })),
+    z
+      .tuple([z.literal('epoch'), jsonText(epochEntrySchema)])
+      .transform(([type, epoch]) => ({ type, ...epoch })),
+  ]),
+);
 
 /** What the leader reads, in the order in which the server accepted it. What it cannot read may be of a newer version, or foreign. */
 export type FleetEntry = { readonly id: string } & (
@@ -111,25 +119,27 @@ function entryOf([id, fields]: readonly [string, unknown]): FleetEntry {
   return { id, type: 'unreadable', why: `its first field is "${kind}", and its contents are no guard's` };
 }
 
-export const fleetEntriesSchema = z
-  .tuple([
-    z.string(),
-    z.array(z.tuple([z.string(), z.unknown()]).transform(entryOf)),
-    z.int(),
-    z.int(),
-    z.int(),
-    z.int(),
-    z.int(),
-  ])
-  .transform(([serverRun, entries, isAll, settledUpTo, epoch, oldestEpoch, epochStartedAt]) => ({
-    serverRun,
-    entries,
-    isAll: isAll === 1,
-    settledUpTo,
-    epoch,
-    oldestEpoch,
-    epochStartedAt,
-  }));
+export const fleetEntriesSchema = z.lazy(() =>
+  z
+    .tuple([
+      z.string(),
+      z.array(z.tuple([z.string(), z.unknown()]).transform(entryOf)),
+      z.int(),
+      z.int(),
+      z.int(),
+      z.int(),
+      z.int(),
+    ])
+    .transform(([serverRun, entries, isAll, settledUpTo, epoch, oldestEpoch, epochStartedAt]) => ({
+      serverRun,
+      entries,
+      isAll: isAll === 1,
+      settledUpTo,
+      epoch,
+      oldestEpoch,
+      epochStartedAt,
+    })),
+);
 
 /**
  * Entries after the one that was read last, whether they are all, and which run of the server sent them: another run may have
@@ -142,26 +152,30 @@ export type FleetEntries = z.infer<typeof fleetEntriesSchema>;
 export const CHECKPOINT_VERSION = 3;
 
 /** What the leader knew at one moment, for the next leader. */
-export const checkpointSchema = jsonText(
-  z.object({
-    version: z.literal(CHECKPOINT_VERSION),
-    /** The last entry that is in it. */
-    upTo: z.string(),
-    // Of another version: stages and open reviews are then reported once more, and the counts are kept.
-    reportedState: reportedStateSchema.optional().catch(undefined),
-    dump: storeDumpSchema,
-  }),
+export const checkpointSchema = z.lazy(() =>
+  jsonText(
+    z.object({
+      version: z.literal(CHECKPOINT_VERSION),
+      /** The last entry that is in it. */
+      upTo: z.string(),
+      // Of another version: stages and open reviews are then reported once more, and the counts are kept.
+      reportedState: reportedStateSchema.optional().catch(undefined),
+      dump: storeDumpSchema,
+    }),
+  ),
 );
 
-export const processAboutSchema = z
-  .object({
-    /** Of this package. */
-    version: z.string(),
-    serviceVersion: z.string().optional(),
-    /** A digest of what its rules need; see `feeds.ts`. */
-    rules: z.string(),
-  })
-  .readonly();
+export const processAboutSchema = z.lazy(() =>
+  z
+    .object({
+      /** Of this package. */
+      version: z.string(),
+      serviceVersion: z.string().optional(),
+      /** A digest of what its rules need; see `feeds.ts`. */
+      rules: z.string(),
+    })
+    .readonly(),
+);
 
 /** What a process says of itself. */
 export type ProcessAbout = z.infer<typeof processAboutSchema>;

@@ -69,37 +69,41 @@ const triggersSchema = z
 
 const DEADLINE = 'a positive number of milliseconds';
 
-const stagesSchema = z
-  .array(
-    z.strictObject({
-      percentage: percentageSchema.refine((percentage) => percentage > 0, { error: 'a percentage above 0' }),
-      minOutcomes: countSchema,
-      minSuccessRate: rateSchema,
-      minDurationMs: z.number().min(0, { error: 'a number of milliseconds, 0 or more' }).optional(),
-      deadlineMs: z
-        .number({ error: DEADLINE })
-        .refine((deadlineMs) => deadlineMs > 0 && Number.isFinite(deadlineMs), { error: DEADLINE })
-        .optional(),
-      onDeadline: z.enum(['notify', 'hold'], { error: "'notify' or 'hold'" }).optional(),
-    }),
-    { error: 'a list of stages' },
-  )
-  .superRefine((stages, context) => {
-    stages.forEach(({ percentage, minDurationMs = 0, deadlineMs, onDeadline }, index) => {
-      const path = [index, 'deadlineMs'];
-      if (deadlineMs !== undefined && deadlineMs > 0 && deadlineMs <= minDurationMs) {
-        context.addIssue({ code: 'custom', path, message: `more than minDurationMs (${minDurationMs})` });
-      }
-      if (deadlineMs === undefined && onDeadline !== undefined) {
-        context.addIssue({ code: 'custom', path, message: `${DEADLINE}, for onDeadline` });
-      }
-      const previous = stages[index - 1]?.percentage;
-      if (previous === undefined || percentage > previous) return;
-      const message = `a percentage above that of the stage before (${previous})`;
-      context.addIssue({ code: 'custom', path: [index, 'percentage'], message });
-    });
-  })
-  .readonly();
+const stagesSchema = z.lazy(() =>
+  z
+    .array(
+      z.strictObject({
+        percentage: percentageSchema.refine((percentage) => percentage > 0, {
+          error: 'a percentage above 0',
+        }),
+        minOutcomes: countSchema,
+        minSuccessRate: rateSchema,
+        minDurationMs: z.number().min(0, { error: 'a number of milliseconds, 0 or more' }).optional(),
+        deadlineMs: z
+          .number({ error: DEADLINE })
+          .refine((deadlineMs) => deadlineMs > 0 && Number.isFinite(deadlineMs), { error: DEADLINE })
+          .optional(),
+        onDeadline: z.enum(['notify', 'hold'], { error: "'notify' or 'hold'" }).optional(),
+      }),
+      { error: 'a list of stages' },
+    )
+    .superRefine((stages, context) => {
+      stages.forEach(({ percentage, minDurationMs = 0, deadlineMs, onDeadline }, index) => {
+        const path = [index, 'deadlineMs'];
+        if (deadlineMs !== undefined && deadlineMs > 0 && deadlineMs <= minDurationMs) {
+          context.addIssue({ code: 'custom', path, message: `more than minDurationMs (${minDurationMs})` });
+        }
+        if (deadlineMs === undefined && onDeadline !== undefined) {
+          context.addIssue({ code: 'custom', path, message: `${DEADLINE}, for onDeadline` });
+        }
+        const previous = stages[index - 1]?.percentage;
+        if (previous === undefined || percentage > previous) return;
+        const message = `a percentage above that of the stage before (${previous})`;
+        context.addIssue({ code: 'custom', path: [index, 'percentage'], message });
+      });
+    })
+    .readonly(),
+);
 
 /** The rules among the options of a guard. */
 export const rulesFields = {

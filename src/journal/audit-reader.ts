@@ -4,7 +4,9 @@ import { guardEventSchema } from '../model/event.js';
 import { linesOf } from '../support/files.js';
 import { parseJson } from '../support/json.js';
 
-const entrySchema = z.intersection(guardEventSchema, z.object({ flagKey: z.string().optional() }));
+const entrySchema = z.lazy(() =>
+  z.intersection(guardEventSchema, z.object({ flagKey: z.string().optional() })),
+);
 
 /** An event as it is written. */
 export type AuditEntry = z.infer<typeof entrySchema>;

@@ -20,18 +20,20 @@ export const BEAT_MS = 1_000;
 const STALE_MS = 5_000;
 const CHECK_MS = 200;
 
-const lockSchema = z.object({
-  flagKey: z.string(),
-  project: z.string(),
-  environment: z.string(),
-  /** The lock's own; a process may have several. */
-  id: z.string(),
-  pid: z.int(),
-  machine: z.string(),
-  startedAt: z.string().optional(),
-  /** The guard was closed: the folder is free for another of the same subject. */
-  released: z.boolean(),
-});
+const lockSchema = z.lazy(() =>
+  z.object({
+    flagKey: z.string(),
+    project: z.string(),
+    environment: z.string(),
+    /** The lock's own; a process may have several. */
+    id: z.string(),
+    pid: z.int(),
+    machine: z.string(),
+    startedAt: z.string().optional(),
+    /** The guard was closed: the folder is free for another of the same subject. */
+    released: z.boolean(),
+  }),
+);
 
 interface Lock extends z.infer<typeof lockSchema> {}
 

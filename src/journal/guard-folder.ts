@@ -17,11 +17,13 @@ import { Journal, type JournalEntry } from './journal.js';
 /** More guards than that in one folder are a mistake. */
 const MAX_FOLDERS = 256;
 
-const ownerSchema = z.object({
-  flagKey: z.string(),
-  project: z.string().optional(),
-  environment: z.string().optional(),
-});
+const ownerSchema = z.lazy(() =>
+  z.object({
+    flagKey: z.string(),
+    project: z.string().optional(),
+    environment: z.string().optional(),
+  }),
+);
 
 /** A stop that a guard decided and Unleash has not confirmed. */
 export interface PendingStop {

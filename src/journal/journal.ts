@@ -5,32 +5,34 @@ import { TOKEN_LEVELS } from '../model/event.js';
 import { guardStateSchema, reportedStateSchema } from '../model/state.js';
 import { VersionedFile, type WriteOptions } from '../support/files.js';
 
-const entrySchema = z.object({
-  flagKey: z.string(),
-  /** Where in Unleash. */
-  project: z.string().optional(),
-  environment: z.string().optional(),
-  epoch: z.int(),
-  /** The rollout (see `FlagFacts.revision`) that the epoch belongs to; undefined before the first definition. */
-  revision: z.string().optional(),
-  state: guardStateSchema,
-  /** Whether the flag was on when it was polled last. */
-  enabled: z.boolean().optional(),
-  /** When the epoch began. */
-  epochStartedAt: z.number().optional(),
-  /** Outcomes of this epoch and later ones count in the windows. */
-  oldestEpoch: z.int().optional(),
-  // Matters less than the state beside it: if it cannot be read, it is reported again.
-  reported: reportedStateSchema.optional().catch(undefined),
-  // As before: better without mutes than without the state beside them.
-  controls: controlStateSchema.optional().catch(undefined),
-  /** Which expiry of the admin token operators were notified of last. */
-  tokenWarning: z
-    .object({ level: z.enum(TOKEN_LEVELS), expiresAt: z.number() })
-    .readonly()
-    .optional()
-    .catch(undefined),
-});
+const entrySchema = z.lazy(() =>
+  z.object({
+    flagKey: z.string(),
+    /** Where in Unleash. */
+    project: z.string().optional(),
+    environment: z.string().optional(),
+    epoch: z.int(),
+    /** The rollout (see `FlagFacts.revision`) that the epoch belongs to; undefined before the first definition. */
+    revision: z.string().optional(),
+    state: guardStateSchema,
+    /** Whether the flag was on when it was polled last. */
+    enabled: z.boolean().optional(),
+    /** When the epoch began. */
+    epochStartedAt: z.number().optional(),
+    /** Outcomes of this epoch and later ones count in the windows. */
+    oldestEpoch: z.int().optional(),
+    // Matters less than the state beside it: if it cannot be read, it is reported again.
+    reported: reportedStateSchema.optional().catch(undefined),
+    // As before: better without mutes than without the state beside them.
+    controls: controlStateSchema.optional().catch(undefined),
+    /** Which expiry of the admin token operators were notified of last. */
+    tokenWarning: z
+      .object({ level: z.enum(TOKEN_LEVELS), expiresAt: z.number() })
+      .readonly()
+      .optional()
+      .catch(undefined),
+  }),
+);
 
 /** What a guard must know after a crash. */
 export type JournalEntry = z.infer<typeof entrySchema>;

@@ -8,12 +8,14 @@ import { ExposureOrder, type LoggedStep } from './exposure-order.js';
 import { outcomeOfRow } from './log-row-schema.js';
 import { readOutcomeLog } from './read-log.js';
 
-const checkpointSchema = z.object({
-  flagKey: z.string(),
-  position: z.object({ sequence: z.int().min(1), offset: z.int().min(0) }),
-  store: storeDumpSchema,
-  droppedLines: z.int().min(0),
-});
+const checkpointSchema = z.lazy(() =>
+  z.object({
+    flagKey: z.string(),
+    position: z.object({ sequence: z.int().min(1), offset: z.int().min(0) }),
+    store: storeDumpSchema,
+    droppedLines: z.int().min(0),
+  }),
+);
 
 /** What was counted up to one byte of the log: a restart adds the lines after it, and counts none twice. */
 export type Checkpoint = z.infer<typeof checkpointSchema>;

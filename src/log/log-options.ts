@@ -57,22 +57,24 @@ const column = z
   .refine((name) => !FIXED_NAMES.has(name), { error: 'a name that no column of the log has' });
 
 /** Checks what a user passed as `log`. */
-export const logOptionsSchema = z.strictObject({
-  executionTypes: z.strictObject({ treatment: name, control: name, fallback: name }).optional(),
-  columns: z
-    .array(column)
-    .max(MAX_COLUMNS, { error: `at most ${MAX_COLUMNS} columns` })
-    .refine((names) => new Set(names).size === names.length, { error: 'each column once' })
-    .optional(),
-  csv: z.boolean().optional(),
-  flushMs: durationMsSchema.optional(),
-  summaryMs: durationMsSchema.optional(),
-  maxLinesPerSecond: countSchema.optional(),
-  maxFailureLinesPerSecond: countSchema.optional(),
-  maxWaiting: wholeSchema(4).optional(),
-  maxFileBytes: wholeSchema(65_536).optional(),
-  maxFiles: wholeSchema(2).optional(),
-});
+export const logOptionsSchema = z.lazy(() =>
+  z.strictObject({
+    executionTypes: z.strictObject({ treatment: name, control: name, fallback: name }).optional(),
+    columns: z
+      .array(column)
+      .max(MAX_COLUMNS, { error: `at most ${MAX_COLUMNS} columns` })
+      .refine((names) => new Set(names).size === names.length, { error: 'each column once' })
+      .optional(),
+    csv: z.boolean().optional(),
+    flushMs: durationMsSchema.optional(),
+    summaryMs: durationMsSchema.optional(),
+    maxLinesPerSecond: countSchema.optional(),
+    maxFailureLinesPerSecond: countSchema.optional(),
+    maxWaiting: wholeSchema(4).optional(),
+    maxFileBytes: wholeSchema(65_536).optional(),
+    maxFiles: wholeSchema(2).optional(),
+  }),
+);
 
 /** Fills in the defaults. */
 export function resolveLogOptions(given: OutcomeLogOptions = {}): ResolvedLogOptions {

@@ -20,106 +20,106 @@ const MAX_SETTLED = 5_000;
 export const MAX_VERSION_LENGTH = 64;
 
 const count = z.int().min(0);
-const errorTypes = z.array(z.tuple([z.string(), count]));
 const time = z.number();
-
 const unit = z.int().min(0).max(0xffff_ffff);
-const trials = z.object({ trials: count, failures: count }).readonly();
-const detail = z
-  .object({
-    at: time,
-    arm: z.enum(ARMS),
-    errorType: z.string().optional(),
-    attributes: attributesSchema.optional(),
-  })
-  .readonly();
 
-const evidenceDeltaSchema = z
-  .object({
-    /** In the order of their exposures. */
-    settled: z.array(settledEntrySchema).max(MAX_SETTLED).readonly(),
-    /** Events for which there was no room. */
-    dropped: count,
-    /** Trials of the treatment for the limits: of units without a failure before, and of all outcomes. */
-    limits: z.object({ units: trials, outcomes: trials }).readonly(),
-    /** The hash of the unit, when it complained, its chance, and 1 for the treatment. */
-    complaints: z
-      .array(
-        z.tuple([unit, time, z.number().min(0).max(1), z.union([z.literal(0), z.literal(1)])]).readonly(),
-      )
-      .readonly(),
-    /** Of the triggers that compare a metric of the application's own and for which something came. */
-    metrics: z.array(metricDeltaSchema).max(100).readonly(),
-  })
-  .readonly();
+function countedFields() {
+  const errorTypes = z.array(z.tuple([z.string(), count]));
+  return {
+    /** The treatment's counts, then the control's, in the order of `COUNT_FIELDS`. */
+    counts: z.array(count).length(COUNTS_LENGTH),
+    latency: z.object({ treatment: sparseHistogramSchema, control: sparseHistogramSchema }),
+    /** Pairs, not a record: a name may be anything, `__proto__` included. */
+    errorTypes: z.object({ treatment: errorTypes, control: errorTypes }),
+    invalidDurations: count,
+  };
+}
 
-/** What the sequential tests of one process saw since its previous delta. Units are hashes. */
-export type EvidenceDelta = z.infer<typeof evidenceDeltaSchema>;
+function evidenceDeltaSchema() {
+  const trials = z.object({ trials: count, failures: count }).readonly();
+  return z
+    .object({
+      /** In the order of their exposures. */
+      settled: z.array(settledEntrySchema).max(MAX_SETTLED).readonly(),
+      /** Events for which there was no room. */
+      dropped: count,
+      /** Trials of the treatment for the limits: of units without a failure before, and of all outcomes. */
+      limits: z.object({ units: trials, outcomes: trials }).readonly(),
+      /** The hash of the unit, when it complained, its chance, and 1 for the treatment. */
+      complaints: z
+        .array(
+          z.tuple([unit, time, z.number().min(0).max(1), z.union([z.literal(0), z.literal(1)])]).readonly(),
+        )
+        .readonly(),
+      /** Of the triggers that compare a metric of the application's own and for which something came. */
+      metrics: z.array(metricDeltaSchema).max(100).readonly(),
+    })
+    .readonly();
+}
 
-const recentSchema = z
-  .object({
-    outcomes: z.array(time).max(100).readonly(),
-    units: z
-      .array(z.tuple([unit, time]).readonly())
-      .max(100)
-      .readonly(),
-  })
-  .readonly();
+function recentSchema() {
+  return z
+    .object({
+      outcomes: z.array(time).max(100).readonly(),
+      units: z
+        .array(z.tuple([unit, time]).readonly())
+        .max(100)
+        .readonly(),
+    })
+    .readonly();
+}
 
-const detailsSchema = z
-  .object({ failures: z.array(detail).max(1_000).readonly(), others: z.array(detail).max(1_000).readonly() })
-  .readonly();
+function detailsSchema() {
+  const detail = z
+    .object({
+      at: time,
+      arm: z.enum(ARMS),
+      errorType: z.string().optional(),
+      attributes: attributesSchema.optional(),
+    })
+    .readonly();
+  const details = z.array(detail).max(1_000).readonly();
+  return z.object({ failures: details, others: details }).readonly();
+}
 
-const countedFields = {
-  /** The treatment's counts, then the control's, in the order of `COUNT_FIELDS`. */
-  counts: z.array(count).length(COUNTS_LENGTH),
-  latency: z.object({ treatment: sparseHistogramSchema, control: sparseHistogramSchema }),
-  /** Pairs, not a record: a name may be anything, `__proto__` included. */
-  errorTypes: z.object({ treatment: errorTypes, control: errorTypes }),
-  invalidDurations: count,
-};
-
-const countedSchema = z.object(countedFields).readonly();
-
-/** Counts, latencies of successes, and error types. */
-export type CountedDelta = z.infer<typeof countedSchema>;
-
-const deltaSchema = z
-  .object({
-    version: z.literal(DELTA_VERSION),
-    flagKey: z.string(),
-    epoch: z.int(),
-    /** Counts by time bucket for each window, so that a receiver's windows expire them when the sender's do. */
-    windows: z.array(
-      z.object({
-        windowMs: z.number().positive(),
-        buckets: z.array(bucketCountsSchema(COUNTS_LENGTH)),
-        /** Settled outcomes by the time of their exposure. */
-        settled: z.array(bucketCountsSchema(SETTLED_FIELDS)),
+const deltaSchema = z.lazy(() =>
+  z
+    .object({
+      version: z.literal(DELTA_VERSION),
+      flagKey: z.string(),
+      epoch: z.int(),
+      /** Counts by time bucket for each window, so that a receiver's windows expire them when the sender's do. */
+      windows: z.array(
+        z.object({
+          windowMs: z.number().positive(),
+          buckets: z.array(bucketCountsSchema(COUNTS_LENGTH)),
+          /** Settled outcomes by the time of their exposure. */
+          settled: z.array(bucketCountsSchema(SETTLED_FIELDS)),
+        }),
+      ),
+      /** Exposures and how many of them have an outcome, by the time at which they were opened. */
+      exposures: z.object({
+        bucketMs: z.number().positive(),
+        buckets: z.array(bucketCountsSchema(EXPOSURE_FIELDS)),
       }),
-    ),
-    /** Exposures and how many of them have an outcome, by the time at which they were opened. */
-    exposures: z.object({
-      bucketMs: z.number().positive(),
-      buckets: z.array(bucketCountsSchema(EXPOSURE_FIELDS)),
-    }),
-    /** For the epoch's totals. */
-    ...countedFields,
-    /** Late outcomes of earlier epochs, which are in no totals. */
-    late: countedSchema.optional(),
-    /** What it counts was sent before, for data that the server has lost: it is in rollups already. */
-    isRepeated: z.boolean().optional(),
-    /** Of the service whose process recorded it. */
-    serviceVersion: z.string().max(MAX_VERSION_LENGTH).optional(),
-    lastOutcomeAt: z.object({ treatment: time.optional(), control: time.optional() }),
-    lastCritical: z.object({ errorType: z.string(), at: time }).optional(),
-    /** The treatment's latest outcomes (negative times are failures) and units. */
-    recent: recentSchema,
-    details: detailsSchema,
-    /** For the sequential tests; undefined in a dump, which has their states. */
-    evidence: evidenceDeltaSchema.optional(),
-  })
-  .readonly();
+      /** For the epoch's totals. */
+      ...countedFields(),
+      /** Late outcomes of earlier epochs, which are in no totals. */
+      late: z.object(countedFields()).readonly().optional(),
+      /** What it counts was sent before, for data that the server has lost: it is in rollups already. */
+      isRepeated: z.boolean().optional(),
+      /** Of the service whose process recorded it. */
+      serviceVersion: z.string().max(MAX_VERSION_LENGTH).optional(),
+      lastOutcomeAt: z.object({ treatment: time.optional(), control: time.optional() }),
+      lastCritical: z.object({ errorType: z.string(), at: time }).optional(),
+      /** The treatment's latest outcomes (negative times are failures) and units. */
+      recent: recentSchema(),
+      details: detailsSchema(),
+      /** For the sequential tests; undefined in a dump, which has their states. */
+      evidence: evidenceDeltaSchema().optional(),
+    })
+    .readonly(),
+);
 
 /**
  * What happened in one process since its previous delta. Plain JSON. Deltas of several processes (and of several
@@ -129,6 +129,12 @@ const deltaSchema = z
  * for all. It has no targeting keys and no messages; of failing outcomes and a few others it has the attributes.
  */
 export type OutcomeDelta = z.infer<typeof deltaSchema>;
+
+/** What the sequential tests of one process saw since its previous delta. Units are hashes. */
+export type EvidenceDelta = NonNullable<OutcomeDelta['evidence']>;
+
+/** Counts, latencies of successes, and error types. */
+export type CountedDelta = NonNullable<OutcomeDelta['late']>;
 
 /** Whether nothing was recorded. */
 export function isEmptyDelta({
@@ -154,31 +160,33 @@ function isEmptyEvidence({ settled, complaints, metrics }: EvidenceDelta): boole
 }
 
 /** What a {@link StoreDump} must be. Invalid evidence is left out: its tests then start from zero, and the counts are kept. */
-export const storeDumpSchema = z
-  .object({
-    epochStartedAt: time,
-    /** Outcomes of earlier epochs are dropped; undefined when those of all epochs count. */
-    oldestEpoch: z.int().optional(),
-    /** Everything that was counted, in deltas already or not. */
-    contents: deltaSchema,
-    /** The states of the sequential tests. */
-    evidence: rolloutEvidenceSchema.optional().catch(undefined),
-    /** What other processes sent and waits until everything before it has settled in all of them. @default none */
-    waiting: z.array(settledEntrySchema).readonly().optional().catch(undefined),
-    /** Of the application's own metrics, what is open or waits. @default none */
-    metrics: z.array(metricDumpSchema).max(100).readonly().optional().catch(undefined),
-  })
-  .readonly();
+export const storeDumpSchema = z.lazy(() =>
+  z
+    .object({
+      epochStartedAt: time,
+      /** Outcomes of earlier epochs are dropped; undefined when those of all epochs count. */
+      oldestEpoch: z.int().optional(),
+      /** Everything that was counted, in deltas already or not. */
+      contents: deltaSchema,
+      /** The states of the sequential tests. */
+      evidence: rolloutEvidenceSchema.optional().catch(undefined),
+      /** What other processes sent and waits until everything before it has settled in all of them. @default none */
+      waiting: z.array(settledEntrySchema).readonly().optional().catch(undefined),
+      /** Of the application's own metrics, what is open or waits. @default none */
+      metrics: z.array(metricDumpSchema).max(100).readonly().optional().catch(undefined),
+    })
+    .readonly(),
+);
 
 /** The whole state of one process's store at one moment, for its next run. Plain JSON. */
 export type StoreDump = z.infer<typeof storeDumpSchema>;
 
-/** Compiled with its first use: a leader checks thousands of deltas in a second. */
-let compiledDeltaSchema: typeof deltaSchema | undefined;
+/** Compiled with its first use: a leader checks thousands of deltas in a second. What is `z.lazy` within it would stay slow. */
+let compiledDeltaSchema: ReturnType<typeof deltaSchema.unwrap> | undefined;
 
 /** Checks a delta from outside this process; undefined when it is invalid, or of another version. */
 export function parseOutcomeDelta(value: unknown): OutcomeDelta | undefined {
-  compiledDeltaSchema ??= z.compile(deltaSchema);
+  compiledDeltaSchema ??= z.compile(deltaSchema.unwrap());
   return compiledDeltaSchema.safeParse(value).data;
 }
 

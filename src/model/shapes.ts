@@ -70,9 +70,9 @@ export interface Exposure {
 /** How the arm's own code ended. `expected` (the user's own mistake) and `aborted` (by the caller) count for no rate. */
 export type Result = 'success' | 'failure' | 'expected' | 'aborted';
 
-export const attributesSchema = z
-  .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
-  .readonly();
+export const attributesSchema = z.lazy(() =>
+  z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).readonly(),
+);
 
 /** Values that may travel with an outcome into logs. */
 export type Attributes = z.infer<typeof attributesSchema>;
@@ -154,48 +154,52 @@ export const UNITS = ['fraction', 'ratio', 'ms', 'count', 'bytes', 'none'] as co
 /** One of {@link UNITS}. */
 export type Unit = (typeof UNITS)[number];
 
-const verdictEvidenceSchema = z
-  .object({
-    /** How many times better the data fit a regression than none, now. Capped at 10³⁰⁰. */
-    e: z.number(),
-    /** E at which the test breaches: 1/alpha, more after the test has begun anew. */
-    threshold: z.number(),
-    alpha: z.number(),
-    /** When the harm most likely began; absent for "at the start of the rollout". */
-    since: z.number().optional(),
-    /** Outcomes since then, and those with the event. */
-    treatment: trialsSchema,
-    control: trialsSchema,
-    /** What counts once: the unit that was drawn, or each outcome. */
-    basis: z.enum(['units', 'outcomes']),
-    /** Units whose first event the test rests on. */
-    events: count,
-    /** When the control ended with which the treatment is compared; absent while one runs beside it. */
-    frozenAt: z.number().optional(),
-    excluded: count,
-    repeated: count,
-    invalid: count,
-  })
-  .readonly();
+const verdictEvidenceSchema = z.lazy(() =>
+  z
+    .object({
+      /** How many times better the data fit a regression than none, now. Capped at 10³⁰⁰. */
+      e: z.number(),
+      /** E at which the test breaches: 1/alpha, more after the test has begun anew. */
+      threshold: z.number(),
+      alpha: z.number(),
+      /** When the harm most likely began; absent for "at the start of the rollout". */
+      since: z.number().optional(),
+      /** Outcomes since then, and those with the event. */
+      treatment: trialsSchema,
+      control: trialsSchema,
+      /** What counts once: the unit that was drawn, or each outcome. */
+      basis: z.enum(['units', 'outcomes']),
+      /** Units whose first event the test rests on. */
+      events: count,
+      /** When the control ended with which the treatment is compared; absent while one runs beside it. */
+      frozenAt: z.number().optional(),
+      excluded: count,
+      repeated: count,
+      invalid: count,
+    })
+    .readonly(),
+);
 
 /** The figures behind the verdict of a sequential test. */
 export interface VerdictEvidence extends z.infer<typeof verdictEvidenceSchema> {}
 
 const shareSchema = z.object({ count, of: count }).readonly();
 
-export const concentrationSchema = z
-  .object({
-    /** `errorType`, or the name of an attribute that the application passed. */
-    attribute: z.string(),
-    /** Its value, or a range of numbers. */
-    value: z.string(),
-    /** Of each arm's failing units, those with the value. */
-    treatment: shareSchema,
-    control: shareSchema,
-    /** Of a sample of the outcomes that did not fail. */
-    others: shareSchema,
-  })
-  .readonly();
+export const concentrationSchema = z.lazy(() =>
+  z
+    .object({
+      /** `errorType`, or the name of an attribute that the application passed. */
+      attribute: z.string(),
+      /** Its value, or a range of numbers. */
+      value: z.string(),
+      /** Of each arm's failing units, those with the value. */
+      treatment: shareSchema,
+      control: shareSchema,
+      /** Of a sample of the outcomes that did not fail. */
+      others: shareSchema,
+    })
+    .readonly(),
+);
 
 /** A value that is more frequent among failing units of the treatment than elsewhere. */
 export interface Concentration extends z.infer<typeof concentrationSchema> {}
@@ -203,77 +207,81 @@ export interface Concentration extends z.infer<typeof concentrationSchema> {}
 /** All of {@link Verdict.blame}. */
 const BLAMES = ['treatment', 'shared', 'unproven'] as const;
 
-export const verdictSchema = z
-  .object({
-    /** The trigger's name, for example `success-rate-below`. */
-    trigger: z.string(),
-    status: z.enum(['ok', 'insufficient-data', 'breach']),
-    /** The value that was compared; undefined while there is not enough data. */
-    observed: z.number().optional(),
-    threshold: z.number(),
-    /** Of `observed` and `threshold`. */
-    unit: z.enum(UNITS),
-    /** Which rate of the treatment's outcomes was compared; absent for a rule on anything else. */
-    rate: z.enum(['success', 'error']).optional(),
-    sampleSize: perArm(count),
-    /** The time that was evaluated: the sliding window, or all of the epoch so far; 0 for a signal. */
-    windowMs: z.number(),
-    /** Age of the newest outcome of the treatment, or of a signal's reading, in milliseconds; undefined when there is none. */
-    freshnessMs: z.number().optional(),
-    /** One sentence for an operator. */
-    message: z.string(),
-    /**
-     * For a broken limit: whose fault it is. `shared`: the control breaks it in the same minutes too, and the treatment is not worse by more
-     * than chance; this opens a review. `unproven`: not yet decided.
-     */
-    blame: z.enum(BLAMES).optional(),
-    /** A rollback trigger's breach that stops nothing, and opens a review. */
-    opens: z.literal('review').optional(),
-    /** The figures behind a sequential test; undefined for point rules. */
-    evidence: verdictEvidenceSchema.optional(),
-    /** Where the treatment fails. Only with a breach. */
-    failing: z.array(concentrationSchema).readonly().optional(),
-  })
-  .readonly();
+export const verdictSchema = z.lazy(() =>
+  z
+    .object({
+      /** The trigger's name, for example `success-rate-below`. */
+      trigger: z.string(),
+      status: z.enum(['ok', 'insufficient-data', 'breach']),
+      /** The value that was compared; undefined while there is not enough data. */
+      observed: z.number().optional(),
+      threshold: z.number(),
+      /** Of `observed` and `threshold`. */
+      unit: z.enum(UNITS),
+      /** Which rate of the treatment's outcomes was compared; absent for a rule on anything else. */
+      rate: z.enum(['success', 'error']).optional(),
+      sampleSize: perArm(count),
+      /** The time that was evaluated: the sliding window, or all of the epoch so far; 0 for a signal. */
+      windowMs: z.number(),
+      /** Age of the newest outcome of the treatment, or of a signal's reading, in milliseconds; undefined when there is none. */
+      freshnessMs: z.number().optional(),
+      /** One sentence for an operator. */
+      message: z.string(),
+      /**
+       * For a broken limit: whose fault it is. `shared`: the control breaks it in the same minutes too, and the treatment is not worse by more
+       * than chance; this opens a review. `unproven`: not yet decided.
+       */
+      blame: z.enum(BLAMES).optional(),
+      /** A rollback trigger's breach that stops nothing, and opens a review. */
+      opens: z.literal('review').optional(),
+      /** The figures behind a sequential test; undefined for point rules. */
+      evidence: verdictEvidenceSchema.optional(),
+      /** Where the treatment fails. Only with a breach. */
+      failing: z.array(concentrationSchema).readonly().optional(),
+    })
+    .readonly(),
+);
 
 /** The result of one trigger for one snapshot. */
 export interface Verdict extends z.infer<typeof verdictSchema> {}
 
 /** How many failures have one error type. */
-export const errorTypeCountSchema = z.object({ errorType: z.string(), count }).readonly();
+export const errorTypeCountSchema = z.lazy(() => z.object({ errorType: z.string(), count }).readonly());
 
 // ── 5. Decision ──────────────────────────────────────────────────────────────────────────────────
 
-export const decisionSchema = z
-  .object({
-    id: z.string(),
-    flagKey: z.string(),
-    /** `stop`: off in Unleash. `step-back`: back to the percentage of the stage before, or off where that fails. */
-    action: z.enum(['stop', 'step-back']),
-    /** Where a `step-back` leads, 0–100. */
-    toPercentage: z.number().optional(),
-    dryRun: z.boolean(),
-    at: z.number(),
-    epoch: z.number(),
-    /** What Unleash showed when the decision fell; undefined when the strategy has no percentage. */
-    rolloutPercentage: z.number().optional(),
-    /**
-     * The flag's newest *on* or *off* in Unleash's history when it was decided, by the event's id (0: none). An *on* after it
-     * begins another rollout. Undefined when the history could not be read.
-     */
-    lastToggleId: z.int().optional(),
-    /** The operator who asked for the stop; undefined when triggers breached. */
-    requestedBy: z.string().optional(),
-    /** The verdicts that breached. Empty only for a stop that an operator asked for. */
-    verdicts: z.array(verdictSchema).readonly(),
-    /** Cumulative counts of the epoch at the moment of the decision. */
-    counts: perArm(armCountsSchema),
-    /** The error types of the epoch's failures at that moment, most frequent first, at most 10 of each arm. */
-    errorTypes: perArm(z.array(errorTypeCountSchema).readonly()).optional(),
-    /** One sentence for an operator. */
-    reason: z.string(),
-  })
-  .readonly();
+export const decisionSchema = z.lazy(() =>
+  z
+    .object({
+      id: z.string(),
+      flagKey: z.string(),
+      /** `stop`: off in Unleash. `step-back`: back to the percentage of the stage before, or off where that fails. */
+      action: z.enum(['stop', 'step-back']),
+      /** Where a `step-back` leads, 0–100. */
+      toPercentage: z.number().optional(),
+      dryRun: z.boolean(),
+      at: z.number(),
+      epoch: z.number(),
+      /** What Unleash showed when the decision fell; undefined when the strategy has no percentage. */
+      rolloutPercentage: z.number().optional(),
+      /**
+       * The flag's newest *on* or *off* in Unleash's history when it was decided, by the event's id (0: none). An *on* after it
+       * begins another rollout. Undefined when the history could not be read.
+       */
+      lastToggleId: z.int().optional(),
+      /** The operator who asked for the stop; undefined when triggers breached. */
+      requestedBy: z.string().optional(),
+      /** The verdicts that breached. Empty only for a stop that an operator asked for. */
+      verdicts: z.array(verdictSchema).readonly(),
+      /** Cumulative counts of the epoch at the moment of the decision. */
+      counts: perArm(armCountsSchema),
+      /** The error types of the epoch's failures at that moment, most frequent first, at most 10 of each arm. */
+      errorTypes: perArm(z.array(errorTypeCountSchema).readonly()).optional(),
+      /** One sentence for an operator. */
+      reason: z.string(),
+    })
+    .readonly(),
+);
 
 /** Why the guard stopped (or, in a dry run, would have stopped) a flag. */
 export interface Decision extends z.infer<typeof decisionSchema> {}

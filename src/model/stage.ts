@@ -1,21 +1,23 @@
 import { z } from 'zod';
 
-export const stageSchema = z
-  .object({
-    /** The percentage in Unleash at which this stage takes place, 0–100. */
-    percentage: z.number(),
-    /** Successes and failures of the treatment since the epoch began. */
-    minOutcomes: z.number(),
-    /** The treatment's success rate over these outcomes, a fraction 0–1. */
-    minSuccessRate: z.number(),
-    /** The least time since the epoch began, in milliseconds. @default 0 */
-    minDurationMs: z.number().optional(),
-    /** The longest time in which it is to be met, since the epoch began, in milliseconds. @default none */
-    deadlineMs: z.number().optional(),
-    /** What happens when it was not met in time: operators are notified, or automatic advance is held as well. @default 'notify' */
-    onDeadline: z.enum(['notify', 'hold']).optional(),
-  })
-  .readonly();
+export const stageSchema = z.lazy(() =>
+  z
+    .object({
+      /** The percentage in Unleash at which this stage takes place, 0–100. */
+      percentage: z.number(),
+      /** Successes and failures of the treatment since the epoch began. */
+      minOutcomes: z.number(),
+      /** The treatment's success rate over these outcomes, a fraction 0–1. */
+      minSuccessRate: z.number(),
+      /** The least time since the epoch began, in milliseconds. @default 0 */
+      minDurationMs: z.number().optional(),
+      /** The longest time in which it is to be met, since the epoch began, in milliseconds. @default none */
+      deadlineMs: z.number().optional(),
+      /** What happens when it was not met in time: operators are notified, or automatic advance is held as well. @default 'notify' */
+      onDeadline: z.enum(['notify', 'hold']).optional(),
+    })
+    .readonly(),
+);
 
 /** One step of a rollout, and what must be true before the next. */
 export interface Stage extends z.infer<typeof stageSchema> {}
@@ -29,20 +31,22 @@ export const STAGE_STATUSES = ['collecting', 'met', 'missed', 'blocked'] as cons
  */
 export type StageStatus = (typeof STAGE_STATUSES)[number];
 
-export const stageProgressSchema = z
-  .object({
-    stage: stageSchema,
-    /** Its place in the plan, from 0. */
-    index: z.int().min(0),
-    status: z.enum(STAGE_STATUSES),
-    outcomes: z.number().min(0),
-    /** Undefined before the first outcome. */
-    successRate: z.number().optional(),
-    elapsedMs: z.number(),
-    /** One sentence for an operator: what is missing, or what to do in Unleash's UI. */
-    message: z.string(),
-  })
-  .readonly();
+export const stageProgressSchema = z.lazy(() =>
+  z
+    .object({
+      stage: stageSchema,
+      /** Its place in the plan, from 0. */
+      index: z.int().min(0),
+      status: z.enum(STAGE_STATUSES),
+      outcomes: z.number().min(0),
+      /** Undefined before the first outcome. */
+      successRate: z.number().optional(),
+      elapsedMs: z.number(),
+      /** One sentence for an operator: what is missing, or what to do in Unleash's UI. */
+      message: z.string(),
+    })
+    .readonly(),
+);
 
 /** How far a stage has come. */
 export interface StageProgress extends z.infer<typeof stageProgressSchema> {}

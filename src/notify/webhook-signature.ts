@@ -21,21 +21,23 @@ export const webhookSecretSchema = z
 
 const TOLERANCE = 'a number of milliseconds, 0 or more';
 
-const verificationSchema = z.object({
-  body: z.union([z.string(), z.instanceof(Uint8Array)], {
-    error: 'the raw body as it arrived, a string or bytes',
+const verificationSchema = z.lazy(() =>
+  z.object({
+    body: z.union([z.string(), z.instanceof(Uint8Array)], {
+      error: 'the raw body as it arrived, a string or bytes',
+    }),
+    headers: z.custom<WebhookHeaders>(isRecord, { error: "the request's headers" }),
+    secret: z.union([webhookSecretSchema, z.array(webhookSecretSchema).min(1)], { error: SECRET }),
+    options: z
+      .strictObject({
+        toleranceMs: z
+          .custom<number>((value) => typeof value === 'number' && value >= 0, { error: TOLERANCE })
+          .default(300_000),
+        now: z.number({ error: 'milliseconds since 1970' }).optional(),
+      })
+      .default({ toleranceMs: 300_000 }),
   }),
-  headers: z.custom<WebhookHeaders>(isRecord, { error: "the request's headers" }),
-  secret: z.union([webhookSecretSchema, z.array(webhookSecretSchema).min(1)], { error: SECRET }),
-  options: z
-    .strictObject({
-      toleranceMs: z
-        .custom<number>((value) => typeof value === 'number' && value >= 0, { error: TOLERANCE })
-        .default(300_000),
-      now: z.number({ error: 'milliseconds since 1970' }).optional(),
-    })
-    .default({ toleranceMs: 300_000 }),
-});
+);
 
 /**
  * The headers that prove a webhook's origin and age.

@@ -30,22 +30,24 @@ const SEGMENTS = 5;
 
 const count = z.int().min(0);
 
-const segmentSchema = z
-  .object({
-    number: z.int().min(1),
-    lines: count,
-    /** Up to here the file is part of the list; what is after it was written just before a crash. */
-    bytes: count,
-    /** The latest end of its lines. */
-    end: z.number(),
-  })
-  .readonly();
+const segmentSchema = z.lazy(() =>
+  z
+    .object({
+      number: z.int().min(1),
+      lines: count,
+      /** Up to here the file is part of the list; what is after it was written just before a crash. */
+      bytes: count,
+      /** The latest end of its lines. */
+      end: z.number(),
+    })
+    .readonly(),
+);
 
 type Segment = z.infer<typeof segmentSchema>;
 
-const seriesSchema = z
-  .object({ segments: z.array(segmentSchema).readonly(), removedUpTo: z.number().optional() })
-  .readonly();
+const seriesSchema = z.lazy(() =>
+  z.object({ segments: z.array(segmentSchema).readonly(), removedUpTo: z.number().optional() }).readonly(),
+);
 
 type Series = z.infer<typeof seriesSchema>;
 
@@ -55,13 +57,15 @@ const layoutSchema = z.record(z.enum(SERIES.map(({ name }) => name)), seriesSche
 
 type Layout = Record<SeriesName, Series>;
 
-const stateSchema = z.object({
-  flagKey: z.string(),
-  layout: layoutSchema,
-  book: bookStateSchema,
-  /** Lines that are in no file yet. */
-  pending: z.array(pendingLineSchema).readonly(),
-});
+const stateSchema = z.lazy(() =>
+  z.object({
+    flagKey: z.string(),
+    layout: layoutSchema,
+    book: bookStateSchema,
+    /** Lines that are in no file yet. */
+    pending: z.array(pendingLineSchema).readonly(),
+  }),
+);
 
 type State = z.infer<typeof stateSchema>;
 

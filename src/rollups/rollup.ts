@@ -9,76 +9,84 @@ export const ROLLUP_LENGTHS_MS = [MINUTE_MS, 10 * MINUTE_MS, 60 * MINUTE_MS] as 
 
 const count = z.int().min(0);
 
-const rollupArmSchema = z
-  .object({
-    ...armCountsSchema.unwrap().shape,
-    /** Users who were served: successes, and failures whose fallback succeeded. */
-    userSuccesses: count,
-    /** Exposures that became due within the rollup and had no outcome. */
-    unfinished: count,
-    /** Failures by error type, most frequent first, bounded; the rest is under `other`. Pairs: a name may be anything. */
-    errorTypes: z.array(z.tuple([z.string(), count]).readonly()).readonly(),
-    /** Durations of successes, in milliseconds. */
-    latency: sparseHistogramSchema,
-  })
-  .readonly();
+const rollupArmSchema = z.lazy(() =>
+  z
+    .object({
+      ...armCountsSchema.unwrap().shape,
+      /** Users who were served: successes, and failures whose fallback succeeded. */
+      userSuccesses: count,
+      /** Exposures that became due within the rollup and had no outcome. */
+      unfinished: count,
+      /** Failures by error type, most frequent first, bounded; the rest is under `other`. Pairs: a name may be anything. */
+      errorTypes: z.array(z.tuple([z.string(), count]).readonly()).readonly(),
+      /** Durations of successes, in milliseconds. */
+      latency: sparseHistogramSchema,
+    })
+    .readonly(),
+);
 
 /** What one arm did within a rollup. */
 export interface RollupArm extends z.infer<typeof rollupArmSchema> {}
 
-export const triggerRollupSchema = z
-  .object({
-    trigger: z.string(),
-    /** The worst within the rollup: `breach`, then `ok`, then `insufficient-data`. */
-    status: z.enum(['ok', 'insufficient-data', 'breach']),
-    /** The last one observed; absent without data. */
-    observed: z.number().optional(),
-    threshold: z.number(),
-    unit: z.enum(UNITS),
-    /** The natural logarithm of the evidence over that of its threshold, at least 0; 1 is a breach. Absent for point rules. */
-    evidence: z.number().optional(),
-  })
-  .readonly();
+export const triggerRollupSchema = z.lazy(() =>
+  z
+    .object({
+      trigger: z.string(),
+      /** The worst within the rollup: `breach`, then `ok`, then `insufficient-data`. */
+      status: z.enum(['ok', 'insufficient-data', 'breach']),
+      /** The last one observed; absent without data. */
+      observed: z.number().optional(),
+      threshold: z.number(),
+      unit: z.enum(UNITS),
+      /** The natural logarithm of the evidence over that of its threshold, at least 0; 1 is a breach. Absent for point rules. */
+      evidence: z.number().optional(),
+    })
+    .readonly(),
+);
 
 /** What one trigger observed within a rollup. */
 export interface TriggerRollup extends z.infer<typeof triggerRollupSchema> {}
 
-export const rollupSchema = z
-  .object({
-    /** When it begins, milliseconds since 1970: a multiple of its length. */
-    at: z.number(),
-    /** One of {@link ROLLUP_LENGTHS_MS}. */
-    durationMs: z.number(),
-    /** The latest within it. */
-    epoch: z.int(),
-    /** The latest percentage within it, 0–100, 0 while the flag is off; absent when there was no single one. */
-    percentage: z.number().optional(),
-    arms: perArm(rollupArmSchema),
-    triggers: z.array(triggerRollupSchema).readonly(),
-    /** Versions of the service that recorded within it. */
-    serviceVersions: z.array(z.string()).readonly(),
-  })
-  .readonly();
+export const rollupSchema = z.lazy(() =>
+  z
+    .object({
+      /** When it begins, milliseconds since 1970: a multiple of its length. */
+      at: z.number(),
+      /** One of {@link ROLLUP_LENGTHS_MS}. */
+      durationMs: z.number(),
+      /** The latest within it. */
+      epoch: z.int(),
+      /** The latest percentage within it, 0–100, 0 while the flag is off; absent when there was no single one. */
+      percentage: z.number().optional(),
+      arms: perArm(rollupArmSchema),
+      triggers: z.array(triggerRollupSchema).readonly(),
+      /** Versions of the service that recorded within it. */
+      serviceVersions: z.array(z.string()).readonly(),
+    })
+    .readonly(),
+);
 
 /** Everything that happened in one minute, ten minutes or an hour, in one process or in a whole fleet. */
 export interface Rollup extends z.infer<typeof rollupSchema> {}
 
-export const annotationSchema = z
-  .object({
-    at: z.number(),
-    /** `deploy`: another version of the service. `control`: what an operator asked of the guard. */
-    type: z.enum(['percentage', 'stage', 'review', 'decision', 'deploy', 'control', 'health']),
-    /** A few words, for example `10 %`, `stopped`, `review: latency-above`. */
-    title: z.string(),
-    /** One sentence. */
-    text: z.string(),
-    /** Who acted, if an operator did. */
-    by: z.string().optional(),
-    decisionId: z.string().optional(),
-    /** 0–100, of a change of the percentage. */
-    percentage: z.number().optional(),
-  })
-  .readonly();
+export const annotationSchema = z.lazy(() =>
+  z
+    .object({
+      at: z.number(),
+      /** `deploy`: another version of the service. `control`: what an operator asked of the guard. */
+      type: z.enum(['percentage', 'stage', 'review', 'decision', 'deploy', 'control', 'health']),
+      /** A few words, for example `10 %`, `stopped`, `review: latency-above`. */
+      title: z.string(),
+      /** One sentence. */
+      text: z.string(),
+      /** Who acted, if an operator did. */
+      by: z.string().optional(),
+      decisionId: z.string().optional(),
+      /** 0–100, of a change of the percentage. */
+      percentage: z.number().optional(),
+    })
+    .readonly(),
+);
 
 /** Something that happened at one moment, to be marked on a chart. */
 export interface Annotation extends z.infer<typeof annotationSchema> {}

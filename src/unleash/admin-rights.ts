@@ -1,18 +1,20 @@
 import { z } from 'zod';
 
 /** The reply to `GET /api/admin/user`. Everything else in it, a token's secret among them, is left behind. */
-export const userReply = z.object({
-  user: z
-    .object({ username: z.string().nullish(), name: z.string().nullish(), email: z.string().nullish() })
-    .optional(),
-  permissions: z.array(
-    z.object({
-      permission: z.string(),
-      project: z.string().nullish(),
-      environment: z.string().nullish(),
-    }),
-  ),
-});
+export const userReply = z.lazy(() =>
+  z.object({
+    user: z
+      .object({ username: z.string().nullish(), name: z.string().nullish(), email: z.string().nullish() })
+      .optional(),
+    permissions: z.array(
+      z.object({
+        permission: z.string(),
+        project: z.string().nullish(),
+        environment: z.string().nullish(),
+      }),
+    ),
+  }),
+);
 
 /** One permission of a token's owner; without project or environment it applies everywhere. */
 export type Permission = z.infer<typeof userReply>['permissions'][number];
@@ -45,26 +47,30 @@ const date = z.iso
   .transform((time) => time ?? undefined);
 
 /** The reply to `GET /api/admin/user/tokens`: the personal access tokens of the token's user, without their secrets. */
-export const userTokensReply = z.object({
-  pats: z.array(
-    z.object({
-      description: z
-        .string()
-        .nullish()
-        .transform((text) => text ?? ''),
-      expiresAt: date,
-      seenAt: date,
-    }),
-  ),
-});
+export const userTokensReply = z.lazy(() =>
+  z.object({
+    pats: z.array(
+      z.object({
+        description: z
+          .string()
+          .nullish()
+          .transform((text) => text ?? ''),
+        expiresAt: date,
+        seenAt: date,
+      }),
+    ),
+  }),
+);
 
 /** A personal access token. Times are milliseconds since 1970. */
 type UserToken = Readonly<z.infer<typeof userTokensReply>['pats'][number]>;
 
 /** The reply to `GET /api/admin/api-tokens/:name`. */
-export const apiTokensReply = z.object({
-  tokens: z.array(z.object({ secret: z.string(), expiresAt: date })),
-});
+export const apiTokensReply = z.lazy(() =>
+  z.object({
+    tokens: z.array(z.object({ secret: z.string(), expiresAt: date })),
+  }),
+);
 
 /** When the token of a request expires, as far as Unleash shows that. */
 export interface TokenExpiry {

@@ -21,28 +21,30 @@ const FROM = "a time of day, 'HH:MM' from '00:00' to '23:59'";
 const TO = "a time of day, 'HH:MM' from '00:00' to '24:00'";
 const ZONE = 'an IANA time zone, for example Europe/Berlin';
 
-export const changeWindowsSchema = z
-  .array(
-    z.strictObject({
-      days: z
-        .array(z.enum(DAYS, { error: `one of ${DAYS.join(', ')}` }), {
-          error: "days, for example ['mon', 'tue']",
-        })
-        .min(1, { error: 'at least one day' })
-        .optional(),
-      from: z
-        .string({ error: FROM })
-        .regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: FROM })
-        .optional(),
-      to: z
-        .string({ error: TO })
-        .regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, { error: TO })
-        .optional(),
-      timeZone: z.string({ error: ZONE }).refine(isTimeZone, { error: ZONE }).optional(),
-    }),
-    { error: 'a list of change windows' },
-  )
-  .min(1, { error: 'at least one change window, or none of the option' });
+export const changeWindowsSchema = z.lazy(() =>
+  z
+    .array(
+      z.strictObject({
+        days: z
+          .array(z.enum(DAYS, { error: `one of ${DAYS.join(', ')}` }), {
+            error: "days, for example ['mon', 'tue']",
+          })
+          .min(1, { error: 'at least one day' })
+          .optional(),
+        from: z
+          .string({ error: FROM })
+          .regex(/^([01]\d|2[0-3]):[0-5]\d$/, { error: FROM })
+          .optional(),
+        to: z
+          .string({ error: TO })
+          .regex(/^(([01]\d|2[0-3]):[0-5]\d|24:00)$/, { error: TO })
+          .optional(),
+        timeZone: z.string({ error: ZONE }).refine(isTimeZone, { error: ZONE }).optional(),
+      }),
+      { error: 'a list of change windows' },
+    )
+    .min(1, { error: 'at least one change window, or none of the option' }),
+);
 
 function isTimeZone(name: string): boolean {
   try {

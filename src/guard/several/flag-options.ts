@@ -71,30 +71,34 @@ const WHAT = 'guardFlags options';
 const anything = z.unknown().optional();
 
 /** What the guards check themselves is not checked here. */
-const optionsSchema = z.strictObject({
-  ...Object.fromEntries([...SHARED, ...DEFAULTS, 'logger'].map((name) => [name, anything])),
-  provider: z.unknown(),
-  flags: z
-    .custom<object>((value) => isRecord(value) && Object.keys(value).length > 0, {
-      error: FLAGS,
-      abort: true,
-    })
-    .refine((flags) => Object.keys(flags).length <= MOST_FLAGS, { error: `at most ${MOST_FLAGS} flags` }),
-  folder: z.union([z.string().min(1), z.literal(false)], { error: 'a path, or false' }).optional(),
-  onEvent: z
-    .custom((value) => typeof value === 'function', { error: 'a function (event, flagKey) => …' })
-    .optional(),
-});
+const optionsSchema = z.lazy(() =>
+  z.strictObject({
+    ...Object.fromEntries([...SHARED, ...DEFAULTS, 'logger'].map((name) => [name, anything])),
+    provider: z.unknown(),
+    flags: z
+      .custom<object>((value) => isRecord(value) && Object.keys(value).length > 0, {
+        error: FLAGS,
+        abort: true,
+      })
+      .refine((flags) => Object.keys(flags).length <= MOST_FLAGS, { error: `at most ${MOST_FLAGS} flags` }),
+    folder: z.union([z.string().min(1), z.literal(false)], { error: 'a path, or false' }).optional(),
+    onEvent: z
+      .custom((value) => typeof value === 'function', { error: 'a function (event, flagKey) => …' })
+      .optional(),
+  }),
+);
 
 /** A flag has nothing for itself that all share. */
-const flagSchema = z.looseObject(
-  Object.fromEntries(
-    [...SHARED, 'flagKey', 'flags', 'folder', 'logger', 'onEvent'].map((name) => [
-      name,
-      z.undefined({ error: 'nothing: all flags share it, so it stands beside "flags"' }).optional(),
-    ]),
+const flagSchema = z.lazy(() =>
+  z.looseObject(
+    Object.fromEntries(
+      [...SHARED, 'flagKey', 'flags', 'folder', 'logger', 'onEvent'].map((name) => [
+        name,
+        z.undefined({ error: 'nothing: all flags share it, so it stands beside "flags"' }).optional(),
+      ]),
+    ),
+    { error: FLAG },
   ),
-  { error: FLAG },
 );
 
 /** The options of one guard among several. */

@@ -25,28 +25,32 @@ export const metricDeltaSchema = z
 /** What one process saw of the metric of one trigger since its previous delta. */
 export type MetricDelta = z.infer<typeof metricDeltaSchema>;
 
-const openTrialSchema = z
-  .object({
-    /** Null: no event has come. */
-    trial: z.tuple([hash, z.number(), chance, treated, z.number().nullable()]).readonly(),
-    /** The denominator of a ratio. */
-    per: z.number().min(0),
-    /** Hashes of the targeting keys by which the unit was evaluated, other than its own. */
-    keys: z.array(hash).max(100).readonly(),
-  })
-  .readonly();
+const openTrialSchema = z.lazy(() =>
+  z
+    .object({
+      /** Null: no event has come. */
+      trial: z.tuple([hash, z.number(), chance, treated, z.number().nullable()]).readonly(),
+      /** The denominator of a ratio. */
+      per: z.number().min(0),
+      /** Hashes of the targeting keys by which the unit was evaluated, other than its own. */
+      keys: z.array(hash).max(100).readonly(),
+    })
+    .readonly(),
+);
 
 /** A unit whose time for a metric runs. */
 export type OpenTrial = z.infer<typeof openTrialSchema>;
 
-export const metricDumpSchema = z
-  .object({
-    trigger: z.string(),
-    open: z.array(openTrialSchema).max(MAX_TRIALS).readonly(),
-    /** From other processes, until everything before has arrived. */
-    waiting: z.array(trialSchema).readonly(),
-  })
-  .readonly();
+export const metricDumpSchema = z.lazy(() =>
+  z
+    .object({
+      trigger: z.string(),
+      open: z.array(openTrialSchema).max(MAX_TRIALS).readonly(),
+      /** From other processes, until everything before has arrived. */
+      waiting: z.array(trialSchema).readonly(),
+    })
+    .readonly(),
+);
 
 /** What a restart needs of the metric of one trigger, beside its evidence. */
 export type MetricDump = z.infer<typeof metricDumpSchema>;

@@ -44,31 +44,33 @@ const pem = (expected: string) =>
     .refine((value) => /-----BEGIN [^-]+-----/.test(textOf(value)), { error: expected });
 
 /** Checks {@link HttpOptions}: files are read, and certificates and keys tried. */
-export const httpOptionsSchema = z
-  .strictObject({
-    proxy: z
-      .union([z.literal(false), z.string().refine(isProxyUrl, { error: PROXY })], { error: PROXY })
-      .optional(),
-    ca: z.union([pem(PEM), z.array(pem(PEM))], { error: PEM }).optional(),
-    cert: pem(PEM).optional(),
-    key: pem(KEY).optional(),
-    passphrase: z.string().optional(),
-    rejectUnauthorized: z.boolean().optional(),
-    agent: z
-      .custom<HttpOptions['agent']>((value) => typeof value === 'function', { error: AGENT })
-      .optional(),
-  })
-  .superRefine((options, context) => {
-    const refuse = (path: string, message: string) =>
-      context.addIssue({ code: 'custom', path: [path], message });
-    const { agent, cert, key, ca } = options;
-    if (agent !== undefined && Object.values(options).filter((value) => value !== undefined).length > 1)
-      refuse('agent', AGENT);
-    if ((cert === undefined) !== (key === undefined))
-      return refuse(cert === undefined ? 'cert' : 'key', PAIR);
-    if (!canBeUsed({ ca })) refuse('ca', PEM);
-    else if (!canBeUsed(options)) refuse('key', `${PAIR}, with its passphrase`);
-  });
+export const httpOptionsSchema = z.lazy(() =>
+  z
+    .strictObject({
+      proxy: z
+        .union([z.literal(false), z.string().refine(isProxyUrl, { error: PROXY })], { error: PROXY })
+        .optional(),
+      ca: z.union([pem(PEM), z.array(pem(PEM))], { error: PEM }).optional(),
+      cert: pem(PEM).optional(),
+      key: pem(KEY).optional(),
+      passphrase: z.string().optional(),
+      rejectUnauthorized: z.boolean().optional(),
+      agent: z
+        .custom<HttpOptions['agent']>((value) => typeof value === 'function', { error: AGENT })
+        .optional(),
+    })
+    .superRefine((options, context) => {
+      const refuse = (path: string, message: string) =>
+        context.addIssue({ code: 'custom', path: [path], message });
+      const { agent, cert, key, ca } = options;
+      if (agent !== undefined && Object.values(options).filter((value) => value !== undefined).length > 1)
+        refuse('agent', AGENT);
+      if ((cert === undefined) !== (key === undefined))
+        return refuse(cert === undefined ? 'cert' : 'key', PAIR);
+      if (!canBeUsed({ ca })) refuse('ca', PEM);
+      else if (!canBeUsed(options)) refuse('key', `${PAIR}, with its passphrase`);
+    }),
+);
 
 function canBeUsed(options: HttpOptions): boolean {
   try {

@@ -18,21 +18,23 @@ const SHORTEST_SECRET = 4;
 
 const sampleSchema = z.tuple([z.number(), z.string().min(1)]);
 
-const answerSchema = z.union([
-  z.object({ status: z.literal('error'), errorType: z.string(), error: z.string() }),
-  z.object({
-    status: z.literal('success'),
-    data: z.discriminatedUnion('resultType', [
-      z.object({
-        resultType: z.literal('vector'),
-        result: z.array(z.object({ value: sampleSchema.optional() })),
-      }),
-      z.object({ resultType: z.literal('scalar'), result: sampleSchema }),
-      z.object({ resultType: z.literal('matrix') }),
-      z.object({ resultType: z.literal('string') }),
-    ]),
-  }),
-]);
+const answerSchema = z.lazy(() =>
+  z.union([
+    z.object({ status: z.literal('error'), errorType: z.string(), error: z.string() }),
+    z.object({
+      status: z.literal('success'),
+      data: z.discriminatedUnion('resultType', [
+        z.object({
+          resultType: z.literal('vector'),
+          result: z.array(z.object({ value: sampleSchema.optional() })),
+        }),
+        z.object({ resultType: z.literal('scalar'), result: sampleSchema }),
+        z.object({ resultType: z.literal('matrix') }),
+        z.object({ resultType: z.literal('string') }),
+      ]),
+    }),
+  ]),
+);
 
 type Data = Extract<z.infer<typeof answerSchema>, { status: 'success' }>['data'];
 

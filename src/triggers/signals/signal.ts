@@ -33,23 +33,25 @@ export type SignalFunction = (
 
 const ONE_LIMIT = 'either above or below, and not both';
 
-const configSchema = z.strictObject({
-  name: triggerNameSchema,
-  read: z.custom<SignalFunction>((value) => typeof value === 'function', {
-    error: 'a function that returns a number, for example async () => queue.depth()',
-  }),
-  options: z
-    .strictObject({ above: limitSchema.optional(), below: limitSchema.optional(), ...readFields })
-    .superRefine((options, context) => {
-      refineTiming(options, context);
-      const { above, below } = options;
-      if (above === undefined && below === undefined) {
-        context.addIssue({ code: 'custom', path: ['above'], message: `a number, or one in below` });
-      } else if (above !== undefined && below !== undefined) {
-        context.addIssue({ code: 'custom', path: ['below'], message: ONE_LIMIT });
-      }
+const configSchema = z.lazy(() =>
+  z.strictObject({
+    name: triggerNameSchema,
+    read: z.custom<SignalFunction>((value) => typeof value === 'function', {
+      error: 'a function that returns a number, for example async () => queue.depth()',
     }),
-});
+    options: z
+      .strictObject({ above: limitSchema.optional(), below: limitSchema.optional(), ...readFields })
+      .superRefine((options, context) => {
+        refineTiming(options, context);
+        const { above, below } = options;
+        if (above === undefined && below === undefined) {
+          context.addIssue({ code: 'custom', path: ['above'], message: `a number, or one in below` });
+        } else if (above !== undefined && below !== undefined) {
+          context.addIssue({ code: 'custom', path: ['below'], message: ONE_LIMIT });
+        }
+      }),
+  }),
+);
 
 /**
  * Breaches when a number that your function reads is above or below a limit; exactly the limit is no breach. The guard
