@@ -21,7 +21,7 @@ export type RolloutPreset = Required<
 >;
 
 /** At most 5 % of healthy rollouts are ever stopped, or opened for review for their latency, by the sequential tests. */
-const alpha = splitAlpha(0.05, DEFAULT_ALPHA_WEIGHTS);
+const ALPHA = 0.05;
 /** What only asks for a check has a small alpha of its own. */
 const REVIEW_ALPHA = 0.001;
 
@@ -60,6 +60,7 @@ export const asyncUploadRollout: RolloutPreset = {
 };
 
 function rollbackTriggers(): readonly Trigger[] {
+  const alpha = splitAlpha(ALPHA, DEFAULT_ALPHA_WEIGHTS);
   return [
     successRateBelow(0.95),
     errorRateAbove(0.05),
@@ -78,6 +79,7 @@ function rollbackTriggers(): readonly Trigger[] {
 }
 
 function reviewTriggers(): readonly Trigger[] {
+  const alpha = splitAlpha(ALPHA, DEFAULT_ALPHA_WEIGHTS);
   return [
     successRateBetween(0.95, 0.97, { minOutcomes: 100, windowMs: 30 * 60_000 }),
     latencyRegression({ ratio: 1.2, alpha: alpha.latency }),

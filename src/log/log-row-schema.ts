@@ -54,7 +54,7 @@ const whole = required<number>('a whole number', Number.isSafeInteger);
 /** More would take a replay minutes for one line. */
 const MAX_WEIGHT = 10_000_000;
 const weight = required<number>(
-  `a whole number 1–${MAX_WEIGHT.toLocaleString('en')}`,
+  `a whole number 1–10,000,000`,
   (value) => Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_WEIGHT,
 );
 const percentage = required<number>(
