@@ -101,7 +101,7 @@ export type { AlertsHandler } from './alerts/alerts-handler.js';
 export type { MetricsHandler } from './dashboard/metrics-handler.js';
 export type { Alert, Control, ControlReply, ControlsInForce, ControlType } from './model/control.js';
 export { ControlError, type ControlErrorCode, isControlError } from './guard/control/control-error.js';
-export type { ControllableGuard } from './guard/control/controllable-guard.js';
+export type { ControllableGuard, ControlRequest } from './guard/control/controllable-guard.js';
 export type { ChangeWindow } from './guard/control/change-windows.js';
 export type { FlapLimit } from './guard/control/control-state.js';
 export type { Health, HealthReason } from './model/health.js';
@@ -175,6 +175,7 @@ export type {
   Concentration,
   Decision,
   Evaluation,
+  EvidenceShare,
   Exposure,
   Outcome,
   Result,
@@ -192,6 +193,7 @@ export type {
   FlagScope,
   FlagSource,
   FlagSourceHealth,
+  ProviderIdentity,
   TrackedEvent,
   Unsubscribe,
 } from './model/flags.js';

@@ -32,6 +32,7 @@ export interface FlagFactsOptions {
 
 /** Options of {@link GuardedProvider}. */
 export interface GuardedProviderOptions {
+  /** The Unleash in which the guarded flags are: its address, the admin token, the project and the environment. */
   readonly unleash: FlagFactsOptions;
   /**
    * How long `initialize` waits for Unleash when the wrapped provider is ready, in milliseconds. Evaluations need no answer

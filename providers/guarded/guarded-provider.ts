@@ -50,6 +50,7 @@ const NO_HOOKS: Hook[] = [];
 
 type Type = 'boolean' | 'string' | 'number' | 'object';
 type Method = `resolve${'Boolean' | 'String' | 'Number' | 'Object'}Evaluation`;
+/** @inline */
 type Evaluation<T> = [
   flagKey: string,
   defaultValue: T,
@@ -190,7 +191,10 @@ export class GuardedProvider implements Provider, FlagSource {
     this.inner.track?.(name, context, details);
   }
 
-  /** {@inheritDoc FlagSource.flag} From the first call on, the flag counts as guarded. */
+  /**
+   * The definition's facts, or undefined when Unleash has no such flag or nothing has arrived yet. From the first call on, the flag
+   * counts as guarded.
+   */
   flag(key: string): FlagFacts | undefined {
     this.#guard(key);
     return this.#facts.flag(key);
@@ -221,7 +225,7 @@ export class GuardedProvider implements Provider, FlagSource {
     return this.#tracking.add(listener);
   }
 
-  /** {@inheritDoc FlagSource.health} Neither is it `ok` while the wrapped provider is stale or has failed. */
+  /** How far the definitions can be trusted: not `ok` while the wrapped provider is stale or has failed, either. */
   health(): FlagSourceHealth {
     const health = this.#facts.health();
     const { problem } = this.#innerEvents;

@@ -51,9 +51,13 @@ const MAX_REPORTED_ATTRIBUTES = 100;
 
 /** That a flag with impression data was evaluated, as unleash-client reports it. */
 export interface ImpressionEvent {
+  /** Which evaluation: of on and off, or of the variant. */
   readonly eventType: 'isEnabled' | 'getVariant';
+  /** The flag, as it is named in Unleash. */
   readonly featureName: string;
+  /** The context that it was evaluated with, in Unleash's form. */
   readonly context: Context;
+  /** Whether the flag was on for this context. */
   readonly enabled: boolean;
   /** The name of the assigned variant, for `getVariant`. */
   readonly variant?: string;
@@ -63,7 +67,7 @@ export interface ImpressionEvent {
  * Evaluates Unleash's flags for OpenFeature, in this process, and is the guard's source of flags.
  *
  * - Booleans are whether the flag is on; `variant` is `on`, `off`, or the name of the strategy's variant.
- * - Strings, numbers and objects are the payload of the assigned variant ({@link resolveVariant}); without one the
+ * - Strings, numbers and objects are the payload of the assigned variant ; without one the
  *   caller's default.
  * - `reason` is what decided the value (`ReasonResolver`), or `STALE` while the connection to Unleash is lost.
  * - A flag that the guard has stopped is `false`, or the caller's default for another type, with reason `DISABLED`,
@@ -203,7 +207,7 @@ export class UnleashProvider implements Provider, FlagSource {
     return this.#catalog.get(key)?.metadata;
   }
 
-  /** {@inheritDoc FlagSource.override} Works before the first data too. */
+  /** From now on, before the first data too, this process answers `false`, with reason `DISABLED` and `why` in the metadata. */
   override(key: string, why: string): void {
     this.#overrides.set(key, why);
   }
@@ -218,20 +222,17 @@ export class UnleashProvider implements Provider, FlagSource {
     return this.#overrides.has(key);
   }
 
-  /** {@inheritDoc FlagSource.onChange} A listener's fault reaches neither the caller nor other listeners. */
+  /** {@inheritDoc FlagSource.onChange} */
   onChange(listener: (key: string) => void): Unsubscribe {
     return this.#changes.add(listener);
   }
 
-  /** {@inheritDoc FlagSource.onTrack} A listener's fault reaches neither the caller nor other listeners. */
+  /** {@inheritDoc FlagSource.onTrack} */
   onTrack(listener: (event: TrackedEvent) => void): Unsubscribe {
     return this.#tracking.add(listener);
   }
 
-  /**
-   * Calls a listener for every evaluation of a flag with impression data. A listener's fault reaches neither the caller
-   * nor other listeners.
-   */
+  /** Called for every evaluation of a flag with impression data. A listener's fault goes no further. */
   onImpression(listener: (event: ImpressionEvent) => void): Unsubscribe {
     return this.#impressions.add(listener);
   }

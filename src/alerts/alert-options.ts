@@ -8,6 +8,7 @@ export type AlertAction = 'review' | 'stop' | 'ignore';
 export interface AlertRule {
   /** Labels and their values, all of which an alert must have, for example `{ severity: 'critical' }`. A pattern need not match all of a value. */
   readonly match: Readonly<Record<string, string | RegExp>>;
+  /** `review` opens a review, `stop` turns the flag off, `ignore` does nothing. */
   readonly action: AlertAction;
 }
 

@@ -4,13 +4,19 @@ import type { DashboardOptions } from './dashboard-options.js';
 import { type DashboardHandler, dashboardHandler } from './handler.js';
 import type { RolloutSource } from './source.js';
 
+export type { DecisionFailure } from '../model/event-entry.js';
 export type { ControlReply, DecisionView } from './api.js';
 export type { ControlAccess, DashboardOptions } from './dashboard-options.js';
 export type { DashboardHandler } from './handler.js';
-export type { RolloutSource, TimeRange } from './source.js';
+export type { HistoryRequest, RolloutSource, TimeRange } from './source.js';
 
 /** What a dashboard can show; a `RolloutGuard` fits. */
-export type Shown = RolloutSource | { readonly rolloutSource: RolloutSource };
+export type Shown =
+  | RolloutSource
+  | {
+      /** What is shown. */
+      readonly rolloutSource: RolloutSource;
+    };
 
 const SHOWN = 'guards, for example [guardA, guardB], or what guardFlags returned';
 

@@ -23,6 +23,7 @@ export interface HistoryRequest extends TimeRange {
  * rejects with is shown to the reader as it is, so it names no secret.
  */
 export interface RolloutSource {
+  /** The flag, as it is named in Unleash. */
   readonly flagKey: string;
   /** A guard of this process that has ended. */
   readonly isClosed?: boolean | undefined;

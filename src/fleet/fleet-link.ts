@@ -143,12 +143,15 @@ const ACTION_CODES = [
  * `UNAVAILABLE`: it replies, and accepts no writes now. `INVALID_CONFIG`: the client cannot be made. `UNAUTHENTICATED`: wrong or
  * missing password. `FORBIDDEN`: a command is not allowed. `FOREIGN_DATA`: something else is stored under the guard's names.
  * `UNSUPPORTED_VERSION`: the server is too old.
+ *
+ * @useDeclaredType
  */
 export type FleetErrorCode = 'UNREACHABLE' | 'TIMEOUT' | 'UNAVAILABLE' | (typeof ACTION_CODES)[number];
 
 /** The shared store cannot be used. */
 export class FleetError extends Error {
   override readonly name = 'FleetError';
+  /** What is wrong, for code that must distinguish. */
   readonly code: FleetErrorCode;
   /** Retrying cannot help; an operator must act. */
   readonly requiresAction: boolean;

@@ -52,6 +52,7 @@ export interface FleetTiming {
 
 /** What the processes of a fleet share: `RedisOutcomeStore` from `unleash-rollout-guard/redis`. */
 export interface SharedStore {
+  /** How often processes send and the leader evaluates, and when a silent leader is replaced. */
   readonly timing: FleetTiming;
   /**
    * Connects this process to the fleet of one flag in one environment.
@@ -112,6 +113,7 @@ export interface FedRule {
 
 /** A rule of the leader for which some processes feed nothing, because they run other rules. */
 export interface UnfedRule {
+  /** The rule's name. */
   readonly rule: string;
   /** `window`: outcomes of these processes are counted from another window of theirs. `test`: the test does not see them. */
   readonly needs: 'window' | 'test';

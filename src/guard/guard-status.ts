@@ -6,9 +6,10 @@ import type { Snapshot } from '../model/snapshot.js';
 import type { StageProgress } from '../model/stage.js';
 import type { GuardState as JournalState, OpenReview } from '../model/state.js';
 
+/** @inline */
 type Shown<State> = State extends unknown ? Omit<State, 'seenOff' | 'reported'> : never;
 
-/** What a guard is doing: `armed`, `stopping` or `stopped`, with what belongs to it. */
+/** What a guard is doing: `armed`, `stopping` or `stopped`, with what belongs to it. @useDeclaredType */
 export type GuardState = Shown<JournalState>;
 
 /** A guard's state without what only its journal needs. */
@@ -29,11 +30,15 @@ export interface GuardProblem {
 
 /** Where a rollout stands. */
 export interface GuardStatus {
+  /** The flag, as it is named in Unleash. */
   readonly flagKey: string;
+  /** Decisions are recorded, and none is acted on. */
   readonly dryRun: boolean;
+  /** What the guard is doing, and with which decision. */
   readonly state: GuardState;
   /** Whether the guard can do its work: `blind` with the reasons, or `ok`. */
   readonly health: Health;
+  /** The number of the epoch: it counts the changes of the percentage and the strategies. */
   readonly epoch: number;
   /** The flag's definition in the provider; undefined while Unleash has no such flag or nothing has arrived. */
   readonly flag: FlagFacts | undefined;
@@ -49,6 +54,7 @@ export interface GuardStatus {
   readonly unattributedComplaints: number;
   /** Undefined when this process shares no store with others. */
   readonly fleet: FleetStatus | undefined;
+  /** What triggers evaluate now. */
   readonly snapshot: Snapshot;
 }
 
@@ -56,6 +62,7 @@ export interface GuardStatus {
 export interface FleetStatus {
   /** This process's name. */
   readonly instance: string;
+  /** Whether this process decides for the fleet. */
   readonly role: FleetRole;
   /** The fleet's epoch; undefined before the shared store has replied. */
   readonly epoch: number | undefined;

@@ -40,6 +40,7 @@ export interface RolloutGuardOptions {
   readonly flags: FlagSource;
   /** The OpenFeature client that operations evaluate with. @default the provider's default client */
   readonly client?: FlagClient | undefined;
+  /** Where the flag is turned off: Unleash's admin API. */
   readonly unleash: UnleashAdminOptions;
   /** The guard stops the flag when any of these breaches. At least one; names are unique. */
   readonly rollback: readonly Trigger[];

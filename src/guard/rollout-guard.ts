@@ -47,6 +47,7 @@ const FLUSH_MS = 4_000;
  * this process at once, then in Unleash. See {@link RolloutGuardOptions}.
  */
 export class RolloutGuard extends ControllableGuard implements ExposureSink {
+  /** The flag, as it is named in Unleash. */
   readonly flagKey: string;
   readonly #parts: GuardParts;
   readonly #run: GuardRun;

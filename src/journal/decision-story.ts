@@ -3,6 +3,7 @@ import type { Decision } from '../model/shapes.js';
 
 /** A decision and what became of it. */
 export interface DecisionStoryEntry extends DecisionProgress {
+  /** What was decided, and why. */
   readonly decision: Decision;
   /** Requests to Unleash that did not turn the flag off; the latest 20. */
   readonly failures: readonly DecisionFailure[];

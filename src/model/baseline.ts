@@ -5,10 +5,15 @@ const durationMs = z.number().min(0);
 const latencySummarySchema = z.lazy(() =>
   z
     .object({
+      /** How many durations it sums up. */
       count: z.int().min(0),
+      /** The arithmetic mean, in milliseconds. */
       meanMs: durationMs,
+      /** The median, in milliseconds. */
       p50Ms: durationMs,
+      /** The 95th percentile, in milliseconds. */
       p95Ms: durationMs,
+      /** The 99th percentile, in milliseconds. */
       p99Ms: durationMs,
     })
     .readonly(),
@@ -24,8 +29,11 @@ const memoryReferenceSchema = z.lazy(() =>
     .object({
       /** The median of the samples. */
       bytes: z.number().positive(),
+      /** How many samples there were. */
       samples: wholeCount,
+      /** When the first was taken, milliseconds since 1970. */
       since: z.number(),
+      /** When the last was taken, milliseconds since 1970. */
       until: z.number(),
     })
     .readonly(),
@@ -39,12 +47,17 @@ const controlReferenceSchema = z.lazy(() =>
     .object({
       /** `flag-off`: before or between rollouts, 0 % included. `rollout`: beside a treatment that has replaced it since. */
       during: z.enum(['flag-off', 'rollout']),
+      /** When the first outcome came, milliseconds since 1970. */
       since: z.number(),
       /** When the last outcome came. */
       until: z.number(),
+      /** Outcomes that succeeded. */
       successes: wholeCount,
+      /** Outcomes that failed. */
       failures: wholeCount,
+      /** Complaints of users who got the control. */
       complaints: wholeCount,
+      /** The durations of successes; absent before the first. */
       latency: latencySummarySchema.optional(),
     })
     .readonly(),

@@ -52,6 +52,7 @@ export const controlSchema = z.lazy(() =>
 export const alertSchema = z.lazy(() =>
   z
     .strictObject({
+      /** What it is: an alert, among what a guard is asked. */
       type: z.literal('alert'),
       /** Where it came from, for example `Alertmanager`. */
       by,
@@ -59,9 +60,11 @@ export const alertSchema = z.lazy(() =>
       trigger,
       /** The same for all notifications of one alert. */
       fingerprint: text('a fingerprint', 200),
+      /** Whether it fires; false when it is resolved. */
       isFiring: z.boolean(),
       /** When it began to fire, if the sender says so. */
       since: at.optional(),
+      /** What it does: open a review, or stop the flag. */
       action: z.enum(['review', 'stop']),
       /** What it says, on one line. */
       reason,
@@ -72,7 +75,7 @@ export const alertSchema = z.lazy(() =>
 /** A notification of one alert, for one flag. */
 export interface Alert extends z.infer<typeof alertSchema> {}
 
-/** One request of an operator. */
+/** One request of an operator. @useDeclaredType */
 export type Control = z.infer<typeof controlSchema>;
 
 /** Which requests there are. */
@@ -81,6 +84,7 @@ export type ControlType = Control['type'];
 const inForceFields = {
   /** While automatic advance waits for an operator. */
   hold: z.object({ since: at, by: z.string(), reason: z.string() }).readonly().optional(),
+  /** The triggers that are muted, and until when. */
   mutes: z
     .array(
       z.object({ trigger: z.string(), since: at, until: at, by: z.string(), reason: z.string() }).readonly(),

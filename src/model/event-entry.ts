@@ -8,7 +8,9 @@ export type NotificationSeverity = 'critical' | 'warning' | 'info';
 
 /** A figure beside a notification's text, for example `Rollout: 10 %`. */
 export interface NotificationFact {
+  /** What the figure is, for example `Rollout`. */
   readonly name: string;
+  /** The figure with its unit, for example `10 %`. */
   readonly value: string;
 }
 
@@ -28,8 +30,11 @@ export interface EventNotification {
 
 /** What became of a decision; a field is absent until it happens. */
 export interface DecisionProgress {
+  /** When the guard's process served the control only, milliseconds since 1970. */
   readonly stoppedHereAt?: number | undefined;
+  /** When the flag was off in Unleash, milliseconds since 1970. */
   readonly stoppedInUnleashAt?: number | undefined;
+  /** How that is known: the flag was read back, its definition came, a process of the fleet said so, or Unleash no longer has the flag. */
   readonly confirmedBy?: 'read-back' | 'definition' | 'fleet' | 'removed' | undefined;
   /** When the rollout was back at the percentage of the stage before, instead of off. */
   readonly steppedBackAt?: number | undefined;
@@ -39,11 +44,13 @@ export interface DecisionProgress {
   readonly turnedOffBy?: string | undefined;
   /** When the guard was armed again: an operator turned the flag on, or the step back arrived. */
   readonly reArmedAt?: number | undefined;
+  /** Who turned the flag on again, as Unleash's history names it. */
   readonly turnedOnBy?: string | undefined;
 }
 
 /** A request to Unleash that did not turn the flag off. */
 export interface DecisionFailure extends Pick<StopFailure, 'code' | 'message'> {
+  /** Milliseconds since 1970. */
   readonly at: number;
 }
 

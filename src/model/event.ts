@@ -6,7 +6,14 @@ import { stageProgressSchema } from './stage.js';
 import { stopFailureSchema } from './state.js';
 
 const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) =>
-  z.object({ type: z.literal(type), at: z.number(), ...shape }).readonly();
+  z
+    .object({
+      type: z.literal(type),
+      /** Milliseconds since 1970. */
+      at: z.number(),
+      ...shape,
+    })
+    .readonly();
 const epoch = z.number();
 const decisionId = z.string();
 const percentage = z.number();
@@ -111,7 +118,7 @@ export const guardEventSchema = z.lazy(() =>
   ),
 );
 
-/** What a guard reports; `type` is its kind. */
+/** What a guard reports; `type` is its kind; docs/events.md has the fields of each. */
 export type GuardEvent = z.infer<typeof guardEventSchema>;
 
 /** The event of one type. */

@@ -3,6 +3,7 @@ import type { Evaluation, Exposure } from './shapes.js';
 
 /** What the guard needs of a flag's definition. */
 export interface FlagFacts {
+  /** The flag's name in Unleash. */
   readonly key: string;
   /** On in the environment of the provider's token. */
   readonly enabled: boolean;
@@ -10,7 +11,9 @@ export interface FlagFacts {
   readonly rolloutPercentage: number | undefined;
   /** The name of the strategy that decides, or of the first one. */
   readonly strategy: string | undefined;
+  /** Its project; undefined when the definition does not say. */
   readonly project: string | undefined;
+  /** Unleash's flag type, for example `release`; undefined when the definition does not say. */
   readonly type: string | undefined;
   /** Equal for two definitions exactly when they roll out alike: on/off, strategies, segments, variants. */
   readonly revision: string;
@@ -38,9 +41,13 @@ export interface FlagSourceHealth {
 
 /** What `client.track()` brought. */
 export interface TrackedEvent {
+  /** The event's name, the first argument of `track()`. */
   readonly name: string;
+  /** Whose event it is; undefined when the context has none. */
   readonly targetingKey: string | undefined;
+  /** The `value` of the details; undefined without one. */
   readonly value: number | undefined;
+  /** All other details. */
   readonly details: Readonly<Record<string, unknown>>;
 }
 
@@ -49,6 +56,7 @@ export type Unsubscribe = () => void;
 
 /** OpenFeature's provider metadata. Providers may have the same name, so it is the object that identifies one. */
 export interface ProviderIdentity {
+  /** The provider's name, for example `unleash`. */
   readonly name: string;
 }
 
@@ -56,6 +64,7 @@ export interface ProviderIdentity {
 export interface FlagClient {
   /** Through which provider the client evaluates. */
   readonly metadata?: { readonly providerMetadata?: ProviderIdentity | undefined } | undefined;
+  /** Evaluates a boolean flag; answers the default where the flag cannot be evaluated. */
   getBooleanDetails(
     flagKey: string,
     defaultValue: boolean,
@@ -66,6 +75,7 @@ export interface FlagClient {
 
 /** OpenFeature's evaluation context, by shape. */
 export interface EvaluationContextLike {
+  /** Whom the evaluation is for, for example a user's id. */
   readonly targetingKey?: string;
   readonly [key: string]: unknown;
 }
@@ -74,6 +84,7 @@ export interface EvaluationContextLike {
 export interface FlagScope {
   /** Undefined for all projects, and for several. */
   readonly project: string | undefined;
+  /** The Unleash environment; undefined while it is not known. */
   readonly environment: string | undefined;
 }
 
@@ -92,9 +103,9 @@ export interface FlagSource {
   clearOverride(key: string): void;
   /** Whether the flag is overridden in this process. */
   isOverridden(key: string): boolean;
-  /** Called after the flag's definition changed, appeared or vanished. */
+  /** Called after the flag's definition changed, appeared or vanished. A listener's fault goes no further. */
   onChange(listener: (key: string) => void): Unsubscribe;
-  /** Called for every `client.track()`. */
+  /** Called for every `client.track()`. A listener's fault goes no further. */
   onTrack(listener: (event: TrackedEvent) => void): Unsubscribe;
   /** How well the source knows Unleash's state now. A source without it is taken to be `ok`. Cheap: guards ask on every tick. */
   health?(): FlagSourceHealth;
@@ -110,6 +121,7 @@ export interface FlagSource {
 
 /** What a hook needs of a guard. */
 export interface ExposureSink {
+  /** The guarded flag; evaluations of others are ignored. */
   readonly flagKey: string;
   /** Whose evaluations count; those of every provider without it. */
   readonly provider?: ProviderIdentity | undefined;

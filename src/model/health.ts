@@ -19,6 +19,7 @@ export interface HealthReason extends z.infer<typeof healthReasonSchema> {}
 export const healthSchema = z.lazy(() =>
   z
     .object({
+      /** `blind`: the guard cannot see what it must see, or cannot act. */
       status: z.enum(['ok', 'blind']),
       /** Since when, milliseconds since 1970. */
       since: z.number(),

@@ -11,7 +11,7 @@ import { z } from 'zod';
 /** Both arms, for loops. */
 export const ARMS = ['treatment', 'control'] as const;
 
-/** `treatment`: the flag was on for this evaluation. `control`: it was off. */
+/** `treatment`: the flag was on for this evaluation. `control`: it was off. @useDeclaredType */
 export type Arm = (typeof ARMS)[number];
 
 /** The same of each arm. */
@@ -22,9 +22,13 @@ export const perArm = <S extends z.ZodType>(schema: S) =>
 
 /** What OpenFeature answered for one evaluation; OpenFeature's `EvaluationDetails` fits. */
 export interface Evaluation {
+  /** The flag's value. */
   readonly value: unknown;
+  /** The name of the variant, if there is one. */
   readonly variant?: string | undefined;
+  /** Why it has this value, for example `SPLIT`, `TARGETING_MATCH` or `ERROR`. */
   readonly reason?: string | undefined;
+  /** OpenFeature's code, when the default was answered because of an error. */
   readonly errorCode?: string | undefined;
   /** The provider's: `chance` and `contextId`, when chance decided the value. */
   readonly flagMetadata?: Readonly<Record<string, string | number | boolean>> | undefined;
@@ -38,12 +42,17 @@ export type EvidenceShare = 'all' | 'events' | 'none';
 
 /** One evaluation of the guarded flag, captured by the hook. An operation or `track()` completes it. */
 export interface Exposure {
+  /** The guarded flag. */
   readonly flagKey: string;
+  /** The arm that the user got. */
   readonly arm: Arm;
+  /** The name of the variant; undefined for a flag that is only on or off. */
   readonly variant: string | undefined;
   /** OpenFeature's reason. Only `SPLIT` means that chance decided the arm. */
   readonly reason: string | undefined;
+  /** OpenFeature's code, when the evaluation failed and its default was answered. */
   readonly errorCode: string | undefined;
+  /** Whom the evaluation was for; undefined when the context has none. */
   readonly targetingKey: string | undefined;
   /**
    * The probability with which the flag's strategies put this unit into the treatment: a fraction between 0 and 1.
@@ -62,6 +71,7 @@ export interface Exposure {
   sequence?: number | undefined;
   /** The guard's epoch in which the flag was evaluated. */
   readonly epoch: number;
+  /** When the flag was evaluated, milliseconds since 1970. */
   readonly at: number;
 }
 
@@ -74,12 +84,14 @@ export const attributesSchema = z.lazy(() =>
   z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).readonly(),
 );
 
-/** Values that may travel with an outcome into logs. */
+/** Values that may travel with an outcome into logs. @useDeclaredType */
 export type Attributes = z.infer<typeof attributesSchema>;
 
 /** How one operation ended. */
 export interface Outcome {
+  /** The evaluation that it belongs to. */
   readonly exposure: Exposure;
+  /** How the arm's own code ended. */
   readonly result: Result;
   /** What the user waited, in milliseconds: retries and fallback included. Undefined when it was not measured. */
   readonly durationMs: number | undefined;
@@ -93,6 +105,7 @@ export interface Outcome {
   readonly userSucceeded: boolean;
   /** Attempts of the arm's code, 1 when nothing was retried. */
   readonly attempts: number;
+  /** Values that the application adds, for logs and for where a failure is concentrated. */
   readonly attributes: Attributes | undefined;
   /** When it ended. */
   readonly at: number;
@@ -104,11 +117,17 @@ const count = z.number().min(0);
 
 export const armCountsSchema = z
   .object({
+    /** Outcomes that succeeded. */
     successes: count,
+    /** Outcomes that failed, also where the control then served the user. */
     failures: count,
+    /** Outcomes that were the user's own mistake; part of no rate. */
     expected: count,
+    /** Outcomes that the caller aborted; part of no rate. */
     aborted: count,
+    /** Of the failures, those after which the process itself is in doubt. */
     critical: count,
+    /** Of the failures, those after which the control served the user. */
     fallbacks: count,
     /** Successes that needed more than one attempt. */
     retried: count,
@@ -138,20 +157,29 @@ export function countsOf(counts: ArmCounts): ArmCounts {
   return { successes, failures, expected, aborted, critical, fallbacks, retried, complaints };
 }
 
-const trialsSchema = z.object({ trials: count, failures: count }).readonly();
+const trialsSchema = z
+  .object({
+    /** How many were counted. */
+    trials: count,
+    /** Of these, those that failed, or with the event that is compared. */
+    failures: count,
+  })
+  .readonly();
 
 /** Trials of one arm and how many of them failed. */
 export interface Trials extends z.infer<typeof trialsSchema> {}
 
 // ── 4. Verdict ───────────────────────────────────────────────────────────────────────────────────
 
+/** All of {@link Unit}. */
+export const UNITS = ['fraction', 'ratio', 'ms', 'count', 'bytes', 'none'] as const;
+
 /**
  * What `observed` and `threshold` of a verdict are: a `fraction` 0–1, a `ratio` to a reference (1.2 is 20 % more), milliseconds,
  * a `count` of things, bytes, or `none` for a number whose unit is not known, such as a signal's.
+ *
+ * @useDeclaredType
  */
-export const UNITS = ['fraction', 'ratio', 'ms', 'count', 'bytes', 'none'] as const;
-
-/** One of {@link UNITS}. */
 export type Unit = (typeof UNITS)[number];
 
 const verdictEvidenceSchema = z.lazy(() =>
@@ -161,11 +189,13 @@ const verdictEvidenceSchema = z.lazy(() =>
       e: z.number(),
       /** E at which the test breaches: 1/alpha, more after the test has begun anew. */
       threshold: z.number(),
+      /** The chance that the test ever breaches in a healthy rollout, of this trigger alone. */
       alpha: z.number(),
       /** When the harm most likely began; absent for "at the start of the rollout". */
       since: z.number().optional(),
       /** Outcomes since then, and those with the event. */
       treatment: trialsSchema,
+      /** The control's outcomes since then, and those with the event. */
       control: trialsSchema,
       /** What counts once: the unit that was drawn, or each outcome. */
       basis: z.enum(['units', 'outcomes']),
@@ -173,8 +203,11 @@ const verdictEvidenceSchema = z.lazy(() =>
       events: count,
       /** When the control ended with which the treatment is compared; absent while one runs beside it. */
       frozenAt: z.number().optional(),
+      /** Outcomes that were left out because chance did not decide their arm, or the chance is unknown. */
       excluded: count,
+      /** Events that were left out because their unit had one before. */
       repeated: count,
+      /** Durations or values that were no number, infinite or out of range, and were left out. */
       invalid: count,
     })
     .readonly(),
@@ -194,6 +227,7 @@ export const concentrationSchema = z.lazy(() =>
       value: z.string(),
       /** Of each arm's failing units, those with the value. */
       treatment: shareSchema,
+      /** Of the control's failing units, those with the value. */
       control: shareSchema,
       /** Of a sample of the outcomes that did not fail. */
       others: shareSchema,
@@ -212,14 +246,17 @@ export const verdictSchema = z.lazy(() =>
     .object({
       /** The trigger's name, for example `success-rate-below`. */
       trigger: z.string(),
+      /** `breach`: beyond the threshold. `insufficient-data`: nothing can be said yet. */
       status: z.enum(['ok', 'insufficient-data', 'breach']),
       /** The value that was compared; undefined while there is not enough data. */
       observed: z.number().optional(),
+      /** What `observed` is compared with. */
       threshold: z.number(),
       /** Of `observed` and `threshold`. */
       unit: z.enum(UNITS),
       /** Which rate of the treatment's outcomes was compared; absent for a rule on anything else. */
       rate: z.enum(['success', 'error']).optional(),
+      /** How many outcomes of each arm were evaluated. */
       sampleSize: perArm(count),
       /** The time that was evaluated: the sliding window, or all of the epoch so far; 0 for a signal. */
       windowMs: z.number(),
@@ -253,14 +290,19 @@ export const errorTypeCountSchema = z.lazy(() => z.object({ errorType: z.string(
 export const decisionSchema = z.lazy(() =>
   z
     .object({
+      /** Its identity in the journal, the audit log, notifications and the report. */
       id: z.string(),
+      /** The flag, as it is named in Unleash. */
       flagKey: z.string(),
       /** `stop`: off in Unleash. `step-back`: back to the percentage of the stage before, or off where that fails. */
       action: z.enum(['stop', 'step-back']),
       /** Where a `step-back` leads, 0–100. */
       toPercentage: z.number().optional(),
+      /** It was recorded, and not acted on. */
       dryRun: z.boolean(),
+      /** When it fell, milliseconds since 1970. */
       at: z.number(),
+      /** The epoch in which it fell. */
       epoch: z.number(),
       /** What Unleash showed when the decision fell; undefined when the strategy has no percentage. */
       rolloutPercentage: z.number().optional(),

@@ -11,8 +11,11 @@ export interface ExposureCounts {
 
 /** What happened within one sliding window that ends at the snapshot. */
 export interface WindowSnapshot {
+  /** The length of the window, in milliseconds. */
   readonly windowMs: number;
+  /** The treatment's outcomes that ended within it. */
   readonly treatment: ArmCounts;
+  /** The control's outcomes that ended within it. */
   readonly control: ArmCounts;
   /** The exposures that became due within the window. */
   readonly exposures: Readonly<Record<Arm, ExposureCounts>>;
@@ -29,7 +32,9 @@ export interface WindowSnapshot {
  * settling time; still open is a failure then.
  */
 export interface SettledCounts {
+  /** Trials and failures of the treatment. */
   readonly treatment: Trials;
+  /** Trials and failures of the control. */
   readonly control: Trials;
   /** Of the treatment's trials, those whose chance is known. */
   readonly randomised: number;
@@ -39,6 +44,7 @@ export interface SettledCounts {
 export interface MemorySnapshot {
   /** Undefined until a baseline has been measured. */
   readonly baselineBytes: number | undefined;
+  /** The least memory of the process that was measured within the window, in bytes. */
   readonly lowestBytes: number;
   /** The time that the samples span, in milliseconds. */
   readonly spanMs: number;
@@ -50,14 +56,19 @@ export interface ArmTotals extends ArmCounts {
   readonly latency: LatencySummary | undefined;
   /** Failures by error type, most frequent first, bounded; the rest is under `other`. */
   readonly errorTypes: readonly { readonly errorType: string; readonly count: number }[];
+  /** When its latest outcome ended, milliseconds since 1970; undefined before the first. */
   readonly lastOutcomeAt: number | undefined;
 }
 
 /** Everything that triggers evaluate. Plain data: it can be logged, replayed and sent. */
 export interface Snapshot {
+  /** The flag, as it is named in Unleash. */
   readonly flagKey: string;
+  /** When it was taken, milliseconds since 1970. */
   readonly at: number;
+  /** The number of the epoch. */
   readonly epoch: number;
+  /** When the epoch began, milliseconds since 1970. */
   readonly epochStartedAt: number;
   /** One entry for each window length that a trigger needs, ascending. */
   readonly windows: readonly WindowSnapshot[];
@@ -83,6 +94,7 @@ export interface Snapshot {
 
 /** What was read last for one trigger, outside of the guard. */
 export interface SignalValue {
+  /** The trigger's name. */
   readonly trigger: string;
   /** The latest number, and when it was true; undefined before the first. It stays when a later read gives none. */
   readonly reading: { readonly value: number; readonly at: number } | undefined;
@@ -98,6 +110,7 @@ export interface SignalValue {
 export interface TrialsSince {
   /** Milliseconds since 1970; undefined for "from the start". */
   readonly at?: number | undefined;
+  /** Trials and failures of each arm. */
   readonly counts: Readonly<Record<Arm, Trials>>;
 }
 
@@ -112,6 +125,7 @@ export interface Evidence {
   readonly logE: number;
   /** The largest log E so far. */
   readonly peakLogE: number;
+  /** From here on log E is a breach. */
   readonly logThreshold: number;
   /** E has reached its threshold, and the difference since the harm began is large enough, in this epoch. */
   readonly breached: boolean;
@@ -143,6 +157,7 @@ export interface Evidence {
 
 /** The control when it ended. */
 export interface FrozenControl {
+  /** Its trials and failures. */
   readonly counts: Trials;
   /** When it ended, milliseconds since 1970. */
   readonly at: number;
@@ -158,6 +173,7 @@ export interface MetricFigures {
   readonly unattributed: number;
   /** Of these, those whose value was missing, no number, infinite or too low. */
   readonly invalid: number;
+  /** The metric in each arm. */
   readonly arms: Readonly<Record<Arm, MetricArm>>;
   /** The comparison with the most evidence; undefined until the control has enough values. */
   readonly compared:
@@ -198,6 +214,7 @@ export interface Assignment {
  * every store keeps.
  */
 export interface Blame {
+  /** The evidence now; its natural logarithm. */
   readonly logE: number;
   /** From here on a broken limit is the treatment's fault: `10·g(g + 1)` in generation g. */
   readonly logThreshold: number;
@@ -207,7 +224,9 @@ export interface Blame {
 export interface QuantileEvidence {
   /** A fraction: 0.9 is the p90. */
   readonly quantile: number;
+  /** The evidence at this quantile; its natural logarithm. */
   readonly logE: number;
+  /** The evidence has reached its threshold in this epoch. */
   readonly breached: boolean;
   /** The control's, as fixed last; slower successes of the control are its "failures". */
   readonly controlMs: number;
@@ -215,6 +234,7 @@ export interface QuantileEvidence {
   readonly limitMs: number;
   /** The treatment's own quantile, for display. */
   readonly treatmentMs: number | undefined;
+  /** Successes of each arm, and those that were slower than the limit. */
   readonly counts: Readonly<Record<Arm, Trials>>;
 }
 
@@ -226,10 +246,13 @@ export interface RecentOutcomes extends Trials {
 
 /** What the application said of one outcome. */
 export interface OutcomeDetail {
+  /** When it ended, milliseconds since 1970. */
   readonly at: number;
+  /** The arm that it belongs to. */
   readonly arm: Arm;
   /** Undefined for an outcome that is no failure. */
   readonly errorType?: string | undefined;
+  /** The values that the application added; undefined without any. */
   readonly attributes?: Attributes | undefined;
 }
 

@@ -28,19 +28,25 @@ export const STAGE_STATUSES = ['collecting', 'met', 'missed', 'blocked'] as cons
 /**
  * `collecting`: not enough outcomes or time yet. `met`: ready for the next percentage. `missed`: enough outcomes, but too
  * few of them succeeded. `blocked`: a review is open, or expected outcomes are missing; an operator must check first.
+ *
+ * @useDeclaredType
  */
 export type StageStatus = (typeof STAGE_STATUSES)[number];
 
 export const stageProgressSchema = z.lazy(() =>
   z
     .object({
+      /** The stage, as it was declared. */
       stage: stageSchema,
       /** Its place in the plan, from 0. */
       index: z.int().min(0),
+      /** Whether its criteria are met. */
       status: z.enum(STAGE_STATUSES),
+      /** Successes and failures of the treatment since the epoch began. */
       outcomes: z.number().min(0),
       /** Undefined before the first outcome. */
       successRate: z.number().optional(),
+      /** The time since the epoch began, in milliseconds. */
       elapsedMs: z.number(),
       /** One sentence for an operator: what is missing, or what to do in Unleash's UI. */
       message: z.string(),

@@ -5,7 +5,9 @@ import { STAGE_STATUSES } from './stage.js';
 export const stopFailureSchema = z.lazy(() =>
   z
     .object({
+      /** The code of the `AdminError`, or of what else went wrong. */
       code: z.string(),
+      /** What happened, and what an operator can do about it. */
       message: z.string(),
       /** Retrying cannot help; an operator must act. */
       requiresAction: z.boolean(),
@@ -65,7 +67,9 @@ export type GuardState = z.infer<typeof guardStateSchema>;
 export const openReviewSchema = z.lazy(() =>
   z
     .object({
+      /** The name of the trigger that opened it. */
       trigger: z.string(),
+      /** When it was opened, milliseconds since 1970. */
       openedAt: z.number(),
       /** Where the rollout stood when the trigger breached last, 0–100; undefined when it had no single percentage. */
       percentage: z.number().optional(),

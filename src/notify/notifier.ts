@@ -5,8 +5,11 @@ import type { Decision } from '../model/shapes.js';
 
 /** Which rollout a notification is about. */
 export interface NotificationSubject {
+  /** The flag, as it is named in Unleash. */
   readonly flagKey: string;
+  /** Its project in Unleash. */
   readonly project: string;
+  /** The Unleash environment, for example `production`. */
   readonly environment: string;
   /** The flag's page in Unleash. */
   readonly flagUrl: string;
@@ -18,7 +21,9 @@ export interface NotificationSubject {
 export interface GuardNotification extends NotificationSubject {
   /** The same for every attempt to deliver this notification, so that a receiver can drop repetitions. */
   readonly id: string;
+  /** The event that it is about. */
   readonly type: GuardEvent['type'];
+  /** How urgent it is. */
   readonly severity: NotificationSeverity;
   /** A few words, for example `async-upload is being turned off`. */
   readonly title: string;
@@ -60,6 +65,7 @@ export type NotifyFunction = (
 /** A notification could not be delivered. Neither the message nor any field contains an address or a secret. */
 export class NotifyError extends Error {
   override readonly name = 'NotifyError';
+  /** Always the same; {@link isNotifyError} recognises the error. */
   readonly code = 'NOTIFY_FAILED';
   /** Whether a retry may succeed. */
   readonly retryable: boolean;

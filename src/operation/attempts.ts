@@ -32,6 +32,7 @@ export type Attempted<Value> =
 
 /** An arm had not finished when its time was up. */
 export class OperationTimeoutError extends Error {
+  /** Always the same; {@link isOperationTimeoutError} recognises the error. */
   readonly code = 'OPERATION_TIMEOUT';
   override readonly name = 'OperationTimeoutError';
 

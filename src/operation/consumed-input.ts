@@ -6,6 +6,7 @@ import { isGeneratorObject } from 'node:util/types';
  * The arm's error is its `cause`.
  */
 export class ConsumedInputError extends Error {
+  /** Always the same; {@link isConsumedInputError} recognises the error. */
   readonly code = 'INPUT_CONSUMED';
   override readonly name = 'ConsumedInputError';
 

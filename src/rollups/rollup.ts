@@ -31,12 +31,15 @@ export interface RollupArm extends z.infer<typeof rollupArmSchema> {}
 export const triggerRollupSchema = z.lazy(() =>
   z
     .object({
+      /** The trigger's name. */
       trigger: z.string(),
       /** The worst within the rollup: `breach`, then `ok`, then `insufficient-data`. */
       status: z.enum(['ok', 'insufficient-data', 'breach']),
       /** The last one observed; absent without data. */
       observed: z.number().optional(),
+      /** The last threshold. */
       threshold: z.number(),
+      /** Of `observed` and `threshold`. */
       unit: z.enum(UNITS),
       /** The natural logarithm of the evidence over that of its threshold, at least 0; 1 is a breach. Absent for point rules. */
       evidence: z.number().optional(),
@@ -52,13 +55,15 @@ export const rollupSchema = z.lazy(() =>
     .object({
       /** When it begins, milliseconds since 1970: a multiple of its length. */
       at: z.number(),
-      /** One of {@link ROLLUP_LENGTHS_MS}. */
+      /** A minute, ten minutes or an hour, in milliseconds. */
       durationMs: z.number(),
       /** The latest within it. */
       epoch: z.int(),
       /** The latest percentage within it, 0–100, 0 while the flag is off; absent when there was no single one. */
       percentage: z.number().optional(),
+      /** What happened in each arm. */
       arms: perArm(rollupArmSchema),
+      /** What each trigger said, by name. */
       triggers: z.array(triggerRollupSchema).readonly(),
       /** Versions of the service that recorded within it. */
       serviceVersions: z.array(z.string()).readonly(),
@@ -72,6 +77,7 @@ export interface Rollup extends z.infer<typeof rollupSchema> {}
 export const annotationSchema = z.lazy(() =>
   z
     .object({
+      /** When it happened, milliseconds since 1970. */
       at: z.number(),
       /** `deploy`: another version of the service. `control`: what an operator asked of the guard. */
       type: z.enum(['percentage', 'stage', 'review', 'decision', 'deploy', 'control', 'health']),
@@ -81,6 +87,7 @@ export const annotationSchema = z.lazy(() =>
       text: z.string(),
       /** Who acted, if an operator did. */
       by: z.string().optional(),
+      /** The decision that it belongs to, if there is one. */
       decisionId: z.string().optional(),
       /** 0–100, of a change of the percentage. */
       percentage: z.number().optional(),
@@ -93,7 +100,9 @@ export interface Annotation extends z.infer<typeof annotationSchema> {}
 
 /** A rollout from its first rollup on. Ascending. */
 export interface RolloutHistory {
+  /** What happened, ascending, without overlap. */
   readonly rollups: readonly Rollup[];
+  /** What else happened, ascending. */
   readonly annotations: readonly Annotation[];
 }
 

@@ -65,7 +65,7 @@ export type LimitRequest = z.infer<typeof limitRequest>;
 /** The durations of the treatment's successes against the control's. */
 export type LatencyRequest = z.infer<typeof latencyRequest>;
 
-/** The test that a trigger needs; plain data. */
+/** The test that a trigger needs; plain data. @useDeclaredType */
 export type EvidenceRequest = z.infer<typeof evidenceRequestSchema>;
 
 // ── States of tests ──────────────────────────────────────────────────────────────────────────────

@@ -17,7 +17,9 @@ export interface ConfigProblem {
 /** A configuration that cannot be used. It lists every problem, not only the first. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
+  /** Always the same; {@link isConfigError} recognises the error. */
   readonly code = 'INVALID_CONFIG';
+  /** Everything that is wrong, in the order of the fields. */
   readonly problems: readonly ConfigProblem[];
 
   /**

@@ -4,9 +4,13 @@ import { requirePackage } from './require-package.js';
 
 /** What the guard needs of a logger; pino's `Logger` fits. */
 export interface Logger {
+  /** Details for whoever debugs the guard. */
   debug(fields: object, message: string): void;
+  /** What happened as it should. */
   info(fields: object, message: string): void;
+  /** What an operator should know. */
   warn(fields: object, message: string): void;
+  /** What an operator must do something about. */
   error(fields: object, message: string): void;
 }
 

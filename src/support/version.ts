@@ -1,6 +1,8 @@
 import { createRequire } from 'node:module';
 
-/** This package's version, from its package.json. */
-export const { version }: { readonly version: string } = createRequire(import.meta.url)(
+const manifest: { readonly version: string } = createRequire(import.meta.url)(
   'unleash-rollout-guard/package.json',
 );
+
+/** This package's version, from its package.json. */
+export const version: string = manifest.version;

@@ -5,10 +5,15 @@ import { EmbeddedUnleashError } from './embedded-unleash-error.js';
 export interface EmbeddedStrategy {
   /** For example `flexibleRollout` or `default`. */
   readonly name: string;
+  /** The strategy's parameters, for example `{ rollout: '50', stickiness: 'default', groupId: 'async-upload' }`; all values are text. */
   readonly parameters?: Readonly<Record<string, string>>;
+  /** Constraints in Unleash's form, all of which must hold. */
   readonly constraints?: readonly Readonly<Record<string, unknown>>[];
+  /** Variants of the strategy in Unleash's form. */
   readonly variants?: readonly Readonly<Record<string, unknown>>[];
+  /** The ids of its segments. */
   readonly segments?: readonly number[];
+  /** Its title in the UI. */
   readonly title?: string | null;
   /** Shown in the UI and not evaluated. @default false */
   readonly disabled?: boolean;
@@ -24,6 +29,7 @@ export interface NewFlag {
   readonly stickiness?: string;
   /** Unleash's flag type. @default 'release' */
   readonly type?: 'release' | 'experiment' | 'operational' | 'kill-switch' | 'permission';
+  /** The flag's description in the UI. */
   readonly description?: string;
   /** These strategies instead of one gradual rollout. */
   readonly strategies?: readonly EmbeddedStrategy[];
@@ -31,11 +37,17 @@ export interface NewFlag {
 
 /** A flag in one environment, as Unleash's admin API shows it. */
 export interface EmbeddedFlag {
+  /** The flag's name. */
   readonly name: string;
+  /** Unleash's flag type, for example `release`. */
   readonly type: string;
+  /** Whether it is on in the environment. */
   readonly enabled: boolean;
+  /** Its strategies in the environment, with their ids. */
   readonly strategies: readonly (Required<EmbeddedStrategy> & { readonly id: string })[];
+  /** The flag's tags. */
   readonly tags: readonly { readonly type: string; readonly value: string }[];
+  /** The flag's links, as its page in the UI shows them. */
   readonly links: readonly { readonly url: string; readonly title: string | undefined }[];
 }
 
@@ -67,6 +79,7 @@ const flagAnswer = z.object({
 const tagsAnswer = z.object({ tags: z.array(z.object({ type: z.string(), value: z.string() })) });
 
 const eventAnswer = z.object({
+  /** Ascending in the order in which things happened. */
   id: z.number(),
   /** For example `feature-environment-disabled`. */
   type: z.string(),
@@ -74,14 +87,16 @@ const eventAnswer = z.object({
   createdBy: z.string(),
   /** Milliseconds since 1970. */
   createdAt: z.string().transform(Date.parse),
+  /** Undefined for what concerns all environments. */
   environment: optionalText,
+  /** What changed, in Unleash's form. */
   data: z.unknown(),
 });
 
 const historyAnswer = z.object({ events: z.array(eventAnswer) });
 
 /** One entry of a flag's history. */
-export type EmbeddedEvent = Readonly<z.infer<typeof eventAnswer>>;
+export interface EmbeddedEvent extends Readonly<z.infer<typeof eventAnswer>> {}
 
 /** Does what an operator does in Unleash's UI: signed in with name and password, so that the history names the user. */
 export interface AdminUser {

@@ -11,6 +11,7 @@ export type EmbeddedUnleashErrorCode = 'MISSING_PACKAGE' | 'START_FAILED' | 'STO
 /** Thrown by `startEmbeddedUnleash` and by the helpers of the server that it starts. */
 export class EmbeddedUnleashError extends Error {
   override readonly name = 'EmbeddedUnleashError';
+  /** What went wrong, for code that must distinguish. */
   readonly code: EmbeddedUnleashErrorCode;
 
   constructor(code: EmbeddedUnleashErrorCode, message: string) {

@@ -63,6 +63,7 @@ export interface SequentialRateOptions extends EvidenceOptions {
 
 /** A trigger on the treatment's success or error rate. */
 export interface OutcomeRateTrigger extends ThresholdTrigger {
+  /** How many counted outcomes of the treatment the window needs; absent for a sequential rule. */
   readonly minOutcomes?: number | undefined;
   /** Absent with `strict`, and for limits of 0 and 1. */
   readonly evidence?: LimitRequest | undefined;

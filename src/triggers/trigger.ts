@@ -41,12 +41,18 @@ export interface TriggerOptions {
 }
 
 /** What {@link Trigger.evaluate} returns: a verdict, in which the unit may be left out. */
-export type VerdictOfTrigger = Omit<Verdict, 'unit'> & { readonly unit?: Unit | undefined };
+export type VerdictOfTrigger = Omit<Verdict, 'unit'> & {
+  /** Of `observed` and `threshold`. @default the trigger's */
+  readonly unit?: Unit | undefined;
+};
 
 /** A trigger that compares one number with a threshold in a known unit, as all triggers of this package do. */
 export interface ThresholdTrigger extends Trigger {
+  /** What the rule compares with. */
   readonly threshold: number;
+  /** The unit of `threshold`, and of `observed` in its verdicts. */
   readonly unit: Unit;
+  /** The verdict on the snapshot at `now` (milliseconds since 1970). */
   evaluate(snapshot: Snapshot, now: number): Verdict;
 }
 
@@ -77,6 +83,7 @@ export interface SignalContext {
 
 /** A number, and when it was true. */
 export interface SignalReading {
+  /** The number; NaN and infinity mean that there is none. */
   readonly value: number;
   /** Milliseconds since 1970. @default when the read began */
   readonly at?: number | undefined;

@@ -32,6 +32,7 @@ export type AdminErrorDetails = Partial<Pick<AdminError, 'request' | 'status' | 
  */
 export class AdminError extends Error {
   override readonly name = 'AdminError';
+  /** What went wrong, for code that must distinguish. */
   readonly code: AdminErrorCode;
   /** Whether the same request may succeed later without an operator. */
   readonly retryable: boolean;

@@ -8,19 +8,29 @@ import type { RedisScript } from './script.js';
 
 /** What is needed of a client of the `redis` package, version 5 or later: `createClient()` and `createCluster()` fit. */
 export interface RedisClient {
+  /** Runs a script that the server has, by its SHA-1 digest. */
   evalSha(digest: string, options: RedisScriptOptions): Promise<unknown>;
+  /** Runs a script by its text. */
   eval(text: string, options: RedisScriptOptions): Promise<unknown>;
+  /** Another client of the same options: what subscribes can send no other command. */
   duplicate(): RedisClient;
+  /** Connects; resolves when the server answers. */
   connect(): Promise<unknown>;
+  /** Calls the listener with each message of a channel. */
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
+  /** Ends a subscription; without this method it lasts as long as the client. */
   unsubscribe?(channel: string, listener: (message: string | Buffer) => void): Promise<unknown>;
+  /** Receives connection errors: an `error` event without a listener would end the process. */
   on(event: 'error', listener: (error: Error) => void): unknown;
+  /** Closes the connection at once, without waiting for replies. */
   destroy(): void;
 }
 
 /** What a script runs on. */
 export interface RedisScriptOptions {
+  /** The keys that the script touches, which decide its node in a cluster. */
   readonly keys: string[];
+  /** Further arguments. */
   readonly arguments: string[];
 }
 

@@ -1,6 +1,8 @@
 /** A flag whose guards share a Redis. */
 export interface RedisFlag {
+  /** The Unleash environment, for example `production`. */
   readonly environment: string;
+  /** The flag, as it is named in Unleash. */
   readonly flagKey: string;
   /** Of `RedisOutcomeStore`, if there is one. */
   readonly service?: string | undefined;

@@ -90,6 +90,7 @@ const optionsSchema = z
  * of several flags. Needs Redis 6.2 or later, or Valkey; see docs/fleet.md for the keys that it writes.
  */
 export class RedisOutcomeStore implements SharedStore {
+  /** How often processes send and the leader evaluates, as the options say. */
   readonly timing: FleetTiming;
   readonly #options: z.infer<typeof optionsSchema>;
   readonly #connection: RedisConnection;

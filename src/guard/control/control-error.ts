@@ -31,6 +31,7 @@ export type ControlErrorCode =
 /** A request of an operator was refused; nothing was changed. */
 export class ControlError extends Error {
   override readonly name = 'ControlError';
+  /** Why it was refused, for code that must distinguish. */
   readonly code: ControlErrorCode;
 
   constructor(code: ControlErrorCode, message: string) {

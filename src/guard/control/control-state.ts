@@ -45,7 +45,9 @@ export function withAnswer(state: ControlState, id: string, reply: ControlReply)
 
 /** How often a flag may be stopped before automatic advance is held. */
 export interface FlapLimit {
+  /** So many stops by triggers hold automatic advance. */
   readonly stops: number;
+  /** The time within which they happen, in milliseconds. */
   readonly withinMs: number;
 }
 

@@ -1,6 +1,10 @@
 import type { Control, ControlReply, ControlsInForce, ControlType } from '../../model/control.js';
 
-type Asked<Type extends ControlType> = Omit<Extract<Control, { type: Type }>, 'type' | 'trigger'>;
+/** A {@link Control} of one type without what the name of the method says: who asks (`by`), why, and what else it needs. */
+export type ControlRequest<Type extends ControlType> = Omit<
+  Extract<Control, { type: Type }>,
+  'type' | 'trigger'
+>;
 
 /**
  * What operators may ask of a guard: one request, {@link control}, under a name for each kind. `by` is who asks, and `reason` why: text on one
@@ -23,37 +27,37 @@ export abstract class ControllableGuard {
    * Stops the flag now, as a rollback would: in this process, in the fleet, then in Unleash. Resolves when it is off in Unleash, or,
    * if that takes longer, when it is off here; the guard then keeps trying. In a dry run, it is only recorded.
    */
-  stop(asked: Asked<'stop'>): Promise<ControlReply> {
+  stop(asked: ControlRequest<'stop'>): Promise<ControlReply> {
     return this.control({ ...asked, type: 'stop' });
   }
 
   /** No automatic advance until {@link resume}. Triggers stay in force. */
-  hold(asked: Asked<'hold'>): Promise<ControlReply> {
+  hold(asked: ControlRequest<'hold'>): Promise<ControlReply> {
     return this.control({ ...asked, type: 'hold' });
   }
 
   /** Ends a hold. */
-  resume(asked: Asked<'resume'>): Promise<ControlReply> {
+  resume(asked: ControlRequest<'resume'>): Promise<ControlReply> {
     return this.control({ ...asked, type: 'resume' });
   }
 
   /** Moves the percentage in Unleash to that of the next stage. Refused while the stage is not met, unless `force` is true. */
-  advance(asked: Asked<'advance'>): Promise<ControlReply> {
+  advance(asked: ControlRequest<'advance'>): Promise<ControlReply> {
     return this.control({ ...asked, type: 'advance' });
   }
 
   /** Closes the review that this trigger opened. It opens again only after the trigger was ok for `reviewCloseAfterMs`. */
-  acknowledge(trigger: string, asked: Asked<'acknowledge'>): Promise<ControlReply> {
+  acknowledge(trigger: string, asked: ControlRequest<'acknowledge'>): Promise<ControlReply> {
     return this.control({ ...asked, type: 'acknowledge', trigger });
   }
 
   /** For `forMs` milliseconds, this trigger is evaluated and shown, and neither stops the flag nor opens a review. */
-  mute(trigger: string, asked: Asked<'mute'>): Promise<ControlReply> {
+  mute(trigger: string, asked: ControlRequest<'mute'>): Promise<ControlReply> {
     return this.control({ ...asked, type: 'mute', trigger });
   }
 
   /** Ends a mute before its time. */
-  unmute(trigger: string, asked: Asked<'unmute'>): Promise<ControlReply> {
+  unmute(trigger: string, asked: ControlRequest<'unmute'>): Promise<ControlReply> {
     return this.control({ ...asked, type: 'unmute', trigger });
   }
 }

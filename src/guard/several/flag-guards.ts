@@ -20,6 +20,7 @@ const STARTS_AT_ONCE = 16;
 export interface FlagsHealth<FlagKey extends string = string> {
   /** `blind` when any of the guards is. */
   readonly status: Health['status'];
+  /** The health of each guard, by flag. */
   readonly flags: Readonly<Record<FlagKey, Health>>;
 }
 

@@ -33,6 +33,7 @@ interface CommonMetricOptions extends EvidenceOptions {
 
 /** Options of a {@link metric} of whether units did something at all. */
 export interface ConversionMetricOptions extends CommonMetricOptions {
+  /** Counts units with at least one such event. */
   readonly kind: 'conversion';
   /**
    * Breach only if the rates since the harm began differ by at least this much as well: a fraction, 0.01 is one point.
@@ -43,6 +44,7 @@ export interface ConversionMetricOptions extends CommonMetricOptions {
 
 /** Options of a {@link metric} of the `value` of an event: each unit's first one. */
 export interface NumericMetricOptions extends CommonMetricOptions {
+  /** Compares the values of the event. */
   readonly kind: 'numeric';
   /** By how much the treatment's values may be worse, in their own unit. @default 0 */
   readonly minDifference?: number | undefined;
@@ -52,6 +54,7 @@ export interface NumericMetricOptions extends CommonMetricOptions {
 
 /** Options of a {@link metric} of one event for each of another, added up by unit. */
 export interface RatioMetricOptions extends CommonMetricOptions {
+  /** Compares how many events there are for each of another kind. */
   readonly kind: 'ratio';
   /** The event to divide by. Each counts for its `value`, 1 without one; a unit without any says nothing. */
   readonly per: string;

@@ -36,6 +36,7 @@ export interface PrometheusOptions extends SignalReadOptions, TriggerOptions {
 
 /** A trigger on the answer of Prometheus. */
 export interface PrometheusTrigger extends SignalTrigger {
+  /** The query, as it is sent. */
   readonly query: string;
 }
 
