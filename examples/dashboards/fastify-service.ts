@@ -7,18 +7,13 @@ import type { DashboardOptions } from 'unleash-rollout-guard/dashboard';
 export async function fastifyService(guard: RolloutGuard, options?: DashboardOptions): Promise<Server> {
   const app = Fastify();
   app.get('/', async () => 'the service');
-  app.register(async (scope) => {
-    // The dashboard reads the bodies of its requests itself.
-    scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser('*', (_request, _payload, done) => done(null));
-    const dashboard = guard.dashboard({ ...options, baseUrl: '/rollouts' });
-    for (const url of ['/rollouts', '/rollouts/*']) {
-      scope.all(url, (request, reply) => {
-        reply.hijack();
-        dashboard(request.raw, reply.raw);
-      });
-    }
-  });
+  const dashboard = guard.dashboard({ ...options, baseUrl: '/rollouts' });
+  for (const path of ['/rollouts', '/rollouts/*']) {
+    app.all(path, (request, reply) => {
+      reply.hijack();
+      dashboard(Object.assign(request.raw, { body: request.body }), reply.raw);
+    });
+  }
   await app.ready();
   return app.server;
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -239,14 +239,6 @@ describe('the code of rollout-guard init', () => {
     };
     for (const framework of FRAMEWORKS)
       await writeFile(join(place, `${framework}.ts`), codeFor(framework, target));
-    // NestJS is no dependency of this project: npm run test:package has it.
-    const nest =
-      'export const Injectable: () => ClassDecorator; export interface OnModuleInit { onModuleInit(): unknown }';
-    await mkdir(join(place, 'types'));
-    await writeFile(
-      join(place, 'types/nest.d.ts'),
-      `declare module '@nestjs/common' { ${nest} export interface OnApplicationShutdown { onApplicationShutdown(): unknown } }`,
-    );
     const compilerOptions = {
       ...{
         strict: true,

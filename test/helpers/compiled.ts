@@ -9,6 +9,11 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What tests run as processes of their own, and what those load by a computed name. */
 const PROGRAMS = [
+  'examples/existing-openfeature/service.ts',
+  'examples/express/service.ts',
+  'examples/fastify/service.ts',
+  'examples/nestjs/main.ts',
+  'examples/several-flags/service.ts',
   'src/cli/main.ts',
   'src/fleet/redis/index.ts',
   'src/index.ts',
@@ -39,7 +44,10 @@ export async function compile(): Promise<Compiled> {
   const folder = await mkdtemp(join(cache, 'compiled-'));
   const remove = () => rm(folder, { recursive: true, force: true });
   const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc');
-  const flags = '--module nodenext --target es2023 --types node --noCheck --ignoreConfig'.split(' ');
+  const flags =
+    '--module nodenext --target es2023 --types node --noCheck --ignoreConfig --experimentalDecorators'.split(
+      ' ',
+    );
   try {
     await writeFile(join(folder, 'package.json'), packageJson());
     await promisify(execFile)(

@@ -50,8 +50,9 @@ function quote(text: string): string {
   return `'${JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
 }
 
-const IMPORTS = [
-  "import { OpenFeature } from '@openfeature/server-sdk';",
+const OPEN_FEATURE = "import { OpenFeature } from '@openfeature/server-sdk';";
+
+const GUARD = [
   'import {',
   '  criticalErrors,',
   '  failureRegression,',
@@ -64,7 +65,7 @@ const IMPORTS = [
 
 function setUp({ url, flagKey, project, environment }: CodeTarget): string[] {
   return [
-    `const url = ${quote(url)};`,
+    `const url = process.env.UNLEASH_URL ?? ${quote(url)};`,
     '',
     'const provider = new UnleashProvider({',
     '  url,',
@@ -79,7 +80,7 @@ function setUp({ url, flagKey, project, environment }: CodeTarget): string[] {
     '    url,',
     "    token: process.env.UNLEASH_ADMIN_TOKEN ?? '',",
     `    project: ${quote(project)},`,
-    `    environment: ${quote(environment)},`,
+    `    environment: process.env.UNLEASH_ENVIRONMENT ?? ${quote(environment)},`,
     '  },',
     '  // The flag is turned off when the new path is worse than the old one, or for one critical error.',
     '  rollback: [failureRegression(), successRateBelow(0.95, { minOutcomes: 100 }), criticalErrors()],',
@@ -99,16 +100,28 @@ const OPERATION = [
 
 const START = [
   'OpenFeature.addHooks(new OutcomeHook(guard));',
-  'await OpenFeature.setProviderAndWait(provider);',
+  '// Without Unleash the service starts all the same, and users get the old path until the flags are there.',
+  'await OpenFeature.setProviderAndWait(provider).catch(console.error);',
   'await guard.start();',
 ];
 
-const SHUTDOWN = ['  await guard.close();', '  await OpenFeature.close();'];
+const CLOSE = ['await guard.close();', 'await OpenFeature.close();'];
+
+const ADDRESS = { port: 'Number(process.env.PORT ?? 3000)', host: "process.env.HOST ?? '127.0.0.1'" };
+
+const DASHBOARD_ACCESS = '// Without DASHBOARD_TOKEN, whoever reaches the service can read it.';
+
+const KEPT_ALIVE = '// A connection that is kept alive would delay the end by its time-out.';
+
+const HEALTH = '// A blind guard is a reason for an alert, and none to restart a service that works.';
+
+const indented = (lines: readonly string[], by: string) => lines.map((line) => by + line);
 
 function express(target: CodeTarget): string[] {
   return [
+    OPEN_FEATURE,
     "import express from 'express';",
-    ...IMPORTS,
+    ...GUARD,
     '',
     ...setUp(target),
     '',
@@ -117,22 +130,39 @@ function express(target: CodeTarget): string[] {
     ...OPERATION,
     '',
     'const app = express();',
+    DASHBOARD_ACCESS,
+    'const dashboard = guard.dashboard({ token: process.env.DASHBOARD_TOKEN });',
+    "app.use('/rollouts', dashboard);",
+    HEALTH,
+    "app.get('/health', (_request, response) => {",
+    "  response.json({ status: 'ok', guard: guard.health });",
+    '});',
     "app.get('/work/:user', async (request, response) => {",
     "  response.send(await run({ targetingKey: request.params.user }, 'a request'));",
     '});',
-    'const server = app.listen(Number(process.env.PORT ?? 3000));',
     '',
-    "process.once('SIGTERM', async () => {",
-    '  server.close();',
-    ...SHUTDOWN,
+    `const server = app.listen(${ADDRESS.port}, ${ADDRESS.host}, (error) => {`,
+    '  if (error) throw error;',
+    "  console.log('Listening:', server.address());",
+    '});',
+    '',
+    "process.once('SIGTERM', () => {",
+    '  dashboard.close();',
+    '  // Requests that are under way end first, and are counted.',
+    '  server.close(async () => {',
+    ...indented(CLOSE, '    '),
+    '  });',
+    `  ${KEPT_ALIVE}`,
+    '  setInterval(() => server.closeIdleConnections(), 250).unref();',
     '});',
   ];
 }
 
 function fastify(target: CodeTarget): string[] {
   return [
+    OPEN_FEATURE,
     "import Fastify from 'fastify';",
-    ...IMPORTS,
+    ...GUARD,
     '',
     ...setUp(target),
     '',
@@ -141,42 +171,82 @@ function fastify(target: CodeTarget): string[] {
     ...OPERATION,
     '',
     'const app = Fastify();',
+    DASHBOARD_ACCESS,
+    "const dashboard = guard.dashboard({ baseUrl: '/rollouts', token: process.env.DASHBOARD_TOKEN });",
+    "for (const path of ['/rollouts', '/rollouts/*']) {",
+    '  app.all(path, (request, reply) => {',
+    '    reply.hijack();',
+    '    dashboard(Object.assign(request.raw, { body: request.body }), reply.raw);',
+    '  });',
+    '}',
+    HEALTH,
+    "app.get('/health', async () => ({ status: 'ok', guard: guard.health }));",
     "app.get('/work/:user', async (request) => {",
     "  const { user = '' } = Object(request.params);",
     "  return run({ targetingKey: user }, 'a request');",
     '});',
-    "app.addHook('onClose', async () => {",
-    ...SHUTDOWN,
-    '});',
-    'await app.listen({ port: Number(process.env.PORT ?? 3000) });',
     '',
+    "app.addHook('preClose', async () => {",
+    '  dashboard.close();',
+    `  ${KEPT_ALIVE}`,
+    '  setInterval(() => app.server.closeIdleConnections(), 250).unref();',
+    '});',
+    '// Requests that were under way have ended, and are counted.',
+    "app.addHook('onClose', async () => {",
+    ...indented(CLOSE, '  '),
+    '});',
     "process.once('SIGTERM', () => app.close());",
+    '',
+    'const address = await app.listen({',
+    `  port: ${ADDRESS.port},`,
+    `  host: ${ADDRESS.host},`,
+    '});',
+    "console.log('Listening:', address);",
   ];
 }
 
 function nestjs(target: CodeTarget): string[] {
   return [
-    "import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';",
-    ...IMPORTS,
+    'import {',
+    '  type BeforeApplicationShutdown,',
+    '  Injectable,',
+    '  type OnApplicationShutdown,',
+    '  type OnModuleInit,',
+    "} from '@nestjs/common';",
+    OPEN_FEATURE,
+    ...GUARD,
     '',
     ...setUp(target),
     '',
     ...OPERATION,
     '',
     '// List it in the providers of a module, and inject it where the work is done: rollout.run(user.id, input).',
-    '// In main.ts, app.enableShutdownHooks() makes the guard end with the application.',
+    '// In main.ts: app.enableShutdownHooks() ends the guard with the application, and',
+    "// app.use('/rollouts', app.get(Rollout).dashboard) mounts the dashboard.",
     '@Injectable()',
-    'export class Rollout implements OnModuleInit, OnApplicationShutdown {',
+    'export class Rollout implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown {',
+    `  ${DASHBOARD_ACCESS}`,
+    '  readonly dashboard = guard.dashboard({ token: process.env.DASHBOARD_TOKEN });',
+    '',
+    '  get health() {',
+    '    return guard.health;',
+    '  }',
+    '',
     '  async onModuleInit() {',
-    ...START.map((line) => `    ${line}`),
+    ...indented(START, '    '),
     '  }',
     '',
     '  run(user: string, input: string) {',
     '    return run({ targetingKey: user }, input);',
     '  }',
     '',
+    '  beforeApplicationShutdown() {',
+    '    this.dashboard.close();',
+    '  }',
+    '',
+    '  // Requests that were under way have ended, and are counted.',
     '  async onApplicationShutdown() {',
-    ...SHUTDOWN.map((line) => `  ${line}`),
+    ...indented(CLOSE, '    '),
     '  }',
     '}',
   ];
@@ -184,7 +254,8 @@ function nestjs(target: CodeTarget): string[] {
 
 function worker(target: CodeTarget): string[] {
   return [
-    ...IMPORTS,
+    OPEN_FEATURE,
+    ...GUARD,
     '',
     ...setUp(target),
     '',
@@ -197,7 +268,6 @@ function worker(target: CodeTarget): string[] {
     '}',
     '',
     '// At the end of the process.',
-    'await guard.close();',
-    'await OpenFeature.close();',
+    ...CLOSE,
   ];
 }
