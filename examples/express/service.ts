@@ -74,13 +74,12 @@ const server = app.listen(Number(process.env.PORT ?? 3000), process.env.HOST ?? 
   console.log('Listening:', server.address());
 });
 
-process.once('SIGTERM', () => {
+process.once('SIGTERM', async () => {
   dashboard.close();
-  // Requests that are under way end first, and are counted.
-  server.close(async () => {
-    await guard.close();
-    await OpenFeature.close();
-  });
   // A connection that is kept alive would delay the end by its time-out.
   setInterval(() => server.closeIdleConnections(), 250).unref();
+  // Requests that are under way end first, and are counted.
+  await new Promise((closed) => server.close(closed));
+  await guard.close();
+  await OpenFeature.close();
 });

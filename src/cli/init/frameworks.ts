@@ -146,14 +146,13 @@ function express(target: CodeTarget): string[] {
     "  console.log('Listening:', server.address());",
     '});',
     '',
-    "process.once('SIGTERM', () => {",
+    "process.once('SIGTERM', async () => {",
     '  dashboard.close();',
-    '  // Requests that are under way end first, and are counted.',
-    '  server.close(async () => {',
-    ...indented(CLOSE, '    '),
-    '  });',
     `  ${KEPT_ALIVE}`,
     '  setInterval(() => server.closeIdleConnections(), 250).unref();',
+    '  // Requests that are under way end first, and are counted.',
+    '  await new Promise((closed) => server.close(closed));',
+    ...indented(CLOSE, '  '),
     '});',
   ];
 }
