@@ -165,9 +165,16 @@ try {
     ...['common', 'core', 'platform-express'].map((part) => `@nestjs/${part}@11`),
     ...['reflect-metadata', 'rxjs', 'typescript@5.5', '@types/node@20', 'esbuild@0.28'],
   ]);
+  cpSync(join(here, '../../examples/nestjs'), join(folder, 'nest/example'), { recursive: true });
   check('a NestJS application with module: commonjs compiles, and its flag is stopped', () => {
     nest('npx', 'tsc', '-p', 'tsconfig.json');
     assert.equal(nest('node', 'out/main.js').trim(), 'stopped');
+  });
+  check('the example of NestJS compiles with module: commonjs, and is loaded', () => {
+    const tokens =
+      "Object.assign(process.env, { UNLEASH_CLIENT_TOKEN: 'default:production.c', UNLEASH_ADMIN_TOKEN: '*:*.d' })";
+    const load = `${tokens}; console.log(Object.keys(require('./out/example/app.module.js')).join())`;
+    assert.equal(nest('node', '-e', load).trim(), 'AppModule');
   });
   check('so does the same in one file of a bundler', () => {
     const externals = [
