@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
+import Fastify from 'fastify';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AlertsOptions } from '../../src/alerts/alert-options.js';
 import { alertsHandler } from '../../src/alerts/alerts-handler.js';
@@ -304,6 +305,19 @@ describe('the endpoint for alerts', () => {
       500,
       expect.stringMatching(/before its body parser/),
     ]);
+  });
+
+  it('takes a body that Fastify has read, where the application passes it on', async () => {
+    const app = Fastify();
+    const target = { flagKey: 'f', alert: async () => ({ accepted: true, message: 'done' }) };
+    const alerts = alertsHandler(() => [target], { token: TOKEN });
+    app.post('/', (request, reply) => {
+      reply.hijack();
+      alerts(Object.assign(request.raw, { body: request.body }), reply.raw);
+    });
+    await app.ready();
+    await serve(app.server);
+    expect((await send(ALERTMANAGER)).status).toBe(200);
   });
 
   it('answers 405 to GET', async () => {
