@@ -9,6 +9,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What tests run as processes of their own, and what those load by a computed name. */
 const PROGRAMS = [
+  'examples/bullmq-worker/main.ts',
   'examples/existing-openfeature/service.ts',
   'examples/express/service.ts',
   'examples/fastify/service.ts',
