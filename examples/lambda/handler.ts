@@ -20,6 +20,8 @@ const provider = new UnleashProvider({
   customHeaders: { Authorization: process.env.UNLEASH_CLIENT_TOKEN ?? '' },
   // Timers do not run while the function is frozen: it asks when it wakes up.
   refreshInterval: 600_000,
+  // The platform ends a cold start that takes too long.
+  initializationTimeoutMs: 2_000,
 });
 
 const guard = new RolloutGuard({
