@@ -13,6 +13,8 @@ const PROGRAMS = [
   'examples/existing-openfeature/service.ts',
   'examples/express/service.ts',
   'examples/fastify/service.ts',
+  'examples/kubernetes/controller.ts',
+  'examples/kubernetes/service.ts',
   'examples/lambda/controller.ts',
   'examples/lambda/handler.ts',
   'examples/nestjs/main.ts',
