@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type FlagMetadata, StandardResolutionReasons } from '@openfeature/server-sdk';
 import type { Context } from 'unleash-client';
-import type { FlagFacts } from '../../src/model/flags.js';
+import type { FlagFacts, VariantFacts } from '../../src/model/flags.js';
 import {
   type Constraint,
   conditionsOf,
@@ -150,7 +150,36 @@ export function factsOf(definition: FlagDefinition, parent: Lookup): FlagFacts {
     project: definition.project,
     type: definition.type,
     revision: revisionOf(definition, parent),
+    variants: variantsOf(definition, effective),
   });
+}
+
+/**
+ * The variants of all users whom a flag is on for, as unleash-client assigns them: those of the strategy, else those of the flag. Of users
+ * who are drawn, the same field must decide about both: else nobody knows how likely an arm was.
+ *
+ * @param effective - The strategies that turn users on.
+ */
+function variantsOf(
+  definition: FlagDefinition,
+  effective: readonly StrategyDefinition[],
+): VariantFacts | undefined {
+  const lists = effective.map((strategy) => {
+    const { variants, parameters } = strategy;
+    const own = variants?.length ? variants : (definition.variants ?? []);
+    const drawnBy = String(parameters?.stickiness ?? 'default');
+    const stickiness = own[0]?.stickiness || (variants?.length ? drawnBy : 'default');
+    const isKnown =
+      own.length > 0 &&
+      own.every(({ overrides = [] }) => overrides.length === 0) &&
+      (percentageOf(strategy) === 100 || stickiness === drawnBy);
+    return isKnown
+      ? { weights: own.map(({ name, weight }) => Object.freeze({ name, weight })), stickiness }
+      : undefined;
+  });
+  const [first] = lists;
+  if (first === undefined || new Set(lists.map((list) => JSON.stringify(list))).size > 1) return undefined;
+  return Object.freeze(first);
 }
 
 /** A definition without an array of strategies is malformed: unleash-client turns it on for no user. */

@@ -38,6 +38,11 @@ export interface RolloutGuardOptions {
   readonly flagKey: string;
   /** The provider: `UnleashProvider`. */
   readonly flags: FlagSource;
+  /**
+   * Which of the flag's variants are the new code path: users of any other variant are the control, like those whose flag is off. For a
+   * flag that has the old code path as a variant of its own. @default all variants
+   */
+  readonly treatmentVariants?: readonly string[] | undefined;
   /** The OpenFeature client that operations evaluate with. @default the provider's default client */
   readonly client?: FlagClient | undefined;
   /** Where the flag is turned off: Unleash's admin API. */

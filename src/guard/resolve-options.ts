@@ -30,6 +30,7 @@ export function resolveOptions(options: RolloutGuardOptions) {
   return Object.freeze({
     flagKey,
     flags,
+    treatmentVariants: given.treatmentVariants && Object.freeze([...given.treatmentVariants]),
     client,
     unleash: Object.freeze({
       url: unleash.url,
@@ -97,6 +98,8 @@ const ADMIN_URL =
   'a URL with its scheme and without credentials, for example https://unleash.example.com/api';
 const NAME = 'a name without spaces';
 const VERSION = 'a version, for example 1.4.2';
+const VARIANT = "a variant's name";
+const VARIANTS = "a list of the treatment's variants, for example ['streaming']";
 const MODE = 'permissions with which the owner can read and write, for example 0o600 or 0o640';
 
 const name = z.string({ error: NAME }).regex(/^(?!\.{1,2}$)\S+$/, { error: NAME });
@@ -173,6 +176,11 @@ export const loggerSchema = z
 const optionFields = {
   flagKey: z.string({ error: FLAG_KEY }).regex(/^(?!\.{1,2}$)[\w.~-]{1,100}$/, { error: FLAG_KEY }),
   flags: having<FlagSource>(FLAG_SOURCE, 'an UnleashProvider'),
+  treatmentVariants: z
+    .array(z.string({ error: VARIANT }).min(1, { error: VARIANT }), { error: VARIANTS })
+    .min(1, { error: VARIANTS })
+    .refine((names) => new Set(names).size === names.length, { error: 'each variant once' })
+    .optional(),
   client: having<FlagClient>(['getBooleanDetails'], 'an OpenFeature client').optional(),
   unleash: unleashSchema,
   ...rulesFields,

@@ -34,6 +34,7 @@ import {
   type TrackDetails,
   trackedEvent,
 } from './observe/tracked-outcomes.js';
+import { TreatmentVariants } from './observe/treatment-variants.js';
 import type { RolloutGuardOptions } from './options.js';
 import { checkOperationOptions, resolveOptions } from './resolve-options.js';
 import type { GuardResources } from './several/guard-resources.js';
@@ -51,6 +52,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
   readonly flagKey: string;
   readonly #parts: GuardParts;
   readonly #run: GuardRun;
+  readonly #variants: TreatmentVariants | undefined;
   #client: FlagClient | undefined;
 
   /** @throws {@link ConfigError} that lists everything that is wrong with the options. */
@@ -61,7 +63,10 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
     super();
     this.#parts = wire(resolveOptions(options), shared);
     this.#run = new GuardRun(this.#parts);
-    this.flagKey = this.#parts.context.flagKey;
+    const { flagKey, flags, records, treatmentVariants } = this.#parts.context;
+    this.flagKey = flagKey;
+    if (treatmentVariants !== undefined)
+      this.#variants = new TreatmentVariants(treatmentVariants, flagKey, flags, records.fault);
   }
 
   /** What the guard is doing. */
@@ -247,8 +252,9 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
   }
 
   /** Captures an exposure; the hook calls it. */
-  exposed(evaluation: Evaluation, targetingKey: string | undefined, isOperation = false): Exposure {
+  exposed(given: Evaluation, targetingKey: string | undefined, isOperation = false): Exposure {
     const { context, machine, recorder } = this.#parts;
+    const evaluation = this.#variants?.translated(given, targetingKey) ?? given;
     const { chance, contextId } = evaluation.flagMetadata ?? {};
     return recorder.expose({
       flagKey: this.flagKey,

@@ -1,3 +1,4 @@
+import { VARIANT } from '../model/concentration.js';
 import type { Attributes, Outcome } from '../model/shapes.js';
 import type { OutcomeDetail, OutcomeDetails } from '../model/snapshot.js';
 import { boundedErrorType, boundedText } from './error-counts.js';
@@ -22,7 +23,10 @@ export class DetailRing {
   #newOthers: OutcomeDetail[] = [];
 
   /** @param unit - A unit counts once among the latest failures; 0 when each outcome is a unit of its own. */
-  add({ exposure: { arm }, result, errorType, attributes }: Outcome, unit: number, at: number): void {
+  add(outcome: Outcome, unit: number, at: number): void {
+    const { exposure, result, errorType } = outcome;
+    const { arm } = exposure;
+    const attributes = attributesOf(outcome);
     if (result === 'failure') {
       if (unit !== 0 && this.#failures.some((known) => known.unit === unit)) return;
       const named = boundedErrorType(errorType ?? 'unknown');
@@ -66,6 +70,12 @@ export class DetailRing {
     this.#newFailures = [];
     this.#newOthers = [];
   }
+}
+
+/** What the application said, and the variant where the flag has some. */
+function attributesOf({ exposure: { variant }, attributes }: Outcome): Attributes | undefined {
+  if (variant === undefined || variant === 'on' || variant === 'off') return attributes;
+  return { [VARIANT]: variant, ...attributes };
 }
 
 function push<T>(list: T[], detail: T): void {

@@ -3,6 +3,9 @@ import type { Concentration, Verdict } from './shapes.js';
 /** The name under which error types stand beside attributes. */
 export const ERROR_TYPE = 'errorType';
 
+/** The attribute of an outcome that names its variant. */
+export const VARIANT = 'variant';
+
 /** `13 of 14 failing users have contentType "text/csv" (control: 1 of 5, other outcomes: 8 %)` */
 function describeConcentration({ attribute, value, treatment, control, others }: Concentration): string {
   const what = attribute === ERROR_TYPE ? `fail with ${value}` : `have ${attribute} ${JSON.stringify(value)}`;

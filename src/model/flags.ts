@@ -17,6 +17,15 @@ export interface FlagFacts {
   readonly type: string | undefined;
   /** Equal for two definitions exactly when they roll out alike: on/off, strategies, segments, variants. */
   readonly revision: string;
+  /** Absent when there are none, and when no single list of variants, with the stickiness of the strategy, is everybody's. */
+  readonly variants?: VariantFacts | undefined;
+}
+
+/** What a flag's users are assigned when the flag is on for them. */
+export interface VariantFacts {
+  readonly weights: readonly { readonly name: string; readonly weight: number }[];
+  /** By which field of the context they are assigned, as Unleash names it: `default`, `userId`, `random` and so on. */
+  readonly stickiness: string;
 }
 
 /** How many users get the treatment, 0–100: 0 while the flag is off. Undefined when there is no single percentage, or no flag. */

@@ -8,6 +8,8 @@ export interface RunContext {
   readonly signal: AbortSignal;
   /** 1 for the first attempt. */
   readonly attempt: number;
+  /** OpenFeature's: the name of the user's variant; `on` or `off` where the flag has none. */
+  readonly variant: string | undefined;
 }
 
 /** One arm's code. It may be called several times with the same input: by retries, and as the fallback. */
@@ -55,6 +57,7 @@ export function isOperationTimeoutError(error: unknown): error is OperationTimeo
  *
  * @param startedAt - The current time of the clock of `policy.deadlines`.
  * @param sources - What the input has that can be read only once: after it was read, nothing is retried.
+ * @param variant - For the arm's code.
  */
 export function runAttempts<Input, Value>(
   run: ArmFunction<Input, Value>,
@@ -63,9 +66,10 @@ export function runAttempts<Input, Value>(
   callerSignal: AbortSignal | undefined,
   startedAt: number,
   sources: readonly object[] = [],
+  variant?: string,
 ): Promise<Attempted<Value>> {
   return new Promise((resolve) =>
-    new ArmRun(run, input, policy, callerSignal, sources, resolve).start(startedAt),
+    new ArmRun(run, input, policy, callerSignal, sources, variant, resolve).start(startedAt),
   );
 }
 
@@ -93,6 +97,7 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
     policy: AttemptPolicy,
     callerSignal: AbortSignal | undefined,
     sources: readonly object[],
+    readonly variant: string | undefined,
     resolve: (attempted: Attempted<Value>) => void,
   ) {
     this.#run = run;

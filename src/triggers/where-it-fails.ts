@@ -1,4 +1,4 @@
-import { ERROR_TYPE } from '../model/concentration.js';
+import { ERROR_TYPE, VARIANT } from '../model/concentration.js';
 import type { Concentration } from '../model/shapes.js';
 import type { OutcomeDetail, OutcomeDetails } from '../model/snapshot.js';
 
@@ -34,13 +34,15 @@ export function whereItFails(details: OutcomeDetails, since = Number.NEGATIVE_IN
       count: list.filter((detail) => readValue(detail) === value).length,
       of: list.length,
     });
+    // The control has none of the treatment's variants: they are compared among themselves.
+    const others = details.others.filter(({ arm }) => attribute !== VARIANT || arm === 'treatment');
     return [
       {
         attribute,
         value,
         treatment: share(treatment),
         control: share(control),
-        others: share(details.others),
+        others: share(others),
       },
     ];
   });

@@ -19,6 +19,7 @@ const PROGRAMS = [
   'examples/lambda/handler.ts',
   'examples/nestjs/main.ts',
   'examples/several-flags/service.ts',
+  'examples/variants/main.ts',
   'src/cli/main.ts',
   'src/fleet/redis/index.ts',
   'src/index.ts',

@@ -1,0 +1,94 @@
+import { armOf } from '../../measure/exposure-ledger.js';
+import type { FlagFacts, FlagSource, VariantFacts } from '../../model/flags.js';
+import type { Evaluation } from '../../model/shapes.js';
+
+/** What an evaluation says of its arm. */
+type Draw = Pick<Evaluation, 'reason' | 'flagMetadata'>;
+
+/** Translates evaluations of a flag some of whose variants are the control: on is then one of the treatment's variants. */
+export class TreatmentVariants {
+  readonly #names: ReadonlySet<string>;
+  readonly #flagKey: string;
+  readonly #flags: FlagSource;
+  readonly #fault: (what: string, error: unknown) => void;
+  #checked: FlagFacts | undefined;
+
+  constructor(
+    names: readonly string[],
+    flagKey: string,
+    flags: FlagSource,
+    fault: (what: string, error: unknown) => void,
+  ) {
+    this.#names = new Set(names);
+    this.#flagKey = flagKey;
+    this.#flags = flags;
+    this.#fault = fault;
+  }
+
+  /** The evaluation of a flag that is on exactly for the treatment, with the chance of that. */
+  translated(evaluation: Evaluation, targetingKey: string | undefined): Evaluation {
+    const { variant } = evaluation;
+    const facts = this.#flags.flag(this.#flagKey);
+    this.#check(facts);
+    const isOn = armOf(evaluation) === 'treatment';
+    if (isOn && (variant === undefined || variant === 'on'))
+      this.#fault(UNNAMED, `${this.#flagKey}: ${UNNAMED_WHY}`);
+    const value = isOn && variant !== undefined && this.#names.has(variant);
+    return { ...evaluation, value, ...drawOf(evaluation, targetingKey, facts, this.#names) };
+  }
+
+  /** A name that Unleash does not have makes a control of every user, which nobody would see. */
+  #check(facts: FlagFacts | undefined): void {
+    if (facts === this.#checked || facts?.variants === undefined) return;
+    this.#checked = facts;
+    const known = facts.variants.weights.map(({ name }) => name);
+    const missing = [...this.#names].filter((name) => !known.includes(name));
+    if (missing.length === 0) return;
+    this.#fault(
+      'treatmentVariants',
+      `${this.#flagKey} has no variant ${quoted(missing)} in Unleash, it has ${quoted(known)}.`,
+    );
+  }
+}
+
+function quoted(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(', ');
+}
+
+const UNNAMED = 'evaluations without a variant';
+const UNNAMED_WHY =
+  'an evaluation names no variant, and counts for the control: the flag has none, or its impression data is on.';
+
+/** With which chance a user got one of these variants, and by which unit; neither where it is unknown. */
+function drawOf(
+  { reason, flagMetadata }: Evaluation,
+  targetingKey: string | undefined,
+  facts: FlagFacts | undefined,
+  names: ReadonlySet<string>,
+): Draw {
+  const variants = facts?.variants;
+  const share = variants === undefined ? undefined : shareOf(variants, names);
+  const { chance, contextId, ...rest } = flagMetadata ?? {};
+  if (typeof chance === 'number') {
+    const metadata = share === undefined ? rest : { ...flagMetadata, chance: chance * share };
+    return { reason, flagMetadata: metadata };
+  }
+  const isForAll = (reason === 'STATIC' || reason === 'SPLIT') && facts?.rolloutPercentage === 100;
+  if (!isForAll || variants === undefined || share === undefined) return { reason, flagMetadata };
+  if (share === 1) return { reason: 'STATIC', flagMetadata };
+  const { stickiness } = variants;
+  if (stickiness === 'random') return { reason: 'SPLIT', flagMetadata: { ...rest, chance: share } };
+  const isByUser = stickiness === 'default' || stickiness === 'userId';
+  if (!isByUser || targetingKey === undefined) return { reason: 'SPLIT', flagMetadata };
+  return { reason: 'SPLIT', flagMetadata: { ...rest, chance: share, contextId: targetingKey } };
+}
+
+function shareOf({ weights }: VariantFacts, names: ReadonlySet<string>): number {
+  let all = 0;
+  let treated = 0;
+  for (const { name, weight } of weights) {
+    all += weight;
+    if (names.has(name)) treated += weight;
+  }
+  return all === 0 ? 0 : treated / all;
+}
