@@ -72,6 +72,26 @@ describe('whereItFails', () => {
     expect(whereItFails(alike)).toEqual([]);
   });
 
+  it("names a variant by how it fails beside the treatment's others: the control has none", () => {
+    const both = (variant: string, i: number): OutcomeDetail => ({
+      ...other({ variant: i % 2 === 0 ? variant : 'recent' }),
+      arm: 'treatment',
+    });
+    const controls = times(40, () => other({}));
+    const bad = {
+      failures: times(9, () => failing({ variant: 'popular' })),
+      others: [...controls, ...times(20, () => both('recent', 0))],
+    };
+    expect(whereItFails(bad)).toContainEqual(
+      expect.objectContaining({ attribute: 'variant', value: 'popular', others: { count: 0, of: 20 } }),
+    );
+    const alike = {
+      failures: times(10, (i) => failing({ variant: i < 6 ? 'popular' : 'recent' })),
+      others: [...controls, ...times(20, (i) => both('popular', i))],
+    };
+    expect(whereItFails(alike).map(({ attribute }) => attribute)).not.toContain('variant');
+  });
+
   it('says nothing of few failing units, of what is as frequent elsewhere, and of failures before the harm', () => {
     expect(whereItFails({ ...csv, failures: csv.failures.slice(0, 3) })).toEqual([]);
     const everywhere = {

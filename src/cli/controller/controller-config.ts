@@ -67,8 +67,8 @@ const OF_ALL = [
 const anything = z.unknown().optional();
 const named = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, anything]));
 
-// A preset may be spread: how operations run and are logged is decided by the services.
-const ofServices = { operation: anything, log: anything };
+// A preset may be spread: how operations run and are logged, and what the arms are, is decided by the services.
+const ofServices = { operation: anything, log: anything, treatmentVariants: anything };
 
 const commonFields = {
   unleash: z.strictObject({
@@ -155,7 +155,7 @@ function flagsOf(flags: unknown): Readonly<Record<string, Fields>> {
   return Object.fromEntries(perFlag) as Readonly<Record<string, Fields>>;
 }
 
-function withoutServices({ operation: _, log: __, ...rest }: Fields): Fields {
+function withoutServices({ operation: _, log: __, treatmentVariants: ___, ...rest }: Fields): Fields {
   return rest;
 }
 

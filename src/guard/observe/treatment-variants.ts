@@ -73,13 +73,15 @@ function drawOf(
     const metadata = share === undefined ? rest : { ...flagMetadata, chance: chance * share };
     return { reason, flagMetadata: metadata };
   }
-  const isForAll = (reason === 'STATIC' || reason === 'SPLIT') && facts?.rolloutPercentage === 100;
-  if (!isForAll || variants === undefined || share === undefined) return { reason, flagMetadata };
-  if (share === 1) return { reason: 'STATIC', flagMetadata };
+  // A flag that is on for all: the variant alone was drawn.
+  if (reason !== 'STATIC' && reason !== 'SPLIT') return { reason, flagMetadata };
+  if (share === 1 && facts?.rolloutPercentage === 100) return { reason: 'STATIC', flagMetadata };
+  const unknown: Draw = { reason: 'SPLIT', flagMetadata };
+  if (variants === undefined || share === undefined || facts?.rolloutPercentage !== 100) return unknown;
   const { stickiness } = variants;
   if (stickiness === 'random') return { reason: 'SPLIT', flagMetadata: { ...rest, chance: share } };
   const isByUser = stickiness === 'default' || stickiness === 'userId';
-  if (!isByUser || targetingKey === undefined) return { reason: 'SPLIT', flagMetadata };
+  if (!isByUser || targetingKey === undefined) return unknown;
   return { reason: 'SPLIT', flagMetadata: { ...rest, chance: share, contextId: targetingKey } };
 }
 
