@@ -196,6 +196,7 @@ export type {
   ProviderIdentity,
   TrackedEvent,
   Unsubscribe,
+  VariantFacts,
 } from './model/flags.js';
 export type { Clock } from './support/clock.js';
 export type { Logger } from './support/logger.js';

@@ -6,9 +6,9 @@ interface Article {
 }
 
 const ARTICLES: readonly Article[] = [
-  { title: 'Old news', year: 2019, views: { perDay: 12 } },
-  { title: 'News of the world', year: 2024, views: { perDay: 310 } },
-  { title: 'Breaking news', year: 2026 },
+  { title: 'Guide to old maps', year: 2019, views: { perDay: 12 } },
+  { title: 'Guide to the world', year: 2024, views: { perDay: 310 } },
+  { title: 'Guide to tomorrow', year: 2026 },
   { title: 'How to cook rice', year: 2022, views: { perDay: 95 } },
   { title: 'How to cook less', year: 2025, views: { perDay: 40 } },
 ];

@@ -9,9 +9,10 @@ export const VARIANT = 'variant';
 /** `13 of 14 failing users have contentType "text/csv" (control: 1 of 5, other outcomes: 8 %)` */
 function describeConcentration({ attribute, value, treatment, control, others }: Concentration): string {
   const what = attribute === ERROR_TYPE ? `fail with ${value}` : `have ${attribute} ${JSON.stringify(value)}`;
+  const elsewhere = attribute === VARIANT ? "the treatment's other outcomes" : 'other outcomes';
   const compared = [
     control.of > 0 ? `control: ${control.count} of ${control.of}` : '',
-    others.of > 0 && attribute !== ERROR_TYPE ? `other outcomes: ${Math.round(shareOf(others) * 100)} %` : '',
+    others.of > 0 && attribute !== ERROR_TYPE ? `${elsewhere}: ${Math.round(shareOf(others) * 100)} %` : '',
   ].filter((part) => part !== '');
   const rest = compared.length === 0 ? '' : ` (${compared.join(', ')})`;
   return `${treatment.count} of ${treatment.of} failing users ${what}${rest}`;

@@ -94,7 +94,7 @@ describeWithBinary('the BullMQ worker', 'redis-server', 'apt-get install redis-s
     expect(new Set(paths(await finished(await add(20))))).toEqual(new Set(['old']));
   });
 
-  it('finishes the jobs under way when it is told to end, and leaves the others to the next worker', async () => {
+  it('finishes the jobs under way on SIGTERM, and leaves the others to the next worker', async () => {
     const added = await add(200);
     expect(await worker.ends('SIGTERM')).toBe(0);
     expect(worker.said).toContain('The worker is closed.');

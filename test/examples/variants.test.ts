@@ -74,11 +74,11 @@ describe('the flag with several variants', () => {
   });
 
   it('turns the flag off for one bad variant, and says which one it is', async () => {
-    await find(150, 'news');
+    await find(150, 'guide');
     await until(async () => expect((await unleash.flag(FLAG)).enabled).toBe(false));
     const [decided] = (await lines('audit.jsonl')).filter(({ type }) => type === 'decided');
     expect(decided.decision.reason).toContain('have variant "popular"');
-    expect(rankings(await find(60, 'news'))).toEqual(['plain']);
+    expect(rankings(await find(60, 'guide'))).toEqual(['plain']);
   });
 
   it('goes on with the good variant when an operator has taken the bad one out', async () => {
@@ -90,7 +90,7 @@ describe('the flag with several variants', () => {
       strategy({ plain: 500, recent: 500 }),
     );
     await unleash.enable(FLAG);
-    await until(async () => expect(rankings(await find(20, 'news'))).toEqual(['plain', 'recent']));
+    await until(async () => expect(rankings(await find(20, 'guide'))).toEqual(['plain', 'recent']));
     await service.says('has no variant \\"popular\\" in Unleash');
     expect(await service.ends('SIGTERM')).toBe(0);
   });

@@ -12,7 +12,7 @@ const variants = [plain!, recent!, popular!];
 const by = (stickiness: string) => variants.map((variant) => ({ ...variant, stickiness }));
 const logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-describe('a guard that is told which variants are the treatment', () => {
+describe('a guard of a flag some of whose variants are the control', () => {
   let harness: GuardHarness;
 
   beforeEach(async () => {

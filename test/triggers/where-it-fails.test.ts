@@ -85,6 +85,9 @@ describe('whereItFails', () => {
     expect(whereItFails(bad)).toContainEqual(
       expect.objectContaining({ attribute: 'variant', value: 'popular', others: { count: 0, of: 20 } }),
     );
+    expect(describeFailing([{ failing: whereItFails(bad) } as never])).toContain(
+      ' 9 of 9 failing users have variant "popular" (the treatment\'s other outcomes: 0 %).',
+    );
     const alike = {
       failures: times(10, (i) => failing({ variant: i < 6 ? 'popular' : 'recent' })),
       others: [...controls, ...times(20, (i) => both('popular', i))],
