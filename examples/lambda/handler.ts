@@ -1,4 +1,4 @@
-// A function as AWS Lambda runs it: invoked, frozen, thawed, and ended without a word. It keeps nothing on disk and has no admin token:
+// A function as AWS Lambda runs it: invoked, frozen, thawed, and ended without notice. It keeps nothing on disk and has no admin token:
 // what it records goes to Redis, and the controller evaluates it (controller.ts).
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OpenFeature } from '@openfeature/server-sdk';

@@ -28,13 +28,22 @@ export class TreatmentVariants {
   /** The evaluation of a flag that is on exactly for the treatment, with the chance of that. */
   translated(evaluation: Evaluation, targetingKey: string | undefined): Evaluation {
     const { variant } = evaluation;
-    const facts = this.#flags.flag(this.#flagKey);
+    const facts = this.#facts();
     this.#check(facts);
     const isOn = armOf(evaluation) === 'treatment';
     if (isOn && (variant === undefined || variant === 'on'))
       this.#fault(UNNAMED, `${this.#flagKey}: ${UNNAMED_WHY}`);
     const value = isOn && variant !== undefined && this.#names.has(variant);
     return { ...evaluation, value, ...drawOf(evaluation, targetingKey, facts, this.#names) };
+  }
+
+  #facts(): FlagFacts | undefined {
+    try {
+      return this.#flags.flag(this.#flagKey);
+    } catch {
+      // The tick reports a flag source that is broken.
+      return undefined;
+    }
   }
 
   /** A name that Unleash does not have makes a control of every user, which nobody would see. */
