@@ -69,6 +69,10 @@ describe('Controller.fromFile', () => {
   it.each([
     ['its default, a preset spread', 'export default { ...asyncUploadRollout, flagKey, unleash, notify };'],
     [
+      'its default, with what only services need',
+      "export default { ...asyncUploadRollout, treatmentVariants: ['blue'], flagKey, unleash, notify };",
+    ],
+    [
       'names',
       'export { flagKey, unleash, notify };\nexport const { rollback, stages } = asyncUploadRollout;',
     ],
