@@ -1,19 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
 import type { RolloutView } from '../../src/model/rollout-view.js';
 import { compiledFile, type SharedUnleash } from '../helpers/test-run.js';
+import { ExampleProcess, unleashVariables, until } from './example-process.js';
 
 /** What operators of the examples sign in to the dashboard with. */
 const DASHBOARD_TOKEN = 'a-token-of-operators';
-
-/** The flag has been turned off by now, on a busy machine too. */
-const STOP_MS = 40_000;
 
 /** What a user of an example got. */
 export interface Answer {
@@ -21,18 +16,14 @@ export interface Answer {
   readonly text: string;
 }
 
-/** An example that runs as a program, in a folder of its own, with the shared Unleash. */
+/** An example that serves HTTP, with the shared Unleash. */
 export class ExampleService implements AsyncDisposable {
   readonly url: string;
-  readonly #child: ChildProcess;
-  readonly #folder: string;
-  readonly #output: () => string;
+  readonly #process: ExampleProcess;
 
-  private constructor(url: string, child: ChildProcess, folder: string, output: () => string) {
+  private constructor(url: string, process: ExampleProcess) {
     this.url = url;
-    this.#child = child;
-    this.#folder = folder;
-    this.#output = output;
+    this.#process = process;
   }
 
   /** Resolves when it listens. */
@@ -41,42 +32,21 @@ export class ExampleService implements AsyncDisposable {
     unleash: SharedUnleash,
     env: Readonly<Record<string, string>>,
   ): Promise<ExampleService> {
-    const file = await compiledFile(program);
-    const folder = await mkdtemp(join(tmpdir(), 'example-'));
-    const child = spawn(process.execPath, [file], {
-      cwd: folder,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        PATH: process.env.PATH,
-        TMPDIR: folder, // Where unleash-client keeps its backup.
-        PORT: '0',
-        UNLEASH_URL: unleash.apiUrl,
-        UNLEASH_ENVIRONMENT: unleash.environment,
-        UNLEASH_CLIENT_TOKEN: unleash.clientToken,
-        UNLEASH_ADMIN_TOKEN: unleash.adminToken,
-        DASHBOARD_TOKEN,
-        ...env,
-      },
-    });
-    process.once('exit', () => child.kill('SIGKILL'));
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (output += data));
-    const port = await vi.waitFor(
-      () => {
-        if (child.exitCode !== null) return 0;
-        const found = /^Listening: .*?(\d+)\D*$/m.exec(output)?.[1];
-        if (found === undefined) throw new Error(`${program} does not listen:\n${output}`);
-        return found;
-      },
-      { timeout: 60_000, interval: 20 },
-    );
-    if (port === 0) throw new Error(`${program} ended with ${child.exitCode}:\n${output}`);
-    return new ExampleService(`http://127.0.0.1:${port}`, child, folder, () => output);
+    const variables = { PORT: '0', DASHBOARD_TOKEN, ...unleashVariables(unleash), ...env };
+    const started = await ExampleProcess.start([await compiledFile(program)], variables);
+    const port = await until(() => {
+      const found = /^Listening: .*?(\d+)\D*$/m.exec(started.said)?.[1];
+      if (found === undefined && !started.hasEnded) throw new Error('It does not listen.');
+      return found;
+    }).catch(() => undefined);
+    if (port !== undefined) return new ExampleService(`http://127.0.0.1:${port}`, started);
+    await started[Symbol.asyncDispose]();
+    throw new Error(`${program} does not listen:\n${started.said}`);
   }
 
   /** Everything that it has written to its output. */
   get output(): string {
-    return this.#output();
+    return this.#process.said;
   }
 
   async ask(path: string, user?: string): Promise<Answer> {
@@ -102,36 +72,26 @@ export class ExampleService implements AsyncDisposable {
   /** Asks for all users until Unleash has the flag off. Returns what the users got. */
   async askUntilOff(unleash: SharedUnleash, flagKey: string, path: string): Promise<Answer[]> {
     const answers: Answer[] = [];
-    await vi.waitFor(
-      async () => {
-        answers.push(...(await this.askAs(20, path)));
-        expect(await unleash.flag(flagKey), this.output).toMatchObject({ enabled: false });
-      },
-      { timeout: STOP_MS, interval: 50 },
-    );
+    await until(async () => {
+      answers.push(...(await this.askAs(20, path)));
+      expect(await unleash.flag(flagKey), this.output).toMatchObject({ enabled: false });
+    });
     return answers;
   }
 
   /** Ends it as an orchestrator does. Returns its exit code. */
-  async terminate(): Promise<number | null> {
-    const ended = once(this.#child, 'exit');
-    this.#child.kill('SIGTERM');
-    return (await ended)[0] as number | null;
+  terminate(): Promise<number | null> {
+    return this.#process.ends();
   }
 
   /** The summary that a closed guard leaves. */
   async summary(flagKey: string): Promise<unknown> {
-    const file = join(this.#folder, `logs/${flagKey.replaceAll('-', '_')}_rollout/summary.json`);
+    const file = join(this.#process.folder, `logs/${flagKey.replaceAll('-', '_')}_rollout/summary.json`);
     return JSON.parse(await readFile(file, 'utf8'));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      const ended = once(this.#child, 'exit');
-      this.#child.kill('SIGKILL');
-      await ended;
-    }
-    await rm(this.#folder, { recursive: true, force: true });
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#process[Symbol.asyncDispose]();
   }
 }
 
