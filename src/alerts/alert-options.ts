@@ -10,6 +10,8 @@ export interface AlertRule {
   readonly match: Readonly<Record<string, string | RegExp>>;
   /** `review` opens a review, `stop` turns the flag off, `ignore` does nothing. */
   readonly action: AlertAction;
+  /** It only says what it would have done. @default false */
+  readonly dryRun?: boolean | undefined;
 }
 
 /** Options of `guard.alerts()`. At least one of `token` and `secret`. */
@@ -45,6 +47,7 @@ export const alertsOptionsSchema = z.lazy(() =>
           z.strictObject({
             match: z.custom<AlertRule['match']>(isMatch, { error: MATCH }),
             action: z.enum(['review', 'stop', 'ignore'], { error: ACTION }),
+            dryRun: z.boolean({ error: 'true or false' }).optional(),
           }),
           { error: 'a list of rules' },
         )

@@ -7,7 +7,7 @@ import { ALERT_PREFIX } from '../model/words/control-events.js';
 import { messageOf } from '../support/async/callbacks.js';
 import { parseJson } from '../support/json.js';
 import { type ReceivedAlert, readAlerts, UnknownFormatError } from './alert-formats.js';
-import type { AlertAction, ResolvedAlertsOptions } from './alert-options.js';
+import type { AlertAction, AlertRule, ResolvedAlertsOptions } from './alert-options.js';
 import type { AlertTarget } from './alert-target.js';
 import { hasSignature, hasToken, isSigned } from './authenticate.js';
 
@@ -103,7 +103,8 @@ export class AlertsServer {
     const { flagLabel } = this.#options;
     const targets = this.#targets();
     const flag = alert.labels[flagLabel] ?? (targets.length === 1 ? targets[0]!.flagKey : undefined);
-    const action = this.#actionOf(alert);
+    const rule = this.#ruleFor(alert);
+    const { action } = rule;
     const status = alert.isFiring ? 'firing' : 'resolved';
     const result = { alert: clean(alert.name, 190), status, flag, action, accepted: false } as const;
     if (action === 'ignore') {
@@ -117,7 +118,7 @@ export class AlertsServer {
       return [{ ...result, message: `No flag ${JSON.stringify(flag)} is guarded here.` }, 404];
     }
     try {
-      const { message } = await target.alert(alertOf(alert, action));
+      const { message } = await target.alert(alertOf(alert, action, rule.dryRun === true));
       return [{ ...result, accepted: true, message }, 200];
     } catch (error) {
       const isFull = error instanceof Error && 'code' in error && error.code === 'TOO_MANY_ALERTS';
@@ -125,7 +126,7 @@ export class AlertsServer {
     }
   }
 
-  #actionOf({ labels }: ReceivedAlert): AlertAction {
+  #ruleFor({ labels }: ReceivedAlert): Pick<AlertRule, 'action' | 'dryRun'> {
     const matches = ([label, wanted]: [string, string | RegExp]) => {
       const value = Object.hasOwn(labels, label) ? labels[label] : undefined;
       return (
@@ -133,7 +134,7 @@ export class AlertsServer {
       );
     };
     const rule = this.#options.rules.find(({ match }) => Object.entries(match).every(matches));
-    return rule?.action ?? 'review';
+    return rule ?? { action: 'review' };
   }
 }
 
@@ -154,7 +155,7 @@ function received(body: unknown, flagLabel: string): readonly ReceivedAlert[] {
   );
 }
 
-function alertOf(alert: ReceivedAlert, action: 'review' | 'stop'): Alert {
+function alertOf(alert: ReceivedAlert, action: 'review' | 'stop', dryRun: boolean): Alert {
   const name = clean(alert.name, 190) || 'unnamed';
   const summary = clean(alert.summary, 800);
   return {
@@ -165,6 +166,7 @@ function alertOf(alert: ReceivedAlert, action: 'review' | 'stop'): Alert {
     isFiring: alert.isFiring,
     ...(alert.since === undefined ? {} : { since: alert.since }),
     action,
+    ...(dryRun && { dryRun }),
     reason: summary === '' ? name : `${name}: ${summary}`,
   };
 }

@@ -78,7 +78,7 @@ function render(result: ReplayResult, rules: RolloutRules): string {
       ...orNone(
         firings.list.map(
           ({ trigger, at, epoch, rolloutPercentage, outcomes, verdict }) =>
-            `${formatTime(at)}  ${trigger}, epoch ${epoch}${atPercentage(rolloutPercentage)}, after ${formatCount(outcomes)} outcomes\n    ${verdict.message}`,
+            `${formatTime(at)}  ${trigger}${verdict.dryRun ? ' (dry run)' : ''}, epoch ${epoch}${atPercentage(rolloutPercentage)}, after ${formatCount(outcomes)} outcomes\n    ${verdict.message}`,
         ),
       ),
       ...more(firings.total, firings.list.length),
@@ -131,9 +131,9 @@ function eventLine(event: GuardEvent): string | undefined {
     case 'stage':
       return `${formatTime(event.at)}  ${entryOf(event).log(event).line}`;
     case 'review-opened':
-      return `${formatTime(event.at)}  review opened: ${event.verdict.message}`;
+      return `${formatTime(event.at)}  review ${event.verdict.dryRun ? 'would be ' : ''}opened: ${event.verdict.message}`;
     case 'review-closed':
-      return `${formatTime(event.at)}  review closed: ${event.verdict.message}`;
+      return `${formatTime(event.at)}  review ${event.verdict.dryRun ? 'would be ' : ''}closed: ${event.verdict.message}`;
     case 'fault':
       return `${formatTime(event.at)}  fault: ${event.what}: ${event.message}`;
     default:

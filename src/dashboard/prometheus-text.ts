@@ -59,7 +59,10 @@ const perTrigger = (
   type: 'gauge',
   help,
   samples: ({ view }) =>
-    view.triggers.map((trigger) => [{ trigger: trigger.name, severity: trigger.severity }, read(trigger)]),
+    view.triggers.map((trigger) => {
+      const { name, severity, dryRun = false } = trigger;
+      return [{ trigger: name, severity, dry_run: dryRun }, read(trigger)];
+    }),
 });
 
 const perArm = (

@@ -26,6 +26,7 @@ const triggerFieldsSchema = z.object({
   }),
   unit: z.enum(UNITS, { error: `one of ${UNITS.join(', ')}` }).optional(),
   scope: z.enum(['fleet', 'instance'], { error: "'fleet' or 'instance'" }).optional(),
+  dryRun: z.boolean({ error: 'true or false' }).optional(),
   criticalErrorTypes: z
     .array(z.string({ error: 'an error type' }), { error: 'a list of error types' })
     .optional(),

@@ -66,6 +66,8 @@ export const alertSchema = z.lazy(() =>
       since: at.optional(),
       /** What it does: open a review, or stop the flag. */
       action: z.enum(['review', 'stop']),
+      /** The rule that decided on it only says what it would have done. */
+      dryRun: z.literal(true).optional(),
       /** What it says, on one line. */
       reason,
     })

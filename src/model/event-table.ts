@@ -1,9 +1,9 @@
 import { countOf } from '../support/wording.js';
-import { describeFailing } from './concentration.js';
 import type { GuardEvent, GuardEventOf } from './event.js';
 import type { EventEntry } from './event-entry.js';
 import {
   actionOf,
+  dryRunOf,
   endedOf,
   expiryText,
   factOf,
@@ -13,8 +13,10 @@ import {
   percent,
   REMOVED,
   span,
+  toggleText,
 } from './event-words.js';
 import { CONTROL_EVENTS } from './words/control-events.js';
+import { REVIEW_EVENTS } from './words/review-events.js';
 
 /** One entry for each event type: a missing or a surplus one does not compile. */
 export type EventTable = { readonly [Type in GuardEvent['type']]: EventEntry<GuardEventOf<Type>> };
@@ -22,6 +24,7 @@ export type EventTable = { readonly [Type in GuardEvent['type']]: EventEntry<Gua
 /** What the logger, the notifiers, the report and telemetry make of each event. */
 export const EVENT_TABLE: EventTable = {
   ...CONTROL_EVENTS,
+  ...REVIEW_EVENTS,
 
   started: {
     log: ({ epoch, status }) => info(`The guard has started (epoch ${epoch}, ${status}).`),
@@ -71,7 +74,7 @@ export const EVENT_TABLE: EventTable = {
   decided: {
     log: ({ decision }) =>
       decision.dryRun
-        ? warn(`Dry run, the flag would be ${actionOf(decision)}: ${decision.reason}`)
+        ? warn(`${dryRunOf(decision)}, the flag would be ${actionOf(decision)}: ${decision.reason}`)
         : error(`The flag is being ${actionOf(decision)}: ${decision.reason}`),
     notification: ({ decision }, flagKey) => {
       const { id, dryRun, reason, rolloutPercentage, verdicts } = decision;
@@ -83,7 +86,7 @@ export const EVENT_TABLE: EventTable = {
         title: dryRun
           ? `${flagKey} would be ${actionOf(decision)} (dry run)`
           : `${flagKey} is being ${actionOf(decision)}`,
-        message: dryRun ? `${reason} Dry run: nothing was changed.` : reason,
+        message: dryRun ? `${reason} ${dryRunOf(decision)}: nothing was changed.` : reason,
         facts: [...rollout, ...verdicts.map(factOf)],
       };
     },
@@ -224,6 +227,19 @@ export const EVENT_TABLE: EventTable = {
       ofDecision('latest', change === 'off' ? { turnedOffBy: by } : { turnedOnBy: by }),
   },
 
+  toggled: {
+    log: (event) => info(toggleText(event)),
+    notification: (event, flagKey) => ({
+      key: `${event.epoch}-${event.change}-${event.at}`,
+      severity: 'info',
+      title: `${flagKey} was turned ${event.change} in Unleash`,
+      message:
+        event.change === 'off'
+          ? `${toggleText(event)} The guard did not: all users get the control. Turning the flag on again starts a new rollout.`
+          : `${toggleText(event)} A new rollout begins, with empty windows.`,
+    }),
+  },
+
   're-armed': {
     log: () => info('The guard is armed again, with empty windows.'),
     notification: ({ epoch }, flagKey) => ({
@@ -257,29 +273,6 @@ export const EVENT_TABLE: EventTable = {
             message,
           },
     report: ({ epoch, progress }) => ({ in: 'stages', epoch, progress }),
-  },
-
-  'review-opened': {
-    log: ({ verdict }) => warn(`Review needed (${verdict.trigger}): ${verdict.message}`),
-    notification: ({ at, verdict }, flagKey) => ({
-      key: `${verdict.trigger}-${at}`,
-      severity: 'warning',
-      title: `${flagKey}: review needed (${verdict.trigger})`,
-      message: `${verdict.message}${describeFailing([verdict])} Nothing has been stopped.`,
-      facts: [factOf(verdict)],
-    }),
-    report: ({ epoch, verdict }) => ({ in: 'reviews', epoch, verdict }),
-  },
-
-  'review-closed': {
-    log: ({ verdict }) => info(`Review closed (${verdict.trigger}): ${verdict.message}`),
-    notification: ({ at, verdict }, flagKey) => ({
-      key: `${verdict.trigger}-${at}`,
-      severity: 'info',
-      title: `${flagKey}: review closed (${verdict.trigger})`,
-      message: verdict.message,
-    }),
-    report: ({ verdict }) => ({ in: 'review', trigger: verdict.trigger }),
   },
 
   complaint: {

@@ -2,7 +2,7 @@ import { formatDate, formatDuration, formatQuantity } from '../support/wording.j
 import type { GuardEventOf } from './event.js';
 import type { DecisionFailure, DecisionProgress, NotificationFact, ReportPlace } from './event-entry.js';
 import type { HealthReason } from './health.js';
-import type { Decision, Verdict } from './shapes.js';
+import { type Decision, isOfDryRunRules, type Verdict } from './shapes.js';
 
 /** `Until now: stale-flags for 90 s.` */
 export function endedOf({ at, ended }: Pick<GuardEventOf<'health'>, 'at' | 'ended'>): string {
@@ -46,8 +46,21 @@ export function ofDecision(id: string, progress: DecisionProgress, failure?: Dec
   return { in: 'decision', id, progress, failure };
 }
 
+/** `Ann turned the flag off in Unleash.` */
+export function toggleText({ change, by, rolloutPercentage }: GuardEventOf<'toggled'>): string {
+  const where =
+    change === 'off' || rolloutPercentage === undefined ? '' : `, at ${percent(rolloutPercentage)}`;
+  return `${by ?? 'An operator'} turned the flag ${change} in Unleash${where}.`;
+}
+
 export function actionOf({ action, toPercentage }: Decision): string {
   return action === 'step-back' ? `taken back to ${percent(toPercentage)}` : 'turned off';
+}
+
+/** `Dry run`, or `Dry run of memory-growth` where it is the rule that is in dry run. */
+export function dryRunOf(decision: Decision): string {
+  if (!isOfDryRunRules(decision)) return 'Dry run';
+  return `Dry run of ${decision.verdicts.map(({ trigger }) => trigger).join(' and ')}`;
 }
 
 export function percent(percentage: number | undefined): string {

@@ -72,6 +72,13 @@ export const guardEventSchema = z.lazy(() =>
       event('flag-found', {}),
       // Who turned the flag off or on, from Unleash's own history.
       event('unleash-history', { change: z.enum(['off', 'on']), by: z.string(), changedAt: z.number() }),
+      // An operator turned the flag off in Unleash, and not the guard; or on again after that. `by`: as Unleash's history names the user.
+      event('toggled', {
+        epoch,
+        change: z.enum(['off', 'on']),
+        by: z.string().optional(),
+        rolloutPercentage: percentage.optional(),
+      }),
       // An operator turned the flag on again after a stop, or a step back has arrived: a new epoch, with empty windows.
       event('re-armed', { epoch }),
       // A stage began, or its status changed; with `met`, the message explains what to do in Unleash.

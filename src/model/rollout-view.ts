@@ -36,6 +36,8 @@ const triggerViewSchema = z.lazy(() =>
     .object({
       name: z.string(),
       severity: z.enum(['rollback', 'review']),
+      /** It only says what it would have done. */
+      dryRun: z.literal(true).optional(),
       /** The latest; absent before the first. A trigger of the user's may return anything. */
       verdict: verdictSchema.optional().catch(undefined),
       /** Since when the verdict has its status. */

@@ -271,6 +271,8 @@ export const verdictSchema = z.lazy(() =>
       blame: z.enum(BLAMES).optional(),
       /** A rollback trigger's breach that stops nothing, and opens a review. */
       opens: z.literal('review').optional(),
+      /** The trigger only says what it would have done: a breach stops nothing and opens no review. */
+      dryRun: z.literal(true).optional(),
       /** The figures behind a sequential test; undefined for point rules. */
       evidence: verdictEvidenceSchema.optional(),
       /** Where the treatment fails. Only with a breach. */
@@ -298,7 +300,7 @@ export const decisionSchema = z.lazy(() =>
       action: z.enum(['stop', 'step-back']),
       /** Where a `step-back` leads, 0–100. */
       toPercentage: z.number().optional(),
-      /** It was recorded, and not acted on. */
+      /** It was recorded, and not acted on: the guard is in dry run, or each rule that breached. */
       dryRun: z.boolean(),
       /** When it fell, milliseconds since 1970. */
       at: z.number(),
@@ -327,3 +329,8 @@ export const decisionSchema = z.lazy(() =>
 
 /** Why the guard stopped (or, in a dry run, would have stopped) a flag. */
 export interface Decision extends z.infer<typeof decisionSchema> {}
+
+/** Whether only rules in dry run breached, so that the others stay in force. */
+export function isOfDryRunRules({ verdicts }: Pick<Decision, 'verdicts'>): boolean {
+  return verdicts.length > 0 && verdicts.every(({ dryRun }) => dryRun === true);
+}

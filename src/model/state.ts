@@ -99,6 +99,11 @@ export const reportedStateSchema = z.lazy(() =>
       overdueEpoch: z.int().optional(),
       /** The epoch in which the rollout was reported as complete. */
       completedEpoch: z.int().optional(),
+      /** Rollback triggers in dry run that have breached in an epoch: each is reported once. */
+      dryRuns: z
+        .object({ epoch: z.int(), triggers: z.array(z.string()).readonly() })
+        .readonly()
+        .optional(),
     })
     .readonly(),
 );

@@ -3,7 +3,7 @@ import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema } from '../support/config-schemas.js';
 import { countOf, formatDuration, inLast } from '../support/wording.js';
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
-import { countedOf, type Finding, noVerdict, triggerNameSchema, windowTrigger } from './window-rule.js';
+import { countedOf, type Finding, noVerdict, triggerFields, windowTrigger } from './window-rule.js';
 
 /** Options of {@link criticalErrors}. */
 export interface CriticalErrorsOptions extends TriggerOptions {
@@ -19,7 +19,7 @@ const optionsSchema = z.strictObject({
   minCount: countSchema.default(1),
   errorTypes: z.array(z.string().min(1)).default([]),
   windowMs: durationMsSchema.default(300_000),
-  name: triggerNameSchema.default('critical-errors'),
+  ...triggerFields('critical-errors'),
 });
 
 /**
@@ -29,9 +29,13 @@ const optionsSchema = z.strictObject({
  * @throws ConfigError that lists everything that is wrong.
  */
 export function criticalErrors(options: CriticalErrorsOptions = {}): ThresholdTrigger {
-  const { minCount, errorTypes, windowMs, name } = parseConfig(optionsSchema, options, 'criticalErrors');
+  const { minCount, errorTypes, windowMs, name, dryRun } = parseConfig(
+    optionsSchema,
+    options,
+    'criticalErrors',
+  );
   const criticalErrorTypes = Object.freeze([...errorTypes]);
-  const rule = { name, windowMs, threshold: minCount, unit: 'count', criticalErrorTypes } as const;
+  const rule = { name, windowMs, threshold: minCount, unit: 'count', dryRun, criticalErrorTypes } as const;
   return windowTrigger(rule, ({ treatment }, { lastCritical: last }, now): Finding => {
     const observed = treatment.critical;
     if (observed === 0 && countedOf(treatment) === 0) {

@@ -151,9 +151,9 @@ function trigger(options: EventRegressionOptions, kind: EventKind): EvidenceTrig
       .refine((value) => value >= 0 && value < 1, { error: DIFFERENCE })
       .default(kind.defaults.minDifference),
   });
-  const { alpha, ratio, minDifference, name } = parseConfig(schema, options, kind.factory);
+  const { alpha, ratio, minDifference, name, dryRun } = parseConfig(schema, options, kind.factory);
   return evidenceTrigger(
-    { name, threshold: minDifference, unit: 'fraction' },
+    { name, threshold: minDifference, unit: 'fraction', dryRun },
     { test: 'event', event: kind.event, alpha, ratio, minDifference },
     (evidence, _snapshot, now) => examine(kind, evidence, minDifference, alpha, now),
   );

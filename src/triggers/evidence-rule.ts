@@ -5,7 +5,7 @@ import type { EvidenceRequest } from '../statistics/evidence-state.js';
 import { alphaSchema } from '../support/config-schemas.js';
 import { countOf, formatThreshold, formatTime } from '../support/wording.js';
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
-import { type Finding, NO_SAMPLE, type Rule, triggerNameSchema, verdictOf } from './window-rule.js';
+import { type Finding, NO_SAMPLE, type Rule, triggerFields, verdictOf } from './window-rule.js';
 
 /** Options of every trigger that rests on a sequential test. */
 export interface EvidenceOptions extends TriggerOptions {
@@ -25,7 +25,7 @@ export interface EvidenceTrigger extends ThresholdTrigger {
 /** The fields of {@link EvidenceOptions}. */
 export const evidenceFields = (name: string, alpha = 0.05) => ({
   alpha: alphaSchema.default(alpha),
-  name: triggerNameSchema.default(name),
+  ...triggerFields(name),
 });
 
 /** JSON has no infinity. */
@@ -33,11 +33,11 @@ const LARGEST_E = 1e300;
 
 /** The trigger of a rule on the evidence of one test. */
 export function evidenceTrigger(
-  { name, threshold, unit, rate }: Omit<Rule, 'windowMs'>,
+  { name, threshold, unit, rate, dryRun }: Omit<Rule, 'windowMs'>,
   evidence: EvidenceRequest,
   examine: (evidence: Evidence, snapshot: Snapshot, now: number) => Finding,
 ): EvidenceTrigger {
-  const rule = { name, windowMs: 0, threshold, unit, rate };
+  const rule = { name, windowMs: 0, threshold, unit, rate, dryRun };
   return Object.freeze({
     ...rule,
     evidence: Object.freeze(evidence),

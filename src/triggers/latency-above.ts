@@ -6,7 +6,7 @@ import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, ratioSchema } from '../support/config-schemas.js';
 import { formatDuration, formatRate, formatThreshold } from '../support/wording.js';
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
-import { controlOf, type Finding, noVerdict, triggerNameSchema, verdictOf } from './window-rule.js';
+import { controlOf, type Finding, noVerdict, triggerFields, verdictOf } from './window-rule.js';
 
 /** A quantile of the successes' durations. */
 export type LatencyQuantile = 'p50' | 'p95' | 'p99';
@@ -33,7 +33,7 @@ const schema = z.strictObject({
       .default(['p50', 'p95']),
     minOutcomes: countSchema.default(100),
     forMs: durationMsSchema.default(600_000),
-    name: triggerNameSchema.default('latency-above'),
+    ...triggerFields('latency-above'),
   }),
 });
 
@@ -51,8 +51,9 @@ const schema = z.strictObject({
  */
 export function latencyAbove(ratio: number, options: LatencyAboveOptions = {}): ThresholdTrigger {
   const config = parseConfig(schema, { ratio, options }, 'latencyAbove');
-  const { minOutcomes, forMs, name, quantile: quantiles } = config.options;
-  const rule = { name, windowMs: 0, threshold: config.ratio, unit: 'ratio', minOutcomes, forMs } as const;
+  const { minOutcomes, forMs, name, dryRun, quantile: quantiles } = config.options;
+  const threshold = config.ratio;
+  const rule = { name, windowMs: 0, threshold, unit: 'ratio', dryRun, minOutcomes, forMs } as const;
   return Object.freeze({
     ...rule,
     quantiles,

@@ -37,9 +37,9 @@ const optionsSchema = z.strictObject({
  * @throws ConfigError that lists everything that is wrong.
  */
 export function latencyRegression(options: LatencyRegressionOptions = {}): EvidenceTrigger {
-  const { alpha, ratio, name } = parseConfig(optionsSchema, options, 'latencyRegression');
+  const { alpha, ratio, name, dryRun } = parseConfig(optionsSchema, options, 'latencyRegression');
   const trigger = evidenceTrigger(
-    { name, threshold: ratio, unit: 'ratio' },
+    { name, threshold: ratio, unit: 'ratio', dryRun },
     { test: 'latency', alpha, ratio },
     (evidence, _snapshot, now) => examine(evidence, ratio, alpha, now),
   );

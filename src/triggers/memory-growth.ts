@@ -12,7 +12,7 @@ import {
   inLast,
 } from '../support/wording.js';
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
-import { type Finding, noVerdict, triggerNameSchema, windowTrigger } from './window-rule.js';
+import { type Finding, noVerdict, triggerFields, windowTrigger } from './window-rule.js';
 
 /** Options of {@link memoryGrowth}. */
 export interface MemoryGrowthOptions extends TriggerOptions {
@@ -41,7 +41,7 @@ const configSchema = z.strictObject({
       .min(0, { error: 'a number of bytes, 0 or more' })
       .default(64 * 2 ** 20),
     windowMs: durationMsSchema.default(60_000),
-    name: triggerNameSchema.default('memory-growth'),
+    ...triggerFields('memory-growth'),
   }),
 });
 
@@ -56,9 +56,17 @@ const configSchema = z.strictObject({
  */
 export function memoryGrowth(ratio: number, options: MemoryGrowthOptions = {}): ThresholdTrigger {
   const config = parseConfig(configSchema, { ratio, options }, 'memoryGrowth');
-  const { minGrowthBytes, windowMs, name } = config.options;
+  const { minGrowthBytes, windowMs, name, dryRun } = config.options;
   const threshold = config.ratio;
-  const rule = { name, windowMs, threshold, unit: 'ratio', scope: 'instance', minGrowthBytes } as const;
+  const rule = {
+    name,
+    windowMs,
+    threshold,
+    unit: 'ratio',
+    scope: 'instance',
+    dryRun,
+    minGrowthBytes,
+  } as const;
   return windowTrigger(rule, (window, snapshot, now) =>
     examine(window, threshold, minGrowthBytes, measured(snapshot.baseline?.memory, now)),
   );

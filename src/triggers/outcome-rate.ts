@@ -21,7 +21,7 @@ import {
   type Finding,
   noVerdict,
   tooFewOutcomes,
-  triggerNameSchema,
+  triggerFields,
   windowTrigger,
 } from './window-rule.js';
 
@@ -113,14 +113,14 @@ function pointRateTrigger(kind: RateKind, rate: number, given: OutcomeRateOption
     options: z.strictObject({
       minOutcomes: countSchema.default(20),
       windowMs: durationMsSchema.default(300_000),
-      name: triggerNameSchema.default(kind.name),
+      ...triggerFields(kind.name),
       evidence: z.literal('point', { error: "'point' or 'sequential'" }).optional(),
       strict: z.boolean({ error: STRICT }).default(false),
       alpha: alphaSchema.default(0.02),
     }),
   });
   const { rate: threshold, options } = parseConfig(schema, { rate, options: given }, kind.factory);
-  const { minOutcomes, windowMs, name, alpha, strict } = options;
+  const { minOutcomes, windowMs, name, dryRun, alpha, strict } = options;
   const maxFailureRate = failureRateOf(kind, threshold);
   const rule: RateRule = { ...kind, name, threshold, maxFailureRate, minOutcomes, windowMs, alpha, strict };
   // No test can say that a rate is beyond 0 or 1 by chance: any failure is too many, or none is.
@@ -132,6 +132,7 @@ function pointRateTrigger(kind: RateKind, rate: number, given: OutcomeRateOption
       threshold,
       unit: 'fraction',
       rate: kind.rate,
+      dryRun,
       minOutcomes,
       ...(isTested && { evidence: Object.freeze({ test: 'limit', alpha, maxFailureRate } as const) }),
     },
@@ -195,11 +196,11 @@ function sequentialRateTrigger(
       evidence: z.literal('sequential'),
       strict: z.boolean({ error: STRICT }).default(false),
       alpha: alphaSchema.default(0.05),
-      name: triggerNameSchema.default(kind.name),
+      ...triggerFields(kind.name),
     }),
   });
   const { rate: threshold, options } = parseConfig(schema, { rate, options: given }, kind.factory);
-  const { alpha, name, strict } = options;
+  const { alpha, name, dryRun, strict } = options;
   const maxFailureRate = failureRateOf(kind, threshold);
   const rule: RateRule = {
     ...kind,
@@ -218,6 +219,7 @@ function sequentialRateTrigger(
       threshold,
       unit: 'fraction',
       rate: kind.rate,
+      dryRun,
       evidence: Object.freeze({ test: 'limit', alpha, maxFailureRate } as const),
     },
     (window, snapshot, now) => examineSequential(rule, window, snapshot, now),

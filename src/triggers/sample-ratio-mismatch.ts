@@ -13,7 +13,7 @@ import {
   figuresOf,
 } from './evidence-rule.js';
 import type { TriggerOptions } from './trigger.js';
-import { type Finding, noVerdict, triggerNameSchema } from './window-rule.js';
+import { type Finding, noVerdict, triggerFields } from './window-rule.js';
 
 /** Options of {@link sampleRatioMismatch}; its alpha is 0.001 by default. */
 export type SampleRatioMismatchOptions = EvidenceOptions;
@@ -36,9 +36,11 @@ const SAMPLE_RATIO_ALPHA = 0.001;
  */
 export function sampleRatioMismatch(options: SampleRatioMismatchOptions = {}): EvidenceTrigger {
   const schema = z.strictObject(evidenceFields('sample-ratio-mismatch', SAMPLE_RATIO_ALPHA));
-  const { alpha, name } = parseConfig(schema, options, 'sampleRatioMismatch');
-  return evidenceTrigger({ name, threshold: 1, unit: 'ratio' }, { test: 'sample-ratio', alpha }, (evidence) =>
-    examineRatio(evidence, alpha),
+  const { alpha, name, dryRun } = parseConfig(schema, options, 'sampleRatioMismatch');
+  return evidenceTrigger(
+    { name, threshold: 1, unit: 'ratio', dryRun },
+    { test: 'sample-ratio', alpha },
+    (evidence) => examineRatio(evidence, alpha),
   );
 }
 
@@ -64,7 +66,7 @@ function examineRatio(evidence: Evidence, alpha: number): Finding {
 const optionsSchema = z.strictObject({
   maxShare: rateSchema.default(0.01),
   minUnits: countSchema.default(10),
-  name: triggerNameSchema.default('users-in-both-arms'),
+  ...triggerFields('users-in-both-arms'),
 });
 
 /**
@@ -74,9 +76,9 @@ const optionsSchema = z.strictObject({
  * @throws ConfigError that lists everything that is wrong.
  */
 export function usersInBothArms(options: UsersInBothArmsOptions = {}): EvidenceTrigger {
-  const { maxShare, minUnits, name } = parseConfig(optionsSchema, options, 'usersInBothArms');
+  const { maxShare, minUnits, name, dryRun } = parseConfig(optionsSchema, options, 'usersInBothArms');
   return evidenceTrigger(
-    { name, threshold: maxShare, unit: 'fraction' },
+    { name, threshold: maxShare, unit: 'fraction', dryRun },
     { test: 'sample-ratio', alpha: SAMPLE_RATIO_ALPHA },
     (evidence) => {
       const { epochUnits, inBothArms } = evidence.assignment!;

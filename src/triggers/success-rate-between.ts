@@ -8,7 +8,7 @@ import {
   type Finding,
   noVerdict,
   tooFewOutcomes,
-  triggerNameSchema,
+  triggerFields,
   windowTrigger,
 } from './window-rule.js';
 
@@ -27,7 +27,7 @@ const schema = z
     options: z.strictObject({
       minOutcomes: countSchema.default(20),
       windowMs: durationMsSchema.default(1_800_000),
-      name: triggerNameSchema.default('success-rate-between'),
+      ...triggerFields('success-rate-between'),
     }),
   })
   .refine(({ low, high }) => low < high, { path: ['high'], error: 'a rate above the low one' });
@@ -46,8 +46,16 @@ export function successRateBetween(
   options: SuccessRateBetweenOptions = {},
 ): ThresholdTrigger {
   const config = parseConfig(schema, { low, high, options }, 'successRateBetween');
-  const { minOutcomes, windowMs, name } = config.options;
-  const rule = { name, windowMs, threshold: high, unit: 'fraction', rate: 'success', minOutcomes } as const;
+  const { minOutcomes, windowMs, name, dryRun } = config.options;
+  const rule = {
+    name,
+    windowMs,
+    threshold: high,
+    unit: 'fraction',
+    rate: 'success',
+    dryRun,
+    minOutcomes,
+  } as const;
   return windowTrigger(rule, ({ treatment }, { epochStartedAt }, now): Finding => {
     const counted = countedOf(treatment);
     if (counted < minOutcomes) return tooFewOutcomes('success rate', counted, minOutcomes, windowMs);

@@ -29,6 +29,11 @@ export interface Trigger {
    */
   readonly scope?: 'fleet' | 'instance' | undefined;
   /**
+   * It is evaluated and shown, and only says what it would have done: it stops nothing and opens no review, while the other rules of the
+   * guard act. @default false
+   */
+  readonly dryRun?: boolean | undefined;
+  /**
    * The verdict on the snapshot at `now` (milliseconds since 1970). A verdict without a unit gets the trigger's.
    */
   evaluate(snapshot: Snapshot, now: number): VerdictOfTrigger;
@@ -38,6 +43,8 @@ export interface Trigger {
 export interface TriggerOptions {
   /** Needed when a guard has two triggers of one kind. @default the kind, for example `success-rate-below` */
   readonly name?: string | undefined;
+  /** It only says what it would have done, while the other rules act. @default false */
+  readonly dryRun?: boolean | undefined;
 }
 
 /** What {@link Trigger.evaluate} returns: a verdict, in which the unit may be left out. */

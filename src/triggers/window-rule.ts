@@ -12,6 +12,15 @@ export const triggerNameSchema = z
   .string({ error: 'a kebab-case name' })
   .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, { error: 'a kebab-case name' });
 
+/** Whether a rule only says what it would have done. */
+export const dryRunSchema = z.boolean({ error: 'true or false' }).optional();
+
+/** The fields of `TriggerOptions`. */
+export const triggerFields = (name: string) => ({
+  name: triggerNameSchema.default(name),
+  dryRun: dryRunSchema,
+});
+
 /** The part of a trigger that its verdicts repeat. */
 export interface Rule {
   readonly name: string;
@@ -19,6 +28,7 @@ export interface Rule {
   readonly threshold: number;
   readonly unit: Unit;
   readonly rate?: Verdict['rate'];
+  readonly dryRun?: boolean | undefined;
 }
 
 /** What a rule finds in a snapshot. */

@@ -19,6 +19,7 @@ export class EffectRunner {
   readonly #history: ToggleHistory | undefined;
   /** As the definition was read last; undefined before. */
   #wasEnabled: boolean | undefined;
+  #reporting: Promise<unknown> = Promise.resolve();
 
   constructor(
     context: GuardContext,
@@ -67,6 +68,7 @@ export class EffectRunner {
     if (facts === undefined) return;
     const machine = this.#machine;
     const epochBefore = machine.epoch;
+    const isOperators = machine.state.status === 'armed' && machine.wasEnabled === !facts.enabled;
     const { enabled, rolloutPercentage } = facts;
     this.dispatch({ type: 'definition', at: clock.now(), enabled, rolloutPercentage });
     const hasChanged = machine.adopt(facts, machine.epoch !== epochBefore);
@@ -77,6 +79,23 @@ export class EffectRunner {
     const { epoch } = machine;
     records.emit({ type: 'rollout-changed', at: clock.now(), epoch, enabled, rolloutPercentage });
     machine.save();
+    if (!isOperators || !this.#fleet.leads) return;
+    const report = this.#reportToggle(enabled ? 'on' : 'off', epoch, rolloutPercentage);
+    this.#reporting = Promise.all([this.#reporting, report]);
+  }
+
+  /** The guard did not turn the flag off or on: who did, as far as Unleash's history says so. */
+  async #reportToggle(
+    change: 'off' | 'on',
+    epoch: number,
+    rolloutPercentage: number | undefined,
+  ): Promise<void> {
+    const { clock, records } = this.#context;
+    const at = clock.now();
+    const newest = await this.#history?.newest();
+    // A definition that is older than the last change arrives late.
+    if (newest !== undefined && newest.change !== change) return;
+    records.emit({ type: 'toggled', at, epoch, change, by: newest?.by, rolloutPercentage });
   }
 
   /** Called on every tick: where this process leads, resumes what Unleash has not confirmed yet. */
@@ -90,6 +109,7 @@ export class EffectRunner {
   /** Ends every request; resolves when they have ended. */
   async close(): Promise<void> {
     await this.#killSwitch?.close();
+    await this.#reporting;
   }
 
   /** Decisions refer to Unleash's history, which distinguishes another rollout from theirs later. */

@@ -41,6 +41,11 @@ export class GuardMachine {
     return this.#epoch;
   }
 
+  /** Whether the flag was on when its definition was read last, in an earlier run too; undefined before. */
+  get wasEnabled(): boolean | undefined {
+    return this.#enabled;
+  }
+
   /** Whether the new path runs under this guard's protection: reviews and stages are evaluated. */
   get isWatching(): boolean {
     return this.state.status === 'armed' && this.#enabled !== false;

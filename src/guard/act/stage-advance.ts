@@ -29,8 +29,8 @@ export class StageAdvance {
     this.#ledger = ledger;
     this.#admin = admin;
     // A request under way must not raise the percentage after a stop.
-    context.records.listen(({ type }) => {
-      if (type === 'decided') this.#attempt?.abort();
+    context.records.listen((event) => {
+      if (event.type === 'decided' && !event.decision.dryRun) this.#attempt?.abort();
     });
   }
 

@@ -18,6 +18,9 @@ const HISTORY_ATTEMPTS = 3;
 /** A first attempt to turn the flag off waits no longer for the history. */
 const FIRST_ATTEMPT_MS = 1_000;
 
+/** How long it may take to read who turned the flag off or on. */
+const NAMED_WITHIN_MS = 10_000;
+
 /** A toggle of the flag in the guard's environment. */
 interface Toggle {
   readonly id: number;
@@ -76,6 +79,13 @@ export class ToggleHistory {
     // Without the history, decisions refer to no toggle.
     const reading = retry(read, policy).catch(() => {});
     this.#reading = Promise.all([this.#reading, reading]).then(() => {});
+  }
+
+  /** The newest toggle; undefined when there is none, or it cannot be read soon. */
+  async newest(): Promise<Toggle | undefined> {
+    const read = (signal: AbortSignal) => retry(() => this.#toggles({ signal }), { ...ADMIN_RETRY, signal });
+    const [latest] = await withDeadline(NAMED_WITHIN_MS, this.#closing.signal, read).catch(() => []);
+    return latest;
   }
 
   /** The latest toggle since a decision; undefined when there is none. */

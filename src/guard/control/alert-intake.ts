@@ -14,7 +14,7 @@ export async function takeAlert(
     return await ask(alert);
   } catch (error) {
     const isUnanswered = isControlError(error) && (error.code === 'FLEET' || error.code === 'NO_REPLY');
-    if (!alert.isFiring || alert.action !== 'stop' || !isUnanswered) throw error;
+    if (!alert.isFiring || alert.action !== 'stop' || alert.dryRun || !isUnanswered) throw error;
     return ask({ type: 'stop', ...requestOf(alert) });
   }
 }

@@ -144,7 +144,10 @@ export class ControlActions {
     if (control.type !== 'mute') return '';
     const until = ` It acts again from ${formatDate(this.#context.clock.now() + control.forMs)} on.`;
     const isLast = rollback.every(
-      ({ name }) => name === control.trigger || this.#evaluator.isMuted(name, this.#context.clock.now()),
+      ({ name, dryRun }) =>
+        dryRun === true ||
+        name === control.trigger ||
+        this.#evaluator.isMuted(name, this.#context.clock.now()),
     );
     return isLast ? `${until} Until then every rollback trigger is muted: nothing stops the flag.` : until;
   }
@@ -173,9 +176,13 @@ export class ControlActions {
     if (change === 'resolved') return { ...changed, message: `${name} is resolved.` };
     const isMuted = this.#evaluator.isMuted(alert.trigger, at);
     if (isMuted) return { ...changed, message: `${name} fires; it is muted, and does nothing.` };
-    if (alert.action === 'review') return { ...changed, message: `${name} fires: it opens a review.` };
-    const { message } = await this.#stop(request.id, requestOf(alert));
-    return { ...changed, message: dryRun ? message : `${name} fires. ${message}` };
+    if (alert.action === 'review') {
+      const does = alert.dryRun ? 'would open a review (dry run)' : 'opens a review';
+      return { ...changed, message: `${name} fires: it ${does}.` };
+    }
+    const isDryRun = dryRun || alert.dryRun === true;
+    const { message } = await this.#stop(request.id, requestOf(alert), isDryRun);
+    return { ...changed, message: isDryRun ? message : `${name} fires. ${message}` };
   }
 
   #acknowledge(trigger: string): void {
@@ -188,28 +195,28 @@ export class ControlActions {
   async #stop(
     id: string,
     { by, reason }: Pick<Extract<Control, { type: 'stop' }>, 'by' | 'reason'>,
+    dryRun = this.#context.dryRun,
   ): Promise<Done> {
     const { state } = this.#machine;
-    const { flagKey, dryRun, clock } = this.#context;
+    const { flagKey, clock } = this.#context;
     if (state.status !== 'armed' && state.decision.action === 'stop') {
       const how = state.status === 'stopped' ? 'is stopped' : 'is being stopped';
       return { message: `${flagKey} ${how} already: ${state.decision.reason}` };
     }
-    const decision = this.#decision(id, by, reason);
+    const decision = { ...this.#decision(id, by, reason), dryRun };
     const confirmed = this.#confirmed(id);
     this.#runner.dispatch({ type: 'stop-requested', at: clock.now(), decision });
     if (dryRun) return { message: `Dry run: the stop of ${flagKey} is recorded, and nothing was changed.` };
     return { message: await confirmed };
   }
 
-  #decision(id: string, by: string, reason: string): Decision {
-    const { flagKey, flags, clock, dryRun } = this.#context;
+  #decision(id: string, by: string, reason: string): Omit<Decision, 'dryRun'> {
+    const { flagKey, flags, clock } = this.#context;
     const { total } = this.#fleet.evaluated.snapshot(clock.now());
     return {
       id,
       flagKey,
       action: 'stop',
-      dryRun,
       at: clock.now(),
       epoch: this.#machine.epoch,
       rolloutPercentage: flags.flag(flagKey)?.rolloutPercentage,

@@ -1,5 +1,5 @@
 import type { GuardEvent } from '../../model/event.js';
-import type { Decision } from '../../model/shapes.js';
+import { type Decision, isOfDryRunRules } from '../../model/shapes.js';
 import type { GuardState, StopFailure } from '../../model/state.js';
 
 type ArmedState = GuardState & { readonly status: 'armed' };
@@ -106,6 +106,8 @@ const stay = (state: GuardState): Step => ({ state, effects: [] });
 
 function breached(state: ArmedState, at: number, decision: Decision): Step {
   if (!decision.dryRun) return stopping(at, decision);
+  // The other rules stay in force.
+  if (isOfDryRunRules(decision)) return { state, effects: [recorded(at, decision)] };
   if (state.wouldHaveStopped?.epoch === decision.epoch) return stay(state);
   return {
     state: { status: 'armed', since: state.since, wouldHaveStopped: decision },

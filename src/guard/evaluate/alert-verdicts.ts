@@ -13,19 +13,22 @@ export type FiringAlert = ControlState['alerts'][number];
  */
 export function alertVerdicts(
   alerts: readonly FiringAlert[],
-  open: readonly Pick<OpenReview, 'trigger'>[],
+  open: readonly (Pick<OpenReview, 'trigger'> & Partial<Pick<OpenReview, 'verdict'>>)[],
   now: number,
 ): Verdict[] {
-  const firing = byName(alerts);
-  const breaches = [...firing].map(([trigger, ofName]) =>
-    verdict(trigger, 'breach', ofName.length, messageOf(ofName, now)),
-  );
+  // In a dry run, a stop is recorded when the alert begins to fire, and that is all.
+  const firing = byName(alerts.filter(({ action, dryRun }) => dryRun !== true || action === 'review'));
+  const breaches = [...firing].map(([trigger, ofName]): Verdict => {
+    const breach = verdict(trigger, 'breach', ofName.length, messageOf(ofName, now));
+    return ofName.every(({ dryRun }) => dryRun === true) ? { ...breach, dryRun: true } : breach;
+  });
   const resolved = open.filter(({ trigger }) => trigger.startsWith(ALERT_PREFIX) && !firing.has(trigger));
   return [
     ...breaches,
-    ...resolved.map(({ trigger }) =>
-      verdict(trigger, 'ok', 0, `The alert ${trigger.slice(ALERT_PREFIX.length)} is resolved.`),
-    ),
+    ...resolved.map(({ trigger, verdict: opened }): Verdict => {
+      const ok = verdict(trigger, 'ok', 0, `The alert ${trigger.slice(ALERT_PREFIX.length)} is resolved.`);
+      return opened?.dryRun === true ? { ...ok, dryRun: true } : ok;
+    }),
   ];
 }
 

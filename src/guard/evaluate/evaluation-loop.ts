@@ -23,7 +23,7 @@ interface EvaluatedRollout {
   readonly isReviewing: () => boolean;
   /** `instance`: only the rollback triggers about the process itself. @default 'all' */
   readonly scope?: () => 'all' | 'instance';
-  /** Rollback triggers breached. */
+  /** Rollback triggers breached: those that act, or for the first time in the epoch some that are in dry run. */
   readonly onDecision: (decision: Decision) => void;
   /** What has been reported of reviews or the stage has changed. */
   readonly onReported?: () => void;
@@ -57,13 +57,16 @@ export class EvaluationLoop {
   }
 
   #decide(snapshot: Snapshot): void {
-    const { evaluator, scope, onDecision } = this.#rollout;
+    const { evaluator, scope, onDecision, dryRun } = this.#rollout;
     const breaches = evaluator.breaches(snapshot, scope?.() ?? 'all');
-    if (breaches.length > 0) onDecision(this.#decisionOn(breaches, snapshot));
+    // First: after a decision to act, the rollout is over.
+    const dryRuns = evaluator.newDryRuns(snapshot);
+    if (dryRuns.length > 0) onDecision(this.#decisionOn(dryRuns, snapshot, true));
+    if (breaches.length > 0) onDecision(this.#decisionOn(breaches, snapshot, dryRun));
   }
 
-  #decisionOn(breaches: readonly Verdict[], snapshot: Snapshot): Decision {
-    const { facts, stages, onRollback, dryRun } = this.#rollout;
+  #decisionOn(breaches: readonly Verdict[], snapshot: Snapshot, dryRun: boolean): Decision {
+    const { facts, stages, onRollback } = this.#rollout;
     const rolloutPercentage = facts?.()?.rolloutPercentage;
     const before = percentageBefore(stages, rolloutPercentage);
     const toPercentage = onRollback === 'previous-stage' ? before : undefined;

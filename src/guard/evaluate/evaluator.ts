@@ -29,6 +29,7 @@ export class Evaluator {
   #reportedStage: ReportedState['stage'];
   #overdueEpoch: number | undefined;
   #completedEpoch: number | undefined;
+  #dryRuns: ReportedState['dryRuns'];
   readonly #failed = new Set<string>();
   /** Whether an operator has muted a trigger: it is evaluated and shown, and has no effect. */
   readonly isMuted: (trigger: string, now: number) => boolean;
@@ -61,9 +62,11 @@ export class Evaluator {
     return this.#failed;
   }
 
-  /** Reviews that wait for an operator. */
+  /** Reviews that wait for an operator; none of a rule in dry run does. */
   get openReviews(): readonly OpenReview[] {
-    return this.#openReviews.filter(({ acknowledged }) => acknowledged !== true);
+    return this.#openReviews.filter(
+      ({ acknowledged, verdict }) => acknowledged !== true && verdict.dryRun !== true,
+    );
   }
 
   /** The stage that Unleash's percentage belongs to; undefined when it belongs to none or the flag is off. */
@@ -80,9 +83,25 @@ export class Evaluator {
     const { rollback } = this.#options;
     const rules = scope === 'all' ? rollback : rollback.filter((rule) => rule.scope === 'instance');
     this.#rollbackVerdicts = this.#evaluate(rules, snapshot);
+    return this.#stops(snapshot.at).filter(({ dryRun }) => dryRun !== true);
+  }
+
+  /** The rollback verdicts of rules in dry run that breach, after {@link breaches}: those that did not before in this epoch. */
+  newDryRuns({ epoch, at }: Snapshot): readonly Verdict[] {
+    const known = this.#dryRuns?.epoch === epoch ? this.#dryRuns.triggers : [];
+    const found = this.#stops(at).filter(
+      ({ dryRun, trigger }) => dryRun === true && !known.includes(trigger),
+    );
+    if (found.length > 0) {
+      this.#dryRuns = { epoch, triggers: [...known, ...found.map(({ trigger }) => trigger)] };
+    }
+    return found;
+  }
+
+  #stops(now: number): readonly Verdict[] {
     return this.#rollbackVerdicts.filter(
       ({ status, trigger, opens }) =>
-        status === 'breach' && opens === undefined && !this.isMuted(trigger, snapshot.at),
+        status === 'breach' && opens === undefined && !this.isMuted(trigger, now),
     );
   }
 
@@ -105,11 +124,13 @@ export class Evaluator {
       openReviews: this.#openReviews,
       overdueEpoch: this.#overdueEpoch,
       completedEpoch: this.#completedEpoch,
+      dryRuns: this.#dryRuns,
     };
   }
 
   /** Resumes where another evaluator stopped. Triggers that this one does not have are left out. */
-  restore({ stage, openReviews, overdueEpoch, completedEpoch }: ReportedState): void {
+  restore({ stage, openReviews, overdueEpoch, completedEpoch, dryRuns }: ReportedState): void {
+    this.#dryRuns = dryRuns;
     this.#overdueEpoch = overdueEpoch;
     this.#completedEpoch = completedEpoch;
     const known = new Set([
@@ -132,7 +153,9 @@ export class Evaluator {
     const { epoch, at: now } = snapshot;
     const before = reportedKey(this.reportedState);
     this.#reviewVerdicts = this.#evaluate(review, snapshot);
-    const acting = this.#rollbackVerdicts.filter(({ trigger }) => !this.isMuted(trigger, now));
+    const acting = this.#rollbackVerdicts.filter(
+      ({ trigger, dryRun }) => dryRun !== true && !this.isMuted(trigger, now),
+    );
     const isOpen = (name: string) => this.#openReviews.some(({ trigger }) => trigger === name);
     // A review that is open stays until its trigger is ok, or an operator acknowledges it.
     const reviewed = this.#rollbackVerdicts.filter(
@@ -202,7 +225,10 @@ export class Evaluator {
         this.#failed.delete(trigger.name);
         const unit = verdict.unit ?? trigger.unit ?? 'none';
         // No copy of a complete verdict: some of its properties are computed when they are first read.
-        return [verdict.unit === unit ? (verdict as Verdict) : { ...verdict, unit }];
+        const complete = verdict.unit === unit ? (verdict as Verdict) : { ...verdict, unit };
+        if (trigger.dryRun !== true) return [complete];
+        const isOpen = Object.isExtensible(complete);
+        return [isOpen ? Object.assign(complete, { dryRun: true as const }) : { ...complete, dryRun: true }];
       } catch (error) {
         this.#failed.add(trigger.name);
         this.#options.records.fault(`the trigger ${trigger.name}`, error);

@@ -33,7 +33,14 @@ export function stepReviews(
   const opened: Verdict[] = [];
   const closed: Verdict[] = [];
   for (const verdict of verdicts) {
-    const review = open.find(({ trigger }) => trigger === verdict.trigger);
+    const before = open.find(({ trigger }) => trigger === verdict.trigger);
+    // Its rule is in dry run now, or no longer: that is another review.
+    const isOther = before !== undefined && isDryRun(before.verdict) !== isDryRun(verdict);
+    const review = isOther ? undefined : before;
+    if (isOther && !isDryRun(before.verdict) && before.acknowledged !== true) {
+      const { dryRun: _, ...rest } = verdict;
+      closed.push({ ...rest, message: `The rule is in dry run now. ${verdict.message}` });
+    }
     const acknowledged = review?.acknowledged === true;
     if (verdict.status === 'breach') {
       if (review === undefined) opened.push(verdict);
@@ -52,6 +59,10 @@ export function stepReviews(
     }
   }
   return { open: still, opened, closed };
+}
+
+function isDryRun({ dryRun }: Verdict): boolean {
+  return dryRun === true;
 }
 
 type Place = Pick<FlagFacts, 'rolloutPercentage'>;

@@ -49,7 +49,7 @@ export interface ViewFacts {
   readonly serviceVersion: string | undefined;
 }
 
-type ViewedTrigger = Pick<Trigger, 'name' | 'quantiles'>;
+type ViewedTrigger = Pick<Trigger, 'name' | 'quantiles' | 'dryRun'>;
 
 /** Since when each trigger's verdict has its status. */
 export type TriggerStatuses = ReadonlyMap<string, Pick<Verdict, 'status'> & { readonly since: number }>;
@@ -124,14 +124,16 @@ function armOf(arm: Arm, { total }: Snapshot): RolloutView['arms'][Arm] {
 }
 
 function triggerOf(
-  { name, quantiles }: ViewedTrigger,
+  { name, quantiles, dryRun }: ViewedTrigger,
   severity: TriggerView['severity'],
   facts: ViewFacts,
 ): TriggerView {
   const verdict = facts.verdicts.find(({ trigger }) => trigger === name);
   const gathered = facts.snapshot.evidence?.find(({ trigger }) => trigger === name);
   const since = verdict && facts.statuses.get(name)?.since;
-  return { name, severity, verdict, since, quantiles, evidence: evidenceShare(verdict, gathered) };
+  const evidence = evidenceShare(verdict, gathered);
+  const marked = dryRun === true ? ({ dryRun } as const) : {};
+  return { name, severity, ...marked, verdict, since, quantiles, evidence };
 }
 
 /** How far the evidence has come towards its threshold, by logarithms: 0 for none, 1 at the threshold. */

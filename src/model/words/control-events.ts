@@ -105,10 +105,10 @@ export const CONTROL_EVENTS: Words<ControlEvents> = {
 
   // A review or a stop follows, which has a notification of its own.
   alert: {
-    log: ({ alert: { by, trigger, isFiring, action, reason } }) => {
+    log: ({ alert: { by, trigger, isFiring, action, dryRun, reason } }) => {
       const name = trigger.slice(ALERT_PREFIX.length);
       if (!isFiring) return info(`The alert ${name} from ${by} is resolved.`);
-      return warn(`An alert from ${by} fires (${action}): ${reason}`);
+      return warn(`An alert from ${by} fires (${action}${dryRun ? ', dry run' : ''}): ${reason}`);
     },
   },
 

@@ -105,8 +105,8 @@ function armTable({ view }: RolloutStatus): string[] {
   );
   const width = Math.max(10, ...view.triggers.map(({ name }) => widthOf(printable(name))));
   const triggers = view.triggers.map(
-    ({ name, verdict, evidence }) =>
-      `${padded(printable(name), width)}  ${printable(triggerText(verdict))}${evidence === undefined ? '' : `, evidence ${Math.floor(evidence * 100)} %`}`,
+    ({ name, verdict, evidence, dryRun }) =>
+      `${padded(printable(name), width)}  ${printable(triggerText(verdict))}${dryRun ? ', dry run' : ''}${evidence === undefined ? '' : `, evidence ${Math.floor(evidence * 100)} %`}`,
   );
   return ['', ...lines, ...(triggers.length === 0 ? [] : ['', ...triggers])];
 }

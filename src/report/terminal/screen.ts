@@ -224,11 +224,11 @@ function triggersBlock(view: RolloutView, columns: number): Block {
   const width = columns < 60 ? 8 : 12;
   const breachesFirst = [...view.triggers].sort((a, b) => rankOf(a) - rankOf(b));
   const lines = breachesFirst.map((trigger): Line => {
-    const { name, evidence } = trigger;
+    const { name, evidence, dryRun } = trigger;
     const tone = toneOf(trigger, view);
     const isMuted = view.controls.mutes.some((mute) => mute.trigger === name && mute.until > view.at);
     const drawn = evidence === undefined ? padded('', width) : bar(evidence, width);
-    const words = isMuted ? 'muted' : triggerText(trigger.verdict);
+    const words = isMuted ? 'muted' : `${triggerText(trigger.verdict)}${dryRun ? ', dry run' : ''}`;
     return [
       ['plain', `${padded(printable(name), names)} `],
       [evidence === undefined ? 'faint' : tone, `${drawn} `],
@@ -247,8 +247,9 @@ function rankOf({ verdict }: TriggerView): number {
   return verdict?.status === 'breach' ? 0 : 1;
 }
 
-function toneOf({ verdict, severity }: TriggerView, { dryRun }: RolloutView): Tone {
-  if (verdict?.status === 'breach') return severity === 'rollback' && !dryRun ? 'bad' : 'warn';
+function toneOf({ verdict, severity, dryRun }: TriggerView, view: RolloutView): Tone {
+  const stops = severity === 'rollback' && !dryRun && !view.dryRun;
+  if (verdict?.status === 'breach') return stops ? 'bad' : 'warn';
   return verdict?.status === 'ok' ? 'good' : 'faint';
 }
 

@@ -134,7 +134,7 @@ const schemaOf = (name: string) => {
 export function metric(event: string, options: MetricOptions): EvidenceTrigger {
   const own = slugOf(event);
   const config = parseConfig(schemaOf(own ?? 'metric'), { event, options }, 'metric');
-  const { name, alpha, direction, minDifference } = config.options;
+  const { name, dryRun, alpha, direction, minDifference } = config.options;
   if (own === undefined && options.name === undefined) {
     parseConfig(z.object({ name: z.string({ error: NAME }) }), {}, 'metric');
   }
@@ -146,7 +146,8 @@ export function metric(event: string, options: MetricOptions): EvidenceTrigger {
     minDifference,
   };
   const unit = request.metric.kind === 'conversion' ? 'fraction' : 'none';
-  return evidenceTrigger({ name, threshold: minDifference, unit }, request, (evidence, { flagKey }, now) =>
+  const rule = { name, threshold: minDifference, unit, dryRun } as const;
+  return evidenceTrigger(rule, request, (evidence, { flagKey }, now) =>
     examine(request, evidence, flagKey, now),
   );
 }

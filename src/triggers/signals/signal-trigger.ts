@@ -3,11 +3,11 @@ import { UNITS, type Unit, type Verdict } from '../../model/shapes.js';
 import type { SignalValue, Snapshot } from '../../model/snapshot.js';
 import { durationMsSchema } from '../../support/config-schemas.js';
 import { countOf, formatAgo, formatDuration } from '../../support/wording.js';
-import type { SignalSource, ThresholdTrigger } from '../trigger.js';
-import { NO_SAMPLE } from '../window-rule.js';
+import type { SignalSource, ThresholdTrigger, TriggerOptions } from '../trigger.js';
+import { dryRunSchema, NO_SAMPLE } from '../window-rule.js';
 
 /** How a signal is read, and what it measures. */
-export interface SignalReadOptions {
+export interface SignalReadOptions extends Pick<TriggerOptions, 'dryRun'> {
   /** What the number is, for reports and charts. @default 'none' */
   readonly unit?: Unit | undefined;
   /** How often it is read, in milliseconds; the guard's `tickMs` is the shortest. @default 15_000 */
@@ -39,6 +39,7 @@ const FOR = `a number of milliseconds, 0 or more, at most ${MOST_READINGS - 1} t
 
 /** The fields of {@link SignalReadOptions}. */
 export const readFields = {
+  dryRun: dryRunSchema,
   unit: z.enum(UNITS).default('none'),
   everyMs: durationMsSchema.default(15_000),
   timeoutMs: durationMsSchema.default(5_000),
@@ -89,7 +90,7 @@ interface SignalRule {
 export function signalTrigger(
   rule: SignalRule,
   read: SignalSource['read'],
-  { unit, everyMs, timeoutMs, maxAgeMs = 4 * everyMs, confirmations, forMs, onMissing }: ReadSettings,
+  { unit, everyMs, timeoutMs, maxAgeMs = 4 * everyMs, confirmations, forMs, onMissing, dryRun }: ReadSettings,
 ): SignalTrigger {
   const { name, threshold } = rule;
   const needed = { confirmations, forMs };
@@ -101,6 +102,7 @@ export function signalTrigger(
     windowMs: 0,
     threshold,
     unit,
+    dryRun,
     signal: Object.freeze({ read, everyMs, timeoutMs, maxAgeMs, row }),
     evaluate({ signals, epochStartedAt }: Snapshot, now: number): Verdict {
       const value = signals?.find(({ trigger }) => trigger === name);

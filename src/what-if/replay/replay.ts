@@ -6,7 +6,13 @@ import type { LoggedStep } from '../../log/exposure-order.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { GuardEvent } from '../../model/event.js';
 import type { FlagFacts } from '../../model/flags.js';
-import type { Decision, Exposure, Outcome, Verdict } from '../../model/shapes.js';
+import {
+  type Decision,
+  type Exposure,
+  isOfDryRunRules,
+  type Outcome,
+  type Verdict,
+} from '../../model/shapes.js';
 import { resolveLogger } from '../../support/logger.js';
 
 /** The first time that a rollback trigger breached in an epoch, whatever the others found. */
@@ -41,7 +47,7 @@ interface ReplayOptions {
   readonly onFiring: (firing: Firing) => void;
   /** Called for what the guard would have reported: reviews, stages, and faults of triggers. */
   readonly onEvent: (event: GuardEvent) => void;
-  /** Called for each decision of a dry run: one in an epoch. */
+  /** Called for each decision, as in a dry run: one in an epoch. Rules that are in dry run decide nothing. */
   readonly onDecision: (decision: Decision, outcomes: number) => void;
 }
 
@@ -217,7 +223,7 @@ export class Replay {
       this.#firedInEpoch.add(trigger);
       onFiring({ trigger, at, epoch, rolloutPercentage, outcomes: this.#outcomes, verdict });
     }
-    if (this.#decidedEpoch === this.#epoch) return;
+    if (isOfDryRunRules(decision) || this.#decidedEpoch === this.#epoch) return;
     this.#decidedEpoch = this.#epoch;
     this.#decisions += 1;
     onDecision({ ...decision, id: `replay-${this.#decisions}` }, this.#outcomes);

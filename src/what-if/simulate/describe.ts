@@ -28,13 +28,13 @@ function describeService({ shares, stageMs, requestsPerSecond, controlFailureRat
   return `${percentages} % of ${formatRate(requestsPerSecond)}, ${length}; the control fails ${percent(controlFailureRate)}`;
 }
 
-function healthyRow({ name, stopped, missed, stoppedBy, reviews, replicates }: Characteristics): string[] {
+function healthyRow({ name, stopped, missed, replicates, ...found }: Characteristics): string[] {
   return [
     name,
     countOf(stopped, replicates),
     `${percent(stopped.lower)}–${percent(stopped.upper)}`,
     countOf(missed, replicates),
-    names([...stoppedBy, ...reviews]),
+    names([...found.stoppedBy, ...dryRuns(found), ...found.reviews]),
   ];
 }
 
@@ -45,7 +45,7 @@ function harmfulRow(found: Characteristics): string[] {
     spread(found.minutes, formatMinutes),
     spread(found.treatmentCalls, whole),
     spread(found.harmedCalls, whole),
-    names(found.stoppedBy),
+    names([...found.stoppedBy, ...dryRuns(found)]),
   ];
 }
 
@@ -56,6 +56,13 @@ function legend(scenarios: readonly Characteristics[]): string {
 
 function countOf({ count }: Proportion, replicates: number): string {
   return `${count} of ${replicates}`;
+}
+
+/** Rules in dry run, among those that stop. */
+function dryRuns({
+  wouldHaveStopped,
+}: Pick<Characteristics, 'wouldHaveStopped'>): Characteristics['stoppedBy'] {
+  return wouldHaveStopped.map(({ trigger, count }) => ({ trigger: `${trigger} (dry run)`, count }));
 }
 
 function names(list: Characteristics['stoppedBy']): string {

@@ -43,6 +43,8 @@ export interface Traffic {
 export interface SimulatedRollout {
   /** Names of the triggers that stopped it; empty when none did. */
   readonly stoppedBy: readonly string[];
+  /** Names of the rollback triggers in dry run that would have stopped it until then. */
+  readonly wouldHaveStopped: readonly string[];
   /** When it was stopped, or ended, in milliseconds from its start. */
   readonly endedAtMs: number;
   /** Calls of the treatment since the harm began, or since the start. */
@@ -85,6 +87,7 @@ class Player {
   readonly #ends = new MinHeap<{ readonly outcome: Outcome; readonly store: MemoryOutcomeStore }>();
   readonly #reviews = new Set<string>();
   readonly #statuses: Set<StageStatus>[];
+  readonly #wouldHaveStopped = new Set<string>();
   #stoppedBy: readonly string[] = [];
   #epoch = 0;
   #share = 0;
@@ -115,8 +118,10 @@ class Player {
       facts: () => this.#facts(),
       isEvaluating: () => true,
       isReviewing: () => this.#stoppedBy.length === 0,
-      onDecision: ({ verdicts }) => {
-        this.#stoppedBy = verdicts.map(({ trigger }) => trigger);
+      onDecision: ({ verdicts, dryRun }) => {
+        const names = verdicts.map(({ trigger }) => trigger);
+        if (!dryRun) this.#stoppedBy = names;
+        else for (const name of names) this.#wouldHaveStopped.add(name);
       },
     });
   }
@@ -228,7 +233,7 @@ class Player {
   }
 
   #onEvent(event: GuardEvent): void {
-    if (event.type === 'review-opened') this.#reviews.add(event.verdict.trigger);
+    if (event.type === 'review-opened' && !event.verdict.dryRun) this.#reviews.add(event.verdict.trigger);
     if (event.type !== 'stage') return;
     const { index, status } = event.progress;
     this.#statuses[index]?.add(status);
@@ -258,6 +263,7 @@ class Player {
     }
     return {
       stoppedBy: this.#stoppedBy,
+      wouldHaveStopped: [...this.#wouldHaveStopped],
       endedAtMs,
       treatmentCalls: this.#treatmentCalls,
       harmedCalls: this.#harmedCalls + underWay,

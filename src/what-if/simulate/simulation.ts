@@ -27,6 +27,8 @@ export interface Characteristics {
   readonly stopped: Proportion;
   /** How often each trigger was among those that stopped a rollout, most frequent first. */
   readonly stoppedBy: readonly { readonly trigger: string; readonly count: number }[];
+  /** In how many rollouts each rollback trigger in dry run would have stopped, most frequent first. */
+  readonly wouldHaveStopped: readonly { readonly trigger: string; readonly count: number }[];
   /** How often each review was opened. */
   readonly reviews: readonly { readonly trigger: string; readonly count: number }[];
   /** Rollouts in which a stage was called missed. */
@@ -105,6 +107,7 @@ export function characterise(
     replicates,
     stopped: proportionOf(stopped.length, replicates),
     stoppedBy: frequencies(stopped.flatMap(({ stoppedBy }) => stoppedBy)),
+    wouldHaveStopped: frequencies(rollouts.flatMap(({ wouldHaveStopped }) => wouldHaveStopped)),
     reviews: frequencies(rollouts.flatMap(({ reviews }) => reviews)),
     missed: proportionOf(missed.length, replicates),
     metAfterHarm: proportionOf(rollouts.filter((each) => each.metAfterHarm).length, replicates),

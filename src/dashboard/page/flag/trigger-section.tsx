@@ -18,7 +18,7 @@ export function TriggerSection({ view }: { view: RolloutView }) {
     <Section
       id="triggers"
       title="Triggers"
-      note="A rollback trigger turns the flag off; a review trigger asks an operator. Evidence is drawn on a logarithmic scale: a full bar is a breach."
+      note="A rollback trigger turns the flag off; a review trigger asks an operator; one in dry run only says what it would have done. Evidence is drawn on a logarithmic scale: a full bar is a breach."
     >
       {sorted.length === 0 ? (
         <Empty>This guard has no triggers.</Empty>
@@ -52,7 +52,7 @@ export function TriggerSection({ view }: { view: RolloutView }) {
 type Mute = RolloutView['controls']['mutes'][number];
 
 function TriggerRow({ trigger, mute }: { trigger: TriggerView; mute: Mute | undefined }) {
-  const { name, severity, verdict, since, evidence } = trigger;
+  const { name, severity, dryRun, verdict, since, evidence } = trigger;
   const { mood, word } = triggerStanding(trigger, mute);
   return (
     <tr data-trigger={name}>
@@ -62,6 +62,7 @@ function TriggerRow({ trigger, mute }: { trigger: TriggerView; mute: Mute | unde
           <Chip mood={mood}>{word}</Chip>
           <small>
             {severity}
+            {dryRun && ', dry run'}
             {since !== undefined && (
               <>
                 , for <Since at={since} />

@@ -170,7 +170,10 @@ export function triggerStanding(
   mute: { until: number } | undefined,
 ): { mood: Mood; word: string } {
   const status = trigger.verdict?.status;
-  if (status === 'breach') return { mood: trigger.severity === 'rollback' ? 'bad' : 'warn', word: 'breach' };
+  if (status === 'breach') {
+    const stops = trigger.severity === 'rollback' && trigger.dryRun !== true;
+    return { mood: stops ? 'bad' : 'warn', word: 'breach' };
+  }
   if (mute !== undefined) return { mood: 'off', word: 'muted' };
   if (status === 'ok') return { mood: 'good', word: 'ok' };
   return { mood: 'off', word: 'not enough data' };
