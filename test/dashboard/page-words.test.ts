@@ -3,7 +3,7 @@ import { axisTop } from '../../src/dashboard/page/charts/scale.js';
 import { indexFrom, since, withFiner, withNewer } from '../../src/dashboard/page/charts/series-points.js';
 import { decisionHref, routeOf } from '../../src/dashboard/page/live/router.js';
 import { countText, perSecondText, rateText } from '../../src/dashboard/page/words/numbers.js';
-import { standingOf } from '../../src/dashboard/page/words/standing.js';
+import { standingOf, triggerStanding } from '../../src/dashboard/page/words/standing.js';
 import { agoText, lengthText, timeText } from '../../src/dashboard/page/words/times.js';
 import { seriesOf } from '../../src/dashboard/series.js';
 import {
@@ -208,5 +208,17 @@ describe('the top of an axis', () => {
   it('is not flattened by the interval of few outcomes, and never above 100 %', () => {
     expect(axisTop({ ...none, values: [0.004], soft: [0.9], most: 1 })).toBeLessThan(0.02);
     expect(axisTop({ ...none, values: [1], most: 1 })).toBe(1);
+  });
+});
+
+describe('a trigger on the page', () => {
+  const verdict = sampleVerdict({ status: 'breach' });
+  it.each([
+    ['rollback', undefined, 'bad'],
+    ['rollback', true, 'warn'],
+    ['review', undefined, 'warn'],
+  ] as const)('that breaches (%s, dry run: %s) is %s', (severity, dryRun, mood) => {
+    const trigger = { name: 'tried', severity, verdict, ...(dryRun && { dryRun }) };
+    expect(triggerStanding(trigger, undefined)).toEqual({ mood, word: 'breach' });
   });
 });

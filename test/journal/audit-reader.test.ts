@@ -75,7 +75,7 @@ const EVENTS: { readonly [Type in GuardEvent['type']]: GuardEvent & { readonly t
   },
   'flag-missing': { type: 'flag-missing', at: 8, reason: 'archived', message: 'revive it' },
   'flag-found': { type: 'flag-found', at: 8 },
-      toggled: { type: 'toggled', at: 1, epoch: 2, change: 'off', by: 'ann', rolloutPercentage: 10 },
+  toggled: { type: 'toggled', at: 1, epoch: 2, change: 'off', by: 'ann', rolloutPercentage: 10 },
   'unleash-history': { type: 'unleash-history', at: 8, change: 'off', by: 'ada', changedAt: 7 },
   're-armed': { type: 're-armed', at: 9, epoch: 3 },
   stage: { type: 'stage', at: 9, epoch: 3, progress },

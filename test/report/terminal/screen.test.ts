@@ -224,3 +224,11 @@ describe('the screen of watch', () => {
     expect(shown).not.toContain('Last events');
   });
 });
+
+it('says which trigger is in dry run, and paints its breach as one that stops nothing', () => {
+  const breach = { ...verdict, status: 'breach' } as const;
+  const triggers = [{ name: 'tried', severity: 'rollback', dryRun: true, verdict: breach }] as const;
+  const marked: Paint = (tone, text) => `<${tone}>${text}`;
+  const shown = screenOf(watchedOf({ triggers }), { columns: 100, rows: 40 }, marked).join('\n');
+  expect(shown).toContain('<warn>breach: 99.2 %, threshold 95 %, dry run');
+});

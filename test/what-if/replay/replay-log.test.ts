@@ -104,6 +104,30 @@ describe('replayLog', () => {
     expect(decisions.list[0]).toMatchObject({ outcomes: first!.outcomes, decision: { at: first!.at } });
   });
 
+  it('shows what a rule in dry run finds, and lets only the others decide', async () => {
+    const rules = (dryRun: boolean) =>
+      parseRules(
+        {
+          rollback: [
+            successRateBelow(0.97, { minOutcomes: 50, name: 'tried', dryRun }),
+            successRateBelow(0.9, { minOutcomes: 50, strict: true }),
+          ],
+        },
+        'rules',
+      );
+    const [dry, real] = [
+      await replayLog(folder, { rules: rules(true) }),
+      await replayLog(folder, { rules: rules(false) }),
+    ];
+    expect(dry.firings.list.map(({ trigger, at }) => [trigger, at])).toEqual(
+      real.firings.list.map(({ trigger, at }) => [trigger, at]),
+    );
+    const marked = dry.firings.list.filter(({ verdict }) => verdict.dryRun === true);
+    expect(new Set(marked.map(({ trigger }) => trigger))).toEqual(new Set(['tried']));
+    const decided = dry.decisions.list.flatMap(({ decision }) => decision.verdicts);
+    expect(new Set(decided.map(({ trigger }) => trigger))).toEqual(new Set(['success-rate-below']));
+  });
+
   it('stays silent under a threshold that nothing reached', async () => {
     const rules = parseRules({ rollback: [successRateBelow(0.3)] }, 'rules');
     const { firings, decisions } = await replayLog(folder, { rules });

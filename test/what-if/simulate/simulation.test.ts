@@ -49,6 +49,17 @@ describe('simulate', () => {
     expect(late.harmedCalls.median).toBeLessThan(late.treatmentCalls.median! + 1);
   });
 
+  it('counts what a rule in dry run would have stopped, and lets the rollout go on', () => {
+    const dry = { rollback: [failureRegression({ dryRun: true, name: 'tried' })] };
+    const found = characterise(dry, scenarioOf('harm'), { replicates: 3, seed: 1 });
+    expect(found).toMatchObject({
+      stopped: { count: 0 },
+      wouldHaveStopped: [{ trigger: 'tried', count: 3 }],
+    });
+    const text = describeSimulation({ ...simulation, replicates: 3, scenarios: [found] });
+    expect(text).toContain('tried (dry run) 3');
+  });
+
   it('shows that a bare literal rule stops healthy rollouts, and the same one beyond chance does not', () => {
     const service = { ...SERVICE, controlFailureRate: 0.04, treatmentFailureRate: 0.04 };
     const [healthy] = scenariosOf(service);
