@@ -3,7 +3,7 @@ import type { OpenFolder } from '../journal/guard-folder.js';
 import { Journal, type JournalEntry } from '../journal/journal.js';
 import type { GuardEvent, GuardListener } from '../model/event.js';
 import { entryOf } from '../model/event-table.js';
-import type { GuardObserver } from '../model/observer.js';
+import type { GuardFigures, GuardObserver } from '../model/observer.js';
 import type { Outcome } from '../model/shapes.js';
 import { runCallback } from '../support/async/callbacks.js';
 import type { Clock } from '../support/clock.js';
@@ -110,6 +110,13 @@ export class GuardRecords {
     const { level, line } = entryOf(event).log(event);
     this.#logger[level](event, line);
     for (const [listener, what] of this.#listeners) this.safely(what, () => listener(event));
+  }
+
+  /** The guard starts: observers may read where it stands. */
+  started(figures: () => GuardFigures): void {
+    for (const [what, observer] of this.#observers) {
+      this.safely(what, () => observer.started?.(this.#flagKey, figures));
+    }
   }
 
   /** Shows one outcome to the observers. */

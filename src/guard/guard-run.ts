@@ -57,6 +57,7 @@ export class GuardRun {
       health,
       view,
       source,
+      metrics,
     } = this.#parts;
     const { clock, flagKey, tickMs, records } = context;
     const { left, folder } = await storage.open((state) => runner.applyStop(state));
@@ -68,6 +69,7 @@ export class GuardRun {
     await recorder.open(left, machine.epoch, folder);
     if (this.#ending !== undefined) throw this.#closedError();
     const { status } = left?.state ?? machine.state;
+    records.started(() => metrics.current);
     records.emit({ type: 'started', at: clock.now(), epoch: left?.epoch ?? machine.epoch, status });
     if (left?.reported !== undefined) evaluator.restore(left.reported);
     if (left !== undefined) runner.restore(left);

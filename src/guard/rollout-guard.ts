@@ -4,7 +4,7 @@ import { type AlertsHandler, alertsHandler } from '../alerts/alerts-handler.js';
 import type { DashboardOptions } from '../dashboard/dashboard-options.js';
 import { type DashboardHandler, dashboardHandler } from '../dashboard/handler.js';
 import { type MetricsHandler, metricsHandler } from '../dashboard/metrics-handler.js';
-import { type Metered, prometheusText } from '../dashboard/prometheus-text.js';
+import { prometheusText } from '../dashboard/prometheus-text.js';
 import type { RolloutSource } from '../dashboard/source.js';
 import { armOf } from '../measure/exposure-ledger.js';
 import type { Control, ControlReply, ControlsInForce } from '../model/control.js';
@@ -17,6 +17,7 @@ import {
   type Unsubscribe,
 } from '../model/flags.js';
 import type { Health } from '../model/health.js';
+import type { GuardFigures } from '../model/observer.js';
 import type { Evaluation, Exposure } from '../model/shapes.js';
 import {
   type GuardedOperation,
@@ -132,7 +133,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
 
   /** Where the rollout stands, as metrics in Prometheus' text format. Their names begin with `rollout_guard_`; labels are bounded. */
   prometheus(): string {
-    return prometheusText([this.metered]);
+    return prometheusText([this.figures]);
   }
 
   /** Serves {@link prometheus} to scrapes: `app.get('/metrics/rollout', guard.metrics())`. */
@@ -141,7 +142,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
   }
 
   /** @internal */
-  get metered(): Metered {
+  get figures(): GuardFigures {
     return this.#parts.metrics.current;
   }
 

@@ -104,7 +104,7 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
     flagUrl,
     controls: () => controls.inForce,
   });
-  const metrics = new GuardMetrics(context, view, ledger);
+  const metrics = new GuardMetrics(context, view, ledger, fleet);
   const source = new GuardSource(context, view, rollups, controls, fleet);
   const subject = { flagKey, project, environment, flagUrl, dashboardUrl };
   const notifications = new Notifications({

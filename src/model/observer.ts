@@ -1,11 +1,36 @@
 import type { GuardEvent } from './event.js';
-import type { Outcome } from './shapes.js';
+import type { RolloutView } from './rollout-view.js';
+import type { Decision, Outcome } from './shapes.js';
+
+/** What a process has decided since it began, which a view does not have. */
+export interface DecisionCount extends Pick<Decision, 'action' | 'dryRun'> {
+  /** Who: triggers, or an operator or an alert. */
+  readonly by: 'triggers' | 'request';
+  readonly count: number;
+}
+
+/** The figures of one flag's guard in this process. */
+export interface GuardFigures {
+  readonly view: RolloutView;
+  /** Whether this process decides for its fleet, or is alone. */
+  readonly leads: boolean;
+  readonly decisions: readonly DecisionCount[];
+  /** Failures of anything but a stop itself. */
+  readonly faults: number;
+  /** Alerts of monitoring systems that fire. */
+  readonly firingAlerts: number;
+}
 
 /**
  * Sees what guards see and do, for metrics and the like; several guards may share one. Its methods run within the user's
  * request, so they touch memory only. What one throws is reported once as a `fault` and goes no further.
  */
 export interface GuardObserver {
+  /**
+   * Called when the guard of this flag starts. @param figures - Where its rollout stands whenever it is called, until the guard reports
+   * that it is `closed`.
+   */
+  started?(flagKey: string, figures: () => GuardFigures): void;
   /** Called once for each outcome, after the guard has counted it. */
   outcome?(outcome: Outcome): void;
   /** Called for everything that the guard of this flag does. */

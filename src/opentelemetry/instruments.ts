@@ -1,4 +1,6 @@
-import type { Meter } from '@opentelemetry/api';
+import type { Attributes, Meter, Observable } from '@opentelemetry/api';
+import { METRICS, type Metric, NAMESPACE } from '../dashboard/metric-table.js';
+import type { GuardFigures } from '../model/observer.js';
 import { OutcomeSeries } from './outcome-series.js';
 
 /** In seconds: OpenTelemetry's advice for durations of requests, and beyond it up to what an upload may take. */
@@ -6,6 +8,9 @@ const BOUNDARIES_S = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 
 
 /** What is recorded through one meter. */
 export type Instruments = ReturnType<typeof newInstruments>;
+
+/** Guards by their flags: their figures are read when metrics are collected. Of one that has ended, they are the last. */
+export type FiguresByFlag = Map<string, () => GuardFigures>;
 
 /** A second set on the same meter would report the same series again, and the two would overwrite each other. */
 const made = new WeakMap<Meter, Instruments>();
@@ -19,6 +24,8 @@ export function instrumentsOf(meter: Meter): Instruments {
 
 function newInstruments(meter: Meter) {
   const flags = new Map<string, OutcomeSeries>();
+  const figures: FiguresByFlag = new Map();
+  observeFigures(meter, figures);
   const described = (noun: string, description: string) =>
     [`rollout_guard.${noun}s`, { unit: `{${noun}}`, description }] as const;
   meter
@@ -30,6 +37,7 @@ function newInstruments(meter: Meter) {
     });
   const counter = (noun: string, description: string) => meter.createCounter(...described(noun, description));
   return {
+    figures,
     /** Counted in memory and read when metrics are collected: a request pays for an addition. */
     series(flagKey: string): OutcomeSeries {
       let known = flags.get(flagKey);
@@ -57,4 +65,52 @@ function newInstruments(meter: Meter) {
     }),
     guards: meter.createUpDownCounter(...described('guard', 'Running guards, by state.')),
   };
+}
+
+/** Where rollouts stand: the same metrics as in Prometheus' text, but for those that are recorded as they happen. */
+function observeFigures(meter: Meter, byFlag: FiguresByFlag): void {
+  const made = METRICS.filter(({ isRecorded }) => isRecorded !== true).map(
+    (metric) => [metric, observableOf(meter, metric)] as const,
+  );
+  meter.addBatchObservableCallback(
+    (result) => {
+      for (const [flagKey, read] of byFlag) {
+        const now = figuresOf(read);
+        if (now === undefined) continue;
+        for (const [{ samples }, instrument] of made) {
+          for (const [labels, value] of samples(now)) {
+            // JSON has no infinity: one would spoil the whole export.
+            if (Number.isFinite(value)) result.observe(instrument, value!, attributesOf(flagKey, labels));
+          }
+        }
+      }
+    },
+    made.map(([, instrument]) => instrument),
+  );
+}
+
+function observableOf(meter: Meter, { name, kind, unit, help: description }: Metric): Observable {
+  const options = { unit: unit ?? '1', description };
+  const full = `${NAMESPACE}.${name}`;
+  return kind === 'counter'
+    ? meter.createObservableCounter(full, options)
+    : meter.createObservableGauge(full, options);
+}
+
+/** A guard that cannot say where it stands leaves the others alone. */
+function figuresOf(read: () => GuardFigures): GuardFigures | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
+
+function attributesOf(
+  flagKey: string,
+  labels: Readonly<Record<string, string | number | boolean>>,
+): Attributes {
+  const attributes: Attributes = { 'feature_flag.key': flagKey };
+  for (const [name, value] of Object.entries(labels)) attributes[`${NAMESPACE}.${name}`] = value;
+  return attributes;
 }

@@ -18,7 +18,8 @@ export interface OpenTelemetryOptions {
 }
 
 /**
- * Shows a guard's outcomes, durations, decisions and states as OpenTelemetry metrics; for the guard's option `observers`.
+ * Shows a guard's outcomes, durations, decisions and states, and where its rollout stands (as `guard.prometheus()`), as OpenTelemetry
+ * metrics; for the guard's option `observers`.
  * Without a registered SDK nothing is recorded. Attributes are bounded: flag, arm, result, whether the fallback ran, the
  * names of triggers, and at most 50 error types; never targeting keys, messages or attributes of an outcome.
  *
@@ -35,6 +36,9 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver
     return instruments;
   };
   return {
+    started(flagKey, figures) {
+      ready().figures.set(flagKey, figures);
+    },
     outcome(outcome) {
       const { series, duration } = ready();
       const counted = series(outcome.exposure.flagKey).of(outcome);
@@ -44,11 +48,16 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver
       duration.record(durationMs / 1_000, counted.durationAttributes);
     },
     event(event, flagKey) {
-      const { complaints, decisions, reviews, faults, blind, guards } = ready();
+      const { complaints, decisions, reviews, faults, blind, guards, figures } = ready();
       const flag = { 'feature_flag.key': flagKey };
       if (event.type === 'complaint') complaints.add(1, { ...flag, 'rollout_guard.arm': event.arm });
       if (event.type === 'review-opened') {
         reviews.add(1, { ...flag, 'rollout_guard.trigger': event.verdict.trigger });
+      }
+      if (event.type === 'closed') {
+        // Not the guard itself, which nothing else may hold any longer.
+        const last = figures.get(flagKey)?.();
+        if (last !== undefined) figures.set(flagKey, () => last);
       }
       if (event.type === 'fault') faults.add(1, flag);
       // Every process of a fleet reports the decision; the one that made it counts it.
@@ -111,7 +120,14 @@ class Blindness {
   }
 }
 
-const METER_METHODS = ['createCounter', 'createHistogram', 'createUpDownCounter', 'createObservableCounter'];
+const METER_METHODS = [
+  'createCounter',
+  'createHistogram',
+  'createUpDownCounter',
+  'createObservableCounter',
+  'createObservableGauge',
+  'addBatchObservableCallback',
+];
 
 const optionsSchema = z.strictObject({
   meter: z

@@ -86,7 +86,7 @@ describeWithBinary('the metrics of a guard', 'prometheus', 'apt-get install prom
     const guard = await harness.started({ tickMs: 10, rollback: [successRateBelow(0.9), own] });
     await harness.ticks(3);
     const text = guard.prometheus();
-    expect(text).toContain('trigger="a \\"name\\"\\\\of\\nits own",severity="rollback"} +Inf\n');
+    expect(text).toContain('trigger="a \\"name\\"\\\\of\\nits own",severity="rollback",dry_run="false"} +Inf\n');
     const check = (...args: string[]) =>
       execFileSync('promtool', ['check', ...args], { input: text, encoding: 'utf8', stdio: 'pipe' });
     expect(check('metrics')).toBe('');

@@ -113,7 +113,7 @@ export class Controller {
   async #serveHealth(): Promise<void> {
     if (this.#healthOptions === undefined) return;
     const guards = () => Object.values(this.#guards.guards);
-    const metrics = metricsHandler(() => prometheusText(guards().map(({ metered }) => metered)));
+    const metrics = metricsHandler(() => prometheusText(guards().map(({ figures }) => figures)));
     const alerts =
       this.#alerts === undefined
         ? {}

@@ -69,7 +69,7 @@ export class FlagGuards<FlagKey extends string = string> {
 
   /** The metrics of all flags; see {@link RolloutGuard.prometheus}. */
   prometheus(): string {
-    return prometheusText([...this.#byFlag.values()].map(({ metered }) => metered));
+    return prometheusText([...this.#byFlag.values()].map(({ figures }) => figures));
   }
 
   /** Serves {@link prometheus} to scrapes. */
