@@ -6,14 +6,17 @@ import type { Decision, Outcome } from './shapes.js';
 export interface DecisionCount extends Pick<Decision, 'action' | 'dryRun'> {
   /** Who: triggers, or an operator or an alert. */
   readonly by: 'triggers' | 'request';
+  /** How many there were. */
   readonly count: number;
 }
 
 /** The figures of one flag's guard in this process. */
 export interface GuardFigures {
+  /** Where the rollout stands. */
   readonly view: RolloutView;
   /** Whether this process decides for its fleet, or is alone. */
   readonly leads: boolean;
+  /** Each kind of decision, also those of which there was none. */
   readonly decisions: readonly DecisionCount[];
   /** Failures of anything but a stop itself. */
   readonly faults: number;

@@ -10,6 +10,7 @@ import { describeWithBinary } from '../helpers/needs-binary.js';
 import { startPrometheus } from '../helpers/real-prometheus.js';
 
 const RULES = join(import.meta.dirname, '../../examples/prometheus/rollout-guard.rules.yml');
+const RULE_TESTS = RULES.replace('.rules.yml', '.rules.test.yml');
 const STAGES = [{ percentage: 10, minOutcomes: 50, minSuccessRate: 0.9 }];
 
 let harness: GuardHarness;
@@ -86,11 +87,18 @@ describeWithBinary('the metrics of a guard', 'prometheus', 'apt-get install prom
     const guard = await harness.started({ tickMs: 10, rollback: [successRateBelow(0.9), own] });
     await harness.ticks(3);
     const text = guard.prometheus();
-    expect(text).toContain('trigger="a \\"name\\"\\\\of\\nits own",severity="rollback",dry_run="false"} +Inf\n');
+    expect(text).toContain(
+      'trigger="a \\"name\\"\\\\of\\nits own",severity="rollback",dry_run="false"} +Inf\n',
+    );
     const check = (...args: string[]) =>
       execFileSync('promtool', ['check', ...args], { input: text, encoding: 'utf8', stdio: 'pipe' });
     expect(check('metrics')).toBe('');
-    expect(check('rules', RULES)).toContain('SUCCESS: 5 rules found');
+    expect(check('rules', RULES)).toContain('SUCCESS: 7 rules found');
+    const tested = execFileSync('promtool', ['test', 'rules', RULE_TESTS], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
+    expect(tested).toContain('SUCCESS');
   });
 });
 

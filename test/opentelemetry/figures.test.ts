@@ -70,7 +70,6 @@ const RULES = {
 describe('where a rollout stands, in OpenTelemetry', () => {
   it('is the same as in Prometheus, by names that become the same', async () => {
     const observers = [openTelemetry({ meter: provider.getMeter('test') })];
-    harness.unleash.pats = [{ description: 'guard', expiresAt: '2100-01-01T00:00:00.000Z', seenAt: null }];
     const guard = await harness.started({
       ...RULES,
       rollback: [errorRateAbove(1, { minOutcomes: 5 })],

@@ -5,12 +5,19 @@ import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
 import type { GuardView } from './guard-view.js';
 
+const NO_DECISIONS: readonly DecisionCount[] = (['stop', 'step-back'] as const).flatMap((action) =>
+  [false, true].flatMap((dryRun) =>
+    (['triggers', 'request'] as const).map((by) => ({ action, dryRun, by, count: 0 })),
+  ),
+);
+
 /** Counts what a view does not have, and gives all figures of a guard. */
 export class GuardMetrics {
   readonly #view: GuardView;
   readonly #ledger: ControlLedger;
   readonly #fleet: Pick<GuardFleet, 'leads'>;
-  #decisions: readonly DecisionCount[] = [];
+  // From 0 on: a counter that begins with its first decision shows no increase.
+  #decisions: readonly DecisionCount[] = NO_DECISIONS;
   #faults = 0;
 
   constructor(
@@ -41,10 +48,9 @@ export class GuardMetrics {
     if (event.type !== 'decided' || event.by !== undefined) return;
     const { action, dryRun, requestedBy } = event.decision;
     const by = requestedBy === undefined ? 'triggers' : 'request';
-    const isSame = (each: DecisionCount) =>
-      each.action === action && each.dryRun === dryRun && each.by === by;
-    const { count = 0 } = this.#decisions.find(isSame) ?? {};
-    const others = this.#decisions.filter((each) => !isSame(each));
-    this.#decisions = [...others, { action, dryRun, by, count: count + 1 }];
+    this.#decisions = this.#decisions.map((each) => {
+      const isSame = each.action === action && each.dryRun === dryRun && each.by === by;
+      return isSame ? { ...each, count: each.count + 1 } : each;
+    });
   }
 }
