@@ -71,6 +71,7 @@ function deliver(notifier: Notifier | NotifyFunction, test: NotifierTest): Promi
     message: 'A test message of "rollout-guard doctor --send-test". Nothing has happened.',
     facts: [],
     time: new Date(at).toISOString(),
+    decisionId: undefined,
     decision: undefined,
   };
   const send = typeof notifier === 'function' ? notifier : notifier.notify.bind(notifier);

@@ -100,6 +100,7 @@ interface Notice extends Required<Pick<EventNotification, 'key' | 'repeats'>> {
 export function noticeOf(event: GuardEvent, subject: NotificationSubject): Notice | undefined {
   const entry = entryOf(event).notification?.(event, subject.flagKey);
   if (entry === undefined) return undefined;
+  const decisionId = decisionIdOf(event);
   const { key, repeats = false, severity, title, message, facts = [] } = entry;
   return {
     key: `${event.type}:${key}`,
@@ -112,19 +113,27 @@ export function noticeOf(event: GuardEvent, subject: NotificationSubject): Notic
       message,
       facts,
       ...subject,
-      dashboardUrl: dashboardPageOf(event, subject),
+      dashboardUrl: dashboardPageOf(subject, decisionId),
+      decisionId,
       time: new Date(event.at).toISOString(),
       decision: event.type === 'decided' ? event.decision : undefined,
     },
   };
 }
 
-function dashboardPageOf(event: GuardEvent, subject: NotificationSubject): string | undefined {
-  const { dashboardUrl, flagKey } = subject;
+function decisionIdOf(event: GuardEvent): string | undefined {
+  if (event.type === 'decided') return event.decision.id;
+  return 'decisionId' in event ? event.decisionId : undefined;
+}
+
+function dashboardPageOf(
+  { dashboardUrl, flagKey }: NotificationSubject,
+  decisionId: string | undefined,
+): string | undefined {
   if (dashboardUrl === undefined) return undefined;
-  const id =
-    event.type === 'decided' ? event.decision.id : 'decisionId' in event ? event.decisionId : undefined;
-  return id === undefined ? flagUrl(dashboardUrl, flagKey) : decisionUrl(dashboardUrl, flagKey, id);
+  return decisionId === undefined
+    ? flagUrl(dashboardUrl, flagKey)
+    : decisionUrl(dashboardUrl, flagKey, decisionId);
 }
 
 /** An id travels in an HTTP header, and Standard Webhooks ends it with a full stop when it signs. */

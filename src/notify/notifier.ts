@@ -33,6 +33,8 @@ export interface GuardNotification extends NotificationSubject {
   readonly facts: readonly NotificationFact[];
   /** When it happened, ISO 8601. */
   readonly time: string;
+  /** The decision that it is about, from `decided` to `stopped`: the same for each of them. Undefined for all others. */
+  readonly decisionId: string | undefined;
   /** The evidence, for `decided`. */
   readonly decision: Decision | undefined;
 }

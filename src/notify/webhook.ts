@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { messageOf } from '../support/async/callbacks.js';
 import { systemClock } from '../support/clock.js';
 import { parseConfig } from '../support/config-error.js';
 import { headersSchema, httpUrlSchema } from '../support/connection/http-schemas.js';
-import type { GuardNotification, Notifier } from './notifier.js';
+import { type GuardNotification, type Notifier, NotifyError } from './notifier.js';
 import { type HttpNotifierOptions, httpNotifierOptions, notifierFetch, postJson } from './post-json.js';
 import { signatureHeaders, webhookSecretSchema } from './webhook-signature.js';
 
@@ -17,6 +18,11 @@ export interface WebhookOptions extends HttpNotifierOptions {
   readonly secret?: string | undefined;
   /** Sent with every request, for example `Authorization`. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /**
+   * What is posted of a notification, as JSON, for a receiver that has a format of its own; undefined to post nothing.
+   * @default a {@link WebhookPayload}
+   */
+  readonly body?: ((notification: GuardNotification) => object | undefined) | undefined;
 }
 
 /** A {@link GuardNotification} as a webhook's body. */
@@ -26,7 +32,8 @@ export interface WebhookPayload extends GuardNotification {
 }
 
 /**
- * Posts every notification as JSON ({@link WebhookPayload}), signed when there is a secret; see `verifyWebhook`.
+ * Posts every notification as JSON ({@link WebhookPayload}, or what `body` makes of it), signed when there is a secret; see
+ * `verifyWebhook`.
  *
  * @throws {@link ConfigError} that lists every problem.
  */
@@ -37,11 +44,12 @@ export function webhook(options: WebhookOptions): Notifier {
   const fetchFor = notifierFetch(given);
   return {
     name,
-    notify(notification, { signal, fetch }) {
-      const body = JSON.stringify({ version: 1, ...notification } satisfies WebhookPayload);
+    async notify(notification, { signal, fetch }) {
+      const body = bodyOf(notification, given.body);
+      if (body === undefined) return;
       // Each attempt is signed with its own time, or a late one would be rejected as too old.
       const signed = secret === undefined ? {} : signatureHeaders(notification.id, body, secret, clock.now());
-      return postJson({
+      await postJson({
         receiver: 'The webhook',
         url,
         headers: { ...headers, ...signed },
@@ -54,11 +62,28 @@ export function webhook(options: WebhookOptions): Notifier {
   };
 }
 
+/** @throws {@link NotifyError} when it cannot be made: the next attempt would fail alike. */
+function bodyOf(
+  notification: GuardNotification,
+  make: WebhookOptions['body'] = (given): WebhookPayload => ({ version: 1, ...given }),
+): string | undefined {
+  try {
+    return JSON.stringify(make(notification));
+  } catch (error) {
+    throw new NotifyError(`The body could not be made: ${messageOf(error)}`, { retryable: false });
+  }
+}
+
 const optionsSchema = z.strictObject({
   webhook: z.strictObject({
     url: httpUrlSchema(),
     secret: webhookSecretSchema.optional(),
     headers: headersSchema,
+    body: z
+      .custom<NonNullable<WebhookOptions['body']>>((value) => typeof value === 'function', {
+        error: 'a function (notification) => object',
+      })
+      .optional(),
     ...httpNotifierOptions,
   }),
 });
