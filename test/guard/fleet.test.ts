@@ -9,7 +9,9 @@ import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { BaselineFile } from '../../src/journal/baseline-file.js';
 import type { GuardNotification } from '../../src/notify/notifier.js';
 import { criticalErrors } from '../../src/triggers/critical-errors.js';
+import { errorRateAbove } from '../../src/triggers/error-rate-above.js';
 import { memoryGrowth } from '../../src/triggers/memory-growth.js';
+import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import { successRateBetween } from '../../src/triggers/success-rate-between.js';
 import type { Trigger } from '../../src/triggers/trigger.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
@@ -204,6 +206,31 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     expect(one.guard.state.status).toBe('armed');
     await other.harness.fail(other.guard);
     await one.harness.until('stopped again', () => isStopped(one) && isStopped(other));
+  });
+
+  it('notifies once of a flag that an operator turned off, and of what a rule in dry run finds', async () => {
+    const notified: string[] = [];
+    const notify = [({ type }: GuardNotification) => void notified.push(type)];
+    const tried = errorRateAbove(0.1, { minOutcomes: 5, strict: true, name: 'tried', dryRun: true });
+    const rollback = [tried, successRateBelow(0.1, { minOutcomes: 500 })];
+    const [one, other] = [
+      await member({ notify, rollback }),
+      await member({ ...TOKENLESS, notify, rollback }),
+    ];
+    await leading(one);
+    await other.harness.until('joined', () => other.guard.status().fleet!.role === 'follower');
+    await other.harness.fail(other.guard, 10);
+    await one.harness.until('found', () => notified.includes('decided'));
+    one.harness.unleash.toggle(false, 'ann');
+    for (const { harness } of [one, other]) harness.flags.change({ enabled: false });
+    await one.harness.until('toggled', () => notified.includes('toggled'));
+    await Promise.all([one, other].map(({ harness }) => harness.ticks(5)));
+    await Promise.all([one, other].map(({ guard }) => guard.close()));
+    expect(notified.filter((type) => type === 'decided' || type === 'toggled')).toEqual([
+      'decided',
+      'toggled',
+    ]);
+    expect([isStopped(one), isStopped(other)]).toEqual([false, false]);
   });
 
   it('acts on nothing in a dry run, neither its own decision nor another’s', async () => {

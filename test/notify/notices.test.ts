@@ -218,6 +218,20 @@ describe('noticeOf', () => {
       { severity: 'warning', message: 'The flag is in another project. It is in "web".' },
     ],
     ['a flag that is there again', { type: 'flag-found', at: AT }, { severity: 'info' }],
+    [
+      'an operator who turned the flag off',
+      { type: 'toggled', at: AT, epoch: 3, change: 'off', by: 'ann' },
+      { severity: 'info', title: 'async-upload was turned off in Unleash' },
+    ],
+    [
+      'an operator who turned the flag on again, whose name is not known',
+      { type: 'toggled', at: AT, epoch: 3, change: 'on', rolloutPercentage: 10 },
+      {
+        title: 'async-upload was turned on in Unleash',
+        message:
+          'An operator turned the flag on in Unleash, at 10 %. A new rollout begins, with empty windows.',
+      },
+    ],
     ['a guard that is armed again', { type: 're-armed', at: AT, epoch: 3 }, { severity: 'info' }],
   ])('notifies operators of %s', (_, event, expected) => {
     const { notification } = noticeOf(event, subject)!;

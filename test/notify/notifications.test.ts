@@ -162,6 +162,30 @@ describe('Notifications', () => {
     expect(String(onFault.mock.calls[0]![1])).toContain('timed out after 1000 ms');
   });
 
+  it('is not hurt by what a notifier does after its time: rejects, throws into nothing, or delivers', async () => {
+    const unhandled = vi.fn();
+    process.on('unhandledRejection', unhandled);
+    const late = (settle: () => Promise<void>) => () =>
+      new Promise<void>((resolve) => setTimeout(resolve, 5_000)).then(settle);
+    const rejecting = vi.fn(late(() => Promise.reject(new Error('too late'))));
+    const delivering = vi.fn(late(() => Promise.resolve()));
+    const { notifications, onFault } = notificationsTo([rejecting, delivering], {
+      timeoutMs: 1_000,
+      retries: 1,
+    });
+    notifications.listener(decided());
+    await vi.advanceTimersByTimeAsync(60_000);
+    process.off('unhandledRejection', unhandled);
+    expect([rejecting, delivering].map(({ mock }) => mock.calls.length)).toEqual([2, 2]);
+    expect(unhandled).not.toHaveBeenCalled();
+    expect(onFault.mock.calls.map(([, error]) => String(error))).toEqual(
+      Array(2).fill('DeadlineError: timed out after 1000 ms'),
+    );
+    notifications.listener(decided({ id: 'd-2' }));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(delivering).toHaveBeenCalledTimes(3);
+  });
+
   it.each<[string, NotifyFunction]>([
     [
       'throws',

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { isNotifyError, type NotifyError } from '../../src/notify/notifier.js';
+import { type GuardNotification, isNotifyError, type NotifyError } from '../../src/notify/notifier.js';
 import { type WebhookOptions, webhook } from '../../src/notify/webhook.js';
 import { verifyWebhook } from '../../src/notify/webhook-signature.js';
 import { ConfigError } from '../../src/support/config-error.js';
@@ -36,6 +36,38 @@ describe('webhook', () => {
   it('takes the status of a long reply, and reads little of it', async () => {
     const { url } = await receiver({ status: 200, body: 'x'.repeat(20_000_000) });
     await webhook({ url }).notify(notification, { signal });
+  });
+
+  it('posts what a function makes of the notification, signed, and nothing where it makes nothing', async () => {
+    const { url, received } = await receiver();
+    const body = ({ title, severity }: GuardNotification) =>
+      severity === 'critical' ? { text: title } : undefined;
+    const notifier = webhook({ url, secret: SECRET, clock, body });
+    await notifier.notify(notification, { signal });
+    await notifier.notify({ ...notification, severity: 'info' }, { signal });
+    expect(received.map((each) => JSON.parse(each.body))).toEqual([{ text: notification.title }]);
+    expect(verifyWebhook(received[0]!.body, received[0]!.headers, SECRET, { now: AT })).toBe(true);
+  });
+
+  it.each<[string, () => object]>([
+    [
+      'throws',
+      () => {
+        throw new Error('no body');
+      },
+    ],
+    ['returns what JSON does not have', () => ({ count: 1n })],
+  ])('does not repeat an attempt whose body %s', async (_, body) => {
+    const { url, received } = await receiver();
+    const failure = await failureOf(webhook({ url, body }).notify(notification, { signal }));
+    expect([failure.retryable, received.length]).toEqual([false, 0]);
+    expect(failure.message).toMatch(/^The body could not be made: /);
+  });
+
+  it('refuses a body that is no function', () => {
+    expect(() => webhook({ url: 'http://a.test', body: {} as () => object })).toThrow(
+      /body: .*a function \(notification\) => object/,
+    );
   });
 
   it('posts the notification as JSON, signed so that the receiver can verify it', async () => {
