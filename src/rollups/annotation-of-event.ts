@@ -1,5 +1,5 @@
 import type { Control } from '../model/control.js';
-import type { GuardEvent } from '../model/event.js';
+import type { GuardEvent, GuardEventOf } from '../model/event.js';
 import { entryOf } from '../model/event-table.js';
 import type { Annotation } from './rollup.js';
 
@@ -7,6 +7,10 @@ import type { Annotation } from './rollup.js';
 export function annotationOf(event: GuardEvent): Annotation | undefined {
   const mark = markOf(event);
   return mark && { at: event.at, text: entryOf(event).log(event).line, ...mark };
+}
+
+function dryRunOf({ verdict }: Pick<GuardEventOf<'review-opened'>, 'verdict'>): string {
+  return verdict.dryRun === true ? ' (dry run)' : '';
 }
 
 function markOfControl(control: Control): Omit<Annotation, 'at' | 'text'> {
@@ -25,6 +29,8 @@ function markOf(event: GuardEvent): Omit<Annotation, 'at' | 'text'> | undefined 
     }
     case 'unleash-history':
       return { type: 'percentage', title: `turned ${event.change}`, by: event.by };
+    case 'toggled':
+      return { type: 'percentage', title: `turned ${event.change}`, by: event.by };
     case 'stage': {
       const { stage, status } = event.progress;
       return { type: 'stage', title: `stage ${stage.percentage} %: ${status}` };
@@ -32,9 +38,9 @@ function markOf(event: GuardEvent): Omit<Annotation, 'at' | 'text'> | undefined 
     case 'advanced':
       return { type: 'stage', title: `advanced to ${event.to} %` };
     case 'review-opened':
-      return { type: 'review', title: `review: ${event.verdict.trigger}` };
+      return { type: 'review', title: `review: ${event.verdict.trigger}${dryRunOf(event)}` };
     case 'review-closed':
-      return { type: 'review', title: `review closed: ${event.verdict.trigger}` };
+      return { type: 'review', title: `review closed: ${event.verdict.trigger}${dryRunOf(event)}` };
     case 'decided': {
       const { id, action, toPercentage, dryRun } = event.decision;
       const title = action === 'stop' ? 'stop' : `step back to ${toPercentage} %`;

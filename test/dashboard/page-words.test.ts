@@ -222,3 +222,10 @@ describe('a trigger on the page', () => {
     expect(triggerStanding(trigger, undefined)).toEqual({ mood, word: 'breach' });
   });
 });
+
+it('says of a trigger in dry run that breaches that it is no breach of the others', () => {
+  const verdict = sampleVerdict({ status: 'breach', trigger: 'tried' });
+  const triggers = [{ name: 'tried', severity: 'rollback', dryRun: true, verdict }] as const;
+  const view = { ...sampleView(), triggers, openReviews: [], problems: [], stage: undefined };
+  expect(standingOf(view).sentence).toContain('Only in dry run is in breach: tried.');
+});

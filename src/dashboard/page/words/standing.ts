@@ -136,7 +136,14 @@ function running(view: RolloutView): Standing {
   const but = muted === 0 ? '' : ` ${muted === 1 ? 'One trigger is' : `${muted} triggers are`} muted.`;
   const need = stageNeedText(view);
   const next = need === '' ? '' : ` For the next stage: ${need.replace(/\.$/, '')}.`;
-  return { mood: 'good', word: 'Running', sentence: `${where} No trigger is in breach.${but}${next}` };
+  const dryRuns = view.triggers
+    .filter(({ dryRun, verdict }) => dryRun === true && verdict?.status === 'breach')
+    .map(({ name }) => name);
+  const found =
+    dryRuns.length === 0
+      ? 'No trigger is in breach.'
+      : `Only in dry run is in breach: ${dryRuns.join(', ')}.`;
+  return { mood: 'good', word: 'Running', sentence: `${where} ${found}${but}${next}` };
 }
 
 function atPercentage({ flag }: RolloutView): string {
