@@ -226,6 +226,6 @@ describe('a trigger on the page', () => {
 it('says of a trigger in dry run that breaches that it is no breach of the others', () => {
   const verdict = sampleVerdict({ status: 'breach', trigger: 'tried' });
   const triggers = [{ name: 'tried', severity: 'rollback', dryRun: true, verdict }] as const;
-  const view = { ...sampleView(), triggers, openReviews: [], problems: [], stage: undefined };
+  const view = { ...sampleView(now), triggers, openReviews: [], problems: [], stage: undefined };
   expect(standingOf(view).sentence).toContain('Only in dry run is in breach: tried.');
 });
