@@ -12,7 +12,14 @@ import type { GuardState } from '../../src/model/state.js';
 
 function decision(fields: Partial<Decision> = {}): Decision {
   return {
-    ...({ id: 'd-1', flagKey: 'async-upload', epoch: 3, dryRun: false, at: 5, verdicts: [] } as unknown as Decision),
+    ...({
+      id: 'd-1',
+      flagKey: 'async-upload',
+      epoch: 3,
+      dryRun: false,
+      at: 5,
+      verdicts: [],
+    } as unknown as Decision),
     ...fields,
   };
 }
