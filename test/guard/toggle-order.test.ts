@@ -131,7 +131,8 @@ describe.each([
     harness.flags.change({ enabled: false });
     harness.unleash.toggle(true, 'ann');
     harness.flags.change({ enabled: true });
-    await harness.until('read', () => harness.unleash.requests.filter(history).length === 3);
+    // At the start, and after each change: for decisions to refer to, and for who made it.
+    await harness.until('read', () => harness.unleash.requests.filter(history).length === 5);
     await new Promise(setImmediate);
     await harness.fail(guard);
     await harness.until('stopped', () => guard.state.status === 'stopped');
