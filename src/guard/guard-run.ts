@@ -59,7 +59,7 @@ export class GuardRun {
       source,
       metrics,
     } = this.#parts;
-    const { clock, flagKey, tickMs, records } = context;
+    const { clock, flagKey, tickMs, records, rollback, dryRun, logger } = context;
     const { left, folder } = await storage.open((state) => runner.applyStop(state));
     if (this.#ending !== undefined) throw this.#closedError();
     // A stop of an earlier run applies before anything else is read.
@@ -71,6 +71,9 @@ export class GuardRun {
     const { status } = left?.state ?? machine.state;
     records.started(() => metrics.current);
     records.emit({ type: 'started', at: clock.now(), epoch: left?.epoch ?? machine.epoch, status });
+    if (!dryRun && rollback.every((trigger) => trigger.dryRun === true)) {
+      logger.warn({ flagKey }, 'Every rollback trigger is in dry run: nothing stops the flag.');
+    }
     if (left?.reported !== undefined) evaluator.restore(left.reported);
     if (left !== undefined) runner.restore(left);
     // In the turn in which the epoch was restored: no outcome may be recorded in between.

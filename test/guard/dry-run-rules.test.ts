@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AlertRule } from '../../src/alerts/alert-options.js';
 import { alertVerdicts, type FiringAlert } from '../../src/guard/evaluate/alert-verdicts.js';
 import { stepReviews } from '../../src/guard/evaluate/reviews.js';
@@ -147,6 +147,18 @@ describe('a rollback trigger in dry run', () => {
       status: 'armed',
       wouldHaveStopped: { verdicts: [{ trigger: 'in-force' }] },
     });
+  });
+
+  it.each([
+    ['warns', { rollback: [failures(5, 'tried', true)] }, 1],
+    ['does not warn', { rollback: [failures(5, 'tried', true), failures(5, 'in-force')] }, 0],
+    ['does not warn', { rollback: [failures(5, 'tried', true)], dryRun: true }, 0],
+  ] as const)('%s about a guard that nothing stops a flag of', async (_, options, warnings) => {
+    const warn = vi.fn();
+    const logger = { debug: () => {}, info: () => {}, warn, error: () => {} };
+    await harness.started({ ...options, logger });
+    const lines = warn.mock.calls.filter(([, line]) => String(line).includes('nothing stops the flag'));
+    expect(lines).toHaveLength(warnings);
   });
 
   it('says nothing while it is muted', async () => {

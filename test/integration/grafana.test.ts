@@ -220,6 +220,19 @@ describeWithBinary("Grafana's queries", 'prometheus', 'apt-get install prometheu
           title,
         ).toEqual([]);
       }
+      const rules = parse(readFileSync(join(FOLDER, '../prometheus/rollout-guard.rules.yml'), 'utf8')) as {
+        groups: { rules: { expr: string }[] }[];
+      };
+      for (const { expr } of rules.groups.flatMap((group) => group.rules)) {
+        for (const name of expr.match(/rollout_guard_[a-z_]+/g) ?? []) {
+          const { data } = await ask('series', {
+            'match[]': name,
+            start: String(from),
+            end: String(Date.now() / 1_000),
+          });
+          expect(data, expr).not.toEqual([]);
+        }
+      }
       const [, flag] = templating.list;
       const [, metric, label] = /^label_values\((\w+), (\w+)\)$/.exec(flag.query.query)!;
       const values = await ask(`label/${label}/values`, { 'match[]': metric! });

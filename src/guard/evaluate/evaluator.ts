@@ -13,6 +13,8 @@ import { alertVerdicts, type FiringAlert } from './alert-verdicts.js';
 import { stepReviews } from './reviews.js';
 import { evaluateStage } from './stages.js';
 
+const NONE: readonly Verdict[] = [];
+
 /** What {@link Evaluator} works with; a guard's context fits. */
 interface EvaluatorOptions extends RolloutRules {
   readonly records: Pick<GuardRecords, 'emit' | 'fault'>;
@@ -29,6 +31,7 @@ export class Evaluator {
   #reportedStage: ReportedState['stage'];
   #overdueEpoch: number | undefined;
   #completedEpoch: number | undefined;
+  readonly #hasDryRuns: boolean;
   #dryRuns: ReportedState['dryRuns'];
   readonly #failed = new Set<string>();
   /** Whether an operator has muted a trigger: it is evaluated and shown, and has no effect. */
@@ -48,6 +51,7 @@ export class Evaluator {
   ) {
     this.#alerts = alerts;
     this.#options = options;
+    this.#hasDryRuns = options.rollback.some(({ dryRun }) => dryRun === true);
     this.#signals = signals;
     this.isMuted = isMuted;
   }
@@ -83,25 +87,24 @@ export class Evaluator {
     const { rollback } = this.#options;
     const rules = scope === 'all' ? rollback : rollback.filter((rule) => rule.scope === 'instance');
     this.#rollbackVerdicts = this.#evaluate(rules, snapshot);
-    return this.#stops(snapshot.at).filter(({ dryRun }) => dryRun !== true);
+    return this.#breaching(false, snapshot.at);
   }
 
   /** The rollback verdicts of rules in dry run that breach, after {@link breaches}: those that did not before in this epoch. */
   newDryRuns({ epoch, at }: Snapshot): readonly Verdict[] {
+    if (!this.#hasDryRuns) return NONE;
     const known = this.#dryRuns?.epoch === epoch ? this.#dryRuns.triggers : [];
-    const found = this.#stops(at).filter(
-      ({ dryRun, trigger }) => dryRun === true && !known.includes(trigger),
-    );
+    const found = this.#breaching(true, at).filter(({ trigger }) => !known.includes(trigger));
     if (found.length > 0) {
       this.#dryRuns = { epoch, triggers: [...known, ...found.map(({ trigger }) => trigger)] };
     }
     return found;
   }
 
-  #stops(now: number): readonly Verdict[] {
+  #breaching(isDryRun: boolean, now: number): readonly Verdict[] {
     return this.#rollbackVerdicts.filter(
-      ({ status, trigger, opens }) =>
-        status === 'breach' && opens === undefined && !this.isMuted(trigger, now),
+      ({ status, trigger, opens, dryRun = false }) =>
+        status === 'breach' && opens === undefined && dryRun === isDryRun && !this.isMuted(trigger, now),
     );
   }
 
