@@ -54,11 +54,6 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver
       if (event.type === 'review-opened') {
         reviews.add(1, { ...flag, 'rollout_guard.trigger': event.verdict.trigger });
       }
-      if (event.type === 'closed') {
-        // Not the guard itself, which nothing else may hold any longer.
-        const last = figures.get(flagKey)?.();
-        if (last !== undefined) figures.set(flagKey, () => last);
-      }
       if (event.type === 'fault') faults.add(1, flag);
       // Every process of a fleet reports the decision; the one that made it counts it.
       if (event.type === 'decided' && event.by === undefined) {
@@ -74,9 +69,14 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver
         blind.add(change, { ...flag, 'rollout_guard.reason': code });
       }
       const { before, after } = states.follow(event, flagKey);
-      if (after === before) return;
-      if (before !== undefined) guards.add(-1, { ...flag, 'rollout_guard.state': before });
-      if (after !== undefined) guards.add(1, { ...flag, 'rollout_guard.state': after });
+      if (after !== before) {
+        if (before !== undefined) guards.add(-1, { ...flag, 'rollout_guard.state': before });
+        if (after !== undefined) guards.add(1, { ...flag, 'rollout_guard.state': after });
+      }
+      if (event.type !== 'closed') return;
+      // Not the guard itself, which nothing else may hold any longer.
+      const last = figures.get(flagKey)?.();
+      if (last !== undefined) figures.set(flagKey, () => last);
     },
   };
 }

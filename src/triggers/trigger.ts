@@ -47,8 +47,8 @@ export interface TriggerOptions {
   readonly dryRun?: boolean | undefined;
 }
 
-/** What {@link Trigger.evaluate} returns: a verdict, in which the unit may be left out. */
-export type VerdictOfTrigger = Omit<Verdict, 'unit'> & {
+/** What {@link Trigger.evaluate} returns: a verdict, in which the unit may be left out; whether it runs dry is the trigger's to say. */
+export type VerdictOfTrigger = Omit<Verdict, 'unit' | 'dryRun'> & {
   /** Of `observed` and `threshold`. @default the trigger's */
   readonly unit?: Unit | undefined;
 };

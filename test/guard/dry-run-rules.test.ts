@@ -176,6 +176,29 @@ describe('a rollback trigger in dry run', () => {
     expect(harness.reported('decided')).toEqual([]);
   });
 
+  it('is one by its own word alone: no verdict makes it run dry, or act', async () => {
+    const own = (name: string, dryRun: boolean, said: unknown): Trigger => ({
+      name,
+      windowMs: 0,
+      dryRun,
+      evaluate: () =>
+        ({
+          ...{ trigger: name, status: 'breach', threshold: 1, windowMs: 0, message: 'it is so' },
+          ...{ sampleSize: { treatment: 1, control: 1 }, dryRun: said },
+        }) as Verdict,
+    });
+    const guard = await harness.started({
+      tickMs: 5,
+      rollback: [own('tried', true, false), own('in-force', false, true)],
+    });
+    await harness.until('stopped', () => guard.state.status === 'stopped');
+    const decisions = harness.reported('decided').map(({ decision }) => decision);
+    expect(decisions.map(({ dryRun, verdicts }) => [dryRun, verdicts[0]?.trigger])).toEqual([
+      [true, 'tried'],
+      [false, 'in-force'],
+    ]);
+  });
+
   it('is shown as such, with the figures of its verdict', async () => {
     const own: Trigger = {
       name: 'own',

@@ -229,7 +229,10 @@ export class Evaluator {
         const unit = verdict.unit ?? trigger.unit ?? 'none';
         // No copy of a complete verdict: some of its properties are computed when they are first read.
         const complete = verdict.unit === unit ? (verdict as Verdict) : { ...verdict, unit };
-        if (trigger.dryRun !== true) return [complete];
+        // The trigger alone says whether it runs dry.
+        if (trigger.dryRun !== true) {
+          return [complete.dryRun === undefined ? complete : { ...complete, dryRun: undefined }];
+        }
         const isOpen = Object.isExtensible(complete);
         return [isOpen ? Object.assign(complete, { dryRun: true as const }) : { ...complete, dryRun: true }];
       } catch (error) {
