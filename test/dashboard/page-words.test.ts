@@ -227,5 +227,5 @@ it('says of a trigger in dry run that breaches that it is no breach of the other
   const verdict = sampleVerdict({ status: 'breach', trigger: 'tried' });
   const triggers = [{ name: 'tried', severity: 'rollback', dryRun: true, verdict }] as const;
   const view = { ...sampleView(now), triggers, openReviews: [], problems: [], stage: undefined };
-  expect(standingOf(view).sentence).toContain('Only in dry run is in breach: tried.');
+  expect(standingOf(view).sentence).toContain('No trigger that acts is in breach; in dry run: tried.');
 });

@@ -134,6 +134,13 @@ describe('readRolloutStatus', () => {
     expect((await readRolloutStatus(folder)).openProblems).toEqual([]);
   });
 
+  it('says which trigger is in dry run', async () => {
+    await givenEvents([...STARTED]);
+    const triggers = [{ name: 'tried', severity: 'rollback', dryRun: true, verdict }] as const;
+    const status = { ...(await readRolloutStatus(folder)), view: viewOf({ triggers }) };
+    expect(renderStatus(status, NOW)).toMatch(/^tried +breach: 90\.0 %, threshold 95 %, dry run$/m);
+  });
+
   it('shows what a stopping guard waits for', async () => {
     const failure = { code: 'ADMIN_PERMISSION', message: 'Turn it off by hand.', requiresAction: true };
     await given({ status: 'stopping', since: NOW - 60_000, decision, failure }, [

@@ -142,7 +142,7 @@ function running(view: RolloutView): Standing {
   const found =
     dryRuns.length === 0
       ? 'No trigger is in breach.'
-      : `Only in dry run is in breach: ${dryRuns.join(', ')}.`;
+      : `No trigger that acts is in breach; in dry run: ${dryRuns.join(', ')}.`;
   return { mood: 'good', word: 'Running', sentence: `${where} ${found}${but}${next}` };
 }
 
