@@ -199,6 +199,27 @@ describe('the guard on a real Unleash', () => {
     expect(await service.isOn('user-1')).toBe(true);
   });
 
+  it('reports by whom the flag was turned off in Unleash, and on again, and nothing of its own off', async () => {
+    const service = await start({ rollback: [criticalErrors()] });
+    const toggled = () =>
+      service.events.flatMap((event) => (event.type === 'toggled' ? [[event.change, event.by]] : []));
+    await until('running', () => service.guard.status().flag?.enabled);
+    await unleash.disable(flagKey);
+    await until('off', () => toggled().length === 1);
+    await unleash.enable(flagKey);
+    await until('on', () => toggled().length === 2);
+    const { username } = unleash.user;
+    expect(toggled()).toEqual([
+      ['off', username],
+      ['on', username],
+    ]);
+    await service.serve(3, () => Object.assign(new Error(), { code: 'EMFILE' }));
+    await until('stopped', () => service.guard.state.status === 'stopped');
+    await until('seen off', () => service.guard.status().flag?.enabled === false);
+    await until('history', () => has(service, 'unleash-history'));
+    expect(toggled()).toHaveLength(2);
+  });
+
   it('advances automatically, one stage at a time, and never against an operator', async () => {
     await unleash.setPercentage(flagKey, 1);
     const stages = [
