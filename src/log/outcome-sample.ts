@@ -108,11 +108,11 @@ class Part {
     const arm = outcome.exposure.arm === 'treatment' ? this.#arms.treatment : this.#arms.control;
     arm.outcomes += 1;
     const { last } = arm;
-    const line = { outcome, weight: 1, order };
     if (last !== undefined && last.weight < arm.stride && isAlike(last.outcome, outcome)) {
-      this.#merge(last, line);
+      this.#merge(last, outcome, 1, order);
       return;
     }
+    const line = { outcome, weight: 1, order };
     arm.last = line;
     if (this.#lines.push(line) < this.#capacity) return;
     // A burst: the arm that causes it is sampled from now on.
@@ -178,21 +178,23 @@ class Part {
   /** Merges neighbours within a group, at most so many pairs. @returns how many pairs */
   #halve(group: Line[], maxPairs: number): number {
     const pairs = Math.min(maxPairs, group.length >> 1);
-    for (let pair = 0; pair < pairs; pair++) this.#merge(group[2 * pair]!, group[2 * pair + 1]!);
+    for (let pair = 0; pair < pairs; pair++) {
+      const line = group[2 * pair + 1]!;
+      this.#merge(group[2 * pair]!, line.outcome, line.weight, line.order);
+      line.weight = 0;
+    }
     let kept = 0;
     for (const line of group) if (line.weight > 0) group[kept++] = line;
     group.length = kept;
     return pairs;
   }
 
-  /** Adds a line to another one, which has the outcome of either. */
-  #merge(into: Line, line: Line): void {
-    into.weight += line.weight;
-    if (this.#random() * into.weight < line.weight) {
-      into.outcome = line.outcome;
-      into.order = line.order;
-    }
-    line.weight = 0;
+  /** Adds an outcome, of so many, to a line, which then has either of the two. */
+  #merge(into: Line, outcome: Outcome, weight: number, order: number): void {
+    into.weight += weight;
+    if (this.#random() * into.weight >= weight) return;
+    into.outcome = outcome;
+    into.order = order;
   }
 }
 

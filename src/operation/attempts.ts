@@ -68,9 +68,7 @@ export function runAttempts<Input, Value>(
   sources: readonly object[] = [],
   variant?: string,
 ): Promise<Attempted<Value>> {
-  return new Promise((resolve) =>
-    new ArmRun(run, input, policy, callerSignal, sources, variant, resolve).start(startedAt),
-  );
+  return new ArmRun(run, input, policy, callerSignal, sources, variant).start(startedAt);
 }
 
 /** One run of one arm. It is itself the context that the arm's code receives. */
@@ -84,7 +82,7 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
   readonly #policy: AttemptPolicy;
   readonly #callerSignal: AbortSignal | undefined;
   readonly #sources: readonly object[];
-  readonly #resolve: (attempted: Attempted<Value>) => void;
+  #resolve!: (attempted: Attempted<Value>) => void;
   #ignoreCaller: (() => void) | undefined;
   #pause: NodeJS.Timeout | undefined;
   #ended = false;
@@ -98,14 +96,12 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
     callerSignal: AbortSignal | undefined,
     sources: readonly object[],
     readonly variant: string | undefined,
-    resolve: (attempted: Attempted<Value>) => void,
   ) {
     this.#run = run;
     this.#input = input;
     this.#policy = policy;
     this.#callerSignal = callerSignal;
     this.#sources = sources;
-    this.#resolve = resolve;
   }
 
   /** Made on first use: an AbortController costs more than the rest of the run together. */
@@ -117,15 +113,17 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
     return this.#controller.signal;
   }
 
-  start(now: number): void {
+  start(now: number): Promise<Attempted<Value>> {
     const caller = this.#callerSignal;
     if (caller?.aborted) {
-      this.#resolve({ ok: false, error: caller.reason, attempts: 0, aborted: true });
-      return;
+      return Promise.resolve({ ok: false, error: caller.reason, attempts: 0, aborted: true });
     }
-    this.#ignoreCaller = caller && onAbort(caller, () => this.#abort(caller.reason, true));
-    this.#policy.deadlines.add(this, now);
-    this.#try();
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+      this.#ignoreCaller = caller && onAbort(caller, () => this.#abort(caller.reason, true));
+      this.#policy.deadlines.add(this, now);
+      this.#try();
+    });
   }
 
   /** The time is up. */

@@ -80,11 +80,13 @@ export class OutcomeRecorder {
   record(outcome: Outcome): void {
     const { records } = this.#context;
     this.observations.reported();
-    records.safely('recording an outcome', () => {
+    try {
       this.#own.record(outcome);
       this.observations.recorded(outcome);
       this.#log?.record(outcome);
-    });
+    } catch (error) {
+      records.fault('recording an outcome', error);
+    }
     // An error that may end the process does not wait for the next flush.
     if (outcome.critical && outcome.exposure.arm === 'treatment') this.#fleet.flushSoon();
     records.outcome(outcome);
