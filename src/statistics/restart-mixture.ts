@@ -157,12 +157,20 @@ export class RestartMixture {
   /** Factors are given divided by e^shift. */
   #apply(factors: Float64Array, shift: number, steps: number): number {
     const weights = this.#weights;
+    const sinceLowest = this.#sinceLowest;
     const released = this.#release(steps);
     let total = 0;
+    let lowest = 0;
     for (let k = 0; k < weights.length; k++) {
-      const weight = (weights[k]! + released) * factors[k]!;
+      const factor = factors[k]!;
+      const weight = (weights[k]! + released) * factor;
       weights[k] = weight;
       total += weight;
+      const ratio = sinceLowest[k]! * (shift === 0 ? factor : Math.exp(Math.log(factor) + shift));
+      if (ratio <= 1) {
+        sinceLowest[k] = 1;
+        lowest |= 1 << k;
+      } else sinceLowest[k] = ratio < LARGEST ? ratio : LARGEST;
     }
     if (shift !== 0) this.#setScale(this.#logScale + shift);
     total += this.#remaining * this.#unit;
@@ -175,16 +183,6 @@ export class RestartMixture {
     if (total > this.#peak) {
       this.#peak = total;
       this.#peakLogE = Math.max(this.#peakLogE, this.logE);
-    }
-    let lowest = 0;
-    const sinceLowest = this.#sinceLowest;
-    for (let k = 0; k < weights.length; k++) {
-      const factor = shift === 0 ? factors[k]! : Math.exp(Math.log(factors[k]!) + shift);
-      const ratio = sinceLowest[k]! * factor;
-      if (ratio <= 1) {
-        sinceLowest[k] = 1;
-        lowest |= 1 << k;
-      } else sinceLowest[k] = ratio < LARGEST ? ratio : LARGEST;
     }
     return lowest;
   }
