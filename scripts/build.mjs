@@ -1,7 +1,8 @@
 // Builds dist/, in one folder without further ones:
 // - CommonJS, bundled: one file for each entry point, and what they share. Whatever loads the package loads these files, so that
 //   nothing exists twice when a process uses both `import` and `require`.
-// - `<entry>.mjs`, which exports the same by name to `import`.
+// - `<entry>.mjs`, which exports the same by name to `import`, from `<entry>.all.js`: Node.js searches a file of CommonJS that is imported
+//   for the names of its exports, which takes longer than to load it where it is long.
 // - Declarations, by tsc, in dist/types/; dist/package.json makes them those of CommonJS, and `<entry>.d.mts` those of ESM.
 // Run by `npm run build`.
 import { execFileSync } from 'node:child_process';
@@ -81,12 +82,17 @@ for (const [name, source] of Object.entries(entries)) {
   const checks = mayLack.map((id) => `import '${id}';`);
   const lines = [
     ...checks,
-    `import all from './${name}.js';`,
+    `import all from './${name}.all.js';`,
     '',
     `export const {\n  ${[...names].sort().join(',\n  ')},\n} = all;`,
     '',
   ];
   writeFileSync(join(dist, `${name}.mjs`), lines.join('\n'));
+  // In two steps: Node.js would follow `module.exports = require(…)`.
+  writeFileSync(
+    join(dist, `${name}.all.js`),
+    `const all = require('./${name}.js');\nmodule.exports = all;\n`,
+  );
 }
 
 // The page is built into dist/page after this, by a step of its own in `npm run build`: it is read at run time, never imported.
