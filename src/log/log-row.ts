@@ -69,7 +69,9 @@ export function rowOfOutcome(outcome: Outcome, context: RowContext, weight = 1):
 
 /** The line of `metrics.csv` (RFC 4180), with its end. */
 export function csvLineOf(row: WrittenRow, columns: readonly string[]): string {
-  return `${columns.map((column) => csvCell(row[column])).join(',')}\n`;
+  let line = '';
+  for (let i = 0; i < columns.length; i++) line += `${i === 0 ? '' : ','}${csvCell(row[columns[i]!])}`;
+  return `${line}\n`;
 }
 
 function csvCell(value: unknown): string {
@@ -136,13 +138,15 @@ function cut(text: string): string {
   return text.length <= MAX_TEXT_LENGTH ? text : text.slice(0, MAX_TEXT_LENGTH);
 }
 
-/** The last time and its text: outcomes come many in a millisecond. */
-const recent = { at: Number.NaN, text: '' };
+/** The last second and its text: the times of outcomes are close to each other. */
+const recent = { second: Number.NaN, text: '' };
 
 function isoTime(at: number): string {
-  if (at !== recent.at) {
-    recent.text = new Date(Math.floor(at)).toISOString();
-    recent.at = at;
+  const second = Math.floor(at / 1_000);
+  if (second !== recent.second) {
+    // Without milliseconds and Z.
+    recent.text = new Date(second * 1_000).toISOString().slice(0, -4);
+    recent.second = second;
   }
-  return recent.text;
+  return `${recent.text}${String(Math.floor(at) - second * 1_000).padStart(3, '0')}Z`;
 }
