@@ -11,7 +11,11 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const readJson = (name) => JSON.parse(readFileSync(join(root, name), 'utf8'));
 const manifest = withoutOthers(readJson('package.json'));
 const lock = readJson('package-lock.json');
-const installed = Object.entries(lock.packages).filter(([, { dev, peer }]) => !dev && !peer);
+const { workspaces = [] } = readJson('package.json');
+const installed = Object.entries(lock.packages).filter(
+  ([path, { dev, peer, link, resolved }]) =>
+    !dev && !peer && !workspaces.includes(link === true ? resolved : path),
+);
 const packages = { ...Object.fromEntries(installed), '': withoutOthers(lock.packages['']) };
 
 const temporary = mkdtempSync(join(tmpdir(), 'sbom-'));
@@ -31,7 +35,7 @@ try {
   rmSync(temporary, { recursive: true, force: true });
 }
 
-/** Without what is for development, and without peers, which their own packages list. */
-function withoutOthers({ devDependencies, peerDependencies, peerDependenciesMeta, ...rest }) {
+/** Without what is for development, workspaces included, and without peers, which their own packages list. */
+function withoutOthers({ devDependencies, peerDependencies, peerDependenciesMeta, workspaces: _, ...rest }) {
   return rest;
 }
