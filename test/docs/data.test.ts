@@ -21,7 +21,7 @@ const SECRETS = {
   UNLEASH_ADMIN_TOKEN: '*:*.0123456789abcdef',
   UNLEASH_CLIENT_TOKEN: 'default:production.0123456789abcdef',
   REDIS_URL: 'redis://localhost:6379',
-  ALERTS_HEALTH: 'a-token-of-more-than-16-characters',
+  ROLLOUT_GUARD_ALERTS_TOKEN: 'a-token-of-more-than-16-characters',
 };
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
