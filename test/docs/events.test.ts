@@ -8,6 +8,6 @@ it('docs/operations.md has every event that a guard reports, and no other', () =
   const rows = [...chapter.split('\n## ')[0]!.matchAll(/^\| (`[^|]+) \|/gm)].flatMap(([, cell]) =>
     [...cell!.matchAll(/`([^`]+)`/g)].map(([, type]) => type!),
   );
-  const types = guardEventSchema.options.map((option) => option.unwrap().shape.type.value);
+  const types = guardEventSchema.unwrap().options.map((option) => option.unwrap().shape.type.value);
   expect(rows.sort()).toEqual([...types].sort());
 });
