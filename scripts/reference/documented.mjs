@@ -1,9 +1,6 @@
 // A TypeDoc plugin: every public symbol, and every field of one, has a description. TypeDoc's own `notDocumented` asks for
 // one wherever a type is shown, not only where it is declared.
-import { Application, Converter, ReflectionKind as Kind, PageEvent, RendererEvent } from 'typedoc';
-
-/** Entry points as users import them. */
-const NAMES = { index: 'unleash-rollout-guard', 'fleet/redis': 'redis' };
+import { Application, ReflectionKind as Kind, PageEvent, RendererEvent } from 'typedoc';
 
 const DESCRIBED =
   Kind.Variable |
@@ -36,7 +33,9 @@ function needsNone(reflection) {
 
 function isDescribed(reflection) {
   const signatures = [reflection, ...literalsOf(reflection.type)].flatMap((each) => each.signatures ?? []);
-  return [reflection, reflection.getSignature, ...signatures].some((part) => part?.hasComment());
+  return [reflection, reflection.getSignature, ...signatures].some(
+    (part) => part?.comment?.summary.length > 0,
+  );
 }
 
 /** @param {Application} app */
@@ -50,20 +49,6 @@ export function load(app) {
       app.logger.validationWarning(`${place}: ${reflection.getFullName()} has no description.`);
     }
   });
-  app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
-    for (const entry of project.children) entry.name = NAMES[entry.name] ?? entry.name;
-  });
-  // Interfaces whose fields come from a schema: how is of no interest. After TypeDoc's own listeners.
-  const fromSchemas = ({ project }) => {
-    for (const reflection of project.getReflectionsByKind(Kind.All)) {
-      if (reflection.extendedTypes?.some((type) => type.package === 'zod' || `${type}`.includes('z.infer'))) {
-        delete reflection.extendedTypes;
-        delete reflection.typeHierarchy;
-      }
-      if (reflection.inheritedFrom?.name.startsWith('z.infer')) delete reflection.inheritedFrom;
-    }
-  };
-  app.converter.on(Converter.EVENT_RESOLVE_END, fromSchemas, -1_000);
   // Places change with every edit above them: the reference would always be out of date.
   app.renderer.on(RendererEvent.BEGIN, ({ project }) => {
     for (const reflection of project.getReflectionsByKind(Kind.All)) delete reflection.sources;

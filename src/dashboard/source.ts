@@ -6,9 +6,9 @@ import type { DecisionView } from './api.js';
 
 /** A part of a rollout, in milliseconds since 1970. */
 export interface TimeRange {
-  /** @default the beginning */
+  /** What was before is left out. @default the beginning */
   readonly from?: number | undefined;
-  /** @default now */
+  /** What came after is left out. @default now */
   readonly to?: number | undefined;
 }
 

@@ -6,10 +6,15 @@ import type { Snapshot } from '../model/snapshot.js';
 import type { StageProgress } from '../model/stage.js';
 import type { GuardState as JournalState, OpenReview } from '../model/state.js';
 
-/** @inline */
 type Shown<State> = State extends unknown ? Omit<State, 'seenOff' | 'reported'> : never;
 
-/** What a guard is doing: `armed`, `stopping` or `stopped`, with what belongs to it. @useDeclaredType */
+/**
+ * What a guard is doing, by its `status`, and `since` when, milliseconds since 1970:
+ *
+ * - `armed`. `wouldHaveStopped`: the decision of a dry run. `steppedBackFrom`: the percentage to which it does not return by itself.
+ * - `stopping`: off here, and not yet in Unleash. `decision`; `failure`: why the latest request failed.
+ * - `stopped`: off in Unleash. `decision`; `confirmedBy`: how that is known; `steppedBack`: on at a lower percentage instead.
+ */
 export type GuardState = Shown<JournalState>;
 
 /** A guard's state without what only its journal needs. */

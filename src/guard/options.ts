@@ -22,7 +22,7 @@ export interface UnleashAdminOptions {
    * `store` may go without: then another one leads.
    */
   readonly token?: string | undefined;
-  /** @default 'default' */
+  /** The project of the flag. @default 'default' */
   readonly project?: string | undefined;
   /** The environment of the provider's client token, for example `production`. */
   readonly environment: string;
@@ -134,9 +134,9 @@ export interface RolloutGuardOptions {
    * `unleashImpactMetrics(provider)`, or your own. @default none
    */
   readonly observers?: readonly GuardObserver[] | undefined;
-  /** @default the machine's clocks */
+  /** What the guard takes the time from; a test may let it stand. @default the machine's clocks */
   readonly clock?: Clock | undefined;
-  /** @default Math.random */
+  /** Fractions from 0 on and below 1, for jitter. @default Math.random */
   readonly random?: (() => number) | undefined;
   /**
    * How the guard connects to Unleash, and its notifiers and signals to theirs unless they have options of their own: proxy,

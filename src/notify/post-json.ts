@@ -15,11 +15,11 @@ const MAX_REPLY_BYTES = 64 * 1024;
 export interface HttpNotifierOptions {
   /** Its name in faults. @default its kind, for example 'slack' */
   readonly name?: string | undefined;
-  /** @default one over `http` */
+  /** In place of `http`. @default one over `http` */
   readonly fetch?: typeof fetch | undefined;
   /** How it connects. @default as the guard does */
   readonly http?: HttpOptions | undefined;
-  /** @default the machine's clocks */
+  /** What pauses between attempts are measured with. @default the machine's clocks */
   readonly clock?: Clock | undefined;
 }
 

@@ -28,7 +28,7 @@ export interface PrometheusOptions extends SignalReadOptions, TriggerOptions {
   readonly threshold: number;
   /** Sent with every request, for example `{ Authorization: 'Bearer …' }`. No log or error shows a value. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** @default one over `http` */
+  /** In place of `http`. @default one over `http` */
   readonly fetch?: typeof fetch | undefined;
   /** How it connects. @default as the guard does */
   readonly http?: HttpOptions | undefined;
