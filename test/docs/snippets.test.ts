@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as redisExports from '../../src/fleet/redis/index.js';
 import * as packageExports from '../../src/index.js';
 import { pages, root } from './pages.js';
-import { type Names, type Snippet, snippetsWith, wrongDirectives } from './snippets.js';
+import { type Names, type Snippet, snippetsWith, strayParts, wrongDirectives } from './snippets.js';
 
 const preamble = join(root, 'test/docs/preamble.ts');
 const run = promisify(execFile);
@@ -123,6 +123,10 @@ describe('snippets of the documentation', () => {
     expect(wrongDirectives(page)).toEqual([]),
   );
 
+  it.each(pages)('are in the program that they are from: $path', (page) =>
+    expect(strayParts(page)).toEqual([]),
+  );
+
   it('are all checked: no problem is of anything else', () => {
     const names = [...snippets, wrong].map(({ name }) => name);
     expect([...typeProblems].filter(([name]) => !names.includes(name))).toEqual([]);
@@ -140,6 +144,15 @@ describe('snippets of the documentation', () => {
     const blocks = directives.map((directive) => ({ place: '', language: 'ts', text: '', directive }));
     const found = wrongDirectives({ path: '', text: '', prose: '', blocks });
     expect(found).toEqual([': not run', ': skip: it fails']);
+    const part = {
+      place: '',
+      language: 'ts',
+      text: 'no such line',
+      directive: 'from examples/quickstart.ts',
+    };
+    expect(strayParts({ path: '', text: '', prose: '', blocks: [part] })).toEqual([
+      ': not in examples/quickstart.ts',
+    ]);
   });
 
   it.each(snippets)('compile: $place', ({ name }) => expect(typeProblems.get(name) ?? []).toEqual([]));

@@ -1,4 +1,6 @@
-import { type Block, type Page, pages } from './pages.js';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Block, type Page, pages, root } from './pages.js';
 
 /** A snippet of TypeScript or JavaScript, as a module that can be checked and run. */
 export interface Snippet {
@@ -17,6 +19,7 @@ const LANGUAGES = ['ts', 'js', 'mjs', 'typescript', 'javascript'];
 const NOT_RUN = 'not run: ';
 const NOT_CHECKED = 'not checked: ';
 const PART_OF = 'part of ';
+const FROM = 'from ';
 
 const isCode = ({ language }: Block) => LANGUAGES.includes(language);
 const begins = ({ directive = '' }: Block, word: string) => directive.startsWith(word);
@@ -63,17 +66,30 @@ export function wrongDirectives({ blocks }: Page): string[] {
   return blocks
     .filter((block) => block.directive !== undefined)
     .filter((block) => {
-      const word = [NOT_RUN, NOT_CHECKED, PART_OF].find((each) => begins(block, each));
+      const word = [NOT_RUN, NOT_CHECKED, PART_OF, FROM].find((each) => begins(block, each));
       return word === undefined || block.directive!.length < word.length + 5 || !isCode(block);
     })
     .map(({ place, directive }) => `${place}: ${directive}`);
 }
 
-/** All snippets that are checked. */
+/** Parts of programs that a test runs: they say which, and are in it word for word, whatever the indentation. */
+export function strayParts({ blocks }: Page): string[] {
+  const words = (text: string) => text.replaceAll(/^\s+/gm, '');
+  return blocks
+    .filter((block) => begins(block, FROM))
+    .map(({ place, directive, text }) => ({ place, file: directive!.slice(FROM.length), text }))
+    .filter(({ file, text }) => {
+      const path = join(root, file);
+      return !existsSync(path) || !words(readFileSync(path, 'utf8')).includes(words(text));
+    })
+    .map(({ place, file }) => `${place}: not in ${file}`);
+}
+
+/** All snippets that are compiled. */
 export function snippetsWith(names: Names): Snippet[] {
   return pages
     .flatMap(({ blocks }) => blocks)
-    .filter((block) => isCode(block) && !begins(block, NOT_CHECKED))
+    .filter((block) => isCode(block) && !begins(block, NOT_CHECKED) && !begins(block, FROM))
     .map((block) => {
       const text = completed(block);
       return {
