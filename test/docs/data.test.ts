@@ -43,7 +43,7 @@ describe('data in the documentation', () => {
     for (const each of texts) expect(() => parsed(each)).not.toThrow();
   });
 
-  it.each(blocks('yaml', 'yml'))('is YAML: $place', ({ text }) => {
+  it.each(blocks('yaml'))('is YAML: $place', ({ text }) => {
     const problems = parseAllDocuments(text).flatMap(({ errors }) => errors.map(({ message }) => message));
     expect(problems).toEqual([]);
   });

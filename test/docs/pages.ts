@@ -26,6 +26,9 @@ export interface Page {
 
 const DIRECTIVE = /^\s*<!-- snippet: (.+) -->\s*$/;
 
+/** How each language is checked is in the tests of this folder; `text` and nothing are what a program prints. */
+const LANGUAGES = ['', 'text', 'ts', 'js', 'sh', 'json', 'jsonl', 'yaml', 'dockerfile', 'python', 'promql'];
+
 function pageOf(path: string): Page {
   const text = readFileSync(join(root, path), 'utf8');
   const lines = text.split('\n');
@@ -33,7 +36,7 @@ function pageOf(path: string): Page {
   const prose: string[] = [];
   let fence: { indent: string; language: string; at: number } | undefined;
   for (const [index, line] of lines.entries()) {
-    const mark = /^(\s*)```(\w*)\s*$/.exec(line);
+    const mark = /^(\s*)```+\s*([^\s`]*)[^`]*$/.exec(line);
     if (mark === null) {
       prose.push(fence === undefined ? line : '');
       continue;
@@ -44,6 +47,7 @@ function pageOf(path: string): Page {
       continue;
     }
     const { indent, language, at } = fence;
+    if (!LANGUAGES.includes(language)) throw new Error(`${path}:${at + 1}: no test reads ${language}`);
     blocks.push({
       place: `${path}:${at + 2}`,
       language,

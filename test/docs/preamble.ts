@@ -2,7 +2,7 @@
 // as makes it run. Beside these names, a snippet without imports of its own may use what the package exports.
 import { createReadStream } from 'node:fs';
 import { InMemoryProvider, OpenFeature } from '@openfeature/server-sdk';
-import express, { type Request } from 'express';
+import express from 'express';
 import { asyncUploadRollout, criticalErrors, RolloutGuard, UnleashProvider } from 'unleash-rollout-guard';
 
 export { createReadStream, OpenFeature };
@@ -57,6 +57,3 @@ export const asInTheQuickStart = {
   rollback: [criticalErrors()],
 };
 export const guard = new RolloutGuard({ ...asInTheQuickStart, ...asyncUploadRollout });
-
-/** For options of Express. */
-export type { Request };

@@ -15,7 +15,7 @@ export interface Snippet {
 /** Names that a snippet may use without declaring them, and where each comes from; `type Name` for a type. */
 export type Names = ReadonlyMap<string, string>;
 
-const LANGUAGES = ['ts', 'js', 'mjs', 'typescript', 'javascript'];
+const LANGUAGES = ['ts', 'js'];
 const NOT_RUN = 'not run: ';
 const NOT_CHECKED = 'not checked: ';
 const PART_OF = 'part of ';
@@ -56,9 +56,7 @@ function completed({ directive = '', language, text }: Block): string {
     return `({\n${whole}\n}) satisfies Partial<import('unleash-rollout-guard').${directive.slice(PART_OF.length)}>;`;
   }
   // JavaScript needs no assertion where a variable of the environment may be missing.
-  return language.startsWith('j') || language === 'mjs'
-    ? whole.replaceAll(/process\.env\.\w+/g, (variable) => `${variable}!`)
-    : whole;
+  return language === 'js' ? whole.replaceAll(/process\.env\.\w+/g, (variable) => `${variable}!`) : whole;
 }
 
 /** Directives of a page that say nothing, or not why. */
