@@ -23,6 +23,7 @@ export interface FlagFacts {
 
 /** What a flag's users are assigned when the flag is on for them. */
 export interface VariantFacts {
+  /** The variants, and which share of users each gets: a weight of 1000 is all of them. */
   readonly weights: readonly { readonly name: string; readonly weight: number }[];
   /** By which field of the context they are assigned, as Unleash names it: `default`, `userId`, `random` and so on. */
   readonly stickiness: string;

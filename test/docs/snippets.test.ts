@@ -152,7 +152,7 @@ describe('snippets of the documentation', () => {
       directive: 'from examples/quickstart.ts',
     };
     expect(strayParts({ path: '', text: '', prose: '', blocks: [part] })).toEqual([
-      ': not in examples/quickstart.ts',
+      ': not in examples/quickstart.ts: no such line',
     ]);
   });
 

@@ -70,17 +70,19 @@ export function wrongDirectives({ blocks }: Page): string[] {
     .map(({ place, directive }) => `${place}: ${directive}`);
 }
 
-/** Parts of programs that a test runs: they say which, and are in it word for word, whatever the indentation. */
+/** Parts of programs that a test runs: they say which, and are in it word for word but for `// …`, whatever the indentation. */
 export function strayParts({ blocks }: Page): string[] {
   const words = (text: string) => text.replaceAll(/^\s+/gm, '');
   return blocks
     .filter((block) => begins(block, FROM))
-    .map(({ place, directive, text }) => ({ place, file: directive!.slice(FROM.length), text }))
-    .filter(({ file, text }) => {
-      const path = join(root, file);
-      return !existsSync(path) || !words(readFileSync(path, 'utf8')).includes(words(text));
-    })
-    .map(({ place, file }) => `${place}: not in ${file}`);
+    .flatMap(({ place, directive, text }) => {
+      const file = directive!.slice(FROM.length);
+      const program = existsSync(join(root, file)) ? words(readFileSync(join(root, file), 'utf8')) : '';
+      const parts = text.split(/^\s*\/\/ …\n/m).map(words);
+      return parts
+        .filter((part) => !program.includes(part))
+        .map((part) => `${place}: not in ${file}: ${part}`);
+    });
 }
 
 /** All snippets that are compiled. */

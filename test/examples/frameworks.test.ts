@@ -120,15 +120,6 @@ it('the example of Express starts without flags, and serves the old path', { tim
   expect(await service.terminate(), service.output).toBe(0);
 });
 
-it('docs/frameworks.md shows what is in the examples', async () => {
-  const page = await readFile('docs/frameworks.md', 'utf8');
-  const files = [...page.matchAll(/\]\(\.\.\/(examples\/[^)]+)\)/g)].map((match) => match[1]!);
-  const examples = await Promise.all(files.map((file) => readFile(file, 'utf8')));
-  const blocks = [...page.matchAll(/^```ts\n(.*?)^```$/gms)].map((match) => match[1]!);
-  expect(blocks).toHaveLength(3);
-  for (const block of blocks) expect(examples.join('\n')).toContain(block);
-});
-
 /** The lines that are not in another text, in their order. */
 function withoutMatch(lines: readonly string[], text: readonly string[]): string[] {
   let from = 0;
