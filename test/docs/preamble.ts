@@ -5,6 +5,11 @@ import { InMemoryProvider, OpenFeature } from '@openfeature/server-sdk';
 import express from 'express';
 import { asyncUploadRollout, criticalErrors, RolloutGuard, UnleashProvider } from 'unleash-rollout-guard';
 
+// Recipes that a page shows one by one.
+export { discord } from '../../examples/notifications/discord.js';
+export { email } from '../../examples/notifications/email.js';
+export { pagerDuty } from '../../examples/notifications/pagerduty.js';
+export { teams } from '../../examples/notifications/teams.js';
 export { createReadStream, OpenFeature };
 
 // The application.

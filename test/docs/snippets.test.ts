@@ -15,13 +15,16 @@ const run = promisify(execFile);
 const resolve = createRequire(import.meta.url).resolve;
 
 async function namesForSnippets(): Promise<Names> {
-  const exported = (await readFile(preamble, 'utf8')).matchAll(/^export (const|class|interface) (\w+)/gm);
-  const own = [...exported].map(([, kind, name]) => (kind === 'interface' ? `type ${name}` : name!));
+  const text = await readFile(preamble, 'utf8');
+  const declared = [...text.matchAll(/^export (const|class|interface) (\w+)/gm)].map(([, kind, name]) =>
+    kind === 'interface' ? `type ${name}` : name!,
+  );
+  const passedOn = [...text.matchAll(/^export \{ (.*) \}/gm)].flatMap(([, names]) => names!.split(', '));
   const from = (module: string, names: string[]) => names.map((name) => [name, module] as const);
   return new Map([
     ...from('unleash-rollout-guard', Object.keys(packageExports)),
     ...from('unleash-rollout-guard/redis', Object.keys(redisExports)),
-    ...from(preamble.replace(/\.ts$/, '.js'), [...own, 'createReadStream', 'OpenFeature']),
+    ...from(preamble.replace(/\.ts$/, '.js'), [...declared, ...passedOn]),
   ]);
 }
 
@@ -106,6 +109,9 @@ async function ran(): Promise<Record<string, string>> {
         DASHBOARD_TOKEN: 'a-token-of-more-than-16-characters',
         PROMETHEUS_TOKEN: 'made-up',
         SLACK_WEBHOOK_URL: 'https://hooks.slack.example.com/services/T/B/X',
+        TEAMS_WORKFLOW_URL: 'https://teams.example.com/workflow',
+        DISCORD_WEBHOOK_URL: 'https://discord.example.com/api/webhooks/1/x',
+        PAGERDUTY_ROUTING_KEY: '0123456789abcdef0123456789abcdef',
         INCIDENT_WEBHOOK_URL: 'https://incidents.example.com/hook',
         INCIDENT_WEBHOOK_SECRET: 'whsec_c2VjcmV0LW9mLWEtcmVjZWl2ZXItMTIzNA==',
       },
