@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { hasColours } from '../../src/cli/terminal/paint.js';
-import { findOnPath } from '../helpers/on-path.js';
+import { describeWithBinary } from '../helpers/needs-binary.js';
 import { compiledFile } from '../helpers/test-run.js';
 
 const run = promisify(execFile);
@@ -115,16 +115,11 @@ async function completions(shell: string, script: string): Promise<string[]> {
   return stdout.trim().split(/\s+/);
 }
 
-/** Where a shell is missing, its suite is skipped: a reader of CI's log is not expected to install shells. */
-const shells = (['bash', 'fish', 'zsh'] as const).map((name) => [name, findOnPath(name)] as const);
-for (const [name, path] of shells) if (path === undefined) console.warn(`Skipped: there is no ${name}.`);
-const [bash, fish, zsh] = shells.map(([, path]) => path);
-
-describe.skipIf(bash === undefined)('rollout-guard completion bash', () => {
+describeWithBinary('rollout-guard completion bash', 'bash', 'apt-get install bash', (bash) => {
   const complete = (...words: string[]) => {
     const given = words.map((word) => `'${word}'`).join(' ');
     const script = `source "$SCRIPT"; COMP_WORDS=(rollout-guard ${given}); COMP_CWORD=${words.length}; _rollout_guard; echo "\${COMPREPLY[@]}"`;
-    return completions(bash!, script);
+    return completions(bash, script);
   };
 
   it('completes commands, options and their values', async () => {
@@ -135,8 +130,8 @@ describe.skipIf(bash === undefined)('rollout-guard completion bash', () => {
   }, 30_000);
 });
 
-describe.skipIf(fish === undefined)('rollout-guard completion fish', () => {
-  const complete = (line: string) => completions(fish!, `source "$SCRIPT"; complete -C '${line}' | cut -f1`);
+describeWithBinary('rollout-guard completion fish', 'fish', 'apt-get install fish', (fish) => {
+  const complete = (line: string) => completions(fish, `source "$SCRIPT"; complete -C '${line}' | cut -f1`);
 
   it('completes commands, options and their values', async () => {
     expect(await complete('rollout-guard do')).toEqual(['doctor']);
@@ -150,7 +145,7 @@ describe.skipIf(fish === undefined)('rollout-guard completion fish', () => {
   }, 30_000);
 });
 
-describe.skipIf(zsh === undefined)('rollout-guard completion zsh', () => {
+describeWithBinary('rollout-guard completion zsh', 'zsh', 'apt-get install zsh', (zsh) => {
   it('completes commands, options and their values', async () => {
     // zsh completes on a terminal only, which its module zpty has. Each reading waits for what it names.
     const script = `
@@ -167,7 +162,7 @@ describe.skipIf(zsh === undefined)('rollout-guard completion zsh', () => {
       complete 'rollout-guard doc' 'rollout-guard doctor'
       complete 'rollout-guard init --frame' 'init --framework'
       complete 'rollout-guard init --framework wor' 'framework worker'`;
-    expect((await completions(zsh!, script)).join(' ')).toBe(
+    expect((await completions(zsh, script)).join(' ')).toBe(
       'rollout-guard doctor init --framework framework worker',
     );
   }, 60_000);

@@ -4,6 +4,7 @@ import { diagnose } from '../../doctor/diagnose.js';
 import type { Finding, FindingStatus } from '../../doctor/finding.js';
 import { observe } from '../../doctor/observe.js';
 import { complete, pathOption } from '../command.js';
+import { hanging } from '../terminal/hanging.js';
 import { type Painter, painterFor } from '../terminal/paint.js';
 import {
   addUnleashOptions,
@@ -68,7 +69,7 @@ export function registerDoctor(program: Command): void {
       process.stdout.write(
         json
           ? `${JSON.stringify({ findings }, undefined, 2)}\n`
-          : render(findings, painterFor(process.stdout)),
+          : render(findings, painterFor(process.stdout), process.stdout.columns),
       );
       if (findings.some(({ status }) => status === 'fail')) process.exitCode = 1;
     },
@@ -96,12 +97,17 @@ const SIGNS: Readonly<Record<FindingStatus, string>> = { ok: '✓', warn: '!', f
 
 const STYLES = { ok: 'green', warn: 'yellow', fail: 'red', unknown: 'dim' } as const;
 
-/** The findings as text. */
-export function render(findings: readonly Finding[], paint: Painter = (_, text) => text): string {
+/** The findings as text. @param columns - Of the terminal. */
+export function render(
+  findings: readonly Finding[],
+  paint: Painter = (_, text) => text,
+  columns = Number.POSITIVE_INFINITY,
+): string {
   const width = Math.max(...findings.map(({ check }) => check.length));
+  const fitted = (text: string) => hanging(text, width + 4, columns);
   const lines = findings.flatMap(({ check, status, message, todo }) => [
-    `${paint(STYLES[status], SIGNS[status])} ${check.padEnd(width)}  ${message}`,
-    ...(todo === undefined ? [] : [`  ${' '.repeat(width)}  ${paint('dim', `→ ${todo}`)}`]),
+    `${paint(STYLES[status], SIGNS[status])} ${check.padEnd(width)}  ${fitted(message)}`,
+    ...(todo === undefined ? [] : [`  ${' '.repeat(width)}  ${paint('dim', fitted(`→ ${todo}`))}`]),
   ]);
   const count = (wanted: FindingStatus) => findings.filter(({ status }) => status === wanted).length;
   const warnings = count('warn') === 1 ? '1 warning' : `${count('warn')} warnings`;

@@ -7,6 +7,7 @@ import { adminTokenProblem } from '../../unleash/admin-access.js';
 import { clientTokenProblem, clientUrlProblem } from '../../unleash/client-api.js';
 import { complete, pathOption } from '../command.js';
 import { render } from '../doctor/doctor-command.js';
+import { hanging } from '../terminal/hanging.js';
 import { painterFor } from '../terminal/paint.js';
 import {
   addUnleashOptions,
@@ -20,12 +21,15 @@ import { codeFor, FRAMEWORKS, type Framework, frameworkOf, installCommand } from
 import { InitError, type InitResult, makeFlag } from './make-flag.js';
 import { type Question, Questions } from './questions.js';
 
-const TOKENS = `Two tokens are needed:
+const TOKENS = `Two tokens are needed.
 
-  UNLEASH_CLIENT_TOKEN  a client (backend) token of the project and environment: it reads flags.
-  UNLEASH_ADMIN_TOKEN   turns the flag off. Open-source Unleash has no service accounts: add a user for the guard with the
-                        root role Editor, log in as that user, and create a personal access token that is valid until
-                        after the rollout (Profile, Personal API tokens). An admin token works too.
+UNLEASH_CLIENT_TOKEN reads flags: a client (backend) token of the project and
+environment.
+
+UNLEASH_ADMIN_TOKEN turns the flag off. Open-source Unleash has no service
+accounts: add a user for the guard with the root role Editor, log in as that
+user, and create a personal access token that is valid until after the rollout
+(Profile, Personal API tokens). An admin token works too.
 `;
 
 const HELP = `
@@ -44,11 +48,13 @@ Exit codes: 0 the flag is there, 1 it cannot be made or a check failed, 2 wrong 
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const FRAMEWORK = `one of ${FRAMEWORKS.join(', ')}`;
+const FLAG = "the flag's key: at most 100 letters, digits and - _ . ~ (--flag or UNLEASH_FLAG)";
 const ADMIN_TOKEN = 'an admin token or a personal access token (--admin-token or UNLEASH_ADMIN_TOKEN)';
 
 const fields = {
   ...unleashFields,
-  flag: nameOption("the flag's key (--flag or UNLEASH_FLAG)"),
+  // Unleash takes what a URL needs not encode.
+  flag: z.string({ error: FLAG }).regex(/^[\w.~!*'()-]{1,100}$/, { error: FLAG }),
   adminToken: z.string({ error: ADMIN_TOKEN }).superRefine((token, context) => {
     const problem = adminTokenProblem(token);
     if (problem !== undefined) context.addIssue({ code: 'custom', message: `${ADMIN_TOKEN}: ${problem}` });
@@ -134,31 +140,40 @@ async function askFor(
     await ask('project', { text: 'Project', initial: 'default' });
     await ask('environment', { text: 'Environment', initial: 'production' });
     if (answers.adminToken === undefined || answers.clientToken === undefined) {
-      process.stderr.write(`\n${TOKENS}\n`);
+      const paragraphs = TOKENS.trimEnd().split('\n\n');
+      const fitted = paragraphs.map((text) => hanging(text.replaceAll('\n', ' '), 0, process.stderr.columns));
+      process.stderr.write(`\n${fitted.join('\n\n')}\n\n`);
     }
     await ask('clientToken', { text: 'Client token (not shown; empty: not checked)', isSecret: true });
     await ask('adminToken', { text: 'Admin token or personal access token (not shown)', isSecret: true });
-    await ask('framework', { text: `Code for ${FRAMEWORKS.join(', ')}`, initial: detected });
+    await ask('framework', { text: `Framework: ${FRAMEWORKS.join(', ')}`, initial: detected });
     const { flag, project, environment, url } = answers;
-    await questions.confirm(
-      `Create "${flag}" in project "${project}", ${environment}, of ${url}, if it is missing?`,
-    );
+    process.stderr.write(`
+Unleash      ${url}
+Project      ${project}
+Environment  ${environment}
+Flag         ${flag}
+
+`);
+    await questions.confirm('Create the flag there, off and at 0 %, unless it exists?');
+    process.stderr.write('Checking the tokens and the flag …\n\n');
   } finally {
     questions.close();
   }
   return answers;
 }
 
+/** What no schema of an option says. */
+const FURTHER: { readonly [Name in keyof typeof fields]?: (answer: string) => string | undefined } = {
+  url: clientUrlProblem,
+  clientToken: clientTokenProblem,
+};
+
 function problemWith(name: keyof typeof fields, answer: string): string | undefined {
   if (name === 'clientToken' && answer === '') return undefined;
-  const parsed = fields[name].safeParse(answer);
-  if (!parsed.success) return `Expected ${parsed.error.issues[0]!.message}.`;
-  const problem =
-    name === 'url'
-      ? clientUrlProblem(answer)
-      : name === 'clientToken'
-        ? clientTokenProblem(answer)
-        : undefined;
+  const { error } = fields[name].safeParse(answer);
+  const expected = error && `expected ${error.issues[0]!.message.replace(/ \(--.*\)$/, '')}`;
+  const problem = name === 'adminToken' ? adminTokenProblem(answer) : (expected ?? FURTHER[name]?.(answer));
   return problem && `${problem[0]!.toUpperCase()}${problem.slice(1)}.`;
 }
 
@@ -224,7 +239,7 @@ function toJson({
 
 function toText({ outcome, findings, flagUrl, flagKey, environment, framework, code, out }: Shown): string {
   const paint = painterFor(process.stdout);
-  const checks = render(findings, paint);
+  const checks = render(findings, paint, process.stdout.columns);
   if (outcome === 'refused') return `${checks}\nNothing was created in Unleash.\n`;
   const what = {
     created: `Created "${flagKey}": off in ${environment}, with a gradual rollout at 0 %.`,

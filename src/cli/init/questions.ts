@@ -1,6 +1,8 @@
 import { createInterface, type Interface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import type { ReadStream, WriteStream } from 'node:tty';
+import { hanging } from '../terminal/hanging.js';
+import { type Painter, painterFor } from '../terminal/paint.js';
 
 /** The operator has ended the questions: Ctrl-C, Ctrl-D, or "no". */
 export class InterruptedError extends Error {
@@ -22,18 +24,25 @@ export interface Question {
 /** Asks on a terminal, line by line. What is asked is written to `out`, so that the standard output has results alone. */
 export class Questions {
   readonly #out: WriteStream;
+  readonly #paint: Painter;
   readonly #readline: Interface;
   readonly #ending = new AbortController();
+  readonly #onResize: () => void;
   #isMuted = false;
 
   constructor(keys: ReadStream, out: WriteStream) {
     this.#out = out;
+    this.#paint = painterFor(out);
     const output = new Writable({
       write: (chunk, _encoding, done) => {
         if (!this.#isMuted) out.write(chunk);
         done();
       },
     });
+    // By these, a question that is longer than a line is laid out.
+    Object.defineProperty(output, 'columns', { get: () => out.columns });
+    this.#onResize = () => output.emit('resize');
+    out.on('resize', this.#onResize);
     this.#readline = createInterface({ input: keys, output, terminal: true });
     // Ctrl-C, and Ctrl-D or the end of the input.
     this.#readline.once('SIGINT', () => this.#readline.close());
@@ -50,7 +59,7 @@ export class Questions {
       if (isSecret) this.#out.write('\n');
       const problem = problemOf(answer);
       if (problem === undefined) return answer;
-      this.#out.write(`  ${problem}\n`);
+      this.#out.write(`${this.#paint('yellow', `  ${hanging(problem, 2, this.#out.columns)}`)}\n`);
     }
   }
 
@@ -75,6 +84,7 @@ export class Questions {
   }
 
   close(): void {
+    this.#out.off('resize', this.#onResize);
     this.#readline.close();
   }
 }

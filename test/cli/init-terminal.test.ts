@@ -1,0 +1,180 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { describeWithBinary } from '../helpers/needs-binary.js';
+import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
+import { Tmux } from '../helpers/tmux.js';
+
+const PREFIX = `init-terminal-${randomUUID().slice(0, 8)}`;
+const GUIDE = join(import.meta.dirname, '../../docs/getting-started.md');
+const TWO_MINUTES_MS = 120_000;
+
+describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install tmux', (tmux) => {
+  let unleash: SharedUnleash;
+  let main: string;
+  /** Within the compiled package, so that the printed code can import it by its name. */
+  let folder: string;
+
+  beforeAll(async () => {
+    unleash = await sharedUnleash();
+    main = await compiledFile('src/cli/main.ts');
+    folder = await mkdtemp(join(await compiledFile(''), 'init-terminal-'));
+  }, 120_000);
+
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  /** A terminal in which `rollout-guard` can be typed, and in which no variable says anything of Unleash. */
+  function terminal(columns: number, env: NodeJS.ProcessEnv = {}): Tmux {
+    const terminal = new Tmux(tmux, { columns, rows: 50, folder, env });
+    terminal.type(`alias rollout-guard="'${process.execPath}' '${main}'"; clear`);
+    return terminal;
+  }
+
+  it('leads from nothing to the first guarded request in less than two minutes', async () => {
+    const flag = `${PREFIX}-first`;
+    const startedAt = performance.now();
+    const port = await freePort();
+    using shell = terminal(120, {
+      PORT: String(port),
+      UNLEASH_CLIENT_TOKEN: '',
+      UNLEASH_ADMIN_TOKEN: '',
+    });
+    const answer = async (question: RegExp, text: string) => {
+      await shell.shows(question);
+      shell.type(text);
+    };
+    shell.type('unset UNLEASH_CLIENT_TOKEN UNLEASH_ADMIN_TOKEN; clear; rollout-guard init');
+    await answer(/Unleash's API, for example \S+: *$/, unleash.apiUrl);
+    await answer(/Key of the flag: *$/, flag);
+    await answer(/Project \(default\): *$/, '');
+    await answer(/Environment \(production\): *$/, unleash.environment);
+    await answer(/Client token .*: *$/, unleash.clientToken);
+    await answer(/Admin token .*: *$/, unleash.adminToken);
+    await answer(/Framework: .*: *$/, 'express');
+    await answer(/unless it exists\? \(y\): *$/, 'y');
+    await shell.shows(/await OpenFeature\.close\(\);\n\}\);\s*[#$] *$/);
+    // With -J, lines that the terminal has broken are one.
+    const session = shell.text('-J');
+    expect(session).toContain(`Created "${flag}": off in ${unleash.environment}`);
+    for (const token of [unleash.clientToken, unleash.adminToken]) {
+      expect(session).not.toContain(token.slice(-20));
+    }
+    // Copied from the terminal, as a user does.
+    await writeFile(
+      join(folder, 'service.mjs'),
+      session.split('// For express\n')[1]!.replace(/[#$] *$/, ''),
+    );
+
+    const tokens = `UNLEASH_CLIENT_TOKEN='${unleash.clientToken}' UNLEASH_ADMIN_TOKEN='${unleash.adminToken}'`;
+    shell.type(`clear; ${tokens} '${process.execPath}' service.mjs > service.log 2>&1 &`);
+    const ask = async () => (await fetch(`http://127.0.0.1:${port}/work/ada`)).text();
+    await vi.waitFor(async () => expect(await ask()).toBe('old path: a request'), {
+      timeout: 60_000,
+      interval: 100,
+    });
+    const tookMs = performance.now() - startedAt;
+    console.info(`From init to the first guarded request: ${(tookMs / 1_000).toFixed(1)} s`);
+    expect(tookMs).toBeLessThan(TWO_MINUTES_MS);
+
+    const status = `rollout-guard status logs/${flag.replaceAll('-', '_')}_rollout`;
+    await vi.waitFor(
+      async () => {
+        shell.type(`clear; ${status}`);
+        await shell.shows(/control +1 +100\.00 %/, 5_000);
+      },
+      { timeout: 30_000, interval: 100 },
+    );
+    expect(shell.text()).toMatch(/Guard +armed/);
+    shell.type('kill %1; wait %1; clear; cat service.log');
+    await shell.shows(/"closed"/);
+
+    await checkGuide(session, flag);
+  }, 180_000);
+
+  /** The session in the guide is this one; with UPDATE_DOCS=1 it is written anew. */
+  async function checkGuide(session: string, flag: string): Promise<void> {
+    const shown = session
+      .replace(/^[\s\S]*?(?=Unleash's API)/, '$ npx rollout-guard init\n')
+      .replace(/\n\/\/ For express\n[\s\S]*/, '\n\n// For express\n…')
+      .replaceAll(unleash.url, 'https://unleash.example.com')
+      .replaceAll(flag, 'new-checkout')
+      .replaceAll(flag.replaceAll('-', '_'), 'new_checkout')
+      .replace(/ +$/gm, '');
+    const guide = await readFile(GUIDE, 'utf8');
+    expect(guide).toContain('```text session\n');
+    const renewed = guide.replace(/(?<=```text session\n)[\s\S]*?(?=\n```)/, () => shown);
+    if (process.env.UPDATE_DOCS === '1') await writeFile(GUIDE, renewed);
+    else expect(renewed).toBe(guide);
+  }
+
+  it('says what is wrong with an answer, and asks again, also where a question takes several lines', async () => {
+    using shell = terminal(40);
+    const compact = (text: string) => text.replace(/\s/g, '');
+    /** Wherever lines are broken. */
+    const answer = async (shown: string, text: string) => {
+      await vi.waitFor(() => expect(compact(shell.text()).endsWith(compact(shown))).toBe(true), {
+        timeout: 30_000,
+        interval: 50,
+      });
+      shell.type(text);
+    };
+    const url = "Unleash's API, for example https://unleash.example.com/api:";
+    shell.type('rollout-guard init; echo ended with $?');
+    await answer(url, 'unleash');
+    await answer(`Expected Unleash's API with its scheme. ${url}`, `${unleash.apiUrl}/admin`);
+    await answer(`use ${unleash.apiUrl}, with a client token. ${url}`, unleash.apiUrl);
+    await answer('Key of the flag:', 'new checkout/');
+    await answer('at most 100 letters, digits and - _ . ~. Key of the flag:', `${PREFIX}-never`);
+    await answer('Project (default):', '');
+    await answer('Environment (production):', unleash.environment);
+    await answer('(not shown; empty: not checked):', unleash.adminToken);
+    await answer('("project:environment.…"). Client token (not shown; empty: not checked):', '');
+    await answer('(not shown):', unleash.clientToken);
+    await answer('("user:…"). Admin token or personal access token (not shown):', unleash.adminToken);
+    await answer('(worker):', 'flask');
+    await answer('nestjs, worker. Framework: express, fastify, nestjs, worker (worker):', '');
+    await answer('unless it exists? (y):', 'maybe');
+    await answer('Answer y or n. Create the flag there, off and at 0 %, unless it exists? (y):', 'n');
+    await shell.shows(/^Ended\.\nended with 1$/m);
+    // Each typed answer stands behind its question.
+    expect(shell.text()).toMatch(/exists\? \(y\): maybe$/m);
+    for (const line of shell.text().split('\n')) expect(line.length).toBeLessThanOrEqual(40);
+    await expect(unleash.flag(`${PREFIX}-never`)).rejects.toThrow();
+  }, 90_000);
+
+  it.each([
+    ['Ctrl-C', 'C-c'],
+    ['the end of the input', 'C-d'],
+  ])('ends at %s, with nothing created, and leaves the terminal as it was', async (_how, key) => {
+    using shell = terminal(80);
+    shell.type(`rollout-guard init --url ${unleash.apiUrl} --flag ${PREFIX}-ended; echo ended with $?`);
+    await shell.shows(/Project \(default\): *$/);
+    shell.press(key);
+    await shell.shows(/^Ended\.\nended with 1$/m);
+    shell.type('echo typed and seen');
+    await shell.shows(/^typed and seen$/m);
+    await expect(unleash.flag(`${PREFIX}-ended`)).rejects.toThrow();
+  });
+
+  it('has colours, and none with NO_COLOR', async () => {
+    const args = `init --url ${unleash.apiUrl} --flag ${PREFIX}-colours --environment moon --framework worker`;
+    for (const isColoured of [true, false]) {
+      const env = { UNLEASH_CLIENT_TOKEN: unleash.clientToken, UNLEASH_ADMIN_TOKEN: unleash.adminToken };
+      using shell = terminal(80, env);
+      shell.type(`${isColoured ? '' : 'export NO_COLOR=1; '}rollout-guard ${args} --yes`);
+      await shell.shows('Nothing was created in Unleash.');
+      expect(shell.text('-e').includes('\u001b[31m')).toBe(isColoured);
+    }
+  });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((closed) => server.close(closed));
+  return port;
+}
