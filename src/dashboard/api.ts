@@ -8,7 +8,7 @@
 import type { DecisionStoryEntry } from '../journal/decision-story.js';
 import type { ControlType } from '../model/control.js';
 import type { RolloutView } from '../model/rollout-view.js';
-import type { Annotation } from '../rollups/rollup.js';
+import type { Annotation, MetricRollup } from '../rollups/rollup.js';
 
 /** Why a request was refused. */
 export interface ApiProblem {
@@ -43,6 +43,23 @@ export interface ArmSeries {
   readonly perSecond: readonly number[];
 }
 
+/** A metric of the application's own over time: entries belong to those of {@link Series.at}. */
+export interface MetricSeries {
+  /** The trigger that compares it. */
+  readonly trigger: string;
+  readonly kind: MetricRollup['kind'];
+  readonly treatment: MetricArmSeries;
+  readonly control: MetricArmSeries;
+}
+
+/** A metric in one arm. */
+export interface MetricArmSeries {
+  /** Units whose time for the metric ended. */
+  readonly trials: readonly number[];
+  /** The share of them that converted, 0–1, or the mean of their values; null where no unit's time ended. */
+  readonly value: readonly (number | null)[];
+}
+
 /** A threshold to draw. */
 export interface ThresholdLine {
   readonly trigger: string;
@@ -66,6 +83,7 @@ export interface Series {
   readonly percentage: readonly (number | null)[];
   readonly treatment: ArmSeries;
   readonly control: ArmSeries;
+  readonly metrics: readonly MetricSeries[];
   readonly annotations: readonly Annotation[];
   readonly thresholds: readonly ThresholdLine[];
 }

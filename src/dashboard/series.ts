@@ -2,8 +2,9 @@ import { LatencyHistogram } from '../measure/latency-histogram.js';
 import type { RolloutView } from '../model/rollout-view.js';
 import type { Arm } from '../model/shapes.js';
 import type { RolloutHistory, Rollup } from '../rollups/rollup.js';
+import { RollupSum } from '../rollups/rollup-sum.js';
 import { wilsonInterval } from '../statistics/confidence.js';
-import type { ArmSeries, Series, ThresholdLine } from './api.js';
+import type { ArmSeries, MetricArmSeries, MetricSeries, Series, ThresholdLine } from './api.js';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -52,6 +53,7 @@ export function seriesOf(
     percentage: percentagesOf(bins, rollups, start),
     treatment: armSeries('treatment', bins),
     control: armSeries('control', bins),
+    metrics: metricSeries(bins),
     annotations: annotations.filter(({ at }) => at >= start && (to === undefined || at <= to)),
     thresholds,
   };
@@ -169,6 +171,28 @@ function armSeries(arm: Arm, bins: readonly Bin[]): ArmSeries {
     p99: column('p99'),
     perSecond: column('perSecond'),
   };
+}
+
+function metricSeries(bins: readonly Bin[]): MetricSeries[] {
+  const sum = new RollupSum();
+  const sums = bins.map(({ rollups }) => {
+    if (!rollups.some(({ metrics }) => metrics !== undefined)) return [];
+    sum.clear();
+    for (const { metrics = [] } of rollups) for (const metric of metrics) sum.addMetric(metric);
+    return sum.metrics;
+  });
+  // The latest kind of each, should an operator have changed it.
+  const kinds = new Map(sums.flat().map(({ trigger, kind }) => [trigger, kind]));
+  return [...kinds].map(([trigger, kind]) => {
+    const found = sums.map((metrics) =>
+      metrics.find((each) => each.trigger === trigger && each.kind === kind),
+    );
+    const armOf = (arm: Arm): MetricArmSeries => ({
+      trials: found.map((metric) => metric?.[arm].trials ?? 0),
+      value: found.map((metric) => (metric?.[arm].trials ? metric[arm].sum / metric[arm].trials : null)),
+    });
+    return { trigger, kind, treatment: armOf('treatment'), control: armOf('control') };
+  });
 }
 
 /** The thresholds of a view's triggers that belong in a chart. Pure. */

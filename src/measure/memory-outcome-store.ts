@@ -237,7 +237,7 @@ export class MemoryOutcomeStore {
    */
   takeTally(now: number): OutcomeTally | undefined {
     this.#totals.addUnfinished(this.#exposures.takeUnfinished(now));
-    return this.#totals.takeTally();
+    return this.#totals.takeTally(this.#feed.takeMetricTallies());
   }
 
   /**

@@ -69,6 +69,7 @@ export class RollupRecorder {
       ...(percentage === undefined || !Number.isFinite(percentage) ? {} : { percentage }),
       arms: tally?.arms ?? { treatment: NOTHING, control: NOTHING },
       triggers: this.#observed.triggers,
+      ...(tally === undefined || tally.metrics.length === 0 ? {} : { metrics: tally.metrics }),
       serviceVersions: tally === undefined ? [] : this.#rollout.serviceVersions(),
     };
   }

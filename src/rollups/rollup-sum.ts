@@ -1,7 +1,7 @@
 import { ErrorCounts } from '../measure/error-counts.js';
 import { LatencyHistogram } from '../measure/latency-histogram.js';
 import { ARMS, type Arm } from '../model/shapes.js';
-import type { Rollup, RollupArm, TriggerRollup } from './rollup.js';
+import type { MetricRollup, Rollup, RollupArm, TriggerRollup } from './rollup.js';
 
 /** A service has few versions at once; more are not kept of one rollup. */
 export const MAX_VERSIONS = 20;
@@ -30,6 +30,7 @@ const STATUSES: readonly TriggerRollup['status'][] = ['insufficient-data', 'ok',
 export class RollupSum {
   readonly #arms: Readonly<Record<Arm, ArmSum>> = { treatment: new ArmSum(), control: new ArmSum() };
   readonly #triggers = new Map<string, TriggerRollup>();
+  readonly #metrics = new Map<string, MetricRollup>();
   #versions: readonly string[] = [];
   #epoch = 0;
   #percentage: number | undefined;
@@ -45,10 +46,16 @@ export class RollupSum {
     return [...this.#triggers.values()];
   }
 
-  add({ at, epoch, percentage, arms, triggers, serviceVersions }: Rollup): void {
+  /** What each metric of the application's own adds up to. */
+  get metrics(): readonly MetricRollup[] {
+    return [...this.#metrics.values()];
+  }
+
+  add({ at, epoch, percentage, arms, triggers, metrics = [], serviceVersions }: Rollup): void {
     for (const arm of ARMS) this.#arms[arm].add(arms[arm]);
     const isLatest = at >= this.#latestAt;
     for (const trigger of triggers) this.addTrigger(trigger, isLatest);
+    for (const metric of metrics) this.addMetric(metric);
     this.#versions = [...new Set([...this.#versions, ...serviceVersions])].slice(-MAX_VERSIONS);
     if (!isLatest) return;
     this.#latestAt = at;
@@ -65,6 +72,7 @@ export class RollupSum {
       ...(this.#percentage === undefined ? {} : { percentage: this.#percentage }),
       arms: { treatment: this.#arms.treatment.toArm(), control: this.#arms.control.toArm() },
       triggers: this.triggers,
+      ...(this.#metrics.size === 0 ? {} : { metrics: this.metrics }),
       serviceVersions: this.#versions,
     };
   }
@@ -73,6 +81,7 @@ export class RollupSum {
     this.#arms.treatment.clear();
     this.#arms.control.clear();
     this.#triggers.clear();
+    this.#metrics.clear();
     this.#versions = [];
     this.#latestAt = Number.NEGATIVE_INFINITY;
     this.#epoch = 0;
@@ -98,6 +107,22 @@ export class RollupSum {
       unit: later.unit,
       ...(evidence === undefined ? {} : { evidence }),
     });
+  }
+
+  /** Adds one metric up. A trigger whose metric is of another kind now begins anew. */
+  addMetric(added: MetricRollup): void {
+    const { trigger, kind } = added;
+    const known = this.#metrics.get(trigger);
+    if (known === undefined && this.#metrics.size >= MAX_TRIGGERS) return;
+    const add = (arm: Arm) => ({
+      trials: (known?.[arm].trials ?? 0) + added[arm].trials,
+      sum: (known?.[arm].sum ?? 0) + added[arm].sum,
+    });
+    const isSame = known?.kind === kind;
+    this.#metrics.set(
+      trigger,
+      isSame ? { trigger, kind, treatment: add('treatment'), control: add('control') } : added,
+    );
   }
 }
 

@@ -50,6 +50,35 @@ export const triggerRollupSchema = z.lazy(() =>
 /** What one trigger observed within a rollup. */
 export interface TriggerRollup extends z.infer<typeof triggerRollupSchema> {}
 
+const metricArmSchema = z.lazy(() =>
+  z
+    .object({
+      /** Units whose time for the metric ended within the rollup. */
+      trials: count,
+      /** Of their values; of a conversion, how many did it. */
+      sum: z.number(),
+    })
+    .readonly(),
+);
+
+export const metricRollupSchema = z.lazy(() =>
+  z
+    .object({
+      /** The trigger that compares it. */
+      trigger: z.string(),
+      /** What the values are. */
+      kind: z.enum(['conversion', 'numeric', 'ratio']),
+      /** Of the treatment's units. */
+      treatment: metricArmSchema,
+      /** Of the control's units. */
+      control: metricArmSchema,
+    })
+    .readonly(),
+);
+
+/** A metric of the application's own within a rollup. */
+export interface MetricRollup extends z.infer<typeof metricRollupSchema> {}
+
 export const rollupSchema = z.lazy(() =>
   z
     .object({
@@ -65,6 +94,8 @@ export const rollupSchema = z.lazy(() =>
       arms: perArm(rollupArmSchema),
       /** What each trigger said, by name. */
       triggers: z.array(triggerRollupSchema).readonly(),
+      /** What each metric of the application's own adds up to, by trigger; absent without any. */
+      metrics: z.array(metricRollupSchema).readonly().optional(),
       /** Versions of the service that recorded within it. */
       serviceVersions: z.array(z.string()).readonly(),
     })

@@ -63,6 +63,41 @@ describe('seriesOf', () => {
     }
   });
 
+  it('has the rate or the mean of each metric by arm, and nothing where no unit is over', () => {
+    const metric = (trigger: string, kind: 'conversion' | 'numeric', trials: number, sum: number) => ({
+      trigger,
+      kind,
+      treatment: { trials, sum },
+      control: { trials: 2 * trials, sum },
+    });
+    const rollups = [
+      rollup(START, { metrics: [metric('checkout', 'conversion', 10, 4)] }),
+      rollup(START + MINUTE),
+      rollup(START + 2 * MINUTE, {
+        metrics: [metric('checkout', 'conversion', 20, 4), metric('cart', 'numeric', 2, 50)],
+      }),
+      rollup(START + 3 * MINUTE, { metrics: [metric('checkout', 'conversion', 0, 0)] }),
+    ];
+    const past = { rollups, annotations: [] };
+    expect(seriesOf(past, ALL, [], START + 4 * MINUTE).metrics).toEqual([
+      {
+        trigger: 'checkout',
+        kind: 'conversion',
+        treatment: { trials: [10, 0, 20, 0], value: [0.4, null, 0.2, null] },
+        control: { trials: [20, 0, 40, 0], value: [0.2, null, 0.1, null] },
+      },
+      {
+        trigger: 'cart',
+        kind: 'numeric',
+        treatment: { trials: [0, 0, 2, 0], value: [null, null, 25, null] },
+        control: { trials: [0, 0, 4, 0], value: [null, null, 12.5, null] },
+      },
+    ]);
+    const coarse = seriesOf(past, { points: 2 }, [], START + 4 * MINUTE).metrics;
+    expect(coarse[0]?.treatment.trials.reduce((sum, each) => sum + each, 0)).toBe(30);
+    expect(seriesOf({ rollups: minutes(2), annotations: [] }, ALL, [], START + MINUTE).metrics).toEqual([]);
+  });
+
   it('adds up the failures, intervals and durations of a point', () => {
     const arms = (durations: number[]) => ({ treatment: armOf(98, 2, durations), control: armOf() });
     const rollups = [

@@ -71,16 +71,16 @@ describe('metrics of a guard', () => {
   it('report an invalid value once, and unknown users not at all', async () => {
     const guard = await harness.started({ review: [metric('cart', CART)] });
     expose(guard, 2);
-    for (const value of [Number.NaN, '12', Number.POSITIVE_INFINITY, -1]) {
+    for (const value of [Number.NaN, '12', Number.POSITIVE_INFINITY, -1, 1e200]) {
       guard.track('cart', { targetingKey: 'user-0' }, { value: value as number });
     }
     guard.track('cart', { targetingKey: 'nobody' }, { value: 3 });
     guard.track('another-event', { targetingKey: 'user-0' }, { value: 3 });
-    expect(figures(guard, 'cart')).toMatchObject({ tracked: 5, invalid: 4, unattributed: 1 });
+    expect(figures(guard, 'cart')).toMatchObject({ tracked: 6, invalid: 5, unattributed: 1 });
     const faults = harness.reported('fault').map(({ message }) => message);
     expect(faults).toHaveLength(1);
     expect(faults[0]).toMatch(
-      /the metric cart needs a finite "value" that is not below its minimum, got NaN/,
+      /the metric cart needs a finite "value", not below its minimum and at most 1e\+100, got NaN/,
     );
   });
 

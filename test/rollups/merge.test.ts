@@ -51,6 +51,20 @@ describe('merging rollups', () => {
     expect(merged.triggers).toEqual([{ ...trigger, status: 'breach', observed: 0.2, evidence: 0.1 }]);
   });
 
+  it('adds up metrics by arm, and begins anew when one is of another kind', () => {
+    const part = (minute: number, kind: 'numeric' | 'conversion', trials: number) =>
+      rollupOf({
+        at: NOON + minute * MINUTE,
+        metrics: [{ trigger: 'cart', kind, treatment: { trials, sum: 5 }, control: { trials: 1, sum: 2 } }],
+      });
+    const sum = (...parts: Rollup[]) => mergeRollups(parts, NOON, HOUR).metrics;
+    expect(sum(part(0, 'numeric', 1), rollupOf(), part(2, 'numeric', 3))).toEqual([
+      { trigger: 'cart', kind: 'numeric', treatment: { trials: 4, sum: 10 }, control: { trials: 2, sum: 4 } },
+    ]);
+    expect(sum(part(0, 'numeric', 1), part(2, 'conversion', 3))).toEqual(part(2, 'conversion', 3).metrics);
+    expect(sum(rollupOf())).toBeUndefined();
+  });
+
   it('counts error types beyond 50 as other, and loses none', () => {
     const rollups = Array.from({ length: 200 }, (_, index) =>
       rollupOf({

@@ -74,6 +74,16 @@ const anyTrigger = fc.record({
   unit: fc.constant('fraction' as const),
 });
 
+const anyMetricArm = fc.record({ trials: fc.nat(1_000), sum: fc.integer({ min: -1_000, max: 1_000 }) });
+
+const anyMetric = fc
+  .record({
+    trigger: fc.constantFrom('checkout', '__proto__'),
+    treatment: anyMetricArm,
+    control: anyMetricArm,
+  })
+  .map((metric) => ({ ...metric, kind: 'numeric' as const }));
+
 /** The part of a minute within the hours after {@link NOON}. */
 export const anyRollup: fc.Arbitrary<Rollup> = fc
   .record({
@@ -83,8 +93,17 @@ export const anyRollup: fc.Arbitrary<Rollup> = fc
     treatment: anyArm,
     control: anyArm,
     triggers: fc.uniqueArray(anyTrigger, { selector: ({ trigger }) => trigger, maxLength: 3 }),
+    metrics: fc.option(
+      fc.uniqueArray(anyMetric, { selector: ({ trigger }) => trigger, minLength: 1, maxLength: 2 }),
+      { nil: undefined },
+    ),
     serviceVersions: fc.uniqueArray(fc.constantFrom('1.0', '1.1', '2.0'), { maxLength: 3 }),
   })
-  .map(({ minute, treatment, control, ...rest }) =>
-    rollupOf({ at: NOON + minute * MINUTE, arms: { treatment, control }, ...rest }),
+  .map(({ minute, treatment, control, metrics, ...rest }) =>
+    rollupOf({
+      at: NOON + minute * MINUTE,
+      arms: { treatment, control },
+      ...(metrics && { metrics }),
+      ...rest,
+    }),
   );

@@ -1,5 +1,6 @@
 import { boundedErrorType } from '../../measure/error-counts.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
+import { MAX_METRIC_VALUE } from '../../measure/metrics/metric-trials.js';
 import type { TrackedEvent } from '../../model/flags.js';
 import type { Attributes, Exposure, Outcome } from '../../model/shapes.js';
 import type { GuardContext } from '../guard-context.js';
@@ -93,7 +94,7 @@ export class TrackedOutcomes {
       const got = typeof value === 'number' ? String(value) : typeof value;
       records.fault(
         `track('${name}')`,
-        `the metric ${trigger} needs a finite "value" that is not below its minimum, got ${got}: it is left out.`,
+        `the metric ${trigger} needs a finite "value", not below its minimum and at most ${MAX_METRIC_VALUE}, got ${got}: it is left out.`,
       );
     }
   }

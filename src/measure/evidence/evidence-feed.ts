@@ -5,6 +5,7 @@ import type { LatencySources } from '../../statistics/latency-events.js';
 import { RolloutEvidence, type SettledOutcome, type TestSpec } from '../../statistics/rollout-evidence.js';
 import type { MetricDump } from '../metrics/metric-delta.js';
 import { type MetricEvent, MetricFeed, type MetricProblem } from '../metrics/metric-feed.js';
+import type { MetricTally } from '../metrics/metric-sums.js';
 import type { EvidenceDelta } from '../outcome-delta.js';
 import { PendingExposures, type TimeLimits } from './pending-exposures.js';
 import { outcomeOfEntry, type SettledEntry, SettledSample } from './settled-sample.js';
@@ -135,6 +136,11 @@ export class EvidenceFeed {
   settle(now: number): void {
     this.#pending.settle(now, this.#onSettled);
     this.#metrics.settle(now, this.#metricOf);
+  }
+
+  /** What the tests of metrics were fed with since the previous call. */
+  takeMetricTallies(): MetricTally[] {
+    return this.#metrics.takeTallies();
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { EvidenceRequest } from '../../statistics/evidence-state.js';
 import type { MetricEvidence, MetricTrial } from '../../statistics/metrics/metric-evidence.js';
 import type { MetricDelta, MetricDump, TrialEntry } from './metric-delta.js';
+import { MetricSums, type MetricTally } from './metric-sums.js';
 import { isSampled, MetricTrials, type TrackResult } from './metric-trials.js';
 
 /** Trials of one metric that one delta carries at most; of more, a sample by the hashes of their units. */
@@ -95,7 +96,7 @@ export class MetricFeed {
     for (const metric of this.#metrics) {
       metric.trials.settle(now, (trial) => {
         this.activity++;
-        evidences(metric.trigger)?.settled(trial);
+        metric.settled(trial, evidences(metric.trigger));
         metric.send(trial);
       });
     }
@@ -113,6 +114,11 @@ export class MetricFeed {
   /** What came since the previous call. */
   takeDelta(): MetricDelta[] {
     return this.#metrics.flatMap((metric) => metric.take() ?? []);
+  }
+
+  /** What the tests were fed with since the previous call. */
+  takeTallies(): MetricTally[] {
+    return this.#metrics.flatMap((metric) => metric.sums.take() ?? []);
   }
 
   merge(deltas: readonly MetricDelta[], evidences: Evidences): void {
@@ -141,6 +147,7 @@ export class MetricFeed {
 class Metric {
   readonly trials: MetricTrials;
   readonly withinMs: number;
+  readonly sums: MetricSums;
   #sent: TrialEntry[] = [];
   #notes = { tracked: 0, unattributed: 0, invalid: 0 };
   /** From other processes. */
@@ -152,6 +159,7 @@ class Metric {
   ) {
     this.trials = new MetricTrials(definition);
     this.withinMs = definition.withinMs;
+    this.sums = new MetricSums(trigger, definition.kind);
   }
 
   note(result: TrackResult, evidence: MetricEvidence | undefined): void {
@@ -164,6 +172,11 @@ class Metric {
     this.#notes.tracked += 1;
     this.#notes.unattributed += notes.unattributed;
     this.#notes.invalid += notes.invalid;
+  }
+
+  settled(trial: MetricTrial, evidence: MetricEvidence | undefined): void {
+    this.sums.add(trial);
+    evidence?.settled(trial);
   }
 
   send({ unit, at, chance, treated, value }: MetricTrial): void {
@@ -196,7 +209,7 @@ class Metric {
     const first = this.#remote.findIndex(([, at]) => at > upTo);
     const fed = this.#remote.splice(0, first < 0 ? this.#remote.length : first);
     for (const [unit, at, chance, treated, value] of fed) {
-      evidence?.settled({ unit, at, chance, treated: treated === 1, value });
+      this.settled({ unit, at, chance, treated: treated === 1, value }, evidence);
     }
     return fed.length > 0;
   }

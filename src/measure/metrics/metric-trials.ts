@@ -11,6 +11,9 @@ const MAX_SAVED = 4_096;
 /** A clock that was set back by more than this must not keep everything waiting. */
 const MAX_SKEW_MS = 5_000;
 
+/** No quantity that is measured is larger, and sums of it stay finite. */
+export const MAX_METRIC_VALUE = 1e100;
+
 /** What became of an event. `ignored`: of a unit that is in no sample, perhaps. */
 export type TrackResult = 'counted' | 'unattributed' | 'invalid' | 'ignored';
 
@@ -167,7 +170,7 @@ export class MetricTrials {
         return value;
       case 'ratio': {
         const ratio = (value ?? 0) / per;
-        return Number.isFinite(ratio) ? ratio : undefined;
+        return isNumber(ratio) ? ratio : undefined;
       }
     }
   }
@@ -188,7 +191,7 @@ function amountOf(definition: MetricDefinition, value: unknown): number | undefi
 
 /** A caller in JavaScript may pass anything. */
 function isNumber(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value);
+  return typeof value === 'number' && Math.abs(value) <= MAX_METRIC_VALUE;
 }
 
 /** Whether a unit is in a sample of one of 2^shift. */

@@ -3,6 +3,7 @@ import { ARMS, type Arm, type Outcome } from '../../model/shapes.js';
 import type { ArmTotals } from '../../model/snapshot.js';
 import { armCounts, type CountCode } from '../arm-counts.js';
 import type { LatencyHistogram } from '../latency-histogram.js';
+import type { MetricTally } from '../metrics/metric-sums.js';
 import type { CountedDelta, OutcomeDelta } from '../outcome-delta.js';
 import { Counted, CountedMark } from './counted.js';
 import { type OutcomeTally, tallyOf, type Unfinished } from './outcome-tally.js';
@@ -112,11 +113,14 @@ export class EpochTotals {
   }
 
   /** Everything that was counted since the previous call, in whatever epoch; undefined when nothing was. */
-  takeTally(): OutcomeTally | undefined {
+  takeTally(metrics: readonly MetricTally[]): OutcomeTally | undefined {
     this.#keepUntallied();
     const unfinished = this.#unfinished;
-    const hasCounted = !this.#rest.isEmpty || unfinished.treatment > 0 || unfinished.control > 0;
-    const tally = hasCounted ? tallyOf(this.#rest, unfinished, this.#firstAt, this.#lastAt) : undefined;
+    const hasCounted =
+      !this.#rest.isEmpty || unfinished.treatment > 0 || unfinished.control > 0 || metrics.length > 0;
+    const tally = hasCounted
+      ? { ...tallyOf(this.#rest, unfinished, this.#firstAt, this.#lastAt), metrics }
+      : undefined;
     this.#rest.clear();
     this.#unfinished = { treatment: 0, control: 0 };
     this.#firstAt = undefined;

@@ -1,5 +1,6 @@
 import type { Arm, ArmCounts } from '../../model/shapes.js';
 import { armCounts, fallbackSuccesses } from '../arm-counts.js';
+import type { MetricTally } from '../metrics/metric-sums.js';
 import type { CountedDelta } from '../outcome-delta.js';
 import type { Counted } from './counted.js';
 
@@ -23,6 +24,8 @@ export interface OutcomeTally {
   /** The first and the latest outcome that was recorded in this process; undefined when all came from others. */
   readonly firstOutcomeAt: number | undefined;
   readonly lastOutcomeAt: number | undefined;
+  /** Units of metrics whose time ended between them. */
+  readonly metrics: readonly MetricTally[];
 }
 
 export function tallyOf(
@@ -30,7 +33,7 @@ export function tallyOf(
   unfinished: Unfinished,
   firstOutcomeAt: number | undefined,
   lastOutcomeAt: number | undefined,
-): OutcomeTally {
+): Omit<OutcomeTally, 'metrics'> {
   const armOf = (arm: Arm): ArmTally => {
     const counts = armCounts(counted.counts, arm);
     return {

@@ -111,7 +111,7 @@ describe('metrics in the outcome store', () => {
     });
   });
 
-  it.each([undefined, Number.NaN, Number.POSITIVE_INFINITY, -1, '12', null, {}])(
+  it.each([undefined, Number.NaN, Number.POSITIVE_INFINITY, -1, '12', null, {}, 1e101, Number.MAX_VALUE])(
     'leave the value %s out, and keep a later one',
     (value) => {
       const { expose, track, figures } = setup();
@@ -125,6 +125,63 @@ describe('metrics in the outcome store', () => {
       });
     },
   );
+
+  it('keep their figures finite, and survive a restart, with values as large as can be', () => {
+    const first = setup();
+    for (const user of ['ann', 'bob', 'carl']) {
+      first.expose(user);
+      first.track('cart-value', user, 1e100);
+      first.track('page-view', user, 1e-300);
+      for (let i = 0; i < 10; i++) first.track('error', user, 1e100);
+    }
+    first.expose('dan');
+    first.track('page-view', 'dan', 4);
+    first.track('error', 'dan', 2);
+    expect(first.figures('cart-value').arms.treatment).toEqual({ trials: 3, value: 1e100 });
+    expect(first.figures('error').arms.treatment).toEqual({ trials: 1, value: 0.5 });
+    const second = setup();
+    const dump = storeDumpSchema.parse(JSON.parse(JSON.stringify(first.store.dump(START + WITHIN))));
+    expect(second.store.restore(dump, START + WITHIN)).toBe(true);
+    expect(second.figures('cart-value').arms.treatment).toEqual({ trials: 3, value: 1e100 });
+  });
+
+  it('are fed by one event each on its own terms', () => {
+    const { expose, track, figures } = setup([
+      metric('cart-value', CART),
+      metric('cart-value', { ...CHECKOUT, name: 'has-cart' }),
+    ]);
+    expose('ann');
+    expose('bob');
+    expect(track('cart-value', 'ann', Number.NaN)).toEqual([{ trigger: 'cart-value', result: 'invalid' }]);
+    expect(figures('cart-value').arms.treatment).toEqual(NONE);
+    expect(figures('has-cart').arms.treatment).toEqual({ trials: 2, value: 0.5 });
+  });
+
+  it('are tallied once, when the time of a unit is over, whatever the epoch', () => {
+    const { store, expose, track, figures } = setup();
+    expose('ann');
+    expose('bob', 'control');
+    track('checkout', 'ann');
+    track('cart-value', 'ann', 30);
+    expect(store.takeTally(START + 1)).toBeUndefined();
+    figures();
+    store.beginEpoch(2, START + WITHIN, { keepWindows: false });
+    expect(store.takeTally(START + WITHIN)?.metrics).toEqual([
+      {
+        trigger: 'checkout',
+        kind: 'conversion',
+        treatment: { trials: 1, sum: 1 },
+        control: { trials: 1, sum: 0 },
+      },
+      {
+        trigger: 'cart-value',
+        kind: 'numeric',
+        treatment: { trials: 1, sum: 30 },
+        control: { trials: 0, sum: 0 },
+      },
+    ]);
+    expect(store.takeTally(START + 2 * WITHIN)).toBeUndefined();
+  });
 
   it('accept negative values where the minimum allows them', () => {
     const { expose, track, figures } = setup([metric('balance', { ...CART, min: -100 })]);
@@ -259,10 +316,12 @@ describe('metrics of a fleet', () => {
       }
     }
     expect(leader.figures('cart-value', now).arms.treatment).toEqual(NONE);
+    expect(leader.store.takeTally(now)?.metrics ?? []).toEqual([]);
     expect(leader.store.settleUpTo(now)).toBe(true);
     expect(leader.store.settleUpTo(now)).toBe(false);
     const evidenceOf = ({ store }: ReturnType<typeof setup>) => store.snapshot(now).evidence;
     expect(evidenceOf(leader)).toEqual(evidenceOf(whole));
+    expect(leader.store.takeTally(now)?.metrics).toEqual(whole.store.takeTally(now)?.metrics);
   });
 
   it('wait until everything that was exposed before has arrived, also over a change of the leader', () => {
