@@ -1,4 +1,5 @@
 import type { EChartsCoreOption } from 'echarts/core';
+import type { MetricSeries } from '../dashboard/api.js';
 import { ARMS } from '../model/shapes.js';
 import {
   AXIS,
@@ -14,6 +15,7 @@ import {
   thresholdMarks,
 } from './chart-parts.js';
 import { formatLatency, formatShare, formatTime, rolloutWord } from './format.js';
+import { formatMetric, METRIC_WORDS } from './metrics.js';
 import type { RolloutReport } from './rollout-report.js';
 
 /** What a chart shows; undefined where there is nothing to show. */
@@ -83,6 +85,33 @@ export function latencyOption(report: RolloutReport): ChartOption | undefined {
         },
         { ...line(`${arm} median`, arm, 1), data: pointsOf(report, series[arm].p50) },
       ]),
+    }),
+  };
+}
+
+/** A metric of the application's own in each arm. */
+export function metricOption(report: RolloutReport, { trigger, kind, ...arms }: MetricSeries): ChartOption {
+  const words = report.metrics
+    .filter((metric) => metric.trigger === trigger)
+    .flatMap((metric) => ARMS.map((arm) => `${arm}: ${formatMetric(kind, metric[arm])}`));
+  return {
+    description: `${trigger}, ${METRIC_WORDS[kind]}, of each arm (overall ${words.join(', ')}). ${stepWords(report)}`,
+    make: (form) => ({
+      ...frame(report, form),
+      yAxis: {
+        ...AXIS,
+        type: 'value',
+        scale: kind !== 'conversion',
+        axisLabel: {
+          ...TEXT,
+          formatter: (value: number) => formatMetric(kind, { trials: 1, sum: value }),
+        },
+      },
+      series: ARMS.map((arm) => ({
+        ...line(arm, arm),
+        data: pointsOf(report, arms[arm].value),
+        ...(arm === 'treatment' && { markLine: marks(report, form, decisionMarks(report)) }),
+      })),
     }),
   };
 }

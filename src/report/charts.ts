@@ -1,12 +1,14 @@
 import type { EChartsCoreOption } from 'echarts/core';
-import { errorRateOption, latencyOption } from './chart-options.js';
+import { errorRateOption, latencyOption, metricOption } from './chart-options.js';
 import type { Form } from './chart-parts.js';
 import { escapeXml } from './format.js';
+import { METRIC_WORDS, metricChartId } from './metrics.js';
 import type { RolloutReport } from './rollout-report.js';
 
 /** A chart as an SVG picture, for wide screens and paper, and for narrow ones. Colours are CSS variables of the page. */
 export interface Chart {
-  readonly id: 'error-rate' | 'latency';
+  /** `error-rate`, `latency`, or that of a metric. */
+  readonly id: string;
   readonly title: string;
   /** What the picture shows, for readers who cannot see it. */
   readonly description: string;
@@ -36,7 +38,12 @@ export async function drawCharts(report: RolloutReport): Promise<readonly Chart[
       title: 'Duration of successful operations (p95, and thinner the median)',
       option: latencyOption(report),
     },
-  ] as const;
+    ...report.series.metrics.map((metric) => ({
+      id: metricChartId(report, metric.trigger),
+      title: `${metric.trigger}: ${METRIC_WORDS[metric.kind]}`,
+      option: metricOption(report, metric),
+    })),
+  ];
   return charts.flatMap(({ id, title, option }) => {
     if (option === undefined) return [];
     const { description } = option;

@@ -94,6 +94,7 @@ export function reportOf(
     arms,
     comparison: compareArms(arms),
     errorTypes: errorTypesOf(total),
+    metrics: total.metrics ?? [],
     series: seriesOf(history, { points: POINTS }, [], until),
     ...known,
     triggers: view?.triggers ?? [],

@@ -53,14 +53,14 @@ function chartHtml(id: Chart['id'], charts: readonly Chart[] = []): string {
 }
 
 function sectionHtml(
-  { id, title, chart, paragraphs = [], tables = [], parts = [] }: Section,
+  { id, title, charts: ids = [], paragraphs = [], tables = [], parts = [] }: Section,
   level: number,
   charts: readonly Chart[] | undefined,
 ): string {
   const tag = level === 2 ? 'section' : 'article';
   return `<${tag} id="${escapeHtml(id)}"><h${level}>${escapeHtml(title)}</h${level}>
 ${paragraphs.map((paragraph) => `<p>${escapeHtml(paragraph)}</p>`).join('\n')}
-${chart === undefined ? '' : chartHtml(chart, charts)}
+${ids.map((chart) => chartHtml(chart, charts)).join('\n')}
 ${tables.map(tableHtml).join('\n')}
 ${parts.map((part) => sectionHtml(part, level + 1, charts)).join('\n')}
 </${tag}>`;

@@ -6,7 +6,7 @@ import type { Acknowledgement, RolloutChange } from '../model/event-entry.js';
 import type { TriggerView } from '../model/rollout-view.js';
 import type { Arm, Concentration, Verdict } from '../model/shapes.js';
 import type { StageProgress } from '../model/stage.js';
-import type { RollupArm } from '../rollups/rollup.js';
+import type { MetricRollup, RollupArm } from '../rollups/rollup.js';
 
 /**
  * A rollout as its guards have recorded it, as plain data: the JSON report, and what Markdown and HTML are made of. Times are
@@ -25,6 +25,8 @@ export interface RolloutReport {
   readonly comparison: Comparison;
   /** Failures by error type, most frequent first. */
   readonly errorTypes: readonly ErrorTypeReport[];
+  /** What metrics of the application's own add up to. */
+  readonly metrics: readonly MetricRollup[];
   /** The whole rollout in at most 160 points. */
   readonly series: Series;
   /** When the percentage in Unleash changed. */

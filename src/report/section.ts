@@ -9,8 +9,8 @@ export interface Table {
 export interface Section {
   readonly id: string;
   readonly title: string;
-  /** A picture at its beginning, where the form has pictures. */
-  readonly chart?: 'latency';
+  /** Pictures at its beginning, by their ids, where the form has pictures. */
+  readonly charts?: readonly string[];
   readonly paragraphs?: readonly string[];
   readonly tables?: readonly Table[];
   /** Parts within this part. */

@@ -18,6 +18,7 @@ import {
   rolloutWord,
 } from './format.js';
 import { stageSentence } from './headline.js';
+import { metricsSection } from './metrics.js';
 import type { ReviewReport, RolloutReport } from './rollout-report.js';
 import type { Section, Table } from './section.js';
 
@@ -27,6 +28,7 @@ export function sectionsOf(report: RolloutReport): readonly Section[] {
     decisionSection(report),
     ...[triggers(report)].filter(hasRows),
     comparison(report),
+    ...[metricsSection(report)].filter(hasTables),
     ...[whereItFails(report), stages(report), reviews(report), timeline(report)].filter(hasTables),
     sources(report),
   ];
@@ -103,7 +105,7 @@ function comparison({ arms, comparison, period }: RolloutReport): Section {
   return {
     id: 'comparison',
     title,
-    chart: 'latency',
+    charts: ['latency'],
     paragraphs: [when],
     tables: [{ caption: title, head, rows }],
   };

@@ -136,6 +136,20 @@ describeInBrowser('the page', (open) => {
     expect(faults).toEqual([]);
   });
 
+  it('shows metrics of the application by arm, in the range that is chosen', async () => {
+    const { page, faults } = await openFlag();
+    const metrics = page.getByRole('region', { name: 'Metrics', exact: true });
+    await metrics.waitFor();
+    const rows = async () => (await metrics.getByRole('row').allInnerTexts()).slice(1);
+    const all = await rows();
+    expect(all[0]).toMatch(/checkout-completed\s+share of users who did it\s+2[89]\.\d+ %\s.*3[01]\.\d+ %/s);
+    expect(all[1]).toMatch(/cart-value\s+mean of the values\s+4[67](\.\d+)?\s.*4[56](\.\d+)?\s/s);
+    expect(await metrics.locator('canvas').count()).toBe(2);
+    await page.getByRole('button', { name: 'The latest 1 h' }).click();
+    await expect.poll(rows, { timeout: 5_000 }).not.toEqual(all);
+    expect(faults).toEqual([]);
+  });
+
   it('says the numbers of each point to the keyboard', async () => {
     const { page } = await openFlag();
     const chart = page.getByRole('slider', { name: /Point in time/ });
@@ -438,7 +452,8 @@ describeInBrowser('the page', (open) => {
         .waitFor();
     }
     expect(await elements()).toBeLessThanOrEqual(before + 5);
-    expect(await page.locator('canvas').count()).toBe(1);
+    // The rollout's, and one for each metric.
+    expect(await page.locator('canvas').count()).toBe(3);
   });
 
   it('says in words what changes, for those who do not see it', async () => {

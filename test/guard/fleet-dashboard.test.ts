@@ -5,12 +5,15 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
-import type { DecisionView, Overview, Series } from '../../src/dashboard/api.js';
+import type { DecisionView, MetricSeries, Overview, Series } from '../../src/dashboard/api.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
 import { RedisReader } from '../../src/fleet/redis/redis-reader.js';
 import type { RolloutGuardOptions } from '../../src/guard/options.js';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
+import { collectFleetReport } from '../../src/report/collect.js';
+import { toMarkdown } from '../../src/report/markdown.js';
 import type { RolloutReport } from '../../src/report/rollout-report.js';
+import { metric } from '../../src/triggers/metrics/metric.js';
 import { successRateBetween } from '../../src/triggers/success-rate-between.js';
 import { Served } from '../dashboard/served.js';
 import { openLink } from '../helpers/breakable-link.js';
@@ -110,6 +113,55 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
         ['follower', '1.1'],
       ]);
     }
+  });
+
+  it('compares metrics over all processes, and has them by arm and over time on every page', async () => {
+    const rollback = [
+      metric('checkout', { kind: 'conversion', direction: 'higher-is-better', withinMs: 300 }),
+    ];
+    const [leader, follower] = [await member({ rollback }), await member({ rollback })];
+    const users = 200;
+    for (const [index, { guard }] of [leader, follower].entries()) {
+      for (let user = index; user < 2 * users; user += 2) {
+        const flagMetadata = { chance: 0.5, contextId: `user-${user}` };
+        const treated = user % 4 < 2;
+        guard.exposed({ value: treated, reason: 'SPLIT', flagMetadata }, `user-${user}`);
+        if (!treated) guard.track('checkout', { targetingKey: `user-${user}` });
+        guard.track('async-upload', { targetingKey: `user-${user}` }, { success: true });
+      }
+      guard.track('checkout', { targetingKey: 'unknown' });
+    }
+    for (const { guard, harness } of [leader, follower]) {
+      await harness.until('stopped', () => guard.state.status !== 'armed');
+    }
+    const [decided] = leader.harness.reported('decided');
+    expect(decided?.decision.verdicts).toMatchObject([{ trigger: 'checkout', status: 'breach' }]);
+    const armOf = ({ trials, value }: MetricSeries['control']) => ({
+      trials: sum(trials),
+      sum: sum(trials.map((count, index) => count * (value[index] ?? 0))),
+    });
+    const expected = {
+      trigger: 'checkout',
+      kind: 'conversion',
+      treatment: { trials: users, sum: 0 },
+      control: { trials: users, sum: users },
+    };
+    for (const each of [leader, follower]) {
+      await vi.waitFor(async () => {
+        const [metric] = (await seriesOf(each)).metrics;
+        expect({ ...metric, treatment: armOf(metric!.treatment), control: armOf(metric!.control) }).toEqual(
+          expected,
+        );
+      }, WAIT);
+    }
+    const reader = new RedisReader({ url: redis.url, prefix });
+    const flag = { flagKey: 'async-upload', environment: 'production' };
+    const report = await collectFleetReport({ ...flag, name: 'Redis', rollout: reader.rollout(flag) });
+    reader.close();
+    expect(report.metrics).toEqual([expected]);
+    expect(toMarkdown(report)).toMatch(
+      /\| checkout \| share of users who did it \| 0\.00 % \| 200 \| 100\.00 % \| 200 \|/,
+    );
   });
 
   it('has a decision with its evidence and its progress on every page, also after the leader has gone', async () => {

@@ -97,12 +97,35 @@ export function sampleHistory(stretches: readonly Stretch[], now: number, perSec
         percentage,
         arms: { treatment: arm(0, percentage / 100), control: arm(1, 1 - percentage / 100) },
         triggers: [],
+        metrics: sampleMetrics(outcomes * (percentage / 100), outcomes * (1 - percentage / 100), random),
         serviceVersions: [version],
       });
       at += durationMs;
     }
   }
   return { rollups, annotations };
+}
+
+/** A share who check out, and what is in their carts. */
+function sampleMetrics(treatment: number, control: number, random: () => number): Rollup['metrics'] {
+  const arm = (outcomes: number, value: number, spread: number) => {
+    const trials = Math.round(outcomes / 40);
+    return { trials, sum: trials * (value + spread * (random() - 0.5)) };
+  };
+  return [
+    {
+      trigger: 'checkout-completed',
+      kind: 'conversion',
+      treatment: arm(treatment, 0.29, 0.06),
+      control: arm(control, 0.31, 0.04),
+    },
+    {
+      trigger: 'cart-value',
+      kind: 'numeric',
+      treatment: arm(treatment, 47, 6),
+      control: arm(control, 46, 4),
+    },
+  ];
 }
 
 function lengthOf(ageMs: number, at: number): number {

@@ -253,7 +253,7 @@ function trafficArea({ series, colours }: ChartInput, arm: Arm) {
 }
 
 /** The control is dashed everywhere: colour is not the only sign. */
-function lineOf(arm: Arm, colours: ChartColours, width: number, opacity = 1) {
+export function lineOf(arm: Arm, colours: ChartColours, width: number, opacity = 1) {
   return {
     lineStyle: { color: colours[arm], width, opacity, type: arm === 'control' ? [5, 3] : 'solid' },
     itemStyle: { color: colours[arm] },
@@ -261,7 +261,7 @@ function lineOf(arm: Arm, colours: ChartColours, width: number, opacity = 1) {
 }
 
 /** A point stands for its whole length: it is drawn in the middle. */
-function middlesOf({ at, stepMs, last }: Series): number[] {
+export function middlesOf({ at, stepMs, last }: Series): number[] {
   return at.map((from) => from + Math.min(stepMs, Math.max(0, last - from)) / 2);
 }
 
@@ -273,7 +273,7 @@ function stepsOf({ at, last }: Series, values: readonly (number | null)[]): [num
 }
 
 /** A line needs two points: one that stands alone is drawn as a dot. */
-function pointsOf(at: readonly number[], values: readonly (number | null)[]): object[] {
+export function pointsOf(at: readonly number[], values: readonly (number | null)[]): object[] {
   return at.map((time, index) => {
     const value = [time, values[index] ?? null];
     const isAlone = values[index] != null && values[index - 1] == null && values[index + 1] == null;

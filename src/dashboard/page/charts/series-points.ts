@@ -1,5 +1,5 @@
 import type { Annotation } from '../../../rollups/rollup.js';
-import type { ArmSeries, Series } from '../../api.js';
+import type { ArmSeries, MetricArmSeries, MetricSeries, Series } from '../../api.js';
 
 /** A page that is open for weeks keeps no more marks than that. */
 const MOST_ANNOTATIONS = 2_000;
@@ -16,6 +16,7 @@ export function withNewer(series: Series, more: Series): Series {
     percentage: [...series.percentage.slice(0, kept), ...more.percentage],
     treatment: joined(series.treatment, kept, more.treatment),
     control: joined(series.control, kept, more.control),
+    metrics: joinedMetrics(series.metrics, kept, more),
     annotations: joinedAnnotations(series.annotations, more.annotations),
   };
 }
@@ -78,7 +79,48 @@ function slice(series: Series, from: number, to: number): Series {
     percentage: series.percentage.slice(from, to),
     treatment: of(series.treatment),
     control: of(series.control),
+    metrics: series.metrics.map((metric) =>
+      mapMetric(metric, ({ trials, value }) => ({
+        trials: trials.slice(from, to),
+        value: value.slice(from, to),
+      })),
+    ),
   };
+}
+
+function mapMetric(
+  metric: MetricSeries,
+  make: (arm: MetricArmSeries, name: 'treatment' | 'control') => MetricArmSeries,
+): MetricSeries {
+  return {
+    ...metric,
+    treatment: make(metric.treatment, 'treatment'),
+    control: make(metric.control, 'control'),
+  };
+}
+
+/** A metric that only one of the two has was not counted in the other's time. */
+function joinedMetrics(
+  first: readonly MetricSeries[],
+  kept: number,
+  { at, metrics }: Series,
+): readonly MetricSeries[] {
+  const latest = new Map([...first, ...metrics].map((metric) => [metric.trigger, metric]));
+  return [...latest.values()].map((metric) => {
+    const find = (list: readonly MetricSeries[]) =>
+      list.find(({ trigger, kind }) => trigger === metric.trigger && kind === metric.kind);
+    const [before, after] = [find(first), find(metrics)];
+    return mapMetric(metric, (_, arm) => ({
+      trials: [
+        ...(before?.[arm].trials.slice(0, kept) ?? Array(kept).fill(0)),
+        ...(after?.[arm].trials ?? at.map(() => 0)),
+      ],
+      value: [
+        ...(before?.[arm].value.slice(0, kept) ?? Array(kept).fill(null)),
+        ...(after?.[arm].value ?? at.map(() => null)),
+      ],
+    }));
+  });
 }
 
 function joinedAnnotations(first: readonly Annotation[], then: readonly Annotation[]): readonly Annotation[] {

@@ -12,6 +12,7 @@ import { standingOf } from '../words/standing.js';
 import { FailingSection } from './failing-section.js';
 import { HappeningsSection } from './happenings-section.js';
 import { Headline } from './headline.js';
+import { MetricSection } from './metric-section.js';
 import { ProcessSection } from './process-section.js';
 import { StandingSection } from './standing-section.js';
 import { TriggerSection } from './trigger-section.js';
@@ -53,6 +54,7 @@ export function FlagPage({ view, live }: { view: RolloutView; live: LiveState })
       <Headline view={view} />
       <StandingSection view={view} />
       <RolloutSection view={view} series={series} />
+      <MetricSection series={series} />
       <TriggerSection view={view} />
       <FailingSection view={view} />
       <HappeningsSection view={view} decisions={decisions} annotations={series.whole?.annotations ?? []} />
