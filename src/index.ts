@@ -114,7 +114,14 @@ export type { ExecutionTypes } from './log/log-row.js';
 // The whole rollout: by minute, ten minutes and hour.
 export { mergeHistories } from './rollups/history.js';
 export { readHistory } from './rollups/read-history.js';
-export type { Annotation, RolloutHistory, Rollup, RollupArm, TriggerRollup } from './rollups/rollup.js';
+export type {
+  Annotation,
+  MetricRollup,
+  RolloutHistory,
+  Rollup,
+  RollupArm,
+  TriggerRollup,
+} from './rollups/rollup.js';
 export type { TimeRange } from './rollups/rollup.js';
 // Fleets: processes that guard a flag together; see `unleash-rollout-guard/redis`.
 export type { FleetRole, FleetTiming, SharedStore, UnfedRule } from './fleet/fleet-options.js';

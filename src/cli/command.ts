@@ -2,6 +2,7 @@ import type { Command, CommanderError } from 'commander';
 import { z } from 'zod';
 import { asyncUploadRollout } from '../guard/async-upload-rollout.js';
 import { type RolloutRules, resolveRules } from '../guard/rules.js';
+import { messageOf } from '../support/async/callbacks.js';
 import { isConfigError, parseConfig } from '../support/config-error.js';
 import { loadRules } from '../what-if/replay/rules-file.js';
 
@@ -29,17 +30,28 @@ export function complete<Schema extends z.ZodType>(
       try {
         await act(parseConfig(optionsSchema, command.opts(), 'options'), command.args[0] ?? '', command.args);
       } catch (error) {
-        if (isConfigError(error)) command.error(error.message, { exitCode: USAGE });
-        const isExplained = error instanceof Error && 'code' in error && typeof error.code === 'string';
-        if (isExplained) command.error(error.message, { exitCode: 1 });
+        if (isConfigError(error)) command.error(error.message, { exitCode: USAGE, code: error.code });
+        if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
+          command.error(error.message, { exitCode: 1, code: error.code });
+        }
+        printProblem('UNEXPECTED', messageOf(error));
         throw error;
       }
     });
 }
 
 /** Ends the process: with the command's own exit code, or as wrong usage, which commander found. */
-export function exitWith({ code, exitCode }: CommanderError): never {
-  process.exit(code === 'commander.error' || exitCode === 0 ? exitCode : USAGE);
+export function exitWith({ code, exitCode, message }: CommanderError): never {
+  if (exitCode === 0) process.exit();
+  const isOfCommander = code.startsWith('commander.') && code !== 'commander.error';
+  printProblem(isOfCommander ? 'USAGE' : code, message.replace(/^error: /, ''));
+  process.exit(isOfCommander ? USAGE : exitCode);
+}
+
+/** With `--json`, the standard output has one document also when the command fails; an operator reads the standard error. */
+function printProblem(code: string, message: string): void {
+  if (!process.argv.includes('--json')) return;
+  process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
 }
 
 /** The rules of a file, or those of the first rollout. */

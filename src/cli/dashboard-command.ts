@@ -75,8 +75,10 @@ export function registerDashboard(program: Command): void {
     const { sources } = finder;
     const url = `${addressOf(server)}/?token=${token}`;
     const found = sources.length === 0 ? 'Nothing is guarded there yet' : countOf(sources.length, 'flag');
+    // Whoever reads the address may end the command at once.
+    const ending = ended(finder);
     console.log(json ? JSON.stringify({ url, flags: sources.length }) : `${found}: ${url}\nCtrl-C ends it.`);
-    await ended(finder);
+    await ending;
     dashboard.close();
     finder.close();
     server.close();

@@ -39,7 +39,7 @@ export function registerRun(program: Command): void {
       await Promise.race([controller.start(), ended]);
     } catch (error) {
       await controller.close();
-      command.error(messageOf(error), { exitCode: FAILED });
+      command.error(messageOf(error), { exitCode: FAILED, code: 'NOT_STARTED' });
     }
     await ended;
     await controller.close();

@@ -16,13 +16,15 @@ export function registerCompletion(program: Command): void {
   const command = program
     .command('completion')
     .description('Prints a script by which a shell completes this command.')
-    .argument('<shell>', SHELLS.join(', '));
-  complete(command, HELP, z.object({}), async (_options, shell) => {
+    .argument('<shell>', SHELLS.join(', '))
+    .option('--json', 'print the script within JSON', false);
+  complete(command, HELP, z.object({ json: z.boolean() }), async ({ json }, shell) => {
     if (!(SHELLS as readonly string[]).includes(shell)) {
       throw new ConfigError('shell', [
         { path: '', expected: `one of ${SHELLS.join(', ')}`, got: `"${shell}"` },
       ]);
     }
-    process.stdout.write(scriptFor(shell as Shell, program));
+    const script = scriptFor(shell as Shell, program);
+    process.stdout.write(json ? `${JSON.stringify({ shell, script })}\n` : script);
   });
 }
