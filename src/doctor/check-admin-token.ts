@@ -1,3 +1,4 @@
+import { isRecord } from '../support/config-error.js';
 import { countOf, formatDate } from '../support/wording.js';
 import { isAdminError } from '../unleash/admin-error.js';
 import { hasPermission, mayDo, type Permission } from '../unleash/admin-rights.js';
@@ -52,7 +53,13 @@ function checkToken({ user }: Observed): Finding {
       "Use a service account's token, a personal access token, or an admin token.",
     );
   }
-  if (user.status === 200) return ok('Unleash accepts the admin token.');
+  if (user.status === 200) {
+    const isUnleash = isRecord(user.json) && ('permissions' in user.json || 'user' in user.json);
+    return isUnleash
+      ? ok('Unleash accepts the admin token.')
+      : unknown('It could not be checked: the reply to GET /api/admin/user is not one of Unleash.');
+  }
+  if (user.status >= 500) return unknown(`It could not be checked: ${user.status} to GET /api/admin/user.`);
   return fail(
     `The admin API answers ${user.status} to GET /api/admin/user.`,
     'Give the URL of Unleash itself: Unleash Edge and the frontend proxy have no admin API.',

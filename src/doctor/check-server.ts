@@ -42,6 +42,13 @@ export function checkUrl({ target, health, features, admin }: Observations): Fin
   if (isUnleash) {
     return ok(`An Unleash answers at ${shown(target.url)}.`);
   }
+  if (given.every((answer) => 'status' in answer && answer.status >= 500)) {
+    const { status } = given[0] as Extract<Answer, { status: number }>;
+    return fail(
+      `${shown(target.url)} answers with an error of the server (${status}).`,
+      'See the log of Unleash, or of the proxy in front of it, and try again.',
+    );
+  }
   return fail(
     `What answers at ${shown(target.url)} is not an Unleash.`,
     'Give the URL of its API, for example https://unleash.example.com/api.',

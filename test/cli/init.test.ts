@@ -133,7 +133,7 @@ describe('rollout-guard init', () => {
     expect(await exists(`${PREFIX}-viewed`)).toBe(false);
   }, 60_000);
 
-  it('names an archived flag of the same key, and a server that is no Unleash', async () => {
+  it('names an archived flag of the same key', async () => {
     const flag = `${PREFIX}-archived`;
     await init(flag);
     await unleash.request('DELETE', `/api/admin/projects/default/features/${flag}`);
@@ -141,42 +141,95 @@ describe('rollout-guard init', () => {
       code: 1,
       problems: expect.stringMatching(/archived flag.*Nothing was created/),
     });
-    const other = createServer((_request, response) => response.end('<html>'));
-    await new Promise<void>((ready) => other.listen(0, '127.0.0.1', ready));
-    const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}/api`;
-    expect(await init(flag, ['--url', url])).toMatchObject({
-      code: 1,
-      out: expect.stringContaining('is not an Unleash'),
-    });
-    other.close();
   }, 60_000);
+
+  it('says of a server what is wrong with it, and creates nothing', async () => {
+    const server = createServer((request, response) => {
+      const kind = request.url!.split('/')[1]!;
+      if (kind === 'slow') return;
+      if (kind === 'redirect') response.setHeader('location', 'https://login.example.com');
+      response.statusCode = { redirect: 302, missing: 404, broken: 502, refused: 401 }[kind] ?? 200;
+      response.end(kind === 'json' ? '{}' : '<html>');
+    });
+    await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+    const at = (kind: string) => `http://127.0.0.1:${(server.address() as AddressInfo).port}/${kind}/api`;
+    const cases = [
+      [at('page'), /is not an Unleash/],
+      [at('json'), /is not an Unleash/],
+      [at('missing'), /is not an Unleash/],
+      [at('redirect'), /redirects elsewhere/],
+      [at('broken'), /an error of the server \(502\)/],
+      [at('refused'), /does not accept the admin token/],
+      [at('slow'), /Nothing answers .*timed out after 1000 ms/],
+      [`http://127.0.0.1:${await freePort()}/api`, /Nothing answers .*ECONNREFUSED/],
+      ['http://nowhere.invalid/api', /Nothing answers .*(ENOTFOUND|EAI_AGAIN)/],
+    ] as const;
+    for (const [url, message] of cases) {
+      const { code, out } = await init(`${PREFIX}-nowhere`, ['--url', url, '--timeout', '1000']);
+      expect({ url, code, out }).toMatchObject({ code: 1, out: expect.stringMatching(message) });
+      expect(out).toMatch(/\nNothing was created in Unleash\.\n$/);
+      expect(out).not.toContain('✓ admin-token');
+    }
+    server.closeAllConnections();
+    server.close();
+  }, 90_000);
+
+  it('leaves a flag of another type as it is, says so, and what it lacks', async () => {
+    const flag = `${PREFIX}-switch`;
+    await unleash.request('POST', '/api/admin/projects/default/features', {
+      name: flag,
+      type: 'kill-switch',
+    });
+    // The service's token sees it a moment later.
+    const ended = await init(flag, [], { UNLEASH_CLIENT_TOKEN: undefined });
+    expect(ended.code).toBe(0);
+    expect(ended.out).toContain(`"${flag}" exists (type kill-switch), and was left as it is.`);
+    expect(ended.out).toMatch(/! percentage .*no strategy/);
+    expect(ended.out).toContain('give the flag one gradual rollout, at 0 %, while it is off');
+    expect(await strategiesOf(flag)).toEqual([]);
+  });
+
+  it('creates nothing when another project, which the token does not see, has a flag of this key', async () => {
+    const flag = `${PREFIX}-elsewhere`;
+    await unleash.request('POST', '/api/admin/projects/default/features', { name: flag });
+    // Open-source Unleash has one project: where the flag is read, this one has none.
+    await using proxy = await proxied((method, path) =>
+      method === 'GET' && path.includes(`/features/${flag}`) ? { status: 404, body: '{}' } : undefined,
+    );
+    const { code, problems } = await init(flag, ['--url', proxy.url], { UNLEASH_CLIENT_TOKEN: undefined });
+    expect({ code, problems }).toEqual({
+      code: 1,
+      problems: expect.stringMatching(/already exists.*Nothing was created in Unleash/),
+    });
+    expect(proxy.written).toEqual([]);
+  });
+
+  it('says what is there when the reply to the creation is lost', async () => {
+    const flag = `${PREFIX}-lost`;
+    await using proxy = await proxied((method, path) =>
+      method === 'POST' && path.endsWith('/features') ? 'lost' : undefined,
+    );
+    const { code, problems } = await init(flag, ['--url', proxy.url]);
+    expect({ code, problems }).toEqual({
+      code: 1,
+      problems: expect.stringMatching(/Unleash shows the flag nevertheless/),
+    });
+    expect(await exists(flag)).toBe(true);
+  });
 
   it('deletes the flag again when its rollout cannot be added', async () => {
     const flag = `${PREFIX}-half`;
-    const proxy = createServer(async (request, response) => {
-      if (request.url!.endsWith('/strategies')) {
-        response.statusCode = 400;
-        return response.end(JSON.stringify({ name: 'BadDataError', message: 'too many strategies' }));
-      }
-      const body = (await request.setEncoding('utf8').toArray()).join('');
-      const { authorization = '' } = request.headers;
-      const reply = await fetch(unleash.url + request.url, {
-        method: request.method!,
-        headers: { authorization, 'content-type': 'application/json' },
-        ...(body === '' ? {} : { body }),
-      });
-      response.statusCode = reply.status;
-      return response.end(await reply.text());
-    });
-    await new Promise<void>((ready) => proxy.listen(0, '127.0.0.1', ready));
-    const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}/api`;
-    const { code, problems } = await init(flag, ['--url', url]);
+    await using proxy = await proxied((_method, path) =>
+      path.endsWith('/strategies')
+        ? { status: 400, body: JSON.stringify({ name: 'BadDataError', message: 'too many strategies' }) }
+        : undefined,
+    );
+    const { code, problems } = await init(flag, ['--url', proxy.url]);
     expect({ code, problems }).toEqual({
       code: 1,
       problems: expect.stringMatching(/too many strategies.*deleted again/),
     });
     expect(await exists(flag)).toBe(false);
-    proxy.close();
   }, 60_000);
 
   it('overwrites no file, and creates no flag then', async () => {
@@ -290,6 +343,44 @@ function start(file: string, env: Record<string, string>): ChildProcess {
   });
   children.push(child);
   return child;
+}
+
+/** What a proxy does instead of passing a request on; `lost`: it passes it on, and the reply is lost. */
+type Instead = { readonly status: number; readonly body: string } | 'lost' | undefined;
+
+/** A way to the real Unleash on which some requests end otherwise. */
+async function proxied(instead: (method: string, path: string) => Instead) {
+  /** The requests that change something, of those that were passed on. */
+  const written: string[] = [];
+  const server = createServer(async (request, response) => {
+    const [method, path] = [request.method!, request.url!];
+    const given = instead(method, path);
+    const body = (await request.setEncoding('utf8').toArray()).join('');
+    if (given !== undefined && given !== 'lost') {
+      response.statusCode = given.status;
+      return response.end(given.body);
+    }
+    if (method !== 'GET' && !path.endsWith('/validate')) written.push(`${method} ${path}`);
+    const { authorization = '' } = request.headers;
+    const reply = await fetch(unleash.url + path, {
+      method,
+      headers: { authorization, 'content-type': 'application/json' },
+      ...(body === '' ? {} : { body }),
+    });
+    const text = await reply.text();
+    if (given === 'lost') return request.socket.destroy();
+    response.statusCode = reply.status;
+    return response.end(text);
+  });
+  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api`,
+    written,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
 }
 
 async function freePort(): Promise<number> {

@@ -209,7 +209,7 @@ describe('permission', () => {
     ['none', allowed(), 'fail', 'may not turn flags off in project "default" in "production"'],
     [
       'that Unleash does not list',
-      { admin: admin({ user: answer({}) }) },
+      { admin: admin({ user: answer({ user: {} }) }) },
       'unknown',
       'cannot be verified without changing',
     ],

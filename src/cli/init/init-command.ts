@@ -231,24 +231,28 @@ function toJson({
   framework,
   code,
   out,
+  type,
 }: Shown): string {
-  const flag = { key: flagKey, project, environment, url: flagUrl };
+  const flag = { key: flagKey, project, environment, url: flagUrl, type };
   const install = installCommand(framework);
   return `${JSON.stringify({ outcome, flag, findings, framework, install, code, out }, undefined, 2)}\n`;
 }
 
-function toText({ outcome, findings, flagUrl, flagKey, environment, framework, code, out }: Shown): string {
+function toText(shown: Shown): string {
+  const { outcome, findings, flagUrl, flagKey, environment, framework, code, out, type } = shown;
   const paint = painterFor(process.stdout);
   const checks = render(findings, paint, process.stdout.columns);
   if (outcome === 'refused') return `${checks}\nNothing was created in Unleash.\n`;
   const what = {
     created: `Created "${flagKey}": off in ${environment}, with a gradual rollout at 0 %.`,
-    exists: `"${flagKey}" exists, and was left as it is.`,
+    exists: `"${flagKey}" exists${type === 'release' ? '' : ` (type ${type})`}, and was left as it is.`,
   }[outcome];
+  const hasPercentage = findings.some(({ check, status }) => check === 'percentage' && status === 'ok');
   const steps = [
     installCommand(framework),
     ...(out === undefined ? ['put the code below into your service'] : [`see the code in ${out}`]),
     'start the service with UNLEASH_CLIENT_TOKEN and UNLEASH_ADMIN_TOKEN',
+    ...(hasPercentage ? [] : ['give the flag one gradual rollout, at 0 %, while it is off']),
     `turn the flag on, and raise its percentage: ${flagUrl}`,
   ];
   return [

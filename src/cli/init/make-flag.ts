@@ -21,6 +21,8 @@ export interface InitResult {
   readonly outcome: 'created' | 'exists' | 'refused';
   readonly findings: readonly Finding[];
   readonly flagUrl: string;
+  /** Unleash's type of a flag that exists. */
+  readonly type?: string;
 }
 
 /** The flag cannot be made. The message says what is in Unleash afterwards. */
@@ -53,7 +55,7 @@ export async function makeFlag(target: InitTarget): Promise<InitResult> {
     return { outcome: 'refused', findings: findings.filter(({ check }) => NEEDED.includes(check)), flagUrl };
   }
   const flag = seen.admin?.tokenProblem === undefined ? seen.admin?.flag : undefined;
-  if (!isAdminError(flag)) return { outcome: 'exists', findings, flagUrl };
+  if (!isAdminError(flag)) return { outcome: 'exists', findings, flagUrl, type: flag!.type };
   if (flag.code !== 'ADMIN_NOT_FOUND') throw new InitError(`${flag.message} ${NOTHING}`);
   await withoutTrace(() => examineProject(target, writer));
   checkRights(target, seen);
