@@ -83,6 +83,7 @@ export function checkFolder({
   problem,
   isForeign = false,
   isOpen = false,
+  usedBy,
   freeBytes = Number.POSITIVE_INFINITY,
 }: FolderObservation): Finding {
   const { ok, warn, fail } = findingsOf('folder');
@@ -114,6 +115,11 @@ export function checkFolder({
     return warn(
       `The disk of ${path} has little space (${formatBytes(freeBytes)} free).`,
       'Free some space, or give the log a smaller limit (docs/options.md).',
+    );
+  }
+  if (usedBy !== undefined) {
+    return ok(
+      `The folder ${path} can be written. The guard of ${usedBy} runs in it; another one takes a folder of its own within it.`,
     );
   }
   return ok(`The folder ${path} ${exists ? 'can be written' : 'can be created'}.`);

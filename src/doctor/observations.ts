@@ -66,6 +66,8 @@ export interface FolderObservation {
   readonly isForeign?: boolean | undefined;
   /** Whether it exists, and any user may write there. */
   readonly isOpen?: boolean | undefined;
+  /** The flag and environment whose guard runs there, on this machine; undefined when none does. */
+  readonly usedBy?: string | undefined;
   /** Of the disk; undefined when the system does not say. */
   readonly freeBytes?: number | undefined;
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { rm, stat, statfs, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { runningSubject } from '../journal/folder-lock.js';
 import { systemClock } from '../support/clock.js';
 import { fetchOver } from '../support/connection/connection.js';
 import { AnswerTooLargeError, exchange, MIB, NoAnswerError, notOfProxy } from '../support/connection/http.js';
@@ -106,11 +107,21 @@ export async function observeFolder(path: string): Promise<FolderObservation> {
   const probe = join(existing, `.rollout-guard-doctor-${randomUUID()}`);
   const exists = existing === wanted;
   try {
+    await refuseLongNames(existing, wanted);
     await writeFile(probe, '', { flag: 'wx' });
     await rm(probe);
     return { path, exists, problem: undefined, ...(await factsOf(existing, exists)) };
   } catch (error) {
     return { path, exists, problem: codeOf(error) };
+  }
+}
+
+/** Where a parent is missing, the system does not say that a name below it is too long. */
+async function refuseLongNames(existing: string, wanted: string): Promise<void> {
+  for (const name of relative(existing, wanted).split(sep)) {
+    await stat(join(existing, name)).catch((error: unknown) => {
+      if (codeOf(error) === 'ENAMETOOLONG') throw error;
+    });
   }
 }
 
@@ -123,8 +134,14 @@ async function factsOf(path: string, exists: boolean): Promise<Partial<FolderObs
     // Windows has neither.
     isForeign: exists && user !== undefined && uid !== user,
     isOpen: exists && user !== undefined && (mode & 0o002) !== 0,
+    usedBy: exists ? await usedBy(path) : undefined,
     freeBytes: disk && disk.bavail * disk.bsize,
   };
+}
+
+async function usedBy(path: string): Promise<string | undefined> {
+  const subject = await runningSubject(path).catch(() => undefined);
+  return subject && `${subject.flagKey} in ${subject.environment}`;
 }
 
 async function nearestExisting(path: string): Promise<string> {

@@ -36,7 +36,8 @@ export async function checkServices(target: ServicesTarget): Promise<Finding[]> 
   return [
     ...findings,
     ...(url === undefined ? [] : [await checkRedis(url, timeoutMs)]),
-    ...(await checkNotifiersOf(notify, target, sendTest)),
+    // A configuration that cannot be read is one problem, not two.
+    ...(path !== undefined && config === undefined ? [] : await checkNotifiersOf(notify, target, sendTest)),
   ];
 }
 
@@ -68,7 +69,9 @@ async function checkConfig(path: string) {
     const flags = isRecord(config.flags) ? Object.keys(config.flags) : [String(config.guard.flagKey)];
     return { config, findings: [ok(`${path} can be used by rollout-guard run, for ${flags.join(', ')}.`)] };
   } catch (error) {
-    const message = isConfigError(error) ? error.message : `${path} cannot be read: ${messageOf(error)}`;
+    const text = messageOf(error);
+    const named = text.includes(path) ? text : `${path}: ${text}`;
+    const message = isConfigError(error) ? named : `${path} cannot be read: ${text}`;
     const findings = [fail(message.replace(/\s*\n\s*/g, ' '), 'Correct it as docs/fleet.md describes.')];
     return { config: await readControllerConfig(path, process.env).catch(() => undefined), findings };
   }
