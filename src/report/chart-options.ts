@@ -15,7 +15,7 @@ import {
   thresholdMarks,
 } from './chart-parts.js';
 import { formatLatency, formatShare, formatTime, rolloutWord } from './format.js';
-import { formatMetric, METRIC_WORDS } from './metrics.js';
+import { formatMetric, METRIC_WORDS } from './metrics/metrics-section.js';
 import type { RolloutReport } from './rollout-report.js';
 
 /** What a chart shows; undefined where there is nothing to show. */

@@ -18,7 +18,7 @@ import {
   rolloutWord,
 } from './format.js';
 import { stageSentence } from './headline.js';
-import { metricsSection } from './metrics.js';
+import { metricsSection } from './metrics/metrics-section.js';
 import type { ReviewReport, RolloutReport } from './rollout-report.js';
 import type { Section, Table } from './section.js';
 

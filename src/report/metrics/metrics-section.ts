@@ -1,7 +1,7 @@
-import type { MetricRollup } from '../rollups/rollup.js';
-import { formatCount, formatShare } from './format.js';
-import type { RolloutReport } from './rollout-report.js';
-import type { Section } from './section.js';
+import type { MetricRollup } from '../../rollups/rollup.js';
+import { formatCount, formatShare } from '../format.js';
+import type { RolloutReport } from '../rollout-report.js';
+import type { Section } from '../section.js';
 
 /** What the numbers of a metric are. */
 export const METRIC_WORDS: Readonly<Record<MetricRollup['kind'], string>> = {
