@@ -6,6 +6,7 @@ import { entryOf } from '../model/event-table.js';
 import type { Decision } from '../model/shapes.js';
 import { formatCount, formatPercentage, formatTime } from '../report/format.js';
 import { durationMsSchema } from '../support/config-schemas.js';
+import { countOf } from '../support/wording.js';
 import type { Trigger } from '../triggers/trigger.js';
 import { type ReplayResult, replayLog } from '../what-if/replay/replay-log.js';
 import { TRIGGER_NAMES } from '../what-if/replay/rules-file.js';
@@ -26,13 +27,16 @@ It is a dry run: it evaluates after each failure and every 30 seconds of the log
 changes nothing that happened. With --exact it evaluates after every outcome and each second, as a guard does. A live
 guard evaluates outcomes of one turn of the event loop together, so it may fire a few outcomes later. Memory, baselines,
 signals from elsewhere (Prometheus is not queried) and operations that never ended are not in the log: rules on them are
-not evaluated.
+not evaluated. Nor are tracked events: --events takes an export of them, ascending, one a line,
+
+  { "timestamp": "2026-03-02T09:30:00Z", "event": "cart-value", "user": "ada", "value": 49.9 }
 
 Exit codes: 0 the log was replayed, 1 it cannot be read, 2 wrong usage or wrong rules.`;
 
 const optionsSchema = z.object({
   config: pathOption.optional(),
   audit: z.union([pathOption, z.literal(false)]).optional(),
+  events: pathOption.optional(),
   tick: durationMsSchema.optional(),
   exact: z.boolean(),
   json: z.boolean(),
@@ -48,17 +52,22 @@ export function registerReplay(program: Command): void {
     .option('--audit <file>', "the guard's audit log (default: audit.jsonl beside the log)")
     .option('--no-audit', 'replay the outcomes alone')
     .option(
+      '--events <file>',
+      'tracked events, for metrics: JSON lines with timestamp, event, user and value',
+    )
+    .option(
       '--tick <ms>',
       'how often to evaluate while no failure comes, in milliseconds (default: 30000)',
       Number,
     )
     .option('--exact', 'evaluate after every outcome and each second: slower', false)
     .option('--json', 'print the result as JSON', false);
-  complete(command, HELP, optionsSchema, async ({ config, audit, tick, exact, json }, log) => {
+  complete(command, HELP, optionsSchema, async ({ config, audit, events, tick, exact, json }, log) => {
     const rules = await rulesOf(config);
     const result = await replayLog(log, {
       rules,
       audit,
+      events,
       tickMs: tick ?? (exact ? 1_000 : undefined),
       everyOutcome: exact,
     });
@@ -71,7 +80,7 @@ function render(result: ReplayResult, rules: RolloutRules): string {
   if (period === undefined) return ['There is no outcome to replay.', ...problemLines(result)].join('\n');
   const blocks = [
     [
-      `${result.flagKey}: ${formatCount(result.outcomes)} outcomes, ${formatTime(period.from)} to ${formatTime(period.to)}`,
+      `${result.flagKey}: ${formatCount(result.outcomes)} outcomes${result.trackedEvents === 0 ? '' : ` and ${countOf(result.trackedEvents, 'tracked event')}`}, ${formatTime(period.from)} to ${formatTime(period.to)}`,
     ],
     [
       'First breach of each rollback trigger in each epoch:',

@@ -44,6 +44,15 @@ export class UserHash {
     this.#cipher = undefined;
   }
 
+  /** With the salt of a folder; undefined when the folder has none. Nothing is written. @throws when it cannot be read. */
+  static async read(folder: string): Promise<UserHash | undefined> {
+    const salt = (await readIfPresent(join(folder, 'salt')))?.trim();
+    if (salt === undefined) return undefined;
+    const users = new UserHash();
+    users.#salt = createSecretKey(Buffer.from(salt, 'hex'));
+    return users;
+  }
+
   /** Writes the salt again, if its file is gone: the hashes of one run stay the same. */
   async keep(folder: string, options: WriteOptions = {}): Promise<void> {
     if (this.#text === undefined || (await readIfPresent(join(folder, 'salt'))) !== undefined) return;

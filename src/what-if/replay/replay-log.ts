@@ -9,6 +9,7 @@ import { type LogProblem, readOutcomeBatches } from '../../log/read-log.js';
 import type { GuardEvent } from '../../model/event.js';
 import type { Decision } from '../../model/shapes.js';
 import { type Firing, type LoggedOutcome, Replay } from './replay.js';
+import { type ReplayedEvent, TrackedEvents } from './tracked-events.js';
 
 /** What is kept of each kind; the rest is counted. */
 const MAX_OF_A_KIND = 200;
@@ -20,6 +21,8 @@ interface ReplayLogOptions {
   readonly rules: RolloutRules;
   /** The guard's audit log, or `false` for none. @default `audit.jsonl` beside the log */
   readonly audit?: string | false | undefined;
+  /** A file of tracked events, for metrics: JSON lines with `timestamp`, `event`, `user` and `value`, ascending. @default none */
+  readonly events?: string | undefined;
   /**
    * The interval of ticks, in milliseconds. A guard ticks each second; reviews, stages and silence are then found to the
    * second, and three weeks take 1.8 million ticks. @default 30_000
@@ -44,6 +47,8 @@ export interface ReplayResult {
   readonly flagKey: string | undefined;
   readonly period: { readonly from: number; readonly to: number } | undefined;
   readonly outcomes: number;
+  /** Tracked events that were replayed. */
+  readonly trackedEvents: number;
   readonly leftOut: number;
   /** Outcomes of other flags than the first one's, which are left out as well. */
   readonly otherFlags: number;
@@ -72,6 +77,7 @@ export async function replayLog(path: string, options: ReplayLogOptions): Promis
   const { rules, tickMs = 30_000, everyOutcome = false } = options;
   const history = new History(await auditPath(path, options.audit));
   const found = new Found();
+  const tracked = new TrackedEvents(options.events, (problem) => found.problem(problem));
   const order = new ExposureOrder<LoggedOutcome>(HORIZON_MS);
   let replay: Replay | undefined;
   let flagKey: string | undefined;
@@ -91,19 +97,23 @@ export async function replayLog(path: string, options: ReplayLogOptions): Promis
       if (replay === undefined) {
         const startsAt = Math.min(outcome.exposure.at, (await history.firstAt()) ?? outcome.exposure.at);
         replay = new Replay({ flagKey, rules, startsAt, tickMs, everyOutcome, ...found.listeners });
+        await tracked.begin(await folderOf(path), flagKey);
       }
       found.outcomes += row.weight;
       for (const step of order.add(outcome, row.weight)) {
+        if (tracked.hasBefore(timeOf(step))) await tracked.giveBefore(timeOf(step), found.tracks(replay));
         if (history.mayHaveUntil(timeOf(step))) await history.replayUntil(step, replay, found);
         replay.step(step);
       }
     }
   }
   for (const step of order.rest()) {
+    if (tracked.hasBefore(timeOf(step))) await tracked.giveBefore(timeOf(step), found.tracks(replay));
     // Almost always there is nothing, and awaiting nothing a million times takes a second.
     if (history.mayHaveUntil(timeOf(step))) await history.replayUntil(step, replay, found);
     replay?.step(step);
   }
+  await tracked.giveBefore(Number.POSITIVE_INFINITY, found.tracks(replay));
   await history.replayUntil(undefined, replay, found);
   const { actual, ...counted } = found;
   return {
@@ -156,8 +166,11 @@ function countedPartOf(row: OutcomeRow): LoggedOutcome {
 async function auditPath(path: string, audit: string | false | undefined): Promise<string | undefined> {
   if (audit === false) return undefined;
   if (audit !== undefined) return audit;
-  const folder = (await stat(path)).isDirectory() ? path : dirname(path);
-  return join(folder, AUDIT_FILE);
+  return join(await folderOf(path), AUDIT_FILE);
+}
+
+async function folderOf(path: string): Promise<string> {
+  return (await stat(path)).isDirectory() ? path : dirname(path);
 }
 
 /** The audit log, read up to the time of the outcomes. */
@@ -226,6 +239,7 @@ class Bounded<T> implements Cut<T> {
 /** What was found so far. */
 class Found {
   outcomes = 0;
+  trackedEvents = 0;
   leftOut = 0;
   otherFlags = 0;
   outOfOrder = 0;
@@ -240,6 +254,13 @@ class Found {
       onFiring: (firing: Firing) => this.firings.add(firing),
       onDecision: (decision: Decision, outcomes: number) => this.decisions.add({ decision, outcomes }),
       onEvent: (event: GuardEvent) => this.events.add(event),
+    };
+  }
+
+  tracks(replay: Replay | undefined): (event: ReplayedEvent) => void {
+    return (event) => {
+      this.trackedEvents += 1;
+      replay?.track(event);
     };
   }
 

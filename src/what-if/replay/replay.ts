@@ -14,6 +14,7 @@ import {
   type Verdict,
 } from '../../model/shapes.js';
 import { resolveLogger } from '../../support/logger.js';
+import type { ReplayedEvent } from './tracked-events.js';
 
 /** The first time that a rollback trigger breached in an epoch, whatever the others found. */
 export interface Firing {
@@ -170,6 +171,12 @@ export class Replay {
         this.#store.recordComplaint(exposureOf(event, this.#facts.key), event.at);
         break;
     }
+  }
+
+  /** What a user did, for the metrics of the rules. */
+  track({ at, ...event }: ReplayedEvent): void {
+    this.advance(at);
+    this.#store.metrics.track(event, at);
   }
 
   /** The next exposure, or the next outcome, which is evaluated. */
