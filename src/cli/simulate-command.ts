@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { RolloutRules } from '../guard/rules.js';
 import { ConfigError } from '../support/config-error.js';
 import { describeSimulation } from '../what-if/simulate/describe.js';
+import { metricsOf } from '../what-if/simulate/metrics.js';
 import { simulate } from '../what-if/simulate/simulation.js';
 import { complete, pathOption, rulesOf } from './command.js';
 import { ProgressBar } from './progress.js';
@@ -23,6 +24,8 @@ The same seed gives the same result.
 
   rollout-guard simulate --control-failure 0.01 --treatment-failure 0.1 --rate 5/s
 
+Metrics of your own have data with --metric checkout-completed=0.3:0.24: how often a unit has the event, or the median of its values.
+
 Shares and failure rates are fractions: 0.01 is 1 %. Exit codes: 0 done, 1 a file cannot be read, 2 wrong usage.`;
 
 const optionsSchema = z.object({
@@ -36,6 +39,7 @@ const optionsSchema = z.object({
   slowdown: positiveOption,
   replicates: wholeOption(1),
   seed: wholeOption(0),
+  metric: z.array(z.string()),
   config: pathOption.optional(),
   json: z.boolean(),
 });
@@ -55,10 +59,16 @@ export function registerSimulate(program: Command): void {
     .option('--slowdown <factor>', 'how many times as long a harmful treatment takes', '1')
     .option('--replicates <count>', 'simulated rollouts of each kind', '20')
     .option('--seed <number>', 'where the random numbers begin', '1')
+    .option(
+      '--metric <event=control:treatment...>',
+      'what units do for a metric of your rules, in the control and in a harmful treatment',
+      [],
+    )
     .option('--config <file>', 'your rules instead of the preset (see rollout-guard replay --help)')
     .option('--json', 'print the figures as JSON', false);
   complete(command, HELP, optionsSchema, async (options) => {
     const rules = await rulesOf(options.config);
+    const metrics = metricsOf(rules, options.metric);
     const bar = new ProgressBar(process.stderr);
     const simulation = simulate({
       rules,
@@ -71,6 +81,7 @@ export function registerSimulate(program: Command): void {
         users: options.users,
         latencyMs: options.latency,
         slowdown: options.slowdown,
+        ...(metrics.length > 0 && { metrics }),
       },
       replicates: options.replicates,
       seed: options.seed,

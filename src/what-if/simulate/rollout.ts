@@ -7,6 +7,7 @@ import type { FlagFacts } from '../../model/flags.js';
 import type { Exposure, Outcome, Result } from '../../model/shapes.js';
 import type { StageStatus } from '../../model/stage.js';
 import { MinHeap } from '../../support/data/min-heap.js';
+import type { SimulatedEvent } from './metrics.js';
 import type { Random } from './random.js';
 
 /** One unit that calls, such as a user. */
@@ -33,6 +34,8 @@ export interface Traffic {
   readonly stages: readonly { readonly share: number; readonly durationMs: number }[];
   unit(random: Random): SimulatedUnit;
   call(unit: SimulatedUnit, treated: boolean, at: number, random: Random): SimulatedCall;
+  /** What a unit tracks after a call. @default nothing */
+  track?(treated: boolean, at: number, random: Random): readonly SimulatedEvent[];
   /** From when on the treatment does harm; undefined when it never does. */
   readonly harmFromMs?: number | undefined;
   /** The processes of a fleet that share the requests; its leader gets what they recorded every second. @default 1 */
@@ -173,7 +176,7 @@ class Player {
   }
 
   #request(at: number): void {
-    const { stages: _, unit: draw, call, harmFromMs = 0 } = this.#traffic;
+    const { stages: _, unit: draw, call, track, harmFromMs = 0 } = this.#traffic;
     const unit = draw(this.#random);
     const treated = unit.position < this.#share;
     const { result, durationMs } = call(unit, treated, at, this.#random);
@@ -194,6 +197,9 @@ class Player {
     };
     const store = this.#stores[this.#random.bits() % this.#stores.length]!;
     store.expose(exposure);
+    for (const event of track?.(treated, at, this.#random) ?? []) {
+      store.metrics.track({ ...event, targetingKey: unit.key }, at);
+    }
     const takenMs = Math.min(durationMs, TIMEOUT_MS);
     const outcome: Outcome = {
       exposure,

@@ -1,4 +1,5 @@
 import { formatDuration } from '../../support/wording.js';
+import { eventsOfUnit, type SimulatedMetric } from './metrics.js';
 import type { Random } from './random.js';
 import type { SimulatedCall, SimulatedUnit, Traffic } from './rollout.js';
 
@@ -19,6 +20,8 @@ export interface Service {
   readonly latencyMs: number;
   /** How many times as long the treatment takes. */
   readonly slowdown: number;
+  /** What is tracked for metrics of the application's own. @default nothing */
+  readonly metrics?: readonly SimulatedMetric[] | undefined;
 }
 
 /** One kind of rollout that is played many times. */
@@ -41,7 +44,7 @@ const DAY_MS = 86_400_000;
 
 /** What is simulated of a service: healthy rollouts of several kinds, then harm that is there from the start or begins late. */
 export function scenariosOf(service: Service): Scenario[] {
-  const { controlFailureRate, treatmentFailureRate, shares, stageMs, slowdown } = service;
+  const { controlFailureRate, treatmentFailureRate, shares, stageMs, slowdown, metrics = [] } = service;
   const lastFrom = stageMs * (shares.length - 1) + stageMs / 2;
   // While a control runs: without one, nobody can know that an outage is shared.
   const outageFrom = stageMs * Math.max(0, shares.length - 2) + stageMs / 4;
@@ -66,8 +69,10 @@ export function scenariosOf(service: Service): Scenario[] {
       harmFromMs,
     }),
   });
-  const percent = `${Number((treatmentFailureRate * 100).toPrecision(3))} %`;
   const failing = treatmentFailureRate > controlFailureRate;
+  const isWorse = metrics.some(({ control, treatment }) => control !== treatment);
+  const rate = `fails ${Number((treatmentFailureRate * 100).toPrecision(3))} %`;
+  const harmed = `the treatment ${rate}${isWorse ? ' and has other metrics' : ''}`;
   return [
     healthy('healthy', 'always new users, both arms fail alike'),
     healthy('returning users', 'some of them always fail', { returning: 'alike' }),
@@ -80,10 +85,10 @@ export function scenariosOf(service: Service): Scenario[] {
       outage: { fromMs: outageFrom, forMs: outageMs },
     }),
     healthy('drift', 'the failure rate of both arms swings tenfold within a day', { drifts: true }),
-    ...(failing || slowdown !== 1
+    ...(failing || slowdown !== 1 || isWorse
       ? [
-          harm('harm', `the treatment fails ${percent} from the start`, 0),
-          harm('late harm', `the treatment fails ${percent} from the middle of the last stage on`, lastFrom),
+          harm('harm', `${harmed} from the start`, 0),
+          harm('late harm', `${harmed} from the middle of the last stage on`, lastFrom),
           harm('harm, returning users', 'late harm, and the users come again', lastFrom, {
             returning: 'alike',
           }),
@@ -112,12 +117,15 @@ const HEALTHY: Behaviour = {
 };
 
 function trafficOf(service: Service, behaviour: Behaviour, random: Random): Traffic {
-  const { shares, stageMs, requestsPerSecond, latencyMs, treatmentFailureRate } = service;
+  const { shares, stageMs, requestsPerSecond, latencyMs, treatmentFailureRate, metrics } = service;
   const { lagMs, slowdown, drifts, outage, harmFromMs } = behaviour;
   return {
     requestsPerSecond,
     stages: shares.map((share) => ({ share, durationMs: stageMs })),
     unit: unitsOf(service, behaviour.returning, random),
+    ...(metrics !== undefined && {
+      track: (treated, at, chance) => eventsOfUnit(metrics, treated && at >= harmFromMs, chance),
+    }),
     call({ frailty }, treated, at, chance): SimulatedCall {
       const isOut = outage !== undefined && at >= outage.fromMs && at < outage.fromMs + outage.forMs;
       const drift = drifts ? 10 ** -(0.5 + 0.5 * Math.cos((2 * Math.PI * at) / DAY_MS)) : 1;
