@@ -119,7 +119,7 @@ export function checkFolder({
   }
   if (usedBy !== undefined) {
     return ok(
-      `The folder ${path} can be written. The guard of ${usedBy} runs in it; another one takes a folder of its own within it.`,
+      `The folder ${path} can be written. As far as can be seen from here, the guard of ${usedBy} runs in it; another one takes a folder of its own within it.`,
     );
   }
   return ok(`The folder ${path} ${exists ? 'can be written' : 'can be created'}.`);

@@ -250,7 +250,7 @@ describe('the doctor on the folder', () => {
     const harness = await GuardHarness.create();
     const guard = await harness.started();
     expect((await doctor(['--folder', harness.folder])).found.folder).toEqual(
-      shows('ok', /The guard of async-upload in production runs in it/),
+      shows('ok', /the guard of async-upload in production runs in it/),
     );
     await guard.close();
     expect((await doctor(['--folder', harness.folder])).found.folder).toEqual(
