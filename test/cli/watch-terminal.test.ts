@@ -1,22 +1,21 @@
 import { execFileSync } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { widthOf } from '../../src/report/terminal/text.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { compiledFile } from '../helpers/test-run.js';
+import { Tmux } from '../helpers/tmux.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const ESCAPE = '\u001b';
 
 describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install tmux', (tmux) => {
-  // A server of its own: others of this user are not touched.
-  const socket = `rollout-guard-${randomUUID()}`;
-  const run = (...args: string[]) =>
-    execFileSync(tmux, ['-L', socket, '-f', '/dev/null', ...args], { encoding: 'utf8' });
+  let terminal: Tmux | undefined;
+  /** What is on the screen: `watch` has one of its own. */
   const lines = (...args: string[]) =>
-    run('capture-pane', '-p', '-t', 'watch', ...args)
+    terminal!
+      .run('capture-pane', '-p', ...args)
       .trimEnd()
       .split('\n');
   const shows = (text: string | RegExp) =>
@@ -29,24 +28,14 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
   });
 
   afterEach(async () => {
-    try {
-      run('kill-server');
-    } catch {
-      // It has ended with its last window.
-    }
+    terminal?.[Symbol.dispose]();
     await harness.close();
   });
 
   async function watch(columns: number, rows: number, env = ''): Promise<void> {
     const main = await compiledFile('src/cli/main.ts');
-    run('new-session', '-d', '-s', 'watch', '-x', String(columns), '-y', String(rows), '-c', ROOT, 'sh');
-    run(
-      'send-keys',
-      '-t',
-      'watch',
-      `clear; echo before; ${env} '${process.execPath}' '${main}' watch '${harness.folder}'`,
-      'Enter',
-    );
+    terminal = new Tmux(tmux, { columns, rows, folder: ROOT });
+    terminal.type(`clear; echo before; ${env} '${process.execPath}' '${main}' watch '${harness.folder}'`);
   }
 
   async function guardWithOutcomes() {
@@ -70,10 +59,10 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
     await harness.fail(guard, 40);
     await shows(/● async-upload {2}stopped/);
     await shows(/below 95 %/);
-    run('send-keys', '-t', 'watch', 'q');
+    terminal!.press('q');
     await shows(/^before/);
     expect(lines().join('\n')).not.toContain('q quits');
-    run('send-keys', '-t', 'watch', 'echo after', 'Enter');
+    terminal!.type('echo after');
     await shows(/^after$/m);
   }, 60_000);
 
@@ -87,7 +76,7 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
       [40, 4],
       [200, 50],
     ] as const) {
-      run('resize-window', '-t', 'watch', '-x', String(columns), '-y', String(rows));
+      terminal!.run('resize-window', '-x', String(columns), '-y', String(rows));
       await vi.waitFor(
         () => {
           const shown = lines();
@@ -102,11 +91,11 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
   }, 60_000);
 
   it.each([
-    ['Ctrl-C', () => run('send-keys', '-t', 'watch', 'C-c')],
+    ['Ctrl-C', () => terminal!.press('C-c')],
     [
       'SIGTERM',
       () => {
-        const [pid] = run('display-message', '-p', '-t', 'watch', '#{pane_pid}').trim().split('\n');
+        const [pid] = terminal!.run('display-message', '-p', '#{pane_pid}').trim().split('\n');
         const child = execFileSync('ps', ['-o', 'pid=', '--ppid', pid!], { encoding: 'utf8' })
           .trim()
           .split('\n')[0];
@@ -122,7 +111,7 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
       expect(lines('-e').join('\n')).not.toContain(ESCAPE);
       end();
       await shows(/^before/);
-      run('send-keys', '-t', 'watch', 'echo status $?', 'Enter');
+      terminal!.type('echo status $?');
       await shows(/status 0$/m);
     },
     60_000,
