@@ -37,7 +37,7 @@ describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install 
     const flag = `${PREFIX}-first`;
     const startedAt = performance.now();
     const port = await freePort();
-    using shell = terminal(120, {
+    const shell = terminal(120, {
       PORT: String(port),
       UNLEASH_CLIENT_TOKEN: '',
       UNLEASH_ADMIN_TOKEN: '',
@@ -111,7 +111,7 @@ describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install 
   }
 
   it('says what is wrong with an answer, and asks again, also where a question takes several lines', async () => {
-    using shell = terminal(40);
+    const shell = terminal(40);
     const compact = (text: string) => text.replace(/\s/g, '');
     /** Wherever lines are broken. */
     const answer = async (shown: string, text: string) => {
@@ -149,7 +149,7 @@ describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install 
     ['Ctrl-C', 'C-c'],
     ['the end of the input', 'C-d'],
   ])('ends at %s, with nothing created, and leaves the terminal as it was', async (_how, key) => {
-    using shell = terminal(80);
+    const shell = terminal(80);
     shell.type(`rollout-guard init --url ${unleash.apiUrl} --flag ${PREFIX}-ended; echo ended with $?`);
     await shell.shows(/Project \(default\): *$/);
     shell.press(key);
@@ -163,7 +163,7 @@ describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install 
     const args = `init --url ${unleash.apiUrl} --flag ${PREFIX}-colours --environment moon --framework worker`;
     for (const isColoured of [true, false]) {
       const env = { UNLEASH_CLIENT_TOKEN: unleash.clientToken, UNLEASH_ADMIN_TOKEN: unleash.adminToken };
-      using shell = terminal(80, env);
+      const shell = terminal(80, env);
       shell.type(`${isColoured ? '' : 'export NO_COLOR=1; '}rollout-guard ${args} --yes`);
       await shell.shows('Nothing was created in Unleash.');
       expect(shell.text('-e').includes('\u001b[31m')).toBe(isColoured);

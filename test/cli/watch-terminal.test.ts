@@ -11,10 +11,10 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const ESCAPE = '\u001b';
 
 describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install tmux', (tmux) => {
-  let terminal: Tmux | undefined;
+  let terminal: Tmux;
   /** What is on the screen: `watch` has one of its own. */
   const lines = (...args: string[]) =>
-    terminal!
+    terminal
       .run('capture-pane', '-p', ...args)
       .trimEnd()
       .split('\n');
@@ -28,7 +28,6 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
   });
 
   afterEach(async () => {
-    terminal?.[Symbol.dispose]();
     await harness.close();
   });
 
@@ -59,10 +58,10 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
     await harness.fail(guard, 40);
     await shows(/● async-upload {2}stopped/);
     await shows(/below 95 %/);
-    terminal!.press('q');
+    terminal.press('q');
     await shows(/^before/);
     expect(lines().join('\n')).not.toContain('q quits');
-    terminal!.type('echo after');
+    terminal.type('echo after');
     await shows(/^after$/m);
   }, 60_000);
 
@@ -76,7 +75,7 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
       [40, 4],
       [200, 50],
     ] as const) {
-      terminal!.run('resize-window', '-x', String(columns), '-y', String(rows));
+      terminal.run('resize-window', '-x', String(columns), '-y', String(rows));
       await vi.waitFor(
         () => {
           const shown = lines();
@@ -91,11 +90,11 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
   }, 60_000);
 
   it.each([
-    ['Ctrl-C', () => terminal!.press('C-c')],
+    ['Ctrl-C', () => terminal.press('C-c')],
     [
       'SIGTERM',
       () => {
-        const [pid] = terminal!.run('display-message', '-p', '#{pane_pid}').trim().split('\n');
+        const [pid] = terminal.run('display-message', '-p', '#{pane_pid}').trim().split('\n');
         const child = execFileSync('ps', ['-o', 'pid=', '--ppid', pid!], { encoding: 'utf8' })
           .trim()
           .split('\n')[0];
@@ -111,7 +110,7 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
       expect(lines('-e').join('\n')).not.toContain(ESCAPE);
       end();
       await shows(/^before/);
-      terminal!.type('echo status $?');
+      terminal.type('echo status $?');
       await shows(/status 0$/m);
     },
     60_000,

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { expect, vi } from 'vitest';
+import { expect, onTestFinished, vi } from 'vitest';
 
 /** What a terminal starts with. */
 export interface TmuxOptions {
@@ -10,14 +10,16 @@ export interface TmuxOptions {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** A real terminal with a shell in it, of a tmux server of its own: others of this user are not touched. */
-export class Tmux implements Disposable {
+/** A real terminal with a shell in it, until the test ends, of a tmux server of its own: others of this user are not touched. */
+export class Tmux {
   readonly #program: string;
   readonly #socket = `rollout-guard-${randomUUID()}`;
 
   constructor(program: string, { columns, rows, folder, env = {} }: TmuxOptions) {
     this.#program = program;
     const variables = Object.entries(env).flatMap(([name, value]) => ['-e', `${name}=${value}`]);
+    // Also after a test that ran out of time.
+    onTestFinished(() => this.#close());
     const size = ['-x', String(columns), '-y', String(rows)];
     // What an interactive shell reads is the user's own.
     this.run('new-session', '-d', '-s', 'test', ...size, '-c', folder, ...variables, 'env -u ENV sh');
@@ -50,7 +52,7 @@ export class Tmux implements Disposable {
     await vi.waitFor(() => expect(this.text()).toMatch(text), { timeout, interval: 50 });
   }
 
-  [Symbol.dispose](): void {
+  #close(): void {
     try {
       this.run('kill-server');
     } catch {
