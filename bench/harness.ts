@@ -58,13 +58,16 @@ export async function compare(
   }));
 }
 
+/** Before that the engine compiles, in threads of its own whose time counts too. */
+const WARM_MS = 500;
+
 /** Runs one contestant until it is compiled, and finds how many iterations fill a round. */
 async function calibrate(contestant: Contestant, roundMs: number): Promise<number> {
   let iterations = 1_000;
   for (;;) {
     const ns = await time(contestant, iterations);
     const elapsedMs = (ns * iterations) / 1e6;
-    if (elapsedMs >= roundMs * 16) return Math.max(1, Math.round((roundMs * 1e6) / ns));
+    if (elapsedMs >= WARM_MS) return Math.max(1, Math.round((roundMs * 1e6) / ns));
     iterations *= 2;
   }
 }

@@ -8,7 +8,11 @@ import { UnleashProvider } from '../providers/unleash/provider.js';
 import { compare, printComparison } from './harness.js';
 
 const FLAG = 'async-upload';
-const USERS = Array.from({ length: 1_024 }, (_, index) => `user-${index}`);
+/** As long as a UUID, as most targeting keys are: unleash-client hashes them. */
+const USERS = Array.from(
+  { length: 1_024 },
+  (_, index) => `5f0c2b1e-8a4d-4c3b-9e57-${String(index).padStart(12, '0')}`,
+);
 const ATTRIBUTES = { plan: 'pro', country: 'DE', version: 42, device: 'ios', tenant: 'acme' };
 const rollout = { groupId: FLAG, rollout: '50', stickiness: 'default' };
 const flag = {

@@ -100,21 +100,27 @@ async function speed() {
   }
 
   const folder = mkdtempSync('guard-');
-  const provider = new UnleashProvider(await rawUnleash(), { logger: false });
-  await OpenFeature.setProviderAndWait('guarded', provider);
-  const client = OpenFeature.getClient('guarded');
-  const guard = new RolloutGuard({
-    ...asyncUploadRollout,
-    flagKey: FLAG,
-    flags: provider,
-    client,
-    unleash: { url: 'http://127.0.0.1:1/api', token: '*:*.made-up', environment: 'production' },
-    fetch: async () => Response.json({}),
-    folder,
-    logger: false,
-  });
-  client.addHooks(new OutcomeHook(guard));
-  await guard.start();
+  const guarded = async (domain) => {
+    const provider = new UnleashProvider(await rawUnleash(), { logger: false });
+    await OpenFeature.setProviderAndWait(domain, provider);
+    const client = OpenFeature.getClient(domain);
+    const guard = new RolloutGuard({
+      ...asyncUploadRollout,
+      flagKey: FLAG,
+      flags: provider,
+      client,
+      unleash: { url: 'http://127.0.0.1:1/api', token: '*:*.made-up', environment: 'production' },
+      fetch: async () => Response.json({}),
+      folder: `${folder}/${domain}`,
+      logger: false,
+    });
+    client.addHooks(new OutcomeHook(guard));
+    await guard.start();
+    return { client, guard };
+  };
+  // A guard for each: without an operation no exposure gets an outcome, and the operation would pay for settling them.
+  const hooked = await guarded('hooked');
+  const { guard } = await guarded('operated');
   const upload = guard.operation({ treatment: async () => 1, control: async () => 0 });
   const { default: CircuitBreaker } = await import('opossum');
   const cockatiel = (await import('cockatiel')).default;
@@ -133,7 +139,7 @@ async function speed() {
     clients: await compare([ours, ...clients.filter((each) => each !== ours)]),
     operations: await compare([
       looped('the evaluation through the client', evaluate),
-      looped('… with the hook', (context) => client.getBooleanDetails(FLAG, false, context)),
+      looped('… with the hook', (context) => hooked.client.getBooleanDetails(FLAG, false, context)),
       looped('guard.operation(), with the hook, log and rollups', (context) => upload(context, 1)),
       looped('the evaluation, then opossum with a time limit', async (context) => {
         await evaluate(context);
@@ -146,6 +152,7 @@ async function speed() {
     ]),
     skipped,
   };
+  await hooked.guard.close();
   await guard.close();
   rmSync(folder, { recursive: true, force: true });
   console.log(JSON.stringify(result));

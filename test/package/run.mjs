@@ -44,6 +44,7 @@ try {
       'SECURITY.md',
       'dist/index.js',
       'dist/index.mjs',
+      'dist/index.all.js',
       'dist/index.d.ts',
       'dist/index.d.mts',
       'dist/zod.LICENSE',
