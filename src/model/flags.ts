@@ -147,7 +147,7 @@ export interface ExposureSink {
 
 /**
  * Whether an evaluation came through a provider, or through one that combines it with others: OpenFeature's `MultiProvider`
- * lists the metadata of its providers in its own.
+ * lists the metadata of its providers in its own, and there may be one within another.
  *
  * @param own - Undefined matches every provider.
  */
@@ -155,8 +155,18 @@ export function cameThrough(
   own: ProviderIdentity | undefined,
   provider: ProviderIdentity | undefined,
 ): boolean {
-  if (own === undefined || provider === undefined || provider === own) return true;
-  return Object.values(provider).includes(own);
+  return own === undefined || provider === undefined || isWithin(own, provider, MOST_NESTED);
+}
+
+/** A MultiProvider in a MultiProvider, and so on. */
+const MOST_NESTED = 8;
+
+function isWithin(own: object, metadata: object, depth: number): boolean {
+  if (metadata === own) return true;
+  if (depth === 0) return false;
+  return Object.values(metadata).some(
+    (inner) => typeof inner === 'object' && inner !== null && isWithin(own, inner, depth - 1),
+  );
 }
 
 /** The key in OpenFeature's hook hints under which an operation waits for its exposure. */

@@ -113,6 +113,24 @@ describe('guards of one flag in two domains', () => {
     expect(countsOf(guard)).toEqual({ treatment: [60, 60], control: [0, 0] });
   });
 
+  it('count what a MultiProvider in MultiProviders gets from their provider', async () => {
+    const provider = await providerAt(100);
+    const within = (inner: Provider) =>
+      new MultiProvider([
+        { provider: inner, name: 'inner' },
+        { provider: new InMemoryProvider({}), name: 'other' },
+      ]);
+    const client = await domainOf(within(within(within(provider))));
+    const guard = await harness.started({ flags: provider, folder: false, dryRun: true, client });
+    OpenFeature.addHooks(new OutcomeHook(guard));
+
+    await useBy(client, 'nested');
+    await guard.operation({ treatment: () => 'new', control: () => 'old' })({ targetingKey: 'u' }, undefined);
+
+    expect(countsOf(guard)).toEqual({ treatment: [60, 60], control: [0, 0] });
+    expect(harness.reported('fault')).toEqual([]);
+  });
+
   it('evaluate their operations in the domain of their provider', async () => {
     const [eu, us] = [await providerAt(0), await providerAt(100)];
     await OpenFeature.setProviderAndWait(us);
