@@ -12,7 +12,7 @@ import { countedIn } from '../../model/snapshot.js';
 import { stageAt } from '../../model/stage.js';
 import { ALERT_PREFIX, describeControl } from '../../model/words/control-events.js';
 import { withDeadline } from '../../support/deadline.js';
-import { formatDate } from '../../support/wording.js';
+import { formatDate, formatTime } from '../../support/wording.js';
 import type { EffectRunner } from '../act/effect-runner.js';
 import type { GuardMachine } from '../act/guard-machine.js';
 import type { StageAdvance } from '../act/stage-advance.js';
@@ -79,7 +79,7 @@ export class ControlActions {
     if (!(await begin(request))) throw withdrawn();
     if (control.type === 'stop') return this.#stop(request.id, control);
     if (control.type === 'acknowledge') this.#acknowledge(control.trigger);
-    return { ...done, message: `${describeControl(control)}${this.#remark(control)}` };
+    return { ...done, message: `${describeControl(control)}${this.#remark(control, state)}` };
   }
 
   #check(
@@ -136,18 +136,19 @@ export class ControlActions {
   };
 
   /** What an operator may not expect. */
-  #remark(control: Control): string {
-    const { advance, rollback } = this.#context;
-    if (control.type === 'hold' && advance === 'manual') {
-      return ' The guard moves no percentage anyway (advance is "manual").';
+  #remark(control: Control, state: ControlState): string {
+    const { advance, rollback, clock } = this.#context;
+    if (control.type === 'hold') {
+      const manual =
+        advance === 'manual' ? ' The guard moves no percentage anyway (advance is "manual").' : '';
+      return `${replaced('hold', state.hold, clock.now())}${manual}`;
     }
     if (control.type !== 'mute') return '';
-    const until = ` It acts again from ${formatDate(this.#context.clock.now() + control.forMs)} on.`;
+    const before = state.mutes.find(({ trigger }) => trigger === control.trigger);
+    const until = ` It acts again from ${formatDate(clock.now() + control.forMs)} on.${replaced('mute', before, clock.now())}`;
     const isLast = rollback.every(
       ({ name, dryRun }) =>
-        dryRun === true ||
-        name === control.trigger ||
-        this.#evaluator.isMuted(name, this.#context.clock.now()),
+        dryRun === true || name === control.trigger || this.#evaluator.isMuted(name, clock.now()),
     );
     return isLast ? `${until} Until then every rollback trigger is muted: nothing stops the flag.` : until;
   }
@@ -324,6 +325,17 @@ export class ControlActions {
     if (this.#advance !== undefined) return this.#advance;
     throw new ControlError('NO_TOKEN', 'This process has no admin token, and cannot change Unleash.');
   }
+}
+
+/** Whose request no longer applies, so that it is not lost unseen. */
+function replaced(
+  what: string,
+  before: { readonly by: string; readonly since: number; readonly reason: string } | undefined,
+  now: number,
+): string {
+  if (before === undefined) return '';
+  const { by, since, reason } = before;
+  return ` It replaces the ${what} of ${by} since ${formatTime(since, now)} (${reason.trim()}).`;
 }
 
 function withdrawn(): ControlError {

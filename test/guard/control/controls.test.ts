@@ -161,6 +161,15 @@ describe('hold and resume', () => {
     expect(await codeOf(guard.resume({ by: 'bob' }))).toBe('NOT_HELD');
   });
 
+  it('name the hold that another one replaces', async () => {
+    const guard = await harness.started({ ...PLAN, advance: 'automatic' });
+    expect((await guard.hold({ reason: 'incident 42', by: 'ann' })).message).not.toContain('replaces');
+    expect((await guard.hold({ reason: 'release freeze', by: 'bob' })).message).toMatch(
+      /^bob has put automatic advance on hold: release freeze\. It replaces the hold of ann since \d\d:\d\d UTC \(incident 42\)\.$/,
+    );
+    expect(guard.controls.hold).toMatchObject({ by: 'bob', reason: 'release freeze' });
+  });
+
   it('leave the triggers in force', async () => {
     const guard = await harness.started(PLAN);
     const { message } = await guard.hold({ reason: 'incident 42', by: 'ann' });
@@ -254,6 +263,8 @@ describe('mute', () => {
     const first = await harness.started({ ...PLAN, clock: time });
     const { message } = await first.mute(BREACHED, { forMs: HOUR, reason: 'known', by: 'ann' });
     expect(message).toContain('nothing stops the flag');
+    const again = await first.mute(BREACHED, { forMs: HOUR, reason: 'known', by: 'ann' });
+    expect(again.message).toMatch(/It replaces the mute of ann since .* \(known\)\./);
     await first.close();
     const guard = await harness.started({ ...PLAN, clock: time });
     expect(guard.controls.mutes).toMatchObject([{ trigger: BREACHED, by: 'ann', reason: 'known' }]);
@@ -384,6 +395,19 @@ describe('a request', () => {
   ])('%s is invalid, and nothing is recorded', async (_what, given) => {
     const guard = await harness.started(PLAN);
     expect(await codeOf(guard.control(given as Control))).toBe('INVALID_CONFIG');
+    expect(harness.reported('control')).toEqual([]);
+  });
+
+  it.each([
+    ['stop', 'text', 'got "text"'],
+    ['hold', undefined, 'got nothing'],
+    ['mute', ['ann'], 'got an array of 1'],
+  ] as const)('to %s with %j instead of an object says so', async (type, asked, got) => {
+    const guard = await harness.started(PLAN);
+    const request = type === 'mute' ? guard.mute(BREACHED, asked as never) : guard[type](asked as never);
+    await expect(request).rejects.toThrow(
+      `Invalid ${type}: expected an object such as { by: 'ann', reason: 'incident 42' }, ${got}`,
+    );
     expect(harness.reported('control')).toEqual([]);
   });
 
