@@ -125,7 +125,8 @@ function aFunction<T>() {
 
 const token = z.string({ error: 'an admin token' }).superRefine((value, context) => {
   const problem = adminTokenProblem(value);
-  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+  if (problem !== undefined)
+    context.addIssue({ code: 'custom', message: 'an admin token', params: { hint: problem } });
 });
 
 const unleashSchema = z.strictObject({
@@ -175,7 +176,7 @@ export const loggerSchema = z
 
 const optionFields = {
   flagKey: z.string({ error: FLAG_KEY }).regex(/^(?!\.{1,2}$)[\w.~-]{1,100}$/, { error: FLAG_KEY }),
-  flags: having<FlagSource>(FLAG_SOURCE, 'an UnleashProvider'),
+  flags: having<FlagSource>(FLAG_SOURCE, 'an UnleashProvider or a GuardedProvider'),
   treatmentVariants: z
     .array(z.string({ error: VARIANT }).min(1, { error: VARIANT }), { error: VARIANTS })
     .min(1, { error: VARIANTS })
@@ -219,6 +220,9 @@ const optionFields = {
   fetch: aFunction<typeof fetch>(),
   readMemoryBytes: aFunction<() => number>(),
 } satisfies Record<keyof RolloutGuardOptions, z.ZodType>;
+
+/** Which options there are. */
+export const optionNames: readonly string[] = Object.keys(optionFields);
 
 const optionsSchema = z
   .strictObject(optionFields)

@@ -157,7 +157,14 @@ function expectedFor(issue: z.core.$ZodRawIssue): string {
 }
 
 function knownKeys(schema: z.core.$ZodRawIssue['inst']): string {
-  return schema instanceof z.ZodObject ? oneOf(Object.keys(schema.shape)) : 'no further option';
+  if (!(schema instanceof z.ZodObject)) return 'no further option';
+  // A field of which nothing is accepted is there for its message.
+  const known = Object.keys(schema.shape).filter((name) => !acceptsNothing(schema.shape[name]));
+  return oneOf(known);
+}
+
+function acceptsNothing(field: unknown): boolean {
+  return field instanceof z.ZodOptional && field.unwrap() instanceof z.ZodUndefined;
 }
 
 function oneOf(values: readonly unknown[]): string {

@@ -116,7 +116,7 @@ describe('resolveOptions', () => {
     [
       'a client token given as admin token',
       withUnleash({ token: `default:production.${secret}` }),
-      /unleash\.token: .*client/i,
+      /unleash\.token: expected an admin token, got a string \(not shown\); this is a client or frontend token/,
     ],
     ['an empty token', withUnleash({ token: '' }), /unleash\.token/],
     [

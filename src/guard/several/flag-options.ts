@@ -11,7 +11,7 @@ import {
 } from '../../support/config-error.js';
 import { type Logger, resolveLogger } from '../../support/logger.js';
 import type { RolloutGuardOptions } from '../options.js';
-import { loggerSchema, type ResolvedOptions, resolveOptions } from '../resolve-options.js';
+import { loggerSchema, optionNames, type ResolvedOptions, resolveOptions } from '../resolve-options.js';
 
 /** More flags in one process are taken for a mistake: each is evaluated on every tick, and needs memory of its own. */
 export const MOST_FLAGS = 1_000;
@@ -76,10 +76,8 @@ const optionsSchema = z.lazy(() =>
     ...Object.fromEntries([...SHARED, ...DEFAULTS, 'logger'].map((name) => [name, anything])),
     provider: z.unknown(),
     flags: z
-      .custom<object>((value) => isRecord(value) && Object.keys(value).length > 0, {
-        error: FLAGS,
-        abort: true,
-      })
+      .custom<object>(isRecord, { error: FLAGS, abort: true })
+      .refine((flags) => Object.keys(flags).length > 0, { error: 'at least one flag' })
       .refine((flags) => Object.keys(flags).length <= MOST_FLAGS, { error: `at most ${MOST_FLAGS} flags` }),
     folder: z.union([z.string().min(1), z.literal(false)], { error: 'a path, or false' }).optional(),
     onEvent: z
@@ -88,16 +86,20 @@ const optionsSchema = z.lazy(() =>
   }),
 );
 
+const GIVEN: readonly string[] = [...SHARED, 'flagKey', 'flags', 'folder', 'logger', 'onEvent'];
+
 /** A flag has nothing for itself that all share. */
 const flagSchema = z.lazy(() =>
-  z.looseObject(
+  z.strictObject(
     Object.fromEntries(
-      [...SHARED, 'flagKey', 'flags', 'folder', 'logger', 'onEvent'].map((name) => [
+      optionNames.map((name) => [
         name,
-        z.undefined({ error: 'nothing: all flags share it, so it stands beside "flags"' }).optional(),
+        GIVEN.includes(name)
+          ? z.undefined({ error: 'nothing: all flags share it, so it stands beside "flags"' }).optional()
+          : anything,
       ]),
     ),
-    { error: FLAG },
+    { error: (issue) => (issue.code === 'invalid_type' ? FLAG : undefined) },
   ),
 );
 

@@ -263,7 +263,7 @@ describe('the options of guardFlags', () => {
   };
 
   it.each([
-    ['no flags', { flags: {} }, 'flags: expected the flags to guard'],
+    ['no flags', { flags: {} }, 'flags: expected at least one flag, got'],
     ['a list', { flags: [rules] }, 'flags: expected the flags to guard'],
     ['a flag without options', { flags: { a: undefined } }, 'flags.a: expected the options of a flag'],
     ['a flag without rules', { flags: { a: {} } }, 'flags.a.rollback: expected'],
@@ -298,6 +298,16 @@ describe('the options of guardFlags', () => {
     ],
   ])('name what is wrong in %s', (_, options, expected) => {
     expect(messageOf(options)).toContain(expected);
+  });
+
+  it('list what a flag may have, and nothing that is refused there', () => {
+    const message = messageOf({ flags: { a: { ...rules, stage: [] } } });
+    const [, listed = ''] = /expected one of (.*), got/.exec(message) ?? [];
+    const names = listed.split(', ');
+    expect(names).toContain('stages');
+    for (const shared of ['unleash', 'store', 'notify', 'flagKey', 'flags', 'folder', 'logger', 'onEvent'])
+      expect(names).not.toContain(shared);
+    expect(message.match(/flags\.a\.stage/g)).toHaveLength(1);
   });
 
   it('name everything of every flag, and what is wrong for all once', () => {
