@@ -103,14 +103,21 @@ const unleashSchema = z.lazy(() =>
     }),
 );
 
-const providerSchema = z.custom<object>(
-  (provider) =>
-    typeof Object(provider).metadata?.name === 'string' &&
-    ['Boolean', 'String', 'Number', 'Object'].every(
-      (type) => typeof Object(provider)[`resolve${type}Evaluation`] === 'function',
-    ),
-  { error: 'an OpenFeature provider for servers' },
-);
+const providerSchema = z
+  .custom<object>(
+    (provider) =>
+      typeof Object(provider).metadata?.name === 'string' &&
+      ['Boolean', 'String', 'Number', 'Object'].every(
+        (type) => typeof Object(provider)[`resolve${type}Evaluation`] === 'function',
+      ),
+    { error: 'an OpenFeature provider for servers', abort: true },
+  )
+  .refine(
+    ({ events }: { readonly events?: unknown }) =>
+      events === undefined ||
+      ['addHandler', 'removeHandler'].every((method) => typeof Object(events)[method] === 'function'),
+    { error: 'an OpenFeature provider whose events are an OpenFeatureEventEmitter, or which has none' },
+  );
 
 const schema = z.lazy(() =>
   z.object({

@@ -244,6 +244,11 @@ export class GuardedProvider implements Provider, FlagSource {
     return this.#facts.refresh();
   }
 
+  /** {@inheritDoc FlagSource.flush} That is what the wrapped provider counted, when it has a `flush()` of its own. */
+  async flush(): Promise<void> {
+    await (this.inner as { flush?(): unknown }).flush?.();
+  }
+
   /** A client of the OpenFeature domain that the provider was registered under first, or of the default one. */
   defaultClient(): Client {
     return this.#domain === undefined ? OpenFeature.getClient() : OpenFeature.getClient(this.#domain);

@@ -153,6 +153,16 @@ describe('GuardedProvider', () => {
     expect(provider.health().status).toBe('ok');
   });
 
+  it('sends what the wrapped provider counted, when that can', async () => {
+    const { url } = await unleashWith(upload(50));
+    const flush = vi.fn(async () => {});
+    const { provider } = await guard(Object.assign(inMemory(), { flush }), url);
+    await provider.flush();
+    expect(flush).toHaveBeenCalledTimes(1);
+    const { provider: other } = await guard(inMemory(), url);
+    await expect(other.flush()).resolves.toBeUndefined();
+  });
+
   it('emits READY once', async () => {
     const ready = vi.fn();
     const domain = randomUUID();
@@ -361,6 +371,12 @@ describe('GuardedProvider', () => {
   it.each<[string, unknown, object, string]>([
     ['nothing', undefined, {}, 'provider: expected an OpenFeature provider for servers, got nothing'],
     ['half a provider', { metadata: { name: 'x' } }, {}, 'provider: expected an OpenFeature provider'],
+    [
+      'events that are none',
+      Object.assign(inMemory(), { events: {} }),
+      {},
+      'provider: expected an OpenFeature provider whose events are an OpenFeatureEventEmitter',
+    ],
     ['no token', inMemory(), { token: undefined }, 'unleash.token: expected a client token, or'],
     ['a URL without scheme', inMemory(), { url: 'unleash/api' }, 'unleash.url: expected the URL of Unleash'],
     [
