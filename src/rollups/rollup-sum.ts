@@ -1,6 +1,6 @@
 import { ErrorCounts } from '../measure/error-counts.js';
 import { LatencyHistogram } from '../measure/latency-histogram.js';
-import { ARMS, type Arm } from '../model/shapes.js';
+import { ARMS, type Arm, type ArmCounts, NO_COUNTS } from '../model/shapes.js';
 import type { MetricRollup, Rollup, RollupArm, TriggerRollup } from './rollup.js';
 
 /** A service has few versions at once; more are not kept of one rollup. */
@@ -8,18 +8,12 @@ export const MAX_VERSIONS = 20;
 /** More than anybody configures; bounds what a hostile file may contain. */
 const MAX_TRIGGERS = 100;
 
-const COUNTS = [
-  'successes',
-  'failures',
-  'expected',
-  'aborted',
-  'critical',
-  'fallbacks',
-  'retried',
-  'complaints',
+/** What adds up as it is. */
+const COUNTS: readonly Exclude<keyof RollupArm, 'errorTypes' | 'latency'>[] = [
+  ...(Object.keys(NO_COUNTS) as (keyof ArmCounts)[]),
   'userSuccesses',
   'unfinished',
-] as const satisfies readonly (keyof RollupArm)[];
+];
 
 const STATUSES: readonly TriggerRollup['status'][] = ['insufficient-data', 'ok', 'breach'];
 
