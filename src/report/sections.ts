@@ -5,6 +5,7 @@ import {
   formatRate,
   formatSpan,
   formatThreshold,
+  verdictWord,
 } from '../support/wording.js';
 import { concentrationTable, decisionSection } from './decision-section.js';
 import {
@@ -52,7 +53,7 @@ function triggers({ triggers }: RolloutReport): TableSection {
   const rows = triggers.map(({ name, severity, verdict, evidence, since }) => [
     name,
     severity === 'rollback' ? 'stops' : 'review',
-    verdict === undefined ? 'not evaluated yet' : STATUS_WORDS[verdict.status],
+    verdict === undefined ? 'not evaluated yet' : verdictWord(verdict),
     since === undefined ? '–' : formatTime(since),
     verdict?.observed === undefined ? '–' : formatQuantity(verdict.observed, verdict.unit, verdict.threshold),
     verdict === undefined ? '–' : formatQuantity(verdict.threshold, verdict.unit),
@@ -66,8 +67,6 @@ function triggers({ triggers }: RolloutReport): TableSection {
     tables: [{ caption: 'What each trigger observed last', head, rows }],
   };
 }
-
-const STATUS_WORDS = { ok: 'ok', 'insufficient-data': 'without enough data', breach: 'breached' } as const;
 
 function comparison({ arms, comparison, period }: RolloutReport): Section {
   const { treatment, control } = arms;

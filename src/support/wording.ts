@@ -41,6 +41,26 @@ export function briefReason(decision: {
   return `${what.replace(/\.$/, '')}${more}.${reason.slice(messages.length)}`;
 }
 
+/**
+ * A verdict in a word or two. Beyond its threshold, a trigger is ok only because of what it says here: `ok, not proven` before its test
+ * agrees, `ok, shared outage` when the control fails alike.
+ */
+export function verdictWord(verdict: {
+  readonly status: 'ok' | 'insufficient-data' | 'breach';
+  readonly observed?: number | undefined;
+  readonly threshold: number;
+  readonly rate?: 'success' | 'error' | undefined;
+  readonly blame?: string | undefined;
+  readonly evidence?: object | undefined;
+}): string {
+  const { status, observed, threshold, rate, blame, evidence } = verdict;
+  if (status === 'insufficient-data') return 'not enough data';
+  if (status === 'breach' || observed === undefined) return status;
+  if (blame === 'shared') return 'ok, shared outage';
+  const isBeyond = rate === 'success' ? observed < threshold : observed > threshold;
+  return isBeyond && (blame === 'unproven' || evidence !== undefined) ? 'ok, not proven' : 'ok';
+}
+
 /** How long ago something was, in the largest unit of which there are two: `90 s ago`, `3 h ago`, `12 d ago`. */
 export function formatAgo(ageMs: number): string {
   for (const [unit, unitMs] of [['d', 86_400_000] as const, ...UNITS_UP_TO_HOURS]) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { briefReason } from '../../src/support/wording.js';
+import { briefReason, verdictWord } from '../../src/support/wording.js';
 
 const FAILS =
   'Since 21:25 UTC the treatment fails 7.14 % (3 of 42): worse by 7.1 points; the evidence E is 188, the limit is 71.4.';
@@ -28,5 +28,30 @@ describe('the reason of a stop in a title', () => {
     expect(briefReason({ reason, verdicts: [] })).toBe(reason);
     expect(briefReason(of(['p99 too high; see the wiki.']))).toBe('p99 too high; see the wiki.');
     expect(briefReason({ reason: 'other words', verdicts: [{ message: FAILS }] })).toBe('other words');
+  });
+});
+
+describe('a verdict in a word', () => {
+  const limit = { status: 'ok', observed: 1, threshold: 0.05, rate: 'error' } as const;
+
+  it.each<[string, Parameters<typeof verdictWord>[0], string]>([
+    ['within its threshold', { ...limit, observed: 0.01, evidence: {} }, 'ok'],
+    ['a success rate within its threshold', { ...limit, threshold: 0.95, rate: 'success' }, 'ok'],
+    ['beyond it before the test agrees', { ...limit, evidence: {} }, 'ok, not proven'],
+    ['beyond it, perhaps by chance', { ...limit, blame: 'unproven' }, 'ok, not proven'],
+    [
+      'a success rate beyond it',
+      { ...limit, observed: 0.5, threshold: 0.95, rate: 'success', blame: 'unproven' },
+      'ok, not proven',
+    ],
+    ['beyond it as the control is', { ...limit, blame: 'shared', evidence: {} }, 'ok, shared outage'],
+    [
+      'without enough data',
+      { ...limit, status: 'insufficient-data', observed: undefined },
+      'not enough data',
+    ],
+    ['a breach', { ...limit, status: 'breach', blame: 'treatment', evidence: {} }, 'breach'],
+  ])('says %s', (_, verdict, word) => {
+    expect(verdictWord(verdict)).toBe(word);
   });
 });

@@ -1,6 +1,6 @@
 import { ARMS, type Verdict } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
-import { formatQuantity, formatSpan } from '../../support/wording.js';
+import { formatQuantity, formatSpan, verdictWord } from '../../support/wording.js';
 import { formatCount, formatLatency, formatShare, formatTime, rolloutWord } from '../format.js';
 import { padded, printable, widthOf } from '../terminal/text.js';
 import type { RolloutStatus } from './rollout-status.js';
@@ -114,8 +114,8 @@ function armTable({ view }: RolloutStatus): string[] {
 /** `ok: 99.2 %, threshold 95 %` */
 export function triggerText(verdict: Verdict | undefined): string {
   if (verdict === undefined) return 'not evaluated yet';
-  const { status, observed, threshold, unit } = verdict;
-  const word = status === 'insufficient-data' ? 'not enough data' : status;
+  const { observed, threshold, unit } = verdict;
+  const word = verdictWord(verdict);
   if (observed === undefined) return word;
   return `${word}: ${formatQuantity(observed, unit, threshold)}, threshold ${formatQuantity(threshold, unit)}`;
 }

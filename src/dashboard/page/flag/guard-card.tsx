@@ -32,7 +32,7 @@ export function GuardCard({ view }: { view: RolloutView }) {
         </Fact>
         <Fact name="Admin token" mood={token}>
           {tokenExpiresAt === undefined ? (
-            'does not expire, or it is not known when'
+            'no expiry known'
           ) : (
             <>
               {tokenExpiresAt <= now ? 'expired on' : 'until'} {dayText(tokenExpiresAt)}{' '}

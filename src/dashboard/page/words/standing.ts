@@ -1,5 +1,5 @@
 import type { RolloutView, TriggerView } from '../../../model/rollout-view.js';
-import { briefReason, formatSpan } from '../../../support/wording.js';
+import { briefReason, formatSpan, verdictWord } from '../../../support/wording.js';
 import { countText, percentageText, rateText } from './numbers.js';
 
 /** How urgent something is. Each has a colour and a sign. */
@@ -176,12 +176,12 @@ export function triggerStanding(
   trigger: TriggerView,
   mute: { until: number } | undefined,
 ): { mood: Mood; word: string } {
-  const status = trigger.verdict?.status;
-  if (status === 'breach') {
-    const stops = trigger.severity === 'rollback' && trigger.dryRun !== true;
+  const { verdict, severity, dryRun } = trigger;
+  if (verdict?.status === 'breach') {
+    const stops = severity === 'rollback' && dryRun !== true;
     return { mood: stops ? 'bad' : 'warn', word: 'breach' };
   }
   if (mute !== undefined) return { mood: 'off', word: 'muted' };
-  if (status === 'ok') return { mood: 'good', word: 'ok' };
-  return { mood: 'off', word: 'not enough data' };
+  if (verdict === undefined) return { mood: 'off', word: 'not enough data' };
+  return { mood: verdict.status === 'ok' ? 'good' : 'off', word: verdictWord(verdict) };
 }
