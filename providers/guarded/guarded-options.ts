@@ -4,8 +4,9 @@ import { durationMsSchema } from '../../src/support/config-schemas.js';
 import { type HttpOptions, httpOptionsSchema } from '../../src/support/connection/http-options.js';
 import { httpUrlSchema } from '../../src/support/connection/http-schemas.js';
 import { type Logger, resolveLogger } from '../../src/support/logger.js';
-import { adminTokenProblem, baseUrlOf } from '../../src/unleash/admin-access.js';
-import { clientUrlProblem, type TokenScope, tokenScope } from '../../src/unleash/client-api.js';
+import { adminTokenProblem, baseUrlOf, unleashUrlProblem } from '../../src/unleash/admin-access.js';
+import { type TokenScope, tokenScope } from '../../src/unleash/client-api.js';
+import { tokenFormProblem } from '../../src/unleash/token-form.js';
 
 /** From where a {@link GuardedProvider} reads how its flags roll out; the guard's own `unleash` fits. */
 export interface FlagFactsOptions {
@@ -65,18 +66,19 @@ export interface ResolvedGuardedOptions {
 
 const nameSchema = z.string({ error: 'a name' }).refine((name) => name.trim() !== '', { error: 'a name' });
 
+const TOKEN = 'a client token, or a token for the admin API';
+
 const unleashSchema = z.lazy(() =>
   z
     .strictObject({
       url: httpUrlSchema('the URL of Unleash, for example https://unleash.example.com/api').superRefine(
         (url, context) => {
-          const { pathname } = new URL(url);
-          const hint = pathname === '/' ? undefined : clientUrlProblem(url);
+          const hint = unleashUrlProblem(url);
           if (hint !== undefined)
             context.addIssue({ code: 'custom', message: 'the URL of Unleash', params: { hint } });
         },
       ),
-      token: z.string({ error: 'a client token, or a token for the admin API' }),
+      token: z.string({ error: TOKEN }),
       environment: nameSchema.optional(),
       project: nameSchema.optional(),
       refreshIntervalMs: durationMsSchema.optional(),
@@ -88,10 +90,14 @@ const unleashSchema = z.lazy(() =>
       const refuse = (path: string, message: string, hint?: string) =>
         context.addIssue({ code: 'custom', path: [path], message, ...(hint && { params: { hint } }) });
       const scope = tokenScope(token);
+      const form =
+        tokenFormProblem(token, TOKEN) ?? (scope === undefined ? adminTokenProblem(token) : undefined);
+      if (form !== undefined) {
+        refuse('token', TOKEN, form);
+        return;
+      }
       if (scope === undefined) {
-        const hint = adminTokenProblem(token);
-        if (hint !== undefined) refuse('token', 'a client token, or a token for the admin API', hint);
-        else if (environment === undefined)
+        if (environment === undefined)
           refuse('environment', 'the environment of the flags, which an admin token does not name');
         return;
       }

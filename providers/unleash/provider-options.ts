@@ -52,6 +52,7 @@ const nameSchema = z.string({ error: 'a name' }).refine((name) => name.trim() !=
 const URL_EXPECTED = "the URL of Unleash's API, for example https://unleash.example.com/api";
 const urlSchema = z
   .string({ error: "the URL of Unleash's API" })
+  .trim()
   .refine((url) => /^https?:\/\//i.test(url) && URL.canParse(url), { error: URL_EXPECTED, abort: true })
   .superRefine((url, context) => {
     const hint = clientUrlProblem(url);
@@ -200,7 +201,7 @@ export function resolveOptions(
   }
   return {
     http: http ?? ofHttpOptions(config.httpOptions),
-    source: isUnleash(source) ? source : named(config as UnleashConfig),
+    source: isUnleash(source) ? source : completed(config as UnleashConfig),
     settings: {
       initializationTimeoutMs: initializationTimeoutMs ?? 10_000,
       closeTimeoutMs: closeTimeoutMs ?? 3_000,
@@ -215,8 +216,10 @@ function streamsPastProxy({ url, experimentalMode, httpOptions }: UnleashConfig)
   return isStreaming && (httpOptions !== undefined || proxyOfEnvironment(url) !== '');
 }
 
-/** Unleash's UI shows which SDKs are connected. */
-function named(config: UnleashConfig): UnleashConfig {
-  if (config.sdkFlavor !== undefined) return config;
-  return { ...config, sdkFlavor: 'unleash-rollout-guard', sdkFlavorVersion: version };
+/** As unleash-client is to have it: Unleash's UI shows which SDKs are connected. */
+function completed(config: UnleashConfig): UnleashConfig {
+  // unleash-client would take white space around it for a part of the path.
+  const url = config.url.trim();
+  if (config.sdkFlavor !== undefined) return { ...config, url };
+  return { ...config, url, sdkFlavor: 'unleash-rollout-guard', sdkFlavorVersion: version };
 }

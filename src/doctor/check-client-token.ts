@@ -4,10 +4,13 @@ import type { Observations } from './observations.js';
 import { readFeatures } from './observed-replies.js';
 
 /** Whether the service's token reads the flags of the right project and environment. */
-export function checkClientToken({ target, features: answer }: Observations): Finding {
+export function checkClientToken({ target, features: answer, clientTokenProblem }: Observations): Finding {
   const { ok, warn, fail, unknown } = findingsOf('client-token');
   const { project, environment } = target;
   const wanted = `Create a client (backend) token for project "${project}" and environment "${environment}" in Unleash.`;
+  if (clientTokenProblem !== undefined) {
+    return fail(`The client token cannot be used: ${clientTokenProblem}.`, wanted);
+  }
   if (answer === undefined) {
     return unknown('No client token was given.', 'Set UNLEASH_CLIENT_TOKEN to have it checked.');
   }

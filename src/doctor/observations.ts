@@ -49,6 +49,8 @@ export interface Observations {
   readonly health: Answer;
   /** `GET /api/client/features`; undefined without a client token. */
   readonly features: Answer | undefined;
+  /** What the form of the client token shows to be wrong; nothing was read with it then. */
+  readonly clientTokenProblem?: string | undefined;
   /** Undefined without an admin token. */
   readonly admin: AdminObservation | undefined;
   readonly folder: FolderObservation;

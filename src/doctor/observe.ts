@@ -9,7 +9,7 @@ import { parseJson } from '../support/json.js';
 import { adminTokenProblem, baseUrlOf } from '../unleash/admin-access.js';
 import { UnleashAdminClient, type UnleashAdminClientOptions } from '../unleash/admin-client.js';
 import { type AdminError, isAdminError } from '../unleash/admin-error.js';
-import { clientFeaturesUrl } from '../unleash/client-api.js';
+import { clientFeaturesUrl, clientTokenProblem } from '../unleash/client-api.js';
 import type { AdminObservation, Answer, FolderObservation, Observations, Target } from './observations.js';
 
 /** All flags of a large Unleash are in one answer. */
@@ -32,16 +32,19 @@ export async function observe(given: ObserveOptions): Promise<Observations> {
   const options = { ...given, fetch: fetchOver(given) };
   const { url, flagKey, project, environment, contextFields, clientToken, adminToken, folder } = options;
   const get = (path: string, token?: string) => request(options, `${baseUrlOf(url)}${path}`, token);
+  const tokenProblem = clientToken === undefined ? undefined : clientTokenProblem(clientToken);
   const [health, features, admin, observedFolder] = await Promise.all([
     get('/health'),
     // As the service's provider does, whatever the address is.
-    clientToken === undefined ? undefined : request(options, clientFeaturesUrl(url), clientToken),
+    clientToken === undefined || tokenProblem !== undefined
+      ? undefined
+      : request(options, clientFeaturesUrl(url), clientToken),
     adminToken === undefined ? undefined : observeAdmin(options, adminToken, get),
     observeFolder(folder),
   ]);
   const target = { url, flagKey, project, environment, contextFields };
   const at = (options.clock ?? systemClock).now();
-  return { target, health, features, admin, folder: observedFolder, at };
+  return { target, health, features, clientTokenProblem: tokenProblem, admin, folder: observedFolder, at };
 }
 
 async function observeAdmin(

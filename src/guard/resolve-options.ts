@@ -13,8 +13,7 @@ import { httpOptionsSchema } from '../support/connection/http-options.js';
 import { httpUrlSchema } from '../support/connection/http-schemas.js';
 import { OWN_FILES } from '../support/files.js';
 import { type Logger, resolveLogger } from '../support/logger.js';
-import { adminTokenProblem } from '../unleash/admin-access.js';
-import { clientUrlProblem } from '../unleash/client-api.js';
+import { adminTokenProblem, unleashUrlProblem } from '../unleash/admin-access.js';
 import { changeWindowsSchema } from './control/change-windows.js';
 import type { RolloutGuardOptions } from './options.js';
 import { refineRules, resolveRules, rulesFields } from './rules.js';
@@ -105,7 +104,7 @@ const MODE = 'permissions with which the owner can read and write, for example 0
 const name = z.string({ error: NAME }).regex(/^(?!\.{1,2}$)\S+$/, { error: NAME });
 const httpUrl = httpUrlSchema(ADMIN_URL);
 const adminUrl = httpUrl.superRefine((url, context) => {
-  const hint = new URL(url).pathname === '/' ? undefined : clientUrlProblem(url);
+  const hint = unleashUrlProblem(url);
   if (hint !== undefined) context.addIssue({ code: 'custom', message: ADMIN_URL, params: { hint } });
 });
 

@@ -1,9 +1,22 @@
 import { withoutTrailingSlashes } from '../support/connection/http-schemas.js';
+import { clientUrlProblem } from './client-api.js';
+import { tokenFormProblem } from './token-form.js';
 
 /** The base address of Unleash's UI and API, from one that may end in `/api`. */
 export function baseUrlOf(url: string): string {
   const { origin, pathname } = new URL(url);
-  return origin + withoutTrailingSlashes(pathname).replace(/\/api$/, '');
+  return origin + withoutTrailingSlashes(pathname).replace(/\/api$/i, '');
+}
+
+/**
+ * What is wrong with an address of Unleash, as far as its form shows it; for what needs no `/api` at its end.
+ *
+ * @param url - With its scheme.
+ * @returns a phrase with the address to use instead; undefined when nothing is wrong.
+ */
+export function unleashUrlProblem(url: string): string | undefined {
+  const { pathname, search, hash } = new URL(url);
+  return pathname === '/' && search === '' && hash === '' ? undefined : clientUrlProblem(url);
 }
 
 /** A flag's page in Unleash's UI. */
@@ -22,10 +35,8 @@ const WANTED = 'an admin token ("*:*.…"), a personal access token or a service
  * @returns a sentence that never repeats the token; undefined when nothing is wrong.
  */
 export function adminTokenProblem(token: string): string | undefined {
-  if (token.trim() === '') return `the token is empty; expected ${WANTED}`;
-  if (/^bearer\s/i.test(token)) return 'the token begins with "Bearer"; expected the token alone';
-  // Anything else cannot travel in a header.
-  if (!/^[\x21-\x7e]+$/.test(token)) return 'the token contains white space or characters that no token has';
+  const problem = tokenFormProblem(token, WANTED);
+  if (problem !== undefined) return problem;
   if (token.startsWith('user:')) return undefined;
   const environment = API_TOKEN.exec(token)?.groups?.environment;
   if (environment === undefined || environment === '*') return undefined;

@@ -1,4 +1,5 @@
 import { withoutTrailingSlashes } from '../support/connection/http-schemas.js';
+import { tokenFormProblem } from './token-form.js';
 
 /** Which flags a token for SDKs reads, as far as its form shows it. */
 export interface TokenScope {
@@ -26,6 +27,11 @@ const WANTED = 'a client token, also called backend token ("project:environment.
  * @returns a sentence that never repeats the token; undefined when nothing is wrong.
  */
 export function clientTokenProblem(token: string): string | undefined {
+  // What a gateway in front of Unleash may ask for.
+  if (/^(bearer|basic) [\x21-\x7e]+$/i.test(token) && !/^bearer (user:|\S+:\S+\.)/i.test(token))
+    return undefined;
+  const problem = tokenFormProblem(token, WANTED);
+  if (problem !== undefined) return problem;
   if (token.startsWith('user:')) return `this is a personal access token; expected ${WANTED}`;
   if (/^[^:\s]+:\*\.\S+$/.test(token)) return `this is an admin token; expected ${WANTED}`;
   return undefined;
@@ -39,13 +45,15 @@ export function clientTokenProblem(token: string): string | undefined {
  * @returns a sentence with the address to use instead; undefined when nothing is wrong.
  */
 export function clientUrlProblem(url: string): string | undefined {
-  const { origin, pathname } = new URL(url);
+  const { origin, pathname, username, password, search, hash } = new URL(url);
   const path = withoutTrailingSlashes(pathname);
   const instead = (prefix: string) => `use ${origin}${prefix}/api`;
+  if (username !== '' || password !== '') return 'a user and password in it are not sent: leave them out';
+  if (search !== '' || hash !== '') return 'what follows "?" or "#" is not sent: leave it out';
   if (path === '') return `the API of Unleash is one level below: ${instead('')}`;
-  const api = /^(?<prefix>.*?)\/api\/(?<rest>frontend|proxy|admin|client)(?:\/.*)?$/.exec(path)?.groups;
+  const api = /^(?<prefix>.*?)\/api\/(?<rest>frontend|proxy|admin|client)(?:\/.*)?$/i.exec(path)?.groups;
   const prefix = api?.prefix ?? '';
-  switch (api?.rest) {
+  switch (api?.rest?.toLowerCase()) {
     case 'frontend':
     case 'proxy':
       return `this is the frontend API, for browsers, which sends no definitions of flags: ${instead(prefix)}, with a backend token`;
@@ -54,7 +62,7 @@ export function clientUrlProblem(url: string): string | undefined {
     case 'client':
       return `SDKs add "/client" themselves: ${instead(prefix)}`;
   }
-  const proxy = /^(?<prefix>.*)\/proxy$/.exec(path)?.groups?.prefix;
+  const proxy = /^(?<prefix>.*)\/proxy$/i.exec(path)?.groups?.prefix;
   if (proxy !== undefined) {
     return (
       'this is an Unleash Proxy, or an Edge as browsers use it, which sends no definitions of flags: ' +
@@ -74,7 +82,7 @@ export function clientFeaturesUrl(url: string): string {
 /** Advice for an address that does not work, and whose form does not show why. */
 export function apiPathAdvice(url: string): string | undefined {
   const path = withoutTrailingSlashes(new URL(url).pathname);
-  return path.endsWith('/api')
+  return /\/api$/i.test(path)
     ? undefined
     : `The URL's path is "${path}": that of Unleash's API ends in "/api".`;
 }

@@ -130,8 +130,8 @@ describe('url', () => {
     [
       'hides what may be secret in it',
       { target: { ...healthy().target, url: 'https://ada:pw@unleash.example.com/api?token=x' } },
-      'ok',
-      'at https://unleash.example.com/api.',
+      'fail',
+      'cannot use https://unleash.example.com/api: a user and password in it are not sent',
     ],
   ]);
 });
@@ -146,6 +146,12 @@ describe('client token', () => {
     ],
     ['fits', {}, 'ok', 'reads project "default" in "production"'],
     ['was not given', { features: undefined }, 'unknown', 'No client token'],
+    [
+      'has the form of another kind',
+      { features: undefined, clientTokenProblem: 'this is an admin token' },
+      'fail',
+      'cannot be used: this is an admin token.',
+    ],
     ['is not known', { features: answer({}, 401) }, 'fail', 'does not accept'],
     ['is of another kind', { features: answer({}, 403) }, 'fail', 'not a client token'],
     [

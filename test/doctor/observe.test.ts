@@ -36,8 +36,10 @@ describe('observe', () => {
 
   it('sends no request for a missing or malformed token', async () => {
     const fetch = vi.fn(async () => Response.json({ health: 'GOOD' }));
-    const { features, admin } = await observe({ ...target, adminToken: 'default:production.x', fetch });
+    const tokens = { clientToken: ADMIN, adminToken: 'default:production.x' };
+    const { features, clientTokenProblem, admin } = await observe({ ...target, ...tokens, fetch });
     expect(features).toBeUndefined();
+    expect(clientTokenProblem).toContain('this is an admin token');
     expect(admin?.tokenProblem).toContain('client or frontend token');
     expect(fetch).toHaveBeenCalledTimes(1);
   });

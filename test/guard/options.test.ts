@@ -118,6 +118,11 @@ describe('resolveOptions', () => {
       withUnleash({ token: `default:production.${secret}` }),
       /unleash\.token: expected an admin token, got a string \(not shown\); this is a client or frontend token/,
     ],
+    [
+      'a query in the URL',
+      withUnleash({ url: 'https://unleash.example.com/?a=1' }),
+      /unleash\.url: .*leave it out/,
+    ],
     ['an empty token', withUnleash({ token: '' }), /unleash\.token/],
     [
       'a missing environment',

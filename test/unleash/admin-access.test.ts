@@ -17,6 +17,8 @@ describe('adminTokenProblem', () => {
     ['nothing', '', /empty/],
     ['blanks', '   ', /empty/],
     ['a whole header', 'Bearer *:*.s3cr3t', /Bearer/],
+    ['quotation marks', '"*:*.s3cr3t"', /quotation marks/],
+    ['a variable that is not set', 'undefined', /not set/],
     ['a line break at the end', '*:*.s3cr3t\n', /white space/],
     ['characters that no header carries', '*:*.s3cr3t…', /characters/],
   ])('refuses %s and does not repeat it', (_, token, problem) => {

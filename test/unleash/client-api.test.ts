@@ -21,6 +21,10 @@ describe('an address for SDKs', () => {
     [`${host}/api/admin`, `admin API.*use ${host}/api`],
     [`${host}/api/client/features`, `add "/client" themselves.*use ${host}/api`],
     [`${host}/projects/default/features/x`, `UI.*use ${host}/api`],
+    [`${host}/API/Frontend`, `frontend API.*use ${host}/api`],
+    ['https://ann:pw@unleash.example.com/api', 'user and password'],
+    [`${host}/api?project=shop`, 'leave it out'],
+    [`${host}/api#shop`, 'leave it out'],
     [`${host}/shop/login`, `UI.*use ${host}/shop/api`],
   ])('is refused with advice: %s', (url, advice) => {
     expect(clientUrlProblem(url)).toMatch(new RegExp(advice));
@@ -62,5 +66,18 @@ describe('a token for SDKs', () => {
     expect(clientTokenProblem('*:*.s3cret')).not.toContain('s3cret');
     expect(clientTokenProblem('default:development.x')).toBeUndefined();
     expect(clientTokenProblem('Bearer eyJhbGciOi')).toBeUndefined();
+  });
+
+  it.each([
+    ['Bearer default:development.s3cret', /begins with "Bearer"/],
+    ['default:development.s3cret\n', /white space/],
+    [' default:development.s3cret', /white space/],
+    ['default:development.s3 cret', /white space/],
+    ['"default:development.s3cret"', /quotation marks/],
+    ['undefined', /is not set/],
+    [' ', /is empty/],
+  ])('is refused when nothing can be sent so: %j', (token, problem) => {
+    expect(clientTokenProblem(token)).toMatch(problem);
+    expect(clientTokenProblem(token)).not.toContain('s3');
   });
 });

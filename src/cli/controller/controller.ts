@@ -175,7 +175,7 @@ function providerOf({ unleash, clientToken, guard }: ControllerConfig, logger: L
         storageProvider: { get: async () => undefined, set: async () => {} },
         logger,
       }),
-    (path) => (path.startsWith('http') ? path : `unleash.${path}`),
+    (path) => (path.startsWith('http') ? path : `unleash.${path.replace(/^customHeaders.*/, 'clientToken')}`),
   );
 }
 

@@ -136,7 +136,7 @@ describe('Controller.fromFile', () => {
       'unleash.url': expect.stringContaining('a URL with its scheme'),
       'unleash.adminToken': expect.stringContaining('clientToken'),
       'unleash.clientToken': expect.stringContaining('without white space'),
-      'unleash.token': expect.stringContaining('which can only read flags'),
+      'unleash.token': 'an admin token; a string (not shown)',
       'redis.url': 'a URL that begins with redis:// or rediss://; something else (not shown)',
       'redis.flushMs': expect.any(String),
       'redis.password': expect.stringContaining('an unknown option'),
@@ -147,6 +147,12 @@ describe('Controller.fromFile', () => {
       'health.path': expect.stringContaining('an unknown option'),
       onRollback: expect.stringContaining('previous-stage'),
       tickMs: expect.any(String),
+    });
+  });
+
+  it('names a client token of another kind by its own option', async () => {
+    expect(await problemsOf(good, { ...secrets, UNLEASH_CLIENT_TOKEN: ADMIN_TOKEN })).toEqual({
+      'unleash.clientToken': 'a client token; a string (not shown)',
     });
   });
 

@@ -378,6 +378,12 @@ describe('GuardedProvider', () => {
       'provider: expected an OpenFeature provider whose events are an OpenFeatureEventEmitter',
     ],
     ['no token', inMemory(), { token: undefined }, 'unleash.token: expected a client token, or'],
+    [
+      'quotation marks',
+      inMemory(),
+      { token: '"default:development.secret"' },
+      'the token is in quotation marks',
+    ],
     ['a URL without scheme', inMemory(), { url: 'unleash/api' }, 'unleash.url: expected the URL of Unleash'],
     [
       'the frontend API',

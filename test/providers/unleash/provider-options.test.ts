@@ -14,6 +14,7 @@ describe('the options of UnleashProvider', () => {
       'everything of unleash-client that is data',
       { ...valid, customHeaders: { Authorization: token }, metricsInterval: 0 },
     ],
+    ['white space around the URL', { ...valid, url: ` ${valid.url}\n` }],
     ['silence', { ...valid, logger: false }],
   ])('accept %s', (_, options) => {
     expect(() => new UnleashProvider(options as UnleashProviderOptions)).not.toThrow();
@@ -46,6 +47,21 @@ describe('the options of UnleashProvider', () => {
       'a URL without scheme',
       { url: 'unleash.example.com/api' },
       'url: expected the URL of Unleash\'s API, for example https://unleash.example.com/api, got "unleash.example.com/api"',
+    ],
+    [
+      'user and password in the URL',
+      { url: 'https://ann:pw@unleash.example.com/api' },
+      'url: expected the URL of Unleash\'s API, for example https://unleash.example.com/api, got "https://…@unleash.example.com/api"; a user and password in it are not sent: leave them out',
+    ],
+    [
+      'a query in the URL',
+      { url: 'https://unleash.example.com/api?project=shop' },
+      'url: expected the URL of Unleash\'s API, for example https://unleash.example.com/api, got "https://unleash.example.com/api?…"; what follows "?" or "#" is not sent: leave it out',
+    ],
+    [
+      'a line break in the token',
+      { customHeaders: { Authorization: `${token}\n` } },
+      'customHeaders.Authorization: expected a client token, got a string (not shown); the token contains white space or characters that no token has',
     ],
     ['an empty name', { appName: ' ' }, 'appName: expected a name, got " "'],
     [
