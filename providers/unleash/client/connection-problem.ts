@@ -15,7 +15,8 @@ export interface Problem {
 const REPOSITORY_ERROR = 'Unleash Repository error: ';
 
 /** Its warnings about a failed poll: a status (404, 429, 5xx), or a connection that was reset. */
-const FAILED_POLL = /\bresponded .*Backing off$|^Socket keep alive error/;
+const FAILED_POLL = /\bresponded .*Backing off$/;
+const RESET = 'Socket keep alive error';
 
 /** A definition that does not have the right form; the poll that brought it succeeded. */
 const MALFORMED_FLAG = /^feature\.\w+ should be an? /;
@@ -43,6 +44,7 @@ export function connectionProblem(event: 'error' | 'warn', subject: unknown, adv
 function read(event: 'error' | 'warn', subject: unknown): Problem {
   const message = withoutCredentials(messageOf(subject));
   if (event === 'warn') {
+    if (message.startsWith(RESET)) return { kind: 'lost', message: 'the connection was reset (ECONNRESET)' };
     return { kind: typeof subject === 'string' && FAILED_POLL.test(subject) ? 'lost' : 'other', message };
   }
   if (!message.startsWith(REPOSITORY_ERROR)) return { kind: 'other', message };

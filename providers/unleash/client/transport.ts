@@ -5,6 +5,7 @@ import type { Unleash, UnleashConfig } from 'unleash-client';
 import { messageOf } from '../../../src/support/async/callbacks.js';
 import { Connection } from '../../../src/support/connection/connection.js';
 import type { HttpOptions } from '../../../src/support/connection/http-options.js';
+import { ProxyError } from '../../../src/support/connection/proxy-agents.js';
 import { DeadlineError, withDeadline } from '../../../src/support/deadline.js';
 import type { Logger } from '../../../src/support/logger.js';
 import { type HeadersFunction, internalsOf, type Storage } from './client-access.js';
@@ -124,10 +125,9 @@ export class Transport {
   #supervise(request: ClientRequest, url: URL): void {
     this.#requests.add(request);
     const timeoutMs = this.#timeoutMs;
-    const timer =
-      timeoutMs < SHORTEST_TIMEOUT_MS
-        ? setTimeout(() => request.destroy(new DeadlineError(timeoutMs)), timeoutMs).unref()
-        : undefined;
+    const timer = setTimeout(() => request.destroy(this.#timedOut(url, timeoutMs)), timeoutMs).unref();
+    // unleash-client's own time begins with the connection, for which a proxy may let it wait.
+    if (timeoutMs >= SHORTEST_TIMEOUT_MS) request.once('socket', () => clearTimeout(timer));
     request.once('close', () => {
       clearTimeout(timer);
       this.#requests.delete(request);
@@ -145,6 +145,12 @@ export class Transport {
       return emit('error', fault);
     };
     if (this.#closing.signal.aborted) request.destroy(this.#closing.signal.reason);
+  }
+
+  #timedOut(url: URL, timeoutMs: number): Error {
+    const error = new DeadlineError(timeoutMs);
+    const proxy = this.#connection.proxyFor(url);
+    return proxy === undefined ? error : new ProxyError(proxy, error.message, false);
   }
 
   /** A storage whose writes are not waited for, one after another, the latest state only. */

@@ -12,7 +12,7 @@ import { countedIn } from '../../model/snapshot.js';
 import { stageAt } from '../../model/stage.js';
 import { ALERT_PREFIX, describeControl } from '../../model/words/control-events.js';
 import { withDeadline } from '../../support/deadline.js';
-import { formatDate, formatTime } from '../../support/wording.js';
+import { formatDate } from '../../support/wording.js';
 import type { EffectRunner } from '../act/effect-runner.js';
 import type { GuardMachine } from '../act/guard-machine.js';
 import type { StageAdvance } from '../act/stage-advance.js';
@@ -21,7 +21,7 @@ import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
 import { requestOf } from './alert-intake.js';
 import { ControlError } from './control-error.js';
-import { withAlert, withHold, withMute, withoutMute } from './control-state.js';
+import { replaced, withAlert, withHold, withMute, withoutMute } from './control-state.js';
 
 /** How long `stop` waits until Unleash has confirmed it, in milliseconds. */
 const CONFIRMED_WITHIN_MS = 10_000;
@@ -325,17 +325,6 @@ export class ControlActions {
     if (this.#advance !== undefined) return this.#advance;
     throw new ControlError('NO_TOKEN', 'This process has no admin token, and cannot change Unleash.');
   }
-}
-
-/** Whose request no longer applies, so that it is not lost unseen. */
-function replaced(
-  what: string,
-  before: { readonly by: string; readonly since: number; readonly reason: string } | undefined,
-  now: number,
-): string {
-  if (before === undefined) return '';
-  const { by, since, reason } = before;
-  return ` It replaces the ${what} of ${by} since ${formatTime(since, now)} (${reason.trim()}).`;
 }
 
 function withdrawn(): ControlError {

@@ -1,4 +1,5 @@
 import type { Alert, ControlReply, ControlState } from '../../model/control.js';
+import { formatTime } from '../../support/wording.js';
 
 type Mute = ControlState['mutes'][number];
 type Hold = NonNullable<ControlState['hold']>;
@@ -37,6 +38,17 @@ export function withoutExpired(state: ControlState, now: number): { state: Contr
   const expired = state.mutes.filter(({ until }) => until <= now);
   if (expired.length === 0) return { state, expired };
   return { state: { ...state, mutes: state.mutes.filter(({ until }) => until > now) }, expired };
+}
+
+/** Whose request no longer applies, as a sentence: it must not be lost unseen. Empty when there was none. */
+export function replaced(
+  what: string,
+  before: { readonly by: string; readonly since: number; readonly reason: string } | undefined,
+  now: number,
+): string {
+  if (before === undefined) return '';
+  const { by, since, reason } = before;
+  return ` It replaces the ${what} of ${by} since ${formatTime(since, now)} (${reason.trim()}).`;
 }
 
 export function withAnswer(state: ControlState, id: string, reply: ControlReply): ControlState {

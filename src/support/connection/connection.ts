@@ -2,6 +2,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { getProxyForUrl } from 'proxy-from-env';
 import { agentFetch } from './agent-fetch.js';
+import type { ProxiedFetch } from './http.js';
 import { type HttpOptions, isProxyUrl, secureContextOf } from './http-options.js';
 import {
   ANSWERS_OF_PROXIES,
@@ -32,17 +33,38 @@ export class Connection {
   }
 
   /** The global `fetch` where neither an option nor the environment wants anything else of the connection. */
-  readonly fetch: typeof globalThis.fetch = async (input, init = {}) => {
+  readonly fetch: ProxiedFetch = Object.assign(
+    (...[input, init]: Parameters<typeof globalThis.fetch>) => this.#fetch(input, init),
+    { proxyFor: (url: URL) => this.proxyFor(url) },
+  );
+
+  /** The address of the proxy on the way to another one, without user and password; undefined where there is none. */
+  proxyFor(url: URL): string | undefined {
+    const proxy = this.#proxyFor(url);
+    return proxy && shownProxy(proxy);
+  }
+
+  async #fetch(...[input, init = {}]: Parameters<typeof globalThis.fetch>): Promise<Response> {
     const url = new URL(input instanceof Request ? input.url : input);
     const proxy = this.#proxyFor(url);
     if (this.#isDefault && proxy === undefined) return globalThis.fetch(input, init);
-    const response = await agentFetch(url, init, this.agentFor(url));
+    const response = await agentFetch(url, init, this.agentFor(url)).catch((error: unknown) => {
+      throw this.#asProxyFault(url, error) ?? error;
+    });
     // Within a tunnel, the server answers.
     if (proxy === undefined || url.protocol === 'https:') return response;
     const shown = shownProxy(proxy);
     if (response.status === 407) throw new ProxyError(shown, 407, hasPassword(proxy));
     return Object.assign(response, { proxy: shown });
-  };
+  }
+
+  /** A broken connection as one to the proxy, which it is without a tunnel; undefined for everything else. */
+  #asProxyFault(url: URL, error: unknown): ProxyError | undefined {
+    const proxy = url.protocol === 'https:' ? undefined : this.#proxyFor(url);
+    const { code } = Object(error) as { readonly code?: unknown };
+    if (proxy === undefined || typeof code !== 'string' || !/^E(?!RR_)[A-Z]+$/.test(code)) return undefined;
+    return new ProxyError(shownProxy(proxy), code, hasPassword(proxy));
+  }
 
   /** Why an answer to unleash-client is that of a proxy rather than of Unleash, which replies with JSON. */
   proxyFault(url: URL, status = 0, contentType = ''): ProxyError | undefined {
@@ -97,9 +119,16 @@ export class Connection {
   }
 }
 
-/** The proxy that the environment names for an address; empty for none. */
+/** The proxy that the environment names for an address; empty for none. One without a scheme is reached by `http:`. */
 export function proxyOfEnvironment(url: string): string {
-  return getProxyForUrl(url);
+  const proxy = getProxyForUrl(url);
+  if (!proxy.startsWith('https://')) return proxy;
+  // The package takes the scheme of the address for one that is missing.
+  const given = proxy.slice('https://'.length);
+  const hasNone = Object.entries(process.env).some(
+    ([name, value]) => /_proxy$/i.test(name) && value === given,
+  );
+  return hasNone ? `http://${given}` : proxy;
 }
 
 /** A `fetch` over a connection: the one that was given, or one by the options, or by the environment. */

@@ -15,6 +15,12 @@ interface HttpRequest {
   readonly mayCut?: boolean | undefined;
 }
 
+/** A `fetch` that knows its proxies. */
+export type ProxiedFetch = typeof globalThis.fetch & {
+  /** The proxy on the way to an address, without user and password; undefined where there is none. */
+  readonly proxyFor?: (url: URL) => string | undefined;
+};
+
 /** A whole answer. */
 export interface HttpAnswer {
   /** A status of 200–299. */
@@ -65,7 +71,7 @@ export const MIB = 1024 * 1024;
  * @throws {@link NoAnswerError}, {@link AnswerTooLargeError}, or the signal's reason.
  */
 export async function exchange(
-  fetch: typeof globalThis.fetch,
+  fetch: ProxiedFetch,
   request: HttpRequest,
   timeoutMs: number,
   signal?: AbortSignal | undefined,
@@ -82,7 +88,10 @@ export async function exchange(
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof AnswerTooLargeError) throw error;
-    if (error instanceof DeadlineError) throw new NoAnswerError(error.message);
+    if (error instanceof DeadlineError) {
+      const proxy = fetch.proxyFor?.(new URL(request.url));
+      throw new NoAnswerError(`${error.message}${proxy === undefined ? '' : `, through the proxy ${proxy}`}`);
+    }
     throw noAnswer(error);
   }
 }

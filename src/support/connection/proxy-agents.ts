@@ -1,3 +1,4 @@
+import type { ClientRequest } from 'node:http';
 import type { SecureContext } from 'node:tls';
 import { HttpProxyAgent } from 'http-proxy-agent';
 import { HttpsProxyAgent } from 'https-proxy-agent';
@@ -58,7 +59,7 @@ export class TunnelAgent extends HttpsProxyAgent<string> {
     request.once('proxyConnect', ({ statusCode }: { statusCode: number }) => {
       status = statusCode;
     });
-    const socket = await viaProxy(this.proxy, super.connect(request, { ...options, ...this.#tls }));
+    const socket = await viaProxy(this, request, () => super.connect(request, { ...options, ...this.#tls }));
     if (status === 200) return socket;
     // The package would hand the proxy's answer on as that of the server.
     socket.destroy();
@@ -73,16 +74,36 @@ export class ForwardAgent extends HttpProxyAgent<string> {
   }
 
   override connect(...[request, options]: Parameters<HttpProxyAgent<string>['connect']>) {
-    return viaProxy(this.proxy, super.connect(request, options));
+    return viaProxy(this, request, () => super.connect(request, options));
   }
 }
 
-async function viaProxy<T>(proxy: URL, connecting: Promise<T>): Promise<T> {
+/**
+ * Connects, no longer than the request wants. Node.js ends a request that has no socket yet only when it gets one, which a proxy that
+ * does not answer never gives it.
+ */
+async function viaProxy<T>(
+  agent: { readonly proxy: URL; connectOpts: object },
+  request: ClientRequest,
+  connect: () => Promise<T>,
+): Promise<T> {
+  const { proxy } = agent;
+  const ended = new AbortController();
+  const destroy = request.destroy.bind(request);
+  request.destroy = (error) => {
+    ended.abort(error);
+    return destroy(error);
+  };
+  agent.connectOpts = { ...agent.connectOpts, signal: ended.signal };
   try {
-    return await connecting;
+    if (request.destroyed) ended.abort();
+    return await connect();
   } catch (error) {
+    ended.signal.throwIfAborted();
     const { code, message } = error as NodeJS.ErrnoException;
     throw new ProxyError(shownProxy(proxy), code ?? message, hasPassword(proxy));
+  } finally {
+    request.destroy = destroy;
   }
 }
 

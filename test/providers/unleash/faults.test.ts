@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import {
   type Client,
@@ -462,4 +463,26 @@ describe('a stream', () => {
 
     await offArrives({ unleash, client });
   }, 40_000);
+});
+
+describe('a proxy that does not answer', () => {
+  it('is named, within the time limit, and is let go when the provider is closed', async () => {
+    const sockets = new Set<Socket>();
+    const proxy = createServer((socket) => sockets.add(socket.on('error', () => {}).resume()));
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void proxy.close());
+    const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const { provider, ready } = await registered({
+      url: 'https://unleash.corp/api',
+      http: { proxy: address },
+      timeout: 1_000,
+      initializationTimeoutMs: 1,
+    });
+    await ready.catch(() => {});
+
+    const fault = `the proxy ${address} cannot be used: timed out after 1000 ms`;
+    await eventually(() => expect(provider.health().message).toContain(fault));
+    await provider.onClose();
+    await eventually(() => expect([...sockets].filter(({ closed }) => !closed)).toEqual([]));
+  });
 });

@@ -1,0 +1,80 @@
+import { createServer } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Connection, proxyOfEnvironment } from '../../src/support/connection/connection.js';
+import { exchange } from '../../src/support/connection/http.js';
+
+const open: (() => void)[] = [];
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+  for (const close of open.splice(0)) close();
+});
+
+/** A proxy that does this with each connection. @param sockets - Gets the connections. */
+async function proxyThat(treat: (socket: Socket) => void, sockets = new Set<Socket>()): Promise<string> {
+  const server: Server = createTcpServer((socket) => {
+    sockets.add(socket.on('error', () => {}));
+    treat(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  open.push(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const read = (url: string, proxy: string) =>
+  exchange(new Connection({ proxy }).fetch, { method: 'GET', url, headers: {} }, 300);
+
+describe('the proxy of the environment', () => {
+  it.each([
+    ['HTTPS_PROXY', 'proxy.corp:3128', 'http://proxy.corp:3128'],
+    ['https_proxy', 'user:pw@proxy.corp:3128', 'http://user:pw@proxy.corp:3128'],
+    ['ALL_PROXY', 'proxy.corp:3128', 'http://proxy.corp:3128'],
+    ['HTTPS_PROXY', 'https://proxy.corp:3129', 'https://proxy.corp:3129'],
+    ['HTTPS_PROXY', 'http://proxy.corp:3128', 'http://proxy.corp:3128'],
+  ])('is reached by http unless it says otherwise: %s=%s', (name, value, expected) => {
+    vi.stubEnv(name, value);
+    expect(proxyOfEnvironment('https://unleash.corp/api')).toBe(expected);
+  });
+
+  it('is none without a variable', () => {
+    expect(proxyOfEnvironment('https://unleash.corp/api')).toBe('');
+  });
+});
+
+describe('a failure behind a proxy', () => {
+  it.each(['http', 'https'])('names the proxy that closes the connection, for %s', async (scheme) => {
+    const proxy = await proxyThat((socket) => socket.once('data', () => socket.resetAndDestroy()));
+    await expect(read(`${scheme}://unleash.corp/api`, proxy)).rejects.toThrow(
+      `the proxy ${proxy} cannot be used`,
+    );
+  });
+
+  it.each(['http', 'https'])(
+    'names the proxy that does not answer, and lets go of it, for %s',
+    async (scheme) => {
+      const sockets = new Set<Socket>();
+      const proxy = await proxyThat((socket) => socket.resume(), sockets);
+      await expect(read(`${scheme}://unleash.corp/api`, proxy)).rejects.toThrow(
+        `timed out after 300 ms, through the proxy ${proxy}`,
+      );
+      await vi.waitFor(() => expect([...sockets].map(({ closed }) => closed)).toEqual([true]), 5_000);
+    },
+  );
+
+  it('is the server’s own where no proxy is on the way', async () => {
+    const server = createServer(() => {});
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    open.push(() => {
+      server.close();
+      server.closeAllConnections();
+    });
+    const { port } = server.address() as AddressInfo;
+    const { fetch } = new Connection({ proxy: false });
+    const request = { method: 'GET', url: `http://127.0.0.1:${port}/`, headers: {} } as const;
+    await expect(exchange(fetch, request, 100)).rejects.toThrow(/^timed out after 100 ms$/);
+  });
+});
