@@ -13,6 +13,7 @@ export class GuardRun {
   readonly #parts: GuardParts;
   #running: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
+  #releasing: Promise<void> | undefined;
   #subscriptions: Unsubscribe[] = [];
 
   constructor(parts: GuardParts) {
@@ -22,8 +23,10 @@ export class GuardRun {
   /** Starts once. @throws when it was closed. */
   start(): Promise<void> {
     if (this.#ending !== undefined) return Promise.reject(this.#closedError());
-    this.#running ??= this.#start().catch((error) => {
+    this.#running ??= this.#start().catch(async (error) => {
       this.#parts.probe.startFailed(error);
+      // Nothing stays open: its folder is free for another guard, and the process can end.
+      await this.#release();
       throw error;
     });
     return this.#running;
@@ -115,6 +118,16 @@ export class GuardRun {
     await withDeadline(CLOSE_MS.start, undefined, async () => this.#running).catch(() => {});
     this.#parts.probe.closed();
     this.#parts.health.reset();
+    if (this.#running !== undefined) await this.#release();
+  }
+
+  #release(): Promise<void> {
+    this.#releasing ??= this.#releaseAll();
+    return this.#releasing;
+  }
+
+  /** Ends whatever was started. */
+  async #releaseAll(): Promise<void> {
     const viewSaved = this.#parts.view.close();
     const {
       context,
@@ -130,9 +143,12 @@ export class GuardRun {
       rollups,
       notifications,
     } = this.#parts;
-    if (!loop.isRunning) return;
-    loop.isRunning = false;
     const { records, clock } = context;
+    if (!loop.isRunning) {
+      await Promise.all([viewSaved, records.close()]).then(() => storage.close());
+      return;
+    }
+    loop.isRunning = false;
     context.runningTime.stop();
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     signals.close();

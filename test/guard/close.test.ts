@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
+import { FleetError } from '../../src/fleet/fleet-link.js';
 import type { SharedStore } from '../../src/fleet/fleet-options.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
@@ -82,6 +83,34 @@ describe('close()', () => {
     expect(performance.now() - begin).toBeLessThan(CLOSE_MS);
     expect(harness.flags.listenerCount).toBe(0);
     await expect(Promise.race([started, sleep(10, 'starting')])).resolves.toBe('starting');
+  });
+
+  it('has been done when a start fails: the folder is free, and nothing runs', async () => {
+    const failing = async () => {
+      throw new FleetError('UNAUTHENTICATED', 'Redis requires a password');
+    };
+    const link = new Proxy({}, { get: (_, name) => (name === 'instance' ? 'one' : failing) });
+    const timing = { flushMs: 100, evaluateMs: 100, leaseMs: 1_000 };
+    const store = { timing, link: () => link } as unknown as SharedStore;
+    const guard = harness.guard({ store });
+
+    await expect(guard.start()).rejects.toThrow('requires a password');
+
+    expect(harness.flags.listenerCount).toBe(0);
+    expect(guard.health.reasons[0]?.code).toBe('not-started');
+    await expect(guard.start()).rejects.toThrow('requires a password');
+    await harness.started();
+    expect(harness.reported('folder-changed')).toEqual([]);
+    await guard.close();
+  });
+
+  it('frees the folder of a guard that it was called on while it started', async () => {
+    const guard = harness.guard();
+    const started = guard.start();
+    await guard.close();
+    await expect(started).rejects.toThrow('was closed');
+    await harness.started();
+    expect(harness.reported('folder-changed')).toEqual([]);
   });
 
   it('reports what it left behind', async () => {

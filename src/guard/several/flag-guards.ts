@@ -109,7 +109,11 @@ export class FlagGuards<FlagKey extends string = string> {
 
   /** Ends all guards for good; see {@link RolloutGuard.close}. Resolves within 5 seconds. */
   async close(): Promise<void> {
+    // From now on a start says that they are closed.
+    const starting = this.#starting;
+    this.#starting = undefined;
     await Promise.all([...this.#byFlag.values()].map((guard) => guard.close()));
+    await starting?.catch(() => {});
     for (const queue of this.#resources.queues ?? []) queue.abort();
   }
 

@@ -140,6 +140,13 @@ describe('guardFlags', () => {
     expect(upload.snapshot.total.treatment).toMatchObject({ complaints: 0, successes: 0 });
   });
 
+  it('cannot be started again after it was closed', async () => {
+    const made = guarded({ flags: { 'new-search': rules } });
+    await made.start();
+    await made.close();
+    await expect(made.start()).rejects.toThrow('new-search was closed');
+  });
+
   it('keeps the others running when one is broken, cannot start or is closed', async () => {
     const made = guarded({
       flags: {
