@@ -111,10 +111,8 @@ export class Lifecycle {
     const { ageMs: dataAgeMs, isOld, problem } = this.#watch;
     const message = this.#lastProblem?.message;
     if (this.isClosing) return { status: 'error', message: CLOSED };
-    if (this.client === undefined) {
-      const cause = message === undefined ? '' : ` ${message}`;
-      return { status: 'error', message: `No flag data has arrived from Unleash.${cause}`, dataAgeMs };
-    }
+    const noData = `No flag data has arrived from Unleash. ${this.#cause ?? ''}`.trim();
+    if (this.client === undefined) return { status: 'error', message: noData, dataAgeMs };
     if (this.#lost) {
       const status = this.#lastProblem?.kind === 'refused' ? 'error' : 'stale';
       return { status, message, since: this.#lostAt, dataAgeMs };
@@ -205,9 +203,13 @@ export class Lifecycle {
     }
   }
 
+  get #cause(): string | undefined {
+    return this.#lastProblem?.message ?? this.#parts.transport?.lastFailure;
+  }
+
   #timeOut(): void {
     const { initializationTimeoutMs } = this.#parts.settings;
-    const cause = this.#lastProblem === undefined ? '' : ` Last problem: ${this.#lastProblem.message}`;
+    const cause = this.#cause === undefined ? '' : ` Last problem: ${this.#cause}`;
     const message = `No flag data from Unleash within ${initializationTimeoutMs} ms; the provider keeps trying.${cause}`;
     this.#settle?.reject(new ProviderNotReadyError(message));
   }

@@ -4,6 +4,7 @@ import { constants, createUnzip } from 'node:zlib';
 import type { Unleash, UnleashConfig } from 'unleash-client';
 import { messageOf } from '../../../src/support/async/callbacks.js';
 import { Connection } from '../../../src/support/connection/connection.js';
+import { explainFailure } from '../../../src/support/connection/connection-advice.js';
 import type { HttpOptions } from '../../../src/support/connection/http-options.js';
 import { ProxyError } from '../../../src/support/connection/proxy-agents.js';
 import { DeadlineError, withDeadline } from '../../../src/support/deadline.js';
@@ -19,6 +20,9 @@ const SHORTEST_TIMEOUT_MS = 1_000;
 
 /** unleash-client's own. */
 const DEFAULT_METRICS_INTERVAL_MS = 60_000;
+
+const NO_STREAM =
+  'Its stream has sent no flags. Where it may be missing, leave out experimentalMode: flags are then polled.';
 
 /**
  * Stands between an unleash-client of the provider's own and everything that may fail or hang there: the server, the
@@ -37,6 +41,7 @@ export class Transport {
   readonly #connection: Connection;
   readonly #requests = new Set<ClientRequest>();
   readonly #closing = new AbortController();
+  #lastFailure: string | undefined;
   #pending = 0;
   #activeAt = performance.now();
   #lastHeaders: Record<string, string | undefined>;
@@ -76,6 +81,12 @@ export class Transport {
   get metricsIntervalMs(): number {
     const { disableMetrics, metricsInterval } = this.#given;
     return disableMetrics ? 0 : (metricsInterval ?? DEFAULT_METRICS_INTERVAL_MS);
+  }
+
+  /** How the latest request for flags failed, without credentials: unleash-client reports it only after its retries. */
+  get lastFailure(): string | undefined {
+    const isStreaming = this.#given.experimentalMode?.type === 'streaming';
+    return this.#lastFailure ?? (isStreaming ? NO_STREAM : undefined);
   }
 
   /** Ends what is under way: it would keep the process alive. */
@@ -135,9 +146,14 @@ export class Transport {
     });
     const emit = request.emit.bind(request) as (event: string, ...details: unknown[]) => boolean;
     request.emit = (event: string, ...details: unknown[]) => {
+      if (event === 'error') this.#failed(url, `Unleash did not answer: ${failureOf(details[0])}`);
       if (event !== 'response') return emit(event, ...details);
       const response = details[0] as IncomingMessage;
-      const { statusCode, headers } = response;
+      const { statusCode = 0, headers } = response;
+      this.#failed(
+        url,
+        statusCode < 400 ? undefined : `Unleash answered ${statusCode} to GET ${url.pathname}.`,
+      );
       const fault = this.#connection.proxyFault(url, statusCode, headers['content-type']);
       if (fault === undefined) return emit(event, limited(response));
       response.resume();
@@ -145,6 +161,10 @@ export class Transport {
       return emit('error', fault);
     };
     if (this.#closing.signal.aborted) request.destroy(this.#closing.signal.reason);
+  }
+
+  #failed(url: URL, failure: string | undefined): void {
+    if (/\/client\/(features|delta)/.test(url.pathname)) this.#lastFailure = failure;
   }
 
   #timedOut(url: URL, timeoutMs: number): Error {
@@ -182,6 +202,11 @@ export class Transport {
       },
     };
   }
+}
+
+function failureOf(error: unknown): string {
+  const { reason, help } = explainFailure(error);
+  return help === undefined ? `${reason}.` : `${reason}. ${help}`;
 }
 
 /** The answer, decompressed, which fails as soon as it is too large. */

@@ -465,6 +465,32 @@ describe('a stream', () => {
   }, 40_000);
 });
 
+describe('a start that waits for less time than unleash-client retries', () => {
+  it('says what Unleash answered', async () => {
+    const { provider, ready } = await registered({ initializationTimeoutMs: 300 }, 503);
+
+    await expect(ready).rejects.toThrow(
+      'within 300 ms; the provider keeps trying. Last problem: Unleash answered 503 to GET /api/client/features.',
+    );
+    expect(provider.health().message).toContain('Unleash answered 503');
+  });
+
+  it('says why it did not answer', async () => {
+    const { ready } = await registered({ initializationTimeoutMs: 300, url: 'http://127.0.0.1:9/api' });
+
+    await expect(ready).rejects.toThrow('Last problem: Unleash did not answer: ECONNREFUSED.');
+  });
+});
+
+describe('a stream that sends nothing', () => {
+  it('is the reason that the start gives', async () => {
+    const streaming: Options = { experimentalMode: { type: 'streaming' }, initializationTimeoutMs: 300 };
+    const { ready } = await registered(streaming, 'never');
+
+    await expect(ready).rejects.toThrow('Last problem: Its stream has sent no flags.');
+  });
+});
+
 describe('a proxy that does not answer', () => {
   it('is named, within the time limit, and is let go when the provider is closed', async () => {
     const sockets = new Set<Socket>();
