@@ -235,7 +235,8 @@ export class AdminRepository extends EventEmitter implements Repository {
     if (status === 404) return undefined;
     if (status === 401 || status === 403) {
       throw new Error(
-        `Unleash refused the token of the guarded provider (${status} to GET ${path}). It needs a client token, or a token for ` +
+        `Unleash refused the token of the guarded provider (${status} to GET ${path}): it ` +
+          `${status === 401 ? 'is wrong, deleted or expired' : 'may not read that'}. It needs a client token, or a token for ` +
           'the admin API that may read the flags of the project. It is tried again, ever more seldom.',
       );
     }

@@ -59,9 +59,14 @@ function read(event: 'error' | 'warn', subject: unknown): Problem {
   };
 }
 
+const TOKEN_FAULTS: Readonly<Record<string, string>> = {
+  401: 'wrong, deleted or expired',
+  403: 'of another kind',
+};
+
 function tokenNeeded(status: string): string {
   return (
-    `Unleash refused the token of the provider (${status}). It needs a backend token, also called client token, of the ` +
+    `Unleash refused the token of the provider (${status}): it is ${TOKEN_FAULTS[status]}. It needs a backend token, also called client token, of the ` +
     'environment whose flags it evaluates ("project:environment.…", in the header Authorization), not an admin, ' +
     'personal or frontend token. The provider tries again, ever more seldom.'
   );
