@@ -74,7 +74,8 @@ export function errorForReply(
     return error('ADMIN_NOT_FOUND', what, 'To roll it out, revive it.', 'flag');
   }
   if (status === 404) {
-    const missing = missingIn(reply);
+    // A request that is about no flag cannot miss one: this Unleash has no such address.
+    const missing = request.flagKey === '' ? 'address' : missingIn(reply);
     return error('ADMIN_NOT_FOUND', ...NOT_FOUND[missing](request), missing);
   }
   if (status === 429) return error('ADMIN_RATE_LIMIT', 'Unleash limits the rate of requests');

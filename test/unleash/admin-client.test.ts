@@ -345,6 +345,15 @@ describe('UnleashAdminClient', () => {
     expect(String(error)).not.toMatch(/by hand/);
   });
 
+  it('does not take an address that this Unleash does not have for a missing flag', async () => {
+    nock(ORIGIN).get('/api/admin/user').reply(404, says('NotFoundError', 'Not found'));
+    await expect(client().readAccess(0)).rejects.toMatchObject({
+      code: 'ADMIN_NOT_FOUND',
+      missing: 'address',
+      message: expect.stringContaining('404 to GET /api/admin/user'),
+    });
+  });
+
   it('reports which of flag, project, environment and address is missing', async () => {
     const missing = [];
     for (const message of [

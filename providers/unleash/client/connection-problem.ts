@@ -26,6 +26,15 @@ const NO_DELTAS = /\/client\/delta\b.* responded .*404/;
 const WITHOUT_DELTAS =
   "This Unleash sends no deltas: leave out the option experimentalMode, or its format 'delta'.";
 
+/** The rest of it is the whole answer. */
+const NO_FEATURES = 'Client features was neither ';
+const UNEXPECTED =
+  'Unleash answered with something unexpected, which has no flags. Check that the URL is that of Unleash itself and that its version is ' +
+  'supported.';
+
+/** What a message quotes of others is cut. */
+const LONGEST_MESSAGE = 500;
+
 const REFUSED = /\bresponded (401|403)\b/;
 
 /**
@@ -42,7 +51,7 @@ export function connectionProblem(event: 'error' | 'warn', subject: unknown, adv
 }
 
 function read(event: 'error' | 'warn', subject: unknown): Problem {
-  const message = withoutCredentials(messageOf(subject));
+  const message = cut(withoutCredentials(messageOf(subject)));
   if (event === 'warn') {
     if (message.startsWith(RESET)) return { kind: 'lost', message: 'the connection was reset (ECONNRESET)' };
     return { kind: typeof subject === 'string' && FAILED_POLL.test(subject) ? 'lost' : 'other', message };
@@ -51,6 +60,7 @@ function read(event: 'error' | 'warn', subject: unknown): Problem {
   const detail = message.slice(REPOSITORY_ERROR.length);
   const status = REFUSED.exec(detail)?.[1];
   if (status !== undefined) return { kind: 'refused', message: tokenNeeded(status) };
+  if (detail.startsWith(NO_FEATURES)) return { kind: 'lost', message: UNEXPECTED };
   const concernsData = MALFORMED_FLAG.test(detail) || isFileError(subject);
   const { help } = explainFailure(subject);
   return {
@@ -84,4 +94,8 @@ function messageOf(subject: unknown): string {
 /** Hides user and password in a URL. */
 function withoutCredentials(text: string): string {
   return text.replace(/\/\/[^/\s@]*@/g, '//…@');
+}
+
+function cut(text: string): string {
+  return text.length > LONGEST_MESSAGE ? `${text.slice(0, LONGEST_MESSAGE)}…` : text;
 }

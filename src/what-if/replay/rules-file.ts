@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseRules, type RolloutRules } from '../../guard/rules.js';
@@ -49,6 +49,9 @@ const FACTORIES = {
   prometheusBelow,
 } as const;
 
+/** How a module's name ends. */
+const MODULE = /^(\.[cm]?[jt]sx?)?$/;
+
 /** The names that a JSON file may use. */
 export const TRIGGER_NAMES = Object.keys(FACTORIES) as readonly (keyof typeof FACTORIES)[];
 
@@ -82,7 +85,11 @@ function rulesIn(given: unknown): unknown {
  * @throws when the file cannot be read, or the module throws.
  */
 export async function readConfigFile(path: string) {
-  const isJson = extname(path) === '.json';
+  const extension = extname(path);
+  if ((await stat(path)).isDirectory()) throw notAFile(path, 'a folder');
+  if (!MODULE.test(extension) && extension !== '.json')
+    throw notAFile(path, `a file that ends in ${JSON.stringify(extension)}`);
+  const isJson = extension === '.json';
   const given = isJson ? await parseJsonFile(path) : await importConfig(path);
   const problems: ConfigProblem[] = [];
   if (!isJson || !isRecord(given)) return { given, isJson, problems };
@@ -113,7 +120,8 @@ export async function readConfigFile(path: string) {
 async function parseJsonFile(path: string): Promise<unknown> {
   const text = await readFile(path, 'utf8');
   try {
-    return JSON.parse(text);
+    // Some editors begin a file with the mark of its encoding.
+    return JSON.parse(text.replace(/^\ufeff/, ''));
   } catch {
     throw new ConfigError(path, [{ path: '', expected: 'JSON', got: 'invalid JSON' }]);
   }
@@ -122,6 +130,10 @@ async function parseJsonFile(path: string): Promise<unknown> {
 async function importConfig(path: string): Promise<unknown> {
   const module = (await import(pathToFileURL(resolve(path)).href)) as Record<string, unknown>;
   return module.default ?? module;
+}
+
+function notAFile(path: string, got: string): ConfigError {
+  return new ConfigError(path, [{ path: '', expected: 'a .json file, or a JavaScript module', got }]);
 }
 
 /** Makes the trigger that an entry of a JSON file names. */

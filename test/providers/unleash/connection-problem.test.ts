@@ -55,6 +55,23 @@ describe('connectionProblem', () => {
     );
   });
 
+  it('tells a token that is not known from one of another kind', () => {
+    const { message } = connectionProblem('error', repositoryError(`${features} responded 401 which means`));
+
+    expect(message).toContain('(401): it is wrong, deleted or expired.');
+  });
+
+  it('quotes neither the whole answer nor any long text', () => {
+    const body = JSON.stringify({ secrets: 'x'.repeat(10_000) });
+    const answer = repositoryError(`Client features was neither a delta nor a full response: ${body}`);
+
+    expect(connectionProblem('error', answer)).toEqual({
+      kind: 'lost',
+      message: expect.stringMatching(/^Unleash answered with something unexpected, which has no flags\./),
+    });
+    expect(connectionProblem('error', repositoryError(body)).message.length).toBeLessThan(600);
+  });
+
   it('shows no credentials of a URL', () => {
     const { message } = connectionProblem(
       'warn',

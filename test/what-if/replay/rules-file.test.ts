@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -39,6 +39,21 @@ describe('loadRules', () => {
     expect(rules.review.map(({ name }) => name)).toEqual(['success-rate-between']);
     expect(rules.stages).toHaveLength(1);
     expect(rules.reviewCloseAfterMs).toBe(300_000);
+  });
+
+  it('reads a file that begins with the mark of its encoding', async () => {
+    const rules = await load('rules.json', '\ufeff{ "rollback": [{ "criticalErrors": [] }] }');
+    expect(rules.rollback).toMatchObject([{ name: 'critical-errors' }]);
+  });
+
+  it('names a file that is neither JSON nor a module, and a folder', async () => {
+    const expected = 'expected a .json file, or a JavaScript module, got';
+    await expect(load('rules.yaml', 'rollback: []')).rejects.toThrow(
+      `rules.yaml: ${expected} a file that ends in ".yaml"`,
+    );
+    await mkdir(join(folder, 'folder.json'));
+    await expect(loadRules(join(folder, 'folder.json'))).rejects.toThrow(`folder.json: ${expected} a folder`);
+    await expect(loadRules(folder)).rejects.toThrow(`${expected} a folder`);
   });
 
   it('can make every trigger of the package', async () => {
