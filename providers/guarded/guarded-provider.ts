@@ -2,12 +2,10 @@ import {
   type Client,
   ErrorCode,
   type EvaluationContext,
-  type FlagMetadata,
   type Hook,
   type JsonValue,
   OpenFeature,
   OpenFeatureEventEmitter,
-  type Logger as OpenFeatureLogger,
   type Provider,
   type ProviderMetadata,
   type ResolutionDetails,
@@ -36,6 +34,7 @@ import {
   type ResolvedGuardedOptions,
   resolveGuardedOptions,
 } from './guarded-options.js';
+import { described, type Evaluation, evaluateWith, type Method, type Type } from './inner-evaluation.js';
 import { InnerEvents } from './inner-events.js';
 
 export type { FlagFactsOptions, GuardedProviderOptions } from './guarded-options.js';
@@ -48,15 +47,8 @@ const REFRESH_PAUSE_MS = 1_000;
 
 const NO_HOOKS: Hook[] = [];
 
-type Type = 'boolean' | 'string' | 'number' | 'object';
-type Method = `resolve${'Boolean' | 'String' | 'Number' | 'Object'}Evaluation`;
-/** @inline */
-type Evaluation<T> = [
-  flagKey: string,
-  defaultValue: T,
-  context: EvaluationContext,
-  logger: OpenFeatureLogger,
-];
+/** Before version 1.23 the SDK's type has no domain. */
+type Initialize = (context?: EvaluationContext, domain?: string) => Promise<void>;
 
 /**
  * Makes any OpenFeature provider one that a guard can stop: Unleash's own, a `MultiProvider`, an in-memory one. Everything
@@ -311,32 +303,4 @@ export class GuardedProvider implements Provider, FlagSource {
     this.#refreshedAt = now;
     this.#facts.refresh().catch(() => {});
   }
-}
-
-function evaluateWith<T>(
-  provider: Provider,
-  method: Method,
-  given: Evaluation<T>,
-): Promise<ResolutionDetails<T>> {
-  return (provider[method] as (...given: Evaluation<T>) => Promise<ResolutionDetails<T>>).apply(
-    provider,
-    given,
-  );
-}
-
-/** Before version 1.23 the SDK's type has no domain. */
-type Initialize = (context?: EvaluationContext, domain?: string) => Promise<void>;
-
-/** An answer with the metadata of Unleash's definition beside its own, and the chance of nothing else. */
-function described<T>(
-  details: ResolutionDetails<T>,
-  facts: FlagMetadata,
-  { chance, contextId }: FlagMetadata,
-): ResolutionDetails<T> {
-  const flagMetadata: Record<string, FlagMetadata[string]> = { ...facts, ...details.flagMetadata };
-  delete flagMetadata.chance;
-  delete flagMetadata.contextId;
-  if (chance !== undefined) flagMetadata.chance = chance;
-  if (contextId !== undefined) flagMetadata.contextId = contextId;
-  return { ...details, flagMetadata };
 }
