@@ -64,7 +64,7 @@ describe('the doctor with a real Unleash', () => {
     const unknownAdmin = `*:*.${'0'.repeat(48)}`;
     expect((await findings({ clientToken: adminToken }))['client-token']).toMatchObject({
       status: 'fail',
-      message: expect.stringContaining('not a client token'),
+      message: expect.stringContaining('this is an admin token; expected a client token'),
     });
     expect((await findings({ clientToken: unknownClient }))['client-token']).toMatchObject({
       status: 'fail',
