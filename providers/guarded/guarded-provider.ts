@@ -236,7 +236,7 @@ export class GuardedProvider implements Provider, FlagSource {
     return this.#facts.refresh();
   }
 
-  /** {@inheritDoc FlagSource.flush} That is what the wrapped provider counted, when it has a `flush()` of its own. */
+  /** Sends what the wrapped provider counted and still holds, such as usage metrics, when it has a `flush()` of its own. */
   async flush(): Promise<void> {
     await (this.inner as { flush?(): unknown }).flush?.();
   }
