@@ -32,7 +32,8 @@ const guard = new RolloutGuard({
 });
 
 OpenFeature.addHooks(new OutcomeHook(guard));
-await OpenFeature.setProviderAndWait(provider);
+// Without Unleash the worker starts all the same, and jobs take the old path until the flags are there.
+await OpenFeature.setProviderAndWait(provider).catch(console.error);
 await guard.start();
 
 const render = guard.operation({

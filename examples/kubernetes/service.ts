@@ -39,9 +39,9 @@ const management = createServer((request, response) => {
 }).listen(Number(MANAGEMENT_PORT));
 
 const service = createServer(async (request, response) => {
-  // A real service knows its users from their session.
-  const { searchParams } = new URL(request.url ?? '/', 'http://localhost');
   try {
+    const { searchParams } = new URL(request.url ?? '/', 'http://localhost');
+    // A real service knows its users from their session.
     const targetingKey = searchParams.get('user') ?? '';
     const titles = await search({ targetingKey }, searchParams.get('q') ?? '');
     response.setHeader('content-type', 'application/json').end(JSON.stringify(titles));

@@ -32,7 +32,8 @@ const guard = new RolloutGuard({
 });
 
 OpenFeature.addHooks(new OutcomeHook(guard));
-await OpenFeature.setProviderAndWait(provider);
+// Without Unleash the service starts all the same, and users get the old path until the flags are there.
+await OpenFeature.setProviderAndWait(provider).catch(console.error);
 await guard.start();
 
 const rankedSearch = guard.operation({
@@ -41,8 +42,8 @@ const rankedSearch = guard.operation({
 });
 
 const server = createServer(async (request, response) => {
-  const { searchParams } = new URL(request.url ?? '/', 'http://localhost');
   try {
+    const { searchParams } = new URL(request.url ?? '/', 'http://localhost');
     // A real service knows its users from their session.
     const targetingKey = searchParams.get('user') ?? '';
     const found = await rankedSearch({ targetingKey }, searchParams.get('q') ?? '');
@@ -50,7 +51,7 @@ const server = createServer(async (request, response) => {
   } catch {
     response.writeHead(500).end();
   }
-}).listen(Number(process.env.PORT ?? 3000), () => {
+}).listen(Number(process.env.PORT ?? 3000), process.env.HOST ?? '127.0.0.1', () => {
   console.log(`Search: http://127.0.0.1:${(server.address() as AddressInfo).port}/?user=ada&q=cook`);
 });
 

@@ -256,6 +256,8 @@ describeWithBinary('the containers of the pods', 'redis-server', 'apt-get instal
   });
 
   it('serve all users while the new path fails, and the controller turns the flag off', async () => {
+    // An address that cannot be read ends that request only.
+    expect((await searching.ask('http', '//')).status).toBe(500);
     for (let user = 0; user < 60; user++) {
       expect(await search(user, 'c++')).toEqual([200, ['C++ for cooks']]);
     }

@@ -57,6 +57,8 @@ describe('the flag with several variants', () => {
       .map((line) => JSON.parse(line));
 
   it('gives each user the ranking of the variant, and counts "plain" for the control', async () => {
+    // An address that cannot be read ends that request only.
+    expect((await fetch(`${url}/`)).status).toBe(500);
     expect(rankings(await find(60, 'cook'))).toEqual(['plain', 'popular', 'recent']);
     await until(async () => {
       const log = await lines('metrics.jsonl');
