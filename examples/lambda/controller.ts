@@ -9,5 +9,6 @@ export default {
     environment: process.env.UNLEASH_ENVIRONMENT ?? 'production',
   },
   ...rules,
-  health: { port: Number(process.env.HEALTH_PORT ?? 8080) },
+  // In a container HEALTH_HOST=0.0.0.0: else only the container itself can ask it.
+  health: { port: Number(process.env.HEALTH_PORT ?? 8080), host: process.env.HEALTH_HOST ?? '127.0.0.1' },
 };
