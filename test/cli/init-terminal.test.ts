@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { freePort } from '../../examples/fleet/redis-server.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 import { Tmux } from '../helpers/tmux.js';
@@ -170,11 +169,3 @@ describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install 
     }
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((closed) => server.close(closed));
-  return port;
-}

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { freePort } from '../../examples/fleet/redis-server.js';
 import { codeFor, FRAMEWORKS, frameworkOf } from '../../src/cli/init/frameworks.js';
 import { personalToken } from '../helpers/personal-token.js';
 import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
@@ -254,7 +255,7 @@ describe('rollout-guard init', () => {
       const ask = async () => (await fetch(`http://127.0.0.1:${port}/work/ada`)).text();
       await vi.waitFor(async () => expect(await ask()).toBe('old path: a request'), {
         timeout: 30_000,
-        interval: 200,
+        interval: 50,
       });
       const ended = once(service, 'exit');
       service.kill('SIGTERM');
@@ -381,12 +382,4 @@ async function proxied(instead: (method: string, path: string) => Instead) {
       server.close();
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((closed) => server.close(closed));
-  return port;
 }

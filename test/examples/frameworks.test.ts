@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { codeFor } from '../../src/cli/init/frameworks.js';
 import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
+import { until } from './example-process.js';
 import { Backend, ExampleService } from './example-service.js';
 
 const EXAMPLES = [
@@ -83,16 +84,14 @@ describe.each(EXAMPLES)('the example of $framework', ({ framework, folder, main,
     expect(duringFailure).toEqual(duringFailure.map(() => OLD));
     backend.broken = undefined;
     expect(await service.askAs(20, '/search?q=shoes')).toEqual(Array(20).fill(OLD));
-    await vi.waitFor(async () => expect((await service.view(flagKey)).state.status).toBe('stopped'), {
-      timeout: 10_000,
-    });
+    await until(async () => expect((await service.view(flagKey)).state.status).toBe('stopped'));
 
     // An open page of the dashboard does not keep the service alive; a request that is under way does.
     const page = await service.dashboard('api/events');
     const last = service.ask('/search?q=slow', 'user-1');
-    await vi.waitFor(() => expect(backend.waiting).toBe(1));
+    await until(() => expect(backend.waiting).toBe(1));
     const ended = service.terminate();
-    await vi.waitFor(() => expect(fetch(`${service.url}/health`)).rejects.toThrow());
+    await until(() => expect(fetch(`${service.url}/health`)).rejects.toThrow());
     backend.release();
     expect(await last).toEqual(OLD);
     expect(await ended, service.output).toBe(0);

@@ -1,8 +1,7 @@
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { ProviderEvents } from '@openfeature/server-sdk';
 import { InMemStorageProvider } from 'unleash-client';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { freePort } from '../../../examples/fleet/redis-server.js';
 import { UnleashProvider, type UnleashProviderOptions } from '../../../providers/unleash/provider.js';
 import { flagOf, percent } from './bootstrapped.js';
 import { type Answer, startLoopbackUnleash } from './loopback-unleash.js';
@@ -202,11 +201,3 @@ describe('closing', () => {
     expect(vi.getTimerCount()).toBeLessThanOrEqual(1); // unleash-client's own, which does not keep the process
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
