@@ -60,6 +60,8 @@ service.listen(Number(PORT), () => {
 
 process.once('SIGTERM', () => {
   isReady = false;
+  // A connection that is kept alive would delay the end by its time-out.
+  setInterval(() => service.closeIdleConnections(), 250).unref();
   // Requests under way end first, and then the guard that counts them.
   service.close(async () => {
     await guard.close();
@@ -67,5 +69,4 @@ process.once('SIGTERM', () => {
     management.close();
     management.closeAllConnections();
   });
-  service.closeIdleConnections();
 });

@@ -56,9 +56,10 @@ const server = createServer(async (request, response) => {
 });
 
 process.once('SIGTERM', () => {
+  // A connection that is kept alive would delay the end by its time-out.
+  setInterval(() => server.closeIdleConnections(), 250).unref();
   server.close(async () => {
     await guard.close();
     await OpenFeature.close();
   });
-  server.closeIdleConnections();
 });
