@@ -5,15 +5,18 @@ import {
   actionOf,
   dryRunOf,
   endedOf,
+  error,
   expiryText,
   factOf,
   hasNoEvent,
+  info,
   MISSING,
   ofDecision,
   percent,
   REMOVED,
   span,
   toggleText,
+  warn,
 } from './event-words.js';
 import { CONTROL_EVENTS } from './words/control-events.js';
 import { REVIEW_EVENTS } from './words/review-events.js';
@@ -313,7 +316,3 @@ export function entryOf(event: GuardEvent): EventEntry<GuardEvent> {
   // The key and the entry have the same type, which the compiler cannot follow through an index.
   return EVENT_TABLE[event.type] as unknown as EventEntry<GuardEvent>;
 }
-
-const info = (line: string) => ({ level: 'info', line }) as const;
-const warn = (line: string) => ({ level: 'warn', line }) as const;
-const error = (line: string) => ({ level: 'error', line }) as const;

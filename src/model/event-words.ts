@@ -4,6 +4,11 @@ import type { DecisionFailure, DecisionProgress, NotificationFact, ReportPlace }
 import type { HealthReason } from './health.js';
 import { type Decision, isOfDryRunRules, type Verdict } from './shapes.js';
 
+/** The line of an event in the log, and its level. */
+export const info = (line: string) => ({ level: 'info', line }) as const;
+export const warn = (line: string) => ({ level: 'warn', line }) as const;
+export const error = (line: string) => ({ level: 'error', line }) as const;
+
 /** `Until now: stale-flags for 90 s.` */
 export function endedOf({ at, ended }: Pick<GuardEventOf<'health'>, 'at' | 'ended'>): string {
   return `Until now: ${ended.map(({ code, since }) => `${code} for ${span(at - since)}`).join(', ')}.`;

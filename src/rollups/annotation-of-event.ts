@@ -1,5 +1,5 @@
 import type { Control } from '../model/control.js';
-import type { GuardEvent, GuardEventOf } from '../model/event.js';
+import type { GuardEvent } from '../model/event.js';
 import { entryOf } from '../model/event-table.js';
 import type { Annotation } from './rollup.js';
 
@@ -9,8 +9,8 @@ export function annotationOf(event: GuardEvent): Annotation | undefined {
   return mark && { at: event.at, text: entryOf(event).log(event).line, ...mark };
 }
 
-function dryRunOf({ verdict }: Pick<GuardEventOf<'review-opened'>, 'verdict'>): string {
-  return verdict.dryRun === true ? ' (dry run)' : '';
+function titled(title: string, { dryRun }: { readonly dryRun?: boolean | undefined }): string {
+  return dryRun === true ? `${title} (dry run)` : title;
 }
 
 function markOfControl(control: Control): Omit<Annotation, 'at' | 'text'> {
@@ -28,7 +28,6 @@ function markOf(event: GuardEvent): Omit<Annotation, 'at' | 'text'> | undefined 
       return { type: 'percentage', title: `${percentage} %`, percentage };
     }
     case 'unleash-history':
-      return { type: 'percentage', title: `turned ${event.change}`, by: event.by };
     case 'toggled':
       return { type: 'percentage', title: `turned ${event.change}`, by: event.by };
     case 'stage': {
@@ -38,13 +37,13 @@ function markOf(event: GuardEvent): Omit<Annotation, 'at' | 'text'> | undefined 
     case 'advanced':
       return { type: 'stage', title: `advanced to ${event.to} %` };
     case 'review-opened':
-      return { type: 'review', title: `review: ${event.verdict.trigger}${dryRunOf(event)}` };
+      return { type: 'review', title: titled(`review: ${event.verdict.trigger}`, event.verdict) };
     case 'review-closed':
-      return { type: 'review', title: `review closed: ${event.verdict.trigger}${dryRunOf(event)}` };
+      return { type: 'review', title: titled(`review closed: ${event.verdict.trigger}`, event.verdict) };
     case 'decided': {
-      const { id, action, toPercentage, dryRun } = event.decision;
+      const { id, action, toPercentage } = event.decision;
       const title = action === 'stop' ? 'stop' : `step back to ${toPercentage} %`;
-      return { type: 'decision', title: dryRun ? `${title} (dry run)` : title, decisionId: id };
+      return { type: 'decision', title: titled(title, event.decision), decisionId: id };
     }
     case 'stopped':
       return { type: 'decision', title: 'stopped', decisionId: event.decisionId };

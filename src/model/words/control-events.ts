@@ -2,6 +2,7 @@ import { formatDate, formatDuration } from '../../support/wording.js';
 import type { Control, ControlType } from '../control.js';
 import type { GuardEvent, GuardEventOf } from '../event.js';
 import type { EventEntry } from '../event-entry.js';
+import { info, warn } from '../event-words.js';
 
 /** By whom the guard holds a rollout that no operator has held. */
 export const GUARD_ITSELF = 'rollout-guard';
@@ -137,6 +138,3 @@ function overdueText({ at, progress: { stage, elapsedMs, message } }: GuardEvent
     stage.onDeadline === 'hold' ? ' Automatic advance is on hold until an operator resumes it.' : '';
   return `The stage at ${stage.percentage} %, since ${since}, was not met within ${formatDuration(stage.deadlineMs ?? 0)}. ${message}${then}`;
 }
-
-const info = (line: string) => ({ level: 'info', line }) as const;
-const warn = (line: string) => ({ level: 'warn', line }) as const;

@@ -1,7 +1,7 @@
 import { describeFailing } from '../concentration.js';
 import type { GuardEventOf } from '../event.js';
 import type { EventEntry } from '../event-entry.js';
-import { factOf } from '../event-words.js';
+import { factOf, info, warn } from '../event-words.js';
 
 type ReviewEvents = 'review-opened' | 'review-closed';
 
@@ -47,6 +47,3 @@ export const REVIEW_EVENTS: { readonly [Type in ReviewEvents]: EventEntry<GuardE
     report: ({ verdict }) => ({ in: 'review', trigger: verdict.trigger }),
   },
 };
-
-const info = (line: string) => ({ level: 'info', line }) as const;
-const warn = (line: string) => ({ level: 'warn', line }) as const;
