@@ -26,16 +26,17 @@ export class DetailRing {
   add(outcome: Outcome, unit: number, at: number): void {
     const { exposure, result, errorType } = outcome;
     const { arm } = exposure;
-    const attributes = attributesOf(outcome);
     if (result === 'failure') {
       if (unit !== 0 && this.#failures.some((known) => known.unit === unit)) return;
       const named = boundedErrorType(errorType ?? 'unknown');
-      const detail = { at, arm, errorType: named, attributes: bounded(attributes) };
+      const detail = { at, arm, errorType: named, attributes: bounded(attributesOf(outcome)) };
       push(this.#failures, { ...detail, unit });
       push(this.#newFailures, detail);
     } else if (result === 'success') {
       this.#skipped = (this.#skipped + 1) % SAMPLED;
-      if (this.#skipped !== 1 || attributes === undefined) return;
+      if (this.#skipped !== 1) return;
+      const attributes = attributesOf(outcome);
+      if (attributes === undefined) return;
       const detail = { at, arm, errorType: undefined, attributes: bounded(attributes) };
       push(this.#others, detail);
       push(this.#newOthers, detail);

@@ -5,13 +5,15 @@ import type { Evaluation } from '../../model/shapes.js';
 /** What an evaluation says of its arm. */
 type Draw = Pick<Evaluation, 'reason' | 'flagMetadata'>;
 
-/** Translates evaluations of a flag some of whose variants are the control: on is then one of the treatment's variants. */
+/** Where some variants of a flag are the control, the treatment is the others: evaluations are translated to one flag that is on for them. */
 export class TreatmentVariants {
   readonly #names: ReadonlySet<string>;
   readonly #flagKey: string;
   readonly #flags: FlagSource;
   readonly #fault: (what: string, error: unknown) => void;
-  #checked: FlagFacts | undefined;
+  #read: FlagFacts | undefined;
+  /** Of the users whom the flag is on for, those with the treatment: a fraction; undefined when it is not known. */
+  #share: number | undefined;
 
   constructor(
     names: readonly string[],
@@ -29,12 +31,12 @@ export class TreatmentVariants {
   translated(evaluation: Evaluation, targetingKey: string | undefined): Evaluation {
     const { variant } = evaluation;
     const facts = this.#facts();
-    this.#check(facts);
+    if (facts !== this.#read) this.#learn(facts);
     const isOn = armOf(evaluation) === 'treatment';
     if (isOn && (variant === undefined || variant === 'on'))
       this.#fault(UNNAMED, `${this.#flagKey}: ${UNNAMED_WHY}`);
     const value = isOn && variant !== undefined && this.#names.has(variant);
-    return { ...evaluation, value, ...drawOf(evaluation, targetingKey, facts, this.#names) };
+    return { ...evaluation, value, ...drawOf(evaluation, targetingKey, facts, this.#share) };
   }
 
   #facts(): FlagFacts | undefined {
@@ -47,9 +49,10 @@ export class TreatmentVariants {
   }
 
   /** A name that Unleash does not have makes a control of every user, which nobody would see. */
-  #check(facts: FlagFacts | undefined): void {
-    if (facts === this.#checked || facts?.variants === undefined) return;
-    this.#checked = facts;
+  #learn(facts: FlagFacts | undefined): void {
+    this.#read = facts;
+    this.#share = facts?.variants && shareOf(facts.variants, this.#names);
+    if (facts?.variants === undefined) return;
     const known = facts.variants.weights.map(({ name }) => name);
     const missing = [...this.#names].filter((name) => !known.includes(name));
     if (missing.length === 0) return;
@@ -73,10 +76,8 @@ function drawOf(
   { reason, flagMetadata }: Evaluation,
   targetingKey: string | undefined,
   facts: FlagFacts | undefined,
-  names: ReadonlySet<string>,
+  share: number | undefined,
 ): Draw {
-  const variants = facts?.variants;
-  const share = variants === undefined ? undefined : shareOf(variants, names);
   const { chance, contextId, ...rest } = flagMetadata ?? {};
   if (typeof chance === 'number') {
     const metadata = share === undefined ? rest : { ...flagMetadata, chance: chance * share };
@@ -86,8 +87,8 @@ function drawOf(
   if (reason !== 'STATIC' && reason !== 'SPLIT') return { reason, flagMetadata };
   if (share === 1 && facts?.rolloutPercentage === 100) return { reason: 'STATIC', flagMetadata };
   const unknown: Draw = { reason: 'SPLIT', flagMetadata };
-  if (variants === undefined || share === undefined || facts?.rolloutPercentage !== 100) return unknown;
-  const { stickiness } = variants;
+  if (facts?.variants === undefined || share === undefined || facts.rolloutPercentage !== 100) return unknown;
+  const { stickiness } = facts.variants;
   if (stickiness === 'random') return { reason: 'SPLIT', flagMetadata: { ...rest, chance: share } };
   const isByUser = stickiness === 'default' || stickiness === 'userId';
   if (!isByUser || targetingKey === undefined) return unknown;
