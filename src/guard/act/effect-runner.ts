@@ -17,9 +17,9 @@ export class EffectRunner {
   /** Undefined in a process that has no admin token. */
   readonly #killSwitch: KillSwitch | undefined;
   readonly #history: ToggleHistory | undefined;
-  /** As the definition was read last; undefined before. */
-  #wasEnabled: boolean | undefined;
-  #reporting: Promise<unknown> = Promise.resolve();
+  /** Whether the definition was read in this run. */
+  #hasRead = false;
+  #reporting: Promise<void> = Promise.resolve();
 
   constructor(
     context: GuardContext,
@@ -67,21 +67,20 @@ export class EffectRunner {
     const facts = flags.flag(flagKey);
     if (facts === undefined) return;
     const machine = this.#machine;
-    const epochBefore = machine.epoch;
-    const isOperators = machine.state.status === 'armed' && machine.wasEnabled === !facts.enabled;
+    const { epoch: epochBefore, wasEnabled } = machine;
     const { enabled, rolloutPercentage } = facts;
+    const isToggledByOperator = machine.state.status === 'armed' && wasEnabled === !enabled;
     this.dispatch({ type: 'definition', at: clock.now(), enabled, rolloutPercentage });
     const hasChanged = machine.adopt(facts, machine.epoch !== epochBefore);
-    if (hasChanged || this.#wasEnabled === undefined)
-      this.#readHistory(enabled && this.#wasEnabled === false);
-    this.#wasEnabled = enabled;
+    if (hasChanged || !this.#hasRead) this.#readHistory(enabled && wasEnabled === false);
+    this.#hasRead = true;
     if (!hasChanged) return;
     const { epoch } = machine;
     records.emit({ type: 'rollout-changed', at: clock.now(), epoch, enabled, rolloutPercentage });
     machine.save();
-    if (!isOperators || !this.#fleet.leads) return;
+    if (!isToggledByOperator || !this.#fleet.leads) return;
     const report = this.#reportToggle(enabled ? 'on' : 'off', epoch, rolloutPercentage);
-    this.#reporting = Promise.all([this.#reporting, report]);
+    this.#reporting = Promise.all([this.#reporting, report]).then(() => {});
   }
 
   /** The guard did not turn the flag off or on: who did, as far as Unleash's history says so. */

@@ -83,7 +83,8 @@ export class ToggleHistory {
 
   /** The newest toggle; undefined when there is none, or it cannot be read soon. */
   async newest(): Promise<Toggle | undefined> {
-    const read = (signal: AbortSignal) => retry(() => this.#toggles({ signal }), { ...ADMIN_RETRY, signal });
+    const policy = { ...ADMIN_RETRY, keepsProcessAlive: false };
+    const read = (signal: AbortSignal) => retry(() => this.#toggles({ signal }), { ...policy, signal });
     const [latest] = await withDeadline(NAMED_WITHIN_MS, this.#closing.signal, read).catch(() => []);
     return latest;
   }
