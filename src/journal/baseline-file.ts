@@ -6,7 +6,9 @@ import { VersionedFile, type WriteOptions } from '../support/files.js';
 /** The name of the recorded baseline within a guard's folder. */
 export const BASELINE_FILE = 'baseline.json';
 
-const entrySchema = z.object({ flagKey: z.string(), ...baselineSchema.unwrap().unwrap().shape });
+const entrySchema = z.lazy(() =>
+  z.object({ flagKey: z.string(), ...baselineSchema.unwrap().unwrap().shape }),
+);
 
 /** What was normal, on disk. */
 export class BaselineFile {

@@ -11,7 +11,7 @@ const MAX_BYTES = 1_048_576;
 const lineSchema = z.lazy(() => z.object({ at: z.number(), durationMs: z.number(), data: z.string() }));
 
 /** What is in `data`, but for the histograms, which follow it. */
-const headSchema = rollupSchema.unwrap().unwrap().omit({ at: true, durationMs: true });
+const headSchema = z.lazy(() => rollupSchema.unwrap().unwrap().omit({ at: true, durationMs: true }));
 
 /**
  * A rollup as one line of JSON. `at` and `durationMs` can be read by anything; `data` is base64 of a raw deflate of the rest, with the

@@ -18,7 +18,7 @@ import { pathOf, type RequestPath } from './request-path.js';
 const MOST_CONTROLS = 30;
 const MINUTE_MS = 60_000;
 const POINTS = { usual: 600, most: 2_000 };
-const CONTROL_TYPES = controlSchema.unwrap().options.map((option) => option.unwrap().shape.type.value);
+const controlTypes = () => controlSchema.unwrap().options.map((option) => option.unwrap().shape.type.value);
 
 /** Answers a dashboard's requests, whatever server they come through. */
 export class DashboardServer {
@@ -116,7 +116,7 @@ export class DashboardServer {
     );
     return {
       flags: views.filter((view) => view !== undefined),
-      controls: canControl ? CONTROL_TYPES : [],
+      controls: canControl ? controlTypes() : [],
       ...(canControl && csrfToken !== undefined && { csrfToken }),
       ...(problems.length > 0 && { problems }),
     };
