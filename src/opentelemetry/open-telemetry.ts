@@ -74,9 +74,9 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver
         if (after !== undefined) guards.add(1, { ...flag, 'rollout_guard.state': after });
       }
       if (event.type !== 'closed') return;
-      // Not the guard itself, which nothing else may hold any longer.
+      // Not the guard itself, which nothing else may hold any longer. Another one of this flag may have started meanwhile.
       const last = figures.get(flagKey)?.();
-      if (last !== undefined) figures.set(flagKey, () => last);
+      if (last?.view.isClosed) figures.set(flagKey, () => last);
     },
   };
 }

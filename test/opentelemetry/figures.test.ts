@@ -142,4 +142,14 @@ describe('where a rollout stands, in OpenTelemetry', () => {
       Array(4).fill('async-upload'),
     );
   });
+
+  it('follows the guard that has started meanwhile, when an earlier one of the flag ends', async () => {
+    const observers = [openTelemetry({ meter: provider.getMeter('test') })];
+    const earlier = await harness.started({ ...RULES, observers, folder: false });
+    const later = await harness.started({ ...RULES, observers, folder: false });
+    await earlier.close();
+    await later.close();
+    const state = (await collect()).find(({ descriptor }) => descriptor.name === 'rollout_guard.state')!;
+    expect(linesOf(state)).toContain('rollout_guard_state{flag="async-upload",state="closed"} 1');
+  });
 });
