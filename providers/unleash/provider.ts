@@ -67,8 +67,8 @@ export interface ImpressionEvent {
  * Evaluates Unleash's flags for OpenFeature, in this process, and is the guard's source of flags.
  *
  * - Booleans are whether the flag is on; `variant` is `on`, `off`, or the name of the strategy's variant.
- * - Strings, numbers and objects are the payload of the assigned variant ; without one the
- *   caller's default.
+ * - Strings, numbers and objects are the payload of the assigned variant; without one the caller's
+ *   default.
  * - `reason` is what decided the value (`ReasonResolver`), or `STALE` while the connection to Unleash is lost.
  * - A flag that the guard has stopped is `false`, or the caller's default for another type, with reason `DISABLED`,
  *   `flagMetadata.stoppedByGuard` and `flagMetadata.stopReason`. Unleash's usage metrics count it as off.

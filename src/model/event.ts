@@ -125,7 +125,7 @@ export const guardEventSchema = z.lazy(() =>
   ),
 );
 
-/** What a guard reports; `type` is its kind; docs/operations.md says when each is reported. */
+/** What a guard reports: `type` is its kind, and docs/operations.md says when each is reported. */
 export type GuardEvent = z.infer<typeof guardEventSchema>;
 
 /** The event of one type. */

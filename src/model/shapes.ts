@@ -46,7 +46,7 @@ export interface Exposure {
   readonly flagKey: string;
   /** The arm that the user got. */
   readonly arm: Arm;
-  /** The name of the variant; undefined for a flag that is only on or off. */
+  /** The name of the variant: `on` or `off` for a flag without any; undefined when the provider names none. */
   readonly variant: string | undefined;
   /** OpenFeature's reason. Only `SPLIT` means that chance decided the arm. */
   readonly reason: string | undefined;
