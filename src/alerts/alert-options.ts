@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isRecord, parseConfig } from '../support/config-error.js';
+import { booleanSchema } from '../support/config-schemas.js';
 
 /** What an alert does: `review` notifies operators and holds automatic advance while it fires, `stop` stops the flag, `ignore` nothing. */
 export type AlertAction = 'review' | 'stop' | 'ignore';
@@ -47,7 +48,7 @@ export const alertsOptionsSchema = z.lazy(() =>
           z.strictObject({
             match: z.custom<AlertRule['match']>(isMatch, { error: MATCH }),
             action: z.enum(['review', 'stop', 'ignore'], { error: ACTION }),
-            dryRun: z.boolean({ error: 'true or false' }).optional(),
+            dryRun: booleanSchema.optional(),
           }),
           { error: 'a list of rules' },
         )

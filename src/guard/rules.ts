@@ -2,7 +2,13 @@ import { z } from 'zod';
 import { UNITS } from '../model/shapes.js';
 import type { Stage } from '../model/stage.js';
 import { isRecord, parseConfig } from '../support/config-error.js';
-import { countSchema, durationMsSchema, percentageSchema, rateSchema } from '../support/config-schemas.js';
+import {
+  booleanSchema,
+  countSchema,
+  durationMsSchema,
+  percentageSchema,
+  rateSchema,
+} from '../support/config-schemas.js';
 import type { Trigger } from '../triggers/trigger.js';
 
 /** The triggers and stages of a rollout: the part of a guard's options that a replay needs as well. */
@@ -26,7 +32,7 @@ const triggerFieldsSchema = z.object({
   }),
   unit: z.enum(UNITS, { error: `one of ${UNITS.join(', ')}` }).optional(),
   scope: z.enum(['fleet', 'instance'], { error: "'fleet' or 'instance'" }).optional(),
-  dryRun: z.boolean({ error: 'true or false' }).optional(),
+  dryRun: booleanSchema.optional(),
   criticalErrorTypes: z
     .array(z.string({ error: 'an error type' }), { error: 'a list of error types' })
     .optional(),

@@ -50,3 +50,6 @@ export function wholeSchema(least: number) {
 
 /** A number of things, at least one. */
 export const countSchema = wholeSchema(1);
+
+/** An option that is on or off. */
+export const booleanSchema = z.boolean({ error: 'true or false' });

@@ -4,7 +4,13 @@ import type { Evidence, Snapshot, WindowSnapshot } from '../model/snapshot.js';
 import { rateOf } from '../statistics/confidence.js';
 import type { LimitRequest } from '../statistics/evidence-state.js';
 import { parseConfig } from '../support/config-error.js';
-import { alphaSchema, countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
+import {
+  alphaSchema,
+  booleanSchema,
+  countSchema,
+  durationMsSchema,
+  rateSchema,
+} from '../support/config-schemas.js';
 import { countOf, formatRate, formatThreshold, formatTime, inLast } from '../support/wording.js';
 import { basisOf, type Fault, faultOf } from './blame.js';
 import {
@@ -95,7 +101,6 @@ interface RateRule extends RateKind {
 }
 
 const LIMIT = 'a fraction above 0 and below 1: a sequential test cannot use 0 and 1';
-const STRICT = 'true or false';
 /** The minutes in which the control is compared, for a rule without a window. */
 const COMPARED_MS = 300_000;
 
@@ -115,7 +120,7 @@ function pointRateTrigger(kind: RateKind, rate: number, given: OutcomeRateOption
       windowMs: durationMsSchema.default(300_000),
       ...triggerFields(kind.name),
       evidence: z.literal('point', { error: "'point' or 'sequential'" }).optional(),
-      strict: z.boolean({ error: STRICT }).default(false),
+      strict: booleanSchema.default(false),
       alpha: alphaSchema.default(0.02),
     }),
   });
@@ -194,7 +199,7 @@ function sequentialRateTrigger(
     rate: rateSchema.refine((value) => !(value === 0 || value === 1), { error: LIMIT }),
     options: z.strictObject({
       evidence: z.literal('sequential'),
-      strict: z.boolean({ error: STRICT }).default(false),
+      strict: booleanSchema.default(false),
       alpha: alphaSchema.default(0.05),
       ...triggerFields(kind.name),
     }),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { ControlReference } from '../model/baseline.js';
 import type { ArmCounts, Unit, Verdict } from '../model/shapes.js';
 import type { Snapshot, WindowSnapshot } from '../model/snapshot.js';
+import { booleanSchema } from '../support/config-schemas.js';
 import { defer } from '../support/data/defer.js';
 import { countOf, formatAgo, formatDuration, inLast } from '../support/wording.js';
 import type { ThresholdTrigger } from './trigger.js';
@@ -13,7 +14,7 @@ export const triggerNameSchema = z
   .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, { error: 'a kebab-case name' });
 
 /** Whether a rule only says what it would have done. */
-export const dryRunSchema = z.boolean({ error: 'true or false' }).optional();
+export const dryRunSchema = booleanSchema.optional();
 
 /** The fields of `TriggerOptions`. */
 export const triggerFields = (name: string) => ({
