@@ -1,6 +1,7 @@
 import type { EChartsCoreOption } from 'echarts/core';
 import type { MetricSeries } from '../dashboard/api.js';
 import { ARMS } from '../model/shapes.js';
+import { METRIC_WORDS } from '../support/wording.js';
 import {
   AXIS,
   bandOf,
@@ -15,7 +16,7 @@ import {
   thresholdMarks,
 } from './chart-parts.js';
 import { formatLatency, formatShare, formatTime, rolloutWord } from './format.js';
-import { formatMetric, METRIC_WORDS } from './metrics/metrics-section.js';
+import { formatMetric } from './metrics/metrics-section.js';
 import type { RolloutReport } from './rollout-report.js';
 
 /** What a chart shows; undefined where there is nothing to show. */

@@ -1,8 +1,9 @@
 import type { EChartsCoreOption } from 'echarts/core';
+import { METRIC_WORDS } from '../support/wording.js';
 import { errorRateOption, latencyOption, metricOption } from './chart-options.js';
 import type { Form } from './chart-parts.js';
 import { escapeXml } from './format.js';
-import { METRIC_WORDS, metricChartId } from './metrics/metrics-section.js';
+import { metricChartId } from './metrics/metrics-section.js';
 import type { RolloutReport } from './rollout-report.js';
 
 /** A chart as an SVG picture, for wide screens and paper, and for narrow ones. Colours are CSS variables of the page. */

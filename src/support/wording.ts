@@ -158,3 +158,10 @@ function significant(value: number, comparedWith: number, digits: number): strin
   }
   return String(rounded(value, precision));
 }
+
+/** What the numbers of each kind of metric are. */
+export const METRIC_WORDS = {
+  conversion: 'share of users who did it',
+  numeric: 'mean of the values',
+  ratio: 'mean of the ratios',
+} as const;

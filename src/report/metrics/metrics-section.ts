@@ -1,14 +1,8 @@
 import type { MetricRollup } from '../../rollups/rollup.js';
+import { METRIC_WORDS } from '../../support/wording.js';
 import { formatCount, formatShare } from '../format.js';
 import type { RolloutReport } from '../rollout-report.js';
 import type { Section } from '../section.js';
-
-/** What the numbers of a metric are. */
-export const METRIC_WORDS: Readonly<Record<MetricRollup['kind'], string>> = {
-  conversion: 'share of users who did it',
-  numeric: 'mean of the values',
-  ratio: 'mean of the ratios',
-};
 
 /** The id of a metric's chart: its name may be anything. */
 export function metricChartId({ metrics }: RolloutReport, trigger: string): string {

@@ -1,4 +1,5 @@
 import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { METRIC_WORDS } from '../../../support/wording.js';
 import type { MetricArmSeries, MetricSeries, Series } from '../../api.js';
 import { type ChartColours, chartColours } from '../charts/chart-colours.js';
 import { createChart, type EChartsCoreOption, type EChartsType } from '../charts/chart-library.js';
@@ -12,11 +13,6 @@ import { countText, NONE, rateText } from '../words/numbers.js';
 import { axisTimeText, spanText } from '../words/times.js';
 
 const ARMS = ['control', 'treatment'] as const;
-const WORDS: Readonly<Record<MetricSeries['kind'], string>> = {
-  conversion: 'share of users who did it',
-  numeric: 'mean of the values',
-  ratio: 'mean of the ratios',
-};
 
 interface Limits {
   readonly from: number;
@@ -52,7 +48,7 @@ export function MetricSection({ series: { whole, shown, range } }: { series: Ser
             <th scope="row">
               <Foreign text={metric.trigger} max={80} />
             </th>
-            <td>{WORDS[metric.kind]}</td>
+            <td>{METRIC_WORDS[metric.kind]}</td>
             {cells(metric, 'treatment')}
             {cells(metric, 'control')}
           </tr>
@@ -62,7 +58,7 @@ export function MetricSection({ series: { whole, shown, range } }: { series: Ser
         {shown.metrics.map((metric) => (
           <figure key={metric.trigger}>
             <figcaption>
-              <Foreign text={metric.trigger} max={80} />: {WORDS[metric.kind]}
+              <Foreign text={metric.trigger} max={80} />: {METRIC_WORDS[metric.kind]}
             </figcaption>
             <MetricChart metric={metric} series={shown} limits={limits} />
           </figure>
