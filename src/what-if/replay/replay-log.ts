@@ -9,7 +9,7 @@ import { type LogProblem, readOutcomeBatches } from '../../log/read-log.js';
 import type { GuardEvent } from '../../model/event.js';
 import type { Decision } from '../../model/shapes.js';
 import { type Firing, type LoggedOutcome, Replay } from './replay.js';
-import { type ReplayedEvent, TrackedEvents } from './tracked-events.js';
+import { TrackedEvents } from './tracked-events.js';
 
 /** What is kept of each kind; the rest is counted. */
 const MAX_OF_A_KIND = 200;
@@ -83,6 +83,18 @@ export async function replayLog(path: string, options: ReplayLogOptions): Promis
   let flagKey: string | undefined;
   let from = Number.POSITIVE_INFINITY;
   let to = Number.NEGATIVE_INFINITY;
+  /** What users did and how the rollout changed before a step. */
+  const replayBefore = async (step: LoggedStep<LoggedOutcome> | undefined) => {
+    const at = step === undefined ? Number.POSITIVE_INFINITY : timeOf(step);
+    await tracked.giveBefore(at, (event) => {
+      found.trackedEvents += 1;
+      replay?.track(event);
+    });
+    await history.replayUntil(step, replay, found);
+  };
+  // Almost always there is nothing, and awaiting nothing a million times takes a second.
+  const hasBefore = (step: LoggedStep<LoggedOutcome>) =>
+    tracked.hasBefore(timeOf(step)) || history.mayHaveUntil(timeOf(step));
   for await (const rows of readOutcomeBatches(path, { onProblem: (problem) => found.problem(problem) })) {
     for (const row of rows) {
       const outcome = countedPartOf(row);
@@ -101,20 +113,16 @@ export async function replayLog(path: string, options: ReplayLogOptions): Promis
       }
       found.outcomes += row.weight;
       for (const step of order.add(outcome, row.weight)) {
-        if (tracked.hasBefore(timeOf(step))) await tracked.giveBefore(timeOf(step), found.tracks(replay));
-        if (history.mayHaveUntil(timeOf(step))) await history.replayUntil(step, replay, found);
+        if (hasBefore(step)) await replayBefore(step);
         replay.step(step);
       }
     }
   }
   for (const step of order.rest()) {
-    if (tracked.hasBefore(timeOf(step))) await tracked.giveBefore(timeOf(step), found.tracks(replay));
-    // Almost always there is nothing, and awaiting nothing a million times takes a second.
-    if (history.mayHaveUntil(timeOf(step))) await history.replayUntil(step, replay, found);
+    if (hasBefore(step)) await replayBefore(step);
     replay?.step(step);
   }
-  await tracked.giveBefore(Number.POSITIVE_INFINITY, found.tracks(replay));
-  await history.replayUntil(undefined, replay, found);
+  await replayBefore(undefined);
   const { actual, ...counted } = found;
   return {
     flagKey,
@@ -254,13 +262,6 @@ class Found {
       onFiring: (firing: Firing) => this.firings.add(firing),
       onDecision: (decision: Decision, outcomes: number) => this.decisions.add({ decision, outcomes }),
       onEvent: (event: GuardEvent) => this.events.add(event),
-    };
-  }
-
-  tracks(replay: Replay | undefined): (event: ReplayedEvent) => void {
-    return (event) => {
-      this.trackedEvents += 1;
-      replay?.track(event);
     };
   }
 
