@@ -204,20 +204,21 @@ export class ControlActions {
       const how = state.status === 'stopped' ? 'is stopped' : 'is being stopped';
       return { message: `${flagKey} ${how} already: ${state.decision.reason}` };
     }
-    const decision = { ...this.#decision(id, by, reason), dryRun };
+    const decision = this.#decision(id, by, reason, dryRun);
     const confirmed = this.#confirmed(id);
     this.#runner.dispatch({ type: 'stop-requested', at: clock.now(), decision });
     if (dryRun) return { message: `Dry run: the stop of ${flagKey} is recorded, and nothing was changed.` };
     return { message: await confirmed };
   }
 
-  #decision(id: string, by: string, reason: string): Omit<Decision, 'dryRun'> {
+  #decision(id: string, by: string, reason: string, dryRun: boolean): Decision {
     const { flagKey, flags, clock } = this.#context;
     const { total } = this.#fleet.evaluated.snapshot(clock.now());
     return {
       id,
       flagKey,
       action: 'stop',
+      dryRun,
       at: clock.now(),
       epoch: this.#machine.epoch,
       rolloutPercentage: flags.flag(flagKey)?.rolloutPercentage,

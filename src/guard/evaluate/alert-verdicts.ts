@@ -13,7 +13,7 @@ export type FiringAlert = ControlState['alerts'][number];
  */
 export function alertVerdicts(
   alerts: readonly FiringAlert[],
-  open: readonly (Pick<OpenReview, 'trigger'> & Partial<Pick<OpenReview, 'verdict'>>)[],
+  open: readonly Pick<OpenReview, 'trigger' | 'verdict'>[],
   now: number,
 ): Verdict[] {
   // In a dry run, a stop is recorded when the alert begins to fire, and that is all.
@@ -27,7 +27,7 @@ export function alertVerdicts(
     ...breaches,
     ...resolved.map(({ trigger, verdict: opened }): Verdict => {
       const ok = verdict(trigger, 'ok', 0, `The alert ${trigger.slice(ALERT_PREFIX.length)} is resolved.`);
-      return opened?.dryRun === true ? { ...ok, dryRun: true } : ok;
+      return opened.dryRun === true ? { ...ok, dryRun: true } : ok;
     }),
   ];
 }

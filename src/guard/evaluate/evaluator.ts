@@ -6,7 +6,7 @@ import type { OpenReview, ReportedState } from '../../model/state.js';
 import { ALERT_PREFIX } from '../../model/words/control-events.js';
 import { atOnce } from '../../support/async/callbacks.js';
 import type { SignalPoller } from '../../triggers/signals/signal-poller.js';
-import type { Trigger } from '../../triggers/trigger.js';
+import type { Trigger, VerdictOfTrigger } from '../../triggers/trigger.js';
 import type { GuardRecords } from '../guard-records.js';
 import type { RolloutRules } from '../rules.js';
 import { alertVerdicts, type FiringAlert } from './alert-verdicts.js';
@@ -226,15 +226,7 @@ export class Evaluator {
         const verdict = atOnce(trigger.evaluate(snapshot, now));
         if (typeof verdict?.status !== 'string') throw new TypeError('it returned no verdict');
         this.#failed.delete(trigger.name);
-        const unit = verdict.unit ?? trigger.unit ?? 'none';
-        // No copy of a complete verdict: some of its properties are computed when they are first read.
-        const complete = verdict.unit === unit ? (verdict as Verdict) : { ...verdict, unit };
-        // The trigger alone says whether it runs dry.
-        if (trigger.dryRun !== true) {
-          return [complete.dryRun === undefined ? complete : { ...complete, dryRun: undefined }];
-        }
-        const isOpen = Object.isExtensible(complete);
-        return [isOpen ? Object.assign(complete, { dryRun: true as const }) : { ...complete, dryRun: true }];
+        return [completed(verdict, trigger)];
       } catch (error) {
         this.#failed.add(trigger.name);
         this.#options.records.fault(`the trigger ${trigger.name}`, error);
@@ -242,6 +234,18 @@ export class Evaluator {
       }
     });
   }
+}
+
+/** A complete verdict is copied only if it must be: some of its properties are computed when they are first read. */
+function completed(verdict: VerdictOfTrigger, trigger: Trigger): Verdict {
+  const unit = verdict.unit ?? trigger.unit ?? 'none';
+  const complete = verdict.unit === unit ? (verdict as Verdict) : { ...verdict, unit };
+  // The trigger alone says whether it runs dry.
+  if (trigger.dryRun !== true) {
+    return complete.dryRun === undefined ? complete : { ...complete, dryRun: undefined };
+  }
+  const canBeMarked = Object.isExtensible(complete);
+  return canBeMarked ? Object.assign(complete, { dryRun: true as const }) : { ...complete, dryRun: true };
 }
 
 /** The name of the review of limits that both arms break. */

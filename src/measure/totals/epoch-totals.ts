@@ -119,7 +119,7 @@ export class EpochTotals {
     const hasCounted =
       !this.#rest.isEmpty || unfinished.treatment > 0 || unfinished.control > 0 || metrics.length > 0;
     const tally = hasCounted
-      ? { ...tallyOf(this.#rest, unfinished, this.#firstAt, this.#lastAt), metrics }
+      ? tallyOf(this.#rest, unfinished, this.#firstAt, this.#lastAt, metrics)
       : undefined;
     this.#rest.clear();
     this.#unfinished = { treatment: 0, control: 0 };

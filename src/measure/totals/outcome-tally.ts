@@ -33,7 +33,8 @@ export function tallyOf(
   unfinished: Unfinished,
   firstOutcomeAt: number | undefined,
   lastOutcomeAt: number | undefined,
-): Omit<OutcomeTally, 'metrics'> {
+  metrics: readonly MetricTally[],
+): OutcomeTally {
   const armOf = (arm: Arm): ArmTally => {
     const counts = armCounts(counted.counts, arm);
     return {
@@ -48,5 +49,6 @@ export function tallyOf(
     arms: { treatment: armOf('treatment'), control: armOf('control') },
     firstOutcomeAt,
     lastOutcomeAt,
+    metrics,
   };
 }
