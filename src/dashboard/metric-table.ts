@@ -49,10 +49,10 @@ const perTrigger = (
   kind: 'gauge',
   help,
   samples: ({ view }) =>
-    view.triggers.map((trigger) => {
-      const { name, severity, dryRun = false } = trigger;
-      return [{ trigger: name, severity, dry_run: dryRun }, read(trigger)];
-    }),
+    view.triggers.map((trigger) => [
+      { trigger: trigger.name, severity: trigger.severity, dry_run: trigger.dryRun === true },
+      read(trigger),
+    ]),
 });
 
 const perArm = (

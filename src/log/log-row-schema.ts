@@ -51,10 +51,10 @@ const text = required<string>('a text', (value) => typeof value === 'string');
 const number = required<number>('a number', (value) => typeof value === 'number');
 const boolean = required<boolean>('true or false', (value) => typeof value === 'boolean');
 const whole = required<number>('a whole number', Number.isSafeInteger);
-/** More would take a replay minutes for one line. */
+/** More would take a replay minutes for one line. Written out in the message: formatting it loads the data of a language. */
 const MAX_WEIGHT = 10_000_000;
 const weight = required<number>(
-  `a whole number 1–10,000,000`,
+  'a whole number 1–10,000,000',
   (value) => Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_WEIGHT,
 );
 const percentage = required<number>(

@@ -14,10 +14,11 @@ import { READ_EVENTS, READ_ROLLUPS, READ_VIEW } from './view-scripts.js';
 /** Readers must leave room for what the fleet itself sends. */
 const READS_AT_ONCE = 2;
 
-/** The leader writes for a version of the page that may be older or newer than this one. */
 const guardEventText = jsonText(guardEventSchema);
+/** The leader writes for a version of the page that may be older or newer than this one. */
 const viewSchema = z.tuple([jsonText(rolloutViewSchema), z.number()]);
-const seriesSchema = z.tuple([z.array(z.string()), z.string()]);
+const linesSchema = z.array(z.string());
+const seriesSchema = z.tuple([linesSchema, z.string()]);
 const rollupsSchema = z.tuple([z.string(), seriesSchema, seriesSchema, seriesSchema, seriesSchema]);
 
 /** The rollout of one fleet in Redis. */
@@ -57,7 +58,7 @@ export class RedisRollout implements SharedRollout {
   }
 
   async events() {
-    const lines = parseReply(z.array(z.string()), await this.#read(READ_EVENTS));
+    const lines = parseReply(linesSchema, await this.#read(READ_EVENTS));
     // A request that was repeated, because its reply was lost, has added its events twice.
     const events = [...new Set(lines)].flatMap((line) => guardEventText.safeParse(line).data ?? []);
     return events.sort((a, b) => a.at - b.at);
