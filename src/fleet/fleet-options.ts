@@ -78,6 +78,8 @@ export interface FleetMemberOptions {
   readonly rules: readonly FedRule[];
   readonly link: FleetLink;
   readonly clock: Clock;
+  /** Fractions 0–1, for jitter. @default Math.random */
+  readonly random?: (() => number) | undefined;
   readonly timing: FleetTiming;
   /** Shared with the members of other flags. @default its own */
   readonly intervals?: Intervals | undefined;

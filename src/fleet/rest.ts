@@ -37,8 +37,9 @@ export class Rest {
   /** The server has replied. */
   onReply(isIdle: boolean): void {
     // After a change that all have sent at once, their heartbeats are not to come at once as well.
+    const { random = Math.random } = this.#options;
     const isFirst = isIdle && !this.#isAnnounced;
-    this.#dueAfter = isFirst ? Math.ceil(Math.random() * HEARTBEAT_FLUSHES) : HEARTBEAT_FLUSHES;
+    this.#dueAfter = isFirst ? Math.max(1, Math.ceil(random() * HEARTBEAT_FLUSHES)) : HEARTBEAT_FLUSHES;
     this.#isAnnounced = isIdle;
   }
 

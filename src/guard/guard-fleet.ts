@@ -113,6 +113,7 @@ export class SharedFleet {
       rules: [...rollback, ...review],
       link,
       clock,
+      random: context.random,
       timing: shared.timing,
       intervals: context.resources.intervals,
       mayLead: unleash.token !== undefined,
