@@ -165,7 +165,7 @@ export const checkpointSchema = z.lazy(() =>
   ),
 );
 
-export const processAboutSchema = z.lazy(() =>
+const processAboutSchema = z.lazy(() =>
   z
     .object({
       /** Of this package. */

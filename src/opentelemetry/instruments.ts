@@ -10,7 +10,7 @@ const BOUNDARIES_S = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 
 export type Instruments = ReturnType<typeof newInstruments>;
 
 /** Guards by their flags: their figures are read when metrics are collected. Of one that has ended, they are the last. */
-export type FiguresByFlag = Map<string, () => GuardFigures>;
+type FiguresByFlag = Map<string, () => GuardFigures>;
 
 /** A second set on the same meter would report the same series again, and the two would overwrite each other. */
 const made = new WeakMap<Meter, Instruments>();

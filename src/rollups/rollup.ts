@@ -61,7 +61,7 @@ const metricArmSchema = z.lazy(() =>
     .readonly(),
 );
 
-export const metricRollupSchema = z.lazy(() =>
+const metricRollupSchema = z.lazy(() =>
   z
     .object({
       /** The trigger that compares it. */

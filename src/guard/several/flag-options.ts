@@ -14,7 +14,7 @@ import type { RolloutGuardOptions } from '../options.js';
 import { loggerSchema, optionNames, type ResolvedOptions, resolveOptions } from '../resolve-options.js';
 
 /** More flags in one process are taken for a mistake: each is evaluated on every tick, and needs memory of its own. */
-export const MOST_FLAGS = 1_000;
+const MOST_FLAGS = 1_000;
 
 /** What all flags share, and none can have for itself. */
 const SHARED = [

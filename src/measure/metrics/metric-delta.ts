@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** Trials of one metric in one delta: more than what a process sends again after a loss of data. */
-export const MAX_TRIALS = 5_000;
+const MAX_TRIALS = 5_000;
 
 const count = z.int().min(0);
 const hash = z.int().min(0).max(0xffff_ffff);

@@ -3,7 +3,7 @@ import type { MetricTrial } from '../../statistics/metrics/metric-evidence.js';
 import type { MetricDefinition } from '../../statistics/metrics/metric-request.js';
 
 /** Units whose time for a metric is over, and the sum of what they did. */
-export interface MetricArmSum {
+interface MetricArmSum {
   readonly trials: number;
   readonly sum: number;
 }
