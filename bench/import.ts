@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { median } from './harness.js';
 
 const ROUNDS = 21;
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -14,11 +15,11 @@ const entries = [...base, 'unleash-rollout-guard/redis', 'unleash-rollout-guard/
 
 /** Each form has a base of its own: SDKs that are imported take longer than those that are required. */
 const contestants = [
-  { name: 'require: unleash-client + OpenFeature', packages: base, base: 0 },
-  { name: 'require: … + unleash-rollout-guard', packages: ours, base: 0 },
-  { name: 'require: … + its ./redis, ./opentelemetry', packages: entries, base: 0 },
-  { name: 'import: unleash-client + OpenFeature', packages: base, isEsm: true, base: 3 },
-  { name: 'import: … + unleash-rollout-guard', packages: ours, isEsm: true, base: 3 },
+  { name: 'require: unleash-client + OpenFeature', packages: base, baseIndex: 0 },
+  { name: 'require: … + unleash-rollout-guard', packages: ours, baseIndex: 0 },
+  { name: 'require: … + its ./redis, ./opentelemetry', packages: entries, baseIndex: 0 },
+  { name: 'import: unleash-client + OpenFeature', packages: base, isEsm: true, baseIndex: 3 },
+  { name: 'import: … + unleash-rollout-guard', packages: ours, isEsm: true, baseIndex: 3 },
 ];
 
 /** One process. @returns milliseconds: by the clock, and of the processor, which other programs disturb less. */
@@ -42,12 +43,11 @@ for (let round = 0; round < ROUNDS; round++) {
     times[index]![1].push(cpu);
   }
 }
-const median = (values: number[]) => values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 const medians = times.map(([wall, cpu]) => [median(wall), median(cpu)] as const);
-console.log(`median of ${ROUNDS} processes                 ms   beyond   ratio   processor ms   beyond`);
+console.log(`${`median of ${ROUNDS} processes`.padEnd(45)}   ms   beyond   ratio   processor ms   beyond`);
 for (const [index, [wall, cpu]] of medians.entries()) {
-  const { name, base } = contestants[index]!;
-  const [baseWall, baseCpu] = medians[base]!;
+  const { name, baseIndex } = contestants[index]!;
+  const [baseWall, baseCpu] = medians[baseIndex]!;
   const cells = [wall, wall - baseWall, wall / baseWall, cpu, cpu - baseCpu].map((value, column) =>
     value.toFixed(column === 2 ? 2 : 0).padStart([5, 8, 7, 14, 8][column]!),
   );
