@@ -271,12 +271,12 @@ export class OperatorControls {
     }
   }
 
-  /** The next tick finds it as well, until it is answered, or even a little longer; it is answered once. */
+  /** Every tick finds it until it is answered: it is known until then, and until what was read before has been gone through. */
   #start(id: string, run: () => Promise<unknown>): void {
     if (this.#underWay.has(id)) return;
     const running = run()
       .catch((error) => this.#context.records.fault('a request of an operator', error))
-      .finally(() => this.#taking?.then(() => this.#underWay.delete(id)) ?? this.#underWay.delete(id));
+      .finally(() => Promise.resolve(this.#taking).then(() => this.#underWay.delete(id)));
     this.#underWay.set(id, running);
   }
 
