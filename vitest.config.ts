@@ -23,7 +23,8 @@ export default defineConfig({
     globalSetup: 'test/helpers/test-run-server.ts',
     // The first suite that needs the compiled programs or the real Unleash waits for them.
     hookTimeout: 90_000,
-    maxWorkers: 2,
+    // More than two cores have: much of the time, tests wait for processes of their own.
+    maxWorkers: 3,
     // Of this process only: programs that suites start are not measured.
     coverage: {
       provider: 'v8',
