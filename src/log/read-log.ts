@@ -7,6 +7,9 @@ import { filesOfLog, type LogPosition } from './rotating-file.js';
 /** The log for programs: one JSON object a line. */
 export const JSONL_FILE = 'metrics.jsonl';
 
+/** Why a line is a problem that is used all the same. */
+export const OUT_OF_ORDER = 'its time is before that of a line above';
+
 /** A problem with a line. */
 export interface LogProblem {
   readonly file: string;
@@ -83,7 +86,7 @@ async function* rowsOf(
         continue;
       }
       if (isBefore(row.timestamp, order.latest)) {
-        onProblem?.({ file, line: number, reason: 'its time is before that of a line above', used: true });
+        onProblem?.({ file, line: number, reason: OUT_OF_ORDER, used: true });
       } else {
         order.latest = row.timestamp;
       }

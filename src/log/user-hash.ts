@@ -9,9 +9,10 @@ import {
 } from 'node:crypto';
 import { join } from 'node:path';
 import { hash32 } from '../statistics/hash.js';
-import { readIfPresent, replaceFile, type WriteOptions } from '../support/files.js';
+import { readIfPresent, replaceFile, UnusableFileError, type WriteOptions } from '../support/files.js';
 
 const SALT_BYTES = 32;
+const SALT = /^[0-9a-f]{64}$/;
 const CIPHER = 'aes-256-ecb';
 const BLOCK_BYTES = 16;
 /** Of a block: the store's hash of a unit, and another one. The rest is 0, by which a block of this folder is known. */
@@ -35,7 +36,7 @@ export class UserHash {
   async open(folder: string, options: WriteOptions = {}): Promise<void> {
     let salt = (await readIfPresent(join(folder, 'salt')))?.trim();
     // After a crash of an earlier version, there may be a part of one.
-    if (salt?.length !== 2 * SALT_BYTES || !/^[0-9a-f]+$/.test(salt)) {
+    if (salt === undefined || !SALT.test(salt)) {
       salt = randomBytes(SALT_BYTES).toString('hex');
       await replaceFile(join(folder, 'salt'), `${salt}\n`, { ...options, mode: 0o600 });
     }
@@ -48,6 +49,7 @@ export class UserHash {
   static async read(folder: string): Promise<UserHash | undefined> {
     const salt = (await readIfPresent(join(folder, 'salt')))?.trim();
     if (salt === undefined) return undefined;
+    if (!SALT.test(salt)) throw new UnusableFileError(join(folder, 'salt'));
     const users = new UserHash();
     users.#salt = createSecretKey(Buffer.from(salt, 'hex'));
     return users;

@@ -22,7 +22,9 @@ export interface WebhookOptions extends HttpNotifierOptions {
    * What is posted of a notification, as JSON, for a receiver that has a format of its own; undefined to post nothing.
    * @default a {@link WebhookPayload}
    */
-  readonly body?: ((notification: GuardNotification) => object | undefined) | undefined;
+  readonly body?:
+    | ((notification: GuardNotification) => object | undefined | Promise<object | undefined>)
+    | undefined;
 }
 
 /** A {@link GuardNotification} as a webhook's body. */
@@ -45,7 +47,7 @@ export function webhook(options: WebhookOptions): Notifier {
   return {
     name,
     async notify(notification, { signal, fetch }) {
-      const body = bodyOf(notification, given.body);
+      const body = await bodyOf(notification, given.body);
       if (body === undefined) return;
       // Each attempt is signed with its own time, or a late one would be rejected as too old.
       const signed = secret === undefined ? {} : signatureHeaders(notification.id, body, secret, clock.now());
@@ -63,12 +65,12 @@ export function webhook(options: WebhookOptions): Notifier {
 }
 
 /** @throws {@link NotifyError} when it cannot be made: the next attempt would fail alike. */
-function bodyOf(
+async function bodyOf(
   notification: GuardNotification,
   make: WebhookOptions['body'] = (given): WebhookPayload => ({ version: 1, ...given }),
-): string | undefined {
+): Promise<string | undefined> {
   try {
-    return JSON.stringify(make(notification));
+    return JSON.stringify(await make(notification));
   } catch (error) {
     throw new NotifyError(`The body could not be made: ${messageOf(error)}`, { retryable: false });
   }

@@ -52,7 +52,8 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver
       const flag = { 'feature_flag.key': flagKey };
       if (event.type === 'complaint') complaints.add(1, { ...flag, 'rollout_guard.arm': event.arm });
       if (event.type === 'review-opened') {
-        reviews.add(1, { ...flag, 'rollout_guard.trigger': event.verdict.trigger });
+        const { trigger, dryRun = false } = event.verdict;
+        reviews.add(1, { ...flag, 'rollout_guard.trigger': trigger, 'rollout_guard.dry_run': dryRun });
       }
       if (event.type === 'fault') faults.add(1, flag);
       // Every process of a fleet reports the decision; the one that made it counts it.

@@ -49,7 +49,15 @@ describe('webhook', () => {
     expect(verifyWebhook(received[0]!.body, received[0]!.headers, SECRET, { now: AT })).toBe(true);
   });
 
-  it.each<[string, () => object]>([
+  it('waits for a body that is made later', async () => {
+    const { url, received } = await receiver();
+    const body = async ({ title }: { title: string }) => ({ text: title });
+    await webhook({ url, body }).notify(notification, { signal });
+    expect(received.map((each) => JSON.parse(each.body))).toEqual([{ text: notification.title }]);
+  });
+
+  it.each<[string, () => object | Promise<object>]>([
+    ['is rejected', () => Promise.reject(new Error('no body'))],
     [
       'throws',
       () => {

@@ -209,7 +209,7 @@ describe('openTelemetry', () => {
     const trigger = { 'rollout_guard.trigger': 'success-rate-below' };
     expect(Object.fromEntries(Array.from(collected, ([name, metric]) => [name, points(metric)]))).toEqual({
       'rollout_guard.complaints': [[{ ...flag, 'rollout_guard.arm': 'treatment' }, 1]],
-      'rollout_guard.reviews': [[{ ...flag, ...trigger }, 1]],
+      'rollout_guard.reviews': [[{ ...flag, ...trigger, 'rollout_guard.dry_run': false }, 1]],
       'rollout_guard.faults': [[flag, 1]],
       'rollout_guard.decisions': [
         [{ ...flag, ...trigger, 'rollout_guard.action': 'stop', 'rollout_guard.dry_run': true }, 1],

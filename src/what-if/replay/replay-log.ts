@@ -74,10 +74,23 @@ export interface ReplayResult {
  * @throws when there is no such file, or it cannot be read.
  */
 export async function replayLog(path: string, options: ReplayLogOptions): Promise<ReplayResult> {
-  const { rules, tickMs = 30_000, everyOutcome = false } = options;
-  const history = new History(await auditPath(path, options.audit));
   const found = new Found();
   const tracked = new TrackedEvents(options.events, (problem) => found.problem(problem));
+  try {
+    return await replayed(path, options, found, tracked);
+  } finally {
+    await tracked.close();
+  }
+}
+
+async function replayed(
+  path: string,
+  options: ReplayLogOptions,
+  found: Found,
+  tracked: TrackedEvents,
+): Promise<ReplayResult> {
+  const { rules, tickMs = 30_000, everyOutcome = false } = options;
+  const history = new History(await auditPath(path, options.audit));
   const order = new ExposureOrder<LoggedOutcome>(HORIZON_MS);
   let replay: Replay | undefined;
   let flagKey: string | undefined;

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { z } from 'zod';
-import type { LogProblem } from '../../log/read-log.js';
+import { type LogProblem, OUT_OF_ORDER } from '../../log/read-log.js';
 import { UserHash } from '../../log/user-hash.js';
 import { unitHasher } from '../../measure/evidence/evidence-feed.js';
 import { linesOf } from '../../support/files.js';
@@ -65,6 +65,11 @@ export class TrackedEvents {
     }
   }
 
+  /** Also when it was not read to its end. */
+  async close(): Promise<void> {
+    await this.#events?.return();
+  }
+
   async #read(): Promise<void> {
     const read = await this.#events?.next();
     this.#next = read === undefined || read.done === true ? undefined : read.value;
@@ -79,6 +84,7 @@ async function* eventsOf(
   const file = await open(path);
   try {
     let number = 0;
+    let latest = Number.NEGATIVE_INFINITY;
     for await (const lines of linesOf(file)) {
       for (const line of lines) {
         number += 1;
@@ -87,6 +93,8 @@ async function* eventsOf(
         if (data === undefined) onProblem({ file: path, line: number, reason: EXPECTED, used: false });
         else {
           const { timestamp: at, event: name, user, value } = data;
+          if (at < latest) onProblem({ file: path, line: number, reason: OUT_OF_ORDER, used: true });
+          latest = Math.max(latest, at);
           yield { at, name, targetingKey: hidden(user), value: value ?? undefined };
         }
       }

@@ -93,6 +93,24 @@ describe('replaying tracked events', () => {
     });
   });
 
+  it('uses an event that comes late, and says so', async () => {
+    const times = await logged();
+    const [first, last] = [Math.min(...times.values()), Math.max(...times.values())];
+    const event = (timestamp: number) => JSON.stringify({ timestamp, event: 'checkout', user: 'user-1' });
+    const found = await replay([event(last), event(first)]);
+    expect(found).toMatchObject({ trackedEvents: 2, leftOut: 0 });
+    expect(found.problems).toMatchObject([
+      { line: 2, reason: 'its time is before that of a line above', used: true },
+    ]);
+  });
+
+  it('refuses a salt that was cut off: no event would be of a user in the log', async () => {
+    await logged();
+    const salt = join(harness.folder, 'salt');
+    await writeFile(salt, (await readFile(salt, 'utf8')).slice(0, 20));
+    await expect(replay([])).rejects.toThrow(`${salt}: not what a guard writes`);
+  });
+
   it('refuses a file that is not there', async () => {
     await logged();
     await expect(replayLog(harness.folder, { rules: RULES, events: join(place, 'none') })).rejects.toThrow(
