@@ -92,6 +92,7 @@ describe('two processes with one folder', { timeout: 60_000 }, () => {
     ]);
     await first.breaks();
     expect(await stateIn(folder)).toBe('stopping');
+    await until('saved', () => existsSync(join(folder, 'guard-2', 'journal.json')));
     expect(await stateIn(join(folder, 'guard-2'))).toBe('armed');
     const statuses = await readRolloutStatuses(folder);
     expect(statuses.map(({ folder, state }) => [folder, state])).toEqual([
