@@ -1,11 +1,11 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useMemo, useRef, useState } from 'preact/hooks';
 import type { Series } from '../../api.js';
 import { useMedia } from '../live/hooks.js';
 import { chartColours } from './chart-colours.js';
 import { frameOf, placeOf } from './chart-frame.js';
 import type { ChartInput, Quantile } from './chart-input.js';
-import { createChart, type EChartsType } from './chart-library.js';
+import { useChart } from './chart-library.js';
 import { rolloutChartOption } from './rollout-chart-option.js';
 import { endOf, indexFrom } from './series-points.js';
 import type { Range } from './use-series.js';
@@ -36,8 +36,6 @@ export function RolloutChart(props: Props) {
   const frame = useMemo(() => frameOf(isNarrow), [isNarrow]);
   const isDark = useMedia('(prefers-color-scheme: dark)');
   const colours = useMemo(chartColours, [isDark]);
-  const canvas = useRef<HTMLDivElement>(null);
-  const chart = useRef<EChartsType>(undefined);
   const own = useRef({ series, setRange });
   own.current = { series, setRange };
   const { withAllThresholds } = props;
@@ -52,29 +50,24 @@ export function RolloutChart(props: Props) {
     isNarrow,
   };
 
-  useEffect(() => {
-    const made = createChart(canvas.current!);
-    chart.current = made;
-    made.on('datazoom', () => {
-      const zoom = (made.getOption() as { dataZoom: { startValue: number; endValue: number }[] }).dataZoom[0];
-      if (zoom === undefined) return;
-      const { first } = own.current.series;
-      const last = endOf(own.current.series);
-      const isAll = zoom.startValue <= first && zoom.endValue >= last;
-      own.current.setRange(
-        isAll ? { type: 'all' } : { type: 'fixed', from: zoom.startValue, to: zoom.endValue },
-      );
-    });
-    const resized = new ResizeObserver(() => made.resize());
-    resized.observe(canvas.current!);
-    return () => {
-      resized.disconnect();
-      made.dispose();
-    };
-  }, []);
-  useEffect(() => {
-    chart.current?.setOption(rolloutChartOption(input));
-  }, [series, limits.from, limits.to, quantiles.join(), withAllThresholds, colours, frame]);
+  const inputs = [series, limits.from, limits.to, quantiles.join(), withAllThresholds, colours, frame];
+  const canvas = useChart(
+    () => rolloutChartOption(input),
+    inputs,
+    (made) => {
+      made.on('datazoom', () => {
+        const zoom = (made.getOption() as { dataZoom: { startValue: number; endValue: number }[] })
+          .dataZoom[0];
+        if (zoom === undefined) return;
+        const { first } = own.current.series;
+        const last = endOf(own.current.series);
+        const isAll = zoom.startValue <= first && zoom.endValue >= last;
+        own.current.setRange(
+          isAll ? { type: 'all' } : { type: 'fixed', from: zoom.startValue, to: zoom.endValue },
+        );
+      });
+    },
+  );
 
   const { drag, handlers } = usePointer({ limits, series, setRange, setPoint, frame });
   const left = (at: number) => `${Math.min(1, Math.max(0, placeOf(at, limits))) * 100}%`;

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import type { Decision, Verdict } from '../../../model/shapes.js';
 import type { DecisionView } from '../../api.js';
-import { armsOf, ErrorTypes } from '../flag/failing-section.js';
+import { armsOf, ErrorTypes, FailingTable } from '../flag/failing-section.js';
 import { EvidenceFigures, Observed } from '../flag/trigger-section.js';
 import { fetchDecision } from '../live/api-client.js';
 import { useLoaded } from '../live/hooks.js';
@@ -10,9 +10,9 @@ import { flagHref } from '../live/router.js';
 import { ArmsTable } from '../parts/arms-table.js';
 import { Empty, Notice, Section, Table } from '../parts/layout.js';
 import { Ago, At } from '../parts/moments.js';
-import { ArmName, Bar, Chip, Foreign, Sign } from '../parts/signs.js';
+import { Bar, Chip, Foreign, Sign } from '../parts/signs.js';
 import { outcomeOf } from '../words/decided.js';
-import { countText, NONE, percentageText, rateOf, rateText } from '../words/numbers.js';
+import { countText, percentageText, rateOf, rateText } from '../words/numbers.js';
 import { fullTimeText, lengthText } from '../words/times.js';
 
 /** Why the guard stopped a flag, on what evidence, and what became of it. */
@@ -157,41 +157,15 @@ function VerdictRow({ verdict }: { verdict: Verdict }) {
 function Failing({ verdicts }: { verdicts: readonly Verdict[] }) {
   const failing = verdicts.find((verdict) => (verdict.failing?.length ?? 0) > 0)?.failing ?? [];
   if (failing.length === 0) return null;
-  const share = ({ count, of }: { count: number; of: number }) =>
-    of === 0 ? NONE : `${Math.round((count / of) * 100)} % (${countText(count)} of ${countText(of)})`;
   return (
-    <Table
+    <FailingTable
       caption="What failing users of the treatment had in common"
-      head={[
-        'What stood out',
-        <ArmName key="t" arm="treatment" />,
-        <ArmName key="c" arm="control" />,
-        'Other outcomes',
-      ]}
-    >
-      {failing.map((each) => (
-        <tr key={`${each.attribute} ${each.value}`}>
-          <th scope="row">
-            <small>
-              {each.attribute === 'errorType' ? 'error type' : <Foreign text={each.attribute} max={80} />}
-            </small>
-            <Foreign text={each.value} max={120} />
-          </th>
-          <td>
-            <span class="label">treatment</span>
-            {share(each.treatment)}
-          </td>
-          <td>
-            <span class="label">control</span>
-            {share(each.control)}
-          </td>
-          <td>
-            <span class="label">Other outcomes</span>
-            {share(each.others)}
-          </td>
-        </tr>
-      ))}
-    </Table>
+      what="What stood out"
+      failing={failing}
+      share={({ count, of }) =>
+        `${Math.round((count / of) * 100)} % (${countText(count)} of ${countText(of)})`
+      }
+    />
   );
 }
 

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from 'preact';
 import type { RolloutView } from '../../../model/rollout-view.js';
 import type { ArmCounts, Concentration, Decision } from '../../../model/shapes.js';
 import { Empty, Section, Table } from '../parts/layout.js';
@@ -14,36 +15,63 @@ export function FailingSection({ view }: { view: RolloutView }) {
   return (
     <Section id="failing" title="Where it fails">
       {failing.length > 0 && (
-        <Table
+        <FailingTable
           class="failing"
           caption="What failing users of the treatment have in common"
-          head={[
-            'What stands out',
-            <ArmName key="t" arm="treatment" />,
-            <ArmName key="c" arm="control" />,
-            'Other outcomes',
-          ]}
-        >
-          {failing.map((each) => (
-            <tr key={`${each.attribute} ${each.value}`}>
-              <th scope="row">
-                <small>
-                  {each.attribute === 'errorType' ? 'error type' : <Foreign text={each.attribute} max={80} />}
-                </small>
-                <Foreign text={each.value} max={120} />
-              </th>
-              <Share label="treatment" share={each.treatment} arm="treatment" />
-              <Share label="control" share={each.control} arm="control" />
-              <Share label="Other outcomes" share={each.others} arm="off" />
-            </tr>
-          ))}
-        </Table>
+          what="What stands out"
+          failing={failing}
+          share={(share, label, arm) => <Share label={label} share={share} arm={arm} />}
+        />
       )}
       <ErrorTypes
         arms={decided === undefined ? view.arms : armsOf(decided)}
         when={decided === undefined ? 'since the last step' : 'when it was decided'}
       />
     </Section>
+  );
+}
+
+/** What failing users of the treatment have in common, a row each, with the shares of both arms and of other outcomes. */
+export function FailingTable(props: {
+  class?: string;
+  caption: string;
+  /** The head of the first column. */
+  what: string;
+  failing: readonly Concentration[];
+  /** What a cell shows under its label. */
+  share: (share: Concentration['treatment'], label: string, arm: ShareProps['arm']) => ComponentChildren;
+}) {
+  const cell = (share: Concentration['treatment'], label: string, arm: ShareProps['arm']) => (
+    <td>
+      <span class="label">{label}</span>
+      {share.of === 0 ? NONE : props.share(share, label, arm)}
+    </td>
+  );
+  return (
+    <Table
+      class={props.class ?? ''}
+      caption={props.caption}
+      head={[
+        props.what,
+        <ArmName key="t" arm="treatment" />,
+        <ArmName key="c" arm="control" />,
+        'Other outcomes',
+      ]}
+    >
+      {props.failing.map((each) => (
+        <tr key={`${each.attribute} ${each.value}`}>
+          <th scope="row">
+            <small>
+              {each.attribute === 'errorType' ? 'error type' : <Foreign text={each.attribute} max={80} />}
+            </small>
+            <Foreign text={each.value} max={120} />
+          </th>
+          {cell(each.treatment, 'treatment', 'treatment')}
+          {cell(each.control, 'control', 'control')}
+          {cell(each.others, 'Other outcomes', 'off')}
+        </tr>
+      ))}
+    </Table>
   );
 }
 
@@ -92,27 +120,21 @@ export function ErrorTypes({ arms, when }: { arms: BothArms; when: string }) {
   );
 }
 
-function Share(props: {
-  label: string;
-  share: Concentration['treatment'];
-  arm: 'treatment' | 'control' | 'off';
-}) {
-  const { count, of } = props.share;
+interface ShareProps {
+  readonly label: string;
+  readonly share: Concentration['treatment'];
+  readonly arm: 'treatment' | 'control' | 'off';
+}
+
+function Share({ label, share: { count, of }, arm }: ShareProps) {
   return (
-    <td>
-      <span class="label">{props.label}</span>
-      {of === 0 ? (
-        NONE
-      ) : (
-        <>
-          <strong>{Math.round((count / of) * 100)} %</strong>{' '}
-          <small>
-            {countText(count)} of {countText(of)}
-          </small>
-          <Bar fraction={count / of} label={`Share, ${props.label}`} mood={props.arm} />
-        </>
-      )}
-    </td>
+    <>
+      <strong>{Math.round((count / of) * 100)} %</strong>{' '}
+      <small>
+        {countText(count)} of {countText(of)}
+      </small>
+      <Bar fraction={count / of} label={`Share, ${label}`} mood={arm} />
+    </>
   );
 }
 

@@ -1,8 +1,8 @@
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { useMemo } from 'preact/hooks';
 import { METRIC_WORDS } from '../../../support/wording.js';
 import type { MetricArmSeries, MetricSeries, Series } from '../../api.js';
 import { type ChartColours, chartColours } from '../charts/chart-colours.js';
-import { createChart, type EChartsCoreOption, type EChartsType } from '../charts/chart-library.js';
+import { type EChartsCoreOption, useChart } from '../charts/chart-library.js';
 import { lineOf, middlesOf, pointsOf } from '../charts/rollout-chart-option.js';
 import { indexFrom } from '../charts/series-points.js';
 import { limitsOf, type SeriesInRange } from '../charts/use-series.js';
@@ -72,21 +72,8 @@ function MetricChart(props: { metric: MetricSeries; series: Series; limits: Limi
   const { metric, series, limits } = props;
   const isDark = useMedia('(prefers-color-scheme: dark)');
   const colours = useMemo(chartColours, [isDark]);
-  const canvas = useRef<HTMLDivElement>(null);
-  const chart = useRef<EChartsType>(undefined);
-  useEffect(() => {
-    const made = createChart(canvas.current!);
-    chart.current = made;
-    const resized = new ResizeObserver(() => made.resize());
-    resized.observe(canvas.current!);
-    return () => {
-      resized.disconnect();
-      made.dispose();
-    };
-  }, []);
-  useEffect(() => {
-    chart.current?.setOption(optionOf(metric, series, limits, colours));
-  }, [metric, series, limits.from, limits.to, colours]);
+  const inputs = [metric, series, limits.from, limits.to, colours];
+  const canvas = useChart(() => optionOf(metric, series, limits, colours), inputs);
   // Its numbers are in the table.
   return <div ref={canvas} class="metric-chart" aria-hidden="true" />;
 }
