@@ -62,6 +62,15 @@ describe('commands in the documentation', () => {
   ).scripts;
   const BUILT_IN = ['test', 'pack'];
 
+  const refusedOf = (
+    calls: readonly { readonly place: string; readonly words: readonly string[] }[],
+    mayLack: boolean,
+  ) =>
+    calls.flatMap(({ place, words }) => {
+      const refused = refusal(words, mayLack);
+      return refused === undefined ? [] : [`${place}: rollout-guard ${words.join(' ')}: ${refused}`];
+    });
+
   it('are what the command line understands, in blocks', () => {
     const calls = pages.flatMap(({ blocks }) =>
       blocks
@@ -69,25 +78,17 @@ describe('commands in the documentation', () => {
         .flatMap(({ place, text }) => callsIn(text).map((words) => ({ place, words }))),
     );
     expect(calls.length).toBeGreaterThan(20);
-    const wrong = calls.flatMap(({ place, words }) => {
-      const refused = refusal(words, false);
-      return refused === undefined ? [] : [`${place}: rollout-guard ${words.join(' ')}: ${refused}`];
-    });
-    expect(wrong).toEqual([]);
+    expect(refusedOf(calls, false)).toEqual([]);
   });
 
   it('are what the command line understands, within a sentence', () => {
     const calls = pages.flatMap(({ path, prose }) =>
       [...prose.matchAll(/`((?:npx )?rollout-guard [^`]+)`/g)].flatMap(([, call]) =>
-        callsIn(call!.replaceAll('\n', ' ').replaceAll('…', '')).map((words) => ({ path, words })),
+        callsIn(call!.replaceAll('\n', ' ').replaceAll('…', '')).map((words) => ({ place: path, words })),
       ),
     );
     expect(calls.length).toBeGreaterThan(20);
-    const wrong = calls.flatMap(({ path, words }) => {
-      const refused = refusal(words, true);
-      return refused === undefined ? [] : [`${path}: rollout-guard ${words.join(' ')}: ${refused}`];
-    });
-    expect(wrong).toEqual([]);
+    expect(refusedOf(calls, true)).toEqual([]);
   });
 
   it('name only scripts of package.json', () => {

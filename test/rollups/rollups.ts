@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { LatencyHistogram } from '../../src/measure/latency-histogram.js';
+import { NO_COUNTS } from '../../src/model/shapes.js';
 import type { Rollup, RollupArm } from '../../src/rollups/rollup.js';
 
 export const MINUTE = 60_000;
@@ -12,14 +13,8 @@ export function armOf(facts: Partial<RollupArm> = {}, durations: readonly number
   const latency = new LatencyHistogram();
   for (const duration of durations) latency.record(duration);
   return {
+    ...NO_COUNTS,
     successes: durations.length,
-    failures: 0,
-    expected: 0,
-    aborted: 0,
-    critical: 0,
-    fallbacks: 0,
-    retried: 0,
-    complaints: 0,
     userSuccesses: durations.length,
     unfinished: 0,
     errorTypes: [],

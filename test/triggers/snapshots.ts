@@ -1,4 +1,4 @@
-import type { ArmCounts } from '../../src/model/shapes.js';
+import { type ArmCounts, NO_COUNTS } from '../../src/model/shapes.js';
 import type {
   Evidence,
   ExposureCounts,
@@ -11,17 +11,7 @@ export const NOW = 1_700_000_000_000;
 export const FIVE_MINUTES = 300_000;
 
 export function armCounts(over: Partial<ArmCounts> = {}): ArmCounts {
-  return {
-    successes: 0,
-    failures: 0,
-    expected: 0,
-    aborted: 0,
-    critical: 0,
-    fallbacks: 0,
-    retried: 0,
-    complaints: 0,
-    ...over,
-  };
+  return { ...NO_COUNTS, ...over };
 }
 
 const NO_EXPOSURES: ExposureCounts = { due: 0, unreported: 0 };
