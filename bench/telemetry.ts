@@ -18,6 +18,7 @@ import { compare, printComparison } from './harness.js';
 
 const POOL = 4096;
 const MASK = POOL - 1;
+const FLAG = { flagKey: 'async-upload', project: 'default', environment: 'production' };
 
 /** A tenth fails, with one of ten error types. */
 const pool = Array.from({ length: POOL }, (_, index): Outcome => {
@@ -48,7 +49,7 @@ const pool = Array.from({ length: POOL }, (_, index): Outcome => {
 const observing = (name: string, observer: GuardObserver) => ({
   name,
   run(iterations: number) {
-    for (let i = 0; i < iterations; i++) observer.outcome?.(pool[i & MASK]!);
+    for (let i = 0; i < iterations; i++) observer.outcome?.(pool[i & MASK]!, FLAG);
   },
 });
 

@@ -126,7 +126,7 @@ export type { TimeRange } from './rollups/rollup.js';
 // Fleets: processes that guard a flag together; see `unleash-rollout-guard/redis`.
 export type { FleetRole, FleetTiming, SharedStore, UnfedRule } from './fleet/fleet-options.js';
 // Telemetry: the same numbers elsewhere.
-export type { DecisionCount, GuardFigures, GuardObserver } from './model/observer.js';
+export type { DecisionCount, GuardedFlag, GuardFigures, GuardObserver } from './model/observer.js';
 export { unleashImpactMetrics } from '../providers/unleash/impact-metrics.js';
 // Notifications: what operators must know.
 export type { NotificationFact, NotificationSeverity } from './model/event-entry.js';

@@ -12,7 +12,7 @@ export interface Metric {
   readonly kind: 'counter' | 'gauge';
   readonly unit?: 's' | undefined;
   readonly help: string;
-  /** Of all samples, beside the flag. */
+  /** With their labels beside flag, environment and project, which all samples have. */
   readonly samples: (figures: GuardFigures) => readonly Sample[];
   /** OpenTelemetry has it under this name as it happens, with more attributes than a view has. */
   readonly isRecorded?: true | undefined;
@@ -69,7 +69,7 @@ const perArm = (
 });
 
 /**
- * All that a guard shows of itself, in Prometheus and in OpenTelemetry. Labels are bounded: flags, arms, results, states, and the names
+ * All that a guard shows of itself, in Prometheus and in OpenTelemetry. Labels are bounded: flags, environments, projects, arms, results, states, and the names
  * of configured triggers. What is not known has no sample.
  */
 export const METRICS: readonly Metric[] = [
@@ -77,17 +77,7 @@ export const METRICS: readonly Metric[] = [
     name: 'info',
     kind: 'gauge',
     help: 'The guard, by its version.',
-    samples: ({ view }) => [
-      [
-        {
-          version: view.guardVersion,
-          project: view.project,
-          environment: view.environment,
-          dry_run: view.dryRun,
-        },
-        1,
-      ],
-    ],
+    samples: ({ view }) => [[{ version: view.guardVersion, dry_run: view.dryRun }, 1]],
   },
   {
     name: 'state',

@@ -10,11 +10,12 @@ export function prometheusText(flags: readonly GuardFigures[]): string {
     const { kind, help, samples } = metric;
     const full = nameOf(metric);
     const found = flags.flatMap((figures) =>
-      samples(figures).flatMap(([labels, value]) =>
-        value === undefined
+      samples(figures).flatMap(([labels, value]) => {
+        const { flagKey: flag, environment, project } = figures.view;
+        return value === undefined
           ? []
-          : [`${full}${labelsOf({ flag: figures.view.flagKey, ...labels })} ${numberOf(value)}`],
-      ),
+          : [`${full}${labelsOf({ flag, environment, project, ...labels })} ${numberOf(value)}`];
+      }),
     );
     return found.length === 0 ? [] : [`# HELP ${full} ${help}`, `# TYPE ${full} ${kind}`, ...found];
   });

@@ -3,7 +3,7 @@ import type { OpenFolder } from '../journal/guard-folder.js';
 import { Journal, type JournalEntry } from '../journal/journal.js';
 import type { GuardEvent, GuardListener } from '../model/event.js';
 import { entryOf } from '../model/event-table.js';
-import type { GuardFigures, GuardObserver } from '../model/observer.js';
+import type { GuardedFlag, GuardFigures, GuardObserver } from '../model/observer.js';
 import type { Outcome } from '../model/shapes.js';
 import { runCallback } from '../support/async/callbacks.js';
 import type { Clock } from '../support/clock.js';
@@ -26,8 +26,7 @@ const SAVING = 'writing the journal';
  */
 export class GuardRecords {
   readonly #logger: Logger;
-  readonly #flagKey: string;
-  readonly #place: Pick<JournalEntry, 'project' | 'environment'>;
+  readonly #flag: GuardedFlag;
   /** Each with its name in faults. */
   readonly #listeners = new Map<GuardListener, string>();
   readonly #observers: readonly (readonly [what: string, observer: GuardObserver])[];
@@ -44,21 +43,21 @@ export class GuardRecords {
     readonly flagKey: string;
     readonly folder: string | false;
     /** Where the flag is in Unleash. */
-    readonly unleash?: { readonly project: string; readonly environment: string } | undefined;
+    readonly unleash: { readonly project: string; readonly environment: string };
     readonly clock: Clock;
     readonly logger: Logger;
     readonly onEvent?: GuardListener | undefined;
     readonly observers?: readonly GuardObserver[] | undefined;
   }) {
-    const { folder, flagKey, onEvent, observers = [] } = options;
+    const { folder, flagKey, unleash, onEvent, observers = [] } = options;
     this.#logger = options.logger;
-    this.#flagKey = flagKey;
-    this.#place = { project: options.unleash?.project, environment: options.unleash?.environment };
+    const flag = { flagKey, project: unleash.project, environment: unleash.environment };
+    this.#flag = flag;
     this.#outages = new Outages(options.clock, (event) => this.emit(event));
     if (onEvent) this.listen(onEvent);
     this.#observers = observers.map((observer, index) => [`observers[${index}]`, observer]);
     for (const [what, observer] of this.#observers) {
-      this.#listeners.set((event) => observer.event?.(event, flagKey), what);
+      this.#listeners.set((event) => observer.event?.(event, flag), what);
     }
     if (folder !== false) this.#early = [];
   }
@@ -77,7 +76,7 @@ export class GuardRecords {
     this.#journal = new Journal(path, folder);
     this.#audit = new AuditLog(
       path,
-      this.#flagKey,
+      this.#flag.flagKey,
       {
         onFault: (error) => this.fault(what, error),
         onWritten: () => this.works(what),
@@ -115,13 +114,15 @@ export class GuardRecords {
   /** The guard starts: observers may read where it stands. */
   started(figures: () => GuardFigures): void {
     for (const [what, observer] of this.#observers) {
-      this.safely(what, () => observer.started?.(this.#flagKey, figures));
+      this.safely(what, () => observer.started?.(this.#flag, figures));
     }
   }
 
   /** Shows one outcome to the observers. */
   outcome(outcome: Outcome): void {
-    for (const [what, observer] of this.#observers) this.safely(what, () => observer.outcome?.(outcome));
+    for (const [what, observer] of this.#observers) {
+      this.safely(what, () => observer.outcome?.(outcome, this.#flag));
+    }
   }
 
   /** Reports that something other than the stop itself does not work: when that begins, and each hour while it lasts. */
@@ -146,7 +147,7 @@ export class GuardRecords {
 
   /** Begins to write the guard's state to disk. */
   save(entry: JournalEntry): void {
-    this.#latest = { entry: { ...entry, ...this.#place }, isSaved: false };
+    this.#latest = { entry: { ...entry, ...this.#flag }, isSaved: false };
     this.#saveLatest();
   }
 

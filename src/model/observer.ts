@@ -10,6 +10,16 @@ export interface DecisionCount extends Pick<Decision, 'action' | 'dryRun'> {
   readonly count: number;
 }
 
+/** The flag of a guard, and where it is in Unleash: always the same object for one guard. */
+export interface GuardedFlag {
+  /** The flag's name in Unleash. */
+  readonly flagKey: string;
+  /** Its project in Unleash. */
+  readonly project: string;
+  /** The environment in which the guard guards it. */
+  readonly environment: string;
+}
+
 /** The figures of one flag's guard in this process. */
 export interface GuardFigures {
   /** Where the rollout stands. */
@@ -30,12 +40,14 @@ export interface GuardFigures {
  */
 export interface GuardObserver {
   /**
-   * Called when the guard of this flag starts. @param figures - Where its rollout stands whenever it is called, until the guard reports
+   * Called when the guard of this flag starts.
+   *
+   * @param figures - Where its rollout stands whenever it is called, until the guard reports
    * that it is `closed`.
    */
-  started?(flagKey: string, figures: () => GuardFigures): void;
+  started?(flag: GuardedFlag, figures: () => GuardFigures): void;
   /** Called once for each outcome, after the guard has counted it. */
-  outcome?(outcome: Outcome): void;
+  outcome?(outcome: Outcome, flag: GuardedFlag): void;
   /** Called for everything that the guard of this flag does. */
-  event?(event: GuardEvent, flagKey: string): void;
+  event?(event: GuardEvent, flag: GuardedFlag): void;
 }

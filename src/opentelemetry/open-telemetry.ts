@@ -20,8 +20,8 @@ export interface OpenTelemetryOptions {
 /**
  * Shows a guard's outcomes, durations, decisions and states, and where its rollout stands (as `guard.prometheus()`), as OpenTelemetry
  * metrics; for the guard's option `observers`.
- * Without a registered SDK nothing is recorded. Attributes are bounded: flag, arm, result, whether the fallback ran, the
- * names of triggers, and at most 50 error types; never targeting keys, messages or attributes of an outcome.
+ * Without a registered SDK nothing is recorded. Attributes are bounded: flag, project, environment, arm, result, whether the fallback
+ * ran, the names of triggers, and at most 50 error types; never targeting keys, messages or attributes of an outcome.
  *
  * @throws ConfigError when the options cannot be used.
  */
@@ -36,48 +36,49 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): GuardObserver
     return instruments;
   };
   return {
-    started(flagKey, figures) {
-      ready().figures.set(flagKey, figures);
+    started(flag, figures) {
+      ready().flag(flag).figures = figures;
     },
-    outcome(outcome) {
-      const { series, duration } = ready();
-      const counted = series(outcome.exposure.flagKey).of(outcome);
+    outcome(outcome, flag) {
+      const { duration, flag: observed } = ready();
+      const counted = observed(flag).outcomes.of(outcome);
       counted.count += 1;
       const { durationMs } = outcome;
       if (durationMs === undefined || !Number.isFinite(durationMs) || durationMs < 0) return;
       duration.record(durationMs / 1_000, counted.durationAttributes);
     },
-    event(event, flagKey) {
-      const { complaints, decisions, reviews, faults, blind, guards, figures } = ready();
-      const flag = { 'feature_flag.key': flagKey };
-      if (event.type === 'complaint') complaints.add(1, { ...flag, 'rollout_guard.arm': event.arm });
+    event(event, flag) {
+      const { complaints, decisions, reviews, faults, blind, guards, flag: observed } = ready();
+      const known = observed(flag);
+      const { id, attributes } = known;
+      if (event.type === 'complaint') complaints.add(1, { ...attributes, 'rollout_guard.arm': event.arm });
       if (event.type === 'review-opened') {
         const { trigger, dryRun = false } = event.verdict;
-        reviews.add(1, { ...flag, 'rollout_guard.trigger': trigger, 'rollout_guard.dry_run': dryRun });
+        reviews.add(1, { ...attributes, 'rollout_guard.trigger': trigger, 'rollout_guard.dry_run': dryRun });
       }
-      if (event.type === 'fault') faults.add(1, flag);
+      if (event.type === 'fault') faults.add(1, attributes);
       // Every process of a fleet reports the decision; the one that made it counts it.
       if (event.type === 'decided' && event.by === undefined) {
         const { action, dryRun, verdicts } = event.decision;
         decisions.add(1, {
-          ...flag,
+          ...attributes,
           'rollout_guard.action': action,
           'rollout_guard.dry_run': dryRun,
           'rollout_guard.trigger': verdicts[0]?.trigger,
         });
       }
-      for (const [code, change] of blindness.follow(event, flagKey)) {
-        blind.add(change, { ...flag, 'rollout_guard.reason': code });
+      for (const [code, change] of blindness.follow(event, id)) {
+        blind.add(change, { ...attributes, 'rollout_guard.reason': code });
       }
-      const { before, after } = states.follow(event, flagKey);
+      const { before, after } = states.follow(event, id);
       if (after !== before) {
-        if (before !== undefined) guards.add(-1, { ...flag, 'rollout_guard.state': before });
-        if (after !== undefined) guards.add(1, { ...flag, 'rollout_guard.state': after });
+        if (before !== undefined) guards.add(-1, { ...attributes, 'rollout_guard.state': before });
+        if (after !== undefined) guards.add(1, { ...attributes, 'rollout_guard.state': after });
       }
       if (event.type !== 'closed') return;
       // Not the guard itself, which nothing else may hold any longer. Another one of this flag may have started meanwhile.
-      const last = figures.get(flagKey)?.();
-      if (last?.view.isClosed) figures.set(flagKey, () => last);
+      const last = known.figures?.();
+      if (last?.view.isClosed) known.figures = () => last;
     },
   };
 }
@@ -91,15 +92,15 @@ class GuardStates {
   readonly #left = new Map<string, Status>();
 
   /** The state of the flag's guard before and after an event; undefined while no guard is running. */
-  follow(event: GuardEvent, flagKey: string) {
-    const before = this.#states.get(flagKey);
+  follow(event: GuardEvent, flagId: string) {
+    const before = this.#states.get(flagId);
     const next = entryOf(event).state?.(event);
     let after = next === 'closed' ? undefined : (next ?? before);
-    if (event.type === 'stopped-here') after = this.#left.get(flagKey) ?? after;
-    if (next !== undefined) this.#left.delete(flagKey);
-    if (event.type === 'started' && event.status !== 'armed') this.#left.set(flagKey, event.status);
-    if (after === undefined) this.#states.delete(flagKey);
-    else this.#states.set(flagKey, after);
+    if (event.type === 'stopped-here') after = this.#left.get(flagId) ?? after;
+    if (next !== undefined) this.#left.delete(flagId);
+    if (event.type === 'started' && event.status !== 'armed') this.#left.set(flagId, event.status);
+    if (after === undefined) this.#states.delete(flagId);
+    else this.#states.set(flagId, after);
     return { before, after };
   }
 }
@@ -109,11 +110,11 @@ class Blindness {
   readonly #codes = new Map<string, ReadonlySet<string>>();
 
   /** The reasons that began and ended with an event. A guard that ends is no longer counted. */
-  follow(event: GuardEvent, flagKey: string): (readonly [code: string, change: 1 | -1])[] {
+  follow(event: GuardEvent, flagId: string): (readonly [code: string, change: 1 | -1])[] {
     if (event.type !== 'health' && event.type !== 'started' && event.type !== 'closed') return [];
-    const before = this.#codes.get(flagKey) ?? new Set();
+    const before = this.#codes.get(flagId) ?? new Set();
     const after = new Set(event.type === 'health' ? event.reasons.map(({ code }) => code) : []);
-    this.#codes.set(flagKey, after);
+    this.#codes.set(flagId, after);
     return [
       ...[...after].filter((code) => !before.has(code)).map((code) => [code, 1] as const),
       ...[...before].filter((code) => !after.has(code)).map((code) => [code, -1] as const),

@@ -22,13 +22,14 @@ const RESULT_INDEX: Readonly<Record<Result, number>> = { success: 0, failure: 1,
 export class OutcomeSeries {
   /** Every series that has counted something. */
   readonly all: Series[] = [];
-  readonly #flagKey: string;
+  readonly #flag: Attributes;
   readonly #withoutError: Series[] = [];
   readonly #byErrorType = new Map<string, Series[]>();
   readonly #durations: Attributes[] = [];
 
-  constructor(flagKey: string) {
-    this.#flagKey = flagKey;
+  /** @param flag - Attributes of the flag. */
+  constructor(flag: Attributes) {
+    this.#flag = flag;
   }
 
   /** The series that an outcome belongs to. */
@@ -40,7 +41,7 @@ export class OutcomeSeries {
     const known = some[index];
     if (known !== undefined) return known;
     this.#durations[kind] ??= {
-      'feature_flag.key': this.#flagKey,
+      ...this.#flag,
       'rollout_guard.arm': exposure.arm,
       'rollout_guard.result': result,
     };

@@ -216,9 +216,11 @@ describe('a rollback trigger in dry run', () => {
     expect(tried).toMatchObject({ dryRun: true, verdict: { dryRun: true, unit: 'none', status: 'breach' } });
     expect(inForce?.dryRun).toBeUndefined();
     expect(guard.prometheus()).toContain(
-      'rollout_guard_trigger_breached{flag="async-upload",trigger="own",severity="rollback",dry_run="true"} 1',
+      'rollout_guard_trigger_breached{flag="async-upload",environment="production",project="default",trigger="own",severity="rollback",dry_run="true"} 1',
     );
-    expect(guard.prometheus()).toContain('rollout_guard_prevented_incidents_total{flag="async-upload"} 0');
+    expect(guard.prometheus()).toContain(
+      'rollout_guard_prevented_incidents_total{flag="async-upload",environment="production",project="default"} 0',
+    );
   });
 });
 

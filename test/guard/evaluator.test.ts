@@ -33,6 +33,7 @@ function newEvaluator() {
   };
   const records = new GuardRecords({
     flagKey: 'async-upload',
+    unleash: { project: 'default', environment: 'development' },
     folder: false,
     clock: { now: () => NOW, monotonic: () => NOW },
     logger: resolveLogger(false),

@@ -1,7 +1,7 @@
 import { RolloutGuard } from 'unleash-rollout-guard';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { GuardEvent } from '../../src/model/event.js';
-import type { GuardObserver } from '../../src/model/observer.js';
+import type { GuardedFlag, GuardObserver } from '../../src/model/observer.js';
 import type { Outcome } from '../../src/model/shapes.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 
@@ -22,19 +22,26 @@ afterEach(async () => {
 /** Keeps what it receives; a class, so that its methods need their `this`. */
 class Keeper implements GuardObserver {
   readonly outcomes: Outcome[] = [];
-  readonly events: [flagKey: string, type: GuardEvent['type']][] = [];
+  readonly events: GuardEvent['type'][] = [];
+  readonly flags = new Set<GuardedFlag>();
 
-  outcome(outcome: Outcome): void {
+  started(flag: GuardedFlag): void {
+    this.flags.add(flag);
+  }
+
+  outcome(outcome: Outcome, flag: GuardedFlag): void {
+    this.flags.add(flag);
     this.outcomes.push(outcome);
   }
 
-  event(event: GuardEvent, flagKey: string): void {
-    this.events.push([flagKey, event.type]);
+  event(event: GuardEvent, flag: GuardedFlag): void {
+    this.flags.add(flag);
+    this.events.push(event.type);
   }
 }
 
 describe('observers of a guard', () => {
-  it('receive every outcome once and every event, with the flag', async () => {
+  it('receive every outcome once and every event, with the flag and where it is in Unleash', async () => {
     const keeper = new Keeper();
     const guard = await harness.started({ observers: [keeper] });
     await harness.fail(guard);
@@ -46,8 +53,11 @@ describe('observers of a guard', () => {
       result: 'failure',
       fallbackUsed: true,
     });
-    expect(keeper.events).toEqual(harness.events.map(({ type }) => ['async-upload', type]));
-    expect(keeper.events.map(([, type]) => type)).toEqual(expect.arrayContaining(['decided', 'closed']));
+    expect(keeper.events).toEqual(harness.events.map(({ type }) => type));
+    expect(keeper.events).toEqual(expect.arrayContaining(['decided', 'closed']));
+    expect([...keeper.flags]).toEqual([
+      { flagKey: 'async-upload', project: 'default', environment: 'production' },
+    ]);
   });
 
   it('may lack either method', async () => {

@@ -32,6 +32,14 @@ const panel = z.object({
   datasource: datasource.optional(),
   targets: z.array(target).default([]),
 });
+const variable = (name: string) =>
+  z.object({
+    name: z.literal(name),
+    type: z.literal('query'),
+    includeAll: z.literal(true),
+    datasource,
+    query: z.object({ query: z.string() }),
+  });
 const dashboard = z.object({
   uid: z.string().regex(/^[a-zA-Z0-9_-]{1,40}$/),
   title: z.string().min(1),
@@ -43,12 +51,9 @@ const dashboard = z.object({
         type: z.literal('datasource'),
         query: z.literal('prometheus'),
       }),
-      z.object({
-        name: z.literal('flag'),
-        type: z.literal('query'),
-        datasource,
-        query: z.object({ query: z.string() }),
-      }),
+      variable('project'),
+      variable('environment'),
+      variable('flag'),
     ]),
   }),
   annotations: z.object({
@@ -96,7 +101,7 @@ describe("Grafana's dashboard", () => {
     }
   });
 
-  it('asks the data source that is chosen, for the flags that are chosen, in every panel', () => {
+  it('asks the data source that is chosen, for the flags and environments that are chosen, in every panel', () => {
     for (const { type, title, targets, description } of panels) {
       expect(targets.length > 0, title).toBe(type !== 'row');
       expect(description !== undefined, title).toBe(type !== 'row');
@@ -104,7 +109,18 @@ describe("Grafana's dashboard", () => {
     }
     for (const { title, expr } of queries) {
       const selectors = expr.match(/rollout_guard_[a-z_]+(\{[^}]*\})?/g) ?? [];
-      for (const selector of selectors) expect(selector, title).toContain('{flag=~"$flag"');
+      for (const selector of selectors) {
+        expect(selector, title).toContain('{flag=~"$flag", environment=~"$environment", project=~"$project"');
+      }
+    }
+  });
+
+  it('adds up nothing over environments, and names the environment wherever it names the flag', () => {
+    const grouped = queries.flatMap(({ expr }) => [...expr.matchAll(/\b(by|on) \(([^)]*)\)/g)]);
+    expect(grouped.length).toBeGreaterThanOrEqual(queries.length);
+    for (const [clause] of grouped) expect(clause).toContain('(flag, environment, project');
+    for (const { title, legend } of queries) {
+      if (legend.includes('{{flag}}')) expect(legend, title).toContain('{{flag}} ({{environment}})');
     }
   });
 
@@ -158,7 +174,11 @@ describeWithBinary("Grafana's queries", 'prometheus', 'apt-get install prometheu
     };
     /** As Grafana fills the variables in, with intervals that fit a test. */
     const filled = (expr: string) =>
-      expr.replaceAll('$flag', 'async-upload').replaceAll(/\$__(rate_interval|range|interval)/g, '10s');
+      expr
+        .replaceAll('$flag', 'async-upload')
+        .replaceAll('$environment', 'production')
+        .replaceAll('$project', 'default')
+        .replaceAll(/\$__(rate_interval|range|interval)/g, '10s');
     /** The queries that have found nothing since the test began. */
     const empty = async (some: typeof queries) => {
       const found = await Promise.all(
@@ -233,10 +253,14 @@ describeWithBinary("Grafana's queries", 'prometheus', 'apt-get install prometheu
           expect(data, expr).not.toEqual([]);
         }
       }
-      const [, flag] = templating.list;
-      const [, metric, label] = /^label_values\((\w+), (\w+)\)$/.exec(flag.query.query)!;
-      const values = await ask(`label/${label}/values`, { 'match[]': metric! });
-      expect(values.data).toEqual(['async-upload']);
+      const [, ...variables] = templating.list;
+      const values = await Promise.all(
+        variables.map(async ({ query }) => {
+          const [, selector, label] = /^label_values\((.+), (\w+)\)$/.exec(query.query)!;
+          return (await ask(`label/${label}/values`, { 'match[]': filled(selector!) })).data;
+        }),
+      );
+      expect(values).toEqual([['default'], ['production'], ['async-upload']]);
     } finally {
       await prometheus.close();
       close();

@@ -90,10 +90,13 @@ describeWithBinary('the metrics of a guard', 'prometheus', 'apt-get install prom
     expect(text).toContain(
       'trigger="a \\"name\\"\\\\of\\nits own",severity="rollback",dry_run="false"} +Inf\n',
     );
+    const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+    const place = /^rollout_guard_\w+\{flag="async-upload",environment="production",project="default"[,}]/;
+    expect(samples.filter((line) => !place.test(line))).toEqual([]);
     const check = (...args: string[]) =>
       execFileSync('promtool', ['check', ...args], { input: text, encoding: 'utf8', stdio: 'pipe' });
     expect(check('metrics')).toBe('');
-    expect(check('rules', RULES)).toContain('SUCCESS: 7 rules found');
+    expect(check('rules', RULES)).toContain('SUCCESS: 8 rules found');
     const tested = execFileSync('promtool', ['test', 'rules', RULE_TESTS], {
       encoding: 'utf8',
       stdio: 'pipe',
@@ -110,7 +113,9 @@ it('answers GET and HEAD alone', async () => {
   const replies = await Promise.all(['GET', 'HEAD', 'POST'].map((method) => fetch(url, { method })));
   expect(replies.map(({ status }) => status)).toEqual([200, 200, 405]);
   expect(replies[0]?.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
-  expect(await replies[0]?.text()).toContain('rollout_guard_state{flag="async-upload",state="armed"} 1\n');
+  expect(await replies[0]?.text()).toContain(
+    'rollout_guard_state{flag="async-upload",environment="production",project="default",state="armed"} 1\n',
+  );
   server.closeAllConnections();
   server.close();
 });

@@ -45,6 +45,13 @@ async function collect(): Promise<readonly MetricData[]> {
 const recorded = METRICS.filter(({ isRecorded }) => isRecorded).map(({ name }) => `rollout_guard.${name}`);
 const fromTable = METRICS.filter(({ isRecorded }) => !isRecorded).map(({ name }) => `rollout_guard.${name}`);
 
+/** Prometheus' names for OpenTelemetry's own. */
+const LABELS: Readonly<Record<string, string>> = {
+  'feature_flag.key': 'flag',
+  'deployment.environment.name': 'environment',
+};
+const PLACE = 'environment="production",project="default"';
+
 /** `rollout_guard_token_expiry_seconds{flag="a"} 1` of `rollout_guard.token.expiry` in seconds. */
 function linesOf(metric: MetricData): string[] {
   const { name, unit } = metric.descriptor;
@@ -52,8 +59,8 @@ function linesOf(metric: MetricData): string[] {
   const suffix = `${unit === 's' ? '_seconds' : ''}${isCounter ? '_total' : ''}`;
   return (metric.dataPoints as { attributes: Attributes; value: unknown }[]).map(({ attributes, value }) => {
     const labels = Object.entries(attributes).map(([key, given]) => {
-      const label = key === 'feature_flag.key' ? 'flag' : key.replace('rollout_guard.', '');
-      return `${label}="${given}"`;
+      if (key === 'feature_flag.set.id') return `project="${String(given).split('/')[0]}"`;
+      return `${LABELS[key] ?? key.replace('rollout_guard.', '')}="${given}"`;
     });
     return `${name.replaceAll('.', '_')}${suffix}{${labels.join(',')}} ${value}`;
   });
@@ -91,7 +98,7 @@ describe('where a rollout stands, in OpenTelemetry', () => {
       found = await same();
     }
     expect(found.otel).toEqual(found.prometheus);
-    expect(found.otel).toContain('rollout_guard_leader{flag="async-upload"} 1');
+    expect(found.otel).toContain(`rollout_guard_leader{flag="async-upload",${PLACE}} 1`);
   });
 
   it('has every metric of the table, and nothing where there is no data', async () => {
@@ -128,12 +135,12 @@ describe('where a rollout stands, in OpenTelemetry', () => {
     expect(new Set(names).size).toBe(names.length);
     await guard.close();
     const closed = (await collect()).find(({ descriptor }) => descriptor.name === 'rollout_guard.state')!;
-    expect(linesOf(closed)).toContain('rollout_guard_state{flag="async-upload",state="closed"} 1');
+    expect(linesOf(closed)).toContain(`rollout_guard_state{flag="async-upload",${PLACE},state="closed"} 1`);
   });
 
   it('of one guard is still shown when another cannot say where it stands', async () => {
     const observer = openTelemetry({ meter: provider.getMeter('test') });
-    observer.started?.('broken', () => {
+    observer.started?.({ flagKey: 'broken', project: 'default', environment: 'production' }, () => {
       throw new Error('no figures');
     });
     await harness.started({ ...RULES, observers: [observer] });
@@ -150,6 +157,6 @@ describe('where a rollout stands, in OpenTelemetry', () => {
     await earlier.close();
     await later.close();
     const state = (await collect()).find(({ descriptor }) => descriptor.name === 'rollout_guard.state')!;
-    expect(linesOf(state)).toContain('rollout_guard_state{flag="async-upload",state="closed"} 1');
+    expect(linesOf(state)).toContain(`rollout_guard_state{flag="async-upload",${PLACE},state="closed"} 1`);
   });
 });

@@ -10,10 +10,19 @@ import {
 import { openTelemetry } from 'unleash-rollout-guard/opentelemetry';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { GuardEvent } from '../../src/model/event.js';
+import type { GuardedFlag } from '../../src/model/observer.js';
 import type { Outcome } from '../../src/model/shapes.js';
 import { ConfigError } from '../../src/support/config-error.js';
 import { version } from '../../src/support/version.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
+
+/** As the guards of the harness have it. */
+const UPLOAD: GuardedFlag = { flagKey: 'async-upload', project: 'default', environment: 'production' };
+const ATTRIBUTES = {
+  'feature_flag.key': 'async-upload',
+  'feature_flag.set.id': 'default/production',
+  'deployment.environment.name': 'production',
+};
 
 let exporter: InMemoryMetricExporter;
 let provider: MeterProvider;
@@ -47,13 +56,11 @@ const points = (metric: MetricData | undefined) =>
 const sum = (metric: MetricData | undefined) =>
   metric?.dataPoints.reduce((total, { value }) => total + (value as number), 0);
 
-function outcome(
-  fields: Partial<Outcome> & { flagKey?: string; arm?: 'treatment' | 'control' } = {},
-): Outcome {
-  const { flagKey = 'async-upload', arm = 'treatment', ...rest } = fields;
+function outcome(fields: Partial<Outcome> & { arm?: 'treatment' | 'control' } = {}): Outcome {
+  const { arm = 'treatment', ...rest } = fields;
   return {
     exposure: {
-      flagKey,
+      flagKey: 'async-upload',
       arm,
       variant: 'on',
       reason: 'SPLIT',
@@ -78,17 +85,17 @@ function outcome(
 describe('openTelemetry', () => {
   it('counts outcomes by flag, arm, result, error type and fallback', async () => {
     const observer = openTelemetry({ meter: provider.getMeter('test') });
-    observer.outcome?.(outcome());
-    observer.outcome?.(outcome());
-    observer.outcome?.(outcome({ arm: 'control', errorType: 'left over from a retry' }));
-    observer.outcome?.(outcome({ result: 'failure', errorType: 'ECONNRESET', fallbackUsed: true }));
+    observer.outcome?.(outcome(), UPLOAD);
+    observer.outcome?.(outcome(), UPLOAD);
+    observer.outcome?.(outcome({ arm: 'control', errorType: 'left over from a retry' }), UPLOAD);
+    observer.outcome?.(outcome({ result: 'failure', errorType: 'ECONNRESET', fallbackUsed: true }), UPLOAD);
     const metric = (await collect()).get('rollout_guard.outcomes');
     expect(metric).toMatchObject({
       dataPointType: DataPointType.SUM,
       isMonotonic: true,
       descriptor: { unit: '{outcome}' },
     });
-    const base = { 'feature_flag.key': 'async-upload', 'rollout_guard.fallback': false };
+    const base = { ...ATTRIBUTES, 'rollout_guard.fallback': false };
     const treatment = { ...base, 'rollout_guard.arm': 'treatment' };
     expect(points(metric)).toEqual([
       [{ ...treatment, 'rollout_guard.result': 'success' }, 2],
@@ -103,14 +110,14 @@ describe('openTelemetry', () => {
         1,
       ],
     ]);
-    observer.outcome?.(outcome());
+    observer.outcome?.(outcome(), UPLOAD);
     expect(sum((await collect()).get('rollout_guard.outcomes'))).toBe(5);
   });
 
   it('records durations in seconds, and leaves out invalid and unknown ones', async () => {
     const observer = openTelemetry({ meter: provider.getMeter('test') });
     for (const durationMs of [250, 30_000, undefined, Number.NaN, -1, Number.POSITIVE_INFINITY]) {
-      observer.outcome?.(outcome({ durationMs }));
+      observer.outcome?.(outcome({ durationMs }), UPLOAD);
     }
     const metric = (await collect()).get('rollout_guard.duration');
     expect(metric).toMatchObject({ dataPointType: DataPointType.HISTOGRAM, descriptor: { unit: 's' } });
@@ -137,19 +144,19 @@ describe('openTelemetry', () => {
     const blind = async () => {
       return points((await collect()).get('rollout_guard.blind'));
     };
-    const of = (code: string) => ({ 'feature_flag.key': 'async-upload', 'rollout_guard.reason': code });
-    observer.event?.(health('stale-flags'), 'async-upload');
-    observer.event?.(health('stale-flags', 'flag-missing'), 'async-upload');
+    const of = (code: string) => ({ ...ATTRIBUTES, 'rollout_guard.reason': code });
+    observer.event?.(health('stale-flags'), UPLOAD);
+    observer.event?.(health('stale-flags', 'flag-missing'), UPLOAD);
     expect(await blind()).toEqual([
       [of('stale-flags'), 1],
       [of('flag-missing'), 1],
     ]);
-    observer.event?.(health('flag-missing'), 'async-upload');
+    observer.event?.(health('flag-missing'), UPLOAD);
     expect(await blind()).toEqual([
       [of('stale-flags'), 0],
       [of('flag-missing'), 1],
     ]);
-    observer.event?.({ type: 'closed', at: 0 }, 'async-upload');
+    observer.event?.({ type: 'closed', at: 0 }, UPLOAD);
     expect(await blind()).toEqual([
       [of('stale-flags'), 0],
       [of('flag-missing'), 0],
@@ -160,7 +167,7 @@ describe('openTelemetry', () => {
     const observer = openTelemetry({ meter: provider.getMeter('test') });
     for (let round = 0; round < 2; round++) {
       for (let type = 0; type < 1_000; type++) {
-        observer.outcome?.(outcome({ result: 'failure', errorType: `Error${type}` }));
+        observer.outcome?.(outcome({ result: 'failure', errorType: `Error${type}` }), UPLOAD);
       }
     }
     const collected = await collect();
@@ -174,21 +181,47 @@ describe('openTelemetry', () => {
 
   it('cuts an error type that is as long as a message', async () => {
     const observer = openTelemetry({ meter: provider.getMeter('test') });
-    observer.outcome?.(outcome({ result: 'failure', errorType: 'x'.repeat(10_000) }));
+    observer.outcome?.(outcome({ result: 'failure', errorType: 'x'.repeat(10_000) }), UPLOAD);
     const [point] = points((await collect()).get('rollout_guard.outcomes'));
     expect(point?.[0]).toMatchObject({ 'error.type': 'x'.repeat(64) });
   });
 
   it('adds up what several observers on one meter count', async () => {
     const meter = provider.getMeter('test');
-    openTelemetry({ meter }).outcome?.(outcome());
-    openTelemetry({ meter }).outcome?.(outcome());
-    openTelemetry({ meter }).outcome?.(outcome({ flagKey: 'another' }));
+    openTelemetry({ meter }).outcome?.(outcome(), UPLOAD);
+    openTelemetry({ meter }).outcome?.(outcome(), UPLOAD);
+    openTelemetry({ meter }).outcome?.(outcome(), { ...UPLOAD, flagKey: 'another' });
     const { dataPoints } = (await collect()).get('rollout_guard.outcomes')!;
     expect(dataPoints.map(({ attributes, value }) => [attributes['feature_flag.key'], value])).toEqual([
       ['async-upload', 2],
       ['another', 1],
     ]);
+  });
+
+  it('keeps environments and projects of one flag apart', async () => {
+    const observer = openTelemetry({ meter: provider.getMeter('test') });
+    const places = [UPLOAD, { ...UPLOAD, environment: 'staging' }, { ...UPLOAD, project: 'shop' }];
+    for (const flag of places) {
+      observer.outcome?.(outcome(), flag);
+      observer.event?.({ type: 'started', at: 0, epoch: 1, status: 'armed' }, flag);
+    }
+    observer.event?.({ type: 'fault', at: 0, what: 'a listener', message: 'down' }, places[1]!);
+    observer.event?.({ type: 'closed', at: 0 }, places[2]!);
+    const collected = await collect();
+    const counts = (name: string) =>
+      points(collected.get(name)).map(([attributes, value]) => {
+        const given = attributes as Record<string, unknown>;
+        return [given['feature_flag.set.id'], given['deployment.environment.name'], value];
+      });
+    for (const name of ['rollout_guard.outcomes', 'rollout_guard.guards']) {
+      const running = name === 'rollout_guard.guards' ? 0 : 1;
+      expect(counts(name), name).toEqual([
+        ['default/production', 'production', 1],
+        ['default/staging', 'staging', 1],
+        ['shop/production', 'production', running],
+      ]);
+    }
+    expect(counts('rollout_guard.faults')).toEqual([['default/staging', 'staging', 1]]);
   });
 
   it('counts complaints, reviews, faults, and the decisions made here', async () => {
@@ -203,16 +236,15 @@ describe('openTelemetry', () => {
       { type: 'decided', decision },
       { type: 'decided', decision, by: 'fleet' },
     ] as unknown as GuardEvent[];
-    for (const event of events) observer.event?.(event, 'async-upload');
+    for (const event of events) observer.event?.(event, UPLOAD);
     const collected = await collect();
-    const flag = { 'feature_flag.key': 'async-upload' };
     const trigger = { 'rollout_guard.trigger': 'success-rate-below' };
     expect(Object.fromEntries(Array.from(collected, ([name, metric]) => [name, points(metric)]))).toEqual({
-      'rollout_guard.complaints': [[{ ...flag, 'rollout_guard.arm': 'treatment' }, 1]],
-      'rollout_guard.reviews': [[{ ...flag, ...trigger, 'rollout_guard.dry_run': false }, 1]],
-      'rollout_guard.faults': [[flag, 1]],
+      'rollout_guard.complaints': [[{ ...ATTRIBUTES, 'rollout_guard.arm': 'treatment' }, 1]],
+      'rollout_guard.reviews': [[{ ...ATTRIBUTES, ...trigger, 'rollout_guard.dry_run': false }, 1]],
+      'rollout_guard.faults': [[ATTRIBUTES, 1]],
       'rollout_guard.decisions': [
-        [{ ...flag, ...trigger, 'rollout_guard.action': 'stop', 'rollout_guard.dry_run': true }, 1],
+        [{ ...ATTRIBUTES, ...trigger, 'rollout_guard.action': 'stop', 'rollout_guard.dry_run': true }, 1],
       ],
     });
   });
@@ -259,7 +291,7 @@ describe('openTelemetry in a guard', () => {
     expect(points(collected.get('rollout_guard.outcomes'))).toEqual([
       [
         {
-          'feature_flag.key': 'async-upload',
+          ...ATTRIBUTES,
           'rollout_guard.arm': 'treatment',
           'rollout_guard.result': 'failure',
           'rollout_guard.fallback': true,
@@ -289,7 +321,7 @@ describe('openTelemetry in a guard', () => {
       const guard = await harness.started({ observers: [observer], dryRun });
       expect(guard.state.status).toBe(expected);
       const guards = points((await collect()).get('rollout_guard.guards')).filter(([, value]) => value === 1);
-      expect(guards).toEqual([[{ 'feature_flag.key': 'async-upload', 'rollout_guard.state': expected }, 1]]);
+      expect(guards).toEqual([[{ ...ATTRIBUTES, 'rollout_guard.state': expected }, 1]]);
     },
   );
 

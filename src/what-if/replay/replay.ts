@@ -99,7 +99,9 @@ export class Replay {
     this.#store = storeFor({ ...rules, flagKey }, startsAt);
     const clock = { now: () => this.#now, monotonic: () => this.#now };
     const logger = resolveLogger(false);
-    const records = new GuardRecords({ flagKey, folder: false, clock, logger, onEvent });
+    // It has no observers and writes nothing, so that no one sees where the flag is.
+    const unleash = { project: '', environment: '' };
+    const records = new GuardRecords({ flagKey, unleash, folder: false, clock, logger, onEvent });
     this.#evaluator = new Evaluator({ ...rules, records });
     const isOn = () => this.#facts.enabled;
     this.#loop = new EvaluationLoop({

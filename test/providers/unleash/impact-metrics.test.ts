@@ -6,6 +6,8 @@ import type { Arm, Outcome, Result } from '../../../src/model/shapes.js';
 import { flagOf } from './bootstrapped.js';
 import { type LoopbackUnleash, startLoopbackUnleash } from './loopback-unleash.js';
 
+const PLACE = { flagKey: 'upload', project: 'default', environment: 'production' };
+
 interface SentMetric {
   readonly name: string;
   readonly samples: readonly { readonly value?: number; readonly count?: number; readonly sum?: number }[];
@@ -76,16 +78,16 @@ describe('unleashImpactMetrics', () => {
   it('sends the counted outcomes by flag and arm, and the durations of successes', async () => {
     const { server, provider, observer } = await setUp();
     await provider.initialize();
-    observer.outcome?.(outcome('treatment', 'success', 250));
-    observer.outcome?.(outcome('treatment', 'success', 1_500));
-    observer.outcome?.(outcome('treatment', 'success', Number.NaN));
-    observer.outcome?.(outcome('treatment', 'success', -1));
-    observer.outcome?.(outcome('treatment', 'success'));
-    observer.outcome?.(outcome('treatment', 'failure', 90_000, true));
-    observer.outcome?.(outcome('treatment', 'failure', 90_000));
-    observer.outcome?.(outcome('treatment', 'expected', 1));
-    observer.outcome?.(outcome('treatment', 'aborted', 1));
-    observer.outcome?.(outcome('control', 'failure', 1));
+    observer.outcome?.(outcome('treatment', 'success', 250), PLACE);
+    observer.outcome?.(outcome('treatment', 'success', 1_500), PLACE);
+    observer.outcome?.(outcome('treatment', 'success', Number.NaN), PLACE);
+    observer.outcome?.(outcome('treatment', 'success', -1), PLACE);
+    observer.outcome?.(outcome('treatment', 'success'), PLACE);
+    observer.outcome?.(outcome('treatment', 'failure', 90_000, true), PLACE);
+    observer.outcome?.(outcome('treatment', 'failure', 90_000), PLACE);
+    observer.outcome?.(outcome('treatment', 'expected', 1), PLACE);
+    observer.outcome?.(outcome('treatment', 'aborted', 1), PLACE);
+    observer.outcome?.(outcome('control', 'failure', 1), PLACE);
     await provider.onClose();
     expect(sentTo(server)).toEqual({
       upload_treatment_successes: 5,
@@ -101,7 +103,7 @@ describe('unleashImpactMetrics', () => {
   it('names metrics as Unleash accepts them, whatever the flag is called', async () => {
     const { server, provider, observer } = await setUp();
     await provider.initialize();
-    observer.outcome?.(outcome('control', 'success', 1, false, '2026.async-upload~v2'));
+    observer.outcome?.(outcome('control', 'success', 1, false, '2026.async-upload~v2'), PLACE);
     await provider.onClose();
     const names = Object.keys(sentTo(server));
     expect(names).toContain('2026_async_upload_v2_control_successes');
@@ -110,14 +112,14 @@ describe('unleashImpactMetrics', () => {
 
   it('leaves out outcomes before the first data and after the end, and resumes when the provider is reopened', async () => {
     const { server, provider, observer } = await setUp();
-    observer.outcome?.(outcome('treatment', 'success'));
+    observer.outcome?.(outcome('treatment', 'success'), PLACE);
     await provider.initialize();
-    observer.outcome?.(outcome('treatment', 'success'));
+    observer.outcome?.(outcome('treatment', 'success'), PLACE);
     await provider.onClose();
     expect(sentTo(server)).toMatchObject({ upload_treatment_successes: 1 });
-    observer.outcome?.(outcome('treatment', 'success'));
+    observer.outcome?.(outcome('treatment', 'success'), PLACE);
     await provider.initialize();
-    observer.outcome?.(outcome('treatment', 'failure'));
+    observer.outcome?.(outcome('treatment', 'failure'), PLACE);
     await provider.onClose();
     expect(server.sentMetrics).toHaveLength(2);
     expect(sentTo(server)).toMatchObject({ upload_treatment_successes: 0, upload_treatment_failures: 1 });
