@@ -18,7 +18,7 @@ export function claimsOf(evidence: Evidence): Claim[] {
   const turnedOff = history.find(
     ({ type, createdAt }) => type === TURNED_OFF && createdAt >= brokenAt - 1000,
   );
-  const reported = eventOf(evidence, 'unleash-history');
+  const reported = eventOf(evidence, 'toggled');
   return [
     ...healthy.map(healthyClaim),
     {

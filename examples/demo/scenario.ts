@@ -54,9 +54,10 @@ export async function playScenario(stage: Stage, traffic: Traffic, progress: Pro
   provider.breakStreaming();
   const duringFault = await untilStopped(stage, traffic, progress, brokenAt);
   const afterStop = await everyUser(traffic, progress, 'after the stop');
-  await until(() => events.some(({ type }) => type === 'unleash-history'), "Unleash's history").catch(
-    () => {},
-  );
+  await until(
+    () => events.some((event) => event.type === 'toggled' && event.decisionId !== undefined),
+    "Unleash's history",
+  ).catch(() => {});
 
   return {
     healthy,

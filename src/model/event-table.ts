@@ -224,23 +224,25 @@ export const EVENT_TABLE: EventTable = {
     }),
   },
 
-  'unleash-history': {
-    log: ({ change, by }) => info(`Unleash's history: ${by} turned the flag ${change}.`),
-    report: ({ change, by }) =>
-      ofDecision('latest', change === 'off' ? { turnedOffBy: by } : { turnedOnBy: by }),
-  },
-
   toggled: {
     log: (event) => info(toggleText(event)),
-    notification: (event, flagKey) => ({
-      key: `${event.epoch}-${event.change}-${event.at}`,
-      severity: 'info',
-      title: `${flagKey} was turned ${event.change} in Unleash`,
-      message:
-        event.change === 'off'
-          ? `${toggleText(event)} The guard did not: all users get the control. Turning the flag on again starts a new rollout.`
-          : `${toggleText(event)} A new rollout begins, with empty windows.`,
-    }),
+    notification: (event, flagKey) =>
+      // Of a stop, `stopped` and `re-armed` notify.
+      event.decisionId !== undefined
+        ? undefined
+        : {
+            key: `${event.change}-${event.at}`,
+            severity: 'info',
+            title: `${flagKey} was turned ${event.change} in Unleash`,
+            message:
+              event.change === 'off'
+                ? `${toggleText(event)} The guard did not: all users get the control. Turning the flag on again starts a new rollout.`
+                : `${toggleText(event)} A new rollout begins, with empty windows.`,
+          },
+    report: ({ change, by, decisionId }) =>
+      decisionId === undefined
+        ? undefined
+        : ofDecision(decisionId, change === 'off' ? { turnedOffBy: by } : { turnedOnBy: by }),
   },
 
   're-armed': {

@@ -70,14 +70,14 @@ export const guardEventSchema = z.lazy(() =>
       }),
       // The flag is there again, in Unleash and in the service.
       event('flag-found', {}),
-      // Who turned the flag off or on, from Unleash's own history.
-      event('unleash-history', { change: z.enum(['off', 'on']), by: z.string(), changedAt: z.number() }),
-      // An operator turned the flag off in Unleash, and not the guard; or on again after that. `by`: as Unleash's history names the user.
+      // The flag was turned off or on in Unleash. `by` and `changedAt`: whose token or user it was, and when, as Unleash's history has it.
+      // `decisionId`: the guard's own stop that this off has finished, or this on has ended; absent when only an operator acted.
       event('toggled', {
-        epoch,
         change: z.enum(['off', 'on']),
         by: z.string().optional(),
+        changedAt: z.number().optional(),
         rolloutPercentage: percentage.optional(),
+        decisionId: decisionId.optional(),
       }),
       // An operator turned the flag on again after a stop, or a step back has arrived: a new epoch, with empty windows.
       event('re-armed', { epoch }),

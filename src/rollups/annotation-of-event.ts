@@ -27,7 +27,6 @@ function markOf(event: GuardEvent): Omit<Annotation, 'at' | 'text'> | undefined 
       if (percentage === undefined) return { type: 'percentage', title: 'on' };
       return { type: 'percentage', title: `${percentage} %`, percentage };
     }
-    case 'unleash-history':
     case 'toggled':
       return { type: 'percentage', title: `turned ${event.change}`, by: event.by };
     case 'stage': {

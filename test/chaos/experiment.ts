@@ -56,7 +56,7 @@ export const MOST_COUNTED = 1.03;
 
 /** The flag is expected to be stopped by these, in a normal life without faults. */
 const NORMAL = new Set([
-  ...['started', 'decided', 'stopped-here', 'stopped', 'unleash-history', 're-armed', 'rollout-changed'],
+  ...['started', 'decided', 'stopped-here', 'stopped', 'toggled', 're-armed', 'rollout-changed'],
   ...['stage', 'advanced', 'review-opened', 'review-closed', 'complaint', 'closed'],
 ]);
 

@@ -89,7 +89,7 @@ describe('an operator who turns the flag off in Unleash, and on again', () => {
 });
 
 describe("the guard's own off", () => {
-  it('has no such notification, and neither has the on after it, which re-arms', async () => {
+  it('has no such notification, and neither has the on after it, which re-arms: both are recorded with the stop', async () => {
     const guard = await harness.started(options);
     await harness.fail(guard);
     await harness.until('stopped', () => guard.state.status === 'stopped');
@@ -101,5 +101,10 @@ describe("the guard's own off", () => {
     await guard.close();
     expect(toggled()).toEqual([]);
     expect(notified.map(({ type }) => type)).toContain('re-armed');
+    const { id: decisionId } = harness.reported('decided')[0]!.decision;
+    expect(harness.reported('toggled')).toMatchObject([
+      { change: 'off', decisionId },
+      { change: 'on', by: 'ann', decisionId },
+    ]);
   });
 });

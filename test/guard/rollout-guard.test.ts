@@ -161,7 +161,7 @@ describe('RolloutGuard', () => {
     unleash.toggle(true, 'ann');
     await until('re-armed', () => guard.state.status === 'armed');
     await until('operator named', () =>
-      ofType('unleash-history').some(({ change, by }) => change === 'on' && by === 'ann'),
+      ofType('toggled').some(({ change, by }) => change === 'on' && by === 'ann'),
     );
   });
 
@@ -437,7 +437,7 @@ describe('RolloutGuard', () => {
     const guard = newGuard();
     await guard.start();
     await upload(guard, 20, 20);
-    await until('stopped', () => ofType('unleash-history').length === 1);
+    await until('stopped', () => ofType('toggled').length === 1);
     await guard.close();
     const text = await readFile(join(folder, 'audit.jsonl'), 'utf8');
     const lines = text

@@ -92,8 +92,9 @@ describe.each([
     const second = await harness.started({ clock });
     await harness.until('re-armed', () => second.state.status === 'armed');
     expect(harness.unleash.enabled).toBe(true);
-    await harness.until('reported', () => harness.reported('unleash-history').length === 1);
-    expect(harness.reported('unleash-history')[0]).toMatchObject({ change: 'on', by: 'ann' });
+    await harness.until('reported', () => harness.reported('toggled').length === 1);
+    const { id: decisionId } = harness.reported('decided')[0]!.decision;
+    expect(harness.reported('toggled')[0]).toMatchObject({ change: 'on', by: 'ann', decisionId });
   });
 
   it('drops a decision on what is old: the flag was turned off and on since, and the provider has not seen it', async () => {

@@ -65,7 +65,7 @@ describe('the guard on a real Unleash', () => {
     expect(await service.isOn('user-1')).toBe(false);
 
     expect((await unleash.flag(flagKey)).enabled).toBe(false);
-    await until('history', () => has(service, 'unleash-history'));
+    await until('history', () => has(service, 'toggled'));
     const [newest] = (await unleash.history(flagKey)).filter(({ type }) =>
       type.startsWith('feature-environment-'),
     );
@@ -167,7 +167,7 @@ describe('the guard on a real Unleash', () => {
     await until('re-armed', () => service.guard.state.status === 'armed');
     expect(await service.isOn('user-1')).toBe(true);
     await until('operator named', () =>
-      service.events.some((event) => event.type === 'unleash-history' && event.by === unleash.user.username),
+      service.events.some((event) => event.type === 'toggled' && event.by === unleash.user.username),
     );
     await service.serve(90, all);
     await new Promise(setImmediate);
@@ -199,10 +199,12 @@ describe('the guard on a real Unleash', () => {
     expect(await service.isOn('user-1')).toBe(true);
   });
 
-  it('reports by whom the flag was turned off in Unleash, and on again, and nothing of its own off', async () => {
+  it('reports by whom the flag was turned off in Unleash, and on again, and its own off with the stop', async () => {
     const service = await start({ rollback: [criticalErrors()] });
     const toggled = () =>
-      service.events.flatMap((event) => (event.type === 'toggled' ? [[event.change, event.by]] : []));
+      service.events.flatMap((event) =>
+        event.type === 'toggled' ? [[event.change, event.by, event.decisionId !== undefined]] : [],
+      );
     await until('running', () => service.guard.status().flag?.enabled);
     await unleash.disable(flagKey);
     await until('off', () => toggled().length === 1);
@@ -210,14 +212,16 @@ describe('the guard on a real Unleash', () => {
     await until('on', () => toggled().length === 2);
     const { username } = unleash.user;
     expect(toggled()).toEqual([
-      ['off', username],
-      ['on', username],
+      ['off', username, false],
+      ['on', username, false],
     ]);
     await service.serve(3, () => Object.assign(new Error(), { code: 'EMFILE' }));
     await until('stopped', () => service.guard.state.status === 'stopped');
     await until('seen off', () => service.guard.status().flag?.enabled === false);
-    await until('history', () => has(service, 'unleash-history'));
-    expect(toggled()).toHaveLength(2);
+    await until('history', () => toggled().length === 3);
+    const [, , own] = toggled();
+    expect(own).toEqual(['off', expect.any(String), true]);
+    expect(own?.[1]).not.toBe(username);
   });
 
   it('advances automatically, one stage at a time, and never against an operator', async () => {

@@ -42,9 +42,9 @@ describe('EVENT_TABLE', () => {
       'The rollout is back from 10 % to 1 % in Unleash.',
     ],
     [
-      { type: 'unleash-history', at: AT, change: 'off', by: 'ada', changedAt: AT },
+      { type: 'toggled', at: AT, change: 'off', by: 'ada', changedAt: AT, decisionId: 'd-1' },
       'info',
-      "Unleash's history: ada turned the flag off.",
+      'ada turned the flag off in Unleash.',
     ],
     [
       {

@@ -220,12 +220,12 @@ describe('noticeOf', () => {
     ['a flag that is there again', { type: 'flag-found', at: AT }, { severity: 'info' }],
     [
       'an operator who turned the flag off',
-      { type: 'toggled', at: AT, epoch: 3, change: 'off', by: 'ann' },
+      { type: 'toggled', at: AT, change: 'off', by: 'ann' },
       { severity: 'info', title: 'async-upload was turned off in Unleash' },
     ],
     [
       'an operator who turned the flag on again, whose name is not known',
-      { type: 'toggled', at: AT, epoch: 3, change: 'on', rolloutPercentage: 10 },
+      { type: 'toggled', at: AT, change: 'on', rolloutPercentage: 10 },
       {
         title: 'async-upload was turned on in Unleash',
         message:
@@ -250,7 +250,10 @@ describe('noticeOf', () => {
     ['a complaint', { type: 'complaint', at: AT, epoch: 1, arm: 'control', attributes: undefined }],
     ['the stop in one process', { type: 'stopped-here', at: AT, decisionId: 'd-1' }],
     ['a refusal, which action-required reports', refused],
-    ['who turned the flag off', { type: 'unleash-history', at: AT, change: 'off', by: 'ada', changedAt: AT }],
+    [
+      'who turned the flag off in a stop by the guard',
+      { type: 'toggled', at: AT, change: 'off', by: 'ada', changedAt: AT, decisionId: 'd-1' },
+    ],
     ['a fault beside the stop', { type: 'fault', at: AT, what: 'a listener', message: 'x' }],
     ['the close', { type: 'closed', at: AT }],
   ])('sends no notification of %s', (_, event) => {

@@ -79,22 +79,19 @@ export class EffectRunner {
     records.emit({ type: 'rollout-changed', at: clock.now(), epoch, enabled, rolloutPercentage });
     machine.save();
     if (!isToggledByOperator || !this.#fleet.leads) return;
-    const report = this.#reportToggle(enabled ? 'on' : 'off', epoch, rolloutPercentage);
+    const report = this.#reportToggle(enabled ? 'on' : 'off', rolloutPercentage);
     this.#reporting = Promise.all([this.#reporting, report]).then(() => {});
   }
 
   /** The guard did not turn the flag off or on: who did, as far as Unleash's history says so. */
-  async #reportToggle(
-    change: 'off' | 'on',
-    epoch: number,
-    rolloutPercentage: number | undefined,
-  ): Promise<void> {
+  async #reportToggle(change: 'off' | 'on', rolloutPercentage: number | undefined): Promise<void> {
     const { clock, records } = this.#context;
     const at = clock.now();
     const newest = await this.#history?.newest();
     // A definition that is older than the last change arrives late.
     if (newest !== undefined && newest.change !== change) return;
-    records.emit({ type: 'toggled', at, epoch, change, by: newest?.by, rolloutPercentage });
+    const { by, changedAt } = newest ?? {};
+    records.emit({ type: 'toggled', at, change, by, changedAt, rolloutPercentage });
   }
 
   /** Called on every tick: where this process leads, resumes what Unleash has not confirmed yet. */

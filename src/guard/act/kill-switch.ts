@@ -206,7 +206,7 @@ export class KillSwitch {
       const latest = await this.#history.since(decision, { signal });
       if (latest?.change !== change) return;
       const { by, changedAt } = latest;
-      records.emit({ type: 'unleash-history', at: clock.now(), change, by, changedAt });
+      records.emit({ type: 'toggled', at: clock.now(), change, by, changedAt, decisionId: decision.id });
     };
     const onError = (error: unknown) => {
       if (!signal.aborted) records.fault("reading the flag's history in Unleash", error);

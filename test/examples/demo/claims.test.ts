@@ -42,9 +42,10 @@ const GOOD: Evidence = {
     { type: 'stopped-here', at: BROKEN_AT + 301, decisionId: 'd' },
     { type: 'stopped', at: BROKEN_AT + 350, decisionId: 'd', confirmedBy: 'read-back' },
     {
-      type: 'unleash-history',
+      type: 'toggled',
       at: BROKEN_AT + 380,
       change: 'off',
+      decisionId: 'd',
       by: 'guard-token',
       changedAt: BROKEN_AT + 340,
     },
