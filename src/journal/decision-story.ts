@@ -52,9 +52,7 @@ export class DecisionStory {
   }
 
   #progress({ id, progress, failure }: Extract<ReportPlace, { in: 'decision' }>): void {
-    const found = this.decisions.findLast(({ decision }) =>
-      id === 'latest' ? !decision.dryRun : decision.id === id,
-    );
+    const found = this.decisions.findLast(({ decision }) => decision.id === id);
     if (found === undefined) {
       if (progress.stoppedHereAt !== undefined) this.#early = { id, progress };
       return;

@@ -76,7 +76,7 @@ export type ReportPlace =
   | { readonly in: 'decisions'; readonly decision: Decision }
   | {
       readonly in: 'decision';
-      /** The decision's id; `latest` is the latest that was no dry run. */
+      /** The decision's id. */
       readonly id: string;
       readonly progress: DecisionProgress;
       readonly failure?: DecisionFailure | undefined;

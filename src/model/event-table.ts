@@ -254,7 +254,7 @@ export const EVENT_TABLE: EventTable = {
       message:
         'An operator turned the flag on, or a step back has arrived. A new rollout begins, with empty windows.',
     }),
-    report: ({ at }) => ofDecision('latest', { reArmedAt: at }),
+    report: ({ at, decisionId }) => ofDecision(decisionId, { reArmedAt: at }),
     state: () => 'armed',
   },
 

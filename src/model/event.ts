@@ -79,8 +79,8 @@ export const guardEventSchema = z.lazy(() =>
         rolloutPercentage: percentage.optional(),
         decisionId: decisionId.optional(),
       }),
-      // An operator turned the flag on again after a stop, or a step back has arrived: a new epoch, with empty windows.
-      event('re-armed', { epoch }),
+      // An operator turned the flag on again after this stop, or its step back has arrived: a new epoch, with empty windows.
+      event('re-armed', { epoch, decisionId }),
       // A stage began, or its status changed; with `met`, the message explains what to do in Unleash.
       event('stage', { epoch, progress: stageProgressSchema }),
       // The guard moved the percentage in Unleash: a stage was met and `advance` is `automatic`, or an operator (`by`) asked for it.

@@ -33,7 +33,7 @@ export interface GuardNotification extends NotificationSubject {
   readonly facts: readonly NotificationFact[];
   /** When it happened, ISO 8601. */
   readonly time: string;
-  /** The decision that it is about, from `decided` to `stopped`: the same for each of them. Undefined for all others. */
+  /** The decision that it is about, from `decided` to `re-armed`: the same for each of them. Undefined for all others. */
   readonly decisionId: string | undefined;
   /** The evidence, for `decided`. */
   readonly decision: Decision | undefined;

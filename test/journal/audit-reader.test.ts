@@ -84,7 +84,7 @@ const EVENTS: { readonly [Type in GuardEvent['type']]: GuardEvent & { readonly t
     rolloutPercentage: 10,
     decisionId: 'a',
   },
-  're-armed': { type: 're-armed', at: 9, epoch: 3 },
+  're-armed': { type: 're-armed', at: 9, epoch: 3, decisionId: 'a' },
   stage: { type: 'stage', at: 9, epoch: 3, progress },
   advanced: { type: 'advanced', at: 9, epoch: 3, from: 1, to: 10 },
   'advance-waiting': { type: 'advance-waiting', at: 9, epoch: 3, from: 1, to: 10, reason: 'held' },

@@ -232,7 +232,11 @@ describe('noticeOf', () => {
           'An operator turned the flag on in Unleash, at 10 %. A new rollout begins, with empty windows.',
       },
     ],
-    ['a guard that is armed again', { type: 're-armed', at: AT, epoch: 3 }, { severity: 'info' }],
+    [
+      'a guard that is armed again',
+      { type: 're-armed', at: AT, epoch: 3, decisionId: 'd-1' },
+      { severity: 'info', decisionId: 'd-1' },
+    ],
   ])('notifies operators of %s', (_, event, expected) => {
     const { notification } = noticeOf(event, subject)!;
     expect(notification).toMatchObject({ ...subject, ...expected, type: event.type });

@@ -176,7 +176,7 @@ export class EffectRunner {
     const { flags, flagKey, records } = this.#context;
     flags.clearOverride(flagKey);
     this.#machine.beginAfterStop();
-    records.emit({ type: 're-armed', at, epoch: this.#machine.epoch });
+    records.emit({ type: 're-armed', at, epoch: this.#machine.epoch, decisionId: decision.id });
     this.#machine.save();
     this.#fleet.reArmed(decision);
     this.#readHistory(true);

@@ -173,7 +173,7 @@ describe('readRolloutStatus', () => {
       'armed',
       [
         { type: 'stopped', at: NOW, decisionId: 'a', confirmedBy: 'read-back' },
-        { type: 're-armed', at: NOW, epoch: 3 },
+        { type: 're-armed', at: NOW, epoch: 3, decisionId: 'a' },
       ],
     ],
   ] satisfies [string, GuardEvent[]][])('reads %s from the audit log alone', async (state, events) => {
