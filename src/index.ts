@@ -133,6 +133,7 @@ export type { NotificationFact, NotificationSeverity } from './model/event-entry
 export {
   type GuardNotification,
   isNotifyError,
+  type NotificationIncident,
   type NotificationSubject,
   type Notifier,
   type NotifyContext,

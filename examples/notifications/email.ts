@@ -6,7 +6,8 @@ export function email(server: object, from: string, to: string): NotifyFunction 
   // Shorter than the 10 s of an attempt: a connection that hangs ends before the next one.
   const timeouts = { connectionTimeout: 5_000, greetingTimeout: 5_000, socketTimeout: 8_000 };
   const transport = createTransport({ ...server, ...timeouts });
-  return async function emailNotifier({ id, severity, title, message, facts, flagUrl, dashboardUrl }) {
+  return async function emailNotifier(notification) {
+    const { id, severity, title, message, facts, flagUrl, dashboardUrl, incident } = notification;
     const links = dashboardUrl === undefined ? [flagUrl] : [dashboardUrl, flagUrl];
     const lines = [message, ...facts.map(({ name, value }) => `${name}: ${value}`)];
     try {
@@ -16,6 +17,8 @@ export function email(server: object, from: string, to: string): NotifyFunction 
         subject: `[${severity}] ${title}`,
         // The same for each attempt, so that mail programs show a repetition once.
         messageId: `<${id.replaceAll(':', '.')}@rollout-guard>`,
+        // Mail programs show what belongs to an incident, and that it is over, in one thread.
+        references: incident && `<${encodeURIComponent(incident.key)}@rollout-guard>`,
         text: [...lines, ...links].join('\n\n'),
         html: [
           ...lines.map((line) => `<p>${escaped(line)}</p>`),

@@ -1,19 +1,20 @@
 import { type Notifier, webhook } from 'unleash-rollout-guard';
 
-/** PagerDuty, by its Events API v2: an alert for what is critical, one for each decision. In Europe: `https://events.eu.pagerduty.com/v2/enqueue` */
+/** PagerDuty, by its Events API v2: an alert for what is critical, which is resolved when that is over. In Europe: `https://events.eu.pagerduty.com/v2/enqueue` */
 export function pagerDuty(routingKey: string, url = 'https://events.pagerduty.com/v2/enqueue'): Notifier {
   return webhook({
     name: 'pagerduty',
     url,
     body: (notification) => {
-      const { id, decisionId, type, severity, title, message, facts, time } = notification;
+      const { type, severity, title, message, facts, time, incident } = notification;
       const { flagKey, project, environment, flagUrl, dashboardUrl } = notification;
-      if (severity !== 'critical') return undefined;
+      // All that is critical has one. What follows a decision, such as that an operator must act, belongs to its alert.
+      if (incident === undefined) return undefined;
+      const alert = { routing_key: routingKey, dedup_key: incident.key };
+      if (incident.status === 'resolved') return { ...alert, event_action: 'resolve' };
       return {
-        routing_key: routingKey,
+        ...alert,
         event_action: 'trigger',
-        // What follows a decision, such as that an operator must act, belongs to its alert.
-        dedup_key: cut(decisionId ?? id, 255),
         payload: {
           summary: cut(`${title}: ${message}`, 1_024),
           source: `${project}/${environment}`,

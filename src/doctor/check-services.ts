@@ -73,6 +73,7 @@ function deliver(notifier: Notifier | NotifyFunction, test: NotifierTest): Promi
     time: new Date(at).toISOString(),
     decisionId: undefined,
     decision: undefined,
+    incident: undefined,
   };
   const send = typeof notifier === 'function' ? notifier : notifier.notify.bind(notifier);
   return withDeadline(timeoutMs, undefined, async (signal) => send(notification, { signal, fetch }));

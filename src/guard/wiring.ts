@@ -111,6 +111,7 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
     notify,
     queues: resources.queues,
     subject,
+    process: fleet.status()?.instance,
     clock,
     fetch: resources.fetch.ofOthers,
     onFault: records.outage,

@@ -14,6 +14,17 @@ export interface NotificationFact {
   readonly value: string;
 }
 
+/** What a critical notification opens, and what resolves it, of one flag in one environment. */
+export interface EventIncident {
+  /** The same when it is opened and when it is resolved. */
+  readonly key: string;
+  readonly status: 'open' | 'resolved';
+  /** It ends with the guard as well: the guard that runs next finds out whether its cause persists. @default false */
+  readonly endsWithGuard?: boolean;
+  /** Each process of a fleet has its own. @default false */
+  readonly isOfProcess?: boolean;
+}
+
 /** The text of a notification. */
 export interface EventNotification {
   readonly severity: NotificationSeverity;
@@ -26,6 +37,8 @@ export interface EventNotification {
   readonly key: string;
   /** Whether a repetition is sent after a while. @default false */
   readonly repeats?: boolean;
+  /** Each critical notification opens one. */
+  readonly incident?: EventIncident | undefined;
 }
 
 /** What became of a decision; a field is absent until it happens. */

@@ -2,7 +2,9 @@ import { countOf } from '../support/wording.js';
 import type { GuardEvent, GuardEventOf } from './event.js';
 import type { EventEntry } from './event-entry.js';
 import {
+  ADMIN_INCIDENT,
   actionOf,
+  decisionIncident,
   dryRunOf,
   endedOf,
   error,
@@ -52,13 +54,20 @@ export const EVENT_TABLE: EventTable = {
           title: `${flagKey}: the guard is blind`,
           message: reasons.map(({ message }) => message).join(' '),
           facts: reasons.map(({ code, since }) => ({ name: code, value: `for ${span(at - since)}` })),
+          incident: { key: 'blind', status: 'open', endsWithGuard: true, isOfProcess: true },
         };
       }
       // A reason less is no message while another one remains.
       if (ended.length === 0 || reasons.length > 0) return undefined;
       const title = `${flagKey}: the guard is ${status === 'ok' ? 'no longer' : 'still'} blind`;
       const rest = status === 'ok' ? '' : ` Still: ${event.reasons.map(({ code }) => code).join(', ')}.`;
-      return { key, severity: 'info', title, message: `${endedOf({ at, ended })}${rest}` };
+      return {
+        key,
+        severity: 'info',
+        title,
+        message: `${endedOf({ at, ended })}${rest}`,
+        incident: { key: 'blind', status: 'resolved', isOfProcess: true },
+      };
     },
   },
 
@@ -91,6 +100,7 @@ export const EVENT_TABLE: EventTable = {
           : `${flagKey} is being ${actionOf(decision)}`,
         message: dryRun ? `${reason} ${dryRunOf(decision)}: nothing was changed.` : reason,
         facts: [...rollout, ...verdicts.map(factOf)],
+        incident: dryRun ? undefined : decisionIncident(id, 'open'),
       };
     },
     report: ({ decision }) => ({ in: 'decisions', decision }),
@@ -136,6 +146,7 @@ export const EVENT_TABLE: EventTable = {
       severity: 'critical',
       title: `${flagKey}: action required to turn it off`,
       message,
+      incident: decisionIncident(decisionId, 'open'),
     }),
     report: ({ decisionId, message }) => ofDecision(decisionId, { actionRequired: message }),
   },
@@ -148,6 +159,8 @@ export const EVENT_TABLE: EventTable = {
       severity: 'info',
       title: `${flagKey} is off in Unleash`,
       message: `All users get the control. ${confirmedBy === 'removed' ? REMOVED : 'Turning the flag on again in Unleash starts a new rollout.'}`,
+      // Nobody turns on what is gone.
+      incident: confirmedBy === 'removed' ? decisionIncident(decisionId, 'resolved') : undefined,
     }),
     report: ({ at, decisionId, confirmedBy }) =>
       ofDecision(decisionId, { stoppedInUnleashAt: at, confirmedBy }),
@@ -174,6 +187,7 @@ export const EVENT_TABLE: EventTable = {
       severity: 'critical',
       title: `${flagKey}: the guard cannot turn it off in Unleash`,
       message: `The flag is as it was; a stop would fail. ${message}`,
+      incident: { key: ADMIN_INCIDENT, status: 'open', endsWithGuard: true },
     }),
   },
 
@@ -185,6 +199,7 @@ export const EVENT_TABLE: EventTable = {
       severity: 'info',
       title: `${flagKey}: the guard can turn it off in Unleash again`,
       message: 'Unleash accepts the admin token.',
+      incident: { key: ADMIN_INCIDENT, status: 'resolved' },
     }),
   },
 
@@ -199,6 +214,7 @@ export const EVENT_TABLE: EventTable = {
             severity: event.level === 'expired' ? 'critical' : 'warning',
             title: `${flagKey}: the guard's admin token ${event.level === 'expired' ? 'has expired' : 'expires soon'}`,
             message: expiryText(event),
+            incident: event.level === 'expired' ? { key: ADMIN_INCIDENT, status: 'open' } : undefined,
           },
   },
 
@@ -247,12 +263,13 @@ export const EVENT_TABLE: EventTable = {
 
   're-armed': {
     log: () => info('The guard is armed again, with empty windows.'),
-    notification: ({ epoch }, flagKey) => ({
+    notification: ({ epoch, decisionId }, flagKey) => ({
       key: String(epoch),
       severity: 'info',
       title: `${flagKey}: the guard is armed again`,
       message:
         'An operator turned the flag on, or a step back has arrived. A new rollout begins, with empty windows.',
+      incident: decisionIncident(decisionId, 'resolved'),
     }),
     report: ({ at, decisionId }) => ofDecision(decisionId, { reArmedAt: at }),
     state: () => 'armed',

@@ -1,6 +1,12 @@
 import { formatDate, formatDuration, formatQuantity } from '../support/wording.js';
 import type { GuardEventOf } from './event.js';
-import type { DecisionFailure, DecisionProgress, NotificationFact, ReportPlace } from './event-entry.js';
+import type {
+  DecisionFailure,
+  DecisionProgress,
+  EventIncident,
+  NotificationFact,
+  ReportPlace,
+} from './event-entry.js';
 import type { HealthReason } from './health.js';
 import { type Decision, isOfDryRunRules, type Verdict } from './shapes.js';
 
@@ -43,6 +49,14 @@ export function expiryText({ level, expiresAt, user, candidates }: GuardEventOf<
       ? ` It may be another of the ${candidates} tokens of ${user === undefined ? 'its user' : `"${user}"`}, which Unleash does not distinguish: give the guard a user of its own.`
       : '';
   return `${what} Create a new token and start the guard with it.${others}`;
+}
+
+/** That the guard could not turn the flag off: by whatever cause it is found, it ends when Unleash accepts the token. */
+export const ADMIN_INCIDENT = 'admin';
+
+/** Of a decision, until the flag is on again or gone. */
+export function decisionIncident(decisionId: string, status: EventIncident['status']): EventIncident {
+  return { key: `decision-${decisionId}`, status };
 }
 
 export const REMOVED = 'Unleash has the flag no longer: it was archived or deleted.';

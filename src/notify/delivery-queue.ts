@@ -3,6 +3,7 @@ import { messageOf, type OnFault } from '../support/async/callbacks.js';
 import { withDeadline } from '../support/deadline.js';
 import { retry } from '../support/retry.js';
 import { type GuardNotification, isNotifyError, type Notifier, type NotifyFunction } from './notifier.js';
+import { OpenIncidents } from './open-incidents.js';
 import { forFlags, mayBeOfSeveral, saysTheSame } from './same-notification.js';
 
 /** How notifications are delivered and retried. */
@@ -24,7 +25,7 @@ export type DeliveryPolicy = Partial<typeof POLICY>;
 
 /** What waits, of which flags, and who learns that it could not be delivered. */
 interface Waiting {
-  readonly notification: GuardNotification;
+  notification: GuardNotification;
   readonly flagKeys: string[];
   readonly onFault: OnFault;
 }
@@ -55,6 +56,7 @@ export class DeliveryQueue {
   readonly #policy: typeof POLICY;
   readonly #fetch: typeof globalThis.fetch | undefined;
   readonly #closing = new AbortController();
+  readonly #incidents = new OpenIncidents();
   #waiting: Waiting[] = [];
   /** Waits for the same of other flags. */
   #gathering: Waiting[] = [];
@@ -72,13 +74,19 @@ export class DeliveryQueue {
   }
 
   /** Queues one notification. @param onFault - Called when the notifier begins to fail, or notifications are lost. Must not throw. */
-  add(notification: GuardNotification, onFault: OnFault): void {
-    const same = [...this.#gathering, ...this.#waiting].find((waiting) =>
-      saysTheSame(waiting.notification, notification),
+  add(given: GuardNotification, onFault: OnFault): void {
+    const notification = this.#incidents.follow(given);
+    const same = [...this.#gathering, ...this.#waiting].find(
+      (waiting) =>
+        saysTheSame(waiting.notification, notification) &&
+        this.#incidents.fit(waiting.notification, notification),
     );
+    this.#incidents.opened(given, (same?.notification ?? notification).incident?.key);
     const { flagKey } = notification;
     if (same !== undefined) {
       if (!same.flagKeys.includes(flagKey)) same.flagKeys.push(flagKey);
+      const { incident = notification.incident } = same.notification;
+      same.notification = Object.freeze({ ...same.notification, incident });
       return;
     }
     const added = { notification, flagKeys: [flagKey], onFault };

@@ -1,5 +1,5 @@
 import type { GuardEvent } from '../model/event.js';
-import type { EventNotification } from '../model/event-entry.js';
+import type { EventIncident, EventNotification } from '../model/event-entry.js';
 import { entryOf } from '../model/event-table.js';
 import type { Clock } from '../support/clock.js';
 import { decisionUrl, flagUrl } from '../support/dashboard-url.js';
@@ -13,6 +13,8 @@ export interface NotificationsOptions {
   /** Queues of these notifiers that guards of other flags use too, and that are not ended here. @default its own */
   readonly queues?: readonly DeliveryQueue[] | undefined;
   readonly subject: NotificationSubject;
+  /** This process, in a fleet. */
+  readonly process?: string | undefined;
   readonly clock: Clock;
   /** The guard's connection. @default each notifier's own */
   readonly fetch?: typeof fetch | undefined;
@@ -26,22 +28,29 @@ const DEDUPE_MS = 15 * 60_000;
 /** Keys that are remembered against repetition. */
 const MAX_KEYS = 1_000;
 
+/** PagerDuty takes no longer ones. */
+const MAX_INCIDENT_KEY = 255;
+
 /**
  * Notifies operators of what a guard does, through every notifier at once: each has its own queue, so that a slow one delays
  * no other. Nothing here ever throws into the guard or makes it wait.
  */
 export class Notifications {
   readonly #subject: NotificationSubject;
+  readonly #process: string | undefined;
   readonly #clock: Clock;
   readonly #queues: readonly DeliveryQueue[];
   readonly #isShared: boolean;
   readonly #onFault: NotificationsOptions['onFault'];
   /** When each key was sent last, by the monotonic clock; the most recent at the end. */
   readonly #sentAt = new Map<string, number>();
+  /** What opened the incidents that end with the guard, by their keys. */
+  readonly #endWithGuard = new Map<string, GuardNotification>();
   #isOpen = true;
 
   constructor(options: NotificationsOptions, policy: DeliveryPolicy = {}) {
     this.#subject = options.subject;
+    this.#process = options.process;
     this.#clock = options.clock;
     this.#onFault = (what, error) => {
       try {
@@ -58,10 +67,13 @@ export class Notifications {
   readonly listener = (event: GuardEvent): void => {
     if (!this.#isOpen || this.#queues.length === 0) return;
     try {
-      const notice = noticeOf(event, this.#subject);
+      const notice = noticeOf(event, this.#subject, this.#process);
       if (notice === undefined || this.#isRepetition(notice)) return;
-      const notification = Object.freeze(notice.notification);
-      for (const queue of this.#queues) queue.add(notification, this.#onFault);
+      this.#queue(notice.notification);
+      const { incident } = notice.notification;
+      if (incident === undefined) return;
+      if (notice.endsWithGuard) this.#endWithGuard.set(incident.key, notice.notification);
+      else this.#endWithGuard.delete(incident.key);
     } catch (error) {
       this.#onFault('preparing a notification', error);
     }
@@ -73,11 +85,18 @@ export class Notifications {
     await withDeadline(timeoutMs, undefined, idle).catch(() => {});
   }
 
-  /** Ignores further events, waits for what is queued, at most `timeoutMs`, and ends the rest. */
+  /** Resolves what ends with the guard, ignores further events, waits for what is queued, at most `timeoutMs`, and ends the rest. */
   async close(timeoutMs = 5_000): Promise<void> {
     this.#isOpen = false;
+    for (const opened of this.#endWithGuard.values()) this.#queue(endOf(opened, this.#clock.now()));
+    this.#endWithGuard.clear();
     await this.flush(timeoutMs);
     if (!this.#isShared) for (const queue of this.#queues) queue.abort();
+  }
+
+  #queue(notification: GuardNotification): void {
+    Object.freeze(notification);
+    for (const queue of this.#queues) queue.add(notification, this.#onFault);
   }
 
   #isRepetition({ key, repeats }: Notice): boolean {
@@ -94,17 +113,24 @@ export class Notifications {
 /** A notification, and what decides whether it is a repetition. */
 interface Notice extends Required<Pick<EventNotification, 'key' | 'repeats'>> {
   readonly notification: GuardNotification;
+  /** It opens an incident that does. */
+  readonly endsWithGuard: boolean;
 }
 
 /** The notification of an event, as the event table has it; undefined when the event has none. */
-export function noticeOf(event: GuardEvent, subject: NotificationSubject): Notice | undefined {
+export function noticeOf(
+  event: GuardEvent,
+  subject: NotificationSubject,
+  process?: string | undefined,
+): Notice | undefined {
   const entry = entryOf(event).notification?.(event, subject.flagKey);
   if (entry === undefined) return undefined;
   const decisionId = decisionIdOf(event);
-  const { key, repeats = false, severity, title, message, facts = [] } = entry;
+  const { key, repeats = false, severity, title, message, facts = [], incident } = entry;
   return {
     key: `${event.type}:${key}`,
     repeats,
+    endsWithGuard: incident?.endsWithGuard === true,
     notification: {
       id: [subject.flagKey, event.type, key, String(event.at)].map(idPart).join(':'),
       type: event.type,
@@ -117,7 +143,37 @@ export function noticeOf(event: GuardEvent, subject: NotificationSubject): Notic
       decisionId,
       time: new Date(event.at).toISOString(),
       decision: event.type === 'decided' ? event.decision : undefined,
+      incident: incident && {
+        key: incidentKey(incident, subject, process),
+        status: incident.status,
+      },
     },
+  };
+}
+
+/** What distinguishes it comes first: what is too long is cut. */
+function incidentKey(
+  { key, isOfProcess = false }: EventIncident,
+  { project, environment, flagKey }: NotificationSubject,
+  process: string | undefined,
+): string {
+  const own = isOfProcess && process !== undefined ? [key, process] : [key];
+  return [...own, `${project}/${environment}/${flagKey}`].join(':').slice(0, MAX_INCIDENT_KEY);
+}
+
+/** The guard is closed, and what was open is over with it. */
+function endOf(opened: GuardNotification, at: number): GuardNotification {
+  const { id, flagKey, title, incident } = opened;
+  return {
+    ...opened,
+    id: `${id}:closed`,
+    type: 'closed',
+    severity: 'info',
+    title: `${flagKey}: the guard is closed`,
+    message: `This was open until now: ${title.replace(`${flagKey}: `, '')}. The guard that runs next reports it again if it persists.`,
+    facts: [],
+    time: new Date(at).toISOString(),
+    incident: incident && { ...incident, status: 'resolved' },
   };
 }
 

@@ -17,6 +17,14 @@ export interface NotificationSubject {
   readonly dashboardUrl?: string | undefined;
 }
 
+/** What is critical, from its beginning to its end. */
+export interface NotificationIncident {
+  /** The same in the notifications that open it and in the one that resolves it; at most 255 characters. */
+  readonly key: string;
+  /** `resolved` once its cause is over. */
+  readonly status: 'open' | 'resolved';
+}
+
 /** One thing that operators should know: plain data, ready to be sent as JSON. */
 export interface GuardNotification extends NotificationSubject {
   /** The same for every attempt to deliver this notification, so that a receiver can drop repetitions. */
@@ -37,6 +45,8 @@ export interface GuardNotification extends NotificationSubject {
   readonly decisionId: string | undefined;
   /** The evidence, for `decided`. */
   readonly decision: Decision | undefined;
+  /** What a receiver such as PagerDuty keeps open until it is resolved. Each critical notification opens one; undefined for others. */
+  readonly incident: NotificationIncident | undefined;
 }
 
 /** What a notifier gets beside the notification. */

@@ -9,9 +9,10 @@ import { discord } from '../../examples/notifications/discord.js';
 import { email } from '../../examples/notifications/email.js';
 import { pagerDuty } from '../../examples/notifications/pagerduty.js';
 import { teams } from '../../examples/notifications/teams.js';
+import type { GuardEvent } from '../../src/model/event.js';
 import { noticeOf } from '../../src/notify/notifications.js';
 import type { GuardNotification } from '../../src/notify/notifier.js';
-import { decided, stopFailed, subject } from '../notify/events.js';
+import { AT, decided, stopFailed, subject } from '../notify/events.js';
 import { type Answer, startReceiver } from '../notify/receiver.js';
 
 const HOSTILE =
@@ -94,6 +95,11 @@ const discordMessage = z.strictObject({
 });
 
 /** https://developer.pagerduty.com/docs/send-alert-event */
+const pagerDutyResolve = z.strictObject({
+  routing_key: z.string().length(32),
+  event_action: z.literal('resolve'),
+  dedup_key: text(255),
+});
 const pagerDutyEvent = z.strictObject({
   routing_key: z.string().length(32),
   event_action: z.literal('trigger'),
@@ -158,7 +164,7 @@ describe('the recipe for PagerDuty', () => {
     const [event] = await posted(make, notificationOf(decided()), { status: 202 });
     const [later] = await posted(make, notificationOf(required), { status: 202 });
     const [first, second] = [pagerDutyEvent.parse(event), pagerDutyEvent.parse(later)];
-    expect([first.dedup_key, second.dedup_key]).toEqual(['d-1', 'd-1']);
+    expect(second.dedup_key).toBe(first.dedup_key);
     expect(first).toMatchObject({
       routing_key: key,
       payload: { severity: 'critical', source: 'default/production', component: 'async-upload' },
@@ -166,6 +172,35 @@ describe('the recipe for PagerDuty', () => {
     });
     expect(first.links[0]).toEqual({ href: DECISION_PAGE, text: 'Open the dashboard' });
     expect(pagerDutyEvent.parse((await posted(make, hostile()))[0]).payload.summary).toHaveLength(1_024);
+  });
+
+  it('resolves an alert when its cause is over', async () => {
+    const make = (address: string) => pagerDuty(key, address);
+    const stale = { code: 'stale-flags', message: 'Unleash does not answer.', since: AT };
+    const health = { type: 'health', since: AT } as const;
+    const unavailable = { type: 'admin-unavailable', code: 'ADMIN_UNAVAILABLE', message: 'Down.' } as const;
+    const pairs: [opens: GuardEvent, resolves: GuardEvent][] = [
+      [
+        { ...health, at: AT, status: 'blind', reasons: [stale], began: ['stale-flags'], ended: [] },
+        { ...health, at: AT + 1, status: 'ok', reasons: [], began: [], ended: [stale] },
+      ],
+      [
+        { ...unavailable, at: AT },
+        { type: 'admin-available', at: AT + 1 },
+      ],
+      [decided(), { type: 're-armed', at: AT + 1, epoch: 3, decisionId: 'd-1' }],
+      [decided(), { type: 'stopped', at: AT + 1, decisionId: 'd-1', confirmedBy: 'removed' }],
+    ];
+    for (const [opens, resolves] of pairs) {
+      const opened = pagerDutyEvent.parse((await posted(make, notificationOf(opens)))[0]);
+      const resolved = pagerDutyResolve.parse((await posted(make, notificationOf(resolves)))[0]);
+      expect(resolved.dedup_key, resolves.type).toBe(opened.dedup_key);
+    }
+  });
+
+  it('keeps the alert of a stop open while the flag is off', async () => {
+    const stopped = { type: 'stopped', at: AT, decisionId: 'd-1', confirmedBy: 'read-back' } as const;
+    expect(await posted((address) => pagerDuty(key, address), notificationOf(stopped))).toEqual([]);
   });
 
   it('pages nobody for a dry run, or for what is no emergency', async () => {
@@ -215,6 +250,16 @@ describe('the recipe for e-mail', () => {
     const idOf = (mail = '') => /^Message-ID: (.*)$/im.exec(mail)?.[1];
     expect(idOf(first)).toMatch(/^<async-upload\.decided\.d-1\.\d+@rollout-guard>/);
     expect(idOf(second)).toBe(idOf(first));
+  });
+
+  it('is one thread with what resolves it', async () => {
+    const { mails, send } = await mailServer();
+    const reArmed = { type: 're-armed', at: AT + 1, epoch: 3, decisionId: 'd-1' } as const;
+    const stopped = { type: 'stopped', at: AT, decisionId: 'd-1', confirmedBy: 'read-back' } as const;
+    for (const event of [decided(), reArmed, stopped]) await send(notificationOf(event), { signal });
+    const [opened, resolved, other] = mails.map((mail) => /^References:\s+(\S+)/im.exec(decoded(mail))?.[1]);
+    expect(opened).toMatch(/^<decision-d-1%3Adefault%2Fproduction%2Fasync-upload@rollout-guard>/);
+    expect([resolved, other]).toEqual([opened, undefined]);
   });
 
   it('escapes HTML, and takes no header from a text', async () => {

@@ -102,6 +102,23 @@ describe('a token that expires', () => {
     expect(notifications.map(({ type }) => type)).toEqual(['token-expiring']);
   });
 
+  it('is over for operators when a new token is accepted, in another run as well', async () => {
+    harness.unleash.pats = [personalToken(START + HOUR)];
+    const first = await started();
+    await pass(HOUR);
+    await first.close();
+    const again = await started();
+    await again.close();
+    harness.unleash.pats = [personalToken(START + 90 * DAY)];
+    for (let run = 0; run < 2; run++) await (await started()).close();
+    const key = 'admin:default/production/async-upload';
+    const found = notifications.filter(({ incident }) => incident?.key === key);
+    expect(found.map(({ type, incident }) => [type, incident?.status])).toEqual([
+      ['token-expiring', 'open'],
+      ['admin-available', 'resolved'],
+    ]);
+  });
+
   it('says that it may be another token, as long as Unleash does not distinguish them', async () => {
     harness.unleash.pats = [personalToken(START + 3 * DAY), personalToken(START + 60 * DAY)];
     const guard = await started();

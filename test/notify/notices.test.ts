@@ -241,6 +241,7 @@ describe('noticeOf', () => {
     const { notification } = noticeOf(event, subject)!;
     expect(notification).toMatchObject({ ...subject, ...expected, type: event.type });
     expect(notification.time).toBe('2026-03-01T12:00:00.000Z');
+    expect(notification.incident?.status === 'open').toBe(notification.severity === 'critical');
   });
 
   it.each<[string, GuardEvent]>([

@@ -249,6 +249,50 @@ describe('Notifications', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('resolves what ends with the guard when it closes, and nothing that persists', async () => {
+    const sent: GuardNotification[] = [];
+    const { notifications } = notificationsTo([(notification) => void sent.push(notification)]);
+    const unavailable = { type: 'admin-unavailable', code: 'ADMIN_UNAVAILABLE', message: 'Down.' } as const;
+    notifications.listener({ ...unavailable, at: AT - 2 });
+    notifications.listener({ type: 'admin-available', at: AT - 1 });
+    notifications.listener({ ...unavailable, at: AT });
+    notifications.listener(decided());
+    await notifications.close();
+    expect(sent.map(({ type }) => type)).toEqual([
+      'admin-unavailable',
+      'admin-available',
+      'admin-unavailable',
+      'decided',
+      'closed',
+    ]);
+    expect(sent.at(-1)).toMatchObject({
+      severity: 'info',
+      title: 'async-upload: the guard is closed',
+      message: expect.stringContaining('the guard cannot turn it off in Unleash. The guard that runs next'),
+      incident: { key: sent[0]!.incident!.key, status: 'resolved' },
+    });
+    expect(new Set(sent.map(({ id }) => id)).size).toBe(sent.length);
+  });
+
+  it('has an incident of each process of a fleet that is blind', async () => {
+    const keys: (string | undefined)[] = [];
+    const stuck = { code: 'event-loop-blocked', message: 'It did not turn.', since: AT };
+    for (const process of ['one', 'two']) {
+      const notify = [({ incident }: GuardNotification) => void keys.push(incident?.key)];
+      const notifications = new Notifications({ notify, subject, process, clock, onFault: vi.fn() });
+      const blind = { type: 'health', at: AT, since: AT, status: 'blind', reasons: [stuck] } as const;
+      notifications.listener({ ...blind, began: ['event-loop-blocked'], ended: [] });
+      notifications.listener(decided());
+      await notifications.flush();
+    }
+    expect(keys).toEqual([
+      'blind:one:default/production/async-upload',
+      'decision-d-1:default/production/async-upload',
+      'blind:two:default/production/async-upload',
+      'decision-d-1:default/production/async-upload',
+    ]);
+  });
+
   it('delivers what waits before it closes, and nothing afterwards', async () => {
     const notify = vi.fn();
     const { notifications, onFault } = notificationsTo([notify]);

@@ -15,6 +15,10 @@ function refused(flagKey: string, message = 'The token was refused.'): GuardNoti
   return noticeOf(event, flagged(flagKey))!.notification;
 }
 
+function available(flagKey: string): GuardNotification {
+  return noticeOf({ type: 'admin-available', at: AT }, flagged(flagKey))!.notification;
+}
+
 const stopped = (flagKey: string) => noticeOf(decided(), flagged(flagKey))!.notification;
 
 /** What a notifier gets of what was queued in one turn. */
@@ -28,6 +32,24 @@ async function delivered(...notifications: GuardNotification[]): Promise<GuardNo
   for (const notification of notifications) queue.add(notification, () => {});
   await queue.idle();
   return sent;
+}
+
+/** A queue, and the incidents of what it has delivered: whether they are open, and the flag in their keys. */
+function queued() {
+  const sent: GuardNotification[] = [];
+  const queue = new DeliveryQueue(
+    { name: 'test', notify: async (each) => void sent.push(each) },
+    undefined,
+    {},
+  );
+  return {
+    add: async (...notifications: GuardNotification[]) => {
+      for (const notification of notifications) queue.add(notification, () => {});
+      await queue.idle();
+    },
+    incidents: () =>
+      sent.map(({ incident }) => incident && [incident.status, incident.key.split('/').at(-1)]),
+  };
 }
 
 describe('a queue of several flags', () => {
@@ -58,6 +80,42 @@ describe('a queue of several flags', () => {
     ['the same flag', refused('async-upload')],
   ])('keeps %s apart', async (_, other) => {
     expect(await delivered(refused('async-upload'), other)).toHaveLength(2);
+  });
+
+  it('opens one incident of what is said of several flags, and resolves it with the last of them', async () => {
+    const { add, incidents } = queued();
+    await add(refused('async-upload'), refused('new-search'));
+    await add(available('async-upload'));
+    await add(available('new-search'));
+    expect(incidents()).toEqual([['open', 'async-upload'], undefined, ['resolved', 'async-upload']]);
+  });
+
+  it('resolves each incident that was opened by itself, also when several end at once', async () => {
+    const { add, incidents } = queued();
+    await add(refused('async-upload'));
+    await add(refused('new-search'), refused('checkout'));
+    await add(available('checkout'), available('async-upload'), available('new-search'));
+    expect(incidents()).toEqual([
+      ['open', 'async-upload'],
+      ['open', 'new-search'],
+      ['resolved', 'async-upload'],
+      ['resolved', 'new-search'],
+    ]);
+  });
+
+  it('opens no incident of a flag anew under the key of another one', async () => {
+    const { add, incidents } = queued();
+    await add(refused('async-upload'));
+    await add(refused('checkout', 'Other.'), refused('async-upload', 'Other.'));
+    await add(available('async-upload'));
+    await add(available('checkout'));
+    expect(incidents()).toEqual([
+      ['open', 'async-upload'],
+      ['open', 'checkout'],
+      ['open', 'async-upload'],
+      ['resolved', 'async-upload'],
+      ['resolved', 'checkout'],
+    ]);
   });
 
   it('sends what comes later by itself', async () => {
