@@ -96,14 +96,19 @@ async function replayed(
   let flagKey: string | undefined;
   let from = Number.POSITIVE_INFINITY;
   let to = Number.NEGATIVE_INFINITY;
-  /** What users did and how the rollout changed before a step. */
-  const replayBefore = async (step: LoggedStep<LoggedOutcome> | undefined) => {
-    const at = step === undefined ? Number.POSITIVE_INFINITY : timeOf(step);
-    await tracked.giveBefore(at, (event) => {
+  const trackBefore = (at: number) =>
+    tracked.giveBefore(at, (event) => {
       found.trackedEvents += 1;
       replay?.track(event);
     });
-    await history.replayUntil(step, replay, found);
+  /** What users did and how the rollout changed before a step, by their times. */
+  const replayBefore = async (step: LoggedStep<LoggedOutcome> | undefined) => {
+    await history.readUntil(step, async (event) => {
+      if (tracked.hasBefore(event.at)) await trackBefore(event.at);
+      if (event.type === 'decided') found.actual.add(event.decision);
+      replay?.rollout(event);
+    });
+    await trackBefore(step === undefined ? Number.POSITIVE_INFINITY : timeOf(step));
   };
   // Almost always there is nothing, and awaiting nothing a million times takes a second.
   const hasBefore = (step: LoggedStep<LoggedOutcome>) =>
@@ -215,25 +220,19 @@ class History {
   }
 
   /** Within one millisecond, the epoch of an outcome shows whether the rollout changed before it or after. */
-  async replayUntil(
+  async readUntil(
     step: LoggedStep<LoggedOutcome> | undefined,
-    replay: Replay | undefined,
-    found: Found,
+    onEvent: (event: GuardEvent) => Promise<void>,
   ): Promise<void> {
     const at = step === undefined ? Number.POSITIVE_INFINITY : timeOf(step);
     const epoch = step?.outcome.exposure.epoch ?? Number.POSITIVE_INFINITY;
     for (let next = this.#next; next !== undefined; next = this.#next) {
       if (next !== null) {
         if (next.at > at || (next.at === at && 'epoch' in next && next.epoch > epoch)) return;
-        this.#apply(next, replay, found);
+        await onEvent(next);
       }
       await this.#read();
     }
-  }
-
-  #apply(event: GuardEvent, replay: Replay | undefined, found: Found): void {
-    if (event.type === 'decided') found.actual.add(event.decision);
-    replay?.rollout(event);
   }
 
   async #read(): Promise<void> {

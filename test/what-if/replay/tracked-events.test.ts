@@ -77,6 +77,26 @@ describe('replaying tracked events', () => {
     expect(harmful.decisions.list[0]?.decision.reason).toMatch(/treatment's units have checkout within/);
   });
 
+  it('evaluates nothing of what was tracked after the flag went off, before the next outcome', async () => {
+    const times = await logged();
+    const last = Math.max(...times.values());
+    const event = (timestamp: number, name: string, user: string) =>
+      JSON.stringify({ timestamp, event: name, user });
+    const ofControl = [...times]
+      .filter(([user]) => Number(user.slice(5)) % 2 === 1)
+      .map(([user]) => event(last + 1, 'checkout', user));
+    const lines = [...ofControl, event(last + 150, 'another', 'user-1')];
+    expect((await replay(lines)).firings.total).toBe(1);
+    const off = { type: 'rollout-changed', at: last + 2, epoch: 2, enabled: false };
+    const time = new Date(off.at).toISOString();
+    const audit = join(harness.folder, 'audit.jsonl');
+    const before = (await readFile(audit, 'utf8')).split('\n').filter((line) => !line.includes('"closed"'));
+    const line = JSON.stringify({ time, flagKey: 'async-upload', pid: 1, ...off });
+    await writeFile(audit, [...before.filter(Boolean), line, ''].join('\n'));
+    const found = await replay(lines);
+    expect(found).toMatchObject({ trackedEvents: lines.length, firings: { total: 0 } });
+  });
+
   it('has no data without them, and leaves out lines that are none, with what was expected', async () => {
     await logged();
     expect((await replayLog(harness.folder, { rules: RULES })).silentTriggers).toContain('checkout');
