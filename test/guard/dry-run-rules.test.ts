@@ -199,6 +199,23 @@ describe('a rollback trigger in dry run', () => {
     ]);
   });
 
+  it.each([true, false])(
+    'leaves the object that its trigger returned as it was, in dry run: %s',
+    async (dryRun) => {
+      const kept = {
+        ...({ trigger: 'own', status: 'ok', threshold: 1, unit: 'none', windowMs: 0 } as const),
+        ...{ sampleSize: { treatment: 1, control: 1 }, message: 'it is so' },
+      };
+      const own: Trigger = { name: 'own', windowMs: 0, dryRun, evaluate: () => kept };
+      const guard = await harness.started({ tickMs: 5, rollback: [own, failures(500, 'in-force')] });
+      await harness.ticks(3);
+      expect(kept).not.toHaveProperty('dryRun');
+      const [shown] = (await guard.rolloutSource.view())!.triggers;
+      expect(shown).toMatchObject({ verdict: kept, ...(dryRun && { dryRun }) });
+      expect(shown?.verdict?.dryRun).toBe(dryRun ? true : undefined);
+    },
+  );
+
   it('is shown as such, with the figures of its verdict', async () => {
     const own: Trigger = {
       name: 'own',

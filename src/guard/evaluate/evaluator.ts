@@ -244,8 +244,9 @@ function completed(verdict: VerdictOfTrigger, trigger: Trigger): Verdict {
   if (trigger.dryRun !== true) {
     return complete.dryRun === undefined ? complete : { ...complete, dryRun: undefined };
   }
-  const canBeMarked = Object.isExtensible(complete);
-  return canBeMarked ? Object.assign(complete, { dryRun: true as const }) : { ...complete, dryRun: true };
+  // The object is the trigger's, which may keep it. What is computed when it is first read stays so in the copy.
+  const own = { ...Object.getOwnPropertyDescriptors(complete), dryRun: { value: true, enumerable: true } };
+  return Object.create(Object.getPrototypeOf(complete), own) as Verdict;
 }
 
 /** The name of the review of limits that both arms break. */

@@ -1,3 +1,6 @@
+import { useMemo } from 'preact/hooks';
+import { useMedia } from '../live/hooks.js';
+
 /** A canvas knows no style sheet: the page's colours, as they are now. */
 export interface ChartColours {
   readonly ink: string;
@@ -11,7 +14,13 @@ export interface ChartColours {
   readonly font: string;
 }
 
-export function chartColours(): ChartColours {
+/** The same object until the page is shown in other colours. */
+export function useChartColours(): ChartColours {
+  const isDark = useMedia('(prefers-color-scheme: dark)');
+  return useMemo(chartColours, [isDark]);
+}
+
+function chartColours(): ChartColours {
   const style = getComputedStyle(document.documentElement);
   const of = (name: string) => style.getPropertyValue(name).trim();
   return {

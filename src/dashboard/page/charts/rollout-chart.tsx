@@ -1,8 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { useMemo, useRef, useState } from 'preact/hooks';
 import type { Series } from '../../api.js';
-import { useMedia } from '../live/hooks.js';
-import { chartColours } from './chart-colours.js';
+import { useChartColours } from './chart-colours.js';
 import { frameOf, placeOf } from './chart-frame.js';
 import type { ChartInput, Quantile } from './chart-input.js';
 import { useChart } from './chart-library.js';
@@ -34,8 +33,7 @@ const CLICK_PIXELS = 6;
 export function RolloutChart(props: Props) {
   const { series, limits, range, setRange, quantiles, severityOf, isNarrow, point, setPoint } = props;
   const frame = useMemo(() => frameOf(isNarrow), [isNarrow]);
-  const isDark = useMedia('(prefers-color-scheme: dark)');
-  const colours = useMemo(chartColours, [isDark]);
+  const colours = useChartColours();
   const own = useRef({ series, setRange });
   own.current = { series, setRange };
   const { withAllThresholds } = props;

@@ -1,12 +1,10 @@
-import { useMemo } from 'preact/hooks';
 import { METRIC_WORDS } from '../../../support/wording.js';
 import type { MetricArmSeries, MetricSeries, Series } from '../../api.js';
-import { type ChartColours, chartColours } from '../charts/chart-colours.js';
+import { type ChartColours, useChartColours } from '../charts/chart-colours.js';
 import { type EChartsCoreOption, useChart } from '../charts/chart-library.js';
 import { lineOf, middlesOf, pointsOf } from '../charts/rollout-chart-option.js';
 import { indexFrom } from '../charts/series-points.js';
 import { limitsOf, type SeriesInRange } from '../charts/use-series.js';
-import { useMedia } from '../live/hooks.js';
 import { Section, Table } from '../parts/layout.js';
 import { Foreign } from '../parts/signs.js';
 import { countText, NONE, rateText } from '../words/numbers.js';
@@ -70,8 +68,7 @@ export function MetricSection({ series: { whole, shown, range } }: { series: Ser
 
 function MetricChart(props: { metric: MetricSeries; series: Series; limits: Limits }) {
   const { metric, series, limits } = props;
-  const isDark = useMedia('(prefers-color-scheme: dark)');
-  const colours = useMemo(chartColours, [isDark]);
+  const colours = useChartColours();
   const inputs = [metric, series, limits.from, limits.to, colours];
   const canvas = useChart(() => optionOf(metric, series, limits, colours), inputs);
   // Its numbers are in the table.
