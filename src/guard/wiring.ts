@@ -124,7 +124,7 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
       (event.type === 'decided' && event.by === undefined && !isOperators) ||
       (event.type === 'health' && concernsOneProcess(event));
     const isForAll = (event.type !== 'decided' || isOperators) && fleet.leads;
-    if (isOwn || isForAll) notifications.listener(event);
+    if (isOwn || isForAll || notifications.resolves(event)) notifications.listener(event);
     fleet.mark(event);
   });
   return {

@@ -79,6 +79,13 @@ export class Notifications {
     }
   };
 
+  /** Whether an event resolves what this process has opened, whoever notifies of its like. */
+  resolves(event: GuardEvent): boolean {
+    if (this.#endWithGuard.size === 0) return false;
+    const incident = noticeOf(event, this.#subject, this.#process)?.notification.incident;
+    return incident?.status === 'resolved' && this.#endWithGuard.has(incident.key);
+  }
+
   /** Resolves when everything queued so far is delivered or has failed for good, at the latest after `timeoutMs`. */
   async flush(timeoutMs = 5_000): Promise<void> {
     const idle = () => Promise.all(this.#queues.map((queue) => queue.idle()));

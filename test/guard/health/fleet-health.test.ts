@@ -137,6 +137,37 @@ describeWithBinary('the health of a fleet', 'redis-server', 'apt-get install red
       ['leader', 'flag-missing'],
     ]);
   });
+
+  it('is notified by each process that its own blindness is over, though what all find alike ends last', async () => {
+    const leader = await member('leader');
+    const follower = await member('follower', TOKENLESS);
+    await follower.harness.until('follows', () => follower.guard.status().fleet?.role === 'follower');
+    const { flags } = follower.harness;
+    const served = (isKnown: boolean) => {
+      for (let user = 0; user < 20; user++) {
+        const targetingKey = `user-${user}`;
+        if (isKnown) follower.guard.exposed({ value: false, reason: 'SPLIT' }, targetingKey);
+        flags.track({ targetingKey, value: 1, details: { success: true } });
+      }
+    };
+    served(false);
+    await pass(leader.harness, 40);
+    await follower.harness.until('blind', () => codes(follower.guard).join() === 'hook-missing');
+    let isStale = true;
+    Object.assign(flags, { health: () => ({ status: isStale ? 'stale' : 'ok' }) });
+    await pass(leader.harness, 15);
+    served(true);
+    await pass(leader.harness, 40);
+    await follower.harness.until('stale', () => codes(follower.guard).join() === 'stale-flags');
+    isStale = false;
+    await pass(leader.harness, 40);
+    await follower.harness.until('ok', () => codes(follower.guard).length === 0);
+    await follower.harness.ticks(2);
+    const [first, last] = [sent[0], sent.at(-1)];
+    expect(first).toMatchObject({ by: 'follower', type: 'health', incident: { status: 'open' } });
+    expect(last).toMatchObject({ by: 'follower', type: 'health', incident: { status: 'resolved' } });
+    expect(last?.incident?.key).toBe(first?.incident?.key);
+  });
 });
 
 /** A link whose reads fail, as those of a leader that meets an entry that it cannot use. */
