@@ -44,6 +44,8 @@ export class FleetLeader {
       revision: () => REVISION,
       reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
       listener: {
+        onStop: () => {},
+        onInvalidStop: () => {},
         onState: () => {},
         onOutcomes: () => this.#leader(),
         onEpoch: () => {},

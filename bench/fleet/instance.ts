@@ -1,3 +1,5 @@
+import { OpenFeatureEventEmitter } from '@openfeature/server-sdk';
+import { LocalOverrides } from '../../providers/shared/local-overrides.js';
 import { FleetMember } from '../../src/fleet/fleet-member.js';
 import type { FleetState } from '../../src/fleet/fleet-shapes.js';
 import type { RedisClient } from '../../src/fleet/redis/redis-client.js';
@@ -23,6 +25,8 @@ export class SimulatedInstance {
   readonly member: FleetMember;
   readonly #own: MemoryOutcomeStore;
   readonly #flagKey: string;
+  /** Those of its provider. */
+  readonly #overrides = new LocalOverrides(new OpenFeatureEventEmitter(), () => undefined);
   #epoch = 1;
   #due = Math.random();
   #made = 0;
@@ -62,6 +66,8 @@ export class SimulatedInstance {
       revision: () => REVISION,
       reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
       listener: {
+        onStop: ({ reason }) => this.#stop(reason),
+        onInvalidStop: () => onProblem('an invalid stop'),
         onState: (state) => this.#follow(state),
         onOutcomes: () => {},
         onEpoch: () => {},
@@ -105,12 +111,18 @@ export class SimulatedInstance {
     this.#own.record(outcome);
   }
 
+  #stop(reason: string): void {
+    this.#overrides.set(this.#flagKey, reason);
+    this.stoppedAt ??= steadyMs();
+    this.isFailing = false;
+  }
+
   #follow({ epoch, stop }: FleetState): void {
     if (stop !== undefined) {
-      this.stoppedAt ??= steadyMs();
-      this.isFailing = false;
+      this.#stop(stop.decision.reason);
       return;
     }
+    this.#overrides.clear(this.#flagKey);
     this.stoppedAt = undefined;
     if (epoch === this.#epoch) return;
     this.#epoch = epoch;

@@ -2,7 +2,14 @@ import type { GuardEvent } from '../model/event.js';
 import type { Decision } from '../model/shapes.js';
 import type { EarlierBook, PendingLine } from '../rollups/book-state.js';
 import type { ControlLink } from './control-link.js';
-import type { FleetEntries, FleetProcesses, FleetState, Lease, SyncReply } from './fleet-shapes.js';
+import type {
+  FleetEntries,
+  FleetProcesses,
+  FleetState,
+  Lease,
+  StopNotice,
+  SyncReply,
+} from './fleet-shapes.js';
 import type { SharedRollout } from './shared-rollout.js';
 
 /** Where a process is among the epochs of the fleet. */
@@ -17,6 +24,14 @@ interface EpochAssignment {
   readonly keepWindows: boolean;
   /** The lowest number of an epoch that this process opens: its own, so that both numbers stay the same. */
   readonly minEpoch: number;
+}
+
+/** A change of the state, as every process receives it. */
+export interface Announcement {
+  /** The stop that is in it; undefined without one. */
+  readonly stop: StopNotice | undefined;
+  /** Checks and returns all of it; undefined when it is not what a fleet of this version announces. */
+  readonly read: () => FleetState | undefined;
 }
 
 /** One flush. Sending it twice with the same number does no harm. */
@@ -91,10 +106,10 @@ export interface FleetLink {
   /** What the fleet keeps of its rollout. Read apart from the rest: readers must not keep the fleet from its work. */
   readonly rollout: SharedRollout;
   /**
-   * Checks the server, and reports each change of the state from then on.
+   * Checks the server, and announces each change of the state from then on.
    * @returns what an operator should change there, each a sentence; nothing when it is open already.
    */
-  open(onState: (state: FleetState) => void): Promise<readonly string[]>;
+  open(onAnnounced: (announcement: Announcement) => void): Promise<readonly string[]>;
   sync(request: SyncRequest): Promise<SyncReply>;
   /**
    * Undefined when this process is no longer the leader.

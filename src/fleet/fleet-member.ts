@@ -4,11 +4,12 @@ import type { Snapshot } from '../model/snapshot.js';
 import { messageOf } from '../support/async/callbacks.js';
 import { withDeadline } from '../support/deadline.js';
 import { Intervals } from '../support/intervals.js';
+import { Announcements } from './announcements.js';
 import { feedsOf } from './feeds.js';
 import { FleetLeader } from './fleet-leader.js';
 import { isFleetError } from './fleet-link.js';
 import type { FleetMemberOptions, FleetRole, MemberProgress } from './fleet-options.js';
-import type { FleetState, SyncReply } from './fleet-shapes.js';
+import type { FleetState, StopNotice, SyncReply } from './fleet-shapes.js';
 import { type LocalEpoch, Outbox } from './outbox.js';
 import { Rest } from './rest.js';
 import { type SentAt, ServerClock } from './server-clock.js';
@@ -17,8 +18,6 @@ import { type SentAt, ServerClock } from './server-clock.js';
 const MAX_AT_ONCE = 8;
 /** The others notice silence as well. */
 const LEAVE_MS = 1_000;
-/** Well within the day after which the server forgets a process. */
-const FORGET_ACCEPTED_MS = 12 * 3_600_000;
 
 /** One process of a fleet: sends what its own store recorded, and, while it leads, has what all recorded. No request waits for it. */
 export class FleetMember {
@@ -26,6 +25,7 @@ export class FleetMember {
   readonly #outbox: Outbox;
   readonly #serverClock: ServerClock;
   readonly #rest: Rest;
+  readonly #announcements: Announcements;
   readonly #feeds: string;
   /** While this process is the leader. */
   #leader: FleetLeader | undefined;
@@ -54,6 +54,11 @@ export class FleetMember {
     this.#outbox = new Outbox(options.serviceVersion);
     this.#serverClock = new ServerClock(options.clock, options.timing.leaseMs);
     this.#rest = new Rest(options, this.#serverClock);
+    this.#announcements = new Announcements(options, this.#serverClock, {
+      isNews: (stop) => this.#isNews(stop),
+      onState: (state) => this.#onState(state),
+      sync: () => void this.sync(),
+    });
     this.#feeds = feedsOf(options.rules);
     this.#deliveredAt = options.clock.monotonic();
   }
@@ -115,18 +120,16 @@ export class FleetMember {
     const error = await this.#exchange();
     if (isFleetError(error) && error.requiresAction) throw error;
     if (this.#isClosed) return;
-    this.#timers = [
-      intervals.every(timing.flushMs, () => this.#flush()),
-      intervals.every(timing.evaluateMs, () => {
-        if (this.#serverClock.isAlive) this.#leader?.poll();
-      }),
-    ];
+    const poll = () => this.#serverClock.isAlive && this.#leader?.poll();
+    const flush = () => this.#flush();
+    this.#timers = [intervals.every(timing.flushMs, flush), intervals.every(timing.evaluateMs, poll)];
   }
 
   /** Sends what is left, and leaves, unless the shared store takes too long. */
   async close(): Promise<void> {
     this.#isClosed = true;
     for (const end of this.#timers.splice(0)) end();
+    this.#announcements.end();
     await withDeadline(LEAVE_MS, undefined, async () => {
       await Promise.all([this.#syncing, this.#leader?.close()]);
       if (this.#serverClock.isAlive) await this.#exchange({ leaving: true });
@@ -150,7 +153,7 @@ export class FleetMember {
 
   get #isIdle(): boolean {
     const isNeeded = this.#leader !== undefined || this.#problem !== undefined || this.#mustRebuild;
-    return !isNeeded && this.#rest.isQuiet(this.#outbox, this.#epoch);
+    return !isNeeded && this.#rest.isQuiet(this.#outbox, this.#epoch, this.#assigned, this.#state);
   }
 
   /** Sends without delay what may stop the flag; at most once per `evaluateMs`. */
@@ -205,12 +208,11 @@ export class FleetMember {
   async #exchange({ leaving = false } = {}): Promise<unknown> {
     const { link, listener, mayLead, revision } = this.#options;
     try {
-      for (const warning of await link.open((state) => this.#onState(state))) {
-        listener.onFault('the shared store', new Error(warning));
-      }
+      const warnings = await link.open((each) => this.#announcements.receive(each));
+      for (const warning of warnings) listener.onFault('the shared store', new Error(warning));
       for (let sent = 0; sent < MAX_AT_ONCE; sent++) {
         const isLast = this.#outbox.isEmpty && this.#epoch.assigned !== undefined;
-        if (isLast) this.#queueDelta();
+        if (isLast && !this.#isIdle) this.#queueDelta();
         // The rollout may have changed twice since the last reply: each change is sent, in order.
         const epoch = this.#outbox.unassigned ?? this.#epoch;
         epoch.revision ??= revision();
@@ -239,7 +241,7 @@ export class FleetMember {
         });
         this.#rest.onReply(isIdle);
         this.#onReply(reply, epoch, sentAt);
-        if (isLast && this.#outbox.isEmpty) break;
+        if (isIdle || (isLast && this.#outbox.isEmpty)) break;
         // Before the first definition, what was recorded waits for it.
         if (reply.delta === 'full' || epoch.revision === undefined) break;
       }
@@ -254,7 +256,7 @@ export class FleetMember {
 
   #onReply(reply: SyncReply, epoch: LocalEpoch, sentAt: SentAt): void {
     const { listener } = this.#options;
-    if (this.#serverClock.silentMs > FORGET_ACCEPTED_MS) this.#outbox.forgetAccepted();
+    this.#outbox.onReplyAfter(this.#serverClock.silentMs);
     this.#serverClock.onReply(sentAt, reply);
     if (this.#serverClock.isLeaderless)
       listener.onFault('the fleet', new Error('The fleet has no leader: no process has an admin token.'));
@@ -303,10 +305,14 @@ export class FleetMember {
 
   /** A state that came between two syncs, perhaps late. */
   #onState(state: FleetState): void {
-    const known = this.#state;
-    if (known?.datasetId !== state.datasetId || state.version <= known.version) return;
+    if (!this.#isNews(state)) return;
     this.#state = state;
     this.#options.listener.onState(state);
+  }
+
+  /** What is of another dataset or an earlier change says nothing. */
+  #isNews({ datasetId, version }: FleetState | StopNotice): boolean {
+    return this.#state?.datasetId === datasetId && version > this.#state.version;
   }
 
   #assignEpoch(assigned: number, epoch: LocalEpoch): void {

@@ -5,7 +5,7 @@ import type { ReportedState } from '../model/state.js';
 import type { Clock } from '../support/clock.js';
 import type { Intervals } from '../support/intervals.js';
 import type { FleetLink } from './fleet-link.js';
-import type { FleetProcesses, FleetState, ProcessAbout } from './fleet-shapes.js';
+import type { FleetProcesses, FleetState, ProcessAbout, StopNotice } from './fleet-shapes.js';
 
 /**
  * `leader`: decides for all. `follower`: another process does. `standalone`: the shared store does not reply, or the fleet has no
@@ -15,6 +15,10 @@ export type FleetRole = 'leader' | 'follower' | 'standalone';
 
 /** What a fleet member reports to its guard. None of these may throw. */
 interface FleetMemberListener {
+  /** A stop is announced: it applies at once. What the fleet agrees on follows, or {@link onInvalidStop}. */
+  readonly onStop: (stop: StopNotice) => void;
+  /** What was announced with the stop is not valid: it does not apply, unless the server says so. */
+  readonly onInvalidStop: (stop: StopNotice) => void;
   /** What all agree on: after each change and each sync. */
   readonly onState: (state: FleetState) => void;
   /** The fleet's outcomes have changed, and this process is the leader. */

@@ -56,6 +56,17 @@ export const fleetStateSchema = z.lazy(() =>
 /** What all processes of a fleet agree on for one flag. Times are the server's. */
 export type FleetState = z.infer<typeof fleetStateSchema>;
 
+export const stopNoticeSchema = z.object({
+  datasetId: z.string(),
+  version: z.int(),
+  /** The decision's. */
+  id: z.string(),
+  reason: z.string(),
+});
+
+/** What of an announced state turns the flag off: a process acts on it before it has read the rest. */
+export type StopNotice = Readonly<z.infer<typeof stopNoticeSchema>>;
+
 /** By what a process is the leader. */
 export interface Lease {
   /** A later leader has a higher number. */

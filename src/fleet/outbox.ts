@@ -21,6 +21,8 @@ export interface LocalEpoch {
 
 /** Accepted deltas that are kept: a server that restarts from its disk may have lost the last seconds. */
 const MAX_ACCEPTED = 16;
+/** Well within the day after which the server forgets a process. */
+const FORGET_ACCEPTED_MS = 12 * 3_600_000;
 /** Deltas that wait. One is added at each change of the rollout; all else adds up in the next one. */
 const MAX_WAITING = 64;
 
@@ -104,8 +106,9 @@ export class Outbox {
     return true;
   }
 
-  /** Accepted deltas are no longer sent again: the server may have forgotten this process, but not what it sent. */
-  forgetAccepted(): void {
+  /** After a day of silence the server has forgotten this process, but not what it sent: that is not sent again. */
+  onReplyAfter(silentMs: number): void {
+    if (silentMs <= FORGET_ACCEPTED_MS) return;
     this.#numbered.splice(0, this.#accepted);
     this.#accepted = 0;
   }

@@ -1,4 +1,5 @@
 import type { FleetMemberOptions } from './fleet-options.js';
+import type { FleetState } from './fleet-shapes.js';
 import type { LocalEpoch, Outbox } from './outbox.js';
 import type { ServerClock } from './server-clock.js';
 
@@ -21,12 +22,23 @@ export class Rest {
     this.#serverClock = serverClock;
   }
 
-  /** Whether nothing waits or is open here, and nothing was recorded or changed since the last delta. */
-  isQuiet({ isEmpty }: Outbox, { assigned, revision }: LocalEpoch): boolean {
+  /**
+   * Whether nothing waits or is open here, and nothing was recorded since the last delta, nor seen that the fleet does not know.
+   *
+   * @param last - What the fleet assigned last. When all processes begin an epoch of a definition that it knows, as after a stop that an
+   * operator has undone, they do not all say so at once.
+   */
+  isQuiet(
+    { isEmpty }: Outbox,
+    { assigned, revision }: LocalEpoch,
+    last: { readonly revision: string },
+    state: FleetState | undefined,
+  ): boolean {
     const { own, openSince, revision: current, clock } = this.#options;
     const isSame = own.activity === this.#queuedActivity && openSince?.() === undefined;
     const isDue = (own.metrics.metricDueAt ?? Number.POSITIVE_INFINITY) <= clock.now();
-    return isEmpty && isSame && !isDue && assigned !== undefined && revision === current();
+    const isKnown = revision !== undefined && (revision === state?.revision || revision === last.revision);
+    return isEmpty && isSame && !isDue && (isKnown || assigned !== undefined) && revision === current();
   }
 
   /** Everything so far is queued. */

@@ -37,6 +37,11 @@ export class ServerClock {
     return now + this.#offsetMs;
   }
 
+  /** How many processes were seen within a day, when the server replied last. */
+  get processes(): number {
+    return this.#processes;
+  }
+
   /** Whether the server has replied within the lease, or was not asked. */
   get isAlive(): boolean {
     return Math.min(this.silentMs, this.#clock.monotonic() - this.#restedAt) <= this.#leaseMs;
@@ -55,13 +60,14 @@ export class ServerClock {
   }
 
   /**
-   * Rests, if nothing is lost by that: a process with nothing to send sends a heartbeat only. Not while the fleet has no leader, and
-   * not in a small fleet of processes that may lead, of which one is to take over at once.
+   * Rests, if nothing is lost by that: a process with nothing to send sends a heartbeat only. Not in a small fleet of processes that may
+   * lead, of which one is to take over at once; and while the fleet has no leader, only one that cannot lead, in a large fleet.
    *
    * @returns whether it rests now.
    */
   rest(heartbeatMs: number, mayLead: boolean): boolean {
-    const isNeeded = !this.#hasLeader || (mayLead && this.#processes < MANY_PROCESSES);
+    const isSmall = this.#processes < MANY_PROCESSES;
+    const isNeeded = this.#hasLeader ? mayLead && isSmall : mayLead || isSmall;
     if (isNeeded || this.silentMs >= heartbeatMs) return false;
     this.#restedAt = this.#clock.monotonic();
     return true;

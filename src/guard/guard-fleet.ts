@@ -1,7 +1,7 @@
 import { rulesDigest } from '../fleet/feeds.js';
 import { FleetMember } from '../fleet/fleet-member.js';
 import type { MemberProgress, SharedStore } from '../fleet/fleet-options.js';
-import type { FleetProcesses, FleetState, FleetStop } from '../fleet/fleet-shapes.js';
+import type { FleetProcesses, FleetState, FleetStop, StopNotice } from '../fleet/fleet-shapes.js';
 import { isOfFleet, type SharedRollout } from '../fleet/shared-rollout.js';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
 import type { ControlState } from '../model/control.js';
@@ -89,6 +89,8 @@ export class SharedFleet {
   readonly #known: string[] = [];
   /** Decisions of other processes. */
   readonly #others: string[] = [];
+  /** The stop by which the flag is overridden here until its decision has been read, and since when. */
+  #announced: { readonly stop: StopNotice; readonly at: number } | undefined;
   /** Decisions after which this process saw an operator turn the flag on. */
   readonly #undone: string[] = [];
 
@@ -130,6 +132,8 @@ export class SharedFleet {
         set: (reported) => evaluator.restore(reported),
       },
       listener: {
+        onStop: (stop) => follow((handlers) => this.#override(stop, handlers)),
+        onInvalidStop: ({ version }) => follow((handlers) => this.#release(version, handlers)),
         onState: (state) => follow((handlers) => this.#reconcile(state, handlers)),
         onOutcomes: () => records.safely('evaluating', () => this.#handlers?.evaluate()),
         onEpoch: (epoch) => follow(({ skipTo }) => skipTo(epoch)),
@@ -214,6 +218,8 @@ export class SharedFleet {
   /** This process re-armed after this decision. */
   reArmed(decision: Decision): void {
     remember(this.#undone, decision.id);
+    // Of a fleet that was re-armed, each process would say so to the server.
+    if (this.#member.state?.clearedStops.includes(decision.id)) return;
     void this.#member.clearStop(decision.id);
   }
 
@@ -244,15 +250,30 @@ export class SharedFleet {
     if (this.#events.length > MOST_EVENTS) this.#events.shift();
   }
 
+  /** Nothing but the override: the decision, and what follows from it, comes later. */
+  #override(stop: StopNotice, { state }: FleetHandlers): void {
+    const { dryRun, flags, flagKey, clock } = this.#context;
+    if (dryRun || state().status !== 'armed' || this.#undone.includes(stop.id)) return;
+    flags.override(flagKey, stop.reason);
+    if (this.#announced?.stop.id !== stop.id) this.#announced = { stop, at: clock.now() };
+  }
+
+  /** Up to this version of the fleet's state, no stop applies that was announced. */
+  #release(version: number, { state }: FleetHandlers): void {
+    if (this.#announced === undefined || this.#announced.stop.version > version) return;
+    this.#announced = undefined;
+    if (state().status === 'armed') this.#context.flags.clearOverride(this.#context.flagKey);
+  }
+
   /** Applies what the fleet agrees on: after each change and each sync. */
-  #reconcile({ stop, clearedStops, controls }: FleetState, handlers: FleetHandlers): void {
+  #reconcile({ version, stop, clearedStops, controls }: FleetState, handlers: FleetHandlers): void {
     const { dryRun, clock } = this.#context;
     handlers.adopt(controls);
     if (dryRun) return;
     const own = handlers.state();
     if (own.status === 'armed') {
-      if (stop === undefined) return;
-      if (this.#undone.includes(stop.decision.id)) void this.#member.clearStop(stop.decision.id);
+      if (stop === undefined) this.#release(version, handlers);
+      else if (this.#undone.includes(stop.decision.id)) void this.#member.clearStop(stop.decision.id);
       else this.#follow(stop, handlers);
       return;
     }
@@ -276,9 +297,11 @@ export class SharedFleet {
     if (!this.#known.includes(id)) remember(this.#others, id);
     remember(this.#known, id);
     const by = this.#others.includes(id) ? 'fleet' : undefined;
+    const announced = this.#announced?.stop.id === id ? this.#announced.at : undefined;
+    this.#announced = undefined;
     dispatch({
       type: 'fleet-stopped',
-      at: this.#context.clock.now(),
+      at: announced ?? this.#context.clock.now(),
       decision: stop.decision,
       done: stop.done,
       by,

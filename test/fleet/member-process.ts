@@ -114,6 +114,8 @@ export class MemberProcess {
       revision: () => this.revision,
       reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
       listener: {
+        onStop: () => {},
+        onInvalidStop: () => {},
         onState: (state) => this.states.push(state),
         onOutcomes: () => this.evaluations++,
         onEpoch: (epoch) => this.epochs.push(epoch),

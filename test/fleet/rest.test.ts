@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { SyncRequest } from '../../src/fleet/fleet-link.js';
+import type { Announcement, SyncRequest } from '../../src/fleet/fleet-link.js';
 import { FleetMember } from '../../src/fleet/fleet-member.js';
-import type { FleetState, SyncReply } from '../../src/fleet/fleet-shapes.js';
+import type { FleetState, StopNotice, SyncReply } from '../../src/fleet/fleet-shapes.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import { DECISION } from '../helpers/fleet-decision.js';
 import { outcomeOf } from '../measure/outcomes.js';
@@ -19,12 +19,20 @@ afterEach(async () => {
 });
 
 /** A member whose server replies at once. */
-async function memberOf({ mayLead = false, processes = 3, hasLeader = true, leads = false } = {}) {
+async function memberOf({
+  mayLead = false,
+  processes = 3,
+  hasLeader = true,
+  leads = false,
+  random = Math.random,
+} = {}) {
   const requests: SyncRequest[] = [];
   /** When the leader read, and what wakes it while it rests. */
   const reads: { readonly at: number; readonly onSent: (() => void) | undefined }[] = [];
   const states: FleetState[] = [];
-  let publish: (state: FleetState) => void = () => {};
+  const stops: StopNotice[] = [];
+  const invalid: StopNotice[] = [];
+  let announce: (announcement: Announcement) => void = () => {};
   const server = { isDown: false, leader: hasLeader ? 'other' : undefined, revision: 'ten' };
   const own = new MemoryOutcomeStore({ flagKey: 'flag', windowsMs: [60_000], now: Date.now() });
   const state = {
@@ -43,8 +51,8 @@ async function memberOf({ mayLead = false, processes = 3, hasLeader = true, lead
     rules: [],
     link: {
       instance: 'own',
-      open: async (onState) => {
-        publish = onState;
+      open: async (onAnnounced) => {
+        announce = onAnnounced;
         return [];
       },
       sync: async (request): Promise<SyncReply> => {
@@ -100,11 +108,14 @@ async function memberOf({ mayLead = false, processes = 3, hasLeader = true, lead
       close: async () => {},
     },
     clock,
+    random,
     timing: { flushMs: 1_000, evaluateMs: 200, leaseMs: 3_000 },
     mayLead,
     revision: () => server.revision,
     reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
     listener: {
+      onStop: (stop) => stops.push(stop),
+      onInvalidStop: (stop) => invalid.push(stop),
       onState: (seen) => states.push(seen),
       onOutcomes() {},
       onEpoch() {},
@@ -122,7 +133,27 @@ async function memberOf({ mayLead = false, processes = 3, hasLeader = true, lead
     await vi.advanceTimersByTimeAsync(seconds * 1_000);
     return requests.length - before;
   };
-  return { member, requests, reads, states, state, publish, server, record, during };
+  /** As the server announces a stop; what follows it is not valid without a state. */
+  const stop = (version: number, followedBy?: FleetState) =>
+    announce({
+      stop: { datasetId: 'data', version, id: 'decision-1', reason: 'Too many failures.' },
+      read: () => followedBy,
+    });
+  return {
+    member,
+    own,
+    requests,
+    reads,
+    states,
+    stops,
+    invalid,
+    state,
+    stop,
+    announce,
+    server,
+    record,
+    during,
+  };
 }
 
 describe('a fleet member without outcomes', () => {
@@ -175,6 +206,35 @@ describe('a fleet member without outcomes', () => {
     expect(await during(50)).toBe(10);
   });
 
+  it('sends a heartbeat only while a large fleet has no leader, and it cannot lead itself', async () => {
+    const { member, server, during } = await memberOf({ processes: 10_000 });
+    await during(5);
+    server.leader = undefined;
+    expect(await during(50)).toBe(10);
+    expect(member.role).toBe('standalone');
+  });
+
+  it('takes nothing from its store for a heartbeat', async () => {
+    const { own, during } = await memberOf();
+    await during(5);
+    const take = vi.spyOn(own, 'takeDelta');
+    expect(await during(50)).toBe(10);
+    expect(take).not.toHaveBeenCalled();
+  });
+
+  it('says with its next heartbeat that it has begun an epoch of which the fleet knows the definition', async () => {
+    const { member, requests, record, during } = await memberOf();
+    await during(20);
+    member.beginEpoch(2, Date.now(), { keepWindows: true });
+    const before = requests.length;
+    await during(5);
+    expect(requests.length).toBe(before + 1);
+    member.beginEpoch(3, Date.now(), { keepWindows: true });
+    record();
+    await during(1);
+    expect(requests.at(-1)?.delta).toBeDefined();
+  });
+
   it('syncs with the next flush when the definition has changed', async () => {
     const { requests, server, during } = await memberOf();
     await during(20);
@@ -197,12 +257,79 @@ describe('a fleet member without outcomes', () => {
   });
 
   it('gets a stop at once, however long it rests', async () => {
-    const { requests, states, state, publish, during } = await memberOf();
+    const { requests, stops, state, stop, during } = await memberOf();
     await during(61);
     const before = [requests.length, Date.now()];
-    publish({ ...state, version: 2, stop: { decision: DECISION } });
-    expect(states.at(-1)?.stop?.decision).toBe(DECISION);
+    stop(2, { ...state, version: 2, stop: { decision: DECISION } });
+    expect(stops.at(-1)?.reason).toBe('Too many failures.');
     expect([requests.length, Date.now()]).toEqual(before);
+  });
+});
+
+describe('a stop that is announced', () => {
+  it('applies at once, and what follows from it is spread over a second among thousands of processes', async () => {
+    let drawn = 0;
+    const random = () => (drawn++ % 10) / 10 + 0.05;
+    const fleet = await Promise.all(
+      Array.from({ length: 10 }, () => memberOf({ processes: 10_000, random })),
+    );
+    const seen = () => fleet.filter(({ states }) => states.some(({ stop }) => stop !== undefined)).length;
+    for (const { stop, state } of fleet) stop(2, { ...state, version: 2, stop: { decision: DECISION } });
+    expect(fleet.map(({ stops }) => stops.length)).toEqual(fleet.map(() => 1));
+    await vi.advanceTimersByTimeAsync(190);
+    expect(seen()).toBe(0);
+    await vi.advanceTimersByTimeAsync(410);
+    expect(seen()).toBe(5);
+    await vi.advanceTimersByTimeAsync(400);
+    expect(seen()).toBe(10);
+  });
+
+  it('is followed at once among few, and sends nothing', async () => {
+    const { requests, states, state, stop, during } = await memberOf({ processes: 20 });
+    await during(11);
+    const before = requests.length;
+    stop(2, { ...state, version: 2, stop: { decision: DECISION } });
+    await vi.advanceTimersByTimeAsync(2);
+    expect(states.at(-1)?.stop?.decision).toBe(DECISION);
+    expect(requests.length).toBe(before);
+  });
+
+  it('does not apply when it is of other data, or not later than what is known', async () => {
+    const { stops, state, states, stop, announce } = await memberOf();
+    const seen = states.length;
+    stop(1, { ...state, stop: { decision: DECISION } });
+    announce({
+      stop: { datasetId: 'other', version: 2, id: 'decision-1', reason: 'Too many failures.' },
+      read: () => ({ ...state, datasetId: 'other', version: 2, stop: { decision: DECISION } }),
+    });
+    await vi.advanceTimersByTimeAsync(50);
+    expect([stops, states.length]).toEqual([[], seen]);
+  });
+
+  it('ends when what follows is not valid, and the server is asked', async () => {
+    const { requests, stops, invalid, stop, during } = await memberOf();
+    await during(11);
+    const before = requests.length;
+    stop(2);
+    await vi.advanceTimersByTimeAsync(2);
+    expect(invalid).toEqual(stops);
+    expect([stops.length, requests.length]).toEqual([1, before + 1]);
+  });
+
+  it('is not followed when it was cleared meanwhile', async () => {
+    const { states, state, stop, announce } = await memberOf({ processes: 10_000 });
+    stop(2, { ...state, version: 2, stop: { decision: DECISION } });
+    announce({ stop: undefined, read: () => ({ ...state, version: 3, epoch: 2 }) });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(states.some((each) => each.stop !== undefined)).toBe(false);
+    expect(states.at(-1)?.version).toBe(3);
+  });
+
+  it('is followed before the process leaves', async () => {
+    const { member, states, state, stop } = await memberOf({ processes: 10_000 });
+    stop(2, { ...state, version: 2, stop: { decision: DECISION } });
+    await member.close();
+    expect(states.map((each) => each.stop?.decision)).toContain(DECISION);
   });
 });
 

@@ -3,7 +3,9 @@ import { z } from 'zod';
 import type { Decision } from '../../model/shapes.js';
 import { earlierBookSchema } from '../../rollups/book-state.js';
 import { withDeadline } from '../../support/deadline.js';
+import { parseJson } from '../../support/json.js';
 import {
+  type Announcement,
   FleetError,
   type FleetLink,
   type SavedCheckpoint,
@@ -22,6 +24,7 @@ import {
   type ProcessAbout,
   processGroupSchema,
   type SyncReply,
+  stopNoticeSchema,
   syncReplySchema,
 } from '../fleet-shapes.js';
 import { parseReply, type RedisConnection } from './redis-client.js';
@@ -86,12 +89,12 @@ export class RedisLink implements FleetLink {
     this.rollout = new RedisRollout(this.#evaluate.bind(this));
   }
 
-  async open(onState: (state: FleetState) => void): Promise<readonly string[]> {
+  async open(onAnnounced: (announcement: Announcement) => void): Promise<readonly string[]> {
     if (this.#isOpen) return [];
     if (this.#isClosed) throw new FleetError('UNREACHABLE', 'The connection was closed.');
     const [version, evictionPolicy] = parseReply(openReplySchema, await this.#run(OPEN, []));
     checkVersion(version);
-    await this.#subscribe(onState);
+    await this.#subscribe(onAnnounced);
     this.#isOpen = true;
     return evictionPolicy === 'noeviction' || evictionPolicy === '' ? [] : [evictionWarning(evictionPolicy)];
   }
@@ -160,9 +163,9 @@ export class RedisLink implements FleetLink {
   }
 
   async stop(decision: Decision, fence: number | undefined): Promise<FleetState> {
-    const { id, epoch, requestedBy } = decision;
+    const { id, epoch, requestedBy, reason } = decision;
     const by = requestedBy === undefined ? 'triggers' : 'operator';
-    return this.#changeState(STOP, id, JSON.stringify(decision), epoch, fence ?? '', by);
+    return this.#changeState(STOP, id, JSON.stringify(decision), epoch, fence ?? '', by, reason);
   }
 
   async finishStop(decisionId: string, done: 'off' | 'stepped-back'): Promise<FleetState> {
@@ -201,12 +204,10 @@ export class RedisLink implements FleetLink {
     return parseReply(fleetStateText, await this.#run(script, args));
   }
 
-  async #subscribe(onState: (state: FleetState) => void): Promise<void> {
+  async #subscribe(onAnnounced: (announcement: Announcement) => void): Promise<void> {
     const { channel } = this.#keys;
     const onMessage = (message: string) => {
-      // Whatever else is published there is ignored: the next sync replies with the state anyway.
-      const state = fleetStateText.safeParse(message);
-      if (state.success && !this.#isClosed) onState(state.data);
+      if (!this.#isClosed) onAnnounced(announcementOf(message));
     };
     const unsubscribe = await this.#connection.subscribe(channel, onMessage).catch((error: unknown) => {
       throw redisFailure(error);
@@ -268,6 +269,14 @@ const earlierBookText = jsonText(earlierBookSchema);
 const openReplySchema = z.tuple([z.string(), z.string()]);
 const processesReplySchema = z.tuple([z.array(z.unknown()), z.array(z.unknown())]);
 const checkpointReplySchema = z.tuple([z.string(), z.string(), z.string()]);
+
+/** Whatever else is published there has neither a stop nor a state. */
+function announcementOf(message: string): Announcement {
+  const end = message.indexOf('\n');
+  const isWhole = end > 0 && message.endsWith('}');
+  const stop = isWhole ? stopNoticeSchema.safeParse(parseJson(message.slice(0, end))).data : undefined;
+  return { stop, read: () => fleetStateText.safeParse(message.slice(end + 1)).data };
+}
 
 function evictionWarning(policy: string): string {
   return (

@@ -69,11 +69,17 @@ local function change()
   redis.call('HSET', STATE, 'version', string.format('%d', math.max(number('version') + 1, now)))
 end
 
+-- A stop stands ahead of the rest, in a line of its own: every process acts on it before it checks what follows.
 local function publish()
   change()
-  local current = cjson.encode(state())
-  redis.call('PUBLISH', CHANNEL, current)
-  return current
+  local current, notice = state(), ''
+  local text = cjson.encode(current)
+  if current.stop then
+    notice = cjson.encode({ datasetId = current.datasetId, version = current.version, id = field('stopId', ''),
+      reason = field('stopReason', '') }) .. '\\n'
+  end
+  redis.call('PUBLISH', CHANNEL, notice .. text)
+  return text
 end
 
 local function beginTotals(epoch)

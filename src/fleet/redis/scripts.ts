@@ -247,7 +247,7 @@ end
 if epoch < number('oldestEpoch') or (fence and fence < number('fence')) then
   clearedStop(id)
 else
-  redis.call('HSET', STATE, 'stop', decision, 'stopId', id)
+  redis.call('HSET', STATE, 'stop', decision, 'stopId', id, 'stopReason', ARGV[6])
   redis.call('HDEL', STATE, 'done')
 end
 return publish()
@@ -265,7 +265,7 @@ return publish()
 export const CLEAR_STOP = script(`
 local id, revision, minEpoch = ARGV[1], ARGV[2], tonumber(ARGV[3])
 if field('stopId') ~= id then return cjson.encode(state()) end
-redis.call('HDEL', STATE, 'stop', 'stopId', 'done')
+redis.call('HDEL', STATE, 'stop', 'stopId', 'stopReason', 'done')
 clearedStop(id)
 openEpoch(math.max(number('epoch') + 1, minEpoch), revision, false)
 return publish()

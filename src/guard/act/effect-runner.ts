@@ -128,7 +128,7 @@ export class EffectRunner {
     const { records } = this.#context;
     switch (effect.type) {
       case 'override':
-        this.#override(effect.decision);
+        this.#override(effect.decision, this.#machine.state.since);
         return;
       case 'stop-fleet':
         this.#fleet.stopped(effect.decision);
@@ -155,10 +155,10 @@ export class EffectRunner {
     }
   }
 
-  #override(decision: Decision): void {
-    const { flags, flagKey, records, clock } = this.#context;
+  #override(decision: Decision, at = this.#context.clock.now()): void {
+    const { flags, flagKey, records } = this.#context;
     flags.override(flagKey, decision.reason);
-    records.emit({ type: 'stopped-here', at: clock.now(), decisionId: decision.id });
+    records.emit({ type: 'stopped-here', at, decisionId: decision.id });
   }
 
   #confirm({ since: at, decision, confirmedBy, steppedBack }: GuardState & { status: 'stopped' }): void {

@@ -51,7 +51,7 @@ describeWithBinary(
       });
       ends.push(() => made.close());
       const states: FleetState[] = [];
-      await made.open((state) => states.push(state));
+      await made.open(({ read }) => states.push(read()!));
       return { link: made, states };
     }
 

@@ -39,6 +39,8 @@ describeWithBinary('in a fleet', 'redis-server', 'apt-get install redis-server',
         revision: () => 'ten',
         reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
         listener: {
+          onStop: () => {},
+          onInvalidStop: () => {},
           onState: () => {},
           onOutcomes: () => {},
           onEpoch: () => {},

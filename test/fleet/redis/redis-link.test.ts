@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../../examples/fleet/redis-server.js';
 import type { FleetLink, SyncRequest } from '../../../src/fleet/fleet-link.js';
-import type { FleetState, Lease } from '../../../src/fleet/fleet-shapes.js';
+import type { FleetState, Lease, StopNotice } from '../../../src/fleet/fleet-shapes.js';
 import {
   RedisOutcomeStore,
   type RedisOutcomeStoreOptions,
@@ -28,6 +28,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
   let redis: RedisServer;
   const links: FleetLink[] = [];
   const received: FleetState[][] = [];
+  const announced: (StopNotice | undefined)[][] = [];
   let flag = 0;
 
   beforeAll(async () => {
@@ -37,6 +38,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
   afterEach(async () => {
     await Promise.all(links.splice(0).map((link) => link.close()));
     received.length = 0;
+    announced.length = 0;
   });
 
   afterAll(() => redis.close());
@@ -49,8 +51,14 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
       const link = store.link({ flagKey: `flag-${flag}`, environment: 'production' });
       links.push(link);
       const states: FleetState[] = [];
+      const stops: (StopNotice | undefined)[] = [];
       received.push(states);
-      await link.open((state) => states.push(state));
+      announced.push(stops);
+      await link.open(({ stop, read }) => {
+        stops.push(stop);
+        const state = read();
+        if (state !== undefined) states.push(state);
+      });
       return link;
     };
     return [await open(), await open()];
@@ -197,6 +205,45 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     );
     await one.finishStop('decision-1', 'off');
     await vi.waitFor(() => expect(received[1]!.at(-1)?.stop?.done).toBe('off'));
+  });
+
+  it('announces a stop ahead of the decision, and nothing once it is cleared', async () => {
+    const [one] = await pair();
+    await one.sync(seen('ten'));
+    const reason = 'Zu viele „Fehler“:\n12 % > 5 %';
+    const { datasetId, version } = await one.stop({ ...DECISION, reason }, undefined);
+    await vi.waitFor(() =>
+      expect(announced[1]!.at(-1)).toEqual({ datasetId, version, id: 'decision-1', reason }),
+    );
+    await one.finishStop('decision-1', 'off');
+    await vi.waitFor(() => expect(announced[1]!.at(-1)?.version).toBeGreaterThan(version));
+    await one.clearStop('decision-1', 'ten', 0);
+    await vi.waitFor(() => expect(announced[1]!.at(-1)).toBeUndefined());
+  });
+
+  it('takes no other message for a stop', async () => {
+    const [one] = await pair();
+    await one.sync(seen('ten'));
+    await vi.waitFor(() => expect(received[1]).toHaveLength(1));
+    const { datasetId } = received[1]![0]!;
+    const whole = JSON.stringify({ datasetId, version: 9, id: 'a', reason: 'b' });
+    const messages = [
+      'hello',
+      '',
+      `{"datasetId":"${datasetId}","version":9}\n{}`,
+      `${whole.replace('9', '"9"')}\n{}`,
+      whole,
+      `${whole}\n{"datasetId":"${datasetId.slice(0, 9)}`,
+      `[${whole}]\n{}`,
+    ];
+    const client = await redis.client();
+    for (const message of messages) {
+      await client.publish(`rollout-guard:{production/flag-${flag}}:changes`, message);
+    }
+    await client.close();
+    await vi.waitFor(() => expect(announced[1]).toHaveLength(1 + messages.length));
+    expect(announced[1]!.filter((stop) => stop !== undefined)).toEqual([]);
+    expect(received[1]).toHaveLength(1);
   });
 
   it('clears a stop that an operator has undone, for good', async () => {

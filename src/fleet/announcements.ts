@@ -1,0 +1,73 @@
+import type { Announcement } from './fleet-link.js';
+import type { FleetMemberOptions } from './fleet-options.js';
+import type { FleetState, StopNotice } from './fleet-shapes.js';
+import type { ServerClock } from './server-clock.js';
+
+/** So much longer all processes take together for each of them, in milliseconds. */
+const SPREAD_PER_PROCESS_MS = 0.1;
+const MAX_SPREAD_MS = 1_000;
+/** In this share of the time, stops come to all processes and nothing else happens. */
+const STOPS_FIRST = 0.2;
+
+interface AnnouncementHandlers {
+  /** Whether it is later than what this process knows. */
+  readonly isNews: (stop: StopNotice) => boolean;
+  readonly onState: (state: FleetState) => void;
+  /** Asks the server. */
+  readonly sync: () => void;
+}
+
+/**
+ * What is announced to all processes of a fleet at once, in one of them. A stop applies before anything else happens. What follows from
+ * it takes much longer, and thousands of processes may share a few machines: it waits until the stop is everywhere, and is spread.
+ */
+export class Announcements {
+  readonly #options: FleetMemberOptions;
+  readonly #serverClock: ServerClock;
+  readonly #handlers: AnnouncementHandlers;
+  readonly #waiting = new Map<NodeJS.Timeout, () => void>();
+
+  constructor(options: FleetMemberOptions, serverClock: ServerClock, handlers: AnnouncementHandlers) {
+    this.#options = options;
+    this.#serverClock = serverClock;
+    this.#handlers = handlers;
+  }
+
+  receive({ stop, read }: Announcement): void {
+    const { isNews, onState } = this.#handlers;
+    if (stop === undefined) {
+      const state = read();
+      if (state !== undefined) onState(state);
+      return;
+    }
+    if (!isNews(stop)) return;
+    this.#options.listener.onStop(stop);
+    const { random = Math.random } = this.#options;
+    const spreadMs = Math.min(MAX_SPREAD_MS, this.#serverClock.processes * SPREAD_PER_PROCESS_MS);
+    const delayMs = spreadMs * (STOPS_FIRST + (1 - STOPS_FIRST) * random());
+    const follow = () => {
+      this.#waiting.delete(timer);
+      this.#follow(stop, read());
+    };
+    const timer = setTimeout(follow, delayMs).unref();
+    this.#waiting.set(timer, follow);
+  }
+
+  #follow(stop: StopNotice, state: FleetState | undefined): void {
+    const { onState, sync } = this.#handlers;
+    if (state !== undefined) {
+      onState(state);
+      return;
+    }
+    this.#options.listener.onInvalidStop(stop);
+    sync();
+  }
+
+  /** Nothing waits any longer. */
+  end(): void {
+    for (const [timer, follow] of this.#waiting) {
+      clearTimeout(timer);
+      follow();
+    }
+  }
+}
