@@ -13,7 +13,7 @@ interface AnnouncementHandlers {
   /** Whether it is later than what this process knows. */
   readonly isNews: (stop: StopNotice) => boolean;
   readonly onState: (state: FleetState) => void;
-  /** Asks the server. */
+  /** Asks the server: what was sent to it before may be answered before a change. */
   readonly sync: () => void;
 }
 
@@ -33,7 +33,15 @@ export class Announcements {
     this.#handlers = handlers;
   }
 
-  receive({ stop, read }: Announcement): void {
+  /** See `FleetLink.open`. */
+  open(): Promise<readonly string[]> {
+    return this.#options.link.open(
+      (announcement) => this.#receive(announcement),
+      () => this.#later(this.#handlers.sync),
+    );
+  }
+
+  #receive({ stop, read }: Announcement): void {
     const { isNews, onState } = this.#handlers;
     if (stop === undefined) {
       const state = read();
@@ -42,15 +50,17 @@ export class Announcements {
     }
     if (!isNews(stop)) return;
     this.#options.listener.onStop(stop);
+    this.#later(() => this.#follow(stop, read()));
+  }
+
+  #later(run: () => void): void {
     const { random = Math.random } = this.#options;
     const spreadMs = Math.min(MAX_SPREAD_MS, this.#serverClock.processes * SPREAD_PER_PROCESS_MS);
-    const delayMs = spreadMs * (STOPS_FIRST + (1 - STOPS_FIRST) * random());
-    const follow = () => {
-      this.#waiting.delete(timer);
-      this.#follow(stop, read());
+    const runOnce = () => {
+      if (this.#waiting.delete(timer)) run();
     };
-    const timer = setTimeout(follow, delayMs).unref();
-    this.#waiting.set(timer, follow);
+    const timer = setTimeout(runOnce, spreadMs * (STOPS_FIRST + (1 - STOPS_FIRST) * random())).unref();
+    this.#waiting.set(timer, runOnce);
   }
 
   #follow(stop: StopNotice, state: FleetState | undefined): void {
@@ -65,9 +75,9 @@ export class Announcements {
 
   /** Nothing waits any longer. */
   end(): void {
-    for (const [timer, follow] of this.#waiting) {
+    for (const [timer, runOnce] of this.#waiting) {
       clearTimeout(timer);
-      follow();
+      runOnce();
     }
   }
 }

@@ -107,9 +107,10 @@ export interface FleetLink {
   readonly rollout: SharedRollout;
   /**
    * Checks the server, and announces each change of the state from then on.
+   * @param onMissed - Called when changes may not have been announced, because the connection was lost meanwhile.
    * @returns what an operator should change there, each a sentence; nothing when it is open already.
    */
-  open(onAnnounced: (announcement: Announcement) => void): Promise<readonly string[]>;
+  open(onAnnounced: (announcement: Announcement) => void, onMissed?: () => void): Promise<readonly string[]>;
   sync(request: SyncRequest): Promise<SyncReply>;
   /**
    * Undefined when this process is no longer the leader.

@@ -10,7 +10,7 @@ import { FleetLeader } from './fleet-leader.js';
 import { isFleetError } from './fleet-link.js';
 import type { FleetMemberOptions, FleetRole, MemberProgress } from './fleet-options.js';
 import type { FleetState, StopNotice, SyncReply } from './fleet-shapes.js';
-import { type LocalEpoch, Outbox } from './outbox.js';
+import { type LocalEpoch, localEpoch, Outbox } from './outbox.js';
 import { Rest } from './rest.js';
 import { type SentAt, ServerClock } from './server-clock.js';
 
@@ -39,7 +39,7 @@ export class FleetMember {
   /** This process's own number of its epoch. */
   #epochNumber = 0;
   /** The epoch of what is being recorded now. */
-  #epoch: LocalEpoch = { assigned: undefined, revision: undefined, keepWindows: true };
+  #epoch = localEpoch(undefined, true);
   /** The server's time up to which all outcomes are in what was queued. */
   #settledUpTo: number | undefined;
   /** The server has lost deltas that are no longer kept here. */
@@ -57,7 +57,7 @@ export class FleetMember {
     this.#announcements = new Announcements(options, this.#serverClock, {
       isNews: (stop) => this.#isNews(stop),
       onState: (state) => this.#onState(state),
-      sync: () => void this.sync(),
+      sync: () => void Promise.resolve(this.#syncing).then(() => this.sync()),
     });
     this.#feeds = feedsOf(options.rules);
     this.#deliveredAt = options.clock.monotonic();
@@ -189,11 +189,7 @@ export class FleetMember {
     // What was recorded so far belongs to the epoch of before.
     this.#queueDelta();
     this.#epochNumber = epoch;
-    this.#epoch = {
-      assigned: undefined,
-      revision: this.#options.revision(),
-      keepWindows: options.keepWindows,
-    };
+    this.#epoch = localEpoch(this.#options.revision(), options.keepWindows);
     this.#options.own.beginEpoch(epoch, at, options);
   }
 
@@ -208,7 +204,7 @@ export class FleetMember {
   async #exchange({ leaving = false } = {}): Promise<unknown> {
     const { link, listener, mayLead, revision } = this.#options;
     try {
-      const warnings = await link.open((each) => this.#announcements.receive(each));
+      const warnings = await this.#announcements.open();
       for (const warning of warnings) listener.onFault('the shared store', new Error(warning));
       for (let sent = 0; sent < MAX_AT_ONCE; sent++) {
         const isLast = this.#outbox.isEmpty && this.#epoch.assigned !== undefined;

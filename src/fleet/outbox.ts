@@ -19,6 +19,11 @@ export interface LocalEpoch {
   readonly keepWindows: boolean;
 }
 
+/** An epoch that the fleet has not assigned yet. */
+export function localEpoch(revision: string | undefined, keepWindows: boolean): LocalEpoch {
+  return { assigned: undefined, revision, keepWindows };
+}
+
 /** Accepted deltas that are kept: a server that restarts from its disk may have lost the last seconds. */
 const MAX_ACCEPTED = 16;
 /** Well within the day after which the server forgets a process. */

@@ -33,7 +33,13 @@ async function memberOf({
   const stops: StopNotice[] = [];
   const invalid: StopNotice[] = [];
   let announce: (announcement: Announcement) => void = () => {};
-  const server = { isDown: false, leader: hasLeader ? 'other' : undefined, revision: 'ten' };
+  let miss: () => void = () => {};
+  const server = {
+    isDown: false,
+    answers: Promise.resolve(),
+    leader: hasLeader ? 'other' : undefined,
+    revision: 'ten',
+  };
   const own = new MemoryOutcomeStore({ flagKey: 'flag', windowsMs: [60_000], now: Date.now() });
   const state = {
     datasetId: 'data',
@@ -51,12 +57,14 @@ async function memberOf({
     rules: [],
     link: {
       instance: 'own',
-      open: async (onAnnounced) => {
+      open: async (onAnnounced, onMissed) => {
         announce = onAnnounced;
+        miss = onMissed!;
         return [];
       },
       sync: async (request): Promise<SyncReply> => {
         requests.push(request);
+        await server.answers;
         if (server.isDown) throw new Error('down');
         return {
           now: Date.now(),
@@ -150,6 +158,7 @@ async function memberOf({
     state,
     stop,
     announce,
+    miss: () => miss(),
     server,
     record,
     during,
@@ -330,6 +339,39 @@ describe('a stop that is announced', () => {
     stop(2, { ...state, version: 2, stop: { decision: DECISION } });
     await member.close();
     expect(states.map((each) => each.stop?.decision)).toContain(DECISION);
+  });
+});
+
+describe('a member whose connection for announcements was lost', () => {
+  it.each([
+    [3, 2],
+    [10_000, 1_000],
+  ])(
+    'asks the server as soon as it is back, spread among %i processes over %i ms',
+    async (processes, withinMs) => {
+      const { requests, miss, during } = await memberOf({ processes });
+      // Its next heartbeat is due in more than a second.
+      for (let before = 0; before !== requests.length; await during(1)) before = requests.length;
+      const before = requests.length;
+      miss();
+      await vi.advanceTimersByTimeAsync(withinMs);
+      expect(requests.length).toBe(before + 1);
+    },
+  );
+
+  it('does not take the answer to an earlier request for it', async () => {
+    const { member, requests, server, miss } = await memberOf({ processes: 3 });
+    let answer = () => {};
+    server.answers = new Promise((resolve) => {
+      answer = resolve;
+    });
+    void member.sync();
+    miss();
+    await vi.advanceTimersByTimeAsync(2);
+    const before = requests.length;
+    answer();
+    await vi.advanceTimersByTimeAsync(2);
+    expect(requests.length).toBe(before + 1);
   });
 });
 

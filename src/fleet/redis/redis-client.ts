@@ -20,8 +20,11 @@ export interface RedisClient {
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
   /** Ends a subscription; without this method it lasts as long as the client. */
   unsubscribe?(channel: string, listener: (message: string | Buffer) => void): Promise<unknown>;
-  /** Receives connection errors: an `error` event without a listener would end the process. */
-  on(event: 'error', listener: (error: Error) => void): unknown;
+  /**
+   * `error`: connection errors; without a listener such an event would end the process. `ready` (of a cluster: `node-ready`): it is
+   * connected, and has subscribed again.
+   */
+  on(event: 'error' | 'ready' | 'node-ready', listener: (error: Error) => void): unknown;
   /** Closes the connection at once, without waiting for replies. */
   destroy(): void;
 }
@@ -54,6 +57,8 @@ export class RedisConnection {
   #connecting: Promise<RedisClient> | undefined;
   /** Receives the messages of all channels. */
   #subscriber: Promise<RedisClient> | undefined;
+  /** Called when it has connected again. */
+  readonly #onReconnected = new Set<() => void>();
   #problem: Error | undefined;
   #users = 0;
 
@@ -111,14 +116,21 @@ export class RedisConnection {
   /**
    * Receives what is published on a channel, over one connection for all channels. It connects and subscribes again by itself.
    *
+   * @param onReconnected - Called when it has: what was published meanwhile did not come.
    * @returns a function that ends it.
    */
-  async subscribe(channel: string, onMessage: (message: string) => void): Promise<() => void> {
+  async subscribe(
+    channel: string,
+    onMessage: (message: string) => void,
+    onReconnected: () => void = () => {},
+  ): Promise<() => void> {
     const listener = (message: string | Buffer) => onMessage(String(message));
     this.#subscriber ??= this.#connectSubscriber();
     const subscriber = await this.#subscriber;
     await withDeadline(this.#timeoutMs, undefined, () => subscriber.subscribe(channel, listener));
+    this.#onReconnected.add(onReconnected);
     return () => {
+      this.#onReconnected.delete(onReconnected);
       // The last one destroys it.
       if (this.#subscriber !== undefined) subscriber.unsubscribe?.(channel, listener).catch(() => {});
     };
@@ -133,6 +145,11 @@ export class RedisConnection {
       made.on('error', () => {});
       await withDeadline(this.#timeoutMs, undefined, () => made.connect());
       if (this.#users <= 0) throw closed();
+      for (const event of ['ready', 'node-ready'] as const) {
+        made.on(event, () => {
+          for (const listener of this.#onReconnected) listener();
+        });
+      }
       return made;
     } catch (error) {
       subscriber?.destroy();
@@ -153,7 +170,7 @@ export class RedisConnection {
       disableOfflineQueue: true,
       socket: {
         connectTimeout: this.#timeoutMs,
-        reconnectStrategy: (retries: number) => Math.min(100 * 2 ** Math.min(retries, 5), 2_000),
+        reconnectStrategy: (retries: number) => reconnectDelayMs(retries),
       },
     });
     const failed = new Promise<void>((resolve) => {
@@ -172,6 +189,12 @@ export class RedisConnection {
     ]);
     return client;
   }
+}
+
+/** How long a client waits before it connects again: thousands lose their connections in the same moment, and must not come back in one. */
+export function reconnectDelayMs(retries: number, random = Math.random): number {
+  const longestMs = Math.min(100 * 2 ** Math.min(retries, 5), 2_000);
+  return Math.round((longestMs / 2) * (1 + random()));
 }
 
 function closed(): Error {

@@ -89,12 +89,15 @@ export class RedisLink implements FleetLink {
     this.rollout = new RedisRollout(this.#evaluate.bind(this));
   }
 
-  async open(onAnnounced: (announcement: Announcement) => void): Promise<readonly string[]> {
+  async open(
+    onAnnounced: (announcement: Announcement) => void,
+    onMissed?: () => void,
+  ): Promise<readonly string[]> {
     if (this.#isOpen) return [];
     if (this.#isClosed) throw new FleetError('UNREACHABLE', 'The connection was closed.');
     const [version, evictionPolicy] = parseReply(openReplySchema, await this.#run(OPEN, []));
     checkVersion(version);
-    await this.#subscribe(onAnnounced);
+    await this.#subscribe(onAnnounced, onMissed);
     this.#isOpen = true;
     return evictionPolicy === 'noeviction' || evictionPolicy === '' ? [] : [evictionWarning(evictionPolicy)];
   }
@@ -204,12 +207,13 @@ export class RedisLink implements FleetLink {
     return parseReply(fleetStateText, await this.#run(script, args));
   }
 
-  async #subscribe(onAnnounced: (announcement: Announcement) => void): Promise<void> {
+  async #subscribe(onAnnounced: (announcement: Announcement) => void, onMissed?: () => void): Promise<void> {
     const { channel } = this.#keys;
     const onMessage = (message: string) => {
       if (!this.#isClosed) onAnnounced(announcementOf(message));
     };
-    const unsubscribe = await this.#connection.subscribe(channel, onMessage).catch((error: unknown) => {
+    const subscribed = this.#connection.subscribe(channel, onMessage, onMissed);
+    const unsubscribe = await subscribed.catch((error: unknown) => {
       throw redisFailure(error);
     });
     // It was closed meanwhile.

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../../examples/fleet/redis-server.js';
 import type { FleetLink, SyncRequest } from '../../../src/fleet/fleet-link.js';
 import type { FleetState, Lease, StopNotice } from '../../../src/fleet/fleet-shapes.js';
+import { reconnectDelayMs } from '../../../src/fleet/redis/redis-client.js';
 import {
   RedisOutcomeStore,
   type RedisOutcomeStoreOptions,
@@ -244,6 +245,35 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     await vi.waitFor(() => expect(announced[1]).toHaveLength(1 + messages.length));
     expect(announced[1]!.filter((stop) => stop !== undefined)).toEqual([]);
     expect(received[1]).toHaveLength(1);
+  });
+
+  it('says when announcements may have been missed, and announces again', async () => {
+    flag++;
+    const link = new RedisOutcomeStore({ url: redis.url }).link({
+      flagKey: `flag-${flag}`,
+      environment: 'production',
+    });
+    links.push(link);
+    const states: (FleetState | undefined)[] = [];
+    let missed = 0;
+    await link.open(
+      ({ read }) => states.push(read()),
+      () => missed++,
+    );
+    expect(missed).toBe(0);
+    const client = await redis.client();
+    await client.sendCommand(['CLIENT', 'KILL', 'TYPE', 'pubsub']);
+    await client.close();
+    await vi.waitFor(() => expect(missed).toBe(1), { timeout: 10_000 });
+    await link.sync(seen('ten'));
+    await vi.waitFor(() => expect(states.at(-1)?.revision).toBe('ten'));
+  });
+
+  it('connects again after half a pause to a whole one, each up to twice as long as the one before', () => {
+    const shortest = [0, 1, 2, 3, 4, 5, 50].map((retries) => reconnectDelayMs(retries, () => 0));
+    const longest = [0, 1, 2, 3, 4, 5, 50].map((retries) => reconnectDelayMs(retries, () => 1));
+    expect(shortest).toEqual([50, 100, 200, 400, 800, 1_000, 1_000]);
+    expect(longest).toEqual([100, 200, 400, 800, 1_600, 2_000, 2_000]);
   });
 
   it('clears a stop that an operator has undone, for good', async () => {
