@@ -220,7 +220,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
     options: OperationOptions<Input, Value, Given>,
   ): GuardedOperation<Given, Value> {
     checkOperationOptions(options);
-    const { context, recorder } = this.#parts;
+    const { context, recorder, loop } = this.#parts;
     const { flags, flagKey, records } = context;
     const host: OperationHost = {
       ...context,
@@ -229,7 +229,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
         this.#client ??= this.#firstClient();
         return this.#client;
       },
-      isOverridden: () => flags.isOverridden(flagKey),
+      isOverridden: () => flags.isOverridden(flagKey) || loop.mayHaveMissedStop,
       toControl: (exposure) => recorder.toControl(exposure),
       record: (outcome) => recorder.record(outcome),
       fault: records.fault,

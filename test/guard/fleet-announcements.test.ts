@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
 import type { Announcement } from '../../src/fleet/fleet-link.js';
 import type { SharedStore } from '../../src/fleet/fleet-options.js';
@@ -44,6 +44,8 @@ describeWithBinary(
       let announce: (announcement: Announcement) => void = () => {};
       let state: FleetState | undefined;
       const calls = { sync: 0, clearStop: 0 };
+      /** While it is cut, nothing is announced, and no answer comes. */
+      const network = { isCut: false, whole: Promise.resolve() };
       const store: SharedStore = {
         timing: real.timing,
         link(flag) {
@@ -55,11 +57,12 @@ describeWithBinary(
           };
           link.open = (onAnnounced, onMissed) => {
             announce = onAnnounced;
-            return open(onAnnounced, onMissed);
+            return open((announcement) => network.isCut || onAnnounced(announcement), onMissed);
           };
           link.sync = async (request) => {
             calls.sync++;
             const reply = await sync(request);
+            await network.whole;
             state = reply.state ?? state;
             return reply;
           };
@@ -73,7 +76,9 @@ describeWithBinary(
       const harness = await GuardHarness.create();
       harnesses.push(harness);
       const { unleash } = harnesses[0]!;
-      const guard = await harness.started({ store, fetch: unleash.fetch, tickMs: 20, dryRun });
+      let frozenMs = 0;
+      const clock = { now: () => Date.now() + frozenMs, monotonic: () => performance.now() + frozenMs };
+      const guard = await harness.started({ store, fetch: unleash.fetch, tickMs: 20, dryRun, clock });
       await harness.until('joined', () => state !== undefined && guard.status().fleet!.role !== 'standalone');
       const reported = () => [...harness.reported('stopped-here'), ...harness.reported('decided')];
       /** @param followedBy - Undefined: what follows is not valid. */
@@ -83,7 +88,14 @@ describeWithBinary(
         const read = () => followedBy && { ...state!, version, ...followedBy };
         announce({ stop: { datasetId: state!.datasetId, version, id, reason }, read });
       };
-      return { guard, harness, calls, stop, reported };
+      const run = guard.operation<void, string>({ treatment: () => 'treatment', control: () => 'control' });
+      const serve = () => run({ targetingKey: 'user' }, undefined);
+      /** What is served to a request that waited while the process was frozen. */
+      const wake = () => {
+        frozenMs += 10_000;
+        return serve();
+      };
+      return { guard, harness, calls, network, stop, reported, serve, wake };
     }
 
     it('overrides the flag in the same turn, and records and reports it afterwards', async () => {
@@ -121,6 +133,29 @@ describeWithBinary(
     it('serves the treatment in a dry run', async () => {
       const { harness, stop } = await member({ dryRun: true });
       stop({ stop: { decision: DECISION } });
+      expect(harness.flags.isOverridden()).toBe(false);
+    });
+
+    it('serves no treatment after it was frozen until it knows of a stop that it has missed', async () => {
+      const [one, frozen] = [await member(), await member()];
+      expect(await frozen!.serve()).toBe('treatment');
+      let reconnect = () => {};
+      frozen!.network.isCut = true;
+      frozen!.network.whole = new Promise((resolve) => {
+        reconnect = resolve;
+      });
+      await one!.harness.fail(one!.guard);
+      await one!.harness.until('stopped', () => one!.harness.flags.isOverridden());
+      expect(await frozen!.wake()).toBe('control');
+      expect(frozen!.harness.flags.isOverridden()).toBe(false);
+      reconnect();
+      await one!.harness.until('learned', () => frozen!.harness.flags.isOverridden());
+    });
+
+    it('serves the treatment again after it was frozen and nothing has happened', async () => {
+      const { harness, serve, wake } = await member();
+      expect(await wake()).toBe('control');
+      await vi.waitFor(async () => expect(await serve()).toBe('treatment'), { timeout: 15_000 });
       expect(harness.flags.isOverridden()).toBe(false);
     });
 

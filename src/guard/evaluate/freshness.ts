@@ -12,16 +12,22 @@ const TICKS_TO_CATCH_UP = 2;
  * operator or the rest of the fleet may have acted: nothing is decided before a sync with the fleet and two more ticks.
  */
 export class Freshness {
-  readonly #context: Pick<GuardContext, 'records' | 'runningTime'>;
+  readonly #context: Pick<GuardContext, 'records' | 'runningTime' | 'clock'>;
   readonly #fleet: Pick<GuardFleet, 'sync'>;
+  /** Other processes may stop the flag. */
+  readonly #isShared: boolean;
   /** Before the first tick, the fleet is still starting. */
   #hasTicked = false;
   #ticksLeft = 0;
   #syncs = 0;
 
-  constructor(context: Pick<GuardContext, 'records' | 'runningTime'>, fleet: Pick<GuardFleet, 'sync'>) {
+  constructor(
+    context: Pick<GuardContext, 'records' | 'runningTime' | 'clock'>,
+    fleet: Pick<GuardFleet, 'sync' | 'status'>,
+  ) {
     this.#context = context;
     this.#fleet = fleet;
+    this.#isShared = fleet.status() !== undefined;
     context.runningTime.onGap((gap) => this.#onGap(gap));
   }
 
@@ -29,6 +35,17 @@ export class Freshness {
   get isFresh(): boolean {
     this.#context.runningTime.check();
     return this.#ticksLeft === 0 && this.#syncs === 0;
+  }
+
+  /**
+   * Whether the rest of the fleet may have stopped the flag in a gap: requests that waited in a socket come before any timer, and
+   * before the message. Cheap: it is asked before every treatment.
+   */
+  get mayHaveMissedStop(): boolean {
+    if (!this.#isShared) return false;
+    const { runningTime, clock } = this.#context;
+    runningTime.at(clock.monotonic());
+    return this.#syncs > 0;
   }
 
   /** Called first on every tick. */

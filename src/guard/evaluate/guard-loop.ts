@@ -47,6 +47,11 @@ export class GuardLoop {
     });
   }
 
+  /** See {@link Freshness.mayHaveMissedStop}. */
+  get mayHaveMissedStop(): boolean {
+    return this.#freshness.mayHaveMissedStop;
+  }
+
   /** For how long an outcome has been waiting to be evaluated, in milliseconds; undefined when none is. */
   get unevaluatedMs(): number | undefined {
     const since = this.#waitingSince;
