@@ -6,6 +6,7 @@
  *     npx tsx bench/fleet.ts                             # 1,000 instances, about three minutes
  *     npx tsx bench/fleet.ts --instances 200 --seconds 3 --rate 500
  *     npx tsx bench/fleet.ts --crowd 10000               # so many, of which most are idle, and nothing else
+ *     npx tsx bench/fleet.ts --crowd 10000 --listening 9000  # 1,000 of them, among 9,000 connections that only listen
  *     npx tsx bench/fleet.ts --short                     # 100 instances for seconds, as in CI: no limit is looked for
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     rate: { type: 'string', default: '20' },
     short: { type: 'boolean', default: false },
     crowd: { type: 'string' },
+    listening: { type: 'string', default: '0' },
   },
 });
 const count = Number(values.instances ?? (values.short ? 100 : 1_000));
@@ -217,7 +219,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 try {
   if (values.crowd === undefined) await all();
   else {
-    const rows = await crowd(redis, { count: Number(values.crowd), seconds, rounds: 3 });
+    const rows = await crowd(redis, {
+      count: Number(values.crowd),
+      listening: Number(values.listening),
+      seconds,
+      rounds: 5,
+    });
     console.log(`\n${values.crowd} instances, of which more and more have a request per second`);
     console.table(rows);
   }

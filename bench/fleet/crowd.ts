@@ -16,9 +16,17 @@ const PROMISED_MS = 1_000;
  */
 export async function crowd(
   redis: RedisServer,
-  options: { readonly count: number; readonly seconds: number; readonly rounds: number },
+  options: {
+    /** Instances, and connections that only listen. */
+    readonly count: number;
+    /** Connections that only listen: they stand for instances that have processors of their own. */
+    readonly listening: number;
+    readonly seconds: number;
+    readonly rounds: number;
+  },
 ): Promise<readonly Record<string, number | string>[]> {
-  const { count, seconds, rounds } = options;
+  const { listening, seconds, rounds } = options;
+  const count = options.count - listening;
   const client = await redis.client();
   const meter = new RedisMeter(client);
   const leader = new FleetLeader(redis.url, FLAG_KEY);
@@ -26,7 +34,8 @@ export async function crowd(
   const rows = [];
   try {
     await leader.member.start();
-    await simulators.start({ url: redis.url, flagKey: FLAG_KEY, count });
+    const fleet = { url: redis.url, flagKey: FLAG_KEY, count };
+    await (listening > 0 ? simulators.startAmong(listening, fleet) : simulators.start(fleet));
     await simulators.setRate(1);
     for (const share of [0, 0.05, 0.2, 0.4, 0.7, 1]) {
       await simulators.setActive(Math.round(share * count));

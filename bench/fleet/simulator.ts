@@ -56,6 +56,7 @@ const handlers = {
       if (perConnection === 1) await sleep(Math.max(1, 2_000 / count));
     }
     await Promise.all(starting);
+    if (instances.length > count) return;
     let last = steadyMs();
     setInterval(() => {
       const seconds = Math.min(1, (steadyMs() - last) / 1_000);

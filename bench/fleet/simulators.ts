@@ -1,13 +1,19 @@
 import { median } from '../harness.js';
 import { Child } from './child.js';
+import type { Listeners } from './listeners.js';
 import type { Simulator } from './simulator.js';
+import { changesOf } from './traffic.js';
 
 /** Instances of one process: with more, the process and not the fleet is what is slow. */
 const PER_PROCESS = 1_000;
 
+/** In so many parts the instances are spread among connections that only listen. */
+const MIXES = 20;
+
 /** A fleet that is too large for one process: its instances are in several, called as one. */
 export class Simulators {
   readonly #children: Child<Simulator>[] = [];
+  readonly #listeners: Child<Listeners>[] = [];
 
   /** One process after another, so that they do not all connect at once. */
   async start(fleet: {
@@ -21,6 +27,31 @@ export class Simulators {
       this.#children.push(child);
       const count = share(fleet.count, index, processes);
       await child.call('start', { ...fleet, count, perConnection: 10 }, 300_000);
+    }
+  }
+
+  /** So many connections that only listen, as instances elsewhere, and one process of instances among them. */
+  async startAmong(
+    listening: number,
+    fleet: { readonly url: string; readonly flagKey: string; readonly count: number },
+  ): Promise<void> {
+    const { url, flagKey, count } = fleet;
+    const child = new Child<Simulator>('./simulator.ts');
+    const listeners = new Child<Listeners>('./listeners.ts');
+    this.#children.push(child);
+    this.#listeners.push(listeners);
+    // Redis sends in the order in which they came.
+    for (let index = 0; index < MIXES; index++) {
+      await listeners.call(
+        'start',
+        { url, channel: changesOf(flagKey), count: share(listening, index, MIXES) },
+        300_000,
+      );
+      await child.call(
+        'start',
+        { url, flagKey, count: share(count, index, MIXES), perConnection: 10 },
+        300_000,
+      );
     }
   }
 
@@ -68,7 +99,7 @@ export class Simulators {
   }
 
   async end(): Promise<void> {
-    await Promise.all(this.#children.map((child) => child.end()));
+    await Promise.all([...this.#children, ...this.#listeners].map((child) => child.end()));
   }
 }
 

@@ -1,3 +1,4 @@
+import { keysOf } from '../../src/fleet/redis/redis-keys.js';
 import { asyncUploadRollout } from '../../src/guard/async-upload-rollout.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import type { Arm, Outcome } from '../../src/model/shapes.js';
@@ -5,6 +6,11 @@ import type { Arm, Outcome } from '../../src/model/shapes.js';
 export const ENVIRONMENT = 'production';
 /** The definition that all instances have seen. */
 export const REVISION = 'fifty';
+/** The channel of a flag's fleet. */
+export function changesOf(flagKey: string): string {
+  return keysOf('rollout-guard', { environment: ENVIRONMENT, flagKey }).channel;
+}
+
 /** The rules of the first rollout, sequential tests included. */
 export const TRIGGERS = [...(asyncUploadRollout.rollback ?? []), ...(asyncUploadRollout.review ?? [])];
 
