@@ -3,6 +3,8 @@ import type { FleetMemberOptions } from './fleet-options.js';
 import type { FleetState, StopNotice } from './fleet-shapes.js';
 import type { ServerClock } from './server-clock.js';
 
+/** Fewer than these do not get in each other's way. */
+const MANY_PROCESSES = 100;
 /** So much longer all processes take together for each of them, in milliseconds. */
 const SPREAD_PER_PROCESS_MS = 0.1;
 const MAX_SPREAD_MS = 1_000;
@@ -19,13 +21,14 @@ interface AnnouncementHandlers {
 
 /**
  * What is announced to all processes of a fleet at once, in one of them. A stop applies before anything else happens. What follows from
- * it takes much longer, and thousands of processes may share a few machines: it waits until the stop is everywhere, and is spread.
+ * it takes much longer: it has a turn of the event loop of its own, and among many processes, which may share a few machines, it waits
+ * until the stop is everywhere, and is spread.
  */
 export class Announcements {
   readonly #options: FleetMemberOptions;
   readonly #serverClock: ServerClock;
   readonly #handlers: AnnouncementHandlers;
-  readonly #waiting = new Map<NodeJS.Timeout, () => void>();
+  readonly #waiting = new Set<() => void>();
 
   constructor(options: FleetMemberOptions, serverClock: ServerClock, handlers: AnnouncementHandlers) {
     this.#options = options;
@@ -55,12 +58,14 @@ export class Announcements {
 
   #later(run: () => void): void {
     const { random = Math.random } = this.#options;
-    const spreadMs = Math.min(MAX_SPREAD_MS, this.#serverClock.processes * SPREAD_PER_PROCESS_MS);
     const runOnce = () => {
-      if (this.#waiting.delete(timer)) run();
+      if (this.#waiting.delete(runOnce)) run();
     };
-    const timer = setTimeout(runOnce, spreadMs * (STOPS_FIRST + (1 - STOPS_FIRST) * random())).unref();
-    this.#waiting.set(timer, runOnce);
+    this.#waiting.add(runOnce);
+    const { processes } = this.#serverClock;
+    const spreadMs = Math.min(MAX_SPREAD_MS, processes * SPREAD_PER_PROCESS_MS);
+    if (processes < MANY_PROCESSES) setImmediate(runOnce);
+    else setTimeout(runOnce, spreadMs * (STOPS_FIRST + (1 - STOPS_FIRST) * random())).unref();
   }
 
   #follow(stop: StopNotice, state: FleetState | undefined): void {
@@ -75,9 +80,6 @@ export class Announcements {
 
   /** Nothing waits any longer. */
   end(): void {
-    for (const [timer, runOnce] of this.#waiting) {
-      clearTimeout(timer);
-      runOnce();
-    }
+    for (const runOnce of this.#waiting) runOnce();
   }
 }

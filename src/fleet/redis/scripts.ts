@@ -140,13 +140,13 @@ elseif fence then
   redis.call('DEL', LEADER)
   leader, fence = nil, nil
 end
-extendLifetime(request.retentionMs)
+-- Thousands of processes send heartbeats; the leader's own syncs are none.
+if not (leader and isKnown and request.isIdle) then extendLifetime(request.retentionMs) end
 
-local current = state()
-if isKnown and current.version == request.version then current = nil end
+local isSame = isKnown and number('version') == request.version
 return cjson.encode({ now = now, delta = result, lastSequence = last, assignedEpoch = assignedEpoch,
   leader = leader and string.match(leader, '^%S+'), fence = tonumber(fence), processes = redis.call('ZCARD', SEEN) - 1,
-  state = current })
+  state = not isSame and state() or nil })
 `);
 
 /** What was sent since the leader's last read, and up to when everything has been sent that will be. */
