@@ -95,6 +95,8 @@ export const syncReplySchema = z.lazy(() =>
       fence: z.int().optional(),
       /** How many processes were seen within a day. */
       processes: z.int(),
+      /** How many that may lead were seen within a minute; 0 for a process that may not. */
+      candidates: z.int(),
       /** Undefined when the process has it already. */
       state: fleetStateSchema.optional(),
     })

@@ -19,6 +19,7 @@ export class ServerClock {
   #leaderSeenAt = Number.NEGATIVE_INFINITY;
   #hasLeader = false;
   #processes = 0;
+  #candidates = 0;
   /** When this process last had nothing to send, and sent nothing. */
   #restedAt = Number.NEGATIVE_INFINITY;
 
@@ -60,14 +61,14 @@ export class ServerClock {
   }
 
   /**
-   * Rests, if nothing is lost by that: a process with nothing to send sends a heartbeat only. Not in a small fleet of processes that may
-   * lead, of which one is to take over at once; and while the fleet has no leader, only one that cannot lead, in a large fleet.
+   * Rests, if nothing is lost by that: a process with nothing to send sends a heartbeat only. Not while it is one of few
+   * that may lead, of which one is to take over at once; and while the fleet has no leader, only one that cannot lead, in a large fleet.
    *
    * @returns whether it rests now.
    */
   rest(heartbeatMs: number, mayLead: boolean): boolean {
-    const isSmall = this.#processes < MANY_PROCESSES;
-    const isNeeded = this.#hasLeader ? mayLead && isSmall : mayLead || isSmall;
+    const mayTakeOver = mayLead && this.#candidates < MANY_PROCESSES;
+    const isNeeded = this.#hasLeader ? mayTakeOver : mayLead || this.#processes < MANY_PROCESSES;
     if (isNeeded || this.silentMs >= heartbeatMs) return false;
     this.#restedAt = this.#clock.monotonic();
     return true;
@@ -78,9 +79,10 @@ export class ServerClock {
     return { wall: this.#clock.now(), monotonic: this.#clock.monotonic() };
   }
 
-  onReply(sentAt: SentAt, { now, leader, processes }: SyncReply): void {
+  onReply(sentAt: SentAt, { now, leader, processes, candidates }: SyncReply): void {
     this.#hasLeader = leader !== undefined;
     this.#processes = processes;
+    this.#candidates = candidates;
     // The reply was made about half-way.
     this.#offsetMs = Math.round(now - (sentAt.wall + this.#clock.now()) / 2);
     // A new process gives the others time to become the leader.

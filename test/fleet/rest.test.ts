@@ -22,6 +22,7 @@ afterEach(async () => {
 async function memberOf({
   mayLead = false,
   processes = 3,
+  candidates = 3,
   hasLeader = true,
   leads = false,
   random = Math.random,
@@ -74,6 +75,7 @@ async function memberOf({
           leader: server.leader,
           fence: leads ? 1 : undefined,
           processes,
+          candidates,
           state,
         };
       },
@@ -202,6 +204,7 @@ describe('a fleet member without outcomes', () => {
 
   it.each([
     ['few processes may lead', { mayLead: true, processes: 3 }],
+    ['few of very many may lead', { mayLead: true, processes: 10_000, candidates: 2 }],
     ['the fleet has no leader', { hasLeader: false }],
   ])('syncs with every flush while %s', async (_, options) => {
     const { during } = await memberOf(options);
@@ -210,7 +213,7 @@ describe('a fleet member without outcomes', () => {
   });
 
   it('rests among many that may lead', async () => {
-    const { during } = await memberOf({ mayLead: true, processes: 10_000 });
+    const { during } = await memberOf({ mayLead: true, processes: 10_000, candidates: 10_000 });
     await during(5);
     expect(await during(50)).toBe(10);
   });

@@ -24,7 +24,7 @@ export function keysOf(prefix: string, { environment, flagKey, service }: RedisF
   const base = `${prefix}:{${name}}`;
   const channel = `${base}:changes`;
   const names = ['state', 'members', 'seen', 'settled', 'leader', 'deltas', 'totals:', 'checkpoint'];
-  const later = ['rollups', 'rollups:', 'view', 'processes', 'requests', 'replies'];
+  const later = ['rollups', 'rollups:', 'view', 'processes', 'candidates', 'requests', 'replies'];
   const keyOf = (key: string) => `${base}:${key}`;
   return {
     all: [...names.map(keyOf), channel, ...later.map(keyOf)],

@@ -17,7 +17,8 @@ const MAX_EPOCHS = 32;
  * because it would make deltas seem to be duplicates, or count them twice.
  */
 const COMMON = `
-local STATE, MEMBERS, SEEN, SETTLED, LEADER, DELTAS, TOTALS, CHECKPOINT, CHANNEL, ROLLUPS, SERIES, VIEW, PROCESSES = unpack(KEYS)
+local STATE, MEMBERS, SEEN, SETTLED, LEADER, DELTAS, TOTALS, CHECKPOINT, CHANNEL, ROLLUPS, SERIES, VIEW, PROCESSES, CANDIDATES =
+  unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 

@@ -7,6 +7,8 @@ import { script } from './script.js';
  * all have outcomes need so many until another leader takes over.
  */
 const MAX_ENTRIES = 40_000;
+/** A process that may lead and was silent for so long does not count as one, in milliseconds. */
+const CANDIDATE_MS = 60_000;
 /** Fields of one epoch's totals, beyond which error types count as `other`. */
 const MAX_FIELDS = 2_000;
 /** A longer entry of the stream is none of a guard's: the leader counts it as unreadable without reading it, in bytes. */
@@ -116,6 +118,16 @@ else
   -- Until what it has recorded has arrived, nothing is complete.
   redis.call('ZADD', SETTLED, 'NX', 0, instance)
 end
+-- Of few that may lead, one is to take over at once, however large the fleet is.
+local candidates = 0
+if request.mayLead then
+  redis.call('ZADD', CANDIDATES, now, instance)
+  redis.call('ZREMRANGEBYSCORE', CANDIDATES, '-inf', now - ${CANDIDATE_MS})
+  redis.call('PEXPIRE', CANDIDATES, ${CANDIDATE_MS})
+  candidates = redis.call('ZCARD', CANDIDATES)
+elseif request.isLeaving then
+  redis.call('ZREM', CANDIDATES, instance)
+end
 if redis.call('ZCARD', SEEN) > 2 then
   for _, gone in ipairs(redis.call('ZRANGEBYSCORE', SEEN, '-inf', now - 86400000, 'LIMIT', 0, 100)) do
     redis.call('ZREM', SEEN, gone)
@@ -146,7 +158,7 @@ if not (leader and isKnown and request.isIdle) then extendLifetime(request.reten
 local isSame = isKnown and number('version') == request.version
 return cjson.encode({ now = now, delta = result, lastSequence = last, assignedEpoch = assignedEpoch,
   leader = leader and string.match(leader, '^%S+'), fence = tonumber(fence), processes = redis.call('ZCARD', SEEN) - 1,
-  state = not isSame and state() or nil })
+  candidates = candidates,  state = not isSame and state() or nil })
 `);
 
 /** What was sent since the leader's last read, and up to when everything has been sent that will be. */

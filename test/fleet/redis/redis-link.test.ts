@@ -159,6 +159,15 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     expect(await other.read({ ...lease(2), datasetId: 'another' }, '', 10)).toBeUndefined();
   });
 
+  it('counts those that may lead, and were seen lately', async () => {
+    const [one, other] = await pair();
+    expect((await one.sync({ ...seen('ten'), mayLead: true })).candidates).toBe(1);
+    expect((await other.sync({ ...seen('ten'), mayLead: true })).candidates).toBe(2);
+    await one.sync({ ...seen('ten'), isLeaving: true });
+    expect((await other.sync({ ...seen('ten'), mayLead: true })).candidates).toBe(1);
+    expect((await one.sync(seen('ten'))).candidates).toBe(0);
+  });
+
   it('sends no more to a silent Redis than it may wait for, and works when Redis replies', async () => {
     const [one] = await pair({ timeoutMs: 1_000 });
     redis.freeze();
