@@ -51,11 +51,13 @@ export async function crowd(
         if ((await simulators.settle(await leader.clearStop())) > 0) break;
         await sleep(1_500);
         const verdict = leader.nextVerdict();
+        await simulators.usage();
         const { stoppedAt, flushedAt } = await simulators.critical();
+        const { cpuMs } = await simulators.usage();
         const at = await verdict;
         const after = stoppedAt.map((each) => each - at);
         const missing = count - stoppedAt.length;
-        stops.push({ verdict: at - flushedAt, after, missing });
+        stops.push({ verdict: at - flushedAt, after, missing, cpuMs });
       }
       await leader.clearStop();
       rows.push({
@@ -73,6 +75,9 @@ export async function crowd(
         'verdict → half of all, ms': Math.round(median(stops.map(({ after }) => quantile(after, 0.5)))),
         '99 % of all, ms': Math.round(median(stops.map(({ after }) => quantile(after, 0.99)))),
         'the last, ms': Math.round(median(stops.map(({ after }) => Math.max(...after)))),
+        'an instance, µs of processor until then': Math.round(
+          median(stops.map(({ cpuMs }) => (cpuMs * 1e3) / count)),
+        ),
         'not stopped': stops.reduce((sum, { missing }) => sum + missing, 0),
         problems: sent.problems,
       });
