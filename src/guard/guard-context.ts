@@ -18,7 +18,7 @@ export interface GuardContext extends ResolvedOptions {
 
 /** The context of one guard. Its functions that the user passed in are safe to call. */
 export function guardContext(options: ResolvedOptions, shared?: GuardResources): GuardContext {
-  const { rollback, review, random, readMemoryBytes } = options;
+  const { rollback, review, random } = options;
   const clock = safeClock(options.clock, (what, error) => records.fault(what, error));
   const records = new GuardRecords({ ...options, clock });
   const resources = shared ?? guardResources({ ...options, clock });
@@ -29,7 +29,7 @@ export function guardContext(options: ResolvedOptions, shared?: GuardResources):
       const drawn = answerOf('random', random, 0.5, records.fault);
       return drawn >= 0 && drawn <= 1 ? drawn : 0.5;
     },
-    readMemoryBytes: () => numberOf(readMemoryBytes),
+    readMemoryBytes: () => numberOf(resources.readMemoryBytes),
     records,
     runningTime: resources.runningTime,
     resources,

@@ -86,7 +86,7 @@ export class GuardStorage {
       const { path, reason } = folder;
       if (reason !== undefined)
         records.emit({ type: 'folder-changed', at: clock.now(), folder: path, reason });
-      await folder.permit().catch((error) => records.fault(KEEPING, error));
+      if (!folder.isLocked) await folder.permit().catch((error) => records.fault(KEEPING, error));
       return folder;
     } catch (error) {
       const reason = messageOf(error);

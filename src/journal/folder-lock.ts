@@ -3,7 +3,7 @@ import { open, readdir, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { codeOf, makeFolder, openIfPresent, replaceFile, unlessMissing } from '../support/files.js';
+import { codeOf, isDraft, makeFolder, openIfPresent, replaceFile, unlessMissing } from '../support/files.js';
 import { parseJson } from '../support/json.js';
 import { standingOf, thisProcess } from './process-identity.js';
 
@@ -19,6 +19,10 @@ export const BEAT_MS = 1_000;
 /** A lock that is not touched for so long has no owner any more. Measured by one process, with its own monotonic clock. */
 const STALE_MS = 5_000;
 const CHECK_MS = 200;
+/** So often an owner reads its lock, and does not only touch it: a process may have a thousand. Less than {@link STALE_MS}. */
+const EXAMINE_MS = 4_000;
+/** Far above the length of a lock. */
+const MAX_LOCK_BYTES = 10_000;
 
 const lockSchema = z.lazy(() =>
   z.object({
@@ -71,6 +75,8 @@ export class FolderLock {
   readonly #generation: number;
   readonly #lock: Lock;
   readonly #mode: number;
+  /** When the lock was last read, by the monotonic clock. */
+  #examinedAt = Number.NEGATIVE_INFINITY;
 
   private constructor(folder: string, generation: number, lock: Lock, mode: number) {
     this.#folder = folder;
@@ -101,13 +107,14 @@ export class FolderLock {
       const lock = { flagKey, project, environment, id: randomUUID(), ...thisProcess, released: false };
       const taken = new FolderLock(folder, generation, lock, mode);
       if (!(await taken.#make())) continue;
+      const names = await namesIn(folder);
       // Whoever was slow here may have made a number that others had used and removed meanwhile.
-      if (await taken.#isSuperseded()) {
+      if (latestOf(names) > generation) {
         await rm(taken.#path, { force: true });
         continue;
       }
       held.add(lock.id);
-      await removeOlder(folder, generation);
+      await removeLeft(folder, names, generation);
       return taken;
     }
   }
@@ -119,13 +126,14 @@ export class FolderLock {
    * @throws {@link FolderLostError} when another process has the folder.
    */
   async beat(): Promise<boolean> {
+    // Whoever takes over removes the lock, or was the first to make it again, with the same number, where the folder was removed.
+    const isDue = performance.now() - this.#examinedAt >= EXAMINE_MS;
+    if (!isDue && (await this.#touch())) return false;
     const found = await latestLock(this.#folder);
-    // Where the folder was removed, another process may have been the first to make it again, with the same number.
     const isOurs = found?.generation === this.#generation && found.lock?.id === this.#lock.id;
     if (found !== undefined && !isOurs) throw this.#lost();
-    const now = new Date();
-    const touched = found && (await unlessMissing(utimes(this.#path, now, now).then(() => true)));
-    if (touched === true) return false;
+    this.#examinedAt = performance.now();
+    if (found !== undefined && (await this.#touch())) return false;
     await makeFolder(this.#folder, this.#mode);
     if (!(await this.#make())) throw this.#lost();
     return true;
@@ -139,18 +147,26 @@ export class FolderLock {
   /** Frees the folder for the next guard of the same subject. */
   async release(): Promise<void> {
     held.delete(this.#lock.id);
-    await this.verify();
-    const found = await latestLock(this.#folder).catch(() => undefined);
+    const found = await latestLock(this.#folder);
+    if (found !== undefined && found.generation > this.#generation) throw this.#lost();
     if (found?.lock?.id !== this.#lock.id) return;
-    await replaceFile(this.#path, textOf({ ...this.#lock, released: true }), { mode: this.#mode });
+    // After a power cut, this process has ended anyway.
+    const options = { mode: this.#mode, isDurable: false };
+    await replaceFile(this.#path, textOf({ ...this.#lock, released: true }), options);
   }
 
   get #path(): string {
     return lockPath(this.#folder, this.#generation);
   }
 
+  /** @returns whether the file exists. */
+  async #touch(): Promise<boolean> {
+    const now = new Date();
+    return (await unlessMissing(utimes(this.#path, now, now).then(() => true))) ?? false;
+  }
+
   async #isSuperseded(): Promise<boolean> {
-    return ((await generationsIn(this.#folder)).at(-1) ?? 0) > this.#generation;
+    return latestOf(await namesIn(this.#folder)) > this.#generation;
   }
 
   /** @returns whether the file did not exist. */
@@ -259,15 +275,17 @@ export function nameOf({ flagKey, project, environment }: GuardSubject): string 
 }
 
 async function latestLock(folder: string): Promise<FoundLock | undefined> {
-  const generation = (await generationsIn(folder)).at(-1);
-  if (generation === undefined) return undefined;
+  const generation = latestOf(await namesIn(folder));
+  if (generation === 0) return undefined;
   const path = lockPath(folder, generation);
   // Opened anew each time: a network file system asks its server then.
   const handle = await openIfPresent(path);
   if (handle === undefined) return latestLock(folder);
   try {
     const { mtimeMs, size } = await handle.stat();
-    const text = size > 10_000 ? '' : await handle.readFile('utf8');
+    const buffer = Buffer.alloc(size > MAX_LOCK_BYTES ? 0 : size);
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
+    const text = buffer.toString('utf8', 0, bytesRead);
     const parsed = lockSchema.safeParse(parseJson(text));
     return { generation, path, lock: parsed.data, touched: `${mtimeMs} ${text}` };
   } finally {
@@ -275,18 +293,24 @@ async function latestLock(folder: string): Promise<FoundLock | undefined> {
   }
 }
 
-async function generationsIn(folder: string): Promise<number[]> {
-  const names = (await unlessMissing(readdir(folder))) ?? [];
-  const generations = names.flatMap((name) => {
-    const [, digits] = /^guard\.(\d{6,15})\.lock$/.exec(name) ?? [];
-    return digits === undefined ? [] : [Number(digits)];
-  });
-  return generations.sort((a, b) => a - b);
+async function namesIn(folder: string): Promise<string[]> {
+  return (await unlessMissing(readdir(folder))) ?? [];
 }
 
-async function removeOlder(folder: string, than: number): Promise<void> {
-  for (const generation of await generationsIn(folder)) {
-    if (generation < than) await rm(lockPath(folder, generation), { force: true }).catch(() => {});
+/** The number of a lock; 0 for every other file. */
+function generationOf(name: string): number {
+  return Number(/^guard\.(\d{6,15})\.lock$/.exec(name)?.[1] ?? 0);
+}
+
+function latestOf(names: readonly string[]): number {
+  return Math.max(0, ...names.map(generationOf));
+}
+
+/** Removes what earlier owners left: their locks, and what a crash left of files that were being replaced. */
+async function removeLeft(folder: string, names: readonly string[], generation: number): Promise<void> {
+  for (const name of names) {
+    const isOlder = generationOf(name) > 0 && generationOf(name) < generation;
+    if (isOlder || isDraft(name)) await rm(join(folder, name), { force: true }).catch(() => {});
   }
 }
 

@@ -1,7 +1,7 @@
-import { readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { isDraft, readIfPresent, unlessMissing, type WriteOptions } from '../support/files.js';
+import { readIfPresent, unlessMissing, type WriteOptions } from '../support/files.js';
 import { parseJson } from '../support/json.js';
 import {
   endedOwners,
@@ -39,7 +39,7 @@ export class OpenFolder implements WriteOptions {
   readonly reason: string | undefined;
   readonly #lockIt: () => Promise<FolderLock | LockRefusal>;
   #lock: FolderLock | undefined;
-  #locking: Promise<void> | undefined;
+  #permitting: Promise<void> | undefined;
 
   /** @param lock - Undefined when the folder could not be written; `lockIt` is repeated before each write then. */
   constructor(
@@ -56,24 +56,28 @@ export class OpenFolder implements WriteOptions {
     this.#lockIt = lockIt;
   }
 
+  get isLocked(): boolean {
+    return this.#lock !== undefined;
+  }
+
   /** @throws when the folder cannot be written, or is another guard's. */
-  readonly permit = async (): Promise<void> => {
-    if (this.#lock !== undefined) return this.#lock.verify();
-    this.#locking ??= this.#relock().finally(() => {
-      this.#locking = undefined;
+  readonly permit = (): Promise<void> => {
+    // Several files are often written at once.
+    this.#permitting ??= (this.#lock?.verify() ?? this.#relock()).finally(() => {
+      this.#permitting = undefined;
     });
-    await this.#locking;
+    return this.#permitting;
   };
 
   /** Called once a second. @returns whether the folder or its lock had been removed. @throws as `permit`. */
   async beat(): Promise<boolean> {
-    if (this.#lock === undefined) await this.permit();
+    if (!this.isLocked) await this.permit();
     return (await this.#lock?.beat()) ?? false;
   }
 
   /** Frees the folder for the next guard. */
   async close(): Promise<void> {
-    await this.#locking?.catch(() => {});
+    await this.#permitting?.catch(() => {});
     await this.#lock?.release();
   }
 
@@ -131,10 +135,7 @@ export class GuardFolders {
           ended = await endedOwners(await foldersIn(this.#wanted));
           taken = await this.#lock(path, ended);
         }
-        if (taken instanceof FolderLock) {
-          await removeDrafts(path);
-          return this.#open(path, reason, taken);
-        }
+        if (taken instanceof FolderLock) return this.#open(path, reason, taken);
         reason ??= `${this.#wanted} is not free: ${taken.reason}.`;
       } catch {
         return this.#open(path, reason, undefined);
@@ -206,11 +207,4 @@ export async function foldersIn(folder: string): Promise<string[]> {
     return number !== undefined && entry.isDirectory() ? [Number(number)] : [];
   });
   return [folder, ...numbers.sort((a, b) => a - b).map((number) => join(folder, `guard-${number}`))];
-}
-
-/** What a crash left of files that were being replaced. */
-async function removeDrafts(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (isDraft(name)) await rm(join(folder, name), { force: true }).catch(() => {});
-  }
 }

@@ -111,9 +111,11 @@ export class OutcomeLog {
     const columns = this.#settings.csv ? this.#columns : undefined;
     const files = logFilesIn(place, columns, this.#settings, (path) => this.#beginAnew(path));
     this.#files = files;
-    await this.#attempt(WRITING, () => this.#users.open(folder, place));
-    await this.#attempt(WRITING, () => files.jsonl.open());
-    await this.#attempt(WRITING, async () => files.csv?.open());
+    await Promise.all([
+      this.#attempt(WRITING, () => this.#users.open(folder, place)),
+      this.#attempt(WRITING, () => files.jsonl.open()),
+      this.#attempt(WRITING, async () => files.csv?.open()),
+    ]);
     const restored = await this.#attempt(READING, () =>
       restoreOutcomes(folder, { flagKey, unitOf: (text) => this.#users.unitOf(text), ...earlier }),
     );

@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
-import { makeFolder, OWN_FILES, openIfPresent, unlessMissing, type WriteOptions } from '../support/files.js';
+import { OWN_FILES, openIfPresent, openIn, unlessMissing, type WriteOptions } from '../support/files.js';
 
 /** Where a log ends: the file, counted from 1 (the first ever), and the byte within it. */
 export interface LogPosition {
@@ -57,13 +57,13 @@ export class RotatingFile {
     const path = this.#path;
     const { mode = OWN_FILES, permit } = this.#options;
     await permit?.();
-    await makeFolder(dirname(path), mode);
-    this.#sequence = ((await rotatedFiles(path)).at(-1)?.sequence ?? 0) + 1;
-    const handle = await open(path, 'a+', mode);
+    const handle = await openIn(dirname(path), mode, () => open(path, 'a+', mode));
     this.#handle = handle;
     try {
-      this.#identity = identityOf(await handle.stat());
-      this.#bytes = await cutTornLine(handle);
+      this.#sequence = ((await rotatedFiles(path)).at(-1)?.sequence ?? 0) + 1;
+      const found = await handle.stat();
+      this.#identity = identityOf(found);
+      this.#bytes = await cutTornLine(handle, found.size);
       // One header for one file: a version with other columns begins a file of its own.
       if (this.#bytes > 0 && !(await beginsWith(handle, this.#header))) await this.#rotate();
       else if (this.#bytes === 0) await this.#write(this.#header);
@@ -164,9 +164,8 @@ const NEWLINE = 10;
 const CHUNK_BYTES = 64 * 1024;
 
 /** Shortens the file to its last line end. @returns its length then. */
-async function cutTornLine(handle: FileHandle): Promise<number> {
-  const { size } = await handle.stat();
-  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+async function cutTornLine(handle: FileHandle, size: number): Promise<number> {
+  const chunk = Buffer.allocUnsafe(Math.min(size, CHUNK_BYTES));
   for (let end = size; end > 0; ) {
     const from = Math.max(0, end - CHUNK_BYTES);
     const { bytesRead } = await handle.read(chunk, 0, end - from, from);

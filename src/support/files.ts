@@ -110,10 +110,9 @@ export async function replaceFile(path: string, text: string, options: WriteOpti
   const { mode = OWN_FILES, permit, isDurable = true } = options;
   const folder = dirname(path);
   await permit?.();
-  await makeFolder(folder, mode);
   const draft = `${path}.${randomBytes(6).toString('hex')}${DRAFT}`;
   // Exclusively: no other file is written, and no link is followed, whoever made one of this name.
-  const handle = await open(draft, 'wx', mode);
+  const handle = await openIn(folder, mode, () => open(draft, 'wx', mode));
   try {
     try {
       await handle.writeFile(text);
@@ -128,6 +127,18 @@ export async function replaceFile(path: string, text: string, options: WriteOpti
     throw error;
   }
   if (isDurable) await syncFolder(folder);
+}
+
+/** Opens a file in a folder, which is made where it is missing: it seldom is. */
+export async function openIn(
+  folder: string,
+  mode: number,
+  opening: () => Promise<FileHandle>,
+): Promise<FileHandle> {
+  const handle = await unlessMissing(opening());
+  if (handle !== undefined) return handle;
+  await makeFolder(folder, mode);
+  return opening();
 }
 
 /** The end of a draft's name. */
@@ -177,6 +188,8 @@ export class VersionedFile<Entry extends object> {
   readonly #options: WriteOptions;
   #isUnusable = false;
   #latest: Promise<void> = Promise.resolve();
+  /** What is written when the writing under way has ended. */
+  #next: { text: string; readonly saved: Promise<void> } | undefined;
 
   /** @param path - Its folder is created if it does not exist. */
   constructor(path: string, version: number, schema: z.ZodType<Entry>, options: WriteOptions = {}) {
@@ -224,10 +237,15 @@ export class VersionedFile<Entry extends object> {
     return entry.data;
   }
 
-  /** Resolves when the entry is on the disk itself. Calls are written in order; a failed one does not stop the next. */
+  /**
+   * Resolves when the entry, or a later one in its place, is on the disk itself. Calls are written in order; a failed one does not stop
+   * the next.
+   */
   save(entry: Entry): Promise<void> {
     const text = `${JSON.stringify({ version: this.#version, ...entry })}\n`;
-    const saved = this.#latest.then(() => this.#replace(text));
+    if (this.#next !== undefined) this.#next.text = text;
+    else this.#next = { text, saved: this.#latest.then(() => this.#writeNext()) };
+    const { saved } = this.#next;
     this.#latest = saved.catch(() => {});
     return saved;
   }
@@ -240,7 +258,9 @@ export class VersionedFile<Entry extends object> {
     return aside;
   }
 
-  async #replace(text: string): Promise<void> {
+  async #writeNext(): Promise<void> {
+    const { text } = this.#next!;
+    this.#next = undefined;
     if (this.#isUnusable) await this.setAside();
     await replaceFile(this.path, text, this.#options);
   }
@@ -256,6 +276,8 @@ async function setAside(path: string): Promise<string> {
   }
 }
 
+/** Most files of a guard are short, and a thousand guards may read theirs at once. */
+const FIRST_CHUNK_BYTES = 16 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 /** Far above the length of an outcome or event: a longer line is neither. */
 const MAX_LINE_BYTES = 1024 * 1024;
@@ -270,12 +292,12 @@ export async function* linesOf(
   from = 0,
   to = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<(string | undefined)[], void, void> {
-  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  let chunk = Buffer.allocUnsafe(FIRST_CHUNK_BYTES);
   /** The beginning of a line whose end has not come yet. */
   let begun: Buffer[] = [];
   let begunBytes = 0;
   for (let position = from; ; ) {
-    const wanted = Math.max(0, Math.min(CHUNK_BYTES, to - position));
+    const wanted = Math.max(0, Math.min(chunk.length, to - position));
     const { bytesRead } = await handle.read(chunk, 0, wanted, position);
     if (bytesRead === 0) break;
     position += bytesRead;
@@ -293,6 +315,7 @@ export async function* linesOf(
     const rest = read.subarray(last + 1);
     if (begunBytes <= MAX_LINE_BYTES && rest.length > 0) begun.push(Buffer.from(rest));
     begunBytes += rest.length;
+    if (bytesRead === chunk.length && bytesRead < CHUNK_BYTES) chunk = Buffer.allocUnsafe(CHUNK_BYTES);
   }
   if (begunBytes > 0) yield [withoutReturn(textOf(begun, begunBytes))];
 }

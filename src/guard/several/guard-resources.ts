@@ -43,19 +43,23 @@ export interface GuardResources {
   readonly fetch: Connections;
   /** One for each notifier; undefined while they are not shared. */
   readonly queues: readonly DeliveryQueue[] | undefined;
+  readonly readMemoryBytes: () => number;
   /** Undefined without a token: then other processes of the fleet turn the flag off. */
   readonly admin: AdminResources | undefined;
 }
 
 /** What is needed to make {@link GuardResources}; a guard's context fits. */
-export type ResourceOptions = Pick<ResolvedOptions, 'flags' | 'unleash' | 'http' | 'fetch' | 'notify'> & {
+export type ResourceOptions = Pick<
+  ResolvedOptions,
+  'flags' | 'unleash' | 'http' | 'fetch' | 'notify' | 'tickMs' | 'readMemoryBytes'
+> & {
   /** One that does not throw. */
   readonly clock: Clock;
 };
 
 /** @param isShared - Whether the guards of several flags use them. */
 export function guardResources(options: ResourceOptions, isShared = false): GuardResources {
-  const { clock, flags, notify } = options;
+  const { clock, flags, notify, tickMs, readMemoryBytes } = options;
   const fetch = connectionsOf(options);
   return {
     intervals: new Intervals(),
@@ -63,7 +67,19 @@ export function guardResources(options: ResourceOptions, isShared = false): Guar
     flagEvents: new FlagEvents(flags),
     fetch,
     queues: isShared ? deliveryQueues(notify, fetch.ofOthers, { gatherMs: GATHER_MS }) : undefined,
+    // All tick within a moment.
+    readMemoryBytes: isShared ? atMostEvery(tickMs / 2, readMemoryBytes, clock) : readMemoryBytes,
     admin: adminResources(options, fetch.ofUnleash, isShared),
+  };
+}
+
+/** Reads no more often than that, in milliseconds; what is known meanwhile is the answer. */
+function atMostEvery(everyMs: number, read: () => number, clock: Clock): () => number {
+  let known: { readonly value: number; readonly at: number } | undefined;
+  return () => {
+    const at = clock.monotonic();
+    if (known === undefined || at - known.at >= everyMs) known = { value: read(), at };
+    return known.value;
   };
 }
 
