@@ -1,7 +1,5 @@
 import { runCallback } from './async/callbacks.js';
-
-/** So long callbacks run without a pause, in milliseconds; requests are served between two such slices. */
-const SLICE_MS = 5;
+import { inSlices } from './async/slices.js';
 
 interface Interval {
   readonly callbacks: Set<() => void>;
@@ -59,18 +57,9 @@ function run(interval: Interval): void {
     return;
   }
   interval.isRunning = true;
-  runSlice(interval, [...interval.callbacks], 0);
-}
-
-function runSlice(interval: Interval, callbacks: readonly (() => void)[], from: number): void {
-  const startedAt = performance.now();
-  for (let index = from; index < callbacks.length; index++) {
-    const callback = callbacks[index]!;
-    // It may have been removed meanwhile.
-    if (interval.callbacks.has(callback)) callback();
-    if (performance.now() - startedAt < SLICE_MS || index + 1 === callbacks.length) continue;
-    setImmediate(runSlice, interval, callbacks, index + 1);
-    return;
-  }
-  interval.isRunning = false;
+  // It may have been removed meanwhile.
+  const call = (callback: () => void) => void (interval.callbacks.has(callback) && callback());
+  inSlices([...interval.callbacks], call, () => {
+    interval.isRunning = false;
+  });
 }

@@ -150,6 +150,14 @@ describe('FolderLock', () => {
     expect(await readdir(folder)).toContain('guard.000003.lock');
   });
 
+  it('is lost to whoever took over between two beats', async () => {
+    const lock = (await take()) as FolderLock;
+    await lock.beat();
+    await left({ id: 'later' }, 3);
+    await rm(join(folder, 'guard.000001.lock'));
+    await expect(lock.beat()).rejects.toBeInstanceOf(FolderLostError);
+  });
+
   it('is made again with its folder, when both were removed', async () => {
     const lock = (await take()) as FolderLock;
     expect(await lock.beat()).toBe(false);
@@ -190,6 +198,22 @@ describe('GuardFolders', () => {
     expect((await folders({ ...SUBJECT, flagKey: 'other' }).take()).path).toBe(paths[2]);
     expect((await folders().take()).path).toBe(paths[0]);
     expect((await folders().take()).path).toBe(paths[1]);
+  });
+
+  it('removes what earlier owners left: their locks, and drafts', async () => {
+    await left({ released: true }, 2);
+    await writeFile(join(folder, `journal.json.${'0'.repeat(12)}.tmp`), '{"half');
+    await writeFile(join(folder, 'notes.tmp'), '');
+    await folders().take();
+    expect((await readdir(folder)).sort()).toEqual(['guard.000003.lock', 'notes.tmp']);
+  });
+
+  it('asks once for several files that are written at once', async () => {
+    const opened = await folders().take();
+    const first = opened.permit();
+    expect(opened.permit()).toBe(first);
+    await first;
+    expect(opened.permit()).not.toBe(first);
   });
 
   it('leaves a folder with the journal of another flag alone, although it has no lock', async () => {

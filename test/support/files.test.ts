@@ -42,6 +42,17 @@ describe('VersionedFile', () => {
     expect(await readdir(folder)).toEqual(['kept.json']);
   });
 
+  it('writes only the latest of those that wait', async () => {
+    let writes = 0;
+    const permit = async () => void writes++;
+    const file = new VersionedFile(join(folder, 'kept.json'), 3, z.object({ text: z.string() }), { permit });
+    const first = file.save({ text: 'first' });
+    await Promise.resolve();
+    await Promise.all([first, ...['1', '2', '3'].map((text) => file.save({ text }))]);
+    expect(await file.load()).toEqual({ text: '3' });
+    expect(writes).toBe(2);
+  });
+
   it('saves after a save that failed', async () => {
     await writeFile(join(folder, 'blocked'), '');
     const file = keptFile('blocked');

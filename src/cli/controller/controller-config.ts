@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type AlertsOptions, alertsOptionsSchema } from '../../alerts/alert-options.js';
 import type { RolloutGuardOptions } from '../../guard/options.js';
+import { ofOneFlag } from '../../guard/several/flag-options.js';
 import { attempt, type ConfigProblem, isRecord, parseConfig } from '../../support/config-error.js';
 import { readConfigFile } from '../../what-if/replay/rules-file.js';
 import { type HealthOptions, healthOptionsSchema } from './health-server.js';
@@ -106,6 +107,7 @@ const oneFlagSchema = z
 
 const severalFlagsSchema = z
   .strictObject({
+    ...ofOneFlag(GUARD_OPTIONS),
     flags: anything,
     ...named(OF_ALL),
     ...commonFields,

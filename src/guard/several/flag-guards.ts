@@ -7,6 +7,7 @@ import { prometheusText } from '../../dashboard/prometheus-text.js';
 import type { Health } from '../../model/health.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import { Limiter } from '../../support/async/limiter.js';
+import { inSlices } from '../../support/async/slices.js';
 import { safeClock } from '../guard-context.js';
 import type { GuardStatus } from '../guard-status.js';
 import { RolloutGuard } from '../rollout-guard.js';
@@ -35,6 +36,7 @@ export class FlagGuards<FlagKey extends string = string> {
   readonly #byFlag: ReadonlyMap<string, RolloutGuard>;
   readonly #resources: GuardResources;
   #starting: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
 
   /** @throws {@link ConfigError} that lists everything that is wrong, with its flag and field. */
   constructor(options: FlagGuardsOptions<FlagKey>) {
@@ -88,6 +90,8 @@ export class FlagGuards<FlagKey extends string = string> {
    * @throws what the first of them threw when all failed alike; otherwise an `AggregateError` that names the flags.
    */
   start(): Promise<void> {
+    // Then each says that it is closed.
+    if (this.#closing !== undefined) return this.#closing.then(() => this.#start());
     this.#starting ??= this.#start();
     return this.#starting;
   }
@@ -104,17 +108,28 @@ export class FlagGuards<FlagKey extends string = string> {
 
   /** Writes and sends what all guards have recorded so far; see {@link RolloutGuard.flush}. Resolves within 5 seconds. */
   async flush(): Promise<void> {
-    await Promise.all([...this.#byFlag.values()].map((guard) => guard.flush()));
+    await this.#all((guard) => guard.flush());
   }
 
   /** Ends all guards for good; see {@link RolloutGuard.close}. Resolves within 5 seconds. */
-  async close(): Promise<void> {
-    // From now on a start says that they are closed.
-    const starting = this.#starting;
-    this.#starting = undefined;
-    await Promise.all([...this.#byFlag.values()].map((guard) => guard.close()));
-    await starting?.catch(() => {});
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#all((guard) => guard.close());
+    await this.#starting?.catch(() => {});
     for (const queue of this.#resources.queues ?? []) queue.abort();
+  }
+
+  /** Requests are served while a thousand guards begin with it. */
+  async #all(begin: (guard: RolloutGuard) => Promise<void>): Promise<void> {
+    const begun: Promise<void>[] = [];
+    await new Promise<void>((done) => {
+      inSlices([...this.#byFlag.values()], (guard) => void begun.push(begin(guard)), done);
+    });
+    await Promise.all(begun);
   }
 
   async #start(): Promise<void> {

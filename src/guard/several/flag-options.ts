@@ -70,9 +70,21 @@ const FLAG = 'the options of a flag, for example asyncUploadRollout';
 const WHAT = 'guardFlags options';
 const anything = z.unknown().optional();
 
+const nothing = (error: string) => z.undefined({ error }).optional();
+
+/** Beside `flags`, what only one flag can have. A controller's file has the same. */
+export function ofOneFlag(names: readonly string[]) {
+  const own = nothing('nothing: it is of one flag, so it stands in each of "flags"');
+  return {
+    ...Object.fromEntries(names.map((name) => [name, own])),
+    flagKey: nothing('nothing: the keys of "flags" are those of the flags'),
+  };
+}
+
 /** What the guards check themselves is not checked here. */
 const optionsSchema = z.lazy(() =>
   z.strictObject({
+    ...ofOneFlag(optionNames),
     ...Object.fromEntries([...SHARED, ...DEFAULTS, 'logger'].map((name) => [name, anything])),
     provider: z.unknown(),
     flags: z
@@ -86,19 +98,23 @@ const optionsSchema = z.lazy(() =>
   }),
 );
 
-const GIVEN: readonly string[] = [...SHARED, 'flagKey', 'flags', 'folder', 'logger', 'onEvent'];
+const GIVEN: readonly string[] = [...SHARED, 'folder', 'logger', 'onEvent'];
 
 /** A flag has nothing for itself that all share. */
 const flagSchema = z.lazy(() =>
   z.strictObject(
-    Object.fromEntries(
-      optionNames.map((name) => [
-        name,
-        GIVEN.includes(name)
-          ? z.undefined({ error: 'nothing: all flags share it, so it stands beside "flags"' }).optional()
-          : anything,
-      ]),
-    ),
+    {
+      ...Object.fromEntries(
+        optionNames.map((name) => [
+          name,
+          GIVEN.includes(name)
+            ? nothing('nothing: all flags share it, so it stands beside "flags"')
+            : anything,
+        ]),
+      ),
+      flagKey: nothing('nothing: the key in "flags" is that of the flag'),
+      flags: nothing('nothing: all flags share the "provider", which stands beside "flags"'),
+    },
     { error: (issue) => (issue.code === 'invalid_type' ? FLAG : undefined) },
   ),
 );

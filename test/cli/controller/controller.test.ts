@@ -212,6 +212,14 @@ describe('Controller.fromFile', () => {
     expect(Object.keys(await problemsOf(config, secrets))).toEqual([path]);
   });
 
+  it('says where an option of one flag belongs among several', async () => {
+    const problems = await problemsOf({ ...several, flagKey: 'async-upload', stages: [] }, secrets);
+    expect(problems).toEqual({
+      flagKey: expect.stringContaining('nothing: the keys of "flags" are those of the flags'),
+      stages: expect.stringContaining('nothing: it is of one flag, so it stands in each of "flags"'),
+    });
+  });
+
   it.each([
     ['both one flag and several', { ...several, flagKey: 'async-upload', rollback }, ['flagKey', 'rollback']],
     ['no flag', { ...several, flags: {} }, ['flags']],

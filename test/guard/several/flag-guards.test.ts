@@ -240,6 +240,30 @@ describe('guardFlags', () => {
     await made.flush();
   });
 
+  it('serves requests while many guards begin to close', async () => {
+    const keys = Array.from({ length: 100 }, (_, index) => `flag-${index}`);
+    flags = new SeveralFakeFlags(keys);
+    const made = guarded<string>({
+      provider: flags,
+      flags: Object.fromEntries(keys.map((key) => [key, rules])),
+      folder: false,
+    });
+    await made.start();
+    const turns = new Set<number>();
+    for (const guard of Object.values(made.guards)) {
+      const close = guard.close.bind(guard);
+      vi.spyOn(guard, 'close').mockImplementation(() => {
+        for (const until = performance.now() + 1; performance.now() < until; ) turns.add(turn);
+        return close();
+      });
+    }
+    let turn = 0;
+    const turning = setInterval(() => turn++, 1);
+    await made.close();
+    clearInterval(turning);
+    expect(turns.size).toBeGreaterThan(5);
+  });
+
   it('guards 1,000 flags', async () => {
     const keys = Array.from({ length: 1_000 }, (_, index) => `flag-${index}`);
     flags = new SeveralFakeFlags(keys);
@@ -284,6 +308,22 @@ describe('the options of guardFlags', () => {
       'a shared field in a flag',
       { flags: { a: { ...rules, store: {} } } },
       'flags.a.store: expected nothing: all',
+    ],
+    [
+      'a key in a flag',
+      { flags: { a: { ...rules, flagKey: 'a' } } },
+      'flags.a.flagKey: expected nothing: the key',
+    ],
+    [
+      'a provider in a flag',
+      { flags: { a: { ...rules, flags: {} } } },
+      'flags.a.flags: expected nothing: all',
+    ],
+    ['a key beside the flags', { flagKey: 'a' }, 'flagKey: expected nothing: the keys of "flags"'],
+    [
+      'rules beside the flags',
+      rules,
+      'rollback: expected nothing: it is of one flag, so it stands in each of',
     ],
     [
       'two flags of one folder',
