@@ -45,7 +45,8 @@ function describeString(whole: string, path: readonly PropertyKey[]): string {
 
 /** `https://user:password@host?token=…` without what may be secret in it; a URL need not be valid for that. */
 function withoutUserInfo(text: string): string {
-  return text.replace(/\/\/\S*@/, '//…@').replace(/^(\w+:\/\/[^?#]*)[?#].*$/s, '$1?…');
+  const withoutScheme = text.replace(/^[^\s/]*:[^\s/]\S*@/, '…@');
+  return withoutScheme.replace(/\/\/\S*@/, '//…@').replace(/^(\w+:\/\/[^?#]*)[?#].*$/s, '$1?…');
 }
 
 function describeObject(value: object | null): string {

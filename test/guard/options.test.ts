@@ -113,6 +113,7 @@ describe('resolveOptions', () => {
       /maxTrackedUsers: expected at most 10000000/,
     ],
     ['another scheme', withUnleash({ url: 'ftp://unleash.example.com' }), /unleash\.url/],
+    ['no host', withUnleash({ url: 'http:///api' }), /unleash\.url/],
     [
       'a client token given as admin token',
       withUnleash({ token: `default:production.${secret}` }),

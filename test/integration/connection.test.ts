@@ -344,7 +344,18 @@ describe('certificates', () => {
   it.each<[string, unknown, string]>([
     ['http.proxy', { proxy: 'proxy:3128' }, 'a URL that begins with http:// or https://'],
     ['http.proxy', { proxy: 'socks5://u:hidden-word@h' }, 'a URL that begins with http:// or https://'],
+    ['http.proxy', { proxy: 'u:hidden-word@h:3128' }, 'a URL that begins with http:// or https://'],
+    ['http.proxy', { proxy: 'http://d\\u:hidden-word@h' }, 'a URL that begins with http:// or https://'],
+    ['http.proxy', { proxy: 'http://h:3128/proxy.pac' }, 'has no path'],
+    ['http.dispatcher', { dispatcher: {} }, 'a dispatcher goes with a fetch of its own'],
     ['http.ca', { ca: '/no/such/file' }, 'a certificate in PEM form, or the path of a file'],
+    ['http.ca', { ca: Buffer.from('no certificate') }, 'a certificate in PEM form, or the path of a file'],
+    ['http.ca[0]', { ca: ['OTHER'] }, 'a certificate in PEM form, or the path of a file'],
+    [
+      'http.ca',
+      { ca: '-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----' },
+      'a certificate in PEM form, or the path of a file',
+    ],
     ['http.key', { cert: 'CERT' }, 'a certificate and the key that belongs to it'],
     ['http.key', { cert: 'CERT', key: 'OTHER' }, 'a certificate and the key that belongs to it'],
     ['http.agent', { agent: () => new Agent(), proxy: false }, 'no other option beside it'],
@@ -352,7 +363,10 @@ describe('certificates', () => {
   ])('refuses a wrong %s when the provider is made (%#)', async (path, given, expected) => {
     const other = await ca.issue('other');
     const pems: Record<string, string> = { CERT: certificate.cert, OTHER: other.key };
-    const entries = Object.entries(given as object).map(([name, value]) => [name, pems[value] ?? value]);
+    const entries = Object.entries(given as object).map(([name, value]) => [
+      name,
+      Array.isArray(value) ? value.map((one) => pems[one] ?? one) : (pems[value] ?? value),
+    ]);
     const make = () =>
       new UnleashProvider({ url: 'http://unleash/api', appName: 'test', http: Object.fromEntries(entries) });
     try {

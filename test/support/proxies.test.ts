@@ -40,6 +40,60 @@ describe('the proxy of the environment', () => {
     expect(proxyOfEnvironment('https://unleash.corp/api')).toBe(expected);
   });
 
+  it.each([
+    ['unleash.corp', 'https://unleash.corp/api'],
+    ['a.b, UNLEASH.corp', 'https://unleash.corp/api'],
+    ['unleash.corp.', 'https://unleash.corp/api'],
+    ['unleash.corp', 'https://unleash.corp./api'],
+    ['https://unleash.corp/', 'https://unleash.corp/api'],
+    ['.corp', 'https://unleash.corp/api'],
+    ['*.corp', 'https://eu.unleash.corp/api'],
+    ['*', 'https://unleash.corp/api'],
+    ['unleash.corp:443', 'https://unleash.corp/api'],
+    ['unleash.corp:4242', 'http://unleash.corp:4242/api'],
+    ['10.0.0.0/8', 'http://10.200.3.4:4242/api'],
+    ['10.1.2.*', 'http://10.1.2.3/api'],
+    ['127.0.0.1:4242', 'http://127.0.0.1:4242/api'],
+    ['::1', 'http://[::1]:4242/api'],
+    ['[::1]', 'http://[::1]:4242/api'],
+    ['[::1]:4242', 'http://[::1]:4242/api'],
+    ['0:0:0:0:0:0:0:1', 'http://[::1]:4242/api'],
+    ['fd00::/8', 'http://[fd12::5]/api'],
+  ])('is not used for what NO_PROXY=%s lists: %s', (list, url) => {
+    vi.stubEnv('ALL_PROXY', 'http://proxy.corp:3128');
+    vi.stubEnv('NO_PROXY', list);
+    expect(proxyOfEnvironment(url)).toBe('');
+  });
+
+  it.each([
+    ['corp', 'https://unleash.corp/api'],
+    ['leash.corp', 'https://unleash.corp/api'],
+    ['.corp', 'https://corp/api'],
+    ['unleash.corp:8443', 'https://unleash.corp/api'],
+    ['unleashxcorp,unleash-corp', 'https://unleash.corp/api'],
+    ['11.0.0.0/8', 'http://10.200.3.4/api'],
+    ['10.0.0.0/64,fd00::/200,/8,10.0.0.0/', 'http://10.200.3.4/api'],
+    ['::2,[::1]:80', 'http://[::1]:4242/api'],
+    [',;:, (', 'https://unleash.corp/api'],
+  ])('is used for what NO_PROXY=%s does not list: %s', (list, url) => {
+    vi.stubEnv('ALL_PROXY', 'http://proxy.corp:3128');
+    vi.stubEnv('NO_PROXY', list);
+    expect(proxyOfEnvironment(url)).toBe('http://proxy.corp:3128');
+  });
+
+  it.each([
+    ['http://user:p#ss-word@proxy.corp:3128', 'percent-encoded'],
+    ['http://corp\\user:pass-word@proxy.corp:3128', 'percent-encoded'],
+    ['http://user:100%-word@proxy.corp:3128', 'percent-encoded'],
+    ['socks5://proxy.corp:1080', 'not a URL with http:// or https://'],
+  ])('cannot be used, and is not shown, when it is %s', async (proxy, expected) => {
+    vi.stubEnv('ALL_PROXY', proxy);
+    const request = { method: 'GET', url: 'https://unleash.corp/api', headers: {} } as const;
+    const error = (await exchange(new Connection().fetch, request, 300).catch((error) => error)) as Error;
+    expect(error.message).toContain(expected);
+    expect(error.message).not.toMatch(/-word/);
+  });
+
   it('is none without a variable', () => {
     expect(proxyOfEnvironment('https://unleash.corp/api')).toBe('');
   });

@@ -10,7 +10,7 @@ export interface ConnectionFailure {
   readonly requiresAction: boolean;
 }
 
-const PROXY_NAMES = '`http.proxy`, HTTP_PROXY or HTTPS_PROXY';
+const PROXY_NAMES = '`http.proxy`, HTTP_PROXY, HTTPS_PROXY or ALL_PROXY';
 
 /** Codes of TLS, and what helps. The first that matches counts. */
 const TLS_HELP: readonly (readonly [codes: RegExp, help: string])[] = [

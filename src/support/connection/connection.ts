@@ -3,7 +3,8 @@ import { Agent as HttpsAgent } from 'node:https';
 import { getProxyForUrl } from 'proxy-from-env';
 import { agentFetch } from './agent-fetch.js';
 import type { ProxiedFetch } from './http.js';
-import { type HttpOptions, isProxyUrl, secureContextOf } from './http-options.js';
+import { ENCODING, type HttpOptions, isProxyUrl, secureContextOf } from './http-options.js';
+import { isExempt } from './no-proxy.js';
 import {
   ANSWERS_OF_PROXIES,
   ForwardAgent,
@@ -94,8 +95,11 @@ export class Connection {
   #proxyFor(url: URL): URL | undefined {
     const { proxy = proxyOfEnvironment(url.href), agent } = this.#options;
     if (!proxy || agent !== undefined) return undefined;
-    if (!isProxyUrl(proxy))
-      throw new ProxyError('of the environment', 'its address is not a URL with http:// or https://', false);
+    if (!isProxyUrl(proxy)) {
+      const encoding = proxy.includes('@') ? `; ${ENCODING}` : '';
+      const what = `its address is not a URL with http:// or https://${encoding}`;
+      throw new ProxyError('of the environment', what, false);
+    }
     return new URL(proxy);
   }
 
@@ -121,7 +125,9 @@ export class Connection {
 
 /** The proxy that the environment names for an address; empty for none. One without a scheme is reached by `http:`. */
 export function proxyOfEnvironment(url: string): string {
-  const proxy = getProxyForUrl(url);
+  // The package knows neither ranges of addresses nor IPv6 without brackets.
+  if (isExempt(new URL(url), exemptOfEnvironment())) return '';
+  const proxy = getProxyForUrl(url).trim();
   if (!proxy.startsWith('https://')) return proxy;
   // The package takes the scheme of the address for one that is missing.
   const given = proxy.slice('https://'.length);
@@ -129,6 +135,12 @@ export function proxyOfEnvironment(url: string): string {
     ([name, value]) => /_proxy$/i.test(name) && value === given,
   );
   return hasNone ? `http://${given}` : proxy;
+}
+
+/** As `proxy-from-env` reads it. */
+function exemptOfEnvironment(): string {
+  const { env } = process;
+  return env.npm_config_no_proxy || env.NPM_CONFIG_NO_PROXY || env.no_proxy || env.NO_PROXY || '';
 }
 
 /** A `fetch` over a connection: the one that was given, or one by the options, or by the environment. */

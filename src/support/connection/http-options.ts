@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Agent } from 'node:http';
 import tls, { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
@@ -30,27 +31,36 @@ export interface HttpOptions {
   readonly agent?: ((url: URL) => Agent) | undefined;
 }
 
-const PROXY = 'a URL that begins with http:// or https://, or false';
+const PROXY = 'a URL that begins with http:// or https:// and has no path, or false';
 const PEM = 'a certificate in PEM form, or the path of a file with one';
 const KEY = 'a key in PEM form, or the path of a file with one';
 const PAIR = 'a certificate and the key that belongs to it';
+/** Else a URL of a proxy ends early, or the proxy gets another password. */
+export const ENCODING = 'special characters of user and password are percent-encoded, for example %23 for #';
+const DISPATCHER =
+  'nothing: a dispatcher goes with a fetch of its own, `fetch: (url, init) => undici.fetch(url, { ...init, dispatcher })`, beside `http`';
 const AGENT = 'a function (url) => agent, and no other option beside it';
 
-const pem = (expected: string) =>
+const pem = (expected: string, isIt = (source: PemSource) => /-----BEGIN [^-]+-----/.test(textOf(source))) =>
   z
     .custom<PemSource>((value) => typeof value === 'string' || value instanceof Uint8Array, {
       error: expected,
     })
-    .refine((value) => /-----BEGIN [^-]+-----/.test(textOf(value)), { error: expected });
+    .refine(isIt, { error: expected });
 
 /** Checks {@link HttpOptions}: files are read, and certificates and keys tried. */
 export const httpOptionsSchema = z.lazy(() =>
   z
     .strictObject({
       proxy: z
-        .union([z.literal(false), z.string().refine(isProxyUrl, { error: PROXY })], { error: PROXY })
+        .custom<string | false>()
+        .superRefine((value: unknown, context) => {
+          if (value === false || (typeof value === 'string' && isProxyUrl(value))) return;
+          const hint = typeof value === 'string' && value.includes('@') ? ENCODING : undefined;
+          context.addIssue({ code: 'custom', message: PROXY, params: { hint } });
+        })
         .optional(),
-      ca: z.union([pem(PEM), z.array(pem(PEM))], { error: PEM }).optional(),
+      ca: z.union([pem(PEM, hasCertificate), z.array(pem(PEM, hasCertificate))], { error: PEM }).optional(),
       cert: pem(PEM).optional(),
       key: pem(KEY).optional(),
       passphrase: z.string().optional(),
@@ -58,6 +68,7 @@ export const httpOptionsSchema = z.lazy(() =>
       agent: z
         .custom<HttpOptions['agent']>((value) => typeof value === 'function', { error: AGENT })
         .optional(),
+      dispatcher: z.undefined({ error: DISPATCHER }).optional(),
     })
     .superRefine((options, context) => {
       const refuse = (path: string, message: string) =>
@@ -72,6 +83,18 @@ export const httpOptionsSchema = z.lazy(() =>
     }),
 );
 
+/** Node.js passes over what it cannot read among CAs. */
+function hasCertificate(source: PemSource): boolean {
+  const blocks = textOf(source).match(/-----BEGIN [^-]*CERTIFICATE-----[^-]*-----END [^-]*CERTIFICATE-----/g);
+  return (blocks ?? []).some((block) => {
+    try {
+      return new X509Certificate(block).fingerprint !== '';
+    } catch {
+      return false;
+    }
+  });
+}
+
 function canBeUsed(options: HttpOptions): boolean {
   try {
     secureContextOf(options);
@@ -83,7 +106,20 @@ function canBeUsed(options: HttpOptions): boolean {
 
 /** Whether this can be a proxy's address. */
 export function isProxyUrl(text: string): boolean {
-  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
+  if (!URL.canParse(text)) return false;
+  const { protocol, pathname, search, hash, username, password } = new URL(text);
+  return (
+    /^https?:$/.test(protocol) && `${pathname}${search}${hash}` === '/' && isEncoded(username + password)
+  );
+}
+
+function isEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The certificates and keys of a connection, read once; undefined where Node's own apply. */

@@ -10,7 +10,8 @@ export function httpUrlSchema(expected = 'a URL with its scheme, without user an
   return z.url({ protocol: /^https?$/, error: expected, abort: true }).refine(
     (url) => {
       const { username, password } = new URL(url);
-      return username === '' && password === '';
+      // `http:///api` would be the host `api`.
+      return username === '' && password === '' && /^\s*https?:\/\/(?![/\\])/i.test(url);
     },
     { error: expected },
   );
