@@ -8,11 +8,15 @@ import type { Health } from '../../model/health.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import { Limiter } from '../../support/async/limiter.js';
 import { inSlices } from '../../support/async/slices.js';
+import { countOf } from '../../support/wording.js';
 import { safeClock } from '../guard-context.js';
 import type { GuardStatus } from '../guard-status.js';
 import { RolloutGuard } from '../rollout-guard.js';
 import { type FlagGuardsOptions, optionsPerFlag } from './flag-options.js';
 import { type GuardResources, guardResources } from './guard-resources.js';
+
+/** A message names so many flags. */
+const MOST_NAMED = 10;
 
 /** Guards that start at once: each reads its folder. */
 const STARTS_AT_ONCE = 16;
@@ -54,7 +58,11 @@ export class FlagGuards<FlagKey extends string = string> {
   get(flagKey: FlagKey): RolloutGuard {
     const guard = this.#byFlag.get(flagKey);
     if (guard !== undefined) return guard;
-    throw new Error(`${flagKey} is not one of the ${this.#byFlag.size} flags that are guarded here.`);
+    const keys = [...this.#byFlag.keys()];
+    const more = keys.length > MOST_NAMED ? ` and ${keys.length - MOST_NAMED} more` : '';
+    const guarded = `${keys.slice(0, MOST_NAMED).join(', ')}${more}`;
+    const flags = countOf(keys.length, 'flag');
+    throw new Error(`${flagKey} is not one of the ${flags} that are guarded here: ${guarded}.`);
   }
 
   /** Whether each guard can do its work. Cheap, and never throws. */

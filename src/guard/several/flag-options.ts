@@ -86,9 +86,15 @@ const optionsSchema = z.lazy(() =>
   z.strictObject({
     ...ofOneFlag(optionNames),
     ...Object.fromEntries([...SHARED, ...DEFAULTS, 'logger'].map((name) => [name, anything])),
-    provider: z.unknown(),
+    // Each guard checks it.
+    provider: anything,
     flags: z
       .custom<object>(isRecord, { error: FLAGS, abort: true })
+      .refine((flags) => !('onTrack' in flags && typeof flags.onTrack === 'function'), {
+        error: FLAGS,
+        abort: true,
+        params: { hint: 'the provider is the option "provider"' },
+      })
       .refine((flags) => Object.keys(flags).length > 0, { error: 'at least one flag' })
       .refine((flags) => Object.keys(flags).length <= MOST_FLAGS, { error: `at most ${MOST_FLAGS} flags` }),
     folder: z.union([z.string().min(1), z.literal(false)], { error: 'a path, or false' }).optional(),

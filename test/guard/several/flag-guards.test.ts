@@ -337,6 +337,11 @@ describe('the options of guardFlags', () => {
     ['a wrong address for all', { dashboardUrl: 'nowhere' }, 'dashboardUrl: expected'],
     ['a wrong default', { dryRun: 'no' }, 'dryRun: expected a boolean'],
     ['no provider', { provider: undefined }, 'provider: expected an UnleashProvider'],
+    [
+      'a provider in place of the flags',
+      { provider: undefined, flags: new SeveralFakeFlags(['a']) },
+      'got an object (SeveralFakeFlags); the provider is the option "provider"',
+    ],
     ['a wrong logger', { logger: {} }, 'logger: expected a pino logger'],
     [
       '1,001 flags',
@@ -391,6 +396,6 @@ describe('the options of guardFlags', () => {
     all.push(made as unknown as GuardedFlags);
     expect(made.get('one')).toBe(made.guards.one);
     // @ts-expect-error -- not one of the keys
-    expect(() => made.get('two')).toThrow('two is not one of');
+    expect(() => made.get('two')).toThrow('two is not one of the 1 flag that are guarded here: one.');
   });
 });
