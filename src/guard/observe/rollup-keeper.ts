@@ -170,7 +170,9 @@ export class RollupKeeper {
       executionTypes,
     });
     const path = join(this.#folder!.path, SUMMARY_FILE);
-    await replaceFile(path, `${JSON.stringify(summary, undefined, 2)}\n`, this.#folder);
+    // After a power cut it is made again from the rollups, by the next run.
+    const options = { mode: this.#folder!.mode, permit: this.#folder!.permit, isDurable: false };
+    await replaceFile(path, `${JSON.stringify(summary, undefined, 2)}\n`, options);
   }
 
   static #writeAllAtExit(): void {
