@@ -76,7 +76,9 @@ describe('guard.dashboard()', () => {
     await served!.close();
     await started();
     const path = '/api/flags/async-upload/decisions';
-    await vi.waitFor(async () => expect(await served!.json<DecisionView[]>(path)).toHaveLength(1));
+    await vi.waitFor(async () => expect(await served!.json<DecisionView[]>(path)).toHaveLength(1), {
+      timeout: 15_000,
+    });
   });
 
   it('shows several flags on one page', async () => {
