@@ -303,7 +303,7 @@ function generationOf(name: string): number {
 }
 
 function latestOf(names: readonly string[]): number {
-  return Math.max(0, ...names.map(generationOf));
+  return names.reduce((latest, name) => Math.max(latest, generationOf(name)), 0);
 }
 
 /** Removes what earlier owners left: their locks, and what a crash left of files that were being replaced. */
