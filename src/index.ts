@@ -12,6 +12,7 @@ export {
   GuardedProvider,
   type GuardedProviderOptions,
 } from '../providers/guarded/guarded-provider.js';
+export type { OverridableProvider } from '../providers/shared/overridable-provider.js';
 // Exposures: which arm a user got.
 export { OutcomeHook } from '../hooks/outcome-hook.js';
 // Operations: run the arm, record how it ended.

@@ -1,11 +1,9 @@
 import {
-  type Client,
   ErrorCode,
   type EvaluationContext,
+  type FlagMetadata,
   type Hook,
   type JsonValue,
-  OpenFeature,
-  OpenFeatureEventEmitter,
   type Provider,
   type ProviderMetadata,
   type ResolutionDetails,
@@ -17,14 +15,11 @@ import type {
   FlagScope,
   FlagSource,
   FlagSourceHealth,
-  TrackedEvent,
   Unsubscribe,
 } from '../../src/model/flags.js';
 import { messageOf } from '../../src/support/async/callbacks.js';
 import type { HttpOptions } from '../../src/support/connection/http-options.js';
-import { emitOutcome } from '../shared/initialization-event.js';
-import { Listeners } from '../shared/listeners.js';
-import { LocalOverrides } from '../shared/local-overrides.js';
+import { OverridableProvider } from '../shared/overridable-provider.js';
 import type { UnleashProvider } from '../unleash/provider.js';
 import type { AdminRepository } from './admin-repository.js';
 import { Agreement } from './agreement.js';
@@ -61,9 +56,8 @@ type Initialize = (context?: EvaluationContext, domain?: string) => Promise<void
  *
  * How the flags roll out is read from Unleash directly. That it does not answer fails no evaluation.
  */
-export class GuardedProvider implements Provider, FlagSource {
+export class GuardedProvider extends OverridableProvider implements Provider, FlagSource {
   readonly metadata: ProviderMetadata;
-  readonly events = new OpenFeatureEventEmitter();
   /** The wrapped provider. */
   readonly inner: Provider;
   /** How it connects to Unleash, for guards. */
@@ -75,20 +69,19 @@ export class GuardedProvider implements Provider, FlagSource {
   readonly #repository: AdminRepository | undefined;
   readonly #agreement: Agreement;
   readonly #guarded = new Set<string>();
-  readonly #overrides = new LocalOverrides(this.events, (key) => this.#facts.metadataOf(key));
-  readonly #tracking: Listeners<TrackedEvent>;
   readonly #innerEvents: InnerEvents;
   #refreshedAt = Number.NEGATIVE_INFINITY;
   #isClosed = false;
-  #domain: string | undefined;
 
   /**
    * @param inner - The provider to wrap. Register the guarded provider in its place.
    * @throws ConfigError that lists every problem.
    */
   constructor(inner: Provider, options: GuardedProviderOptions) {
-    this.#options = resolveGuardedOptions(inner, options);
-    const { logger, api, http } = this.#options;
+    const resolved = resolveGuardedOptions(inner, options);
+    const { logger, api, http } = resolved;
+    super(logger);
+    this.#options = resolved;
     this.inner = inner;
     this.http = http;
     // An object of its own: evaluations of the wrapped provider elsewhere are not guarded.
@@ -96,7 +89,6 @@ export class GuardedProvider implements Provider, FlagSource {
     this.#repository = api === 'admin' ? adminRepositoryOf(this.#options) : undefined;
     this.#facts = factsProvider(this.#options, this.#repository);
     this.#agreement = new Agreement(logger, inner.metadata.name);
-    this.#tracking = new Listeners(logger);
     this.#innerEvents = new InnerEvents(inner, this.events, () => this.#refreshSoon());
   }
 
@@ -121,10 +113,9 @@ export class GuardedProvider implements Provider, FlagSource {
    * @throws what the wrapped provider throws.
    */
   initialize(context?: EvaluationContext, domain?: string): Promise<void> {
-    this.#domain = domain;
     this.#isClosed = false;
     const opened = this.#initialize(context, domain);
-    void emitOutcome(this, opened, () => this.#isClosed);
+    this.initializing(opened, domain, () => this.#isClosed);
     return opened;
   }
 
@@ -176,10 +167,9 @@ export class GuardedProvider implements Provider, FlagSource {
     return this.#resolve('object', 'resolveObjectEvaluation', given);
   }
 
-  /** Passes `client.track()` to the listeners of {@link onTrack} and to the wrapped provider. */
-  track(name: string, context: EvaluationContext = {}, details: TrackingEventDetails = {}): void {
-    const { value, ...rest } = details;
-    this.#tracking.notify({ name, targetingKey: context.targetingKey, value, details: rest });
+  /** Passes `client.track()` to the listeners of `onTrack` and to the wrapped provider. */
+  override track(name: string, context: EvaluationContext = {}, details: TrackingEventDetails = {}): void {
+    super.track(name, context, details);
     this.inner.track?.(name, context, details);
   }
 
@@ -192,29 +182,14 @@ export class GuardedProvider implements Provider, FlagSource {
     return this.#facts.flag(key);
   }
 
-  /** {@inheritDoc FlagSource.override} */
-  override(key: string, why: string): void {
-    this.#overrides.set(key, why);
-  }
-
-  /** {@inheritDoc FlagSource.clearOverride} */
-  clearOverride(key: string): void {
-    this.#overrides.clear(key);
-  }
-
-  /** {@inheritDoc FlagSource.isOverridden} */
-  isOverridden(key: string): boolean {
-    return this.#overrides.has(key);
+  /** @internal */
+  metadataOf(key: string): FlagMetadata | undefined {
+    return this.#facts.metadataOf(key);
   }
 
   /** {@inheritDoc FlagSource.onChange} */
   onChange(listener: (key: string) => void): Unsubscribe {
     return this.#facts.onChange(listener);
-  }
-
-  /** {@inheritDoc FlagSource.onTrack} */
-  onTrack(listener: (event: TrackedEvent) => void): Unsubscribe {
-    return this.#tracking.add(listener);
   }
 
   /** How far the definitions can be trusted: not `ok` while the wrapped provider is stale or has failed, either. */
@@ -241,14 +216,9 @@ export class GuardedProvider implements Provider, FlagSource {
     await (this.inner as { flush?(): unknown }).flush?.();
   }
 
-  /** A client of the OpenFeature domain that the provider was registered under first, or of the default one. */
-  defaultClient(): Client {
-    return this.#domain === undefined ? OpenFeature.getClient() : OpenFeature.getClient(this.#domain);
-  }
-
   #resolve<T>(type: Type, method: Method, given: Evaluation<T>): Promise<ResolutionDetails<T>> {
     const [flagKey, defaultValue] = given;
-    const stopped = this.#overrides.answer(flagKey, defaultValue, type === 'boolean');
+    const stopped = this.overrides.answer(flagKey, defaultValue, type === 'boolean');
     if (stopped !== undefined) return Promise.resolve(stopped);
     return this.#guarded.has(flagKey)
       ? this.#evaluate(type, method, given)
@@ -259,7 +229,7 @@ export class GuardedProvider implements Provider, FlagSource {
     const [flagKey, defaultValue] = given;
     const details = await evaluateWith(this.inner, method, given);
     // A slow provider may have been asked before the flag was stopped.
-    const stopped = this.#overrides.answer(flagKey, defaultValue, type === 'boolean');
+    const stopped = this.overrides.answer(flagKey, defaultValue, type === 'boolean');
     if (stopped !== undefined) return stopped;
     if (typeof details?.value !== type) return this.#mismatch(flagKey, type, details, defaultValue);
     if (details.errorCode !== undefined) return details;

@@ -1,15 +1,11 @@
 import {
-  type Client,
   type EvaluationContext,
   type FlagMetadata,
   GeneralError,
   type JsonValue,
-  OpenFeature,
-  OpenFeatureEventEmitter,
   type Logger as OpenFeatureLogger,
   type Provider,
   type ResolutionDetails,
-  type TrackingEventDetails,
 } from '@openfeature/server-sdk';
 import { type Context, Unleash, type UnleashConfig } from 'unleash-client';
 import type {
@@ -17,14 +13,12 @@ import type {
   FlagScope,
   FlagSource,
   FlagSourceHealth,
-  TrackedEvent,
   Unsubscribe,
 } from '../../src/model/flags.js';
 import type { HttpOptions } from '../../src/support/connection/http-options.js';
 import { apiPathAdvice } from '../../src/unleash/client-api.js';
-import { emitOutcome } from '../shared/initialization-event.js';
 import { Listeners } from '../shared/listeners.js';
-import { LocalOverrides } from '../shared/local-overrides.js';
+import { OverridableProvider } from '../shared/overridable-provider.js';
 import { FlagCatalog } from './catalog.js';
 import { missingIn, staticContextOf } from './client/client-access.js';
 import { Transport } from './client/transport.js';
@@ -75,25 +69,21 @@ export interface ImpressionEvent {
  *
  * Nothing is fetched and no timer runs until OpenFeature initializes the provider, and none after it closed it.
  */
-export class UnleashProvider implements Provider, FlagSource {
+export class UnleashProvider extends OverridableProvider implements Provider, FlagSource {
   readonly metadata = { name: 'unleash' } as const;
   readonly runsOn = 'server';
-  readonly events = new OpenFeatureEventEmitter();
 
   /** How it connects to Unleash, for guards. */
   readonly http: HttpOptions | undefined;
   readonly #source: UnleashConfig | Unleash;
   readonly #settings: ResolvedSettings;
   readonly #catalog: FlagCatalog;
-  readonly #overrides = new LocalOverrides(this.events, (key) => this.metadataOf(key));
   readonly #changes: Listeners<string>;
-  readonly #tracking: Listeners<TrackedEvent>;
   readonly #impressions: Listeners<ImpressionEvent>;
   readonly #reportedAttributes = new Set<string>();
   /** Of the evaluation that translates its context now; a closure for each would cost more than the rest. */
   #evaluationLogger: OpenFeatureLogger | undefined;
   #lifecycle: Lifecycle | undefined;
-  #domain: string | undefined;
 
   /**
    * @param options - unleash-client's configuration, and the provider's own settings.
@@ -108,13 +98,13 @@ export class UnleashProvider implements Provider, FlagSource {
   constructor(unleash: Unleash, settings?: ProviderSettings);
   constructor(source: UnleashProviderOptions | Unleash, settings: ProviderSettings = {}) {
     const resolved = resolveOptions(source, settings);
+    super(resolved.settings.logger);
     this.#source = resolved.source;
     this.http = resolved.http;
     this.#settings = resolved.settings;
     const { logger } = this.#settings;
     this.#catalog = new FlagCatalog(logger);
     this.#changes = new Listeners(logger);
-    this.#tracking = new Listeners(logger);
     this.#impressions = new Listeners(logger);
   }
 
@@ -126,14 +116,13 @@ export class UnleashProvider implements Provider, FlagSource {
    *   keeps trying and emits `READY` when data arrives.
    */
   initialize(_context?: EvaluationContext, domain?: string): Promise<void> {
-    this.#domain = domain;
     // OpenFeature does not wait for `onClose` before it registers the provider again.
     if (this.#lifecycle === undefined || this.#lifecycle.isClosing) {
       this.#lifecycle = this.#newLifecycle(this.#source);
     }
     const opened = this.#lifecycle.open();
     const lifecycle = this.#lifecycle;
-    void emitOutcome(this, opened, () => lifecycle.isClosing);
+    this.initializing(opened, domain, () => lifecycle.isClosing);
     return opened;
   }
 
@@ -150,8 +139,8 @@ export class UnleashProvider implements Provider, FlagSource {
   ): Promise<ResolutionDetails<boolean>> {
     const lifecycle = this.#lifecycle;
     const client = lifecycle?.client;
-    if (this.#overrides.size > 0) {
-      const stopped = this.#overrides.answer(flagKey, defaultValue, true);
+    if (this.overrides.size > 0) {
+      const stopped = this.overrides.answer(flagKey, defaultValue, true);
       if (stopped !== undefined) return counted(client, flagKey, stopped);
     }
     if (client === undefined) return notReady(defaultValue, this.health().message);
@@ -190,46 +179,19 @@ export class UnleashProvider implements Provider, FlagSource {
     return this.#resolveVariant('object', flagKey, defaultValue, context, logger);
   }
 
-  /** Passes the events of `client.track()` to the listeners of {@link onTrack}. */
-  track(name: string, context: EvaluationContext = {}, details: TrackingEventDetails = {}): void {
-    const { value, ...rest } = details;
-    const event = { name, targetingKey: context.targetingKey, value, details: rest };
-    this.#tracking.notify(event);
-  }
-
   /** {@inheritDoc FlagSource.flag} */
   flag(key: string): FlagFacts | undefined {
     return this.#catalog.get(key)?.facts;
   }
 
-  /** The flag metadata of evaluations in which chance has no part; undefined when Unleash has no such flag. @internal */
+  /** @internal */
   metadataOf(key: string): FlagMetadata | undefined {
     return this.#catalog.get(key)?.metadata;
-  }
-
-  /** From now on, before the first data too, this process answers `false`, with reason `DISABLED` and `why` in the metadata. */
-  override(key: string, why: string): void {
-    this.#overrides.set(key, why);
-  }
-
-  /** {@inheritDoc FlagSource.clearOverride} */
-  clearOverride(key: string): void {
-    this.#overrides.clear(key);
-  }
-
-  /** {@inheritDoc FlagSource.isOverridden} */
-  isOverridden(key: string): boolean {
-    return this.#overrides.has(key);
   }
 
   /** {@inheritDoc FlagSource.onChange} */
   onChange(listener: (key: string) => void): Unsubscribe {
     return this.#changes.add(listener);
-  }
-
-  /** {@inheritDoc FlagSource.onTrack} */
-  onTrack(listener: (event: TrackedEvent) => void): Unsubscribe {
-    return this.#tracking.add(listener);
   }
 
   /** Called for every evaluation of a flag with impression data. A listener's fault goes no further. */
@@ -263,11 +225,6 @@ export class UnleashProvider implements Provider, FlagSource {
     return this.#lifecycle?.health ?? { status: 'error', message: NOT_INITIALIZED };
   }
 
-  /** A client of the OpenFeature domain that the provider was registered under first, or of the default one. */
-  defaultClient(): Client {
-    return this.#domain === undefined ? OpenFeature.getClient() : OpenFeature.getClient(this.#domain);
-  }
-
   /** {@inheritDoc FlagSource.scope} */
   get scope(): FlagScope | undefined {
     return isUnleash(this.#source) ? undefined : scopeOf(this.#source.customHeaders);
@@ -286,7 +243,7 @@ export class UnleashProvider implements Provider, FlagSource {
     logger: OpenFeatureLogger | undefined,
   ): Promise<ResolutionDetails<T>> {
     const client = this.#lifecycle?.client;
-    const stopped = this.#overrides.answer(flagKey, defaultValue, false);
+    const stopped = this.overrides.answer(flagKey, defaultValue, false);
     if (stopped !== undefined) return counted(client, flagKey, stopped);
     if (client === undefined) return notReady(defaultValue, this.health().message);
     const flag = this.#catalog.get(flagKey);

@@ -9,13 +9,7 @@ import type { RolloutSource } from '../dashboard/source.js';
 import { armOf } from '../measure/exposure-ledger.js';
 import type { Control, ControlReply, ControlsInForce } from '../model/control.js';
 import type { GuardListener } from '../model/event.js';
-import {
-  cameThrough,
-  type ExposureSink,
-  type FlagClient,
-  type ProviderIdentity,
-  type Unsubscribe,
-} from '../model/flags.js';
+import type { ExposureSink, ProviderIdentity, Unsubscribe } from '../model/flags.js';
 import type { Health } from '../model/health.js';
 import type { GuardFigures } from '../model/observer.js';
 import type { Evaluation, Exposure } from '../model/shapes.js';
@@ -54,7 +48,6 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
   readonly #parts: GuardParts;
   readonly #run: GuardRun;
   readonly #variants: TreatmentVariants | undefined;
-  #client: FlagClient | undefined;
 
   /** @throws {@link ConfigError} that lists everything that is wrong with the options. */
   constructor(options: RolloutGuardOptions);
@@ -220,15 +213,12 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
     options: OperationOptions<Input, Value, Given>,
   ): GuardedOperation<Given, Value> {
     checkOperationOptions(options);
-    const { context, recorder, loop } = this.#parts;
+    const { context, recorder, client, loop } = this.#parts;
     const { flags, flagKey, records } = context;
     const host: OperationHost = {
       ...context,
       sink: this,
-      client: () => {
-        this.#client ??= this.#firstClient();
-        return this.#client;
-      },
+      client: () => client.current,
       isOverridden: () => flags.isOverridden(flagKey) || loop.mayHaveMissedStop,
       toControl: (exposure) => recorder.toControl(exposure),
       record: (outcome) => recorder.record(outcome),
@@ -243,13 +233,8 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
   }
 
   /** Reports that the flag is evaluated, and never through the guard's provider; the hook calls it. */
-  onlyForeign({ name }: ProviderIdentity): void {
-    const { flagKey } = this;
-    this.#parts.context.records.fault(
-      'evaluations through another provider',
-      `${flagKey} is evaluated through the provider "${name}" only, which is not the one that this guard was given as ` +
-        '"flags", so it counts nothing. A provider that wraps another one must have the same "metadata" object.',
-    );
+  onlyForeign(provider: ProviderIdentity): void {
+    this.#parts.client.reportForeign(provider);
   }
 
   /** Captures an exposure; the hook calls it. */
@@ -290,13 +275,5 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
    */
   reportComplaint(complaint: ComplaintReport): void {
     this.#parts.tracked.complaint(complaint);
-  }
-
-  #firstClient(): FlagClient {
-    const { client, flags } = this.#parts.context;
-    const first = client ?? flags.defaultClient();
-    const provider = first.metadata?.providerMetadata;
-    if (provider !== undefined && !cameThrough(this.provider, provider)) this.onlyForeign(provider);
-    return first;
   }
 }

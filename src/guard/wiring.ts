@@ -20,6 +20,7 @@ import { concernsOneProcess } from './health/checks.js';
 import { GuardHealth } from './health/guard-health.js';
 import { HealthProbe } from './health/health-probe.js';
 import { Baselines } from './observe/baselines.js';
+import { EvaluationClient } from './observe/evaluation-client.js';
 import { GuardMetrics } from './observe/guard-metrics.js';
 import { GuardSource } from './observe/guard-source.js';
 import { GuardView } from './observe/guard-view.js';
@@ -79,8 +80,10 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
   const tracked = new TrackedOutcomes(context, recorder, own);
   const baselines = new Baselines(context, own, fleet);
   const rollups = new RollupKeeper({ context, own, machine, evaluator, recorder });
+  const client = new EvaluationClient(context);
   const watched = {
     context,
+    client,
     machine,
     evaluator,
     fleet,
@@ -129,6 +132,7 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
   });
   return {
     context,
+    client,
     storage: new GuardStorage(context),
     signals,
     evaluator,

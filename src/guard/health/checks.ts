@@ -77,9 +77,20 @@ export const CHECKS: readonly HealthCheck[] = [
   { afterMs: 0, find: ({ fleet }) => fleet && undeliveredTo(fleet) },
   { afterMs: 10 * SECOND, find: ({ fleet }) => fleet && unreachable(fleet) },
   {
+    afterMs: 0,
+    find: ({ replacedBy }) =>
+      replacedBy === undefined
+        ? undefined
+        : {
+            code: 'provider-replaced',
+            message: `OpenFeature now evaluates through the provider "${replacedBy}" instead of this guard's: a stop takes effect at once in the guard's operations only, and what an operator changes in Unleash does not arrive. Register a new provider for the guard, and make a new guard with it.`,
+          },
+  },
+  {
     afterMs: 10 * SECOND,
-    find: ({ source: { status, message, since } }) => {
-      if (status === 'ok') return undefined;
+    find: ({ replacedBy, source: { status, message, since } }) => {
+      // OpenFeature closes what it replaces.
+      if (status === 'ok' || replacedBy !== undefined) return undefined;
       const known = message === undefined ? '' : ` ${message}`;
       const text = `The flag's definition is out of date: what an operator changes in Unleash does not arrive.${known}`;
       return { code: 'stale-flags', message: text, since };

@@ -28,6 +28,8 @@ export interface HealthFacts {
   readonly source: FlagSourceHealth;
   /** Whether the provider has the flag's definition. */
   readonly isFlagKnown: boolean;
+  /** The name of the provider that OpenFeature evaluates through in place of the guard's; undefined while it has the guard's. */
+  readonly replacedBy: string | undefined;
   /** Whether the new path runs under this guard's protection: the guard is armed, and the flag is on. */
   readonly isWatching: boolean;
   /** What the admin client found out about its token and the flag. */

@@ -6,12 +6,14 @@ import type { Evaluator } from '../evaluate/evaluator.js';
 import type { GuardLoop } from '../evaluate/guard-loop.js';
 import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
+import type { EvaluationClient } from '../observe/evaluation-client.js';
 import type { OutcomeRecorder } from '../observe/outcome-recorder.js';
 import type { HealthFacts, Problem } from './health-facts.js';
 
 /** The parts of a guard that are watched. */
 interface WatchedParts {
   readonly context: GuardContext;
+  readonly client: EvaluationClient;
   readonly machine: GuardMachine;
   readonly evaluator: Evaluator;
   readonly fleet: GuardFleet;
@@ -104,14 +106,19 @@ export class HealthProbe {
     return { ...progress, flushMs, evaluateMs, mayLead, observes };
   }
 
-  #source(): Pick<HealthFacts, 'source' | 'isFlagKnown'> {
-    const { flags, flagKey } = this.#parts.context;
+  #source(): Pick<HealthFacts, 'source' | 'isFlagKnown' | 'replacedBy'> {
+    const { context, client } = this.#parts;
+    const { flags, flagKey } = context;
     try {
       const isFlagKnown = flags.flag(flagKey) !== undefined;
       const source = flags.health?.() ?? ({ status: 'ok' } as const);
-      return { source, isFlagKnown };
+      return { source, isFlagKnown, replacedBy: client.replacement()?.name };
     } catch (error) {
-      return { source: { status: 'error', message: messageOf(error) }, isFlagKnown: false };
+      return {
+        source: { status: 'error', message: messageOf(error) },
+        isFlagKnown: false,
+        replacedBy: undefined,
+      };
     }
   }
 

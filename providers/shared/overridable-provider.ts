@@ -1,0 +1,97 @@
+import {
+  type Client,
+  type EvaluationContext,
+  type FlagMetadata,
+  OpenFeature,
+  OpenFeatureEventEmitter,
+  type ProviderMetadata,
+  type TrackingEventDetails,
+} from '@openfeature/server-sdk';
+import { cameThrough, type FlagSource, type TrackedEvent, type Unsubscribe } from '../../src/model/flags.js';
+import type { Logger } from '../../src/support/logger.js';
+import { emitOutcome } from './initialization-event.js';
+import { Listeners } from './listeners.js';
+import { LocalOverrides } from './local-overrides.js';
+import { registeredDomains } from './registered-domains.js';
+
+type Shared = 'override' | 'clearOverride' | 'isOverridden' | 'onTrack' | 'defaultClient';
+
+/** What the providers have in common: guards override their flags, and see what `client.track()` brings. */
+export abstract class OverridableProvider implements Pick<FlagSource, Shared> {
+  /** {@inheritDoc FlagSource.metadata} */
+  abstract readonly metadata: ProviderMetadata;
+  /** OpenFeature and guards listen to it. */
+  readonly events = new OpenFeatureEventEmitter();
+
+  /** @internal */
+  protected readonly overrides = new LocalOverrides(this.events, (key) => this.metadataOf(key));
+  readonly #tracking: Listeners<TrackedEvent>;
+  #domain: string | undefined;
+
+  /** @internal */
+  constructor(logger: Logger) {
+    this.#tracking = new Listeners(logger);
+  }
+
+  /** The flag metadata of evaluations in which chance has no part; undefined when Unleash has no such flag. @internal */
+  abstract metadataOf(key: string): FlagMetadata | undefined;
+
+  /** From now on, before the first data too, this process answers `false`, with reason `DISABLED` and `why` in the metadata. */
+  override(key: string, why: string): void {
+    this.overrides.set(key, why);
+  }
+
+  /** {@inheritDoc FlagSource.clearOverride} */
+  clearOverride(key: string): void {
+    this.overrides.clear(key);
+  }
+
+  /** {@inheritDoc FlagSource.isOverridden} */
+  isOverridden(key: string): boolean {
+    return this.overrides.has(key);
+  }
+
+  /** Passes the events of `client.track()` to the listeners of {@link onTrack}. */
+  track(name: string, context: EvaluationContext = {}, details: TrackingEventDetails = {}): void {
+    const { value, ...rest } = details;
+    this.#tracking.notify({ name, targetingKey: context.targetingKey, value, details: rest });
+  }
+
+  /** {@inheritDoc FlagSource.onTrack} */
+  onTrack(listener: (event: TrackedEvent) => void): Unsubscribe {
+    return this.#tracking.add(listener);
+  }
+
+  /**
+   * A client of an OpenFeature domain in which the provider is registered: of the one that it was initialized in while it is there, else
+   * of another. Without any, a client of the first one, whatever its provider is now.
+   */
+  defaultClient(): Client {
+    const first = clientOf(this.#domain);
+    if (this.#answers(first)) return first;
+    return (
+      registeredDomains()
+        .map(clientOf)
+        .find((client) => this.#answers(client)) ?? first
+    );
+  }
+
+  /**
+   * To be called with each initialization.
+   *
+   * @param opened - Settles with it.
+   * @internal
+   */
+  protected initializing(opened: Promise<void>, domain: string | undefined, isClosing: () => boolean): void {
+    this.#domain = domain;
+    void emitOutcome(this, opened, isClosing);
+  }
+
+  #answers(client: Client): boolean {
+    return cameThrough(this.metadata, client.metadata.providerMetadata);
+  }
+}
+
+function clientOf(domain: string | undefined): Client {
+  return domain === undefined ? OpenFeature.getClient() : OpenFeature.getClient(domain);
+}
