@@ -29,7 +29,14 @@ import {
   type ResolvedGuardedOptions,
   resolveGuardedOptions,
 } from './guarded-options.js';
-import { described, type Evaluation, evaluateWith, type Method, type Type } from './inner-evaluation.js';
+import {
+  described,
+  type Evaluation,
+  evaluateWith,
+  isAlike,
+  type Method,
+  type Type,
+} from './inner-evaluation.js';
 import { InnerEvents } from './inner-events.js';
 
 export type { FlagFactsOptions, GuardedProviderOptions } from './guarded-options.js';
@@ -234,13 +241,12 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
     if (typeof details?.value !== type) return this.#mismatch(flagKey, type, details, defaultValue);
     if (details.errorCode !== undefined) return details;
     const wanted = await evaluateWith(this.#facts, method, given);
-    if (wanted.errorCode !== undefined) return described(details, {}, {});
-    const facts = wanted.flagMetadata ?? {};
-    const isEqual = type === 'boolean' ? wanted.value === details.value : wanted.variant === details.variant;
+    if (wanted.errorCode !== undefined) return described(details, { value: details.value }, false);
+    const { chance, contextId } = wanted.flagMetadata ?? {};
     // A user that is drawn anew each time is drawn again here.
-    const isDrawnAnew = facts.chance !== undefined && facts.contextId === undefined;
-    const isTrusted = isDrawnAnew || this.#agreement.note(flagKey, isEqual);
-    return described(details, facts, isTrusted ? facts : {});
+    const isDrawnAnew = chance !== undefined && contextId === undefined;
+    const isTrusted = isDrawnAnew || this.#agreement.note(flagKey, isAlike(details, wanted));
+    return described(details, wanted, isTrusted);
   }
 
   #mismatch<T>(

@@ -1,9 +1,11 @@
-import type {
-  EvaluationContext,
-  FlagMetadata,
-  Logger as OpenFeatureLogger,
-  Provider,
-  ResolutionDetails,
+import { isDeepStrictEqual } from 'node:util';
+import {
+  type EvaluationContext,
+  type FlagMetadata,
+  type Logger as OpenFeatureLogger,
+  type Provider,
+  type ResolutionDetails,
+  StandardResolutionReasons,
 } from '@openfeature/server-sdk';
 
 /** What an evaluation may be asked for. */
@@ -30,15 +32,34 @@ export function evaluateWith<T>(
   );
 }
 
-/** An answer with the metadata of Unleash's definition beside its own, and the chance of nothing else. */
+/** Whether a provider answers as Unleash's definition does; not every provider names what is assigned, or names it alike. */
+export function isAlike<T>(details: ResolutionDetails<T>, wanted: ResolutionDetails<T>): boolean {
+  if (typeof wanted.value === 'boolean') return details.value === wanted.value;
+  return details.variant === wanted.variant || isDeepStrictEqual(details.value, wanted.value);
+}
+
+/**
+ * An answer with the metadata of Unleash's definition beside its own.
+ *
+ * @param wanted - What the definition gives, with its metadata.
+ * @param isTrusted - The answer came about as the definition says. Otherwise nothing is known of how it did: what the provider itself
+ * says need not be true.
+ */
 export function described<T>(
   details: ResolutionDetails<T>,
-  facts: FlagMetadata,
-  { chance, contextId }: FlagMetadata,
+  wanted: ResolutionDetails<T>,
+  isTrusted: boolean,
 ): ResolutionDetails<T> {
-  const flagMetadata: Record<string, FlagMetadata[string]> = { ...facts, ...details.flagMetadata };
+  const flagMetadata: Record<string, FlagMetadata[string]> = {
+    ...wanted.flagMetadata,
+    ...details.flagMetadata,
+    unleashReason: StandardResolutionReasons.UNKNOWN,
+  };
   delete flagMetadata.chance;
   delete flagMetadata.contextId;
+  if (!isTrusted) return { ...details, flagMetadata };
+  const { chance, contextId } = wanted.flagMetadata ?? {};
+  if (wanted.reason !== undefined) flagMetadata.unleashReason = wanted.reason;
   if (chance !== undefined) flagMetadata.chance = chance;
   if (contextId !== undefined) flagMetadata.contextId = contextId;
   return { ...details, flagMetadata };

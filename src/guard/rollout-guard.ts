@@ -240,8 +240,11 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
   /** Captures an exposure; the hook calls it. */
   exposed(given: Evaluation, targetingKey: string | undefined, isOperation = false): Exposure {
     const { context, machine, recorder } = this.#parts;
-    const evaluation = this.#variants?.translated(given, targetingKey) ?? given;
+    const known = withKnownReason(given);
+    const evaluation = this.#variants?.translated(known, targetingKey) ?? known;
     const { chance, contextId } = evaluation.flagMetadata ?? {};
+    // The default is nobody's draw.
+    const isDrawn = evaluation.errorCode === undefined;
     return recorder.expose({
       flagKey: this.flagKey,
       arm: armOf(evaluation),
@@ -249,7 +252,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
       reason: evaluation.reason,
       errorCode: evaluation.errorCode,
       targetingKey,
-      chance: typeof chance === 'number' && chance > 0 && chance < 1 ? chance : undefined,
+      chance: isDrawn && typeof chance === 'number' && chance > 0 && chance < 1 ? chance : undefined,
       unit: typeof contextId === 'string' && contextId !== '' ? contextId : undefined,
       isOperation,
       epoch: machine.epoch,
@@ -276,4 +279,10 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
   reportComplaint(complaint: ComplaintReport): void {
     this.#parts.tracked.complaint(complaint);
   }
+}
+
+/** A provider that a `GuardedProvider` wraps has reasons of its own, which need not be how the flag was drawn. */
+function withKnownReason(evaluation: Evaluation): Evaluation {
+  const reason = evaluation.flagMetadata?.unleashReason;
+  return typeof reason === 'string' ? { ...evaluation, reason } : evaluation;
 }

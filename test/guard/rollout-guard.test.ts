@@ -372,6 +372,29 @@ describe('RolloutGuard', () => {
     expect(exposure).toMatchObject({ targetingKey: 'ann', chance, unit });
   });
 
+  it('takes no chance from an evaluation that failed: the default is not drawn', () => {
+    const failed = {
+      value: false,
+      reason: 'ERROR',
+      errorCode: 'TYPE_MISMATCH',
+      flagMetadata: { chance: 0.5 },
+    };
+
+    expect(newGuard().exposed(failed, 'ann').chance).toBeUndefined();
+  });
+
+  it.each(['UNKNOWN', 'SPLIT', 'STATIC'])(
+    'takes the reason of Unleash, %s, before that of the provider',
+    (unleashReason) => {
+      const exposure = newGuard().exposed(
+        { value: true, reason: 'TARGETING_MATCH', flagMetadata: { unleashReason } },
+        'ann',
+      );
+
+      expect(exposure.reason).toBe(unleashReason);
+    },
+  );
+
   it('reports tracked events that it cannot use, once, and counts nothing', async () => {
     const guard = newGuard();
     await guard.start();

@@ -39,7 +39,8 @@ export class EvaluationClient {
     records.fault(
       'evaluations through another provider',
       `${flagKey} is evaluated through the provider "${name}" only, which is not the one that this guard was given as ` +
-        '"flags", so it counts nothing. A provider that wraps another one must have the same "metadata" object.',
+        '"flags": a stop does not change these evaluations, and the hook counts none of them. A provider that wraps another one must ' +
+        'have the same "metadata" object.',
     );
   }
 

@@ -9,6 +9,7 @@ import {
   ProviderStatus,
   type ResolutionDetails,
 } from '@openfeature/server-sdk';
+import { PayloadType } from 'unleash-client';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { GuardedProvider, type GuardedProviderOptions } from '../../../providers/guarded/guarded-provider.js';
 import { flagOf, percent, type TestFlag } from '../unleash/bootstrapped.js';
@@ -197,7 +198,57 @@ describe('GuardedProvider', () => {
       version: provider.flag('upload')?.revision,
       chance: 0.5,
       contextId: 'u1',
+      unleashReason: 'SPLIT',
     });
+  });
+
+  it.each<[string, number, unknown, string]>([
+    ['of a flag for all', 100, { value: true, reason: 'TARGETING_MATCH' }, 'STATIC'],
+    ['of a flag for nobody', 0, { value: false, reason: 'STATIC' }, 'STATIC'],
+    ['of an answer that Unleash would not give', 0, { value: true, reason: 'STATIC' }, 'UNKNOWN'],
+  ])('gives the reason %s as Unleash decides it, beside the own one', async (_, share, answer, expected) => {
+    const { provider, client } = await guard(
+      answering(() => answer),
+      (await unleashWith(upload(share))).url,
+    );
+    provider.flag('upload');
+
+    const { reason, flagMetadata } = await client.getBooleanDetails('upload', false, { targetingKey: 'u1' });
+
+    expect([reason, flagMetadata.unleashReason]).toEqual([(answer as { reason: string }).reason, expected]);
+  });
+
+  it('does not know the reason while Unleash has no such flag, whatever the provider says', async () => {
+    const { provider, client } = await guard(
+      answering(() => ({ value: true, reason: 'STATIC', flagMetadata: { unleashReason: 'SPLIT' } })),
+      (await unleashWith()).url,
+    );
+    provider.flag('upload');
+
+    const { flagMetadata } = await client.getBooleanDetails('upload', false, { targetingKey: 'u1' });
+
+    expect(flagMetadata).toEqual({ unleashReason: 'UNKNOWN' });
+  });
+
+  it.each<[string, object, boolean]>([
+    ['the same value and no name', { value: '#00f' }, true],
+    ['the same value and a name of its own', { value: '#00f', variant: 'enabled' }, true],
+    ['the same name', { value: '#00F', variant: 'blue' }, true],
+    ['another value', { value: '#f00' }, false],
+  ])('trusts a provider that answers a variant with %s: %s', async (_, answer, isTrusted) => {
+    const payload = { type: PayloadType.STRING, value: '#00f' };
+    const variants = [
+      { name: 'blue', weight: 1000, stickiness: 'default', payload, weightType: 'fix' as const },
+    ];
+    const inner = inMemory();
+    inner.resolveStringEvaluation = async () => answer as ResolutionDetails<string>;
+    const flag = { ...upload(100), strategies: [percent(100, { variants })] };
+    const { provider, client } = await guard(inner, (await unleashWith(flag)).url);
+    provider.flag('upload');
+
+    const { flagMetadata } = await client.getStringDetails('upload', '', { targetingKey: 'u1' });
+
+    expect(flagMetadata.unleashReason).toBe(isTrusted ? 'STATIC' : 'UNKNOWN');
   });
 
   it('follows changes in Unleash, and gives no chance of before', async () => {
