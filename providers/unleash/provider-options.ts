@@ -6,12 +6,9 @@ import { proxyOfEnvironment } from '../../src/support/connection/connection.js';
 import { type HttpOptions, httpOptionsSchema } from '../../src/support/connection/http-options.js';
 import { type Logger, resolveLogger } from '../../src/support/logger.js';
 import { version } from '../../src/support/version.js';
-import {
-  clientTokenProblem,
-  clientUrlProblem,
-  type TokenScope,
-  tokenScope,
-} from '../../src/unleash/client-api.js';
+import { type TokenScope, tokenScope } from '../../src/unleash/client-api.js';
+import { staticContextOf } from './client/client-access.js';
+import { authorizationOf, clientConfigShape } from './client-config.js';
 
 /** The provider's own settings, beside the connection to Unleash. */
 export interface ProviderSettings {
@@ -48,30 +45,6 @@ export interface ResolvedSettings {
   readonly logger: Logger;
 }
 
-const nameSchema = z.string({ error: 'a name' }).refine((name) => name.trim() !== '', { error: 'a name' });
-const URL_EXPECTED = "the URL of Unleash's API, for example https://unleash.example.com/api";
-const urlSchema = z
-  .string({ error: "the URL of Unleash's API" })
-  .trim()
-  .refine((url) => /^https?:\/\//i.test(url) && URL.canParse(url), { error: URL_EXPECTED, abort: true })
-  .superRefine((url, context) => {
-    const hint = clientUrlProblem(url);
-    if (hint !== undefined) context.addIssue({ code: 'custom', message: URL_EXPECTED, params: { hint } });
-  });
-const intervalSchema = z
-  .number({ error: 'a number of milliseconds, 0 or more' })
-  .refine((ms) => ms >= 0 && Number.isFinite(ms), { error: 'a number of milliseconds, 0 or more' });
-const headersSchema = z
-  .record(z.string(), z.string({ error: 'text' }).min(1, { error: 'text that is not empty', abort: true }))
-  .superRefine((headers, context) => {
-    const [name, token] = authorizationOf(headers) ?? [];
-    const hint = token === undefined ? undefined : clientTokenProblem(token);
-    if (hint === undefined) return;
-    context.addIssue({ code: 'custom', path: [name!], message: 'a client token', params: { hint } });
-  });
-/** Left to unleash-client. */
-const passedOn = z.unknown().optional();
-
 const settingsSchema = z.strictObject({
   initializationTimeoutMs: durationMsSchema.optional(),
   closeTimeoutMs: durationMsSchema.optional(),
@@ -86,38 +59,8 @@ const settingsSchema = z.strictObject({
     .optional(),
 } satisfies Record<keyof ProviderSettings, z.ZodType>);
 
-/** All of unleash-client's options: one that a new version adds fails to compile here, and is not refused at run time. */
-const configShape = {
-  url: urlSchema,
-  appName: nameSchema,
-  environment: nameSchema.optional(),
-  refreshInterval: intervalSchema.optional(),
-  metricsInterval: intervalSchema.optional(),
-  metricsJitter: intervalSchema.optional(),
-  timeout: intervalSchema.optional(),
-  customHeaders: headersSchema.optional(),
-  instanceId: passedOn,
-  projectName: passedOn,
-  namePrefix: passedOn,
-  disableMetrics: passedOn,
-  backupPath: passedOn,
-  strategies: passedOn,
-  customHeadersFunction: passedOn,
-  repository: passedOn,
-  httpOptions: passedOn,
-  tags: passedOn,
-  bootstrap: passedOn,
-  bootstrapOverride: passedOn,
-  storageProvider: passedOn,
-  disableAutoStart: passedOn,
-  skipInstanceCountWarning: passedOn,
-  experimentalMode: passedOn,
-  sdkFlavor: passedOn,
-  sdkFlavorVersion: passedOn,
-} satisfies Record<keyof UnleashConfig, z.ZodType>;
-
 const optionsSchema = z
-  .strictObject({ ...configShape, ...settingsSchema.shape, http: httpOptionsSchema.optional() })
+  .strictObject({ ...clientConfigShape, ...settingsSchema.shape, http: httpOptionsSchema.optional() })
   .superRefine(({ http, httpOptions, experimentalMode }, context) => {
     const refuse = (message: string) => context.addIssue({ code: 'custom', path: ['http'], message });
     if (http === undefined) return;
@@ -140,13 +83,6 @@ const optionsSchema = z
       refuse('projectName', scope.project);
   });
 
-/** The name of the header with the token, in whatever case, and the token. */
-function authorizationOf(headers: object | undefined): readonly [string, string] | undefined {
-  return Object.entries(headers ?? {}).find(
-    ([name, token]) => name.toLowerCase() === 'authorization' && typeof token === 'string',
-  );
-}
-
 /** Which flags the token of a configuration reads; undefined when the token is not known yet, or has another form. */
 export function scopeOf(customHeaders: UnleashConfig['customHeaders'] | undefined): TokenScope | undefined {
   const token = authorizationOf(customHeaders)?.[1];
@@ -160,6 +96,14 @@ export function isUnleash(source: unknown): source is Unleash {
     typeof Reflect.get(source, 'isEnabled') === 'function' &&
     typeof Reflect.get(source, 'getVariant') === 'function'
   );
+}
+
+/** The environment of the flags; undefined where neither the token nor the configuration shows it. */
+export function environmentOf(source: UnleashConfig | Unleash): string | undefined {
+  if (!isUnleash(source)) return scopeOf(source.customHeaders)?.environment ?? source.environment;
+  const { environment } = staticContextOf(source);
+  // unleash-client's own name for one that it was not given.
+  return environment === 'default' ? undefined : environment;
 }
 
 /** Whether unleash-client polls nothing at all. A custom repository, and streaming, have no interval. */

@@ -20,12 +20,13 @@ import { apiPathAdvice } from '../../src/unleash/client-api.js';
 import { Listeners } from '../shared/listeners.js';
 import { OverridableProvider } from '../shared/overridable-provider.js';
 import { FlagCatalog } from './catalog.js';
-import { missingIn, staticContextOf } from './client/client-access.js';
+import { missingIn } from './client/client-access.js';
 import { Transport } from './client/transport.js';
 import { toUnleashContext } from './context.js';
 import { evaluateBoolean, evaluateVariant, notFound, notReady } from './evaluation.js';
 import { Lifecycle } from './lifecycle.js';
 import {
+  environmentOf,
   isUnleash,
   neverFetches,
   type ProviderSettings,
@@ -280,7 +281,7 @@ export class UnleashProvider extends OverridableProvider implements Provider, Fl
       settings: this.#settings,
       catalog: this.#catalog,
       events: this.events,
-      environment: this.scope?.environment ?? staticContextOf(client).environment,
+      environment: environmentOf(source),
       advice: isUnleash(source) ? undefined : apiPathAdvice(source.url),
       onChanged: (keys) => {
         for (const key of keys) this.#changes.notify(key);

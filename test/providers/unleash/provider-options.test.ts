@@ -1,10 +1,15 @@
 import { Agent } from 'node:https';
-import { Unleash } from 'unleash-client';
+import { InMemStorageProvider, Unleash } from 'unleash-client';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { UnleashProvider, type UnleashProviderOptions } from '../../../providers/unleash/provider.js';
 
 const valid: UnleashProviderOptions = { url: 'https://unleash.example.com/api', appName: 'shop' };
 const token = 'default:production.2d1c0f2b';
+
+const MODE =
+  "experimentalMode: expected { type: 'streaming' }, or { type: 'polling', format: 'full' } or 'delta'";
+const BOOTSTRAP =
+  'bootstrap: expected an object with url, filePath, bootstrapProvider, or data: the array "features" of what the client API of Unleash answers';
 
 describe('the options of UnleashProvider', () => {
   it.each<[string, object]>([
@@ -16,6 +21,20 @@ describe('the options of UnleashProvider', () => {
     ],
     ['white space around the URL', { ...valid, url: ` ${valid.url}\n` }],
     ['silence', { ...valid, logger: false }],
+    [
+      'other forms of what unleash-client takes',
+      {
+        ...valid,
+        experimentalMode: { type: 'polling' },
+        bootstrap: { url: undefined },
+        storageProvider: new InMemStorageProvider(),
+        strategies: [],
+        tags: [{ name: 'team', value: 'uploads' }],
+        customHeadersFunction: async () => ({}),
+        instanceId: '',
+        disableMetrics: true,
+      },
+    ],
   ])('accept %s', (_, options) => {
     expect(() => new UnleashProvider(options as UnleashProviderOptions)).not.toThrow();
   });
@@ -103,6 +122,42 @@ describe('the options of UnleashProvider', () => {
       'the project of another token',
       { projectName: 'shop', customHeaders: { Authorization: token } },
       'projectName: expected "default", that of the client token, got "shop"; Unleash sends the flags of the token, whatever this option says',
+    ],
+    [
+      'a switch in quotation marks',
+      { disableMetrics: 'false' },
+      'disableMetrics: expected true or false, got "false"',
+    ],
+    ['a number for text', { instanceId: 5 }, 'instanceId: expected text, got 5'],
+    ['a mode without its object', { experimentalMode: 'streaming' }, `${MODE}, got "streaming"`],
+    ['an unknown mode', { experimentalMode: { type: 'stream' } }, `${MODE}, got an object`],
+    [
+      'an unknown format',
+      { experimentalMode: { type: 'polling', format: 'deltas' } },
+      `${MODE}, got an object`,
+    ],
+    [
+      'the answer of the client API as flags',
+      { bootstrap: { data: { features: [] } } },
+      `${BOOTSTRAP}, got an object`,
+    ],
+    ['a bootstrap from nowhere', { bootstrap: { file: 'flags.json' } }, `${BOOTSTRAP}, got an object`],
+    [
+      'a class of storage',
+      { storageProvider: InMemStorageProvider },
+      'storageProvider: expected a storage provider with get and set, got a function',
+    ],
+    [
+      'half a repository',
+      { repository: { start() {} } },
+      'repository: expected a repository with start, stop, getToggle and on, got an object',
+    ],
+    ['strategies by name', { strategies: {} }, 'strategies: expected an array of strategies, got an object'],
+    ['tags as text', { tags: 'a:b' }, 'tags: expected an array of { name, value }, got "a:b"'],
+    [
+      'headers that are no function',
+      { customHeadersFunction: {} },
+      'customHeadersFunction: expected a function, got an object',
     ],
     [
       'half a logger',

@@ -8,7 +8,7 @@ import {
   ProviderEvents,
 } from '@openfeature/server-sdk';
 import { InMemStorageProvider, Unleash } from 'unleash-client';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { UnleashProvider } from '../../../providers/unleash/provider.js';
 import type { TrackedEvent } from '../../../src/model/flags.js';
 import { flagOf, is, percent, providerWith, type TestFlag } from './bootstrapped.js';
@@ -99,6 +99,30 @@ describe('UnleashProvider', () => {
     });
     expect(flagMetadata).toSatisfy(Object.isFrozen);
     expect((await resolve()).flagMetadata).toBe(flagMetadata);
+  });
+
+  it.each<[string, string | undefined, string | undefined]>([
+    ['nothing of an environment that nobody has named', undefined, undefined],
+    ['the environment that the client was given', 'staging', 'shop/staging'],
+  ])('names as the set of flags of a running client %s', async (_, environment, flagSetId) => {
+    const unleash = new Unleash({
+      url: 'http://localhost/api',
+      appName: 'shop',
+      ...(environment !== undefined && { environment }),
+      refreshInterval: 0,
+      disableMetrics: true,
+      skipInstanceCountWarning: true,
+      storageProvider: new InMemStorageProvider(),
+      bootstrap: { data: [flagOf({ project: 'shop' })] },
+    });
+    onTestFinished(() => unleash.destroy());
+    const provider = new UnleashProvider(unleash, { logger: false });
+    onTestFinished(() => provider.onClose());
+    await provider.initialize();
+
+    const { flagMetadata } = await provider.resolveBooleanEvaluation('upload', false, {});
+
+    expect(flagMetadata?.flagSetId).toBe(flagSetId);
   });
 
   it('adds the chance and what was drawn by where chance decided', async () => {
