@@ -146,13 +146,14 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
     }
   }
 
-  /** Closes the wrapped provider, and ends the polls of Unleash. */
+  /** Closes the wrapped provider, unless it is registered by itself as well, and ends the polls of Unleash. */
   async onClose(): Promise<void> {
     this.#isClosed = true;
     const closed = this.#facts.onClose();
     try {
       this.#innerEvents.stop();
-      await this.inner.onClose?.();
+      // OpenFeature closes it with its own registration.
+      if (this.clientThrough(this.inner.metadata) === undefined) await this.inner.onClose?.();
     } finally {
       await closed;
     }

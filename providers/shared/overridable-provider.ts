@@ -67,13 +67,7 @@ export abstract class OverridableProvider implements Pick<FlagSource, Shared> {
    * of another. Without any, a client of the first one, whatever its provider is now.
    */
   defaultClient(): Client {
-    const first = clientOf(this.#domain);
-    if (this.#answers(first)) return first;
-    return (
-      registeredDomains()
-        .map(clientOf)
-        .find((client) => this.#answers(client)) ?? first
-    );
+    return this.clientThrough(this.metadata) ?? clientOf(this.#domain);
   }
 
   /**
@@ -87,8 +81,15 @@ export abstract class OverridableProvider implements Pick<FlagSource, Shared> {
     void emitOutcome(this, opened, isClosing);
   }
 
-  #answers(client: Client): boolean {
-    return cameThrough(this.metadata, client.metadata.providerMetadata);
+  /**
+   * A client that evaluates through this provider; undefined when no domain has it.
+   *
+   * @internal
+   */
+  protected clientThrough(provider: ProviderMetadata): Client | undefined {
+    const isThrough = ({ metadata }: Client) => cameThrough(provider, metadata.providerMetadata);
+    const first = clientOf(this.#domain);
+    return isThrough(first) ? first : registeredDomains().map(clientOf).find(isThrough);
   }
 }
 

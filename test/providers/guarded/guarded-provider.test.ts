@@ -129,6 +129,26 @@ describe('GuardedProvider', () => {
     expect(other.health().status).toBe('error');
   });
 
+  it.each<[string, (domain: string) => string]>([
+    ['in another domain', () => randomUUID()],
+    ['in its place', (domain) => domain],
+  ])('leaves the wrapped provider open that is registered by itself %s', async (_, elsewhere) => {
+    const { url } = await unleashWith(upload(100));
+    const onClose = vi.fn(async () => {});
+    const inner = Object.assign(inMemory(), { onClose });
+    const { provider } = await guard(inner, url);
+    const domain = provider.defaultClient().metadata.domain!;
+    const own = elsewhere(domain);
+
+    await OpenFeature.setProviderAndWait(own, inner);
+    await OpenFeature.setProviderAndWait(domain, own === domain ? inner : inMemory());
+
+    expect(onClose).not.toHaveBeenCalled();
+    expect(provider.health().status).toBe('error');
+    await OpenFeature.setProviderAndWait(own, inMemory());
+    expect(onClose).toHaveBeenCalledTimes(1);
+  });
+
   it('is not healthy while the wrapped provider is not ready, nor when it cannot be', async () => {
     const { url } = await unleashWith(upload(50));
     let fail: (error: Error) => void = () => {};
