@@ -241,6 +241,7 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
     if (stopped !== undefined) return stopped;
     if (typeof details?.value !== type) return this.#mismatch(flagKey, type, details, defaultValue);
     if (details.errorCode !== undefined) return details;
+    this.#innerEvents.answered();
     const wanted = await evaluateWith(this.#facts, method, given);
     if (wanted.errorCode !== undefined) return described(details, { value: details.value }, false);
     const { chance, contextId } = wanted.flagMetadata ?? {};

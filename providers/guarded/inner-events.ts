@@ -50,6 +50,11 @@ export class InnerEvents {
     }
   }
 
+  /** The provider has answered an evaluation: one without events shows only so that it works after all. */
+  answered(): void {
+    if (this.#problem !== undefined && this.#inner.events === undefined) this.#problem = undefined;
+  }
+
   stop(): void {
     this.#isForwarding = false;
     this.#problem = undefined;

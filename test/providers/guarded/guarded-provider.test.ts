@@ -174,6 +174,28 @@ describe('GuardedProvider', () => {
     expect(provider.health().status).toBe('ok');
   });
 
+  it('is healthy when a provider without events answers although it could not be initialized', async () => {
+    const { url } = await unleashWith(upload(100));
+    const inner = Object.assign(inMemory(), {
+      events: undefined,
+      initialize: () => Promise.reject(new Error('late')),
+    });
+    const provider = new GuardedProvider(inner as Provider, {
+      unleash: { url, token: TOKEN },
+      logger: false,
+    });
+    const domain = randomUUID();
+    onTestFinished(() => provider.onClose());
+    provider.flag('upload');
+    await expect(OpenFeature.setProviderAndWait(domain, provider)).rejects.toThrow('late');
+    await eventually(() => expect(provider.flag('upload')).toBeDefined());
+    expect(provider.health()).toMatchObject({ status: 'stale', message: expect.stringContaining('late') });
+
+    expect(await OpenFeature.getClient(domain).getBooleanValue('upload', false)).toBe(true);
+
+    expect(provider.health().status).toBe('ok');
+  });
+
   it('sends what the wrapped provider counted, when that can', async () => {
     const { url } = await unleashWith(upload(50));
     const flush = vi.fn(async () => {});
