@@ -14,10 +14,10 @@ import { Listeners } from './listeners.js';
 import { LocalOverrides } from './local-overrides.js';
 import { registeredDomains } from './registered-domains.js';
 
-type Shared = 'override' | 'clearOverride' | 'isOverridden' | 'onTrack' | 'defaultClient';
-
 /** What the providers have in common: guards override their flags, and see what `client.track()` brings. */
-export abstract class OverridableProvider implements Pick<FlagSource, Shared> {
+export abstract class OverridableProvider
+  implements Pick<FlagSource, 'override' | 'clearOverride' | 'isOverridden' | 'onTrack' | 'defaultClient'>
+{
   /** {@inheritDoc FlagSource.metadata} */
   abstract readonly metadata: ProviderMetadata;
   /** OpenFeature and guards listen to it. */
