@@ -226,7 +226,7 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
 
   #resolve<T>(type: Type, method: Method, given: Evaluation<T>): Promise<ResolutionDetails<T>> {
     const [flagKey, defaultValue] = given;
-    const stopped = this.overrides.answer(flagKey, defaultValue, type === 'boolean');
+    const stopped = this.localOverrides.answer(flagKey, defaultValue, type === 'boolean');
     if (stopped !== undefined) return Promise.resolve(stopped);
     return this.#guarded.has(flagKey)
       ? this.#evaluate(type, method, given)
@@ -237,7 +237,7 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
     const [flagKey, defaultValue] = given;
     const details = await evaluateWith(this.inner, method, given);
     // A slow provider may have been asked before the flag was stopped.
-    const stopped = this.overrides.answer(flagKey, defaultValue, type === 'boolean');
+    const stopped = this.localOverrides.answer(flagKey, defaultValue, type === 'boolean');
     if (stopped !== undefined) return stopped;
     if (typeof details?.value !== type) return this.#mismatch(flagKey, type, details, defaultValue);
     if (details.errorCode !== undefined) return details;

@@ -24,7 +24,7 @@ export abstract class OverridableProvider
   readonly events = new OpenFeatureEventEmitter();
 
   /** @internal */
-  protected readonly overrides = new LocalOverrides(this.events, (key) => this.metadataOf(key));
+  protected readonly localOverrides = new LocalOverrides(this.events, (key) => this.metadataOf(key));
   readonly #tracking: Listeners<TrackedEvent>;
   #domain: string | undefined;
 
@@ -38,17 +38,17 @@ export abstract class OverridableProvider
 
   /** From now on, before the first data too, this process answers `false`, with reason `DISABLED` and `why` in the metadata. */
   override(key: string, why: string): void {
-    this.overrides.set(key, why);
+    this.localOverrides.set(key, why);
   }
 
   /** {@inheritDoc FlagSource.clearOverride} */
   clearOverride(key: string): void {
-    this.overrides.clear(key);
+    this.localOverrides.clear(key);
   }
 
   /** {@inheritDoc FlagSource.isOverridden} */
   isOverridden(key: string): boolean {
-    return this.overrides.has(key);
+    return this.localOverrides.has(key);
   }
 
   /** Passes the events of `client.track()` to the listeners of {@link onTrack}. */

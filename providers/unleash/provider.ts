@@ -140,8 +140,8 @@ export class UnleashProvider extends OverridableProvider implements Provider, Fl
   ): Promise<ResolutionDetails<boolean>> {
     const lifecycle = this.#lifecycle;
     const client = lifecycle?.client;
-    if (this.overrides.size > 0) {
-      const stopped = this.overrides.answer(flagKey, defaultValue, true);
+    if (this.localOverrides.size > 0) {
+      const stopped = this.localOverrides.answer(flagKey, defaultValue, true);
       if (stopped !== undefined) return counted(client, flagKey, stopped);
     }
     if (client === undefined) return notReady(defaultValue, this.health().message);
@@ -244,7 +244,7 @@ export class UnleashProvider extends OverridableProvider implements Provider, Fl
     logger: OpenFeatureLogger | undefined,
   ): Promise<ResolutionDetails<T>> {
     const client = this.#lifecycle?.client;
-    const stopped = this.overrides.answer(flagKey, defaultValue, false);
+    const stopped = this.localOverrides.answer(flagKey, defaultValue, false);
     if (stopped !== undefined) return counted(client, flagKey, stopped);
     if (client === undefined) return notReady(defaultValue, this.health().message);
     const flag = this.#catalog.get(flagKey);
