@@ -49,6 +49,9 @@ const REFRESH_PAUSE_MS = 1_000;
 
 const NO_HOOKS: Hook[] = [];
 
+/** The guarded providers that are open around a provider. */
+const openAround = new WeakMap<Provider, Set<GuardedProvider>>();
+
 /** Before version 1.23 the SDK's type has no domain. */
 type Initialize = (context?: EvaluationContext, domain?: string) => Promise<void>;
 
@@ -121,6 +124,7 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
    */
   initialize(context?: EvaluationContext, domain?: string): Promise<void> {
     this.#isClosed = false;
+    openAround.set(this.inner, (openAround.get(this.inner) ?? new Set()).add(this));
     const opened = this.#initialize(context, domain);
     this.initializing(opened, domain, () => this.#isClosed);
     return opened;
@@ -146,14 +150,17 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
     }
   }
 
-  /** Closes the wrapped provider, unless it is registered by itself as well, and ends the polls of Unleash. */
+  /**
+   * Ends the polls of Unleash, and closes the wrapped provider, unless it is registered by itself as well, or another guarded provider that
+   * is open wraps it.
+   */
   async onClose(): Promise<void> {
     this.#isClosed = true;
+    openAround.get(this.inner)?.delete(this);
     const closed = this.#facts.onClose();
     try {
       this.#innerEvents.stop();
-      // OpenFeature closes it with its own registration.
-      if (this.clientThrough(this.inner.metadata) === undefined) await this.inner.onClose?.();
+      if (!this.#isInnerUsed) await this.inner.onClose?.();
     } finally {
       await closed;
     }
@@ -266,6 +273,12 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
         `with ${details?.value === undefined ? 'nothing' : `a value of type ${typeof details.value}`}.`,
       flagMetadata: details?.flagMetadata ?? {},
     };
+  }
+
+  /** Whoever else uses it closes it: another guarded provider, or OpenFeature with its own registration. */
+  get #isInnerUsed(): boolean {
+    const isWrapped = (openAround.get(this.inner)?.size ?? 0) > 0;
+    return isWrapped || this.clientThrough(this.inner.metadata) !== undefined;
   }
 
   #guard(key: string): void {

@@ -149,6 +149,23 @@ describe('GuardedProvider', () => {
     expect(onClose).toHaveBeenCalledTimes(1);
   });
 
+  it('leaves the wrapped provider open for the guarded one that takes its place', async () => {
+    const { url } = await unleashWith(upload(100));
+    const onClose = vi.fn(async () => {});
+    const inner = Object.assign(inMemory(), { onClose });
+    const { provider } = await guard(inner, url);
+    const domain = provider.defaultClient().metadata.domain!;
+
+    await OpenFeature.setProviderAndWait(
+      domain,
+      new GuardedProvider(inner, { unleash: { url, token: TOKEN }, logger: false }),
+    );
+    expect(onClose).not.toHaveBeenCalled();
+    await OpenFeature.setProviderAndWait(domain, inMemory());
+
+    expect(onClose).toHaveBeenCalledTimes(1);
+  });
+
   it('is not healthy while the wrapped provider is not ready, nor when it cannot be', async () => {
     const { url } = await unleashWith(upload(50));
     let fail: (error: Error) => void = () => {};
