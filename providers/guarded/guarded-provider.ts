@@ -38,6 +38,7 @@ import {
   type Type,
 } from './inner-evaluation.js';
 import { InnerEvents } from './inner-events.js';
+import { InnerLifecycle } from './inner-lifecycle.js';
 
 export type { FlagFactsOptions, GuardedProviderOptions } from './guarded-options.js';
 
@@ -48,12 +49,6 @@ const MAX_GUARDED = 10_000;
 const REFRESH_PAUSE_MS = 1_000;
 
 const NO_HOOKS: Hook[] = [];
-
-/** The guarded providers that are open around a provider. */
-const openAround = new WeakMap<Provider, Set<GuardedProvider>>();
-
-/** Before version 1.23 the SDK's type has no domain. */
-type Initialize = (context?: EvaluationContext, domain?: string) => Promise<void>;
 
 /**
  * Makes any OpenFeature provider one that a guard can stop: Unleash's own, a `MultiProvider`, an in-memory one. Everything
@@ -79,9 +74,11 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
   readonly #repository: AdminRepository | undefined;
   readonly #agreement: Agreement;
   readonly #guarded = new Set<string>();
+  readonly #inner: InnerLifecycle;
   readonly #innerEvents: InnerEvents;
   #refreshedAt = Number.NEGATIVE_INFINITY;
   #isClosed = false;
+  #domain: string | undefined;
 
   /**
    * @param inner - The provider to wrap. Register the guarded provider in its place.
@@ -99,6 +96,7 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
     this.#repository = api === 'admin' ? adminRepositoryOf(this.#options) : undefined;
     this.#facts = factsProvider(this.#options, this.#repository);
     this.#agreement = new Agreement(logger, inner.metadata.name);
+    this.#inner = InnerLifecycle.of(inner);
     this.#innerEvents = new InnerEvents(inner, this.events, () => this.#refreshSoon());
   }
 
@@ -124,7 +122,7 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
    */
   initialize(context?: EvaluationContext, domain?: string): Promise<void> {
     this.#isClosed = false;
-    openAround.set(this.inner, (openAround.get(this.inner) ?? new Set()).add(this));
+    this.#domain = domain;
     const opened = this.#initialize(context, domain);
     this.initializing(opened, domain, () => this.#isClosed);
     return opened;
@@ -141,9 +139,7 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
       timer = setTimeout(resolve, initializationTimeoutMs);
     });
     try {
-      await this.#innerEvents.whileOpening(() =>
-        (this.inner.initialize as Initialize | undefined)?.call(this.inner, context, domain),
-      );
+      await this.#innerEvents.whileOpening(() => this.#inner.open(this, context, domain));
       await Promise.race([facts, enough]);
     } finally {
       clearTimeout(timer);
@@ -156,11 +152,10 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
    */
   async onClose(): Promise<void> {
     this.#isClosed = true;
-    openAround.get(this.inner)?.delete(this);
     const closed = this.#facts.onClose();
     try {
       this.#innerEvents.stop();
-      if (!this.#isInnerUsed) await this.inner.onClose?.();
+      await this.#inner.close(this, this.#domain);
     } finally {
       await closed;
     }
@@ -273,12 +268,6 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
         `with ${details?.value === undefined ? 'nothing' : `a value of type ${typeof details.value}`}.`,
       flagMetadata: details?.flagMetadata ?? {},
     };
-  }
-
-  /** Whoever else uses it closes it: another guarded provider, or OpenFeature with its own registration. */
-  get #isInnerUsed(): boolean {
-    const isWrapped = (openAround.get(this.inner)?.size ?? 0) > 0;
-    return isWrapped || this.clientThrough(this.inner.metadata) !== undefined;
   }
 
   #guard(key: string): void {

@@ -2,7 +2,6 @@ import {
   type Client,
   type EvaluationContext,
   type FlagMetadata,
-  OpenFeature,
   OpenFeatureEventEmitter,
   type ProviderMetadata,
   type TrackingEventDetails,
@@ -12,7 +11,7 @@ import type { Logger } from '../../src/support/logger.js';
 import { emitOutcome } from './initialization-event.js';
 import { Listeners } from './listeners.js';
 import { LocalOverrides } from './local-overrides.js';
-import { registeredDomains } from './registered-domains.js';
+import { clientOf, registeredDomains } from './registered-domains.js';
 
 /** What the providers have in common: guards override their flags, and see what `client.track()` brings. */
 export abstract class OverridableProvider
@@ -67,7 +66,9 @@ export abstract class OverridableProvider
    * of another. Without any, a client of the first one, whatever its provider is now.
    */
   defaultClient(): Client {
-    return this.clientThrough(this.metadata) ?? clientOf(this.#domain);
+    const isThrough = ({ metadata }: Client) => cameThrough(this.metadata, metadata.providerMetadata);
+    const first = clientOf(this.#domain);
+    return isThrough(first) ? first : (registeredDomains().map(clientOf).find(isThrough) ?? first);
   }
 
   /**
@@ -80,19 +81,4 @@ export abstract class OverridableProvider
     this.#domain = domain;
     void emitOutcome(this, opened, isClosing);
   }
-
-  /**
-   * A client that evaluates through this provider; undefined when no domain has it.
-   *
-   * @internal
-   */
-  protected clientThrough(provider: ProviderMetadata): Client | undefined {
-    const isThrough = ({ metadata }: Client) => cameThrough(provider, metadata.providerMetadata);
-    const first = clientOf(this.#domain);
-    return isThrough(first) ? first : registeredDomains().map(clientOf).find(isThrough);
-  }
-}
-
-function clientOf(domain: string | undefined): Client {
-  return domain === undefined ? OpenFeature.getClient() : OpenFeature.getClient(domain);
 }

@@ -1,4 +1,4 @@
-import { type EventDetails, OpenFeature, ProviderEvents } from '@openfeature/server-sdk';
+import { type Client, type EventDetails, OpenFeature, ProviderEvents } from '@openfeature/server-sdk';
 
 const STARTED = [ProviderEvents.Ready, ProviderEvents.Stale, ProviderEvents.Error] as const;
 
@@ -14,4 +14,9 @@ export function registeredDomains(): readonly (string | undefined)[] {
     OpenFeature.removeHandler(event, note);
   }
   return [...domains];
+}
+
+/** @param domain - Undefined for the default one. */
+export function clientOf(domain: string | undefined): Client {
+  return domain === undefined ? OpenFeature.getClient() : OpenFeature.getClient(domain);
 }

@@ -9,9 +9,10 @@ import {
   ProviderStatus,
   type ResolutionDetails,
 } from '@openfeature/server-sdk';
-import { PayloadType } from 'unleash-client';
+import { InMemStorageProvider, PayloadType } from 'unleash-client';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { GuardedProvider, type GuardedProviderOptions } from '../../../providers/guarded/guarded-provider.js';
+import { UnleashProvider } from '../../../providers/unleash/provider.js';
 import { flagOf, percent, type TestFlag } from '../unleash/bootstrapped.js';
 import { type LoopbackUnleash, startLoopbackUnleash } from '../unleash/loopback-unleash.js';
 import { PlainProvider } from './plain-provider.js';
@@ -147,6 +148,78 @@ describe('GuardedProvider', () => {
     expect(provider.health().status).toBe('error');
     await OpenFeature.setProviderAndWait(own, inMemory());
     expect(onClose).toHaveBeenCalledTimes(1);
+  });
+
+  it('initializes the wrapped provider once, around which there is another guarded one', async () => {
+    const { url } = await unleashWith(upload(100));
+    const initialize = vi.fn(async () => {});
+    const onClose = vi.fn(async () => {});
+    const inner = Object.assign(inMemory(), { initialize, onClose });
+
+    const [first, second] = await Promise.all([guard(inner, url), guard(inner, url)]);
+
+    expect(initialize).toHaveBeenCalledTimes(1);
+    await first.provider.onClose();
+    expect(onClose).not.toHaveBeenCalled();
+    await second.provider.onClose();
+    expect(onClose).toHaveBeenCalledTimes(1);
+    await second.provider.initialize();
+    expect(initialize).toHaveBeenCalledTimes(2);
+  });
+
+  it('wraps a provider that is registered already, in its place and for another domain', async () => {
+    const { url } = await unleashWith(upload(100));
+    const calls: string[] = [];
+    const inner = Object.assign(inMemory(), {
+      initialize: async () => void calls.push('initialize'),
+      onClose: async () => void calls.push('close'),
+    });
+    const domain = randomUUID();
+    await OpenFeature.setProviderAndWait(domain, inner);
+
+    await guard(inner, url);
+    expect(calls).toEqual(['initialize']);
+    const guarded = new GuardedProvider(inner, { unleash: { url, token: TOKEN }, logger: false });
+    onTestFinished(() => guarded.onClose());
+    await OpenFeature.setProviderAndWait(domain, guarded);
+    expect(calls.at(-1)).toBe('initialize');
+    expect(await OpenFeature.getClient(domain).getBooleanValue('upload', false)).toBe(true);
+  });
+
+  it('initializes the wrapped provider although another one with the same metadata is registered', async () => {
+    const { url } = await unleashWith(upload(100));
+    const metadata = { name: 'shared' };
+    const initialize = vi.fn(async () => {});
+    await OpenFeature.setProviderAndWait(randomUUID(), Object.assign(inMemory(), { metadata }) as Provider);
+
+    await guard(Object.assign(inMemory(), { metadata, initialize }) as Provider, url);
+
+    expect(initialize).toHaveBeenCalledTimes(1);
+  });
+
+  it('can take the place of an UnleashProvider that runs', async () => {
+    const { url } = await unleashWith(upload(100));
+    const domain = randomUUID();
+    await OpenFeature.setProviderAndWait(
+      domain,
+      new UnleashProvider({
+        url,
+        appName: 'shop',
+        customHeaders: { Authorization: TOKEN },
+        disableMetrics: true,
+        storageProvider: new InMemStorageProvider(),
+        skipInstanceCountWarning: true,
+        logger: false,
+      }),
+    );
+    const running = OpenFeature.getProvider(domain);
+
+    const provider = new GuardedProvider(running, { unleash: { url, token: TOKEN }, logger: false });
+    await OpenFeature.setProviderAndWait(domain, provider);
+    onTestFinished(() => provider.onClose());
+
+    expect(await OpenFeature.getClient(domain).getBooleanValue('upload', false)).toBe(true);
+    expect(provider.health().status).toBe('ok');
   });
 
   it('leaves the wrapped provider open for the guarded one that takes its place', async () => {
