@@ -244,8 +244,10 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
     if (typeof details?.value !== type) return this.#mismatch(flagKey, type, details, defaultValue);
     if (details.errorCode !== undefined) return details;
     this.#innerEvents.answered();
-    const wanted = await evaluateWith(this.#facts, method, given);
-    if (wanted.errorCode !== undefined) return described(details, { value: details.value }, false);
+    // A context may have what only the wrapped provider can read.
+    const wanted = await evaluateWith(this.#facts, method, given).catch(() => undefined);
+    if (wanted === undefined || wanted.errorCode !== undefined)
+      return described(details, { value: details.value }, false);
     const { chance, contextId } = wanted.flagMetadata ?? {};
     // A user that is drawn anew each time is drawn again here.
     const isDrawnAnew = chance !== undefined && contextId === undefined;

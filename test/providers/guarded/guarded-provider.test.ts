@@ -362,6 +362,20 @@ describe('GuardedProvider', () => {
     expect(flagMetadata).toEqual({ unleashReason: 'UNKNOWN' });
   });
 
+  it('answers as the wrapped provider does when the definition cannot be evaluated', async () => {
+    const { provider } = await guard(inMemory(), (await unleashWith(upload(50))).url);
+    provider.flag('upload');
+    const context = {
+      get region(): string {
+        throw new Error('not for everyone');
+      },
+    };
+
+    const details = await provider.resolveBooleanEvaluation('upload', false, context, console);
+
+    expect(details).toMatchObject({ value: true, flagMetadata: { unleashReason: 'UNKNOWN' } });
+  });
+
   it.each<[string, object, boolean]>([
     ['the same value and no name', { value: '#00f' }, true],
     ['the same value and a name of its own', { value: '#00f', variant: 'enabled' }, true],
