@@ -32,11 +32,6 @@ export function formatLatency(durationMs: number | undefined): string {
   return durationMs === undefined ? '–' : formatQuantity(durationMs, 'ms');
 }
 
-/** A count with thin spaces between thousands. */
-export function formatCount(count: number): string {
-  return String(count).replace(/\B(?=(\d{3})+$)/g, '\u202f');
-}
-
 /** How much better or worse: `+0.52 points`, `−1.20 points`. */
 export function formatPoints(difference: number | undefined): string {
   if (difference === undefined) return '–';

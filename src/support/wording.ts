@@ -23,22 +23,35 @@ export function formatSpan(durationMs: number): string {
     : `${Math.floor(hours / 24)} d${hours % 24 === 0 ? '' : ` ${hours % 24} h`}`;
 }
 
-/**
- * Why a flag was stopped, for a title: without the figures of the test, which follow after a semicolon.
- *
- * @param decision - Its reason has the messages of its verdicts, and then where the treatment fails.
- */
-export function briefReason(decision: {
+/** A decision, or what has its words. Its reason has the messages of its verdicts, and then where the treatment fails. */
+interface Reasoned {
   readonly reason: string;
   readonly verdicts: readonly { readonly message: string }[];
-}): string {
-  const { reason, verdicts } = decision;
-  const messages = verdicts.map(({ message }) => message).join(' ');
-  const [first, ...others] = verdicts;
-  if (first === undefined || !reason.startsWith(messages)) return reason;
-  const [what = ''] = first.message.split('; the evidence E ', 1);
-  const more = others.length === 0 ? '' : `, and ${countOf(others.length, 'more trigger')} breached`;
-  return `${what.replace(/\.$/, '')}${more}.${reason.slice(messages.length)}`;
+}
+
+/** Why a flag was stopped, for a title: of several triggers the first, and as {@link plainReason}. */
+export function briefReason({ reason, verdicts }: Reasoned): string {
+  const others = verdicts.length - 1;
+  return withoutFigures(reason, verdicts, ([first = '']) =>
+    others < 1 ? first : `${first.replace(/\.$/, '')}, and ${countOf(others, 'more trigger')} breached.`,
+  );
+}
+
+/** Why a flag was stopped, for an operator: without the figures of the tests, which follow after a semicolon. */
+export function plainReason({ reason, verdicts }: Reasoned): string {
+  return withoutFigures(reason, verdicts, (messages) => messages.join(' '));
+}
+
+function withoutFigures(
+  reason: string,
+  verdicts: Reasoned['verdicts'],
+  joined: (messages: readonly string[]) => string,
+): string {
+  const all = verdicts.map(({ message }) => message);
+  const whole = all.join(' ');
+  if (all.length === 0 || !reason.startsWith(whole)) return reason;
+  const plain = all.map((message) => `${message.split('; the evidence E ', 1)[0]!.replace(/\.$/, '')}.`);
+  return `${joined(plain)}${reason.slice(whole.length)}`;
 }
 
 /**
@@ -108,9 +121,14 @@ function sameWhenRounded(a: number, b: number, decimals: number): boolean {
   return Math.abs(a - b) < 0.01 && (a * 100).toFixed(decimals) === (b * 100).toFixed(decimals);
 }
 
-/** `1 outcome`, `2 outcomes` */
+/** A count with commas between thousands: `2,000`. */
+export function formatCount(count: number): string {
+  return count < 1_000 ? String(count) : String(count).replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
+/** `1 outcome`, `2,000 outcomes` */
 export function countOf(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** Bytes as mebibytes: `128.0 MiB`. */
@@ -158,6 +176,48 @@ function significant(value: number, comparedWith: number, digits: number): strin
   }
   return String(rounded(value, precision));
 }
+
+/**
+ * What a verdict observed, and its threshold, with units: `94.2 %` and `95 %`. A test that compares the arms observes a difference of
+ * their rates: `13.8 points`, as its message says.
+ */
+export function verdictFigures(verdict: {
+  readonly observed?: number | undefined;
+  readonly threshold: number;
+  readonly unit: QuantityUnit;
+  readonly rate?: 'success' | 'error' | undefined;
+  readonly evidence?: object | undefined;
+}): { readonly observed: string | undefined; readonly threshold: string } {
+  const { observed, threshold, unit, rate, evidence } = verdict;
+  const isDifference = unit === 'fraction' && rate === undefined && evidence !== undefined;
+  const text = (value: number, comparedWith?: number) => {
+    const quantity = formatQuantity(value, unit, comparedWith);
+    return isDifference ? quantity.replace('%', 'points') : quantity;
+  };
+  return {
+    observed: observed === undefined ? undefined : text(observed, threshold),
+    threshold: text(threshold),
+  };
+}
+
+/** How sure a test is of its breach: `at most 3.5 % of healthy rollouts ever get here`; undefined for what was compared directly. */
+export function certaintyOf(verdict: {
+  readonly status: string;
+  readonly evidence?: { readonly alpha: number } | undefined;
+}): string | undefined {
+  if (verdict.status !== 'breach' || verdict.evidence === undefined) return undefined;
+  return `at most ${formatThreshold(verdict.evidence.alpha)} of healthy rollouts ever get here`;
+}
+
+/** What an operator does next, wherever that is said. */
+export const NEXT_STEP = {
+  stopped:
+    'Fix the cause and deploy; then set the percentage to begin with, and turn the flag on in Unleash: a new rollout begins.',
+  steppedBack:
+    'Fix the cause and deploy; then raise the percentage in Unleash: the guard does not raise it again by itself.',
+  retried: 'The guard keeps trying.',
+  review: 'Check it; then acknowledge the review, or turn the flag off.',
+} as const;
 
 /** What the numbers of each kind of metric are. */
 export const METRIC_WORDS = {

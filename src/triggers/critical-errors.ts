@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema } from '../support/config-schemas.js';
-import { countOf, formatDuration, inLast } from '../support/wording.js';
+import { countOf, formatTime, inLast } from '../support/wording.js';
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
 import { countedOf, type Finding, noVerdict, triggerFields, windowTrigger } from './window-rule.js';
 
@@ -45,7 +45,7 @@ export function criticalErrors(options: CriticalErrorsOptions = {}): ThresholdTr
     const found = `The treatment had ${countOf(observed, 'critical error')} ${inLast(windowMs)}`;
     const latest =
       observed > 0 && last !== undefined
-        ? ` (${last.errorType}, ${formatDuration(Math.max(0, now - last.at))} ago)`
+        ? ` (${observed === 1 ? '' : 'the latest: '}${last.errorType} at ${formatTime(last.at, now)})`
         : '';
     const relation = breached ? `${minCount} or more are a breach` : `fewer than ${minCount}`;
     return { status: breached ? 'breach' : 'ok', observed, message: `${found}${latest}, ${relation}.` };

@@ -166,7 +166,8 @@ function examine(
   alpha: number,
   now: number,
 ): Finding {
-  const { counts, since, breached, frozen, logE, logThreshold, events } = evidence;
+  const { counts, breached, frozen, logE, logThreshold, events } = evidence;
+  const since = comparable(evidence);
   if (counts.treatment.trials === 0 || counts.control.trials === 0 || (frozen?.maxRate ?? 0) >= 1) {
     return { status: 'insufficient-data', message: describeMissing(evidence) };
   }
@@ -187,7 +188,18 @@ function examine(
         : 'no regression shown';
     return `${found}: ${relation}; ${figures}.${baseline}`;
   };
-  return { status: breached ? 'breach' : 'ok', observed, message, evidence: figuresOf(evidence, alpha) };
+  const figures = figuresOf(evidence, alpha, 'units', { logE, since });
+  return { status: breached ? 'breach' : 'ok', observed, message, evidence: figures };
+}
+
+/**
+ * Complaints come at times of their own: since the harm began, there may be more of them than outcomes, of which they are no share. Then
+ * the whole rollout has the rates.
+ */
+function comparable({ since, counts }: Evidence): Evidence['since'] {
+  const { treatment, control } = since.counts;
+  const isShare = treatment.failures <= treatment.trials && control.failures <= control.trials;
+  return isShare && treatment.trials > 0 ? since : { at: undefined, counts };
 }
 
 function describeMissing(evidence: Evidence): string {

@@ -3,7 +3,7 @@ import type { Evidence, Snapshot, TrialsSince } from '../model/snapshot.js';
 import { rateOf } from '../statistics/confidence.js';
 import type { EvidenceRequest } from '../statistics/evidence-state.js';
 import { alphaSchema } from '../support/config-schemas.js';
-import { countOf, formatThreshold, formatTime } from '../support/wording.js';
+import { countOf, formatCount, formatThreshold, formatTime } from '../support/wording.js';
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
 import { type Finding, NO_SAMPLE, type Rule, triggerFields, verdictOf } from './window-rule.js';
 
@@ -135,7 +135,7 @@ export function points(difference: number): string {
 
 /** Counts as a rate, with what it rests on: `9.84 % (12 of 122)` */
 export function describeTrials(counts: Trials): string {
-  return `${rounded(rateOf(counts) * 100)} % (${Math.round(counts.failures)} of ${Math.round(counts.trials)})`;
+  return `${rounded(rateOf(counts) * 100)} % (${formatCount(Math.round(counts.failures))} of ${formatCount(Math.round(counts.trials))})`;
 }
 
 /** To three digits. By arithmetic: these sentences are made at every evaluation, and `toPrecision` is slow. */

@@ -4,7 +4,7 @@ import type { Verdict } from '../model/shapes.js';
 import type { Snapshot } from '../model/snapshot.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, ratioSchema } from '../support/config-schemas.js';
-import { formatDuration, formatRate, formatThreshold } from '../support/wording.js';
+import { formatCount, formatDuration, formatQuantity } from '../support/wording.js';
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
 import { controlOf, type Finding, noVerdict, triggerFields, verdictOf } from './window-rule.js';
 
@@ -71,7 +71,9 @@ function examine(snapshot: Snapshot, now: number, { ratio, options }: z.infer<ty
   const { total, baseline } = snapshot;
   const { latency } = total.treatment;
   if (latency === undefined || latency.count < minOutcomes) {
-    return notYet(`${latency?.count ?? 0} of ${minOutcomes} successes of the treatment`);
+    return notYet(
+      `${formatCount(latency?.count ?? 0)} of ${formatCount(minOutcomes)} successes of the treatment`,
+    );
   }
   if (now - snapshot.epochStartedAt < forMs) {
     return notYet(`the rollout changed less than ${formatDuration(forMs)} ago`);
@@ -98,12 +100,12 @@ function examine(snapshot: Snapshot, now: number, { ratio, options }: z.infer<ty
     .sort((one, other) => other.observed - one.observed);
   if (worst === undefined) return notYet("the control's durations are too short to be compared");
   const breached = worst.observed > ratio;
-  const found = `The treatment's ${worst.quantile} is ${milliseconds(worst.ms)}, ${formatRate(worst.observed, ratio)} of the control's ${milliseconds(worst.controlMs)}`;
-  const relation = `${breached ? '' : 'not '}above ${formatThreshold(ratio)}`;
+  const found = `The treatment's ${worst.quantile} is ${milliseconds(worst.ms)}, ${formatQuantity(worst.observed, 'ratio', ratio)} the control's ${milliseconds(worst.controlMs)}`;
+  const relation = `${breached ? '' : 'not '}above ${formatQuantity(ratio, 'ratio')}`;
   return {
     status: breached ? 'breach' : 'ok',
     observed: worst.observed,
-    message: `${found} (${latency.count} successes, and ${control.words}): ${relation}.`,
+    message: `${found} (${formatCount(latency.count)} successes, and ${control.words}): ${relation}.`,
     sampleSize: { treatment: latency.count, control: control.size },
   };
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Evidence, QuantileEvidence } from '../model/snapshot.js';
 import { parseConfig } from '../support/config-error.js';
 import { ratioSchema } from '../support/config-schemas.js';
+import { formatQuantity } from '../support/wording.js';
 import {
   describeEvidence,
   describeLeftOut,
@@ -14,7 +15,7 @@ import {
   figuresOf,
   rounded,
 } from './evidence-rule.js';
-import type { Finding } from './window-rule.js';
+import { type Finding, noVerdict } from './window-rule.js';
 
 /** Options of {@link latencyRegression}. */
 export interface LatencyRegressionOptions extends EvidenceOptions {
@@ -50,18 +51,18 @@ export function latencyRegression(options: LatencyRegressionOptions = {}): Evide
 function examine(evidence: Evidence, ratio: number, alpha: number, now: number): Finding {
   const strongest = strongestOf(evidence.quantiles ?? []);
   if (strongest === undefined) {
-    const message = `No verdict on durations yet: the test has too few successes of either arm.${describeLeftOut(evidence)}`;
-    return { status: 'insufficient-data', message };
+    return noVerdict('durations', 'the test has too few successes of either arm', describeLeftOut(evidence));
   }
   const { controlMs, treatmentMs } = strongest;
   const { breached, since, logThreshold } = evidence;
+  const observed = treatmentMs === undefined || controlMs === 0 ? undefined : treatmentMs / controlMs;
   const message = () => {
     const claim = breached ? 'too slow' : `not shown to be slower than ${ratio} times the control`;
-    return `${describeSince(since, now)} ${describe(strongest, ratio)}: ${claim}; ${describeEvidence(evidence, logThreshold, alpha)}.`;
+    return `${describeObserved(strongest, observed, ratio)}${describeSince(since, now)} ${describe(strongest, ratio)}: ${claim}; ${describeEvidence(evidence, logThreshold, alpha)}.`;
   };
   return {
     status: breached ? 'breach' : 'ok',
-    ...(treatmentMs === undefined || controlMs === 0 ? {} : { observed: treatmentMs / controlMs }),
+    ...(observed === undefined ? {} : { observed }),
     message,
     evidence: figuresOf(evidence, alpha),
   };
@@ -78,8 +79,21 @@ function strongestOf(quantiles: readonly QuantileEvidence[]): QuantileEvidence |
   return strongest;
 }
 
+/** `The treatment's p50 of 25.6 ms is 6.07× the control's of 4.22 ms. `; empty while nothing is observed. */
+function describeObserved(
+  { quantile, treatmentMs = 0, controlMs }: QuantileEvidence,
+  observed: number | undefined,
+  ratio: number,
+): string {
+  if (observed === undefined) return '';
+  const times = formatQuantity(observed, 'ratio', ratio);
+  return `The treatment's ${percentileOf(quantile)} of ${rounded(treatmentMs)} ms is ${times} the control's of ${rounded(controlMs)} ms. `;
+}
+
+const percentileOf = (quantile: number) => `p${rounded(quantile * 100)}`;
+
 function describe({ quantile, controlMs, limitMs, counts }: QuantileEvidence, ratio: number): string {
-  const percentile = `p${rounded(quantile * 100)}`;
+  const percentile = percentileOf(quantile);
   const slow = `${describeTrials(counts.treatment)} of the treatment's successes took longer than ${rounded(limitMs)} ms`;
   const limit = `${ratio} times the control's ${percentile} of ${rounded(controlMs)} ms`;
   const baseline = `${describeTrials(counts.control)} of the control's longer than that ${percentile}`;

@@ -3,14 +3,7 @@ import type { MemoryReference } from '../model/baseline.js';
 import type { WindowSnapshot } from '../model/snapshot.js';
 import { parseConfig } from '../support/config-error.js';
 import { durationMsSchema } from '../support/config-schemas.js';
-import {
-  formatAgo,
-  formatBytes,
-  formatDuration,
-  formatRate,
-  formatThreshold,
-  inLast,
-} from '../support/wording.js';
+import { formatAgo, formatBytes, formatDuration, formatQuantity, inLast } from '../support/wording.js';
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
 import { type Finding, noVerdict, triggerFields, windowTrigger } from './window-rule.js';
 
@@ -95,9 +88,10 @@ function examine(
   const tooHigh = observed > ratio;
   const breached = tooHigh && lowestBytes - baselineBytes >= minGrowthBytes;
   const found = `Memory did not fall below ${formatBytes(lowestBytes)} ${inLast(windowMs)}`;
-  const share = `${formatRate(observed, ratio)} of the baseline of ${formatBytes(baselineBytes)}${measuredWhen}`;
+  const share = `${formatQuantity(observed, 'ratio', ratio)} the baseline of ${formatBytes(baselineBytes)}${measuredWhen}`;
+  const limit = `above ${formatQuantity(ratio, 'ratio')}`;
   const relation = tooHigh
-    ? `above ${formatThreshold(ratio)}${breached ? '' : `, but grown by less than ${formatBytes(minGrowthBytes)}`}`
-    : `not above ${formatThreshold(ratio)}`;
+    ? `${limit}${breached ? '' : `, but grown by less than ${formatBytes(minGrowthBytes)}`}`
+    : `not ${limit}`;
   return { status: breached ? 'breach' : 'ok', observed, message: `${found}: ${share}, ${relation}.` };
 }

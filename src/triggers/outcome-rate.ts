@@ -11,7 +11,7 @@ import {
   durationMsSchema,
   rateSchema,
 } from '../support/config-schemas.js';
-import { countOf, formatRate, formatThreshold, formatTime, inLast } from '../support/wording.js';
+import { countOf, formatCount, formatRate, formatThreshold, formatTime, inLast } from '../support/wording.js';
 import { basisOf, type Fault, faultOf } from './blame.js';
 import {
   describeEvidence,
@@ -155,7 +155,7 @@ function examinePoint(rule: RateRule, window: WindowSnapshot, snapshot: Snapshot
   const count = rate === 'success' ? trials - failures : failures;
   const observed = count / trials;
   const isBeyond = relation === 'below' ? observed < threshold : observed > threshold;
-  const share = `${formatRate(observed, threshold)} (${count} of ${trials} ${words})`;
+  const share = `${formatRate(observed, threshold)} (${formatCount(count)} of ${formatCount(trials)} ${words})`;
   const found = `The treatment's ${rate} rate is ${share}, ${isBeyond ? '' : 'not '}${relation} ${formatThreshold(threshold)}`;
   const sampleSize = { treatment: trials, control: countedOf(window.control) };
   if (!isBeyond || strict) {

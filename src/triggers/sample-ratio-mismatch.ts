@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Evidence } from '../model/snapshot.js';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, rateSchema } from '../support/config-schemas.js';
-import { countOf, formatRate, formatThreshold } from '../support/wording.js';
+import { countOf, formatCount, formatRate, formatThreshold } from '../support/wording.js';
 import {
   describeEvidence,
   describeLeftOut,
@@ -47,7 +47,7 @@ export function sampleRatioMismatch(options: SampleRatioMismatchOptions = {}): E
 function examineRatio(evidence: Evidence, alpha: number): Finding {
   const { units, treatment, expected } = evidence.assignment!;
   if (units === 0)
-    return noVerdict('the sample ratio', `no unit whose chance is known.${describeLeftOut(evidence)}`);
+    return noVerdict('the sample ratio', `no unit whose chance is known`, describeLeftOut(evidence));
   const { breached, logThreshold } = evidence;
   const share = formatRate(treatment / units, expected / units);
   const found = `The treatment has ${share} of ${countOf(units, 'unit')}, by Unleash's chances ${formatRate(expected / units, treatment / units)}`;
@@ -85,7 +85,7 @@ export function usersInBothArms(options: UsersInBothArmsOptions = {}): EvidenceT
       if (epochUnits === 0) return noVerdict('users in both arms', 'no unit whose chance is known');
       const observed = inBothArms / epochUnits;
       const breached = observed > maxShare && inBothArms >= minUnits;
-      const found = `${formatRate(observed, maxShare)} of ${countOf(epochUnits, 'unit')} (${inBothArms}) were in both arms since the percentage last changed`;
+      const found = `${formatRate(observed, maxShare)} of ${countOf(epochUnits, 'unit')} (${formatCount(inBothArms)}) were in both arms since the percentage last changed`;
       const claim = breached
         ? `above ${formatThreshold(maxShare)}: check that the stickiness is a field that stays with the user`
         : `not above ${formatThreshold(maxShare)}`;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, rateSchema } from '../support/config-schemas.js';
-import { formatDuration, formatRate, formatThreshold, inLast } from '../support/wording.js';
+import { formatCount, formatDuration, formatRate, formatThreshold, inLast } from '../support/wording.js';
 import type { ThresholdTrigger, TriggerOptions } from './trigger.js';
 import {
   countedOf,
@@ -64,7 +64,7 @@ export function successRateBetween(
     }
     const observed = treatment.successes / counted;
     const breached = observed >= low && observed < high;
-    const share = `${formatRate(observed, high)} (${treatment.successes} of ${counted} ${inLast(windowMs)})`;
+    const share = `${formatRate(observed, high)} (${formatCount(treatment.successes)} of ${formatCount(counted)} ${inLast(windowMs)})`;
     const range = `${formatThreshold(low)} and ${formatThreshold(high)}`;
     return {
       status: breached ? 'breach' : 'ok',

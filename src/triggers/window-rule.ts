@@ -4,7 +4,7 @@ import type { ArmCounts, Unit, Verdict } from '../model/shapes.js';
 import type { Snapshot, WindowSnapshot } from '../model/snapshot.js';
 import { booleanSchema } from '../support/config-schemas.js';
 import { defer } from '../support/data/defer.js';
-import { countOf, formatAgo, formatDuration, inLast } from '../support/wording.js';
+import { countOf, formatAgo, formatCount, formatDuration, inLast } from '../support/wording.js';
 import type { ThresholdTrigger } from './trigger.js';
 import { whereItFails } from './where-it-fails.js';
 
@@ -105,8 +105,8 @@ export function verdictOf(
 export const NO_SAMPLE = { treatment: 0, control: 0 } as const;
 
 /** The finding while there is too little data. */
-export function noVerdict(subject: string, why: string): Finding {
-  return { status: 'insufficient-data', message: `No verdict on ${subject} yet: ${why}.` };
+export function noVerdict(subject: string, why: string, leftOut = ''): Finding {
+  return { status: 'insufficient-data', message: `No verdict on ${subject} yet: ${why}.${leftOut}` };
 }
 
 /** The finding while the window has fewer counted outcomes of the treatment than a rate needs. */
@@ -116,7 +116,7 @@ export function tooFewOutcomes(
   minOutcomes: number,
   windowMs: number,
 ): Finding {
-  const found = `${counted} of ${countOf(minOutcomes, 'outcome')} of the treatment ${inLast(windowMs)}`;
+  const found = `${formatCount(counted)} of ${countOf(minOutcomes, 'outcome')} of the treatment ${inLast(windowMs)}`;
   return noVerdict(`the ${rateName}`, found);
 }
 

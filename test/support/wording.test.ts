@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { briefReason, verdictWord } from '../../src/support/wording.js';
+import {
+  briefReason,
+  certaintyOf,
+  formatCount,
+  plainReason,
+  verdictFigures,
+  verdictWord,
+} from '../../src/support/wording.js';
 
 const FAILS =
   'Since 21:25 UTC the treatment fails 7.14 % (3 of 42): worse by 7.1 points; the evidence E is 188, the limit is 71.4.';
@@ -29,6 +36,51 @@ describe('the reason of a stop in a title', () => {
     expect(briefReason(of(['p99 too high; see the wiki.']))).toBe('p99 too high; see the wiki.');
     expect(briefReason({ reason: 'other words', verdicts: [{ message: FAILS }] })).toBe('other words');
   });
+});
+
+describe('the reason of a stop for an operator', () => {
+  it('has all triggers, and the figures of none of their tests', () => {
+    expect(plainReason(of([FAILS, 'Memory grew.'], ' Most of them: provider s3.'))).toBe(
+      'Since 21:25 UTC the treatment fails 7.14 % (3 of 42): worse by 7.1 points. Memory grew. Most of them: provider s3.',
+    );
+    expect(plainReason({ reason: 'ann stopped it', verdicts: [] })).toBe('ann stopped it');
+  });
+
+  it('says how sure a test is of its breach, and nothing of what was compared directly', () => {
+    const breach = { status: 'breach', evidence: { alpha: 0.035 } };
+    expect(certaintyOf(breach)).toBe('at most 3.5 % of healthy rollouts ever get here');
+    expect(certaintyOf({ ...breach, status: 'ok' })).toBeUndefined();
+    expect(certaintyOf({ status: 'breach' })).toBeUndefined();
+  });
+});
+
+describe('the figures of a verdict', () => {
+  it.each<[string, Parameters<typeof verdictFigures>[0], string | undefined, string]>([
+    [
+      'a difference of the arms in points, as its message says',
+      { observed: 0.138, threshold: 0.02, unit: 'fraction', evidence: {} },
+      '13.8 points',
+      '2 points',
+    ],
+    [
+      'a rate with a test in percent',
+      { observed: 0.138, threshold: 0.05, unit: 'fraction', rate: 'error', evidence: {} },
+      '13.8 %',
+      '5 %',
+    ],
+    ['a share in percent', { observed: 0.02, threshold: 0.01, unit: 'fraction' }, '2.0 %', '1 %'],
+    ['a ratio', { observed: 6.07, threshold: 1.2, unit: 'ratio', evidence: {} }, '6.07×', '1.2×'],
+    ['a threshold alone', { threshold: 0.02, unit: 'fraction', evidence: {} }, undefined, '2 points'],
+  ])('are %s', (_, verdict, observed, threshold) => {
+    expect(verdictFigures(verdict)).toEqual({ observed, threshold });
+  });
+
+  it.each([
+    [0, '0'],
+    [999, '999'],
+    [2_000, '2,000'],
+    [1_234_567, '1,234,567'],
+  ])('have the count %d as %s', (count, text) => expect(formatCount(count)).toBe(text));
 });
 
 describe('a verdict in a word', () => {

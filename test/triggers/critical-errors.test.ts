@@ -34,13 +34,13 @@ describe('criticalErrors', () => {
     expect(criticalErrors().evaluate(snapshot, NOW).status).toBe('insufficient-data');
   });
 
-  it('names the latest critical error and its age', () => {
+  it('names the latest critical error, and when it was: the message is read later, too', () => {
     const snapshot = snapshotOf({
       treatment: { failures: 2, critical: 2 },
       lastCritical: { errorType: 'ENOSPC', at: NOW - 12_000 },
     });
     expect(criticalErrors().evaluate(snapshot, NOW).message).toBe(
-      'The treatment had 2 critical errors in the last 5 min (ENOSPC, 12 s ago), 1 or more are a breach.',
+      'The treatment had 2 critical errors in the last 5 min (the latest: ENOSPC at 22:13 UTC), 1 or more are a breach.',
     );
     expect(criticalErrors().evaluate(snapshotOf({ treatment: { successes: 1 } }), NOW).message).toBe(
       'The treatment had 0 critical errors in the last 5 min, fewer than 1.',

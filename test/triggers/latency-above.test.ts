@@ -86,7 +86,7 @@ describe('latencyAbove', () => {
       observed: 1.5,
       sampleSize: { treatment: 100, control: 5_000 },
       message:
-        "The treatment's p50 is 300 ms, 150.0 % of the control's 200 ms (100 successes, and 5000 outcomes of the control beside the treatment, the last 2 d ago): above 120 %.",
+        "The treatment's p50 is 300 ms, 1.5× the control's 200 ms (100 successes, and 5,000 outcomes of the control beside the treatment, the last 2 d ago): above 1.2×.",
     });
   });
 

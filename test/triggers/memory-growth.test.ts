@@ -33,15 +33,15 @@ describe('memoryGrowth', () => {
   it.each<[MemorySnapshot, string]>([
     [
       memoryOf(1000, 1300),
-      'Memory did not fall below 1300.0 MiB in the last 1 min: 130.0 % of the baseline of 1000.0 MiB, above 120 %.',
+      'Memory did not fall below 1300.0 MiB in the last 1 min: 1.3× the baseline of 1000.0 MiB, above 1.2×.',
     ],
     [
       memoryOf(100, 130),
-      'Memory did not fall below 130.0 MiB in the last 1 min: 130.0 % of the baseline of 100.0 MiB, above 120 %, but grown by less than 64.0 MiB.',
+      'Memory did not fall below 130.0 MiB in the last 1 min: 1.3× the baseline of 100.0 MiB, above 1.2×, but grown by less than 64.0 MiB.',
     ],
     [
       memoryOf(1000, 1100),
-      'Memory did not fall below 1100.0 MiB in the last 1 min: 110.0 % of the baseline of 1000.0 MiB, not above 120 %.',
+      'Memory did not fall below 1100.0 MiB in the last 1 min: 1.1× the baseline of 1000.0 MiB, not above 1.2×.',
     ],
     [memoryOf(1000, 1300, 45_300), 'No verdict on memory growth yet: the samples span 45.3 s, 1 min needed.'],
     [memoryOf(undefined, 1300), 'No verdict on memory growth yet: no baseline has been measured.'],
@@ -56,7 +56,7 @@ describe('memoryGrowth', () => {
       baseline: { memory },
     };
     expect(memoryGrowth(1.2).evaluate(snapshot, NOW).message).toContain(
-      'of the baseline of 1000.0 MiB, measured while the flag was off, 4 min ago, above 120 %.',
+      '1.3× the baseline of 1000.0 MiB, measured while the flag was off, 4 min ago, above 1.2×.',
     );
   });
 

@@ -63,7 +63,7 @@ describe('successRateBelow', () => {
     ],
     [
       { successes: 94_996, failures: 5004 },
-      "The treatment's success rate is 94.996 % (94996 of 100000 in the last 5 min), below 95 %.",
+      "The treatment's success rate is 94.996 % (94,996 of 100,000 in the last 5 min), below 95 %.",
     ],
     [
       { successes: 19 },

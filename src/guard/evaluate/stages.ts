@@ -1,7 +1,7 @@
 import type { ArmTotals, Snapshot } from '../../model/snapshot.js';
 import type { Stage, StageProgress } from '../../model/stage.js';
 import { fisherTail, rateConfidenceInterval } from '../../statistics/confidence.js';
-import { countOf, formatDuration, formatRate, inLast } from '../../support/wording.js';
+import { countOf, formatCount, formatDuration, formatRate, inLast } from '../../support/wording.js';
 
 /** The chance that a stage whose rate is on target is ever called missed. */
 const MISSED_ALPHA = 0.05;
@@ -53,7 +53,7 @@ export function evaluateStage(
     const message = `${title(stage)} counts survivors only: ${lost}. Check what happens to these calls.`;
     return { ...progress, status: 'blocked', message };
   }
-  const found = `${formatRate(successRate, stage.minSuccessRate)} of ${outcomes} outcomes succeeded`;
+  const found = `${formatRate(successRate, stage.minSuccessRate)} of ${formatCount(outcomes)} outcomes succeeded`;
   const wanted = formatRate(stage.minSuccessRate, stage.minSuccessRate);
   const { lower } = rateConfidenceInterval({ trials: outcomes, failures }, MISSED_ALPHA);
   if (wasMissed || lower > 1 - stage.minSuccessRate) {
@@ -92,7 +92,8 @@ function foretoldMiss(tolerated: number, outcomes: number, failures: number): st
   const rate = failures / outcomes;
   for (let trials = outcomes * 2; trials <= outcomes + MAX_FORETOLD; trials *= 2) {
     const { lower } = rateConfidenceInterval({ trials, failures: rate * trials }, MISSED_ALPHA);
-    if (lower > tolerated) return [`${trials - outcomes} more as they are show that it is missed`];
+    if (lower > tolerated)
+      return [`${formatCount(trials - outcomes)} more as they are show that it is missed`];
   }
   return [];
 }

@@ -1,6 +1,6 @@
 import type { MetricRollup } from '../../rollups/rollup.js';
-import { METRIC_WORDS } from '../../support/wording.js';
-import { formatCount, formatShare } from '../format.js';
+import { formatCount, METRIC_WORDS } from '../../support/wording.js';
+import { formatShare } from '../format.js';
 import type { RolloutReport } from '../rollout-report.js';
 import type { Section } from '../section.js';
 

@@ -156,7 +156,7 @@ describe('metric', () => {
     expect(verdict).toMatchObject({ status: 'breach', unit: 'fraction', threshold: 0 });
     expect(verdict.observed).toBeGreaterThan(0.1);
     expect(verdict.message).toMatch(
-      /^Since .+ 1?\d(\.\d+)? % \(\d+ of \d+\) of the treatment's units have checkout within 1 min, [23]\d(\.\d+)? % \(\d+ of \d+\) of the control's: worse by \d+(\.\d+)? points; the evidence E is .+ healthy rollouts ever reach it \(\d+ units with a first event\)\.$/,
+      /^Since .+ 1?\d(\.\d+)? % \(\d+ of \d+\) of the treatment's units have checkout within 1 min, [23]\d(\.\d+)? % \(\d+ of \d+\) of the control's: worse by \d+(\.\d+)? points; the evidence E is .+ healthy rollouts ever reach it \([\d,]+ units with a first event\)\.$/,
     );
     expect(verdict.evidence!.treatment.trials).toBeGreaterThan(100);
   });
