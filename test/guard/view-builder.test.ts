@@ -204,6 +204,22 @@ describe('forecastStage', () => {
     else expect(found.remainingMs! / MINUTE).toBeCloseTo(minutes, 6);
   });
 
+  it('does not say that no outcomes come while it is too early to say how many', () => {
+    const progress = progressOf({ elapsedMs: 3_000, outcomes: 1_312, stage: stage(undefined, 2_000) });
+    expect(forecastStage(progress, snapshotOf({ lastOutcomeAt: NOW }))).toEqual({
+      remainingMs: undefined,
+      text: '1,312 of 2,000 outcomes',
+    });
+  });
+
+  it('promises no end while the success rate would not meet the stage', () => {
+    const progress = progressOf({ successRate: 0.9 });
+    expect(forecastStage(progress, flowing(23))).toEqual({
+      remainingMs: undefined,
+      text: `312 of 500 outcomes, 90.0 % succeed, ${progress.stage.minSuccessRate * 100} % needed`,
+    });
+  });
+
   it('does not promise an end when outcomes have stopped coming', () => {
     const stopped = snapshotOf({ lastOutcomeAt: NOW - 30 * MINUTE });
     expect(forecastStage(progressOf(), stopped)).toEqual({

@@ -1,6 +1,6 @@
 import type { Snapshot } from '../../model/snapshot.js';
 import type { StageProgress } from '../../model/stage.js';
-import { formatSpan } from '../../support/wording.js';
+import { formatCount, formatRate, formatSpan, formatThreshold } from '../../support/wording.js';
 
 /** Fewer outcomes, in a shorter time, are no rate. */
 const MIN_OUTCOMES = 5;
@@ -27,21 +27,33 @@ export function forecastStage(progress: StageProgress, snapshot: Snapshot): Stag
   if (status !== 'collecting' || (outcomesLeft === 0 && timeLeftMs === 0)) {
     return { remainingMs: undefined, text: message };
   }
+  const { successRate = 1 } = progress;
+  const isFailing = successRate < stage.minSuccessRate;
   const perMs = outcomesLeft === 0 ? 1 : presentRate(snapshot, outcomes, elapsedMs);
-  const remainingMs = perMs === undefined ? undefined : Math.max(outcomesLeft / perMs, timeLeftMs);
-  const isSlower = perMs !== undefined && outcomesLeft / perMs > timeLeftMs;
+  // As it is now, more outcomes would not meet the stage, however soon they come.
+  const isKnown = typeof perMs === 'number' && !isFailing;
+  const remainingMs = isKnown ? Math.max(outcomesLeft / perMs, timeLeftMs) : undefined;
+  const isSlower = isKnown && outcomesLeft / perMs > timeLeftMs;
   const parts = [
-    ...(outcomesLeft > 0 ? [`${outcomes} of ${Math.max(minOutcomes, 1)} outcomes`] : []),
+    ...(outcomesLeft > 0
+      ? [`${formatCount(outcomes)} of ${formatCount(Math.max(minOutcomes, 1))} outcomes`]
+      : []),
     ...(timeLeftMs > 0 ? [`${formatSpan(elapsedMs)} of ${formatSpan(minDurationMs)}`] : []),
-    remainingMs === undefined
-      ? 'no outcomes at present'
-      : `about ${formatSpan(remainingMs)} ${isSlower ? 'at this rate' : 'left'}`,
+    ...(isFailing
+      ? [
+          `${formatRate(successRate, stage.minSuccessRate)} succeed, ${formatThreshold(stage.minSuccessRate)} needed`,
+        ]
+      : []),
+    ...(perMs === 'none' ? ['no outcomes at present'] : []),
+    ...(remainingMs === undefined
+      ? []
+      : [`about ${formatSpan(remainingMs)} ${isSlower ? 'at this rate' : 'left'}`]),
   ];
   return { remainingMs, text: parts.join(', ') };
 }
 
-/** The treatment's counted outcomes per millisecond; undefined when too few come to say. */
-function presentRate(snapshot: Snapshot, outcomes: number, elapsedMs: number): number | undefined {
+/** The treatment's counted outcomes per millisecond; `unknown` when it is too early to say. */
+function presentRate(snapshot: Snapshot, outcomes: number, elapsedMs: number): number | 'none' | 'unknown' {
   const { windows, total, at } = snapshot;
   const window = windows.find(({ windowMs }) => windowMs >= PRESENT_MS) ?? windows.at(-1);
   // A window may contain outcomes of the percentage before.
@@ -49,9 +61,10 @@ function presentRate(snapshot: Snapshot, outcomes: number, elapsedMs: number): n
     const counted = window.treatment.successes + window.treatment.failures;
     if (counted >= MIN_OUTCOMES) return counted / window.windowMs;
   }
-  if (outcomes === 0 || elapsedMs < MIN_RATE_MS) return undefined;
+  if (outcomes === 0) return 'none';
+  if (elapsedMs < MIN_RATE_MS) return 'unknown';
   const silentMs = at - (total.treatment.lastOutcomeAt ?? at);
   const usualGapMs = elapsedMs / outcomes;
   const mayBeSilentMs = Math.max(window?.windowMs ?? PRESENT_MS, SILENT_GAPS * usualGapMs);
-  return silentMs > mayBeSilentMs ? undefined : outcomes / elapsedMs;
+  return silentMs > mayBeSilentMs ? 'none' : outcomes / elapsedMs;
 }
