@@ -1,5 +1,5 @@
 import { isRecord } from '../support/config-error.js';
-import { countOf, formatDate } from '../support/wording.js';
+import { countOf, formatDate, formatSpan } from '../support/wording.js';
 import { isAdminError } from '../unleash/admin-error.js';
 import { hasPermission, mayDo, type Permission } from '../unleash/admin-rights.js';
 import { type Finding, findingsOf } from './finding.js';
@@ -79,7 +79,7 @@ function checkExpiry(expiry: Observed['expiry'], now: number): Finding {
   const { expiresAt, user, candidates } = known;
   if (expiresAt === undefined) return ok('The admin token does not expire.');
   const days = Math.floor((expiresAt - now) / DAY_MS);
-  const date = `${formatDate(expiresAt)} (in ${countOf(Math.max(0, days), 'day')})`;
+  const date = `${formatDate(expiresAt)} (in ${days >= 2 ? countOf(days, 'day') : formatSpan(Math.max(0, expiresAt - now))})`;
   if (candidates > 1) {
     return warn(
       `The admin token is one of ${candidates} tokens of "${user ?? 'its user'}", the first of which expires on ${date}.`,

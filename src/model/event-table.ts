@@ -1,4 +1,4 @@
-import { countOf } from '../support/wording.js';
+import { countOf, NEXT_STEP, plainReason } from '../support/wording.js';
 import type { GuardEvent, GuardEventOf } from './event.js';
 import type { EventEntry } from './event-entry.js';
 import {
@@ -89,7 +89,8 @@ export const EVENT_TABLE: EventTable = {
         ? warn(`${dryRunOf(decision)}, the flag would be ${actionOf(decision)}: ${decision.reason}`)
         : error(`The flag is being ${actionOf(decision)}: ${decision.reason}`),
     notification: ({ decision }, flagKey) => {
-      const { id, dryRun, reason, rolloutPercentage, verdicts } = decision;
+      const { id, dryRun, rolloutPercentage, verdicts } = decision;
+      const reason = plainReason(decision);
       const rollout =
         rolloutPercentage === undefined ? [] : [{ name: 'Rollout', value: `${rolloutPercentage} %` }];
       return {
@@ -133,7 +134,7 @@ export const EVENT_TABLE: EventTable = {
             repeats: true,
             severity: 'warning',
             title: `${flagKey} is not off in Unleash yet`,
-            message: `The process that decided already serves the control. The guard keeps retrying to turn the flag off in Unleash, for all others. ${failure.message}`,
+            message: `The process that decided already serves the control. ${NEXT_STEP.retried} ${failure.message}`,
           },
     report: ({ at, decisionId, failure: { code, message } }) =>
       ofDecision(decisionId, {}, { at, code, message }),
@@ -158,7 +159,7 @@ export const EVENT_TABLE: EventTable = {
       key: decisionId,
       severity: 'info',
       title: `${flagKey} is off in Unleash`,
-      message: `All users get the control. ${confirmedBy === 'removed' ? REMOVED : 'Turning the flag on again in Unleash starts a new rollout.'}`,
+      message: `All users get the control. ${confirmedBy === 'removed' ? REMOVED : NEXT_STEP.stopped}`,
       // Nobody turns on what is gone.
       incident: confirmedBy === 'removed' ? decisionIncident(decisionId, 'resolved') : undefined,
     }),
@@ -173,7 +174,7 @@ export const EVENT_TABLE: EventTable = {
       key: decisionId,
       severity: 'info',
       title: `${flagKey} is back at ${percent(to)} in Unleash`,
-      message: `The guard does not return to ${percent(from)} by itself: an operator decides.`,
+      message: `It was at ${percent(from)}. ${NEXT_STEP.steppedBack}`,
     }),
     report: ({ at, decisionId }) => ofDecision(decisionId, { steppedBackAt: at }),
     state: () => 'stopped',
@@ -263,12 +264,11 @@ export const EVENT_TABLE: EventTable = {
 
   're-armed': {
     log: () => info('The guard is armed again, with empty windows.'),
-    notification: ({ epoch, decisionId }, flagKey) => ({
+    notification: ({ epoch, decisionId, steppedBack }, flagKey) => ({
       key: String(epoch),
       severity: 'info',
       title: `${flagKey}: the guard is armed again`,
-      message:
-        'An operator turned the flag on, or a step back has arrived. A new rollout begins, with empty windows.',
+      message: `${steppedBack ? 'The step back has arrived.' : 'An operator turned the flag on again.'} A new rollout begins, with empty windows.`,
       incident: decisionIncident(decisionId, 'resolved'),
     }),
     report: ({ at, decisionId }) => ofDecision(decisionId, { reArmedAt: at }),

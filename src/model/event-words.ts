@@ -1,4 +1,4 @@
-import { formatDate, formatDuration, formatQuantity } from '../support/wording.js';
+import { certaintyOf, formatDate, formatDuration, verdictFigures } from '../support/wording.js';
 import type { GuardEventOf } from './event.js';
 import type {
   DecisionFailure,
@@ -87,8 +87,10 @@ export function percent(percentage: number | undefined): string {
 }
 
 /** `success-rate-below: 94.0 % (threshold 95 %)` */
-export function factOf({ trigger, observed, threshold, unit }: Verdict): NotificationFact {
-  const limit = `threshold ${formatQuantity(threshold, unit)}`;
-  const value = observed === undefined ? limit : `${formatQuantity(observed, unit, threshold)} (${limit})`;
-  return { name: trigger, value };
+export function factOf(verdict: Verdict): NotificationFact {
+  const { observed, threshold } = verdictFigures(verdict);
+  const limit = `threshold ${threshold}`;
+  const chance = certaintyOf(verdict);
+  const value = observed === undefined ? limit : `${observed} (${limit})`;
+  return { name: verdict.trigger, value: chance === undefined ? value : `${value}; ${chance}` };
 }

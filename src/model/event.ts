@@ -80,7 +80,7 @@ export const guardEventSchema = z.lazy(() =>
         decisionId: decisionId.optional(),
       }),
       // An operator turned the flag on again after this stop, or its step back has arrived: a new epoch, with empty windows.
-      event('re-armed', { epoch, decisionId }),
+      event('re-armed', { epoch, decisionId, steppedBack: z.literal(true).optional() }),
       // A stage began, or its status changed; with `met`, the message explains what to do in Unleash.
       event('stage', { epoch, progress: stageProgressSchema }),
       // The guard moved the percentage in Unleash: a stage was met and `advance` is `automatic`, or an operator (`by`) asked for it.

@@ -44,6 +44,15 @@ function markOf(event: GuardEvent): Omit<Annotation, 'at' | 'text'> | undefined 
       const title = action === 'stop' ? 'stop' : `step back to ${toPercentage} %`;
       return { type: 'decision', title: titled(title, event.decision), decisionId: id };
     }
+    case 'stop-failed': {
+      // What only an operator can finish is an event of its own.
+      const { decisionId, failure } = event;
+      return failure.requiresAction
+        ? undefined
+        : { type: 'health', title: 'not off in Unleash yet', decisionId };
+    }
+    case 'action-required':
+      return { type: 'health', title: 'action required', decisionId: event.decisionId };
     case 'stopped':
       return { type: 'decision', title: 'stopped', decisionId: event.decisionId };
     case 'stepped-back':

@@ -118,7 +118,7 @@ export class UnleashAdminClient {
   /** Turns the flag off in the environment; a flag that is off stays off. */
   async disable(flagKey: string, requestOptions: RequestOptions = {}): Promise<void> {
     const path = `${this.#featurePath(flagKey)}/environments/${encodeURIComponent(this.environment)}/off`;
-    const byHand = `Turn the flag off by hand in the Unleash UI: ${this.#pageUrl(flagKey)}`;
+    const byHand = `Turn the flag off by hand in the Unleash UI (${this.#pageUrl(flagKey)}).`;
     await this.#send({ method: 'POST', path, flagKey, byHand }, requestOptions);
   }
 
@@ -141,7 +141,7 @@ export class UnleashAdminClient {
     if (rollout.percentage !== from) return 'refused';
     const environment = encodeURIComponent(this.environment);
     const path = `${this.#featurePath(flagKey)}/environments/${environment}/strategies/${encodeURIComponent(rollout.strategyId)}`;
-    const byHand = `Set the percentage to ${to} % by hand in the Unleash UI: ${this.#pageUrl(flagKey)}`;
+    const byHand = `Set the percentage to ${to} % by hand in the Unleash UI (${this.#pageUrl(flagKey)}).`;
     const body = [{ op: 'replace', path: '/parameters/rollout', value: String(to) }];
     await this.#send({ method: 'PATCH', path, flagKey, body, byHand }, requestOptions);
     return 'moved';

@@ -38,7 +38,7 @@ export function errorForReply(
       `${what} (${status} to ${nameOf(request)}).`,
       quote(reply.message),
       help,
-      byHand(request, reply),
+      LASTING.has(code) ? afterAWhile(request) : byHand(request, reply),
     ];
     return new AdminError(code, sentences.filter(Boolean).join(' '), {
       request: nameOf(request),
@@ -95,8 +95,8 @@ export function errorForNoReply(
   request: AdminRequest,
 ): AdminError {
   const what = `Unleash does not answer (${message}, ${nameOf(request)}).`;
-  const sentences = [what, help, request.byHand];
   const code = requiresAction ? 'ADMIN_CONNECTION' : 'ADMIN_UNAVAILABLE';
+  const sentences = [what, help, requiresAction ? request.byHand : afterAWhile(request)];
   return new AdminError(code, sentences.filter(Boolean).join(' '), { request: nameOf(request) });
 }
 
@@ -118,6 +118,14 @@ function byHand({ byHand, project }: AdminRequest, { name, message }: FailureRep
   if (movedTo === undefined) return byHand;
   const at = (project: string) => `/projects/${encodeURIComponent(project)}/`;
   return byHand?.replace(at(project), () => at(movedTo));
+}
+
+/** What may work again without an operator. */
+const LASTING: ReadonlySet<AdminErrorCode> = new Set(['ADMIN_RATE_LIMIT', 'ADMIN_UNAVAILABLE']);
+
+/** Unleash itself may be down: then nothing can be done by hand either, and most outages are short. */
+function afterAWhile({ byHand }: AdminRequest): string | undefined {
+  return byHand?.replace(/\.$/, ' if it lasts for five minutes.');
 }
 
 const ARCHIVED = 'ArchivedFeatureError';

@@ -75,6 +75,7 @@ describe('token-expiry', () => {
   table('token-expiry', [
     ['has no date', {}, 'ok', 'does not expire'],
     ['is far', { admin: expiry(30) }, 'ok', 'expires on 2026-03-31 12:00 UTC (in 30 days)'],
+    ['is hours away', { admin: expiry(0.5) }, 'warn', 'expires on 2026-03-02 00:00 UTC (in 12 h)'],
     ['is near', { admin: expiry(6.5) }, 'warn', 'expires on 2026-03-08 00:00 UTC (in 6 days)'],
     ['is not shown', { admin: admin({ expiry: hidden }) }, 'unknown', 'does not show'],
     [

@@ -75,6 +75,11 @@ describe('a flag that is missing', () => {
     harness.flags.facts = undefined;
     await harness.until('reported', () => missing().length === 1);
     expect(missing()).toEqual([reason]);
+    // What an operator has removed was not misspelled.
+    const { message } = harness.reported('flag-missing')[0]!;
+    expect(message).toMatch(
+      /^All users get the control\. To roll it out further, .+ in Unleash; otherwise remove/,
+    );
     await pass(10 * MINUTE);
     expect(missing()).toHaveLength(1);
     harness.unleash.failure = undefined;

@@ -142,7 +142,8 @@ describe('noticeOf', () => {
       {
         severity: 'warning',
         title: 'async-upload: review needed (latency-above)',
-        message: 'The p95 is too high. Nothing has been stopped.',
+        message:
+          'The p95 is too high. Nothing has been stopped. Check it; then acknowledge the review, or turn the flag off.',
       },
     ],
     [
@@ -235,7 +236,16 @@ describe('noticeOf', () => {
     [
       'a guard that is armed again',
       { type: 're-armed', at: AT, epoch: 3, decisionId: 'd-1' },
-      { severity: 'info', decisionId: 'd-1' },
+      {
+        severity: 'info',
+        decisionId: 'd-1',
+        message: expect.stringMatching(/^An operator turned the flag on again\./),
+      },
+    ],
+    [
+      'a guard that is armed at a lower percentage',
+      { type: 're-armed', at: AT, epoch: 3, decisionId: 'd-1', steppedBack: true },
+      { severity: 'info', message: expect.stringMatching(/^The step back has arrived\./) },
     ],
   ])('notifies operators of %s', (_, event, expected) => {
     const { notification } = noticeOf(event, subject)!;
@@ -269,6 +279,32 @@ describe('noticeOf', () => {
     const { notification } = noticeOf(decided(), subject)!;
     expect(notification.decision).toEqual(decision());
     expect(notification.message).toBe(decision().reason);
+  });
+
+  it('says in plain words why, and beside it by how much and how sure the test is', () => {
+    const { verdict } = review('review-opened') as GuardEventOf<'review-opened'>;
+    const message =
+      'The treatment fails 15 %: worse by 13.8 points; the evidence E is 132, the limit is 71.4.';
+    const figures = { e: 132, threshold: 71.4, alpha: 0.035, basis: 'units', events: 9 };
+    const breach = {
+      ...verdict,
+      message,
+      unit: 'fraction',
+      observed: 0.138,
+      threshold: 0.02,
+      evidence: figures,
+    };
+    const given = {
+      verdicts: [breach as never],
+      reason: `${message} 9 of 9 failing users fail with TypeError.`,
+    };
+    const { notification } = noticeOf(decided(given), subject)!;
+    expect(notification.message).toBe(
+      'The treatment fails 15 %: worse by 13.8 points. 9 of 9 failing users fail with TypeError.',
+    );
+    expect(notification.facts.at(-1)?.value).toBe(
+      '13.8 points (threshold 2 points); at most 3.5 % of healthy rollouts ever get here',
+    );
   });
 
   it.each([

@@ -176,7 +176,8 @@ export class EffectRunner {
     const { flags, flagKey, records } = this.#context;
     flags.clearOverride(flagKey);
     this.#machine.beginAfterStop();
-    records.emit({ type: 're-armed', at, epoch: this.#machine.epoch, decisionId: decision.id });
+    const after = steppedBack ? ({ steppedBack } as const) : {};
+    records.emit({ type: 're-armed', at, epoch: this.#machine.epoch, decisionId: decision.id, ...after });
     this.#machine.save();
     this.#fleet.reArmed(decision);
     this.#readHistory(true);

@@ -86,7 +86,7 @@ export class FlagWatch {
       if (signal.aborted || !isAdminError(error) || error.code !== 'ADMIN_NOT_FOUND') return;
       if (error.missing === 'address') return;
       const reason = error.missing === 'environment' ? 'environment' : await this.#reason(signal);
-      if (!signal.aborted) this.#report(reason, error.message);
+      if (!signal.aborted) this.#report(reason, removedText(reason) ?? error.message);
       return;
     }
     if (this.#isSeen) this.#found();
@@ -137,6 +137,13 @@ export class FlagWatch {
     this.#missing = { type: 'flag-missing', at: clock.now(), reason, message };
     records.emit(this.#missing);
   }
+}
+
+/** For a flag that an operator has removed, the request that failed is no help. */
+function removedText(reason: Missing['reason']): string | undefined {
+  if (reason !== 'archived' && reason !== 'deleted') return undefined;
+  const back = reason === 'archived' ? 'revive it' : 'create it again';
+  return `All users get the control. To roll it out further, ${back} in Unleash; otherwise remove the guard and the flag from the code.`;
 }
 
 /** The latest of these in the flag's history is why it is not there. */

@@ -240,6 +240,7 @@ function failureOf(error: unknown): StopFailure {
 }
 
 function stillOn(at: number): GuardInput {
-  const message = 'Unleash accepted "off", and still showed the flag on when it was read back.';
+  const message =
+    'Unleash accepted "off", and still showed the flag on when it was read back. Turn the flag off by hand in the Unleash UI if it lasts for five minutes.';
   return { type: 'off-failed', at, failure: { code: 'STILL_ON', message, requiresAction: false } };
 }

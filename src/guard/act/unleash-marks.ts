@@ -3,7 +3,7 @@ import type { Decision } from '../../model/shapes.js';
 import { stageAt } from '../../model/stage.js';
 import { decisionUrl } from '../../support/dashboard-url.js';
 import { retry } from '../../support/retry.js';
-import { briefReason } from '../../support/wording.js';
+import { briefReason, formatDate } from '../../support/wording.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { ADMIN_RETRY, isAdminError } from '../../unleash/admin-error.js';
 import type { AdminLink } from '../../unleash/admin-replies.js';
@@ -115,10 +115,12 @@ export class UnleashMarks {
       dashboardUrl === undefined ? unleash.reportUrl : decisionUrl(dashboardUrl, flagKey, decision.id);
     if (url === undefined) return undefined;
     const title = `${LINK_PREFIX}${briefReason(decision)}`;
-    const isLong = title.length > MAX_TITLE_LENGTH;
+    // The flag's page shows a link without its time, and the next stop may be weeks later.
+    const when = ` (${formatDate(decision.at)})`;
+    const room = MAX_TITLE_LENGTH - when.length;
     // Not between the halves of one character.
-    const cut = isLong ? `${title.slice(0, MAX_TITLE_LENGTH - 1).replace(/[\ud800-\udbff]$/, '')}…` : title;
-    return { url, title: cut };
+    const cut = title.length > room ? `${title.slice(0, room - 1).replace(/[\ud800-\udbff]$/, '')}…` : title;
+    return { url, title: `${cut}${when}` };
   }
 
   async #show({ tags, link }: Marks, key: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { NEXT_STEP, plainReason } from '../../support/wording.js';
 import { describeFailing } from '../concentration.js';
 import type { GuardEventOf } from '../event.js';
 import type { EventEntry } from '../event-entry.js';
@@ -14,14 +15,17 @@ export const REVIEW_EVENTS: { readonly [Type in ReviewEvents]: EventEntry<GuardE
         : warn(`Review needed (${trigger}): ${message}`),
     notification: ({ at, verdict }, flagKey) => {
       const { trigger, dryRun } = verdict;
-      const found = `${verdict.message}${describeFailing([verdict])}`;
+      const { message: reason } = verdict;
+      const found = `${plainReason({ reason, verdicts: [verdict] })}${describeFailing([verdict])}`;
       return {
         key: `${trigger}-${at}`,
         severity: dryRun ? 'info' : 'warning',
         title: dryRun
           ? `${flagKey}: a review would be opened (${trigger}, dry run)`
           : `${flagKey}: review needed (${trigger})`,
-        message: dryRun ? `${found} Dry run: nothing waits for it.` : `${found} Nothing has been stopped.`,
+        message: dryRun
+          ? `${found} Dry run: nothing waits for it.`
+          : `${found} Nothing has been stopped. ${NEXT_STEP.review}`,
         facts: [factOf(verdict)],
       };
     },
