@@ -222,7 +222,7 @@ function Progress({ view }: { view: DecisionView }) {
           <At at={failedAt} />
           <span class="mark review" aria-hidden="true" />
           <div>
-            Unleash was not off yet: <Foreign text={message} /> <small>{code}</small>
+            The flag was not off in Unleash yet: <Foreign text={message} max={1_000} /> <small>{code}</small>
           </div>
         </li>
       ))}

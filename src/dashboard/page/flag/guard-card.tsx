@@ -13,7 +13,8 @@ const SOON_MS = 14 * 86_400_000;
 /** Whether the guard itself is well: what it sees, who decides, and how long it may turn the flag off. */
 export function GuardCard({ view }: { view: RolloutView }) {
   const now = useNow();
-  const { health, problems, tokenExpiresAt, fleet, isClosed } = view;
+  const { health, tokenExpiresAt, fleet, isClosed } = view;
+  const trouble = troubleIn(view);
   const token = tokenMood(tokenExpiresAt, now);
   const leader = fleet?.processes.find(({ role }) => role === 'leader' || role === 'controller');
   return (
@@ -27,8 +28,8 @@ export function GuardCard({ view }: { view: RolloutView }) {
             </small>
           )}
         </Fact>
-        <Fact name="Unleash" mood={problems.length === 0 ? 'good' : 'warn'}>
-          {problems.length === 0 ? 'no problem' : problems.map(({ code }) => code).join(', ')}
+        <Fact name="Unleash" mood={trouble.length === 0 ? 'good' : 'warn'}>
+          {trouble.length === 0 ? 'no problem' : trouble.join(', ')}
         </Fact>
         <Fact name="Admin token" mood={token}>
           {tokenExpiresAt === undefined ? (
@@ -80,6 +81,13 @@ function Fact({ name, mood, children }: { name: string; mood: Mood; children: Co
       </dd>
     </div>
   );
+}
+
+/** Codes of what is wrong with Unleash, on either side: the guard's requests, and what the service gets from it. */
+function troubleIn({ health, problems, state }: RolloutView): string[] {
+  const failed = state.status === 'stopping' && state.failure !== undefined ? [state.failure.code] : [];
+  const unseen = health.reasons.map(({ code }) => code).filter((code) => code === 'stale-flags');
+  return [...new Set([...problems.map(({ code }) => code), ...failed, ...unseen])];
 }
 
 function tokenMood(expiresAt: number | undefined, now: number): Mood {

@@ -193,8 +193,8 @@ function Timeline({ flagKey, annotations }: { flagKey: string; annotations: read
                 </strong>{' '}
                 <small>{type}</small>
                 <p>
-                  <Foreign text={text} />
-                  {by !== undefined && (
+                  <Foreign text={text} max={700} />
+                  {by !== undefined && !text.includes(by) && (
                     <small>
                       {' '}
                       By <Foreign text={by} max={80} />.

@@ -79,9 +79,11 @@ function StageCard({ view }: { view: RolloutView }) {
     const why =
       stages.length === 0
         ? 'The plan has no stages.'
-        : flag?.enabled
-          ? 'The percentage in Unleash belongs to no stage of the plan.'
-          : 'A stage begins when the flag is turned on.';
+        : view.state.status === 'stopping'
+          ? 'No stage is evaluated: the flag is being turned off.'
+          : flag?.enabled
+            ? 'The percentage in Unleash belongs to no stage of the plan.'
+            : 'A stage begins when the flag is turned on.';
     return (
       <Card title="Stage">
         <p class="note">{why}</p>
@@ -154,6 +156,8 @@ function advanceWords({ advance, controls }: RolloutView): string {
   return advance === 'automatic' ? 'advances by itself' : 'an operator advances';
 }
 
+const NOT_OF_DECISIONS: ReadonlySet<string> = new Set(['p50', 'p95', 'p99', 'Last outcome']);
+
 /** Both arms since the percentage last changed: what stages count. A stop begins anew too; then, as they were when it was decided. */
 function ArmsCard({ view }: { view: RolloutView }) {
   const trials = (arm: RolloutView['arms']['control']) => arm.counts.successes + arm.counts.failures;
@@ -176,6 +180,8 @@ function ArmsCard({ view }: { view: RolloutView }) {
       ({ lastOutcomeAt }) => (lastOutcomeAt === undefined ? NONE : <Ago at={lastOutcomeAt} />),
     ],
   ];
+  // A decision has counts alone.
+  const shown = decided === undefined ? rows : rows.filter(([name]) => !NOT_OF_DECISIONS.has(name));
   return (
     <Card title={decided === undefined ? 'Both arms since the last step' : 'Both arms when it was decided'}>
       <ArmsTable
@@ -184,7 +190,7 @@ function ArmsCard({ view }: { view: RolloutView }) {
             {decided === undefined ? <Since at={view.epochStartedAt} /> : <Ago at={state.since} />}
           </small>
         }
-        rows={rows}
+        rows={shown}
         arms={{ treatment, control }}
       />
     </Card>

@@ -1,6 +1,6 @@
 import type { RolloutView, TriggerView } from '../../../model/rollout-view.js';
 import type { Verdict, VerdictEvidence } from '../../../model/shapes.js';
-import { formatQuantity } from '../../../support/wording.js';
+import { verdictFigures } from '../../../support/wording.js';
 import { ControlButton } from '../controls/control-host.js';
 import { Empty, Section, Table } from '../parts/layout.js';
 import { Ago, At, Since } from '../parts/moments.js';
@@ -116,11 +116,12 @@ function barMood(mood: Mood, evidence: number): Mood {
 }
 
 /** `2.10 %, threshold 5 %` */
-export function Observed({ verdict: { observed, threshold, unit } }: { verdict: Verdict }) {
+export function Observed({ verdict }: { verdict: Verdict }) {
+  const { observed = NONE, threshold } = verdictFigures(verdict);
   return (
     <>
-      <strong>{observed === undefined ? NONE : formatQuantity(observed, unit, threshold)}</strong>
-      <small class="below">threshold {formatQuantity(threshold, unit)}</small>
+      <strong>{observed}</strong>
+      <small class="below">threshold {threshold}</small>
     </>
   );
 }

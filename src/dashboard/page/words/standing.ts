@@ -1,5 +1,5 @@
 import type { RolloutView, TriggerView } from '../../../model/rollout-view.js';
-import { briefReason, formatSpan, verdictWord } from '../../../support/wording.js';
+import { briefReason, formatSpan, NEXT_STEP, verdictWord } from '../../../support/wording.js';
 import { countText, percentageText, rateText } from './numbers.js';
 
 /** How urgent something is. Each has a colour and a sign. */
@@ -52,10 +52,11 @@ export function standingOf(view: RolloutView): Standing {
 
 function stopping(state: Extract<RolloutView['state'], { status: 'stopping' }>): Standing {
   const { decision, failure } = state;
+  const keeps = failure?.requiresAction === false ? `${NEXT_STEP.retried} ` : '';
   const rest =
     failure === undefined
       ? 'Unleash has not confirmed it yet.'
-      : `Unleash does not have it off yet: ${failure.message}`;
+      : `The flag is not off in Unleash yet. ${keeps}${failure.message}`;
   return {
     mood: 'bad',
     word: 'Stopping',
@@ -73,14 +74,14 @@ function stopped(
     return {
       mood: 'warn',
       word: 'Stepped back',
-      sentence: `The guard went back to ${percentageText(decision.toPercentage ?? flag?.percentage)}. ${briefReason(decision)}`,
+      sentence: `The guard went back to ${percentageText(decision.toPercentage ?? flag?.percentage)}. ${briefReason(decision)} ${NEXT_STEP.steppedBack}`,
       decisionId: decision.id,
     };
   }
   return {
     mood: 'bad',
     word: 'Stopped',
-    sentence: `The flag is off, and all users get the control. ${briefReason(decision)}`,
+    sentence: `The flag is off, and all users get the control. ${briefReason(decision)} ${NEXT_STEP.stopped}`,
     decisionId: decision.id,
   };
 }
@@ -101,7 +102,7 @@ function running(view: RolloutView): Standing {
     return {
       mood: 'warn',
       word: 'Needs review',
-      sentence: `${where} An operator must check: ${reviews.join(', ')}. Nothing has been stopped.`,
+      sentence: `${where} An operator must check: ${reviews.join(', ')}. Nothing has been stopped. ${NEXT_STEP.review}`,
     };
   }
   if (view.problems.length > 0) {
