@@ -89,7 +89,10 @@ export function reportOf(
     version: 1,
     flagKey,
     generatedAt: now,
-    headline: headlineOf(known),
+    headline: headlineOf(known, {
+      blind: story.isClosed ? [] : (story.health?.reasons.map(({ code }) => code) ?? []),
+      isFlagMissing: story.problems.has('flag'),
+    }),
     period: last && { from: rollups[0]!.at, to: until },
     arms,
     comparison: compareArms(arms),

@@ -1,7 +1,7 @@
 import { ERROR_TYPE } from '../model/concentration.js';
 import { ARMS, type Concentration, type Verdict } from '../model/shapes.js';
-import { formatDuration, formatQuantity } from '../support/wording.js';
-import { formatCount, formatPercentage, formatShare, formatTime } from './format.js';
+import { formatCount, formatDuration, formatQuantity, verdictFigures } from '../support/wording.js';
+import { formatPercentage, formatShare, formatTime } from './format.js';
 import type { DecisionReport, RolloutReport } from './rollout-report.js';
 import type { Section, Table } from './section.js';
 
@@ -99,13 +99,14 @@ function actionWord({ dryRun, action }: DecisionReport['decision']): string {
 }
 
 function verdictRow(verdict: Verdict): string[] {
-  const { trigger, observed, threshold, unit, sampleSize, windowMs, freshnessMs } = verdict;
+  const { trigger, sampleSize, windowMs, freshnessMs } = verdict;
+  const { observed = '–', threshold } = verdictFigures(verdict);
   // A signal has no window and counts no outcomes.
   const isSignal = windowMs === 0;
   return [
     trigger,
-    observed === undefined ? '–' : formatQuantity(observed, unit, threshold),
-    formatQuantity(threshold, unit),
+    observed,
+    threshold,
     ...(isSignal
       ? ['–', '–', '–']
       : [formatCount(sampleSize.treatment), formatCount(sampleSize.control), formatDuration(windowMs)]),
@@ -115,15 +116,18 @@ function verdictRow(verdict: Verdict): string[] {
 
 /** Who acted, and when, in the order in which it happened. */
 function whatFollowed(entry: DecisionReport): string {
-  const { decision, stoppedHereAt, failures, actionRequired, steppedBackAt, turnedOffBy, reArmedAt } = entry;
+  const { decision, stoppedHereAt, stoppedInUnleashAt, failures } = entry;
+  const { actionRequired, steppedBackAt, turnedOffBy, reArmedAt } = entry;
   if (decision.dryRun) return 'It was a dry run: nothing was changed.';
   const after = (at: number) => `after ${formatDuration(Math.max(0, at - decision.at))}`;
   const sentences = [
     stoppedHereAt !== undefined && `The flag was off in the guard's process ${after(stoppedHereAt)}.`,
-    ...failures.map(
-      ({ at, code, message }) => `A request to Unleash failed ${after(at)} (${code}): ${message}`,
-    ),
-    actionRequired !== undefined && `Action was required: ${actionRequired}`,
+    ...failures.map(({ at, code, message }) => {
+      const what = `A request to Unleash failed ${after(at)} (${code})`;
+      return message === actionRequired ? `${what}.` : `${what}: ${message}`;
+    }),
+    actionRequired !== undefined &&
+      `${stoppedInUnleashAt === undefined ? 'An operator must act' : 'An operator had to act'}: ${actionRequired}`,
     howItEnded(entry, after),
     turnedOffBy !== undefined && `Turned off by, in Unleash's history: ${turnedOffBy}.`,
     reArmedAt !== undefined &&

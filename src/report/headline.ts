@@ -1,22 +1,33 @@
 import type { RolloutChange } from '../model/event-entry.js';
-import { briefReason } from '../support/wording.js';
-import { formatCount, formatPercentage, formatTime, rolloutWord } from './format.js';
+import { briefReason, formatCount } from '../support/wording.js';
+import { formatPercentage, formatTime, rolloutWord } from './format.js';
 import type { DecisionReport, RolloutReport, RolloutStory } from './rollout-report.js';
 
-/** The state of a rollout, in one or two sentences. */
-export function headlineOf({ decisions, rollout, stages, reviews }: RolloutStory): string {
+/** What is known of a guard that is running. */
+interface GuardFacts {
+  /** Why it is blind: codes. */
+  readonly blind?: readonly string[];
+  readonly isFlagMissing?: boolean;
+}
+
+/** The state of a rollout, in a few sentences. */
+export function headlineOf(
+  { decisions, rollout, stages, reviews }: RolloutStory,
+  { blind = [], isFlagMissing = false }: GuardFacts = {},
+): string {
   const stop = decisions.findLast(({ decision }) => !decision.dryRun);
   if (stop !== undefined && stop.reArmedAt === undefined) return stopSentence(stop);
   const now = rollout.at(-1);
   const stage = stages.findLast(({ epoch }) => epoch === now?.epoch);
   const open = reviews.filter(({ closedAt }) => closedAt === undefined).length;
   const sentences = [
-    now && whereItStands(now),
-    stage && stageSentence(stage),
+    isFlagMissing ? 'Unleash has no such flag: all users get the control.' : now && whereItStands(now),
+    blind.length > 0 && `The guard is blind (${blind.join(', ')}): a failure may go unnoticed.`,
+    !isFlagMissing && stage && stageSentence(stage),
     ...(open === 0 ? [] : [open === 1 ? 'A review is open.' : `${open} reviews are open.`]),
     whatHappened(decisions, stop),
   ];
-  return sentences.filter((sentence) => sentence !== undefined).join(' ');
+  return sentences.filter((sentence) => typeof sentence === 'string').join(' ');
 }
 
 function stopSentence({ decision, steppedBackAt, stoppedInUnleashAt }: DecisionReport): string {

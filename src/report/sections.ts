@@ -1,15 +1,16 @@
+import type { Verdict } from '../model/shapes.js';
 import {
   countOf,
+  formatCount,
   formatDuration,
-  formatQuantity,
   formatRate,
   formatSpan,
   formatThreshold,
+  verdictFigures,
   verdictWord,
 } from '../support/wording.js';
 import { concentrationTable, decisionSection } from './decision-section.js';
 import {
-  formatCount,
   formatImprovement,
   formatLatency,
   formatPercentage,
@@ -48,6 +49,11 @@ function hasTables({ tables = [] }: Section): boolean {
   return tables.some(({ rows }) => rows.length > 0);
 }
 
+function figuresOf(verdict: Verdict): [observed: string, threshold: string] {
+  const { observed = '–', threshold } = verdictFigures(verdict);
+  return [observed, threshold];
+}
+
 /** What each trigger observed last: beside the decisions, all that did not breach. */
 function triggers({ triggers }: RolloutReport): TableSection {
   const rows = triggers.map(({ name, severity, verdict, evidence, since }) => [
@@ -55,8 +61,7 @@ function triggers({ triggers }: RolloutReport): TableSection {
     severity === 'rollback' ? 'stops' : 'review',
     verdict === undefined ? 'not evaluated yet' : verdictWord(verdict),
     since === undefined ? '–' : formatTime(since),
-    verdict?.observed === undefined ? '–' : formatQuantity(verdict.observed, verdict.unit, verdict.threshold),
-    verdict === undefined ? '–' : formatQuantity(verdict.threshold, verdict.unit),
+    ...(verdict === undefined ? ['–', '–'] : figuresOf(verdict)),
     evidence === undefined ? '–' : `${Math.floor(evidence * 100)} %`,
   ]);
   const head = ['Trigger', 'Then', 'Is', 'Since', 'Observed', 'Threshold', 'Evidence'];

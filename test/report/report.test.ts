@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { drawCharts } from '../../src/report/charts.js';
 import { collectReport } from '../../src/report/collect.js';
+import { headlineOf } from '../../src/report/headline.js';
 import { toHtml } from '../../src/report/html.js';
 import { toMarkdown } from '../../src/report/markdown.js';
 import type { RolloutReport } from '../../src/report/rollout-report.js';
@@ -152,6 +153,18 @@ describe('collectReport', () => {
       10,
     );
     expect(comparison.latencyImprovement.p50).toBeCloseTo(1 - 420 / 640, 1);
+  });
+
+  it('says first what a reader would take for a healthy rollout otherwise', () => {
+    const rollout = [{ at: 1, epoch: 1, enabled: true, percentage: 50 }];
+    const story = { decisions: [], reviews: [], stages: [], rollout };
+    expect(headlineOf(story)).toBe('The rollout is at 50 %. Nothing was stopped.');
+    expect(headlineOf(story, { blind: ['stale-flags'] })).toBe(
+      'The rollout is at 50 %. The guard is blind (stale-flags): a failure may go unnoticed. Nothing was stopped.',
+    );
+    expect(headlineOf(story, { isFlagMissing: true })).toMatch(
+      /^Unleash has no such flag: all users get the control\./,
+    );
   });
 
   it('has a headline with the state of the rollout', () => {

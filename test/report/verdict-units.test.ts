@@ -136,6 +136,17 @@ describe('the report', () => {
     expect(markdown).toContain('| type: .csv | 88.89 % (8 of 9) | 16.67 % (1 of 6) | 5.00 % (2 of 40) |');
   });
 
+  it('says once what an operator must do, and that it is open', async () => {
+    const message = 'The token lacks a permission. Turn the flag off by hand.';
+    const failure = { code: 'ADMIN_PERMISSION', message, requiresAction: true };
+    const failed = { type: 'stop-failed', at: NOW, decisionId: 'a', failure } as const;
+    const decision = decided({ id: 'a' });
+    await givenEvents(decision, failed, { type: 'action-required', at: NOW, decisionId: 'a', message });
+    const markdown = toMarkdown(await collectReport([folder]));
+    expect(markdown.match(/lacks a permission/g)).toHaveLength(1);
+    expect(markdown).toMatch(/\(ADMIN\\_PERMISSION\)\. An operator must act: The token lacks/);
+  });
+
   it('reports the latest fault, whatever its message is and other events are', async () => {
     await givenEvents(
       { type: 'fault', at: NOW, what: 'a listener', message: 'broken' },

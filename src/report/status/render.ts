@@ -1,7 +1,16 @@
-import { ARMS, type Verdict } from '../../model/shapes.js';
+import type { RolloutView } from '../../model/rollout-view.js';
+import { ARMS, type Arm, type Verdict } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
-import { formatQuantity, formatSpan, verdictWord } from '../../support/wording.js';
-import { formatCount, formatLatency, formatShare, formatTime, rolloutWord } from '../format.js';
+import {
+  briefReason,
+  formatCount,
+  formatSpan,
+  NEXT_STEP,
+  verdictFigures,
+  verdictWord,
+} from '../../support/wording.js';
+import { formatLatency, formatShare, formatTime, rolloutWord } from '../format.js';
+import type { DecisionReport } from '../rollout-report.js';
 import { padded, printable, widthOf } from '../terminal/text.js';
 import type { RolloutStatus } from './rollout-status.js';
 
@@ -38,16 +47,15 @@ export function renderStatus(status: RolloutStatus, now: number): string {
   for (const { since: at, by, reason } of holdsOf(status))
     rows.push(['Hold', `by ${by} (${ago(at)}): ${reason}`]);
   for (const { verdict, openedAt } of openReviews) {
-    rows.push(['Review', `${verdict.trigger}: ${verdict.message} (open since ${formatTime(openedAt)})`]);
+    const message = `${verdict.trigger}, open since ${formatTime(openedAt)}: ${verdict.message}`;
+    rows.push(['Review', `${message} ${NEXT_STEP.review}`]);
   }
   for (const { at, text } of status.openProblems) rows.push(['Problem', `${text} (${ago(at)})`]);
   if (decision !== undefined) {
     const { dryRun, at, reason } = decision.decision;
     rows.push([dryRun ? 'Dry run' : 'Decision', `${formatTime(at)}: ${reason}`]);
-    if (status.state === 'stopping') {
-      const failure = decision.actionRequired ?? decision.failures.at(-1)?.message;
-      rows.push(['', failure ?? 'Waiting for Unleash to confirm.']);
-    }
+    const sequel = sequelOf(status, decision);
+    if (sequel !== undefined) rows.push(['', sequel]);
   }
   if (lastOutcomeAt !== undefined) rows.push(['Outcome', `last ${ago(lastOutcomeAt)}`]);
   if (lastEventAt !== undefined) rows.push(['Event', `last ${ago(lastEventAt)}`]);
@@ -57,6 +65,23 @@ export function renderStatus(status: RolloutStatus, now: number): string {
   return [...lines, ...armTable(status)].join('\n');
 }
 
+/** What became of the last decision, and what an operator does next. */
+export function sequelOf(
+  { state }: Pick<RolloutStatus, 'state'>,
+  decision: DecisionReport,
+): string | undefined {
+  const { actionRequired, failures, steppedBackAt, reArmedAt, turnedOnBy } = decision;
+  if (decision.decision.dryRun) return 'Nothing was changed.';
+  if (steppedBackAt !== undefined) return NEXT_STEP.steppedBack;
+  if (state === 'armed') {
+    const by = turnedOnBy === undefined ? '' : ` by ${turnedOnBy}`;
+    const at = reArmedAt === undefined ? '' : ` on ${formatTime(reArmedAt)}`;
+    return `It is over: the flag was turned on again${by}${at}.`;
+  }
+  if (state === 'stopped') return NEXT_STEP.stopped;
+  return `The flag is not off in Unleash yet. ${actionRequired ?? `${NEXT_STEP.retried} ${failures.at(-1)?.message ?? ''}`.trim()}`;
+}
+
 /** A status in one line, which stays the same until something important changes. */
 export function statusLine(status: RolloutStatus): string {
   const { stage, openReviews, openProblems, decision } = status;
@@ -64,19 +89,41 @@ export function statusLine(status: RolloutStatus): string {
   const open = openReviews.map(({ verdict }) => verdict.trigger).join(', ');
   const blind = status.health?.reasons.map(({ code }) => code).join(', ');
   const parts = [
-    `${status.flagKey ?? 'unknown flag'} ${status.state}`,
+    `${status.flagKey ?? 'unknown flag'} ${stateWord(status)}`,
     rolloutText(status),
     !status.isClosed && blind && `blind: ${blind}`,
     stage && `stage ${stage.status}`,
+    ...holdsOf(status).map(({ by }) => `on hold by ${by}`),
     open && `open reviews: ${open}`,
     problems && `problems: ${problems}`,
     status.isClosed && 'the guard is closed',
-    status.state !== 'armed' && decision?.decision.reason,
+    decision !== undefined && isCurrent(status, decision) && briefReason(decision.decision),
   ];
   return printable(parts.filter(Boolean).join(' | '));
 }
 
-function rolloutText({ rollout, epoch }: RolloutStatus): string {
+/** A state in a word or two: that of a dry run would have another name without it. */
+function stateWord({ state, view }: RolloutStatus): string {
+  if (view?.dryRun !== true || state !== 'armed') return state;
+  return view.state.status === 'armed' && view.state.wouldHaveStopped !== undefined
+    ? 'would be stopped (dry run)'
+    : 'armed (dry run)';
+}
+
+/** Whether a flag that was there is not sent to the service any more: no user gets it. */
+export function isFlagGone({ rollout, epoch, view }: RolloutStatus): boolean {
+  return rollout !== undefined && view !== undefined && view.epoch === epoch && view.flag === undefined;
+}
+
+/** Whether the last decision is about the rollout as it is now. */
+function isCurrent({ state, view }: RolloutStatus, { decision }: DecisionReport): boolean {
+  if (state !== 'armed') return true;
+  return view?.state.status === 'armed' && view.state.wouldHaveStopped?.id === decision.id;
+}
+
+function rolloutText(status: RolloutStatus): string {
+  const { rollout, epoch } = status;
+  if (isFlagGone(status)) return 'no such flag for the service, all users get the control';
   const word = rollout === undefined ? 'not known yet' : rolloutWord(rollout);
   return epoch === undefined ? word : `${word}, epoch ${epoch}`;
 }
@@ -91,11 +138,23 @@ function holdsOf({ view, isClosed }: RolloutStatus) {
   return view?.controls.hold === undefined || isClosed ? [] : [view.controls.hold];
 }
 
+/** A stop begins an epoch, in which nothing is counted: then both arms as they were when it was decided. */
+export function shownArms({ state, arms }: RolloutView): {
+  readonly arms: Readonly<Record<Arm, Omit<RolloutView['arms'][Arm], 'errorTypes'>>>;
+  readonly isOfDecision: boolean;
+} {
+  const { successes, failures } = arms.treatment.counts;
+  if (state.status === 'armed' || successes + failures > 0) return { arms, isOfDecision: false };
+  const { treatment, control } = state.decision.counts;
+  return { arms: { treatment: { counts: treatment }, control: { counts: control } }, isOfDecision: true };
+}
+
 /** Both arms since the epoch began, and what each trigger observed. */
 function armTable({ view }: RolloutStatus): string[] {
   if (view === undefined) return [];
+  const { arms, isOfDecision } = shownArms(view);
   const rows = ARMS.map((arm) => {
-    const { counts, p50Ms, p95Ms } = view.arms[arm];
+    const { counts, p50Ms, p95Ms } = arms[arm];
     const trials = counts.successes + counts.failures;
     const rate = trials === 0 ? undefined : counts.successes / trials;
     return [arm, formatCount(trials), formatShare(rate), formatLatency(p50Ms), formatLatency(p95Ms)];
@@ -108,14 +167,14 @@ function armTable({ view }: RolloutStatus): string[] {
     ({ name, verdict, evidence, dryRun }) =>
       `${padded(printable(name), width)}  ${printable(triggerText(verdict))}${dryRun ? ', dry run' : ''}${evidence === undefined ? '' : `, evidence ${Math.floor(evidence * 100)} %`}`,
   );
+  if (isOfDecision) lines.unshift('When it was decided:');
   return ['', ...lines, ...(triggers.length === 0 ? [] : ['', ...triggers])];
 }
 
 /** `ok: 99.2 %, threshold 95 %` */
 export function triggerText(verdict: Verdict | undefined): string {
   if (verdict === undefined) return 'not evaluated yet';
-  const { observed, threshold, unit } = verdict;
+  const { observed, threshold } = verdictFigures(verdict);
   const word = verdictWord(verdict);
-  if (observed === undefined) return word;
-  return `${word}: ${formatQuantity(observed, unit, threshold)}, threshold ${formatQuantity(threshold, unit)}`;
+  return observed === undefined ? word : `${word}: ${observed}, threshold ${threshold}`;
 }

@@ -31,7 +31,7 @@ export interface RolloutStatus {
   readonly epoch: number | undefined;
   /** What Unleash showed last. */
   readonly rollout: RolloutChange | undefined;
-  /** How far the current stage has come, now. */
+  /** How far the current stage has come, now; undefined after a stop. */
   readonly stage: StageProgress | undefined;
   readonly openReviews: readonly ReviewReport[];
   /** The last decision, if any, and what became of it. */
@@ -152,15 +152,19 @@ function statusOf({ folder, journal, story, view, problems }: StatusFacts): Roll
   const epoch = journal?.epoch ?? view?.epoch ?? story.rollout.at(-1)?.epoch;
   // After a crash, the journal may be of a later time than the view.
   const now = view?.epoch === epoch ? view : undefined;
+  const state = journal?.state.status ?? view?.state.status ?? stateOf(decision);
+  const stage =
+    now === undefined ? story.stages.findLast((stage) => stage.epoch === epoch)?.progress : now.stage;
   return {
     folder,
     flagKey: journal?.flagKey ?? view?.flagKey ?? story.flagKey,
-    state: journal?.state.status ?? view?.state.status ?? stateOf(decision),
+    state,
     since: journal?.state.since ?? view?.state.since,
     health: story.isClosed ? closedAt(story) : view === undefined ? story.health : view.health,
     epoch,
     rollout: now?.flag === undefined ? story.rollout.at(-1) : rolloutOf(now, now.flag),
-    stage: now?.stage ?? story.stages.findLast((stage) => stage.epoch === epoch)?.progress,
+    // While a flag is being stopped, no stage is evaluated.
+    stage: state === 'armed' ? stage : undefined,
     openReviews:
       now?.openReviews.map(reviewOf(now)) ?? story.reviews.filter(({ closedAt }) => closedAt === undefined),
     decision,

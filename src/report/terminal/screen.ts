@@ -2,9 +2,16 @@ import type { Health } from '../../model/health.js';
 import type { RolloutView, TriggerView } from '../../model/rollout-view.js';
 import { ARMS } from '../../model/shapes.js';
 import type { RolloutHistory } from '../../rollups/rollup.js';
-import { briefReason, formatAgo, formatSpan } from '../../support/wording.js';
-import { formatCount, formatLatency, formatPercentage, formatShare, rolloutWord } from '../format.js';
-import { stageTextOf, statusLine, triggerText } from '../status/render.js';
+import {
+  briefReason,
+  formatAgo,
+  formatCount,
+  formatSpan,
+  NEXT_STEP,
+  plainReason,
+} from '../../support/wording.js';
+import { formatLatency, formatPercentage, formatShare, rolloutWord } from '../format.js';
+import { isFlagGone, sequelOf, shownArms, stageTextOf, statusLine, triggerText } from '../status/render.js';
 import type { RolloutStatus } from '../status/rollout-status.js';
 import { armPoints, WATCHED_MS } from './recent.js';
 import { bar, clip, padded, printable, sparkline, widthOf, wrap } from './text.js';
@@ -94,11 +101,16 @@ function headBlock(status: RolloutStatus, now: number, columns: number): Block {
   const tone: Tone = isStopped ? 'bad' : isClosed || health?.status === 'blind' ? 'warn' : 'good';
   const ago = since === undefined ? '' : ` for ${formatSpan(Math.max(0, now - since))}`;
   const at = rollout?.enabled ? ' at' : ',';
-  const where = rollout === undefined ? '' : `${at} ${rolloutWord(rollout)}`;
+  const where =
+    rollout === undefined ? '' : isFlagGone(status) ? ', no such flag' : `${at} ${rolloutWord(rollout)}`;
   const dry = view?.dryRun ? ', dry run' : '';
   const name = clip(printable(status.flagKey ?? 'unknown flag'), Math.max(8, columns - 24));
-  const decision = isStopped ? status.decision?.decision : undefined;
-  const reason = decision && briefReason(decision);
+  const { decision } = status;
+  const isShown = isStopped || (view?.state.status === 'armed' && view.state.wouldHaveStopped !== undefined);
+  const why =
+    isShown && decision !== undefined
+      ? [briefReason(decision.decision), sequelOf(status, decision) ?? '']
+      : [];
   return {
     importance: 0,
     lines: [
@@ -108,30 +120,34 @@ function headBlock(status: RolloutStatus, now: number, columns: number): Block {
         [tone, `  ${word}`],
         ['plain', `${where}${ago}${dry}`],
       ],
-      healthLine(status, health, now),
-      ...(reason === undefined
-        ? []
-        : wrap(printable(reason), columns, 3).map((text): Line => [['bad', text]])),
+      ...healthLines(status, health, now, columns),
+      ...why.flatMap((text) =>
+        wrap(printable(text), columns, 3).map((line): Line => [[isStopped ? 'bad' : 'warn', line]]),
+      ),
     ],
   };
 }
 
-function healthLine({ isClosed, view }: RolloutStatus, health: Health | undefined, now: number): Line {
-  if (isClosed) return [['warn', 'Nothing protects the flag: the guard was closed.']];
-  const [reason] = health?.reasons ?? [];
+function healthLines(
+  { isClosed, view }: RolloutStatus,
+  health: Health | undefined,
+  now: number,
+  columns: number,
+): Line[] {
+  if (isClosed) return [[['warn', 'Nothing protects the flag: the guard was closed.']]];
   if (health?.status === 'blind') {
-    return [
-      ['bad', `blind: ${printable(reason === undefined ? 'unknown' : `${reason.code}, ${reason.message}`)}`],
-    ];
+    return health.reasons.flatMap(({ code, message }) =>
+      wrap(printable(`blind: ${code}, ${message}`), columns, 4).map((line): Line => [['bad', line]]),
+    );
   }
   const expires = view?.tokenExpiresAt;
   const parts = [
     'healthy',
-    expires !== undefined && `token for ${formatSpan(Math.max(0, expires - now))}`,
+    expires !== undefined && (expires <= now ? 'token expired' : `token for ${formatSpan(expires - now)}`),
     view?.fleet && fleetWords(view.fleet),
     view && `seen ${formatAgo(Math.max(0, now - view.at))}`,
   ];
-  return [['faint', parts.filter(Boolean).join(' · ')]];
+  return [[['faint', parts.filter(Boolean).join(' · ')]]];
 }
 
 function fleetWords({ processes, groups }: NonNullable<RolloutView['fleet']>): string {
@@ -178,13 +194,15 @@ function armsBlock(view: RolloutView, history: RolloutHistory, now: number, colu
   const highest = (key: 'errorRate' | 'p95') =>
     Math.max(0, ...ARMS.flatMap((arm) => points[arm].map((point) => point[key] ?? 0)));
   const tops = { errorRate: Math.max(0.001, highest('errorRate')), p95: highest('p95') };
-  const last = `the last ${formatSpan(WATCHED_MS)}; figures of this epoch`;
+  const { arms, isOfDecision } = shownArms(view);
+  const figures = isOfDecision ? 'figures of when it was decided' : 'figures of this epoch';
+  const last = `the last ${formatSpan(WATCHED_MS)}; ${figures}`;
   const title: Line = [
     ['strong', isNarrow ? 'Error rate, p95 ' : 'Error rate and p95 '],
     ['faint', clip(last, Math.max(0, columns - 20))],
   ];
   const lines = ARMS.flatMap((arm): Line[] => {
-    const { counts, p95Ms } = view.arms[arm];
+    const { counts, p95Ms } = arms[arm];
     const trials = counts.successes + counts.failures;
     const rate = formatShare(trials === 0 ? undefined : counts.failures / trials);
     const errors: Line = [
@@ -260,14 +278,14 @@ function noticesBlock(status: RolloutStatus, now: number, columns: number): Bloc
   const notices: [Tone, string][] = [
     ...openReviews.map(({ verdict, openedAt }): [Tone, string] => [
       'warn',
-      `Review, ${formatAgo(Math.max(0, now - openedAt))}: ${verdict.message}`,
+      `Review, ${formatAgo(Math.max(0, now - openedAt))}: ${plainReason({ reason: verdict.message, verdicts: [verdict] })} ${NEXT_STEP.review}`,
     ]),
     ...(hold === undefined ? [] : [['warn', `Hold by ${hold.by}: ${hold.reason}`] as [Tone, string]]),
     ...openProblems.map(({ text }): [Tone, string] => ['warn', text]),
     ...problems.map((text): [Tone, string] => ['warn', text]),
   ];
   const lines = notices.flatMap(([tone, text]) =>
-    wrap(printable(text), columns, 2).map((line): Line => [[tone, line]]),
+    wrap(printable(text), columns, 4).map((line): Line => [[tone, line]]),
   );
   return { importance: 2.5, lines: lines.slice(0, 8) };
 }

@@ -151,7 +151,63 @@ describe('readRolloutStatus', () => {
     ]);
     const status = await readRolloutStatus(folder);
     expect(status.state).toBe('stopping');
-    expect(renderStatus(status, NOW)).toMatch(/The success rate is 90 %\.\n +Turn it off by hand\./);
+    expect(renderStatus(status, NOW)).toMatch(
+      /The success rate is 90 %\.\n +The flag is not off in Unleash yet\. Turn it off by hand\./,
+    );
+  });
+
+  it('shows both arms as they were when a stop was decided, no stage, and what to do next', async () => {
+    const state = {
+      status: 'stopped',
+      since: NOW,
+      decision,
+      confirmedBy: 'read-back',
+      seenOff: true,
+    } as const;
+    await given(state, STARTED);
+    const stage = { percentage: 10, minOutcomes: 2_000, minSuccessRate: 0.9 };
+    const message = 'The stage at 10 % needs more.';
+    const collecting = { stage, index: 0, status: 'collecting', outcomes: 3, elapsedMs: 9, message } as const;
+    await new ViewFile(folder).save(viewOf({ at: NOW, epoch: 2, state, stage: collecting }));
+    const status = await readRolloutStatus(folder, { now: () => NOW });
+    const text = renderStatus(status, NOW);
+    expect(text).toMatch(/^When it was decided:$/m);
+    expect(text).toMatch(/^treatment +100 +90\.00 % +– +–$/m);
+    expect(text).toContain('Fix the cause and deploy');
+    expect(text).not.toContain('Stage');
+    expect(status.stage).toBeUndefined();
+  });
+
+  it('shows no percentage of a flag that the service no longer gets', async () => {
+    await given({ status: 'armed', since: NOW }, STARTED);
+    await new ViewFile(folder).save(viewOf({ at: NOW, epoch: 2, flag: undefined }));
+    const text = renderStatus(await readRolloutStatus(folder, { now: () => NOW }), NOW);
+    expect(text).toMatch(/^Rollout +no such flag for the service, all users get the control$/m);
+  });
+
+  it('says that the last stop is over once an operator has turned the flag on', async () => {
+    await given({ status: 'armed', since: NOW }, [
+      ...STARTED,
+      { type: 'decided', at: NOW - 60_000, decision },
+      { type: 're-armed', at: NOW, epoch: 3 },
+      { type: 'unleash-history', at: NOW, change: 'on', by: 'ann', changedAt: NOW },
+    ]);
+    expect(renderStatus(await readRolloutStatus(folder), NOW)).toMatch(
+      /^Decision .+\n +It is over: the flag was turned on again by ann on 2026-03-02 12:00:00 UTC\.$/m,
+    );
+  });
+
+  it('says in one line what a dry run would have stopped, and who holds the rollout', async () => {
+    const dryRun = { ...decision, dryRun: true };
+    const state = { status: 'armed', since: NOW, wouldHaveStopped: dryRun } as const;
+    await given(state, [...STARTED, { type: 'decided', at: NOW - 60_000, decision: dryRun }]);
+    const hold = { since: NOW, by: 'ada', reason: 'Black Friday' };
+    await new ViewFile(folder).save(
+      viewOf({ at: NOW, epoch: 2, state, dryRun: true, controls: { mutes: [], hold } }),
+    );
+    expect(statusLine(await readRolloutStatus(folder, { now: () => NOW }))).toBe(
+      'async-upload would be stopped (dry run) | 10 %, epoch 2 | on hold by ada | The success rate is 90 %.',
+    );
   });
 
   it('trusts the journal more than the audit log', async () => {
@@ -219,7 +275,7 @@ describe('readRolloutStatus', () => {
       view: { at: NOW },
     });
     const text = renderStatus(status, NOW);
-    expect(text).toMatch(/^treatment +1\u202f234 +98\.70 % +410 ms +–$/m);
+    expect(text).toMatch(/^treatment +1,234 +98\.70 % +410 ms +–$/m);
     expect(text).toMatch(/^Stage +collecting: 1234 of 2000 outcomes, about 40 min at this rate$/m);
     expect(text).toMatch(/^success-rate-below +ok: 98\.7 %, threshold 95 %$/m);
     expect(text).toMatch(/^failure- \[2Jregression +not evaluated yet, evidence 62 %$/m);

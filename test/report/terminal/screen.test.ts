@@ -149,7 +149,7 @@ describe('the screen of watch', () => {
         },
       ),
     );
-    expect(shown).toMatch(/stopped, off for 3 h\n.*\nIt fails\.\n/);
+    expect(shown).toMatch(/stopped, off for 3 h\n.*\nIt fails\.\nFix the cause and deploy;/);
     expect(shown).toMatch(/failure-regression[\s\S]*success-rate-below/);
   });
 
@@ -170,11 +170,23 @@ describe('the screen of watch', () => {
     for (const part of [
       'Hold by ada: Black Friday',
       'muted',
-      'Review, 10 min ago: Success rate 97 %.',
+      'Review, 10 min ago: Success rate 97 %. Check it; then acknowledge the review, or turn the flag off.',
       'journal.json: damaged',
     ]) {
       expect(shown).toContain(part);
     }
+  });
+
+  it('shows the whole reason why the guard is blind, and that a token has expired', () => {
+    const message = `${'The definition is out of date, and '.repeat(4)}a new token is needed.`;
+    const health = {
+      status: 'blind',
+      since: NOW,
+      reasons: [{ code: 'stale-flags', message, since: NOW }],
+    } as const;
+    const screen = (watched: Watched) => screenOf(watched, { columns: 100, rows: 30 }, plain).join('\n');
+    expect(screen(watchedOf({}, { health }))).toContain('a new token is needed.');
+    expect(screen(watchedOf({ tokenExpiresAt: NOW - 1 }))).toContain('healthy · token expired');
   });
 
   it('fits any terminal, whatever names come from outside', () => {
