@@ -47,9 +47,7 @@ function markOf(event: GuardEvent): Omit<Annotation, 'at' | 'text'> | undefined 
     case 'stop-failed': {
       // What only an operator can finish is an event of its own.
       const { decisionId, failure } = event;
-      return failure.requiresAction
-        ? undefined
-        : { type: 'health', title: 'not off in Unleash yet', decisionId };
+      return failure.requiresAction ? undefined : { type: 'health', title: 'stop failed', decisionId };
     }
     case 'action-required':
       return { type: 'health', title: 'action required', decisionId: event.decisionId };

@@ -58,7 +58,7 @@ function examine(evidence: Evidence, ratio: number, alpha: number, now: number):
   const observed = treatmentMs === undefined || controlMs === 0 ? undefined : treatmentMs / controlMs;
   const message = () => {
     const claim = breached ? 'too slow' : `not shown to be slower than ${ratio} times the control`;
-    return `${describeObserved(strongest, observed, ratio)}${describeSince(since, now)} ${describe(strongest, ratio)}: ${claim}; ${describeEvidence(evidence, logThreshold, alpha)}.`;
+    return `${describeObserved(strongest, observed, ratio)}${describeSince(since, now)} ${describe(strongest, ratio, observed)}: ${claim}; ${describeEvidence(evidence, logThreshold, alpha)}.`;
   };
   return {
     status: breached ? 'breach' : 'ok',
@@ -92,10 +92,15 @@ function describeObserved(
 
 const percentileOf = (quantile: number) => `p${rounded(quantile * 100)}`;
 
-function describe({ quantile, controlMs, limitMs, counts }: QuantileEvidence, ratio: number): string {
+function describe(
+  { quantile, controlMs, limitMs, counts }: QuantileEvidence,
+  ratio: number,
+  observed: number | undefined,
+): string {
   const percentile = percentileOf(quantile);
   const slow = `${describeTrials(counts.treatment)} of the treatment's successes took longer than ${rounded(limitMs)} ms`;
-  const limit = `${ratio} times the control's ${percentile} of ${rounded(controlMs)} ms`;
+  const of = observed === undefined ? ` of ${rounded(controlMs)} ms` : '';
+  const limit = `${ratio} times the control's ${percentile}${of}`;
   const baseline = `${describeTrials(counts.control)} of the control's longer than that ${percentile}`;
   return `${slow}, which is ${limit}, and ${baseline}`;
 }

@@ -96,7 +96,7 @@ describe('annotations', () => {
   it('mark that a flag is not off in Unleash yet, and what only an operator can finish once', () => {
     const failure = { code: 'ADMIN_UNAVAILABLE', message: 'Unleash does not answer.', requiresAction: false };
     const failed = { type: 'stop-failed', at: AT, decisionId: 'd', failure } as const;
-    expect(annotationOf(failed)).toMatchObject({ title: 'not off in Unleash yet', decisionId: 'd' });
+    expect(annotationOf(failed)).toMatchObject({ title: 'stop failed', decisionId: 'd' });
     expect(annotationOf({ ...failed, failure: { ...failure, requiresAction: true } })).toBeUndefined();
     const required = { type: 'action-required', at: AT, decisionId: 'd', message: 'Turn it off.' } as const;
     expect(annotationOf(required)).toMatchObject({ title: 'action required', decisionId: 'd' });

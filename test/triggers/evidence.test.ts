@@ -310,7 +310,7 @@ describe('latencyRegression', () => {
     expect(verdict).toMatchObject({ trigger: 'latency-regression', status: 'breach', threshold: 1.2 });
     expect(verdict.observed).toBeCloseTo(2, 1);
     expect(verdict.message).toMatch(
-      /of the treatment's successes took longer than \d+ ms, which is 1\.2 times the control's p\d+ of \d+ ms, and [\d.]+ % \(\d+ of \d+\) of the control's longer than that p\d+: too slow; the evidence E is/,
+      /of the treatment's successes took longer than \d+ ms, which is 1\.2 times the control's p\d+, and [\d.]+ % \(\d+ of \d+\) of the control's longer than that p\d+: too slow; the evidence E is/,
     );
   });
 

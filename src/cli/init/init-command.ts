@@ -250,7 +250,9 @@ function toText(shown: Shown): string {
   const hasPercentage = findings.some(({ check, status }) => check === 'percentage' && status === 'ok');
   const steps = [
     installCommand(framework),
-    ...(out === undefined ? ['put the code below into your service'] : [`see the code in ${out}`]),
+    ...(out === undefined
+      ? ['put the code below into your service']
+      : [`replace treatment and control in ${out} by your two paths`]),
     'start the service with UNLEASH_CLIENT_TOKEN and UNLEASH_ADMIN_TOKEN',
     ...(hasPercentage ? [] : ['give the flag one gradual rollout, at 0 %, while it is off']),
     `turn the flag on, and raise its percentage: ${flagUrl}`,

@@ -234,13 +234,20 @@ export class KillSwitch {
 }
 
 function failureOf(error: unknown): StopFailure {
-  if (isAdminError(error))
-    return { code: error.code, message: error.message, requiresAction: !error.retryable };
-  return { code: 'UNKNOWN', message: messageOf(error), requiresAction: false };
+  if (!isAdminError(error)) return retried('UNKNOWN', messageOf(error));
+  const { code, message, retryable } = error;
+  return retryable ? retried(code, message) : { code, message, requiresAction: true };
 }
 
+/** A failure that a retry may repair. Not every request of a stop says what can be done in its place. */
+function retried(code: StopFailure['code'], message: string): StopFailure {
+  const isSaid = message.includes('by hand');
+  return { code, message: isSaid ? message : `${message} ${BY_HAND}`, requiresAction: false };
+}
+
+const BY_HAND = 'Turn the flag off by hand in the Unleash UI if it lasts for five minutes.';
+
 function stillOn(at: number): GuardInput {
-  const message =
-    'Unleash accepted "off", and still showed the flag on when it was read back. Turn the flag off by hand in the Unleash UI if it lasts for five minutes.';
-  return { type: 'off-failed', at, failure: { code: 'STILL_ON', message, requiresAction: false } };
+  const message = 'Unleash accepted "off", and still showed the flag on when it was read back.';
+  return { type: 'off-failed', at, failure: retried('STILL_ON', message) };
 }

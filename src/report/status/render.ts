@@ -88,6 +88,7 @@ export function statusLine(status: RolloutStatus): string {
   const problems = openProblems.map(({ type }) => type).join(', ');
   const open = openReviews.map(({ verdict }) => verdict.trigger).join(', ');
   const blind = status.health?.reasons.map(({ code }) => code).join(', ');
+  const failure = status.state === 'stopping' ? decision?.failures.at(-1) : undefined;
   const parts = [
     `${status.flagKey ?? 'unknown flag'} ${stateWord(status)}`,
     rolloutText(status),
@@ -97,6 +98,7 @@ export function statusLine(status: RolloutStatus): string {
     open && `open reviews: ${open}`,
     problems && `problems: ${problems}`,
     status.isClosed && 'the guard is closed',
+    failure && `not off in Unleash yet: ${failure.code}`,
     decision !== undefined && isCurrent(status, decision) && briefReason(decision.decision),
   ];
   return printable(parts.filter(Boolean).join(' | '));

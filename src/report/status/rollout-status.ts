@@ -1,3 +1,4 @@
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SharedRollout } from '../../fleet/shared-rollout.js';
 import { AUDIT_FILE } from '../../journal/audit-log.js';
@@ -109,7 +110,7 @@ export async function readRolloutStatus(
   const view = await attempt(VIEW_FILE, () => new ViewFile(folder).load());
   if (journal === undefined && story.events === 0 && view === undefined) {
     if (problems.length === 0) {
-      throw new NoGuardError(`${folder} contains neither journal.json nor ${AUDIT_FILE}.`);
+      throw new NoGuardError(await whyNoGuard(folder));
     }
     throw new UnreadableGuardError(
       `The files of the guard in ${folder} cannot be read: ${problems.join('; ')}.`,
@@ -117,6 +118,29 @@ export async function readRolloutStatus(
   }
   return statusOf({ folder, journal, story, view: view && agedView(view, clock.now()), problems });
 }
+
+/** Guards that a message names. */
+const MAX_NAMED = 5;
+
+/** An operator in a hurry gives the folder above, or a misspelled one. */
+async function whyNoGuard(folder: string): Promise<string> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => undefined);
+  if (entries === undefined) return `There is no folder ${folder}.`;
+  const below = entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(folder, name));
+  const isGuards = await Promise.all(
+    below.map((each) => Promise.all([VIEW_FILE, AUDIT_FILE].map((file) => isThere(join(each, file))))),
+  );
+  const guards = below.filter((_, index) => isGuards[index]?.includes(true)).sort();
+  if (guards.length === 0) return `${folder} contains neither journal.json nor ${AUDIT_FILE}.`;
+  const more = guards.length > MAX_NAMED ? ` and ${guards.length - MAX_NAMED} more` : '';
+  return `No guard writes to ${folder} itself. Guards write to ${guards.slice(0, MAX_NAMED).join(', ')}${more}.`;
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
 
 /**
  * Reads where the rollout of a fleet stands, as its leader saved it.

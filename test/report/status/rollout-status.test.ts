@@ -151,6 +151,10 @@ describe('readRolloutStatus', () => {
     ]);
     const status = await readRolloutStatus(folder);
     expect(status.state).toBe('stopping');
+    const failures = [{ at: NOW, code: 'ADMIN_PERMISSION', message: failure.message }];
+    expect(statusLine({ ...status, decision: { decision, failures } })).toBe(
+      'async-upload stopping | 10 %, epoch 2 | not off in Unleash yet: ADMIN_PERMISSION | The success rate is 90 %.',
+    );
     expect(renderStatus(status, NOW)).toMatch(
       /The success rate is 90 %\.\n +The flag is not off in Unleash yet\. Turn it off by hand\./,
     );
@@ -176,6 +180,16 @@ describe('readRolloutStatus', () => {
     expect(text).toContain('Fix the cause and deploy');
     expect(text).not.toContain('Stage');
     expect(status.stage).toBeUndefined();
+  });
+
+  it('names the guards below a folder, and a folder that is not there', async () => {
+    await mkdir(join(folder, 'other'));
+    await expect(readRolloutStatus(folder)).rejects.toThrow('contains neither journal.json nor audit.jsonl');
+    const below = join(folder, 'async_upload_rollout');
+    await new ViewFile(below).save(viewOf());
+    await expect(readRolloutStatus(folder)).rejects.toThrow(`Guards write to ${below}.`);
+    const missing = join(folder, 'missing');
+    await expect(readRolloutStatus(missing)).rejects.toThrow(`There is no folder ${missing}.`);
   });
 
   it('shows no percentage of a flag that the service no longer gets', async () => {
