@@ -121,6 +121,7 @@ describe('the first sentence', () => {
         },
       },
     ],
+    ['Stepped back', 'warn', { state: { status: 'armed', since: now, steppedBackFrom: 100 } }],
     ['Closed', 'warn', { isClosed: true }],
     ['Blind', 'bad', { health: { status: 'blind', since: now, reasons } }],
     ['No flag', 'warn', { flag: undefined }],

@@ -1,3 +1,5 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { dashboard } from 'unleash-rollout-guard/dashboard';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { DecisionView, Overview, Series } from '../../src/dashboard/api.js';
@@ -46,6 +48,18 @@ describe('guard.dashboard()', () => {
     expect(treatment.errorRate.at(-1)).toBe(1);
     expect(thresholds).toContainEqual({ trigger: 'success-rate-below', chart: 'error-rate', value: 0.05 });
     expect(percentage.length).toBe(treatment.trials.length);
+  });
+
+  it('has what this process knows though its folder cannot be read', async () => {
+    const file = join(harness.folder, 'file');
+    await mkdir(harness.folder, { recursive: true });
+    await writeFile(file, '');
+    const guard = await started({ folder: join(file, 'guard') });
+    await harness.fail(guard);
+    await harness.until('stopped', () => guard.state.status === 'stopped');
+    const { treatment, annotations } = await series();
+    expect(sum(treatment.failures)).toBeGreaterThan(0);
+    expect(annotations.map(({ title }) => title)).toContain('stopped');
   });
 
   it('has the numbers of the guard', async () => {

@@ -106,7 +106,11 @@ export class RollupKeeper {
       const written = this.#written;
       if (!this.#isClosed) this.#recorder.take(this.#kept.context.clock.now());
       const unwritten = { pending: book.pending, running: book.running.map(lineOfRollup) };
-      const history = await this.#reader.read(request, unwritten);
+      const history = await this.#reader.read(request, unwritten).catch((error) => {
+        // What this process knows is shown though its folder cannot be read.
+        this.#kept.context.records.fault(READING, error);
+        return new HistoryReader(undefined).read(request, unwritten);
+      });
       // What was written meanwhile may be missing, or there twice.
       if (written === this.#written || attempt === ATTEMPTS) return history;
     }

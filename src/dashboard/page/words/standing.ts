@@ -112,6 +112,14 @@ function running(view: RolloutView): Standing {
       sentence: `${where} Something is wrong in Unleash, see below.`,
     };
   }
+  const from = state.status === 'armed' ? state.steppedBackFrom : undefined;
+  if (from !== undefined && view.flag?.percentage !== undefined && view.flag.percentage < from) {
+    return {
+      mood: 'warn',
+      word: 'Stepped back',
+      sentence: `${where} The guard took it back from ${percentageText(from)}. ${NEXT_STEP.steppedBack}`,
+    };
+  }
   if (view.isComplete) {
     return {
       mood: 'good',
