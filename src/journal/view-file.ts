@@ -28,7 +28,7 @@ const SILENT_MS = 60_000;
 export function agedView(view: RolloutView, now: number): RolloutView {
   const { at, health, isClosed } = view;
   if (isClosed || now - at <= SILENT_MS) return view;
-  const message = `The guard gave its last sign of life ${formatAgo(now - at)}: its process has ended without closing it, is frozen, or cannot write here.`;
+  const message = `The guard gave its last sign of life ${formatAgo(now - at)}: its process has ended without closing it, is frozen, or cannot write here. Until it runs again, it does not guard the flag.`;
   const reasons = [...health.reasons, { code: 'silent', message, since: at }];
   return { ...view, health: { status: 'blind', since: at, reasons } };
 }

@@ -53,7 +53,10 @@ export const EVENT_TABLE: EventTable = {
           severity: 'critical',
           title: `${flagKey}: the guard is blind`,
           message: reasons.map(({ message }) => message).join(' '),
-          facts: reasons.map(({ code, since }) => ({ name: code, value: `for ${span(at - since)}` })),
+          // What has just begun has no length: the message has that of a freeze.
+          facts: reasons
+            .filter(({ since }) => at - since >= 1_000)
+            .map(({ code, since }) => ({ name: code, value: `for ${span(at - since)}` })),
           incident: { key: 'blind', status: 'open', endsWithGuard: true, isOfProcess: true },
         };
       }

@@ -192,7 +192,7 @@ export function verdictFigures(verdict: {
   const isDifference = unit === 'fraction' && rate === undefined && evidence !== undefined;
   const text = (value: number, comparedWith?: number) => {
     const quantity = formatQuantity(value, unit, comparedWith);
-    return isDifference ? quantity.replace('%', 'points') : quantity;
+    return isDifference ? quantity.replace('%', quantity === '1 %' ? 'point' : 'points') : quantity;
   };
   return {
     observed: observed === undefined ? undefined : text(observed, threshold),

@@ -275,6 +275,24 @@ describe('noticeOf', () => {
     expect(noticeOf(event, subject)).toBeUndefined();
   });
 
+  it('shows no length of what has just begun', () => {
+    const blind = (since: number) => {
+      const reasons = [{ code: 'event-loop-blocked', message: 'It was frozen for 80 s.', since }];
+      const event = {
+        type: 'health',
+        at: AT,
+        status: 'blind',
+        since,
+        reasons,
+        began: ['event-loop-blocked'],
+        ended: [],
+      } as const;
+      return noticeOf(event, subject)!.notification.facts;
+    };
+    expect(blind(AT)).toEqual([]);
+    expect(blind(AT - 30_000)).toEqual([{ name: 'event-loop-blocked', value: 'for 30 s' }]);
+  });
+
   it('carries the evidence of a decision', () => {
     const { notification } = noticeOf(decided(), subject)!;
     expect(notification.decision).toEqual(decision());

@@ -68,6 +68,7 @@ describe('the figures of a verdict', () => {
       '13.8 %',
       '5 %',
     ],
+    ['one point', { threshold: 0.01, unit: 'fraction', evidence: {} }, undefined, '1 point'],
     ['a share in percent', { observed: 0.02, threshold: 0.01, unit: 'fraction' }, '2.0 %', '1 %'],
     ['a ratio', { observed: 6.07, threshold: 1.2, unit: 'ratio', evidence: {} }, '6.07×', '1.2×'],
     ['a threshold alone', { threshold: 0.02, unit: 'fraction', evidence: {} }, undefined, '2 points'],
