@@ -203,8 +203,8 @@ describe('readRolloutStatus', () => {
     await given({ status: 'armed', since: NOW }, [
       ...STARTED,
       { type: 'decided', at: NOW - 60_000, decision },
-      { type: 're-armed', at: NOW, epoch: 3 },
-      { type: 'unleash-history', at: NOW, change: 'on', by: 'ann', changedAt: NOW },
+      { type: 're-armed', at: NOW, epoch: 3, decisionId: 'a' },
+      { type: 'toggled', at: NOW, change: 'on', by: 'ann', changedAt: NOW, decisionId: 'a' },
     ]);
     expect(renderStatus(await readRolloutStatus(folder), NOW)).toMatch(
       /^Decision .+\n +It is over: the flag was turned on again by ann on 2026-03-02 12:00:00 UTC\.$/m,
