@@ -47,7 +47,8 @@ export function isConfigError(error: unknown): error is ConfigError {
  * @throws {@link ConfigError} that lists every problem, unknown keys of strict objects included.
  */
 export function parseConfig<S extends z.ZodType>(schema: S, value: unknown, what: string): z.output<S> {
-  const parsed = schema.safeParse(value, { error: expectedFor, reportInput: true });
+  // Options are checked once: to compile code for them takes longer than to check them.
+  const parsed = schema.safeParse(value, { error: expectedFor, reportInput: true, jitless: true });
   if (parsed.success) return parsed.data;
   throw new ConfigError(
     what,
