@@ -6,9 +6,9 @@
 // - Declarations, by tsc, in dist/types/; dist/package.json makes them those of CommonJS, and `<entry>.d.mts` those of ESM.
 // Run by `npm run build`.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
@@ -16,7 +16,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
 const require = createRequire(import.meta.url);
 /** What `exports` in package.json has, and what runs as a process of its own, by the names of their files in dist/. */
-const { entries, programs } = require('./entries.json');
+const { entries, programs, deferred } = require('./entries.json');
 const { version, dependencies, peerDependencies, peerDependenciesMeta } = require('../package.json');
 
 /** Bundled although it is a dependency: its declarations are needed, and three quarters of its code are not. */
@@ -27,11 +27,32 @@ const external = Object.keys({ ...dependencies, ...peerDependencies }).filter(
 const isExternal = (id) =>
   id.startsWith('node:') || external.some((name) => id === name || id.startsWith(`${name}/`));
 
+/** Source files whose functions are loaded when one of them is first called, synchronously. */
+const deferredBySource = new Map(
+  Object.entries(deferred).map(([name, source]) => [join(root, source), name]),
+);
+const STAND_IN = '\0stand-in:';
+
+/** A module that exports the same functions as a deferred one, and loads it when one is called. */
+function standIn(source) {
+  const exported = [...readFileSync(source, 'utf8').matchAll(/^export (?!type |interface )(.*)$/gm)].map(
+    ([line, what]) => {
+      const [, name = /^\{ (\w+) \} from /.exec(what)?.[1]] = /^(?:async )?function (\w+)/.exec(what) ?? [];
+      if (name === undefined) throw new Error(`${source} is deferred, and exports no function: ${line}`);
+      return name;
+    },
+  );
+  const file = JSON.stringify(`./${deferredBySource.get(source)}.js`);
+  return exported
+    .map((name) => `export const ${name} = (...given) => require(${file}).${name}(...given);`)
+    .join('\n');
+}
+
 rmSync(dist, { recursive: true, force: true });
 
 const bundle = await rolldown({
   cwd: root,
-  input: { ...entries, ...programs },
+  input: { ...entries, ...programs, ...deferred },
   platform: 'node',
   external: isExternal,
   plugins: [
@@ -39,6 +60,16 @@ const bundle = await rolldown({
       name: 'package-version',
       load: (id) =>
         id.endsWith('/src/support/version.ts') ? `export const version = ${JSON.stringify(version)};` : null,
+    },
+    {
+      name: 'deferred',
+      resolveId(id, importer) {
+        if (importer?.startsWith(STAND_IN)) return { id, external: true };
+        if (importer === undefined || !id.startsWith('.')) return null;
+        const source = resolve(dirname(importer), id.replace(/\.js$/, '.ts'));
+        return deferredBySource.has(source) ? STAND_IN + source : null;
+      },
+      load: (id) => (id.startsWith(STAND_IN) ? standIn(id.slice(STAND_IN.length)) : null),
     },
     {
       // Source files are ESM; here `require` is at hand, and bundlers of users see what it loads.

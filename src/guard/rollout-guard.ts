@@ -20,8 +20,9 @@ import {
   type OperationOptions,
 } from '../operation/guarded-operation.js';
 import { allWithin } from '../support/deadline.js';
+import { assembleGuard, checkOperationOptions } from './assemble.js';
 import { ControllableGuard } from './control/controllable-guard.js';
-import { GuardRun } from './guard-run.js';
+import type { GuardRun } from './guard-run.js';
 import { type GuardState, type GuardStatus, shownState } from './guard-status.js';
 import {
   type ComplaintReport,
@@ -31,9 +32,8 @@ import {
 } from './observe/tracked-outcomes.js';
 import { TreatmentVariants } from './observe/treatment-variants.js';
 import type { RolloutGuardOptions } from './options.js';
-import { checkOperationOptions, resolveOptions } from './resolve-options.js';
 import type { GuardResources } from './several/guard-resources.js';
-import { type GuardParts, wire } from './wiring.js';
+import type { GuardParts } from './wiring.js';
 
 /** How long `flush()` waits for each of what it sends, in milliseconds. */
 const FLUSH_MS = 4_000;
@@ -55,8 +55,9 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
   constructor(options: RolloutGuardOptions, shared: GuardResources);
   constructor(options: RolloutGuardOptions, shared?: GuardResources) {
     super();
-    this.#parts = wire(resolveOptions(options), shared);
-    this.#run = new GuardRun(this.#parts);
+    const { parts, run } = assembleGuard(options, shared);
+    this.#parts = parts;
+    this.#run = run;
     const { flagKey, flags, records, treatmentVariants } = this.#parts.context;
     this.flagKey = flagKey;
     if (treatmentVariants !== undefined)

@@ -9,11 +9,11 @@ import { messageOf } from '../../support/async/callbacks.js';
 import { Limiter } from '../../support/async/limiter.js';
 import { inSlices } from '../../support/async/slices.js';
 import { countOf } from '../../support/wording.js';
-import { safeClock } from '../guard-context.js';
+import { assembleFlags } from '../assemble.js';
 import type { GuardStatus } from '../guard-status.js';
 import { RolloutGuard } from '../rollout-guard.js';
-import { type FlagGuardsOptions, optionsPerFlag } from './flag-options.js';
-import { type GuardResources, guardResources } from './guard-resources.js';
+import type { FlagGuardsOptions } from './flag-options.js';
+import type { GuardResources } from './guard-resources.js';
 
 /** A message names so many flags. */
 const MOST_NAMED = 10;
@@ -44,10 +44,8 @@ export class FlagGuards<FlagKey extends string = string> {
 
   /** @throws {@link ConfigError} that lists everything that is wrong, with its flag and field. */
   constructor(options: FlagGuardsOptions<FlagKey>) {
-    const flags = optionsPerFlag(options);
-    const { resolved } = flags[0]!;
-    // Each guard reports a clock that fails.
-    this.#resources = guardResources({ ...resolved, clock: safeClock(resolved.clock, () => {}) }, true);
+    const { flags, resources } = assembleFlags(options);
+    this.#resources = resources;
     this.#byFlag = new Map(
       flags.map(({ flagKey, given }) => [flagKey, new RolloutGuard(given, this.#resources)]),
     );

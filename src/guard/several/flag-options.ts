@@ -126,7 +126,7 @@ const flagSchema = z.lazy(() =>
 );
 
 /** The options of one guard among several. */
-interface GuardOptions {
+export interface GuardOptions {
   readonly flagKey: string;
   readonly given: RolloutGuardOptions;
   readonly resolved: ResolvedOptions;

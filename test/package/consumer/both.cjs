@@ -4,6 +4,9 @@ const { createServer } = require('node:http');
 const { OpenFeature } = require('@openfeature/server-sdk');
 const required = require('unleash-rollout-guard');
 
+/** The files of this package that are loaded: of CommonJS, in which all code is. */
+const filesLoaded = () => Object.keys(require.cache).filter((file) => file.includes('unleash-rollout-guard'));
+
 async function main() {
   const imported = await import('unleash-rollout-guard');
   const names = Object.keys(imported).filter((name) => !['default', 'module.exports'].includes(name));
@@ -44,6 +47,7 @@ async function main() {
     folder: 'both-forms',
     logger: false,
   });
+  const loadedBefore = filesLoaded();
   OpenFeature.addHooks(new required.OutcomeHook(guard));
   await OpenFeature.setProviderAndWait(provider);
   await guard.start();
@@ -55,6 +59,7 @@ async function main() {
   });
   for (let user = 0; user < 5; user++) assert.equal(await work({ targetingKey: `user-${user}` }), 'served');
   await stopped;
+  assert.deepEqual(filesLoaded(), loadedBefore, 'a guard loads all that it needs when it is made');
   console.log(guard.status().state.status);
   await guard.close();
   await OpenFeature.close();
