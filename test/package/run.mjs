@@ -198,12 +198,20 @@ try {
     );
     assert.equal(nest('node', 'bundle/main.js').trim(), 'stopped');
   });
+  check('a bundle of ./redis lacks no Redis package until it is given a URL', () => {
+    nest('npx', 'esbuild', 'redis.js', '--bundle', '--platform=node', '--outfile=bundle/redis.js');
+    assert.match(nest('node', 'bundle/redis.js'), /npm install redis/);
+  });
   const oldest = peersOf((name) => peerDependencies[name].replace('^', ''));
   run('npm', ['install', ...QUIETLY, ...oldest]);
   check(`the oldest peers do as well: ${oldest.join(', ')}`, () => {
     assert.equal(run('node', ['use.mjs']).trim(), 'stopped');
     run('npx', ['tsc', '-p', 'tsconfig.json']);
   });
+  run('npm', ['install', ...QUIETLY, '--legacy-peer-deps', 'redis@4']);
+  check('./redis names the version of a Redis package that is too old', () =>
+    assert.match(run('node', ['redis.mjs']), /redis 5 or newer .*got @redis\/client 1\.\d/),
+  );
   console.log(`\n${checks.length} passed, 0 failed`);
 } finally {
   rmSync(folder, { recursive: true, force: true });

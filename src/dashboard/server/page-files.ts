@@ -24,7 +24,9 @@ const COMPRESSED = /\.(html|js|css|svg|json|webmanifest)$/;
 /** Names with a hash: their contents never change. */
 const HASHED = /-[\w-]{8,}\.\w+$/;
 
-const MISSING = `The dashboard's page has not been built: run "npm run build:page" in the folder of unleash-rollout-guard.`;
+const MISSING =
+  'The dashboard\'s page is missing. A bundle needs a copy of node_modules/unleash-rollout-guard/dist/page beside it, named "page"; ' +
+  'in a clone of the repository, "npm run build:page" builds it.';
 
 /** One file of the page, as it is sent. */
 interface PageFile {

@@ -37,6 +37,9 @@ export interface RedisScriptOptions {
   readonly arguments: string[];
 }
 
+/** The oldest version of `redis` and `@redis/client` whose clients fit. */
+const OLDEST = 5;
+
 const CLIENT_METHODS = ['evalSha', 'eval', 'duplicate', 'connect', 'subscribe', 'on', 'destroy'] as const;
 
 /** Whether a value has the methods of {@link RedisClient}. */
@@ -86,7 +89,7 @@ export class RedisConnection {
     this.#connecting = undefined;
   }
 
-  /** @throws {@link ConfigError} when there is only a URL, and neither `redis` nor `@redis/client` is installed. */
+  /** @throws {@link ConfigError} when there is only a URL, and neither `redis` nor `@redis/client` is installed, or too old a version. */
   async client(): Promise<RedisClient> {
     // What was still under way when the guard closed must not connect again.
     if (this.#users <= 0) throw closed();
@@ -164,7 +167,6 @@ export class RedisConnection {
    * sends again what still matters.
    */
   async #connect(url: string): Promise<RedisClient> {
-    const { createClient } = redisPackage();
     const client = createClient({
       url,
       disableOfflineQueue: true,
@@ -201,21 +203,42 @@ function closed(): Error {
   return new Error('The connection was closed.');
 }
 
-const PACKAGES: readonly (() => unknown)[] = [
-  () => requirePackage('@redis/client'),
-  () => requirePackage('redis'),
-];
+function createClient(options: object): RedisClient {
+  const { name, createClient } = redisPackage();
+  const client = createClient(options);
+  if (isRedisClient(client)) return client;
+  const expected = `redis or @redis/client ${OLDEST} or newer (npm install redis@latest)`;
+  throw new ConfigError('RedisOutcomeStore', [{ path: 'url', expected, got: `${name} ${versionOf(name)}` }]);
+}
 
-function redisPackage(): RedisPackage {
-  for (const load of PACKAGES) {
-    try {
-      return load() as RedisPackage;
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND')) throw error;
-    }
+/** Each `require` is in a `try` of its own: bundlers let it be missing there, and fail elsewhere. */
+function redisPackage(): RedisPackage & { readonly name: string } {
+  try {
+    const { createClient } = requirePackage('@redis/client') as RedisPackage;
+    return { name: '@redis/client', createClient };
+  } catch (error) {
+    rethrowUnlessMissing(error);
+  }
+  try {
+    const { createClient } = requirePackage('redis') as RedisPackage;
+    return { name: 'redis', createClient };
+  } catch (error) {
+    rethrowUnlessMissing(error);
   }
   const expected = 'the package redis or @redis/client beside this one (npm install redis)';
   throw new ConfigError('RedisOutcomeStore', [{ path: 'url', expected, got: 'neither' }]);
+}
+
+function versionOf(name: string): string {
+  try {
+    return String((requirePackage(`${name}/package.json`) as { version: unknown }).version);
+  } catch {
+    return 'of an older version';
+  }
+}
+
+function rethrowUnlessMissing(error: unknown): void {
+  if (!(error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND')) throw error;
 }
 
 /** Checks what Redis replied. @throws {@link FleetError} when it has something else. */
