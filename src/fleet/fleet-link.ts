@@ -1,6 +1,7 @@
 import type { GuardEvent } from '../model/event.js';
 import type { Decision } from '../model/shapes.js';
 import type { EarlierBook, PendingLine } from '../rollups/book-state.js';
+import { recognizeCopies } from '../support/data/kind.js';
 import type { ControlLink } from './control-link.js';
 import type {
   FleetEntries,
@@ -183,3 +184,5 @@ export class FleetError extends Error {
 export function isFleetError(error: unknown): error is FleetError {
   return error instanceof Error && error.name === 'FleetError' && 'requiresAction' in error;
 }
+
+recognizeCopies(FleetError, isFleetError);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { GuardEvent } from '../model/event.js';
 import type { NotificationFact, NotificationSeverity } from '../model/event-entry.js';
 import type { Decision } from '../model/shapes.js';
+import { recognizeCopies } from '../support/data/kind.js';
 
 /** Which rollout a notification is about. */
 export interface NotificationSubject {
@@ -98,6 +99,8 @@ export class NotifyError extends Error {
 export function isNotifyError(error: unknown): error is NotifyError {
   return error instanceof Error && 'code' in error && error.code === 'NOTIFY_FAILED' && 'retryable' in error;
 }
+
+recognizeCopies(NotifyError, isNotifyError);
 
 /** Checks the guard's option `notify`. */
 export const notifySchema = z.array(

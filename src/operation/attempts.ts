@@ -1,4 +1,5 @@
 import { onAbort } from '../support/async/abort.js';
+import { recognizeCopies } from '../support/data/kind.js';
 import { areConsumed } from './consumed-input.js';
 import type { Deadlines, Expiring } from './deadlines.js';
 
@@ -50,6 +51,8 @@ export class OperationTimeoutError extends Error {
 export function isOperationTimeoutError(error: unknown): error is OperationTimeoutError {
   return error instanceof Error && 'code' in error && error.code === 'OPERATION_TIMEOUT';
 }
+
+recognizeCopies(OperationTimeoutError, isOperationTimeoutError);
 
 /**
  * Runs one arm until it succeeds, fails for good, runs out of time or is aborted by the caller. Never rejects.

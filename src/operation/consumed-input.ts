@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { isGeneratorObject } from 'node:util/types';
+import { recognizeCopies } from '../support/data/kind.js';
 
 /**
  * An arm failed after it had read from its input, a stream or a body that can be read only once: nothing else can run on it.
@@ -23,6 +24,8 @@ export class ConsumedInputError extends Error {
 export function isConsumedInputError(error: unknown): error is ConsumedInputError {
   return error instanceof Error && 'code' in error && error.code === 'INPUT_CONSUMED';
 }
+
+recognizeCopies(ConsumedInputError, isConsumedInputError);
 
 /** Values of an input that are searched for streams, altogether: it may be a large document. */
 const MOST_VALUES = 64;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { describeReceived } from './config-received.js';
+import { recognizeCopies } from './data/kind.js';
 import { countOf } from './wording.js';
 
 /** One thing that is wrong with a configuration. It contains no secret: `got` is text that may be shown. */
@@ -36,6 +37,8 @@ export class ConfigError extends Error {
 export function isConfigError(error: unknown): error is ConfigError {
   return error instanceof Error && 'code' in error && error.code === 'INVALID_CONFIG' && 'problems' in error;
 }
+
+recognizeCopies(ConfigError, isConfigError);
 
 /**
  * Checks `value` against `schema` and returns what the schema makes of it, defaults filled in.

@@ -1,3 +1,5 @@
+import { recognizeCopies } from '../support/data/kind.js';
+
 /**
  * Why a request to Unleash's admin API failed. Stable.
  *
@@ -65,6 +67,8 @@ export function isAdminError(error: unknown): error is AdminError {
     'retryable' in error
   );
 }
+
+recognizeCopies(AdminError, isAdminError);
 
 /** For `retry`: repeats a request where that can help, after the pause that Unleash requests. */
 export const ADMIN_RETRY = {

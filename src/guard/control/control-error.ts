@@ -1,3 +1,5 @@
+import { recognizeCopies } from '../../support/data/kind.js';
+
 /**
  * Why a guard refuses a request of an operator. Stable.
  *
@@ -44,3 +46,5 @@ export class ControlError extends Error {
 export function isControlError(error: unknown): error is ControlError {
   return error instanceof Error && error.name === 'ControlError' && 'code' in error;
 }
+
+recognizeCopies(ControlError, isControlError);

@@ -2,6 +2,7 @@
 const { OpenFeature, InMemoryProvider } = require('@openfeature/server-sdk');
 const {
   asyncUploadRollout,
+  ConfigError,
   isConfigError,
   OutcomeHook,
   RolloutGuard,
@@ -32,6 +33,12 @@ test('makes a guard, and lists what is wrong with one', async () => {
     expect(error).toBeInstanceOf(Error);
   }
   expect.assertions(3);
+});
+
+test('recognises errors also after modules were reset', () => {
+  jest.resetModules();
+  const flags = new UnleashProvider({ url: 'http://127.0.0.1:1/api', appName: 'jest', logger: false });
+  expect(() => new RolloutGuard({ flagKey: 'jest', flags })).toThrow(ConfigError);
 });
 
 test('finds no Redis package and says so', async () => {
