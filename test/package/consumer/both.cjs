@@ -24,7 +24,9 @@ async function main() {
   }
 
   let enabled = true;
+  let alerts;
   const server = createServer((request, response) => {
+    if (request.url === '/api/alerts') return alerts(request, response);
     if (request.url.endsWith('/off')) enabled = false;
     const flag = { name: 'both', project: 'default', enabled };
     const strategies = [{ name: 'default', parameters: {}, constraints: [] }];
@@ -47,6 +49,8 @@ async function main() {
     folder: 'both-forms',
     logger: false,
   });
+  alerts = guard.alerts({ token: 'made-up-made-up-made-up' });
+  await new Promise(setImmediate);
   const loadedBefore = filesLoaded();
   OpenFeature.addHooks(new required.OutcomeHook(guard));
   await OpenFeature.setProviderAndWait(provider);
@@ -59,6 +63,9 @@ async function main() {
   });
   for (let user = 0; user < 5; user++) assert.equal(await work({ targetingKey: `user-${user}` }), 'served');
   await stopped;
+  const headers = { authorization: 'Bearer made-up-made-up-made-up' };
+  const { status } = await fetch(`${url}/alerts`, { method: 'POST', headers, body: '{}' });
+  assert.equal(status, 400);
   assert.deepEqual(filesLoaded(), loadedBefore, 'a guard loads all that it needs when it is made');
   console.log(guard.status().state.status);
   await guard.close();
