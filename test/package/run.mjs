@@ -199,7 +199,8 @@ try {
     assert.equal(nest('node', 'bundle/main.js').trim(), 'stopped');
   });
   check('a bundle of ./redis lacks no Redis package until it is given a URL', () => {
-    nest('npx', 'esbuild', 'redis.js', '--bundle', '--platform=node', '--outfile=bundle/redis.js');
+    const flags = ['--bundle', '--platform=node', '--outfile=bundle/redis.js', '--log-level=error'];
+    nest('npx', 'esbuild', 'redis.js', ...flags);
     assert.match(nest('node', 'bundle/redis.js'), /npm install redis/);
   });
   const oldest = peersOf((name) => peerDependencies[name].replace('^', ''));
@@ -210,7 +211,7 @@ try {
   });
   run('npm', ['install', ...QUIETLY, '--legacy-peer-deps', 'redis@4']);
   check('./redis names the version of a Redis package that is too old', () =>
-    assert.match(run('node', ['redis.mjs']), /redis 5 or newer .*got @redis\/client 1\.\d/),
+    assert.match(run('node', ['redis.mjs']), /client 5 or newer .*got @redis\/client 1\.\d/),
   );
   console.log(`\n${checks.length} passed, 0 failed`);
 } finally {
