@@ -124,19 +124,44 @@ export function adminUser({
   user,
   project,
   environment,
+  whyUnreachable,
 }: {
   readonly url: string;
   readonly user: { readonly username: string; readonly password: string };
   readonly project: string;
   readonly environment: string;
+  /** What is known of a server that does not reply. */
+  readonly whyUnreachable: () => Promise<Error | undefined>;
 }): AdminUser {
   let cookie: string | undefined;
   const featuresPath = `/api/admin/projects/${project}/features`;
   const featurePath = (key: string) => `${featuresPath}/${encodeURIComponent(key)}`;
   const inEnvironment = (key: string) => `${featurePath(key)}/environments/${environment}`;
 
+  async function send(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<Response> {
+    const sent = fetch(`${url}${path}`, {
+      method,
+      ...(body === undefined
+        ? { headers }
+        : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    });
+    const response = await sent.catch(async (error: unknown) => {
+      throw (await whyUnreachable()) ?? error;
+    });
+    if (response.ok) return response;
+    throw new EmbeddedUnleashError(
+      'REQUEST_FAILED',
+      `Unleash answered ${response.status} to ${method} ${path}: ${await response.text()}`,
+    );
+  }
+
   async function signIn(): Promise<string> {
-    const response = await send(url, 'POST', '/auth/simple/login', user);
+    const response = await send('POST', '/auth/simple/login', user);
     await response.arrayBuffer();
     return response.headers
       .getSetCookie()
@@ -146,7 +171,7 @@ export function adminUser({
 
   async function request(method: string, path: string, body?: unknown): Promise<unknown> {
     cookie ??= await signIn();
-    const response = await send(url, method, path, body, { cookie });
+    const response = await send(method, path, body, { cookie });
     const text = await response.text();
     return text === '' ? undefined : JSON.parse(text);
   }
@@ -205,24 +230,4 @@ export function adminUser({
       return historyAnswer.parse(reply).events.sort((a, b) => b.id - a.id);
     },
   };
-}
-
-async function send(
-  url: string,
-  method: string,
-  path: string,
-  body?: unknown,
-  headers: Record<string, string> = {},
-): Promise<Response> {
-  const response = await fetch(`${url}${path}`, {
-    method,
-    ...(body === undefined
-      ? { headers }
-      : { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) }),
-  });
-  if (response.ok) return response;
-  throw new EmbeddedUnleashError(
-    'REQUEST_FAILED',
-    `Unleash answered ${response.status} to ${method} ${path}: ${await response.text()}`,
-  );
 }

@@ -2,12 +2,14 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { EmbeddedUnleashError } from './embedded-unleash-error.js';
+import { EmbeddedUnleashError, type EmbeddedUnleashErrorCode } from './embedded-unleash-error.js';
 import type { ProcessAnswer, ProcessDone, ProcessRequest, ProcessSettings } from './unleash-process.js';
 
 /** How many of the server's last lines an error quotes. */
 const QUOTED_LINES = 20;
 const STOP_TIMEOUT_MS = 10_000;
+/** A request fails a moment before the system reports the end of the process that it was sent to. */
+const END_REPORT_MS = 1_000;
 
 /** Only what a process needs to run: the variables that configure Unleash must not reach it from outside. */
 const INHERITED = ['PATH', 'HOME', 'USERPROFILE', 'SystemRoot', 'TMPDIR', 'TEMP', 'TMP', 'TZ', 'LANG'];
@@ -17,6 +19,10 @@ export class ChildServer {
   readonly #child: ChildProcess;
   readonly #ended: Promise<undefined>;
   readonly #lastLines: string[] = [];
+  /** How the process ended, once it has. */
+  #end: string | undefined;
+  /** True from when this class ends the process. */
+  #isEnding = false;
   #queue: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
 
@@ -28,7 +34,13 @@ export class ChildServer {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     // Not "exit", which does not come when the process could not even be made, and comes before its last output.
-    this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve(undefined)));
+    this.#ended = new Promise((resolve) => {
+      this.#child.once('close', (code, signal) => {
+        this.#end = signal === null ? `with exit code ${code}` : `by ${signal}`;
+        if (!this.#isEnding) process.emitWarning(this.#endedError().message, 'EmbeddedUnleashWarning');
+        resolve(undefined);
+      });
+    });
     this.#child.on('error', ({ message }) => this.#lastLines.push(message));
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       createInterface({ input: stream! }).on('line', (line) => {
@@ -50,7 +62,10 @@ export class ChildServer {
       timer = setTimeout(() => reject(this.#startFailed(`was not ready after ${timeoutMs} ms`)), timeoutMs);
     });
     try {
+      // Until it is ready, its end is this method's error.
+      this.#isEnding = true;
       const { port } = await Promise.race([this.#request({ type: 'start', settings }), late]);
+      this.#isEnding = false;
       return port;
     } catch (error) {
       this.#child.kill('SIGKILL');
@@ -71,6 +86,17 @@ export class ChildServer {
     await this.#request({ type: 'resume' });
   }
 
+  /** Why a request got no reply, if that is because the process has ended. */
+  async whyUnreachable(): Promise<EmbeddedUnleashError | undefined> {
+    let timer: NodeJS.Timeout | undefined;
+    const wait = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, END_REPORT_MS);
+    });
+    await Promise.race([this.#ended, wait]);
+    clearTimeout(timer);
+    return this.#end === undefined ? undefined : this.#endedError();
+  }
+
   /** Ends the server in good order and waits until its process is gone; safe to call twice. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -78,6 +104,7 @@ export class ChildServer {
   }
 
   async #stop(): Promise<void> {
+    this.#isEnding = true;
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT_MS);
     // A server that has already crashed counts as stopped.
     await this.#request({ type: 'stop' }).catch(() => this.#child.kill('SIGKILL'));
@@ -98,8 +125,8 @@ export class ChildServer {
     const answer = await Promise.race([answered, this.#ended]);
     if (answer === undefined) {
       throw request.type === 'start'
-        ? this.#startFailed('ended while it started')
-        : new EmbeddedUnleashError('STOPPED', 'The embedded Unleash server has ended.');
+        ? this.#startFailed(`ended ${this.#end} while it started`)
+        : this.#endedError();
     }
     if (answer.type === 'done') return answer;
     if (answer.missingPackage) throw missingPackage(answer.message);
@@ -107,8 +134,18 @@ export class ChildServer {
   }
 
   #startFailed(what: string): EmbeddedUnleashError {
+    return this.#error('START_FAILED', what);
+  }
+
+  #endedError(): EmbeddedUnleashError {
+    return this.#isEnding
+      ? new EmbeddedUnleashError('STOPPED', 'The embedded Unleash server was stopped.')
+      : this.#error('STOPPED', `ended by itself, ${this.#end}`);
+  }
+
+  #error(code: EmbeddedUnleashErrorCode, what: string): EmbeddedUnleashError {
     const quoted = this.#lastLines.length > 0 ? `\nIts last lines:\n  ${this.#lastLines.join('\n  ')}` : '';
-    return new EmbeddedUnleashError('START_FAILED', `The embedded Unleash server ${what}.${quoted}`);
+    return new EmbeddedUnleashError(code, `The embedded Unleash server ${what}.${quoted}`);
   }
 }
 

@@ -3,7 +3,7 @@
  *
  * - `MISSING_PACKAGE`: the packages that it is made of are not installed.
  * - `START_FAILED`: the server did not come up.
- * - `STOPPED`: the server has ended.
+ * - `STOPPED`: the server was stopped, or has ended by itself: then the message says how, and quotes its last lines.
  * - `REQUEST_FAILED`: Unleash refused a helper's request.
  */
 export type EmbeddedUnleashErrorCode = 'MISSING_PACKAGE' | 'START_FAILED' | 'STOPPED' | 'REQUEST_FAILED';

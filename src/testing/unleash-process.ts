@@ -63,6 +63,7 @@ async function start(settings: ProcessSettings): Promise<Running> {
     await migrateDb({ db: database.address });
     await database.saveAsTemplate();
   }
+  const getLogger = logProvider(settings);
   const unleash = await unleashServer.start({
     db: database.address,
     server: {
@@ -82,7 +83,12 @@ async function start(settings: ProcessSettings): Promise<Running> {
       })) as never,
     },
     versionCheck: { enable: false },
-    getLogger: logProvider(settings),
+    getLogger,
+  });
+  // What Unleash migrates its tables with ends the process at any rejection that nothing handles. Unleash has some: the
+  // first run of each scheduled job, when it waits too long for the database on a loaded machine.
+  process.removeAllListeners('unhandledRejection').on('unhandledRejection', (reason) => {
+    getLogger().error('Nothing handled a rejected promise', reason);
   });
   const http = unleash.server as Server;
   const { port } = http.address() as AddressInfo;

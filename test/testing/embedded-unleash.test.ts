@@ -1,8 +1,9 @@
-import { fork } from 'node:child_process';
+import { ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { EmbeddedUnleash, startEmbeddedUnleash as start } from '../../src/testing/index.js';
@@ -249,6 +250,47 @@ describe('an embedded Unleash', () => {
       await once(main, 'exit');
     } finally {
       await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('says how it ended, in a warning and to whoever asks it, when it ends by itself', async () => {
+    const handles = (process as unknown as { _getActiveHandles(): unknown[] })._getActiveHandles();
+    const servers = handles.filter((handle): handle is ChildProcess => handle instanceof ChildProcess);
+    expect(servers).toHaveLength(1);
+    const warned = once(process, 'warning');
+    servers[0]!.kill('SIGKILL');
+    const ended = {
+      code: 'STOPPED',
+      message: expect.stringMatching(/ended by itself, by SIGKILL\.\nIts last lines:\n {2}\S/),
+    };
+    await expect(unleash.flag('plain')).rejects.toMatchObject(ended);
+    await expect(unleash.pause()).rejects.toMatchObject(ended);
+    expect(await warned).toMatchObject([{ message: ended.message }]);
+    await unleash.stop();
+  });
+});
+
+describe('the process of an embedded Unleash', () => {
+  it('outlives a rejection that nothing handles, and logs it', { timeout: START_TIMEOUT_MS }, async () => {
+    const onSignal = "process.on('SIGUSR2', () => Promise.reject(new Error('a job of Unleash has failed')))";
+    const child = fork(await compiledFile('src/testing/unleash-process.ts'), {
+      execArgv: ['--import', `data:text/javascript,${onSignal}`],
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    });
+    const lines = createInterface({ input: child.stdout! });
+    try {
+      const user = { username: 'admin', password: 'secret' };
+      const settings = { port: 0, databaseDir: undefined, user, tokens: [], logLevel: 'error' } as const;
+      child.send({ type: 'start', settings });
+      const [{ port }] = await once(child, 'message');
+      child.kill('SIGUSR2');
+      expect(await once(lines, 'line')).toEqual([expect.stringMatching(/a job of Unleash has failed$/)]);
+      expect((await fetch(`http://127.0.0.1:${port}/health`)).status).toBe(200);
+      const ended = once(child, 'exit');
+      child.disconnect();
+      expect(await ended).toEqual([0, null]);
+    } finally {
+      child.kill('SIGKILL');
     }
   });
 });
