@@ -19,12 +19,13 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     restoreMocks: true,
-    testTimeout: 20_000,
+    // Ends a test that hangs, and no test that a busy machine makes slow: more than `eventually()` waits.
+    testTimeout: 60_000,
     // On a machine that others use too, a real server may be late once; what needs it is marked in the output.
     retry: process.env.CI === 'true' ? 1 : 0,
     globalSetup: 'test/helpers/test-run-server.ts',
     // The first suite that needs the compiled programs or the real Unleash waits for them.
-    hookTimeout: 90_000,
+    hookTimeout: 120_000,
     // More than two cores have: much of the time, tests wait for processes of their own.
     maxWorkers: 3,
     // Of this process only: programs that suites start are not measured.

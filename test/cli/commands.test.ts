@@ -27,7 +27,7 @@ beforeAll(async () => {
   const failing = { percentage: 50, outcomes: 200, everyMs: 1_000, failureRate: { treatment: 0.5 } };
   await recordRollout(stopped, [failing], rules);
   await recordRollout(armed, [{ percentage: 50, outcomes: 200, everyMs: 1_000 }], rules);
-}, 60_000);
+});
 
 afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL');

@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { DecisionView, Overview, Series } from '../../src/dashboard/api.js';
 import { ViewFile } from '../../src/journal/view-file.js';
+import { eventually } from '../helpers/eventually.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { compiledFile } from '../helpers/test-run.js';
 import { viewOf } from '../helpers/views.js';
@@ -16,7 +17,7 @@ const children: ChildProcess[] = [];
 
 beforeAll(async () => {
   main = await compiledFile('src/cli/main.ts');
-}, 60_000);
+});
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'dashboard-cli-'));
@@ -40,7 +41,7 @@ function start(...args: string[]) {
 /** A command whose dashboard has been opened as a browser opens it. */
 async function opened(...args: string[]) {
   const { child, said } = start(...args);
-  await vi.waitFor(() => expect(said.out, said.problems).toContain('Ctrl-C ends it.'), { timeout: 15_000 });
+  await eventually(() => expect(said.out, said.problems).toContain('Ctrl-C ends it.'));
   const url = new URL(/http:\S+/.exec(said.out)![0]);
   const signIn = await fetch(url, { redirect: 'manual' });
   const cookie = signIn.headers.get('set-cookie')!.split(';')[0]!;
@@ -82,20 +83,17 @@ describe('rollout-guard dashboard', () => {
     try {
       const guard = await harness.started({ tickMs: 20 });
       await harness.fail(guard, 4);
-      await vi.waitFor(async () => expect((await new ViewFile(harness.folder).load())?.epoch).toBe(1));
+      await eventually(async () => expect((await new ViewFile(harness.folder).load())?.epoch).toBe(1));
       const { json } = await opened(harness.folder);
       const failures = async () =>
         (await json<Overview>('/api/flags')).flags[0]?.arms.treatment.counts.failures;
-      await vi.waitFor(async () => expect(await failures()).toBe(4), { timeout: 5_000 });
+      await eventually(async () => expect(await failures()).toBe(4));
       await harness.fail(guard);
       await harness.until('stopped', () => guard.state.status === 'stopped');
-      await vi.waitFor(
-        async () => {
-          const [flag] = (await json<Overview>('/api/flags')).flags;
-          expect(flag).toMatchObject({ state: { status: 'stopped' } });
-        },
-        { timeout: 5_000 },
-      );
+      await eventually(async () => {
+        const [flag] = (await json<Overview>('/api/flags')).flags;
+        expect(flag).toMatchObject({ state: { status: 'stopped' } });
+      });
       const path = '/api/flags/async-upload';
       const [decision] = await json<DecisionView[]>(`${path}/decisions`);
       expect(decision!.decision.id).toBe(harness.reported('decided')[0]!.decision.id);
@@ -120,9 +118,7 @@ describe('rollout-guard dashboard', () => {
     const { flags } = await dashboard.json<Overview>('/api/flags');
     expect(flags[1]!.fleet?.processes.map(({ instance }) => instance)).toEqual(['b_rollout', 'guard-2']);
     await guarded('c_rollout', '<b>flag-c</b>');
-    await vi.waitFor(async () => expect(await flagsOf(dashboard)).toContain('<b>flag-c</b>'), {
-      timeout: 10_000,
-    });
+    await eventually(async () => expect(await flagsOf(dashboard)).toContain('<b>flag-c</b>'));
   });
 
   it('waits for a folder that is not there yet', async () => {
@@ -130,9 +126,7 @@ describe('rollout-guard dashboard', () => {
     const dashboard = await opened(later);
     expect(dashboard.said.out).toMatch(/^Nothing is guarded there yet: http/);
     await new ViewFile(later).save(viewOf({ at: Date.now() }));
-    await vi.waitFor(async () => expect(await flagsOf(dashboard)).toEqual(['async-upload']), {
-      timeout: 10_000,
-    });
+    await eventually(async () => expect(await flagsOf(dashboard)).toEqual(['async-upload']));
   });
 
   it('shows a guard that has been silent as blind', async () => {

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { freePort } from '../../examples/fleet/redis-server.js';
+import { eventually } from '../helpers/eventually.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 import { Tmux } from '../helpers/tmux.js';
@@ -70,22 +71,16 @@ describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install 
     const tokens = `UNLEASH_CLIENT_TOKEN='${unleash.clientToken}' UNLEASH_ADMIN_TOKEN='${unleash.adminToken}'`;
     shell.type(`clear; ${tokens} '${process.execPath}' service.mjs > service.log 2>&1 &`);
     const ask = async () => (await fetch(`http://127.0.0.1:${port}/work/ada`)).text();
-    await vi.waitFor(async () => expect(await ask()).toBe('old path: a request'), {
-      timeout: 60_000,
-      interval: 100,
-    });
+    await eventually(async () => expect(await ask()).toBe('old path: a request'), 100);
     const tookMs = performance.now() - startedAt;
     console.info(`From init to the first guarded request: ${(tookMs / 1_000).toFixed(1)} s`);
     expect(tookMs).toBeLessThan(TWO_MINUTES_MS);
 
     const status = `rollout-guard status logs/${flag.replaceAll('-', '_')}_rollout`;
-    await vi.waitFor(
-      async () => {
-        shell.type(`clear; ${status}`);
-        await shell.shows(/control +1 +100\.00 %/, 5_000);
-      },
-      { timeout: 30_000, interval: 100 },
-    );
+    await eventually(async () => {
+      shell.type(`clear; ${status}`);
+      await shell.shows(/control +1 +100\.00 %/, 5_000);
+    }, 100);
     expect(shell.text()).toMatch(/Guard +armed/);
     shell.type('kill %1; wait %1; clear; cat service.log');
     await shell.shows(/"closed"/);
@@ -114,10 +109,7 @@ describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install 
     const compact = (text: string) => text.replace(/\s/g, '');
     /** Wherever lines are broken. */
     const answer = async (shown: string, text: string) => {
-      await vi.waitFor(() => expect(compact(shell.text()).endsWith(compact(shown))).toBe(true), {
-        timeout: 30_000,
-        interval: 50,
-      });
+      await eventually(() => expect(compact(shell.text()).endsWith(compact(shown))).toBe(true), 50);
       shell.type(text);
     };
     const url = "Unleash's API, for example https://unleash.example.com/api:";

@@ -7,9 +7,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../examples/fleet/redis-server.js';
 import { codeFor, FRAMEWORKS, frameworkOf } from '../../src/cli/init/frameworks.js';
+import { eventually } from '../helpers/eventually.js';
 import { personalToken } from '../helpers/personal-token.js';
 import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 
@@ -253,10 +254,7 @@ describe('rollout-guard init', () => {
       const port = await freePort();
       const service = start(out, { PORT: String(port) });
       const ask = async () => (await fetch(`http://127.0.0.1:${port}/work/ada`)).text();
-      await vi.waitFor(async () => expect(await ask()).toBe('old path: a request'), {
-        timeout: 30_000,
-        interval: 50,
-      });
+      await eventually(async () => expect(await ask()).toBe('old path: a request'), 50);
       const ended = once(service, 'exit');
       service.kill('SIGTERM');
       expect(await ended).toEqual([0, null]);

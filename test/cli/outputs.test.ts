@@ -18,7 +18,7 @@ beforeAll(async () => {
   const rules = { rollback: [successRateBelow(0.9)], review: [], stages: [] };
   await recordRollout(folder, [{ percentage: 50, outcomes: 60, everyMs: 1_000 }], rules);
   await writeFile(join(folder, 'controller.json'), '{"flagKey":"x"}');
-}, 60_000);
+});
 
 afterAll(() => rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }));
 
@@ -98,7 +98,6 @@ describe('rollout-guard', () => {
       expect(typeof JSON.parse(ended.out)).toBe('object');
       expect(JSON.parse(ended.out)).not.toHaveProperty('error');
     },
-    40_000,
   );
 
   it.each([
@@ -123,18 +122,14 @@ describe('rollout-guard', () => {
 
   // The controls print by the same code.
   const different = COMMANDS.filter(([name, args]) => name === 'hold' || !args.includes('--wait'));
-  it.each(different)(
-    '%s ends quietly when its reader has gone',
-    async (name, args, expected, lasts) => {
-      const child = start([name, ...args, ...(lasts ? [] : ['--json'])], TOKENS);
-      child.stdout!.destroy();
-      const problems = (await child.stderr!.setEncoding('utf8').toArray()).join('');
-      const [code, signal] = child.exitCode === null ? await once(child, 'exit') : [child.exitCode, null];
-      expect({ signal, trace: problems.match(/EPIPE| {4}at /) }).toEqual({ signal: null, trace: null });
-      expect(code).toBe(expected);
-    },
-    40_000,
-  );
+  it.each(different)('%s ends quietly when its reader has gone', async (name, args, expected, lasts) => {
+    const child = start([name, ...args, ...(lasts ? [] : ['--json'])], TOKENS);
+    child.stdout!.destroy();
+    const problems = (await child.stderr!.setEncoding('utf8').toArray()).join('');
+    const [code, signal] = child.exitCode === null ? await once(child, 'exit') : [child.exitCode, null];
+    expect({ signal, trace: problems.match(/EPIPE| {4}at /) }).toEqual({ signal: null, trace: null });
+    expect(code).toBe(expected);
+  });
 
   it('has colours where they are asked for, and none in a pipe', async () => {
     const doctor = ['doctor', ...NOWHERE, '--flag', 'x'];

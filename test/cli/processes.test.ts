@@ -3,8 +3,9 @@ import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { hasColours } from '../../src/cli/terminal/paint.js';
+import { eventually } from '../helpers/eventually.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { compiledFile } from '../helpers/test-run.js';
 
@@ -16,7 +17,7 @@ const children: ChildProcess[] = [];
 beforeAll(async () => {
   main = await compiledFile('src/cli/main.ts');
   folder = await mkdtemp(join(tmpdir(), 'processes-'));
-}, 60_000);
+});
 
 afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
@@ -56,13 +57,10 @@ describe('rollout-guard', () => {
     npx.stdout!.setEncoding('utf8').on('data', (text) => {
       out += text;
     });
-    await vi.waitFor(() => expect(out).toContain('Ctrl-C'), { timeout: 30_000, interval: 100 });
+    await eventually(() => expect(out).toContain('Ctrl-C'), 100);
     const pid = Number(/^pid (\d+)$/m.exec(out)![1]);
     npx.kill('SIGTERM');
-    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'), {
-      timeout: 10_000,
-      interval: 100,
-    });
+    await eventually(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'), 100);
   }, 60_000);
 });
 
@@ -102,7 +100,7 @@ describeWithBinary('rollout-guard completion bash', 'bash', 'apt-get install bas
     expect(await complete('init', '--fr')).toEqual(['--framework']);
     expect(await complete('init', '--framework', '')).toEqual(['express', 'fastify', 'nestjs', 'worker']);
     expect(await complete('completion', '')).toEqual(expect.arrayContaining(['bash', 'zsh', 'fish']));
-  }, 30_000);
+  });
 });
 
 describeWithBinary('rollout-guard completion fish', 'fish', 'apt-get install fish', (fish) => {
@@ -117,7 +115,7 @@ describeWithBinary('rollout-guard completion fish', 'fish', 'apt-get install fis
       'nestjs',
       'worker',
     ]);
-  }, 30_000);
+  });
 });
 
 describeWithBinary('rollout-guard completion zsh', 'zsh', 'apt-get install zsh', (zsh) => {

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { widthOf } from '../../src/report/terminal/text.js';
+import { eventually } from '../helpers/eventually.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { compiledFile } from '../helpers/test-run.js';
@@ -18,8 +19,7 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
       .run('capture-pane', '-p', ...args)
       .trimEnd()
       .split('\n');
-  const shows = (text: string | RegExp) =>
-    vi.waitFor(() => expect(lines().join('\n')).toMatch(text), { timeout: 20_000, interval: 100 });
+  const shows = (text: string | RegExp) => eventually(() => expect(lines().join('\n')).toMatch(text), 100);
 
   let harness: GuardHarness;
 
@@ -76,16 +76,13 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
       [200, 50],
     ] as const) {
       terminal.run('resize-window', '-x', String(columns), '-y', String(rows));
-      await vi.waitFor(
-        () => {
-          const shown = lines();
-          expect(shown[0]).toContain('● async-upload');
-          expect(shown.at(-1)).toContain('q quits');
-          expect(shown.length).toBeLessThanOrEqual(rows);
-          for (const line of shown) expect(widthOf(line)).toBeLessThanOrEqual(columns);
-        },
-        { timeout: 10_000, interval: 100 },
-      );
+      await eventually(() => {
+        const shown = lines();
+        expect(shown[0]).toContain('● async-upload');
+        expect(shown.at(-1)).toContain('q quits');
+        expect(shown.length).toBeLessThanOrEqual(rows);
+        for (const line of shown) expect(widthOf(line)).toBeLessThanOrEqual(columns);
+      }, 100);
     }
   }, 60_000);
 

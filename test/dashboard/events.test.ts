@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RolloutView } from '../../src/model/rollout-view.js';
+import { eventually } from '../helpers/eventually.js';
 import { armCounts } from '../triggers/snapshots.js';
 import { EventReader, Served, TestSource } from './served.js';
 
@@ -27,8 +28,7 @@ async function read(path?: string, headers = {}): Promise<EventReader> {
   return reader;
 }
 
-const until = (condition: () => boolean, timeout = 5_000) =>
-  vi.waitFor(() => expect(condition()).toBe(true), { timeout, interval: 5 });
+const until = (condition: () => boolean) => eventually(() => expect(condition()).toBe(true));
 
 const failures = (count: number) => {
   const arm = { counts: armCounts({ failures: count }), errorTypes: [] };
@@ -145,7 +145,7 @@ describe('the stream of events', () => {
     expect(refused.headers['retry-after']).toBe('10');
     expect(refused.text).toContain('maxReaders');
     first!.close();
-    await vi.waitFor(async () => (await EventReader.open(small)).close(), { timeout: 5_000 });
+    await eventually(async () => (await EventReader.open(small)).close());
     await small.close();
   });
 
@@ -177,7 +177,7 @@ describe('the stream of events', () => {
       text += chunk;
     });
     response.resume();
-    await until(() => text.includes('"failures":4') && text.endsWith('\n\n'), 10_000);
+    await until(() => text.includes('"failures":4') && text.endsWith('\n\n'));
     expect(text.split('event: view').length - 1).toBeLessThan(5);
     response.destroy();
   });

@@ -38,7 +38,7 @@ beforeAll(async () => {
   await files.write({ book: new RollupBook().toState(), pending });
   await new ViewFile(folder).save(viewOf({ at: NOON }));
   served = await Served.dashboard([new FolderSource('async-upload', [folder])]);
-}, 60_000);
+});
 
 afterAll(async () => {
   await served.close();

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http';
 import type { RolloutGuard } from 'unleash-rollout-guard';
 import type { DashboardOptions } from 'unleash-rollout-guard/dashboard';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { expressService } from '../../examples/dashboards/express-service.js';
 import { fastifyService } from '../../examples/dashboards/fastify-service.js';
 import { honoService } from '../../examples/dashboards/hono-service.js';
@@ -9,6 +9,7 @@ import { httpService } from '../../examples/dashboards/http-service.js';
 import type { ApiProblem, Overview } from '../../src/dashboard/api.js';
 import type { RolloutView } from '../../src/model/rollout-view.js';
 import { EventReader, Served } from '../dashboard/served.js';
+import { eventually } from '../helpers/eventually.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 
 const TOKEN = 'a-token-of-operators';
@@ -80,13 +81,13 @@ describe.each(SERVICES)('the dashboard in a service on %s', (_, service) => {
     const reader = await EventReader.open(served, '/rollouts/api/events');
     const shown = () =>
       reader.of('view').map(({ data }) => (data as RolloutView).arms.treatment.counts.failures);
-    await vi.waitFor(() => expect(shown()).toEqual([0]), { timeout: 3_000 });
+    await eventually(() => expect(shown()).toEqual([0]));
     const began = performance.now();
     await harness.fail(guard, 3);
-    await vi.waitFor(() => expect(shown().at(-1)).toBe(3), { timeout: 3_000, interval: 5 });
+    await eventually(() => expect(shown().at(-1)).toBe(3));
     expect(reader.of('view').at(-1)!.at - began).toBeLessThan(1_000);
     await guard.close();
-    await vi.waitFor(() => expect(reader.isEnded).toBe(true), { timeout: 3_000 });
+    await eventually(() => expect(reader.isEnded).toBe(true));
     expect(reader.of('view').at(-1)!.data).toMatchObject({ isClosed: true });
   });
 });

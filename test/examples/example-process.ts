@@ -3,12 +3,13 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
+import { eventually } from '../helpers/eventually.js';
 import type { ReachableUnleash } from '../helpers/test-run.js';
 
 /** Waits for what an example does; processes start slowly where many suites run at once. */
 export function until<T>(condition: () => T | Promise<T>): Promise<T> {
-  return vi.waitFor(condition, { timeout: 40_000, interval: 20 });
+  return eventually(condition);
 }
 
 /** What every example reads from its environment. */

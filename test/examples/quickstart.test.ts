@@ -4,8 +4,9 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
 import { startLoopbackProvider } from '../../examples/upload-service/loopback-provider.js';
+import { eventually } from '../helpers/eventually.js';
 
 const root = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const text = (path: string) => readFile(root(path), 'utf8');
@@ -47,13 +48,10 @@ async function runs(
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => (said += data));
   const ended = new Promise((resolve) => child.once('exit', resolve));
   try {
-    await vi.waitFor(
-      () => {
-        expect(child.exitCode ?? 0, said).toBe(0);
-        check(provider, said);
-      },
-      { timeout: 60_000, interval: 50 },
-    );
+    await eventually(() => {
+      expect(child.exitCode ?? 0, said).toBe(0);
+      check(provider, said);
+    });
   } finally {
     child.kill();
     await ended;

@@ -1,8 +1,9 @@
-import { expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
 import { failureRegression } from '../../src/triggers/event-regression.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import type { Trigger } from '../../src/triggers/trigger.js';
 import { Random } from '../../src/what-if/simulate/random.js';
+import { eventually } from '../helpers/eventually.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { useMemberFleet } from './member-fleet.js';
 
@@ -24,7 +25,7 @@ describeWithBinary('the evidence of a fleet', 'redis-server', 'apt-get install r
     return processes;
   }
 
-  const until = (condition: () => unknown) => vi.waitFor(condition, { timeout: 15_000, interval: 5 });
+  const until = (condition: () => unknown) => eventually(condition);
   const sync = async () => {
     for (const { member } of processes) await member.sync();
   };

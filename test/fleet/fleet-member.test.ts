@@ -1,8 +1,9 @@
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import type { Outcome } from '../../src/model/shapes.js';
+import { eventually } from '../helpers/eventually.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { outcomeOf } from '../measure/outcomes.js';
 import { MemberProcess, WINDOWS_MS } from './member-process.js';
@@ -38,7 +39,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
   }
 
   const sync = (made: readonly MemberProcess[]) => Promise.all(made.map(({ member }) => member.sync()));
-  const until = (condition: () => void) => vi.waitFor(condition, { timeout: 15_000, interval: 10 });
+  const until = (condition: () => void) => eventually(condition);
 
   it('makes the first process the leader and the others followers', async () => {
     const [one, other] = await fleet({}, {});

@@ -1,8 +1,9 @@
-import { afterEach, expect, it, vi } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { FleetError } from '../../src/fleet/fleet-link.js';
 import { RedisReader } from '../../src/fleet/redis/redis-reader.js';
 import { SERIES } from '../../src/rollups/book-state.js';
 import type { RolloutHistory } from '../../src/rollups/rollup.js';
+import { eventually } from '../helpers/eventually.js';
 import { DECISION } from '../helpers/fleet-decision.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { useMemberFleet } from './member-fleet.js';
@@ -45,13 +46,10 @@ describeWithBinary("a fleet's rollups", 'redis-server', 'apt-get install redis-s
 
   /** Resolves when the leader has saved the rollups of so many outcomes. */
   const saved = (made: readonly MemberProcess[], outcomes: number) =>
-    vi.waitFor(
-      async () => {
-        await sync(made);
-        expect(successes(await history())).toBe(outcomes);
-      },
-      { timeout: 15_000, interval: 50 },
-    );
+    eventually(async () => {
+      await sync(made);
+      expect(successes(await history())).toBe(outcomes);
+    }, 50);
 
   it('have the outcomes of all, once, with the versions of all', async () => {
     members.begin();
@@ -102,13 +100,10 @@ describeWithBinary("a fleet's rollups", 'redis-server', 'apt-get install redis-s
       before.link.saveCheckpoint = () => new Promise(() => {});
       before.link.sync = () => Promise.reject(new FleetError('UNREACHABLE', 'It is gone.'));
       leader = await started({ leaseMs: 2_000 });
-      await vi.waitFor(
-        async () => {
-          await leader.member.sync();
-          expect(leader.member.role).toBe('leader');
-        },
-        { timeout: 10_000, interval: 50 },
-      );
+      await eventually(async () => {
+        await leader.member.sync();
+        expect(leader.member.role).toBe('leader');
+      }, 50);
     }
     await saved([leader, other], recorded);
     const { rollups } = await history();
@@ -165,14 +160,11 @@ describeWithBinary("a fleet's rollups", 'redis-server', 'apt-get install redis-s
     ]) {
       await members.client.del(members.key(name));
     }
-    await vi.waitFor(
-      async () => {
-        await sync(fleet);
-        const leader = fleet.find(({ member }) => member.role === 'leader');
-        expect(leader?.totals().treatment.successes).toBe(2);
-      },
-      { timeout: 10_000, interval: 20 },
-    );
+    await eventually(async () => {
+      await sync(fleet);
+      const leader = fleet.find(({ member }) => member.role === 'leader');
+      expect(leader?.totals().treatment.successes).toBe(2);
+    });
     for (const each of fleet) each.record();
     await saved(fleet, 4);
   });
@@ -188,7 +180,7 @@ describeWithBinary("a fleet's rollups", 'redis-server', 'apt-get install redis-s
       line: line(index * MINUTE),
       end: index * MINUTE + end,
     }));
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const value = await members.client.get(members.key('leader'));
       expect(value).toContain(leader.member.instance);
     });
@@ -230,16 +222,13 @@ describeWithBinary("a fleet's rollups", 'redis-server', 'apt-get install redis-s
     const seen = () =>
       fleet[0]!.processes.listed.map(({ instance, serviceVersion }) => [instance, serviceVersion]);
     const expected = fleet.map(({ link }, index) => [link.instance, `1.${index}`]);
-    await vi.waitFor(
-      async () => {
-        await sync(fleet);
-        expect(seen().sort()).toEqual([...expected].sort());
-      },
-      { timeout: 10_000, interval: 50 },
-    );
+    await eventually(async () => {
+      await sync(fleet);
+      expect(seen().sort()).toEqual([...expected].sort());
+    }, 50);
     expect(fleet[0]!.processes.groups).toHaveLength(2);
     await fleet[1]!.member.close();
-    await vi.waitFor(() => expect(seen()).toEqual([expected[0]]), { timeout: 10_000, interval: 50 });
+    await eventually(() => expect(seen()).toEqual([expected[0]]), 50);
   });
 
   it("show the leader's view, and the flags that there are", async () => {
@@ -248,11 +237,9 @@ describeWithBinary("a fleet's rollups", 'redis-server', 'apt-get install redis-s
     leader.view = '{"made":"by another version"}';
     await leader.member.sync();
     const flag = { environment: 'production', flagKey: members.flagKey };
-    await vi.waitFor(async () => expect(await members.client.get(members.key('view'))).toBe(leader.view), {
-      timeout: 10_000,
-    });
+    await eventually(async () => expect(await members.client.get(members.key('view'))).toBe(leader.view));
     expect(await reader().view(flag)).toBeUndefined();
-    await vi.waitFor(async () => expect(await reader().flags()).toContainEqual(flag), { timeout: 10_000 });
+    await eventually(async () => expect(await reader().flags()).toContainEqual(flag));
     expect(await reader().view({ environment: 'production', flagKey: 'none' })).toBeUndefined();
     expect((await reader().history({ environment: 'production', flagKey: 'none' })).rollups).toEqual([]);
   });

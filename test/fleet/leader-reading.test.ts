@@ -1,4 +1,5 @@
-import { expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
+import { eventually } from '../helpers/eventually.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { useMemberFleet } from './member-fleet.js';
 import type { MemberProcess, MemberRule } from './member-process.js';
@@ -15,7 +16,7 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
     return made;
   }
 
-  const until = (condition: () => unknown) => vi.waitFor(condition, { timeout: 15_000, interval: 10 });
+  const until = (condition: () => unknown) => eventually(condition);
   const counted = ({ member }: MemberProcess) => member.snapshot(Date.now()).total.treatment.successes;
 
   it.each<[string, Record<string, string>]>([

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { expect, it, vi } from 'vitest';
+import { expect, it } from 'vitest';
+import { eventually } from '../helpers/eventually.js';
 import { DECISION } from '../helpers/fleet-decision.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { useMemberFleet } from './member-fleet.js';
@@ -28,17 +29,14 @@ describeWithBinary('a fleet whose keys are lost', 'redis-server', 'apt-get insta
 
   /** What the leader has counted, and what is in Redis, once all have sent everything. */
   async function expectCounted(made: readonly MemberProcess[], recorded: number): Promise<void> {
-    await vi.waitFor(
-      async () => {
-        for (const { member } of made) await member.sync();
-        const leader = made.find(({ member }) => member.role === 'leader');
-        const totals = await members.client.hGet(key('totals:1'), 'successes:treatment');
-        expect([leader?.totals().treatment.successes, Number(totals ?? 0)]).toEqual([recorded, recorded]);
-        const { windows } = leader!.member.snapshot(Date.now());
-        expect(windows.map(({ treatment }) => treatment.successes)).toEqual([recorded, recorded]);
-      },
-      { timeout: 10_000, interval: 5 },
-    );
+    await eventually(async () => {
+      for (const { member } of made) await member.sync();
+      const leader = made.find(({ member }) => member.role === 'leader');
+      const totals = await members.client.hGet(key('totals:1'), 'successes:treatment');
+      expect([leader?.totals().treatment.successes, Number(totals ?? 0)]).toEqual([recorded, recorded]);
+      const { windows } = leader!.member.snapshot(Date.now());
+      expect(windows.map(({ treatment }) => treatment.successes)).toEqual([recorded, recorded]);
+    });
   }
 
   it('counts each outcome once, whichever keys are lost', { timeout: 120_000 }, async () => {

@@ -1,5 +1,6 @@
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
+import { eventually } from '../helpers/eventually.js';
 import { DECISION } from '../helpers/fleet-decision.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { MemberProcess } from './member-process.js';
@@ -55,15 +56,12 @@ describeWithBinary('a fleet after a failover', 'redis-server', 'apt-get install 
   const sync = (made: readonly MemberProcess[]) => Promise.all(made.map(({ member }) => member.sync()));
 
   async function expectCounted(made: readonly MemberProcess[], epoch: number, recorded: number) {
-    await vi.waitFor(
-      async () => {
-        await sync(made);
-        const leader = made.find(({ member }) => member.role === 'leader');
-        expect([leader?.totals().treatment.successes, leader?.member.isCurrent]).toEqual([recorded, true]);
-        expect(await totals(epoch)).toBe(recorded);
-      },
-      { timeout: 15_000, interval: 20 },
-    );
+    await eventually(async () => {
+      await sync(made);
+      const leader = made.find(({ member }) => member.role === 'leader');
+      expect([leader?.totals().treatment.successes, leader?.member.isCurrent]).toEqual([recorded, true]);
+      expect(await totals(epoch)).toBe(recorded);
+    });
   }
 
   it.each([1, 3, 16, 17, 40])('counts each outcome once when the last %i flushes were lost', async (lost) => {
@@ -116,16 +114,11 @@ describeWithBinary('a fleet after a failover', 'redis-server', 'apt-get install 
     await made[0]!.member.clearStop('none');
     await made[0]!.member.stopFleet({ ...DECISION, id: 'lost' });
     await failOver();
-    await vi.waitFor(
-      async () => {
-        await made[1]!.member.sync();
-        await made[1]!.member.stopFleet(DECISION);
-        await sync(made);
-        expect(made.map(({ member }) => member.state?.stop?.decision.id)).toEqual(
-          Array(3).fill('decision-1'),
-        );
-      },
-      { timeout: 15_000, interval: 20 },
-    );
+    await eventually(async () => {
+      await made[1]!.member.sync();
+      await made[1]!.member.stopFleet(DECISION);
+      await sync(made);
+      expect(made.map(({ member }) => member.state?.stop?.decision.id)).toEqual(Array(3).fill('decision-1'));
+    });
   });
 });

@@ -6,6 +6,7 @@ import { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { BASELINE_FILE } from '../../src/journal/baseline-file.js';
 import type { GuardEvent } from '../../src/model/event.js';
 import { memoryGrowth } from '../../src/triggers/memory-growth.js';
+import { eventually } from '../helpers/eventually.js';
 import { FakeAdminApi } from '../helpers/fake-admin-api.js';
 import { FakeFlags } from '../helpers/fake-flags.js';
 
@@ -105,7 +106,7 @@ describe("a guard's baselines", () => {
     await expect(readBaseline()).rejects.toThrow('ENOENT');
     await work(70);
     vi.useRealTimers();
-    await vi.waitFor(async () => expect(await readBaseline()).toMatchObject({ version: 1 }));
+    await eventually(async () => expect(await readBaseline()).toMatchObject({ version: 1 }));
   });
 
   it.each([

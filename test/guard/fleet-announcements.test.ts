@@ -1,9 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
 import type { Announcement } from '../../src/fleet/fleet-link.js';
 import type { SharedStore } from '../../src/fleet/fleet-options.js';
 import type { FleetState } from '../../src/fleet/fleet-shapes.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
+import { eventually } from '../helpers/eventually.js';
 import { DECISION } from '../helpers/fleet-decision.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
@@ -155,7 +156,7 @@ describeWithBinary(
     it('serves the treatment again after it was frozen and nothing has happened', async () => {
       const { harness, serve, wake } = await member();
       expect(await wake()).toBe('control');
-      await vi.waitFor(async () => expect(await serve()).toBe('treatment'), { timeout: 15_000 });
+      await eventually(async () => expect(await serve()).toBe('treatment'));
       expect(harness.flags.isOverridden()).toBe(false);
     });
 

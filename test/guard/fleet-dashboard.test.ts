@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
 import type { DecisionView, MetricSeries, Overview, Series } from '../../src/dashboard/api.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
@@ -17,12 +17,13 @@ import { metric } from '../../src/triggers/metrics/metric.js';
 import { successRateBetween } from '../../src/triggers/success-rate-between.js';
 import { Served } from '../dashboard/served.js';
 import { openLink } from '../helpers/breakable-link.js';
+import { eventually } from '../helpers/eventually.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { compiledFile } from '../helpers/test-run.js';
 
 const FLAG = '/api/flags/async-upload';
-const WAIT = { timeout: 20_000, interval: 50 };
+const POLL_MS = 50;
 const sum = (values: readonly number[]) => values.reduce((total, each) => total + each, 0);
 
 interface Member {
@@ -103,10 +104,10 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
     await leader.harness.fail(leader.guard, 3);
     await follower.harness.fail(follower.guard, 4);
     for (const each of [leader, follower]) {
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         expect((await viewOf(each)).arms.treatment.counts.failures).toBe(7);
         expect(sum((await seriesOf(each)).treatment.failures)).toBe(7);
-      }, WAIT);
+      }, POLL_MS);
       const { fleet } = await viewOf(each);
       expect(fleet?.processes.map(({ role, serviceVersion }) => [role, serviceVersion])).toEqual([
         ['leader', '1.0'],
@@ -147,12 +148,12 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
       control: { trials: users, sum: users },
     };
     for (const each of [leader, follower]) {
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         const [metric] = (await seriesOf(each)).metrics;
         expect({ ...metric, treatment: armOf(metric!.treatment), control: armOf(metric!.control) }).toEqual(
           expected,
         );
-      }, WAIT);
+      }, POLL_MS);
     }
     const reader = new RedisReader({ url: redis.url, prefix });
     const flag = { flagKey: 'async-upload', environment: 'production' };
@@ -173,14 +174,14 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
     await follower.harness.until('leads', () => follower.guard.status().fleet!.role === 'leader');
     const newcomer = await member();
     for (const each of [follower, newcomer]) {
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         const decisions = await decisionsOf(each);
         expect(decisions).toHaveLength(1);
         expect(decisions[0]!.decision.verdicts[0]).toMatchObject({ sampleSize: { treatment: 20 } });
         expect(decisions[0]!.stoppedInUnleashAt).toBeGreaterThan(0);
         expect(sum((await seriesOf(each)).treatment.failures)).toBe(20);
         expect((await viewOf(each)).state.status).toBe('stopped');
-      }, WAIT);
+      }, POLL_MS);
     }
     const { annotations } = await seriesOf(newcomer);
     expect(annotations.map(({ type }) => type)).toContain('decision');
@@ -196,12 +197,12 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
     expect(reply).toMatchObject({ accepted: true });
     expect(leader.guard.controls.hold).toMatchObject({ by: 'ann' });
     for (const each of [leader, follower]) {
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         expect((await viewOf(each)).controls.hold).toMatchObject({ by: 'ann', reason: 'incident 42' });
         expect((await seriesOf(each)).annotations).toContainEqual(
           expect.objectContaining({ type: 'control', title: 'hold', by: 'ann' }),
         );
-      }, WAIT);
+      }, POLL_MS);
     }
   });
 
@@ -209,8 +210,8 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
     await member();
     const asked = new CountingStore(storeOptions());
     const follower = await member({ store: asked });
-    await vi.waitFor(async () => expect((await viewOf(follower)).fleet?.processes).toHaveLength(2), WAIT);
-    await vi.waitFor(async () => expect(await seriesOf(follower)).toBeDefined(), WAIT);
+    await eventually(async () => expect((await viewOf(follower)).fleet?.processes).toHaveLength(2), POLL_MS);
+    await eventually(async () => expect(await seriesOf(follower)).toBeDefined(), POLL_MS);
     asked.reads = 0;
     const began = performance.now();
     await Promise.all(Array.from({ length: 200 }, () => Promise.all([viewOf(follower), seriesOf(follower)])));
@@ -232,10 +233,10 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
     await leader.harness.fail(leader.guard, 3);
     await follower.harness.fail(follower.guard, 4);
     const shows = (failures: number) =>
-      vi.waitFor(async () => {
+      eventually(async () => {
         expect(sum((await seriesOf(follower)).treatment.failures)).toBe(failures);
         expect((await viewOf(follower)).arms.treatment.counts.failures).toBe(failures);
-      }, WAIT);
+      }, POLL_MS);
     await shows(7);
     await link.pause();
     await shows(4);
@@ -267,12 +268,12 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
     };
 
     const inRedis = (failures: number) =>
-      vi.waitFor(async () => {
+      eventually(async () => {
         const reader = new RedisReader({ url: redis.url, prefix });
         const { rollups } = await reader.history({ environment: 'production', flagKey: 'async-upload' });
         reader.close();
         expect(sum(rollups.map(({ arms }) => arms.treatment.failures))).toBe(failures);
-      }, WAIT);
+      }, POLL_MS);
 
     it('has the whole fleet in report, status and watch', { timeout: 90_000 }, async () => {
       const options = { review: [successRateBetween(0.5, 0.99, { minOutcomes: 4 })] };
@@ -281,9 +282,9 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
       await follower.harness.fail(follower.guard, 10);
       await leader.harness.until('stopped', () => leader.guard.state.status === 'stopped');
       await inRedis(20);
-      await vi.waitFor(
+      await eventually(
         async () => expect((await decisionsOf(follower))[0]?.stoppedInUnleashAt).toBeGreaterThan(0),
-        WAIT,
+        POLL_MS,
       );
 
       const report = await run(
@@ -320,7 +321,7 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
       let text = '';
       watch.stdout.on('data', (data) => (text += data));
       try {
-        await vi.waitFor(() => expect(text).toContain('async-upload stopped'), WAIT);
+        await eventually(() => expect(text).toContain('async-upload stopped'), POLL_MS);
       } finally {
         watch.kill('SIGKILL');
       }
@@ -336,23 +337,23 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
       let text = '';
       child.stdout.on('data', (data) => (text += data));
       try {
-        await vi.waitFor(() => expect(text).toContain('Ctrl-C ends it.'), WAIT);
+        await eventually(() => expect(text).toContain('Ctrl-C ends it.'), POLL_MS);
         const url = new URL(/http:\S+/.exec(text)![0]);
         const headers = { authorization: `Bearer ${url.searchParams.get('token')}` };
         const json = async <T>(path: string) =>
           (await (await fetch(new URL(path, url), { headers })).json()) as T;
-        await vi.waitFor(async () => {
+        await eventually(async () => {
           const { flags } = await json<Overview>('/api/flags');
           expect(flags[0]?.arms.treatment.counts.failures).toBe(7);
           expect(flags[0]?.fleet?.processes).toHaveLength(2);
           expect(sum((await json<Series>(`${FLAG}/series`)).treatment.failures)).toBe(7);
-        }, WAIT);
+        }, POLL_MS);
         await follower.harness.fail(follower.guard, 13);
-        await vi.waitFor(async () => {
+        await eventually(async () => {
           expect(await json<DecisionView[]>(`${FLAG}/decisions`)).toMatchObject([
             { decision: { flagKey: 'async-upload' }, stoppedInUnleashAt: expect.any(Number) },
           ]);
-        }, WAIT);
+        }, POLL_MS);
       } finally {
         child.kill('SIGKILL');
       }
@@ -361,11 +362,11 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
     it('says which fleets there are where several fit, and what is wrong', { timeout: 60_000 }, async () => {
       await member();
       await member({ flagKey: 'dark-mode' });
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         const reader = new RedisReader({ url: redis.url, prefix });
         expect(await reader.flags()).toHaveLength(2);
         reader.close();
-      }, WAIT);
+      }, POLL_MS);
       const several = await run('status', redis.url, '--prefix', prefix);
       expect(several).toMatchObject({ code: 2 });
       expect(several.stderr).toMatch(/--flag.*async-upload in production; dark-mode in production/s);

@@ -1,11 +1,12 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dashboard } from 'unleash-rollout-guard/dashboard';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DecisionView, Overview, Series } from '../../src/dashboard/api.js';
 import type { RolloutGuardOptions } from '../../src/guard/options.js';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { Served } from '../dashboard/served.js';
+import { eventually } from '../helpers/eventually.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 
 let harness: GuardHarness;
@@ -39,10 +40,7 @@ describe('guard.dashboard()', () => {
     expect(sum((await series()).treatment.failures)).toBe(2);
     const began = performance.now();
     await harness.fail(guard, 3);
-    await vi.waitFor(async () => expect(sum((await series()).treatment.failures)).toBe(5), {
-      timeout: 3_000,
-      interval: 20,
-    });
+    await eventually(async () => expect(sum((await series()).treatment.failures)).toBe(5));
     expect(performance.now() - began).toBeLessThan(1_200);
     const { treatment, thresholds, percentage } = await series();
     expect(treatment.errorRate.at(-1)).toBe(1);
@@ -90,9 +88,7 @@ describe('guard.dashboard()', () => {
     await served!.close();
     await started();
     const path = '/api/flags/async-upload/decisions';
-    await vi.waitFor(async () => expect(await served!.json<DecisionView[]>(path)).toHaveLength(1), {
-      timeout: 15_000,
-    });
+    await eventually(async () => expect(await served!.json<DecisionView[]>(path)).toHaveLength(1));
   });
 
   it('shows several flags on one page', async () => {

@@ -5,6 +5,7 @@ import { OutcomeHook } from '../../hooks/outcome-hook.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { type MetricOptions, metric } from '../../src/triggers/metrics/metric.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
+import { eventually } from '../helpers/eventually.js';
 import { FakeAdminApi } from '../helpers/fake-admin-api.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { flagOf, percent, providerWith } from '../providers/unleash/bootstrapped.js';
@@ -153,11 +154,8 @@ describe('metrics of a guard', () => {
         client.track('cart', context, { value: 100 + user });
       }
       expect(Math.min(arms.treatment, arms.control)).toBeGreaterThan(5);
-      await vi.waitFor(
-        () => expect(figures(guards[1]!, 'cart').arms.treatment.trials).toBeGreaterThan(0),
-        5_000,
-      );
-      await vi.waitFor(() => expect(figures(guards[0]!).arms.control.trials).toBe(arms.control), 5_000);
+      await eventually(() => expect(figures(guards[1]!, 'cart').arms.treatment.trials).toBeGreaterThan(0));
+      await eventually(() => expect(figures(guards[0]!).arms.control.trials).toBe(arms.control));
       expect(figures(guards[0]!)).toMatchObject({
         tracked: 40,
         unattributed: 0,

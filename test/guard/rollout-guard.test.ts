@@ -10,6 +10,7 @@ import type { Evaluation } from '../../src/model/shapes.js';
 import { NotifyError } from '../../src/notify/notifier.js';
 import { criticalErrors } from '../../src/triggers/critical-errors.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
+import { eventually } from '../helpers/eventually.js';
 import { FakeAdminApi } from '../helpers/fake-admin-api.js';
 import { FakeFlags } from '../helpers/fake-flags.js';
 
@@ -24,7 +25,7 @@ const ofType = <T extends GuardEvent['type']>(type: T) =>
 
 /** Only timers are faked: files and promises are real. */
 async function until(what: string, condition: () => boolean): Promise<void> {
-  await vi.waitFor(() => expect(condition(), what).toBe(true), { timeout: 5_000, interval: 5 });
+  await eventually(() => expect(condition(), what).toBe(true));
 }
 
 function newGuard(options: Partial<RolloutGuardOptions> = {}): RolloutGuard {

@@ -4,12 +4,13 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { asyncUploadRollout } from '../../src/guard/async-upload-rollout.js';
 import { resolveOptions } from '../../src/guard/resolve-options.js';
 import type { GuardEvent } from '../../src/model/event.js';
 import { collectReport } from '../../src/report/collect.js';
 import { readRolloutStatuses } from '../../src/report/status/rollout-status.js';
+import { eventually } from '../helpers/eventually.js';
 import { FakeFlags } from '../helpers/fake-flags.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { compiledFile } from '../helpers/test-run.js';
@@ -32,7 +33,7 @@ afterEach(async () => {
 });
 
 async function until(what: string, condition: () => boolean): Promise<void> {
-  await vi.waitFor(() => expect(condition(), what).toBe(true), { timeout: 30_000, interval: 5 });
+  await eventually(() => expect(condition(), what).toBe(true));
 }
 
 /** A guard in a process of its own. */

@@ -2,6 +2,7 @@ import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ViewFile } from '../../src/journal/view-file.js';
+import { eventually } from '../helpers/eventually.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 
 let harness: GuardHarness;
@@ -21,14 +22,14 @@ describe('the view on disk', () => {
     let aheadMs = 0;
     const clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() + aheadMs };
     const guard = await harness.started({ tickMs: 5, clock });
-    await vi.waitFor(async () => expect(await written()).toMatchObject({ health: { status: 'ok' } }));
+    await eventually(async () => expect(await written()).toMatchObject({ health: { status: 'ok' } }));
     expect(await written()).toMatchObject({ flagKey: 'async-upload', isClosed: false });
     health.mockReturnValue({ status: 'error' });
     for (let step = 0; step < 4; step++) {
       await harness.ticks(2);
       aheadMs += 4_000;
     }
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(await written()).toMatchObject({
         health: { status: 'blind', reasons: [{ code: 'stale-flags' }] },
       }),
@@ -44,33 +45,31 @@ describe('the view on disk', () => {
     let aheadMs = 0;
     const clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() + aheadMs };
     await harness.started({ tickMs: 5, clock });
-    await vi.waitFor(async () => expect(await written()).toBeDefined());
+    await eventually(async () => expect(await written()).toBeDefined());
     const first = (await written())!.at;
     for (let step = 0; step < 3; step++) {
       aheadMs += 4_000;
       await harness.ticks(2);
     }
-    await vi.waitFor(async () => expect((await written())!.at).toBeGreaterThanOrEqual(first + 10_000));
+    await eventually(async () => expect((await written())!.at).toBeGreaterThanOrEqual(first + 10_000));
   });
 
   it('is written within about a second of a change, and for its owner only', async () => {
     const guard = await harness.started({ tickMs: 20, log: false });
-    await vi.waitFor(async () => expect(await written()).toBeDefined());
+    await eventually(async () => expect(await written()).toBeDefined());
     await harness.fail(guard, 3);
     const counts = async () => (await written())?.arms.treatment.counts.failures;
-    await vi.waitFor(async () => expect(await counts()).toBe(3), { timeout: 3_000 });
+    await eventually(async () => expect(await counts()).toBe(3));
     expect((await stat(join(harness.folder, 'view.json'))).mode & 0o777).toBe(0o600);
   });
 
   it('has the decision after a stop', async () => {
     const guard = await harness.started({ tickMs: 20 });
     await harness.fail(guard);
-    await vi.waitFor(
-      async () =>
-        expect(await written()).toMatchObject({
-          state: { status: 'stopped', decision: { verdicts: [{ trigger: 'success-rate-below' }] } },
-        }),
-      { timeout: 5_000 },
+    await eventually(async () =>
+      expect(await written()).toMatchObject({
+        state: { status: 'stopped', decision: { verdicts: [{ trigger: 'success-rate-below' }] } },
+      }),
     );
   });
 

@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
 import type { RolloutGuardOptions } from '../../src/guard/options.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import type { GuardEvent } from '../../src/model/event.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
+import { eventually } from './eventually.js';
 import { FakeAdminApi } from './fake-admin-api.js';
 import { FakeFlags } from './fake-flags.js';
 
@@ -77,7 +78,7 @@ export class GuardHarness {
   }
 
   async until(what: string, condition: () => boolean): Promise<void> {
-    await vi.waitFor(() => expect(condition(), what).toBe(true), { timeout: 15_000, interval: 5 });
+    await eventually(() => expect(condition(), what).toBe(true));
   }
 
   async close(): Promise<void> {

@@ -48,7 +48,7 @@ export class Tmux {
   }
 
   /** Waits until the terminal shows something. */
-  async shows(text: string | RegExp, timeout = 30_000): Promise<void> {
+  async shows(text: string | RegExp, timeout = 45_000): Promise<void> {
     await vi.waitFor(() => expect(this.text()).toMatch(text), { timeout, interval: 50 });
   }
 

@@ -2,8 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GuardEvent, RolloutGuardOptions } from 'unleash-rollout-guard';
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { UnleashAdminClient } from '../../src/unleash/admin-client.js';
+import { eventually } from '../helpers/eventually.js';
 import { type GuardedService, startGuardedService } from '../helpers/guarded-service.js';
 import { startRefusingProxy } from '../helpers/refusing-proxy.js';
 import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
@@ -39,7 +40,7 @@ async function start(options: Partial<RolloutGuardOptions> & { token?: string; a
 
 const all = () => new Error('the new path is down');
 const until = (what: string, condition: () => unknown) =>
-  vi.waitFor(() => expect(condition(), what).toBeTruthy(), { timeout: 15_000, interval: 20 });
+  eventually(() => expect(condition(), what).toBeTruthy());
 const events = <Type extends GuardEvent['type']>(service: GuardedService, type: Type) =>
   service.events.filter((event): event is GuardEvent & { type: Type } => event.type === type);
 const codes = ({ guard }: GuardedService) => guard.status().problems.map(({ code }) => code);

@@ -19,6 +19,7 @@ import { errorRateAbove } from '../../src/triggers/error-rate-above.js';
 import { prometheusAbove } from '../../src/triggers/signals/prometheus.js';
 import { UnleashAdminClient } from '../../src/unleash/admin-client.js';
 import { type AdminError, isAdminError } from '../../src/unleash/admin-error.js';
+import { eventually } from '../helpers/eventually.js';
 import { ForwardProxy, type ForwardProxyOptions } from '../helpers/forward-proxy.js';
 import { type Pem, PrivateCa, tlsFront } from '../helpers/private-ca.js';
 import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
@@ -125,9 +126,9 @@ async function stopsFlag(
     control: () => 'control',
     retries: 0,
   });
-  await vi.waitFor(() => expect(provider.flag(flagKey)?.enabled).toBe(true), 5_000);
+  await eventually(() => expect(provider.flag(flagKey)?.enabled).toBe(true));
   for (let user = 0; user < 10; user++) await operation({ targetingKey: `user-${user}` }, undefined);
-  await vi.waitFor(() => expect(events.map(({ type }) => type)).toContain('stopped'), 10_000);
+  await eventually(() => expect(events.map(({ type }) => type)).toContain('stopped'));
   expect((await unleash.flag(flagKey)).enabled).toBe(false);
   return events;
 }
@@ -161,7 +162,7 @@ describe('a guard behind a forward proxy', () => {
     await stopsFlag(`proxied-${name === 'HTTP_PROXY' ? 'upper' : 'lower'}`, plainUrl(), {
       receiver: `http://hooks.corp.invalid:${port}/`,
     });
-    await vi.waitFor(() => expect(bodies.join()).toContain('"decided"'), 5_000);
+    await eventually(() => expect(bodies.join()).toContain('"decided"'));
     expect(through.seen).toContain(`POST ${HOST}`);
     expect(through.seen).toContain('POST hooks.corp.invalid');
   });
@@ -172,7 +173,7 @@ describe('a guard behind a forward proxy', () => {
     const { port, bodies } = await receiver();
     await stopsFlag('proxied-tls', secureUrl(), { http, receiver: `http://hooks.corp.invalid:${port}/` });
     expect(new Set(through.seen)).toContain(`CONNECT ${HOST}`);
-    await vi.waitFor(() => expect(bodies.join()).toContain('"decided"'), 5_000);
+    await eventually(() => expect(bodies.join()).toContain('"decided"'));
   });
 
   it('connects over a proxy that speaks TLS itself', async () => {
@@ -200,7 +201,7 @@ describe('a guard behind a forward proxy', () => {
       ofProvider: { httpOptions: { agent } },
       receiver: `http://localhost:${hook}/`,
     });
-    await vi.waitFor(() => expect(bodies.join()).toContain('"decided"'), 5_000);
+    await eventually(() => expect(bodies.join()).toContain('"decided"'));
     expect(new Set(agents)).toEqual(new Set(['127.0.0.1']));
   });
 
@@ -286,7 +287,7 @@ describe('a guard behind a forward proxy', () => {
     });
     open.push({ close: () => provider.onClose() });
     void provider.initialize().catch(() => {});
-    await vi.waitFor(() => expect(provider.health().message).toContain(help), 10_000);
+    await eventually(() => expect(provider.health().message).toContain(help));
   });
 });
 
@@ -419,10 +420,10 @@ describe('a guarded provider behind a proxy and a private CA', () => {
       vi.stubEnv('HTTP_PROXY', through.url);
       const ofEnvironment = await guarded(flagOfEnvironment, token, plainUrl());
 
-      await vi.waitFor(() => {
+      await eventually(() => {
         expect(ofHttp.flag(flagOfHttp)?.rolloutPercentage).toBe(30);
         expect(ofEnvironment.flag(flagOfEnvironment)?.rolloutPercentage).toBe(30);
-      }, 5_000);
+      });
       expect(new Set(through.seen)).toEqual(new Set([`CONNECT ${HOST}`, `GET ${HOST}`]));
     });
 
@@ -436,7 +437,7 @@ describe('a guarded provider behind a proxy and a private CA', () => {
         proxy: through.address,
       });
 
-      await vi.waitFor(() => expect(provider.health().message).toMatch(problem), 5_000);
+      await eventually(() => expect(provider.health().message).toMatch(problem));
       expect(await provider.resolveBooleanEvaluation('refused', false, {}, console)).toMatchObject({
         value: true,
       });

@@ -11,8 +11,9 @@ import {
   UnleashProvider,
 } from 'unleash-rollout-guard';
 import { RedisOutcomeStore } from 'unleash-rollout-guard/redis';
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
+import { eventually } from '../helpers/eventually.js';
 import { type GuardedService, startGuardedService } from '../helpers/guarded-service.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
@@ -78,7 +79,7 @@ async function startWhileOff(options: Partial<RolloutGuardOptions> = {}): Promis
 }
 
 const until = (what: string, condition: () => boolean | Promise<boolean>) =>
-  vi.waitFor(async () => expect(await condition(), what).toBe(true), { timeout: 15_000, interval: 20 });
+  eventually(async () => expect(await condition(), what).toBe(true));
 
 /** As an operator types it, with Unleash known by the environment. */
 async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}) {

@@ -2,8 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { errorRateAbove, type GuardEvent, latencyAbove } from 'unleash-rollout-guard';
-import { afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { describeInBrowser, seriousFindings } from '../helpers/browser.js';
+import { eventually } from '../helpers/eventually.js';
 import { type GuardedService, startGuardedService } from '../helpers/guarded-service.js';
 import { type ServedPage, servePage } from '../helpers/sample-source.js';
 import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
@@ -80,7 +81,7 @@ describeInBrowser('the dashboard of a live guard on a real Unleash', (open) => {
       .filter({ hasText: /^Waiting for data|^Running/ })
       .waitFor();
     await service.serve(800, () => down);
-    await vi.waitFor(() => expect(has('stopped')).toBe(true), { timeout: 10_000 });
+    await eventually(() => expect(has('stopped')).toBe(true));
     await page
       .getByTestId('headline')
       .filter({ hasText: /^Stopped/ })
@@ -106,10 +107,7 @@ describeInBrowser('the dashboard of a live guard on a real Unleash', (open) => {
       .getByLabel(/Reason/)
       .fill('Customers report lost files');
     await page.getByRole('button', { name: 'Stop the flag' }).click();
-    await vi.waitFor(async () => expect((await unleash.flag(flagKey)).enabled).toBe(false), {
-      timeout: 10_000,
-      interval: 100,
-    });
+    await eventually(async () => expect((await unleash.flag(flagKey)).enabled).toBe(false), 100);
     await reader.page.getByTestId('headline').filter({ hasText: 'Customers report lost files' }).waitFor();
     await page.getByTestId('reply').filter({ hasText: /./ }).waitFor();
     expect(await service.isOn('user-1')).toBe(false);

@@ -123,16 +123,12 @@ describe('the doctor on a configuration', () => {
       shows('fail', /notifier\.mjs: Invalid slack options.*webhookUrl: expected a URL/),
     ],
     ['is not there', 'none.json', undefined, shows('fail', /none\.json cannot be read: ENOENT/)],
-  ])(
-    'that %s',
-    async (_what, name, text, expected) => {
-      if (text !== undefined) await writeFile(join(folder, name), text);
-      const { code, found } = await doctor(['--config', name]);
-      expect(found.config).toEqual(expected);
-      if (name !== 'good.json') expect(code).toBe(1);
-    },
-    30_000,
-  );
+  ])('that %s', async (_what, name, text, expected) => {
+    if (text !== undefined) await writeFile(join(folder, name), text);
+    const { code, found } = await doctor(['--config', name]);
+    expect(found.config).toEqual(expected);
+    if (name !== 'good.json') expect(code).toBe(1);
+  });
 });
 
 describeWithBinary('the doctor on Redis', 'redis-server', 'apt-get install redis-server', () => {
@@ -244,7 +240,7 @@ describe('the doctor on the folder', () => {
     await mkdir(join(folder, 'foreign'));
     await chown(join(folder, 'foreign'), 12_345, 12_345);
     expect((await doctor(['--folder', 'foreign'])).found.folder).toEqual(shows('warn', /of another user/));
-  }, 30_000);
+  });
 
   it('says that a guard runs in it, and whose, as long as it does', async () => {
     const harness = await GuardHarness.create();
@@ -257,5 +253,5 @@ describe('the doctor on the folder', () => {
       shows('ok', /can be written\.$/),
     );
     await harness.close();
-  }, 30_000);
+  });
 });

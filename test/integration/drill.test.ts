@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { DrillResult } from '../../src/cli/drill/drill-steps.js';
 import { openLink } from '../helpers/breakable-link.js';
+import { eventually } from '../helpers/eventually.js';
 import { personalToken } from '../helpers/personal-token.js';
 import { startRefusingProxy } from '../helpers/refusing-proxy.js';
 import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
@@ -62,7 +63,7 @@ class Drill {
   }
 
   async shows(text: string): Promise<void> {
-    await vi.waitFor(() => expect(this.out).toContain(text), { timeout: 30_000, interval: 5 });
+    await eventually(() => expect(this.out).toContain(text));
   }
 
   async exitCode(): Promise<unknown> {

@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
+import { eventually } from '../helpers/eventually.js';
 import { FleetProcess } from '../helpers/fleet-process.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
@@ -35,8 +36,8 @@ describeWithBinary(
       await rm(folder, { recursive: true, force: true });
     });
 
-    const until = (what: string, condition: () => unknown, timeout = 20_000) =>
-      vi.waitFor(async () => expect(await condition(), what).toBeTruthy(), { timeout, interval: 20 });
+    const until = (what: string, condition: () => unknown) =>
+      eventually(async () => expect(await condition(), what).toBeTruthy());
 
     const served = async (each: FleetProcess, requests: number) => {
       const before = (await each.report()).report.served;
@@ -62,15 +63,13 @@ describeWithBinary(
         // It has failures of its own that no other process knows, enough to stop the flag.
         await frozen.failAndFreeze();
         for (const each of others) each.send('break');
-        await until(
-          'stopped by the fleet',
-          () => others.every((each) => each.all('stopped-here').length > 0),
-          30_000,
+        await until('stopped by the fleet', () =>
+          others.every((each) => each.all('stopped-here').length > 0),
         );
-        await until('off in Unleash', async () => !(await unleash.flag(flagKey)).enabled, 30_000);
+        await until('off in Unleash', async () => !(await unleash.flag(flagKey)).enabled);
         for (const each of fleet) each.send('fix');
         await unleash.enable(flagKey);
-        await until('re-armed', () => others.every((each) => each.all('re-armed').length > 0), 30_000);
+        await until('re-armed', () => others.every((each) => each.all('re-armed').length > 0));
         const decisions = () =>
           fleet.flatMap((each) => each.all('decided')).filter(({ by }) => by === undefined).length;
         const before = decisions();

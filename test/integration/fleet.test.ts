@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
+import { eventually } from '../helpers/eventually.js';
 import { FleetProcess, type FromInstance } from '../helpers/fleet-process.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
@@ -46,8 +47,8 @@ describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', ()
     if (failed?.status === 'rejected') throw failed.reason;
   }
 
-  const until = (what: string, condition: () => unknown, timeout = 20_000) =>
-    vi.waitFor(async () => expect(await condition(), what).toBeTruthy(), { timeout, interval: 50 });
+  const until = (what: string, condition: () => unknown) =>
+    eventually(async () => expect(await condition(), what).toBeTruthy());
 
   const sendAll = (type: Parameters<FleetProcess['send']>[0]) => {
     for (const instance of fleet) instance.send(type);
@@ -111,14 +112,10 @@ describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', ()
     sendAll('break');
     const stops = () => fleet.map((instance) => instance.all('stopped-here')[0]);
     const limit = timeLimit(500);
-    await until(
-      'stopped everywhere',
-      async () => {
-        await limit.measure();
-        return stops().every((stop) => stop !== undefined);
-      },
-      60_000,
-    );
+    await until('stopped everywhere', async () => {
+      await limit.measure();
+      return stops().every((stop) => stop !== undefined);
+    });
     const ofLeader = fleet
       .flatMap((instance) => instance.all('decided'))
       .filter(({ by }) => by === undefined);
@@ -169,11 +166,7 @@ describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', ()
     await kill((await leader())!);
     const killedAt = performance.now();
     const limit = timeLimit(5_000);
-    await until(
-      'another leader',
-      async () => (await limit.measure()).some(({ role }) => role === 'leader'),
-      30_000,
-    );
+    await until('another leader', async () => (await limit.measure()).some(({ role }) => role === 'leader'));
     expect(performance.now() - killedAt).toBeLessThan(limit.ms);
     await kill(fleet[0]!);
     await kill(fleet[0]!);
@@ -182,7 +175,7 @@ describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', ()
     await redis.kill();
     await served(200);
     await redis.resume();
-    await until('a leader after the restart', () => leader(), 15_000);
+    await until('a leader after the restart', () => leader());
 
     // Redis is silent for longer than the lease: no user notices.
     redis.freeze();
@@ -193,7 +186,7 @@ describeWithBinary('a fleet', 'redis-server', 'apt-get install redis-server', ()
       expect(report.unserved).toBe(0);
     }
     redis.thaw();
-    await until('a leader after the silence', () => leader(), 15_000);
+    await until('a leader after the silence', () => leader());
 
     sendAll('pause');
     await until('all requests ended', async () => (await reports()).every(({ report }) => report.isIdle));

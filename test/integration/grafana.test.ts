@@ -3,13 +3,14 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { errorRateAbove } from '../../src/triggers/error-rate-above.js';
 import { failureRegression } from '../../src/triggers/event-regression.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
+import { eventually } from '../helpers/eventually.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { startPrometheus } from '../helpers/real-prometheus.js';
@@ -193,13 +194,10 @@ describeWithBinary("Grafana's queries", 'prometheus', 'apt-get install prometheu
       return found.flat();
     };
     const scraped = async (expr: string) =>
-      vi.waitFor(
-        async () => {
-          const { data } = await ask('query', { query: expr });
-          expect((data as { result: unknown[] }).result, expr).not.toEqual([]);
-        },
-        { timeout: 20_000, interval: 100 },
-      );
+      eventually(async () => {
+        const { data } = await ask('query', { query: expr });
+        expect((data as { result: unknown[] }).result, expr).not.toEqual([]);
+      }, 100);
     try {
       await scraped('rollout_guard_rollout_percentage == 10');
       const upload = guard.operation({ treatment: () => 'new', control: () => 'old', retries: 0 });
@@ -218,10 +216,7 @@ describeWithBinary("Grafana's queries", 'prometheus', 'apt-get install prometheu
       await harness.fail(guard, 60);
       await harness.until('stopped', () => guard.state.status === 'stopped');
       await scraped('rollout_guard_prevented_incidents_total == 1');
-      await vi.waitFor(async () => expect(await empty(queries)).toEqual([]), {
-        timeout: 20_000,
-        interval: 500,
-      });
+      await eventually(async () => expect(await empty(queries)).toEqual([]), 500);
       for (const { title, expr, legend } of queries) {
         const labels = new Set<string>();
         for (const name of expr.match(/rollout_guard_[a-z_]+/g) ?? []) {

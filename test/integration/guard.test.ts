@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { criticalErrors, type GuardEvent, type RolloutGuardOptions } from 'unleash-rollout-guard';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openLink } from '../helpers/breakable-link.js';
+import { eventually } from '../helpers/eventually.js';
 import { type GuardedService, startGuardedService } from '../helpers/guarded-service.js';
 import { type RefusingProxy, startRefusingProxy } from '../helpers/refusing-proxy.js';
 import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
@@ -41,8 +42,8 @@ const down = new Error('the new path is down');
 const everyTenth = (user: number) => (user % 10 === 0 ? down : undefined);
 const all = () => down;
 
-function until(what: string, condition: () => unknown, timeout = 10_000): Promise<void> {
-  return vi.waitFor(() => expect(condition(), what).toBeTruthy(), { timeout, interval: 20 });
+function until(what: string, condition: () => unknown): Promise<void> {
+  return eventually(() => expect(condition(), what).toBeTruthy());
 }
 
 const has = ({ events }: GuardedService, type: GuardEvent['type']) =>
@@ -71,7 +72,7 @@ describe('the guard on a real Unleash', () => {
     );
     expect(newest?.type).toBe('feature-environment-disabled');
     expect(newest?.createdBy).not.toBe(unleash.user.username);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const { tags, links } = await unleash.flag(flagKey);
       expect(tags).toEqual([{ type: 'rollout-guard', value: 'stopped' }]);
       expect(links.map(({ url }) => url)).toEqual(['https://reports.example.com/async-upload']);
@@ -125,7 +126,7 @@ describe('the guard on a real Unleash', () => {
         await vi.advanceTimersByTimeAsync(100);
         expect(service.guard.state.status).toBe('stopped');
       };
-      await vi.waitFor(passTime, { timeout: 15_000, interval: 10 });
+      await eventually(passTime);
     } finally {
       vi.useRealTimers();
     }
@@ -267,7 +268,7 @@ describe('the guard on a real Unleash', () => {
       const { tags } = await unleash.flag(flagKey);
       expect(tags.map(({ value }) => value).toSorted()).toEqual(['stage:1', 'step-back']);
     };
-    await vi.waitFor(isShown, { timeout: 10_000, interval: 20 });
+    await eventually(isShown);
   });
 
   it('turns the flag off when there is no previous stage', async () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ComparisonStrategy, InMemoryProvider, MultiProvider, OpenFeature } from '@openfeature/server-sdk';
-import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import {
   criticalErrors,
   GuardedProvider,
@@ -8,13 +8,11 @@ import {
   RolloutGuard,
   UnleashProvider,
 } from '../../src/index.js';
+import { eventually } from '../helpers/eventually.js';
 import { personalToken } from '../helpers/personal-token.js';
 import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 
 let unleash: SharedUnleash;
-
-const eventually = (check: () => void | Promise<void>) =>
-  vi.waitFor(check, { timeout: 15_000, interval: 50 });
 
 beforeAll(async () => {
   unleash = await sharedUnleash();

@@ -6,7 +6,8 @@ import {
   UnleashProvider,
   unleashImpactMetrics,
 } from 'unleash-rollout-guard';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../helpers/eventually.js';
 import { type RecordingProxy, startRecordingProxy } from '../helpers/recording-proxy.js';
 import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 
@@ -60,7 +61,7 @@ describe('impact metrics on a real Unleash', () => {
     });
     client.addHooks(new OutcomeHook(guard));
     await OpenFeature.setProviderAndWait('impact', provider);
-    await vi.waitFor(() => expect(provider.flag(FLAG)?.enabled).toBe(true), { timeout: 10_000 });
+    await eventually(() => expect(provider.flag(FLAG)?.enabled).toBe(true));
     await guard.start();
     const upload = guard.operation<number, string>({
       treatment: async (user) => {

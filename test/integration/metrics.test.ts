@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
+import { eventually } from '../helpers/eventually.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { startPrometheus } from '../helpers/real-prometheus.js';
@@ -35,15 +36,12 @@ describeWithBinary('the metrics of a guard', 'prometheus', 'apt-get install prom
       return data.result[0]?.value[1];
     };
     const reads = (expected: Record<string, string>) =>
-      vi.waitFor(
-        async () => {
-          const found = await Promise.all(Object.keys(expected).map(query));
-          expect(Object.fromEntries(Object.keys(expected).map((each, n) => [each, found[n]]))).toEqual(
-            expected,
-          );
-        },
-        { timeout: 20_000, interval: 100 },
-      );
+      eventually(async () => {
+        const found = await Promise.all(Object.keys(expected).map(query));
+        expect(Object.fromEntries(Object.keys(expected).map((each, n) => [each, found[n]]))).toEqual(
+          expected,
+        );
+      }, 100);
     try {
       await reads({
         'state{flag="async-upload",state="armed"}': '1',

@@ -1,6 +1,7 @@
 import { InMemStorageProvider } from 'unleash-client';
-import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { UnleashProvider } from '../../providers/unleash/provider.js';
+import { eventually } from '../helpers/eventually.js';
 import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 
 let unleash: SharedUnleash;
@@ -41,15 +42,12 @@ describe('a flag that depends on another, as the real Unleash delivers both', ()
         feature: key,
       });
       // Unleash answers from a cache that it renews within a second.
-      const provider = await vi.waitFor(
-        async () => {
-          const current = await currentProvider();
-          const { reason } = await current.resolveBooleanEvaluation(child, false, { targetingKey: 'u' });
-          expect(reason).toBe('SPLIT');
-          return current;
-        },
-        { timeout: 15_000, interval: 200 },
-      );
+      const provider = await eventually(async () => {
+        const current = await currentProvider();
+        const { reason } = await current.resolveBooleanEvaluation(child, false, { targetingKey: 'u' });
+        expect(reason).toBe('SPLIT');
+        return current;
+      }, 200);
       const evaluations = await Promise.all(
         Array.from({ length: 1_025 }, (_, user) =>
           provider.resolveBooleanEvaluation(child, false, { targetingKey: `user-${user}` }),

@@ -1,7 +1,8 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import type { Verdict } from '../../src/model/shapes.js';
 import { type PrometheusOptions, prometheusAbove } from '../../src/triggers/signals/prometheus.js';
+import { eventually } from '../helpers/eventually.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { MeteredService, startPrometheus } from '../helpers/real-prometheus.js';
@@ -55,7 +56,6 @@ describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheu
       ...options,
     });
 
-  const eventually = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 20 });
   const verdictOf = (guard: RolloutGuard): Verdict | undefined => guard.status().verdicts[0];
 
   it('stops the flag when the metric rises, and not before', async () => {

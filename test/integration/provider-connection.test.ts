@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { OpenFeature } from '@openfeature/server-sdk';
 import { InMemStorageProvider } from 'unleash-client';
-import { beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { UnleashProvider, type UnleashProviderOptions } from '../../src/index.js';
+import { eventually } from '../helpers/eventually.js';
 import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 
 let unleash: SharedUnleash;
@@ -10,9 +11,6 @@ let unleash: SharedUnleash;
 beforeAll(async () => {
   unleash = await sharedUnleash();
 });
-
-const eventually = (check: () => void | Promise<void>) =>
-  vi.waitFor(check, { timeout: 20_000, interval: 50 });
 
 function providerOf(options: Partial<UnleashProviderOptions> = {}): UnleashProvider {
   const provider = new UnleashProvider({
@@ -53,7 +51,7 @@ describe('the connection to a real Unleash', () => {
     await expect(provider.initialize()).rejects.toThrow(
       /sends no deltas: leave out the option experimentalMode/,
     );
-  }, 30_000);
+  });
 
   it('shows in Unleash what is connected', async () => {
     const flagKey = 'connection-flavor';

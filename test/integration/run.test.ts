@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { RedisOutcomeStore } from 'unleash-rollout-guard/redis';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
+import { eventually } from '../helpers/eventually.js';
 import { type GuardedService, startGuardedService } from '../helpers/guarded-service.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
@@ -16,7 +17,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 function until(condition: () => unknown): Promise<unknown> {
   // Processes start slowly where many suites run at once.
-  return vi.waitFor(condition, { timeout: 30_000, interval: 20 });
+  return eventually(condition);
 }
 
 /** `rollout-guard run` as a process of its own. */
@@ -261,19 +262,14 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
       const { reasons, role } = (await reply.json()) as { reasons: { code: string }[]; role: string };
       return { status: reply.status, role, codes: reasons.map(({ code }) => code) };
     };
-    await vi.waitFor(async () => expect(await health()).toEqual({ status: 200, role: 'leader', codes: [] }), {
-      timeout: 30_000,
-    });
+    await eventually(async () => expect(await health()).toEqual({ status: 200, role: 'leader', codes: [] }));
     controller.signal('SIGSTOP');
     await sleep(7_000);
     controller.signal('SIGCONT');
     expect(await health()).toMatchObject({ status: 503, codes: ['event-loop-blocked'] });
     await controller.logs('The guard is blind: event-loop-blocked');
     await controller.logs('| blind: event-loop-blocked');
-    await vi.waitFor(async () => expect((await health()).status).toBe(200), {
-      timeout: 60_000,
-      interval: 500,
-    });
+    await eventually(async () => expect((await health()).status).toBe(200), 500);
     await controller.logs('The guard is no longer blind');
     expect(await controller.end('SIGTERM')).toBe(0);
   });

@@ -7,6 +7,7 @@ import { guardFlags, successRateBelow, UnleashProvider } from 'unleash-rollout-g
 import { RedisOutcomeStore } from 'unleash-rollout-guard/redis';
 import { afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
+import { eventually } from '../helpers/eventually.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 
@@ -75,19 +76,17 @@ describeWithBinary('several flags of one process', 'redis-server', 'apt-get inst
     });
     await OpenFeature.setProviderAndWait(DOMAIN, provider);
     await guarded.start();
-    await vi.waitFor(
-      () =>
-        expect(Object.values(guarded.status()).map(({ fleet }) => fleet?.role)).toEqual(
-          KEYS.map(() => 'leader'),
-        ),
-      { timeout: 10_000 },
+    await eventually(() =>
+      expect(Object.values(guarded.status()).map(({ fleet }) => fleet?.role)).toEqual(
+        KEYS.map(() => 'leader'),
+      ),
     );
     const clients = String(await watching.sendCommand(['CLIENT', 'LIST']))
       .trim()
       .split('\n');
     // Commands, messages, and the one that counts.
     expect(clients).toHaveLength(3);
-    await vi.waitFor(() => {
+    await eventually(() => {
       for (const key of KEYS)
         expect(requests.filter((request) => request.endsWith(`/features/${key}`))).toHaveLength(1);
     });
@@ -105,9 +104,7 @@ describeWithBinary('several flags of one process', 'redis-server', 'apt-get inst
     );
     for (let user = 0; user < 40; user++)
       for (const operation of operations) await operation({ targetingKey: `user-${user}` }, user);
-    await vi.waitFor(() => expect(guarded.get('several-search').state.status).toBe('stopped'), {
-      timeout: 20_000,
-    });
+    await eventually(() => expect(guarded.get('several-search').state.status).toBe('stopped'));
     const enabled = await Promise.all(KEYS.map(async (key) => (await unleash.flag(key)).enabled));
     expect(enabled).toEqual([true, false, true]);
     expect(await operations[1]!({ targetingKey: 'user-1' }, 1)).toBe('old');

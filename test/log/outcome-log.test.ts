@@ -9,6 +9,7 @@ import { logOptionsSchema } from '../../src/log/log-options.js';
 import { columnsWith, type OutcomeRow, outcomeOfRow } from '../../src/log/log-row-schema.js';
 import type { Outcome, Result } from '../../src/model/shapes.js';
 import { parseConfig } from '../../src/support/config-error.js';
+import { eventually } from '../helpers/eventually.js';
 import { outcomeOf, START } from '../measure/outcomes.js';
 import { ATTRIBUTE_COLUMNS, type Logging, parseCsv, rowsIn, startLogging } from './logging.js';
 
@@ -374,7 +375,7 @@ describe('OutcomeLog', () => {
       const { record } = await start(folder, { flushMs: 500 });
       record(outcomeOf());
       vi.advanceTimersByTime(500);
-      await vi.waitFor(async () => expect(await rowsIn(folder)).toHaveLength(1));
+      await eventually(async () => expect(await rowsIn(folder)).toHaveLength(1));
       expect(vi.getTimerCount()).toBe(1);
     } finally {
       vi.useRealTimers();

@@ -15,7 +15,7 @@ let service: ChildProcess | undefined;
 
 beforeAll(async () => {
   program = await compiledFile('test/helpers/freezing-service.ts');
-}, 60_000);
+});
 
 beforeEach(async () => {
   // Larger than what one read of a socket returns.

@@ -49,7 +49,7 @@ beforeAll(async () => {
     },
   );
   report = await collectReport([folder], { now: recorded.endedAt });
-}, 60_000);
+});
 
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true });

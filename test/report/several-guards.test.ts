@@ -19,7 +19,7 @@ beforeAll(async () => {
   const healthy = { percentage: 50, outcomes: 200, everyMs: 1_000 };
   await recordRollout(folder, [healthy], rules);
   await recordRollout(second, [{ ...healthy, failureRate: { treatment: 0.5 } }], rules);
-}, 60_000);
+});
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 

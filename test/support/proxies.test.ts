@@ -3,6 +3,7 @@ import { type AddressInfo, createServer as createTcpServer, type Server, type So
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Connection, proxyOfEnvironment } from '../../src/support/connection/connection.js';
 import { exchange } from '../../src/support/connection/http.js';
+import { eventually } from '../helpers/eventually.js';
 
 const open: (() => void)[] = [];
 
@@ -115,7 +116,7 @@ describe('a failure behind a proxy', () => {
       await expect(read(`${scheme}://unleash.corp/api`, proxy)).rejects.toThrow(
         `timed out after 300 ms, through the proxy ${proxy}`,
       );
-      await vi.waitFor(() => expect([...sockets].map(({ closed }) => closed)).toEqual([true]), 5_000);
+      await eventually(() => expect([...sockets].map(({ closed }) => closed)).toEqual([true]));
     },
   );
 

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { EmbeddedUnleash, startEmbeddedUnleash as start } from '../../src/testing/index.js';
+import { eventually } from '../helpers/eventually.js';
 import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -81,11 +82,11 @@ describe('an embedded Unleash', () => {
       tags: [],
       links: [],
     });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(await flagsOf(unleash)).toContainEqual(
         expect.objectContaining({ name: 'plain', enabled: true }),
       );
-    }, 5_000);
+    });
   });
 
   it('creates a flag with the given type, rollout and strategies', async () => {
@@ -210,7 +211,7 @@ describe('an embedded Unleash', () => {
       });
       expect((await second.flag('remembered')).strategies[0]?.parameters.rollout).toBe('30');
       expect((await second.history('remembered')).map(({ type }) => type)).toContain('feature-created');
-      await vi.waitFor(async () => expect(await flagsOf(second)).toHaveLength(1), 5_000);
+      await eventually(async () => expect(await flagsOf(second)).toHaveLength(1));
     } finally {
       await rm(dataDir, { recursive: true, force: true });
     }
@@ -314,6 +315,6 @@ describe('the process that started an embedded Unleash', () => {
     const { parent, url } = await start();
     parent.kill('SIGKILL');
     await once(parent, 'exit');
-    await vi.waitFor(() => expect(fetch(url)).rejects.toThrow(), 10_000);
+    await eventually(() => expect(fetch(url)).rejects.toThrow());
   });
 });

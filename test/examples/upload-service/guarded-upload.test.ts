@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { asyncUploadRollout, type FlagSource, RolloutGuard } from 'unleash-rollout-guard';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { guardedUpload } from '../../../examples/upload-service/rollout.js';
+import { eventually } from '../../helpers/eventually.js';
 import { post, type RigOptions, sha256, startRig } from './rig.js';
 
 describe('the guarded upload', () => {
@@ -117,10 +118,10 @@ describe('the guarded upload', () => {
     await new Promise<void>((resolve) => client.write(Buffer.alloc(100_000), () => resolve()));
     client.destroy();
     const arm = flag ? 'treatment' : 'control';
-    await vi.waitFor(() => expect(counts()[arm].aborted + counts()[arm].expected).toBe(1));
+    await eventually(() => expect(counts()[arm].aborted + counts()[arm].expected).toBe(1));
     expect(counts()[arm]).toMatchObject({ failures: 0, fallbacks: 0 });
     expect(rig.provider.received).toEqual([]);
-    await vi.waitFor(async () => expect(await rig.spooledFiles()).toEqual([]));
+    await eventually(async () => expect(await rig.spooledFiles()).toEqual([]));
   });
 });
 

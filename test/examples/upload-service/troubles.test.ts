@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, it, vi } from 'vitest';
+import { eventually } from '../../helpers/eventually.js';
 import { FILES, post, type Rig, type RigOptions, sha256, startRig } from './rig.js';
 
 const streaming: RigOptions['upload'] = (paths) => (_context, file, call) =>
@@ -130,12 +131,12 @@ describe.each(BOTH)('a client that vanishes in the middle (%s)', (via, upload) =
       },
     });
     const client = await sendHalf(rig);
-    if (via === 'streaming') await vi.waitFor(async () => expect(await rig.spooledFiles()).not.toEqual([]));
+    if (via === 'streaming') await eventually(async () => expect(await rig.spooledFiles()).not.toEqual([]));
 
     client.destroy();
 
-    await vi.waitFor(() => expect(ended).toHaveBeenCalledWith(true));
-    await vi.waitFor(async () => expect(await rig.spooledFiles()).toEqual([]));
+    await eventually(() => expect(ended).toHaveBeenCalledWith(true));
+    await eventually(async () => expect(await rig.spooledFiles()).toEqual([]));
     expect(rig.provider.received).toEqual([]);
   });
 });

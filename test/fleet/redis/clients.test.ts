@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createClient, createCluster } from 'redis';
-import { afterEach, expect, it, vi } from 'vitest';
+import { afterEach, expect, it } from 'vitest';
 import { makeCertificate } from '../../../bench/uploads/certificate.js';
 import { RedisServer } from '../../../examples/fleet/redis-server.js';
 import type { FleetLink } from '../../../src/fleet/fleet-link.js';
@@ -8,6 +8,7 @@ import type { FleetState } from '../../../src/fleet/fleet-shapes.js';
 import type { RedisClient } from '../../../src/fleet/redis/redis-client.js';
 import { RedisOutcomeStore } from '../../../src/fleet/redis/redis-outcome-store.js';
 import { RedisReader } from '../../../src/fleet/redis/redis-reader.js';
+import { eventually } from '../../helpers/eventually.js';
 import { DECISION, NO_ROLLUPS } from '../../helpers/fleet-decision.js';
 import { describeWithBinary } from '../../helpers/needs-binary.js';
 
@@ -62,7 +63,7 @@ describeWithBinary(
       const lease = { fence: 1, datasetId: state!.datasetId };
       expect((await link.read(lease, '', 10))!.entries).toMatchObject([{ type: 'epoch', epoch: 1 }]);
       await link.stop(DECISION, 1);
-      await vi.waitFor(() => expect(states.at(-1)?.stop).toBeDefined(), { timeout: 5_000 });
+      await eventually(() => expect(states.at(-1)?.stop).toBeDefined());
       expect(states.at(-1)!.stop!.decision.id).toBe('decision-1');
     }
 
@@ -79,9 +80,8 @@ describeWithBinary(
       const redis = await server('--cluster-enabled', 'yes');
       const node = await redis.client();
       await node.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', '0', '16383']);
-      await vi.waitFor(
-        async () => expect(String(await node.sendCommand(['CLUSTER', 'INFO']))).toContain('cluster_state:ok'),
-        { timeout: 10_000 },
+      await eventually(async () =>
+        expect(String(await node.sendCommand(['CLUSTER', 'INFO']))).toContain('cluster_state:ok'),
       );
       await node.close();
       const cluster = createCluster({ rootNodes: [{ url: redis.url }] });

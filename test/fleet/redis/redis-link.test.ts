@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { RedisServer } from '../../../examples/fleet/redis-server.js';
 import type { FleetLink, SyncRequest } from '../../../src/fleet/fleet-link.js';
 import type { FleetState, Lease, StopNotice } from '../../../src/fleet/fleet-shapes.js';
@@ -7,6 +7,7 @@ import {
   RedisOutcomeStore,
   type RedisOutcomeStoreOptions,
 } from '../../../src/fleet/redis/redis-outcome-store.js';
+import { eventually } from '../../helpers/eventually.js';
 import { DECISION, NO_ROLLUPS } from '../../helpers/fleet-decision.js';
 import { describeWithBinary } from '../../helpers/needs-binary.js';
 
@@ -150,7 +151,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     const lease = (fence: number): Lease => ({ fence, datasetId: first.state!.datasetId });
     const second = await other.sync(leading);
     expect([second.fence, second.leader]).toEqual([undefined, one.instance]);
-    await vi.waitFor(async () => expect((await other.sync(leading)).fence).toBe(2), { timeout: 10_000 });
+    await eventually(async () => expect((await other.sync(leading)).fence).toBe(2));
     expect(await one.read(lease(1), '', 10)).toBeUndefined();
     expect(await one.saveCheckpoint(lease(1), '0-0', 'old', NO_ROLLUPS)).toBe(false);
     expect(await other.saveCheckpoint(lease(2), '0-0', 'new', NO_ROLLUPS)).toBe(true);
@@ -181,7 +182,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     } finally {
       redis.thaw();
     }
-    await vi.waitFor(() => one.sync(seen('ten')), { timeout: 10_000 });
+    await eventually(() => one.sync(seen('ten')));
   });
 
   it('returns every entry in order, and deletes those that are in the checkpoint', async () => {
@@ -209,12 +210,12 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     await one.sync(seen('ten'));
     const stopped = await one.stop(DECISION, undefined);
     expect(stopped.stop).toEqual({ decision: DECISION, done: undefined });
-    await vi.waitFor(() => expect(received[1]!.at(-1)?.stop?.decision.id).toBe('decision-1'));
+    await eventually(() => expect(received[1]!.at(-1)?.stop?.decision.id).toBe('decision-1'));
     expect((await other.stop({ ...DECISION, id: 'decision-2' }, undefined)).stop?.decision.id).toBe(
       'decision-1',
     );
     await one.finishStop('decision-1', 'off');
-    await vi.waitFor(() => expect(received[1]!.at(-1)?.stop?.done).toBe('off'));
+    await eventually(() => expect(received[1]!.at(-1)?.stop?.done).toBe('off'));
   });
 
   it('announces a stop ahead of the decision, and nothing once it is cleared', async () => {
@@ -222,19 +223,19 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     await one.sync(seen('ten'));
     const reason = 'Zu viele „Fehler“:\n12 % > 5 %';
     const { datasetId, version } = await one.stop({ ...DECISION, reason }, undefined);
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(announced[1]!.at(-1)).toEqual({ datasetId, version, id: 'decision-1', reason }),
     );
     await one.finishStop('decision-1', 'off');
-    await vi.waitFor(() => expect(announced[1]!.at(-1)?.version).toBeGreaterThan(version));
+    await eventually(() => expect(announced[1]!.at(-1)?.version).toBeGreaterThan(version));
     await one.clearStop('decision-1', 'ten', 0);
-    await vi.waitFor(() => expect(announced[1]!.at(-1)).toBeUndefined());
+    await eventually(() => expect(announced[1]!.at(-1)).toBeUndefined());
   });
 
   it('takes no other message for a stop', async () => {
     const [one] = await pair();
     await one.sync(seen('ten'));
-    await vi.waitFor(() => expect(received[1]).toHaveLength(1));
+    await eventually(() => expect(received[1]).toHaveLength(1));
     const { datasetId } = received[1]![0]!;
     const whole = JSON.stringify({ datasetId, version: 9, id: 'a', reason: 'b' });
     const messages = [
@@ -251,7 +252,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
       await client.publish(`rollout-guard:{production/flag-${flag}}:changes`, message);
     }
     await client.close();
-    await vi.waitFor(() => expect(announced[1]).toHaveLength(1 + messages.length));
+    await eventually(() => expect(announced[1]).toHaveLength(1 + messages.length));
     expect(announced[1]!.filter((stop) => stop !== undefined)).toEqual([]);
     expect(received[1]).toHaveLength(1);
   });
@@ -273,9 +274,9 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     const client = await redis.client();
     await client.sendCommand(['CLIENT', 'KILL', 'TYPE', 'pubsub']);
     await client.close();
-    await vi.waitFor(() => expect(missed).toBe(1), { timeout: 10_000 });
+    await eventually(() => expect(missed).toBe(1));
     await link.sync(seen('ten'));
-    await vi.waitFor(() => expect(states.at(-1)?.revision).toBe('ten'));
+    await eventually(() => expect(states.at(-1)?.revision).toBe('ten'));
   });
 
   it('connects again after half a pause to a whole one, each up to twice as long as the one before', () => {
@@ -309,11 +310,11 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     const late = await one.stop({ ...DECISION, id: 'late' }, undefined);
     expect([late.stop, late.clearedStops]).toEqual([undefined, ['decision-1', 'late']]);
     const second = { ...seen('ten'), mayLead: true };
-    await vi.waitFor(async () => expect((await other.sync(second)).fence).toBe(2), { timeout: 10_000 });
+    await eventually(async () => expect((await other.sync(second)).fence).toBe(2));
     const former = await one.stop({ ...DECISION, id: 'former', epoch: 2 }, 1);
     expect([former.stop, former.clearedStops.at(-1)]).toEqual([undefined, 'former']);
     // The processes that made them receive that too.
-    await vi.waitFor(() => expect(received[0]!.at(-1)?.clearedStops).toContain('former'));
+    await eventually(() => expect(received[0]!.at(-1)?.clearedStops).toContain('former'));
     expect((await one.stop({ ...DECISION, id: 'current', epoch: 2 }, 2)).stop?.decision.id).toBe('current');
   });
 

@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isControlError } from '../../../src/guard/control/control-error.js';
 import type { RolloutGuardOptions } from '../../../src/guard/options.js';
 import type { RolloutGuard } from '../../../src/guard/rollout-guard.js';
@@ -8,6 +8,7 @@ import { ControlFolder } from '../../../src/journal/control-folder.js';
 import type { Control } from '../../../src/model/control.js';
 import { isConfigError } from '../../../src/support/config-error.js';
 import { successRateBelow } from '../../../src/triggers/success-rate-below.js';
+import { eventually } from '../../helpers/eventually.js';
 import { GuardHarness } from '../../helpers/guard-harness.js';
 
 const STAGES = [
@@ -470,7 +471,7 @@ describe('requests in the folder', () => {
     await send(HOLD);
     expect(await reply()).toMatchObject({ accepted: true });
     expect(guard.controls.hold).toMatchObject({ by: 'ann' });
-    await vi.waitFor(async () => expect(await readdir(join(harness.folder, 'requests'))).toEqual([]));
+    await eventually(async () => expect(await readdir(join(harness.folder, 'requests'))).toEqual([]));
   });
 
   it('are answered with the reason when they are refused', async () => {

@@ -11,6 +11,7 @@ import type { GuardEvent } from '../../../src/model/event.js';
 import type { GuardNotification } from '../../../src/notify/notifier.js';
 import { errorRateAbove } from '../../../src/triggers/error-rate-above.js';
 import { successRateBelow } from '../../../src/triggers/success-rate-below.js';
+import { eventually } from '../../helpers/eventually.js';
 import { FakeAdminApi } from '../../helpers/fake-admin-api.js';
 import { SeveralFakeFlags } from '../../helpers/several-fake-flags.js';
 
@@ -68,7 +69,7 @@ async function fail(guard: ReturnType<GuardedFlags['get']>): Promise<void> {
 }
 
 const until = (what: string, condition: () => boolean) =>
-  vi.waitFor(() => expect(condition(), what).toBe(true), { timeout: 10_000, interval: 5 });
+  eventually(() => expect(condition(), what).toBe(true));
 const namesOf = (type: GuardEvent['type']) =>
   events.filter(([, event]) => event.type === type).map(([flagKey]) => flagKey);
 const requests = (part: string) => unleash.requests.filter((request) => request.includes(part));

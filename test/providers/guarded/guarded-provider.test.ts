@@ -13,6 +13,7 @@ import { InMemStorageProvider, PayloadType } from 'unleash-client';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { GuardedProvider, type GuardedProviderOptions } from '../../../providers/guarded/guarded-provider.js';
 import { UnleashProvider } from '../../../providers/unleash/provider.js';
+import { eventually } from '../../helpers/eventually.js';
 import { flagOf, percent, type TestFlag } from '../unleash/bootstrapped.js';
 import { type LoopbackUnleash, startLoopbackUnleash } from '../unleash/loopback-unleash.js';
 import { PlainProvider } from './plain-provider.js';
@@ -54,8 +55,6 @@ const inMemory = (on = true) =>
     limit: { variants: { five: 5 }, defaultVariant: 'five', disabled: false },
     theme: { variants: { dark: { dark: true } }, defaultVariant: 'dark', disabled: false },
   });
-
-const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 5_000, interval: 20 });
 
 /** A provider whose boolean evaluations are made by the test. */
 function answering(answer: (context: EvaluationContext) => unknown): Provider {

@@ -11,6 +11,7 @@ import {
 import { InMemStorageProvider, Unleash } from 'unleash-client';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { UnleashProvider, type UnleashProviderOptions } from '../../../providers/unleash/provider.js';
+import { eventually } from '../../helpers/eventually.js';
 import { flagOf } from './bootstrapped.js';
 import { type Answer, type LoopbackUnleash, startLoopbackUnleash } from './loopback-unleash.js';
 
@@ -51,9 +52,6 @@ const evaluation = async (client: Client) => {
   const { value, reason } = await client.getBooleanDetails('upload', false);
   return `${value} ${reason}`;
 };
-
-const eventually = (check: () => void | Promise<void>) =>
-  vi.waitFor(check, { timeout: 15_000, interval: 20 });
 
 /** Waits until a flag that an operator turned off is off here. */
 async function offArrives({ unleash, client }: { unleash: LoopbackUnleash; client: Client }): Promise<void> {
@@ -229,7 +227,7 @@ describe('a time limit below a second', () => {
     expect(parts.provider.health().message).toContain('timed out after 200 ms');
 
     await offArrives(parts);
-  }, 20_000);
+  });
 });
 
 describe('a storage', () => {
@@ -271,7 +269,7 @@ describe('a storage', () => {
     await eventually(() => expect(parts.client.providerStatus).toBe(ProviderStatus.STALE));
 
     await offArrives(parts);
-  }, 20_000);
+  });
 
   it('gets the states one after another, and the latest one last', async () => {
     const stored: string[] = [];
@@ -462,7 +460,7 @@ describe('a stream', () => {
     expect(stale.mock.calls[0]).toMatchObject([{ message: expect.stringContaining('stream') }]);
 
     await offArrives({ unleash, client });
-  }, 40_000);
+  });
 });
 
 describe('a start that waits for less time than unleash-client retries', () => {

@@ -8,6 +8,7 @@ import {
   type UnleashProviderOptions,
 } from '../../../providers/unleash/provider.js';
 import { version } from '../../../src/support/version.js';
+import { eventually } from '../../helpers/eventually.js';
 import { flagOf, percent, type TestFlag } from './bootstrapped.js';
 import { type LoopbackUnleash, startLoopbackUnleash } from './loopback-unleash.js';
 
@@ -72,7 +73,7 @@ describe('refresh', () => {
     };
 
     const [first, second] = [provider.refresh(), provider.refresh()];
-    await vi.waitFor(() => expect(waiting).toHaveLength(1));
+    await eventually(() => expect(waiting).toHaveLength(1));
     unleash.answer = stateOf({ enabled: false });
     const third = provider.refresh();
     unleash.handler = undefined;
@@ -132,17 +133,14 @@ describe('flags of an earlier run', () => {
 
     expect(await evaluation(client)).toMatchObject({ reason: 'STALE', chance: undefined });
     expect(provider.health()).toMatchObject({ status: 'stale', message: expect.stringContaining('backup') });
-    await vi.waitFor(() => expect(client.providerStatus).toBe(ProviderStatus.STALE));
+    await eventually(() => expect(client.providerStatus).toBe(ProviderStatus.STALE));
     unleash.answer = stateOf({ strategies: [percent(50)] });
-    await vi.waitFor(
-      async () => expect(await evaluation(client)).toMatchObject({ reason: 'SPLIT', chance: 0.5 }),
-      {
-        timeout: 10_000,
-      },
+    await eventually(async () =>
+      expect(await evaluation(client)).toMatchObject({ reason: 'SPLIT', chance: 0.5 }),
     );
     expect(client.providerStatus).toBe(ProviderStatus.READY);
     expect(events).toEqual([ProviderEvents.Stale, ProviderEvents.Ready]);
-  }, 20_000);
+  });
 
   it('of a bootstrap are current when nothing is ever fetched', async () => {
     const provider = providerOf({
@@ -231,7 +229,7 @@ describe('an SDK that leaves it to providers to say how they started', () => {
     } as Client);
     await tomorrow.initialize();
 
-    await vi.waitFor(() => expect(emitted).toHaveBeenCalledTimes(1));
+    await eventually(() => expect(emitted).toHaveBeenCalledTimes(1));
   });
 
   it('gets ERROR with its code', async () => {
@@ -247,7 +245,7 @@ describe('an SDK that leaves it to providers to say how they started', () => {
 
     await expect(provider.initialize()).rejects.toThrow(/refused the token/);
 
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(failed).toHaveBeenCalledWith(expect.objectContaining({ errorCode: 'PROVIDER_FATAL' })),
     );
   });

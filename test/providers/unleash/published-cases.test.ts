@@ -3,6 +3,7 @@ import { type Client, type EvaluationContext, OpenFeature, ProviderEvents } from
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { UnleashProvider } from '../../../providers/unleash/provider.js';
 import { UnleashProvider as Provider } from '../../../providers/unleash/provider.js';
+import { eventually } from '../../helpers/eventually.js';
 import { flagOf, providerWith, type TestFlag } from './bootstrapped.js';
 import { startLoopbackUnleash } from './loopback-unleash.js';
 
@@ -172,7 +173,7 @@ describe("the events in the cases of Unleash's own provider", () => {
     expect(changed).not.toHaveBeenCalled();
     (await unleash).answer = { version: 2, features: [...flags, { name: 'new' }].map(flagOf) };
 
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(changed).toHaveBeenCalledWith(expect.objectContaining({ flagsChanged: ['new'] })),
     );
   });
@@ -183,10 +184,10 @@ describe("the events in the cases of Unleash's own provider", () => {
     provider.unleashClient!.emit('error', new Error('of the metrics'));
     expect(stale).not.toHaveBeenCalled();
     (await unleash).answer = 418;
-    await vi.waitFor(() => expect(stale).toHaveBeenCalledTimes(1), { timeout: 10_000 });
+    await eventually(() => expect(stale).toHaveBeenCalledTimes(1));
     (await unleash).answer = { version: 2, features: flags.map(flagOf) };
 
-    await vi.waitFor(() => expect(ready).toHaveBeenCalledTimes(1), { timeout: 10_000 });
+    await eventually(() => expect(ready).toHaveBeenCalledTimes(1));
   });
 
   it('do not fail the start over an error that passes', async () => {

@@ -52,7 +52,7 @@ beforeAll(async () => {
     ],
     { ...RULES },
   );
-}, 60_000);
+});
 
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true });

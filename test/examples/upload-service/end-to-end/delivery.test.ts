@@ -1,7 +1,8 @@
-import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { flagUsage } from '../../../../bench/uploads/flag-usage.js';
 import { generatedFile } from '../../../../bench/uploads/generated-file.js';
 import type { ClientAnswer, ClientFile } from '../../../../bench/uploads/upload-client.js';
+import { eventually } from '../../../helpers/eventually.js';
 import { type SharedUnleash, sharedUnleash } from '../../../helpers/test-run.js';
 import { FILE_TYPES, sha256Of } from './files.js';
 import { fileOf, NONE, recordedDuring, startWorld, type World, type WorldOptions } from './world.js';
@@ -196,7 +197,7 @@ it('metrics of text, binary, large and all files agree in guard, provider and Un
 /** Waits until Unleash's own usage metrics show this of the flag in one application. */
 async function usageIs(appName: string, expected: { yes: number; no: number }): Promise<void> {
   const usage = () => flagUsage(unleash, FLAG_KEY, appName);
-  await vi.waitFor(async () => expect(await usage()).toEqual(expected), { timeout: 30_000, interval: 200 });
+  await eventually(async () => expect(await usage()).toEqual(expected), 200);
 }
 
 it('ends what is under way before it closes, and sends the outcomes', { timeout: 60_000 }, async () => {
@@ -204,7 +205,7 @@ it('ends what is under way before it closes, and sends the outcomes', { timeout:
   at.provider.slowDown(500);
   const file = fileOf('last.txt', 'text/plain', 'the last one');
   const uploading = at.upload(file, 'ada');
-  await vi.waitFor(() => expect(at.provider.attemptCount).toBe(1));
+  await eventually(() => expect(at.provider.attemptCount).toBe(1));
 
   world = undefined;
   const closing = at.close();

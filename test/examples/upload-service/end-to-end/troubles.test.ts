@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import type { ArmCounts } from 'unleash-rollout-guard';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { generatedFile } from '../../../../bench/uploads/generated-file.js';
 import type { Fault } from '../../../../examples/upload-service/loopback/conditions.js';
 import { FLAG_KEY } from '../../../../examples/upload-service/rollout.js';
+import { eventually } from '../../../helpers/eventually.js';
 import { type SharedUnleash, sharedUnleash } from '../../../helpers/test-run.js';
 import { sha256Of } from './files.js';
 import { type ImportFolder, makeImportFolder, withoutPrivileges } from './import-folder.js';
@@ -148,11 +149,11 @@ describe.each([
       const recorded = await recordedDuring(world, async () => {
         const connection = await send(world);
         connection.socket.destroy();
-        await vi.waitFor(() => expect(notEvaluated()).toBe(before + 1));
+        await eventually(() => expect(notEvaluated()).toBe(before + 1));
       });
       expect(recorded[arm]).toMatchObject({ successes: 0, failures: 0, fallbacks: 0 });
       expect(recorded[other]).toEqual(NONE);
-      await vi.waitFor(async () => expect(await world.spooledFiles()).toEqual([]));
+      await eventually(async () => expect(await world.spooledFiles()).toEqual([]));
       expect(world.provider.receivedCount).toBe(stored);
     });
 
@@ -161,14 +162,14 @@ describe.each([
       const before = notEvaluated();
       const recorded = await recordedDuring(world, async () => {
         const connection = await sendRaw(world.url, '/upload', { content, contentLength: 100_000 });
-        await vi.waitFor(() => expect(connection.received).toContain('HTTP/1.1 400'));
+        await eventually(() => expect(connection.received).toContain('HTTP/1.1 400'));
         connection.socket.destroy();
-        await vi.waitFor(() => expect(notEvaluated()).toBe(before + 1));
+        await eventually(() => expect(notEvaluated()).toBe(before + 1));
       });
       expect(recorded[arm]).toMatchObject({ successes: 0, failures: 0, fallbacks: 0 });
       expect(recorded[other]).toEqual(NONE);
       expect(world.provider.receivedCount).toBe(stored);
-      await vi.waitFor(async () => expect(await world.spooledFiles()).toEqual([]));
+      await eventually(async () => expect(await world.spooledFiles()).toEqual([]));
     });
   });
 

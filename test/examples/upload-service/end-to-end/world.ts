@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { OpenFeature } from '@openfeature/server-sdk';
 import { InMemStorageProvider } from 'unleash-client';
 import type { ArmCounts, RolloutGuard, RolloutGuardOptions } from 'unleash-rollout-guard';
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
 import {
   type ClientAnswer,
   type ClientFile,
@@ -22,6 +22,7 @@ import { FLAG_KEY, startUploadRollout } from '../../../../examples/upload-servic
 import { createUploadService } from '../../../../examples/upload-service/service.js';
 import { createBufferedUpload } from '../../../../examples/upload-service/upload-buffered.js';
 import { createStreamingUpload } from '../../../../examples/upload-service/upload-streaming.js';
+import { eventually } from '../../../helpers/eventually.js';
 import type { SharedUnleash } from '../../../helpers/test-run.js';
 import { armCounts } from '../../../triggers/snapshots.js';
 
@@ -138,10 +139,7 @@ export async function startWorld(unleash: SharedUnleash, options: WorldOptions):
 
 /** SDKs get a change up to a second after the admin API accepted it, and a new flag's percentage before its "on". */
 function percentageArrived(guard: RolloutGuard, rolloutPercentage: number): Promise<void> {
-  return vi.waitFor(() => expect(guard.status().flag).toMatchObject({ enabled: true, rolloutPercentage }), {
-    timeout: 15_000,
-    interval: 20,
-  });
+  return eventually(() => expect(guard.status().flag).toMatchObject({ enabled: true, rolloutPercentage }));
 }
 
 /** A file of these bytes. */
