@@ -22,7 +22,7 @@ describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install 
     unleash = await sharedUnleash();
     main = await compiledFile('src/cli/main.ts');
     folder = await mkdtemp(join(await compiledFile(''), 'init-terminal-'));
-  }, 120_000);
+  });
 
   afterAll(() => rm(folder, { recursive: true, force: true }));
 

@@ -26,7 +26,7 @@ beforeAll(async () => {
   unleash = await sharedUnleash();
   main = await compiledFile('src/cli/main.ts');
   folder = await mkdtemp(join(await compiledFile(''), 'init-'));
-}, 120_000);
+});
 
 afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL');

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { widthOf } from '../../src/report/terminal/text.js';
 import { eventually } from '../helpers/eventually.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
@@ -22,7 +22,11 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
   const shows = (text: string | RegExp) => eventually(() => expect(lines().join('\n')).toMatch(text), 100);
 
   let harness: GuardHarness;
+  let main: string;
 
+  beforeAll(async () => {
+    main = await compiledFile('src/cli/main.ts');
+  });
   beforeEach(async () => {
     harness = await GuardHarness.create();
   });
@@ -32,7 +36,6 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
   });
 
   async function watch(columns: number, rows: number, env = ''): Promise<void> {
-    const main = await compiledFile('src/cli/main.ts');
     terminal = new Tmux(tmux, { columns, rows, folder: ROOT });
     terminal.type(`clear; echo before; ${env} '${process.execPath}' '${main}' watch '${harness.folder}'`);
   }

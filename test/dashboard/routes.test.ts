@@ -6,6 +6,7 @@ import { resolveDashboardOptions } from '../../src/dashboard/dashboard-options.j
 import { DashboardServer } from '../../src/dashboard/server/dashboard-server.js';
 import { PageFiles } from '../../src/dashboard/server/page-files.js';
 import type { RolloutView } from '../../src/model/rollout-view.js';
+import { processorMs } from '../helpers/machine-time.js';
 import { decision } from '../notify/events.js';
 import { Served, TestSource, testPage } from './served.js';
 
@@ -215,9 +216,10 @@ describe('the routes of a dashboard', () => {
   it('show 200 flags on the overview', async () => {
     const sources = Array.from({ length: 200 }, (_, index) => new TestSource(`flag-${index}`));
     const many = await Served.dashboard(sources);
-    const began = performance.now();
-    expect((await many.json<Overview>('/api/flags')).flags).toHaveLength(200);
-    expect(performance.now() - began).toBeLessThan(1_000);
+    const usedMs = await processorMs(async () =>
+      expect((await many.json<Overview>('/api/flags')).flags).toHaveLength(200),
+    );
+    expect(usedMs).toBeLessThan(1_000);
     await many.close();
   });
 

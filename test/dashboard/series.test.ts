@@ -4,6 +4,7 @@ import { LatencyHistogram } from '../../src/measure/latency-histogram.js';
 import type { Verdict } from '../../src/model/shapes.js';
 import type { Annotation, Rollup, RollupArm } from '../../src/rollups/rollup.js';
 import { wilsonInterval } from '../../src/statistics/confidence.js';
+import { processorMs } from '../helpers/machine-time.js';
 import { viewOf } from '../helpers/views.js';
 import { armCounts } from '../triggers/snapshots.js';
 
@@ -192,7 +193,7 @@ describe('seriesOf', () => {
     expect(old.treatment.trials[0]).toBe(10);
   });
 
-  it('makes three weeks of rollups into a picture within a moment', () => {
+  it('makes three weeks of rollups into a picture within a moment', async () => {
     const durations = Array.from({ length: 300 }, (_, index) => 1 + index ** 1.5);
     const arms = { treatment: armOf(290, 10, durations), control: armOf(300, 0, durations) };
     const hours = Array.from({ length: 21 * 24 - 24 }, (_, hour) =>
@@ -201,11 +202,14 @@ describe('seriesOf', () => {
     const from = START + 20 * DAY;
     const day = Array.from({ length: 1_440 }, (_, minute) => rollup(from + minute * MINUTE, { arms }));
     const past = { rollups: [...hours, ...day], annotations: [] };
-    const began = performance.now();
-    const found = seriesOf(past, ALL, [], START + 21 * DAY);
-    expect(performance.now() - began).toBeLessThan(1_000);
-    expect(found.at.length).toBeGreaterThan(200);
-    expect(found.at.length).toBeLessThanOrEqual(600);
+    let found: ReturnType<typeof seriesOf>;
+    expect(
+      await processorMs(() => {
+        found = seriesOf(past, ALL, [], START + 21 * DAY);
+      }),
+    ).toBeLessThan(1_000);
+    expect(found!.at.length).toBeGreaterThan(200);
+    expect(found!.at.length).toBeLessThanOrEqual(600);
   });
 });
 

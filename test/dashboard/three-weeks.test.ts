@@ -8,6 +8,7 @@ import { ViewFile } from '../../src/journal/view-file.js';
 import { RollupBook } from '../../src/rollups/rollup-book.js';
 import { RollupFiles } from '../../src/rollups/rollup-files.js';
 import { lineOfRollup } from '../../src/rollups/rollup-line.js';
+import { processorMs } from '../helpers/machine-time.js';
 import { viewOf } from '../helpers/views.js';
 import { armOf, HOUR, MINUTE, NOON, rollupOf } from '../rollups/rollups.js';
 import { Served } from './served.js';
@@ -45,12 +46,13 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** A series, and how much of a processor's time it took: other programs of the machine take none of it. */
+/** A series, and how much of a processor's time it took. */
 async function asked(query = '') {
-  const before = process.cpuUsage();
-  const series = await served.json<Series>(`/api/flags/async-upload/series${query}`);
-  const { user, system } = process.cpuUsage(before);
-  return { series, cpuMs: (user + system) / 1_000 };
+  let series: Series;
+  const cpuMs = await processorMs(async () => {
+    series = await served.json<Series>(`/api/flags/async-upload/series${query}`);
+  });
+  return { series: series!, cpuMs };
 }
 
 describe('three weeks of a busy service', () => {

@@ -250,7 +250,7 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
 
     beforeAll(async () => {
       main = await compiledFile('src/cli/main.ts');
-    }, 60_000);
+    });
 
     beforeEach(async () => {
       folder = await mkdtemp(join(tmpdir(), 'fleet-cli-'));

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest';
 import { needsBinary } from './needs-binary.js';
 import { builtPage } from './test-run.js';
 
@@ -50,8 +50,8 @@ export function describeInBrowser(
         ...options,
       });
       const page = await context.newPage();
-      // Much shorter than a test may take: the failure then says what was awaited.
-      page.setDefaultTimeout(10_000);
+      // Shorter than a test may take: the failure then says what was awaited.
+      page.setDefaultTimeout(45_000);
       const faults: string[] = [];
       const { host } = new URL(url);
       page.on('console', (message) => {
@@ -89,4 +89,24 @@ export async function seriousFindings(page: Page): Promise<string[]> {
     .flatMap(({ id, nodes }) =>
       nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 200)} ${failureSummary}`),
     );
+}
+
+/**
+ * Waits until a page shows something: at most what is promised on an idle machine, and five times what the page waits here
+ * for a frame meanwhile.
+ */
+export async function shownWithin(page: Page, promisedMs: number, shown: Promise<unknown>): Promise<void> {
+  const began = performance.now();
+  const took: { ms?: number } = {};
+  const shownAfter = shown.finally(() => {
+    took.ms = performance.now() - began;
+  });
+  let slowestMs = 0;
+  while (took.ms === undefined) {
+    const from = performance.now();
+    await page.evaluate('new Promise(requestAnimationFrame)');
+    slowestMs = Math.max(slowestMs, performance.now() - from);
+  }
+  await shownAfter;
+  expect(took.ms).toBeLessThan(promisedMs + 5 * slowestMs);
 }

@@ -30,7 +30,7 @@ const children: ChildProcess[] = [];
 beforeAll(async () => {
   unleash = await sharedUnleash();
   main = await compiledFile('src/cli/main.ts');
-}, 120_000);
+});
 
 beforeEach(async () => {
   flagKey = `controlled-${++number}`;

@@ -24,7 +24,7 @@ beforeAll(async () => {
   main = await compiledFile('src/cli/main.ts');
   folder = await mkdtemp(join(await compiledFile(''), 'doctor-'));
   await unleash.createFlag(FLAG, { percentage: 10, stickiness: 'userId' });
-}, 120_000);
+});
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 

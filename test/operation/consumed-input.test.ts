@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { areConsumed, isConsumedInputError, unreadSources } from '../../src/operation/consumed-input.js';
 import type { OperationOptions } from '../../src/operation/guarded-operation.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
+import { processorMs } from '../helpers/machine-time.js';
 
 const reset = () => Object.assign(new Error('reset'), { code: 'ECONNRESET' });
 const user = { targetingKey: 'user-1' };
@@ -57,13 +58,14 @@ describe('unreadSources', () => {
     expect(unreadSources(input)).toEqual([]);
   });
 
-  it('stays fast on a large document', () => {
+  it('stays fast on a large document', async () => {
     const document = Object.fromEntries(
       Array.from({ length: 100 }, (_, row) => [row, Array(10_000).fill({ row })]),
     );
-    const begin = performance.now();
-    for (let call = 0; call < 100; call++) unreadSources(document);
-    expect(performance.now() - begin).toBeLessThan(1_000);
+    const usedMs = await processorMs(() => {
+      for (let call = 0; call < 100; call++) unreadSources(document);
+    });
+    expect(usedMs).toBeLessThan(1_000);
   });
 });
 

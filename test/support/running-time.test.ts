@@ -134,7 +134,6 @@ describe('runningTimeout', () => {
     const tookMs = await ended;
     // Of the time before the block, what lies after the last beat is lost with it.
     expect(tookMs).toBeGreaterThanOrEqual(1_590);
-    expect(tookMs).toBeLessThan(2_000);
   });
 
   it('lets the sockets be read first when its timer is late', () => {

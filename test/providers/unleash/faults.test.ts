@@ -12,6 +12,7 @@ import { InMemStorageProvider, Unleash } from 'unleash-client';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { UnleashProvider, type UnleashProviderOptions } from '../../../providers/unleash/provider.js';
 import { eventually } from '../../helpers/eventually.js';
+import { timeLimit } from '../../helpers/machine-time.js';
 import { flagOf } from './bootstrapped.js';
 import { type Answer, type LoopbackUnleash, startLoopbackUnleash } from './loopback-unleash.js';
 
@@ -102,7 +103,8 @@ describe('a refused token', () => {
     await eventually(() => expect(at.length).toBeGreaterThanOrEqual(6));
 
     const gaps = at.slice(1).map((time, index) => time - at[index]!);
-    expect(gaps[4]).toBeGreaterThan(gaps[0]! + 40);
+    // A busy machine makes gaps longer, never shorter.
+    expect(gaps[4]).toBeGreaterThan(60);
     expect(client.providerStatus).toBe(ProviderStatus.STALE);
   });
 
@@ -424,10 +426,11 @@ describe('closing', () => {
     };
     await eventually(() => expect(open).toBeGreaterThan(0));
 
+    const limit = timeLimit(2_000);
     const start = performance.now();
     await provider.onClose();
 
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(performance.now() - start).toBeLessThan(limit());
     await eventually(() => expect(open).toBe(0));
   });
 });
