@@ -2,8 +2,10 @@
  * Vitest's global setup: what is expensive is made once in a test run, when the first suite needs it.
  * Suites reach it through `test/helpers/test-run.ts`.
  */
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { TestProject } from 'vitest/node';
@@ -12,6 +14,10 @@ import { type Compiled, compile } from './compiled.js';
 import type { SharedUnleash } from './test-run.js';
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  // For all that is temporary: unleash-client keeps flags there by the application's name, and those of another run, or of an
+  // earlier one, would be taken for this run's.
+  const temporary = await mkdtemp(join(tmpdir(), 'tests-'));
+  process.env.TMPDIR = temporary;
   let compiled: Promise<Compiled> | undefined;
   let unleash: Promise<EmbeddedUnleash> | undefined;
   let page: Promise<unknown> | undefined;
@@ -62,6 +68,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     http.closeAllConnections();
     await (await unleash?.catch(() => undefined))?.stop();
     await (await compiled?.catch(() => undefined))?.[Symbol.asyncDispose]();
+    await rm(temporary, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   };
 }
 
