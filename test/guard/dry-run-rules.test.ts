@@ -8,7 +8,6 @@ import { stepReviews } from '../../src/guard/evaluate/reviews.js';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { parseRules } from '../../src/guard/rules.js';
 import type { Verdict } from '../../src/model/shapes.js';
-import type { GuardNotification } from '../../src/notify/notifier.js';
 import { ConfigError } from '../../src/support/config-error.js';
 import { criticalErrors } from '../../src/triggers/critical-errors.js';
 import { errorRateAbove } from '../../src/triggers/error-rate-above.js';
@@ -31,17 +30,14 @@ import type { Trigger } from '../../src/triggers/trigger.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 
 let harness: GuardHarness;
-let notified: GuardNotification[];
 
 beforeEach(async () => {
   harness = await GuardHarness.create();
-  notified = [];
 });
 
 afterEach(() => harness.close());
 
-const notify = [(notification: GuardNotification) => void notified.push(notification)];
-const titles = () => notified.map(({ title }) => title);
+const titles = () => harness.notified.map(({ title }) => title);
 /** Breaches from `least` failures on. */
 const failures = (least: number, name: string, dryRun = false) =>
   errorRateAbove(0.01, { minOutcomes: least, strict: true, name, dryRun });
@@ -88,7 +84,7 @@ describe('a rollback trigger in dry run', () => {
   it('says once in an epoch what it would have done, while the others act', async () => {
     const guard = await harness.started({
       tickMs: 5,
-      notify,
+      notify: harness.notify,
       rollback: [failures(5, 'tried', true), failures(20, 'in-force')],
     });
     await harness.fail(guard, 10);
@@ -117,8 +113,8 @@ describe('a rollback trigger in dry run', () => {
       'async-upload would be turned off (dry run)',
       'async-upload is being turned off',
     ]);
-    expect(notified[0]!.severity).toBe('warning');
-    expect(notified[0]!.message).toContain('Dry run of tried: nothing was changed.');
+    expect(harness.notified[0]!.severity).toBe('warning');
+    expect(harness.notified[0]!.message).toContain('Dry run of tried: nothing was changed.');
   });
 
   it('says it again in another epoch, and not again after a restart', async () => {
@@ -245,7 +241,7 @@ describe('a review trigger in dry run', () => {
   it('notifies once, holds nothing and waits for nobody', async () => {
     const guard = await harness.started({
       tickMs: 5,
-      notify,
+      notify: harness.notify,
       rollback: [failures(500, 'in-force')],
       review: [failures(5, 'tried', true)],
       stages: [{ percentage: 10, minOutcomes: 10, minSuccessRate: 0 }],
@@ -260,7 +256,7 @@ describe('a review trigger in dry run', () => {
     const request = { type: 'acknowledge', by: 'ann', trigger: 'tried' } as const;
     await expect(guard.control(request)).rejects.toMatchObject({ code: 'NO_REVIEW' });
     await guard.close();
-    expect(notified.find(({ type }) => type === 'review-opened')).toMatchObject({
+    expect(harness.notified.find(({ type }) => type === 'review-opened')).toMatchObject({
       severity: 'info',
       title: 'async-upload: a review would be opened (tried, dry run)',
     });

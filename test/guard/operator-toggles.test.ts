@@ -1,20 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { GuardNotification } from '../../src/notify/notifier.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 
 let harness: GuardHarness;
-let notified: GuardNotification[];
 
 beforeEach(async () => {
   harness = await GuardHarness.create();
-  notified = [];
 });
 
 afterEach(() => harness.close());
 
-const notify = [(notification: GuardNotification) => void notified.push(notification)];
-const toggled = () => notified.filter(({ type }) => type === 'toggled');
-const options = { tickMs: 5, notify };
+const toggled = () => harness.notified.filter(({ type }) => type === 'toggled');
+const options = () => ({ tickMs: 5, notify: harness.notify });
 
 /** As an operator does it in Unleash's UI, and the provider sees it with its next poll. */
 function toggle(enabled: boolean, by = 'ann'): void {
@@ -24,7 +20,7 @@ function toggle(enabled: boolean, by = 'ann'): void {
 
 describe('an operator who turns the flag off in Unleash, and on again', () => {
   it('is named in a notification of each', async () => {
-    await harness.started(options);
+    await harness.started(options());
     toggle(false);
     await harness.until('off', () => toggled().length === 1);
     toggle(true, 'bob');
@@ -43,7 +39,7 @@ describe('an operator who turns the flag off in Unleash, and on again', () => {
   });
 
   it('is notified without a name when the history cannot be read', async () => {
-    await harness.started(options);
+    await harness.started(options());
     harness.unleash.failure = (request) =>
       request.includes('/events/') ? Response.json({}, { status: 403 }) : undefined;
     toggle(false);
@@ -52,20 +48,20 @@ describe('an operator who turns the flag off in Unleash, and on again', () => {
   });
 
   it('is notified of what happened while no guard ran, and not of a flag that was off all the time', async () => {
-    const guard = await harness.started(options);
+    const guard = await harness.started(options());
     await guard.close();
     toggle(false);
-    const later = await harness.started(options);
+    const later = await harness.started(options());
     await harness.until('off', () => toggled().length === 1);
     await later.close();
-    await harness.started(options);
+    await harness.started(options());
     await harness.ticks(3);
     expect(toggled()).toHaveLength(1);
   });
 
   it('is not notified when the flag is off from the beginning, or the percentage changes', async () => {
     harness.flags.change({ enabled: false });
-    const guard = await harness.started(options);
+    const guard = await harness.started(options());
     await harness.ticks(2);
     toggle(true);
     await harness.until('on', () => toggled().length === 1);
@@ -76,7 +72,7 @@ describe('an operator who turns the flag off in Unleash, and on again', () => {
   });
 
   it('is not mistaken for a definition that arrives late', async () => {
-    const guard = await harness.started(options);
+    const guard = await harness.started(options());
     harness.unleash.toggle(false, 'ann');
     harness.unleash.toggle(true, 'ann');
     harness.flags.change({ enabled: false });
@@ -90,7 +86,7 @@ describe('an operator who turns the flag off in Unleash, and on again', () => {
 
 describe("the guard's own off", () => {
   it('has no such notification, and neither has the on after it, which re-arms: both are recorded with the stop', async () => {
-    const guard = await harness.started(options);
+    const guard = await harness.started(options());
     await harness.fail(guard);
     await harness.until('stopped', () => guard.state.status === 'stopped');
     harness.flags.change({ enabled: false });
@@ -100,7 +96,7 @@ describe("the guard's own off", () => {
     await harness.ticks(2);
     await guard.close();
     expect(toggled()).toEqual([]);
-    expect(notified.map(({ type }) => type)).toContain('re-armed');
+    expect(harness.notified.map(({ type }) => type)).toContain('re-armed');
     const { id: decisionId } = harness.reported('decided')[0]!.decision;
     expect(harness.reported('toggled')).toMatchObject([
       { change: 'off', decisionId },

@@ -5,6 +5,7 @@ import { expect } from 'vitest';
 import type { RolloutGuardOptions } from '../../src/guard/options.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import type { GuardEvent } from '../../src/model/event.js';
+import type { GuardNotification } from '../../src/notify/notifier.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
 import { eventually } from './eventually.js';
 import { FakeAdminApi } from './fake-admin-api.js';
@@ -17,6 +18,9 @@ export class GuardHarness {
   flags = new FakeFlags();
   events: GuardEvent[] = [];
   readonly #guards: RolloutGuard[] = [];
+  /** What a guard with {@link notify} has notified. */
+  readonly notified: GuardNotification[] = [];
+  readonly notify = [(notification: GuardNotification) => void this.notified.push(notification)];
   #ticks = 0;
 
   private constructor(folder: string) {
