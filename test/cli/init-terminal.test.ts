@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { freePort } from '../../examples/fleet/redis-server.js';
 import { eventually } from '../helpers/eventually.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
-import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
+import { commandLine, type SharedUnleash } from '../helpers/test-run.js';
 import { Tmux } from '../helpers/tmux.js';
 
 const PREFIX = `init-terminal-${randomUUID().slice(0, 8)}`;
@@ -15,13 +15,10 @@ const TWO_MINUTES_MS = 120_000;
 describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install tmux', (tmux) => {
   let unleash: SharedUnleash;
   let main: string;
-  /** Within the compiled package, so that the printed code can import it by its name. */
   let folder: string;
 
   beforeAll(async () => {
-    unleash = await sharedUnleash();
-    main = await compiledFile('src/cli/main.ts');
-    folder = await mkdtemp(join(await compiledFile(''), 'init-terminal-'));
+    ({ unleash, main, folder } = await commandLine('init-terminal-'));
   });
 
   afterAll(() => rm(folder, { recursive: true, force: true }));

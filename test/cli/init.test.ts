@@ -10,22 +10,20 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../examples/fleet/redis-server.js';
 import { codeFor, FRAMEWORKS, frameworkOf } from '../../src/cli/init/frameworks.js';
+import { type EndedCommand, runCommand } from '../helpers/command.js';
 import { eventually } from '../helpers/eventually.js';
 import { personalToken } from '../helpers/personal-token.js';
-import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
+import { commandLine, type SharedUnleash } from '../helpers/test-run.js';
 
 const PREFIX = `init-${randomUUID().slice(0, 8)}`;
 
 let unleash: SharedUnleash;
 let main: string;
-/** Within the compiled package, so that what is written there can import it by its name. */
 let folder: string;
 const children: ChildProcess[] = [];
 
 beforeAll(async () => {
-  unleash = await sharedUnleash();
-  main = await compiledFile('src/cli/main.ts');
-  folder = await mkdtemp(join(await compiledFile(''), 'init-'));
+  ({ unleash, main, folder } = await commandLine('init-'));
 });
 
 afterEach(() => {
@@ -34,25 +32,25 @@ afterEach(() => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-interface Ended {
-  readonly code: number;
-  readonly out: string;
-  readonly problems: string;
-}
+const variables = (flag: string, env: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
+  PATH: process.env.PATH,
+  UNLEASH_FLAG: flag,
+  UNLEASH_URL: unleash.apiUrl,
+  UNLEASH_ENVIRONMENT: unleash.environment,
+  UNLEASH_CLIENT_TOKEN: unleash.clientToken,
+  UNLEASH_ADMIN_TOKEN: unleash.adminToken,
+  ...env,
+});
 
-async function init(flag: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Ended> {
+const init = (flag: string, args: readonly string[] = [], env?: NodeJS.ProcessEnv) =>
+  runCommand(['init', '--yes', ...args], variables(flag, env));
+
+/** As a user runs it. */
+async function initProcess(flag: string, ...args: string[]): Promise<EndedCommand> {
   const child = spawn(process.execPath, [main, 'init', '--yes', ...args], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env.PATH,
-      UNLEASH_FLAG: flag,
-      UNLEASH_URL: unleash.apiUrl,
-      UNLEASH_ENVIRONMENT: unleash.environment,
-      UNLEASH_CLIENT_TOKEN: unleash.clientToken,
-      UNLEASH_ADMIN_TOKEN: unleash.adminToken,
-      ...env,
-    },
+    env: variables(flag),
   });
   children.push(child);
   const [out, problems] = [child.stdout!, child.stderr!].map(async (stream) =>
@@ -73,13 +71,16 @@ async function exists(flag: string): Promise<boolean> {
 describe('rollout-guard init', () => {
   it('creates a flag that is off, with a gradual rollout at 0 % by userId, and leaves it alone the next time', async () => {
     const flag = `${PREFIX}-new`;
-    expect(await init(flag)).toMatchObject({ code: 0, out: expect.stringContaining(`Created "${flag}"`) });
+    expect(await initProcess(flag)).toMatchObject({
+      code: 0,
+      out: expect.stringContaining(`Created "${flag}"`),
+    });
     expect(await strategiesOf(flag)).toMatchObject([
       { name: 'flexibleRollout', parameters: { rollout: '0', stickiness: 'userId', groupId: flag } },
     ]);
     await unleash.setPercentage(flag, 10);
     const before = await strategiesOf(flag);
-    const again = await init(flag, ['--json']);
+    const again = await initProcess(flag, '--json');
     expect(JSON.parse(again.out)).toMatchObject({
       outcome: 'exists',
       flag: { key: flag },
@@ -237,7 +238,7 @@ describe('rollout-guard init', () => {
   it('overwrites no file, and creates no flag then', async () => {
     const out = join(folder, 'mine.mjs');
     await writeFile(out, 'mine');
-    expect(await init(`${PREFIX}-out`, ['--out', out])).toMatchObject({
+    expect(await initProcess(`${PREFIX}-out`, '--out', out)).toMatchObject({
       code: 1,
       problems: expect.stringContaining('exists'),
     });

@@ -1,3 +1,4 @@
+import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inject } from 'vitest';
 import type { EmbeddedUnleash } from '../../src/testing/index.js';
@@ -42,6 +43,25 @@ export async function sharedUnleash(): Promise<SharedUnleash> {
 /** A TypeScript file that `compiled.ts` lists, as JavaScript: by its path from the project's root. */
 export async function compiledFile(path: string): Promise<string> {
   return join(await fromTestRun<string>('/compiled'), path.replace(/\.ts$/, '.js'));
+}
+
+/** The compiled package on a command line. */
+export interface CommandLine {
+  readonly unleash: SharedUnleash;
+  /** The compiled `rollout-guard`. */
+  readonly main: string;
+  /** A folder within the compiled package, so that what is written there can import it by its name. */
+  readonly folder: string;
+}
+
+/** What a suite of commands on the shared Unleash works with. */
+export async function commandLine(prefix: string): Promise<CommandLine> {
+  const unleash = await sharedUnleash();
+  return {
+    unleash,
+    main: await compiledFile('src/cli/main.ts'),
+    folder: await mkdtemp(join(await compiledFile(''), prefix)),
+  };
 }
 
 /** Builds the dashboard's page, in `dist/page`, if no suite has done so before. */

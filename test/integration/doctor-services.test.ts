@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -10,19 +10,16 @@ import { RedisServer } from '../../examples/fleet/redis-server.js';
 import type { Finding } from '../../src/doctor/finding.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
-import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
+import { commandLine, type SharedUnleash } from '../helpers/test-run.js';
 
 const FLAG = 'doctor-services';
 
 let unleash: SharedUnleash;
 let main: string;
-/** Within the compiled package, so that a configuration can import it by its name. */
 let folder: string;
 
 beforeAll(async () => {
-  unleash = await sharedUnleash();
-  main = await compiledFile('src/cli/main.ts');
-  folder = await mkdtemp(join(await compiledFile(''), 'doctor-'));
+  ({ unleash, main, folder } = await commandLine('doctor-'));
   await unleash.createFlag(FLAG, { percentage: 10, stickiness: 'userId' });
 });
 
