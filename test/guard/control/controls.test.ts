@@ -458,12 +458,11 @@ describe('requests in the folder', () => {
 
   async function reply(id = ID) {
     const inbox = new ControlFolder(harness.folder);
-    let found: Awaited<ReturnType<ControlFolder['reply']>>;
-    for (let times = 0; times < 500 && found === undefined; times++) {
-      found = await inbox.reply(id);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    return found;
+    return eventually(async () => {
+      const found = await inbox.reply(id);
+      expect(found).toBeDefined();
+      return found;
+    });
   }
 
   it('are done and answered, and leave nothing', async () => {

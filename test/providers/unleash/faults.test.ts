@@ -316,7 +316,7 @@ describe('the age of the data', () => {
   it('makes flags stale at once after the process was frozen', async () => {
     const { client, ready, provider } = await registered({ maxDataAgeMs: 400 });
     await ready;
-    expect(await evaluation(client)).toBe('true STATIC');
+    await eventually(async () => expect(await evaluation(client)).toBe('true STATIC'));
 
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);
     expect(await provider.resolveBooleanEvaluation('upload', false, {})).toMatchObject({ reason: 'STALE' });
