@@ -31,6 +31,10 @@ export async function runCommand(args: readonly string[], env: NodeJS.ProcessEnv
       written.problems += text;
       return true;
     }),
+    // Vitest has a console of its own.
+    vi.spyOn(console, 'log').mockImplementation((text) => {
+      written.out += `${text}\n`;
+    }),
     vi.spyOn(process, 'exit').mockImplementation((code) => {
       throw new Exit(Number(code ?? process.exitCode ?? 0));
     }),

@@ -13,6 +13,7 @@ import {
 import { RedisOutcomeStore } from 'unleash-rollout-guard/redis';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
+import { runCommand } from '../helpers/command.js';
 import { eventually } from '../helpers/eventually.js';
 import { type GuardedService, startGuardedService } from '../helpers/guarded-service.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
@@ -81,11 +82,20 @@ async function startWhileOff(options: Partial<RolloutGuardOptions> = {}): Promis
 const until = (what: string, condition: () => boolean | Promise<boolean>) =>
   eventually(async () => expect(await condition(), what).toBe(true));
 
-/** As an operator types it, with Unleash known by the environment. */
-async function run(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+/** What is known by the environment, with Unleash only where a test gives it. */
+function variables(env: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   const { UNLEASH_URL: _, UNLEASH_ADMIN_TOKEN: __, ...inherited } = process.env;
+  return { ...inherited, ...env };
+}
+
+/** Within this process. */
+const runHere = (args: readonly string[], env?: Readonly<Record<string, string>>) =>
+  runCommand(args, variables(env));
+
+/** As an operator types it. */
+async function run(args: readonly string[], env?: Readonly<Record<string, string>>) {
   const child = spawn(process.execPath, [main, ...args], {
-    env: { ...inherited, ...env },
+    env: variables(env),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.push(child);
@@ -183,7 +193,7 @@ describe('rollout-guard hold, mute, advance and stop', () => {
   });
 
   it('end with 1 where no guard runs, and with 2 for what is invalid', async () => {
-    expect(await run(['hold', folder, '--reason', 'x'])).toMatchObject({
+    expect(await runHere(['hold', folder, '--reason', 'x'])).toMatchObject({
       code: 1,
       out: `No guard runs in ${folder}.\n`,
     });
@@ -196,14 +206,14 @@ describe('rollout-guard hold, mute, advance and stop', () => {
       ['hold', 'redis://127.0.0.1:1', '--reason', 'x'],
       ['stop', '--reason', 'x'],
     ];
-    for (const args of wrong) expect((await run(args)).code, args.join(' ')).toBe(2);
+    for (const args of wrong) expect((await runHere(args)).code, args.join(' ')).toBe(2);
   }, 60_000);
 
   it('stop a flag whose service is down, and the guard that starts later knows it', async () => {
     const service = await start();
     await service.close();
     services.length = 0;
-    const { code, out } = await run(['stop', folder, '--reason', 'all is lost', '--by', 'ann'], direct());
+    const { code, out } = await runHere(['stop', folder, '--reason', 'all is lost', '--by', 'ann'], direct());
     expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining('knows it') });
     expect(await isOn()).toBe(false);
     const audit = await readFile(join(folder, 'audit.jsonl'), 'utf8');
@@ -216,10 +226,13 @@ describe('rollout-guard hold, mute, advance and stop', () => {
   });
 
   it('stop a flag with nothing but the admin API, and name why Unleash refuses', async () => {
-    const done = await run(['stop', '--reason', 'all is lost'], direct());
+    const done = await runHere(['stop', '--reason', 'all is lost'], direct());
     expect(done).toMatchObject({ code: 0, out: expect.stringContaining(`${flagKey} is off`) });
     expect(await isOn()).toBe(false);
-    const refused = await run(['stop', '--reason', 'x'], { ...direct(), UNLEASH_ADMIN_TOKEN: '*:*.made-up' });
+    const refused = await runHere(['stop', '--reason', 'x'], {
+      ...direct(),
+      UNLEASH_ADMIN_TOKEN: '*:*.made-up',
+    });
     expect(refused).toMatchObject({ code: 1, problems: expect.stringContaining('does not accept') });
     expect(refused.problems).not.toContain('made-up');
   });
