@@ -25,7 +25,7 @@ export default defineConfig({
     retry: process.env.CI === 'true' ? 1 : 0,
     globalSetup: 'test/helpers/test-run-server.ts',
     // The first suite that needs the compiled programs or the real Unleash waits for them.
-    hookTimeout: 120_000,
+    hookTimeout: 240_000,
     // More than two cores have: much of the time, tests wait for processes of their own.
     maxWorkers: 3,
     // Of this process only: programs that suites start are not measured.

@@ -88,7 +88,7 @@ async function start(settings: ProcessSettings): Promise<Running> {
   // What Unleash migrates its tables with ends the process at any rejection that nothing handles. Unleash has some: the
   // first run of each scheduled job, when it waits too long for the database on a loaded machine.
   process.removeAllListeners('unhandledRejection').on('unhandledRejection', (reason) => {
-    getLogger().error('Nothing handled a rejected promise', reason);
+    getLogger().error(`Nothing handled a rejected promise: ${reason}`);
   });
   const http = unleash.server as Server;
   const { port } = http.address() as AddressInfo;

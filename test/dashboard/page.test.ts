@@ -8,6 +8,7 @@ import {
   sampleView,
   THREE_WEEKS,
 } from '../helpers/dashboard-samples.js';
+import { eventually } from '../helpers/eventually.js';
 import { SampleSource, type ServedPage, servePage } from '../helpers/sample-source.js';
 
 const HOSTILE = [
@@ -144,7 +145,7 @@ describeInBrowser('the page', (open) => {
     expect(all[1]).toMatch(/cart-value\s+mean of the values\s+4[67](\.\d+)?\s.*4[56](\.\d+)?\s/s);
     expect(await metrics.locator('canvas').count()).toBe(2);
     await page.getByRole('button', { name: 'The latest 1 h' }).click();
-    await expect.poll(rows, { timeout: 5_000 }).not.toEqual(all);
+    await eventually(async () => expect(await rows()).not.toEqual(all));
     expect(faults).toEqual([]);
   });
 
@@ -430,7 +431,7 @@ describeInBrowser('the page', (open) => {
     expect(await names.count()).toBe(202);
     expect((await names.allInnerTexts()).slice(0, 2)).toEqual(['stopped-flag', 'flag-150']);
     await page.getByLabel('Find a flag').fill('flag-19');
-    await expect.poll(() => names.count()).toBe(11);
+    await eventually(async () => expect(await names.count()).toBe(11));
     await page.getByRole('link', { name: 'flag-199' }).click();
     await page.getByRole('heading', { level: 1, name: 'flag-199' }).waitFor();
     expect(faults).toEqual([]);

@@ -60,7 +60,7 @@ beforeAll(async () => {
   for (const snippet of [...snippets, wrong]) await writeFile(fileOf(snippet), snippet.module);
   typeProblems = await checked();
   runProblems = await ran();
-}, 240_000);
+});
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 

@@ -1,15 +1,20 @@
-import { expect, it } from 'vitest';
-import { sharedUnleash } from '../helpers/test-run.js';
+import { beforeAll, expect, it } from 'vitest';
+import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 import { Backend, ExampleService } from './example-service.js';
 
 const FLAG = 'shop-search';
 const NEW = { status: 200, text: '{"from":"/v2"}' };
 const OLD = { status: 200, text: '{"from":"/v1"}' };
 
+let unleash: SharedUnleash;
+
+beforeAll(async () => {
+  unleash = await sharedUnleash();
+});
+
 it('the example of an existing OpenFeature set-up guards one flag, and leaves hooks and domains as they were', {
   timeout: 120_000,
 }, async () => {
-  const unleash = await sharedUnleash();
   // A constraint that only users pass whose region the application's own hook adds.
   await unleash.createFlag(FLAG, {
     strategies: [

@@ -1,11 +1,16 @@
-import { expect, it } from 'vitest';
-import { sharedUnleash } from '../helpers/test-run.js';
+import { beforeAll, expect, it } from 'vitest';
+import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 import { Backend, ExampleService } from './example-service.js';
+
+let unleash: SharedUnleash;
+
+beforeAll(async () => {
+  unleash = await sharedUnleash();
+});
 
 it('the example of several flags turns the failing flag off, and rolls the other one out', {
   timeout: 120_000,
 }, async () => {
-  const unleash = await sharedUnleash();
   const flagKeys = ['catalog-search', 'catalog-prices'];
   for (const key of flagKeys) await unleash.createFlag(key, { percentage: 50, stickiness: 'userId' });
   await using backend = await Backend.start();

@@ -12,6 +12,7 @@ import {
   UnusableFileError,
   VersionedFile,
 } from '../../src/support/files.js';
+import { eventually } from '../helpers/eventually.js';
 
 let folder: string;
 
@@ -94,7 +95,7 @@ describe('replaceFile', () => {
     const watcher = watch(folder, (_, name) => name?.endsWith('.tmp') && names.add(name));
     await replaceFile(path, 'one');
     await replaceFile(path, 'two');
-    await expect.poll(() => names.size).toBe(2);
+    await eventually(() => expect(names.size).toBe(2));
     watcher.close();
     expect([...names].every(isDraft)).toBe(true);
   });

@@ -42,7 +42,7 @@ describe('an embedded Unleash', () => {
       onLog: (line: string) => lines.push(line),
     } as const;
     [unleash, other] = await Promise.all([startEmbeddedUnleash(options), sharedUnleash()]);
-  }, START_TIMEOUT_MS);
+  });
   afterAll(() => unleash?.stop());
 
   it('returns its address and its tokens', async () => {
