@@ -26,6 +26,8 @@ export default defineConfig({
     globalSetup: 'test/helpers/test-run-server.ts',
     // The first suite that needs the compiled programs or the real Unleash waits for them.
     hookTimeout: 240_000,
+    // Until the shared Unleash has ended and what was temporary is removed.
+    teardownTimeout: 60_000,
     // More than two cores have: much of the time, tests wait for processes of their own.
     maxWorkers: 3,
     // Of this process only: programs that suites start are not measured.
