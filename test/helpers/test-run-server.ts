@@ -27,7 +27,11 @@ export default async function setup(project: TestProject): Promise<() => Promise
     return compiled;
   };
   const unleashOnce = () => {
-    unleash ??= startUnleash(compiledOnce());
+    unleash ??= startUnleash(compiledOnce()).catch((error) => {
+      // A start that a busy machine makes too slow fails one suite, not all that follow.
+      unleash = undefined;
+      throw error;
+    });
     return unleash;
   };
   const pageOnce = () => {
