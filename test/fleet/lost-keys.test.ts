@@ -4,10 +4,13 @@ import { eventually } from '../helpers/eventually.js';
 import { DECISION } from '../helpers/fleet-decision.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { useMemberFleet } from './member-fleet.js';
-import type { MemberProcess } from './member-process.js';
+import { type MemberProcess, RULES } from './member-process.js';
 
 /** Every key of a flag. */
 const KEYS = ['state', 'members', 'seen', 'settled', 'leader', 'deltas', 'checkpoint', 'totals:1'] as const;
+
+/** Of windows that end long after the test. */
+const LONG_RULES = RULES.map((rule) => ({ ...rule, windowMs: rule.windowMs * 60 }));
 
 /** Every subset of the keys but the empty one. */
 const SUBSETS = Array.from({ length: 2 ** KEYS.length - 1 }, (_, index) =>
@@ -20,7 +23,7 @@ describeWithBinary('a fleet whose keys are lost', 'redis-server', 'apt-get insta
 
   async function fleet(count: number): Promise<MemberProcess[]> {
     members.begin();
-    const made = Array.from({ length: count }, () => members.make());
+    const made = Array.from({ length: count }, () => members.make({ rules: LONG_RULES }));
     for (const { member } of made) await member.start();
     return made;
   }

@@ -9,7 +9,7 @@ import type { Trigger } from '../../src/triggers/trigger.js';
 import { outcomeOf } from '../measure/outcomes.js';
 
 export const WINDOWS_MS = [60_000, 300_000];
-const RULES = [
+export const RULES = [
   { name: 'one-minute', windowMs: 60_000 },
   { name: 'five-minutes', windowMs: 300_000 },
   {
