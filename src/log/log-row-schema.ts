@@ -118,7 +118,7 @@ const COLUMNS = {
   /** OpenFeature's error code of the evaluation. */
   evaluation_error: nullable(text),
   /** How long before `timestamp` the flag was evaluated, in whole milliseconds; `metrics.csv` has the time, `exposed_at`. */
-  exposed_ms_ago: optional(whole, ({ duration_ms }) => Math.round(duration_ms ?? 0)),
+  exposed_ms_ago: optional(whole, ({ duration_ms }) => Math.floor(duration_ms ?? 0)),
   /** The outcome's attributes that have no column of their own. */
   attributes: nullable(attributes),
   /** For how many outcomes alike the line stands, itself included: above 1 where not every outcome is written. */

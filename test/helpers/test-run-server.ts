@@ -2,7 +2,7 @@
  * Vitest's global setup: what is expensive is made once in a test run, when the first suite needs it.
  * Suites reach it through `test/helpers/test-run.ts`.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,6 +17,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   // For all that is temporary: unleash-client keeps flags there by the application's name, and those of another run, or of an
   // earlier one, would be taken for this run's.
   const temporary = await mkdtemp(join(tmpdir(), 'tests-'));
+  // Tests that give up root's privileges read below it.
+  await chmod(temporary, 0o755);
   process.env.TMPDIR = temporary;
   let compiled: Promise<Compiled> | undefined;
   let unleash: Promise<EmbeddedUnleash> | undefined;
