@@ -27,7 +27,7 @@ export class TerminalScreen {
   readonly #hasColours: boolean;
   #onResize: () => void = () => {};
 
-  /** @param onQuit - Called when somebody presses q, or Ctrl-C. */
+  /** @param onQuit - Called when the user presses q, or Ctrl-C. */
   constructor(out: WriteStream, keys: ReadStream, onQuit: () => void) {
     this.#out = out;
     this.#keys = keys;

@@ -13,7 +13,7 @@ const STOPS_FIRST = 0.2;
 
 interface AnnouncementHandlers {
   /** Whether it is later than what this process knows. */
-  readonly isNews: (stop: StopNotice) => boolean;
+  readonly isLater: (stop: StopNotice) => boolean;
   readonly onState: (state: FleetState) => void;
   /** Asks the server: what was sent to it before may be answered before a change. */
   readonly sync: () => void;
@@ -45,13 +45,13 @@ export class Announcements {
   }
 
   #receive({ stop, read }: Announcement): void {
-    const { isNews, onState } = this.#handlers;
+    const { isLater, onState } = this.#handlers;
     if (stop === undefined) {
       const state = read();
       if (state !== undefined) onState(state);
       return;
     }
-    if (!isNews(stop)) return;
+    if (!isLater(stop)) return;
     this.#options.listener.onStop(stop);
     this.#later(() => this.#follow(stop, read()));
   }

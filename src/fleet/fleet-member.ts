@@ -55,7 +55,7 @@ export class FleetMember {
     this.#serverClock = new ServerClock(options.clock, options.timing.leaseMs);
     this.#rest = new Rest(options, this.#serverClock);
     this.#announcements = new Announcements(options, this.#serverClock, {
-      isNews: (stop) => this.#isNews(stop),
+      isLater: (stop) => this.#isLater(stop),
       onState: (state) => this.#onState(state),
       sync: () => void Promise.resolve(this.#syncing).then(() => this.sync()),
     });
@@ -301,13 +301,13 @@ export class FleetMember {
 
   /** A state that came between two syncs, perhaps late. */
   #onState(state: FleetState): void {
-    if (!this.#isNews(state)) return;
+    if (!this.#isLater(state)) return;
     this.#state = state;
     this.#options.listener.onState(state);
   }
 
   /** What is of another dataset or an earlier change says nothing. */
-  #isNews({ datasetId, version }: FleetState | StopNotice): boolean {
+  #isLater({ datasetId, version }: FleetState | StopNotice): boolean {
     return this.#state?.datasetId === datasetId && version > this.#state.version;
   }
 

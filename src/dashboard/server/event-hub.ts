@@ -41,7 +41,7 @@ interface Channel {
   behindUntil: number;
 }
 
-/** Keeps open pages up to date, by server-sent events. A flag is followed only while somebody reads. */
+/** Keeps open pages up to date, by server-sent events. A flag is followed only while a page reads. */
 export class EventHub {
   readonly #feeds: () => ReadonlyMap<string, FlagFeed>;
   readonly #maxReaders: number;

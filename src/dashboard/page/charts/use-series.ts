@@ -29,10 +29,10 @@ const REST_MS = 250;
 /**
  * A flag's series, kept up to date.
  *
- * @param news - Changes when the series has another point.
+ * @param change - Changes when the series has another point.
  * @param loads - Changes when the page was away: everything is asked for again.
  */
-export function useSeries(flagKey: string, news: string, loads: number): SeriesInRange {
+export function useSeries(flagKey: string, change: string, loads: number): SeriesInRange {
   const [range, setRange] = useState<Range>({ type: 'all' });
   const [whole, setWhole] = useState<Series>();
   const [fine, setFine] = useState<Series>();
@@ -77,7 +77,7 @@ export function useSeries(flagKey: string, news: string, loads: number): SeriesI
       setError(undefined);
       if (fine === undefined || range.type === 'all') return;
       const end = fine.at.at(-1);
-      // A range in the past has no news.
+      // A range in the past does not change.
       if (range.type === 'fixed' && end !== undefined && end + fine.stepMs >= range.to) return;
       const longer = await extended(flagKey, fine);
       if (latest.current.range !== range) return;
@@ -85,7 +85,7 @@ export function useSeries(flagKey: string, news: string, loads: number): SeriesI
     };
     const waitMs = Math.max(0, PACE_MS - (Date.now() - pace.current.at));
     pace.current.timer = setTimeout(() => refresh().catch(setErrorOf(setError)), waitMs);
-  }, [news, flagKey]);
+  }, [change, flagKey]);
   useEffect(() => () => clearTimeout(pace.current.timer), []);
 
   // A hidden page asks for nothing; once it is seen, for what it missed.

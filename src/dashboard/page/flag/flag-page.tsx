@@ -21,8 +21,8 @@ import { TriggerSection } from './trigger-section.js';
 export function FlagPage({ view, live }: { view: RolloutView; live: LiveState }) {
   const { flagKey, state } = view;
   // What happens is marked in the chart, also where no outcome comes any more.
-  const news = `${live.points.get(flagKey) ?? 0} ${state.status} ${state.since} ${view.epoch} ${view.openReviews.length}`;
-  const series = useSeries(flagKey, news, live.loads);
+  const change = `${live.points.get(flagKey) ?? 0} ${state.status} ${state.since} ${view.epoch} ${view.openReviews.length}`;
+  const series = useSeries(flagKey, change, live.loads);
   const problem = live.problems.find((each) => each.flagKey === flagKey);
   const decisionId = standingOf(view).decisionId;
   const decisions = useLoaded(

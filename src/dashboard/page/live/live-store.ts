@@ -74,7 +74,7 @@ export class LiveStore {
     this.connect();
   }
 
-  /** Follows this flag alone from now on; undefined: all of them. A flag's page needs no news of the others. */
+  /** Follows this flag alone from now on; undefined: all of them. A flag's page needs nothing of the others. */
   follow(flagKey: string | undefined): void {
     if (flagKey === this.#followed) return;
     this.#followed = flagKey;
