@@ -165,7 +165,7 @@ const observer = z.custom<GuardObserver>(
     const methods = [outcome, event].filter((method) => method !== undefined);
     return methods.length > 0 && methods.every((method) => typeof method === 'function');
   },
-  { error: 'an observer: { outcome(outcome) { … }, event(event, flagKey) { … } }, or one of the two' },
+  { error: 'an observer: { outcome(outcome, flag) { … }, event(event, flag) { … } }, or one of the two' },
 );
 
 /** Checks the option `logger`. */

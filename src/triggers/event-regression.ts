@@ -4,7 +4,7 @@ import { rateOf } from '../statistics/confidence.js';
 import type { UnitEvent } from '../statistics/evidence-state.js';
 import { parseConfig } from '../support/config-error.js';
 import { ratioSchema } from '../support/config-schemas.js';
-import { countOf, formatAgo } from '../support/wording.js';
+import { countOf, formatAgo, formatCount } from '../support/wording.js';
 import {
   describeDifference,
   describeEvidence,
@@ -207,6 +207,6 @@ function describeMissing(evidence: Evidence): string {
   if (frozen !== undefined) {
     return `No verdict: no control remains, and the ${countOf(frozen.counts.trials, 'outcome')} of the earlier control are too few.`;
   }
-  const sizes = `${countOf(counts.treatment.trials, 'outcome')} of the treatment and ${counts.control.trials} of the control`;
+  const sizes = `${countOf(counts.treatment.trials, 'outcome')} of the treatment and ${formatCount(counts.control.trials)} of the control`;
   return `No verdict yet: the test has ${sizes}.${describeLeftOut(evidence)}`;
 }

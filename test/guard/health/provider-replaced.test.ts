@@ -101,7 +101,7 @@ describe('a guard whose provider is replaced', () => {
     expect(codes(guard)).toEqual([]);
   });
 
-  it('is not blind at once when everything is closed, in whatever order', async () => {
+  it('is not blind for that when everything is closed', async () => {
     const provider = await unleash();
     await register(domain, provider);
     const guard = await harness.started({ flags: provider, folder: false, tickMs: 10 });
