@@ -1,3 +1,4 @@
+import { formatCount } from '../support/wording.js';
 import type { Concentration, Verdict } from './shapes.js';
 
 /** The name under which error types stand beside attributes. */
@@ -11,11 +12,11 @@ function describeConcentration({ attribute, value, treatment, control, others }:
   const what = attribute === ERROR_TYPE ? `fail with ${value}` : `have ${attribute} ${JSON.stringify(value)}`;
   const elsewhere = attribute === VARIANT ? "the treatment's other outcomes" : 'other outcomes';
   const compared = [
-    control.of > 0 ? `control: ${control.count} of ${control.of}` : '',
+    control.of > 0 ? `control: ${formatCount(control.count)} of ${formatCount(control.of)}` : '',
     others.of > 0 && attribute !== ERROR_TYPE ? `${elsewhere}: ${Math.round(shareOf(others) * 100)} %` : '',
   ].filter((part) => part !== '');
   const rest = compared.length === 0 ? '' : ` (${compared.join(', ')})`;
-  return `${treatment.count} of ${treatment.of} failing users ${what}${rest}`;
+  return `${formatCount(treatment.count)} of ${formatCount(treatment.of)} failing users ${what}${rest}`;
 }
 
 /** Where the treatment fails, by the verdicts of one decision, as sentences with a space before each; empty when nothing stands out. */

@@ -21,11 +21,10 @@ describeWithBinary('the evidence of a fleet', 'redis-server', 'apt-get install r
       const each = members.make({ rules: RULES, aheadMs: aheadMs(index) });
       await each.member.start();
     }
-    await until(() => expect(processes[0]!.member.role).toBe('leader'));
+    await eventually(() => expect(processes[0]!.member.role).toBe('leader'));
     return processes;
   }
 
-  const until = (condition: () => unknown) => eventually(condition);
   const sync = async () => {
     for (const { member } of processes) await member.sync();
   };
@@ -80,7 +79,7 @@ describeWithBinary('the evidence of a fleet', 'redis-server', 'apt-get install r
         0.01,
       );
       const sent = processes.length * 100 * (second + 1);
-      await until(() => {
+      await eventually(() => {
         const { treatment, control } = snapshot().total;
         expect(treatment.failures + control.successes).toBe(sent);
       });
@@ -110,14 +109,14 @@ describeWithBinary('the evidence of a fleet', 'redis-server', 'apt-get install r
       );
       expect(breached()).toEqual([]);
     }
-    await until(() => {
+    await eventually(() => {
       const { treatment, control } = snapshot().total;
       const counted = [treatment, control].map((arm) => arm.successes + arm.failures);
       expect(counted[0]! + counted[1]!).toBe(8 * 50 * 60);
     });
     expect(breached()).toEqual([]);
     // Each of the 20 counts once in the whole fleet.
-    await until(() => expect(evidenceOf('failure-regression').events).toBe(20));
+    await eventually(() => expect(evidenceOf('failure-regression').events).toBe(20));
   });
 
   it('places outcomes of processes whose clocks differ in the order of exposures', async () => {
@@ -129,7 +128,7 @@ describeWithBinary('the evidence of a fleet', 'redis-server', 'apt-get install r
     }
     await sync();
     await sync();
-    await until(() => expect(failures().treatment.failures).toBe(3));
+    await eventually(() => expect(failures().treatment.failures).toBe(3));
     const { at } = leader().member.snapshot(Date.now());
     expect(Math.abs(at - Date.now())).toBeLessThan(1_000);
   });
@@ -139,12 +138,12 @@ describeWithBinary('the evidence of a fleet', 'redis-server', 'apt-get install r
     slow!.openSince = Date.now() - 1_000;
     first!.record({ result: 'failure', targetingKey: 'ann' });
     await sync();
-    await until(() => expect(snapshot().total.treatment.failures).toBe(1));
+    await eventually(() => expect(snapshot().total.treatment.failures).toBe(1));
     expect(failures().treatment.failures).toBe(0);
     const evaluations = first!.evaluations;
     slow!.openSince = undefined;
     await sync();
-    await until(() => expect(failures().treatment.failures).toBe(1));
+    await eventually(() => expect(failures().treatment.failures).toBe(1));
     expect(first!.evaluations).toBe(evaluations + 1);
   });
 
@@ -153,12 +152,12 @@ describeWithBinary('the evidence of a fleet', 'redis-server', 'apt-get install r
     slow!.openSince = Date.now() - 1_000;
     second!.record({ result: 'failure', targetingKey: 'ann' });
     await sync();
-    await until(() => expect(snapshot().total.treatment.failures).toBe(1));
+    await eventually(() => expect(snapshot().total.treatment.failures).toBe(1));
     expect(failures().treatment.failures).toBe(0);
     await first!.member.close();
     processes.shift();
     slow!.openSince = undefined;
-    await until(async () => {
+    await eventually(async () => {
       await sync();
       expect(failures().treatment.failures).toBe(1);
     });
@@ -168,17 +167,17 @@ describeWithBinary('the evidence of a fleet', 'redis-server', 'apt-get install r
     const [, second] = await fleet(2);
     for (let user = 0; user < 10; user++) second!.record({ result: 'failure', targetingKey: `sent-${user}` });
     // What one process settled waits for the next sync of the other.
-    await until(async () => {
+    await eventually(async () => {
       await sync();
       expect(failures().treatment.failures).toBe(10);
     });
     await members.client.del(key('state'));
     for (let user = 0; user < 10; user++) second!.record({ result: 'failure', targetingKey: `not-${user}` });
-    await until(async () => {
+    await eventually(async () => {
       await sync();
       expect(snapshot().total.treatment.failures).toBe(20);
     });
-    await until(async () => {
+    await eventually(async () => {
       await sync();
       expect(failures().treatment.failures).toBe(20);
     });
@@ -187,7 +186,7 @@ describeWithBinary('the evidence of a fleet', 'redis-server', 'apt-get install r
     second!.record({ result: 'failure', targetingKey: 'after' });
     await sync();
     await sync();
-    await until(() => expect(failures().treatment.failures).toBe(21));
+    await eventually(() => expect(failures().treatment.failures).toBe(21));
     expect(breached()).toContain('success-rate-below');
   });
 });

@@ -39,18 +39,17 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
   }
 
   const sync = (made: readonly MemberProcess[]) => Promise.all(made.map(({ member }) => member.sync()));
-  const until = (condition: () => void) => eventually(condition);
 
   it('makes the first process the leader and the others followers', async () => {
     const [one, other] = await fleet({}, {});
-    await until(() => expect(one!.member.role).toBe('leader'));
+    await eventually(() => expect(one!.member.role).toBe('leader'));
     expect(other!.member.role).toBe('follower');
     expect([one!.member.state?.epoch, other!.member.state?.epoch]).toEqual([1, 1]);
   });
 
   it('never leads without `mayLead`', async () => {
     const [one, other] = await fleet({ mayLead: false }, {});
-    await until(() => expect(other!.member.role).toBe('leader'));
+    await eventually(() => expect(other!.member.role).toBe('leader'));
     expect(one!.member.role).toBe('follower');
   });
 
@@ -76,7 +75,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
             now: Date.now(),
           });
           alone.beginEpoch(1, Date.now(), { keepWindows: true });
-          await until(() => expect(made[0]!.member.role).toBe('leader'));
+          await eventually(() => expect(made[0]!.member.role).toBe('leader'));
           for (const [index, { who, flush, ...facts }] of steps.entries()) {
             const outcome: Outcome = outcomeOf({ ...facts, at: Date.now(), targetingKey: `user-${index}` });
             made[who]!.own.record(outcome);
@@ -85,7 +84,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
           }
           await sync(made);
           const expected = alone.snapshot(Date.now()).total;
-          await until(() => {
+          await eventually(() => {
             const { treatment, control } = made[0]!.totals();
             for (const [found, wanted] of [
               [treatment, expected.treatment],
@@ -118,7 +117,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
       process.record({ at: Date.now() + aheadMs });
       await process.member.sync();
     }
-    await until(() => {
+    await eventually(() => {
       const { windows, total } = leader!.member.snapshot(Date.now());
       expect(windows.map(({ treatment }) => treatment.successes)).toEqual([2, 2]);
       expect(Math.abs(total.treatment.lastOutcomeAt! - Date.now())).toBeLessThan(10_000);
@@ -130,13 +129,13 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
     for (let i = 0; i < 5; i++) first!.record({ result: 'failure' });
     other!.record();
     await sync([first!, other!]);
-    await until(() => expect(first!.totals().treatment).toMatchObject({ failures: 5, successes: 1 }));
+    await eventually(() => expect(first!.totals().treatment).toMatchObject({ failures: 5, successes: 1 }));
     // After the last checkpoint.
     for (let i = 0; i < 3; i++) first!.record({ arm: 'control' });
     await first!.member.sync();
-    await until(() => expect(first!.totals().control.successes).toBe(3));
+    await eventually(() => expect(first!.totals().control.successes).toBe(3));
     await first!.member.close();
-    await until(async () => {
+    await eventually(async () => {
       await other!.member.sync();
       expect(other!.member.role).toBe('leader');
     });
@@ -155,7 +154,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
     other!.member.beginEpoch(2, Date.now(), { keepWindows: true });
     other!.record({ epoch: 2, arm: 'control' });
     await sync([leader!, other!]);
-    await until(() => {
+    await eventually(() => {
       const { epoch, windows, total } = leader!.member.snapshot(Date.now());
       expect(epoch).toBe(2);
       expect(total.treatment).toMatchObject({ successes: 0, failures: 0 });
@@ -184,7 +183,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
     leader!.revision = 'fifty';
     leader!.member.beginEpoch(3, Date.now(), { keepWindows: true });
     await sync([leader!, other!]);
-    await until(() => {
+    await eventually(() => {
       const { windows, total } = leader!.member.snapshot(Date.now());
       expect(windows[0]!.treatment.successes).toBe(7);
       expect(total.treatment.successes).toBe(5);
@@ -194,7 +193,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
 
   it('evaluates its own share while Redis is silent, and counts each outcome once afterwards', async () => {
     const [leader, other] = await fleet(...Array(2).fill({ leaseMs: 2_000, timeoutMs: 1_500 }));
-    await until(async () => {
+    await eventually(async () => {
       await leader!.member.sync();
       expect(leader!.member.role).toBe('leader');
     });
@@ -203,7 +202,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
       for (let i = 0; i < 7; i++) other!.record();
       // Its reply comes at last, after it has been sent once more.
       void other!.member.sync();
-      await until(async () => {
+      await eventually(async () => {
         await sync([leader!, other!]);
         expect([leader!.member.role, other!.member.role]).toEqual(['standalone', 'standalone']);
       });
@@ -212,7 +211,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
     } finally {
       redis.thaw();
     }
-    await until(async () => {
+    await eventually(async () => {
       await sync([leader!, other!]);
       // The lease has expired: either may have the next one.
       const current = [leader!, other!].find(({ member }) => member.role === 'leader');
@@ -225,12 +224,12 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
     const [leader, other] = await fleet({}, {});
     other!.record();
     await other!.member.sync();
-    await until(() => expect(leader!.totals().treatment.successes).toBe(1));
+    await eventually(() => expect(leader!.totals().treatment.successes).toBe(1));
     await redis.kill();
     other!.record();
     await other!.member.sync();
     await redis.resume();
-    await until(async () => {
+    await eventually(async () => {
       await sync([leader!, other!]);
       expect(leader!.member.role).not.toBe('standalone');
       expect(leader!.member.role === 'leader' ? leader!.totals() : other!.totals()).toMatchObject({
@@ -248,7 +247,7 @@ describeWithBinary('FleetMember', 'redis-server', 'apt-get install redis-server'
     await client.flushAll();
     await client.close();
     other!.record({ result: 'failure' });
-    await until(async () => {
+    await eventually(async () => {
       await sync([leader!, other!]);
       const current = leader!.member.role === 'leader' ? leader! : other!;
       expect(current.member.role).toBe('leader');

@@ -12,11 +12,10 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
     members.begin();
     const made = options.map((each) => members.make(each));
     for (const { member } of made) await member.start();
-    await until(() => expect(made[0]!.member.role).toBe('leader'));
+    await eventually(() => expect(made[0]!.member.role).toBe('leader'));
     return made;
   }
 
-  const until = (condition: () => unknown) => eventually(condition);
   const counted = ({ member }: MemberProcess) => member.snapshot(Date.now()).total.treatment.successes;
 
   it.each<[string, Record<string, string>]>([
@@ -36,20 +35,20 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
     for (let times = 0; times < 2; times++) await members.client.xAdd(key('deltas'), '*', fields);
     other!.record();
     await other!.member.sync();
-    await until(() => expect(counted(leader!)).toBe(2));
+    await eventually(() => expect(counted(leader!)).toBe(2));
     expect([leader!.member.losses.unreadable, leader!.member.isCurrent]).toEqual([2, true]);
     expect(leader!.faults[0]).toMatch(/cannot be read/);
     // They are not read again.
     other!.record();
     await other!.member.sync();
-    await until(() => expect(counted(leader!)).toBe(3));
+    await eventually(() => expect(counted(leader!)).toBe(3));
     expect(leader!.member.losses.unreadable).toBe(2);
   });
 
   it('that rests is woken by the next delta, without its timers', async () => {
     const [leader, other] = await fleet({ evaluateMs: 3_600_000 }, {});
     const wakesUp = async () => {
-      await until(async () => {
+      await eventually(async () => {
         leader!.member.leader!.poll();
         expect(await members.client.hGet(key('state'), 'resting')).toBe('1');
       });
@@ -57,9 +56,9 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
       await other!.member.sync();
     };
     await wakesUp();
-    await until(() => expect(counted(leader!)).toBe(1));
+    await eventually(() => expect(counted(leader!)).toBe(1));
     await wakesUp();
-    await until(() => expect(counted(leader!)).toBe(2));
+    await eventually(() => expect(counted(leader!)).toBe(2));
     expect(await members.client.hGet(key('state'), 'resting')).toBeNull();
   });
 
@@ -76,7 +75,7 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
       },
     };
     await other!.member.sync();
-    await until(() => expect([counted(leader!), leader!.member.isCurrent]).toEqual([1, true]));
+    await eventually(() => expect([counted(leader!), leader!.member.isCurrent]).toEqual([1, true]));
   });
 
   it.each(['{"version":1,"upTo":"0-1","dump":{}}', 'not JSON'])(
@@ -85,14 +84,14 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
       const [leader, ...others] = await fleet({}, {}, {});
       for (const each of others) each.record();
       for (const { member } of others) await member.sync();
-      await until(() => expect(counted(leader!)).toBe(2));
+      await eventually(() => expect(counted(leader!)).toBe(2));
       await leader!.member.close();
       processes.splice(processes.indexOf(leader!), 1);
       await members.client.set(key('checkpoint'), `${others[0]!.member.state!.datasetId}${text}`);
       // As after a checkpoint: what was in it is no longer in the stream.
       await members.client.xTrim(key('deltas'), 'MAXLEN', 0);
       for (const each of others) each.record();
-      await until(async () => {
+      await eventually(async () => {
         for (const { member } of others) await member.sync();
         expect(counted(others.find(({ member }) => member.role === 'leader')!)).toBe(4);
       });
@@ -117,11 +116,11 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
       }
     };
     await report();
-    await until(() => {
+    await eventually(() => {
       const { windows } = leader!.member.snapshot(Date.now());
       expect(windows.map(({ treatment }) => treatment.successes)).toEqual([3, 3]);
     });
-    await until(async () => {
+    await eventually(async () => {
       expect(leader!.member.losses.unfed).toEqual([
         { rule: 'failing', needs: 'window', processes: 2 },
         { rule: 'short', needs: 'window', processes: 2 },
@@ -138,7 +137,7 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
     const [leader, other] = await fleet({ rules: [rule] }, { rules: [sure] });
     other!.record();
     await other!.member.sync();
-    await until(() => expect(counted(leader!)).toBe(1));
+    await eventually(() => expect(counted(leader!)).toBe(1));
     expect(leader!.member.losses.unfed).toEqual([]);
   });
 
@@ -150,22 +149,22 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
     const from = Date.now();
     for (const { member } of [leader!, other!, third!]) await member.sync();
     // Nothing is open: all is settled up to the syncs.
-    await until(() => expect(settled()).toBeGreaterThanOrEqual(from - SLACK_MS));
+    await eventually(() => expect(settled()).toBeGreaterThanOrEqual(from - SLACK_MS));
     expect(settled()).toBeLessThanOrEqual(Date.now());
     other!.openSince = from - 5_000;
     for (const { member } of [leader!, other!, third!]) await member.sync();
-    await until(() => expect(Math.abs(settled() - (from - 5_000))).toBeLessThan(SLACK_MS));
+    await eventually(() => expect(Math.abs(settled() - (from - 5_000))).toBeLessThan(SLACK_MS));
     other!.openSince = undefined;
     const later = Date.now();
     for (const { member } of [leader!, other!, third!]) await member.sync();
-    await until(() => expect(settled()).toBeGreaterThanOrEqual(later - SLACK_MS));
+    await eventually(() => expect(settled()).toBeGreaterThanOrEqual(later - SLACK_MS));
     // A process that leaves is not waited for.
     other!.openSince = from - 5_000;
     await other!.member.sync();
-    await until(() => expect(Math.abs(settled() - (from - 5_000))).toBeLessThan(SLACK_MS));
+    await eventually(() => expect(Math.abs(settled() - (from - 5_000))).toBeLessThan(SLACK_MS));
     await other!.member.close();
     processes.splice(processes.indexOf(other!), 1);
-    await until(() => expect(settled()).toBeGreaterThanOrEqual(later - SLACK_MS));
+    await eventually(() => expect(settled()).toBeGreaterThanOrEqual(later - SLACK_MS));
   });
 
   it('does not wait for the outcomes of a process that is silent for longer than the lease', async () => {
@@ -173,8 +172,8 @@ describeWithBinary('the leader of a fleet', 'redis-server', 'apt-get install red
     const [leader, other] = await fleet(lease, lease);
     other!.openSince = Date.now() - 60_000;
     await other!.member.sync();
-    await until(() => expect(leader!.settledUpTo.at(-1)).toBeLessThan(Date.now() - 50_000));
-    await until(async () => {
+    await eventually(() => expect(leader!.settledUpTo.at(-1)).toBeLessThan(Date.now() - 50_000));
+    await eventually(async () => {
       await leader!.member.sync();
       expect(leader!.settledUpTo.at(-1)).toBeGreaterThan(Date.now() - 10_000);
     });

@@ -44,6 +44,10 @@ describe('whereItFails', () => {
     expect(describeFailing([{ failing: found } as never])).toContain(
       ' 13 of 14 failing users have type ".csv" (control: 1 of 5, other outcomes: 10 %).',
     );
+    const many = { ...found[0]!, treatment: { count: 1_300, of: 1_400 }, control: { count: 0, of: 2_000 } };
+    expect(describeFailing([{ failing: [many] } as never])).toMatch(
+      /^ 1,300 of 1,400 failing users .+ \(control: 0 of 2,000/,
+    );
   });
 
   it('shows numbers that differ from call to call in ranges, and few distinct ones as they are', () => {

@@ -59,6 +59,19 @@ function guarded<FlagKey extends string = (typeof KEYS)[number]>(
   return made;
 }
 
+/** Guards of `flag-0` and so on. */
+async function startedMany(count: number): Promise<GuardedFlags> {
+  const keys = Array.from({ length: count }, (_, index) => `flag-${index}`);
+  flags = new SeveralFakeFlags(keys);
+  const made = guarded<string>({
+    provider: flags,
+    flags: Object.fromEntries(keys.map((key) => [key, rules])),
+    folder: false,
+  });
+  await made.start();
+  return made;
+}
+
 async function fail(guard: ReturnType<GuardedFlags['get']>): Promise<void> {
   const run = guard.operation({
     treatment: () => Promise.reject(new Error('down')),
@@ -242,14 +255,7 @@ describe('guardFlags', () => {
   });
 
   it('serves requests while many guards begin to close', async () => {
-    const keys = Array.from({ length: 100 }, (_, index) => `flag-${index}`);
-    flags = new SeveralFakeFlags(keys);
-    const made = guarded<string>({
-      provider: flags,
-      flags: Object.fromEntries(keys.map((key) => [key, rules])),
-      folder: false,
-    });
-    await made.start();
+    const made = await startedMany(100);
     const turns = new Set<number>();
     for (const guard of Object.values(made.guards)) {
       const close = guard.close.bind(guard);
@@ -266,14 +272,7 @@ describe('guardFlags', () => {
   });
 
   it('guards 1,000 flags', async () => {
-    const keys = Array.from({ length: 1_000 }, (_, index) => `flag-${index}`);
-    flags = new SeveralFakeFlags(keys);
-    const made = guarded<string>({
-      provider: flags,
-      flags: Object.fromEntries(keys.map((key) => [key, rules])),
-      folder: false,
-    });
-    await made.start();
+    const made = await startedMany(1_000);
     made.get('flag-999').exposed({ value: true, reason: 'SPLIT' }, 'user-1');
     for (let user = 0; user < 20; user++) {
       made.get('flag-999').exposed({ value: true, reason: 'SPLIT' }, `user-${user}`);

@@ -41,6 +41,7 @@ const decision: Decision = {
   reason: 'The success rate is 90 %.',
 };
 
+const STOPPED = { status: 'stopped', since: NOW, decision, confirmedBy: 'read-back', seenOff: true } as const;
 const STARTED: readonly GuardEvent[] = [
   { type: 'started', at: NOW - 900_000, epoch: 1, status: 'armed' },
   { type: 'rollout-changed', at: NOW - 800_000, epoch: 2, enabled: true, rolloutPercentage: 10 },
@@ -161,18 +162,11 @@ describe('readRolloutStatus', () => {
   });
 
   it('shows both arms as they were when a stop was decided, no stage, and what to do next', async () => {
-    const state = {
-      status: 'stopped',
-      since: NOW,
-      decision,
-      confirmedBy: 'read-back',
-      seenOff: true,
-    } as const;
-    await given(state, STARTED);
+    await given(STOPPED, STARTED);
     const stage = { percentage: 10, minOutcomes: 2_000, minSuccessRate: 0.9 };
     const message = 'The stage at 10 % needs more.';
     const collecting = { stage, index: 0, status: 'collecting', outcomes: 3, elapsedMs: 9, message } as const;
-    await new ViewFile(folder).save(viewOf({ at: NOW, epoch: 2, state, stage: collecting }));
+    await new ViewFile(folder).save(viewOf({ at: NOW, epoch: 2, state: STOPPED, stage: collecting }));
     const status = await readRolloutStatus(folder, { now: () => NOW });
     const text = renderStatus(status, NOW);
     expect(text).toMatch(/^When it was decided:$/m);
@@ -225,14 +219,7 @@ describe('readRolloutStatus', () => {
   });
 
   it('trusts the journal more than the audit log', async () => {
-    const state = {
-      status: 'stopped',
-      since: NOW,
-      decision,
-      confirmedBy: 'read-back',
-      seenOff: true,
-    } as const;
-    await given(state, STARTED);
+    await given(STOPPED, STARTED);
     expect(await readRolloutStatus(folder)).toMatchObject({ state: 'stopped', decision: { decision } });
   });
 
