@@ -29,6 +29,7 @@ export class Announcements {
   readonly #serverClock: ServerClock;
   readonly #handlers: AnnouncementHandlers;
   readonly #waiting = new Set<() => void>();
+  #hasEnded = false;
 
   constructor(options: FleetMemberOptions, serverClock: ServerClock, handlers: AnnouncementHandlers) {
     this.#options = options;
@@ -57,6 +58,10 @@ export class Announcements {
   }
 
   #later(run: () => void): void {
+    if (this.#hasEnded) {
+      run();
+      return;
+    }
     const { random = Math.random } = this.#options;
     const runOnce = () => {
       if (this.#waiting.delete(runOnce)) run();
@@ -78,8 +83,9 @@ export class Announcements {
     sync();
   }
 
-  /** Nothing waits any longer. */
+  /** The process leaves: nothing waits any longer. */
   end(): void {
+    this.#hasEnded = true;
     for (const runOnce of this.#waiting) runOnce();
   }
 }

@@ -27,7 +27,6 @@ export class FleetMember {
   readonly #rest: Rest;
   readonly #announcements: Announcements;
   readonly #feeds: string;
-  /** While this process is the leader. */
   #leader: FleetLeader | undefined;
   #state: FleetState | undefined;
   #problem: string | undefined;
@@ -137,8 +136,9 @@ export class FleetMember {
     await this.#options.link.close();
   }
 
-  /** Sends and receives now, instead of at the next interval. */
+  /** Sends and receives now, instead of at the next interval; not after the end, which would make it join again. */
   async sync(): Promise<void> {
+    if (this.#isClosed) return;
     this.#syncing ??= this.#exchange().finally(() => {
       this.#syncing = undefined;
     });

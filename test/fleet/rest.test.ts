@@ -348,6 +348,19 @@ describe('a stop that is announced', () => {
     await member.close();
     expect(states.map((each) => each.stop?.decision)).toContain(DECISION);
   });
+
+  it('is followed at once while the process leaves', async () => {
+    const { member, server, states, state, stop } = await memberOf({ processes: 10_000 });
+    let answer = () => {};
+    server.answers = new Promise((resolve) => {
+      answer = resolve;
+    });
+    const closed = member.close();
+    stop(2, { ...state, version: 2, stop: { decision: DECISION } });
+    expect(states.at(-1)?.stop?.decision).toBe(DECISION);
+    answer();
+    await closed;
+  });
 });
 
 describe('a member whose connection for announcements was lost', () => {
@@ -380,6 +393,26 @@ describe('a member whose connection for announcements was lost', () => {
     answer();
     await vi.advanceTimersByTimeAsync(2);
     expect(requests.length).toBe(before + 1);
+  });
+});
+
+describe('a member that leaves', () => {
+  it.each([3, 10_000])('says only that, though it was to ask the server, among %i', async (processes) => {
+    const { member, requests, miss, stop } = await memberOf({ processes });
+    miss();
+    stop(2);
+    const before = requests.length;
+    await member.close();
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(requests.slice(before).map(({ isLeaving }) => isLeaving)).toEqual([true]);
+  });
+
+  it('does not join again when it is to catch up after a gap', async () => {
+    const { member, requests } = await memberOf();
+    await member.close();
+    const before = requests.length;
+    await member.sync();
+    expect(requests.length).toBe(before);
   });
 });
 
