@@ -74,11 +74,10 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
   readonly #repository: AdminRepository | undefined;
   readonly #agreement: Agreement;
   readonly #guarded = new Set<string>();
-  readonly #inner: InnerLifecycle;
+  readonly #innerLifecycle: InnerLifecycle;
   readonly #innerEvents: InnerEvents;
   #refreshedAt = Number.NEGATIVE_INFINITY;
   #isClosed = false;
-  #domain: string | undefined;
 
   /**
    * @param inner - The provider to wrap. Register the guarded provider in its place.
@@ -96,7 +95,7 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
     this.#repository = api === 'admin' ? adminRepositoryOf(this.#options) : undefined;
     this.#facts = factsProvider(this.#options, this.#repository);
     this.#agreement = new Agreement(logger, inner.metadata.name);
-    this.#inner = InnerLifecycle.of(inner);
+    this.#innerLifecycle = InnerLifecycle.of(inner);
     this.#innerEvents = new InnerEvents(inner, this.events, () => this.#refreshSoon());
   }
 
@@ -122,7 +121,6 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
    */
   initialize(context?: EvaluationContext, domain?: string): Promise<void> {
     this.#isClosed = false;
-    this.#domain = domain;
     const opened = this.#initialize(context, domain);
     this.initializing(opened, domain, () => this.#isClosed);
     return opened;
@@ -139,7 +137,7 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
       timer = setTimeout(resolve, initializationTimeoutMs);
     });
     try {
-      await this.#innerEvents.whileOpening(() => this.#inner.open(this, context, domain));
+      await this.#innerEvents.whileOpening(() => this.#innerLifecycle.open(this, context, domain));
       await Promise.race([facts, enough]);
     } finally {
       clearTimeout(timer);
@@ -155,7 +153,7 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
     const closed = this.#facts.onClose();
     try {
       this.#innerEvents.stop();
-      await this.#inner.close(this, this.#domain);
+      await this.#innerLifecycle.close(this, this.domain);
     } finally {
       await closed;
     }

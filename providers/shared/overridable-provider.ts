@@ -24,8 +24,9 @@ export abstract class OverridableProvider
 
   /** @internal */
   protected readonly localOverrides = new LocalOverrides(this.events, (key) => this.metadataOf(key));
+  /** In which it was initialized last. @internal */
+  protected domain: string | undefined;
   readonly #tracking: Listeners<TrackedEvent>;
-  #domain: string | undefined;
 
   /** @internal */
   constructor(logger: Logger) {
@@ -67,7 +68,7 @@ export abstract class OverridableProvider
    */
   defaultClient(): Client {
     const isThrough = ({ metadata }: Client) => cameThrough(this.metadata, metadata.providerMetadata);
-    const first = clientOf(this.#domain);
+    const first = clientOf(this.domain);
     return isThrough(first) ? first : (registeredDomains().map(clientOf).find(isThrough) ?? first);
   }
 
@@ -78,7 +79,7 @@ export abstract class OverridableProvider
    * @internal
    */
   protected initializing(opened: Promise<void>, domain: string | undefined, isClosing: () => boolean): void {
-    this.#domain = domain;
+    this.domain = domain;
     void emitOutcome(this, opened, isClosing);
   }
 }
