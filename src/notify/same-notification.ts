@@ -1,3 +1,4 @@
+import { formatNames } from '../support/wording.js';
 import type { GuardNotification } from './notifier.js';
 
 /** A message has room for the names of so many flags; the others are counted. */
@@ -32,15 +33,10 @@ export function forFlags(notification: GuardNotification, flagKeys: readonly str
   const [first] = flagKeys;
   const others = flagKeys.length - 1;
   if (others === 0) return notification;
-  const unnamed = flagKeys.length - MOST_NAMED;
-  const names = flagKeys.slice(0, MOST_NAMED).join(', ');
   return Object.freeze({
     ...notification,
     title: `${first} and ${others} other flag${others === 1 ? '' : 's'}${restOfTitle(notification)}`,
-    facts: [
-      { name: 'Flags', value: unnamed > 0 ? `${names} and ${unnamed} more` : names },
-      ...notification.facts,
-    ],
+    facts: [{ name: 'Flags', value: formatNames(flagKeys, MOST_NAMED) }, ...notification.facts],
   });
 }
 

@@ -8,7 +8,7 @@ import type { Health } from '../../model/health.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import { Limiter } from '../../support/async/limiter.js';
 import { inSlices } from '../../support/async/slices.js';
-import { countOf } from '../../support/wording.js';
+import { formatNames } from '../../support/wording.js';
 import { assembleFlags } from '../assemble.js';
 import type { GuardStatus } from '../guard-status.js';
 import { RolloutGuard } from '../rollout-guard.js';
@@ -57,10 +57,9 @@ export class FlagGuards<FlagKey extends string = string> {
     const guard = this.#byFlag.get(flagKey);
     if (guard !== undefined) return guard;
     const keys = [...this.#byFlag.keys()];
-    const more = keys.length > MOST_NAMED ? ` and ${keys.length - MOST_NAMED} more` : '';
-    const guarded = `${keys.slice(0, MOST_NAMED).join(', ')}${more}`;
-    const flags = countOf(keys.length, 'flag');
-    throw new Error(`${flagKey} is not one of the ${flags} that are guarded here: ${guarded}.`);
+    throw new Error(
+      `${flagKey} is not one of the flags that are guarded here (${keys.length}): ${formatNames(keys, MOST_NAMED)}.`,
+    );
   }
 
   /** Whether each guard can do its work. Cheap, and never throws. */

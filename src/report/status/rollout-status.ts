@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SharedRollout } from '../../fleet/shared-rollout.js';
 import { AUDIT_FILE } from '../../journal/audit-log.js';
@@ -14,7 +14,8 @@ import type { StageProgress } from '../../model/stage.js';
 import type { GuardState } from '../../model/state.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import { type Clock, systemClock } from '../../support/clock.js';
-import { describeError, UnusableFileError } from '../../support/files.js';
+import { describeError, UnusableFileError, unlessMissing } from '../../support/files.js';
+import { formatNames } from '../../support/wording.js';
 import { AuditStory } from '../audit-story.js';
 import { storyOfFleet } from '../read/rollout-records.js';
 import type { DecisionReport, Note, ReviewReport } from '../rollout-report.js';
@@ -124,23 +125,20 @@ const MAX_NAMED = 5;
 
 /** An operator in a hurry gives the folder above, or a misspelled one. */
 async function whyNoGuard(folder: string): Promise<string> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => undefined);
+  const entries = await unlessMissing(readdir(folder, { withFileTypes: true }));
   if (entries === undefined) return `There is no folder ${folder}.`;
   const below = entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(folder, name));
-  const isGuards = await Promise.all(
-    below.map((each) => Promise.all([VIEW_FILE, AUDIT_FILE].map((file) => isThere(join(each, file))))),
-  );
-  const guards = below.filter((_, index) => isGuards[index]?.includes(true)).sort();
-  if (guards.length === 0) return `${folder} contains neither journal.json nor ${AUDIT_FILE}.`;
-  const more = guards.length > MAX_NAMED ? ` and ${guards.length - MAX_NAMED} more` : '';
-  return `No guard writes to ${folder} itself. Guards write to ${guards.slice(0, MAX_NAMED).join(', ')}${more}.`;
+  const isGuards = await Promise.all(below.map(hasGuard));
+  const guards = below.filter((_, index) => isGuards[index]).sort();
+  return guards.length === 0
+    ? `${folder} contains neither journal.json nor ${AUDIT_FILE}.`
+    : `No guard writes to ${folder} itself. Guards write to ${formatNames(guards, MAX_NAMED)}.`;
 }
 
-const isThere = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
+async function hasGuard(folder: string): Promise<boolean> {
+  const names: readonly string[] = await readdir(folder).catch(() => []);
+  return ['journal.json', VIEW_FILE, AUDIT_FILE].some((file) => names.includes(file));
+}
 
 /**
  * Reads where the rollout of a fleet stands, as its leader saved it.

@@ -206,7 +206,9 @@ describe('guardFlags', () => {
     expect(exposed.checkout.snapshot.total.treatment).toBeDefined();
     flags.track({ name: 'checkout', targetingKey: 'user-1', details: { success: true } });
     expect(made.status().checkout.snapshot.total.treatment.successes).toBe(1);
-    expect(() => made.get('foreign' as never)).toThrow('foreign is not one of the 3 flags');
+    expect(() => made.get('foreign' as never)).toThrow(
+      'foreign is not one of the flags that are guarded here (3)',
+    );
   });
 
   it('shows all flags on one dashboard, also on one of guards from elsewhere', async () => {
@@ -396,6 +398,6 @@ describe('the options of guardFlags', () => {
     all.push(made as unknown as GuardedFlags);
     expect(made.get('one')).toBe(made.guards.one);
     // @ts-expect-error -- not one of the keys
-    expect(() => made.get('two')).toThrow('two is not one of the 1 flag that are guarded here: one.');
+    expect(() => made.get('two')).toThrow('two is not one of the flags that are guarded here (1): one.');
   });
 });

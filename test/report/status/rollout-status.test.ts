@@ -182,6 +182,12 @@ describe('readRolloutStatus', () => {
     const below = join(folder, 'async_upload_rollout');
     await new ViewFile(below).save(viewOf());
     await expect(readRolloutStatus(folder)).rejects.toThrow(`Guards write to ${below}.`);
+    const many = Array.from({ length: 6 }, (_, index) => join(folder, `with-journal-${index}`));
+    const state = { status: 'armed', since: NOW } as const;
+    for (const each of many) await new Journal(each).save({ flagKey: 'a', epoch: 1, revision: 'r', state });
+    await expect(readRolloutStatus(folder)).rejects.toThrow(
+      `Guards write to ${[below, ...many].slice(0, 5).join(', ')} and 2 more.`,
+    );
     const missing = join(folder, 'missing');
     await expect(readRolloutStatus(missing)).rejects.toThrow(`There is no folder ${missing}.`);
   });
