@@ -56,6 +56,7 @@ const handlers = {
       if (perConnection === 1) await sleep(Math.max(1, 2_000 / count));
     }
     await Promise.all(starting);
+    // More instances: the work of the first ones goes on.
     if (instances.length > count) return;
     let last = steadyMs();
     setInterval(() => {

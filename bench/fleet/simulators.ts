@@ -2,7 +2,7 @@ import { median } from '../harness.js';
 import { Child } from './child.js';
 import type { Listeners } from './listeners.js';
 import type { Simulator } from './simulator.js';
-import { changesOf } from './traffic.js';
+import { channelOf } from './traffic.js';
 
 /** Instances of one process: with more, the process and not the fleet is what is slow. */
 const PER_PROCESS = 1_000;
@@ -44,7 +44,7 @@ export class Simulators {
     for (let index = 0; index < MIXES; index++) {
       await listeners.call(
         'start',
-        { url, channel: changesOf(flagKey), count: share(listening, index, MIXES) },
+        { url, channel: channelOf(flagKey), count: share(listening, index, MIXES) },
         300_000,
       );
       await child.call(

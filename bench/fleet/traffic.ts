@@ -6,8 +6,9 @@ import type { Arm, Outcome } from '../../src/model/shapes.js';
 export const ENVIRONMENT = 'production';
 /** The definition that all instances have seen. */
 export const REVISION = 'fifty';
-/** The channel of a flag's fleet. */
-export function changesOf(flagKey: string): string {
+
+/** On which the changes of a flag's fleet are announced. */
+export function channelOf(flagKey: string): string {
   return keysOf('rollout-guard', { environment: ENVIRONMENT, flagKey }).channel;
 }
 

@@ -158,7 +158,7 @@ if not (leader and isKnown and request.isIdle) then extendLifetime(request.reten
 local isSame = isKnown and number('version') == request.version
 return cjson.encode({ now = now, delta = result, lastSequence = last, assignedEpoch = assignedEpoch,
   leader = leader and string.match(leader, '^%S+'), fence = tonumber(fence), processes = redis.call('ZCARD', SEEN) - 1,
-  candidates = candidates,  state = not isSame and state() or nil })
+  candidates = candidates, state = not isSame and state() or nil })
 `);
 
 /** What was sent since the leader's last read, and up to when everything has been sent that will be. */

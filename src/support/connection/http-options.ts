@@ -41,12 +41,15 @@ const DISPATCHER =
   'nothing: a dispatcher goes with a fetch of its own, `fetch: (url, init) => undici.fetch(url, { ...init, dispatcher })`, beside `http`';
 const AGENT = 'a function (url) => agent, and no other option beside it';
 
-const pem = (expected: string, isIt = (source: PemSource) => /-----BEGIN [^-]+-----/.test(textOf(source))) =>
+const pem = (
+  expected: string,
+  isValid = (source: PemSource) => /-----BEGIN [^-]+-----/.test(textOf(source)),
+) =>
   z
     .custom<PemSource>((value) => typeof value === 'string' || value instanceof Uint8Array, {
       error: expected,
     })
-    .refine(isIt, { error: expected });
+    .refine(isValid, { error: expected });
 
 /** Checks {@link HttpOptions}: files are read, and certificates and keys tried. */
 export const httpOptionsSchema = z.lazy(() =>
