@@ -92,6 +92,8 @@ export class DeliveryQueue {
     const added = { notification, flagKeys: [flagKey], onFault };
     const { gatherMs } = this.#policy;
     if (gatherMs === 0 || !mayBeOfSeveral(notification)) {
+      // What was said of this flag before comes before it: what resolves an incident must not come ahead of what opens it.
+      if (this.#gathering.some(({ flagKeys }) => flagKeys.includes(flagKey))) this.#endGathering();
       this.#queue(added);
       return;
     }

@@ -103,6 +103,20 @@ describe('a queue of several flags', () => {
     ]);
   });
 
+  it('says of a flag first what waits for others to say the same', async () => {
+    const sent: GuardNotification[] = [];
+    const notifier = { name: 'test', notify: async (each: GuardNotification) => void sent.push(each) };
+    const queue = new DeliveryQueue(notifier, undefined, { gatherMs: 60_000 });
+    const decision = { decisionId: 'd-1', at: AT };
+    const opening = { type: 'action-required', ...decision, message: 'Turn it off by hand.' } as const;
+    const resolving = { type: 'stopped', ...decision, confirmedBy: 'removed' } as const;
+    for (const event of [opening, resolving]) {
+      queue.add(noticeOf(event, flagged('async-upload'))!.notification, () => {});
+    }
+    await queue.idle();
+    expect(sent.map(({ incident }) => incident?.status)).toEqual(['open', 'resolved']);
+  });
+
   it('opens no incident of a flag anew under the key of another one', async () => {
     const { add, incidents } = queued();
     await add(refused('async-upload'));
