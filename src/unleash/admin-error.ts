@@ -22,6 +22,9 @@ export type AdminErrorCode =
   | 'ADMIN_UNAVAILABLE'
   | 'ADMIN_RESPONSE';
 
+/** What may work again without an operator. */
+export const RETRYABLE: ReadonlySet<AdminErrorCode> = new Set(['ADMIN_RATE_LIMIT', 'ADMIN_UNAVAILABLE']);
+
 /** What Unleash does not have. `address`: the URL does not lead to an admin API that supports the request. */
 export type MissingAtUnleash = 'project' | 'flag' | 'environment' | 'address';
 
@@ -50,7 +53,7 @@ export class AdminError extends Error {
   constructor(code: AdminErrorCode, message: string, details: AdminErrorDetails = {}) {
     super(message);
     this.code = code;
-    this.retryable = code === 'ADMIN_RATE_LIMIT' || code === 'ADMIN_UNAVAILABLE';
+    this.retryable = RETRYABLE.has(code);
     this.request = details.request;
     this.status = details.status;
     this.retryAfterMs = details.retryAfterMs;

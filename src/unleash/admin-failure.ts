@@ -1,6 +1,6 @@
 import { type HttpAnswer, type NoAnswerError, retryAfterMs } from '../support/connection/http.js';
 import { parseJson } from '../support/json.js';
-import { AdminError, type AdminErrorCode, type MissingAtUnleash } from './admin-error.js';
+import { AdminError, type AdminErrorCode, type MissingAtUnleash, RETRYABLE } from './admin-error.js';
 import { failureReply } from './admin-replies.js';
 
 /** One request to the admin API, and what it is about. */
@@ -38,7 +38,7 @@ export function errorForReply(
       `${what} (${status} to ${nameOf(request)}).`,
       quote(reply.message),
       help,
-      LASTING.has(code) ? afterAWhile(request) : byHand(request, reply),
+      RETRYABLE.has(code) ? afterAWhile(request) : byHand(request, reply),
     ];
     return new AdminError(code, sentences.filter(Boolean).join(' '), {
       request: nameOf(request),
@@ -119,9 +119,6 @@ function byHand({ byHand, project }: AdminRequest, { name, message }: FailureRep
   const at = (project: string) => `/projects/${encodeURIComponent(project)}/`;
   return byHand?.replace(at(project), () => at(movedTo));
 }
-
-/** What may work again without an operator. */
-const LASTING: ReadonlySet<AdminErrorCode> = new Set(['ADMIN_RATE_LIMIT', 'ADMIN_UNAVAILABLE']);
 
 /** Unleash itself may be down: then nothing can be done by hand either, and most outages are short. */
 function afterAWhile({ byHand }: AdminRequest): string | undefined {
