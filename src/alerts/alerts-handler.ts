@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { messageOf } from '../support/async/callbacks.js';
 import { type AlertsOptions, resolveAlertsOptions } from './alert-options.js';
 import type { AlertTarget } from './alert-target.js';
 
@@ -22,7 +23,11 @@ export function alertsHandler(targets: () => readonly AlertTarget[], options: Al
   return (request, response) => {
     loading.then(
       (server) => server.handle(request, response),
-      () => response.destroy(),
+      (error) => {
+        const message = `The endpoint for alerts cannot be loaded: ${messageOf(error)}`;
+        response.writeHead(500, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+        response.end(JSON.stringify({ message, results: [] }));
+      },
     );
   };
 }

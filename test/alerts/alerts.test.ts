@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
 import Fastify from 'fastify';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AlertsOptions } from '../../src/alerts/alert-options.js';
 import { alertsHandler } from '../../src/alerts/alerts-handler.js';
 import { ControlError } from '../../src/guard/control/control-error.js';
@@ -318,6 +318,22 @@ describe('the endpoint for alerts', () => {
     await app.ready();
     await serve(app.server);
     expect((await send(ALERTMANAGER)).status).toBe(200);
+  });
+
+  it('says so when it cannot be loaded', async () => {
+    vi.doMock('../../src/alerts/alerts-server.js', () => ({
+      get AlertsServer() {
+        throw new Error('a file is missing');
+      },
+    }));
+    try {
+      await listen({ token: TOKEN });
+      const { status, reply } = await send(ALERTMANAGER);
+      expect([status, reply.results]).toEqual([500, []]);
+      expect(reply.message).toBe('The endpoint for alerts cannot be loaded: a file is missing');
+    } finally {
+      vi.doUnmock('../../src/alerts/alerts-server.js');
+    }
   });
 
   it('answers 405 to GET', async () => {
