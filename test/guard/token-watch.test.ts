@@ -119,6 +119,19 @@ describe('a token that expires', () => {
     ]);
   });
 
+  it('is over once, also when the new token was refused at first', async () => {
+    harness.unleash.pats = [personalToken(START + HOUR)];
+    const first = await started();
+    await pass(HOUR);
+    await first.close();
+    harness.unleash.failure = unauthorized;
+    await started();
+    harness.unleash.failure = undefined;
+    harness.unleash.pats = [personalToken(START + 90 * DAY)];
+    await pass(3 * HOUR, 10 * MINUTE);
+    expect(harness.reported('admin-available')).toHaveLength(1);
+  });
+
   it('says that it may be another token, as long as Unleash does not distinguish them', async () => {
     harness.unleash.pats = [personalToken(START + 3 * DAY), personalToken(START + 60 * DAY)];
     const guard = await started();

@@ -121,19 +121,18 @@ export class TokenWatch {
     // A second after it expires, Unleash refuses it.
     const pauseMs = untilExpiredMs > 0 ? Math.min(HOUR_MS, untilExpiredMs + 1_000) : HOUR_MS;
     this.#nextCheckAt = clock.monotonic() + pauseMs;
-    const wasReported = this.#refusal?.isReported || this.#hasReplaced(expiry);
+    const wasRefused = this.#refusal?.isReported === true;
+    const hadExpired = this.#machine.tokenWarning?.level === 'expired' && untilExpiredMs > 0;
     this.#refusal = undefined;
-    if (wasReported) records.emit({ type: 'admin-available', at: clock.now() });
+    if (hadExpired) this.#replaced();
+    if (wasRefused || hadExpired) records.emit({ type: 'admin-available', at: clock.now() });
     this.#reportExpiry();
   }
 
-  /** The token that an earlier run reported as expired is no longer the guard's. */
-  #hasReplaced({ expiresAt = Number.POSITIVE_INFINITY }: TokenExpiry): boolean {
-    const { tokenWarning } = this.#machine;
-    if (tokenWarning?.level !== 'expired' || expiresAt <= this.#context.clock.now()) return false;
+  /** The token that was reported as expired, by an earlier run perhaps, is no longer the guard's. */
+  #replaced(): void {
     this.#machine.tokenWarning = undefined;
     this.#machine.save();
-    return true;
   }
 
   #refused(code: string, message: string, retryable: boolean): void {
