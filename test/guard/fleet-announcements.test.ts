@@ -153,6 +153,11 @@ describeWithBinary(
       await one!.harness.until('learned', () => frozen!.harness.flags.isOverridden());
     });
 
+    it('serves the treatment in a dry run after it was frozen', async () => {
+      const { wake } = await member({ dryRun: true });
+      expect(await wake()).toBe('treatment');
+    });
+
     it('serves the treatment again after it was frozen and nothing has happened', async () => {
       const { harness, serve, wake } = await member();
       expect(await wake()).toBe('control');

@@ -12,22 +12,22 @@ const TICKS_TO_CATCH_UP = 2;
  * operator or the rest of the fleet may have acted: nothing is decided before a sync with the fleet and two more ticks.
  */
 export class Freshness {
-  readonly #context: Pick<GuardContext, 'records' | 'runningTime' | 'clock'>;
+  readonly #context: Pick<GuardContext, 'records' | 'runningTime' | 'clock' | 'dryRun'>;
   readonly #fleet: Pick<GuardFleet, 'sync'>;
-  /** Other processes may stop the flag. */
-  readonly #isShared: boolean;
+  /** Other processes may stop the flag here: not in a dry run. */
+  readonly #mayBeStopped: boolean;
   /** Before the first tick, the fleet is still starting. */
   #hasTicked = false;
   #ticksLeft = 0;
   #syncs = 0;
 
   constructor(
-    context: Pick<GuardContext, 'records' | 'runningTime' | 'clock'>,
+    context: Pick<GuardContext, 'records' | 'runningTime' | 'clock' | 'dryRun'>,
     fleet: Pick<GuardFleet, 'sync' | 'status'>,
   ) {
     this.#context = context;
     this.#fleet = fleet;
-    this.#isShared = fleet.status() !== undefined;
+    this.#mayBeStopped = !context.dryRun && fleet.status() !== undefined;
     context.runningTime.onGap((gap) => this.#onGap(gap));
   }
 
@@ -42,7 +42,7 @@ export class Freshness {
    * before the message. Cheap: it is asked before every treatment.
    */
   get mayHaveMissedStop(): boolean {
-    if (!this.#isShared) return false;
+    if (!this.#mayBeStopped) return false;
     const { runningTime, clock } = this.#context;
     runningTime.at(clock.monotonic());
     return this.#syncs > 0;
