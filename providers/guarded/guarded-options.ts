@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseConfig } from '../../src/support/config-error.js';
+import { hasMethods, parseConfig } from '../../src/support/config-error.js';
 import { durationMsSchema } from '../../src/support/config-schemas.js';
 import { type HttpOptions, httpOptionsSchema } from '../../src/support/connection/http-options.js';
 import { httpUrlSchema } from '../../src/support/connection/http-schemas.js';
@@ -113,15 +113,15 @@ const providerSchema = z
   .custom<object>(
     (provider) =>
       typeof Object(provider).metadata?.name === 'string' &&
-      ['Boolean', 'String', 'Number', 'Object'].every(
-        (type) => typeof Object(provider)[`resolve${type}Evaluation`] === 'function',
+      hasMethods(
+        provider,
+        ['Boolean', 'String', 'Number', 'Object'].map((type) => `resolve${type}Evaluation`),
       ),
     { error: 'an OpenFeature provider for servers', abort: true },
   )
   .refine(
     ({ events }: { readonly events?: unknown }) =>
-      events === undefined ||
-      ['addHandler', 'removeHandler'].every((method) => typeof Object(events)[method] === 'function'),
+      events === undefined || hasMethods(events, ['addHandler', 'removeHandler']),
     { error: 'an OpenFeature provider whose events are an OpenFeatureEventEmitter, or which has none' },
   );
 

@@ -1,5 +1,6 @@
 import type { UnleashConfig } from 'unleash-client';
 import { z } from 'zod';
+import { hasMethods, isRecord } from '../../src/support/config-error.js';
 import { clientTokenProblem, clientUrlProblem } from '../../src/unleash/client-api.js';
 
 const nameSchema = z.string({ error: 'a name' }).refine((name) => name.trim() !== '', { error: 'a name' });
@@ -32,20 +33,16 @@ function like(expected: string, isLike: (value: unknown) => boolean) {
   return z.custom(isLike, { error: expected }).optional();
 }
 
-const isObject = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const hasMethods =
+const having =
   (...methods: readonly string[]) =>
   (value: unknown): boolean =>
-    methods.every((method) => typeof Object(value)[method] === 'function');
+    hasMethods(value, methods);
 
 const BOOTSTRAPS = ['url', 'filePath', 'data', 'bootstrapProvider'];
 
 function isBootstrap(value: unknown): boolean {
-  if (!isObject(value) || !BOOTSTRAPS.some((name) => name in value)) return false;
-  const data: unknown = Reflect.get(value, 'data');
-  return data === undefined || Array.isArray(data);
+  if (!isRecord(value) || !BOOTSTRAPS.some((name) => name in value)) return false;
+  return value.data === undefined || Array.isArray(value.data);
 }
 
 function isMode(value: unknown): boolean {
@@ -72,16 +69,16 @@ export const clientConfigShape = {
   customHeadersFunction: like('a function', (value) => typeof value === 'function'),
   repository: like(
     'a repository with start, stop, getToggle and on',
-    hasMethods('start', 'stop', 'getToggle', 'on'),
+    having('start', 'stop', 'getToggle', 'on'),
   ),
-  httpOptions: like('an object', isObject),
+  httpOptions: like('an object', isRecord),
   tags: like('an array of { name, value }', Array.isArray),
   bootstrap: like(
     'an object with url, filePath, bootstrapProvider, or data: the array "features" of what the client API of Unleash answers',
     isBootstrap,
   ),
   bootstrapOverride: switchSchema,
-  storageProvider: like('a storage provider with get and set', hasMethods('get', 'set')),
+  storageProvider: like('a storage provider with get and set', having('get', 'set')),
   disableAutoStart: switchSchema,
   skipInstanceCountWarning: switchSchema,
   experimentalMode: like("{ type: 'streaming' }, or { type: 'polling', format: 'full' } or 'delta'", isMode),

@@ -1,6 +1,6 @@
 import type { Unleash, UnleashConfig } from 'unleash-client';
 import { z } from 'zod';
-import { parseConfig } from '../../src/support/config-error.js';
+import { hasMethods, parseConfig } from '../../src/support/config-error.js';
 import { durationMsSchema } from '../../src/support/config-schemas.js';
 import { proxyOfEnvironment } from '../../src/support/connection/connection.js';
 import { type HttpOptions, httpOptionsSchema } from '../../src/support/connection/http-options.js';
@@ -51,9 +51,7 @@ const settingsSchema = z.strictObject({
   maxDataAgeMs: durationMsSchema.optional(),
   logger: z
     .custom<Logger | false>(
-      (logger) =>
-        logger === false ||
-        ['debug', 'info', 'warn', 'error'].every((level) => typeof Object(logger)[level] === 'function'),
+      (logger) => logger === false || hasMethods(logger, ['debug', 'info', 'warn', 'error']),
       { error: 'a logger with debug, info, warn and error, or false' },
     )
     .optional(),
@@ -91,11 +89,7 @@ export function scopeOf(customHeaders: UnleashConfig['customHeaders'] | undefine
 
 /** Whether this is a client rather than the configuration of one; works across copies of unleash-client. */
 export function isUnleash(source: unknown): source is Unleash {
-  if (typeof source !== 'object' || source === null) return false;
-  return (
-    typeof Reflect.get(source, 'isEnabled') === 'function' &&
-    typeof Reflect.get(source, 'getVariant') === 'function'
-  );
+  return typeof source === 'object' && source !== null && hasMethods(source, ['isEnabled', 'getVariant']);
 }
 
 /** The environment of the flags; undefined where neither the token nor the configuration shows it. */

@@ -7,7 +7,7 @@ import type { FlagClient, FlagSource } from '../model/flags.js';
 import type { GuardObserver } from '../model/observer.js';
 import { notifySchema } from '../notify/notifier.js';
 import { type Clock, systemClock } from '../support/clock.js';
-import { parseConfig } from '../support/config-error.js';
+import { hasMethods, parseConfig } from '../support/config-error.js';
 import { countSchema, durationMsSchema, wholeSchema } from '../support/config-schemas.js';
 import { httpOptionsSchema } from '../support/connection/http-options.js';
 import { httpUrlSchema } from '../support/connection/http-schemas.js';
@@ -109,13 +109,9 @@ const adminUrl = httpUrl.superRefine((url, context) => {
 });
 
 function having<T>(methods: readonly string[], expected: string) {
-  return z.custom<T>(
-    (value) =>
-      typeof value === 'object' &&
-      value !== null &&
-      methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function'),
-    { error: expected },
-  );
+  return z.custom<T>((value) => typeof value === 'object' && value !== null && hasMethods(value, methods), {
+    error: expected,
+  });
 }
 
 function aFunction<T>() {

@@ -12,7 +12,7 @@ import {
   nameOf,
   subjectOfLock,
 } from './folder-lock.js';
-import { Journal, type JournalEntry } from './journal.js';
+import { JOURNAL_FILE, Journal, type JournalEntry } from './journal.js';
 
 /** More guards than that in one folder are a mistake. */
 const MAX_FOLDERS = 256;
@@ -179,7 +179,7 @@ export class GuardFolders {
   /** A folder without a lock may have a journal of another flag. */
   async #otherOwner(path: string): Promise<LockRefusal | undefined> {
     if ((await subjectOfLock(path)) !== undefined) return undefined;
-    const text = await readIfPresent(join(path, 'journal.json')).catch(() => undefined);
+    const text = await readIfPresent(join(path, JOURNAL_FILE)).catch(() => undefined);
     const { data } = ownerSchema.safeParse(parseJson(text ?? ''));
     if (data === undefined || this.#isOurs(data)) return undefined;
     return { isUncertain: false, reason: `it belongs to ${nameOf(this.#subjectOf(data))}` };

@@ -5,6 +5,9 @@ import { TOKEN_LEVELS } from '../model/event.js';
 import { guardStateSchema, reportedStateSchema } from '../model/state.js';
 import { VersionedFile, type WriteOptions } from '../support/files.js';
 
+/** Its name in the guard's folder. */
+export const JOURNAL_FILE = 'journal.json';
+
 const entrySchema = z.lazy(() =>
   z.object({
     flagKey: z.string(),
@@ -41,6 +44,6 @@ export type JournalEntry = z.infer<typeof entrySchema>;
 export class Journal extends VersionedFile<JournalEntry> {
   /** @param folder - Created if it does not exist. */
   constructor(folder: string, options?: WriteOptions) {
-    super(join(folder, 'journal.json'), 2, entrySchema, options);
+    super(join(folder, JOURNAL_FILE), 2, entrySchema, options);
   }
 }

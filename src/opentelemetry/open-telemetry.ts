@@ -4,7 +4,7 @@ import type { GuardEvent } from '../model/event.js';
 import { entryOf } from '../model/event-table.js';
 import type { GuardObserver } from '../model/observer.js';
 import type { GuardState } from '../model/state.js';
-import { parseConfig } from '../support/config-error.js';
+import { hasMethods, parseConfig } from '../support/config-error.js';
 import { version } from '../support/version.js';
 import { type Instruments, instrumentsOf } from './instruments.js';
 
@@ -134,10 +134,7 @@ const METER_METHODS = [
 const optionsSchema = z.strictObject({
   meter: z
     .custom<Meter>(
-      (value) =>
-        typeof value === 'object' &&
-        value !== null &&
-        METER_METHODS.every((method) => typeof (value as Record<string, unknown>)[method] === 'function'),
+      (value) => typeof value === 'object' && value !== null && hasMethods(value, METER_METHODS),
       { error: 'a Meter of @opentelemetry/api' },
     )
     .optional(),

@@ -64,6 +64,11 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Whether a value has functions of all these names. */
+export function hasMethods(value: unknown, names: readonly string[]): boolean {
+  return names.every((name) => typeof Object(value)[name] === 'function');
+}
+
 /** What was made, or why it was not. */
 export interface Attempt<T> {
   readonly made: T | undefined;

@@ -38,11 +38,16 @@ export async function retry<T>(attempt: () => Promise<T>, policy: RetryPolicy): 
       signal?.throwIfAborted();
       const retryAfterMs = number <= retries && shouldRetry(error, number);
       if (retryAfterMs === false) throw error;
-      const backoffMs = (initialDelayMs / 2) * (1 + Math.random()) * 2 ** (number - 1);
+      const backoffMs = jittered(initialDelayMs * 2 ** (number - 1));
       const delayMs = Math.min(backoffMs, maxDelayMs) + Math.min(retryAfterMs, MAX_RETRY_AFTER_MS);
       await pause(delayMs, keepsProcessAlive, signal);
     }
   }
+}
+
+/** A pause between half of the longest and all of it, by chance: what failed together must not come back together. */
+export function jittered(longestMs: number, random = Math.random): number {
+  return (longestMs / 2) * (1 + random());
 }
 
 function pause(delayMs: number, keepsProcessAlive: boolean, signal: AbortSignal | undefined): Promise<void> {

@@ -47,7 +47,7 @@ export function sampleRatioMismatch(options: SampleRatioMismatchOptions = {}): E
 function examineRatio(evidence: Evidence, alpha: number): Finding {
   const { units, treatment, expected } = evidence.assignment!;
   if (units === 0)
-    return noVerdict('the sample ratio', `no unit whose chance is known`, describeLeftOut(evidence));
+    return noVerdict('the sample ratio', 'no unit whose chance is known', describeLeftOut(evidence));
   const { breached, logThreshold } = evidence;
   const share = formatRate(treatment / units, expected / units);
   const found = `The treatment has ${share} of ${countOf(units, 'unit')}, by Unleash's chances ${formatRate(expected / units, treatment / units)}`;

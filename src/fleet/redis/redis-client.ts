@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
-import { ConfigError } from '../../support/config-error.js';
+import { ConfigError, hasMethods } from '../../support/config-error.js';
 import { withDeadline } from '../../support/deadline.js';
 import { requirePackage } from '../../support/require-package.js';
+import { jittered } from '../../support/retry.js';
 import { FleetError } from '../fleet-link.js';
 import type { RedisScript } from './script.js';
 
@@ -44,8 +45,7 @@ const CLIENT_METHODS = ['evalSha', 'eval', 'duplicate', 'connect', 'subscribe', 
 
 /** Whether a value has the methods of {@link RedisClient}. */
 export function isRedisClient(value: unknown): value is RedisClient {
-  if (typeof value !== 'object' || value === null) return false;
-  return CLIENT_METHODS.every((method) => typeof (value as Partial<RedisClient>)[method] === 'function');
+  return typeof value === 'object' && value !== null && hasMethods(value, CLIENT_METHODS);
 }
 
 /** The part of the package that is used when the user gives a URL. */
@@ -196,7 +196,7 @@ export class RedisConnection {
 /** How long a client waits before it connects again: thousands lose their connections in the same moment, and must not come back in one. */
 export function reconnectDelayMs(retries: number, random = Math.random): number {
   const longestMs = Math.min(100 * 2 ** Math.min(retries, 5), 2_000);
-  return Math.round((longestMs / 2) * (1 + random()));
+  return Math.round(jittered(longestMs, random));
 }
 
 function closed(): Error {

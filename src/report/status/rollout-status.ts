@@ -4,7 +4,7 @@ import type { SharedRollout } from '../../fleet/shared-rollout.js';
 import { AUDIT_FILE } from '../../journal/audit-log.js';
 import { readAuditLog } from '../../journal/audit-reader.js';
 import { foldersIn } from '../../journal/guard-folder.js';
-import { Journal, type JournalEntry } from '../../journal/journal.js';
+import { JOURNAL_FILE, Journal, type JournalEntry } from '../../journal/journal.js';
 import { agedView, VIEW_FILE, ViewFile } from '../../journal/view-file.js';
 import type { RolloutChange } from '../../model/event-entry.js';
 import type { Health } from '../../model/health.js';
@@ -103,7 +103,7 @@ export async function readRolloutStatus(
       return undefined;
     }
   };
-  const journal = await attempt('journal.json', () => new Journal(folder).load());
+  const journal = await attempt(JOURNAL_FILE, () => new Journal(folder).load());
   const story = new AuditStory();
   await attempt(AUDIT_FILE, async () => {
     for await (const event of readAuditLog(join(folder, AUDIT_FILE))) story.add(event);
@@ -131,13 +131,13 @@ async function whyNoGuard(folder: string): Promise<string> {
   const isGuards = await Promise.all(below.map(hasGuard));
   const guards = below.filter((_, index) => isGuards[index]).sort();
   return guards.length === 0
-    ? `${folder} contains neither journal.json nor ${AUDIT_FILE}.`
+    ? `${folder} contains neither ${JOURNAL_FILE} nor ${AUDIT_FILE}.`
     : `No guard writes to ${folder} itself. Guards write to ${formatNames(guards, MAX_NAMED)}.`;
 }
 
 async function hasGuard(folder: string): Promise<boolean> {
   const names: readonly string[] = await readdir(folder).catch(() => []);
-  return ['journal.json', VIEW_FILE, AUDIT_FILE].some((file) => names.includes(file));
+  return [JOURNAL_FILE, VIEW_FILE, AUDIT_FILE].some((file) => names.includes(file));
 }
 
 /**
