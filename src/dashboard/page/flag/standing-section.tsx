@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import type { RolloutView } from '../../../model/rollout-view.js';
-import type { Decision } from '../../../model/shapes.js';
+import type { Arm, Decision } from '../../../model/shapes.js';
 import { formatSpan } from '../../../support/wording.js';
 import { ArmsTable } from '../parts/arms-table.js';
 import { Card, Section } from '../parts/layout.js';
@@ -156,47 +156,48 @@ function advanceWords({ advance, controls }: RolloutView): string {
   return advance === 'automatic' ? 'advances by itself' : 'an operator advances';
 }
 
-const NOT_OF_DECISIONS: ReadonlySet<string> = new Set(['p50', 'p95', 'p99', 'Last outcome']);
+/** One arm's figures; a decision has its counts alone. */
+type ShownArm = Omit<RolloutView['arms']['control'], 'errorTypes'>;
+type ArmRow = readonly [name: string, of: (arm: ShownArm) => ComponentChildren];
+
+const LATENCY_ROWS: readonly ArmRow[] = [
+  ['p50', ({ p50Ms }) => latencyText(p50Ms)],
+  ['p95', ({ p95Ms }) => latencyText(p95Ms)],
+  ['p99', ({ p99Ms }) => latencyText(p99Ms)],
+];
+const LAST_ROW: ArmRow = [
+  'Last outcome',
+  ({ lastOutcomeAt }) => (lastOutcomeAt === undefined ? NONE : <Ago at={lastOutcomeAt} />),
+];
 
 /** Both arms since the percentage last changed: what stages count. A stop begins anew too; then, as they were when it was decided. */
 function ArmsCard({ view }: { view: RolloutView }) {
-  const trials = (arm: RolloutView['arms']['control']) => arm.counts.successes + arm.counts.failures;
+  const trials = ({ counts }: ShownArm) => counts.successes + counts.failures;
   const { state } = view;
-  const decided =
-    state.status === 'armed' || trials(view.arms.treatment) > 0 ? undefined : state.decision.counts;
-  const { treatment, control } = decided === undefined ? view.arms : armsOf(decided);
-  const rows: [string, (arm: typeof control) => ComponentChildren][] = [
+  const decided = state.status !== 'armed' && trials(view.arms.treatment) === 0 ? state.decision : undefined;
+  const isOfDecision = decided !== undefined;
+  const arms = isOfDecision ? countsOf(decided) : view.arms;
+  const rows: ArmRow[] = [
     ['Outcomes', (arm) => countText(trials(arm))],
     ['Failures', (arm) => countText(arm.counts.failures)],
     ['Error rate', (arm) => <strong>{rateText(rateOf(arm.counts.failures, trials(arm)))}</strong>],
-    ['p50', ({ p50Ms }) => latencyText(p50Ms)],
-    ['p95', ({ p95Ms }) => latencyText(p95Ms)],
-    ['p99', ({ p99Ms }) => latencyText(p99Ms)],
+    ...(isOfDecision ? [] : LATENCY_ROWS),
     ['Fallbacks', ({ counts }) => countText(counts.fallbacks)],
     ['Critical errors', ({ counts }) => countText(counts.critical)],
     ['Complaints', ({ counts }) => countText(counts.complaints)],
-    [
-      'Last outcome',
-      ({ lastOutcomeAt }) => (lastOutcomeAt === undefined ? NONE : <Ago at={lastOutcomeAt} />),
-    ],
+    ...(isOfDecision ? [] : [LAST_ROW]),
   ];
-  // A decision has counts alone.
-  const shown = decided === undefined ? rows : rows.filter(([name]) => !NOT_OF_DECISIONS.has(name));
   return (
-    <Card title={decided === undefined ? 'Both arms since the last step' : 'Both arms when it was decided'}>
+    <Card title={isOfDecision ? 'Both arms when it was decided' : 'Both arms since the last step'}>
       <ArmsTable
-        corner={
-          <small>
-            {decided === undefined ? <Since at={view.epochStartedAt} /> : <Ago at={state.since} />}
-          </small>
-        }
-        rows={shown}
-        arms={{ treatment, control }}
+        corner={<small>{isOfDecision ? <Ago at={state.since} /> : <Since at={view.epochStartedAt} />}</small>}
+        rows={rows}
+        arms={arms}
       />
     </Card>
   );
 }
 
-function armsOf({ treatment, control }: Decision['counts']): RolloutView['arms'] {
-  return { treatment: { counts: treatment, errorTypes: [] }, control: { counts: control, errorTypes: [] } };
+function countsOf({ counts: { treatment, control } }: Decision): Readonly<Record<Arm, ShownArm>> {
+  return { treatment: { counts: treatment }, control: { counts: control } };
 }
