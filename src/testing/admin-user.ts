@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { EmbeddedUnleashError } from './embedded-unleash-error.js';
 
@@ -98,7 +99,15 @@ const historyAnswer = z.object({ events: z.array(eventAnswer) });
 /** One entry of a flag's history. */
 export interface EmbeddedEvent extends Readonly<z.infer<typeof eventAnswer>> {}
 
-/** Does what an operator does in Unleash's UI: signed in with name and password, so that the history names the user. */
+/** For SDKs, Unleash notices changes every second: on a machine that is busy, or a database that is, later. */
+const REACHES_SDKS_WITHIN_MS = 60_000;
+
+const clientAnswer = z.object({ meta: z.object({ revisionId: z.number() }) });
+
+/**
+ * Does what an operator does in Unleash's UI: signed in with name and password, so that the history names the user. What
+ * changes a flag resolves when SDKs that ask Unleash get the change: about half a second after Unleash has it.
+ */
 export interface AdminUser {
   /** Creates a flag: by default a gradual rollout to 100 %, on. */
   createFlag(key: string, flag?: NewFlag): Promise<void>;
@@ -124,12 +133,15 @@ export function adminUser({
   user,
   project,
   environment,
+  clientToken,
   whyUnreachable,
 }: {
   readonly url: string;
   readonly user: { readonly username: string; readonly password: string };
   readonly project: string;
   readonly environment: string;
+  /** A token for SDKs that reads `environment`. */
+  readonly clientToken: string;
   /** What is known of a server that does not reply. */
   readonly whyUnreachable: () => Promise<Error | undefined>;
 }): AdminUser {
@@ -184,50 +196,75 @@ export function adminUser({
     return { name, type, enabled, strategies, tags, links };
   }
 
-  async function addStrategy(key: string, strategy: EmbeddedStrategy): Promise<void> {
-    await request('POST', `${inEnvironment(key)}/strategies`, strategy);
+  async function history(key: string): Promise<EmbeddedEvent[]> {
+    const reply = await request('GET', `/api/admin/events/${encodeURIComponent(key)}`);
+    return historyAnswer.parse(reply).events.sort((a, b) => b.id - a.id);
   }
 
-  async function turn(key: string, state: 'on' | 'off'): Promise<void> {
-    await request('POST', `${inEnvironment(key)}/${state}`);
+  /** Changes a flag, and waits until Unleash's revision for SDKs contains the change. */
+  async function change(key: string, make: () => Promise<unknown>): Promise<void> {
+    await make();
+    // Others, such as a link or a favourite, are in no revision.
+    const isInRevision = (event: EmbeddedEvent) =>
+      event.type === 'feature-created' || event.environment === environment;
+    const latest = (await history(key)).find(isInRevision)?.id ?? 0;
+    const path = `/api/client/features?namePrefix=${encodeURIComponent(key)}`;
+    const until = performance.now() + REACHES_SDKS_WITHIN_MS;
+    while (true) {
+      const response = await send('GET', path, undefined, { authorization: clientToken });
+      if (clientAnswer.parse(await response.json()).meta.revisionId >= latest) return;
+      if (performance.now() > until) {
+        throw new EmbeddedUnleashError(
+          'REQUEST_FAILED',
+          `Unleash did not give SDKs the change of "${key}" within ${REACHES_SDKS_WITHIN_MS / 1_000} s.`,
+        );
+      }
+      await pause(50);
+    }
+  }
+
+  function addStrategy(key: string, strategy: EmbeddedStrategy): Promise<unknown> {
+    return request('POST', `${inEnvironment(key)}/strategies`, strategy);
+  }
+
+  function turn(key: string, state: 'on' | 'off'): Promise<unknown> {
+    return request('POST', `${inEnvironment(key)}/${state}`);
   }
 
   return {
     request,
     flag,
-    addStrategy,
-    enable: (key) => turn(key, 'on'),
-    disable: (key) => turn(key, 'off'),
+    history,
+    addStrategy: (key, strategy) => change(key, () => addStrategy(key, strategy)),
+    enable: (key) => change(key, () => turn(key, 'on')),
+    disable: (key) => change(key, () => turn(key, 'off')),
 
-    async createFlag(key, flag = {}) {
-      const { percentage = 100, stickiness = 'default', type = 'release', description = '' } = flag;
-      const rollout: EmbeddedStrategy = {
-        name: 'flexibleRollout',
-        parameters: { rollout: String(percentage), stickiness, groupId: key },
-      };
-      await request('POST', featuresPath, { name: key, type, description });
-      for (const strategy of flag.strategies ?? [rollout]) await addStrategy(key, strategy);
-      if (flag.enabled ?? true) await turn(key, 'on');
-    },
+    createFlag: (key, flag = {}) =>
+      change(key, async () => {
+        const { percentage = 100, stickiness = 'default', type = 'release', description = '' } = flag;
+        const rollout: EmbeddedStrategy = {
+          name: 'flexibleRollout',
+          parameters: { rollout: String(percentage), stickiness, groupId: key },
+        };
+        await request('POST', featuresPath, { name: key, type, description });
+        for (const strategy of flag.strategies ?? [rollout]) await addStrategy(key, strategy);
+        if (flag.enabled ?? true) await turn(key, 'on');
+      }),
 
-    async setPercentage(key, percentage) {
-      const { strategies } = await flag(key);
-      const strategy = strategies.find(({ name }) => name === 'flexibleRollout');
-      if (strategy === undefined) {
-        throw new EmbeddedUnleashError(
-          'REQUEST_FAILED',
-          `"${key}" has no flexibleRollout strategy to set a percentage of.`,
-        );
-      }
-      await request('PUT', `${inEnvironment(key)}/strategies/${strategy.id}`, {
-        ...strategy,
-        parameters: { ...strategy.parameters, rollout: String(percentage) },
-      });
-    },
-
-    async history(key) {
-      const reply = await request('GET', `/api/admin/events/${encodeURIComponent(key)}`);
-      return historyAnswer.parse(reply).events.sort((a, b) => b.id - a.id);
-    },
+    setPercentage: (key, percentage) =>
+      change(key, async () => {
+        const { strategies } = await flag(key);
+        const strategy = strategies.find(({ name }) => name === 'flexibleRollout');
+        if (strategy === undefined) {
+          throw new EmbeddedUnleashError(
+            'REQUEST_FAILED',
+            `"${key}" has no flexibleRollout strategy to set a percentage of.`,
+          );
+        }
+        await request('PUT', `${inEnvironment(key)}/strategies/${strategy.id}`, {
+          ...strategy,
+          parameters: { ...strategy.parameters, rollout: String(percentage) },
+        });
+      }),
   };
 }

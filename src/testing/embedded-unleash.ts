@@ -108,6 +108,7 @@ export async function startEmbeddedUnleash(options: EmbeddedUnleashOptions = {})
       user,
       project: PROJECT,
       environment,
+      clientToken: identity.clientTokens[environment],
       whyUnreachable: () => server.whyUnreachable(),
     }),
     pause: () => server.pause(),

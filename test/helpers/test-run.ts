@@ -1,6 +1,6 @@
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { inject } from 'vitest';
+import { inject, TestRunner } from 'vitest';
 import type { EmbeddedUnleash } from '../../src/testing/index.js';
 
 declare module 'vitest' {
@@ -27,17 +27,28 @@ export async function sharedUnleash(): Promise<SharedUnleash> {
     <T>(method: string) =>
     (...args: unknown[]) =>
       fromTestRun<T>(`/unleash/${method}`, args);
+  const createFlag = call<void>('createFlag');
+  const request = call('request');
   return {
     ...(await fromTestRun<SharedUnleash>('/unleash')),
-    createFlag: call('createFlag'),
+    async createFlag(key, ...options) {
+      if ((TestRunner.getCurrentTest()?.result?.retryCount ?? 0) > 0) await removeFlag(request, key);
+      await createFlag(key, ...options);
+    },
     setPercentage: call('setPercentage'),
     addStrategy: call('addStrategy'),
     enable: call('enable'),
     disable: call('disable'),
     flag: call('flag'),
     history: call('history'),
-    request: call('request'),
+    request,
   };
+}
+
+/** Removes what the attempt before has left, if it came so far: no test can be tried again while its flag exists. */
+async function removeFlag(request: SharedUnleash['request'], key: string): Promise<void> {
+  const paths = [`/api/admin/projects/default/features/${key}`, `/api/admin/archive/${key}`];
+  for (const path of paths) await request('DELETE', path).catch(() => undefined);
 }
 
 /** A TypeScript file that `compiled.ts` lists, as JavaScript: by its path from the project's root. */

@@ -83,11 +83,26 @@ describe('an embedded Unleash', () => {
       tags: [],
       links: [],
     });
-    await eventually(async () => {
-      expect(await flagsOf(unleash)).toContainEqual(
-        expect.objectContaining({ name: 'plain', enabled: true }),
-      );
-    });
+  });
+
+  it('has changed a flag for SDKs too when a change resolves', async () => {
+    const given = async () => (await flagsOf(unleash)).find(({ name }) => name === 'seen-by-sdks');
+    const strategy = (rollout: string) =>
+      expect.objectContaining({ parameters: expect.objectContaining({ rollout }) });
+    // Unleash has answered SDKs from what it knew before.
+    expect(await given()).toBeUndefined();
+    await unleash.createFlag('seen-by-sdks', { percentage: 5 });
+    expect(await given()).toMatchObject({ enabled: true, strategies: [strategy('5')] });
+    await unleash.setPercentage('seen-by-sdks', 20);
+    expect(await given()).toMatchObject({ enabled: true, strategies: [strategy('20')] });
+    await unleash.addStrategy('seen-by-sdks', { name: 'flexibleRollout', parameters: { rollout: '1' } });
+    expect(await given()).toMatchObject({ enabled: true, strategies: [strategy('20'), strategy('1')] });
+    await unleash.disable('seen-by-sdks');
+    expect(await given()).toMatchObject({ enabled: false });
+    await unleash.enable('seen-by-sdks');
+    expect(await given()).toMatchObject({ enabled: true });
+    await unleash.createFlag('bare', { strategies: [], enabled: false });
+    expect((await flagsOf(unleash)).map(({ name }) => name)).toContain('bare');
   });
 
   it('creates a flag with the given type, rollout and strategies', async () => {
