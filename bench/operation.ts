@@ -40,6 +40,7 @@ const guarded = guardedOperation<number, number>(
     criticalErrorTypes: new Set(),
     sink,
     client: () => client,
+    flags: {},
     isOverridden: () => false,
     toControl: (exposed) => exposed,
     record: (outcome) => store.record(outcome),

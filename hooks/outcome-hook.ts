@@ -34,6 +34,22 @@ export class OutcomeHook implements Hook {
     const sinks = this.#sinksByFlag.get(context.flagKey);
     if (sinks !== undefined) capture(sinks, context, defaultServed(context.defaultValue, error), hints);
   }
+
+  /**
+   * Whether all that it does with the evaluations of the sink's flag is to report them to the sink, which then may capture one of its
+   * own provider by itself.
+   *
+   * @internal
+   */
+  reportsOnlyTo(sink: ExposureSink): boolean {
+    // What extends or observes the hook may do more.
+    if (this.constructor !== OutcomeHook || this.after !== OutcomeHook.prototype.after) return false;
+    const sinks = this.#sinksByFlag.get(sink.flagKey);
+    if (sinks === undefined) return true;
+    if (sinks.length > 1 || sinks[0]!.sink !== sink) return false;
+    sinks[0]!.hasOwn = true;
+    return true;
+  }
 }
 
 /** A guard, and what came of its flag. */
@@ -102,7 +118,7 @@ function skip(entry: Registered, provider: HookContext['providerMetadata']): voi
 }
 
 /** What the caller gets when an evaluation fails; `GENERAL` is OpenFeature's own code for an error without one. */
-function defaultServed(defaultValue: unknown, error: unknown): Evaluation {
+export function defaultServed(defaultValue: unknown, error: unknown): Evaluation {
   const code = (error as { readonly code?: unknown } | null | undefined)?.code;
   return {
     value: defaultValue,

@@ -9,14 +9,19 @@ import {
 } from '@openfeature/server-sdk';
 import { type Context, Unleash, type UnleashConfig } from 'unleash-client';
 import type {
+  EvaluationContextLike,
+  ExposureSink,
+  FlagClient,
   FlagFacts,
   FlagScope,
   FlagSource,
   FlagSourceHealth,
   Unsubscribe,
 } from '../../src/model/flags.js';
+import type { Exposure } from '../../src/model/shapes.js';
 import type { HttpOptions } from '../../src/support/connection/http-options.js';
 import { apiPathAdvice } from '../../src/unleash/client-api.js';
+import { evaluateDirectly } from '../shared/direct-evaluation.js';
 import { Listeners } from '../shared/listeners.js';
 import { OverridableProvider } from '../shared/overridable-provider.js';
 import { FlagCatalog } from './catalog.js';
@@ -180,6 +185,15 @@ export class UnleashProvider extends OverridableProvider implements Provider, Fl
     return this.#resolveVariant('object', flagKey, defaultValue, context, logger);
   }
 
+  /** {@inheritDoc FlagSource.evaluateDirectly} @internal */
+  evaluateDirectly(
+    client: FlagClient,
+    context: EvaluationContextLike | undefined,
+    sink: ExposureSink,
+  ): Promise<Exposure> | undefined {
+    return evaluateDirectly(this, client, context, sink);
+  }
+
   /** {@inheritDoc FlagSource.flag} */
   flag(key: string): FlagFacts | undefined {
     return this.#catalog.get(key)?.facts;
@@ -260,9 +274,9 @@ export class UnleashProvider extends OverridableProvider implements Provider, Fl
     const reported = this.#reportedAttributes;
     if (reported.has(attribute) || reported.size >= MAX_REPORTED_ATTRIBUTES) return;
     reported.add(attribute);
-    this.#evaluationLogger?.debug(
-      `The context attribute "${attribute}" is nested or invalid, and not passed on to Unleash.`,
-    );
+    const line = `The context attribute "${attribute}" is nested or invalid, and not passed on to Unleash.`;
+    if (this.#evaluationLogger !== undefined) this.#evaluationLogger.debug(line);
+    else this.#settings.logger.debug({ attribute }, line);
   };
 
   #newLifecycle(source: UnleashConfig | Unleash): Lifecycle {

@@ -127,6 +127,17 @@ export interface FlagSource {
   readonly http?: object | undefined;
   /** The OpenFeature client that evaluates through this source when the user names none. */
   defaultClient(): FlagClient;
+  /**
+   * Evaluates the sink's flag for an operation, with the default `false`, as `client` would, where that would do nothing but ask this
+   * source and report to the sink. Undefined everywhere else: ask the client. Never rejects.
+   *
+   * @internal
+   */
+  evaluateDirectly?(
+    client: FlagClient,
+    context: EvaluationContextLike | undefined,
+    sink: ExposureSink,
+  ): Promise<Exposure> | undefined;
 }
 
 /** What a hook needs of a guard. */

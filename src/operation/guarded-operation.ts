@@ -4,6 +4,7 @@ import {
   type ExposureSink,
   type ExposureSlot,
   type FlagClient,
+  type FlagSource,
 } from '../model/flags.js';
 import type { Attributes, Evaluation, Exposure, Outcome } from '../model/shapes.js';
 import { answerOf } from '../support/async/callbacks.js';
@@ -87,6 +88,7 @@ export interface OperationHost {
   readonly sink: ExposureSink;
   /** The OpenFeature client to evaluate with. */
   client(): FlagClient;
+  readonly flags: Pick<FlagSource, 'evaluateDirectly'>;
   /** The flag is stopped in this process: no treatment may start. */
   isOverridden(): boolean;
   /** The flag was stopped after this exposure of the treatment: returns the one under which the control runs instead. */
@@ -132,15 +134,18 @@ export function guardedOperation<Input, Value, Given = Input>(
 
   return async function operate(context, input, call) {
     const slot: ExposureSlot = { exposure: undefined, sink: host.sink };
-    let evaluation: Evaluation;
+    let evaluation = NOT_EVALUATED;
     try {
-      const hookHints = { [EXPOSURE_SLOT]: slot };
-      evaluation = await host.client().getBooleanDetails(host.flagKey, false, context, { hookHints });
+      const client = host.client();
+      const direct = host.flags.evaluateDirectly?.(client, context, host.sink);
+      if (direct === undefined) {
+        const hookHints = { [EXPOSURE_SLOT]: slot };
+        evaluation = await client.getBooleanDetails(host.flagKey, false, context, { hookHints });
+      } else slot.exposure = await direct;
     } catch (error) {
       host.fault('evaluating the flag', error);
-      evaluation = NOT_EVALUATED;
     }
-    // Without a registered hook, the operation sees the exposure itself.
+    // Without a registered hook, the operation captures the exposure itself.
     let exposure = slot.exposure ?? host.sink.exposed(evaluation, context?.targetingKey, true);
     if (exposure.arm === 'treatment' && host.isOverridden()) {
       // The guard stopped the flag while OpenFeature was still awaiting hooks.

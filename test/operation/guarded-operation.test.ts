@@ -37,6 +37,7 @@ function makeHost(value: boolean | (() => Promise<Evaluation>)) {
     client: () => ({
       getBooleanDetails: typeof value === 'function' ? value : async () => ({ value, reason: 'SPLIT' }),
     }),
+    flags: {},
     isOverridden() {
       return this.stopped;
     },
