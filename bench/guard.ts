@@ -1,6 +1,6 @@
 /**
- * What a guard adds to an evaluation through the OpenFeature client: the hook, and hook and operation together, with the rules of
- * `asyncUploadRollout`, the log and the rollups on. The arm does nothing. In turns, by processor time.
+ * What a guard adds to an evaluation through the OpenFeature client: the hook, and hook and operation together, alone and beside a hook of
+ * the application, with the rules of `asyncUploadRollout`, the log and the rollups on. The arm does nothing. In turns, by processor time.
  * Run with `npx tsx bench/guard.ts`.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -17,6 +17,7 @@ import { compare, printComparison } from './harness.js';
 
 const FLAG = 'async-upload';
 const TOGETHER = 'guard.operation(), with the hook';
+const FURTHER = '… and a hook of the application';
 const CONTEXTS = Array.from({ length: 4_096 }, (_, index) => ({
   // As long as a UUID, as most targeting keys are.
   targetingKey: `5f0c2b1e-8a4d-4c3b-9e57-${String(index).padStart(12, '0')}`,
@@ -72,14 +73,16 @@ async function guarded(domain: string) {
   });
   client.addHooks(new OutcomeHook(guard));
   await guard.start();
-  return { client, guard };
+  return { client, guard, upload: guard.operation({ treatment: async () => 1, control: async () => 0 }) };
 }
 
 const { client: plain } = await clientOf('plain');
 // A guard for each: where nothing but the hook runs no exposure gets an outcome, and the operation would pay for settling them.
 const hooked = await guarded('hooked');
 const operated = await guarded('operated');
-const upload = operated.guard.operation({ treatment: async () => 1, control: async () => 0 });
+// OpenFeature runs its pipeline for such a hook, whatever it does.
+const further = await guarded('further');
+further.client.addHooks({ after: () => {} });
 
 try {
   const measured = await compare([
@@ -99,17 +102,26 @@ try {
     {
       name: TOGETHER,
       async run(iterations) {
-        for (let i = 0; i < iterations; i++) await upload(CONTEXTS[i & MASK]!, i);
+        for (let i = 0; i < iterations; i++) await operated.upload(CONTEXTS[i & MASK]!, i);
+      },
+    },
+    {
+      name: FURTHER,
+      async run(iterations) {
+        for (let i = 0; i < iterations; i++) await further.upload(CONTEXTS[i & MASK]!, i);
       },
     },
   ]);
   printComparison('A guarded flag', measured, { [TOGETHER]: { ratio: 1.2 } });
-  const { total } = operated.guard.status().snapshot;
-  if (total.treatment.successes === 0 || total.control.successes === 0)
-    throw new Error('Nothing was recorded');
+  for (const { guard } of [operated, further]) {
+    const { total } = guard.status().snapshot;
+    if (total.treatment.successes === 0 || total.control.successes === 0)
+      throw new Error('Nothing was recorded');
+  }
 } finally {
   await hooked.guard.close();
   await operated.guard.close();
+  await further.guard.close();
   await OpenFeature.close();
   await rm(folder, { recursive: true, force: true });
 }
