@@ -30,9 +30,15 @@ async function start() {
   process.exit(0);
 }
 
+/** Before that the engine compiles. */
+const WARM_MS = 500;
+
 /** Each in turn, many short rounds; the median of its processor time, and of its ratio to the first one. */
 async function compare(contestants, rounds = 61, iterations = 500) {
-  for (const { run } of contestants) for (let warm = 0; warm < 10; warm++) await run(iterations);
+  for (const { run } of contestants) {
+    const from = process.cpuUsage();
+    while (cpuMs(from) < WARM_MS) await run(iterations);
+  }
   const took = contestants.map(() => []);
   for (let round = 0; round < rounds; round++) {
     for (let k = 0; k < contestants.length; k++) {
