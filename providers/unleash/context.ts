@@ -56,8 +56,10 @@ export function toUnleashContext(context: EvaluationContext, onDropped?: OnDropp
       default: {
         const property = toProperty(value);
         if (property === undefined) onDropped?.(key);
-        else if (properties === undefined) properties = { [key]: property };
-        else properties[key] = property;
+        else {
+          properties ??= {};
+          properties[key] = property;
+        }
       }
     }
   }

@@ -2,12 +2,12 @@ import { ErrorCode, type ResolutionDetails, StandardResolutionReasons } from '@o
 import type { Context, Unleash } from 'unleash-client';
 import { variantUncounted } from './client/client-access.js';
 import type { Flag } from './flag-facts.js';
-import type { Explanation } from './reason-resolver.js';
+import { without } from './reason-resolver.js';
 import { type AssignedVariant, resolveVariant, type VariantType } from './variant.js';
 
 const { ERROR, STALE } = StandardResolutionReasons;
 
-const WHILE_STALE: Explanation = { reason: STALE, chance: undefined, contextId: undefined };
+const WHILE_STALE = without(STALE);
 
 /** Whether a flag is on for a context, and why. */
 export function evaluateBoolean(
@@ -33,12 +33,10 @@ function resolved(
   variant: string | undefined,
 ): ResolutionDetails<boolean> {
   const explanation = isStale ? WHILE_STALE : flag.reasonResolver.explain(value, context);
-  return {
-    value,
-    variant: variant ?? (value ? 'on' : 'off'),
-    reason: explanation.reason,
-    flagMetadata: flag.metadataOf(explanation),
-  };
+  const { reason, chance } = explanation;
+  const name = variant ?? (value ? 'on' : 'off');
+  if (chance === undefined) return flag.settled(value, name, reason);
+  return { value, variant: name, reason, flagMetadata: flag.metadataOf(explanation, context) };
 }
 
 /** The payload of the variant that a context is assigned, and why. */
@@ -53,10 +51,14 @@ export function evaluateVariant<T>(
   const variant: AssignedVariant = client.getVariant(flag.facts.key, context);
   if (!variant.enabled) {
     const explanation = isStale ? WHILE_STALE : flag.explainNoVariant(variant.feature_enabled, context);
-    return { value: defaultValue, reason: explanation.reason, flagMetadata: flag.metadataOf(explanation) };
+    return {
+      value: defaultValue,
+      reason: explanation.reason,
+      flagMetadata: flag.metadataOf(explanation, context),
+    };
   }
   const explanation = isStale ? WHILE_STALE : flag.explainVariant(variant.payload, context);
-  const metadata = flag.variantMetadata(explanation, variant.payload?.type);
+  const metadata = flag.variantMetadata(explanation, context, variant.payload?.type);
   return resolveVariant(variant, type, defaultValue, explanation.reason, metadata);
 }
 

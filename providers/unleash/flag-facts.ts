@@ -1,5 +1,10 @@
 import { createHash } from 'node:crypto';
-import { type FlagMetadata, StandardResolutionReasons } from '@openfeature/server-sdk';
+import {
+  type FlagMetadata,
+  type ResolutionDetails,
+  type ResolutionReason,
+  StandardResolutionReasons,
+} from '@openfeature/server-sdk';
 import type { Context } from 'unleash-client';
 import type { FlagFacts, VariantFacts } from '../../src/model/flags.js';
 import {
@@ -11,19 +16,20 @@ import {
   type StrategyDefinition,
   type VariantDefinition,
 } from './definition.js';
-import { type Explanation, type ReasonResolver, reasonResolverOf } from './reason-resolver.js';
-import { contextValue } from './strategy-rule.js';
+import { EvaluationMetadata } from './evaluation-metadata.js';
+import { type Explanation, type ReasonResolver, reasonResolverOf, without } from './reason-resolver.js';
+import { fieldReader } from './strategy-rule.js';
 
 const { DEFAULT, SPLIT, STATIC, TARGETING_MATCH } = StandardResolutionReasons;
 
-const BY_DEFAULT: Explanation = { reason: DEFAULT, chance: undefined, contextId: undefined };
-const BY_OVERRIDE: Explanation = { reason: TARGETING_MATCH, chance: undefined, contextId: undefined };
-const BY_WEIGHTS: Explanation = { reason: SPLIT, chance: undefined, contextId: undefined };
+const BY_DEFAULT = without(DEFAULT);
+const BY_OVERRIDE = without(TARGETING_MATCH);
+const BY_WEIGHTS = without(SPLIT);
 
 /** Everything that evaluations need of a definition, computed once. */
 export class Flag {
   readonly facts: FlagFacts;
-  /** What every evaluation of the flag carries in which chance had no part: frozen and shared. */
+  /** What every evaluation of the flag carries in which neither chance nor a payload had a part: frozen and shared. */
   readonly metadata: FlagMetadata;
   /**
    * A boolean evaluation is named after the strategy's variant. With impression data it is not: unleash-client would
@@ -32,8 +38,13 @@ export class Flag {
   readonly namesVariant: boolean;
   /** At least two variants can be assigned: their weights decide which. */
   readonly #hasWeightedVariants: boolean;
-  /** Users who are given a variant whatever the weights are. */
-  readonly #variantOverrides: readonly NonNullable<VariantDefinition['overrides']>[number][];
+  /** Whether a user is given a variant whatever the weights are. */
+  readonly #isForced: (context: Context) => boolean;
+  readonly #evaluationMetadata: EvaluationMetadata;
+  /** By the type of the variant's payload. */
+  readonly #variantMetadata = new Map<string, EvaluationMetadata>();
+  /** By the name of the variant. */
+  readonly #settled = new Map<string, ResolutionDetails<boolean>>();
   readonly #compile: () => ReasonResolver;
   #reasonResolver: ReasonResolver | undefined;
 
@@ -42,18 +53,27 @@ export class Flag {
    * @param staticContext - What unleash-client adds to every context: `appName` and `environment`.
    * @param environment - Of the definition, where it is known.
    */
-  constructor(definition: FlagDefinition, parent: Lookup, staticContext?: Context, environment?: string) {
+  constructor(definition: FlagDefinition, parent: Lookup, staticContext: Context = {}, environment?: string) {
     const strategies = strategiesOf(definition);
     const variantLists = [definition.variants ?? [], ...strategies.map(({ variants }) => variants ?? [])];
     this.facts = factsOf(definition, parent);
-    this.metadata = metadataOf(this.facts, environment);
+    this.#evaluationMetadata = metadataOf(this.facts, environment);
+    this.metadata = this.#evaluationMetadata.shared;
     this.namesVariant =
       !definition.impressionData &&
       strategies.some(({ variants }) => variants !== undefined && variants.length > 0);
     this.#hasWeightedVariants = variantLists.some(
       (variants) => variants.filter(({ weight }) => weight > 0).length > 1,
     );
-    this.#variantOverrides = variantLists.flat().flatMap(({ overrides }) => overrides ?? []);
+    const forced = variantLists
+      .flat()
+      .flatMap(({ overrides }) => overrides ?? [])
+      .map(({ contextName, values }) => ({ read: fieldReader(contextName, staticContext), values }));
+    this.#isForced = (context) =>
+      forced.some(({ read, values }) => {
+        const value = read(context);
+        return value !== undefined && values.includes(value);
+      });
     this.#compile = () => reasonResolverOf(definition, parent, staticContext);
   }
 
@@ -63,38 +83,30 @@ export class Flag {
     return this.#reasonResolver;
   }
 
-  /** The metadata of an evaluation: with `chance` and `contextId` when chance decided. */
-  metadataOf({ chance, contextId }: Explanation): FlagMetadata {
-    if (chance === undefined) return this.metadata;
-    const { enabled, rolloutPercentage, strategy, project, type, flagSetId, version } = this.metadata;
-    if (
-      contextId === undefined ||
-      rolloutPercentage === undefined ||
-      strategy === undefined ||
-      project === undefined ||
-      type === undefined ||
-      flagSetId === undefined
-    ) {
-      return contextId === undefined ? { ...this.metadata, chance } : { ...this.metadata, chance, contextId };
+  /** What a boolean evaluation gives in which chance had no part: frozen, and shared by all that give the same. */
+  settled(value: boolean, variant: string, reason: ResolutionReason): ResolutionDetails<boolean> {
+    let details = this.#settled.get(variant);
+    if (details?.value !== value || details.reason !== reason) {
+      details = Object.freeze({ value, variant, reason, flagMetadata: this.metadata });
+      this.#settled.set(variant, details);
     }
-    // The usual form, for every evaluation of a rollout: a spread takes three times as long.
-    return {
-      enabled: enabled!,
-      rolloutPercentage,
-      strategy,
-      project,
-      type,
-      flagSetId,
-      version: version!,
-      chance,
-      contextId,
-    };
+    return details;
+  }
+
+  /** The metadata of an evaluation: with `chance` and `contextId` when chance decided. */
+  metadataOf(explanation: Explanation, context: Context): FlagMetadata {
+    return this.#evaluationMetadata.of(explanation, context);
   }
 
   /** The metadata of an evaluation that was assigned a variant. */
-  variantMetadata(explanation: Explanation, payloadType: string | undefined): FlagMetadata {
-    const metadata = this.metadataOf(explanation);
-    return payloadType === undefined ? metadata : { ...metadata, payloadType };
+  variantMetadata(explanation: Explanation, context: Context, payloadType: string | undefined): FlagMetadata {
+    if (payloadType === undefined) return this.metadataOf(explanation, context);
+    let metadata = this.#variantMetadata.get(payloadType);
+    if (metadata === undefined) {
+      metadata = new EvaluationMetadata({ ...this.metadata, payloadType });
+      this.#variantMetadata.set(payloadType, metadata);
+    }
+    return metadata.of(explanation, context);
   }
 
   /**
@@ -109,10 +121,7 @@ export class Flag {
     if (explanation.reason === SPLIT) return explanation;
     if (payload === undefined) return BY_DEFAULT;
     if (explanation.reason !== STATIC) return explanation;
-    const forced = this.#variantOverrides.some(({ contextName, values }) =>
-      values.some((value) => value === contextValue(context, contextName)),
-    );
-    if (forced) return BY_OVERRIDE;
+    if (this.#isForced(context)) return BY_OVERRIDE;
     return this.#hasWeightedVariants ? BY_WEIGHTS : explanation;
   }
 
@@ -188,17 +197,22 @@ function strategiesOf({ strategies }: FlagDefinition): readonly StrategyDefiniti
 }
 
 /**
- * Flag metadata of every evaluation; what is unknown is left out, as OpenFeature's metadata has no `undefined`. `flagSetId` and
- * `version` are those of OpenFeature's appendix D. Unleash numbers no definitions, so the version is the revision.
+ * Flag metadata of every evaluation. `flagSetId` and `version` are those of OpenFeature's appendix D. Unleash numbers no definitions, so
+ * the version is the revision.
  */
-function metadataOf(facts: FlagFacts, environment: string | undefined): FlagMetadata {
+function metadataOf(facts: FlagFacts, environment: string | undefined): EvaluationMetadata {
   const { enabled, rolloutPercentage, strategy, project, type, revision: version } = facts;
   const flagSetId =
     project !== undefined && environment !== undefined ? `${project}/${environment}` : undefined;
-  const entries = Object.entries({ enabled, rolloutPercentage, strategy, project, type, flagSetId, version });
-  return Object.freeze(
-    Object.fromEntries(entries.flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))),
-  );
+  return new EvaluationMetadata({
+    enabled,
+    rolloutPercentage,
+    strategy,
+    project,
+    type,
+    flagSetId,
+    version,
+  });
 }
 
 /** @param effective - The strategies that turn users on. */

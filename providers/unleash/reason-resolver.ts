@@ -11,8 +11,8 @@ export interface Explanation {
   readonly reason: ResolutionReason;
   /** The probability of on, a fraction between 0 and 1. Set exactly when the reason is `SPLIT`. */
   readonly chance: number | undefined;
-  /** The value that was drawn by; undefined when each evaluation is drawn anew, and when chance did not decide. */
-  readonly contextId: string | undefined;
+  /** The value that a context was drawn by; undefined when each evaluation is drawn anew, and when chance did not decide. */
+  readonly contextId: (context: Context) => string | undefined;
 }
 
 /**
@@ -65,31 +65,26 @@ export function reasonResolverOf(
   if (!definition.enabled || !Array.isArray(definition.strategies)) return always(DISABLED);
   const parents: Parent[] = [];
   for (const dependency of definition.dependencies ?? []) {
-    const found = parentOf(dependency, parent);
+    const found = parentOf(dependency, parent, staticContext);
     if (found === 'never') return always(DISABLED);
     if (found !== 'always') parents.push(found);
   }
 
-  const rules = rulesOf(definition);
+  const rules = rulesOf(definition, staticContext);
   if (rules === undefined) return always(TARGETING_MATCH);
   if (rules.length === 0) return always(STATIC);
   if (parents.length > 0) {
-    return {
-      disabled: false,
-      explain: (_, context) => explainWithParents(rules, parents, { ...staticContext, ...context }),
-    };
+    return { disabled: false, explain: (_, context) => explainWithParents(rules, parents, context) };
   }
   if (rules.some(isForAllUsers)) return always(STATIC);
   if (rules.every(({ percentage, targeted }) => percentage === 100 && targeted))
     return always(TARGETING_MATCH);
-  const explain = (context: Context) => explanationOf(rules, { ...staticContext, ...context });
-  // The only strategy must be the one that turned the flag on: nothing needs to be checked again.
-  const explainOn = rules.length === 1 ? admittedExplainer(rules[0]!, staticContext) : explain;
-  const explainOff = rules.length === 1 && rules[0]!.admits === undefined ? explainOn : explain;
-  return {
-    disabled: false,
-    explain: (enabled, context) => (enabled ? explainOn(context) : explainOff(context)),
-  };
+  const [only] = rules;
+  const explain: ReasonResolver['explain'] =
+    rules.length === 1
+      ? explainerOfOnly(only!)
+      : (_, context) => explanationOf(admittedBy(rules, context), context);
+  return { disabled: false, explain };
 }
 
 function always(reason: ResolutionReason): ReasonResolver {
@@ -98,35 +93,40 @@ function always(reason: ResolutionReason): ReasonResolver {
 }
 
 /** An explanation in which chance has no part. */
-function without(reason: ResolutionReason): Explanation {
-  return { reason, chance: undefined, contextId: undefined };
+export function without(reason: ResolutionReason): Explanation {
+  return { reason, chance: undefined, contextId: () => undefined };
 }
 
-function split(chance: number, contextId: string | undefined): Explanation {
+function split(chance: number, contextId: Explanation['contextId']): Explanation {
   return { reason: SPLIT, chance, contextId };
 }
 
 const BY_TARGETING = without(TARGETING_MATCH);
 const FOR_ALL_USERS = without(STATIC);
 
-/** Explains a flag for the contexts that its only strategy admits. */
-function admittedExplainer(rule: Rule, staticContext: Context): (context: Context) => Explanation {
-  const { percentage, targeted } = rule;
-  if (percentage === 100) return () => (targeted ? BY_TARGETING : FOR_ALL_USERS);
-  const chance = percentage / 100;
-  if (rule.unit(staticContext) === undefined) return (context) => split(chance, rule.unit(context));
-  return (context) => split(chance, rule.unit({ ...staticContext, ...context }));
+/** Explains a flag with one strategy. All evaluations share the explanation. */
+function explainerOfOnly(rule: Rule): ReasonResolver['explain'] {
+  const admitted = explanationOfAdmitted(rule);
+  const { admits } = rule;
+  if (admits === undefined) return () => admitted;
+  // The only strategy must be the one that turned the flag on: nothing needs to be checked again.
+  return (enabled, context) => (enabled || admits(context) ? admitted : BY_TARGETING);
 }
 
-function explanationOf(rules: readonly Rule[], context: Context): Explanation {
-  const admitted = admittedBy(rules, context);
-  const sure = admitted.find(({ percentage }) => percentage === 100);
-  if (sure !== undefined) return sure.targeted ? BY_TARGETING : FOR_ALL_USERS;
+/** Explains a flag for a context that only this strategy admits. */
+function explanationOfAdmitted({ percentage, targeted, unit }: Rule): Explanation {
+  if (percentage < 100) return split(percentage / 100, unit);
+  return targeted ? BY_TARGETING : FOR_ALL_USERS;
+}
+
+/** @param admitted - The strategies that admit the context. */
+function explanationOf(admitted: readonly Rule[], context: Context): Explanation {
   const [first] = admitted;
   if (first === undefined) return BY_TARGETING;
-  if (admitted.length === 1) return split(first.percentage / 100, first.unit(context));
+  const sure = admitted.find(({ percentage }) => percentage === 100);
+  if (sure !== undefined || admitted.length === 1) return explanationOfAdmitted(sure ?? first);
   const draws = drawsOf(admitted, context);
-  return split(chanceOf([draws]), unitOf(draws));
+  return split(chanceOf([draws]), () => unitOf(draws));
 }
 
 function explainWithParents(
@@ -145,11 +145,15 @@ function explainWithParents(
   }
   if (on.length > MAX_DRAWN_PARENTS + 1) return BY_TARGETING;
   const chance = chanceOf(on, off);
-  return chance > 0 && chance < 1 ? split(chance, unitOf([...on.flat(), ...off])) : BY_TARGETING;
+  return chance > 0 && chance < 1 ? split(chance, () => unitOf([...on.flat(), ...off])) : BY_TARGETING;
 }
 
 /** A parent flag, or whether it is what a dependency requires for every user or for none. */
-function parentOf({ feature, enabled, variants }: Dependency, lookup: Lookup): 'always' | 'never' | Parent {
+function parentOf(
+  { feature, enabled, variants }: Dependency,
+  lookup: Lookup,
+  staticContext: Context,
+): 'always' | 'never' | Parent {
   const parent = lookup(feature);
   // unleash-client follows one level of parents only.
   if (parent === undefined || (parent.dependencies?.length ?? 0) > 0) return 'never';
@@ -159,7 +163,7 @@ function parentOf({ feature, enabled, variants }: Dependency, lookup: Lookup): '
     return { wantsOn, rules: undefined };
   }
   if (isOnForAllUsers(parent)) return wantsOn ? 'always' : 'never';
-  const rules = rulesOf(parent);
+  const rules = rulesOf(parent, staticContext);
   if (rules?.length === 0) return wantsOn ? 'never' : 'always';
   return { wantsOn, rules };
 }

@@ -15,7 +15,7 @@ export interface Rule {
   readonly percentage: number;
   /** A constraint, segment or id list limits it. */
   readonly targeted: boolean;
-  /** Whether the context passes everything but chance; undefined when every context does. */
+  /** Whether a context passes everything but chance; undefined when every context does. */
   readonly admits: Predicate | undefined;
   readonly groupId: string;
   /** The value by which the context is drawn; undefined when it is drawn anew each time. */
@@ -27,12 +27,14 @@ const STANDARD: StrategyDefinition = { name: 'default' };
 /**
  * The strategies that can turn a flag on; undefined when the share of one of them is unknown. A flag without strategies
  * is on for all users, as in unleash-client.
+ *
+ * @param staticContext - What unleash-client adds to every context.
  */
-export function rulesOf({ strategies }: FlagDefinition): readonly Rule[] | undefined {
+export function rulesOf({ strategies }: FlagDefinition, staticContext: Context): readonly Rule[] | undefined {
   if (!Array.isArray(strategies)) return [];
   const rules: Rule[] = [];
   for (const strategy of strategies.length === 0 ? [STANDARD] : strategies) {
-    const rule = ruleOf(strategy);
+    const rule = ruleOf(strategy, staticContext);
     if (rule === undefined) return undefined;
     if (rule.percentage > 0) rules.push(rule);
   }
@@ -42,11 +44,11 @@ export function rulesOf({ strategies }: FlagDefinition): readonly Rule[] | undef
 /** Whether one of the strategies turns the flag on for every context, whatever the others do. */
 export function isOnForAllUsers({ strategies }: FlagDefinition): boolean {
   if (!Array.isArray(strategies)) return false;
-  return strategies.length === 0 || strategies.map(ruleOf).some((rule) => rule && isForAllUsers(rule));
+  return strategies.length === 0 || strategies.some((strategy) => isForAllUsers(ruleOf(strategy)));
 }
 
-export function isForAllUsers({ percentage, admits }: Rule): boolean {
-  return percentage === 100 && admits === undefined;
+export function isForAllUsers(rule: Rule | undefined): boolean {
+  return rule?.percentage === 100 && rule.admits === undefined;
 }
 
 /** The rules whose draw counts for this context. */
@@ -55,22 +57,19 @@ export function admittedBy(rules: readonly Rule[], context: Context): readonly R
 }
 
 /** Undefined for a strategy whose share in the result is unknown. */
-function ruleOf(strategy: StrategyDefinition): Rule | undefined {
+function ruleOf(strategy: StrategyDefinition, staticContext: Context = {}): Rule | undefined {
   const ids = userIdsOf(strategy);
   const percentage = ids === undefined ? percentageOf(strategy) : 100;
   if (percentage === undefined) return undefined;
-  const conditions = conditionsOf(strategy).map(compileConstraint);
+  const conditions = conditionsOf(strategy).map((constraint) => compileConstraint(constraint, staticContext));
   if (ids !== undefined) conditions.push(({ userId }) => userId !== undefined && ids.has(userId));
   const targeted = conditions.length > 0;
   const stickiness = stickinessOf(strategy);
-  const unit = unitBy(stickiness);
+  const unit = unitBy(stickiness, staticContext);
   // Users without the stickiness field are off, and not by chance.
   if (stickiness !== 'default' && stickiness !== 'random')
     conditions.push((context) => Boolean(unit(context)));
-  const admits =
-    conditions.length === 0
-      ? undefined
-      : (context: Context) => conditions.every((condition) => condition(context));
+  const admits = conditions.length > 1 ? allOf(conditions) : conditions[0];
   const groupId = strategy.parameters?.groupId;
   return {
     // unleash-client draws one of 100 numbers, so that a fraction of a percent adds nothing.
@@ -104,10 +103,18 @@ function stickinessOf({ name, parameters }: StrategyDefinition): string {
   }
 }
 
-function unitBy(stickiness: string): Rule['unit'] {
+function unitBy(stickiness: string, staticContext: Context): Rule['unit'] {
   if (stickiness === 'random') return () => undefined;
   if (stickiness === 'default') return ({ userId, sessionId }) => userId || sessionId || undefined;
-  return (context) => contextValue(context, stickiness);
+  return fieldReader(stickiness, staticContext);
+}
+
+function allOf(conditions: readonly Predicate[]): Predicate {
+  return (context) => {
+    // `every` would allocate a function for each evaluation.
+    for (const condition of conditions) if (!condition(context)) return false;
+    return true;
+  };
 }
 
 const operators = new Strategy('reason');
@@ -116,21 +123,34 @@ const operators = new Strategy('reason');
  * Gives the result of unleash-client's own operators. Only lists are compiled: they can be long, and unleash-client trims
  * whole lists each time.
  */
-export function compileConstraint(constraint: Constraint | undefined): Predicate {
+export function compileConstraint(
+  constraint: Constraint | undefined,
+  staticContext: Context = {},
+): Predicate {
   if (constraint === undefined) return () => false;
   const { contextName, operator, inverted } = constraint;
-  if (operator !== 'IN' && operator !== 'NOT_IN')
-    return (context) => operators.checkConstraint(constraint, context);
+  if (operator !== 'IN' && operator !== 'NOT_IN') {
+    return contextName in staticContext
+      ? (context) => operators.checkConstraint(constraint, { ...staticContext, ...context })
+      : (context) => operators.checkConstraint(constraint, context);
+  }
   const wanted = (operator === 'IN') !== Boolean(inverted);
   const values = new Set((constraint.values ?? []).filter(Boolean).map((value) => value.trim()));
+  const read = fieldReader(contextName, staticContext);
   return (context) => {
-    const value = contextValue(context, contextName);
+    const value = read(context);
     return (value !== undefined && values.has(value)) === wanted;
   };
 }
 
-/** A field of the context, or else the property of that name, as text: as in unleash-client. */
-export function contextValue(context: Context, field: string): string | undefined {
-  const value = context[field] ?? context.properties?.[field];
-  return value === undefined || value === null ? undefined : String(value);
+/**
+ * Reads a field of a context, or else the property of that name, as text: as unleash-client does, which adds the static
+ * context to a copy of each.
+ */
+export function fieldReader(field: string, staticContext: Context): (context: Context) => string | undefined {
+  const fixed = staticContext[field];
+  return (context) => {
+    const value = context[field] ?? fixed ?? context.properties?.[field];
+    return value === undefined || value === null ? undefined : String(value);
+  };
 }

@@ -51,24 +51,23 @@ export function resolveVariant<T>(
   if (payload === undefined || payload === null) {
     return { value: defaultValue, variant: name, reason, flagMetadata: metadata };
   }
-  const failure = (errorCode: ErrorCode, problem: string): ResolutionDetails<T> => ({
+  const isOfType = TYPE_OF_PAYLOAD.get(payload.type) === type;
+  const value = isOfType ? parse(type, String(payload.value ?? '')) : undefined;
+  if (typeof value === type && value !== null) {
+    return { value: value as T, variant: name, reason, flagMetadata: metadata };
+  }
+  const [errorCode, problem] = !isOfType
+    ? [ErrorCode.TYPE_MISMATCH, `cannot be read as ${type === 'object' ? 'an object' : `a ${type}`}`]
+    : value === undefined
+      ? [ErrorCode.PARSE_ERROR, `is not a valid ${payload.type}`]
+      : [ErrorCode.TYPE_MISMATCH, 'is neither an object nor an array'];
+  return {
     value: defaultValue,
     reason: StandardResolutionReasons.ERROR,
     errorCode,
     errorMessage: `The ${payload.type} payload of variant "${name}" ${problem}.`,
     flagMetadata: metadata,
-  });
-  if (TYPE_OF_PAYLOAD.get(payload.type) !== type) {
-    return failure(
-      ErrorCode.TYPE_MISMATCH,
-      `cannot be read as ${type === 'object' ? 'an object' : `a ${type}`}`,
-    );
-  }
-  const value = parse(type, String(payload.value ?? ''));
-  if (value === undefined) return failure(ErrorCode.PARSE_ERROR, `is not a valid ${payload.type}`);
-  if (typeof value !== type || value === null)
-    return failure(ErrorCode.TYPE_MISMATCH, 'is neither an object nor an array');
-  return { value: value as T, variant: name, reason, flagMetadata: metadata };
+  };
 }
 
 /** Undefined when the text is not such a value. */

@@ -101,6 +101,21 @@ describe('UnleashProvider', () => {
     expect((await resolve()).flagMetadata).toBe(flagMetadata);
   });
 
+  it.each(['everyone', 'off', 'upload'])(
+    'lets no caller change the answers of others for %s',
+    async (key) => {
+      const provider = await providerWith(flags);
+      const resolve = () => provider.resolveBooleanEvaluation(key, false, { targetingKey: 'u' });
+      const first = await resolve();
+      const copy = structuredClone(first);
+
+      Reflect.set(first, 'value', 'changed');
+      for (const name of Object.keys(first.flagMetadata!)) Reflect.set(first.flagMetadata!, name, 'changed');
+
+      expect(await resolve()).toStrictEqual(copy);
+    },
+  );
+
   it.each<[string, string | undefined, string | undefined]>([
     ['nothing of an environment that nobody has named', undefined, undefined],
     ['the environment that the client was given', 'staging', 'shop/staging'],

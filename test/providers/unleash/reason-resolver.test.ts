@@ -255,9 +255,10 @@ describe('the reason of a boolean evaluation', () => {
 describe('the reason of a variant evaluation', () => {
   const one = [{ name: 'blue', weight: 1000, payload: { type: 'string' as never, value: 'b' } }];
   const two = [...one, { name: 'red', weight: 1000, payload: { type: 'string' as never, value: 'r' } }];
-  const forced = two.map((variant, index) =>
-    index === 1 ? { ...variant, overrides: [{ contextName: 'userId', values: ['u'] }] } : variant,
-  );
+  const forcedBy = (contextName: string, value: string) =>
+    two.map((variant, index) =>
+      index === 1 ? { ...variant, overrides: [{ contextName, values: [value] }] } : variant,
+    );
 
   it.each<[string, TestFlag, string | undefined, string]>([
     ['a flag that is off', { enabled: false, variants: two }, undefined, 'DISABLED'],
@@ -280,7 +281,13 @@ describe('the reason of a variant evaluation', () => {
       expect.any(String),
       'TARGETING_MATCH',
     ],
-    ['a variant that was forced', { variants: forced }, 'red', 'TARGETING_MATCH'],
+    ['a variant that was forced', { variants: forcedBy('userId', 'u') }, 'red', 'TARGETING_MATCH'],
+    [
+      'a variant that was forced in this environment',
+      { variants: forcedBy('environment', 'production') },
+      'red',
+      'TARGETING_MATCH',
+    ],
   ])('reports $3 for %s', async (_, flag, variant, reason) => {
     const provider = await providerWith([flag]);
 
@@ -295,7 +302,7 @@ describe('compileConstraint', () => {
     const operators = new Strategy('reference');
     const text = fc.constantFrom('', ' a', 'a', 'A', '1', '1.0.0', 'true', 'ab ');
     const constraint = fc.record({
-      contextName: fc.constantFrom('userId', 'plan', 'none'),
+      contextName: fc.constantFrom('userId', 'plan', 'none', 'appName'),
       operator: fc.constantFrom(
         'IN',
         'NOT_IN',
@@ -310,14 +317,13 @@ describe('compileConstraint', () => {
       values: fc.array(text),
       value: text,
     });
-    const context = fc.record({
-      userId: text,
-      properties: fc.record({ plan: fc.oneof(text, fc.integer()) }),
-    });
+    const properties = fc.record({ plan: fc.oneof(text, fc.integer()), appName: text });
+    const context = fc.record({ userId: text, appName: text, properties }, { requiredKeys: ['userId'] });
+    const staticContext = fc.constantFrom<Context>({}, { appName: 'a' });
     fc.assert(
-      fc.property(constraint, context, (constraint, context: Context) => {
-        const expected = operators.checkConstraint(constraint as never, context);
-        expect(compileConstraint(constraint as never)(context)).toBe(expected);
+      fc.property(constraint, context, staticContext, (constraint, context: Context, added) => {
+        const expected = operators.checkConstraint(constraint as never, { ...added, ...context });
+        expect(compileConstraint(constraint as never, added)(context)).toBe(expected);
       }),
       { numRuns: 2_000 },
     );
