@@ -33,10 +33,12 @@ function resolved(
   variant: string | undefined,
 ): ResolutionDetails<boolean> {
   const explanation = isStale ? WHILE_STALE : flag.reasonResolver.explain(value, context);
-  const { reason, chance } = explanation;
-  const name = variant ?? (value ? 'on' : 'off');
-  if (chance === undefined) return flag.settled(value, name, reason);
-  return { value, variant: name, reason, flagMetadata: flag.metadataOf(explanation, context) };
+  return {
+    value,
+    variant: variant ?? (value ? 'on' : 'off'),
+    reason: explanation.reason,
+    flagMetadata: flag.metadataOf(explanation, context),
+  };
 }
 
 /** The payload of the variant that a context is assigned, and why. */

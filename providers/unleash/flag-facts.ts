@@ -1,10 +1,5 @@
 import { createHash } from 'node:crypto';
-import {
-  type FlagMetadata,
-  type ResolutionDetails,
-  type ResolutionReason,
-  StandardResolutionReasons,
-} from '@openfeature/server-sdk';
+import { type FlagMetadata, StandardResolutionReasons } from '@openfeature/server-sdk';
 import type { Context } from 'unleash-client';
 import type { FlagFacts, VariantFacts } from '../../src/model/flags.js';
 import {
@@ -43,8 +38,6 @@ export class Flag {
   readonly #evaluationMetadata: EvaluationMetadata;
   /** By the type of the variant's payload. */
   readonly #variantMetadata = new Map<string, EvaluationMetadata>();
-  /** By the name of the variant. */
-  readonly #settled = new Map<string, ResolutionDetails<boolean>>();
   readonly #compile: () => ReasonResolver;
   #reasonResolver: ReasonResolver | undefined;
 
@@ -81,16 +74,6 @@ export class Flag {
   get reasonResolver(): ReasonResolver {
     this.#reasonResolver ??= this.#compile();
     return this.#reasonResolver;
-  }
-
-  /** What a boolean evaluation gives in which chance had no part: frozen, and shared by all that give the same. */
-  settled(value: boolean, variant: string, reason: ResolutionReason): ResolutionDetails<boolean> {
-    let details = this.#settled.get(variant);
-    if (details?.value !== value || details.reason !== reason) {
-      details = Object.freeze({ value, variant, reason, flagMetadata: this.metadata });
-      this.#settled.set(variant, details);
-    }
-    return details;
   }
 
   /** The metadata of an evaluation: with `chance` and `contextId` when chance decided. */
