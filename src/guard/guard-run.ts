@@ -1,12 +1,13 @@
 import type { Unsubscribe } from '../model/flags.js';
+import { systemClock } from '../support/clock.js';
 import { allWithin, withDeadline } from '../support/deadline.js';
 import type { GuardParts } from './wiring.js';
 
-/**
- * How long the end of a guard waits for what was started, for its requests and for its files, in milliseconds: together less
- * than 5 s, whatever hangs.
- */
-const CLOSE_MS = { start: 500, requests: 1_500, records: 2_500 };
+/** How long the end of a guard takes at most, whatever hangs, in milliseconds. */
+const CLOSE_MS = 4_500;
+
+/** The parts of it that wait for what was started, and for requests; what is left is for files. */
+const CLOSE_PARTS = { start: 1 / 9, requests: 3 / 9 };
 
 /** Starts the parts of a guard in their order, calls them on every tick, and ends them. */
 export class GuardRun {
@@ -15,6 +16,7 @@ export class GuardRun {
   #ending: Promise<void> | undefined;
   #releasing: Promise<void> | undefined;
   #subscriptions: Unsubscribe[] = [];
+  #closeMs = CLOSE_MS;
 
   constructor(parts: GuardParts) {
     this.#parts = parts;
@@ -32,8 +34,9 @@ export class GuardRun {
     return this.#running;
   }
 
-  /** Ends for good, within 5 seconds. */
-  close(): Promise<void> {
+  /** Ends for good, within so many milliseconds. */
+  close(withinMs = CLOSE_MS): Promise<void> {
+    if (this.#ending === undefined) this.#closeMs = withinMs;
     this.#ending ??= this.#end();
     return this.#ending;
   }
@@ -115,7 +118,8 @@ export class GuardRun {
   }
 
   async #end(): Promise<void> {
-    await withDeadline(CLOSE_MS.start, undefined, async () => this.#running).catch(() => {});
+    const startMs = this.#closeMs * CLOSE_PARTS.start;
+    await withDeadline(startMs, undefined, async () => this.#running).catch(() => {});
     this.#parts.probe.closed();
     this.#parts.health.reset();
     if (this.#running !== undefined) await this.#release();
@@ -128,6 +132,7 @@ export class GuardRun {
 
   /** Ends whatever was started. */
   async #releaseAll(): Promise<void> {
+    const startedAt = systemClock.monotonic();
     const viewSaved = this.#parts.view.close();
     const {
       context,
@@ -152,7 +157,7 @@ export class GuardRun {
     context.runningTime.stop();
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     signals.close();
-    await allWithin(CLOSE_MS.requests, records.fault, {
+    await allWithin(this.#closeMs * CLOSE_PARTS.requests, records.fault, {
       'closing the requests to Unleash': runner.close(),
       'closing the checks of Unleash': Promise.all(watches.map((watch) => watch.close())).then(() => {}),
       'closing an advance': stageAdvance?.close(),
@@ -162,11 +167,12 @@ export class GuardRun {
     records.emit({ type: 'closed', at: clock.now() });
     const counted = recorder.close().then(() => rollups.close());
     const saved = Promise.all([counted, baselines.save(), records.close(), viewSaved]);
-    await allWithin(CLOSE_MS.records, records.fault, {
+    const recordsMs = this.#closeMs * (1 - CLOSE_PARTS.start) - (systemClock.monotonic() - startedAt);
+    await allWithin(recordsMs, records.fault, {
       // The lock goes last.
       'closing the folder': saved.then(() => storage.close()),
       // It reports itself what it could not deliver.
-      'closing the notifiers': notifications.close(CLOSE_MS.records - 500),
+      'closing the notifiers': notifications.close(0.8 * recordsMs),
     });
   }
 

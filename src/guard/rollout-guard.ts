@@ -20,9 +20,8 @@ import {
   type OperationOptions,
 } from '../operation/guarded-operation.js';
 import { allWithin } from '../support/deadline.js';
-import { assembleGuard, checkOperationOptions } from './assemble.js';
+import { assembleGuard, checkGuardOptions, checkOperationOptions } from './assemble.js';
 import { ControllableGuard } from './control/controllable-guard.js';
-import type { GuardRun } from './guard-run.js';
 import { type GuardState, type GuardStatus, shownState } from './guard-status.js';
 import {
   type ComplaintReport,
@@ -30,12 +29,11 @@ import {
   type TrackDetails,
   trackedEvent,
 } from './observe/tracked-outcomes.js';
-import { TreatmentVariants } from './observe/treatment-variants.js';
 import type { RolloutGuardOptions } from './options.js';
+import type { ResolvedOptions } from './resolve-options.js';
 import type { GuardResources } from './several/guard-resources.js';
-import type { GuardParts } from './wiring.js';
 
-/** How long `flush()` waits for each of what it sends, in milliseconds. */
+/** How long `flush()` waits for what it sends, in milliseconds. */
 const FLUSH_MS = 4_000;
 
 /**
@@ -45,23 +43,32 @@ const FLUSH_MS = 4_000;
 export class RolloutGuard extends ControllableGuard implements ExposureSink {
   /** The flag, as it is named in Unleash. */
   readonly flagKey: string;
-  readonly #parts: GuardParts;
-  readonly #run: GuardRun;
-  readonly #variants: TreatmentVariants | undefined;
+  readonly #options: ResolvedOptions;
+  readonly #shared: GuardResources | undefined;
+  #assembled: ReturnType<typeof assembleGuard> | undefined;
 
   /** @throws {@link ConfigError} that lists everything that is wrong with the options. */
   constructor(options: RolloutGuardOptions);
   /** @internal */
-  constructor(options: RolloutGuardOptions, shared: GuardResources);
-  constructor(options: RolloutGuardOptions, shared?: GuardResources) {
+  constructor(options: ResolvedOptions, shared: GuardResources);
+  constructor(options: RolloutGuardOptions | ResolvedOptions, shared?: GuardResources) {
     super();
-    const { parts, run } = assembleGuard(options, shared);
-    this.#parts = parts;
-    this.#run = run;
-    const { flagKey, flags, records, treatmentVariants } = this.#parts.context;
-    this.flagKey = flagKey;
-    if (treatmentVariants !== undefined)
-      this.#variants = new TreatmentVariants(treatmentVariants, flagKey, flags, records.fault);
+    this.#options =
+      shared === undefined ? checkGuardOptions(options as RolloutGuardOptions) : (options as ResolvedOptions);
+    this.#shared = shared;
+    this.flagKey = this.#options.flagKey;
+    // A thousand would block the event loop: each is assembled when it starts, or is first used.
+    if (shared === undefined) this.assemble();
+  }
+
+  /** @internal */
+  assemble(): ReturnType<typeof assembleGuard> {
+    this.#assembled ??= assembleGuard(this.#options, this.#shared);
+    return this.#assembled;
+  }
+
+  get #parts() {
+    return this.assemble().parts;
   }
 
   /** What the guard is doing. */
@@ -142,8 +149,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
 
   /** @internal */
   get alertTarget(): AlertTarget {
-    const { controls } = this.#parts;
-    return { flagKey: this.flagKey, alert: (alert) => controls.alert(alert) };
+    return { flagKey: this.flagKey, alert: (alert) => this.#parts.controls.alert(alert) };
   }
 
   override get controls(): ControlsInForce {
@@ -167,7 +173,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
    * @throws `FleetError` when only an operator can fix the shared store: a wrong password, a server too old, foreign keys.
    */
   start(): Promise<void> {
-    return this.#run.start();
+    return this.assemble().run.start();
   }
 
   /**
@@ -176,7 +182,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
    * behind, and reported as a fault.
    */
   close(): Promise<void> {
-    return this.#run.close();
+    return this.assemble().run.close();
   }
 
   /**
@@ -184,17 +190,22 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
    * provider's usage metrics. For a process that ends, or is frozen, between two requests. Resolves within 5 seconds and never
    * rejects: what could not be sent is reported as a fault, and stays for the next time.
    */
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
+    return this.flushWithin(FLUSH_MS);
+  }
+
+  /** @internal */
+  async flushWithin(withinMs: number): Promise<void> {
     const { context, loop, recorder, rollups, fleet, notifications } = this.#parts;
     if (!loop.isRunning) return;
-    await allWithin(FLUSH_MS, context.records.fault, {
+    await allWithin(withinMs, context.records.fault, {
       'writing the log': recorder.flush(),
       'writing the rollups': rollups.flush(),
       // The first may have been under way before the latest outcomes.
       'sending to the fleet': fleet.sync().then(() => fleet.sync()),
       'writing the audit log': context.records.flush(),
       'sending usage metrics': Promise.resolve().then(() => context.flags.flush?.()),
-      'sending notifications': notifications.flush(FLUSH_MS),
+      'sending notifications': notifications.flush(withinMs),
     });
   }
 
@@ -230,7 +241,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
 
   /** Whose evaluations the guard counts. */
   get provider(): ProviderIdentity | undefined {
-    return this.#parts.context.flags.metadata;
+    return this.#options.flags.metadata;
   }
 
   /** Reports that the flag is evaluated, and never through the guard's provider; the hook calls it. */
@@ -240,9 +251,10 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
 
   /** Captures an exposure; the hook calls it. */
   exposed(given: Evaluation, targetingKey: string | undefined, isOperation = false): Exposure {
-    const { context, machine, recorder } = this.#parts;
+    const { parts, variants } = this.assemble();
+    const { context, machine, recorder } = parts;
     const known = withKnownReason(given);
-    const evaluation = this.#variants?.translated(known, targetingKey) ?? known;
+    const evaluation = variants?.translated(known, targetingKey) ?? known;
     const { chance, contextId } = evaluation.flagMetadata ?? {};
     // The default is nobody's draw.
     const isDrawn = evaluation.errorCode === undefined;

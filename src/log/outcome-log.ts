@@ -28,6 +28,8 @@ interface OutcomeLogSettings extends ResolvedLogOptions {
   readonly random?: (() => number) | undefined;
   /** Everything in the store. Every outcome is recorded in the store and in the log within one turn. */
   readonly dump: () => StoreDump;
+  /** Changes with what a dump contains; undefined while time alone may change that. @default undefined */
+  readonly activity?: (() => number | undefined) | undefined;
   /**
    * Called each time that the log cannot be written, the outcomes of earlier runs cannot be read, or a file is gone that was
    * there. Must not throw.
@@ -78,6 +80,8 @@ export class OutcomeLog {
   /** Outcomes that the latest checkpoint does not count. */
   #isCheckpointStale = false;
   #checkpointAt = Number.NEGATIVE_INFINITY;
+  /** The activity that the latest checkpoint counts. */
+  #checkpointed: number | undefined;
 
   constructor(settings: OutcomeLogSettings) {
     this.#settings = settings;
@@ -158,11 +162,14 @@ export class OutcomeLog {
     await this.#writing;
   }
 
-  /** Writes everything, the checkpoint too, and ends. */
+  /** Writes everything, the checkpoint too unless it would say the same, and ends. */
   async close(): Promise<void> {
     if (!OutcomeLog.#open.has(this)) return;
     clearInterval(this.#timer);
-    this.#checkpoint();
+    const activity = this.#settings.activity?.();
+    const isCounted = activity !== undefined && activity === this.#checkpointed;
+    if (isCounted && this.#waiting.isEmpty && !this.#isCheckpointStale) this.#write();
+    else this.#checkpoint();
     await this.#writing;
     OutcomeLog.#open.delete(this);
     if (OutcomeLog.#open.size === 0) process.removeListener('exit', OutcomeLog.#writeAllAtExit);
@@ -201,6 +208,7 @@ export class OutcomeLog {
     this.#batch = this.#waiting.take(clock.monotonic());
     this.#next = 0;
     const dumped = this.#isCheckpointWanted || (this.#isCheckpointStale && isTime) ? dump() : undefined;
+    const counted = this.#settings.activity?.();
     if (dumped !== undefined) {
       this.#isCheckpointWanted = false;
       this.#isCheckpointStale = false;
@@ -218,6 +226,7 @@ export class OutcomeLog {
       this.#hasCheckpointFailed = false;
       await this.#writeCheckpoint(dumped);
       this.#hasCheckpointFailed = this.#hasFailed;
+      this.#checkpointed = this.#hasFailed ? undefined : counted;
     }
     if (hasWritten && !this.#hasFailed && !this.#hasCheckpointFailed) this.#settings.onWorks?.(WRITING);
   }

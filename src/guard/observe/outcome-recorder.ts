@@ -46,6 +46,9 @@ export class OutcomeRecorder {
       clock,
       random,
       dump,
+      // What is open counts in no dump before it settles.
+      activity: () =>
+        own.openSince === undefined && own.metrics.metricDueAt === undefined ? own.activity : undefined,
       onFault: records.fault,
       onWorks: records.works,
     });

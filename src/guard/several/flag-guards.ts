@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { AlertsOptions } from '../../alerts/alert-options.js';
 import { type AlertsHandler, alertsHandler } from '../../alerts/alerts-handler.js';
 import type { DashboardOptions } from '../../dashboard/dashboard-options.js';
@@ -18,8 +19,13 @@ import type { GuardResources } from './guard-resources.js';
 /** A message names so many flags. */
 const MOST_NAMED = 10;
 
-/** Guards that start at once: each reads its folder. */
-const STARTS_AT_ONCE = 16;
+/** Guards that start, write or close at once: each reads or writes its folder. */
+const AT_ONCE = 16;
+
+/** For so long guards write or close in turn; then those that are left have less time, so that all have ended within 5 seconds. */
+const TURNS_MS = 2_000;
+const IN_TURN_MS = 4_500;
+const LATE_MS = 2_700;
 
 /** Whether the guards of several flags can do their work. */
 export interface FlagsHealth<FlagKey extends string = string> {
@@ -47,7 +53,7 @@ export class FlagGuards<FlagKey extends string = string> {
     const { flags, resources } = assembleFlags(options);
     this.#resources = resources;
     this.#byFlag = new Map(
-      flags.map(({ flagKey, given }) => [flagKey, new RolloutGuard(given, this.#resources)]),
+      flags.map((options) => [options.flagKey, new RolloutGuard(options, this.#resources)]),
     );
     this.guards = Object.freeze(Object.fromEntries(this.#byFlag)) as Readonly<Record<FlagKey, RolloutGuard>>;
   }
@@ -107,13 +113,12 @@ export class FlagGuards<FlagKey extends string = string> {
    * @throws {@link ConfigError} that lists everything that is wrong with the options.
    */
   dashboard(options?: DashboardOptions): DashboardHandler {
-    const sources = [...this.#byFlag.values()].map((guard) => guard.rolloutSource);
-    return dashboardHandler(() => sources, options);
+    return dashboardHandler(() => [...this.#byFlag.values()].map((guard) => guard.rolloutSource), options);
   }
 
   /** Writes and sends what all guards have recorded so far; see {@link RolloutGuard.flush}. Resolves within 5 seconds. */
   async flush(): Promise<void> {
-    await this.#all((guard) => guard.flush());
+    await this.#all((guard, withinMs) => guard.flushWithin(withinMs));
   }
 
   /** Ends all guards for good; see {@link RolloutGuard.close}. Resolves within 5 seconds. */
@@ -123,22 +128,45 @@ export class FlagGuards<FlagKey extends string = string> {
   }
 
   async #close(): Promise<void> {
-    await this.#all((guard) => guard.close());
+    await this.#all((guard, withinMs) => guard.assemble().run.close(withinMs));
     await this.#starting?.catch(() => {});
     for (const queue of this.#resources.queues ?? []) queue.abort();
   }
 
-  /** Requests are served while a thousand guards begin with it. */
-  async #all(begin: (guard: RolloutGuard) => Promise<void>): Promise<void> {
-    const begun: Promise<void>[] = [];
-    await new Promise<void>((done) => {
-      inSlices([...this.#byFlag.values()], (guard) => void begun.push(begin(guard)), done);
-    });
-    await Promise.all(begun);
+  /**
+   * Requests are served meanwhile, and each guard has its own time for it: a thousand at once would take it from one another.
+   *
+   * @param run - Must not reject, and ends within so many milliseconds.
+   */
+  async #all(run: (guard: RolloutGuard, withinMs: number) => Promise<void>): Promise<void> {
+    const waiting = [...this.#byFlag.values()];
+    const inTurn = async () => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
+        await run(next, IN_TURN_MS);
+    };
+    const late: Promise<void>[] = [];
+    let hurrying: Promise<void> | undefined;
+    const hurry = async () => {
+      for (const guard of waiting.splice(0)) {
+        late.push(run(guard, LATE_MS));
+        await setImmediate();
+      }
+    };
+    // The disk or a server is slow or hangs: none waits for another guard's any more.
+    const timer = setTimeout(() => {
+      hurrying = hurry();
+    }, TURNS_MS);
+    await Promise.all(Array.from({ length: AT_ONCE }, inTurn));
+    clearTimeout(timer);
+    await hurrying;
+    await Promise.all(late);
   }
 
   async #start(): Promise<void> {
-    const limiter = new Limiter(STARTS_AT_ONCE);
+    await new Promise<void>((done) => {
+      inSlices([...this.#byFlag.values()], (guard) => void guard.assemble(), done);
+    });
+    const limiter = new Limiter(AT_ONCE);
     const failures: { readonly flagKey: string; readonly error: unknown }[] = [];
     const starts = [...this.#byFlag].map(([flagKey, guard]) =>
       limiter

@@ -125,17 +125,10 @@ const flagSchema = z.lazy(() =>
   ),
 );
 
-/** The options of one guard among several. */
-export interface GuardOptions {
-  readonly flagKey: string;
-  readonly given: RolloutGuardOptions;
-  readonly resolved: ResolvedOptions;
-}
-
 /** The options of each guard. @throws ConfigError that lists everything that is wrong, with its flag and field. */
 export function optionsPerFlag<FlagKey extends string>(
   options: FlagGuardsOptions<FlagKey>,
-): readonly GuardOptions[] {
+): readonly ResolvedOptions[] {
   const checked = parseConfig(optionsSchema, options, WHAT) as unknown as FlagGuardsOptions;
   const { logger, problems } = loggerOf(checked);
   const found = Object.entries<FlagOptions>(checked.flags).map(([flagKey, own]) => {
@@ -145,10 +138,7 @@ export function optionsPerFlag<FlagKey extends string>(
       (path) => placeInFlag(flagKey, path),
     );
     if (!isRecord(own)) return { made: undefined, problems: inFlag.problems };
-    const inGuard = attempt((): GuardOptions => {
-      const given = optionsOf(checked, flagKey, own, logger);
-      return { flagKey, given, resolved: resolveOptions(given) };
-    }, place);
+    const inGuard = attempt(() => resolveOptions(optionsOf(checked, flagKey, own, logger)), place);
     return { ...inGuard, problems: [...inFlag.problems, ...inGuard.problems] };
   });
   throwProblems(WHAT, [...problems, ...found.flatMap(({ problems }) => problems), ...sharedFolders(checked)]);
