@@ -27,9 +27,9 @@ export function assembleGuard(options: ResolvedOptions, shared?: GuardResources)
 
 /** The options of each flag's guard, and what they share. @throws ConfigError that lists everything that is wrong. */
 export function assembleFlags<FlagKey extends string>(options: FlagGuardsOptions<FlagKey>) {
-  const flags = optionsPerFlag(options);
+  const { flags, log } = optionsPerFlag(options);
   const first = flags[0]!;
   // Each guard reports a clock that fails.
   const clock = safeClock(first.clock, () => {});
-  return { flags, resources: guardResources({ ...first, clock }, true) };
+  return { flags, log, resources: guardResources({ ...first, clock }, true) };
 }

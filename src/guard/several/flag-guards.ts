@@ -15,6 +15,7 @@ import type { GuardStatus } from '../guard-status.js';
 import { RolloutGuard } from '../rollout-guard.js';
 import type { FlagGuardsOptions } from './flag-options.js';
 import type { GuardResources } from './guard-resources.js';
+import type { SharedLog } from './shared-log.js';
 
 /** A message names so many flags. */
 const MOST_NAMED = 10;
@@ -44,13 +45,15 @@ export class FlagGuards<FlagKey extends string = string> {
   /** The guards, by flag. */
   readonly guards: Readonly<Record<FlagKey, RolloutGuard>>;
   readonly #byFlag: ReadonlyMap<string, RolloutGuard>;
+  readonly #log: SharedLog;
   readonly #resources: GuardResources;
   #starting: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
   /** @throws {@link ConfigError} that lists everything that is wrong, with its flag and field. */
   constructor(options: FlagGuardsOptions<FlagKey>) {
-    const { flags, resources } = assembleFlags(options);
+    const { flags, log, resources } = assembleFlags(options);
+    this.#log = log;
     this.#resources = resources;
     this.#byFlag = new Map(
       flags.map((options) => [options.flagKey, new RolloutGuard(options, this.#resources)]),
@@ -131,6 +134,7 @@ export class FlagGuards<FlagKey extends string = string> {
     await this.#all((guard, withinMs) => guard.assemble().run.close(withinMs));
     await this.#starting?.catch(() => {});
     for (const queue of this.#resources.queues ?? []) queue.abort();
+    this.#log.close();
   }
 
   /**

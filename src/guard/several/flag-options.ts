@@ -12,6 +12,7 @@ import {
 import { type Logger, resolveLogger } from '../../support/logger.js';
 import type { RolloutGuardOptions } from '../options.js';
 import { loggerSchema, optionNames, type ResolvedOptions, resolveOptions } from '../resolve-options.js';
+import { SharedLog } from './shared-log.js';
 
 /** More flags in one process are taken for a mistake: each is evaluated on every tick, and needs memory of its own. */
 const MOST_FLAGS = 1_000;
@@ -128,9 +129,10 @@ const flagSchema = z.lazy(() =>
 /** The options of each guard. @throws ConfigError that lists everything that is wrong, with its flag and field. */
 export function optionsPerFlag<FlagKey extends string>(
   options: FlagGuardsOptions<FlagKey>,
-): readonly ResolvedOptions[] {
+): { readonly flags: readonly ResolvedOptions[]; readonly log: SharedLog } {
   const checked = parseConfig(optionsSchema, options, WHAT) as unknown as FlagGuardsOptions;
   const { logger, problems } = loggerOf(checked);
+  const log = new SharedLog(logger);
   const found = Object.entries<FlagOptions>(checked.flags).map(([flagKey, own]) => {
     const place = (path: string) => placeOf(path, flagKey, own);
     const inFlag = attempt(
@@ -138,20 +140,21 @@ export function optionsPerFlag<FlagKey extends string>(
       (path) => placeInFlag(flagKey, path),
     );
     if (!isRecord(own)) return { made: undefined, problems: inFlag.problems };
-    const inGuard = attempt(() => resolveOptions(optionsOf(checked, flagKey, own, logger)), place);
+    const inGuard = attempt(() => resolveOptions(optionsOf(checked, flagKey, own, log)), place);
     return { ...inGuard, problems: [...inFlag.problems, ...inGuard.problems] };
   });
   throwProblems(WHAT, [...problems, ...found.flatMap(({ problems }) => problems), ...sharedFolders(checked)]);
-  return found.flatMap(({ made }) => made ?? []);
+  return { flags: found.flatMap(({ made }) => made ?? []), log };
 }
 
 function optionsOf(
-  { provider, folder = 'logs', onEvent, ...shared }: FlagGuardsOptions,
+  { provider, folder: root = 'logs', onEvent, ...shared }: FlagGuardsOptions,
   flagKey: string,
   own: FlagOptions,
-  logger: Logger,
+  log: SharedLog,
 ): RolloutGuardOptions {
   const { flags: _, ...common } = shared;
+  const folder = root === false ? false : join(root, folderName(flagKey));
   // What is undefined must not erase what holds for all, and what all share is no flag's own.
   const isOwn = ([name, value]: [string, unknown]) => value !== undefined && !isShared(name);
   return {
@@ -159,8 +162,8 @@ function optionsOf(
     ...(Object.fromEntries(Object.entries(own).filter(isOwn)) as unknown as FlagOptions),
     flagKey,
     flags: provider,
-    folder: folder === false ? false : join(folder, folderName(flagKey)),
-    logger: withFlag(logger, flagKey),
+    folder,
+    logger: log.of(flagKey, folder),
     onEvent: onEvent && ((event) => onEvent(event, flagKey)),
   };
 }
@@ -217,11 +220,4 @@ function loggerOf({ logger }: FlagGuardsOptions): {
 } {
   const { problems } = attempt(() => parseConfig(z.object({ logger: loggerSchema }), { logger }, WHAT));
   return { logger: resolveLogger(problems.length > 0 ? false : logger), problems };
-}
-
-/** Lines of several flags differ in their field `flagKey`. */
-function withFlag(logger: Logger, flagKey: string): Logger {
-  const level = (name: keyof Logger) => (fields: object, message: string) =>
-    logger[name]({ flagKey, ...fields }, message);
-  return { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') };
 }
