@@ -84,7 +84,7 @@ export class GuardRun {
     if (left !== undefined) runner.restore(left);
     // In the turn in which the epoch was restored: no outcome may be recorded in between.
     recorder.start(machine.epoch);
-    const { intervals, flagEvents } = context.resources;
+    const { ticks, flagEvents } = context.resources;
     this.#subscriptions = [
       flagEvents.listen(flagKey, {
         onChange: () => records.safely('a change of the flag', () => runner.pollDefinition()),
@@ -113,7 +113,7 @@ export class GuardRun {
       records.safely('checking the health', () => health.poll());
       view.poll();
     };
-    this.#subscriptions.push(intervals.every(tickMs, tick));
+    this.#subscriptions.push(ticks.every(tickMs, tick));
     tick();
   }
 

@@ -181,8 +181,11 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
    * not confirmed stays in the journal. The process can then exit. Resolves within 5 seconds: what hangs for longer is left
    * behind, and reported as a fault.
    */
-  close(): Promise<void> {
-    return this.assemble().run.close();
+  close(): Promise<void>;
+  /** @internal */
+  close(withinMs: number): Promise<void>;
+  close(withinMs?: number): Promise<void> {
+    return this.assemble().run.close(withinMs);
   }
 
   /**
@@ -190,12 +193,10 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
    * provider's usage metrics. For a process that ends, or is frozen, between two requests. Resolves within 5 seconds and never
    * rejects: what could not be sent is reported as a fault, and stays for the next time.
    */
-  flush(): Promise<void> {
-    return this.flushWithin(FLUSH_MS);
-  }
-
+  flush(): Promise<void>;
   /** @internal */
-  async flushWithin(withinMs: number): Promise<void> {
+  flush(withinMs: number): Promise<void>;
+  async flush(withinMs = FLUSH_MS): Promise<void> {
     const { context, loop, recorder, rollups, fleet, notifications } = this.#parts;
     if (!loop.isRunning) return;
     await allWithin(withinMs, context.records.fault, {

@@ -38,6 +38,15 @@ export class Intervals {
     };
   }
 
+  /** Ends all that were begun so far. */
+  endAll(): void {
+    for (const { callbacks, timer } of this.#intervals.values()) {
+      clearInterval(timer);
+      callbacks.clear();
+    }
+    this.#intervals.clear();
+  }
+
   #begin(everyMs: number): Interval {
     const interval: Interval = {
       callbacks: new Set(),

@@ -66,4 +66,21 @@ describe('Intervals', () => {
     expect(calls).toEqual([0, 1, 3, 4]);
     vi.mocked(performance.now).mockRestore();
   });
+
+  it('ends all at once, also what waits for its turn, and begins anew', () => {
+    const intervals = new Intervals();
+    const calls: string[] = [];
+    const end = intervals.every(1_000, () => {
+      calls.push('a');
+      intervals.endAll();
+    });
+    intervals.every(1_000, () => calls.push('b'));
+    intervals.every(300, () => calls.push('c'));
+    vi.advanceTimersByTime(1_000);
+    expect([calls, intervals.timers, vi.getTimerCount()]).toEqual([['c', 'c', 'c', 'a'], 0, 0]);
+    intervals.every(1_000, () => calls.push('d'));
+    end();
+    vi.advanceTimersByTime(1_000);
+    expect([calls.at(-1), intervals.timers]).toEqual(['d', 1]);
+  });
 });

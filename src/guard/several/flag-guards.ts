@@ -7,7 +7,6 @@ import { type MetricsHandler, metricsHandler } from '../../dashboard/metrics-han
 import { prometheusText } from '../../dashboard/prometheus-text.js';
 import type { Health } from '../../model/health.js';
 import { messageOf } from '../../support/async/callbacks.js';
-import { Limiter } from '../../support/async/limiter.js';
 import { inSlices } from '../../support/async/slices.js';
 import { formatNames } from '../../support/wording.js';
 import { assembleFlags } from '../assemble.js';
@@ -21,7 +20,7 @@ import type { SharedLog } from './shared-log.js';
 const MOST_NAMED = 10;
 
 /** Guards that start, write or close at once: each reads or writes its folder. */
-const AT_ONCE = 16;
+const AT_ONCE = 8;
 
 /** For so long guards write or close in turn; then those that are left have less time, so that all have ended within 5 seconds. */
 const TURNS_MS = 2_000;
@@ -121,7 +120,7 @@ export class FlagGuards<FlagKey extends string = string> {
 
   /** Writes and sends what all guards have recorded so far; see {@link RolloutGuard.flush}. Resolves within 5 seconds. */
   async flush(): Promise<void> {
-    await this.#all((guard, withinMs) => guard.flushWithin(withinMs));
+    await this.#withinTime((guard, withinMs) => guard.flush(withinMs));
   }
 
   /** Ends all guards for good; see {@link RolloutGuard.close}. Resolves within 5 seconds. */
@@ -131,23 +130,22 @@ export class FlagGuards<FlagKey extends string = string> {
   }
 
   async #close(): Promise<void> {
-    await this.#all((guard, withinMs) => guard.assemble().run.close(withinMs));
+    // Those of guards that wait for their turn would take the time. What is recorded meanwhile is evaluated at once, as always.
+    this.#resources.ticks.endAll();
+    await this.#withinTime((guard, withinMs) => guard.close(withinMs));
     await this.#starting?.catch(() => {});
     for (const queue of this.#resources.queues ?? []) queue.abort();
     this.#log.close();
   }
 
   /**
-   * Requests are served meanwhile, and each guard has its own time for it: a thousand at once would take it from one another.
+   * Writes or closes with all guards, each within so many milliseconds of its turn: a thousand at once would take the time from one
+   * another.
    *
-   * @param run - Must not reject, and ends within so many milliseconds.
+   * @param run - Must not reject.
    */
-  async #all(run: (guard: RolloutGuard, withinMs: number) => Promise<void>): Promise<void> {
+  async #withinTime(run: (guard: RolloutGuard, withinMs: number) => Promise<void>): Promise<void> {
     const waiting = [...this.#byFlag.values()];
-    const inTurn = async () => {
-      for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
-        await run(next, IN_TURN_MS);
-    };
     const late: Promise<void>[] = [];
     let hurrying: Promise<void> | undefined;
     const hurry = async () => {
@@ -160,26 +158,21 @@ export class FlagGuards<FlagKey extends string = string> {
     const timer = setTimeout(() => {
       hurrying = hurry();
     }, TURNS_MS);
-    await Promise.all(Array.from({ length: AT_ONCE }, inTurn));
+    await inTurns(waiting, (guard) => run(guard, IN_TURN_MS));
     clearTimeout(timer);
     await hurrying;
     await Promise.all(late);
   }
 
   async #start(): Promise<void> {
-    await new Promise<void>((done) => {
-      inSlices([...this.#byFlag.values()], (guard) => void guard.assemble(), done);
-    });
-    const limiter = new Limiter(AT_ONCE);
+    const guards = [...this.#byFlag.values()];
     const failures: { readonly flagKey: string; readonly error: unknown }[] = [];
-    const starts = [...this.#byFlag].map(([flagKey, guard]) =>
-      limiter
-        .run(() => guard.start())
-        .catch((error: unknown) => {
-          failures.push({ flagKey, error });
-        }),
-    );
-    await Promise.all(starts);
+    await new Promise<void>((done) => {
+      inSlices(guards, (guard) => void guard.assemble(), done);
+    });
+    await inTurns(guards, async (guard) => {
+      await guard.start().catch((error: unknown) => failures.push({ flagKey: guard.flagKey, error }));
+    });
     const [first] = failures;
     if (first === undefined) return;
     const messages = failures.map(({ error }) => messageOf(error));
@@ -187,7 +180,10 @@ export class FlagGuards<FlagKey extends string = string> {
     if (failures.length === this.#byFlag.size && new Set(messages).size === 1) throw first.error;
     throw new AggregateError(
       failures.map(({ error }) => error),
-      `The guards of ${failures.length} of ${this.#byFlag.size} flags cannot start: ${failures.map(({ flagKey }, index) => `${flagKey} (${messages[index]})`).join(', ')}`,
+      `The guards of ${failures.length} of ${this.#byFlag.size} flags cannot start: ${formatNames(
+        failures.map(({ flagKey }, index) => `${flagKey} (${messages[index]})`),
+        MOST_NAMED,
+      )}`,
     );
   }
 
@@ -195,4 +191,16 @@ export class FlagGuards<FlagKey extends string = string> {
     const values = [...this.#byFlag].map(([flagKey, guard]) => [flagKey, read(guard)]);
     return Object.fromEntries(values) as Readonly<Record<FlagKey, Value>>;
   }
+}
+
+/** Some guards at once; requests are served between two of them. Those that are removed from the list meanwhile are left out. */
+async function inTurns(waiting: RolloutGuard[], run: (guard: RolloutGuard) => Promise<void>): Promise<void> {
+  const work = async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      await run(next);
+      // Without a folder, nothing else may wait for anything outside.
+      await setImmediate();
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
 }

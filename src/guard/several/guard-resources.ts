@@ -37,6 +37,8 @@ interface Connections {
 
 /** What the guards of several flags share. A guard that is alone has its own. */
 export interface GuardResources {
+  readonly ticks: Intervals;
+  /** For everything else that is regular. */
   readonly intervals: Intervals;
   readonly runningTime: RunningTime;
   readonly flagEvents: FlagEvents;
@@ -62,6 +64,7 @@ export function guardResources(options: ResourceOptions, isShared = false): Guar
   const { clock, flags, notify, tickMs, readMemoryBytes } = options;
   const fetch = connectionsOf(options);
   return {
+    ticks: new Intervals(),
     intervals: new Intervals(),
     runningTime: new RunningTime(clock),
     flagEvents: new FlagEvents(flags),

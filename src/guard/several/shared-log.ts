@@ -83,8 +83,7 @@ export class SharedLog {
     const isFault = type === 'fault' && typeof what === 'string' && typeof cause === 'string';
     const text = ofAnyFolder(isFault ? cause : message, folder);
     // What works again differs in what it was, and how often it failed.
-    const key =
-      type === 'recovered' ? type : `${level} ${String(type)} ${text.replaceAll(flagKey, '<flag>')}`;
+    const key = type === 'recovered' ? type : `${level} ${String(type)} ${ofAnyFlag(text, flagKey)}`;
     const known = this.#said.get(key);
     if (known !== undefined) {
       known.flagKeys.add(flagKey);
@@ -107,7 +106,8 @@ export class SharedLog {
   }
 
   #endRound(key: string, said: Said): void {
-    if (!this.#summarize(said)) {
+    // What begins slowly is the same, too.
+    if (!this.#summarize(said) && said.rounds > 0) {
       this.#said.delete(key);
       return;
     }
@@ -131,6 +131,10 @@ export class SharedLog {
     parts.clear();
     return true;
   }
+}
+
+function ofAnyFlag(text: string, flagKey: string): string {
+  return text.replace(/[\w~-]+(?:\.[\w~-]+)*/g, (word) => (word === flagKey ? '<flag>' : word));
 }
 
 /** A text about a flag's folder, or what is in it, as one about those of all flags: `logs/async_upload_rollout/view.json` is `logs/*`. */

@@ -1,8 +1,9 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type GuardedFlags, guardFlags } from '../../../hooks/guard-flags.js';
 import { dashboard } from '../../../src/dashboard/index.js';
@@ -271,6 +272,83 @@ describe('guardFlags', () => {
     await made.close();
     clearInterval(turning);
     expect(turns.size).toBeGreaterThan(5);
+  });
+
+  it('closes all within 5 seconds though each hangs', async () => {
+    const made = await startedMany(100);
+    const given = new Map<number, number>();
+    let open = 100;
+    for (const guard of Object.values(made.guards)) {
+      const close = guard.close.bind(guard) as (withinMs: number) => Promise<void>;
+      vi.spyOn(guard, 'close').mockImplementation(async (...args: readonly unknown[]) => {
+        const withinMs = Number(args[0]);
+        given.set(withinMs, (given.get(withinMs) ?? 0) + 1);
+        await new Promise((resolve) => setTimeout(resolve, withinMs));
+        await close(withinMs);
+        open--;
+      });
+    }
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const closing = made.close();
+      await vi.advanceTimersByTimeAsync(2_000);
+      expect([...given.values()].reduce((sum, count) => sum + count)).toBeLessThan(20);
+      while ([...given.values()].reduce((sum, count) => sum + count) < 100) await setImmediate();
+      await vi.advanceTimersByTimeAsync(3_000);
+      vi.useRealTimers();
+      await closing;
+      expect(open).toBe(0);
+      expect(Math.max(...given.keys())).toBeLessThan(5_000);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('has no tick while guards wait for their turn to close', async () => {
+    const made = await startedMany(20);
+    const polls: boolean[] = [];
+    const flag = flags.flag.bind(flags);
+    let isClosing = false;
+    vi.spyOn(flags, 'flag').mockImplementation((key) => {
+      if (isClosing && key === 'flag-19') polls.push(true);
+      return flag(key);
+    });
+    for (const guard of Object.values(made.guards)) {
+      const close = guard.close.bind(guard);
+      vi.spyOn(guard, 'close').mockImplementation(async () => {
+        isClosing = guard.flagKey !== 'flag-19';
+        await new Promise((resolve) => setTimeout(resolve, 25));
+        if (guard.flagKey !== 'flag-19') await close();
+      });
+    }
+    await made.close();
+    expect(polls).toEqual([]);
+    await Promise.all(Object.values(made.guards).map((guard) => guard.close()));
+  });
+
+  it('says once what fails of all flags for one reason, and how many there are', async () => {
+    const keys = Array.from({ length: 40 }, (_, index) => `flag-${index}`);
+    flags = new SeveralFakeFlags(keys);
+    const file = join(root, 'file');
+    await writeFile(file, '');
+    const lines: (readonly [fields: object, message: string])[] = [];
+    const line = (fields: object, message: string) => void lines.push([fields, message]);
+    const made = guarded<string>({
+      provider: flags,
+      flags: Object.fromEntries(keys.map((key) => [key, rules])),
+      folder: join(file, 'logs'),
+      logger: { debug() {}, info() {}, warn: line, error: line },
+    });
+    await made.start();
+    await made.close();
+    const [first] = lines;
+    expect(first?.[1]).toContain(`${join(file, 'logs', 'flag_')}`);
+    const cause = `${join(file, 'logs')}/* cannot be made: something above it is a file, not a folder (ENOTDIR).`;
+    expect(lines.slice(1).map(([, message]) => message.replace(/^.*\): /, ''))).toEqual(
+      lines.slice(1).map(() => cause),
+    );
+    expect(lines.at(-1)?.[1]).toMatch(/^flag-\d+ and \d+ other flags: Fault \(.*writing the audit log/);
+    expect(lines.length).toBeLessThan(8);
   });
 
   it('guards 1,000 flags', async () => {
