@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -172,6 +172,23 @@ describe('a restart', () => {
     await first.log.close();
     const { store } = await start(folder, { epoch: 4 });
     expect(store.snapshot(START).windows[0]?.treatment.successes).toBe(0);
+  });
+
+  it.each<[string, boolean, (run: Logging) => void]>([
+    ['no more', false, () => {}],
+    ['an outcome', true, (run) => run.record(outcomeOf())],
+    ['an evaluation without an outcome', true, ({ store }) => store.expose(outcomeOf().exposure)],
+    ['a complaint', true, ({ store, time }) => store.recordComplaint(outcomeOf().exposure, time.now)],
+  ])('ends with a checkpoint only where it says more than the last one: %s', async (_, isNew, happen) => {
+    const run = await start(folder);
+    await run.log.flush();
+    const checkpoint = join(folder, 'checkpoint.json');
+    const before = await stat(checkpoint);
+    happen(run);
+    await run.log.close();
+    const after = await stat(checkpoint);
+    expect(after.ino !== before.ino || after.mtimeMs !== before.mtimeMs).toBe(isNew);
+    expect(run.faults).toEqual([]);
   });
 
   it('uses the checkpoint alone when the log was deleted', async () => {
