@@ -5,15 +5,22 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 export interface BreakableLink extends AsyncDisposable {
   /** Where the way begins. */
   readonly url: string;
+  /** What becomes of a part of an answer; by default, it is written to the client. */
+  onAnswer: (part: Buffer, client: Socket) => void;
+  /** The connections of clients that are open. */
+  readonly clients: ReadonlySet<Socket>;
   /** Closes every connection and refuses new ones. */
   pause(): Promise<void>;
   /** Accepts connections again, on the same port, and leads them to another server if one is given. */
   resume(target?: string): Promise<void>;
 }
 
+export const passOn: BreakableLink['onAnswer'] = (part, client) => void client.write(part);
+
 export async function openLink(target: string): Promise<BreakableLink> {
   let { hostname, port: targetPort } = new URL(target);
   const sockets = new Set<Socket>();
+  const clients = new Set<Socket>();
   const server = createServer((near) => {
     const far = connect(Number(targetPort), hostname);
     for (const [from, to] of [
@@ -24,10 +31,14 @@ export async function openLink(target: string): Promise<BreakableLink> {
       from.on('error', () => from.destroy());
       from.once('close', () => {
         sockets.delete(from);
+        clients.delete(from);
         to.destroy();
       });
-      from.pipe(to);
+      from.once('end', () => to.end());
     }
+    clients.add(near);
+    near.on('data', (part) => far.write(part));
+    far.on('data', (part) => link.onAnswer(part, near));
   });
   const listen = async (port: number) => {
     server.listen(port, '127.0.0.1');
@@ -46,5 +57,13 @@ export async function openLink(target: string): Promise<BreakableLink> {
     if (other !== undefined) ({ hostname, port: targetPort } = new URL(other));
     await listen(port);
   };
-  return { url: `http://127.0.0.1:${port}`, pause, resume, [Symbol.asyncDispose]: pause };
+  const link: BreakableLink = {
+    url: `http://127.0.0.1:${port}`,
+    onAnswer: passOn,
+    clients,
+    pause,
+    resume,
+    [Symbol.asyncDispose]: pause,
+  };
+  return link;
 }

@@ -5,6 +5,7 @@ import { withDeadline } from '../../support/deadline.js';
 import { requirePackage } from '../../support/require-package.js';
 import { jittered } from '../../support/retry.js';
 import { FleetError } from '../fleet-link.js';
+import { longestPauseMs } from '../spread.js';
 import type { RedisScript } from './script.js';
 
 /** What is needed of a client of the `redis` package, version 5 or later: `createClient()` and `createCluster()` fit. */
@@ -53,21 +54,30 @@ interface RedisPackage {
   createClient(options: object): RedisClient;
 }
 
+/**
+ * How often a connection is tested, in milliseconds. One that was lost without a word, as behind a failover or a firewall, would stay open
+ * for a quarter of an hour, and no stop would come.
+ */
+const PING_MS = 15_000;
+
 /** The connection of a store: the user's own client, or one for a URL, which is made when it is first needed. */
 export class RedisConnection {
   readonly #source: RedisClient | string;
   readonly #timeoutMs: number;
+  readonly #pingMs: number;
+  /** How many processes connect to the server; 0 while that is not known. */
+  processes = 0;
   #connecting: Promise<RedisClient> | undefined;
   /** Receives the messages of all channels. */
   #subscriber: Promise<RedisClient> | undefined;
-  /** Called when it has connected again. */
-  readonly #onReconnected = new Set<() => void>();
+  readonly #onConnected = new Set<() => void>();
   #problem: Error | undefined;
   #users = 0;
 
-  constructor(source: RedisClient | string, timeoutMs: number) {
+  constructor(source: RedisClient | string, timeoutMs: number, pingMs = PING_MS) {
     this.#source = source;
     this.#timeoutMs = timeoutMs;
+    this.#pingMs = pingMs;
   }
 
   /** Why the client is not connected, when that is known. */
@@ -117,23 +127,32 @@ export class RedisConnection {
   }
 
   /**
-   * Receives what is published on a channel, over one connection for all channels. It connects and subscribes again by itself.
+   * Calls the listener whenever it has connected, or subscribed, again: what was published meanwhile did not come.
    *
-   * @param onReconnected - Called when it has: what was published meanwhile did not come.
    * @returns a function that ends it.
    */
-  async subscribe(
-    channel: string,
-    onMessage: (message: string) => void,
-    onReconnected: () => void = () => {},
-  ): Promise<() => void> {
+  onConnected(listener: () => void): () => void {
+    // The same function may be given twice.
+    const own = () => listener();
+    this.#onConnected.add(own);
+    return () => this.#onConnected.delete(own);
+  }
+
+  readonly #connected = (): void => {
+    for (const listener of this.#onConnected) listener();
+  };
+
+  /**
+   * Receives what is published on a channel, over one connection for all channels. It connects and subscribes again by itself.
+   *
+   * @returns a function that ends it.
+   */
+  async subscribe(channel: string, onMessage: (message: string) => void): Promise<() => void> {
     const listener = (message: string | Buffer) => onMessage(String(message));
     this.#subscriber ??= this.#connectSubscriber();
     const subscriber = await this.#subscriber;
     await withDeadline(this.#timeoutMs, undefined, () => subscriber.subscribe(channel, listener));
-    this.#onReconnected.add(onReconnected);
     return () => {
-      this.#onReconnected.delete(onReconnected);
       // The last one destroys it.
       if (this.#subscriber !== undefined) subscriber.unsubscribe?.(channel, listener).catch(() => {});
     };
@@ -148,11 +167,7 @@ export class RedisConnection {
       made.on('error', () => {});
       await withDeadline(this.#timeoutMs, undefined, () => made.connect());
       if (this.#users <= 0) throw closed();
-      for (const event of ['ready', 'node-ready'] as const) {
-        made.on(event, () => {
-          for (const listener of this.#onReconnected) listener();
-        });
-      }
+      for (const event of ['ready', 'node-ready'] as const) made.on(event, this.#connected);
       return made;
     } catch (error) {
       subscriber?.destroy();
@@ -170,11 +185,14 @@ export class RedisConnection {
     const client = createClient({
       url,
       disableOfflineQueue: true,
+      pingInterval: this.#pingMs,
       socket: {
         connectTimeout: this.#timeoutMs,
-        reconnectStrategy: (retries: number) => reconnectDelayMs(retries),
+        socketTimeout: this.#pingMs + this.#timeoutMs,
+        reconnectStrategy: (retries: number) => reconnectDelayMs(retries, this.processes),
       },
     });
+    client.on('ready', this.#connected);
     const failed = new Promise<void>((resolve) => {
       client.on('error', (error) => {
         this.#problem = error;
@@ -194,8 +212,8 @@ export class RedisConnection {
 }
 
 /** How long a client waits before it connects again: thousands lose their connections in the same moment, and must not come back in one. */
-export function reconnectDelayMs(retries: number, random = Math.random): number {
-  const longestMs = Math.min(100 * 2 ** Math.min(retries, 5), 2_000);
+export function reconnectDelayMs(retries: number, processes: number, random = Math.random): number {
+  const longestMs = Math.min(100 * 2 ** Math.min(retries, 10), longestPauseMs(processes));
   return Math.round(jittered(longestMs, random));
 }
 

@@ -55,7 +55,10 @@ interface RedisTimes {
   readonly retentionMs: number;
 }
 
-/** Commands that may wait for a reply at once: a silent server must not fill this process's memory. */
+/**
+ * Commands that may wait for a reply at once: a silent server must not fill this process's memory. While one waits for longer than a reply
+ * may take, none follows, which would only wait as well, and the connection seems to be in use.
+ */
 const MAX_WAITING = 8;
 /** How often a leader notes that there is its flag, in milliseconds. */
 const NOTE_MS = 60_000;
@@ -70,12 +73,14 @@ export class RedisLink implements FleetLink {
   readonly #keys: RedisKeys;
   readonly #about: string;
   #unsubscribe: (() => void) | undefined;
+  #endConnected: (() => void) | undefined;
   /** In a leader. */
   #onSent: (() => void) | undefined;
   #unsubscribeSent: Promise<() => void> | undefined;
   #isOpen = false;
   #isClosed = false;
-  #waiting = 0;
+  /** Commands that wait for a reply, the oldest first, and since when, by the process's clock. */
+  readonly #waiting = new Set<{ readonly since: number }>();
   /** When this flag was noted in the list of all, by the process's clock. */
   #notedAt = Number.NEGATIVE_INFINITY;
 
@@ -95,11 +100,19 @@ export class RedisLink implements FleetLink {
   ): Promise<readonly string[]> {
     if (this.#isOpen) return [];
     if (this.#isClosed) throw new FleetError('UNREACHABLE', 'The connection was closed.');
-    const [version, evictionPolicy] = parseReply(openReplySchema, await this.#run(OPEN, []));
-    checkVersion(version);
-    await this.#subscribe(onAnnounced, onMissed);
-    this.#isOpen = true;
-    return evictionPolicy === 'noeviction' || evictionPolicy === '' ? [] : [evictionWarning(evictionPolicy)];
+    try {
+      const [version, evictionPolicy] = parseReply(openReplySchema, await this.#run(OPEN, []));
+      checkVersion(version);
+      await this.#subscribe(onAnnounced);
+      this.#isOpen = true;
+      return evictionPolicy === 'noeviction' || evictionPolicy === ''
+        ? []
+        : [evictionWarning(evictionPolicy)];
+    } finally {
+      // What it has connected for by now is none that it missed.
+      if (onMissed !== undefined && !this.#isClosed)
+        this.#endConnected ??= this.#connection.onConnected(onMissed);
+    }
   }
 
   async sync({ assignment, delta, ...request }: SyncRequest): Promise<SyncReply> {
@@ -115,8 +128,10 @@ export class RedisLink implements FleetLink {
       sequence: delta?.sequence ?? 0,
       deltaEpoch: delta?.epoch,
     });
-    const reply = await this.#run(SYNC, [header, delta?.text ?? '', ...(delta?.totals.flat() ?? [])]);
-    return parseReply(syncReplyText, reply);
+    const text = await this.#run(SYNC, [header, delta?.text ?? '', ...(delta?.totals.flat() ?? [])]);
+    const reply = parseReply(syncReplyText, text);
+    this.#connection.processes = reply.processes;
+    return reply;
   }
 
   async read(
@@ -183,6 +198,7 @@ export class RedisLink implements FleetLink {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#isOpen = false;
+    this.#endConnected?.();
     this.#unsubscribe?.();
     this.#unsubscribe = undefined;
     this.#unsubscribeSent?.then((end) => end()).catch(() => {});
@@ -207,12 +223,12 @@ export class RedisLink implements FleetLink {
     return parseReply(fleetStateText, await this.#run(script, args));
   }
 
-  async #subscribe(onAnnounced: (announcement: Announcement) => void, onMissed?: () => void): Promise<void> {
+  async #subscribe(onAnnounced: (announcement: Announcement) => void): Promise<void> {
     const { channel } = this.#keys;
     const onMessage = (message: string) => {
       if (!this.#isClosed) onAnnounced(announcementOf(message));
     };
-    const subscribed = this.#connection.subscribe(channel, onMessage, onMissed);
+    const subscribed = this.#connection.subscribe(channel, onMessage);
     const unsubscribe = await subscribed.catch((error: unknown) => {
       throw redisFailure(error);
     });
@@ -242,11 +258,13 @@ export class RedisLink implements FleetLink {
     args: readonly (string | number)[],
     keys = this.#keys.all,
   ): Promise<unknown> {
-    if (this.#waiting >= MAX_WAITING) throw new FleetError('TIMEOUT', 'Redis does not reply.');
-    this.#waiting++;
-    return this.#evaluate(script, args, keys, () => {
-      this.#waiting--;
-    });
+    const command = { since: performance.now() };
+    const [oldest = command] = this.#waiting;
+    const isSilent = command.since - oldest.since >= this.#times.timeoutMs;
+    if (isSilent || this.#waiting.size >= MAX_WAITING)
+      throw new FleetError('TIMEOUT', 'Redis does not reply.');
+    this.#waiting.add(command);
+    return this.#evaluate(script, args, keys, () => this.#waiting.delete(command));
   }
 
   /** @param onEnd - Called when Redis has replied, however late. */
@@ -254,7 +272,7 @@ export class RedisLink implements FleetLink {
     script: RedisScript,
     args: readonly (string | number)[],
     keys = this.#keys.all,
-    onEnd = () => {},
+    onEnd: () => unknown = () => {},
   ): Promise<unknown> {
     try {
       return await withDeadline(this.#times.timeoutMs, undefined, () =>

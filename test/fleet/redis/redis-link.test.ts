@@ -280,10 +280,12 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
   });
 
   it('connects again after half a pause to a whole one, each up to twice as long as the one before', () => {
-    const shortest = [0, 1, 2, 3, 4, 5, 50].map((retries) => reconnectDelayMs(retries, () => 0));
-    const longest = [0, 1, 2, 3, 4, 5, 50].map((retries) => reconnectDelayMs(retries, () => 1));
-    expect(shortest).toEqual([50, 100, 200, 400, 800, 1_000, 1_000]);
-    expect(longest).toEqual([100, 200, 400, 800, 1_600, 2_000, 2_000]);
+    const delays = (processes: number, random: number) =>
+      [0, 1, 2, 3, 4, 5, 50].map((retries) => reconnectDelayMs(retries, processes, () => random));
+    expect(delays(0, 0)).toEqual([50, 100, 200, 400, 800, 1_000, 1_000]);
+    expect(delays(1_000, 1)).toEqual([100, 200, 400, 800, 1_600, 2_000, 2_000]);
+    expect(delays(4_000, 1)).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_000]);
+    expect(delays(100_000, 1).at(-1)).toBe(15_000);
   });
 
   it('clears a stop that an operator has undone, for good', async () => {
