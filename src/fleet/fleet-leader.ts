@@ -3,7 +3,7 @@ import { parseOutcomeDelta } from '../measure/outcome-delta.js';
 import type { Snapshot } from '../model/snapshot.js';
 import { parseJson } from '../support/json.js';
 import { Feeds, withWindows } from './feeds.js';
-import { isFleetError } from './fleet-link.js';
+import { isConnectionFailure } from './fleet-link.js';
 import type { FleetMemberOptions, UnfedRule } from './fleet-options.js';
 import {
   CHECKPOINT_VERSION,
@@ -134,9 +134,8 @@ export class FleetLeader {
     this.#polledAt = this.#options.clock.monotonic();
     this.#reading ??= this.#read()
       .catch((error) => {
-        // The next sync reports a connection that was lost.
-        if (isFleetError(error) && !error.requiresAction) return;
-        this.#options.listener.onFault("evaluating the fleet's outcomes", error);
+        if (!isConnectionFailure(error))
+          this.#options.listener.onFault("evaluating the fleet's outcomes", error);
       })
       .finally(() => {
         this.#reading = undefined;

@@ -186,3 +186,8 @@ export function isFleetError(error: unknown): error is FleetError {
 }
 
 recognizeCopies(FleetError, isFleetError);
+
+/** Whether every request to the shared store fails like this: the next sync reports it. */
+export function isConnectionFailure(error: unknown): boolean {
+  return isFleetError(error) && error.code !== 'FORBIDDEN' && error.code !== 'FOREIGN_DATA';
+}

@@ -1,7 +1,6 @@
 import { shiftDelta } from '../measure/outcome-delta.js';
 import type { Decision } from '../model/shapes.js';
 import type { Snapshot } from '../model/snapshot.js';
-import { messageOf } from '../support/async/callbacks.js';
 import { withDeadline } from '../support/deadline.js';
 import { Intervals } from '../support/intervals.js';
 import { Announcements } from './announcements.js';
@@ -9,10 +8,12 @@ import { feedsOf } from './feeds.js';
 import { FleetLeader } from './fleet-leader.js';
 import { isFleetError } from './fleet-link.js';
 import type { FleetMemberOptions, FleetRole, MemberProgress } from './fleet-options.js';
+import { FleetOutage } from './fleet-outage.js';
 import type { FleetState, StopNotice, SyncReply } from './fleet-shapes.js';
 import { type LocalEpoch, localEpoch, Outbox } from './outbox.js';
 import { Rest } from './rest.js';
 import { type SentAt, ServerClock } from './server-clock.js';
+import { spreadMs } from './spread.js';
 
 /** Deltas that are sent in one go after an outage. */
 const MAX_AT_ONCE = 8;
@@ -24,15 +25,13 @@ export class FleetMember {
   readonly #options: FleetMemberOptions;
   readonly #outbox: Outbox;
   readonly #serverClock: ServerClock;
+  readonly #outage: FleetOutage;
   readonly #rest: Rest;
   readonly #announcements: Announcements;
   readonly #feeds: string;
   #leader: FleetLeader | undefined;
   #state: FleetState | undefined;
-  #problem: string | undefined;
   #flushedAt = Number.NEGATIVE_INFINITY;
-  /** When nothing was waiting to be sent last. */
-  #deliveredAt: number;
   /** What the fleet assigned last: the epoch, and the definition that this process had then. */
   #assigned = { epoch: 0, revision: '' };
   /** This process's own number of its epoch. */
@@ -44,6 +43,8 @@ export class FleetMember {
   /** The server has lost deltas that are no longer kept here. */
   #mustRebuild = false;
   #rebuilt = 0;
+  /** Until then, a server that has lost its data is not filled again from here. */
+  #refillsAt = Number.NEGATIVE_INFINITY;
   #syncing: Promise<unknown> | undefined;
   #timers: (() => void)[] = [];
   #isClosed = false;
@@ -52,6 +53,7 @@ export class FleetMember {
     this.#options = options;
     this.#outbox = new Outbox(options.serviceVersion);
     this.#serverClock = new ServerClock(options.clock, options.timing.leaseMs);
+    this.#outage = new FleetOutage(options, this.#serverClock);
     this.#rest = new Rest(options, this.#serverClock);
     this.#announcements = new Announcements(options, this.#serverClock, {
       isLater: (stop) => this.#isLater(stop),
@@ -59,7 +61,6 @@ export class FleetMember {
       sync: () => void Promise.resolve(this.#syncing).then(() => this.sync()),
     });
     this.#feeds = feedsOf(options.rules);
-    this.#deliveredAt = options.clock.monotonic();
   }
 
   get instance(): string {
@@ -83,16 +84,16 @@ export class FleetMember {
 
   /** Why the shared store cannot be used now. */
   get problem(): string | undefined {
-    return this.#problem;
+    return this.#outage.problem;
   }
 
   /** Whether what this process sends arrives, and whether it reads what the others send. */
   get progress(): MemberProgress {
     return {
-      problem: this.#problem,
+      problem: this.#outage.problem,
       isLeaderless: this.#serverClock.isLeaderless,
       unreadMs: this.#leader?.fence === undefined ? undefined : this.#leader.unreadMs,
-      undeliveredMs: this.#options.clock.monotonic() - this.#deliveredAt,
+      undeliveredMs: this.#outage.undeliveredMs,
     };
   }
 
@@ -147,19 +148,21 @@ export class FleetMember {
 
   /** Sends what was recorded; with nothing recorded, a heartbeat now and then. */
   async #flush(): Promise<void> {
+    if (this.#outage.isPausing) return;
     if (!this.#isIdle || !this.#rest.begin()) await this.sync();
-    else this.#deliveredAt = this.#options.clock.monotonic();
+    else this.#outage.onDelivered();
   }
 
   get #isIdle(): boolean {
-    const isNeeded = this.#leader !== undefined || this.#problem !== undefined || this.#mustRebuild;
+    const isNeeded = this.#leader !== undefined || this.problem !== undefined || this.#mustRebuild;
     return !isNeeded && this.#rest.isQuiet(this.#outbox, this.#epoch, this.#assigned, this.#state);
   }
 
   /** Sends without delay what may stop the flag; at most once per `evaluateMs`. */
   flushSoon(): void {
     const { clock, timing } = this.#options;
-    if (this.#timers.length === 0 || clock.monotonic() - this.#flushedAt < timing.evaluateMs) return;
+    if (this.#timers.length === 0 || this.#outage.isPausing) return;
+    if (clock.monotonic() - this.#flushedAt < timing.evaluateMs) return;
     this.#flushedAt = clock.monotonic();
     void this.sync();
   }
@@ -212,9 +215,11 @@ export class FleetMember {
         // The rollout may have changed twice since the last reply: each change is sent, in order.
         const epoch = this.#outbox.unassigned ?? this.#epoch;
         epoch.revision ??= revision();
-        const delta = this.#outbox.next();
+        const isHeld = this.#options.clock.monotonic() < this.#refillsAt;
+        const delta = isHeld ? undefined : this.#outbox.next();
         const isIdle = delta === undefined && this.#isIdle;
         const sentAt = this.#serverClock.onRequest();
+        const known = this.#state;
         const reply = await link.sync({
           datasetId: this.#state?.datasetId ?? '',
           version: this.#state?.version ?? 0,
@@ -229,41 +234,37 @@ export class FleetMember {
           delta,
           accepted: this.#outbox.lastAccepted,
           feeds: this.#feeds,
-          settledUpTo: this.#outbox.hasMore ? undefined : this.#settledUpTo,
+          settledUpTo: isHeld || this.#outbox.hasMore ? undefined : this.#settledUpTo,
           isIdle,
           rebuild: this.#mustRebuild || this.#leader?.cannotResume === true,
           mayLead: mayLead && !leaving,
           isLeaving: leaving,
         });
         this.#rest.onReply(isIdle);
-        this.#onReply(reply, epoch, sentAt);
-        if (isIdle || (isLast && this.#outbox.isEmpty)) break;
+        this.#onReply(reply, epoch, sentAt, known);
+        if (isIdle || isHeld || (isLast && this.#outbox.isEmpty)) break;
         // Before the first definition, what was recorded waits for it.
         if (reply.delta === 'full' || epoch.revision === undefined) break;
       }
-      if (this.#outbox.isEmpty) this.#deliveredAt = this.#options.clock.monotonic();
+      if (this.#outbox.isEmpty) this.#outage.onDelivered();
       if (this.#state !== undefined) listener.onState(this.#state);
       return undefined;
     } catch (error) {
-      this.#onFailure(error);
+      this.#outage.onFailure(error);
       return error;
     }
   }
 
-  #onReply(reply: SyncReply, epoch: LocalEpoch, sentAt: SentAt): void {
-    const { listener } = this.#options;
+  /** @param asked - What was known when the request was sent. */
+  #onReply(reply: SyncReply, epoch: LocalEpoch, sentAt: SentAt, asked: FleetState | undefined): void {
+    const { processes } = this.#serverClock;
     this.#outbox.onReplyAfter(this.#serverClock.silentMs);
     this.#serverClock.onReply(sentAt, reply);
-    if (this.#serverClock.isLeaderless)
-      listener.onFault('the fleet', new Error('The fleet has no leader: no process has an admin token.'));
-    if (this.#problem !== undefined) {
-      this.#problem = undefined;
-      listener.onConnection(undefined);
-    }
+    this.#outage.onReply();
     if (reply.delta === 'accepted' || reply.delta === 'duplicate')
       this.#outbox.onAccepted(reply.lastSequence);
     if (reply.delta === 'gap' && !this.#outbox.rewind(reply.lastSequence)) this.#mustRebuild = true;
-    if (reply.state !== undefined) this.#replaceState(reply.state);
+    if (reply.state !== undefined) this.#replaceState(reply.state, asked, processes);
     if (reply.fence !== this.#leader?.fence) this.#lead(reply.fence);
     this.#assignEpoch(reply.assignedEpoch, epoch);
   }
@@ -279,12 +280,16 @@ export class FleetMember {
     this.#leader.poll();
   }
 
-  #replaceState(state: FleetState): void {
+  /** @param processes - How many there were before. */
+  #replaceState(state: FleetState, asked: FleetState | undefined, processes: number): void {
     const known = this.#state;
+    const isSame = known?.datasetId === state.datasetId;
+    // The server replied before a change that was announced meanwhile. Otherwise an earlier state is that of a server which has lost writes.
+    if (isSame && known !== asked && !this.#isLater(state)) return;
     this.#state = state;
-    if (known === undefined || known.datasetId === state.datasetId) return;
+    if (known === undefined || isSame) return;
     // The server has lost data: this process sends once more what it has of the epoch, all its counts and its latest evidence.
-    const { own, clock, listener } = this.#options;
+    const { own, clock, listener, random = Math.random, timing } = this.#options;
     this.#rebuilt++;
     const lost = new Error('it had lost data, and is filled again from what the running processes recorded');
     listener.onFault("the shared store's data", lost);
@@ -292,11 +297,13 @@ export class FleetMember {
     const now = clock.now();
     const contents = { ...own.dump(now).contents, isRepeated: true };
     this.#queueDelta(now);
-    const evidence = this.#outbox.evidenceOf(this.#epoch);
-    this.#outbox.reset();
     this.#mustRebuild = false;
-    this.#epoch = { ...this.#epoch, assigned: undefined };
-    this.#outbox.add(this.#epoch, { ...shiftDelta(contents, this.#serverClock.offsetMs), evidence });
+    const lostEpoch = this.#epoch;
+    this.#epoch = { ...lostEpoch, assigned: undefined };
+    this.#outbox.refill(lostEpoch, this.#epoch, shiftDelta(contents, this.#serverClock.offsetMs));
+    // Each has much to send. What takes less than a flush is spread already, as the flushes are.
+    const waitMs = spreadMs(processes) * random();
+    this.#refillsAt = waitMs < timing.flushMs ? Number.NEGATIVE_INFINITY : clock.monotonic() + waitMs;
   }
 
   /** A state that came between two syncs, perhaps late. */
@@ -325,16 +332,9 @@ export class FleetMember {
   }
 
   async #send(change: Promise<FleetState>): Promise<void> {
-    try {
-      this.#onState(await change);
-    } catch (error) {
-      this.#onFailure(error);
-    }
-  }
-
-  #onFailure(error: unknown): void {
-    const isFirst = this.#problem === undefined;
-    this.#problem = messageOf(error);
-    if (isFirst) this.#options.listener.onConnection(this.#problem);
+    await change.then(
+      (state) => this.#onState(state),
+      (error) => this.#outage.onFailure(error),
+    );
   }
 }

@@ -1,6 +1,7 @@
 import { COUNT_FIELDS } from '../measure/arm-counts.js';
 import {
   type EvidenceDelta,
+  isEmptyDelta,
   joinEvidence,
   type OutcomeDelta,
   parseOutcomeDelta,
@@ -119,7 +120,7 @@ export class Outbox {
   }
 
   /** What the deltas of an epoch that are kept here, accepted or not, have for the sequential tests. */
-  evidenceOf(epoch: LocalEpoch): EvidenceDelta {
+  #evidenceOf(epoch: LocalEpoch): EvidenceDelta {
     const numbered = this.#numbered.filter((each) => each.epoch === epoch.assigned);
     const waiting = this.#waiting.filter((each) => each.epoch === epoch);
     const deltas = [
@@ -129,12 +130,18 @@ export class Outbox {
     return joinEvidence(deltas.flatMap((delta) => delta?.evidence ?? []));
   }
 
-  /** Drops everything, and starts again with the number one. */
-  reset(): void {
+  /**
+   * The server has lost its data: starts again with the number one, and with everything that this process has of the epoch.
+   *
+   * @param lost - What the epoch was when it was sent before.
+   */
+  refill(lost: LocalEpoch, epoch: LocalEpoch, contents: OutcomeDelta): void {
+    const delta = { ...contents, evidence: this.#evidenceOf(lost) };
     this.#waiting.length = 0;
     this.#numbered = [];
     this.#accepted = 0;
     this.#sequence = 0;
+    if (!isEmptyDelta(delta)) this.add(epoch, delta);
   }
 }
 

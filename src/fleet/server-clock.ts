@@ -18,6 +18,8 @@ export class ServerClock {
   #repliedAt: number | undefined;
   #leaderSeenAt = Number.NEGATIVE_INFINITY;
   #hasLeader = false;
+  /** Since it replied last. */
+  #hasFailed = false;
   #processes = 0;
   #candidates = 0;
   /** When this process last had nothing to send, and sent nothing. */
@@ -60,6 +62,11 @@ export class ServerClock {
     return this.#repliedAt !== undefined && this.#repliedAt - this.#leaderSeenAt > 2 * this.#leaseMs;
   }
 
+  /** Whether a process is one of few that may lead, of which one is to take over at once. */
+  mayTakeOver(mayLead: boolean): boolean {
+    return mayLead && this.#candidates < MANY_PROCESSES;
+  }
+
   /**
    * Rests, if nothing is lost by that: a process with nothing to send sends a heartbeat only. Not while it is one of few
    * that may lead, of which one is to take over at once; and while the fleet has no leader, only one that cannot lead, in a large fleet.
@@ -67,8 +74,9 @@ export class ServerClock {
    * @returns whether it rests now.
    */
   rest(heartbeatMs: number, mayLead: boolean): boolean {
-    const mayTakeOver = mayLead && this.#candidates < MANY_PROCESSES;
-    const isNeeded = this.#hasLeader ? mayTakeOver : mayLead || this.#processes < MANY_PROCESSES;
+    const isNeeded = this.#hasLeader
+      ? this.mayTakeOver(mayLead)
+      : mayLead || this.#processes < MANY_PROCESSES;
     if (isNeeded || this.silentMs >= heartbeatMs) return false;
     this.#restedAt = this.#clock.monotonic();
     return true;
@@ -79,14 +87,21 @@ export class ServerClock {
     return { wall: this.#clock.now(), monotonic: this.#clock.monotonic() };
   }
 
+  onFailure(): void {
+    this.#hasFailed = true;
+  }
+
   onReply(sentAt: SentAt, { now, leader, processes, candidates }: SyncReply): void {
     this.#hasLeader = leader !== undefined;
     this.#processes = processes;
     this.#candidates = candidates;
     // The reply was made about half-way.
     this.#offsetMs = Math.round(now - (sentAt.wall + this.#clock.now()) / 2);
-    // A new process gives the others time to become the leader.
+    // A new process gives the others time to become the leader; and none could while the server did not reply.
     if (this.#repliedAt === undefined || leader !== undefined) this.#leaderSeenAt = sentAt.monotonic;
+    else if (this.#hasFailed && this.silentMs > this.#leaseMs)
+      this.#leaderSeenAt += sentAt.monotonic - this.#repliedAt;
+    this.#hasFailed = false;
     this.#repliedAt = sentAt.monotonic;
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { REQUEST_LIFETIME_MS } from '../../fleet/control-link.js';
-import { isFleetError } from '../../fleet/fleet-link.js';
+import { isConnectionFailure } from '../../fleet/fleet-link.js';
 import { ControlFolder } from '../../journal/control-folder.js';
 import type { OpenFolder } from '../../journal/guard-folder.js';
 import {
@@ -102,9 +102,7 @@ export class OperatorControls {
         await this.#takeFromFleet();
         this.#context.records.works('taking requests of operators');
       } catch (error) {
-        // The next sync reports a connection that was lost.
-        if (!isFleetError(error) || error.requiresAction)
-          this.#context.records.fault('taking requests of operators', error);
+        if (!isConnectionFailure(error)) this.#context.records.fault('taking requests of operators', error);
       }
       this.#taking = undefined;
     };
