@@ -49,12 +49,17 @@ const restart = { begin: ({ redis }: World) => redis.kill(), end: ({ redis }: Wo
 
 const OUTAGES: readonly Outage[] = [
   { name: 'is refused', begin: ({ link }) => link.pause(), end: ({ link }) => link.resume() },
-  { name: 'accepts and never answers', ...answering(() => {}), timeoutMs: 500, reports: [/timed out/] },
+  {
+    name: 'accepts and never answers',
+    ...answering(() => {}),
+    timeoutMs: 500,
+    reports: [/timed out|does not reply/],
+  },
   {
     name: 'answers too late',
     ...answering((part, client) => void setTimeout(() => client.destroyed || client.write(part), 1_000)),
     timeoutMs: 500,
-    reports: [/timed out/],
+    reports: [/timed out|does not reply/],
   },
   {
     name: 'breaks off in the middle of each answer',
