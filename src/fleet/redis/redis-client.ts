@@ -185,6 +185,8 @@ export class RedisConnection {
     const client = createClient({
       url,
       disableOfflineQueue: true,
+      // Each command has a deadline already; the client's own timer for each costs more than the rest of it, and ends after 5 s only.
+      commandOptions: { timeout: undefined },
       pingInterval: this.#pingMs,
       socket: {
         connectTimeout: this.#timeoutMs,

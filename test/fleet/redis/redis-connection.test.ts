@@ -1,3 +1,4 @@
+import { createHook } from 'node:async_hooks';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { RedisServer } from '../../../examples/fleet/redis-server.js';
 import { RedisConnection } from '../../../src/fleet/redis/redis-client.js';
@@ -65,6 +66,15 @@ describeWithBinary('RedisConnection', 'redis-server', 'apt-get install redis-ser
     await eventually(() => expect(answers).toBeGreaterThan(50));
     expect([[...link.clients], connected]).toEqual([before, 0]);
     await eventually(publishes);
+  });
+
+  it('makes no timer for a command', async () => {
+    await open();
+    let timers = 0;
+    const hook = createHook({ init: (_id, type) => void (type === 'Timeout' && timers++) }).enable();
+    for (let command = 0; command < 50; command++) await connection.evaluate(ONE, [], []);
+    hook.disable();
+    expect(timers).toBeLessThan(50);
   });
 
   it('says when it has connected again', async () => {
