@@ -3,7 +3,6 @@ import { jittered } from '../support/retry.js';
 import { isFleetError } from './fleet-link.js';
 import type { FleetMemberOptions } from './fleet-options.js';
 import type { ServerClock } from './server-clock.js';
-import { longestPauseMs } from './spread.js';
 
 /** Whether what one process sends arrives in the shared store: what is wrong, and when it asks again. */
 export class FleetOutage {
@@ -53,9 +52,7 @@ export class FleetOutage {
     if (!isReported) listener.onConnection(this.#problem);
     this.#failures++;
     this.#serverClock.onFailure();
-    const longestMs = longestPauseMs(
-      this.#serverClock.mayTakeOver(mayLead) ? 0 : this.#serverClock.processes,
-    );
+    const longestMs = this.#serverClock.longestPauseMs(mayLead);
     const pauseMs = Math.min(timing.flushMs * 2 ** Math.min(this.#failures, 10), longestMs);
     this.#asksAt = clock.monotonic() + jittered(pauseMs, random);
   }

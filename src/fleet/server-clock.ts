@@ -1,14 +1,12 @@
 import type { Clock } from '../support/clock.js';
 import type { SyncReply } from './fleet-shapes.js';
+import { longestPauseMs, MANY_PROCESSES } from './spread.js';
 
 /** When a request was sent, by both of this process's clocks. */
 export interface SentAt {
   readonly wall: number;
   readonly monotonic: number;
 }
-
-/** Among so many that may lead, one asks soon after the leader is gone, though each asks seldom. */
-const MANY_PROCESSES = 20;
 
 /** The server as one process sees it: whether it replies, what its clock shows, and whether the fleet has a leader. */
 export class ServerClock {
@@ -62,9 +60,9 @@ export class ServerClock {
     return this.#repliedAt !== undefined && this.#repliedAt - this.#leaderSeenAt > 2 * this.#leaseMs;
   }
 
-  /** Whether a process is one of few that may lead, of which one is to take over at once. */
-  mayTakeOver(mayLead: boolean): boolean {
-    return mayLead && this.#candidates < MANY_PROCESSES;
+  /** How long a process waits at most before it asks a server again that has failed, in milliseconds. */
+  longestPauseMs(mayLead: boolean): number {
+    return longestPauseMs({ processes: this.#processes, candidates: this.#candidates }, mayLead);
   }
 
   /**
@@ -74,9 +72,8 @@ export class ServerClock {
    * @returns whether it rests now.
    */
   rest(heartbeatMs: number, mayLead: boolean): boolean {
-    const isNeeded = this.#hasLeader
-      ? this.mayTakeOver(mayLead)
-      : mayLead || this.#processes < MANY_PROCESSES;
+    const mayTakeOver = mayLead && this.#candidates < MANY_PROCESSES;
+    const isNeeded = this.#hasLeader ? mayTakeOver : mayLead || this.#processes < MANY_PROCESSES;
     if (isNeeded || this.silentMs >= heartbeatMs) return false;
     this.#restedAt = this.#clock.monotonic();
     return true;

@@ -1,7 +1,10 @@
 /** For each process of a fleet, what all of them do because of one event takes so much longer, in milliseconds. */
 const PER_PROCESS_MS = 1.5;
 const MAX_SPREAD_MS = 15_000;
-const SHORT_PAUSE_MS = 2_000;
+/** The longest pause of a small fleet, and of one whose size is not known. */
+export const SHORT_PAUSE_MS = 2_000;
+/** Among so many that may lead, one asks soon after the leader is gone, though each asks seldom. */
+export const MANY_PROCESSES = 20;
 
 /** Over how long the processes of a fleet spread what is much work for the server, in milliseconds. */
 export function spreadMs(processes: number): number {
@@ -10,10 +13,14 @@ export function spreadMs(processes: number): number {
 
 /**
  * How long a process waits at most before it tries again to reach a server that does not reply, in milliseconds: in a large fleet longer,
- * so that all together do not keep the server from coming back.
+ * so that all together do not keep the server from coming back; but not one of few that may lead.
  *
- * @param processes - 0 if it is not known how many there are.
+ * @param fleet - How many there are, and how many of them may lead; 0 while that is not known.
  */
-export function longestPauseMs(processes: number): number {
-  return Math.max(SHORT_PAUSE_MS, spreadMs(processes));
+export function longestPauseMs(
+  { processes, candidates }: { readonly processes: number; readonly candidates: number },
+  mayLead: boolean,
+): number {
+  const isOneOfFew = mayLead && candidates < MANY_PROCESSES;
+  return isOneOfFew ? SHORT_PAUSE_MS : Math.max(SHORT_PAUSE_MS, spreadMs(processes));
 }

@@ -5,7 +5,7 @@ import { withDeadline } from '../../support/deadline.js';
 import { requirePackage } from '../../support/require-package.js';
 import { jittered } from '../../support/retry.js';
 import { FleetError } from '../fleet-link.js';
-import { longestPauseMs } from '../spread.js';
+import { SHORT_PAUSE_MS } from '../spread.js';
 import type { RedisScript } from './script.js';
 
 /** What is needed of a client of the `redis` package, version 5 or later: `createClient()` and `createCluster()` fit. */
@@ -65,8 +65,8 @@ export class RedisConnection {
   readonly #source: RedisClient | string;
   readonly #timeoutMs: number;
   readonly #pingMs: number;
-  /** How many processes connect to the server; 0 while that is not known. */
-  processes = 0;
+  /** How long it waits at most before it connects again, in milliseconds. */
+  longestPauseMs = SHORT_PAUSE_MS;
   #connecting: Promise<RedisClient> | undefined;
   /** Receives the messages of all channels. */
   #subscriber: Promise<RedisClient> | undefined;
@@ -191,7 +191,7 @@ export class RedisConnection {
       socket: {
         connectTimeout: this.#timeoutMs,
         socketTimeout: this.#pingMs + this.#timeoutMs,
-        reconnectStrategy: (retries: number) => reconnectDelayMs(retries, this.processes),
+        reconnectStrategy: (retries: number) => reconnectDelayMs(retries, this.longestPauseMs),
       },
     });
     client.on('ready', this.#connected);
@@ -214,8 +214,8 @@ export class RedisConnection {
 }
 
 /** How long a client waits before it connects again: thousands lose their connections in the same moment, and must not come back in one. */
-export function reconnectDelayMs(retries: number, processes: number, random = Math.random): number {
-  const longestMs = Math.min(100 * 2 ** Math.min(retries, 10), longestPauseMs(processes));
+export function reconnectDelayMs(retries: number, longestPauseMs: number, random = Math.random): number {
+  const longestMs = Math.min(100 * 2 ** Math.min(retries, 10), longestPauseMs);
   return Math.round(jittered(longestMs, random));
 }
 

@@ -27,6 +27,7 @@ import {
   stopNoticeSchema,
   syncReplySchema,
 } from '../fleet-shapes.js';
+import { longestPauseMs } from '../spread.js';
 import { parseReply, type RedisConnection } from './redis-client.js';
 import { RedisControls } from './redis-controls.js';
 import { redisFailure } from './redis-failure.js';
@@ -130,7 +131,7 @@ export class RedisLink implements FleetLink {
     });
     const text = await this.#run(SYNC, [header, delta?.text ?? '', ...(delta?.totals.flat() ?? [])]);
     const reply = parseReply(syncReplyText, text);
-    this.#connection.processes = reply.processes;
+    this.#connection.longestPauseMs = longestPauseMs(reply, request.mayLead);
     return reply;
   }
 

@@ -7,6 +7,7 @@ import {
   RedisOutcomeStore,
   type RedisOutcomeStoreOptions,
 } from '../../../src/fleet/redis/redis-outcome-store.js';
+import { longestPauseMs } from '../../../src/fleet/spread.js';
 import { eventually } from '../../helpers/eventually.js';
 import { DECISION, NO_ROLLUPS } from '../../helpers/fleet-decision.js';
 import { describeWithBinary } from '../../helpers/needs-binary.js';
@@ -280,13 +281,27 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
   });
 
   it('connects again after half a pause to a whole one, each up to twice as long as the one before', () => {
-    const delays = (processes: number, random: number) =>
-      [0, 1, 2, 3, 4, 5, 50].map((retries) => reconnectDelayMs(retries, processes, () => random));
-    expect(delays(0, 0)).toEqual([50, 100, 200, 400, 800, 1_000, 1_000]);
-    expect(delays(1_000, 1)).toEqual([100, 200, 400, 800, 1_600, 2_000, 2_000]);
-    expect(delays(4_000, 1)).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_000]);
-    expect(delays(100_000, 1).at(-1)).toBe(15_000);
+    const delays = (longestPauseMs: number, random: number) =>
+      [0, 1, 2, 3, 4, 5, 50].map((retries) => reconnectDelayMs(retries, longestPauseMs, () => random));
+    expect(delays(2_000, 0)).toEqual([50, 100, 200, 400, 800, 1_000, 1_000]);
+    expect(delays(2_000, 1)).toEqual([100, 200, 400, 800, 1_600, 2_000, 2_000]);
+    expect(delays(6_000, 1)).toEqual([100, 200, 400, 800, 1_600, 3_200, 6_000]);
   });
+
+  it.each([
+    // Unknown sizes, and fleets of up to 1,333, wait as shortly as before.
+    [0, 0, false, 2_000],
+    [1_333, 0, false, 2_000],
+    [4_000, 0, false, 6_000],
+    [100_000, 0, false, 15_000],
+    [10_000, 19, true, 2_000],
+    [10_000, 20, true, 15_000],
+  ])(
+    'waits among %i processes, of which %i may lead (itself: %s), for %i ms at most',
+    (processes, candidates, mayLead, ms) => {
+      expect(longestPauseMs({ processes, candidates }, mayLead)).toBe(ms);
+    },
+  );
 
   it('clears a stop that an operator has undone, for good', async () => {
     const [one, other] = await pair();
