@@ -215,7 +215,7 @@ export class FleetMember {
         // The rollout may have changed twice since the last reply: each change is sent, in order.
         const epoch = this.#outbox.unassigned ?? this.#epoch;
         epoch.revision ??= revision();
-        const isHeld = this.#options.clock.monotonic() < this.#refillsAt;
+        const isHeld = !leaving && this.#options.clock.monotonic() < this.#refillsAt;
         const delta = isHeld ? undefined : this.#outbox.next();
         const isIdle = delta === undefined && this.#isIdle;
         const sentAt = this.#serverClock.onRequest();

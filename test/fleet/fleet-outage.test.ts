@@ -145,6 +145,14 @@ describe('a server that has lost its data', () => {
     expect(fleet.map(({ faults }) => faults.length)).toEqual(fleet.map(() => 1));
   });
 
+  it('gets what a process has that leaves meanwhile', async () => {
+    const { fleet, sent } = await lost(10_000, 1);
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(sent()).toBeLessThan(10);
+    await Promise.all(fleet.map(({ member }) => member.close()));
+    expect(sent()).toBe(10);
+  });
+
   it('gets nothing from a process that has recorded nothing', async () => {
     const { sent } = await lost(10_000, 0);
     await vi.advanceTimersByTimeAsync(30_000);
