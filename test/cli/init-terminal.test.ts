@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { freePort } from '../../examples/fleet/redis-server.js';
 import { eventually } from '../helpers/eventually.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { commandLine, type SharedUnleash } from '../helpers/test-run.js';
 import { Tmux } from '../helpers/tmux.js';
 
-const PREFIX = `init-terminal-${randomUUID().slice(0, 8)}`;
 const GUIDE = join(import.meta.dirname, '../../docs/getting-started.md');
 const TWO_MINUTES_MS = 120_000;
 
@@ -16,9 +15,15 @@ describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install 
   let unleash: SharedUnleash;
   let main: string;
   let folder: string;
+  /** Of the flags that one attempt of a test makes. */
+  let prefix: string;
 
   beforeAll(async () => {
     ({ unleash, main, folder } = await commandLine('init-terminal-'));
+  });
+
+  beforeEach(() => {
+    prefix = `init-terminal-${randomUUID().slice(0, 8)}`;
   });
 
   afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -31,7 +36,7 @@ describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install 
   }
 
   it('leads from nothing to the first guarded request in less than two minutes', async () => {
-    const flag = `${PREFIX}-first`;
+    const flag = `${prefix}-first`;
     const startedAt = performance.now();
     const port = await freePort();
     const shell = terminal(120, {
@@ -76,7 +81,7 @@ describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install 
     const status = `rollout-guard status logs/${flag.replaceAll('-', '_')}_rollout`;
     await eventually(async () => {
       shell.type(`clear; ${status}`);
-      await shell.shows(/control +1 +100\.00 %/, 5_000);
+      await shell.shows(/control +1 +100\.00 %/, 15_000);
     }, 100);
     expect(shell.text()).toMatch(/Guard +armed/);
     shell.type('kill %1; wait %1; clear; cat service.log');
@@ -115,7 +120,7 @@ describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install 
     await answer(`Expected Unleash's API with its scheme. ${url}`, `${unleash.apiUrl}/admin`);
     await answer(`use ${unleash.apiUrl}, with a client token. ${url}`, unleash.apiUrl);
     await answer('Key of the flag:', 'new checkout/');
-    await answer('at most 100 letters, digits and - _ . ~. Key of the flag:', `${PREFIX}-never`);
+    await answer('at most 100 letters, digits and - _ . ~. Key of the flag:', `${prefix}-never`);
     await answer('Project (default):', '');
     await answer('Environment (production):', unleash.environment);
     await answer('(not shown; empty: not checked):', unleash.adminToken);
@@ -130,7 +135,7 @@ describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install 
     // Each typed answer stands behind its question.
     expect(shell.text()).toMatch(/exists\? \(y\): maybe$/m);
     for (const line of shell.text().split('\n')) expect(line.length).toBeLessThanOrEqual(40);
-    await expect(unleash.flag(`${PREFIX}-never`)).rejects.toThrow();
+    await expect(unleash.flag(`${prefix}-never`)).rejects.toThrow();
   }, 90_000);
 
   it.each([
@@ -138,17 +143,17 @@ describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install 
     ['the end of the input', 'C-d'],
   ])('ends at %s, with nothing created, and leaves the terminal as it was', async (_how, key) => {
     const shell = terminal(80);
-    shell.type(`rollout-guard init --url ${unleash.apiUrl} --flag ${PREFIX}-ended; echo ended with $?`);
+    shell.type(`rollout-guard init --url ${unleash.apiUrl} --flag ${prefix}-ended; echo ended with $?`);
     await shell.shows(/Project \(default\): *$/);
     shell.press(key);
     await shell.shows(/^Ended\.\nended with 1$/m);
     shell.type('echo typed and seen');
     await shell.shows(/^typed and seen$/m);
-    await expect(unleash.flag(`${PREFIX}-ended`)).rejects.toThrow();
+    await expect(unleash.flag(`${prefix}-ended`)).rejects.toThrow();
   });
 
   it('has colours, and none with NO_COLOR', async () => {
-    const args = `init --url ${unleash.apiUrl} --flag ${PREFIX}-colours --environment moon --framework worker`;
+    const args = `init --url ${unleash.apiUrl} --flag ${prefix}-colours --environment moon --framework worker`;
     for (const isColoured of [true, false]) {
       const env = { UNLEASH_CLIENT_TOKEN: unleash.clientToken, UNLEASH_ADMIN_TOKEN: unleash.adminToken };
       const shell = terminal(80, env);

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../examples/fleet/redis-server.js';
 import { codeFor, FRAMEWORKS, frameworkOf } from '../../src/cli/init/frameworks.js';
 import { type EndedCommand, runCommand } from '../helpers/command.js';
@@ -15,15 +15,19 @@ import { eventually } from '../helpers/eventually.js';
 import { personalToken } from '../helpers/personal-token.js';
 import { commandLine, type SharedUnleash } from '../helpers/test-run.js';
 
-const PREFIX = `init-${randomUUID().slice(0, 8)}`;
-
 let unleash: SharedUnleash;
 let main: string;
 let folder: string;
+/** Of the flags and files that one attempt of a test makes. */
+let prefix: string;
 const children: ChildProcess[] = [];
 
 beforeAll(async () => {
   ({ unleash, main, folder } = await commandLine('init-'));
+});
+
+beforeEach(() => {
+  prefix = `init-${randomUUID().slice(0, 8)}`;
 });
 
 afterEach(() => {
@@ -42,12 +46,15 @@ const variables = (flag: string, env: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv
   ...env,
 });
 
+/** Much time for a request: many suites share the machine. */
+const MUCH_TIME = ['--timeout', '20000'];
+
 const init = (flag: string, args: readonly string[] = [], env?: NodeJS.ProcessEnv) =>
-  runCommand(['init', '--yes', ...args], variables(flag, env));
+  runCommand(['init', '--yes', ...MUCH_TIME, ...args], variables(flag, env));
 
 /** As a user runs it. */
 async function initProcess(flag: string, ...args: string[]): Promise<EndedCommand> {
-  const child = spawn(process.execPath, [main, 'init', '--yes', ...args], {
+  const child = spawn(process.execPath, [main, 'init', '--yes', ...MUCH_TIME, ...args], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: variables(flag),
@@ -70,7 +77,7 @@ async function exists(flag: string): Promise<boolean> {
 
 describe('rollout-guard init', () => {
   it('creates a flag that is off, with a gradual rollout at 0 % by userId, and leaves it alone the next time', async () => {
-    const flag = `${PREFIX}-new`;
+    const flag = `${prefix}-new`;
     expect(await initProcess(flag)).toMatchObject({
       code: 0,
       out: expect.stringContaining(`Created "${flag}"`),
@@ -96,12 +103,12 @@ describe('rollout-guard init', () => {
       { UNLEASH_ENVIRONMENT: 'moon' },
       /no environment "moon".*production/,
     ],
-    ['a key that is no flag key', { UNLEASH_FLAG: `${PREFIX} refused/` }, /URL friendly|flag's key/],
+    ['a key that is no flag key', { UNLEASH_FLAG: 'init refused/' }, /URL friendly|flag's key/],
   ])('creates nothing for %s', async (_what, env, message) => {
-    const ended = await init(`${PREFIX}-refused`, [], { UNLEASH_CLIENT_TOKEN: undefined, ...env });
+    const ended = await init(`${prefix}-refused`, [], { UNLEASH_CLIENT_TOKEN: undefined, ...env });
     expect(ended.out + ended.problems).toMatch(message);
     expect(ended.code).toBeGreaterThan(0);
-    expect(await exists(`${PREFIX}-refused`)).toBe(false);
+    expect(await exists(`${prefix}-refused`)).toBe(false);
   });
 
   it.each([
@@ -121,23 +128,23 @@ describe('rollout-guard init', () => {
       /this is a client or frontend token/,
     ],
   ])('creates nothing for %s', async (_what, env, message) => {
-    const ended = await init(`${PREFIX}-refused`, [], env);
+    const ended = await init(`${prefix}-refused`, [], env);
     expect(ended.out + ended.problems).toMatch(message);
     expect(ended.code).toBeGreaterThan(0);
-    expect(await exists(`${PREFIX}-refused`)).toBe(false);
+    expect(await exists(`${prefix}-refused`)).toBe(false);
   });
 
   it('creates a flag with the token of an editor, and nothing with that of a viewer', async () => {
-    const editor = await personalToken(unleash, `${PREFIX}-editor`, 'editor');
-    expect(await init(`${PREFIX}-edited`, [], { UNLEASH_ADMIN_TOKEN: editor })).toMatchObject({ code: 0 });
-    const viewer = await personalToken(unleash, `${PREFIX}-viewer`, 'viewer');
-    const { code, out } = await init(`${PREFIX}-viewed`, [], { UNLEASH_ADMIN_TOKEN: viewer });
+    const editor = await personalToken(unleash, `${prefix}-editor`, 'editor');
+    expect(await init(`${prefix}-edited`, [], { UNLEASH_ADMIN_TOKEN: editor })).toMatchObject({ code: 0 });
+    const viewer = await personalToken(unleash, `${prefix}-viewer`, 'viewer');
+    const { code, out } = await init(`${prefix}-viewed`, [], { UNLEASH_ADMIN_TOKEN: viewer });
     expect({ code, out }).toMatchObject({ code: 1, out: expect.stringContaining('may not turn flags off') });
-    expect(await exists(`${PREFIX}-viewed`)).toBe(false);
+    expect(await exists(`${prefix}-viewed`)).toBe(false);
   }, 60_000);
 
   it('names an archived flag of the same key', async () => {
-    const flag = `${PREFIX}-archived`;
+    const flag = `${prefix}-archived`;
     await init(flag);
     await unleash.request('DELETE', `/api/admin/projects/default/features/${flag}`);
     expect(await init(flag)).toMatchObject({
@@ -168,7 +175,8 @@ describe('rollout-guard init', () => {
       ['http://nowhere.invalid/api', /Nothing answers .*(ENOTFOUND|EAI_AGAIN)/],
     ] as const;
     for (const [url, message] of cases) {
-      const { code, out } = await init(`${PREFIX}-nowhere`, ['--url', url, '--timeout', '1000']);
+      const timeout = url === at('slow') ? ['--timeout', '1000'] : [];
+      const { code, out } = await init(`${prefix}-nowhere`, ['--url', url, ...timeout]);
       expect({ url, code, out }).toMatchObject({ code: 1, out: expect.stringMatching(message) });
       expect(out).toMatch(/\nNothing was created in Unleash\.\n$/);
       expect(out).not.toContain('✓ admin-token');
@@ -178,7 +186,7 @@ describe('rollout-guard init', () => {
   }, 90_000);
 
   it('leaves a flag of another type as it is, says so, and what it lacks', async () => {
-    const flag = `${PREFIX}-switch`;
+    const flag = `${prefix}-switch`;
     await unleash.request('POST', '/api/admin/projects/default/features', {
       name: flag,
       type: 'kill-switch',
@@ -193,7 +201,7 @@ describe('rollout-guard init', () => {
   });
 
   it('creates nothing when another project, which the token does not see, has a flag of this key', async () => {
-    const flag = `${PREFIX}-elsewhere`;
+    const flag = `${prefix}-elsewhere`;
     await unleash.request('POST', '/api/admin/projects/default/features', { name: flag });
     // Open-source Unleash has one project: where the flag is read, this one has none.
     await using proxy = await proxied((method, path) =>
@@ -208,7 +216,7 @@ describe('rollout-guard init', () => {
   });
 
   it('says what is there when the reply to the creation is lost', async () => {
-    const flag = `${PREFIX}-lost`;
+    const flag = `${prefix}-lost`;
     await using proxy = await proxied((method, path) =>
       method === 'POST' && path.endsWith('/features') ? 'lost' : undefined,
     );
@@ -221,7 +229,7 @@ describe('rollout-guard init', () => {
   });
 
   it('deletes the flag again when its rollout cannot be added', async () => {
-    const flag = `${PREFIX}-half`;
+    const flag = `${prefix}-half`;
     await using proxy = await proxied((_method, path) =>
       path.endsWith('/strategies')
         ? { status: 400, body: JSON.stringify({ name: 'BadDataError', message: 'too many strategies' }) }
@@ -238,19 +246,19 @@ describe('rollout-guard init', () => {
   it('overwrites no file, and creates no flag then', async () => {
     const out = join(folder, 'mine.mjs');
     await writeFile(out, 'mine');
-    expect(await initProcess(`${PREFIX}-out`, '--out', out)).toMatchObject({
+    expect(await initProcess(`${prefix}-out`, '--out', out)).toMatchObject({
       code: 1,
       problems: expect.stringContaining('exists'),
     });
     expect(await readFile(out, 'utf8')).toBe('mine');
-    expect(await exists(`${PREFIX}-out`)).toBe(false);
+    expect(await exists(`${prefix}-out`)).toBe(false);
   });
 
   it.each(['express', 'fastify'] as const)(
     'prints code for %s that serves a guarded request',
     async (framework) => {
-      const flag = `${PREFIX}-${framework}`;
-      const out = join(folder, `${framework}.mjs`);
+      const flag = `${prefix}-${framework}`;
+      const out = join(folder, `${prefix}-${framework}.mjs`);
       expect(await init(flag, ['--framework', framework, '--out', out])).toMatchObject({ code: 0 });
       const port = await freePort();
       const service = start(out, { PORT: String(port) });
@@ -269,8 +277,8 @@ describe('rollout-guard init', () => {
   );
 
   it('prints code for a worker that does its jobs and ends', async () => {
-    const out = join(folder, 'worker.mjs');
-    expect(await init(`${PREFIX}-worker`, ['--framework', 'worker', '--out', out])).toMatchObject({
+    const out = join(folder, `${prefix}-worker.mjs`);
+    expect(await init(`${prefix}-worker`, ['--framework', 'worker', '--out', out])).toMatchObject({
       code: 0,
     });
     const worker = start(out, {});

@@ -38,14 +38,15 @@ describe.each([
   it('retries a refused stop as soon as before, and no sooner', async () => {
     harness.unleash.failure = refused;
     const guard = await harness.started({ ...options, recheckMs: 500 });
+    const failedAt = performance.now();
     await harness.fail(guard);
     await harness.until('refused', () => harness.reported('action-required').length === 1);
     const requests = harness.unleash.requests.length;
     clock.set(byMs);
-    const setAt = performance.now();
     harness.unleash.failure = undefined;
     await harness.ticks(5);
-    if (performance.now() - setAt < 250) expect(harness.unleash.requests).toHaveLength(requests);
+    // On a machine that is busy, the next request may be due.
+    if (performance.now() - failedAt < 400) expect(harness.unleash.requests).toHaveLength(requests);
     await harness.until('stopped', () => guard.state.status === 'stopped');
     expect(harness.unleash.enabled).toBe(false);
   });

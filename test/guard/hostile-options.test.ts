@@ -24,6 +24,7 @@ import { RedisOutcomeStore } from 'unleash-rollout-guard/redis';
 import { describe, expect, it } from 'vitest';
 import { openTelemetry } from '../../src/opentelemetry/index.js';
 import { FakeFlags } from '../helpers/fake-flags.js';
+import { processorMs } from '../helpers/machine-time.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: a user in JavaScript may pass anything.
 type Anything = any;
@@ -223,13 +224,12 @@ describe('a text of 200,000 characters', () => {
 
   it.each(texts.map((text) => [`${text.slice(0, 24)}…`, text]))(
     'is checked in no time wherever it is given: %s',
-    (_, text) => {
-      const slow = uses.flatMap((use) => {
-        const begin = performance.now();
-        errorOf(() => use(text));
-        const tookMs = performance.now() - begin;
-        return tookMs < 500 ? [] : [`${use}: ${tookMs} ms`];
-      });
+    async (_, text) => {
+      const slow: string[] = [];
+      for (const use of uses) {
+        const usedMs = await processorMs(() => errorOf(() => use(text)));
+        if (usedMs >= 500) slow.push(`${use}: ${usedMs} ms`);
+      }
       expect(slow).toEqual([]);
     },
   );

@@ -1,15 +1,17 @@
+import { randomUUID } from 'node:crypto';
 import type { SharedUnleash } from './test-run.js';
 
 /** Ids of Unleash's own root roles. */
 export const ROOT_ROLES = { editor: 2, viewer: 3 } as const;
 
-/** A personal access token of a new user with that root role, which expires in an hour. */
+/** A personal access token of a new user with that root role, which expires in an hour. Each call makes another user. */
 export async function personalToken(
   unleash: SharedUnleash,
-  username: string,
+  name: string,
   role: keyof typeof ROOT_ROLES,
 ): Promise<string> {
   const password = 'Made-up-pass-1!';
+  const username = `${name}-${randomUUID().slice(0, 8)}`;
   const user = { username, name: username, email: `${username}@example.com`, password };
   const rootRole = ROOT_ROLES[role];
   await unleash.request('POST', '/api/admin/user-admin', { ...user, rootRole, sendEmail: false });

@@ -56,7 +56,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
     return await (server[method] as (...values: unknown[]) => unknown)(...args);
   };
 
-  const http = createServer(async (request, response) => {
+  // A connection that the server closes while it is idle may end a request that a busy suite sends just then.
+  const http = createServer({ keepAliveTimeout: 0 }, async (request, response) => {
     try {
       const body = (await request.setEncoding('utf8').toArray()).join('');
       const value = await reply(request.url!, JSON.parse(body));

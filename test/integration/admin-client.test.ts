@@ -14,7 +14,9 @@ beforeAll(async () => {
 
 function client(options: Partial<UnleashAdminClientOptions> = {}): UnleashAdminClient {
   const { apiUrl, adminToken, environment } = unleash;
-  return new UnleashAdminClient({ url: apiUrl, token: adminToken, environment, ...options });
+  // Much time for a request: many suites share the machine.
+  const timeoutMs = 20_000;
+  return new UnleashAdminClient({ url: apiUrl, token: adminToken, environment, timeoutMs, ...options });
 }
 
 const failureOf = (call: Promise<unknown>): Promise<unknown> =>

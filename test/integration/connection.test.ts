@@ -66,7 +66,7 @@ async function proxy(options: ForwardProxyOptions = {}): Promise<ForwardProxy> {
 
 function admin(url: string, http?: HttpOptions): UnleashAdminClient {
   const { adminToken: token, environment } = unleash;
-  return new UnleashAdminClient({ url, token, environment, http, timeoutMs: 4_000 });
+  return new UnleashAdminClient({ url, token, environment, http, timeoutMs: 20_000 });
 }
 
 async function failure(client: UnleashAdminClient): Promise<AdminError> {
@@ -488,7 +488,7 @@ describe('the command line behind a proxy and a private CA', () => {
     const doctor = await run(['doctor', '--flag', 'connection-doctor', '--timeout', '20000'], environment);
     expect(doctor.out).toContain('An Unleash answers');
     expect(doctor.code).toBe(0);
-    const drill = await run(['drill'], environment);
+    const drill = await run(['drill', '--timeout', '20000'], environment);
     expect(drill.out).toContain('archived and deleted');
     expect(drill.code).toBe(0);
     expect(through.seen.every((line) => line === `CONNECT ${HOST}`)).toBe(true);

@@ -110,6 +110,9 @@ async function run(args: readonly string[], env?: Readonly<Record<string, string
   return { code, out, problems };
 }
 
+/** For a request to Unleash: many suites share the machine. */
+const MUCH_TIME = ['--timeout', '20000'];
+
 const direct = () => ({
   UNLEASH_URL: unleash.apiUrl,
   UNLEASH_ADMIN_TOKEN: unleash.adminToken,
@@ -213,7 +216,10 @@ describe('rollout-guard hold, mute, advance and stop', () => {
     const service = await start();
     await service.close();
     services.length = 0;
-    const { code, out } = await runHere(['stop', folder, '--reason', 'all is lost', '--by', 'ann'], direct());
+    const { code, out } = await runHere(
+      ['stop', folder, '--reason', 'all is lost', '--by', 'ann', ...MUCH_TIME],
+      direct(),
+    );
     expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining('knows it') });
     expect(await isOn()).toBe(false);
     const audit = await readFile(join(folder, 'audit.jsonl'), 'utf8');
@@ -226,10 +232,10 @@ describe('rollout-guard hold, mute, advance and stop', () => {
   });
 
   it('stop a flag with nothing but the admin API, and name why Unleash refuses', async () => {
-    const done = await runHere(['stop', '--reason', 'all is lost'], direct());
+    const done = await runHere(['stop', '--reason', 'all is lost', ...MUCH_TIME], direct());
     expect(done).toMatchObject({ code: 0, out: expect.stringContaining(`${flagKey} is off`) });
     expect(await isOn()).toBe(false);
-    const refused = await runHere(['stop', '--reason', 'x'], {
+    const refused = await runHere(['stop', '--reason', 'x', ...MUCH_TIME], {
       ...direct(),
       UNLEASH_ADMIN_TOKEN: '*:*.made-up',
     });
@@ -268,7 +274,7 @@ describeWithBinary('rollout-guard stop and a fleet', 'redis-server', 'apt-get in
     await until('leads', () => service.guard.status().fleet?.role === 'leader');
     await service.close();
     services.length = 0;
-    const stop = await run(['stop', ...target(), '--reason', 'lost', '--by', 'ann'], direct());
+    const stop = await run(['stop', ...target(), '--reason', 'lost', '--by', 'ann', ...MUCH_TIME], direct());
     expect(stop).toMatchObject({ code: 0 });
     expect(await isOn()).toBe(false);
     const next = await startWhileOff({ store: store() });

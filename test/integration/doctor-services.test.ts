@@ -40,7 +40,8 @@ async function doctor(args: readonly string[], flag = FLAG): Promise<Diagnosed> 
     UNLEASH_ADMIN_TOKEN: unleash.adminToken,
   };
   return await new Promise((resolve) => {
-    const all = [main, 'doctor', '--flag', flag, ...args, '--json'];
+    // Much time for a request: many suites share the machine.
+    const all = [main, 'doctor', '--timeout', '20000', '--flag', flag, ...args, '--json'];
     execFile(process.execPath, all, { env, cwd: folder }, (error, stdout) => {
       const { findings } = JSON.parse(stdout) as { findings: Finding[] };
       const found: Record<string, Finding> = {};
@@ -203,10 +204,10 @@ describe('the doctor on notifiers', () => {
   });
 
   it('sends nothing without --send-test, and one test message through each with it', async () => {
-    const untried = await doctor(['--config', 'notify.mjs', '--timeout', '1500']);
+    const untried = await doctor(['--config', 'notify.mjs']);
     expect(untried.found.notifier).toEqual(shows('unknown', /slack delivers was not tried/));
     expect(received).toEqual([]);
-    const { code, found } = await doctor(['--config', 'notify.mjs', '--send-test', '--timeout', '1500']);
+    const { code, found } = await doctor(['--config', 'notify.mjs', '--send-test', '--timeout', '4000']);
     expect(code).toBe(1);
     expect(found.config?.status).toBe('ok');
     expect(
@@ -217,7 +218,7 @@ describe('the doctor on notifiers', () => {
       shows('ok', /slack has delivered a test message/),
       shows('ok', /webhook has delivered a test message/),
       shows('fail', /broken could not deliver a test message: .*500/),
-      shows('fail', /slow could not deliver a test message: no reply within 1500 ms/),
+      shows('fail', /slow could not deliver a test message: no reply within 4000 ms/),
       shows('fail', /refused could not deliver a test message: .*ECONNREFUSED/),
       shows('fail', /own could not deliver a test message: no such channel/),
     ]);

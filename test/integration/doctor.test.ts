@@ -31,6 +31,8 @@ async function findings(overrides: Partial<ObserveOptions> = {}): Promise<Record
       project,
       environment,
       contextFields: ['userId'],
+      // Much time for a request: many suites share the machine.
+      timeoutMs: 20_000,
       clientToken,
       adminToken,
       folder,
@@ -128,8 +130,11 @@ describe('rollout-guard doctor', () => {
     const program = await compiledFile('test/helpers/doctor-program.ts');
     return new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) => {
       const env = { PATH: process.env.PATH, ...environment };
-      execFile(process.execPath, [program, 'doctor', ...args], { env }, (error, stdout, stderr) =>
-        resolve({ code: error?.code ?? 0, stdout, stderr }),
+      execFile(
+        process.execPath,
+        [program, 'doctor', '--timeout', '20000', ...args],
+        { env },
+        (error, stdout, stderr) => resolve({ code: error?.code ?? 0, stdout, stderr }),
       );
     });
   };

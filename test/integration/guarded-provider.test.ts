@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ComparisonStrategy, InMemoryProvider, MultiProvider, OpenFeature } from '@openfeature/server-sdk';
+import { InMemStorageProvider } from 'unleash-client';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import {
   criticalErrors,
@@ -26,21 +27,20 @@ function providerOf(): UnleashProvider {
     refreshInterval: 200,
     disableMetrics: true,
     skipInstanceCountWarning: true,
+    storageProvider: new InMemStorageProvider(),
     logger: false,
   });
 }
 
 async function flagWithSegment(flagKey: string, percentage: number): Promise<void> {
-  const { id } = await segment(flagKey);
-  const features = '/api/admin/projects/default/features';
-  await unleash.request('POST', features, { name: flagKey, type: 'release' });
-  await unleash.request('POST', `${features}/${flagKey}/environments/${unleash.environment}/strategies`, {
+  const { id } = await segment(`${flagKey}-${randomUUID()}`);
+  const strategy = {
     name: 'flexibleRollout',
     parameters: { rollout: String(percentage), stickiness: 'default', groupId: flagKey },
     constraints: [{ contextName: 'plan', operator: 'IN', values: ['pro'] }],
     segments: [id],
-  });
-  await unleash.enable(flagKey);
+  };
+  await unleash.createFlag(flagKey, { strategies: [strategy] });
 }
 
 async function segment(name: string): Promise<{ id: number }> {
@@ -55,8 +55,9 @@ async function segment(name: string): Promise<{ id: number }> {
 describe('GuardedProvider with a real Unleash', () => {
   it('reads through the admin API what a client token reads, segments and parents included', async () => {
     const [flagKey, parent] = ['guarded-facts', 'guarded-facts-parent'];
-    await unleash.createFlag(parent, { percentage: 100, enabled: true });
+    // The child first: where the test is tried again, its parent cannot be removed before it.
     await flagWithSegment(flagKey, 40);
+    await unleash.createFlag(parent, { percentage: 100, enabled: true });
     await unleash.request('POST', `/api/admin/projects/default/features/${flagKey}/dependencies`, {
       feature: parent,
     });

@@ -6,7 +6,7 @@ import {
   UnleashProvider,
   unleashImpactMetrics,
 } from 'unleash-rollout-guard';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../helpers/eventually.js';
 import { type RecordingProxy, startRecordingProxy } from '../helpers/recording-proxy.js';
 import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
@@ -22,18 +22,23 @@ interface ImpactMetric {
   }[];
 }
 
-const FLAG = 'impact-upload';
-
 let unleash: SharedUnleash;
 let proxy: RecordingProxy;
+/** Unleash adds up what it was sent: each attempt of the test has a flag of its own. */
+let flagKey: string;
+let flagNumber = 0;
 
 beforeAll(async () => {
   unleash = await sharedUnleash();
-  await unleash.createFlag(FLAG, { percentage: 100 });
+});
+
+beforeEach(async () => {
+  flagKey = `impact-upload-${++flagNumber}`;
+  await unleash.createFlag(flagKey, { percentage: 100 });
   proxy = await startRecordingProxy(unleash.url);
 });
 
-afterAll(async () => {
+afterEach(async () => {
   await proxy?.close();
 });
 
@@ -46,11 +51,12 @@ describe('impact metrics on a real Unleash', () => {
       refreshInterval: 200,
       // Sent when the provider closes; the interval never passes.
       metricsInterval: 3_600_000,
+      closeTimeoutMs: 20_000,
       storageProvider: { get: async () => undefined, set: async () => {} },
     });
     const client = OpenFeature.getClient('impact');
     const guard = new RolloutGuard({
-      flagKey: FLAG,
+      flagKey,
       flags: provider,
       client,
       unleash: { url: unleash.apiUrl, token: unleash.adminToken, environment: unleash.environment },
@@ -61,7 +67,7 @@ describe('impact metrics on a real Unleash', () => {
     });
     client.addHooks(new OutcomeHook(guard));
     await OpenFeature.setProviderAndWait('impact', provider);
-    await eventually(() => expect(provider.flag(FLAG)?.enabled).toBe(true));
+    await eventually(() => expect(provider.flag(flagKey)?.enabled).toBe(true));
     await guard.start();
     const upload = guard.operation<number, string>({
       treatment: async (user) => {
@@ -80,8 +86,8 @@ describe('impact metrics on a real Unleash', () => {
     expect(sent.map(({ status }) => status)).toEqual([202]);
     const { impactMetrics } = JSON.parse(sent[0]!.body) as { impactMetrics: ImpactMetric[] };
     const labels = { appName: 'impact-service', environment: unleash.environment };
-    const sampleOf = (end: string) =>
-      impactMetrics.find(({ name }) => name === `rollout_guard_impact_upload_${end}`)?.samples;
+    const metricOf = (end: string) => `rollout_guard_impact_upload_${flagNumber}_${end}`;
+    const sampleOf = (end: string) => impactMetrics.find(({ name }) => name === metricOf(end))?.samples;
     expect(treatment).toMatchObject({ successes: 27, failures: 3, fallbacks: 3 });
     expect(sampleOf('treatment_successes')).toEqual([{ labels, value: 27 }]);
     expect(sampleOf('treatment_failures')).toEqual([{ labels, value: 3 }]);
@@ -90,9 +96,9 @@ describe('impact metrics on a real Unleash', () => {
     expect(sent[0]!.body).not.toMatch(/user-\d|down/);
 
     const shown = await (await fetch(`${unleash.url}/internal-backstage/impact/metrics`)).text();
-    const line = (name: string) => shown.split('\n').find((text) => text.startsWith(`${name}{`));
-    expect(line('rollout_guard_impact_upload_treatment_successes')).toMatch(/ 27$/);
-    expect(line('rollout_guard_impact_upload_treatment_failures')).toMatch(/ 3$/);
-    expect(line('rollout_guard_impact_upload_treatment_duration_seconds_count')).toMatch(/ 27$/);
+    const line = (end: string) => shown.split('\n').find((text) => text.startsWith(`${metricOf(end)}{`));
+    expect(line('treatment_successes')).toMatch(/ 27$/);
+    expect(line('treatment_failures')).toMatch(/ 3$/);
+    expect(line('treatment_duration_seconds_count')).toMatch(/ 27$/);
   });
 });

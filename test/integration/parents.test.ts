@@ -36,8 +36,9 @@ describe('a flag that depends on another, as the real Unleash delivers both', ()
     async (_, stickiness, percentage, chance) => {
       const key = `parents-${stickiness}-${percentage}`;
       const child = `${key}-child`;
-      await unleash.createFlag(key, { stickiness, percentage });
+      // The child first: where the test is tried again, its parent cannot be removed before it.
       await unleash.createFlag(child, { percentage: 50 });
+      await unleash.createFlag(key, { stickiness, percentage });
       await unleash.request('POST', `/api/admin/projects/${unleash.project}/features/${child}/dependencies`, {
         feature: key,
       });

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { flagUsage } from '../../../../bench/uploads/flag-usage.js';
 import { generatedFile } from '../../../../bench/uploads/generated-file.js';
@@ -171,8 +172,11 @@ it('metrics of text, binary, large and all files agree in guard, provider and Un
   const large = [generatedFile('large.pdf', 'application/pdf', 3 * MB, 1)];
   const kinds = { text, binary, large, all: [...text, ...binary, ...large] };
   const evaluated: Record<string, { yes: number; no: number }> = {};
+  // Unleash adds up what an application sends.
+  const attempt = randomUUID();
+  const appNameOf = (kind: string) => `metrics-${kind}-${attempt}`;
   for (const [kind, files] of Object.entries(kinds)) {
-    const at = await start({ percentage: 50, appName: `metrics-${kind}` });
+    const at = await start({ percentage: 50, appName: appNameOf(kind) });
     const uploads = USERS.flatMap((userId) => files.map((file) => ({ file, userId })));
     const paths = await uploadAll(at, uploads);
     const streamed = count(paths, 'streaming');
@@ -191,7 +195,7 @@ it('metrics of text, binary, large and all files agree in guard, provider and Un
     await at.close(); // Sends the last usage metrics.
     world = undefined;
   }
-  for (const kind of Object.keys(kinds)) await usageIs(`metrics-${kind}`, evaluated[kind]!);
+  for (const kind of Object.keys(kinds)) await usageIs(appNameOf(kind), evaluated[kind]!);
 });
 
 /** Waits until Unleash's own usage metrics show this of the flag in one application. */
@@ -201,7 +205,8 @@ async function usageIs(appName: string, expected: { yes: number; no: number }): 
 }
 
 it('ends what is under way before it closes, and sends the outcomes', { timeout: 60_000 }, async () => {
-  const at = await start({ percentage: 100, appName: 'closing' });
+  const appName = `closing-${randomUUID()}`;
+  const at = await start({ percentage: 100, appName });
   at.provider.slowDown(500);
   const file = fileOf('last.txt', 'text/plain', 'the last one');
   const uploading = at.upload(file, 'ada');
@@ -215,5 +220,5 @@ it('ends what is under way before it closes, and sends the outcomes', { timeout:
   expect(at.provider.received).toMatchObject([{ sha256: sha256Of(file) }]);
   expect(at.guard.status().snapshot.total.treatment.successes).toBe(1);
   await expect(at.upload(file, 'ada')).rejects.toThrow();
-  await usageIs('closing', { yes: 1, no: 0 });
+  await usageIs(appName, { yes: 1, no: 0 });
 });

@@ -255,7 +255,7 @@ describe.each([
 
 describe('trouble of the streaming path alone', () => {
   it('that stalls is aborted in time for another attempt', async () => {
-    const world = await startWorld(unleash, { percentage: 100, stallTimeoutMs: 1_000 });
+    const world = await startWorld(unleash, { percentage: 100, stallTimeoutMs: 2_000 });
     world.provider.set({ fault: 'stall', strikes: ({ number }) => number === 1 });
     const recorded = await recordedDuring(world, async () =>
       expect(await world.upload(file, 'ada')).toMatchObject({ status: 201, body: { via: 'streaming' } }),

@@ -84,6 +84,7 @@ export async function startWorld(unleash: SharedUnleash, options: WorldOptions):
     buffered,
     provider: {
       refreshInterval: 200,
+      closeTimeoutMs: 20_000,
       storageProvider: new InMemStorageProvider(),
       appName: options.appName ?? 'upload-service',
     },
