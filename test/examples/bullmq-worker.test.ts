@@ -95,11 +95,14 @@ describeWithBinary('the BullMQ worker', 'redis-server', 'apt-get install redis-s
   });
 
   it('finishes the jobs under way on SIGTERM, and leaves the others to the next worker', async () => {
+    // Ten in 100 ms: some are left when the signal comes, also where this process has to wait for its turn.
+    await queue.setGlobalRateLimit(10, 100);
     const added = await add(200);
     expect(await worker.ends('SIGTERM')).toBe(0);
     expect(worker.said).toContain('The worker is closed.');
     expect(await queue.getActiveCount()).toBe(0);
     expect(await queue.getWaitingCount()).toBeGreaterThan(0);
+    await queue.removeGlobalRateLimit();
     await worker[Symbol.asyncDispose]();
     await startWorker();
     const done = await finished(added);

@@ -46,7 +46,7 @@ describeWithBinary(
 
     async function link(client: RedisClient): Promise<{ link: FleetLink; states: FleetState[] }> {
       ends.push(() => client.destroy());
-      const made = new RedisOutcomeStore({ client }).link({
+      const made = new RedisOutcomeStore({ client, timeoutMs: 20_000 }).link({
         flagKey: 'async-upload',
         environment: 'production',
       });

@@ -25,7 +25,8 @@ describeWithBinary('in a fleet', 'redis-server', 'apt-get install redis-server',
   describeOutcomeStore(
     'RedisOutcomeStore’s member',
     async (setup) => {
-      const store = new RedisOutcomeStore({ url: redis.url, prefix: `contract-${++number}` });
+      const prefix = `contract-${++number}`;
+      const store = new RedisOutcomeStore({ url: redis.url, prefix, timeoutMs: 20_000 });
       const own = new MemoryOutcomeStore(setup);
       const member = new FleetMember({
         own,

@@ -12,6 +12,9 @@ import { eventually } from '../../helpers/eventually.js';
 import { DECISION, NO_ROLLUPS } from '../../helpers/fleet-decision.js';
 import { describeWithBinary } from '../../helpers/needs-binary.js';
 
+/** What a Redis on a machine that is busy needs. */
+const SLOW = { timeoutMs: 20_000 };
+
 const EMPTY: SyncRequest = {
   datasetId: '',
   version: 0,
@@ -50,7 +53,13 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
   async function pair(options: RedisOutcomeStoreOptions = {}): Promise<[FleetLink, FleetLink]> {
     flag++;
     const open = async () => {
-      const store = new RedisOutcomeStore({ url: redis.url, leaseMs: 60_000, flushMs: 50, ...options });
+      const store = new RedisOutcomeStore({
+        ...SLOW,
+        url: redis.url,
+        leaseMs: 60_000,
+        flushMs: 50,
+        ...options,
+      });
       const link = store.link({ flagKey: `flag-${flag}`, environment: 'production' });
       links.push(link);
       const states: FleetState[] = [];
@@ -145,7 +154,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
   });
 
   it('has one leader, replaces it when it is silent, and refuses what the former one still sends', async () => {
-    const [one, other] = await pair({ leaseMs: 1_000 });
+    const [one, other] = await pair({ leaseMs: 2_000 });
     const leading = { ...seen('ten'), mayLead: true };
     const first = await one.sync(leading);
     expect(first.fence).toBe(1);
@@ -260,7 +269,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
 
   it('says when announcements may have been missed, and announces again', async () => {
     flag++;
-    const link = new RedisOutcomeStore({ url: redis.url }).link({
+    const link = new RedisOutcomeStore({ ...SLOW, url: redis.url }).link({
       flagKey: `flag-${flag}`,
       environment: 'production',
     });
@@ -320,7 +329,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
   });
 
   it('refuses a stop of an epoch that an operator has ended, and one of a leader that was replaced', async () => {
-    const [one, other] = await pair({ leaseMs: 1_000 });
+    const [one, other] = await pair({ leaseMs: 2_000 });
     await one.sync({ ...seen('ten'), mayLead: true });
     await one.stop(DECISION, 1);
     expect((await other.clearStop('decision-1', 'ten', 0)).oldestEpoch).toBe(2);
@@ -339,7 +348,10 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     const client = await redis.client();
     const policy = async (value: string) => {
       await client.configSet('maxmemory-policy', value);
-      const link = new RedisOutcomeStore({ url: redis.url }).link({ flagKey: 'new', environment: 'test' });
+      const link = new RedisOutcomeStore({ ...SLOW, url: redis.url }).link({
+        flagKey: 'new',
+        environment: 'test',
+      });
       links.push(link);
       return link.open(() => {});
     };
@@ -353,7 +365,7 @@ describeWithBinary('RedisLink', 'redis-server', 'apt-get install redis-server', 
     const client = await redis.client();
     await client.set('rollout-guard:{production/taken}:state', 'not a hash');
     await client.close();
-    const link = new RedisOutcomeStore({ url: redis.url }).link({
+    const link = new RedisOutcomeStore({ ...SLOW, url: redis.url }).link({
       flagKey: 'taken',
       environment: 'production',
     });
