@@ -141,9 +141,7 @@ describeWithBinary("a fleet's rollups", 'redis-server', 'apt-get install redis-s
     );
   });
 
-  it('stay when the rest of the data is lost, and count nothing of it again', {
-    timeout: 30_000,
-  }, async () => {
+  it('stay when the rest of the data is lost, and count nothing of it again', async () => {
     members.begin();
     const fleet = [await started(), await started()];
     for (const each of fleet) each.record();

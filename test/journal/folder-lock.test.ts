@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { endedOwners, FolderLock, FolderLostError } from '../../src/journal/folder-lock.js';
 import { GuardFolders } from '../../src/journal/guard-folder.js';
 import { standingOf, thisProcess } from '../../src/journal/process-identity.js';
+import { eventually } from '../helpers/eventually.js';
 
 const SUBJECT = { flagKey: 'async-upload', project: 'default', environment: 'production' };
 const isLinux = process.platform === 'linux';
@@ -84,14 +85,12 @@ describe('FolderLock', () => {
     child = spawn('sh', ['-c', 'sh -c "exit 0" & echo $!; exec sleep 600']);
     const [text] = await once(child.stdout!, 'data');
     const pid = Number(String(text));
-    await expect
-      .poll(async () => {
-        await rm(folder, { recursive: true, force: true });
-        await mkdir(folder);
-        await left({ pid });
-        return (await take()) instanceof FolderLock;
-      })
-      .toBe(true);
+    await eventually(async () => {
+      await rm(folder, { recursive: true, force: true });
+      await mkdir(folder);
+      await left({ pid });
+      expect(await take()).toBeInstanceOf(FolderLock);
+    });
   });
 
   it('is not taken over from a process that runs, whatever the clocks and however long it does not run', async () => {

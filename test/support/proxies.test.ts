@@ -26,8 +26,8 @@ async function proxyThat(treat: (socket: Socket) => void, sockets = new Set<Sock
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const read = (url: string, proxy: string) =>
-  exchange(new Connection({ proxy }).fetch, { method: 'GET', url, headers: {} }, 300);
+const read = (url: string, proxy: string, timeoutMs = 20_000) =>
+  exchange(new Connection({ proxy }).fetch, { method: 'GET', url, headers: {} }, timeoutMs);
 
 describe('the proxy of the environment', () => {
   it.each([
@@ -90,7 +90,7 @@ describe('the proxy of the environment', () => {
   ])('cannot be used, and is not shown, when it is %s', async (proxy, expected) => {
     vi.stubEnv('ALL_PROXY', proxy);
     const request = { method: 'GET', url: 'https://unleash.corp/api', headers: {} } as const;
-    const error = (await exchange(new Connection().fetch, request, 300).catch((error) => error)) as Error;
+    const error = (await exchange(new Connection().fetch, request, 20_000).catch((error) => error)) as Error;
     expect(error.message).toContain(expected);
     expect(error.message).not.toMatch(/-word/);
   });
@@ -113,7 +113,7 @@ describe('a failure behind a proxy', () => {
     async (scheme) => {
       const sockets = new Set<Socket>();
       const proxy = await proxyThat((socket) => socket.resume(), sockets);
-      await expect(read(`${scheme}://unleash.corp/api`, proxy)).rejects.toThrow(
+      await expect(read(`${scheme}://unleash.corp/api`, proxy, 300)).rejects.toThrow(
         `timed out after 300 ms, through the proxy ${proxy}`,
       );
       await eventually(() => expect([...sockets].map(({ closed }) => closed)).toEqual([true]));
