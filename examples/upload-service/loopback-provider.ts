@@ -108,7 +108,8 @@ export async function startLoopbackProvider(options: LoopbackOptions = {}): Prom
     repair();
     return { streaming: 'none' };
   });
-  await server.listen({ host: '127.0.0.1', port: options.port ?? 0 });
+  // Where all are in one process, a thousand users connect before the first of them is accepted.
+  await server.listen({ host: '127.0.0.1', port: options.port ?? 0, backlog: 2_048 });
   const { port } = server.server.address() as AddressInfo;
   const origin = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
 

@@ -104,7 +104,8 @@ export async function startWorld(unleash: SharedUnleash, options: WorldOptions):
     spoolDirectory,
     importDirectory: options.importDirectory,
   });
-  await service.listen({ host: '127.0.0.1', port: 0 });
+  // A thousand users connect before the first of them is accepted: what the system has no room for, it resets.
+  await service.listen({ host: '127.0.0.1', port: 0, backlog: 2_048 });
   const url = `http://127.0.0.1:${(service.server.address() as AddressInfo).port}`;
   const connections = usersConnections();
   const world: World = {
