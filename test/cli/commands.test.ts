@@ -123,7 +123,7 @@ describe('rollout-guard status of a folder without a readable state', () => {
 
 describe('rollout-guard watch', () => {
   it('prints plain lines without a terminal, prints changes, and ends cleanly on Ctrl-C', async () => {
-    const folder = join(empty, 'later');
+    const folder = join(await mkdtemp(join(empty, 'watched-')), 'later');
     const child = start('watch', folder, '--interval', '20');
     const lines: string[] = [];
     child.stdout!.on('data', (data) => lines.push(...String(data).trimEnd().split('\n')));

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { hasColours } from '../../src/cli/terminal/paint.js';
 import { eventually } from '../helpers/eventually.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
@@ -16,14 +16,16 @@ const children: ChildProcess[] = [];
 
 beforeAll(async () => {
   main = await compiledFile('src/cli/main.ts');
+});
+
+beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'processes-'));
 });
 
-afterEach(() => {
+afterEach(async () => {
   for (const child of children.splice(0)) child.kill('SIGKILL');
+  await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
 });
-
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 function start(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
   const child = spawn(program, args, {

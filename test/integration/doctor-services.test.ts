@@ -235,7 +235,7 @@ describe('the doctor on the folder', () => {
     expect((await doctor(['--folder', 'a-file'])).found.folder).toEqual(shows('fail', /ENOTDIR/));
     // Only the administrator may give a folder away.
     if (process.getuid?.() !== 0) return;
-    await mkdir(join(folder, 'foreign'));
+    await mkdir(join(folder, 'foreign'), { recursive: true });
     await chown(join(folder, 'foreign'), 12_345, 12_345);
     expect((await doctor(['--folder', 'foreign'])).found.folder).toEqual(shows('warn', /of another user/));
   });

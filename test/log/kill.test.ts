@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { killLog, runLogging, seeded } from '../helpers/kill-log.js';
 import { compiledFile } from '../helpers/test-run.js';
 import { parseCsv, rowsIn } from './logging.js';
@@ -11,9 +11,11 @@ let folder: string;
 
 beforeAll(async () => {
   service = await compiledFile('test/helpers/logging-service.ts');
+});
+beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'outcome-log-kill-'));
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterEach(() => rm(folder, { recursive: true, force: true }));
 
 describe('the outcome log', () => {
   it('loses nothing that was flushed and counts nothing twice when its process is killed', async () => {

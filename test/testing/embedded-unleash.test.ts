@@ -37,6 +37,7 @@ describe('an embedded Unleash', () => {
 
   beforeAll(async () => {
     const options = {
+      startTimeoutMs: START_TIMEOUT_MS,
       environment: 'production',
       logLevel: 'info',
       onLog: (line: string) => lines.push(line),
@@ -206,18 +207,18 @@ describe('an embedded Unleash', () => {
   });
 
   it('starts again as it was when it has a folder, and leaves nothing when it stops', {
-    timeout: START_TIMEOUT_MS,
+    timeout: 2 * START_TIMEOUT_MS,
   }, async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'embedded-unleash-'));
     try {
-      const first = await startEmbeddedUnleash({ dataDir });
+      const first = await startEmbeddedUnleash({ dataDir, startTimeoutMs: START_TIMEOUT_MS });
       await first.createFlag('remembered', { percentage: 30 });
       await first.stop();
       await first.stop();
       await expect(fetch(first.url)).rejects.toThrow();
       await expect(first.pause()).rejects.toMatchObject({ code: 'STOPPED' });
 
-      await using second = await startEmbeddedUnleash({ dataDir });
+      await using second = await startEmbeddedUnleash({ dataDir, startTimeoutMs: START_TIMEOUT_MS });
       const { url, adminToken, clientToken, user } = second;
       expect({ url, adminToken, clientToken, user }).toEqual({
         url: first.url,
@@ -234,7 +235,9 @@ describe('an embedded Unleash', () => {
   });
 
   it('reports a port that is in use', { timeout: START_TIMEOUT_MS }, async () => {
-    await expect(startEmbeddedUnleash({ port: unleash.port })).rejects.toMatchObject({
+    await expect(
+      startEmbeddedUnleash({ port: unleash.port, startTimeoutMs: START_TIMEOUT_MS }),
+    ).rejects.toMatchObject({
       code: 'START_FAILED',
       message: expect.stringMatching(new RegExp(`EADDRINUSE.*${unleash.port}`)),
     });
