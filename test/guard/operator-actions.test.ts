@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { eventually } from '../helpers/eventually.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 
 const off = (request: string) => request.endsWith('/off');
@@ -66,11 +67,10 @@ describe('a guard beside an operator', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     try {
       const second = await harness.started();
-      for (let turn = 0; turn < 60 && second.state.status !== 'stopped'; turn++) {
+      await eventually(async () => {
         await vi.advanceTimersByTimeAsync(1_000);
-        await new Promise(setImmediate);
-      }
-      expect(second.state.status).toBe('stopped');
+        expect(second.state.status).toBe('stopped');
+      });
     } finally {
       vi.useRealTimers();
     }

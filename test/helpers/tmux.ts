@@ -22,7 +22,17 @@ export class Tmux {
     onTestFinished(() => this.#close());
     const size = ['-x', String(columns), '-y', String(rows)];
     // What an interactive shell reads is the user's own, and so are colours.
-    this.run('new-session', '-d', '-s', 'test', ...size, '-c', folder, ...variables, 'env -u ENV -u NO_COLOR -u FORCE_COLOR sh');
+    this.run(
+      'new-session',
+      '-d',
+      '-s',
+      'test',
+      ...size,
+      '-c',
+      folder,
+      ...variables,
+      'env -u ENV -u NO_COLOR -u FORCE_COLOR sh',
+    );
   }
 
   run(...args: string[]): string {
