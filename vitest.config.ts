@@ -20,7 +20,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     restoreMocks: true,
     // Ends a test that hangs, and no test that a busy machine makes slow: more than `eventually()` waits.
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     // On a machine that others use too, a real server may be late once; what needs it is marked in the output.
     retry: process.env.CI === 'true' ? 1 : 0,
     globalSetup: 'test/helpers/test-run-server.ts',

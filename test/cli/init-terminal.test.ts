@@ -136,7 +136,7 @@ describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install 
     expect(shell.text()).toMatch(/exists\? \(y\): maybe$/m);
     for (const line of shell.text().split('\n')) expect(line.length).toBeLessThanOrEqual(40);
     await expect(unleash.flag(`${prefix}-never`)).rejects.toThrow();
-  }, 90_000);
+  });
 
   it.each([
     ['Ctrl-C', 'C-c'],

@@ -94,7 +94,7 @@ describe('rollout-guard init', () => {
       framework: 'worker',
     });
     expect(await strategiesOf(flag)).toEqual(before);
-  }, 60_000);
+  });
 
   it.each([
     ['a project that does not exist', { UNLEASH_PROJECT: 'nowhere' }, /no project "nowhere"/],
@@ -141,7 +141,7 @@ describe('rollout-guard init', () => {
     const { code, out } = await init(`${prefix}-viewed`, [], { UNLEASH_ADMIN_TOKEN: viewer });
     expect({ code, out }).toMatchObject({ code: 1, out: expect.stringContaining('may not turn flags off') });
     expect(await exists(`${prefix}-viewed`)).toBe(false);
-  }, 60_000);
+  });
 
   it('names an archived flag of the same key', async () => {
     const flag = `${prefix}-archived`;
@@ -151,7 +151,7 @@ describe('rollout-guard init', () => {
       code: 1,
       problems: expect.stringMatching(/archived flag.*Nothing was created/),
     });
-  }, 60_000);
+  });
 
   it('says of a server what is wrong with it, and creates nothing', async () => {
     const server = createServer((request, response) => {
@@ -183,7 +183,7 @@ describe('rollout-guard init', () => {
     }
     server.closeAllConnections();
     server.close();
-  }, 90_000);
+  });
 
   it('leaves a flag of another type as it is, says so, and what it lacks', async () => {
     const flag = `${prefix}-switch`;
@@ -241,7 +241,7 @@ describe('rollout-guard init', () => {
       problems: expect.stringMatching(/too many strategies.*deleted again/),
     });
     expect(await exists(flag)).toBe(false);
-  }, 60_000);
+  });
 
   it('overwrites no file, and creates no flag then', async () => {
     const out = join(folder, 'mine.mjs');
@@ -273,7 +273,6 @@ describe('rollout-guard init', () => {
       );
       expect(JSON.parse(summary)).toMatchObject({ flag_key: flag, total: { count: expect.any(Number) } });
     },
-    60_000,
   );
 
   it('prints code for a worker that does its jobs and ends', async () => {
@@ -285,7 +284,7 @@ describe('rollout-guard init', () => {
     const lines = (await worker.stdout!.setEncoding('utf8').toArray()).join('');
     expect(lines).toContain('ada old path: a job\n');
     expect(worker.exitCode ?? (await once(worker, 'exit'))[0]).toBe(0);
-  }, 60_000);
+  });
 });
 
 describe('the code of rollout-guard init', () => {

@@ -63,7 +63,7 @@ describe('rollout-guard', () => {
     const pid = Number(/^pid (\d+)$/m.exec(out)![1]);
     npx.kill('SIGTERM');
     await eventually(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'), 100);
-  }, 60_000);
+  });
 });
 
 describe('hasColours', () => {
@@ -140,5 +140,5 @@ describeWithBinary('rollout-guard completion zsh', 'zsh', 'apt-get install zsh',
     expect((await completions(zsh, script)).join(' ')).toBe(
       'rollout-guard doctor init --framework framework worker',
     );
-  }, 60_000);
+  });
 });

@@ -67,7 +67,7 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
     await shows(PROMPT);
     terminal.type('echo after');
     await shows(/^after$/m);
-  }, 60_000);
+  });
 
   it('is laid out anew when the terminal is resized, down to 40 columns and a few rows', async () => {
     await guardWithOutcomes();
@@ -88,7 +88,7 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
         for (const line of shown) expect(widthOf(line)).toBeLessThanOrEqual(columns);
       }, 100);
     }
-  }, 60_000);
+  });
 
   it.each([
     ['Ctrl-C', () => terminal.press('C-c')],
@@ -102,18 +102,14 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
         process.kill(Number(child), 'SIGTERM');
       },
     ],
-  ])(
-    'ends on %s, with the terminal as it was, and has no colours with NO_COLOR',
-    async (_how, end) => {
-      await guardWithOutcomes();
-      await watch(80, 24, 'NO_COLOR=1');
-      await shows(/31 of 500 outcomes/);
-      expect(lines('-e').join('\n')).not.toContain(ESCAPE);
-      end();
-      await shows(PROMPT);
-      terminal.type('echo status $?');
-      await shows(/status 0$/m);
-    },
-    60_000,
-  );
+  ])('ends on %s, with the terminal as it was, and has no colours with NO_COLOR', async (_how, end) => {
+    await guardWithOutcomes();
+    await watch(80, 24, 'NO_COLOR=1');
+    await shows(/31 of 500 outcomes/);
+    expect(lines('-e').join('\n')).not.toContain(ESCAPE);
+    end();
+    await shows(PROMPT);
+    terminal.type('echo status $?');
+    await shows(/status 0$/m);
+  });
 });

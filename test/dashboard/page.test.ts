@@ -384,7 +384,6 @@ describeInBrowser('the page', (open) => {
         }
       }
     },
-    90_000,
   );
 
   it('reaches everything with the keyboard, and shows where the focus is', async () => {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Job, Queue } from 'bullmq';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { InvoiceJob } from '../../examples/bullmq-worker/invoice.js';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
@@ -11,8 +11,6 @@ import { ExampleProcess, unleashVariables, until } from './example-process.js';
 const FLAG = 'typeset-invoices';
 
 describeWithBinary('the BullMQ worker', 'redis-server', 'apt-get install redis-server', () => {
-  vi.setConfig({ testTimeout: 90_000 });
-
   let unleash: SharedUnleash;
   let redis: RedisServer;
   let connection: Awaited<ReturnType<RedisServer['client']>>;

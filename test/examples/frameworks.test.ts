@@ -111,7 +111,7 @@ describe.each(EXAMPLES)('the example of $framework', ({ framework, folder, main,
   });
 });
 
-it('the example of Express starts without flags, and serves the old path', { timeout: 60_000 }, async () => {
+it('the example of Express starts without flags, and serves the old path', async () => {
   await using backend = await Backend.start();
   await using service = await ExampleService.start('examples/express/service.ts', unleash, {
     SEARCH_URL: backend.url,

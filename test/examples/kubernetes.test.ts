@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort, RedisServer } from '../../examples/fleet/redis-server.js';
 import { flagKey, OPERATION_TIMEOUT_MS } from '../../examples/kubernetes/rules.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
@@ -213,8 +213,6 @@ async function onThisMachine(part: string): Promise<string> {
 }
 
 describeWithBinary('the containers of the pods', 'redis-server', 'apt-get install redis-server', () => {
-  vi.setConfig({ testTimeout: 90_000 });
-
   let unleash: SharedUnleash;
   let redis: RedisServer;
   let searching: Pod;

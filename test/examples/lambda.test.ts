@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { InMemStorageProvider } from 'unleash-client';
 import { UnleashProvider } from 'unleash-rollout-guard';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
 import type { ThumbnailEvent } from '../../examples/lambda/thumbnail.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
@@ -52,8 +52,6 @@ class Environment {
 }
 
 describeWithBinary('the Lambda function', 'redis-server', 'apt-get install redis-server', () => {
-  vi.setConfig({ testTimeout: 90_000 });
-
   let unleash: SharedUnleash;
   let redis: RedisServer;
   let controller: ExampleProcess;

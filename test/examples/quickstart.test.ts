@@ -60,16 +60,14 @@ async function runs(
   }
 }
 
-it('the quickstart runs as it is written', { timeout: 90_000 }, async () => {
+it('the quickstart runs as it is written', async () => {
   await runs('examples/quickstart.ts', (provider, said) => {
     const uploaded = [{ fileName: 'hello.txt', sizeBytes: 22, streamed: true }];
     expect(provider.received, said).toMatchObject(uploaded);
   });
 });
 
-it('the example of metrics runs as it is written, and docs/metrics.md shows its rules', {
-  timeout: 90_000,
-}, async () => {
+it('the example of metrics runs as it is written, and docs/metrics.md shows its rules', async () => {
   const example = await text('examples/metrics.ts');
   const shown = /^```ts\n( {2}rollback: .*?)^```$/ms.exec(await text('docs/metrics.md'))?.[1];
   expect(shown).toBeDefined();

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Found } from '../../examples/variants/rankings.js';
 import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
 import { ExampleProcess, unleashVariables, until } from './example-process.js';
@@ -8,8 +8,6 @@ import { ExampleProcess, unleashVariables, until } from './example-process.js';
 const FLAG = 'search-ranking';
 
 describe('the flag with several variants', () => {
-  vi.setConfig({ testTimeout: 90_000 });
-
   let unleash: SharedUnleash;
   let service: ExampleProcess;
   let url: string;

@@ -72,9 +72,7 @@ describeWithBinary("a fleet's rollups", 'redis-server', 'apt-get install redis-s
     expect(rollups[0]?.percentage).toBe(10);
   });
 
-  it('lose and double nothing when leaders change, and minutes pass meanwhile', {
-    timeout: 60_000,
-  }, async () => {
+  it('lose and double nothing when leaders change, and minutes pass meanwhile', async () => {
     members.begin();
     let recorded = 0;
     const record = (each: MemberProcess, count: number) => {

@@ -59,7 +59,7 @@ describeWithBinary('a process whose guard is closed', 'redis-server', 'apt-get i
       await redis.close();
       await rm(folder, { recursive: true });
     }
-  }, 60_000);
+  });
 });
 
 describe('close()', () => {

@@ -221,9 +221,7 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
     expect(asked.reads).toBeLessThan(5 + 7 * seconds);
   });
 
-  it('shows its own share while Redis is away, and the fleet again afterwards', {
-    timeout: 60_000,
-  }, async () => {
+  it('shows its own share while Redis is away, and the fleet again afterwards', async () => {
     await using link = await openLink(redis.url);
     const leader = await member();
     const url = link.url.replace('http:', 'redis:');
@@ -271,7 +269,7 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
         expect(sum(rollups.map(({ arms }) => arms.treatment.failures))).toBe(failures);
       }, POLL_MS);
 
-    it('has the whole fleet in report, status and watch', { timeout: 90_000 }, async () => {
+    it('has the whole fleet in report, status and watch', async () => {
       const options = { review: [successRateBetween(0.5, 0.99, { minOutcomes: 4 })] };
       const [leader, follower] = [await member(options), await member(options)];
       await leader.harness.fail(leader.guard, 10);
@@ -323,9 +321,7 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
       }
     });
 
-    it('has the leader, its numbers and decisions in a dashboard of its own', {
-      timeout: 60_000,
-    }, async () => {
+    it('has the leader, its numbers and decisions in a dashboard of its own', async () => {
       const [leader, follower] = [await member(), await member()];
       await leader.harness.fail(leader.guard, 3);
       await follower.harness.fail(follower.guard, 4);

@@ -80,7 +80,7 @@ class GuardProcess {
 const stateIn = async (path: string) =>
   JSON.parse(await readFile(join(path, 'journal.json'), 'utf8')).state.status;
 
-describe('two processes with one folder', { timeout: 60_000 }, () => {
+describe('two processes with one folder', () => {
   it('keep their files apart, say so, and are shown together', async () => {
     const first = await GuardProcess.start({ isUnleashDown: true });
     const second = await GuardProcess.start();
@@ -135,7 +135,7 @@ describe('two processes with one folder', { timeout: 60_000 }, () => {
   });
 });
 
-describe('two flags with one folder', { timeout: 60_000 }, () => {
+describe('two flags with one folder', () => {
   it('do not mix after a crash, whichever starts first', async () => {
     const broken = await GuardProcess.start({ isUnleashDown: true });
     const healthy = await GuardProcess.start({ flagKey: 'healthy' });

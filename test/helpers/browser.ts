@@ -32,8 +32,7 @@ export function describeInBrowser(
   suite: (open: (url: string, options?: BrowserContextOptions) => Promise<Tab>) => void,
 ): void {
   const path = needsBinary('chromium', 'apt-get install chromium');
-  // A browser on a busy machine is slow.
-  describe.skipIf(path === undefined)(title, { timeout: 90_000 }, () => {
+  describe.skipIf(path === undefined)(title, () => {
     let browser: Browser;
     beforeAll(async () => {
       await builtPage();

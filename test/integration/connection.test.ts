@@ -492,7 +492,7 @@ describe('the command line behind a proxy and a private CA', () => {
     expect(drill.out).toContain('archived and deleted');
     expect(drill.code).toBe(0);
     expect(through.seen.every((line) => line === `CONNECT ${HOST}`)).toBe(true);
-  }, 60_000);
+  });
 
   it('doctor takes both from options, and explains what is missing', async () => {
     const through = await proxy({ password: 'user:secret-word' });
@@ -510,5 +510,5 @@ describe('the command line behind a proxy and a private CA', () => {
     expect(wrong.out).toContain('ca: expected a certificate');
     expect(wrong.code).toBe(2);
     expect([healthy, unknown, asked, wrong].map(({ out }) => out).join()).not.toContain('secret-word');
-  }, 60_000);
+  });
 });

@@ -81,7 +81,7 @@ describe('the doctor on the strategies of a real flag', () => {
     const disabled = await doctor([], flag);
     expect(disabled.found.strategies).toEqual(shows('warn', /Every strategy of the flag is disabled/));
     expect(disabled.found['id-lists']).toEqual(shows('ok', /No strategy lists single users/));
-  }, 60_000);
+  });
 });
 
 describe('the doctor on a configuration', () => {
@@ -157,7 +157,7 @@ describeWithBinary('the doctor on Redis', 'redis-server', 'apt-get install redis
     }
     const down = await doctor(['--redis', redis.url, '--timeout', '1500']);
     expect([down.code, down.found.redis]).toEqual([1, shows('fail', /^Redis (cannot be reached|timed out)/)]);
-  }, 90_000);
+  });
 });
 
 describe('the doctor on notifiers', () => {
@@ -224,7 +224,7 @@ describe('the doctor on notifiers', () => {
     ]);
     expect(received.map(({ path }) => path).sort()).toEqual(['/broken', '/hook', '/slack', '/slow']);
     for (const { text } of received) expect(text).toContain(`A test for ${FLAG}`);
-  }, 60_000);
+  });
 });
 
 describe('the doctor on the folder', () => {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { DrillResult } from '../../src/cli/drill/drill-steps.js';
 import { openLink } from '../helpers/breakable-link.js';
 import { eventually } from '../helpers/eventually.js';
@@ -97,8 +97,6 @@ async function historyOf(flagKey: string | undefined): Promise<string[]> {
 }
 
 describe('rollout-guard drill', () => {
-  vi.setConfig({ testTimeout: 90_000 });
-
   it('proves the whole path with a scratch flag, prints the times, and leaves nothing behind', async () => {
     const run = drill();
     expect(await run.exitCode()).toBe(0);

@@ -260,5 +260,5 @@ describeWithBinary("Grafana's queries", 'prometheus', 'apt-get install prometheu
       await prometheus.close();
       close();
     }
-  }, 90_000);
+  });
 });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { RedisOutcomeStore } from 'unleash-rollout-guard/redis';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
 import { eventually } from '../helpers/eventually.js';
 import { type GuardedService, startGuardedService } from '../helpers/guarded-service.js';
@@ -82,8 +82,6 @@ class ControllerProcess {
 }
 
 describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-server', () => {
-  vi.setConfig({ testTimeout: 90_000 });
-
   let unleash: SharedUnleash;
   let redis: RedisServer;
   let folder: string;

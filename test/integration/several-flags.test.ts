@@ -5,7 +5,7 @@ import { OpenFeature } from '@openfeature/server-sdk';
 import { createClient } from 'redis';
 import { guardFlags, successRateBelow, UnleashProvider } from 'unleash-rollout-guard';
 import { RedisOutcomeStore } from 'unleash-rollout-guard/redis';
-import { afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
 import { eventually } from '../helpers/eventually.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
@@ -15,8 +15,6 @@ const KEYS = ['several-upload', 'several-search', 'several-checkout'] as const;
 const DOMAIN = 'several-flags';
 
 describeWithBinary('several flags of one process', 'redis-server', 'apt-get install redis-server', () => {
-  vi.setConfig({ testTimeout: 60_000 });
-
   let unleash: SharedUnleash;
   let folder: string;
   const ends: (() => unknown)[] = [];

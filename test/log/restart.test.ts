@@ -120,7 +120,7 @@ describe('a restart', () => {
       }),
       { numRuns: 25 },
     );
-  }, 60_000);
+  });
 
   it('finds the lines after the checkpoint in files that were set aside since', async () => {
     const first = await start(folder, { maxFileBytes: 65_536, summaryMs: 1_000_000 });

@@ -99,7 +99,7 @@ describe('the files of rollups', () => {
       }),
       { numRuns: 40 },
     );
-  }, 60_000);
+  });
 
   it('are written again when a write failed', async () => {
     let mayWrite = true;
@@ -139,7 +139,7 @@ describe('the files of rollups', () => {
     const files = await readdir(join(folder, 'rollups'));
     expect(files.filter((name) => name.startsWith('minutes.'))).toHaveLength(5);
     for (const name of files) expect((await stat(path(name))).mode & 0o777).toBe(0o600);
-  }, 60_000);
+  });
 
   it('keep error types of any name and length, and few of them', async () => {
     const run = await new Run().open();

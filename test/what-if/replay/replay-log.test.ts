@@ -332,5 +332,5 @@ describe('replayLog', () => {
     } finally {
       await rm(large, { recursive: true, force: true });
     }
-  }, 60_000);
+  });
 });

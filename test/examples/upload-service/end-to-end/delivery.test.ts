@@ -204,7 +204,7 @@ async function usageIs(appName: string, expected: { yes: number; no: number }): 
   await eventually(async () => expect(await usage()).toEqual(expected), 200);
 }
 
-it('ends what is under way before it closes, and sends the outcomes', { timeout: 60_000 }, async () => {
+it('ends what is under way before it closes, and sends the outcomes', async () => {
   const appName = `closing-${randomUUID()}`;
   const at = await start({ percentage: 100, appName });
   at.provider.slowDown(500);
