@@ -12,7 +12,8 @@ it('the example of several flags turns the failing flag off, and rolls the other
   timeout: 120_000,
 }, async () => {
   const flagKeys = ['catalog-search', 'catalog-prices'];
-  for (const key of flagKeys) await unleash.createFlag(key, { percentage: 50, stickiness: 'userId' });
+  const flag = { percentage: 50, stickiness: 'userId' };
+  await Promise.all(flagKeys.map((key) => unleash.createFlag(key, flag)));
   await using backend = await Backend.start();
   await using service = await ExampleService.start('examples/several-flags/service.ts', unleash, {
     CATALOG_URL: backend.url,

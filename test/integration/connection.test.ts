@@ -411,8 +411,8 @@ describe('a guarded provider behind a proxy and a private CA', () => {
     it('reads the facts as the environment says, and as `http` does', async () => {
       const through = await proxy({ password: 'user:p%40ss' });
       const [flagOfHttp, flagOfEnvironment] = [`guarded-http-${token}`, `guarded-env-${token}`];
-      await unleash.createFlag(flagOfHttp, { percentage: 30 });
-      await unleash.createFlag(flagOfEnvironment, { percentage: 30 });
+      const flags = [flagOfHttp, flagOfEnvironment];
+      await Promise.all(flags.map((key) => unleash.createFlag(key, { percentage: 30 })));
       const ofHttp = await guarded(flagOfHttp, token, secureUrl(), {
         proxy: through.url,
         ca: ca.own.cert,

@@ -15,8 +15,10 @@ let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rollout-doctor-'));
   unleash = await sharedUnleash();
-  await unleash.createFlag('doctor-upload', { percentage: 10 });
-  await unleash.createFlag('random-upload', { percentage: 10, stickiness: 'random' });
+  await Promise.all([
+    unleash.createFlag('doctor-upload', { percentage: 10 }),
+    unleash.createFlag('random-upload', { percentage: 10, stickiness: 'random' }),
+  ]);
 });
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
@@ -46,7 +48,7 @@ async function mayTurnOff(token: string): Promise<boolean> {
   const { url, project, environment } = unleash;
   const path = `/api/admin/projects/${project}/features/doctor-upload/environments/${environment}/off`;
   const answer = await fetch(`${url}${path}`, { method: 'POST', headers: { authorization: token } });
-  await unleash.enable('doctor-upload');
+  if (answer.ok) await unleash.enable('doctor-upload');
   return answer.ok;
 }
 

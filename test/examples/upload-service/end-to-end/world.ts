@@ -57,7 +57,11 @@ export interface World {
 /** Starts a world. The flag exists already. */
 export async function startWorld(unleash: SharedUnleash, options: WorldOptions): Promise<World> {
   const flagKey = options.guard?.flagKey ?? FLAG_KEY;
-  await unleash.setPercentage(flagKey, options.percentage);
+  const { strategies } = await unleash.flag(flagKey);
+  // A change takes a second.
+  if (strategies[0]?.parameters.rollout !== String(options.percentage)) {
+    await unleash.setPercentage(flagKey, options.percentage);
+  }
   const { fileProvider = 'kimi' } = options;
   const provider = await startLoopbackProvider();
   const client = configuredProvider({
