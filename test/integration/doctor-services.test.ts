@@ -204,6 +204,7 @@ describe('the doctor on notifiers', () => {
   });
 
   it('sends nothing without --send-test, and one test message through each with it', async () => {
+    received.length = 0;
     const untried = await doctor(['--config', 'notify.mjs']);
     expect(untried.found.notifier).toEqual(shows('unknown', /slack delivers was not tried/));
     expect(received).toEqual([]);
