@@ -32,7 +32,10 @@ it('a report has each metric by arm, as a table and as a chart', async () => {
     guard.track('cart', { targetingKey: `user-${user}` }, { value: treated ? 30 : 12.5 });
   }
   const counted = () => guard.status().snapshot.evidence?.[1]?.metric?.arms;
-  await harness.until('all are over', () => counted()?.treatment.trials === 20);
+  await harness.until(
+    'all are over',
+    () => counted()?.treatment.trials === 20 && counted()?.control.trials === 20,
+  );
   await guard.close();
   const report = await collectReport([harness.folder]);
   const arms = (treatment: number, control: number) => ({
