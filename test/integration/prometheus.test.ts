@@ -58,9 +58,14 @@ describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheu
       ...options,
     });
 
+  const readFrom = (world: World, options?: Partial<PrometheusOptions>) =>
+    deepQueue(world, options).signal.read({ signal: new AbortController().signal });
+
   const verdictOf = (guard: RolloutGuard): Verdict | undefined => guard.status().verdicts[0];
 
   it('stops the flag when the metric rises, and not before', async () => {
+    // Where it is tried again, the last scrape is from before.
+    await eventually(async () => expect(await readFrom(steady)).toMatchObject({ value: 5 }));
     const guard = await harness.started({ rollback: [deepQueue(steady)], tickMs: 50 });
     await eventually(() => expect(verdictOf(guard)).toMatchObject({ status: 'ok', observed: 5 }));
     expect(harness.flags.isOverridden()).toBe(false);
@@ -116,8 +121,7 @@ describeWithBinary('a real Prometheus', 'prometheus', 'apt-get install prometheu
   });
 
   it('answers queries of every kind as the trigger expects', async () => {
-    const read = (query: string) =>
-      deepQueue(steady, { query }).signal.read({ signal: new AbortController().signal });
+    const read = (query: string) => readFrom(steady, { query });
     await eventually(async () => expect(await read('max(upload_queue_depth)')).toMatchObject({ value: 5 }));
     const begun = Date.now();
     const reading = (await read('sum(upload_queue_depth)')) as { value: number; at: number };
