@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freePort, RedisServer } from '../../examples/fleet/redis-server.js';
 import { flagKey, OPERATION_TIMEOUT_MS } from '../../examples/kubernetes/rules.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
@@ -216,11 +216,18 @@ describeWithBinary('the containers of the pods', 'redis-server', 'apt-get instal
   let unleash: SharedUnleash;
   let redis: RedisServer;
   let searching: Pod;
-  const controllers: Pod[] = [];
+  let controllers: Pod[] = [];
 
   beforeAll(async () => {
     [unleash, redis] = await Promise.all([sharedUnleash(), RedisServer.start()]);
     await unleash.createFlag(flagKey, { percentage: 50 });
+  });
+
+  beforeEach(async () => {
+    const pods = [searching, ...controllers];
+    // Tests that end them may be tried again.
+    if (pods.length > 1 && pods.every((pod) => !pod.process.hasEnded)) return;
+    await endAll();
     const values = { ...unleashVariables(unleash), REDIS_URL: redis.url };
     for (let replica = 0; replica < controller.spec.replicas; replica++) {
       controllers.push(await Pod.start(controller, values));
@@ -229,9 +236,14 @@ describeWithBinary('the containers of the pods', 'redis-server', 'apt-get instal
   });
 
   afterAll(async () => {
-    for (const pod of [searching, ...controllers]) await pod?.[Symbol.asyncDispose]();
+    await endAll();
     await redis?.close();
   });
+
+  async function endAll(): Promise<void> {
+    for (const pod of [searching, ...controllers]) await pod?.[Symbol.asyncDispose]();
+    controllers = [];
+  }
 
   const roleOf = async (pod: Pod) => ((await (await pod.ask('management', '/health')).json()) as Role).role;
   interface Role {
@@ -242,15 +254,18 @@ describeWithBinary('the containers of the pods', 'redis-server', 'apt-get instal
     return [reply.status, await reply.json()];
   };
 
+  const oneLeads = () =>
+    until(async () =>
+      expect((await Promise.all(controllers.map(roleOf))).sort()).toEqual(['follower', 'leader']),
+    );
+
   it('become ready and live, and one controller of two leads', async () => {
     for (const pod of [searching, ...controllers]) {
       await until(async () => expect(await pod.probe('readinessProbe'), pod.process.said).toBe(200));
       expect(await pod.probe('livenessProbe')).toBe(200);
       expect(await pod.metrics()).toMatch(/^rollout_guard_info\{flag="indexed-search",.*\} 1$/m);
     }
-    await until(async () =>
-      expect((await Promise.all(controllers.map(roleOf))).sort()).toEqual(['follower', 'leader']),
-    );
+    await oneLeads();
   });
 
   it('serve all users while the new path fails, and the controller turns the flag off', async () => {
@@ -273,6 +288,7 @@ describeWithBinary('the containers of the pods', 'redis-server', 'apt-get instal
   });
 
   it('end with 0 on SIGTERM; the other controller leads, and nothing was written outside of volumes', async () => {
+    await oneLeads();
     const isFirst = (await roleOf(controllers[0]!)) === 'leader';
     const [leader, other] = isFirst ? controllers : [...controllers].reverse();
     expect(await leader!.process.ends('SIGTERM')).toBe(0);

@@ -94,6 +94,9 @@ describe('the flag with several variants', () => {
     await unleash.enable(FLAG);
     await until(async () => expect(rankings(await find(20, 'guide'))).toEqual(['plain', 'recent']));
     await service.says('has no variant \\"popular\\" in Unleash');
+  });
+
+  it('ends with 0 on SIGTERM', async () => {
     expect(await service.ends('SIGTERM')).toBe(0);
   });
 });

@@ -46,6 +46,8 @@ export async function startGuardedService(
       token: token ?? unleash.adminToken,
       project: unleash.project,
       environment: unleash.environment,
+      // Many suites share the machine.
+      timeoutMs: 20_000,
     },
     rollback: [successRateBelow(0.95, { minOutcomes: 100 })],
     folder,

@@ -249,7 +249,7 @@ describe('rollout-guard drill', () => {
   it('takes what is missing from the configuration of a controller', async () => {
     const config = join(folder, 'controller.json');
     const { apiUrl: url, adminToken: token, clientToken, environment } = unleash;
-    const given = { unleash: { url, token, clientToken, environment, timeoutMs: 5_000 }, flagKey: 'in-use' };
+    const given = { unleash: { url, token, clientToken, environment, timeoutMs: 20_000 }, flagKey: 'in-use' };
     await writeFile(config, JSON.stringify(given));
     const nothing = {
       UNLEASH_URL: undefined,

@@ -53,6 +53,8 @@ describeWithBinary('several flags of one process', 'redis-server', 'apt-get inst
         token: unleash.adminToken,
         project: unleash.project,
         environment: unleash.environment,
+        // A request that is late on a busy machine would be sent twice.
+        timeoutMs: 20_000,
       },
       flags: Object.fromEntries(
         KEYS.map((key) => [key, { rollback: [successRateBelow(0.95, { minOutcomes: 20 })] }]),
