@@ -6,4 +6,7 @@ import { createRequire } from 'node:module';
  *
  * @throws an error with the code `MODULE_NOT_FOUND`.
  */
-export const requirePackage = createRequire(import.meta.url);
+export function requirePackage(name: string): unknown {
+  // Not before it is called: the build's CommonJS within a bundle of ES modules does not know its own file.
+  return createRequire(import.meta.url)(name);
+}

@@ -203,6 +203,22 @@ try {
     nest('npx', 'esbuild', 'redis.js', ...flags);
     assert.match(nest('node', 'bundle/redis.js'), /npm install redis/);
   });
+  check('a bundle of ES modules serves the page beside it, and lacks no Redis package until then', () => {
+    const requires =
+      "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
+    const flags = [
+      '--bundle',
+      '--platform=node',
+      '--format=esm',
+      '--outdir=bundle',
+      '--out-extension:.js=.mjs',
+    ];
+    nest('npx', 'esbuild', 'bundled.mjs', ...flags, `--banner:js=${requires}`, '--log-level=error');
+    cpSync(join(folder, 'nest/node_modules', name, 'dist/page'), join(folder, 'nest/bundle/page'), {
+      recursive: true,
+    });
+    assert.match(nest('node', 'bundle/bundled.mjs'), /npm install redis[\s\S]*\n200 true\n$/);
+  });
   const oldest = peersOf((name) => peerDependencies[name].replace('^', ''));
   run('npm', ['install', ...QUIETLY, ...oldest]);
   check(`the oldest peers do as well: ${oldest.join(', ')}`, () => {

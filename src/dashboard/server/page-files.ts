@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { extname, join, relative, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import { accepts, Refusal, send } from './reply.js';
@@ -25,7 +25,7 @@ const COMPRESSED = /\.(html|js|css|svg|json|webmanifest)$/;
 const HASHED = /-[\w-]{8,}\.\w+$/;
 
 const MISSING =
-  'The dashboard\'s page is missing. A bundle needs a copy of node_modules/unleash-rollout-guard/dist/page beside it, named "page"; ' +
+  'The dashboard\'s page is missing. A bundle needs a copy of node_modules/unleash-rollout-guard/dist/page beside its file, named "page"; ' +
   'in a clone of the repository, "npm run build:page" builds it.';
 
 /** One file of the page, as it is sent. */
@@ -39,8 +39,18 @@ interface PageFile {
 
 /** Where this package's build has the page: beside the built code, wherever that was copied to. */
 function pageFolder(): string {
-  const isSource = new URL(import.meta.url).pathname.endsWith('.ts');
-  return fileURLToPath(new URL(isSource ? '../../../dist/page' : './page', import.meta.url));
+  const file = codeFile();
+  return fileURLToPath(new URL(file.pathname.endsWith('.ts') ? '../../../dist/page' : './page', file));
+}
+
+/** This file, or the one into which it was bundled. */
+function codeFile(): URL {
+  try {
+    return new URL(import.meta.url);
+  } catch {
+    // The build's CommonJS within a bundle of ES modules does not know its own file: that of the program, then.
+    return pathToFileURL(process.argv[1] ?? 'bundle');
+  }
 }
 
 /**
