@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../examples/fleet/redis-server.js';
-import { codeFor, FRAMEWORKS, frameworkOf } from '../../src/cli/init/frameworks.js';
+import { codeFor, FRAMEWORKS, packageIn } from '../../src/cli/init/frameworks.js';
 import { type EndedCommand, runCommand } from '../helpers/command.js';
 import { eventually } from '../helpers/eventually.js';
 import { personalToken } from '../helpers/personal-token.js';
@@ -243,6 +243,14 @@ describe('rollout-guard init', () => {
     expect(await exists(flag)).toBe(false);
   });
 
+  it('writes no .cjs file, which could not import, and creates no flag then', async () => {
+    expect(await initProcess(`${prefix}-cjs`, '--out', join(folder, 'rollout.cjs'))).toMatchObject({
+      code: 1,
+      problems: expect.stringContaining('give --out a name in .js, .mjs, .ts or .mts'),
+    });
+    expect(await exists(`${prefix}-cjs`)).toBe(false);
+  });
+
   it('overwrites no file, and creates no flag then', async () => {
     const out = join(folder, 'mine.mjs');
     await writeFile(out, 'mine');
@@ -284,11 +292,17 @@ describe('rollout-guard init', () => {
     const lines = (await worker.stdout!.setEncoding('utf8').toArray()).join('');
     expect(lines).toContain('ada old path: a job\n');
     expect(worker.exitCode ?? (await once(worker, 'exit'))[0]).toBe(0);
+    // Without "type": "module", TypeScript makes CommonJS of it, where nothing awaits at the top level.
+    const typed = join(folder, 'worker.ts');
+    expect(await initProcess(`${prefix}-worker`, '--out', typed)).toMatchObject({ code: 0 });
+    expect(await readFile(typed, 'utf8')).toMatch(
+      /^async function main\(\) \{\n( {2}.*\n|\n)+\}\n\nvoid main\(\);\n$/m,
+    );
   });
 });
 
 describe('the code of rollout-guard init', () => {
-  it('has no type errors, whatever the names are', async () => {
+  it('has no type errors in packages of ES modules and of CommonJS, whatever the names are', async () => {
     const root = resolve(import.meta.dirname, '../..');
     const place = await mkdtemp(join(root, 'node_modules/.cache/init-types-'));
     const target = {
@@ -297,8 +311,12 @@ describe('the code of rollout-guard init', () => {
       project: 'a"b',
       environment: 'x',
     };
-    for (const framework of FRAMEWORKS)
-      await writeFile(join(place, `${framework}.ts`), codeFor(framework, target));
+    for (const type of ['module', 'commonjs']) {
+      await mkdir(join(place, type));
+      await writeFile(join(place, type, 'package.json'), JSON.stringify({ type }));
+      for (const framework of FRAMEWORKS)
+        await writeFile(join(place, type, `${framework}.ts`), codeFor(framework, target, type === 'module'));
+    }
     const compilerOptions = {
       ...{
         strict: true,
@@ -310,7 +328,6 @@ describe('the code of rollout-guard init', () => {
       },
       ...{ experimentalDecorators: true, paths: { 'unleash-rollout-guard': [join(root, 'src/index.ts')] } },
     };
-    await writeFile(join(place, 'package.json'), '{"type":"module"}');
     await writeFile(join(place, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
     const tsc = join(root, 'node_modules/typescript/bin/tsc');
     const checked = await promisify(execFile)(process.execPath, [tsc, '-p', place]).catch((error) => error);
@@ -319,21 +336,21 @@ describe('the code of rollout-guard init', () => {
   }, 120_000);
 });
 
-describe('frameworkOf', () => {
+describe('packageIn', () => {
   it.each([
-    ['nestjs', { dependencies: { express: '5', '@nestjs/core': '11' } }],
-    ['fastify', { devDependencies: { fastify: '5' } }],
-    ['express', { dependencies: { express: '5' } }],
-    ['worker', { dependencies: { bullmq: '5' } }],
-    ['worker', { dependencies: 'none' }],
-  ])('is %s for %o', async (framework, manifest) => {
+    ['nestjs', false, { dependencies: { express: '5', '@nestjs/core': '11' } }],
+    ['fastify', true, { devDependencies: { fastify: '5' }, type: 'module' }],
+    ['express', false, { dependencies: { express: '5' }, type: 'commonjs' }],
+    ['worker', false, { dependencies: { bullmq: '5' } }],
+    ['worker', false, { dependencies: 'none' }],
+  ])('is of %s, of ES modules: %s, for %o', async (framework, isModule, manifest) => {
     const place = await mkdtemp(join(tmpdir(), 'framework-'));
     await writeFile(join(place, 'package.json'), JSON.stringify(manifest));
-    expect(await frameworkOf(place)).toBe(framework);
+    expect(await packageIn(place)).toEqual({ framework, isModule });
     await writeFile(join(place, 'package.json'), 'no JSON');
-    expect(await frameworkOf(place)).toBe('worker');
+    expect(await packageIn(place)).toEqual({ framework: 'worker', isModule: false });
     await rm(place, { recursive: true });
-    expect(await frameworkOf(place)).toBe('worker');
+    expect(await packageIn(place)).toEqual({ framework: 'worker', isModule: false });
   });
 });
 

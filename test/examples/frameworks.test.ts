@@ -104,7 +104,7 @@ describe.each(EXAMPLES)('the example of $framework', ({ framework, folder, main,
 
   it('has what rollout-guard init prints, but for its two paths', async () => {
     const target = { url: 'https://unleash.example.com/api', project: 'default', environment: 'production' };
-    const printed = codeFor(framework, { ...target, flagKey }).split('\n');
+    const printed = codeFor(framework, { ...target, flagKey }, true).split('\n');
     const file = framework === 'nestjs' ? 'rollout.service.ts' : main;
     const example = (await readFile(`${folder}/${file}`, 'utf8')).split('\n');
     expect(withoutMatch(printed, example)).toEqual(REPLACED[framework]);

@@ -16,13 +16,21 @@ const PACKAGES: readonly (readonly [string, Framework])[] = [
   ['express', 'express'],
 ];
 
-/** The framework of the package in a folder; `worker` when it has none of them, or there is no package. */
-export async function frameworkOf(folder: string): Promise<Framework> {
+/** What the code must fit. */
+export interface Package {
+  readonly framework: Framework;
+  /** Whether its files are ES modules. */
+  readonly isModule: boolean;
+}
+
+/** The package in a folder; a `worker` when it has no framework, or there is no package. */
+export async function packageIn(folder: string): Promise<Package> {
   const text = await readFile(join(folder, 'package.json'), 'utf8').catch(() => '');
   const manifest = parseJson(text);
-  const { dependencies, devDependencies } = isRecord(manifest) ? manifest : {};
+  const { dependencies, devDependencies, type } = isRecord(manifest) ? manifest : {};
   const names = [dependencies, devDependencies].flatMap((list) => (isRecord(list) ? Object.keys(list) : []));
-  return PACKAGES.find(([name]) => names.includes(name))?.[1] ?? 'worker';
+  const framework = PACKAGES.find(([name]) => names.includes(name))?.[1] ?? 'worker';
+  return { framework, isModule: type === 'module' };
 }
 
 /** What the code has in it. */
@@ -39,10 +47,28 @@ export function installCommand(framework: Framework): string {
   return `npm install unleash-rollout-guard @openfeature/server-sdk @openfeature/core ${own}`.trimEnd();
 }
 
-/** The code that guards a flag in a framework: one ES module, which is TypeScript as well. */
-export function codeFor(framework: Framework, target: CodeTarget): string {
-  const parts = { express, fastify, nestjs, worker }[framework](target);
-  return `${parts.join('\n')}\n`;
+/**
+ * The code that guards a flag in a framework: JavaScript, which is TypeScript as well.
+ *
+ * @param isModule - Whether it may await at its top level. TypeScript that becomes CommonJS may not.
+ */
+export function codeFor(framework: Framework, target: CodeTarget, isModule: boolean): string {
+  const lines = { express, fastify, nestjs, worker }[framework](target);
+  return `${(isModule ? lines : inMain(lines)).join('\n')}\n`;
+}
+
+/** With a function around what awaits. */
+function inMain(lines: readonly string[]): readonly string[] {
+  const from = lines.indexOf(START[0]!);
+  if (from === -1) return lines;
+  return [
+    ...lines.slice(0, from),
+    'async function main() {',
+    ...indented(lines.slice(from), '  '),
+    '}',
+    '',
+    'void main();',
+  ];
 }
 
 /** Text as a literal. */
@@ -115,7 +141,8 @@ const KEPT_ALIVE = '// A connection that is kept alive would delay the end by it
 
 const HEALTH = '// A blind guard is a reason for an alert, and none to restart a service that works.';
 
-const indented = (lines: readonly string[], by: string) => lines.map((line) => by + line);
+const indented = (lines: readonly string[], by: string) =>
+  lines.map((line) => (line === '' ? '' : by + line));
 
 function express(target: CodeTarget): string[] {
   return [

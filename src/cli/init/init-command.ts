@@ -17,7 +17,7 @@ import {
   nameOption,
   unleashFields,
 } from '../unleash-options.js';
-import { codeFor, FRAMEWORKS, type Framework, frameworkOf, installCommand } from './frameworks.js';
+import { codeFor, FRAMEWORKS, type Framework, installCommand, packageIn } from './frameworks.js';
 import { InitError, type InitResult, makeFlag } from './make-flag.js';
 import { type Question, Questions } from './questions.js';
 
@@ -87,7 +87,7 @@ export function registerInit(program: Command): void {
     .option('--yes', 'ask nothing: options and variables have everything', false);
   const command = addUnleashOptions(init).option('--json', 'print the result as JSON', false);
   complete(command, HELP, z.object({ yes: z.boolean() }), async ({ yes }) => {
-    const detected = await frameworkOf(process.cwd());
+    const { framework: detected, isModule } = await packageIn(process.cwd());
     const given = command.opts();
     const isAsked = !yes && process.stdin.isTTY === true && process.stderr.isTTY === true;
     const isDefault = (name: string) => command.getOptionValueSource(name) === 'default';
@@ -97,7 +97,7 @@ export function registerInit(program: Command): void {
       'options',
     );
     const { flag: flagKey, framework = detected, timeout: timeoutMs, out, json, ...rest } = options;
-    await refuseExisting(out);
+    await refuseFile(out);
     const { proxy, ca, cert, key, ...target } = rest;
     const result = await uninterrupted(() =>
       makeFlag({
@@ -109,7 +109,7 @@ export function registerInit(program: Command): void {
         folder: `logs/${flagKey.replaceAll('-', '_')}_rollout`,
       }),
     );
-    const code = codeFor(framework, { ...target, flagKey });
+    const code = codeFor(framework, { ...target, flagKey }, isModule || /\.m[jt]s$/.test(out ?? ''));
     const isThere = result.outcome !== 'refused';
     if (isThere && out !== undefined) await writeCode(out, code, result);
     const shown = { ...result, flagKey, ...target, framework, code, out };
@@ -178,8 +178,13 @@ function problemWith(name: keyof typeof fields, answer: string): string | undefi
 }
 
 /** Before anything is made. */
-async function refuseExisting(out: string | undefined): Promise<void> {
+async function refuseFile(out: string | undefined): Promise<void> {
   if (out === undefined) return;
+  if (/\.cjs$/.test(out)) {
+    const expected =
+      'The code imports, which a .cjs file cannot: give --out a name in .js, .mjs, .ts or .mts';
+    throw new InitError(`${expected}, got ${out}. Nothing was created.`);
+  }
   const exists = await stat(out).then(
     () => true,
     () => false,
