@@ -23,17 +23,17 @@ export interface EmbeddedStrategy {
 /** What {@link AdminUser.createFlag} accepts beside the flag's key. */
 export interface NewFlag {
   /** The gradual rollout's percentage, 0–100. @default 100 */
-  readonly percentage?: number;
+  readonly percentage?: number | undefined;
   /** Whether the flag is on. @default true */
-  readonly enabled?: boolean;
+  readonly enabled?: boolean | undefined;
   /** What the rollout sticks to: `default`, `userId`, `sessionId`, `random` or a custom field. @default 'default' */
-  readonly stickiness?: string;
+  readonly stickiness?: string | undefined;
   /** Unleash's flag type. @default 'release' */
-  readonly type?: 'release' | 'experiment' | 'operational' | 'kill-switch' | 'permission';
+  readonly type?: 'release' | 'experiment' | 'operational' | 'kill-switch' | 'permission' | undefined;
   /** The flag's description in the UI. */
-  readonly description?: string;
+  readonly description?: string | undefined;
   /** These strategies instead of one gradual rollout. */
-  readonly strategies?: readonly EmbeddedStrategy[];
+  readonly strategies?: readonly EmbeddedStrategy[] | undefined;
 }
 
 /** A flag in one environment, as Unleash's admin API shows it. */

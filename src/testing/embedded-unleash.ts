@@ -8,20 +8,20 @@ import { ChildServer } from './child-server.js';
 /** What {@link startEmbeddedUnleash} accepts; every field may be left out. */
 export interface EmbeddedUnleashOptions {
   /** The port to listen on. @default 0, a free one (with `dataDir`, the port of the last start) */
-  readonly port?: number;
+  readonly port?: number | undefined;
   /**
    * A folder that keeps the database, the tokens, the password and the port, so that a server can be stopped and
    * started again as it was. @default in memory: everything is gone after `stop()`
    */
-  readonly dataDir?: string;
+  readonly dataDir?: string | undefined;
   /** Unleash's environment that the client token reads and the helpers change. @default 'development' */
-  readonly environment?: 'development' | 'production';
+  readonly environment?: 'development' | 'production' | undefined;
   /** Gets every line that the server writes. @default none: the server is silent */
-  readonly onLog?: (line: string) => void;
+  readonly onLog?: ((line: string) => void) | undefined;
   /** From which level on the server writes. @default 'warn' */
-  readonly logLevel?: 'debug' | 'info' | 'warn' | 'error';
+  readonly logLevel?: 'debug' | 'info' | 'warn' | 'error' | undefined;
   /** How long the start may take, in milliseconds. @default 80_000 */
-  readonly startTimeoutMs?: number;
+  readonly startTimeoutMs?: number | undefined;
 }
 
 /** A running Unleash server. Its helpers act as a signed-in admin user, exactly as Unleash's UI does. */
