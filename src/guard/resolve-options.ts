@@ -171,7 +171,7 @@ export const loggerSchema = z
 
 const optionFields = {
   flagKey: z.string({ error: FLAG_KEY }).regex(/^(?!\.{1,2}$)[\w.~-]{1,100}$/, { error: FLAG_KEY }),
-  flags: having<FlagSource>(FLAG_SOURCE, 'an UnleashProvider or a GuardedProvider'),
+  flags: having<FlagSource>(FLAG_SOURCE, 'an UnleashProvider, or a GuardedProvider around another provider'),
   treatmentVariants: z
     .array(z.string({ error: VARIANT }).min(1, { error: VARIANT }), { error: VARIANTS })
     .min(1, { error: VARIANTS })
