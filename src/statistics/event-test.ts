@@ -147,7 +147,7 @@ export class EventTest {
 }
 
 /** Where the totals stood before the event that is their latest. */
-export function momentBefore(treated: boolean, at: number, totals: ArrayLike<number>): Moment {
+function momentBefore(treated: boolean, at: number, totals: ArrayLike<number>): Moment {
   const before: [number, number, number, number] = [totals[0]!, totals[1]!, totals[2]!, totals[3]!];
   const first = treated ? 0 : 2;
   before[first] = Math.max(0, before[first] - 1);

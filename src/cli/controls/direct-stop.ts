@@ -29,7 +29,7 @@ interface Asked {
 }
 
 /** A stop that an operator decides where no guard has counted anything. */
-export function directDecision(
+function directDecision(
   flagKey: string,
   { by, reason }: Asked,
   facts: Pick<Decision, 'epoch'> & Partial<Pick<Decision, 'rolloutPercentage' | 'lastToggleId'>>,

@@ -13,7 +13,7 @@ interface Session {
 }
 
 /** The name of the cookie: dashboards on other ports of one machine have others, because cookies know no ports. */
-export function cookieName(tokens: readonly string[]): string {
+function cookieName(tokens: readonly string[]): string {
   const digest = createHash('sha256').update(tokens.join('\n')).digest('hex');
   return tokens.length === 0 ? 'rollout_guard' : `rollout_guard_${digest.slice(0, 8)}`;
 }

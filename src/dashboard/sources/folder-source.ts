@@ -92,7 +92,7 @@ function weightOf({ fleet, isClosed, health, state, at }: RolloutView): readonly
  * One view of the guards of one flag: that of the leader, or, without a fleet, that of the one that says most, with all of them as its
  * processes. Pure.
  */
-export function mergeViews(
+function mergeViews(
   found: readonly { readonly name: string; readonly view: RolloutView }[],
 ): RolloutView | undefined {
   const [first, ...others] = found.toSorted((a, b) => {

@@ -18,7 +18,6 @@ const UNDONE_TO_REPORT = 20;
 
 /** Records exposures and outcomes: in the store, in the log on disk and for observers. Touches memory only. */
 export class OutcomeRecorder {
-  #undone = 0;
   /** The latest exposure of each user. */
   readonly ledger: ExposureLedger;
   readonly observations = new Observations();
@@ -28,7 +27,10 @@ export class OutcomeRecorder {
   readonly #loop: GuardLoop;
   /** Undefined when there is no log, or nowhere to write it. */
   #log: OutcomeLog | undefined;
+  /** What earlier runs counted, from `open()` to `start()`. */
   #counted: StoreDump | undefined;
+  /** Evaluations as on, in spite of the override. */
+  #undone = 0;
 
   /** @param own - What this process records; the log's checkpoint contains it. */
   constructor(context: GuardContext, own: MemoryOutcomeStore, fleet: GuardFleet, loop: GuardLoop) {
@@ -98,11 +100,14 @@ export class OutcomeRecorder {
 
   /** Repairs what a crash left of the log, and reads what earlier runs counted. */
   async open(left: JournalEntry | undefined, epoch: number, folder: OpenFolder | undefined): Promise<void> {
-    if (folder === undefined) this.#log = undefined;
+    if (folder === undefined) {
+      this.#log = undefined;
+      return;
+    }
     this.#counted = await this.#log?.open({
-      folder: folder!.path,
-      mode: folder!.mode,
-      permit: folder!.permit,
+      folder: folder.path,
+      mode: folder.mode,
+      permit: folder.permit,
       epoch: left?.epoch ?? epoch,
       epochStartedAt: left?.epochStartedAt,
       oldestEpoch: left?.oldestEpoch,
