@@ -1,11 +1,17 @@
-/** The pictures of the dashboard in README and docs, of a rollout over three weeks: `npm run build && npm run screenshots`. */
-import { stat } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
-import type { Browser } from 'playwright-core';
+/** The pictures of dashboard and report in README and docs, of rollouts over three weeks: `npm run build && npm run screenshots`. */
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { Browser, Page } from 'playwright-core';
 import type { DecisionView } from '../src/dashboard/api.js';
+import { drawCharts } from '../src/report/charts.js';
+import { collectReport } from '../src/report/collect.js';
+import { toHtml } from '../src/report/html.js';
 import type { Annotation } from '../src/rollups/rollup.js';
 import { startChromium } from '../test/helpers/browser.js';
 import { sampleHistory, THREE_WEEKS } from '../test/helpers/dashboard-samples.js';
+import { longRollout } from '../test/helpers/long-rollout.js';
 import { findOnPath } from '../test/helpers/on-path.js';
 import { sampleRollouts } from '../test/helpers/sample-rollouts.js';
 import { SampleSource, servePage } from '../test/helpers/sample-source.js';
@@ -22,11 +28,25 @@ interface Picture {
   readonly from?: string;
 }
 
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
 const now = Date.now();
 const { running, stopped, others, decision, annotations } = sampleRollouts(now);
-const history = sampleHistory(THREE_WEEKS, now);
-const all = [...history.annotations, ...annotations].sort((a, b) => a.at - b.at);
+const failing = sampleHistory(THREE_WEEKS, now);
+const [first, second, third, fourth] = THREE_WEEKS;
+const healthy = sampleHistory(
+  [
+    first!,
+    second!,
+    { ...third!, lengthMs: 10 * DAY_MS },
+    { ...fourth!, lengthMs: 19 * HOUR_MS, serviceVersion: '2.5.0' },
+  ],
+  now,
+);
 const sources = [running, stopped, ...others].map((view) => {
+  const history = view === stopped ? failing : healthy;
+  const all = [...history.annotations, ...annotations].sort((a, b) => a.at - b.at);
   const isOf = ({ type }: Annotation) => type !== 'decision' || view === stopped;
   return new SampleSource(view, { rollups: history.rollups, annotations: all.filter(isOf) });
 });
@@ -39,7 +59,7 @@ const story: DecisionView = {
 sources[1]!.decided = [story];
 
 const PICTURES: readonly Picture[] = [
-  { name: 'dashboard', hash: '#/flags/async-upload', width: 1280, height: 1100 },
+  { name: 'dashboard', hash: '#/flags/async-upload', width: 1280, height: 1060 },
   { name: 'dashboard-dark', hash: '#/flags/checkout-v2', width: 1280, height: 1060, colorScheme: 'dark' },
   { name: 'dashboard-phone', hash: '#/flags/async-upload', width: 390, height: 844 },
   { name: 'dashboard-triggers', hash: '#/flags/checkout-v2', width: 1280, height: 940, from: '#triggers' },
@@ -72,9 +92,28 @@ async function take(browser: Browser, url: string, picture: Picture): Promise<vo
   if (from !== undefined) {
     await page.evaluate(`scrollTo(0, document.querySelector('${from}').getBoundingClientRect().top - 20)`);
   }
+  await save(page, name);
+  await context.close();
+}
+
+async function takeReport(browser: Browser): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'report-'));
+  try {
+    const { endedAt } = await longRollout(folder, { days: 21, perSecond: 50 });
+    const report = await collectReport([folder], { now: endedAt });
+    const file = join(folder, 'report.html');
+    await writeFile(file, toHtml(report, await drawCharts(report)));
+    const page = await browser.newPage({ viewport: { width: 1000, height: 900 } });
+    await page.goto(pathToFileURL(file).href);
+    await save(page, 'report');
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function save(page: Page, name: string): Promise<void> {
   const path = fileURLToPath(new URL(`../docs/images/${name}.png`, import.meta.url));
   await page.screenshot({ path });
-  await context.close();
   const { size } = await stat(path);
   console.log(`${name}.png: ${Math.round(size / 1_000)} KB`);
   if (size > MOST_BYTES) throw new Error(`${name}.png has more than ${MOST_BYTES / 1_000} KB.`);
@@ -86,6 +125,7 @@ const served = await servePage(() => sources, { controls: { token: 'a-token-of-o
 const browser = await startChromium(chromium);
 try {
   for (const picture of PICTURES) await take(browser, served.url, picture);
+  await takeReport(browser);
 } finally {
   await browser.close();
   await served.close();

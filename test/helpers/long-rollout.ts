@@ -137,7 +137,9 @@ function eventsOf(
     sampleSize: { treatment: 4_210, control: 4_180 },
     windowMs: 300_000,
     freshnessMs: 400,
-    message: `success rate ${(observed * 100).toFixed(1)} % of 4210 outcomes in the last 5 min is below ${threshold * 100} %`,
+    message:
+      `The treatment's success rate is ${(observed * 100).toFixed(1)} % (${Math.round(observed * 4_210)} of 4210 in the last 5 min), ` +
+      `below ${threshold * 100} %, while the control of the same minutes fails 0.6 % (25 of 4180).`,
     failing: [
       {
         attribute: 'provider',
@@ -159,6 +161,7 @@ function eventsOf(
     complaints: 0,
   };
   const review = LONG_START + 0.285 * length;
+  const breach = verdict('success-rate-below', 0.889, 0.95);
   const decision = {
     id: 'decision-1',
     flagKey,
@@ -167,9 +170,9 @@ function eventsOf(
     at: endedAt - 1_000,
     epoch: 3,
     rolloutPercentage: 50,
-    verdicts: [verdict('success-rate-below', 0.889, 0.95)],
+    verdicts: [breach],
     counts: { treatment: counts, control: { ...counts, failures: 5_000, fallbacks: 0 } },
-    reason: 'success rate 88.9 % of 4210 outcomes in the last 5 min is below 95 %; the control has 99.4 %.',
+    reason: breach.message,
   };
   const stage = (index: number, at: number, status: 'collecting' | 'met', outcomes: number): GuardEvent => ({
     type: 'stage',

@@ -4,7 +4,14 @@ import type { Annotation } from '../../src/rollups/rollup.js';
 import { sampleCounts, sampleDecision, sampleVerdict, sampleView } from './dashboard-samples.js';
 
 const MINUTE_MS = 60_000;
-const DAY_MS = 1_440 * MINUTE_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** The control has nothing to fall back to. */
+const controlCounts = (successes: number, failures: number) => ({
+  ...sampleCounts(successes, failures),
+  fallbacks: 0,
+});
 
 /** What a team may have on its dashboard: rollouts in different states, for pictures. */
 export function sampleRollouts(now: number): {
@@ -54,11 +61,24 @@ export function sampleRollouts(now: number): {
       },
     ],
   });
+  const errorTypes = {
+    treatment: [
+      { errorType: 'StorageTimeoutError', count: 377 },
+      { errorType: 'ECONNRESET', count: 71 },
+      { errorType: 'HTTP_503', count: 38 },
+    ],
+    control: [
+      { errorType: 'ECONNRESET', count: 118 },
+      { errorType: 'HTTP_503', count: 75 },
+      { errorType: 'StorageTimeoutError', count: 18 },
+    ],
+  };
   const decision = sampleDecision({
     flagKey: 'checkout-v2',
     at: now - 12 * MINUTE_MS,
     verdicts: [regression],
-    counts: { treatment: sampleCounts(50_718, 486), control: sampleCounts(51_166, 211) },
+    counts: { treatment: sampleCounts(50_718, 486), control: controlCounts(51_166, 211) },
+    errorTypes,
     reason: regression.message,
   });
   const arms: RolloutView['arms'] = {
@@ -68,20 +88,12 @@ export function sampleRollouts(now: number): {
       p50Ms: 204,
       p95Ms: 402,
       p99Ms: 524,
-      errorTypes: [
-        { errorType: 'StorageTimeoutError', count: 377 },
-        { errorType: 'ECONNRESET', count: 71 },
-        { errorType: 'HTTP_503', count: 38 },
-      ],
+      errorTypes: errorTypes.treatment,
     },
     control: {
       ...plain.arms.control,
       counts: decision.counts.control,
-      errorTypes: [
-        { errorType: 'ECONNRESET', count: 118 },
-        { errorType: 'HTTP_503', count: 75 },
-        { errorType: 'StorageTimeoutError', count: 18 },
-      ],
+      errorTypes: errorTypes.control,
     },
   };
   const fleet: RolloutView['fleet'] = {
@@ -113,43 +125,28 @@ export function sampleRollouts(now: number): {
     ],
     groups: [{ version: '0.1.0', serviceVersion: '2.5.0', sameRules: true, processes: 3 }],
   };
-  const half = { ...plain.stages[2]!, minOutcomes: 200_000 };
+  const half = { ...plain.stages[2]!, minOutcomes: 6_000_000 };
   const running = {
     ...plain,
     fleet,
     flag: { enabled: true, percentage: 50 },
-    epochStartedAt: now - 7 * DAY_MS,
+    epochStartedAt: now - 19 * HOUR_MS,
     stages: plain.stages.map((stage, index) => (index === 2 ? half : stage)),
     stage: {
       stage: half,
       index: 2,
       status: 'collecting' as const,
-      outcomes: 102_204,
-      successRate: 0.9905,
-      elapsedMs: 19 * 60 * MINUTE_MS,
-      message: '97,796 more outcomes and 5 h at 50 % are needed.',
+      outcomes: 5_112_204,
+      successRate: 0.996,
+      elapsedMs: 19 * HOUR_MS,
+      message: '887,796 more outcomes and 5 h at 50 % are needed.',
     },
-    stageRemainingMs: 5 * 60 * MINUTE_MS,
+    stageRemainingMs: 5 * HOUR_MS,
     advance: 'automatic' as const,
     arms: {
-      treatment: { ...arms.treatment, counts: sampleCounts(101_233, 971) },
-      control: { ...arms.control, counts: sampleCounts(101_980, 421) },
+      treatment: { ...plain.arms.treatment, counts: sampleCounts(5_091_755, 20_449) },
+      control: { ...plain.arms.control, counts: controlCounts(5_088_911, 20_960) },
     },
-    triggers: plain.triggers.map((trigger) =>
-      trigger.name === 'failure-regression'
-        ? {
-            ...trigger,
-            evidence: 0.74,
-            verdict: {
-              ...regression,
-              status: 'ok' as const,
-              observed: 1.38,
-              message:
-                'Users of the treatment have a first failure 1.38 times as often as those of the control; up to 1.5 times is tolerated.',
-            },
-          }
-        : trigger,
-    ),
   };
   const stopped: RolloutView = {
     ...plain,
