@@ -28,7 +28,7 @@ export interface UnleashAdminOptions {
   readonly environment: string;
   /** Time for one request, in milliseconds. @default 5_000 */
   readonly timeoutMs?: number | undefined;
-  /** Where the report of this rollout is published; linked to the flag in Unleash after a stop. */
+  /** Where the report of this rollout is published; linked to the flag in Unleash after a stop. @default none */
   readonly reportUrl?: string | undefined;
 }
 
@@ -74,7 +74,7 @@ export interface RolloutGuardOptions {
    * for never. @default { stops: 2, withinMs: 86_400_000 }
    */
   readonly holdAfterStops?: FlapLimit | false | undefined;
-  /** How operations behave when an arm fails. */
+  /** How operations behave when an arm fails. @default that of each field */
   readonly operation?: OperationPolicy | undefined;
   /**
    * The folder of the guard's journal and audit log, or `false` to write nothing to disk: a stop that Unleash has not
@@ -127,7 +127,7 @@ export interface RolloutGuardOptions {
   readonly logger?: Logger | false | undefined;
   /** Who notifies operators: `slack({ … })`, `webhook({ … })`, or a function. @default none */
   readonly notify?: readonly (Notifier | NotifyFunction)[] | undefined;
-  /** Called for everything that the guard does. */
+  /** Called for everything that the guard does. @default none */
   readonly onEvent?: GuardListener | undefined;
   /**
    * Called for every outcome and event, for metrics: `openTelemetry()` from `unleash-rollout-guard/opentelemetry`,

@@ -26,7 +26,7 @@ export interface PrometheusOptions extends SignalReadOptions, TriggerOptions {
   readonly query: string;
   /** What the number is compared with; exactly that is no breach. */
   readonly threshold: number;
-  /** Sent with every request, for example `{ Authorization: 'Bearer …' }`. No log or error shows a value. */
+  /** Sent with every request, for example `{ Authorization: 'Bearer …' }`. No log or error shows a value. @default none */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** In place of `http`. @default one over `http` */
   readonly fetch?: typeof fetch | undefined;
