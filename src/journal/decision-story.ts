@@ -19,8 +19,6 @@ const MAX_FAILURES = 20;
 export class DecisionStory {
   /** Oldest first. */
   readonly decisions: Writable<DecisionStoryEntry>[] = [];
-  /** What was reported of a decision before the decision itself. */
-  #early: { readonly id: string; readonly progress: DecisionProgress } | undefined;
 
   /** Adds the place of the next event, if it is about a decision. */
   add(place: ReportPlace | undefined): void {
@@ -45,20 +43,15 @@ export class DecisionStory {
   #decided(decision: Decision): void {
     // A restart may report again what is in its audit log.
     if (this.decisions.some((known) => known.decision.id === decision.id)) return;
-    const early = this.#early?.id === decision.id ? this.#early.progress : {};
-    this.#early = undefined;
-    this.decisions.push({ decision, failures: [], ...early });
+    this.decisions.push({ decision, failures: [] });
     if (this.decisions.length > MAX_DECISIONS) this.decisions.shift();
   }
 
   #progress({ id, progress, failure }: Extract<ReportPlace, { in: 'decision' }>): void {
     const found = this.decisions.findLast(({ decision }) => decision.id === id);
-    if (found === undefined) {
-      if (progress.stoppedHereAt !== undefined) this.#early = { id, progress };
-      return;
-    }
-    // Reported before the decision; every start that finds the stop in its journal reports it again.
-    const { stoppedHereAt } = found;
+    if (found === undefined) return;
+    // Every start that finds the stop in its journal reports it again.
+    const { stoppedHereAt = progress.stoppedHereAt } = found;
     Object.assign(found, progress, { stoppedHereAt });
     if (failure !== undefined) found.failures = [...found.failures, failure].slice(-MAX_FAILURES);
   }

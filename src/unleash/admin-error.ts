@@ -29,7 +29,9 @@ export const RETRYABLE: ReadonlySet<AdminErrorCode> = new Set(['ADMIN_RATE_LIMIT
 export type MissingAtUnleash = 'project' | 'flag' | 'environment' | 'address';
 
 /** What is known of a failed request beside its code. Never contains a token. */
-export type AdminErrorDetails = Partial<Pick<AdminError, 'request' | 'status' | 'retryAfterMs' | 'missing'>>;
+export type AdminErrorDetails = Partial<
+  Pick<AdminError, 'request' | 'status' | 'retryAfterMs' | 'missing' | 'byHand'>
+>;
 
 /**
  * A request to Unleash's admin API failed. The message is what happened and what an operator can do about it; neither
@@ -49,6 +51,8 @@ export class AdminError extends Error {
   readonly retryAfterMs: number | undefined;
   /** What does not exist; only with `ADMIN_NOT_FOUND`. */
   readonly missing: MissingAtUnleash | undefined;
+  /** What an operator can do instead of the request, as the message says it; undefined when it says nothing of that. */
+  readonly byHand: string | undefined;
 
   constructor(code: AdminErrorCode, message: string, details: AdminErrorDetails = {}) {
     super(message);
@@ -58,6 +62,7 @@ export class AdminError extends Error {
     this.status = details.status;
     this.retryAfterMs = details.retryAfterMs;
     this.missing = details.missing;
+    this.byHand = details.byHand;
   }
 }
 

@@ -34,17 +34,14 @@ export function errorForReply(
 ): AdminError {
   const reply = replyOf(body);
   const error = (code: AdminErrorCode, what: string, help = '', missing?: MissingAtUnleash) => {
-    const sentences = [
-      `${what} (${status} to ${nameOf(request)}).`,
-      quote(reply.message),
-      help,
-      RETRYABLE.has(code) ? afterAWhile(request) : byHand(request, reply),
-    ];
+    const instead = RETRYABLE.has(code) ? afterAWhile(request) : byHand(request, reply);
+    const sentences = [`${what} (${status} to ${nameOf(request)}).`, quote(reply.message), help, instead];
     return new AdminError(code, sentences.filter(Boolean).join(' '), {
       request: nameOf(request),
       status,
       retryAfterMs: retryAfterMs(headers.get('retry-after'), now),
       missing,
+      byHand: instead,
     });
   };
 
@@ -96,15 +93,20 @@ export function errorForNoReply(
 ): AdminError {
   const what = `Unleash does not answer (${message}, ${nameOf(request)}).`;
   const code = requiresAction ? 'ADMIN_CONNECTION' : 'ADMIN_UNAVAILABLE';
-  const sentences = [what, help, requiresAction ? request.byHand : afterAWhile(request)];
-  return new AdminError(code, sentences.filter(Boolean).join(' '), { request: nameOf(request) });
+  const byHand = requiresAction ? request.byHand : afterAWhile(request);
+  const sentences = [what, help, byHand];
+  return new AdminError(code, sentences.filter(Boolean).join(' '), { request: nameOf(request), byHand });
 }
 
 /** The error for a reply that is longer than is read. `reason` has its size and the limit. */
 export function errorForLongReply(reason: string, request: AdminRequest): AdminError {
   const help = 'Check that the URL is that of Unleash itself.';
-  const sentences = [`Unleash's reply cannot be used: ${reason} (${nameOf(request)}).`, help, request.byHand];
-  return new AdminError('ADMIN_RESPONSE', sentences.filter(Boolean).join(' '), { request: nameOf(request) });
+  const { byHand } = request;
+  const sentences = [`Unleash's reply cannot be used: ${reason} (${nameOf(request)}).`, help, byHand];
+  return new AdminError('ADMIN_RESPONSE', sentences.filter(Boolean).join(' '), {
+    request: nameOf(request),
+    byHand,
+  });
 }
 
 function nameOf({ method, path }: AdminRequest): string {

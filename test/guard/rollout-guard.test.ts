@@ -73,6 +73,34 @@ afterEach(async () => {
 });
 
 describe('RolloutGuard', () => {
+  it.each([
+    [
+      503,
+      'UnavailableError',
+      false,
+      'Turn the flag off by hand in the Unleash UI if it lasts for five minutes.',
+    ],
+    [403, 'NoAccessError', true, 'Turn the flag off by hand in the Unleash UI.'],
+  ])(
+    'says what to do when reading the flag back fails with %d, whatever Unleash replies',
+    async (...given) => {
+      const [status, name, requiresAction, byHand] = given;
+      const guard = newGuard();
+      await guard.start();
+      const isRead = (request: string) =>
+        request.startsWith('GET') && request.endsWith('/features/async-upload');
+      unleash.failure = (request) =>
+        isRead(request) && unleash.changes.length > 0
+          ? Response.json({ name, message: 'Not by hand, please.' }, { status })
+          : undefined;
+      await upload(guard, 20, 10);
+      await until('failed', () => ofType('stop-failed').length > 0);
+      const { failure } = ofType('stop-failed')[0]!;
+      expect(failure.requiresAction).toBe(requiresAction);
+      expect(failure.message.endsWith(`" ${byHand}`) || failure.message.endsWith(`. ${byHand}`)).toBe(true);
+    },
+  );
+
   it('overrides here, turns off in Unleash, reads it back, and only then is stopped', async () => {
     const guard = newGuard();
     await guard.start();
@@ -80,8 +108,9 @@ describe('RolloutGuard', () => {
     await until('stopped', () => guard.state.status === 'stopped');
     expect(flags.isOverridden()).toBe(true);
     const order = events.map(({ type }) => type);
-    expect(order.indexOf('stopped-here')).toBeLessThan(order.indexOf('decided'));
-    expect(order.indexOf('decided')).toBeLessThan(order.indexOf('stopped'));
+    const reported = (type: GuardEvent['type']) => order.indexOf(type);
+    expect(reported('decided')).toBeLessThan(reported('stopped-here'));
+    expect(reported('stopped-here')).toBeLessThan(reported('stopped'));
     const [off, read] = unleash.requests.slice(unleash.requests.indexOf(unleash.changes[0]!));
     expect(off).toBe('POST /api/admin/projects/default/features/async-upload/environments/production/off');
     expect(read).toBe('GET /api/admin/projects/default/features/async-upload');

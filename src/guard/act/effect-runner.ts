@@ -1,5 +1,4 @@
 import type { JournalEntry } from '../../journal/journal.js';
-import type { Decision } from '../../model/shapes.js';
 import type { GuardState } from '../../model/state.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { decide, type Effect, type GuardInput } from '../decide/decide.js';
@@ -56,7 +55,9 @@ export class EffectRunner {
     this.#machine.restore(entry);
     const { state } = this.#machine;
     if (state.status === 'armed') return;
-    this.#override(state.decision);
+    this.applyStop(state);
+    const { clock, records } = this.#context;
+    records.emit({ type: 'stopped-here', at: clock.now(), decisionId: state.decision.id });
     if (state.status === 'stopping') this.#resumeStop(state);
     else this.#killSwitch?.recheckSoon();
   }
@@ -128,7 +129,7 @@ export class EffectRunner {
     const { records } = this.#context;
     switch (effect.type) {
       case 'override':
-        this.#override(effect.decision, this.#machine.state.since);
+        this.#context.flags.override(this.#context.flagKey, effect.decision.reason);
         return;
       case 'stop-fleet':
         this.#fleet.stopped(effect.decision);
@@ -136,6 +137,8 @@ export class EffectRunner {
       case 'record-decision': {
         const { at, decision, by } = effect;
         records.emit({ type: 'decided', at, decision, ...(by === undefined ? {} : { by }) });
+        // After its cause, for whoever reads the log.
+        if (!decision.dryRun) records.emit({ type: 'stopped-here', at, decisionId: decision.id });
         this.#machine.save();
         return;
       }
@@ -153,12 +156,6 @@ export class EffectRunner {
         this.#reArm(effect);
         return;
     }
-  }
-
-  #override(decision: Decision, at = this.#context.clock.now()): void {
-    const { flags, flagKey, records } = this.#context;
-    flags.override(flagKey, decision.reason);
-    records.emit({ type: 'stopped-here', at, decisionId: decision.id });
   }
 
   #confirm({ since: at, decision, confirmedBy, steppedBack }: GuardState & { status: 'stopped' }): void {

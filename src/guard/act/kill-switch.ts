@@ -233,21 +233,22 @@ export class KillSwitch {
   }
 }
 
+/** What went wrong and what to do. Not every request of a stop says what can be done in its place. */
 function failureOf(error: unknown): StopFailure {
-  if (!isAdminError(error)) return retried('UNKNOWN', messageOf(error));
-  const { code, message, retryable } = error;
-  return retryable ? retried(code, message) : { code, message, requiresAction: true };
+  if (!isAdminError(error)) {
+    return { code: 'UNKNOWN', message: `${messageOf(error)} ${IF_IT_LASTS}`, requiresAction: false };
+  }
+  const { code, message, retryable, byHand, missing } = error;
+  // Of a flag that is gone, nothing is left to turn off.
+  const isSaid = byHand !== undefined || missing === 'flag';
+  const unsaid = retryable ? IF_IT_LASTS : BY_HAND;
+  return { code, message: isSaid ? message : `${message} ${unsaid}`, requiresAction: !retryable };
 }
 
-/** A failure that a retry may repair. Not every request of a stop says what can be done in its place. */
-function retried(code: StopFailure['code'], message: string): StopFailure {
-  const isSaid = message.includes('by hand');
-  return { code, message: isSaid ? message : `${message} ${BY_HAND}`, requiresAction: false };
-}
-
-const BY_HAND = 'Turn the flag off by hand in the Unleash UI if it lasts for five minutes.';
+const BY_HAND = 'Turn the flag off by hand in the Unleash UI.';
+const IF_IT_LASTS = 'Turn the flag off by hand in the Unleash UI if it lasts for five minutes.';
 
 function stillOn(at: number): GuardInput {
-  const message = 'Unleash accepted "off", and still showed the flag on when it was read back.';
-  return { type: 'off-failed', at, failure: retried('STILL_ON', message) };
+  const message = `Unleash accepted "off", and still showed the flag on when it was read back. ${IF_IT_LASTS}`;
+  return { type: 'off-failed', at, failure: { code: 'STILL_ON', message, requiresAction: false } };
 }
