@@ -1,5 +1,5 @@
 import type { RolloutChange } from '../model/event-entry.js';
-import { briefReason, formatCount } from '../support/wording.js';
+import { briefReason, formatCount, NOT_OFF_YET } from '../support/wording.js';
 import { formatPercentage, formatTime, rolloutWord } from './format.js';
 import type { DecisionReport, RolloutReport, RolloutStory } from './rollout-report.js';
 
@@ -38,7 +38,7 @@ function stopSentence({ decision, steppedBackAt, stoppedInUnleashAt }: DecisionR
     return `The guard took the rollout back ${steps} on ${formatTime(at)}: ${reason}`;
   }
   const where = rolloutPercentage === undefined ? '' : ` at ${rolloutPercentage} %`;
-  const left = stoppedInUnleashAt === undefined ? ' The flag is not off in Unleash yet.' : '';
+  const left = stoppedInUnleashAt === undefined ? ` ${NOT_OFF_YET}` : '';
   const who = requestedBy === undefined ? 'The guard stopped the flag' : 'The flag was stopped';
   return `${who}${where} on ${formatTime(at)}: ${reason}${left}`;
 }

@@ -225,6 +225,63 @@ export const NEXT_STEP = {
   review: 'Check it; then acknowledge the review, or turn the flag off.',
 } as const;
 
+/** A request that did not turn the flag off, and whether only an operator can. */
+interface StopFailed {
+  readonly message: string;
+  readonly requiresAction: boolean;
+}
+
+/** That a stop is not confirmed. */
+export const NOT_OFF_YET = 'The flag is not off in Unleash yet.';
+
+/** That a stop is not confirmed, why, and what follows. */
+export function notOffYet(failure: StopFailed | undefined): string {
+  return `${NOT_OFF_YET} ${whatFollows(failure)}`;
+}
+
+/** Who finishes a stop that is not confirmed. */
+export function whatFollows(failure: StopFailed | undefined): string {
+  if (failure === undefined) return 'The guard is turning it off.';
+  return failure.requiresAction ? failure.message : `${NEXT_STEP.retried} ${failure.message}`;
+}
+
+interface BothArms<Each> {
+  readonly treatment: Each;
+  readonly control: Each;
+}
+
+/** An arm's figures, of which only the counts are sure to be there. */
+type ShownArm<ArmView extends { readonly counts: unknown }> = Partial<ArmView> & Pick<ArmView, 'counts'>;
+
+/**
+ * Both arms as they are shown. A stop begins an epoch, in which nothing is counted: then, as they were when it was decided, and their
+ * counts are all that is known of them.
+ */
+export function shownArms<
+  ArmView extends { readonly counts: { readonly successes: number; readonly failures: number } },
+>({
+  state,
+  arms,
+}: {
+  readonly state:
+    | { readonly status: 'armed' }
+    | {
+        readonly status: 'stopping' | 'stopped';
+        readonly decision: { readonly at: number; readonly counts: BothArms<ArmView['counts']> };
+      };
+  readonly arms: BothArms<ArmView>;
+}): {
+  readonly arms: BothArms<ShownArm<ArmView>>;
+  /** When it was decided, if that is what they show. */
+  readonly decidedAt: number | undefined;
+} {
+  const { successes, failures } = arms.treatment.counts;
+  if (state.status === 'armed' || successes + failures > 0) return { arms, decidedAt: undefined };
+  const { at, counts } = state.decision;
+  const of = (each: ArmView['counts']) => ({ counts: each }) as ShownArm<ArmView>;
+  return { arms: { treatment: of(counts.treatment), control: of(counts.control) }, decidedAt: at };
+}
+
 /** What the numbers of each kind of metric are. */
 export const METRIC_WORDS = {
   conversion: 'share of users who did it',

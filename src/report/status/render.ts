@@ -1,11 +1,12 @@
-import type { RolloutView } from '../../model/rollout-view.js';
-import { ARMS, type Arm, type Verdict } from '../../model/shapes.js';
+import { ARMS, type Verdict } from '../../model/shapes.js';
 import type { StageProgress } from '../../model/stage.js';
 import {
   briefReason,
   formatCount,
   formatSpan,
   NEXT_STEP,
+  notOffYet,
+  shownArms,
   verdictFigures,
   verdictWord,
 } from '../../support/wording.js';
@@ -67,10 +68,10 @@ export function renderStatus(status: RolloutStatus, now: number): string {
 
 /** What became of the last decision, and what an operator does next. */
 export function sequelOf(
-  { state }: Pick<RolloutStatus, 'state'>,
+  { state, view }: Pick<RolloutStatus, 'state' | 'view'>,
   decision: DecisionReport,
 ): string | undefined {
-  const { actionRequired, failures, steppedBackAt, reArmedAt, turnedOnBy } = decision;
+  const { steppedBackAt, reArmedAt, turnedOnBy } = decision;
   if (decision.decision.dryRun) return 'Nothing was changed.';
   if (steppedBackAt !== undefined) return NEXT_STEP.steppedBack;
   if (state === 'armed') {
@@ -79,7 +80,16 @@ export function sequelOf(
     return `It is over: the flag was turned on again${by}${at}.`;
   }
   if (state === 'stopped') return NEXT_STEP.stopped;
-  return `The flag is not off in Unleash yet. ${actionRequired ?? `${NEXT_STEP.retried} ${failures.at(-1)?.message ?? ''}`.trim()}`;
+  // The audit log has each cause once, and the guard's view the latest.
+  const isSame = view?.state.status === 'stopping' && view.state.decision.id === decision.decision.id;
+  return notOffYet(isSame ? view.state.failure : failureOf(decision));
+}
+
+/** The last of its failures, as far as it was recorded. */
+function failureOf({ actionRequired, failures }: DecisionReport) {
+  const last = failures.at(-1);
+  if (actionRequired !== undefined) return { message: actionRequired, requiresAction: true };
+  return last && { message: last.message, requiresAction: false };
 }
 
 /** A status in one line, which stays the same until something important changes. */
@@ -140,21 +150,10 @@ function holdsOf({ view, isClosed }: RolloutStatus) {
   return view?.controls.hold === undefined || isClosed ? [] : [view.controls.hold];
 }
 
-/** A stop begins an epoch, in which nothing is counted: then both arms as they were when it was decided. */
-export function shownArms({ state, arms }: RolloutView): {
-  readonly arms: Readonly<Record<Arm, Omit<RolloutView['arms'][Arm], 'errorTypes'>>>;
-  readonly isOfDecision: boolean;
-} {
-  const { successes, failures } = arms.treatment.counts;
-  if (state.status === 'armed' || successes + failures > 0) return { arms, isOfDecision: false };
-  const { treatment, control } = state.decision.counts;
-  return { arms: { treatment: { counts: treatment }, control: { counts: control } }, isOfDecision: true };
-}
-
 /** Both arms since the epoch began, and what each trigger observed. */
 function armTable({ view }: RolloutStatus): string[] {
   if (view === undefined) return [];
-  const { arms, isOfDecision } = shownArms(view);
+  const { arms, decidedAt } = shownArms(view);
   const rows = ARMS.map((arm) => {
     const { counts, p50Ms, p95Ms } = arms[arm];
     const trials = counts.successes + counts.failures;
@@ -169,7 +168,7 @@ function armTable({ view }: RolloutStatus): string[] {
     ({ name, verdict, evidence, dryRun }) =>
       `${padded(printable(name), width)}  ${printable(triggerText(verdict))}${dryRun ? ', dry run' : ''}${evidence === undefined ? '' : `, evidence ${Math.floor(evidence * 100)} %`}`,
   );
-  if (isOfDecision) lines.unshift('When it was decided:');
+  if (decidedAt !== undefined) lines.unshift('When it was decided:');
   return ['', ...lines, ...(triggers.length === 0 ? [] : ['', ...triggers])];
 }
 

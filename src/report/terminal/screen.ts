@@ -9,9 +9,10 @@ import {
   formatSpan,
   NEXT_STEP,
   plainReason,
+  shownArms,
 } from '../../support/wording.js';
 import { formatLatency, formatPercentage, formatShare, rolloutWord } from '../format.js';
-import { isFlagGone, sequelOf, shownArms, stageTextOf, statusLine, triggerText } from '../status/render.js';
+import { isFlagGone, sequelOf, stageTextOf, statusLine, triggerText } from '../status/render.js';
 import type { RolloutStatus } from '../status/rollout-status.js';
 import { armPoints, WATCHED_MS } from './recent.js';
 import { bar, clip, padded, printable, sparkline, widthOf, wrap } from './text.js';
@@ -194,8 +195,8 @@ function armsBlock(view: RolloutView, history: RolloutHistory, now: number, colu
   const highest = (key: 'errorRate' | 'p95') =>
     Math.max(0, ...ARMS.flatMap((arm) => points[arm].map((point) => point[key] ?? 0)));
   const tops = { errorRate: Math.max(0.001, highest('errorRate')), p95: highest('p95') };
-  const { arms, isOfDecision } = shownArms(view);
-  const figures = isOfDecision ? 'figures of when it was decided' : 'figures of this epoch';
+  const { arms, decidedAt } = shownArms(view);
+  const figures = decidedAt !== undefined ? 'figures of when it was decided' : 'figures of this epoch';
   const last = `the last ${formatSpan(WATCHED_MS)}; ${figures}`;
   const title: Line = [
     ['strong', isNarrow ? 'Error rate, p95 ' : 'Error rate and p95 '],

@@ -1,7 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import type { RolloutView } from '../../../model/rollout-view.js';
-import type { Arm, Decision } from '../../../model/shapes.js';
-import { formatSpan } from '../../../support/wording.js';
+import { formatSpan, shownArms } from '../../../support/wording.js';
 import { ArmsTable } from '../parts/arms-table.js';
 import { Card, Section } from '../parts/layout.js';
 import { Ago, Since } from '../parts/moments.js';
@@ -157,7 +156,8 @@ function advanceWords({ advance, controls }: RolloutView): string {
 }
 
 /** One arm's figures; a decision has its counts alone. */
-type ShownArm = Omit<RolloutView['arms']['control'], 'errorTypes'>;
+type ShownArm = ReturnType<typeof shownArms<ArmView>>['arms']['control'];
+type ArmView = RolloutView['arms']['control'];
 type ArmRow = readonly [name: string, of: (arm: ShownArm) => ComponentChildren];
 
 const LATENCY_ROWS: readonly ArmRow[] = [
@@ -173,10 +173,8 @@ const LAST_ROW: ArmRow = [
 /** Both arms since the percentage last changed: what stages count. A stop begins anew too; then, as they were when it was decided. */
 function ArmsCard({ view }: { view: RolloutView }) {
   const trials = ({ counts }: ShownArm) => counts.successes + counts.failures;
-  const { state } = view;
-  const decided = state.status !== 'armed' && trials(view.arms.treatment) === 0 ? state.decision : undefined;
-  const isOfDecision = decided !== undefined;
-  const arms = isOfDecision ? countsOf(decided) : view.arms;
+  const { arms, decidedAt } = shownArms(view);
+  const isOfDecision = decidedAt !== undefined;
   const rows: ArmRow[] = [
     ['Outcomes', (arm) => countText(trials(arm))],
     ['Failures', (arm) => countText(arm.counts.failures)],
@@ -190,14 +188,10 @@ function ArmsCard({ view }: { view: RolloutView }) {
   return (
     <Card title={isOfDecision ? 'Both arms when it was decided' : 'Both arms since the last step'}>
       <ArmsTable
-        corner={<small>{isOfDecision ? <Ago at={state.since} /> : <Since at={view.epochStartedAt} />}</small>}
+        corner={<small>{isOfDecision ? <Ago at={decidedAt} /> : <Since at={view.epochStartedAt} />}</small>}
         rows={rows}
         arms={arms}
       />
     </Card>
   );
-}
-
-function countsOf({ counts: { treatment, control } }: Decision): Readonly<Record<Arm, ShownArm>> {
-  return { treatment: { counts: treatment }, control: { counts: control } };
 }

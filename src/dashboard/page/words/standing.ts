@@ -1,5 +1,5 @@
 import type { RolloutView, TriggerView } from '../../../model/rollout-view.js';
-import { briefReason, formatSpan, NEXT_STEP, verdictWord } from '../../../support/wording.js';
+import { briefReason, formatSpan, NEXT_STEP, notOffYet, verdictWord } from '../../../support/wording.js';
 import { countText, percentageText, rateText } from './numbers.js';
 
 /** How urgent something is. Each has a colour and a sign. */
@@ -52,15 +52,10 @@ export function standingOf(view: RolloutView): Standing {
 
 function stopping(state: Extract<RolloutView['state'], { status: 'stopping' }>): Standing {
   const { decision, failure } = state;
-  const keeps = failure?.requiresAction === false ? `${NEXT_STEP.retried} ` : '';
-  const rest =
-    failure === undefined
-      ? 'Unleash has not confirmed it yet.'
-      : `The flag is not off in Unleash yet. ${keeps}${failure.message}`;
   return {
     mood: 'bad',
     word: 'Stopping',
-    sentence: `The service already gives all users the control. ${rest} ${briefReason(decision)}`,
+    sentence: `The service already gives all users the control. ${notOffYet(failure)} ${briefReason(decision)}`,
     decisionId: decision.id,
   };
 }
