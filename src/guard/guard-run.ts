@@ -64,6 +64,7 @@ export class GuardRun {
       view,
       source,
       metrics,
+      notifications,
     } = this.#parts;
     const { clock, flagKey, tickMs, records, rollback, dryRun, logger } = context;
     const { left, folder } = await storage.open((state) => runner.applyStop(state));
@@ -82,6 +83,7 @@ export class GuardRun {
     }
     if (left?.reported !== undefined) evaluator.restore(left.reported);
     if (left !== undefined) runner.restore(left);
+    notifications.resolve(left?.incidents ?? []);
     // In the turn in which the epoch was restored: no outcome may be recorded in between.
     recorder.start(machine.epoch);
     const { ticks, flagEvents } = context.resources;
@@ -149,6 +151,7 @@ export class GuardRun {
       notifications,
     } = this.#parts;
     const { records, clock } = context;
+    const { leads } = fleet;
     if (!loop.isRunning) {
       await Promise.all([viewSaved, records.close()]).then(() => storage.close());
       return;
@@ -165,14 +168,16 @@ export class GuardRun {
       'closing the fleet': fleet.close(),
     });
     records.emit({ type: 'closed', at: clock.now() });
+    const recordsMs = this.#closeMs * (1 - CLOSE_PARTS.start) - (systemClock.monotonic() - startedAt);
+    // Before the journal is closed, which has what is open.
+    const notified = notifications.close(0.8 * recordsMs, leads);
     const counted = recorder.close().then(() => rollups.close());
     const saved = Promise.all([counted, baselines.save(), records.close(), viewSaved]);
-    const recordsMs = this.#closeMs * (1 - CLOSE_PARTS.start) - (systemClock.monotonic() - startedAt);
     await allWithin(recordsMs, records.fault, {
       // The lock goes last.
       'closing the folder': saved.then(() => storage.close()),
       // It reports itself what it could not deliver.
-      'closing the notifiers': notifications.close(0.8 * recordsMs),
+      'closing the notifiers': notified,
     });
   }
 

@@ -62,12 +62,13 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
   const machine = new GuardMachine(context, fleet.evaluated, evaluator, ledger);
   // A process without a token leaves Unleash to the others of its fleet.
   const admin = resources.admin?.client;
-  const tokenWatch = resources.admin && tokenWatchOf(context, resources.admin, machine);
+  const tokenWatch =
+    resources.admin && tokenWatchOf(context, resources.admin, evaluator, () => machine.save());
   const watches =
     resources.admin && tokenWatch
       ? [
           tokenWatch,
-          new FlagWatch(context, resources.admin.client, resources.admin.checks),
+          new FlagWatch(context, machine, resources.admin.client, resources.admin.checks),
           new UnleashMarks(context, machine, evaluator, fleet, resources.admin.client),
         ]
       : [];
@@ -117,6 +118,10 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
     process: fleet.status()?.instance,
     clock,
     fetch: resources.fetch.ofOthers,
+    onOpen: (incidents) => {
+      machine.incidents = incidents;
+      machine.save();
+    },
     onFault: records.outage,
   });
   // In a fleet, the leader notifies for all, and every process of what it decided, and of what makes it alone blind.
@@ -127,7 +132,7 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
       (event.type === 'decided' && event.by === undefined && !isOperators) ||
       (event.type === 'health' && concernsOneProcess(event));
     const isForAll = (event.type !== 'decided' || isOperators) && fleet.leads;
-    if (isOwn || isForAll || notifications.resolves(event)) notifications.listener(event);
+    notifications.listener(event, isOwn || isForAll);
     fleet.mark(event);
   });
   return {
@@ -159,9 +164,10 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
 function tokenWatchOf(
   context: GuardContext,
   { access, unauthorized }: AdminResources,
-  machine: GuardMachine,
+  evaluator: Evaluator,
+  save: () => void,
 ): TokenWatch {
-  const tokenWatch = new TokenWatch(context, access, machine);
+  const tokenWatch = new TokenWatch(context, access, evaluator, save);
   unauthorized.add(() => tokenWatch.onUnauthorized());
   return tokenWatch;
 }

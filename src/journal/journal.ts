@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { controlStateSchema } from '../model/control.js';
-import { TOKEN_LEVELS } from '../model/event.js';
 import { guardStateSchema, reportedStateSchema } from '../model/state.js';
 import { VersionedFile, type WriteOptions } from '../support/files.js';
 
@@ -28,9 +27,9 @@ const entrySchema = z.lazy(() =>
     reported: reportedStateSchema.optional().catch(undefined),
     // As before: better without mutes than without the state beside them.
     controls: controlStateSchema.optional().catch(undefined),
-    /** Which expiry of the admin token operators were notified of last. */
-    tokenWarning: z
-      .object({ level: z.enum(TOKEN_LEVELS), expiresAt: z.number() })
+    /** What this process has open at receivers such as PagerDuty, and nobody else resolves. */
+    incidents: z
+      .array(z.object({ key: z.string(), title: z.string() }).readonly())
       .readonly()
       .optional()
       .catch(undefined),

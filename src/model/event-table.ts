@@ -1,18 +1,15 @@
-import { countOf, NEXT_STEP, plainReason } from '../support/wording.js';
+import { countOf, NEXT_STEP, notOffYet, plainReason, whatFollows } from '../support/wording.js';
 import type { GuardEvent, GuardEventOf } from './event.js';
 import type { EventEntry } from './event-entry.js';
 import {
-  ADMIN_INCIDENT,
   actionOf,
   decisionIncident,
   dryRunOf,
   endedOf,
   error,
-  expiryText,
   factOf,
   hasNoEvent,
   info,
-  MISSING,
   ofDecision,
   percent,
   REMOVED,
@@ -22,6 +19,7 @@ import {
 } from './event-words.js';
 import { CONTROL_EVENTS } from './words/control-events.js';
 import { REVIEW_EVENTS } from './words/review-events.js';
+import { WATCH_EVENTS } from './words/watch-events.js';
 
 /** One entry for each event type: a missing or a surplus one does not compile. */
 export type EventTable = { readonly [Type in GuardEvent['type']]: EventEntry<GuardEventOf<Type>> };
@@ -30,6 +28,7 @@ export type EventTable = { readonly [Type in GuardEvent['type']]: EventEntry<Gua
 export const EVENT_TABLE: EventTable = {
   ...CONTROL_EVENTS,
   ...REVIEW_EVENTS,
+  ...WATCH_EVENTS,
 
   started: {
     log: ({ epoch, status }) => info(`The guard has started (epoch ${epoch}, ${status}).`),
@@ -127,7 +126,7 @@ export const EVENT_TABLE: EventTable = {
   },
 
   'stop-failed': {
-    log: ({ failure }) => warn(`The flag is not off in Unleash yet: ${failure.message}`),
+    log: ({ failure }) => warn(notOffYet(failure)),
     notification: ({ decisionId, failure }, flagKey) =>
       // What only an operator can finish is reported as `action-required`.
       failure.requiresAction
@@ -137,7 +136,7 @@ export const EVENT_TABLE: EventTable = {
             repeats: true,
             severity: 'warning',
             title: `${flagKey} is not off in Unleash yet`,
-            message: `The process that decided already serves the control. ${NEXT_STEP.retried} ${failure.message}`,
+            message: `The process that decided already serves the control. ${whatFollows(failure)}`,
           },
     report: ({ at, decisionId, failure: { code, message } }) =>
       ofDecision(decisionId, {}, { at, code, message }),
@@ -181,67 +180,6 @@ export const EVENT_TABLE: EventTable = {
     }),
     report: ({ at, decisionId }) => ofDecision(decisionId, { steppedBackAt: at }),
     state: () => 'stopped',
-  },
-
-  'admin-unavailable': {
-    log: ({ message }) => error(`The guard cannot turn the flag off in Unleash: ${message}`),
-    problem: { kind: 'admin', isOpen: true },
-    notification: ({ at, code, message }, flagKey) => ({
-      key: `${code}-${at}`,
-      severity: 'critical',
-      title: `${flagKey}: the guard cannot turn it off in Unleash`,
-      message: `The flag is as it was; a stop would fail. ${message}`,
-      incident: { key: ADMIN_INCIDENT, status: 'open', endsWithGuard: true },
-    }),
-  },
-
-  'admin-available': {
-    log: () => info('The guard can turn the flag off in Unleash again.'),
-    problem: { kind: 'admin', isOpen: false },
-    notification: ({ at }, flagKey) => ({
-      key: String(at),
-      severity: 'info',
-      title: `${flagKey}: the guard can turn it off in Unleash again`,
-      message: 'Unleash accepts the admin token.',
-      incident: { key: ADMIN_INCIDENT, status: 'resolved' },
-    }),
-  },
-
-  'token-expiring': {
-    problem: { kind: 'token', isOpen: true },
-    log: (event) => (event.level === 'expired' ? error(expiryText(event)) : warn(expiryText(event))),
-    notification: (event, flagKey) =>
-      event.isRepeated
-        ? undefined
-        : {
-            key: `${event.expiresAt}-${event.level}`,
-            severity: event.level === 'expired' ? 'critical' : 'warning',
-            title: `${flagKey}: the guard's admin token ${event.level === 'expired' ? 'has expired' : 'expires soon'}`,
-            message: expiryText(event),
-            incident: event.level === 'expired' ? { key: ADMIN_INCIDENT, status: 'open' } : undefined,
-          },
-  },
-
-  'flag-missing': {
-    problem: { kind: 'flag', isOpen: true },
-    log: ({ reason, message }) => error(`${MISSING[reason]} ${message}`),
-    notification: ({ at, reason, message }, flagKey) => ({
-      key: String(at),
-      severity: 'warning',
-      title: `${flagKey} is missing: there is nothing to guard`,
-      message: `${MISSING[reason]} ${message}`,
-    }),
-  },
-
-  'flag-found': {
-    problem: { kind: 'flag', isOpen: false },
-    log: () => info('The flag is there again, and guarded.'),
-    notification: ({ at }, flagKey) => ({
-      key: String(at),
-      severity: 'info',
-      title: `${flagKey} is there again`,
-      message: 'The guard protects it again.',
-    }),
   },
 
   toggled: {

@@ -1,4 +1,4 @@
-import { certaintyOf, formatDate, formatDuration, verdictFigures } from '../support/wording.js';
+import { certaintyOf, formatDuration, verdictFigures } from '../support/wording.js';
 import type { GuardEventOf } from './event.js';
 import type {
   DecisionFailure,
@@ -28,31 +28,6 @@ export function hasNoEvent({ code }: HealthReason): boolean {
 export function span(durationMs: number): string {
   return formatDuration(Math.max(0, Math.round(durationMs / 1_000)) * 1_000);
 }
-
-export const MISSING: Readonly<Record<GuardEventOf<'flag-missing'>['reason'], string>> = {
-  'not-found': 'The flag is not there.',
-  archived: 'The flag was archived.',
-  deleted: 'The flag was deleted.',
-  moved: 'The flag is in another project.',
-  environment: 'The flag is not in this environment.',
-  'not-received': 'The flag does not reach the service.',
-};
-
-export function expiryText({ level, expiresAt, user, candidates }: GuardEventOf<'token-expiring'>): string {
-  const date = formatDate(expiresAt);
-  const what =
-    level === 'expired'
-      ? `The admin token expired on ${date}: the guard cannot turn the flag off in Unleash.`
-      : `The admin token expires on ${date}: from then on, the guard cannot turn the flag off in Unleash.`;
-  const others =
-    candidates > 1
-      ? ` It may be another of the ${candidates} tokens of ${user === undefined ? 'its user' : `"${user}"`}, which Unleash does not distinguish: give the guard a user of its own.`
-      : '';
-  return `${what} Create a new token and start the guard with it.${others}`;
-}
-
-/** That the guard could not turn the flag off: by whatever cause it is found, it ends when Unleash accepts the token. */
-export const ADMIN_INCIDENT = 'admin';
 
 /** Of a decision, until the flag is on again or gone. */
 export function decisionIncident(decisionId: string, status: EventIncident['status']): EventIncident {

@@ -3,7 +3,7 @@ import { alertSchema, controlSchema } from './control.js';
 import { healthReasonSchema, healthSchema } from './health.js';
 import { ARMS, attributesSchema, decisionSchema, verdictSchema } from './shapes.js';
 import { stageProgressSchema } from './stage.js';
-import { stopFailureSchema } from './state.js';
+import { stopFailureSchema, TOKEN_LEVELS } from './state.js';
 
 const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) =>
   z
@@ -17,12 +17,6 @@ const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, sha
 const epoch = z.number();
 const decisionId = z.string();
 const percentage = z.number();
-
-/** How far a token is from its expiry, from early to late. */
-export const TOKEN_LEVELS = ['7-days', '1-day', 'expired'] as const;
-
-/** One of {@link TOKEN_LEVELS}. */
-export type TokenLevel = (typeof TOKEN_LEVELS)[number];
 
 /**
  * Everything that a guard reports: to the audit log, to its logger, to notifiers and to listeners. `at` is milliseconds since
@@ -67,6 +61,8 @@ export const guardEventSchema = z.lazy(() =>
       event('flag-missing', {
         reason: z.enum(['not-found', 'archived', 'deleted', 'moved', 'environment', 'not-received']),
         message: z.string(),
+        // The stop that was in force, and that this guard can no longer see the end of.
+        decisionId: decisionId.optional(),
       }),
       // The flag is there again, in Unleash and in the service.
       event('flag-found', {}),

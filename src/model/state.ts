@@ -86,6 +86,12 @@ export const openReviewSchema = z.lazy(() =>
 /** A review that waits for an operator. */
 export interface OpenReview extends z.infer<typeof openReviewSchema> {}
 
+/** How far a token is from its expiry, from early to late. */
+export const TOKEN_LEVELS = ['7-days', '1-day', 'expired'] as const;
+
+/** One of {@link TOKEN_LEVELS}. */
+export type TokenLevel = (typeof TOKEN_LEVELS)[number];
+
 export const reportedStateSchema = z.lazy(() =>
   z
     .object({
@@ -104,12 +110,23 @@ export const reportedStateSchema = z.lazy(() =>
         .object({ epoch: z.int(), triggers: z.array(z.string()).readonly() })
         .readonly()
         .optional(),
+      /** What operators were notified of last: of which expiry of the admin token, and that the guard cannot turn the flag off. */
+      token: z
+        .object({
+          warning: z
+            .object({ level: z.enum(TOKEN_LEVELS), expiresAt: z.number() })
+            .readonly()
+            .optional(),
+          cannotStop: z.boolean().optional(),
+        })
+        .readonly()
+        .optional(),
     })
     .readonly(),
 );
 
 /**
- * What has been reported of stages and reviews, so that no restart reports it again and none forgets an open review: plain
+ * What has been reported of stages, reviews and the admin token, so that no restart reports it again and none forgets an open review: plain
  * data, for the journal, or for the next leader of a fleet.
  */
 export interface ReportedState extends z.infer<typeof reportedStateSchema> {}

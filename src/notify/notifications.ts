@@ -18,8 +18,16 @@ export interface NotificationsOptions {
   readonly clock: Clock;
   /** The guard's connection. @default each notifier's own */
   readonly fetch?: typeof fetch | undefined;
+  /** Receives the incidents of this process that are open, whenever that changes: its next run resolves them if it is killed. */
+  readonly onOpen?: ((open: readonly OpenIncident[]) => void) | undefined;
   /** Called once when a notifier begins to fail, and once when notifications are lost. What it throws is dropped. */
   readonly onFault: (what: string, error: unknown) => void;
+}
+
+/** An incident that is open, and what opened it. */
+export interface OpenIncident {
+  readonly key: string;
+  readonly title: string;
 }
 
 /** A repeating notification is sent again after this. */
@@ -42,10 +50,11 @@ export class Notifications {
   readonly #queues: readonly DeliveryQueue[];
   readonly #isShared: boolean;
   readonly #onFault: NotificationsOptions['onFault'];
+  readonly #onOpen: NonNullable<NotificationsOptions['onOpen']>;
   /** When each key was sent last, by the monotonic clock; the most recent at the end. */
   readonly #sentAt = new Map<string, number>();
   /** What opened the incidents that end with the guard, by their keys. */
-  readonly #endWithGuard = new Map<string, GuardNotification>();
+  readonly #endWithGuard = new Map<string, Notice>();
   #isOpen = true;
 
   constructor(options: NotificationsOptions, policy: DeliveryPolicy = {}) {
@@ -59,31 +68,51 @@ export class Notifications {
         // Nothing is left to report it to.
       }
     };
+    this.#onOpen = options.onOpen ?? (() => {});
     this.#queues = options.queues ?? deliveryQueues(options.notify, options.fetch, policy);
     this.#isShared = options.queues !== undefined;
   }
 
-  /** Call it with every event of the guard: those that operators should know are queued. Touches memory only. */
-  readonly listener = (event: GuardEvent): void => {
+  /**
+   * Call it with every event of the guard: those that operators should know are queued. Touches memory only.
+   *
+   * @param isReporter - Whether this process notifies of it. Another one still resolves what it has opened as its own.
+   */
+  listener(event: GuardEvent, isReporter = true): void {
     if (!this.#isOpen || this.#queues.length === 0) return;
+    if (!isReporter && this.#endWithGuard.size === 0) return;
     try {
       const notice = noticeOf(event, this.#subject, this.#process);
-      if (notice === undefined || this.#isRepetition(notice)) return;
+      if (notice === undefined || !(isReporter || this.#resolvesOwn(notice))) return;
+      if (this.#isRepetition(notice)) return;
       this.#queue(notice.notification);
       const { incident } = notice.notification;
       if (incident === undefined) return;
-      if (notice.endsWithGuard) this.#endWithGuard.set(incident.key, notice.notification);
-      else this.#endWithGuard.delete(incident.key);
+      const isNew = notice.endsWithGuard && !this.#endWithGuard.has(incident.key);
+      const isOver = !notice.endsWithGuard && this.#endWithGuard.delete(incident.key);
+      if (notice.endsWithGuard) this.#endWithGuard.set(incident.key, notice);
+      if (notice.isOfProcess && (isNew || isOver)) this.#onOpen(this.#openOfProcess());
     } catch (error) {
       this.#onFault('preparing a notification', error);
     }
-  };
+  }
 
-  /** Whether an event resolves what this process has opened, whoever notifies of its like. */
-  resolves(event: GuardEvent): boolean {
-    if (this.#endWithGuard.size === 0) return false;
-    const incident = noticeOf(event, this.#subject, this.#process)?.notification.incident;
-    return incident?.status === 'resolved' && this.#endWithGuard.has(incident.key);
+  #resolvesOwn({ isOfProcess, notification: { incident } }: Notice): boolean {
+    return isOfProcess && incident?.status === 'resolved' && this.#endWithGuard.has(incident.key);
+  }
+
+  #openOfProcess(): OpenIncident[] {
+    return [...this.#endWithGuard.values()].flatMap(({ isOfProcess, notification: { title, incident } }) =>
+      isOfProcess && incident !== undefined ? [{ key: incident.key, title }] : [],
+    );
+  }
+
+  /** Resolves what an earlier run of this process left open: it was killed before it could. */
+  resolve(left: readonly OpenIncident[]): void {
+    if (this.#queues.length === 0 || left.length === 0) return;
+    const at = this.#clock.now();
+    for (const incident of left) this.#queue(leftOpen(incident, this.#subject, at));
+    this.#onOpen([]);
   }
 
   /** Resolves when everything queued so far is delivered or has failed for good, at the latest after `timeoutMs`. */
@@ -92,10 +121,17 @@ export class Notifications {
     await withDeadline(timeoutMs, undefined, idle).catch(() => {});
   }
 
-  /** Resolves what ends with the guard, ignores further events, waits for what is queued, at most `timeoutMs`, and ends the rest. */
-  async close(timeoutMs = 5_000): Promise<void> {
+  /**
+   * Resolves what ends with the guard, ignores further events, waits for what is queued, at most `timeoutMs`, and ends the rest.
+   *
+   * @param isReporter - Whether this process notified for its fleet. What another one may have opened since is that one's to resolve.
+   */
+  async close(timeoutMs = 5_000, isReporter = true): Promise<void> {
     this.#isOpen = false;
-    for (const opened of this.#endWithGuard.values()) this.#queue(endOf(opened, this.#clock.now()));
+    for (const { isOfProcess, notification } of this.#endWithGuard.values()) {
+      if (isOfProcess || isReporter) this.#queue(endOf(notification, this.#clock.now()));
+    }
+    if (this.#openOfProcess().length > 0) this.#onOpen([]);
     this.#endWithGuard.clear();
     await this.flush(timeoutMs);
     if (!this.#isShared) for (const queue of this.#queues) queue.abort();
@@ -122,6 +158,8 @@ interface Notice extends Required<Pick<EventNotification, 'key' | 'repeats'>> {
   readonly notification: GuardNotification;
   /** It opens an incident that does. */
   readonly endsWithGuard: boolean;
+  /** Its incident is that of this process alone. */
+  readonly isOfProcess: boolean;
 }
 
 /** The notification of an event, as the event table has it; undefined when the event has none. */
@@ -138,6 +176,7 @@ export function noticeOf(
     key: `${event.type}:${key}`,
     repeats,
     endsWithGuard: incident?.endsWithGuard === true,
+    isOfProcess: incident?.isOfProcess === true,
     notification: {
       id: [subject.flagKey, event.type, key, String(event.at)].map(idPart).join(':'),
       type: event.type,
@@ -181,6 +220,25 @@ function endOf(opened: GuardNotification, at: number): GuardNotification {
     facts: [],
     time: new Date(at).toISOString(),
     incident: incident && { ...incident, status: 'resolved' },
+  };
+}
+
+/** The guard of an earlier run ended without closing, and what was open then is over with it. */
+function leftOpen({ key, title }: OpenIncident, subject: NotificationSubject, at: number): GuardNotification {
+  const { flagKey } = subject;
+  return {
+    ...subject,
+    id: [flagKey, 'started', key, String(at)].map(idPart).join(':'),
+    type: 'started',
+    severity: 'info',
+    title: `${flagKey}: the guard has started again`,
+    message: `It ended without closing. This was open until then: ${title.replace(`${flagKey}: `, '')}. It is reported again if it persists.`,
+    facts: [],
+    dashboardUrl: dashboardPageOf(subject, undefined),
+    decisionId: undefined,
+    time: new Date(at).toISOString(),
+    decision: undefined,
+    incident: { key, status: 'resolved' },
   };
 }
 

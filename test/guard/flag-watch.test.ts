@@ -93,6 +93,25 @@ describe('a flag that is missing', () => {
     await harness.until('reported again', () => missing().length === 2);
   });
 
+  it.each([
+    ['archived', 'feature-archived', false],
+    ['deleted, and the guard restarted', 'feature-deleted', true],
+  ])('ends the incident of its stop when it was %s', async (_, type, isRestarted) => {
+    const options = { clock, tickMs: 5, notify: harness.notify };
+    const first = await harness.started(options);
+    await harness.fail(first);
+    await harness.until('stopped', () => harness.reported('stopped').length === 1);
+    if (isRestarted) await first.close();
+    remove(type);
+    harness.flags.facts = undefined;
+    if (isRestarted) await harness.started(options);
+    await harness.until('reported', () => harness.notified.at(-1)?.type === 'flag-missing');
+    const incidents = harness.notified.flatMap(({ incident }) => incident ?? []);
+    expect(incidents.map(({ status }) => status)).toEqual(['open', 'resolved']);
+    expect(new Set(incidents.map(({ key }) => key)).size).toBe(1);
+    expect(harness.notified.at(-1)?.message).toMatch(/The stop that was in force here is over with it\.$/);
+  });
+
   it('is reported when it was moved, although the token of the service still sees it', async () => {
     await harness.started({ clock, tickMs: 5 });
     await harness.until('checked', () => reads() === 1);

@@ -189,6 +189,15 @@ describe('the check of the token', () => {
     expect(codes(guard)).toEqual([]);
   });
 
+  it('is over for operators in the next run, when this one was killed', async () => {
+    harness.unleash.failure = unauthorized;
+    await (await started()).flush();
+    const folder = await harness.afterKill();
+    harness.unleash.failure = undefined;
+    await started({ folder });
+    await harness.until('reported', () => harness.reported('admin-available').length === 1);
+  });
+
   it('does not report a single refusal of a token that was accepted', async () => {
     await started();
     const before = checks();

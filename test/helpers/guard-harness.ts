@@ -1,9 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { RolloutGuardOptions } from '../../src/guard/options.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
+import { JOURNAL_FILE } from '../../src/journal/journal.js';
 import type { GuardEvent } from '../../src/model/event.js';
 import type { GuardNotification } from '../../src/notify/notifier.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
@@ -58,6 +59,14 @@ export class GuardHarness {
     const guard = this.guard(options);
     await guard.start();
     return guard;
+  }
+
+  /** A folder with the journal as it is now: what is left of a guard that is killed. */
+  async afterKill(): Promise<string> {
+    const folder = join(this.folder, 'after-kill');
+    await mkdir(folder);
+    await copyFile(join(this.folder, JOURNAL_FILE), join(folder, JOURNAL_FILE));
+    return folder;
   }
 
   /** As many failing uploads as stop the flag, unless the test needs fewer. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { GuardEvent, GuardEventOf, TokenLevel } from '../../src/model/event.js';
+import type { GuardEvent, GuardEventOf } from '../../src/model/event.js';
 import type { StageStatus } from '../../src/model/stage.js';
+import type { TokenLevel } from '../../src/model/state.js';
 import { noticeOf } from '../../src/notify/notifications.js';
 import { AT, decided, decision, stopFailed, subject } from './events.js';
 

@@ -21,6 +21,13 @@ const SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
 const down = () => new NotifyError('down', { retryable: true });
 const never = () => new Promise<void>(() => {});
 
+/** Why a guard is blind. */
+const stuck = {
+  reasons: [{ code: 'event-loop-blocked', message: 'It did not turn.', since: AT }],
+  began: ['event-loop-blocked'],
+  ended: [],
+};
+
 describe('Notifications', () => {
   beforeEach(() => {
     vi.useFakeTimers({ now: AT });
@@ -274,14 +281,38 @@ describe('Notifications', () => {
     expect(new Set(sent.map(({ id }) => id)).size).toBe(sent.length);
   });
 
+  it('leaves what another leader may have opened since to that one', async () => {
+    const sent: GuardNotification[] = [];
+    const { notifications } = notificationsTo([(notification) => void sent.push(notification)]);
+    notifications.listener({ type: 'admin-unavailable', code: 'ADMIN_TOKEN', message: 'No.', at: AT });
+    notifications.listener({ type: 'health', at: AT, since: AT, status: 'blind', ...stuck });
+    // It leads no longer, and reports nothing but the end of what is its own.
+    notifications.listener({ type: 'admin-available', at: AT + 1 }, false);
+    await notifications.close(5_000, false);
+    expect(sent.map(({ type, incident }) => [type, incident?.key.split(':')[0]])).toEqual([
+      ['admin-unavailable', 'admin'],
+      ['health', 'blind'],
+      ['closed', 'blind'],
+    ]);
+  });
+
+  it('resolves what is its own though another process notifies', async () => {
+    const sent: GuardNotification[] = [];
+    const { notifications } = notificationsTo([(notification) => void sent.push(notification)]);
+    notifications.listener({ type: 'health', at: AT, since: AT, status: 'blind', ...stuck });
+    const sees = { type: 'health', since: AT, status: 'ok', reasons: [], began: [] } as const;
+    notifications.listener({ ...sees, at: AT + 1, ended: stuck.reasons }, false);
+    notifications.listener({ ...sees, at: AT + 2, ended: stuck.reasons }, false);
+    await notifications.close();
+    expect(sent.map(({ incident }) => incident?.status)).toEqual(['open', 'resolved']);
+  });
+
   it('has an incident of each process of a fleet that is blind', async () => {
     const keys: (string | undefined)[] = [];
-    const stuck = { code: 'event-loop-blocked', message: 'It did not turn.', since: AT };
     for (const process of ['one', 'two']) {
       const notify = [({ incident }: GuardNotification) => void keys.push(incident?.key)];
       const notifications = new Notifications({ notify, subject, process, clock, onFault: vi.fn() });
-      const blind = { type: 'health', at: AT, since: AT, status: 'blind', reasons: [stuck] } as const;
-      notifications.listener({ ...blind, began: ['event-loop-blocked'], ended: [] });
+      notifications.listener({ type: 'health', at: AT, since: AT, status: 'blind', ...stuck });
       notifications.listener(decided());
       await notifications.flush();
     }

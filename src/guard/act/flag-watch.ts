@@ -5,6 +5,7 @@ import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { isAdminError } from '../../unleash/admin-error.js';
 import type { GuardContext } from '../guard-context.js';
 import type { GuardProblem } from '../guard-status.js';
+import type { GuardMachine } from './guard-machine.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -22,6 +23,7 @@ type Missing = GuardEventOf<'flag-missing'>;
  */
 export class FlagWatch {
   readonly #context: GuardContext;
+  readonly #machine: GuardMachine;
   readonly #admin: UnleashAdminClient;
   readonly #checks: Limiter;
   readonly #closing = new AbortController();
@@ -34,8 +36,9 @@ export class FlagWatch {
   #failures = 0;
   #missing: Missing | undefined;
 
-  constructor(context: GuardContext, admin: UnleashAdminClient, checks: Limiter) {
+  constructor(context: GuardContext, machine: GuardMachine, admin: UnleashAdminClient, checks: Limiter) {
     this.#context = context;
+    this.#machine = machine;
     this.#admin = admin;
     this.#checks = checks;
   }
@@ -134,7 +137,11 @@ export class FlagWatch {
   #report(reason: Missing['reason'], message: string): void {
     if (this.#missing !== undefined) return;
     const { clock, records } = this.#context;
-    this.#missing = { type: 'flag-missing', at: clock.now(), reason, message };
+    const { state } = this.#machine;
+    // Nobody turns on what is gone. A stop that is not confirmed yet says by itself what became of it.
+    const isOver = state.status === 'stopped' && reason !== 'not-received';
+    const decisionId = isOver ? state.decision.id : undefined;
+    this.#missing = { type: 'flag-missing', at: clock.now(), reason, message, decisionId };
     records.emit(this.#missing);
   }
 }

@@ -14,8 +14,8 @@ export class GuardMachine {
   readonly #evaluator: Evaluator;
   readonly #ledger: ControlLedger;
   state: GuardState;
-  /** Which expiry of the admin token operators were notified of last. */
-  tokenWarning: JournalEntry['tokenWarning'];
+  /** What the next run resolves if this one is killed. */
+  incidents: JournalEntry['incidents'];
   #epoch = 1;
   #epochStartedAt: number;
   /** Outcomes of this epoch and later ones count in the windows. */
@@ -65,7 +65,6 @@ export class GuardMachine {
     this.#oldestEpoch = entry.oldestEpoch ?? entry.epoch;
     this.#revision = entry.revision;
     this.#enabled = entry.enabled;
-    this.tokenWarning = entry.tokenWarning;
     if (entry.controls !== undefined) this.#ledger.state = entry.controls;
     this.#store.beginEpoch(this.#epoch, this.#epochStartedAt, { keepWindows: true });
     if (entry.state.status === 'armed') {
@@ -131,7 +130,7 @@ export class GuardMachine {
       state: this.#leftByEarlierRun ?? this.state,
       reported: this.#evaluator.reportedState,
       controls: this.#ledger.state,
-      tokenWarning: this.tokenWarning,
+      incidents: this.incidents,
     });
   }
 

@@ -1,12 +1,13 @@
-import { type GuardEventOf, TOKEN_LEVELS, type TokenLevel } from '../../model/event.js';
+import type { GuardEventOf } from '../../model/event.js';
 import { entryOf } from '../../model/event-table.js';
+import { type ReportedState, TOKEN_LEVELS, type TokenLevel } from '../../model/state.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import type { AccessReader } from '../../unleash/access-reader.js';
 import { isAdminError } from '../../unleash/admin-error.js';
 import type { AdminAccess, TokenExpiry } from '../../unleash/admin-rights.js';
+import type { Evaluator } from '../evaluate/evaluator.js';
 import type { GuardContext } from '../guard-context.js';
 import type { GuardProblem } from '../guard-status.js';
-import type { GuardMachine } from './guard-machine.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -34,7 +35,8 @@ interface Refusal extends GuardProblem {
 export class TokenWatch {
   readonly #context: GuardContext;
   readonly #access: AccessReader;
-  readonly #machine: GuardMachine;
+  readonly #evaluator: Pick<Evaluator, 'token'>;
+  readonly #save: () => void;
   readonly #closing = new AbortController();
   #checking: Promise<void> | undefined;
   #failures = 0;
@@ -46,10 +48,17 @@ export class TokenWatch {
   #reported: { readonly level: TokenLevel; readonly expiresAt: number } | undefined;
   #refusal: Refusal | undefined;
 
-  constructor(context: GuardContext, access: AccessReader, machine: GuardMachine) {
+  /** @param evaluator - Has what operators were notified of, by an earlier run or another leader of the fleet too. */
+  constructor(
+    context: GuardContext,
+    access: AccessReader,
+    evaluator: Pick<Evaluator, 'token'>,
+    save: () => void,
+  ) {
     this.#context = context;
     this.#access = access;
-    this.#machine = machine;
+    this.#evaluator = evaluator;
+    this.#save = save;
   }
 
   /** What is wrong now. The code is that of the `AdminError`, or `TOKEN_EXPIRES` while the token still works. */
@@ -121,18 +130,19 @@ export class TokenWatch {
     // A second after it expires, Unleash refuses it.
     const pauseMs = untilExpiredMs > 0 ? Math.min(HOUR_MS, untilExpiredMs + 1_000) : HOUR_MS;
     this.#nextCheckAt = clock.monotonic() + pauseMs;
-    const wasRefused = this.#refusal?.isReported === true;
-    const hadExpired = this.#machine.tokenWarning?.level === 'expired' && untilExpiredMs > 0;
     this.#refusal = undefined;
-    if (hadExpired) this.#replaced();
-    if (wasRefused || hadExpired) records.emit({ type: 'admin-available', at: clock.now() });
+    const { cannotStop, warning } = this.#evaluator.token ?? {};
+    if (cannotStop && untilExpiredMs > 0) {
+      // A token that had expired is no longer the guard's.
+      this.#notified({ cannotStop: undefined, warning: warning?.level === 'expired' ? undefined : warning });
+      records.emit({ type: 'admin-available', at: clock.now() });
+    }
     this.#reportExpiry();
   }
 
-  /** The token that was reported as expired, by an earlier run perhaps, is no longer the guard's. */
-  #replaced(): void {
-    this.#machine.tokenWarning = undefined;
-    this.#machine.save();
+  #notified(token: ReportedState['token']): void {
+    this.#evaluator.token = { ...this.#evaluator.token, ...token };
+    this.#save();
   }
 
   #refused(code: string, message: string, retryable: boolean): void {
@@ -143,13 +153,16 @@ export class TokenWatch {
     const pauseMs = mustConfirm ? CONFIRM_AFTER_MS : Math.min(recheckMs * 2 ** this.#failures, HOUR_MS);
     this.#failures += 1;
     this.#nextCheckAt = now + pauseMs;
-    const { since = clock.now(), from = now, isReported = false } = this.#refusal ?? {};
+    const { since = clock.now(), from = now } = this.#refusal ?? {};
+    // Another leader of the fleet may have notified operators since that it can.
+    const isReported = this.#refusal?.isReported === true && this.#evaluator.token?.cannotStop === true;
     const isDue = retryable ? now - from >= UNAVAILABLE_AFTER_MS : !mustConfirm;
     const isNewCause = !retryable && this.#refusal?.code !== code;
     this.#refusal = { code, message, since, from, isReported: isReported || isDue };
     if (!isDue || (isReported && !isNewCause)) return;
     // The expiry is the cause, and has been reported.
     if (code === 'ADMIN_TOKEN' && this.#reported?.level === 'expired') return;
+    this.#notified({ cannotStop: true });
     records.emit({ type: 'admin-unavailable', at: clock.now(), code, message });
   }
 
@@ -160,12 +173,11 @@ export class TokenWatch {
     const { level, expiresAt } = event;
     if (this.#reported?.level === level && this.#reported.expiresAt === expiresAt) return;
     this.#reported = { level, expiresAt };
-    const { tokenWarning } = this.#machine;
-    const isRepeated = tokenWarning?.level === level && tokenWarning.expiresAt === expiresAt;
+    const { warning, cannotStop } = this.#evaluator.token ?? {};
+    const isRepeated = warning?.level === level && warning.expiresAt === expiresAt;
     this.#context.records.emit({ ...event, isRepeated });
     if (isRepeated) return;
-    this.#machine.tokenWarning = this.#reported;
-    this.#machine.save();
+    this.#notified({ warning: this.#reported, cannotStop: cannotStop || level === 'expired' });
   }
 
   #expiryEvent(): GuardEventOf<'token-expiring'> | undefined {

@@ -34,6 +34,8 @@ export class Evaluator {
   readonly #hasDryRuns: boolean;
   #dryRuns: ReportedState['dryRuns'];
   readonly #failed = new Set<string>();
+  /** Kept here for the watch of the token. */
+  token: ReportedState['token'];
   /** Whether an operator has muted a trigger: it is evaluated and shown, and has no effect. */
   readonly isMuted: (trigger: string, now: number) => boolean;
   readonly #alerts: () => readonly FiringAlert[];
@@ -128,11 +130,13 @@ export class Evaluator {
       overdueEpoch: this.#overdueEpoch,
       completedEpoch: this.#completedEpoch,
       dryRuns: this.#dryRuns,
+      token: this.token,
     };
   }
 
   /** Resumes where another evaluator stopped. Triggers that this one does not have are left out. */
-  restore({ stage, openReviews, overdueEpoch, completedEpoch, dryRuns }: ReportedState): void {
+  restore({ stage, openReviews, overdueEpoch, completedEpoch, dryRuns, token }: ReportedState): void {
+    this.token = token;
     this.#dryRuns = dryRuns;
     this.#overdueEpoch = overdueEpoch;
     this.#completedEpoch = completedEpoch;

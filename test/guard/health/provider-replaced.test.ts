@@ -42,6 +42,30 @@ describe('a guard whose provider is replaced', () => {
     expect(harness.reported('health')).toMatchObject([{ status: 'blind', began: ['provider-replaced'] }]);
   });
 
+  it('is over for operators in the next run, when this one was killed', async () => {
+    const provider = await unleash();
+    await register(domain, provider);
+    const options = { flags: provider, tickMs: 10, notify: harness.notify };
+    const guard = await harness.started(options);
+    await guard.operation(arms)({ targetingKey: 'u' }, undefined);
+    await register(domain, other());
+    await harness.until('notified', () => harness.notified.length > 0);
+    await guard.flush();
+
+    const folder = await harness.afterKill();
+    const next = await unleash();
+    await register(domain, next);
+    await harness.started({ ...options, flags: next, folder });
+    await harness.until('resolved', () => harness.notified.length > 1);
+
+    expect(harness.notified[1]).toMatchObject({
+      severity: 'info',
+      title: 'async-upload: the guard has started again',
+      message: expect.stringContaining('This was open until then: the guard is blind.'),
+      incident: { key: harness.notified[0]!.incident!.key, status: 'resolved' },
+    });
+  });
+
   it('still runs the control in its operations after a stop', async () => {
     const provider = await unleash();
     await register(domain, provider);
