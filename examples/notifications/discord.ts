@@ -5,7 +5,7 @@ export function discord(webhookUrl: string): Notifier {
   return webhook({
     name: 'discord',
     url: webhookUrl,
-    body: ({ severity, title, message, facts, dashboardUrl, flagUrl, time }) => ({
+    body: ({ severity, title, message, facts, environment, dashboardUrl, flagUrl, time }) => ({
       // Nobody is mentioned, whatever a name or a message contains.
       allowed_mentions: { parse: [] },
       embeds: [
@@ -15,7 +15,7 @@ export function discord(webhookUrl: string): Notifier {
           description: `${plain(message, 1_200)}\n[Open in Unleash](${flagUrl.replaceAll(')', '%29')})`,
           color: COLOURS[severity],
           timestamp: time,
-          fields: facts
+          fields: [{ name: 'Environment', value: environment }, ...facts]
             .slice(0, 6)
             .map(({ name, value }) => ({ name: plain(name, 60), value: plain(value, 180), inline: true })),
         },

@@ -7,14 +7,15 @@ export function email(server: object, from: string, to: string): NotifyFunction 
   const timeouts = { connectionTimeout: 5_000, greetingTimeout: 5_000, socketTimeout: 8_000 };
   const transport = createTransport({ ...server, ...timeouts });
   return async function emailNotifier(notification) {
-    const { id, severity, title, message, facts, flagUrl, dashboardUrl, incident } = notification;
+    const { id, severity, title, message, facts, environment, flagUrl, dashboardUrl, incident } =
+      notification;
     const links = dashboardUrl === undefined ? [flagUrl] : [dashboardUrl, flagUrl];
     const lines = [message, ...facts.map(({ name, value }) => `${name}: ${value}`)];
     try {
       await transport.sendMail({
         from,
         to,
-        subject: `[${severity}] ${title}`,
+        subject: `[${severity}] ${title} (${environment})`,
         // The same for each attempt, so that mail programs show a repetition once.
         messageId: `<${id.replaceAll(':', '.')}@rollout-guard>`,
         // Mail programs show what belongs to an incident, and that it is over, in one thread.

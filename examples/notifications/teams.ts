@@ -5,7 +5,7 @@ export function teams(workflowUrl: string): Notifier {
   return webhook({
     name: 'teams',
     url: workflowUrl,
-    body: ({ severity, title, message, facts, dashboardUrl, flagUrl }) => ({
+    body: ({ severity, title, message, facts, environment, dashboardUrl, flagUrl }) => ({
       type: 'message',
       attachments: [
         {
@@ -17,7 +17,7 @@ export function teams(workflowUrl: string): Notifier {
             body: [
               line({ text: cut(title, 200), weight: 'Bolder', size: 'Large', color: COLOURS[severity] }),
               line({ text: cut(message, 4_000) }),
-              ...facts
+              ...[{ name: 'Environment', value: environment }, ...facts]
                 .slice(0, 20)
                 .map(({ name, value }) =>
                   line({ text: `${cut(name, 100)}: `, weight: 'Bolder' }, { text: cut(value, 400) }),

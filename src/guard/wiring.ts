@@ -73,7 +73,8 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
         ]
       : [];
   const runner = new EffectRunner(context, machine, fleet, admin);
-  const stageAdvance = admin && !dryRun ? new StageAdvance(context, ledger, admin) : undefined;
+  const blind = () => health.current.reasons.map(({ code }) => code);
+  const stageAdvance = admin && !dryRun ? new StageAdvance(context, ledger, admin, blind) : undefined;
   const actions = new ControlActions(context, machine, runner, evaluator, fleet, stageAdvance);
   const controls = new OperatorControls(context, fleet, ledger, actions, () => machine.save());
   const loop = new GuardLoop(context, evaluator, fleet, machine, runner);

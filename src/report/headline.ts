@@ -23,7 +23,8 @@ export function headlineOf(
   const sentences = [
     isFlagMissing ? 'Unleash has no such flag: all users get the control.' : now && whereItStands(now),
     blind.length > 0 && `The guard is blind (${blind.join(', ')}): a failure may go unnoticed.`,
-    !isFlagMissing && stage && stageSentence(stage),
+    // What to do next is not to raise the percentage then.
+    !isFlagMissing && blind.length === 0 && stage && stageSentence(stage),
     ...(open === 0 ? [] : [open === 1 ? 'A review is open.' : `${open} reviews are open.`]),
     whatHappened(decisions, stop),
   ];

@@ -219,11 +219,15 @@ export function certaintyOf(verdict: {
 export const NEXT_STEP = {
   stopped:
     'Fix the cause and deploy; then set the percentage to begin with, and turn the flag on in Unleash: a new rollout begins.',
+  gone: 'Unleash sends the service no such flag any more. To roll out further, have it there again; else remove the flag and its guard from the code.',
   steppedBack:
     'Fix the cause and deploy; then raise the percentage in Unleash: the guard does not raise it again by itself.',
   retried: 'The guard keeps trying.',
   review: 'Check it; then acknowledge the review, or turn the flag off.',
 } as const;
+
+/** Beside the percentage in Unleash, while a stop is not confirmed. */
+export const STILL_ON = 'in Unleash; the service gives all users the control';
 
 /** A request that did not turn the flag off, and whether only an operator can. */
 interface StopFailed {

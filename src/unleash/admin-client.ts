@@ -115,10 +115,15 @@ export class UnleashAdminClient {
     return { key: name, ...flag, enabled: environment.enabled, strategies: environment.strategies };
   }
 
+  /** What an operator can do in place of {@link disable}. */
+  offByHand(flagKey: string): string {
+    return `Turn the flag off by hand in the Unleash UI (${this.#pageUrl(flagKey)}).`;
+  }
+
   /** Turns the flag off in the environment; a flag that is off stays off. */
   async disable(flagKey: string, requestOptions: RequestOptions = {}): Promise<void> {
     const path = `${this.#featurePath(flagKey)}/environments/${encodeURIComponent(this.environment)}/off`;
-    const byHand = `Turn the flag off by hand in the Unleash UI (${this.#pageUrl(flagKey)}).`;
+    const byHand = this.offByHand(flagKey);
     await this.#send({ method: 'POST', path, flagKey, byHand }, requestOptions);
   }
 

@@ -122,9 +122,13 @@ function byHand({ byHand, project }: AdminRequest, { name, message }: FailureRep
   return byHand?.replace(at(project), () => at(movedTo));
 }
 
-/** Unleash itself may be down: then nothing can be done by hand either, and most outages are short. */
 function afterAWhile({ byHand }: AdminRequest): string | undefined {
-  return byHand?.replace(/\.$/, ' if it lasts for five minutes.');
+  return byHand && ifItLasts(byHand);
+}
+
+/** Unleash itself may be down: then nothing can be done by hand either, and most outages are short. */
+export function ifItLasts(byHand: string): string {
+  return byHand.replace(/\.$/, ' if it lasts for five minutes.');
 }
 
 const ARCHIVED = 'ArchivedFeatureError';
@@ -145,7 +149,8 @@ function replyOf(body: string): FailureReply {
 
 function quote(text: string): string {
   if (text === '') return '';
-  return `It replied: "${text.length > MAX_QUOTED_LENGTH ? `${text.slice(0, MAX_QUOTED_LENGTH)}…` : text}".`;
+  const quoted = text.length > MAX_QUOTED_LENGTH ? `${text.slice(0, MAX_QUOTED_LENGTH)}…` : text;
+  return `It replied: "${quoted}"${/[.!?]$/.test(quoted) ? '' : '.'}`;
 }
 
 /** Unleash explains a 404 in words only. Words that are not known here mean that the flag is missing. */

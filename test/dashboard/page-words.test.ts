@@ -130,8 +130,16 @@ describe('the first sentence', () => {
     ['Needs review', 'warn', { openReviews: [review] }],
     ['Needs attention', 'warn', { problems: reasons }],
     ['Complete', 'good', { isComplete: true }],
+    ['Stage blocked', 'warn', { stage: { ...sampleView(now).stage!, status: 'blocked' } }],
   ] as const)('says %s', (word, mood, change) => {
     expect(standingOf(sampleView(now, change))).toMatchObject({ word, mood });
+  });
+
+  it('does not advise to turn on a flag that is gone', () => {
+    const state = { status: 'stopped', since: now, decision, confirmedBy: 'removed', seenOff: true } as const;
+    const { sentence } = standingOf(sampleView(now, { state, flag: undefined }));
+    expect(sentence).toContain('no such flag any more');
+    expect(sentence).not.toContain('turn the flag on');
   });
 
   it('puts a stop before everything else', () => {

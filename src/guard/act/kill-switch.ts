@@ -4,6 +4,7 @@ import { messageOf } from '../../support/async/callbacks.js';
 import { retry } from '../../support/retry.js';
 import type { RequestOptions, UnleashAdminClient } from '../../unleash/admin-client.js';
 import { ADMIN_RETRY, isAdminError } from '../../unleash/admin-error.js';
+import { ifItLasts } from '../../unleash/admin-failure.js';
 import { type AdminFlag, gradualRolloutOf } from '../../unleash/admin-replies.js';
 import type { GuardInput } from '../decide/decide.js';
 import type { GuardContext } from '../guard-context.js';
@@ -128,10 +129,10 @@ export class KillSwitch {
       if ((await this.#disable({ signal })) === 'removed')
         return { type: 'off-confirmed', at: clock.now(), isRemoved: true };
       const { enabled } = await this.#admin.readFlag(flagKey, { signal });
-      return enabled ? stillOn(clock.now()) : { type: 'off-confirmed', at: clock.now() };
+      return enabled ? this.#stillOn() : { type: 'off-confirmed', at: clock.now() };
     };
     const reportFailure = (error: unknown) =>
-      this.#onAnswer({ type: 'off-failed', at: clock.now(), failure: failureOf(error) });
+      this.#onAnswer({ type: 'off-failed', at: clock.now(), failure: this.#failureOf(error) });
     const shouldRetry = (error: unknown) => {
       const retryAfterMs = ADMIN_RETRY.shouldRetry(error);
       if (retryAfterMs !== false) reportFailure(error);
@@ -183,6 +184,31 @@ export class KillSwitch {
     }
   }
 
+  /** What went wrong and what to do. Not every request of a stop says what can be done in its place. */
+  #failureOf(error: unknown): StopFailure {
+    const now = this.#admin.offByHand(this.#context.flagKey);
+    const later = ifItLasts(now);
+    if (!isAdminError(error)) {
+      return { code: 'UNKNOWN', message: `${messageOf(error)} ${later}`, requiresAction: false };
+    }
+    const { code, message, retryable, byHand, missing } = error;
+    // Of a flag that is gone, nothing is left to turn off.
+    const isSaid = byHand !== undefined || missing === 'flag';
+    const unsaid = retryable ? later : now;
+    return { code, message: isSaid ? message : `${message} ${unsaid}`, requiresAction: !retryable };
+  }
+
+  #stillOn(): GuardInput {
+    const { clock, flagKey } = this.#context;
+    const what = 'Unleash accepted "off", and still showed the flag on when it was read back.';
+    const message = `${what} ${ifItLasts(this.#admin.offByHand(flagKey))}`;
+    return {
+      type: 'off-failed',
+      at: clock.now(),
+      failure: { code: 'STILL_ON', message, requiresAction: false },
+    };
+  }
+
   #readFlag(): void {
     this.#recheckLater();
     const { clock, flagKey, records } = this.#context;
@@ -231,24 +257,4 @@ export class KillSwitch {
     // Without `then`, each result would keep all results before it in memory.
     this.#work = Promise.allSettled([this.#work, work]).then(() => {});
   }
-}
-
-/** What went wrong and what to do. Not every request of a stop says what can be done in its place. */
-function failureOf(error: unknown): StopFailure {
-  if (!isAdminError(error)) {
-    return { code: 'UNKNOWN', message: `${messageOf(error)} ${IF_IT_LASTS}`, requiresAction: false };
-  }
-  const { code, message, retryable, byHand, missing } = error;
-  // Of a flag that is gone, nothing is left to turn off.
-  const isSaid = byHand !== undefined || missing === 'flag';
-  const unsaid = retryable ? IF_IT_LASTS : BY_HAND;
-  return { code, message: isSaid ? message : `${message} ${unsaid}`, requiresAction: !retryable };
-}
-
-const BY_HAND = 'Turn the flag off by hand in the Unleash UI.';
-const IF_IT_LASTS = 'Turn the flag off by hand in the Unleash UI if it lasts for five minutes.';
-
-function stillOn(at: number): GuardInput {
-  const message = `Unleash accepted "off", and still showed the flag on when it was read back. ${IF_IT_LASTS}`;
-  return { type: 'off-failed', at, failure: { code: 'STILL_ON', message, requiresAction: false } };
 }

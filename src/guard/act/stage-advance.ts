@@ -17,6 +17,7 @@ export class StageAdvance {
   readonly #admin: UnleashAdminClient;
   #moving: Promise<unknown> | undefined;
   #attempt: AbortController | undefined;
+  readonly #blind: () => readonly string[];
   /** The index of the stage that was left last. */
   #leftIndex: number | undefined;
   /** What automatic advance waits for, once it was reported. */
@@ -24,7 +25,14 @@ export class StageAdvance {
   /** By the monotonic clock. */
   #nextAttemptAt = Number.NEGATIVE_INFINITY;
 
-  constructor(context: GuardContext, ledger: ControlLedger, admin: UnleashAdminClient) {
+  /** @param blind - Why the guard is blind now: codes. */
+  constructor(
+    context: GuardContext,
+    ledger: ControlLedger,
+    admin: UnleashAdminClient,
+    blind: () => readonly string[],
+  ) {
+    this.#blind = blind;
     this.#context = context;
     this.#ledger = ledger;
     this.#admin = admin;
@@ -100,6 +108,8 @@ export class StageAdvance {
     const { changeWindows, clock } = this.#context;
     const { hold } = this.#ledger.inForce;
     if (hold !== undefined) return `${hold.by} has put automatic advance on hold: ${hold.reason}`;
+    const blind = this.#blind();
+    if (blind.length > 0) return `the guard is blind (${blind.join(', ')}).`;
     if (isChangeWindowOpen(changeWindows, clock.now())) return undefined;
     return `no change window is open: ${describeChangeWindows(changeWindows)}.`;
   }

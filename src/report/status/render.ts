@@ -6,6 +6,7 @@ import {
   formatSpan,
   NEXT_STEP,
   notOffYet,
+  STILL_ON,
   shownArms,
   verdictFigures,
   verdictWord,
@@ -34,10 +35,11 @@ export function renderStatus(status: RolloutStatus, now: number): string {
   const { since, stage, openReviews, decision, lastOutcomeAt, lastEventAt, lastFault } = status;
   const ago = (at: number) => `${formatSpan(Math.max(0, now - at))} ago`;
   const state = `${status.state}${since === undefined ? '' : ` since ${formatTime(since)}, ${ago(since)}`}`;
+  const isStillOn = status.state === 'stopping' && status.rollout?.enabled === true;
   const rows: [string, string][] = [
-    ['Flag', status.flagKey ?? 'unknown'],
+    ['Flag', flagText(status)],
     ['Guard', status.isClosed ? `closed: nothing protects the flag (it was ${state})` : state],
-    ['Rollout', rolloutText(status)],
+    ['Rollout', `${rolloutText(status)}${isStillOn ? ` (${STILL_ON})` : ''}`],
   ];
   if (!status.isClosed) {
     for (const { code, message, since: at } of status.health?.reasons ?? []) {
@@ -68,9 +70,10 @@ export function renderStatus(status: RolloutStatus, now: number): string {
 
 /** What became of the last decision, and what an operator does next. */
 export function sequelOf(
-  { state, view }: Pick<RolloutStatus, 'state' | 'view'>,
+  status: Pick<RolloutStatus, 'state' | 'view' | 'rollout' | 'epoch'>,
   decision: DecisionReport,
 ): string | undefined {
+  const { state, view } = status;
   const { steppedBackAt, reArmedAt, turnedOnBy } = decision;
   if (decision.decision.dryRun) return 'Nothing was changed.';
   if (steppedBackAt !== undefined) return NEXT_STEP.steppedBack;
@@ -79,7 +82,7 @@ export function sequelOf(
     const at = reArmedAt === undefined ? '' : ` on ${formatTime(reArmedAt)}`;
     return `It is over: the flag was turned on again${by}${at}.`;
   }
-  if (state === 'stopped') return NEXT_STEP.stopped;
+  if (state === 'stopped') return isFlagGone(status) ? NEXT_STEP.gone : NEXT_STEP.stopped;
   // The audit log has each cause once, and the guard's view the latest.
   const isSame = view?.state.status === 'stopping' && view.state.decision.id === decision.decision.id;
   return notOffYet(isSame ? view.state.failure : failureOf(decision));
@@ -123,7 +126,11 @@ function stateWord({ state, view }: RolloutStatus): string {
 }
 
 /** Whether a flag that was there is not sent to the service any more: no user gets it. */
-export function isFlagGone({ rollout, epoch, view }: RolloutStatus): boolean {
+export function isFlagGone({
+  rollout,
+  epoch,
+  view,
+}: Pick<RolloutStatus, 'rollout' | 'epoch' | 'view'>): boolean {
   return rollout !== undefined && view !== undefined && view.epoch === epoch && view.flag === undefined;
 }
 
@@ -131,6 +138,11 @@ export function isFlagGone({ rollout, epoch, view }: RolloutStatus): boolean {
 function isCurrent({ state, view }: RolloutStatus, { decision }: DecisionReport): boolean {
   if (state !== 'armed') return true;
   return view?.state.status === 'armed' && view.state.wouldHaveStopped?.id === decision.id;
+}
+
+/** The same flag may be guarded in several environments. */
+function flagText({ flagKey = 'unknown', view }: RolloutStatus): string {
+  return view === undefined ? flagKey : `${flagKey} (${view.environment}, project ${view.project})`;
 }
 
 function rolloutText(status: RolloutStatus): string {

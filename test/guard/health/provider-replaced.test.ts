@@ -66,6 +66,23 @@ describe('a guard whose provider is replaced', () => {
     });
   });
 
+  it('does not advance the rollout, and says why', async () => {
+    const provider = await providerWith([{ name: 'async-upload', strategies: [percent(10)] }]);
+    await register(domain, provider);
+    const stages = [10, 50].map((percentage) => ({ percentage, minOutcomes: 5, minSuccessRate: 0.9 }));
+    const guard = await harness.started({ flags: provider, tickMs: 10, stages, advance: 'automatic' });
+    await register(domain, other());
+    const upload = guard.operation(arms);
+    for (let user = 0; user < 10; user++) await upload({ targetingKey: `user-${user}` }, undefined);
+
+    await harness.until('it waits', () => harness.reported('advance-waiting').length > 0);
+
+    expect(harness.reported('advance-waiting')).toMatchObject([
+      { from: 10, to: 50, reason: 'the guard is blind (provider-replaced).' },
+    ]);
+    expect(harness.unleash.rollout).toBe(10);
+  });
+
   it('still runs the control in its operations after a stop', async () => {
     const provider = await unleash();
     await register(domain, provider);

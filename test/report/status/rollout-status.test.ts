@@ -159,6 +159,14 @@ describe('readRolloutStatus', () => {
     expect(renderStatus(status, NOW)).toMatch(
       /The success rate is 90 %\.\n +The flag is not off in Unleash yet\. Turn it off by hand\./,
     );
+    expect(renderStatus(status, NOW)).toMatch(
+      /^Rollout +10 %, epoch 2 \(in Unleash; the service gives all users the control\)$/m,
+    );
+    // The log of events has each cause once: what the view has is newer.
+    const state = { ...status.view?.state, status: 'stopping', since: NOW, decision } as const;
+    const latest = { code: 'ADMIN_UNAVAILABLE', message: 'It is down.', requiresAction: false };
+    const view = viewOf({ state: { ...state, failure: latest } });
+    expect(renderStatus({ ...status, view }, NOW)).toContain('yet. The guard keeps trying. It is down.');
   });
 
   it('shows both arms as they were when a stop was decided, no stage, and what to do next', async () => {

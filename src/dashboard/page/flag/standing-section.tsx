@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import type { RolloutView } from '../../../model/rollout-view.js';
-import { formatSpan, shownArms } from '../../../support/wording.js';
+import { formatSpan, STILL_ON, shownArms } from '../../../support/wording.js';
 import { ArmsTable } from '../parts/arms-table.js';
 import { Card, Section } from '../parts/layout.js';
 import { Ago, Since } from '../parts/moments.js';
@@ -37,7 +37,9 @@ function RolloutCard({ view }: { view: RolloutView }) {
         {words}
       </p>
       <p class="note">
-        {isOn ? (
+        {isOn && view.state.status === 'stopping' ? (
+          STILL_ON
+        ) : isOn ? (
           <>
             {now === undefined ? 'with no single percentage, ' : 'of users get the treatment, '}
             since <Ago at={view.epochStartedAt} />

@@ -76,7 +76,7 @@ function stopped(
   return {
     mood: 'bad',
     word: 'Stopped',
-    sentence: `The flag is off, and all users get the control. ${briefReason(decision)} ${NEXT_STEP.stopped}`,
+    sentence: `The flag is off, and all users get the control. ${briefReason(decision)} ${flag === undefined ? NEXT_STEP.gone : NEXT_STEP.stopped}`,
     decisionId: decision.id,
   };
 }
@@ -122,8 +122,9 @@ function running(view: RolloutView): Standing {
       sentence: `${where} The last stage is met: the flag can be removed from the code.`,
     };
   }
-  if (view.stage?.status === 'missed') {
-    return { mood: 'warn', word: 'Stage missed', sentence: `${where} ${view.stage.message}` };
+  if (view.stage?.status === 'missed' || view.stage?.status === 'blocked') {
+    const { status, message } = view.stage;
+    return { mood: 'warn', word: `Stage ${status}`, sentence: `${where} ${view.stageText ?? message}` };
   }
   const outcomes = outcomesOf(view);
   if (outcomes.treatment === 0) {
