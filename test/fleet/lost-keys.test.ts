@@ -119,6 +119,22 @@ describeWithBinary('a fleet whose keys are lost', 'redis-server', 'apt-get insta
     await expectCounted(made, recorded);
   });
 
+  it('takes a stop from before the flag went off, also when all is lost', async () => {
+    const made = await fleet(2);
+    for (const each of made) {
+      each.revision = 'off';
+      each.member.beginEpoch(2, Date.now(), { keepWindows: true });
+      await each.member.sync();
+    }
+    await lose([...KEYS, 'totals:2']);
+    for (const { member } of made) await member.sync();
+    expect(made[0]!.member.state).toMatchObject({ epoch: 2 });
+    await made[0]!.member.stopFleet({ ...DECISION, epoch: 1 }, { isRepeated: true });
+    await made[1]!.member.sync();
+    expect(made.map(({ member }) => member.state!.stop?.decision.id)).toEqual(['decision-1', 'decision-1']);
+    expect(made[0]!.member.state!.clearedStops).toEqual([]);
+  });
+
   it('keeps a stop whatever is lost', async () => {
     const made = await fleet(2);
     await made[0]!.member.stopFleet(DECISION);

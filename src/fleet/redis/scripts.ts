@@ -51,9 +51,13 @@ end
 if revision ~= '' then
   local epoch, current = number('epoch'), field('revision', '')
   if epoch == 0 then
-    openEpoch(math.max(1, minEpoch), revision, request.keepWindows)
-    publish()
     assignedEpoch = math.max(1, minEpoch)
+    -- All was lost: a stop that was decided before the flag went off still counts.
+    if request.oldestEpoch > 0 then
+      redis.call('HSET', STATE, 'oldestEpoch', math.min(request.oldestEpoch, assignedEpoch))
+    end
+    openEpoch(assignedEpoch, revision, request.keepWindows)
+    publish()
   elseif revision == current then
     assignedEpoch = epoch
   else
