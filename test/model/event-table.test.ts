@@ -30,7 +30,11 @@ describe('EVENT_TABLE', () => {
       'warn',
       'Dry run, the flag would be taken back to 1 %: The success rate is 90 %, below 95 % (90 of 100).',
     ],
-    [stopFailed(), 'warn', 'The flag is not off in Unleash yet. The guard keeps trying. Unleash does not answer.'],
+    [
+      stopFailed(),
+      'warn',
+      'The flag is not off in Unleash yet. The guard keeps trying. Unleash does not answer.',
+    ],
     [
       { type: 'action-required', at: AT, decisionId: 'd-1', message: 'Turn it off by hand.' },
       'error',
