@@ -215,7 +215,7 @@ describeInBrowser('the page', (open) => {
     [
       'a stop that Unleash has not confirmed',
       { state: { status: 'stopping' as const, since: now, decision } },
-      /Unleash has not confirmed it yet/,
+      /The guard is turning it off/,
     ],
   ])('is clear about %s', async (_, change, expected) => {
     source.show(change);
