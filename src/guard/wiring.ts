@@ -73,7 +73,9 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
         ]
       : [];
   const runner = new EffectRunner(context, machine, fleet, admin);
-  const blind = () => health.current.reasons.map(({ code }) => code);
+  // After a freeze, a guard evaluates nothing before it knows where it is: that is no reason to wait beside it.
+  const blind = () =>
+    health.current.reasons.flatMap(({ code }) => (code === 'event-loop-blocked' ? [] : [code]));
   const stageAdvance = admin && !dryRun ? new StageAdvance(context, ledger, admin, blind) : undefined;
   const actions = new ControlActions(context, machine, runner, evaluator, fleet, stageAdvance);
   const controls = new OperatorControls(context, fleet, ledger, actions, () => machine.save());
