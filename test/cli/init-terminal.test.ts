@@ -57,7 +57,7 @@ describeWithBinary('rollout-guard init in a terminal', 'tmux', 'apt-get install 
     await answer(/Admin token .*: *$/, unleash.adminToken);
     await answer(/Framework: .*: *$/, 'express');
     await answer(/unless it exists\? \(y\): *$/, 'y');
-    await shell.shows(/await OpenFeature\.close\(\);\n\}\);\s*[#$] *$/);
+    await shell.shows(/^void main\(\);\s*[#$] *$/m);
     // With -J, lines that the terminal has broken are one.
     const session = shell.text('-J');
     expect(session).toContain(`Created "${flag}": off in ${unleash.environment}`);
