@@ -88,7 +88,7 @@ export interface OperationHost {
   readonly sink: ExposureSink;
   /** The OpenFeature client to evaluate with. */
   client(): FlagClient;
-  readonly flags: Pick<FlagSource, 'evaluateDirectly'>;
+  readonly flags: Partial<FlagSource>;
   /** The flag is stopped in this process: no treatment may start. */
   isOverridden(): boolean;
   /** The flag was stopped after this exposure of the treatment: returns the one under which the control runs instead. */
