@@ -293,7 +293,7 @@ describe('rollout-guard init', () => {
     expect(lines).toContain('ada old path: a job\n');
     expect(worker.exitCode ?? (await once(worker, 'exit'))[0]).toBe(0);
     // Without "type": "module", TypeScript makes CommonJS of it, where nothing awaits at the top level.
-    const typed = join(folder, 'worker.ts');
+    const typed = join(folder, `${prefix}-worker.ts`);
     expect(await initProcess(`${prefix}-worker`, '--out', typed)).toMatchObject({ code: 0 });
     expect(await readFile(typed, 'utf8')).toMatch(
       /^async function main\(\) \{\n( {2}.*\n|\n)+\}\n\nvoid main\(\);\n$/m,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { EmbeddedUnleash, startEmbeddedUnleash as start } from '../../src/testing/index.js';
 import { eventually } from '../helpers/eventually.js';
 import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
@@ -34,15 +34,21 @@ describe('an embedded Unleash', () => {
   let unleash: EmbeddedUnleash;
   let other: SharedUnleash;
   const lines: string[] = [];
+  const options = {
+    startTimeoutMs: START_TIMEOUT_MS,
+    environment: 'production',
+    logLevel: 'info',
+    onLog: (line: string) => lines.push(line),
+  } as const;
 
   beforeAll(async () => {
-    const options = {
-      startTimeoutMs: START_TIMEOUT_MS,
-      environment: 'production',
-      logLevel: 'info',
-      onLog: (line: string) => lines.push(line),
-    } as const;
     [unleash, other] = await Promise.all([startEmbeddedUnleash(options), sharedUnleash()]);
+  });
+  beforeEach(async ({ task }) => {
+    if ((task.result?.retryCount ?? 0) === 0) return;
+    // The attempt before may have left its flag, or a server that is paused or has ended.
+    await unleash.stop();
+    unleash = await startEmbeddedUnleash(options);
   });
   afterAll(() => unleash?.stop());
 
