@@ -10,7 +10,6 @@ import { collectReport } from '../src/report/collect.js';
 import { toHtml } from '../src/report/html.js';
 import type { Annotation } from '../src/rollups/rollup.js';
 import { startChromium } from '../test/helpers/browser.js';
-import { sampleHistory, THREE_WEEKS } from '../test/helpers/dashboard-samples.js';
 import { longRollout } from '../test/helpers/long-rollout.js';
 import { findOnPath } from '../test/helpers/on-path.js';
 import { sampleRollouts } from '../test/helpers/sample-rollouts.js';
@@ -28,22 +27,8 @@ interface Picture {
   readonly from?: string;
 }
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-
 const now = Date.now();
-const { running, stopped, others, decision, annotations } = sampleRollouts(now);
-const failing = sampleHistory(THREE_WEEKS, now);
-const [first, second, third, fourth] = THREE_WEEKS;
-const healthy = sampleHistory(
-  [
-    first!,
-    second!,
-    { ...third!, lengthMs: 10 * DAY_MS },
-    { ...fourth!, lengthMs: 19 * HOUR_MS, serviceVersion: '2.5.0' },
-  ],
-  now,
-);
+const { running, stopped, others, healthy, failing, decision, annotations } = sampleRollouts(now);
 const sources = [running, stopped, ...others].map((view) => {
   const history = view === stopped ? failing : healthy;
   const all = [...history.annotations, ...annotations].sort((a, b) => a.at - b.at);
