@@ -106,7 +106,7 @@ const clientAnswer = z.object({ meta: z.object({ revisionId: z.number() }) });
 
 /**
  * Does what an operator does in Unleash's UI: signed in with name and password, so that the history names the user. What
- * changes a flag resolves when SDKs that ask Unleash get the change: about half a second after Unleash has it.
+ * changes a flag resolves when SDKs that ask Unleash get the change: within about a second after Unleash has it.
  */
 export interface AdminUser {
   /** Creates a flag: by default a gradual rollout to 100 %, on. */
