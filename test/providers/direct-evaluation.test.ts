@@ -84,7 +84,7 @@ describe('an evaluation without the pipeline of OpenFeature', () => {
     ],
   ];
 
-  it.each(cases)('gives a guard what the hook would, for %s', async (_, flagKey, context, prepare) => {
+  it.each(cases)('gives a guard what the hook would, for %s', async (name, flagKey, context, prepare) => {
     prepare();
     const { sink: guard, seen } = sinkOf(provider, flagKey);
     client.addHooks(new OutcomeHook(guard));
@@ -94,6 +94,7 @@ describe('an evaluation without the pipeline of OpenFeature', () => {
 
     const [direct, byHook] = seen;
     expect(seen).toHaveLength(2);
+    expect(direct!.evaluation.value).toBe(name === 'a user in the treatment');
     expect(taken(direct!.evaluation)).toEqual(taken(byHook!.evaluation));
     expect(direct!.targetingKey).toBe(byHook!.targetingKey);
   });
