@@ -1,4 +1,4 @@
-/** The pictures of dashboard and report in README and docs, of rollouts over three weeks: `npm run build && npm run screenshots`. */
+/** The pictures of dashboard and report in README and docs, of made-up rollouts: `npm run build && npm run screenshots`. */
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -84,7 +84,7 @@ async function take(browser: Browser, url: string, picture: Picture): Promise<vo
 async function takeReport(browser: Browser): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'report-'));
   try {
-    const { endedAt } = await longRollout(folder, { days: 21, perSecond: 50 });
+    const { endedAt } = await longRollout(folder, { days: 0.2, perSecond: 32 });
     const report = await collectReport([folder], { now: endedAt });
     const file = join(folder, 'report.html');
     await writeFile(file, toHtml(report, await drawCharts(report)));
