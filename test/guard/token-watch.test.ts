@@ -189,7 +189,7 @@ describe('the check of the token', () => {
     expect(codes(guard)).toEqual([]);
   });
 
-  it('is over for operators in the next run, when this one was killed', async () => {
+  it('reports in the next run that the token works again, when this one was killed', async () => {
     harness.unleash.failure = unauthorized;
     await (await started()).flush();
     const folder = await harness.afterKill();

@@ -82,7 +82,7 @@ export function sampleRollouts(now: number): {
   const plain = sampleView(now);
   const decidedAt = now - 12 * MINUTE_MS;
   const healthy = sampleHistory(HEALTHY, now);
-  const failing = sampleHistory(FAILING, decidedAt, 10);
+  const failing = sampleHistory(FAILING, decidedAt, 20);
   const calm = sinceLastStep(healthy);
   const broken = sinceLastStep(failing);
   const counts = { treatment: broken.treatment, control: broken.control };

@@ -143,7 +143,7 @@ describe('an evaluation without the pipeline of OpenFeature', () => {
       () => client.addHooks(new OutcomeHook(sink, sinkOf(provider, 'off').sink)),
     ],
     ['a hook for other flags', () => client.addHooks(new OutcomeHook(sinkOf(provider, 'off').sink))],
-  ])('is one with %s', async (_, prepare) => {
+  ])('is made with %s', async (_, prepare) => {
     prepare();
 
     expect(await provider.evaluateDirectly(client, { targetingKey: 'u' }, sink)).toBeDefined();
@@ -183,13 +183,13 @@ describe('an evaluation without the pipeline of OpenFeature', () => {
       },
     ],
     ['a client of a domain without a provider', () => OpenFeature.getClient(randomUUID())],
-  ])('is none with %s', async (_, prepare) => {
+  ])('is not made with %s', async (_, prepare) => {
     const given = await prepare();
 
     expect(provider.evaluateDirectly(given ?? client, { targetingKey: 'u' }, sink)).toBeUndefined();
   });
 
-  it('is none before the provider is ready', async () => {
+  it('is not made before the provider is ready', async () => {
     const slow = await providerWith(flags);
     vi.spyOn(slow, 'initialize').mockReturnValue(new Promise(() => {}));
     const domain = randomUUID();

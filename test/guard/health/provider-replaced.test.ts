@@ -42,7 +42,7 @@ describe('a guard whose provider is replaced', () => {
     expect(harness.reported('health')).toMatchObject([{ status: 'blind', began: ['provider-replaced'] }]);
   });
 
-  it('is over for operators in the next run, when this one was killed', async () => {
+  it('resolves in its next run what was open when it was killed', async () => {
     const provider = await unleash();
     await register(domain, provider);
     const options = { flags: provider, tickMs: 10, notify: harness.notify };

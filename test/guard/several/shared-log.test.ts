@@ -54,7 +54,7 @@ describe('the log of several flags', () => {
     ]);
   });
 
-  it('writes of one flag as before when no other has the same', () => {
+  it('writes each line of one flag when no other has the same', () => {
     fault('a', 'writing the journal', 'The disk is full.');
     vi.advanceTimersByTime(60_000);
     fault('a', 'writing the journal', 'The disk is full.');
@@ -82,7 +82,7 @@ describe('the log of several flags', () => {
     ]);
   });
 
-  it('never joins what a guard does to its flag, and different reasons', () => {
+  it('never joins what guards do to their flags, nor what has different reasons', () => {
     for (const key of ['a', 'b']) {
       log.of(key, false).error({ type: 'decided' }, 'The flag is being turned off: errors.');
       log.of(key, false).info({ type: 'started' }, 'The guard runs.');
