@@ -66,7 +66,8 @@ export function ChartMarks(props: { flagKey: string; series: Series; limits: Lim
         );
       })}
       {steps.map(({ at, percentage }) => (
-        <span key={at} class="step" style={{ left: `${placeOf(at, limits) * 100}%` }}>
+        // A label of the last moments is not cut off at the edge.
+        <span key={at} class="step" style={{ left: `min(${placeOf(at, limits) * 100}%, 100% - 26px)` }}>
           {percentageText(percentage)}
         </span>
       ))}
