@@ -15,7 +15,7 @@ import { findOnPath } from '../test/helpers/on-path.js';
 import { sampleRollouts } from '../test/helpers/sample-rollouts.js';
 import { SampleSource, servePage } from '../test/helpers/sample-source.js';
 
-const MOST_BYTES = 200_000;
+const MOST_BYTES = 250_000;
 
 interface Picture {
   readonly name: string;
@@ -84,7 +84,7 @@ async function take(browser: Browser, url: string, picture: Picture): Promise<vo
 async function takeReport(browser: Browser): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'report-'));
   try {
-    const { endedAt } = await longRollout(folder, { days: 0.2, perSecond: 32 });
+    const { endedAt } = await longRollout(folder, { days: 1, perSecond: 100, failingMs: 10 * 60_000 });
     const report = await collectReport([folder], { now: endedAt });
     const file = join(folder, 'report.html');
     await writeFile(file, toHtml(report, await drawCharts(report)));

@@ -89,7 +89,12 @@ export function sampleHistory(stretches: readonly Stretch[], now: number, perSec
       const busy = 0.65 + 0.35 * Math.sin((2 * Math.PI * (at % DAY_MS)) / DAY_MS - 2);
       const outcomes = (perSecond * busy * Math.min(durationMs, end - at)) / 1_000;
       const arm = (index: 0 | 1, share: number) =>
-        sampleArm(Math.round(outcomes * share), stretch.errorRates[index], stretch.medians[index], random);
+        sampleArm(
+          poisson(outcomes * share, random),
+          stretch.errorRates[index],
+          stretch.medians[index],
+          random,
+        );
       rollups.push({
         at,
         durationMs,
@@ -133,9 +138,20 @@ function lengthOf(ageMs: number, at: number): number {
   return ageMs > DAY_MS && at % (10 * MINUTE_MS) === 0 ? 10 * MINUTE_MS : MINUTE_MS;
 }
 
+/** How many there are where so many are expected. */
+function poisson(expected: number, random: () => number): number {
+  if (expected > 30) {
+    const deviations = 2 * (random() + random() + random() - 1.5);
+    return Math.round(expected + deviations * Math.sqrt(expected));
+  }
+  let count = 0;
+  const end = Math.exp(-expected);
+  for (let product = random(); product > end; product *= random()) count++;
+  return count;
+}
+
 function sampleArm(trials: number, errorRate: number, medianMs: number, random: () => number): RollupArm {
-  const spread = Math.sqrt(errorRate * (1 - errorRate) * trials) * (random() + random() + random() - 1.5);
-  const failures = Math.max(0, Math.min(trials, Math.round(errorRate * trials + spread)));
+  const failures = Math.min(trials, poisson(errorRate * trials, random));
   const histogram = new LatencyHistogram();
   const drawn = Math.min(trials - failures, 160);
   for (let index = 0; index < drawn; index++) {

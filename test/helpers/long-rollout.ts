@@ -17,6 +17,8 @@ export const LONG_START = Date.UTC(2026, 2, 2, 8);
 interface LongRollout {
   readonly days: number;
   readonly perSecond: number;
+  /** How long the treatment fails before the stop. @default 3 % of all days */
+  readonly failingMs?: number;
   readonly flagKey?: string;
   readonly errorTypes?: readonly string[];
 }
@@ -32,6 +34,7 @@ export async function longRollout(
   const {
     days,
     perSecond,
+    failingMs = 0.03 * days * DAY,
     flagKey = 'async-upload',
     errorTypes = ['TimeoutError', 'ECONNRESET', 'StorageError'],
   } = options;
@@ -44,8 +47,8 @@ export async function longRollout(
     { at: LONG_START + 0.15 * length, percentage: 10 },
     { at: LONG_START + 0.55 * length, percentage: 50 },
   ];
-  const failingFrom = LONG_START + 0.97 * length;
   const endedAt = LONG_START + length;
+  const failingFrom = endedAt - failingMs;
   let outcomes = 0;
   for (let minute = 0; minute * MINUTE < length; minute++) {
     const at = LONG_START + minute * MINUTE;
