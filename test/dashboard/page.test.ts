@@ -241,6 +241,18 @@ describeInBrowser('the page', (open) => {
     expect(faults).toEqual([]);
   });
 
+  it('shows the whole label of a step that was made a moment ago', async () => {
+    const step = { ...THREE_WEEKS[3]!, lengthMs: 60_000 };
+    source.past = sampleHistory([THREE_WEEKS[0]!, step], Math.ceil(now / 3_600_000) * 3_600_000);
+    const { page } = await openFlag();
+    const label = page.locator('.marks .step', { hasText: '50 %' });
+    await label.waitFor();
+    const [inner, outer] = await Promise.all(
+      [label, page.locator('.marks')].map((each) => each.boundingBox()),
+    );
+    expect(inner!.x + inner!.width).toBeLessThanOrEqual(outer!.x + outer!.width);
+  });
+
   it('shows what a stop was decided on, once its epoch is over', async () => {
     sources.get('stopped-flag')!.show({ at: now + 1, arms: emptyArms() });
     const { page } = await openFlag('stopped-flag');

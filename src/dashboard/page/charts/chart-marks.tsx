@@ -67,7 +67,7 @@ export function ChartMarks(props: { flagKey: string; series: Series; limits: Lim
       })}
       {steps.map(({ at, percentage }) => (
         // A label of the last moments is not cut off at the edge.
-        <span key={at} class="step" style={{ left: `min(${placeOf(at, limits) * 100}%, 100% - 26px)` }}>
+        <span key={at} class="step" style={{ left: `min(${placeOf(at, limits) * 100}%, 100% - 40px)` }}>
           {percentageText(percentage)}
         </span>
       ))}
