@@ -216,12 +216,6 @@ async function rotatedFiles(path: string): Promise<RotatedFile[]> {
   return files.sort((a, b) => a.sequence - b.sequence);
 }
 
-/** Whether there is any file of a log. */
-export async function hasLog(path: string): Promise<boolean> {
-  const isThere = (await unlessMissing(stat(path)).catch(() => undefined)) !== undefined;
-  return isThere || (await rotatedFiles(path).catch(() => [])).length > 0;
-}
-
 /** One file of a log, open. */
 interface LogFile extends RotatedFile {
   readonly handle: FileHandle;

@@ -105,7 +105,7 @@ export class MemoryOutcomeStore {
   }
 
   /** Notes that no outcome is awaited any more for an exposure without one. */
-  settle(exposure: Exposure): void {
+  withdraw(exposure: Exposure): void {
     if (exposure.epoch < this.#oldestEpoch) return;
     this.#exposures.complete(exposure);
     this.#feed.withdraw(exposure);

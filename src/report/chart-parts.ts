@@ -8,7 +8,7 @@ export type Form = 'wide' | 'narrow';
 const INK = 'var(--ink)';
 
 /** Of each arm, and of each kind of threshold. */
-export const COLOUR = {
+const COLOUR = {
   treatment: 'var(--treatment)',
   control: 'var(--control)',
   rollback: 'var(--rollback)',
@@ -22,7 +22,7 @@ export const TEXT = { color: INK, fontFamily: 'system-ui, sans-serif', fontSize:
 const MARK_TEXT = { ...TEXT, textBorderWidth: 0 };
 
 /** What all charts have in common. The gap makes up for fonts that are wider than those that the library measures with. */
-export const CHART = {
+const CHART = {
   animation: false,
   textStyle: TEXT,
   legend: { bottom: 0, textStyle: TEXT, itemHeight: 8, itemGap: 26, itemWidth: 28 },
@@ -78,7 +78,7 @@ export function line(name: string, arm: Arm, width = 2) {
 }
 
 /** When each point of the series is drawn: in the middle of its time. */
-export function timesOf({ series: { at, stepMs }, period }: RolloutReport): readonly number[] {
+function timesOf({ series: { at, stepMs }, period }: RolloutReport): readonly number[] {
   return at.map((from, index) => {
     const to = Math.min(at[index + 1] ?? from + stepMs, period?.to ?? Number.POSITIVE_INFINITY);
     return Math.max(from, period?.from ?? from) / 2 + to / 2;

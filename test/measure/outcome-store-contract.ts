@@ -213,10 +213,10 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
       });
     });
 
-    it('awaits nothing of an exposure that was settled', async () => {
+    it('awaits nothing of an exposure that was withdrawn', async () => {
       const store = await emptyStore();
       store.expose(outcomeOf().exposure);
-      store.settle(outcomeOf().exposure);
+      store.withdraw(outcomeOf().exposure);
       expect(store.snapshot(START + 2 * MINUTE).windows[2]!.exposures.treatment.unreported).toBe(0);
     });
 
@@ -229,7 +229,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
       expect(exposuresOf().treatment.due).toBe(1);
       store.beginEpoch(3, START + 2, { keepWindows: false });
       store.expose(exposure);
-      store.settle(exposure);
+      store.withdraw(exposure);
       expect(exposuresOf()).toEqual(NO_EXPOSURES);
     });
 

@@ -77,7 +77,7 @@ export class OutcomeRecorder {
 
   /** The flag was stopped after this exposure of the treatment: awaits an outcome of the control instead. */
   toControl(exposure: Exposure): Exposure {
-    this.#own.settle(exposure);
+    this.#own.withdraw(exposure);
     this.observations.withdrawn();
     return this.expose({ ...exposure, arm: 'control', reason: 'DISABLED', chance: undefined });
   }
