@@ -28,7 +28,7 @@ interface OutcomeLogSettings extends ResolvedLogOptions {
   readonly random?: (() => number) | undefined;
   /** Everything in the store. Every outcome is recorded in the store and in the log within one turn. */
   readonly dump: () => StoreDump;
-  /** Changes with what a dump contains; undefined while time alone may change that. @default undefined */
+  /** Rises whenever a dump changes; undefined while time alone may change one. @default undefined */
   readonly activity?: (() => number | undefined) | undefined;
   /**
    * Called each time that the log cannot be written, the outcomes of earlier runs cannot be read, or a file is gone that was
@@ -208,7 +208,7 @@ export class OutcomeLog {
     this.#batch = this.#waiting.take(clock.monotonic());
     this.#next = 0;
     const dumped = this.#isCheckpointWanted || (this.#isCheckpointStale && isTime) ? dump() : undefined;
-    const counted = this.#settings.activity?.();
+    const counted = dumped && this.#settings.activity?.();
     if (dumped !== undefined) {
       this.#isCheckpointWanted = false;
       this.#isCheckpointStale = false;

@@ -7,6 +7,8 @@ import { boundedErrorType, boundedText } from './error-counts.js';
 const MAX_DETAILS = 256;
 /** Of other outcomes, one in so many is kept. */
 const SAMPLED = 16;
+/** Details that one delta carries at most, of failing units and of other outcomes. */
+const MAX_DETAILS_SENT = 32;
 const MAX_ATTRIBUTES = 16;
 const MAX_TEXT = 100;
 
@@ -48,9 +50,10 @@ export class DetailRing {
     return { failures: this.#failures.map(withoutUnit), others: [...this.#others] };
   }
 
-  /** What came since the previous call, at most `max` of each, the newest. */
-  takeChanges(max: number): OutcomeDetails {
-    const [failures, others] = [this.#newFailures.slice(-max), this.#newOthers.slice(-max)];
+  /** The newest of what came since the previous call. */
+  takeChanges(): OutcomeDetails {
+    const failures = this.#newFailures.slice(-MAX_DETAILS_SENT);
+    const others = this.#newOthers.slice(-MAX_DETAILS_SENT);
     this.#newFailures = [];
     this.#newOthers = [];
     return { failures, others };

@@ -91,6 +91,12 @@ export class ExposureRing extends CountRing {
     this.#takenUpTo = Math.max(this.#takenUpTo, this.#newestDue(now));
   }
 
+  /** Whether {@link dueBuckets} leaves any exposure out. */
+  hasUndue(now: number): boolean {
+    const from = Math.max(this.#newestDue(now) + 1, this.newest - this.slots + 1);
+    return this.#sum(from, this.newest, 0).due > 0 || this.#sum(from, this.newest, 2).due > 0;
+  }
+
   /** The exposures that are due; a process that ends loses its unfinished work, which is not the arm's fault. */
   dueBuckets(now: number): BucketCounts[] {
     this.advance(now);

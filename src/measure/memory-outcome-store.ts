@@ -31,9 +31,6 @@ interface MemoryOutcomeStoreOptions {
   readonly operationTimeoutMs?: number | undefined;
 }
 
-/** Details that one delta carries at most, of failing units and of other outcomes. */
-const MAX_DETAILS_SENT = 32;
-
 /**
  * Adds outcomes up in this process. Memory is fixed for each window length (20 KB), arm (64 KB) and error type, and
  * does not grow with outcomes or messages. What is open needs 38 bytes each, at most 10 MB; units with an event are remembered for the
@@ -95,6 +92,12 @@ export class MemoryOutcomeStore {
   /** Changes with everything that is recorded here: while it stays and nothing is open, there is no delta to take. */
   get activity(): number {
     return this.#feed.activity;
+  }
+
+  /** Rises whenever a {@link dump} changes; undefined while time alone may change one: something is open, or not due yet. */
+  dumpActivity(now: number): number | undefined {
+    const openSince = this.openSince ?? this.#feed.metricDueAt;
+    return openSince !== undefined || this.#exposures.hasUndue(now) ? undefined : this.activity + this.#epoch;
   }
 
   /** Notes that an outcome is awaited for this exposure. Touches memory only; runs within every evaluation. */
@@ -168,7 +171,6 @@ export class MemoryOutcomeStore {
   snapshot(now: number): Snapshot {
     this.#lastSeenAt = now;
     this.#advance(now);
-    this.#feed.settle(now);
     const snapshot = {
       flagKey: this.#flagKey,
       at: now,
@@ -212,8 +214,6 @@ export class MemoryOutcomeStore {
    */
   takeDelta(now: number): OutcomeDelta | undefined {
     this.#advance(now);
-    this.#feed.settle(now);
-    const evidence = this.#feed.takeDelta();
     const changes: OutcomeDelta = {
       ...this.#identity,
       windows: this.#windows.map((window, index) => ({
@@ -225,8 +225,8 @@ export class MemoryOutcomeStore {
       ...this.#totals.takeChanges(),
       lastCritical: this.#lastCritical.take(),
       recent: this.#recent.takeChanges(),
-      details: this.#details.takeChanges(MAX_DETAILS_SENT),
-      evidence,
+      details: this.#details.takeChanges(),
+      evidence: this.#feed.takeDelta(),
     };
     return isEmptyDelta(changes) ? undefined : changes;
   }
@@ -279,7 +279,6 @@ export class MemoryOutcomeStore {
   /** The whole state, for {@link restore}: without memory samples, which belong to one process, and what is open. */
   dump(now: number): StoreDump {
     this.#advance(now);
-    this.#feed.settle(now);
     return {
       epochStartedAt: this.#epochStartedAt,
       oldestEpoch: Number.isFinite(this.#oldestEpoch) ? this.#oldestEpoch : undefined,
@@ -321,9 +320,10 @@ export class MemoryOutcomeStore {
     return { version: DELTA_VERSION, flagKey: this.#flagKey, epoch: this.#epoch } as const;
   }
 
-  /** Lets time pass in all rings. */
+  /** Lets time pass. */
   #advance(now: number): void {
     for (const ring of this.#rings) ring.advance(now);
+    this.#feed.settle(now);
   }
 
   #windowSnapshot(window: SlidingWindow, index: number, now: number): WindowSnapshot {

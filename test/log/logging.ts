@@ -42,7 +42,7 @@ export async function startLogging(
     flagKey: 'async-upload',
     clock,
     dump: () => store.dump(time.now),
-    activity: () => (store.openSince === undefined ? store.activity : undefined),
+    activity: () => store.dumpActivity(time.now),
     onFault: (what, error) => outages.failed(what, error),
     onWorks: (what) => outages.worked(what),
   });

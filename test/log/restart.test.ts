@@ -179,6 +179,7 @@ describe('a restart', () => {
     ['an outcome', true, (run) => run.record(outcomeOf())],
     ['an evaluation without an outcome', true, ({ store }) => store.expose(outcomeOf().exposure)],
     ['a complaint', true, ({ store, time }) => store.recordComplaint(outcomeOf().exposure, time.now)],
+    ['an epoch', true, ({ store, time }) => store.beginEpoch(2, time.now, { keepWindows: true })],
   ])('ends with a checkpoint only where it says more than the last one: %s', async (_, isNew, happen) => {
     const run = await start(folder);
     await run.log.flush();
@@ -189,6 +190,21 @@ describe('a restart', () => {
     const after = await stat(checkpoint);
     expect(after.ino !== before.ino || after.mtimeMs !== before.mtimeMs).toBe(isNew);
     expect(run.faults).toEqual([]);
+  });
+
+  it('counts an exposure that became due after the last checkpoint', async () => {
+    const first = await start(folder);
+    first.store.expose(outcomeOf().exposure);
+    // It has settled, and its bucket is not due.
+    first.time.now = START + 61_000;
+    first.log.rollout(2, 20);
+    await first.log.flush();
+    first.time.now = START + 120_000;
+    const exposures = (run: Logging) => run.store.snapshot(START + 120_000).windows[1]!.exposures;
+    const before = exposures(first);
+    expect(before.treatment).toEqual({ due: 1, unreported: 1 });
+    await first.log.close();
+    expect(exposures(await start(folder, { now: START + 120_000 }))).toEqual(before);
   });
 
   it('uses the checkpoint alone when the log was deleted', async () => {

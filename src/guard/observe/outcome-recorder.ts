@@ -48,9 +48,7 @@ export class OutcomeRecorder {
       clock,
       random,
       dump,
-      // What is open counts in no dump before it settles.
-      activity: () =>
-        own.openSince === undefined && own.metrics.metricDueAt === undefined ? own.activity : undefined,
+      activity: () => own.dumpActivity(clock.now()),
       onFault: records.fault,
       onWorks: records.works,
     });
