@@ -6,8 +6,8 @@ import type { GuardParts } from './wiring.js';
 /** How long the end of a guard takes at most, whatever hangs, in milliseconds. */
 const CLOSE_MS = 4_500;
 
-/** The parts of it that wait for what was started, and for requests; what is left is for files. */
-const CLOSE_PARTS = { start: 1 / 9, requests: 3 / 9 };
+/** The shares of it for what was started, for requests, and for files, which also have what is left of the others. */
+const CLOSE_SHARES = { start: 1 / 9, requests: 3 / 9, files: 5 / 9 };
 
 /** Starts the parts of a guard in their order, calls them on every tick, and ends them. */
 export class GuardRun {
@@ -120,7 +120,7 @@ export class GuardRun {
   }
 
   async #end(): Promise<void> {
-    const startMs = this.#closeMs * CLOSE_PARTS.start;
+    const startMs = this.#closeMs * CLOSE_SHARES.start;
     await withDeadline(startMs, undefined, async () => this.#running).catch(() => {});
     this.#parts.probe.closed();
     this.#parts.health.reset();
@@ -160,7 +160,7 @@ export class GuardRun {
     context.runningTime.stop();
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     signals.close();
-    await allWithin(this.#closeMs * CLOSE_PARTS.requests, records.fault, {
+    await allWithin(this.#closeMs * CLOSE_SHARES.requests, records.fault, {
       'closing the requests to Unleash': runner.close(),
       'closing the checks of Unleash': Promise.all(watches.map((watch) => watch.close())).then(() => {}),
       'closing an advance': stageAdvance?.close(),
@@ -168,12 +168,14 @@ export class GuardRun {
       'closing the fleet': fleet.close(),
     });
     records.emit({ type: 'closed', at: clock.now() });
-    const recordsMs = this.#closeMs * (1 - CLOSE_PARTS.start) - (systemClock.monotonic() - startedAt);
+    const leftMs = this.#closeMs * (1 - CLOSE_SHARES.start) - (systemClock.monotonic() - startedAt);
+    // A process that was frozen meanwhile has files to write all the same.
+    const filesMs = Math.max(leftMs, this.#closeMs * CLOSE_SHARES.files);
     // Before the journal is closed, which has what is open.
-    const notified = notifications.close(0.8 * recordsMs, leads);
+    const notified = notifications.close(0.8 * filesMs, leads);
     const counted = recorder.close().then(() => rollups.close());
     const saved = Promise.all([counted, baselines.save(), records.close(), viewSaved]);
-    await allWithin(recordsMs, records.fault, {
+    await allWithin(filesMs, records.fault, {
       // The lock goes last.
       'closing the folder': saved.then(() => storage.close()),
       // It reports itself what it could not deliver.

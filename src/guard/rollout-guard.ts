@@ -181,10 +181,12 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
    * not confirmed stays in the journal. The process can then exit. Resolves within 5 seconds: what hangs for longer is left
    * behind, and reported as a fault.
    */
-  close(): Promise<void>;
+  close(): Promise<void> {
+    return this.assemble().run.close();
+  }
+
   /** @internal */
-  close(withinMs: number): Promise<void>;
-  close(withinMs?: number): Promise<void> {
+  closeWithin(withinMs: number): Promise<void> {
     return this.assemble().run.close(withinMs);
   }
 
@@ -193,10 +195,12 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
    * provider's usage metrics. For a process that ends, or is frozen, between two requests. Resolves within 5 seconds and never
    * rejects: what could not be sent is reported as a fault, and stays for the next time.
    */
-  flush(): Promise<void>;
+  flush(): Promise<void> {
+    return this.flushWithin(FLUSH_MS);
+  }
+
   /** @internal */
-  flush(withinMs: number): Promise<void>;
-  async flush(withinMs = FLUSH_MS): Promise<void> {
+  async flushWithin(withinMs: number): Promise<void> {
     const { context, loop, recorder, rollups, fleet, notifications } = this.#parts;
     if (!loop.isRunning) return;
     await allWithin(withinMs, context.records.fault, {

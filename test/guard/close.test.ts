@@ -5,7 +5,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
 import { FleetError } from '../../src/fleet/fleet-link.js';
 import type { SharedStore } from '../../src/fleet/fleet-options.js';
@@ -117,6 +117,28 @@ describe('close()', () => {
     await expect(started).rejects.toThrow('was closed');
     await harness.started();
     expect(harness.reported('folder-changed')).toEqual([]);
+  });
+
+  it('has its time for files though the process was frozen meanwhile', async () => {
+    let frozenMs = 0;
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + frozenMs);
+    const guard = await harness.started();
+    guard.onEvent(({ type }) => {
+      if (type === 'closed') frozenMs = 60_000;
+    });
+    await guard.close();
+    vi.restoreAllMocks();
+    expect(harness.reported('fault')).toEqual([]);
+  });
+
+  it('takes nothing for a time that a caller gives by mistake', async () => {
+    const guard = await harness.started();
+    for (const method of [guard.flush, guard.close]) {
+      const listener = method.bind(guard) as (signal: string) => Promise<void>;
+      await listener('SIGTERM');
+    }
+    expect(harness.reported('fault')).toEqual([]);
   });
 
   it('reports what it left behind', async () => {

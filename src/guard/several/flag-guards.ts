@@ -8,6 +8,7 @@ import { prometheusText } from '../../dashboard/prometheus-text.js';
 import type { Health } from '../../model/health.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import { inSlices } from '../../support/async/slices.js';
+import { systemClock } from '../../support/clock.js';
 import { formatNames } from '../../support/wording.js';
 import { assembleFlags } from '../assemble.js';
 import type { GuardStatus } from '../guard-status.js';
@@ -22,10 +23,12 @@ const MOST_NAMED = 10;
 /** Guards that start, write or close at once: each reads or writes its folder. */
 const AT_ONCE = 8;
 
-/** For so long guards write or close in turn; then those that are left have less time, so that all have ended within 5 seconds. */
+/** For so long guards write or close in turn; then all that are left begin. */
 const TURNS_MS = 2_000;
-const IN_TURN_MS = 4_500;
-const LATE_MS = 2_700;
+/** By then all have ended, whatever hangs. */
+const END_MS = 4_500;
+/** Each has so much time, though a process that was frozen has none left. */
+const LEAST_MS = 1_000;
 
 /** Whether the guards of several flags can do their work. */
 export interface FlagsHealth<FlagKey extends string = string> {
@@ -120,7 +123,7 @@ export class FlagGuards<FlagKey extends string = string> {
 
   /** Writes and sends what all guards have recorded so far; see {@link RolloutGuard.flush}. Resolves within 5 seconds. */
   async flush(): Promise<void> {
-    await this.#withinTime((guard, withinMs) => guard.flush(withinMs));
+    await this.#withinTime((guard, withinMs) => guard.flushWithin(withinMs));
   }
 
   /** Ends all guards for good; see {@link RolloutGuard.close}. Resolves within 5 seconds. */
@@ -132,25 +135,27 @@ export class FlagGuards<FlagKey extends string = string> {
   async #close(): Promise<void> {
     // Those of guards that wait for their turn would take the time. What is recorded meanwhile is evaluated at once, as always.
     this.#resources.ticks.endAll();
-    await this.#withinTime((guard, withinMs) => guard.close(withinMs));
+    await this.#withinTime((guard, withinMs) => guard.closeWithin(withinMs));
     await this.#starting?.catch(() => {});
     for (const queue of this.#resources.queues ?? []) queue.abort();
     this.#log.close();
   }
 
   /**
-   * Writes or closes with all guards, each within so many milliseconds of its turn: a thousand at once would take the time from one
-   * another.
+   * Writes or closes with all guards in turn: a thousand at once would take the time from one another.
    *
-   * @param run - Must not reject.
+   * @param end - Must not reject, and resolves within so many milliseconds.
    */
-  async #withinTime(run: (guard: RolloutGuard, withinMs: number) => Promise<void>): Promise<void> {
+  async #withinTime(end: (guard: RolloutGuard, withinMs: number) => Promise<void>): Promise<void> {
+    const begin = systemClock.monotonic();
+    const run = (guard: RolloutGuard) =>
+      end(guard, Math.max(LEAST_MS, END_MS - (systemClock.monotonic() - begin)));
     const waiting = [...this.#byFlag.values()];
     const late: Promise<void>[] = [];
     let hurrying: Promise<void> | undefined;
     const hurry = async () => {
       for (const guard of waiting.splice(0)) {
-        late.push(run(guard, LATE_MS));
+        late.push(run(guard));
         await setImmediate();
       }
     };
@@ -158,7 +163,7 @@ export class FlagGuards<FlagKey extends string = string> {
     const timer = setTimeout(() => {
       hurrying = hurry();
     }, TURNS_MS);
-    await inTurns(waiting, (guard) => run(guard, IN_TURN_MS));
+    await inTurns(waiting, run);
     clearTimeout(timer);
     await hurrying;
     await Promise.all(late);

@@ -46,6 +46,7 @@ interface Said {
 export class SharedLog {
   readonly #logger: Logger;
   readonly #said = new Map<string, Said>();
+  #isClosed = false;
 
   constructor(logger: Logger) {
     this.#logger = logger;
@@ -61,8 +62,9 @@ export class SharedLog {
     return { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') };
   }
 
-  /** Writes what has been counted, and gathers nothing more. */
+  /** Writes what has been counted, and from now on each line as it comes: nothing may be left when the process ends. */
   close(): void {
+    this.#isClosed = true;
     for (const said of this.#said.values()) {
       clearTimeout(said.timer);
       this.#summarize(said);
@@ -90,7 +92,7 @@ export class SharedLog {
       if (isFault) known.parts.add(what);
       return true;
     }
-    if (this.#said.size >= MOST_KINDS) return false;
+    if (this.#isClosed || this.#said.size >= MOST_KINDS) return false;
     const said: Said = {
       level,
       fields: type === undefined ? {} : { type },

@@ -112,6 +112,13 @@ describe('the log of several flags', () => {
     ]);
   });
 
+  it('writes every line when it is closed', () => {
+    log.close();
+    for (const key of ['a', 'b']) fault(key, 'writing the journal', 'The disk is full.');
+    expect(messages()).toHaveLength(2);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   it('writes what it has counted when it is closed, and leaves no timer', () => {
     for (const key of ['a', 'b']) fault(key, 'writing the journal', 'The disk is full.');
     log.close();
