@@ -9,6 +9,7 @@ import { parseJson } from '../support/json.js';
 import { adminTokenProblem, baseUrlOf } from '../unleash/admin-access.js';
 import { UnleashAdminClient, type UnleashAdminClientOptions } from '../unleash/admin-client.js';
 import { type AdminError, isAdminError } from '../unleash/admin-error.js';
+import { UNKNOWN_EXPIRY } from '../unleash/admin-rights.js';
 import { clientFeaturesUrl, clientTokenProblem } from '../unleash/client-api.js';
 import type { AdminObservation, Answer, FolderObservation, Observations, Target } from './observations.js';
 
@@ -58,7 +59,7 @@ async function observeAdmin(
   const client = new UnleashAdminClient({ url, token, project, environment, timeoutMs, fetch, clock });
   const [user, expiry, flag, history, changeRequests] = await Promise.all([
     get('/api/admin/user', token),
-    orError(client.readAccess(0).then(({ expiry }) => expiry)),
+    orError(client.readAccess(0).then(({ expiry = UNKNOWN_EXPIRY }) => expiry)),
     orError(client.readFlag(flagKey)),
     orError(client.history(flagKey).then(() => 'readable' as const)),
     get(`/api/admin/projects/${encodeURIComponent(project)}/change-requests/config`, token),

@@ -229,8 +229,8 @@ export class UnleashAdminClient {
     const mayToggle = permissions && mayDo(permissions, 'UPDATE_FEATURE_ENVIRONMENT', this);
     const name = user?.username ?? user?.name ?? user?.email ?? undefined;
     const expiry = await this.#readExpiry(name, usedForMs, requestOptions).catch((error: unknown) => {
-      if (error instanceof AdminError) return UNKNOWN_EXPIRY;
-      throw error;
+      if (!(error instanceof AdminError)) throw error;
+      return error.retryable ? undefined : UNKNOWN_EXPIRY;
     });
     return { mayToggle, expiry };
   }

@@ -99,7 +99,8 @@ export const UNKNOWN_EXPIRY: TokenExpiry = {
 export interface AdminAccess {
   /** Whether it may turn the flag off in its project and environment; undefined when Unleash does not show it. */
   readonly mayToggle: boolean | undefined;
-  readonly expiry: TokenExpiry;
+  /** Undefined when it could not be read, and may be later. */
+  readonly expiry: TokenExpiry | undefined;
 }
 
 /** Unleash notes every three minutes which tokens were used. */

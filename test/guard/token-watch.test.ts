@@ -132,6 +132,26 @@ describe('a token that expires', () => {
     expect(harness.reported('admin-available')).toHaveLength(1);
   });
 
+  it('is asked for again soon when Unleash did not reply to that, and is known meanwhile', async () => {
+    const asked = 'GET /api/admin/user/tokens';
+    const unavailable = (request: string) =>
+      request === asked ? new Response('', { status: 503 }) : undefined;
+    harness.unleash.pats = [personalToken(START + 3 * DAY)];
+    harness.unleash.failure = unavailable;
+    const guard = await started();
+    await pass(2 * MINUTE, 30_000);
+    expect([reported(), harness.reported('admin-unavailable')]).toEqual([[], []]);
+    harness.unleash.failure = undefined;
+    await pass(5 * MINUTE);
+    expect(reported()).toEqual(['7-days']);
+    harness.unleash.failure = unavailable;
+    const before = checks();
+    await pass(2 * HOUR, 10 * MINUTE);
+    expect(codes(guard)).toEqual(['TOKEN_EXPIRES']);
+    expect(checks() - before).toBeGreaterThan(3);
+    expect(checks() - before).toBeLessThan(10);
+  });
+
   it('says that it may be another token, as long as Unleash does not distinguish them', async () => {
     harness.unleash.pats = [personalToken(START + 3 * DAY), personalToken(START + 60 * DAY)];
     const guard = await started();

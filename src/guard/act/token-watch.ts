@@ -30,7 +30,7 @@ interface Refusal extends GuardProblem {
 
 /**
  * Checks, while nothing depends on it, whether the guard could turn the flag off: that Unleash accepts its token, that the token
- * may do it here, and when it expires. At the start, hourly, and after each reply with the status 401.
+ * may do it here, and when it expires. At the start, hourly, sooner while it fails, and after each reply with the status 401.
  */
 export class TokenWatch {
   readonly #context: GuardContext;
@@ -40,6 +40,8 @@ export class TokenWatch {
   readonly #closing = new AbortController();
   #checking: Promise<void> | undefined;
   #failures = 0;
+  /** Checks in a row in which Unleash accepted the token and did not say when it expires. */
+  #unread = 0;
   /** These times are by the monotonic clock. */
   #nextCheckAt = Number.NEGATIVE_INFINITY;
   #acceptedFrom: number | undefined;
@@ -118,7 +120,8 @@ export class TokenWatch {
 
   #accepted({ mayToggle, expiry }: AdminAccess): void {
     const { clock, records, unleash } = this.#context;
-    this.#expiry = expiry;
+    this.#expiry = expiry ?? this.#expiry;
+    this.#unread = expiry === undefined ? this.#unread + 1 : 0;
     if (mayToggle === false) {
       const where = `project "${unleash.project}" in "${unleash.environment}"`;
       this.#refused('ADMIN_PERMISSION', `The admin token may not turn flags off in ${where}.`, false);
@@ -126,9 +129,10 @@ export class TokenWatch {
     }
     this.#acceptedFrom ??= clock.monotonic();
     this.#failures = 0;
-    const untilExpiredMs = (expiry.expiresAt ?? Number.POSITIVE_INFINITY) - clock.now();
+    const untilExpiredMs = (this.expiresAt ?? Number.POSITIVE_INFINITY) - clock.now();
+    const usualMs = this.#unread > 0 ? this.#backoffMs(this.#unread - 1) : HOUR_MS;
     // A second after it expires, Unleash refuses it.
-    const pauseMs = untilExpiredMs > 0 ? Math.min(HOUR_MS, untilExpiredMs + 1_000) : HOUR_MS;
+    const pauseMs = untilExpiredMs > 0 ? Math.min(usualMs, untilExpiredMs + 1_000) : usualMs;
     this.#nextCheckAt = clock.monotonic() + pauseMs;
     this.#refusal = undefined;
     const { cannotStop, warning } = this.#evaluator.token ?? {};
@@ -146,11 +150,11 @@ export class TokenWatch {
   }
 
   #refused(code: string, message: string, retryable: boolean): void {
-    const { clock, records, recheckMs } = this.#context;
+    const { clock, records } = this.#context;
     const now = clock.monotonic();
     const isFirst = this.#failures === 0;
     const mustConfirm = isFirst && this.#acceptedFrom !== undefined && !retryable;
-    const pauseMs = mustConfirm ? CONFIRM_AFTER_MS : Math.min(recheckMs * 2 ** this.#failures, HOUR_MS);
+    const pauseMs = mustConfirm ? CONFIRM_AFTER_MS : this.#backoffMs(this.#failures);
     this.#failures += 1;
     this.#nextCheckAt = now + pauseMs;
     const { since = clock.now(), from = now } = this.#refusal ?? {};
@@ -164,6 +168,10 @@ export class TokenWatch {
     if (code === 'ADMIN_TOKEN' && this.#reported?.level === 'expired') return;
     this.#notified({ cannotStop: true });
     records.emit({ type: 'admin-unavailable', at: clock.now(), code, message });
+  }
+
+  #backoffMs(failures: number): number {
+    return Math.min(this.#context.recheckMs * 2 ** failures, HOUR_MS);
   }
 
   /** Reports each level once: in this run, and to operators once in all runs. */
