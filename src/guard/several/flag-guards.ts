@@ -173,10 +173,14 @@ export class FlagGuards<FlagKey extends string = string> {
     const guards = [...this.#byFlag.values()];
     const failures: { readonly flagKey: string; readonly error: unknown }[] = [];
     await new Promise<void>((done) => {
-      inSlices(guards, (guard) => void guard.assemble(), done);
+      inSlices(guards, assemble, done);
     });
     await inTurns(guards, async (guard) => {
-      await guard.start().catch((error: unknown) => failures.push({ flagKey: guard.flagKey, error }));
+      try {
+        await guard.start();
+      } catch (error) {
+        failures.push({ flagKey: guard.flagKey, error });
+      }
     });
     const [first] = failures;
     if (first === undefined) return;
@@ -195,6 +199,14 @@ export class FlagGuards<FlagKey extends string = string> {
   #each<Value>(read: (guard: RolloutGuard) => Value): Readonly<Record<FlagKey, Value>> {
     const values = [...this.#byFlag].map(([flagKey, guard]) => [flagKey, read(guard)]);
     return Object.fromEntries(values) as Readonly<Record<FlagKey, Value>>;
+  }
+}
+
+function assemble(guard: RolloutGuard): void {
+  try {
+    guard.assemble();
+  } catch {
+    // The guard's start throws it again.
   }
 }
 

@@ -61,14 +61,18 @@ function guarded<FlagKey extends string = (typeof KEYS)[number]>(
 }
 
 /** Guards of `flag-0` and so on. */
-async function startedMany(count: number): Promise<GuardedFlags> {
+function many(count: number): GuardedFlags {
   const keys = Array.from({ length: count }, (_, index) => `flag-${index}`);
   flags = new SeveralFakeFlags(keys);
-  const made = guarded<string>({
+  return guarded<string>({
     provider: flags,
     flags: Object.fromEntries(keys.map((key) => [key, rules])),
     folder: false,
   });
+}
+
+async function startedMany(count: number): Promise<GuardedFlags> {
+  const made = many(count);
   await made.start();
   return made;
 }
@@ -240,6 +244,17 @@ describe('guardFlags', () => {
   it('refuses a dashboard with a flag twice', () => {
     const { guards } = guarded();
     expect(() => dashboard([guards.checkout, guards.checkout])).toThrow('shown[1]: expected each flag once');
+  });
+
+  it('starts the others when one cannot be assembled, and says which', async () => {
+    const made = many(100);
+    vi.spyOn(made.guards['flag-99']!, 'assemble').mockImplementation(() => {
+      throw new Error('broken');
+    });
+    await expect(made.start()).rejects.toThrow('1 of 100 flags cannot start: flag-99 (broken)');
+    vi.restoreAllMocks();
+    const blind = Object.values(made.guards).filter(({ health }) => health.status === 'blind');
+    expect(blind.map(({ flagKey }) => flagKey)).toEqual(['flag-99']);
   });
 
   it('writes and sends what all guards have recorded, and may be closed twice', async () => {
