@@ -36,14 +36,15 @@ export class OutcomeHook implements Hook {
   }
 
   /**
-   * Whether all that it does with the evaluations of the sink's flag is to report them to the sink, which then may capture one of its
-   * own provider by itself.
+   * Whether all that it does with the evaluations of the sink's flag is to report them to the sink. Then the sink captures one of its own
+   * provider by itself, and the hook counts it as seen.
    *
    * @internal
    */
   reportsOnlyTo(sink: ExposureSink): boolean {
     // What extends or observes the hook may do more.
-    if (this.constructor !== OutcomeHook || this.after !== OutcomeHook.prototype.after) return false;
+    const { after, error } = OutcomeHook.prototype;
+    if (this.constructor !== OutcomeHook || this.after !== after || this.error !== error) return false;
     const sinks = this.#sinksByFlag.get(sink.flagKey);
     if (sinks === undefined) return true;
     if (sinks.length > 1 || sinks[0]!.sink !== sink) return false;

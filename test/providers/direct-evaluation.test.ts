@@ -162,14 +162,14 @@ describe('an evaluation without the pipeline of OpenFeature', () => {
     ],
     ['another hook for another guard', () => client.addHooks(new OutcomeHook(sinkOf(provider).sink))],
     ['a hook that extends the guard’s', () => client.addHooks(new LoggingHook(sink))],
-    [
-      'a hook that is observed',
+    ...(['after', 'error'] as const).map((stage): [string, () => Client] => [
+      `a hook whose ${stage}() is observed`,
       () => {
         const hook = new OutcomeHook(sink);
-        vi.spyOn(hook, 'after');
+        vi.spyOn(hook, stage);
         return client.addHooks(hook);
       },
-    ],
+    ]),
     ['a client that is observed', () => void vi.spyOn(client, 'getBooleanDetails')],
     ['a client of the application’s own', () => ({ getBooleanDetails: async () => ({ value: true }) })],
     ['a client of another provider', async () => clientOf(await providerWith(flags))],
