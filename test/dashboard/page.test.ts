@@ -71,11 +71,11 @@ describeInBrowser('the page', (open) => {
   it('shows what the view says, with units and what is still needed', async () => {
     const { page, faults } = await openFlag();
     await page.getByRole('heading', { level: 1, name: 'async-upload' }).waitFor();
-    expect(await page.getByTestId('percentage').innerText()).toBe('10 %');
+    expect(await page.getByTestId('percentage').innerText()).toBe('10\u00a0%');
     expect(await page.getByTestId('headline').innerText()).toContain('312 of 500 outcomes, about 40 min');
     expect(await page.getByTestId('stage').innerText()).toContain('312 of 500 outcomes');
     const arms = await page.getByTestId('arms').innerText();
-    expect(arms).toMatch(/Error rate\s+0\.64 %\s+0\.43 %/);
+    expect(arms).toMatch(/Error rate\s+0\.64\s%\s+0\.43\s%/);
     expect(arms).toMatch(/p95\s+298 ms\s+352 ms/);
     expect(await page.getByTestId('guard').innerText()).toMatch(/Admin token\s+until .* in 6[01] d/);
     for (const name of ['success-rate-below', 'failure-regression', 'memory-growth', 'latency-above']) {
@@ -97,7 +97,7 @@ describeInBrowser('the page', (open) => {
       arms: { ...(await source.view()).arms, treatment: { counts: sampleCounts(400, 100), errorTypes: [] } },
     });
     await shownWithin(page, 1_500, page.getByTestId('percentage').filter({ hasText: '25 %' }).waitFor());
-    expect(await page.getByTestId('arms').innerText()).toMatch(/Error rate\s+20\.00 %/);
+    expect(await page.getByTestId('arms').innerText()).toMatch(/Error rate\s+20\.00\s%/);
   });
 
   it('zooms from three weeks to minutes with buttons, a drag and the keyboard, and back', async () => {
@@ -141,7 +141,9 @@ describeInBrowser('the page', (open) => {
     await metrics.waitFor();
     const rows = async () => (await metrics.getByRole('row').allInnerTexts()).slice(1);
     const all = await rows();
-    expect(all[0]).toMatch(/checkout-completed\s+share of users who did it\s+2[89]\.\d+ %\s.*3[01]\.\d+ %/s);
+    expect(all[0]).toMatch(
+      /checkout-completed\s+share of users who did it\s+2[89]\.\d+\s%\s.*3[01]\.\d+\s%/s,
+    );
     expect(all[1]).toMatch(/cart-value\s+mean of the values\s+4[67](\.\d+)?\s.*4[56](\.\d+)?\s/s);
     expect(await metrics.locator('canvas').count()).toBe(2);
     await page.getByRole('button', { name: 'The latest 1 h' }).click();
@@ -157,7 +159,7 @@ describeInBrowser('the page', (open) => {
     const last = await chart.getAttribute('aria-valuetext');
     // Of the last hour, as far as it has come: the rates are those of a sample.
     expect(last).toMatch(
-      /treatment (0\.9|1\.0)\d % errors, p95 \d+ ms; control 0\.[34]\d % errors, p95 \d+ ms/,
+      /treatment (0\.9|1\.0)\d\s% errors, p95 \d+ ms; control 0\.[34]\d\s% errors, p95 \d+ ms/,
     );
     await page.keyboard.press('ArrowLeft');
     expect(await chart.getAttribute('aria-valuetext')).not.toBe(last);
@@ -176,7 +178,7 @@ describeInBrowser('the page', (open) => {
     await page.getByRole('link', { name: 'Why: the decision' }).click();
     await page.getByRole('heading', { level: 1, name: /^Why/ }).waitFor();
     expect(page.url()).toContain(`#/flags/stopped-flag/decisions/${decision.id}`);
-    expect(await page.getByTestId('arms').innerText()).toMatch(/Error rate\s+6\.10 %\s+0\.40 %/);
+    expect(await page.getByTestId('arms').innerText()).toMatch(/Error rate\s+6\.10\s%\s+0\.40\s%/);
     expect(await page.locator('main').innerText()).toContain('Unleash does not answer.');
     const again = await open(page.url());
     await again.page.getByRole('heading', { level: 1, name: /^Why/ }).waitFor();
@@ -237,7 +239,7 @@ describeInBrowser('the page', (open) => {
     expect(Number(to) - Number(from)).toBeGreaterThanOrEqual(60_000);
     expect(await page.getByRole('button', { name: 'Zoom out' }).isDisabled()).toBe(true);
     const readout = page.getByRole('region', { name: 'The numbers of one point' });
-    expect(await readout.innerText()).toMatch(/treatment\s+[\d.]+ %/);
+    expect(await readout.innerText()).toMatch(/treatment\s+[\d.]+\s%/);
     expect(faults).toEqual([]);
   });
 
@@ -257,7 +259,7 @@ describeInBrowser('the page', (open) => {
     sources.get('stopped-flag')!.show({ at: now + 1, arms: emptyArms() });
     const { page } = await openFlag('stopped-flag');
     await page.getByRole('heading', { name: 'Both arms when it was decided' }).waitFor();
-    expect(await page.getByTestId('arms').innerText()).toMatch(/Error rate\s+6\.10 %\s+0\.40 %/);
+    expect(await page.getByTestId('arms').innerText()).toMatch(/Error rate\s+6\.10\s%\s+0\.40\s%/);
   });
 
   it('shows hostile names and texts as text, everywhere', async () => {

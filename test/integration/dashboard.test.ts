@@ -59,7 +59,7 @@ describeInBrowser('the dashboard of a live guard on a real Unleash', (open) => {
       await page.getByText(`${outcomes[0]} of 5,000 outcomes`).first().waitFor();
       return outcomes;
     };
-    expect(await page.getByTestId('percentage').innerText()).toBe('50 %');
+    expect(await page.getByTestId('percentage').innerText()).toBe('50\u00a0%');
     const before = await shows();
     await service.serve(100, () => undefined);
     const shown = shows();
@@ -70,7 +70,7 @@ describeInBrowser('the dashboard of a live guard on a real Unleash', (open) => {
     await page.locator('[data-trigger="error-rate-above"]').waitFor();
     await page.getByRole('slider').waitFor();
     const readout = await page.getByRole('region', { name: 'The numbers of one point' }).innerText();
-    expect(readout).toContain('at 50 %');
+    expect(readout).toContain('at 50\u00a0%');
     expect(faults).toEqual([]);
   });
 

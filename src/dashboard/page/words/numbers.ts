@@ -2,6 +2,9 @@ import { formatQuantity } from '../../../support/wording.js';
 
 export const NONE = '–';
 
+/** With a space at which no line breaks. */
+const PERCENT = '\u00a0%';
+
 const WHOLE = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 });
 
 /** `12,345`; `1.23 M` where nobody counts single ones. */
@@ -17,16 +20,21 @@ export function countText(count: number): string {
  */
 export function rateText(rate: number | null | undefined): string {
   if (rate === null || rate === undefined) return NONE;
-  const percent = rate * 100;
-  if (percent === 0 || percent === 100) return `${percent} %`;
-  if (percent >= 99.995) return '> 99.99 %';
-  if (percent < 0.001) return '< 0.001 %';
-  return `${percent < 0.1 ? percent.toFixed(3) : percent.toFixed(2)} %`;
+  return `${shownPercent(rate * 100)}${PERCENT}`;
+}
+
+function shownPercent(percent: number): string {
+  if (percent === 0 || percent === 100) return String(percent);
+  if (percent >= 99.995) return '> 99.99';
+  if (percent < 0.001) return '< 0.001';
+  return percent < 0.1 ? percent.toFixed(3) : percent.toFixed(2);
 }
 
 /** A percentage of 0–100 without meaningless digits: `10 %`, `12.5 %`. */
 export function percentageText(percentage: number | null | undefined): string {
-  return percentage === null || percentage === undefined ? NONE : `${Number(percentage.toFixed(2))} %`;
+  return percentage === null || percentage === undefined
+    ? NONE
+    : `${Number(percentage.toFixed(2))}${PERCENT}`;
 }
 
 /** `842 ms`, `12.4 s` */
