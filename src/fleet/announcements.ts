@@ -3,8 +3,8 @@ import type { FleetMemberOptions } from './fleet-options.js';
 import type { FleetState, StopNotice } from './fleet-shapes.js';
 import type { ServerClock } from './server-clock.js';
 
-/** Fewer than these do not get in each other's way. */
-const MANY_PROCESSES = 100;
+/** Fewer processes than these do not get in each other's way. */
+const LARGE_FLEET = 100;
 /** So much longer all processes take together for each of them, in milliseconds. */
 const SPREAD_PER_PROCESS_MS = 0.1;
 const MAX_SPREAD_MS = 1_000;
@@ -69,7 +69,7 @@ export class Announcements {
     this.#waiting.add(runOnce);
     const { processes } = this.#serverClock;
     const spreadMs = Math.min(MAX_SPREAD_MS, processes * SPREAD_PER_PROCESS_MS);
-    if (processes < MANY_PROCESSES) setImmediate(runOnce);
+    if (processes < LARGE_FLEET) setImmediate(runOnce);
     else setTimeout(runOnce, spreadMs * (STOPS_FIRST + (1 - STOPS_FIRST) * random())).unref();
   }
 

@@ -57,7 +57,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
       shared === undefined ? checkGuardOptions(options as RolloutGuardOptions) : (options as ResolvedOptions);
     this.#shared = shared;
     this.flagKey = this.#options.flagKey;
-    // A thousand would block the event loop: each is assembled when it starts, or is first used.
+    // One of several is assembled when it starts, or is first used: a thousand at once would block the event loop.
     if (shared === undefined) this.assemble();
   }
 

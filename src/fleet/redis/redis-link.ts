@@ -58,7 +58,7 @@ interface RedisTimes {
 
 /**
  * Commands that may wait for a reply at once: a silent server must not fill this process's memory. While one waits for longer than a reply
- * may take, none follows, which would only wait as well, and the connection seems to be in use.
+ * may take, none is sent after it: it would wait as well, and the client would take the connection for one that works.
  */
 const MAX_WAITING = 8;
 /** How often a leader notes that there is its flag, in milliseconds. */
@@ -110,7 +110,7 @@ export class RedisLink implements FleetLink {
         ? []
         : [evictionWarning(evictionPolicy)];
     } finally {
-      // What it has connected for by now is none that it missed.
+      // Only what connects from now on may have missed an announcement.
       if (onMissed !== undefined && !this.#isClosed)
         this.#endConnected ??= this.#connection.onConnected(onMissed);
     }

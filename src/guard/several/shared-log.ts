@@ -41,7 +41,7 @@ interface Said {
 
 /**
  * The log of several flags, whose lines carry the field `flagKey`. A disk that is full for a thousand of them is one line at once, and one
- * a second later with how many there are; nothing else waits.
+ * a second later with how many there are; no other line waits.
  */
 export class SharedLog {
   readonly #logger: Logger;
