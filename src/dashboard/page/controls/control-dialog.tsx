@@ -38,9 +38,14 @@ export function ControlDialog({ flagKey, view, csrfToken, type, trigger, onDone 
 
   useEffect(() => {
     const opener = document.activeElement as HTMLElement | null;
-    dialog.current?.showModal();
-    // What opened it may be gone afterwards: a resumed rollout has no button to resume.
-    return () => (opener?.isConnected ? opener : document.querySelector<HTMLElement>('main'))?.focus();
+    const shown = dialog.current;
+    shown?.showModal();
+    return () => {
+      // Nothing outside of it can have the focus while it is open.
+      shown?.close();
+      // What opened it may be gone afterwards: a resumed rollout has no button to resume.
+      (opener?.isConnected ? opener : document.querySelector<HTMLElement>('main'))?.focus();
+    };
   }, []);
 
   const send = async () => {
