@@ -136,7 +136,6 @@ export class FlagGuards<FlagKey extends string = string> {
     // Those of guards that wait for their turn would take the time. What is recorded meanwhile is evaluated at once, as always.
     this.#resources.ticks.endAll();
     await this.#withinTime((guard, withinMs) => guard.closeWithin(withinMs));
-    await this.#starting?.catch(() => {});
     for (const queue of this.#resources.queues ?? []) queue.abort();
     this.#log.close();
   }

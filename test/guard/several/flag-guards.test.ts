@@ -7,6 +7,7 @@ import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type GuardedFlags, guardFlags } from '../../../hooks/guard-flags.js';
 import { dashboard } from '../../../src/dashboard/index.js';
+import type { SharedStore } from '../../../src/fleet/fleet-options.js';
 import type { FlagGuardsOptions } from '../../../src/guard/several/flag-options.js';
 import type { GuardEvent } from '../../../src/model/event.js';
 import type { GuardNotification } from '../../../src/notify/notifier.js';
@@ -61,13 +62,14 @@ function guarded<FlagKey extends string = (typeof KEYS)[number]>(
 }
 
 /** Guards of `flag-0` and so on. */
-function many(count: number): GuardedFlags {
+function many(count: number, options: Partial<FlagGuardsOptions> = {}): GuardedFlags {
   const keys = Array.from({ length: count }, (_, index) => `flag-${index}`);
   flags = new SeveralFakeFlags(keys);
   return guarded<string>({
     provider: flags,
     flags: Object.fromEntries(keys.map((key) => [key, rules])),
     folder: false,
+    ...options,
   });
 }
 
@@ -319,6 +321,20 @@ describe('guardFlags', () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+
+  it('closes all though some hang while they start, and none starts afterwards', async () => {
+    const never = () => new Promise<never>(() => {});
+    const link = new Proxy({}, { get: (_, name) => (name === 'instance' ? 'one' : never) });
+    const timing = { flushMs: 100, evaluateMs: 100, leaseMs: 1_000 };
+    const made = many(20, { store: { timing, link: () => link } as unknown as SharedStore });
+    const begun = () => events.filter(([, { type }]) => type === 'started').length;
+    void made.start();
+    await until('starting', () => begun() > 0);
+    const before = begun();
+    await made.close();
+    expect(begun()).toBe(before);
+    await expect(made.start()).rejects.toThrow('was closed');
   });
 
   it('has no tick while guards wait for their turn to close', async () => {
