@@ -365,7 +365,10 @@ describe('guardFlags', () => {
     const file = join(root, 'file');
     await writeFile(file, '');
     const lines: (readonly [fields: object, message: string])[] = [];
-    const line = (fields: object, message: string) => void lines.push([fields, message]);
+    // A busy machine makes guards blind for a moment, which is another line.
+    const line = (fields: { readonly type?: string }, message: string) => {
+      if (fields.type === 'fault') lines.push([fields, message]);
+    };
     const made = guarded<string>({
       provider: flags,
       flags: Object.fromEntries(keys.map((key) => [key, rules])),
