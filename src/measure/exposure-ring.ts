@@ -93,8 +93,7 @@ export class ExposureRing extends CountRing {
 
   /** Whether {@link dueBuckets} leaves any exposure out. */
   hasUndue(now: number): boolean {
-    const from = Math.max(this.#newestDue(now) + 1, this.newest - this.slots + 1);
-    return this.#sum(from, this.newest, 0).due > 0 || this.#sum(from, this.newest, 2).due > 0;
+    return this.dueBuckets(now).length < this.contents().length;
   }
 
   /** The exposures that are due; a process that ends loses its unfinished work, which is not the arm's fault. */

@@ -156,13 +156,17 @@ describeInBrowser('the page', (open) => {
     const chart = page.getByRole('slider', { name: /Point in time/ });
     await chart.focus();
     await page.keyboard.press('End');
-    const last = await chart.getAttribute('aria-valuetext');
+    const point = () => chart.getAttribute('aria-valuetext');
     // Of the last hour, as far as it has come: the rates are those of a sample.
-    expect(last).toMatch(
-      /treatment (0\.9|1\.0)\d\s% errors, p95 \d+ ms; control 0\.[34]\d\s% errors, p95 \d+ ms/,
-    );
+    const last = await eventually(async () => {
+      const text = await point();
+      expect(text).toMatch(
+        /treatment (0\.9|1\.0)\d\s% errors, p95 \d+ ms; control 0\.[34]\d\s% errors, p95 \d+ ms/,
+      );
+      return text;
+    });
     await page.keyboard.press('ArrowLeft');
-    expect(await chart.getAttribute('aria-valuetext')).not.toBe(last);
+    await eventually(async () => expect(await point()).not.toBe(last));
     await page.getByText('The chart as a table').click();
     expect(
       await page
