@@ -2,12 +2,12 @@ import type { Announcement } from './fleet-link.js';
 import type { FleetMemberOptions } from './fleet-options.js';
 import type { FleetState, StopNotice } from './fleet-shapes.js';
 import type { ServerClock } from './server-clock.js';
+import { spreadMs } from './spread.js';
 
 /** Fewer processes than these do not get in each other's way. */
 const LARGE_FLEET = 100;
-/** So much longer all processes take together for each of them, in milliseconds. */
-const SPREAD_PER_PROCESS_MS = 0.1;
-const MAX_SPREAD_MS = 1_000;
+/** Time of what follows from a stop, for each process, in milliseconds. */
+const EACH_MS = 0.1;
 /** In this share of the time, stops come to all processes and nothing else happens. */
 const STOPS_FIRST = 0.2;
 
@@ -68,9 +68,9 @@ export class Announcements {
     };
     this.#waiting.add(runOnce);
     const { processes } = this.#serverClock;
-    const spreadMs = Math.min(MAX_SPREAD_MS, processes * SPREAD_PER_PROCESS_MS);
+    const longestMs = spreadMs(processes, EACH_MS);
     if (processes < LARGE_FLEET) setImmediate(runOnce);
-    else setTimeout(runOnce, spreadMs * (STOPS_FIRST + (1 - STOPS_FIRST) * random())).unref();
+    else setTimeout(runOnce, longestMs * (STOPS_FIRST + (1 - STOPS_FIRST) * random())).unref();
   }
 
   #follow(stop: StopNotice, state: FleetState | undefined): void {

@@ -1,14 +1,15 @@
-/** For each process of a fleet, what all of them do because of one event takes so much longer, in milliseconds. */
-const PER_PROCESS_MS = 1.5;
-const MAX_SPREAD_MS = 15_000;
+/** Time of what is much work for the server, for each process of a fleet, in milliseconds. */
+const SERVER_MS = 1.5;
+/** Of a larger fleet, nothing is spread further. */
+const MOST_PROCESSES = 10_000;
 /** The longest pause of a small fleet, and of one whose size is not known. */
 export const SHORT_PAUSE_MS = 2_000;
 /** Among so many that may lead, one asks soon after the leader is gone, though each asks seldom. */
 export const MANY_PROCESSES = 20;
 
-/** Over how long the processes of a fleet spread what is much work for the server, in milliseconds. */
-export function spreadMs(processes: number): number {
-  return Math.min(MAX_SPREAD_MS, PER_PROCESS_MS * processes);
+/** Over how long the processes of a fleet spread what all of them do because of one event, in milliseconds: `eachMs` for each of them. */
+export function spreadMs(processes: number, eachMs = SERVER_MS): number {
+  return eachMs * Math.min(MOST_PROCESSES, processes);
 }
 
 /**
