@@ -221,9 +221,9 @@ export class FleetMember {
         const sentAt = this.#serverClock.onRequest();
         const known = this.#state;
         const reply = await link.sync({
-          datasetId: this.#state?.datasetId ?? '',
-          version: this.#state?.version ?? 0,
-          oldestEpoch: this.#state?.oldestEpoch ?? 0,
+          datasetId: known?.datasetId ?? '',
+          version: known?.version ?? 0,
+          oldestEpoch: known?.oldestEpoch ?? 0,
           assignment: {
             epoch: this.#assigned.epoch,
             seenRevision: this.#assigned.revision,
