@@ -1,4 +1,4 @@
-import { formatNames } from '../support/wording.js';
+import { formatFlags, formatNames } from '../support/wording.js';
 import type { GuardNotification } from './notifier.js';
 
 /** A message has room for the names of so many flags; the others are counted. */
@@ -35,7 +35,7 @@ export function forFlags(notification: GuardNotification, flagKeys: readonly str
   if (others === 0) return notification;
   return Object.freeze({
     ...notification,
-    title: `${first} and ${others} other flag${others === 1 ? '' : 's'}${restOfTitle(notification)}`,
+    title: `${formatFlags(first!, others)}${restOfTitle(notification)}`,
     facts: [{ name: 'Flags', value: formatNames(flagKeys, MOST_NAMED) }, ...notification.facts],
   });
 }

@@ -137,6 +137,11 @@ export function formatNames(names: readonly string[], most: number): string {
   return names.length > most ? `${shown} and ${formatCount(names.length - most)} more` : shown;
 }
 
+/** `a and 2 other flags`: flags of which a message names one. */
+export function formatFlags(first: string, others: number): string {
+  return others === 0 ? first : `${first} and ${others} other flag${others === 1 ? '' : 's'}`;
+}
+
 /** Bytes as mebibytes: `128.0 MiB`. */
 export function formatBytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`;

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import type { GuardEvent } from '../../model/event.js';
 import type { Logger } from '../../support/logger.js';
-import { formatNames } from '../../support/wording.js';
+import { formatFlags, formatNames } from '../../support/wording.js';
 
 /** What may be so of many flags at once, for one reason. What a guard does to its flag is said of each by itself. */
 const OF_SEVERAL: ReadonlySet<unknown> = new Set<GuardEvent['type']>([
@@ -123,11 +123,10 @@ export class SharedLog {
     if (flagKeys.size === 0) return false;
     const keys = [...flagKeys];
     const others = keys.filter((flagKey) => flagKey !== first).length;
-    const of = others === 0 ? first : `${first} and ${others} other flag${others === 1 ? '' : 's'}`;
     const fault = parts.size === 0 ? '' : `Fault (${formatNames([...parts], MOST_NAMED)}): `;
     this.#logger[level](
       { ...fields, flagKeys: keys.slice(0, MOST_NAMED), flags: keys.length },
-      `${of}: ${fault}${text}`,
+      `${formatFlags(first, others)}: ${fault}${text}`,
     );
     flagKeys.clear();
     parts.clear();
