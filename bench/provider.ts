@@ -120,8 +120,8 @@ await measure(
   few,
 );
 await measure(
-  'A variant with JSON, which is parsed: getVariant and resolveObjectEvaluation',
-  variant('object'),
+  'A variant with JSON: getVariant and JSON.parse, and resolveObjectEvaluation',
+  (context) => JSON.parse(unleash.getVariant('object', context).payload?.value ?? '{}'),
   object,
   few,
 );

@@ -17,6 +17,10 @@ export function evaluateBoolean(
   isStale: boolean,
 ): ResolutionDetails<boolean> {
   const { key } = flag.facts;
+  if (flag.isOffForAll) {
+    client.count(key, false);
+    return resolved(flag, context, isStale, false, undefined);
+  }
   if (flag.namesVariant) {
     const { feature_enabled, enabled, name } = variantUncounted(client, key, context);
     const value = feature_enabled === true;

@@ -31,6 +31,8 @@ export class Flag {
    * report it as the evaluation of a variant.
    */
   readonly namesVariant: boolean;
+  /** Off in this environment, without impression data: the answer is known, and unleash-client need only count it. */
+  readonly isOffForAll: boolean;
   /** At least two variants can be assigned: their weights decide which. */
   readonly #hasWeightedVariants: boolean;
   /** Whether a user is given a variant whatever the weights are. */
@@ -52,6 +54,7 @@ export class Flag {
     this.facts = factsOf(definition, parent);
     this.#evaluationMetadata = metadataOf(this.facts, environment);
     this.metadata = this.#evaluationMetadata.shared;
+    this.isOffForAll = !this.facts.enabled && !definition.impressionData;
     this.namesVariant =
       !definition.impressionData &&
       strategies.some(({ variants }) => variants !== undefined && variants.length > 0);

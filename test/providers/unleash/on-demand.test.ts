@@ -192,6 +192,37 @@ describe('a boolean evaluation of a flag whose strategy has variants', () => {
   });
 });
 
+describe('a boolean evaluation of a flag that is off for all', () => {
+  const off = { enabled: false, strategies: [percent(100, { variants: blue })] };
+
+  it('is counted as off, once', async () => {
+    unleash.answer = stateOf(off);
+    const provider = providerOf();
+    const client = await registered(provider);
+
+    expect(await client.getBooleanDetails('upload', true, { targetingKey: 'u' })).toMatchObject({
+      value: false,
+      variant: 'off',
+      reason: 'DISABLED',
+    });
+    await provider.flush();
+
+    expect(unleash.sentMetrics[0]?.bucket.toggles.upload).toEqual({ yes: 0, no: 1, variants: {} });
+  });
+
+  it('is an impression, where the flag has impression data', async () => {
+    unleash.answer = stateOf({ ...off, impressionData: true });
+    const provider = providerOf();
+    const impressions: ImpressionEvent[] = [];
+    provider.onImpression((event) => impressions.push(event));
+    const client = await registered(provider);
+
+    await client.getBooleanValue('upload', true, { targetingKey: 'u' });
+
+    expect(impressions).toMatchObject([{ eventType: 'isEnabled', enabled: false, context: { userId: 'u' } }]);
+  });
+});
+
 describe('what Unleash is told of the connection', () => {
   it.each([
     ['this package', {}, { sdkFlavor: 'unleash-rollout-guard', sdkFlavorVersion: version }],
