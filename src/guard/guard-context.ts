@@ -22,6 +22,7 @@ export function guardContext(options: ResolvedOptions, shared?: GuardResources):
   const clock = safeClock(options.clock, (what, error) => records.fault(what, error));
   const records = new GuardRecords({ ...options, clock });
   const resources = shared ?? guardResources({ ...options, clock });
+  const { readMemoryBytes } = resources;
   return {
     ...options,
     clock,
@@ -29,7 +30,7 @@ export function guardContext(options: ResolvedOptions, shared?: GuardResources):
       const drawn = answerOf('random', random, 0.5, records.fault);
       return drawn >= 0 && drawn <= 1 ? drawn : 0.5;
     },
-    readMemoryBytes: () => numberOf(resources.readMemoryBytes),
+    readMemoryBytes: readMemoryBytes && (() => numberOf(readMemoryBytes)),
     records,
     runningTime: resources.runningTime,
     resources,

@@ -145,6 +145,6 @@ export interface RolloutGuardOptions {
   readonly http?: HttpOptions | undefined;
   /** In place of `http`. @default one over `http` */
   readonly fetch?: typeof fetch | undefined;
-  /** This process's memory in bytes. @default the resident set size */
-  readonly readMemoryBytes?: (() => number) | undefined;
+  /** This process's memory in bytes, or `false` where it says nothing of the treatment. @default the resident set size */
+  readonly readMemoryBytes?: (() => number) | false | undefined;
 }

@@ -69,7 +69,10 @@ export function resolveOptions(options: RolloutGuardOptions) {
     random: given.random ?? Math.random,
     http: given.http,
     fetch: given.fetch,
-    readMemoryBytes: given.readMemoryBytes ?? (() => process.memoryUsage.rss()),
+    readMemoryBytes:
+      given.readMemoryBytes === false
+        ? undefined
+        : (given.readMemoryBytes ?? (() => process.memoryUsage.rss())),
   });
 }
 
@@ -213,7 +216,11 @@ const optionFields = {
   random: aFunction<() => number>(),
   http: httpOptionsSchema.optional(),
   fetch: aFunction<typeof fetch>(),
-  readMemoryBytes: aFunction<() => number>(),
+  readMemoryBytes: z
+    .union([z.custom<() => number>((value) => typeof value === 'function'), z.literal(false)], {
+      error: 'a function, or false',
+    })
+    .optional(),
 } satisfies Record<keyof RolloutGuardOptions, z.ZodType>;
 
 /** Which options there are. */

@@ -140,7 +140,7 @@ export class Controller {
 }
 
 /** They run no operations: they have no outcomes of their own, and their memory does not depend on the new code paths. */
-const NO_OPERATIONS = { log: false, readMemoryBytes: () => Number.NaN } as const;
+const NO_OPERATIONS = { log: false, readMemoryBytes: false } as const;
 
 function guardsOf(
   { guard, flags, unleash }: ControllerConfig,

@@ -66,6 +66,7 @@ export class Baselines {
 
   #sampleMemory(now: number): number | undefined {
     const { records, readMemoryBytes } = this.#context;
+    if (readMemoryBytes === undefined) return undefined;
     try {
       const bytes = readMemoryBytes();
       this.#own.recordMemory(bytes, now);

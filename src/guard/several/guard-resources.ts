@@ -45,7 +45,8 @@ export interface GuardResources {
   readonly fetch: Connections;
   /** One for each notifier; undefined while they are not shared. */
   readonly queues: readonly DeliveryQueue[] | undefined;
-  readonly readMemoryBytes: () => number;
+  /** Undefined where the memory is not watched. */
+  readonly readMemoryBytes: (() => number) | undefined;
   /** Undefined without a token: then other processes of the fleet turn the flag off. */
   readonly admin: AdminResources | undefined;
 }
@@ -71,7 +72,8 @@ export function guardResources(options: ResourceOptions, isShared = false): Guar
     fetch,
     queues: isShared ? deliveryQueues(notify, fetch.ofOthers, { gatherMs: GATHER_MS }) : undefined,
     // All tick within a moment.
-    readMemoryBytes: isShared ? atMostEvery(tickMs / 2, readMemoryBytes, clock) : readMemoryBytes,
+    readMemoryBytes:
+      isShared && readMemoryBytes ? atMostEvery(tickMs / 2, readMemoryBytes, clock) : readMemoryBytes,
     admin: adminResources(options, fetch.ofUnleash, isShared),
   };
 }
