@@ -9,8 +9,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function setUp() {
-  const deadlines = new Deadlines(100, { now: () => Date.now(), monotonic: () => Date.now() });
+function setUp(limitMs = 100) {
+  const deadlines = new Deadlines(limitMs, { now: () => Date.now(), monotonic: () => Date.now() });
   const expired: string[] = [];
   const item = (name: string): Expiring => {
     const self: Expiring = {
@@ -65,6 +65,21 @@ describe('Deadlines', () => {
     expect(expired).toEqual([]);
     vi.advanceTimersByTime(1);
     expect(expired).toEqual(['b at 160']);
+  });
+
+  it('leaves no timer behind a tenth of a second after the last item, and serves the next one', () => {
+    const { deadlines, expired, item } = setUp(1_000);
+    const a = item('a');
+    deadlines.add(a, Date.now());
+    deadlines.remove(a);
+    vi.advanceTimersByTime(99);
+    expect(vi.getTimerCount()).toBe(2);
+    vi.advanceTimersByTime(1);
+    expect(vi.getTimerCount()).toBe(0);
+    deadlines.add(item('b'), Date.now());
+    vi.advanceTimersByTime(1_000);
+    expect(expired).toEqual(['b at 1100']);
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it('keeps the process alive only while an item waits', async () => {
