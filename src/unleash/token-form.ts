@@ -9,6 +9,9 @@ export function tokenFormProblem(token: string, wanted: string): string | undefi
   if (/^(undefined|null)$/.test(token)) {
     return `the token is the word "${token}": what it should be read from is not set; expected ${wanted}`;
   }
+  if (/^(\$\{.*\}|\$\(.*\)|\$\w+|%\w+%|\{\{.*\}\}|<.*>)$/.test(token)) {
+    return `the token is a placeholder, which nothing has replaced; expected ${wanted}`;
+  }
   if (/^(["'`]).*\1$/s.test(token)) return 'the token is in quotation marks; expected the token alone';
   if (/^bearer\s/i.test(token)) return 'the token begins with "Bearer"; expected the token alone';
   // Anything else cannot travel in a header.

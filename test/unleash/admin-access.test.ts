@@ -19,6 +19,9 @@ describe('adminTokenProblem', () => {
     ['a whole header', 'Bearer *:*.s3cr3t', /Bearer/],
     ['quotation marks', '"*:*.s3cr3t"', /quotation marks/],
     ['a variable that is not set', 'undefined', /not set/],
+    ['a variable that nothing replaces', `\${UNLEASH_s3cr3t}`, /placeholder/],
+    ['one of a shell', '$UNLEASH_s3cr3t', /placeholder/],
+    ['one of documentation', '<s3cr3t>', /placeholder/],
     ['a line break at the end', '*:*.s3cr3t\n', /white space/],
     ['characters that no header carries', '*:*.s3cr3t…', /characters/],
   ])('refuses %s and does not repeat it', (_, token, problem) => {

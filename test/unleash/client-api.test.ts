@@ -75,6 +75,7 @@ describe('a token for SDKs', () => {
     ['default:development.s3 cret', /white space/],
     ['"default:development.s3cret"', /quotation marks/],
     ['undefined', /is not set/],
+    ['$CLIENT_s3cret', /is a placeholder/],
     [' ', /is empty/],
   ])('is refused when nothing can be sent so: %j', (token, problem) => {
     expect(clientTokenProblem(token)).toMatch(problem);

@@ -3,6 +3,7 @@ import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseRules, type RolloutRules } from '../../guard/rules.js';
 import { placeOfFlag } from '../../guard/several/flag-options.js';
+import { messageOf } from '../../support/async/callbacks.js';
 import {
   type Attempt,
   attempt,
@@ -11,6 +12,7 @@ import {
   isRecord,
   throwProblems,
 } from '../../support/config-error.js';
+import { namesTwice } from '../../support/json.js';
 import { criticalErrors } from '../../triggers/critical-errors.js';
 import { errorRateAbove } from '../../triggers/error-rate-above.js';
 import {
@@ -90,8 +92,9 @@ export async function readConfigFile(path: string) {
   if (!MODULE.test(extension) && extension !== '.json')
     throw notAFile(path, `a file that ends in ${JSON.stringify(extension)}`);
   const isJson = extension === '.json';
-  const given = isJson ? await parseJsonFile(path) : await importConfig(path);
-  const problems: ConfigProblem[] = [];
+  const { given, problems } = isJson
+    ? await parseJsonFile(path)
+    : { given: await importConfig(path), problems: [] };
   if (!isJson || !isRecord(given)) return { given, isJson, problems };
   const withTriggers = (fields: Readonly<Record<string, unknown>>, place: string) => {
     const triggersOf = (key: string) => {
@@ -117,19 +120,35 @@ export async function readConfigFile(path: string) {
   return { given: { ...given, flags: Object.fromEntries(perFlag) }, isJson, problems };
 }
 
-async function parseJsonFile(path: string): Promise<unknown> {
-  const text = await readFile(path, 'utf8');
+async function parseJsonFile(path: string) {
+  // Some editors begin a file with the mark of its encoding.
+  const text = (await readFile(path, 'utf8')).replace(/^\ufeff/, '');
   try {
-    // Some editors begin a file with the mark of its encoding.
-    return JSON.parse(text.replace(/^\ufeff/, ''));
-  } catch {
-    throw new ConfigError(path, [{ path: '', expected: 'JSON', got: 'invalid JSON' }]);
+    const given: unknown = JSON.parse(text);
+    const problems: ConfigProblem[] = namesTwice(text).map((path) => ({
+      path,
+      expected: 'each name once',
+      got: 'the name twice',
+    }));
+    return { given, problems };
+  } catch (error) {
+    throw new ConfigError(path, [{ path: '', expected: 'JSON', got: invalidJson(text, error) }]);
   }
+}
+
+/** Never what is in the file, which may be secret, as the error may have it. */
+function invalidJson(text: string, error: unknown): string {
+  if (text.trim() === '') return 'an empty file';
+  const [, position] = / position (\d+)/.exec(messageOf(error)) ?? [];
+  return position === undefined
+    ? 'invalid JSON'
+    : `invalid JSON in line ${text.slice(0, Number(position)).split('\n').length}`;
 }
 
 async function importConfig(path: string): Promise<unknown> {
   const module = (await import(pathToFileURL(resolve(path)).href)) as Record<string, unknown>;
-  return module.default ?? module;
+  // It may be a promise, of what an asynchronous function has read.
+  return (await module.default) ?? module;
 }
 
 function notAFile(path: string, got: string): ConfigError {

@@ -73,6 +73,10 @@ describe('Controller.fromFile', () => {
       "export default { ...asyncUploadRollout, treatmentVariants: ['blue'], flagKey, unleash, notify };",
     ],
     [
+      'a promise as its default',
+      'export default Promise.resolve({ ...asyncUploadRollout, flagKey, unleash, notify });',
+    ],
+    [
       'names',
       'export { flagKey, unleash, notify };\nexport const { rollback, stages } = asyncUploadRollout;',
     ],
@@ -190,6 +194,14 @@ describe('Controller.fromFile', () => {
 
   it('accepts several flags in one file', async () => {
     await expect(make(several, secrets)).resolves.toBeInstanceOf(Controller);
+  });
+
+  it('refuses a flag that its file has twice', async () => {
+    const flag = `"async-upload": ${JSON.stringify({ rollback })}`;
+    const text = JSON.stringify({ ...common, flags: {} }).replace('{}', `{ ${flag}, ${flag} }`);
+    expect(await problemsOf(text, secrets)).toEqual({
+      'flags.async-upload': 'each name once; the name twice',
+    });
   });
 
   it('accepts beside one flag and beside several what is not about a flag', async () => {

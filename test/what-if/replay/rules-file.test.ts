@@ -56,6 +56,26 @@ describe('loadRules', () => {
     await expect(loadRules(folder)).rejects.toThrow(`${expected} a folder`);
   });
 
+  it.each([
+    ['an empty file', ' \n', 'an empty file'],
+    ['a comma too many', '{\n  "rollback": [],\n}', 'invalid JSON in line 3'],
+    ['a missing comma', '{\n  "token": "secret"\n\n  "b": 1\n}', 'invalid JSON in line 4'],
+    ['a word', '{ "token": secret }', 'invalid JSON'],
+  ])('says where a file is no JSON, and nothing of what is in it: %s', async (_what, text, got) => {
+    const error = (await load('rules.json', text).catch((error: unknown) => error)) as ConfigError;
+    expect(error.problems).toEqual([{ path: '', expected: 'JSON', got }]);
+  });
+
+  it('refuses a name that an object has twice', async () => {
+    const text = `{ "stages": [], "\\u0073tages": [],
+      "rollback": [{ "criticalErrors": [] }, { "successRateBelow": [0.9, { "minOutcomes": 5, "minOutcomes": 7 }] }] }`;
+    const error = (await load('rules.json', text).catch((error: unknown) => error)) as ConfigError;
+    expect(error.problems).toEqual([
+      { path: 'stages', expected: 'each name once', got: 'the name twice' },
+      { path: 'rollback.successRateBelow.minOutcomes', expected: 'each name once', got: 'the name twice' },
+    ]);
+  });
+
   it('can make every trigger of the package', async () => {
     const exported = Object.keys(await import('../../../src/index.js'));
     const folder = join(import.meta.dirname, '../../../src/triggers');
