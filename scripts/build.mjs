@@ -3,12 +3,12 @@
 //   nothing exists twice when a process uses both `import` and `require`.
 // - `<entry>.mjs`, which exports the same by name to `import`, from `<entry>.all.js`: Node.js searches a file of CommonJS that is imported
 //   for the names of its exports, which takes longer than to load it where it is long.
-// - Declarations, by tsc, in dist/types/; dist/package.json makes them those of CommonJS, and `<entry>.d.mts` those of ESM.
+// - Declarations, by tsc, in dist/types/, with those of zod; dist/package.json makes them those of CommonJS, and `<entry>.d.mts` those of ESM.
 // Run by `npm run build`.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
@@ -19,11 +19,7 @@ const require = createRequire(import.meta.url);
 const { entries, programs, deferred } = require('./entries.json');
 const { version, dependencies, peerDependencies, peerDependenciesMeta } = require('../package.json');
 
-/** Bundled although it is a dependency: its declarations are needed, and three quarters of its code are not. */
-const INLINED = ['zod'];
-const external = Object.keys({ ...dependencies, ...peerDependencies }).filter(
-  (name) => !INLINED.includes(name),
-);
+const external = Object.keys({ ...dependencies, ...peerDependencies });
 const isExternal = (id) =>
   id.startsWith('node:') || external.some((name) => id === name || id.startsWith(`${name}/`));
 
@@ -46,6 +42,28 @@ function standIn(source) {
   return exported
     .map((name) => `export const ${name} = (...given) => require(${file}).${name}(...given);`)
     .join('\n');
+}
+
+/**
+ * Our declarations need those of zod, but not its messages in many languages, which are those that do not compile without
+ * `esModuleInterop`.
+ */
+function includeZodTypes() {
+  const types = join(dist, 'types');
+  const own = readdirSync(types, { recursive: true }).filter((file) => file.endsWith('.d.ts'));
+  for (const part of ['classic', 'core']) {
+    mkdirSync(join(types, 'zod', part), { recursive: true });
+    for (const file of readdirSync(join(zod, 'v4', part)).filter((file) => file.endsWith('.d.ts'))) {
+      const text = readFileSync(join(zod, 'v4', part, file), 'utf8');
+      writeFileSync(join(types, 'zod', part, file), text.replace(/^export \* as locales .*\n/m, ''));
+    }
+  }
+  for (const file of own) {
+    const path = join(types, file);
+    const zodFromHere = relative(dirname(path), join(types, 'zod/classic/index.js')).replaceAll('\\', '/');
+    const text = readFileSync(path, 'utf8');
+    writeFileSync(path, text.replaceAll(/(?<=from |import\()(['"])zod\1/g, `'${zodFromHere}'`));
+  }
 }
 
 rmSync(dist, { recursive: true, force: true });
@@ -96,11 +114,13 @@ const { output } = await bundle.write({
 });
 await bundle.close();
 
-// Its licence asks for it.
-copyFileSync(join(dirname(require.resolve('zod/package.json')), 'LICENSE'), join(dist, 'zod.LICENSE'));
+// zod is bundled: three quarters of its code are not needed. Its licence asks for this.
+const zod = dirname(require.resolve('zod/package.json'));
+copyFileSync(join(zod, 'LICENSE'), join(dist, 'zod.LICENSE'));
 
 const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');
 execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+includeZodTypes();
 writeFileSync(join(dist, 'package.json'), `${JSON.stringify({ type: 'commonjs' })}\n`);
 
 for (const [name, source] of Object.entries(entries)) {

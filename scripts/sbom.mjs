@@ -9,10 +9,14 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const readJson = (name) => JSON.parse(readFileSync(join(root, name), 'utf8'));
+/** Its code is in our files: the build bundles it. */
+const BUNDLED = 'zod';
 const manifest = withoutOthers(readJson('package.json'));
 const lock = readJson('package-lock.json');
 const { workspaces = [] } = readJson('package.json');
-const installed = Object.entries(lock.packages).filter(
+const { dev: _, ...bundled } = lock.packages[`node_modules/${BUNDLED}`];
+const withBundled = { ...lock.packages, [`node_modules/${BUNDLED}`]: bundled };
+const installed = Object.entries(withBundled).filter(
   ([path, { dev, peer, link, resolved }]) =>
     !dev && !peer && !workspaces.includes(link === true ? resolved : path),
 );
@@ -37,5 +41,5 @@ try {
 
 /** Without what is for development, workspaces included, and without peers, which their own packages list. */
 function withoutOthers({ devDependencies, peerDependencies, peerDependenciesMeta, workspaces: _, ...rest }) {
-  return rest;
+  return { ...rest, dependencies: { ...rest.dependencies, [BUNDLED]: devDependencies[BUNDLED] } };
 }
