@@ -91,7 +91,7 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
     this.inner = inner;
     this.http = http;
     // An object of its own: evaluations of the wrapped provider elsewhere are not guarded.
-    this.metadata = Object.freeze({ ...inner.metadata });
+    this.metadata = Object.freeze({ ...inner.metadata, name: inner.metadata.name });
     this.#repository = api === 'admin' ? adminRepositoryOf(this.#options) : undefined;
     this.#facts = factsProvider(this.#options, this.#repository);
     this.#agreement = new Agreement(logger, inner.metadata.name);
@@ -239,8 +239,8 @@ export class GuardedProvider extends OverridableProvider implements Provider, Fl
     // A slow provider may have been asked before the flag was stopped.
     const stopped = this.localOverrides.answer(flagKey, defaultValue, type === 'boolean');
     if (stopped !== undefined) return stopped;
+    if (details?.errorCode) return details;
     if (typeof details?.value !== type) return this.#mismatch(flagKey, type, details, defaultValue);
-    if (details.errorCode !== undefined) return details;
     this.#innerEvents.answered();
     // A context may have what only the wrapped provider can read.
     const wanted = await evaluateWith(this.#facts, method, given).catch(() => undefined);

@@ -84,6 +84,14 @@ describe('GuardedProvider', () => {
     expect(provider.metadata).not.toBe(inner.metadata);
   });
 
+  it('has the name of a provider whose metadata inherits it', async () => {
+    const metadata = Object.create({ name: 'inherited' });
+    const inner = Object.assign(inMemory(), { metadata }) as Provider;
+    const { client } = await guard(inner, (await unleashWith()).url);
+
+    expect(client.metadata.providerMetadata.name).toBe('inherited');
+  });
+
   it('has the hooks and events of the wrapped provider, and its tracking', async () => {
     const inner = new PlainProvider((await unleashWith(upload(50))).url);
     const hook = { before: vi.fn() };
@@ -336,6 +344,12 @@ describe('GuardedProvider', () => {
   it.each<[string, number, unknown, string]>([
     ['of a flag for all', 100, { value: true, reason: 'TARGETING_MATCH' }, 'STATIC'],
     ['of a flag for nobody', 0, { value: false, reason: 'STATIC' }, 'STATIC'],
+    [
+      'of an answer whose error code is null',
+      100,
+      { value: true, reason: 'SPLIT', errorCode: null },
+      'STATIC',
+    ],
     ['of an answer that Unleash would not give', 0, { value: true, reason: 'STATIC' }, 'UNKNOWN'],
   ])('gives the reason %s as Unleash decides it, beside the own one', async (_, share, answer, expected) => {
     const { provider, client } = await guard(
@@ -517,6 +531,11 @@ describe('GuardedProvider', () => {
       () => ({ value: true, reason: 'ERROR', errorCode: 'PARSE_ERROR', errorMessage: 'odd' }),
       { value: true, errorCode: 'PARSE_ERROR' as never, errorMessage: 'odd' },
     ],
+    [
+      'answers an error without a value',
+      () => ({ errorCode: 'FLAG_NOT_FOUND', errorMessage: 'gone' }),
+      { value: true, errorCode: 'FLAG_NOT_FOUND' as never, errorMessage: 'gone' },
+    ],
   ])('gives the default value when the wrapped provider %s', async (_, answer, expected) => {
     const { provider, client } = await guard(answering(answer), (await unleashWith(upload(50))).url);
     provider.flag('upload');
@@ -585,7 +604,7 @@ describe('GuardedProvider', () => {
       'the frontend API',
       inMemory(),
       { url: 'https://u.example.com/api/frontend' },
-      'use https://u.example.com/api, with a backend token',
+      'the frontend API, for browsers, which sends no definitions of flags: use https://u.example.com/api',
     ],
     [
       'an admin token alone',
