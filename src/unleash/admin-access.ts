@@ -16,7 +16,7 @@ export function baseUrlOf(url: string): string {
  */
 export function unleashUrlProblem(url: string): string | undefined {
   const { pathname, search, hash } = new URL(url);
-  return pathname === '/' && search === '' && hash === '' ? undefined : clientUrlProblem(url);
+  return pathname === '/' && search === '' && hash === '' ? undefined : clientUrlProblem(url, false);
 }
 
 /** A flag's page in Unleash's UI. */

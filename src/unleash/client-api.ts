@@ -42,12 +42,14 @@ export function clientTokenProblem(token: string): string | undefined {
  * allowed, as a gateway may serve Unleash's API anywhere.
  *
  * @param url - With its scheme.
+ * @param isForSdks - Whether the token that goes with it must be one for SDKs.
  * @returns a sentence with the address to use instead; undefined when nothing is wrong.
  */
-export function clientUrlProblem(url: string): string | undefined {
+export function clientUrlProblem(url: string, isForSdks = true): string | undefined {
   const { origin, pathname, username, password, search, hash } = new URL(url);
   const path = withoutTrailingSlashes(pathname);
   const instead = (prefix: string) => `use ${origin}${prefix}/api`;
+  const withToken = isForSdks ? ', with a backend token' : '';
   if (username !== '' || password !== '') return 'a user and password in it are not sent: leave them out';
   if (search !== '' || hash !== '') return 'what follows "?" or "#" is not sent: leave it out';
   if (path === '') return `the API of Unleash is one level below: ${instead('')}`;
@@ -56,17 +58,21 @@ export function clientUrlProblem(url: string): string | undefined {
   switch (api?.rest?.toLowerCase()) {
     case 'frontend':
     case 'proxy':
-      return `this is the frontend API, for browsers, which sends no definitions of flags: ${instead(prefix)}, with a backend token`;
+      return `this is the frontend API, for browsers, which sends no definitions of flags: ${instead(prefix)}${withToken}`;
     case 'admin':
-      return `this is the admin API, which SDKs cannot use: ${instead(prefix)}, with a client token`;
+      return isForSdks
+        ? `this is the admin API, which SDKs cannot use: ${instead(prefix)}, with a client token`
+        : `"/admin" is added to it: ${instead(prefix)}`;
     case 'client':
-      return `SDKs add "/client" themselves: ${instead(prefix)}`;
+      return isForSdks
+        ? `SDKs add "/client" themselves: ${instead(prefix)}`
+        : `"/client" is of SDKs: ${instead(prefix)}`;
   }
   const proxy = /^(?<prefix>.*)\/proxy$/i.exec(path)?.groups?.prefix;
   if (proxy !== undefined) {
     return (
       'this is an Unleash Proxy, or an Edge as browsers use it, which sends no definitions of flags: ' +
-      `${instead(proxy)} of Unleash or Edge, with a backend token`
+      `${instead(proxy)} of Unleash${isForSdks ? ' or Edge' : ''}${withToken}`
     );
   }
   const page = /^(?<prefix>.*?)\/(?:projects\/.*|login)$/.exec(path)?.groups?.prefix;

@@ -1,5 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { adminTokenProblem } from '../../src/unleash/admin-access.js';
+import { adminTokenProblem, unleashUrlProblem } from '../../src/unleash/admin-access.js';
+
+describe('unleashUrlProblem', () => {
+  it.each([
+    [
+      'https://u.example.com/eu/api/admin/projects',
+      '"/admin" is added to it: use https://u.example.com/eu/api',
+    ],
+    ['https://u.example.com/api/client/features', '"/client" is of SDKs: use https://u.example.com/api'],
+    ['https://u.example.com/proxy/', 'use https://u.example.com/api of Unleash'],
+  ])('says what to use in place of %s, and nothing of tokens for SDKs', (url, advice) => {
+    expect(unleashUrlProblem(url)).toMatch(new RegExp(`${advice}$`));
+  });
+});
 
 describe('adminTokenProblem', () => {
   it.each([
