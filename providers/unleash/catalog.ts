@@ -1,5 +1,6 @@
 import type { Context, Unleash } from 'unleash-client';
 import type { Logger } from '../../src/support/logger.js';
+import { internalsOf } from './client/client-access.js';
 import type { FlagDefinition } from './definition.js';
 import { Flag } from './flag-facts.js';
 
@@ -23,13 +24,9 @@ export class FlagCatalog {
    * @param environment - Of the definitions, where it is known.
    * @returns the flags that appeared, vanished, or roll out differently than before, be it through a segment or parent.
    */
-  refresh(
-    client: Pick<Unleash, 'getFeatureToggleDefinitions'>,
-    staticContext: Context,
-    environment?: string,
-  ): readonly string[] {
-    const definitions = new Map<string, FlagDefinition>(
-      client.getFeatureToggleDefinitions(true).map((definition) => [definition.name, definition]),
+  refresh(client: Unleash, staticContext: Context, environment?: string): readonly string[] {
+    const definitions = new Map(
+      this.#definitionsOf(client).map((definition) => [definition.name, definition] as const),
     );
     const before = this.#flags;
     const flags = new Map<string, Flag>();
@@ -37,11 +34,7 @@ export class FlagCatalog {
       try {
         flags.set(key, new Flag(definition, (parent) => definitions.get(parent), staticContext, environment));
       } catch (error) {
-        // A malformed definition must not affect other flags.
-        this.#logger.error(
-          { flagKey: key, error: String(error) },
-          'Unleash sent a malformed flag: its evaluations return the default value',
-        );
+        this.#reportMalformed(key, error);
       }
     }
     this.#flags = flags;
@@ -49,4 +42,38 @@ export class FlagCatalog {
       (key) => flags.get(key)?.facts.revision !== before.get(key)?.facts.revision,
     );
   }
+
+  /** A malformed definition must not affect other flags: unleash-client fails at all of them. */
+  #definitionsOf(client: Unleash): readonly FlagDefinition[] {
+    try {
+      return client.getFeatureToggleDefinitions(true);
+    } catch {
+      return client.getFeatureToggleDefinitions().flatMap((feature) => {
+        try {
+          return [withSegments(client, feature)];
+        } catch (error) {
+          this.#reportMalformed(feature.name, error);
+          return [];
+        }
+      });
+    }
+  }
+
+  #reportMalformed(flagKey: string, error: unknown): void {
+    this.#logger.error(
+      { flagKey, error: String(error) },
+      'Unleash sent a malformed flag: its evaluations return the default value',
+    );
+  }
+}
+
+type Feature = NonNullable<ReturnType<Unleash['getFeatureToggleDefinition']>>;
+
+function withSegments(client: Unleash, feature: Feature): FlagDefinition {
+  const { repository } = internalsOf(client);
+  const strategies = feature.strategies?.map(({ segments, ...strategy }) => ({
+    ...strategy,
+    segments: segments?.map((id) => repository.getSegment(id)),
+  }));
+  return { ...feature, strategies } as FlagDefinition;
 }

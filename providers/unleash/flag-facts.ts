@@ -56,8 +56,7 @@ export class Flag {
     this.metadata = this.#evaluationMetadata.shared;
     this.isOffForAll = !this.facts.enabled && !definition.impressionData;
     this.namesVariant =
-      !definition.impressionData &&
-      strategies.some(({ variants }) => variants !== undefined && variants.length > 0);
+      !definition.impressionData && strategies.some(({ variants }) => (variants?.length ?? 0) > 0);
     this.#hasWeightedVariants = variantLists.some(
       (variants) => variants.filter(({ weight }) => weight > 0).length > 1,
     );

@@ -25,6 +25,8 @@ interface Internals {
   readonly repository: Poller & {
     /** Whether the definitions came from the server, rather than from a backup or bootstrap. */
     readonly connected?: boolean;
+    /** That of the latest answer, also of one that could not be read. */
+    etag?: string | undefined;
     readonly refreshInterval?: number;
     storageProvider?: Storage;
     setMode?(mode: 'polling' | 'streaming'): Promise<void>;
@@ -34,6 +36,7 @@ interface Internals {
       readonly pollingFetcher?: Poller;
       readonly streamingFetcher?: { readonly eventSource?: { readonly readyState: number } };
     };
+    getSegment(id: number): object | undefined;
     on(event: string, listener: () => void): unknown;
   };
   readonly metrics?: {
@@ -123,6 +126,12 @@ export function pollOneAtATime(client: Unleash): void {
     underWay.set(client, poll);
     return poll;
   };
+}
+
+/** Makes Unleash answer the next poll with all flags, whether they have changed or not. */
+export function forgetAnswer(client: Unleash): void {
+  const { repository } = internalsOf(client);
+  if ('etag' in repository) repository.etag = undefined;
 }
 
 /** Polls at once, in place of the next poll; joins one that is under way. */

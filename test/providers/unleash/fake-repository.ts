@@ -19,6 +19,13 @@ export class FakeRepository extends EventEmitter implements Repository {
     this.emit('changed', this.#features);
   }
 
+  /** A poll brought this, whether it has the right form or not. */
+  loadAsSent(features: readonly object[], segments: readonly Segment[]): void {
+    this.#features = features as readonly Feature[];
+    this.#segments = segments;
+    this.emit('changed', this.#features);
+  }
+
   /** A backup was read: unleash-client does not emit `changed` then. */
   set(flags: readonly TestFlag[], segments: readonly Segment[] = []): void {
     this.#features = flags.map(flagOf);

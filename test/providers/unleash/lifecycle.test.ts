@@ -4,7 +4,7 @@ import { type ClientFeaturesResponse, InMemStorageProvider, Unleash } from 'unle
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { UnleashProvider, type UnleashProviderOptions } from '../../../providers/unleash/provider.js';
 import type { Logger } from '../../../src/support/logger.js';
-import { is, percent, type TestFlag } from './bootstrapped.js';
+import { flagOf, is, percent, type TestFlag } from './bootstrapped.js';
 import { FakeRepository } from './fake-repository.js';
 
 const upload = (percentage: number, more: TestFlag = {}): TestFlag => ({
@@ -362,11 +362,22 @@ describe('changing definitions', () => {
     expect(reported).toEqual(['kept upload']);
   });
 
-  it('skips a malformed definition and serves the other flags', async () => {
+  it.each<[string, object]>([
+    ['a variant that is null', { variants: [null] }],
+    ['a strategy that is null', { strategies: [null] }],
+    ['strategies that are text', { strategies: 'all' }],
+    ['segments that are an object', { strategies: [{ name: 'default', segments: {} }] }],
+  ])('skips a definition with %s and serves the other flags', async (_, malformed) => {
     const { repository, client } = await ready([upload(100)]);
+    const odd = { name: 'odd', enabled: true, strategies: [], ...malformed };
+    const strategies = [{ name: 'default', segments: [1] }];
 
-    repository.load([upload(100), { name: 'odd', variants: [null] as never }]);
+    repository.loadAsSent(
+      [flagOf(upload(100)), odd, flagOf({ name: 'known', strategies })],
+      [{ id: 1, constraints: [] }],
+    );
 
+    expect(await client.getBooleanValue('known', false)).toBe(true);
     expect(await client.getBooleanDetails('upload', false)).toMatchObject({ value: true, reason: 'STATIC' });
     expect(await client.getBooleanDetails('odd', false)).toMatchObject({ errorCode: 'FLAG_NOT_FOUND' });
   });
