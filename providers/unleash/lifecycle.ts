@@ -271,7 +271,7 @@ export class Lifecycle {
     const isNew = !this.#lost || (problem.kind === 'refused' && this.#lastProblem?.kind !== 'refused');
     this.#lastProblem = problem;
     this.#lost = true;
-    if (problem.kind === 'refused') this.#watch.refused();
+    this.#watch.failed(problem.kind === 'refused');
     if (isNew) {
       this.#lostAt = Date.now();
       logger.warn({ problem: problem.message }, 'The connection to Unleash is lost');

@@ -95,7 +95,8 @@ describe('the proxy of the environment', () => {
     expect(error.message).not.toMatch(/-word/);
   });
 
-  it('is none without a variable', () => {
+  it.each([undefined, '', '  '])('is none when the variable is %j', (value) => {
+    vi.stubEnv('ALL_PROXY', value);
     expect(proxyOfEnvironment('https://unleash.corp/api')).toBe('');
   });
 });
@@ -105,6 +106,13 @@ describe('a failure behind a proxy', () => {
     const proxy = await proxyThat((socket) => socket.once('data', () => socket.resetAndDestroy()));
     await expect(read(`${scheme}://unleash.corp/api`, proxy)).rejects.toThrow(
       `the proxy ${proxy} cannot be used`,
+    );
+  });
+
+  it('names the proxy that speaks another language', async () => {
+    const proxy = await proxyThat((socket) => socket.once('data', () => socket.end('220 mail\r\n\r\n')));
+    await expect(read('https://unleash.corp/api', proxy)).rejects.toThrow(
+      `the proxy ${proxy} cannot be used: its answer is not HTTP`,
     );
   });
 

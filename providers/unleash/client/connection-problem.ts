@@ -26,8 +26,8 @@ const NO_DELTAS = /\/client\/delta\b.* responded .*404/;
 const WITHOUT_DELTAS =
   "This Unleash sends no deltas: leave out the option experimentalMode, or its format 'delta'.";
 
-/** The rest of it is the whole answer. */
-const NO_FEATURES = 'Client features was neither ';
+/** An answer that unleash-client cannot read, which is the rest of it. */
+const UNREADABLE = /^(Client features was neither |Invalid API response: |invalid json response body )/;
 const UNEXPECTED =
   'Unleash answered with something unexpected, which has no flags. Check that the URL is that of Unleash itself and that its version is ' +
   'supported.';
@@ -60,7 +60,7 @@ function read(event: 'error' | 'warn', subject: unknown): Problem {
   const detail = message.slice(REPOSITORY_ERROR.length);
   const status = REFUSED.exec(detail)?.[1];
   if (status !== undefined) return { kind: 'refused', message: tokenNeeded(status) };
-  if (detail.startsWith(NO_FEATURES)) return { kind: 'lost', message: UNEXPECTED };
+  if (UNREADABLE.test(detail) || isFaultOfReader(subject)) return { kind: 'lost', message: UNEXPECTED };
   const concernsData = MALFORMED_FLAG.test(detail) || isFileError(subject);
   const { help } = explainFailure(subject);
   return {
@@ -85,6 +85,11 @@ function tokenNeeded(status: string): string {
 /** The backup file could not be written or read: errors of the file system carry a path. */
 function isFileError(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'path' in error && 'syscall' in error;
+}
+
+/** unleash-client fell over an answer of another form. */
+function isFaultOfReader(error: unknown): boolean {
+  return error instanceof TypeError && !('code' in error);
 }
 
 function messageOf(subject: unknown): string {

@@ -1,6 +1,7 @@
 import type { Unleash } from 'unleash-client';
 import {
   canPoll,
+  forgetAnswer,
   internalsOf,
   pollNow,
   refreshIntervalOf,
@@ -71,7 +72,8 @@ export class DataWatch {
   /** One sentence for an operator. */
   get problem(): string {
     const seconds = Math.round((performance.now() - this.#confirmedAt) / 1_000);
-    return `Unleash has not confirmed the flags for ${seconds} s.`;
+    const cause = this.#options.transport?.lastFailure ?? '';
+    return `Unleash has not confirmed the flags for ${seconds} s. ${cause}`.trim();
   }
 
   start(): void {
@@ -99,8 +101,16 @@ export class DataWatch {
     if (metricsIntervalMs > 0) resumeMetrics(client, metricsIntervalMs);
   }
 
+  /** A poll failed. */
+  failed(isRefused: boolean): void {
+    const { client, transport } = this.#options;
+    if (isRefused) this.#refused();
+    // An answer that cannot be read would be confirmed from now on.
+    else if (transport?.isAnswered !== false) forgetAnswer(client);
+  }
+
   /** Unleash refused the token: the next poll comes later each time. */
-  refused(): void {
+  #refused(): void {
     const { client } = this.#options;
     const interval = refreshIntervalOf(client);
     if (interval === undefined || !canPoll(client)) return;

@@ -1,4 +1,4 @@
-import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
+import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { pipeline, Transform } from 'node:stream';
 import { constants, createUnzip } from 'node:zlib';
 import type { Unleash, UnleashConfig } from 'unleash-client';
@@ -83,6 +83,11 @@ export class Transport {
     return disableMetrics ? 0 : (metricsInterval ?? DEFAULT_METRICS_INTERVAL_MS);
   }
 
+  /** Whether the latest request for flags was answered, and as if with flags. */
+  get isAnswered(): boolean {
+    return this.#lastFailure === undefined;
+  }
+
   /** How the latest request for flags failed, without credentials: unleash-client reports it only after its retries. */
   get lastFailure(): string | undefined {
     const isStreaming = this.#given.experimentalMode?.type === 'streaming';
@@ -119,18 +124,27 @@ export class Transport {
   };
 
   #agentFor(url: URL): Agent {
-    const agent = this.#connection.agentFor(url);
+    const agent = this.#agentOrFailure(url);
     return new Proxy(agent, {
       get: (target, name) => {
         const value = Reflect.get(target, name, target);
         if (typeof value !== 'function') return value;
         if (name !== 'addRequest') return value.bind(target);
-        return (request: ClientRequest, ...rest: unknown[]) => {
+        return (request: ClientRequest, options: RequestOptions) => {
           this.#supervise(request, url);
-          return value.call(target, request, ...rest);
+          return value.call(target, request, withoutBrackets(options));
         };
       },
     });
+  }
+
+  #agentOrFailure(url: URL): Agent {
+    try {
+      return this.#connection.agentFor(url);
+    } catch (error) {
+      this.#failed(url, `Unleash cannot be asked: ${failureOf(error)}`);
+      throw error;
+    }
   }
 
   #supervise(request: ClientRequest, url: URL): void {
@@ -150,15 +164,17 @@ export class Transport {
       if (event !== 'response') return emit(event, ...details);
       const response = details[0] as IncomingMessage;
       const { statusCode = 0, headers } = response;
+      const fault = this.#connection.proxyFault(url, statusCode, headers['content-type']);
+      if (fault !== undefined) {
+        response.resume();
+        response.on('error', () => {});
+        return request.emit('error', fault);
+      }
       this.#failed(
         url,
         statusCode < 400 ? undefined : `Unleash answered ${statusCode} to GET ${url.pathname}.`,
       );
-      const fault = this.#connection.proxyFault(url, statusCode, headers['content-type']);
-      if (fault === undefined) return emit(event, limited(response));
-      response.resume();
-      response.on('error', () => {});
-      return emit('error', fault);
+      return emit(event, limited(response));
     };
     if (this.#closing.signal.aborted) request.destroy(this.#closing.signal.reason);
   }
@@ -202,6 +218,13 @@ export class Transport {
       },
     };
   }
+}
+
+/** unleash-client leaves the brackets around an address of IPv6, which then cannot be resolved. */
+function withoutBrackets(options: RequestOptions): RequestOptions {
+  if (!options.host?.startsWith('[')) return options;
+  const host = options.host.slice(1, -1);
+  return { ...options, host, hostname: host };
 }
 
 function failureOf(error: unknown): string {

@@ -12,8 +12,12 @@ export interface ConnectionFailure {
 
 const PROXY_NAMES = '`http.proxy`, HTTP_PROXY, HTTPS_PROXY or ALL_PROXY';
 
-/** Codes of TLS, and what helps. The first that matches counts. */
-const TLS_HELP: readonly (readonly [codes: RegExp, help: string])[] = [
+/** The code of an error for an agent that is missing. */
+export const NO_AGENT = 'NO_AGENT';
+
+/** Codes of TLS and agents, and what helps. The first that matches counts. */
+const HELP: readonly (readonly [codes: RegExp, help: string])[] = [
+  [/^NO_AGENT$/, 'The function `http.agent` (or `httpOptions.agent`) threw, or gave no agent: correct it.'],
   [
     /^(SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_GET_ISSUER_CERT(_LOCALLY)?|UNABLE_TO_VERIFY_LEAF_SIGNATURE|CERT_UNTRUSTED)$/,
     "This process does not know the CA of the server's certificate: give it as `http.ca`, or its file in NODE_EXTRA_CA_CERTS.",
@@ -47,14 +51,14 @@ export function explainFailure(error: unknown): ConnectionFailure {
     .map((each) => (each as { code?: unknown }).code)
     .find((code) => typeof code === 'string');
   const reason = typeof code === 'string' ? code : 'network error';
-  const help = tlsHelp(reason);
+  const help = helpFor(reason);
   return { reason, help, requiresAction: help !== undefined };
 }
 
 function proxyProblem({ proxy, failure, hasPassword }: ProxyError): ConnectionFailure {
   const { message: reason } = new ProxyError(proxy, failure, hasPassword);
   if (typeof failure === 'string') {
-    const ofTls = tlsHelp(failure)?.replaceAll('server', 'proxy');
+    const ofTls = helpFor(failure)?.replaceAll('server', 'proxy');
     const help = `Check that the proxy runs, and its address (${PROXY_NAMES}); NO_PROXY names hosts that need none.`;
     return { reason, help: ofTls ?? help, requiresAction: ofTls !== undefined };
   }
@@ -73,8 +77,8 @@ function proxyProblem({ proxy, failure, hasPassword }: ProxyError): ConnectionFa
   return { reason, help, requiresAction: true };
 }
 
-function tlsHelp(code: string): string | undefined {
-  return TLS_HELP.find(([codes]) => codes.test(code))?.[1];
+function helpFor(code: string): string | undefined {
+  return HELP.find(([codes]) => codes.test(code))?.[1];
 }
 
 /** An error, and what caused it, outermost first. */

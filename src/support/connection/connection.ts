@@ -1,7 +1,9 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { getProxyForUrl } from 'proxy-from-env';
+import { messageOf } from '../async/callbacks.js';
 import { agentFetch } from './agent-fetch.js';
+import { NO_AGENT } from './connection-advice.js';
 import type { ProxiedFetch } from './http.js';
 import { ENCODING, type HttpOptions, isProxyUrl, secureContextOf } from './http-options.js';
 import { isExempt } from './no-proxy.js';
@@ -76,9 +78,9 @@ export class Connection {
     return isOfProxy ? new ProxyError(shownProxy(proxy), status, hasPassword(proxy)) : undefined;
   }
 
-  /** @throws {@link ProxyError} when the environment names no usable proxy. */
+  /** @throws {@link ProxyError} when the environment names no usable proxy, or an error when `agent` gives none. */
   agentFor(url: URL): HttpAgent {
-    if (this.#options.agent !== undefined) return this.#options.agent(url);
+    if (this.#options.agent !== undefined) return agentOf(this.#options.agent, url);
     const proxy = this.#proxyFor(url);
     const isSecure = url.protocol === 'https:';
     return this.#agent(`${isSecure} ${proxy?.href}`, () => {
@@ -123,11 +125,24 @@ export class Connection {
   }
 }
 
+function agentOf(give: (url: URL) => HttpAgent, url: URL): HttpAgent {
+  let cause: unknown = 'it gave none';
+  try {
+    const agent: unknown = give(url);
+    if (typeof agent === 'object' && agent !== null) return agent as HttpAgent;
+  } catch (error) {
+    cause = messageOf(error);
+  }
+  throw Object.assign(new Error(`The function \`agent\` failed: ${cause}`), { code: NO_AGENT });
+}
+
 /** The proxy that the environment names for an address; empty for none. One without a scheme is reached by `http:`. */
 export function proxyOfEnvironment(url: string): string {
   // The package knows neither ranges of addresses nor IPv6 without brackets.
   if (isExempt(new URL(url), exemptOfEnvironment())) return '';
   const proxy = getProxyForUrl(url).trim();
+  // It puts a scheme before white space.
+  if (/^\w+:\/\/\s*$/.test(proxy)) return '';
   if (!proxy.startsWith('https://')) return proxy;
   // The package takes the scheme of the address for one that is missing.
   const given = proxy.slice('https://'.length);

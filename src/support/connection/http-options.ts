@@ -38,7 +38,7 @@ const PAIR = 'a certificate and the key that belongs to it';
 /** Else a URL of a proxy ends early, or the proxy gets another password. */
 export const ENCODING = 'special characters of user and password are percent-encoded, for example %23 for #';
 const DISPATCHER =
-  'nothing: a dispatcher goes with a fetch of its own, `fetch: (url, init) => undici.fetch(url, { ...init, dispatcher })`, beside `http`';
+  'nothing: a provider takes `agent`, and to a guard a dispatcher goes with a fetch of its own, `fetch: (url, init) => undici.fetch(url, { ...init, dispatcher })`, beside `http`';
 const AGENT = 'a function (url) => agent, and no other option beside it';
 
 const pem = (

@@ -63,7 +63,7 @@ export class TunnelAgent extends HttpsProxyAgent<string> {
     if (status === 200) return socket;
     // The package would hand the proxy's answer on as that of the server.
     socket.destroy();
-    throw new ProxyError(shownProxy(this.proxy), status ?? 'no answer', hasPassword(this.proxy));
+    throw new ProxyError(shownProxy(this.proxy), status || 'its answer is not HTTP', hasPassword(this.proxy));
   }
 }
 

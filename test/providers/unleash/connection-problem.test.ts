@@ -61,6 +61,17 @@ describe('connectionProblem', () => {
     expect(message).toContain('(401): it is wrong, deleted or expired.');
   });
 
+  it.each([
+    repositoryError('Invalid API response: "hello"'),
+    repositoryError(`invalid json response body at ${features} reason: Unexpected token '<'`),
+    new TypeError("Unleash Repository error: Cannot read properties of null (reading 'strategies')"),
+  ])('explains an answer that is not that of Unleash: %s', (error) => {
+    expect(connectionProblem('error', error)).toEqual({
+      kind: 'lost',
+      message: expect.stringContaining('Check that the URL is that of Unleash itself'),
+    });
+  });
+
   it('quotes neither the whole answer nor any long text', () => {
     const body = JSON.stringify({ secrets: 'x'.repeat(10_000) });
     const answer = repositoryError(`Client features was neither a delta nor a full response: ${body}`);

@@ -73,6 +73,27 @@ describe('polling a server', () => {
     },
   );
 
+  it.each<[string, object]>([
+    ['no flags', { version: 2 }],
+    ['a flag that is null', { version: 2, features: [null] }],
+  ])('stays lost while Unleash confirms an answer that had %s', async (_, answer) => {
+    const { unleash, provider, events } = await connected(state(50));
+    await provider.initialize();
+
+    unleash.answer = answer;
+    await passTime(() => events.length === 1);
+    const polls = unleash.polls.length;
+    await passTime(() => unleash.polls.length > polls + 2);
+
+    expect(events).toEqual([ProviderEvents.Stale]);
+    expect(provider.health()).toMatchObject({
+      status: 'stale',
+      message: expect.stringContaining('answered with something unexpected, which has no flags'),
+    });
+    unleash.answer = state(50);
+    await passTime(() => events.length === 2);
+  });
+
   it('reports what changed when the connection is back', async () => {
     const { unleash, provider, events } = await connected(state(50));
     await provider.initialize();

@@ -477,10 +477,34 @@ describe('a start that waits for less time than unleash-client retries', () => {
     expect(provider.health().message).toContain('Unleash answered 503');
   });
 
-  it('says why it did not answer', async () => {
-    const { ready } = await registered({ initializationTimeoutMs: 1_000, url: 'http://127.0.0.1:9/api' });
+  it.each(['127.0.0.1', '[::1]'])('says why it did not answer at %s', async (host) => {
+    const { ready } = await registered({ initializationTimeoutMs: 1_000, url: `http://${host}:9/api` });
 
-    await expect(ready).rejects.toThrow('Last problem: Unleash did not answer: ECONNREFUSED.');
+    // A machine may have no IPv6.
+    await expect(ready).rejects.toThrow(
+      /Last problem: Unleash did not answer: (ECONNREFUSED|EADDRNOTAVAIL|ENETUNREACH|EAFNOSUPPORT)\./,
+    );
+  });
+
+  it.each<[string, (proxy: string) => Options, string]>([
+    ['the proxy that asks for a password', (proxy) => ({ http: { proxy } }), 'the proxy PROXY answered 407'],
+    [
+      'an agent that is none',
+      () => ({ http: { agent: () => undefined as never } }),
+      'Unleash cannot be asked: NO_AGENT. The function `http.agent`',
+    ],
+    [
+      'data that got old meanwhile',
+      () => ({ maxDataAgeMs: 400, url: 'http://127.0.0.1:9/api' }),
+      's. Unleash did not answer: ECONNREFUSED',
+    ],
+  ])('names %s', async (_, options, problem) => {
+    const asking = await startLoopbackUnleash(407);
+    onTestFinished(() => asking[Symbol.asyncDispose]());
+    const proxy = new URL(asking.url).origin;
+    const { ready } = await registered({ initializationTimeoutMs: 900, ...options(proxy) }, 407);
+
+    await expect(ready).rejects.toThrow(problem.replace('PROXY', proxy));
   });
 });
 
