@@ -68,6 +68,15 @@ export function evaluateVariant<T>(
   return resolveVariant(variant, type, defaultValue, explanation.reason, metadata);
 }
 
+/**
+ * Counts an evaluation in which unleash-client had no part as that would: as off. Unleash's UI then shows stopped flags as they are, and which
+ * missing ones are evaluated.
+ */
+export function countOff(client: Unleash | undefined, flagKey: string, isVariant: boolean): void {
+  client?.count(flagKey, false);
+  if (isVariant) client?.countVariant(flagKey, 'disabled');
+}
+
 /** The answer before the first data. */
 export function notReady<T>(value: T, errorMessage: string | undefined): ResolutionDetails<T> {
   return {
@@ -79,9 +88,7 @@ export function notReady<T>(value: T, errorMessage: string | undefined): Resolut
 }
 
 /** The answer for a flag that Unleash does not have. */
-export function notFound<T>(client: Unleash, flagKey: string, value: T): ResolutionDetails<T> {
-  // As unleash-client itself does: Unleash's UI then shows which missing flags are evaluated.
-  client.count(flagKey, false);
+export function notFound<T>(flagKey: string, value: T): ResolutionDetails<T> {
   const errorMessage = `Unleash has no flag "${flagKey}" in the projects and the environment of the token.`;
   return { value, reason: ERROR, errorCode: ErrorCode.FLAG_NOT_FOUND, errorMessage };
 }

@@ -28,7 +28,7 @@ import { FlagCatalog } from './catalog.js';
 import { missingIn } from './client/client-access.js';
 import { Transport } from './client/transport.js';
 import { toUnleashContext } from './context.js';
-import { evaluateBoolean, evaluateVariant, notFound, notReady } from './evaluation.js';
+import { countOff, evaluateBoolean, evaluateVariant, notFound, notReady } from './evaluation.js';
 import { Lifecycle } from './lifecycle.js';
 import {
   environmentOf,
@@ -147,11 +147,17 @@ export class UnleashProvider extends OverridableProvider implements Provider, Fl
     const client = lifecycle?.client;
     if (this.localOverrides.size > 0) {
       const stopped = this.localOverrides.answer(flagKey, defaultValue, true);
-      if (stopped !== undefined) return counted(client, flagKey, stopped);
+      if (stopped !== undefined) {
+        countOff(client, flagKey, false);
+        return stopped;
+      }
     }
     if (client === undefined) return notReady(defaultValue, this.health().message);
     const flag = this.#catalog.get(flagKey);
-    if (flag === undefined) return notFound(client, flagKey, defaultValue);
+    if (flag === undefined) {
+      countOff(client, flagKey, false);
+      return notFound(flagKey, defaultValue);
+    }
 
     this.#evaluationLogger = logger;
     const unleashContext = toUnleashContext(context, this.#onDropped);
@@ -259,10 +265,16 @@ export class UnleashProvider extends OverridableProvider implements Provider, Fl
   ): Promise<ResolutionDetails<T>> {
     const client = this.#lifecycle?.client;
     const stopped = this.localOverrides.answer(flagKey, defaultValue, false);
-    if (stopped !== undefined) return counted(client, flagKey, stopped);
+    if (stopped !== undefined) {
+      countOff(client, flagKey, true);
+      return stopped;
+    }
     if (client === undefined) return notReady(defaultValue, this.health().message);
     const flag = this.#catalog.get(flagKey);
-    if (flag === undefined) return notFound(client, flagKey, defaultValue);
+    if (flag === undefined) {
+      countOff(client, flagKey, true);
+      return notFound(flagKey, defaultValue);
+    }
 
     this.#evaluationLogger = logger;
     const unleashContext = toUnleashContext(context, this.#onDropped);
@@ -303,10 +315,4 @@ export class UnleashProvider extends OverridableProvider implements Provider, Fl
       onImpression: (event) => this.#impressions.notify(event as ImpressionEvent),
     });
   }
-}
-
-/** Usage metrics count a stopped flag as off. */
-function counted<T>(client: Unleash | undefined, flagKey: string, stopped: T): T {
-  client?.count(flagKey, false);
-  return stopped;
 }

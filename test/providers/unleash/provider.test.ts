@@ -370,13 +370,15 @@ describe('UnleashProvider', () => {
         storageProvider: new InMemStorageProvider(),
         bootstrap: { data: flags.map(flagOf) },
       });
-      const counts: [string, boolean][] = [];
+      const counts: [string, boolean | string][] = [];
       unleash.on('count', (name: string, enabled: boolean) => counts.push([name, enabled]));
+      vi.spyOn(unleash, 'countVariant').mockImplementation((name, variant) => counts.push([name, variant]));
       const provider = new UnleashProvider(unleash, { logger: false });
       await provider.initialize();
 
       await provider.resolveBooleanEvaluation('everyone', false, {});
       await provider.resolveBooleanEvaluation('missing', true, {});
+      await provider.resolveNumberEvaluation('missing', 1, {});
       provider.override('everyone', 'too many errors');
       await provider.resolveBooleanEvaluation('everyone', true, {});
       await provider.resolveStringEvaluation('everyone', 'mine', {});
@@ -385,8 +387,11 @@ describe('UnleashProvider', () => {
       expect(counts).toEqual([
         ['everyone', true],
         ['missing', false],
+        ['missing', false],
+        ['missing', 'disabled'],
         ['everyone', false],
         ['everyone', false],
+        ['everyone', 'disabled'],
       ]);
     });
   });
