@@ -8,7 +8,10 @@ const URL_EXPECTED = "the URL of Unleash's API, for example https://unleash.exam
 const urlSchema = z
   .string({ error: "the URL of Unleash's API" })
   .trim()
-  .refine((url) => /^https?:\/\//i.test(url) && URL.canParse(url), { error: URL_EXPECTED, abort: true })
+  .refine((url) => /^https?:\/\/(?![/\\])/i.test(url) && URL.canParse(url), {
+    error: URL_EXPECTED,
+    abort: true,
+  })
   .superRefine((url, context) => {
     const hint = clientUrlProblem(url);
     if (hint !== undefined) context.addIssue({ code: 'custom', message: URL_EXPECTED, params: { hint } });

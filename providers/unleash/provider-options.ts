@@ -155,9 +155,11 @@ function streamsPastProxy({ url, experimentalMode, httpOptions }: UnleashConfig)
 }
 
 /** As unleash-client is to have it: Unleash's UI shows which SDKs are connected. */
-function completed(config: UnleashConfig): UnleashConfig {
-  // unleash-client would take white space around it for a part of the path.
-  const url = config.url.trim();
-  if (config.sdkFlavor !== undefined) return { ...config, url };
-  return { ...config, url, sdkFlavor: 'unleash-rollout-guard', sdkFlavorVersion: version };
+function completed({ backupPath, ...config }: UnleashConfig): UnleashConfig {
+  const sdk = config.sdkFlavor === undefined && {
+    sdkFlavor: 'unleash-rollout-guard',
+    sdkFlavorVersion: version,
+  };
+  // unleash-client would take white space around the URL for a part of the path, and fail at an empty folder.
+  return { ...config, ...sdk, url: config.url.trim(), ...(backupPath && { backupPath }) };
 }

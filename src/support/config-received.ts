@@ -7,9 +7,9 @@ const LONGEST_EXAMINED = 1_000;
 const SECRET_NAME =
   /token|secret|passw|passphrase|authorization|credential|cookie|headers|webhook|dsn|^key$|(api|access|private|encryption|signing)[-_]?key/i;
 
-/** The form of a secret, wherever it was put by mistake: an Unleash token, an Authorization value, a JWT. */
+/** The form of a secret, wherever it was put by mistake: an Unleash token, an Authorization value, a JWT, a key. */
 const SECRET_FORM =
-  /^[^\s:/]+:[^\s:/]+\.\S{8,}$|^(bearer|basic)\s|^eyJ[\w-]+\.|^user:[0-9a-f]{16,}$|^[0-9a-f]{32,}$/i;
+  /^[^\s:/]+:[^\s:/]+\.\S{8,}$|^(bearer|basic)\s|^eyJ[\w-]+\.|^user:[0-9a-f]{16,}$|^[0-9a-f]{32,}$|^\s*-----BEGIN .*KEY-----/i;
 
 /**
  * Describes a configured value for an error message: short, and without secrets. Text under a name such as `token`,

@@ -151,6 +151,7 @@ describe('parseConfig', () => {
     ['a number under a secret name', { password: 123_456 }],
     ['an Unleash token in the wrong place', { project: '*:development.abc123secret' }],
     ['an Authorization value in the wrong place', { project: 'Bearer abc123secret' }],
+    ['a key in the wrong place', { ca: '-----BEGIN EC PRIVATE KEY-----\nabc123secret' }],
     ['user and password of a URL', { url: 'https://me:abc123secret@example.com/api' }],
     ['a password with an @ in a URL', { url: 'https://me:p@abc123secret@example.com/api' }],
     ['the query of a URL', { url: 'https://example.com/api?token=abc123secret' }],

@@ -32,6 +32,7 @@ describe('the options of UnleashProvider', () => {
         tags: [{ name: 'team', value: 'uploads' }],
         customHeadersFunction: async () => ({}),
         instanceId: '',
+        backupPath: '',
         disableMetrics: true,
       },
     ],
@@ -81,6 +82,11 @@ describe('the options of UnleashProvider', () => {
       'a line break in the token',
       { customHeaders: { Authorization: `${token}\n` } },
       'customHeaders.Authorization: expected a client token, got a string (not shown); the token contains white space or characters that no token has',
+    ],
+    [
+      'a URL without a host',
+      { url: 'http:///api' },
+      'url: expected the URL of Unleash\'s API, for example https://unleash.example.com/api, got "http:///api"',
     ],
     ['an empty name', { appName: ' ' }, 'appName: expected a name, got " "'],
     [
