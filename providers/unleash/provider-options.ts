@@ -1,6 +1,6 @@
 import type { Unleash, UnleashConfig } from 'unleash-client';
 import { z } from 'zod';
-import { hasMethods, parseConfig } from '../../src/support/config-error.js';
+import { ConfigError, hasMethods, parseConfig } from '../../src/support/config-error.js';
 import { durationMsSchema } from '../../src/support/config-schemas.js';
 import { proxyOfEnvironment } from '../../src/support/connection/connection.js';
 import { type HttpOptions, httpOptionsSchema } from '../../src/support/connection/http-options.js';
@@ -87,6 +87,9 @@ export function scopeOf(customHeaders: UnleashConfig['customHeaders'] | undefine
   return token === undefined ? undefined : tokenScope(token);
 }
 
+/** What clients for browsers lack. */
+const SERVER_METHODS = ['start', 'getFeatureToggleDefinitions', 'count', 'flushMetrics'];
+
 /** Whether this is a client rather than the configuration of one; works across copies of unleash-client. */
 export function isUnleash(source: unknown): source is Unleash {
   return typeof source === 'object' && source !== null && hasMethods(source, ['isEnabled', 'getVariant']);
@@ -125,6 +128,13 @@ export function resolveOptions(
   readonly settings: ResolvedSettings;
   readonly http: HttpOptions | undefined;
 } {
+  if (isUnleash(source) && !hasMethods(source, SERVER_METHODS)) {
+    const [expected, got] = [
+      'options, or an Unleash of unleash-client',
+      'another client, such as one for browsers',
+    ];
+    throw new ConfigError('UnleashProvider', [{ path: '', expected, got }]);
+  }
   const given = isUnleash(source) ? settings : source;
   parseConfig(isUnleash(source) ? settingsSchema : optionsSchema, given, 'UnleashProvider');
   const { initializationTimeoutMs, closeTimeoutMs, maxDataAgeMs, logger, http, ...config } =

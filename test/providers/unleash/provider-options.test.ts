@@ -212,6 +212,19 @@ describe('the options of UnleashProvider', () => {
     }
   });
 
+  it('refuse a client that is not for servers', () => {
+    const forBrowsers = {
+      isEnabled: () => true,
+      getVariant: () => ({}),
+      start: async () => {},
+      on: () => {},
+    };
+
+    expect(() => new UnleashProvider(forBrowsers as never)).toThrow(
+      'Invalid UnleashProvider: expected options, or an Unleash of unleash-client, got another client',
+    );
+  });
+
   it('start nothing', () => {
     vi.useFakeTimers();
     try {
