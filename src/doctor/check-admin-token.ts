@@ -1,5 +1,6 @@
 import { isRecord } from '../support/config-error.js';
 import { countOf, formatDate, formatSpan } from '../support/wording.js';
+import { unleashUrlProblem } from '../unleash/admin-access.js';
 import { isAdminError } from '../unleash/admin-error.js';
 import { hasPermission, mayDo, type Permission } from '../unleash/admin-rights.js';
 import { type Finding, findingsOf } from './finding.js';
@@ -23,6 +24,9 @@ export function checkAdmin({ target, admin, at }: Observations): Finding[] {
         "Use a service account's token, a personal access token, or an admin token.",
       ),
     ];
+  }
+  if (unleashUrlProblem(target.url) !== undefined) {
+    return [unknown("It could not be checked: the URL is not that of Unleash's API.")];
   }
   const token = checkToken(admin);
   if (token.status !== 'ok') return [token];

@@ -180,6 +180,15 @@ describe('client token', () => {
 
 describe('admin token', () => {
   table('admin-token', [
+    [
+      'an address that is not that of the API',
+      {
+        target: { ...healthy().target, url: 'https://unleash.example.com/api/frontend' },
+        admin: admin({ user: answer({}, 403) }),
+      },
+      'unknown',
+      "the URL is not that of Unleash's API",
+    ],
     ['is accepted', {}, 'ok', 'accepts'],
     ['was not given', { admin: undefined }, 'unknown', 'No admin token'],
     ['is malformed', { admin: { tokenProblem: 'the token is empty' } }, 'fail', 'the token is empty'],
