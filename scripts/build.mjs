@@ -31,13 +31,12 @@ const STAND_IN = '\0stand-in:';
 
 /** A module that exports the same functions as a deferred one, and loads it when one is called. */
 function standIn(source) {
-  const exported = [...readFileSync(source, 'utf8').matchAll(/^export (?!type |interface )(.*)$/gm)].map(
-    ([line, what]) => {
-      const [, name = /^\{ (\w+) \} from /.exec(what)?.[1]] = /^(?:async )?function (\w+)/.exec(what) ?? [];
-      if (name === undefined) throw new Error(`${source} is deferred, and exports no function: ${line}`);
-      return name;
-    },
-  );
+  const lines = readFileSync(source, 'utf8').matchAll(/^export (?!type |interface )(.*)$/gm);
+  const exported = [...lines].flatMap(([line, what]) => {
+    const names = /^(?:\{ (\w+(?:, \w+)*) \} from |(?:async )?function (\w+))/.exec(what);
+    if (names === null) throw new Error(`${source} is deferred, and exports no function: ${line}`);
+    return (names[1] ?? names[2]).split(', ');
+  });
   const file = JSON.stringify(`./${deferredBySource.get(source)}.js`);
   return exported
     .map((name) => `export const ${name} = (...given) => require(${file}).${name}(...given);`)

@@ -1,3 +1,4 @@
+import type { FlagFacts } from '../model/flags.js';
 import { answerOf, atOnce, type OnFault } from '../support/async/callbacks.js';
 import { type Clock, systemClock } from '../support/clock.js';
 import type { RunningTime } from '../support/running-time.js';
@@ -12,13 +13,15 @@ export interface GuardContext extends ResolvedOptions {
   readonly runningTime: RunningTime;
   /** What it shares with the guards of other flags, if there are any. */
   readonly resources: GuardResources;
+  /** The flag's definition; undefined without one, and where the provider fails, which the tick reports. */
+  readonly flagFacts: () => FlagFacts | undefined;
   /** What the triggers call critical beyond the defaults. */
   readonly criticalErrorTypes: ReadonlySet<string>;
 }
 
 /** The context of one guard. Its functions that the user passed in are safe to call. */
 export function guardContext(options: ResolvedOptions, shared?: GuardResources): GuardContext {
-  const { rollback, review, random } = options;
+  const { flagKey, flags, rollback, review, random } = options;
   const clock = safeClock(options.clock, (what, error) => records.fault(what, error));
   const records = new GuardRecords({ ...options, clock });
   const resources = shared ?? guardResources({ ...options, clock });
@@ -34,6 +37,13 @@ export function guardContext(options: ResolvedOptions, shared?: GuardResources):
     records,
     runningTime: resources.runningTime,
     resources,
+    flagFacts: () => {
+      try {
+        return flags.flag(flagKey);
+      } catch {
+        return undefined;
+      }
+    },
     criticalErrorTypes: new Set(
       [...rollback, ...review].flatMap(({ criticalErrorTypes }) => criticalErrorTypes ?? []),
     ),

@@ -1,7 +1,7 @@
 import type { Unsubscribe } from '../model/flags.js';
 import { systemClock } from '../support/clock.js';
 import { allWithin, withDeadline } from '../support/deadline.js';
-import type { GuardParts } from './wiring.js';
+import type { GuardParts } from './guard-parts.js';
 
 /** How long the end of a guard takes at most, whatever hangs, in milliseconds. */
 const CLOSE_MS = 4_500;
@@ -11,7 +11,7 @@ const CLOSE_SHARES = { start: 1 / 9, requests: 3 / 9, files: 5 / 9 };
 
 /** Starts the parts of a guard in their order, calls them on every tick, and ends them. */
 export class GuardRun {
-  readonly #parts: GuardParts;
+  readonly parts: GuardParts;
   #running: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
   #releasing: Promise<void> | undefined;
@@ -19,14 +19,14 @@ export class GuardRun {
   #closeMs = CLOSE_MS;
 
   constructor(parts: GuardParts) {
-    this.#parts = parts;
+    this.parts = parts;
   }
 
   /** Starts once. @throws when it was closed. */
   start(): Promise<void> {
     if (this.#ending !== undefined) return Promise.reject(this.#closedError());
     this.#running ??= this.#start().catch(async (error) => {
-      this.#parts.probe.startFailed(error);
+      this.parts.probe.startFailed(error);
       // Nothing stays open: its folder is free for another guard, and the process can end.
       await this.#release();
       throw error;
@@ -42,7 +42,7 @@ export class GuardRun {
   }
 
   #closedError(): Error {
-    return new Error(`The guard of ${this.#parts.context.flagKey} was closed; make a new one.`);
+    return new Error(`The guard of ${this.parts.context.flagKey} was closed; make a new one.`);
   }
 
   async #start(): Promise<void> {
@@ -65,7 +65,7 @@ export class GuardRun {
       source,
       metrics,
       notifications,
-    } = this.#parts;
+    } = this.parts;
     const { clock, flagKey, tickMs, records, rollback, dryRun, logger } = context;
     const { left, folder } = await storage.open((state) => runner.applyStop(state));
     if (this.#ending !== undefined) throw this.#closedError();
@@ -122,8 +122,8 @@ export class GuardRun {
   async #end(): Promise<void> {
     const startMs = this.#closeMs * CLOSE_SHARES.start;
     await withDeadline(startMs, undefined, async () => this.#running).catch(() => {});
-    this.#parts.probe.closed();
-    this.#parts.health.reset();
+    this.parts.probe.closed();
+    this.parts.health.reset();
     if (this.#running !== undefined) await this.#release();
   }
 
@@ -135,7 +135,7 @@ export class GuardRun {
   /** Ends whatever was started. */
   async #releaseAll(): Promise<void> {
     const startedAt = systemClock.monotonic();
-    const viewSaved = this.#parts.view.close();
+    const viewSaved = this.parts.view.close();
     const {
       context,
       loop,
@@ -149,7 +149,7 @@ export class GuardRun {
       baselines,
       rollups,
       notifications,
-    } = this.#parts;
+    } = this.parts;
     const { records, clock } = context;
     const { leads } = fleet;
     if (!loop.isRunning) {
@@ -164,7 +164,7 @@ export class GuardRun {
       'closing the requests to Unleash': runner.close(),
       'closing the checks of Unleash': Promise.all(watches.map((watch) => watch.close())).then(() => {}),
       'closing an advance': stageAdvance?.close(),
-      'closing the requests of operators': this.#parts.controls.close(),
+      'closing the requests of operators': this.parts.controls.close(),
       'closing the fleet': fleet.close(),
     });
     records.emit({ type: 'closed', at: clock.now() });
@@ -185,8 +185,8 @@ export class GuardRun {
 
   #tick(): void {
     const { context, machine, runner, evaluator, fleet, loop, signals, stageAdvance, baselines, watches } =
-      this.#parts;
-    const { controls, rollups } = this.#parts;
+      this.parts;
+    const { controls, rollups } = this.parts;
     controls.tick();
     runner.pollDefinition();
     baselines.sample(context.flags.flag(context.flagKey), context.clock.now());

@@ -6,7 +6,6 @@ import { type DashboardHandler, dashboardHandler } from '../dashboard/handler.js
 import { type MetricsHandler, metricsHandler } from '../dashboard/metrics-handler.js';
 import { prometheusText } from '../dashboard/prometheus-text.js';
 import type { RolloutSource } from '../dashboard/source.js';
-import { armOf } from '../measure/exposure-ledger.js';
 import type { Control, ControlReply, ControlsInForce } from '../model/control.js';
 import type { GuardListener } from '../model/event.js';
 import type { ExposureSink, ProviderIdentity, Unsubscribe } from '../model/flags.js';
@@ -20,8 +19,9 @@ import {
   type OperationOptions,
 } from '../operation/guarded-operation.js';
 import { allWithin } from '../support/deadline.js';
-import { assembleGuard, checkGuardOptions, checkOperationOptions } from './assemble.js';
+import { assembleGuard, checkOperationOptions, resolveOptions } from './assemble.js';
 import { ControllableGuard } from './control/controllable-guard.js';
+import type { GuardRun } from './guard-run.js';
 import { type GuardState, type GuardStatus, shownState } from './guard-status.js';
 import {
   type ComplaintReport,
@@ -45,7 +45,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
   readonly flagKey: string;
   readonly #options: ResolvedOptions;
   readonly #shared: GuardResources | undefined;
-  #assembled: ReturnType<typeof assembleGuard> | undefined;
+  #run: GuardRun | undefined;
 
   /** @throws {@link ConfigError} that lists everything that is wrong with the options. */
   constructor(options: RolloutGuardOptions);
@@ -53,8 +53,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
   constructor(options: ResolvedOptions, shared: GuardResources);
   constructor(options: RolloutGuardOptions | ResolvedOptions, shared?: GuardResources) {
     super();
-    this.#options =
-      shared === undefined ? checkGuardOptions(options as RolloutGuardOptions) : (options as ResolvedOptions);
+    this.#options = shared === undefined ? resolveOptions(options) : (options as ResolvedOptions);
     this.#shared = shared;
     this.flagKey = this.#options.flagKey;
     // One of several is assembled when it starts, or is first used: a thousand at once would block the event loop.
@@ -62,9 +61,9 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
   }
 
   /** @internal */
-  assemble(): ReturnType<typeof assembleGuard> {
-    this.#assembled ??= assembleGuard(this.#options, this.#shared);
-    return this.#assembled;
+  assemble(): GuardRun {
+    this.#run ??= assembleGuard(this.#options, this.#shared);
+    return this.#run;
   }
 
   get #parts() {
@@ -173,7 +172,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
    * @throws `FleetError` when only an operator can fix the shared store: a wrong password, a server too old, foreign keys.
    */
   start(): Promise<void> {
-    return this.assemble().run.start();
+    return this.assemble().start();
   }
 
   /**
@@ -182,12 +181,12 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
    * behind, and reported as a fault.
    */
   close(): Promise<void> {
-    return this.assemble().run.close();
+    return this.assemble().close();
   }
 
   /** @internal */
   closeWithin(withinMs: number): Promise<void> {
-    return this.assemble().run.close(withinMs);
+    return this.assemble().close(withinMs);
   }
 
   /**
@@ -255,27 +254,8 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
   }
 
   /** Captures an exposure; the hook calls it. */
-  exposed(given: Evaluation, targetingKey: string | undefined, isOperation = false): Exposure {
-    const { parts, variants } = this.assemble();
-    const { context, machine, recorder } = parts;
-    const known = withKnownReason(given);
-    const evaluation = variants?.translated(known, targetingKey) ?? known;
-    const { chance, contextId } = evaluation.flagMetadata ?? {};
-    // The default is nobody's draw.
-    const isDrawn = evaluation.errorCode === undefined;
-    return recorder.expose({
-      flagKey: this.flagKey,
-      arm: armOf(evaluation),
-      variant: evaluation.variant,
-      reason: evaluation.reason,
-      errorCode: evaluation.errorCode,
-      targetingKey,
-      chance: isDrawn && typeof chance === 'number' && chance > 0 && chance < 1 ? chance : undefined,
-      unit: typeof contextId === 'string' && contextId !== '' ? contextId : undefined,
-      isOperation,
-      epoch: machine.epoch,
-      at: context.clock.now(),
-    });
+  exposed(evaluation: Evaluation, targetingKey: string | undefined, isOperation = false): Exposure {
+    return this.#parts.recorder.exposed(evaluation, targetingKey, isOperation);
   }
 
   /**
@@ -297,10 +277,4 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
   reportComplaint(complaint: ComplaintReport): void {
     this.#parts.tracked.complaint(complaint);
   }
-}
-
-/** A provider that a `GuardedProvider` wraps has reasons of its own, which need not be how the flag was drawn. */
-function withKnownReason(evaluation: Evaluation): Evaluation {
-  const reason = evaluation.flagMetadata?.unleashReason;
-  return typeof reason === 'string' ? { ...evaluation, reason } : evaluation;
 }

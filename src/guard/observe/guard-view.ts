@@ -1,6 +1,6 @@
 import type { OpenFolder } from '../../journal/guard-folder.js';
 import type { ControlsInForce } from '../../model/control.js';
-import type { FlagFacts, Unsubscribe } from '../../model/flags.js';
+import type { Unsubscribe } from '../../model/flags.js';
 import type { RolloutView } from '../../model/rollout-view.js';
 import { version } from '../../support/version.js';
 import type { GuardMachine } from '../act/guard-machine.js';
@@ -72,7 +72,7 @@ export class GuardView {
     const { state } = machine;
     const { verdicts } = evaluator;
     this.#statuses = stepStatuses(this.#statuses, verdicts, now);
-    const flag = this.#flag();
+    const flag = context.flagFacts();
     const snapshot = fleet.evaluated.snapshot(now);
     return buildView({
       ...context,
@@ -160,15 +160,5 @@ export class GuardView {
     const found = failingOf(facts);
     this.#failing = { key, status: state.status, at: now, found };
     return found;
-  }
-
-  #flag(): FlagFacts | undefined {
-    const { flags, flagKey } = this.#parts.context;
-    try {
-      return flags.flag(flagKey);
-    } catch {
-      // The tick reports a flag source that is broken.
-      return undefined;
-    }
   }
 }

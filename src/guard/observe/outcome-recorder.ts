@@ -2,16 +2,17 @@ import type { OpenFolder } from '../../journal/guard-folder.js';
 import type { JournalEntry } from '../../journal/journal.js';
 import { OutcomeLog } from '../../log/outcome-log.js';
 import { isPlainSuccess } from '../../log/outcome-sample.js';
-import { ExposureLedger } from '../../measure/exposure-ledger.js';
+import { armOf, ExposureLedger } from '../../measure/exposure-ledger.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { StoreDump } from '../../measure/outcome-delta.js';
-import { type FlagFacts, servedPercentage } from '../../model/flags.js';
-import type { Exposure, Outcome } from '../../model/shapes.js';
+import type { Evaluation, Exposure, Outcome } from '../../model/shapes.js';
+import type { GuardMachine } from '../act/guard-machine.js';
 import { storeFor } from '../evaluate/evaluation-loop.js';
 import type { GuardLoop } from '../evaluate/guard-loop.js';
 import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
 import { Observations } from '../health/observation-counts.js';
+import { TreatmentVariants } from './treatment-variants.js';
 
 /** As many evaluations as on, in spite of an override, are not those that were under way when it began. */
 const UNDONE_TO_REPORT = 20;
@@ -24,7 +25,10 @@ export class OutcomeRecorder {
   readonly #context: GuardContext;
   readonly #own: MemoryOutcomeStore;
   readonly #fleet: GuardFleet;
+  readonly #machine: GuardMachine;
   readonly #loop: GuardLoop;
+  /** Undefined where every variant is the treatment. */
+  readonly #variants: TreatmentVariants | undefined;
   /** Undefined when there is no log, or nowhere to write it. */
   #log: OutcomeLog | undefined;
   /** What earlier runs counted, from `open()` to `start()`. */
@@ -33,12 +37,20 @@ export class OutcomeRecorder {
   #undone = 0;
 
   /** @param own - What this process records; the log's checkpoint contains it. */
-  constructor(context: GuardContext, own: MemoryOutcomeStore, fleet: GuardFleet, loop: GuardLoop) {
-    const { flagKey, folder, log, clock, random, records, maxTrackedUsers } = context;
+  constructor(
+    context: GuardContext,
+    own: MemoryOutcomeStore,
+    fleet: GuardFleet,
+    machine: GuardMachine,
+    loop: GuardLoop,
+  ) {
+    const { flagKey, treatmentVariants, folder, log, clock, random, records, maxTrackedUsers } = context;
     this.#context = context;
     this.#own = own;
     this.#fleet = fleet;
+    this.#machine = machine;
     this.#loop = loop;
+    this.#variants = treatmentVariants && new TreatmentVariants(treatmentVariants, context);
     this.ledger = new ExposureLedger(maxTrackedUsers);
     if (folder === false || log === false) return;
     const dump = () => own.dump(clock.now());
@@ -54,7 +66,7 @@ export class OutcomeRecorder {
     });
     records.listen((event) => {
       if (event.type === 'rollout-changed') outcomeLog.rollout(event.epoch, event.rolloutPercentage);
-      if (event.type === 're-armed') outcomeLog.rollout(event.epoch, this.percentage());
+      if (event.type === 're-armed') outcomeLog.rollout(event.epoch, this.#percentage());
     });
     this.#log = outcomeLog;
   }
@@ -64,8 +76,29 @@ export class OutcomeRecorder {
     return this.#log?.droppedLines ?? 0;
   }
 
-  /** Awaits an outcome of this exposure. */
-  expose(exposure: Exposure): Exposure {
+  /** An evaluation becomes an exposure, whose outcome is awaited. */
+  exposed(given: Evaluation, targetingKey: string | undefined, isOperation: boolean): Exposure {
+    const known = withKnownReason(given);
+    const evaluation = this.#variants?.translated(known, targetingKey) ?? known;
+    const { chance, contextId } = evaluation.flagMetadata ?? {};
+    // The default is nobody's draw.
+    const isDrawn = evaluation.errorCode === undefined;
+    return this.#expose({
+      flagKey: this.#context.flagKey,
+      arm: armOf(evaluation),
+      variant: evaluation.variant,
+      reason: evaluation.reason,
+      errorCode: evaluation.errorCode,
+      targetingKey,
+      chance: isDrawn && typeof chance === 'number' && chance > 0 && chance < 1 ? chance : undefined,
+      unit: typeof contextId === 'string' && contextId !== '' ? contextId : undefined,
+      isOperation,
+      epoch: this.#machine.epoch,
+      at: this.#context.clock.now(),
+    });
+  }
+
+  #expose(exposure: Exposure): Exposure {
     if (exposure.arm === 'treatment') this.#checkOverride(exposure);
     this.ledger.remember(exposure);
     this.#own.expose(exposure);
@@ -77,7 +110,7 @@ export class OutcomeRecorder {
   toControl(exposure: Exposure): Exposure {
     this.#own.withdraw(exposure);
     this.observations.withdrawn();
-    return this.expose({ ...exposure, arm: 'control', reason: 'DISABLED', chance: undefined });
+    return this.#expose({ ...exposure, arm: 'control', reason: 'DISABLED', chance: undefined });
   }
 
   record(outcome: Outcome): void {
@@ -130,7 +163,7 @@ export class OutcomeRecorder {
   start(epoch: number): void {
     if (this.#counted !== undefined) this.#own.restore(this.#counted, this.#context.clock.now());
     this.#counted = undefined;
-    this.#log?.rollout(epoch, this.percentage());
+    this.#log?.rollout(epoch, this.#percentage());
     this.#log?.start();
   }
 
@@ -144,22 +177,13 @@ export class OutcomeRecorder {
   }
 
   /** What Unleash shows, 0–100, on or off; undefined when that is not known, or there is no single one. */
-  percentage(): number | undefined {
-    return this.#flag()?.rolloutPercentage;
+  #percentage(): number | undefined {
+    return this.#context.flagFacts()?.rolloutPercentage;
   }
+}
 
-  /** How many users get the treatment, 0–100; undefined when that is not known, or there is no single one. */
-  servedPercentage(): number | undefined {
-    return servedPercentage(this.#flag());
-  }
-
-  #flag(): FlagFacts | undefined {
-    const { flags, flagKey } = this.#context;
-    try {
-      return flags.flag(flagKey);
-    } catch {
-      // The tick reports a flag source that is broken; a log without percentages is better than none.
-      return undefined;
-    }
-  }
+/** A provider that a `GuardedProvider` wraps has reasons of its own, which need not be how the flag was drawn. */
+function withKnownReason(evaluation: Evaluation): Evaluation {
+  const reason = evaluation.flagMetadata?.unleashReason;
+  return typeof reason === 'string' ? { ...evaluation, reason } : evaluation;
 }

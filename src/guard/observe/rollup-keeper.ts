@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { OpenFolder } from '../../journal/guard-folder.js';
 import { resolveLogOptions } from '../../log/log-options.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
+import { servedPercentage } from '../../model/flags.js';
 import { HistoryReader } from '../../rollups/history-reader.js';
 import type { RolloutHistory, WantedHistory } from '../../rollups/rollup.js';
 import { RollupBook } from '../../rollups/rollup-book.js';
@@ -52,14 +53,14 @@ export class RollupKeeper {
   #takenAt = Number.NEGATIVE_INFINITY;
 
   constructor(kept: Kept) {
-    const { context, own, machine, evaluator, recorder } = kept;
+    const { context, own, machine, evaluator } = kept;
     const { log, records, serviceVersion } = context;
     this.#kept = kept;
     this.#saveMs = (log === false ? resolveLogOptions() : log).summaryMs;
     this.#recorder = new RollupRecorder(new RollupBook(), {
       takeTally: (now) => own.takeTally(now),
       epoch: () => machine.epoch,
-      percentage: () => recorder.servedPercentage(),
+      percentage: () => servedPercentage(context.flagFacts()),
       verdicts: () => evaluator.verdicts,
       serviceVersions: () => (serviceVersion === undefined ? [] : [serviceVersion]),
     });

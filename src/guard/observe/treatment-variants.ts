@@ -1,6 +1,7 @@
 import { armOf } from '../../measure/exposure-ledger.js';
-import type { FlagFacts, FlagSource, VariantFacts } from '../../model/flags.js';
+import type { FlagFacts, VariantFacts } from '../../model/flags.js';
 import type { Evaluation } from '../../model/shapes.js';
+import type { GuardContext } from '../guard-context.js';
 
 /** What an evaluation says of its arm. */
 type Draw = Pick<Evaluation, 'reason' | 'flagMetadata'>;
@@ -8,44 +9,28 @@ type Draw = Pick<Evaluation, 'reason' | 'flagMetadata'>;
 /** Where some variants of a flag are the control, the treatment is the others: evaluations are translated to one flag that is on for them. */
 export class TreatmentVariants {
   readonly #names: ReadonlySet<string>;
-  readonly #flagKey: string;
-  readonly #flags: FlagSource;
-  readonly #fault: (what: string, error: unknown) => void;
+  readonly #context: GuardContext;
   #read: FlagFacts | undefined;
   /** Of the users whom the flag is on for, those with the treatment: a fraction; undefined when it is not known. */
   #share: number | undefined;
 
-  constructor(
-    names: readonly string[],
-    flagKey: string,
-    flags: FlagSource,
-    fault: (what: string, error: unknown) => void,
-  ) {
+  /** @param names - Of the treatment's variants. */
+  constructor(names: readonly string[], context: GuardContext) {
     this.#names = new Set(names);
-    this.#flagKey = flagKey;
-    this.#flags = flags;
-    this.#fault = fault;
+    this.#context = context;
   }
 
   /** The evaluation of a flag that is on exactly for the treatment, with the chance of that. */
   translated(evaluation: Evaluation, targetingKey: string | undefined): Evaluation {
     const { variant } = evaluation;
-    const facts = this.#facts();
+    const { flagKey, flagFacts, records } = this.#context;
+    const facts = flagFacts();
     if (facts !== this.#read) this.#learn(facts);
     const isOn = armOf(evaluation) === 'treatment';
     if (isOn && (variant === undefined || variant === 'on'))
-      this.#fault(UNNAMED, `${this.#flagKey}: ${UNNAMED_WHY}`);
+      records.fault(UNNAMED, `${flagKey}: ${UNNAMED_WHY}`);
     const value = isOn && variant !== undefined && this.#names.has(variant);
     return { ...evaluation, value, ...drawOf(evaluation, targetingKey, facts, this.#share) };
-  }
-
-  #facts(): FlagFacts | undefined {
-    try {
-      return this.#flags.flag(this.#flagKey);
-    } catch {
-      // The tick reports a flag source that is broken.
-      return undefined;
-    }
   }
 
   /** A name that Unleash does not have makes a control of every user, which nobody would see. */
@@ -56,9 +41,10 @@ export class TreatmentVariants {
     const known = facts.variants.weights.map(({ name }) => name);
     const missing = [...this.#names].filter((name) => !known.includes(name));
     if (missing.length === 0) return;
-    this.#fault(
+    const { flagKey, records } = this.#context;
+    records.fault(
       'treatmentVariants',
-      `${this.#flagKey} has no variant ${quoted(missing)} in Unleash, it has ${quoted(known)}.`,
+      `${flagKey} has no variant ${quoted(missing)} in Unleash, it has ${quoted(known)}.`,
     );
   }
 }

@@ -10,7 +10,7 @@ import { messageOf } from '../../support/async/callbacks.js';
 import { inSlices } from '../../support/async/slices.js';
 import { systemClock } from '../../support/clock.js';
 import { formatNames } from '../../support/wording.js';
-import { assembleFlags } from '../assemble.js';
+import { resolveFlags } from '../assemble.js';
 import type { GuardStatus } from '../guard-status.js';
 import { RolloutGuard } from '../rollout-guard.js';
 import type { FlagGuardsOptions } from './flag-options.js';
@@ -54,7 +54,7 @@ export class FlagGuards<FlagKey extends string = string> {
 
   /** @throws {@link ConfigError} that lists everything that is wrong, with its flag and field. */
   constructor(options: FlagGuardsOptions<FlagKey>) {
-    const { flags, log, resources } = assembleFlags(options);
+    const { flags, log, resources } = resolveFlags(options);
     this.#log = log;
     this.#resources = resources;
     this.#byFlag = new Map(

@@ -10,8 +10,10 @@ import {
   throwProblems,
 } from '../../support/config-error.js';
 import { type Logger, resolveLogger } from '../../support/logger.js';
+import { safeClock } from '../guard-context.js';
 import type { RolloutGuardOptions } from '../options.js';
 import { loggerSchema, optionNames, type ResolvedOptions, resolveOptions } from '../resolve-options.js';
+import { type GuardResources, guardResources } from './guard-resources.js';
 import { SharedLog } from './shared-log.js';
 
 /** More flags in one process are taken for a mistake: each is evaluated on every tick, and needs memory of its own. */
@@ -126,10 +128,16 @@ const flagSchema = z.lazy(() =>
   ),
 );
 
-/** The options of each guard. @throws ConfigError that lists everything that is wrong, with its flag and field. */
-export function optionsPerFlag<FlagKey extends string>(
-  options: FlagGuardsOptions<FlagKey>,
-): { readonly flags: readonly ResolvedOptions[]; readonly log: SharedLog } {
+/** What the guards of several flags are made of. */
+interface ResolvedFlags {
+  /** The options of each guard. */
+  readonly flags: readonly ResolvedOptions[];
+  readonly log: SharedLog;
+  readonly resources: GuardResources;
+}
+
+/** @throws ConfigError that lists everything that is wrong, with its flag and field. */
+export function resolveFlags<FlagKey extends string>(options: FlagGuardsOptions<FlagKey>): ResolvedFlags {
   const checked = parseConfig(optionsSchema, options, WHAT) as unknown as FlagGuardsOptions;
   const { logger, problems } = loggerOf(checked);
   const log = new SharedLog(logger);
@@ -144,7 +152,11 @@ export function optionsPerFlag<FlagKey extends string>(
     return { ...inGuard, problems: [...inFlag.problems, ...inGuard.problems] };
   });
   throwProblems(WHAT, [...problems, ...found.flatMap(({ problems }) => problems), ...sharedFolders(checked)]);
-  return { flags: found.flatMap(({ made }) => made ?? []), log };
+  const flags = found.flatMap(({ made }) => made ?? []);
+  const [first] = flags;
+  // Each guard reports a clock that fails.
+  const clock = safeClock(first!.clock, () => {});
+  return { flags, log, resources: guardResources({ ...first!, clock }, true) };
 }
 
 function optionsOf(

@@ -31,14 +31,14 @@ import type { ResolvedOptions } from './resolve-options.js';
 import type { AdminResources, GuardResources } from './several/guard-resources.js';
 
 /** What a guard consists of. */
-export type GuardParts = ReturnType<typeof wire>;
+export type GuardParts = ReturnType<typeof guardParts>;
 
 /**
- * Makes the parts of a guard, from the bottom up: each is given those before it.
+ * Makes the parts from the bottom up: each is given those before it.
  *
  * @param shared - What it shares with other guards. @default resources of its own
  */
-export function wire(options: ResolvedOptions, shared?: GuardResources) {
+export function guardParts(options: ResolvedOptions, shared?: GuardResources) {
   const context = guardContext(options, shared);
   const { flagKey, unleash, dashboardUrl, rollback, review, dryRun, notify, clock, records, resources } =
     context;
@@ -80,7 +80,7 @@ export function wire(options: ResolvedOptions, shared?: GuardResources) {
   const actions = new ControlActions(context, machine, runner, evaluator, fleet, stageAdvance);
   const controls = new OperatorControls(context, fleet, ledger, actions, () => machine.save());
   const loop = new GuardLoop(context, evaluator, fleet, machine, runner);
-  const recorder = new OutcomeRecorder(context, own, fleet, loop);
+  const recorder = new OutcomeRecorder(context, own, fleet, machine, loop);
   const tracked = new TrackedOutcomes(context, recorder, own);
   const baselines = new Baselines(context, own, fleet);
   const rollups = new RollupKeeper({ context, own, machine, evaluator, recorder });
