@@ -15,7 +15,7 @@ import { RedisServer } from '../examples/fleet/redis-server.js';
 import { type GuardedFlags, guardFlags } from '../hooks/guard-flags.js';
 import { UnleashProvider } from '../providers/unleash/provider.js';
 import { RedisOutcomeStore } from '../src/fleet/redis/redis-outcome-store.js';
-import { asyncUploadRollout } from '../src/guard/async-upload-rollout.js';
+import { asyncUploadRollout } from '../src/guard/options/async-upload-rollout.js';
 import { FakeAdminApi } from '../test/helpers/fake-admin-api.js';
 import { collectGarbage, compare, printComparison } from './harness.js';
 

@@ -10,7 +10,7 @@ import { OpenFeature } from '@openfeature/server-sdk';
 import { InMemStorageProvider, Unleash } from 'unleash-client';
 import { OutcomeHook } from '../hooks/outcome-hook.js';
 import { UnleashProvider } from '../providers/unleash/provider.js';
-import { asyncUploadRollout } from '../src/guard/async-upload-rollout.js';
+import { asyncUploadRollout } from '../src/guard/options/async-upload-rollout.js';
 import { RolloutGuard } from '../src/guard/rollout-guard.js';
 import { FakeAdminApi } from '../test/helpers/fake-admin-api.js';
 import { compare, printComparison } from './harness.js';

@@ -3,7 +3,7 @@
  * delays and the harm done with the bars that docs/statistics.md promises. `npm run bench:rollouts [-- --replicates 100 --only late]`
  */
 import { parseArgs } from 'node:util';
-import { asyncUploadRollout } from '../src/guard/async-upload-rollout.js';
+import { asyncUploadRollout } from '../src/guard/options/async-upload-rollout.js';
 import { type Characteristics, characterise } from '../src/what-if/simulate/simulation.js';
 import { type Bar, type BenchScenario, SCENARIOS } from './rollouts/scenarios.js';
 

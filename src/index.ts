@@ -91,7 +91,7 @@ export type { Stage, StageProgress, StageStatus } from './model/stage.js';
 export { RolloutGuard } from './guard/rollout-guard.js';
 export type { FleetStatus, GuardProblem, GuardState, GuardStatus } from './guard/guard-status.js';
 export type { ComplaintReport, TrackContext, TrackDetails } from './guard/observe/tracked-outcomes.js';
-export type { RolloutGuardOptions, UnleashAdminOptions } from './guard/options.js';
+export type { FlapLimit, RolloutGuardOptions, UnleashAdminOptions } from './guard/options/options.js';
 // Several flags: a guard for each, and one of all else.
 export { GuardedFlags, guardFlags } from '../hooks/guard-flags.js';
 export type { FlagGuards, FlagsHealth } from './guard/several/flag-guards.js';
@@ -103,12 +103,11 @@ export type { MetricsHandler } from './dashboard/metrics-handler.js';
 export type { Alert, Control, ControlReply, ControlsInForce, ControlType } from './model/control.js';
 export { ControlError, type ControlErrorCode, isControlError } from './guard/control/control-error.js';
 export type { ControllableGuard, ControlRequest } from './guard/control/controllable-guard.js';
-export type { ChangeWindow } from './guard/control/change-windows.js';
-export type { FlapLimit } from './guard/control/control-state.js';
+export type { ChangeWindow } from './guard/options/change-windows.js';
 export type { Health, HealthReason } from './model/health.js';
 export type { OpenReview, StopFailure } from './model/state.js';
 export type { GuardEvent, GuardEventOf, GuardListener } from './model/event.js';
-export { asyncUploadRollout, type RolloutPreset } from './guard/async-upload-rollout.js';
+export { asyncUploadRollout, type RolloutPreset } from './guard/options/async-upload-rollout.js';
 // The log: every outcome on disk.
 export type { OutcomeLogOptions } from './log/log-options.js';
 export type { ExecutionTypes } from './log/log-row.js';

@@ -45,7 +45,7 @@ const PURE = [
   'src/statistics/',
   'src/triggers/',
   'src/guard/decide/',
-  'src/guard/control/change-windows.ts',
+  'src/guard/options/change-windows.ts',
   'src/guard/control/control-state.ts',
   'src/guard/evaluate/stages.ts',
   'src/guard/evaluate/reviews.ts',

@@ -1,5 +1,5 @@
 import { keysOf } from '../../src/fleet/redis/redis-keys.js';
-import { asyncUploadRollout } from '../../src/guard/async-upload-rollout.js';
+import { asyncUploadRollout } from '../../src/guard/options/async-upload-rollout.js';
 import { MemoryOutcomeStore } from '../../src/measure/memory-outcome-store.js';
 import type { Arm, Outcome } from '../../src/model/shapes.js';
 

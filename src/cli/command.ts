@@ -1,7 +1,7 @@
 import type { Command, CommanderError } from 'commander';
 import { z } from 'zod';
-import { asyncUploadRollout } from '../guard/async-upload-rollout.js';
-import { type RolloutRules, resolveRules } from '../guard/rules.js';
+import { asyncUploadRollout } from '../guard/options/async-upload-rollout.js';
+import { type RolloutRules, resolveRules } from '../guard/options/rules.js';
 import { messageOf } from '../support/async/callbacks.js';
 import { isConfigError, parseConfig } from '../support/config-error.js';
 import { loadRules } from '../what-if/replay/rules-file.js';

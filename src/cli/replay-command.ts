@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-import type { RolloutRules } from '../guard/rules.js';
+import type { RolloutRules } from '../guard/options/rules.js';
 import type { GuardEvent } from '../model/event.js';
 import { entryOf } from '../model/event-table.js';
 import type { Decision } from '../model/shapes.js';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-import type { RolloutRules } from '../guard/rules.js';
+import type { RolloutRules } from '../guard/options/rules.js';
 import { ConfigError } from '../support/config-error.js';
 import { describeSimulation } from '../what-if/simulate/describe.js';
 import { metricsOf } from '../what-if/simulate/metrics.js';

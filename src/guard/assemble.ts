@@ -1,9 +1,9 @@
 import { guardParts } from './guard-parts.js';
 import { GuardRun } from './guard-run.js';
-import type { ResolvedOptions } from './resolve-options.js';
+import type { ResolvedOptions } from './options/resolve-options.js';
 import type { GuardResources } from './several/guard-resources.js';
 
-export { checkOperationOptions, resolveOptions } from './resolve-options.js';
+export { checkOperationOptions, resolveOptions } from './options/resolve-options.js';
 export { resolveFlags } from './several/flag-options.js';
 
 // What is only needed once there is a guard: the build has it in a file of its own, which is loaded with the first one.

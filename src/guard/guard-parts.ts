@@ -27,7 +27,7 @@ import { GuardView } from './observe/guard-view.js';
 import { OutcomeRecorder } from './observe/outcome-recorder.js';
 import { RollupKeeper } from './observe/rollup-keeper.js';
 import { TrackedOutcomes } from './observe/tracked-outcomes.js';
-import type { ResolvedOptions } from './resolve-options.js';
+import type { ResolvedOptions } from './options/resolve-options.js';
 import type { AdminResources, GuardResources } from './several/guard-resources.js';
 
 /** What a guard consists of. */

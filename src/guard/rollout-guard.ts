@@ -29,8 +29,8 @@ import {
   type TrackDetails,
   trackedEvent,
 } from './observe/tracked-outcomes.js';
-import type { RolloutGuardOptions } from './options.js';
-import type { ResolvedOptions } from './resolve-options.js';
+import type { RolloutGuardOptions } from './options/options.js';
+import type { ResolvedOptions } from './options/resolve-options.js';
 import type { GuardResources } from './several/guard-resources.js';
 
 /** How long `flush()` waits for what it sends, in milliseconds. */

@@ -1,6 +1,6 @@
 import { signal, successRateBelow } from 'unleash-rollout-guard';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { RolloutGuardOptions } from '../../src/guard/options.js';
+import type { RolloutGuardOptions } from '../../src/guard/options/options.js';
 import type { OperationOptions } from '../../src/operation/guarded-operation.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 

@@ -1,6 +1,6 @@
 import { signal, successRateBelow } from 'unleash-rollout-guard';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { RolloutGuardOptions } from '../../src/guard/options.js';
+import type { RolloutGuardOptions } from '../../src/guard/options/options.js';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { asyncUploadRollout } from '../../src/guard/async-upload-rollout.js';
-import type { RolloutGuardOptions } from '../../src/guard/options.js';
+import { asyncUploadRollout } from '../../src/guard/options/async-upload-rollout.js';
+import type { RolloutGuardOptions } from '../../src/guard/options/options.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import type { Arm, Evaluation } from '../../src/model/shapes.js';
 import { failureRegression } from '../../src/triggers/event-regression.js';

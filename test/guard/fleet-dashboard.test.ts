@@ -7,7 +7,7 @@ import { RedisServer } from '../../examples/fleet/redis-server.js';
 import type { DecisionView, MetricSeries, Overview, Series } from '../../src/dashboard/api.js';
 import { RedisOutcomeStore } from '../../src/fleet/redis/redis-outcome-store.js';
 import { RedisReader } from '../../src/fleet/redis/redis-reader.js';
-import type { RolloutGuardOptions } from '../../src/guard/options.js';
+import type { RolloutGuardOptions } from '../../src/guard/options/options.js';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { collectFleetReport } from '../../src/report/collect.js';
 import { toMarkdown } from '../../src/report/markdown.js';

@@ -4,7 +4,7 @@ import {
   RedisOutcomeStore,
   type RedisOutcomeStoreOptions,
 } from '../../src/fleet/redis/redis-outcome-store.js';
-import type { RolloutGuardOptions } from '../../src/guard/options.js';
+import type { RolloutGuardOptions } from '../../src/guard/options/options.js';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { BaselineFile } from '../../src/journal/baseline-file.js';
 import type { GuardNotification } from '../../src/notify/notifier.js';

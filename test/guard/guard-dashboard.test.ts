@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { dashboard } from 'unleash-rollout-guard/dashboard';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { DecisionView, Overview, Series } from '../../src/dashboard/api.js';
-import type { RolloutGuardOptions } from '../../src/guard/options.js';
+import type { RolloutGuardOptions } from '../../src/guard/options/options.js';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { Served } from '../dashboard/served.js';
 import { eventually } from '../helpers/eventually.js';

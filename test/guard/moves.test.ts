@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { RolloutGuardOptions } from '../../src/guard/options.js';
+import type { RolloutGuardOptions } from '../../src/guard/options/options.js';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 

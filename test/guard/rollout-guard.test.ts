@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { RolloutGuardOptions } from '../../src/guard/options.js';
+import type { RolloutGuardOptions } from '../../src/guard/options/options.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import type { GuardEvent } from '../../src/model/event.js';
 import type { Evaluation } from '../../src/model/shapes.js';

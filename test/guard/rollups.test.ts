@@ -1,9 +1,9 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { RolloutGuardOptions } from '../../src/guard/options.js';
+import type { RolloutGuardOptions } from '../../src/guard/options/options.js';
+import { serviceVersionOf } from '../../src/guard/options/service-version.js';
 import type { RolloutGuard } from '../../src/guard/rollout-guard.js';
-import { serviceVersionOf } from '../../src/guard/service-version.js';
 import { readHistory } from '../../src/rollups/read-history.js';
 import type { RolloutHistory } from '../../src/rollups/rollup.js';
 import { GuardHarness } from '../helpers/guard-harness.js';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { RolloutGuardOptions } from '../../src/guard/options.js';
+import type { RolloutGuardOptions } from '../../src/guard/options/options.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import type { GuardEvent } from '../../src/model/event.js';
 import { signal } from '../../src/triggers/signals/signal.js';

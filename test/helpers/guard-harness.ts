@@ -2,7 +2,7 @@ import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import type { RolloutGuardOptions } from '../../src/guard/options.js';
+import type { RolloutGuardOptions } from '../../src/guard/options/options.js';
 import { RolloutGuard } from '../../src/guard/rollout-guard.js';
 import { JOURNAL_FILE } from '../../src/journal/journal.js';
 import type { GuardEvent } from '../../src/model/event.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type AlertsOptions, alertsOptionsSchema } from '../../alerts/alert-options.js';
-import type { RolloutGuardOptions } from '../../guard/options.js';
+import type { RolloutGuardOptions } from '../../guard/options/options.js';
 import { ofOneFlag } from '../../guard/several/flag-options.js';
 import { attempt, type ConfigProblem, isRecord, parseConfig } from '../../support/config-error.js';
 import { readConfigFile } from '../../what-if/replay/rules-file.js';

@@ -5,7 +5,7 @@ import { metricsHandler } from '../../dashboard/metrics-handler.js';
 import { prometheusText } from '../../dashboard/prometheus-text.js';
 import { RedisOutcomeStore } from '../../fleet/redis/redis-outcome-store.js';
 import type { GuardStatus } from '../../guard/guard-status.js';
-import type { RolloutGuardOptions } from '../../guard/options.js';
+import type { RolloutGuardOptions } from '../../guard/options/options.js';
 import { RolloutGuard } from '../../guard/rollout-guard.js';
 import { FlagGuards } from '../../guard/several/flag-guards.js';
 import type { FlagGuardsOptions } from '../../guard/several/flag-options.js';

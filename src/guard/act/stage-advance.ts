@@ -3,9 +3,9 @@ import type { Stage, StageProgress } from '../../model/stage.js';
 import { retry } from '../../support/retry.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { ADMIN_RETRY } from '../../unleash/admin-error.js';
-import { describeChangeWindows, isChangeWindowOpen } from '../control/change-windows.js';
 import type { ControlLedger } from '../control/control-ledger.js';
 import type { GuardContext } from '../guard-context.js';
+import { describeChangeWindows, isChangeWindowOpen } from '../options/change-windows.js';
 
 /**
  * Moves the percentage in Unleash to that of the next stage when a stage is met, or when an operator asks for it: one stage at a

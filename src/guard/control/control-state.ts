@@ -55,23 +55,15 @@ export function withAnswer(state: ControlState, id: string, reply: ControlReply)
   return { ...state, answered: [...state.answered, { id, reply }].slice(-MOST_ANSWERED) };
 }
 
-/** How often a flag may be stopped before automatic advance is held. */
-export interface FlapLimit {
-  /** So many stops by triggers hold automatic advance. */
-  readonly stops: number;
-  /** The time within which they happen, in milliseconds. */
-  readonly withinMs: number;
-}
-
 /**
  * Notes a stop, and forgets those that are too old to matter.
  *
- * @returns how many there are within the limit's time, this one included; undefined when it was noted before.
+ * @returns how many there are within that time, this one included; undefined when it was noted before.
  */
 export function withStop(
   state: ControlState,
   stop: { readonly id: string; readonly at: number },
-  { withinMs }: FlapLimit,
+  withinMs: number,
 ): { state: ControlState; count: number } | undefined {
   if (state.stops.some(({ id }) => id === stop.id)) return undefined;
   const stops = [...state.stops, stop].filter(({ at }) => stop.at - at < withinMs).slice(-MOST);
@@ -84,7 +76,7 @@ type KnownAlert = ControlState['alerts'][number];
 const MOST_ALERTS = 64;
 
 /** What a notification of an alert changes. `known`: nothing. `full`: more fire than are remembered. */
-export type AlertChange = 'fires' | 'resolved' | 'known' | 'full';
+type AlertChange = 'fires' | 'resolved' | 'known' | 'full';
 
 /**
  * Notes a notification of an alert. Notifications are repeated, come late, and in any order: one that began before what is known of

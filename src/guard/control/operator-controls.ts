@@ -306,9 +306,9 @@ export class OperatorControls {
   #onStop(id: string, at: number): void {
     const { holdAfterStops: limit, advance } = this.#context;
     if (limit === false || advance !== 'automatic') return;
-    const noted = withStop(this.#ledger.state, { id, at }, limit);
+    const noted = withStop(this.#ledger.state, { id, at }, limit.withinMs);
     if (noted === undefined) return;
-    this.#change((state) => withStop(state, { id, at }, limit)?.state ?? state);
+    this.#change((state) => withStop(state, { id, at }, limit.withinMs)?.state ?? state);
     if (noted.count < limit.stops) return;
     this.#holdByItself(
       at,

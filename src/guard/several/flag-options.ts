@@ -11,8 +11,13 @@ import {
 } from '../../support/config-error.js';
 import { type Logger, resolveLogger } from '../../support/logger.js';
 import { safeClock } from '../guard-context.js';
-import type { RolloutGuardOptions } from '../options.js';
-import { loggerSchema, optionNames, type ResolvedOptions, resolveOptions } from '../resolve-options.js';
+import type { RolloutGuardOptions } from '../options/options.js';
+import {
+  loggerSchema,
+  optionNames,
+  type ResolvedOptions,
+  resolveOptions,
+} from '../options/resolve-options.js';
 import { type GuardResources, guardResources } from './guard-resources.js';
 import { SharedLog } from './shared-log.js';
 

@@ -7,7 +7,7 @@ import { Intervals } from '../../support/intervals.js';
 import { RunningTime } from '../../support/running-time.js';
 import { AccessReader } from '../../unleash/access-reader.js';
 import { UnleashAdminClient } from '../../unleash/admin-client.js';
-import type { ResolvedOptions } from '../resolve-options.js';
+import type { ResolvedOptions } from '../options/resolve-options.js';
 import { FlagEvents } from './flag-events.js';
 
 /** Checks of flags in Unleash that run at once: a thousand guards that start together must not flood it. */

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { RolloutRules } from '../../guard/rules.js';
+import type { RolloutRules } from '../../guard/options/rules.js';
 import { AUDIT_FILE } from '../../journal/audit-log.js';
 import { readAuditLog } from '../../journal/audit-reader.js';
 import { ExposureOrder, type LoggedStep } from '../../log/exposure-order.js';

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { parseRules, type RolloutRules } from '../../guard/rules.js';
+import { parseRules, type RolloutRules } from '../../guard/options/rules.js';
 import { placeOfFlag } from '../../guard/several/flag-options.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import {

@@ -1,4 +1,4 @@
-import type { RolloutRules } from '../../guard/rules.js';
+import type { RolloutRules } from '../../guard/options/rules.js';
 import type { MetricDefinition } from '../../statistics/metrics/metric-request.js';
 import { ConfigError } from '../../support/config-error.js';
 import type { Random } from './random.js';

@@ -1,4 +1,4 @@
-import type { GivenRules } from '../../guard/rules.js';
+import type { GivenRules } from '../../guard/options/rules.js';
 import { Random } from './random.js';
 import { type SimulatedRollout, simulateRollout } from './rollout.js';
 import { type Scenario, type Service, scenariosOf } from './scenarios.js';

@@ -81,7 +81,9 @@ describe('Controller.fromFile', () => {
       'export { flagKey, unleash, notify };\nexport const { rollback, stages } = asyncUploadRollout;',
     ],
   ])('accepts a module that exports %s', async (_what, exported) => {
-    const preset = pathToFileURL(join(import.meta.dirname, '../../../src/guard/async-upload-rollout.ts'));
+    const preset = pathToFileURL(
+      join(import.meta.dirname, '../../../src/guard/options/async-upload-rollout.ts'),
+    );
     const path = join(folder, 'controller.mjs');
     await writeFile(
       path,

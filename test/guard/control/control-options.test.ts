@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { RolloutGuardOptions } from '../../../src/guard/options.js';
-import { resolveOptions } from '../../../src/guard/resolve-options.js';
+import type { RolloutGuardOptions } from '../../../src/guard/options/options.js';
+import { resolveOptions } from '../../../src/guard/options/resolve-options.js';
 import { isConfigError } from '../../../src/support/config-error.js';
 import { successRateBelow } from '../../../src/triggers/success-rate-below.js';
 import { FakeFlags } from '../../helpers/fake-flags.js';

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isControlError } from '../../../src/guard/control/control-error.js';
-import type { RolloutGuardOptions } from '../../../src/guard/options.js';
+import type { RolloutGuardOptions } from '../../../src/guard/options/options.js';
 import type { RolloutGuard } from '../../../src/guard/rollout-guard.js';
 import { ControlFolder } from '../../../src/journal/control-folder.js';
 import type { Control } from '../../../src/model/control.js';

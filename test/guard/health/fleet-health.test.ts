@@ -3,7 +3,7 @@ import { RedisServer } from '../../../examples/fleet/redis-server.js';
 import type { FleetLink } from '../../../src/fleet/fleet-link.js';
 import type { SharedStore } from '../../../src/fleet/fleet-options.js';
 import { RedisOutcomeStore } from '../../../src/fleet/redis/redis-outcome-store.js';
-import type { RolloutGuardOptions } from '../../../src/guard/options.js';
+import type { RolloutGuardOptions } from '../../../src/guard/options/options.js';
 import type { RolloutGuard } from '../../../src/guard/rollout-guard.js';
 import type { GuardNotification } from '../../../src/notify/notifier.js';
 import { GuardHarness } from '../../helpers/guard-harness.js';

@@ -2,7 +2,7 @@ import { appendFile, copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseRules, type RolloutRules } from '../../../src/guard/rules.js';
+import { parseRules, type RolloutRules } from '../../../src/guard/options/rules.js';
 import type { GuardEvent } from '../../../src/model/event.js';
 import type { Decision } from '../../../src/model/shapes.js';
 import { criticalErrors } from '../../../src/triggers/critical-errors.js';

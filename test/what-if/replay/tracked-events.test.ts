@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parseRules } from '../../../src/guard/rules.js';
+import { parseRules } from '../../../src/guard/options/rules.js';
 import { metric } from '../../../src/triggers/metrics/metric.js';
 import { successRateBelow } from '../../../src/triggers/success-rate-below.js';
 import { replayLog } from '../../../src/what-if/replay/replay-log.js';

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parseRules } from '../../../src/guard/rules.js';
+import { parseRules } from '../../../src/guard/options/rules.js';
 import { failureRegression } from '../../../src/triggers/event-regression.js';
 import { latencyRegression } from '../../../src/triggers/latency-regression.js';
 import { sampleRatioMismatch } from '../../../src/triggers/sample-ratio-mismatch.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { resolveRules } from '../../../src/guard/rules.js';
+import { resolveRules } from '../../../src/guard/options/rules.js';
 import { failureRegression } from '../../../src/triggers/event-regression.js';
 import { metric } from '../../../src/triggers/metrics/metric.js';
 import { metricsOf } from '../../../src/what-if/simulate/metrics.js';

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { RolloutGuardOptions } from '../../src/guard/options.js';
-import { checkOperationOptions, resolveOptions } from '../../src/guard/resolve-options.js';
-import type { FlagSource } from '../../src/model/flags.js';
-import { isConfigError } from '../../src/support/config-error.js';
-import { errorRateAbove } from '../../src/triggers/error-rate-above.js';
-import { successRateBelow } from '../../src/triggers/success-rate-below.js';
+import type { RolloutGuardOptions } from '../../../src/guard/options/options.js';
+import { checkOperationOptions, resolveOptions } from '../../../src/guard/options/resolve-options.js';
+import type { FlagSource } from '../../../src/model/flags.js';
+import { isConfigError } from '../../../src/support/config-error.js';
+import { errorRateAbove } from '../../../src/triggers/error-rate-above.js';
+import { successRateBelow } from '../../../src/triggers/success-rate-below.js';
 
 const nothing = () => {};
 

@@ -1,17 +1,16 @@
-import type { SharedStore } from '../fleet/fleet-options.js';
-import type { OutcomeLogOptions } from '../log/log-options.js';
-import type { GuardListener } from '../model/event.js';
-import type { FlagClient, FlagSource } from '../model/flags.js';
-import type { GuardObserver } from '../model/observer.js';
-import type { Stage } from '../model/stage.js';
-import type { Notifier, NotifyFunction } from '../notify/notifier.js';
-import type { OperationPolicy } from '../operation/guarded-operation.js';
-import type { Clock } from '../support/clock.js';
-import type { HttpOptions } from '../support/connection/http-options.js';
-import type { Logger } from '../support/logger.js';
-import type { Trigger } from '../triggers/trigger.js';
-import type { ChangeWindow } from './control/change-windows.js';
-import type { FlapLimit } from './control/control-state.js';
+import type { SharedStore } from '../../fleet/fleet-options.js';
+import type { OutcomeLogOptions } from '../../log/log-options.js';
+import type { GuardListener } from '../../model/event.js';
+import type { FlagClient, FlagSource } from '../../model/flags.js';
+import type { GuardObserver } from '../../model/observer.js';
+import type { Stage } from '../../model/stage.js';
+import type { Notifier, NotifyFunction } from '../../notify/notifier.js';
+import type { OperationPolicy } from '../../operation/guarded-operation.js';
+import type { Clock } from '../../support/clock.js';
+import type { HttpOptions } from '../../support/connection/http-options.js';
+import type { Logger } from '../../support/logger.js';
+import type { Trigger } from '../../triggers/trigger.js';
+import type { ChangeWindow } from './change-windows.js';
 
 /** Where and as whom the guard turns the flag off. */
 export interface UnleashAdminOptions {
@@ -30,6 +29,14 @@ export interface UnleashAdminOptions {
   readonly timeoutMs?: number | undefined;
   /** Where the report of this rollout is published; linked to the flag in Unleash after a stop. @default none */
   readonly reportUrl?: string | undefined;
+}
+
+/** How often a flag may be stopped before automatic advance is held. */
+export interface FlapLimit {
+  /** So many stops by triggers hold automatic advance. */
+  readonly stops: number;
+  /** The time within which they happen, in milliseconds. */
+  readonly withinMs: number;
 }
 
 /** The options of `new RolloutGuard()`. */

@@ -1,18 +1,18 @@
-import { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from '../statistics/parameters.js';
-import { criticalErrors } from '../triggers/critical-errors.js';
-import { errorRateAbove } from '../triggers/error-rate-above.js';
+import { DEFAULT_ALPHA_WEIGHTS, splitAlpha } from '../../statistics/parameters.js';
+import { criticalErrors } from '../../triggers/critical-errors.js';
+import { errorRateAbove } from '../../triggers/error-rate-above.js';
 import {
   complaintRateRising,
   eventRegression,
   failureRegression,
   unreportedAbove,
-} from '../triggers/event-regression.js';
-import { latencyRegression } from '../triggers/latency-regression.js';
-import { memoryGrowth } from '../triggers/memory-growth.js';
-import { sampleRatioMismatch, usersInBothArms } from '../triggers/sample-ratio-mismatch.js';
-import { successRateBelow } from '../triggers/success-rate-below.js';
-import { successRateBetween } from '../triggers/success-rate-between.js';
-import type { Trigger } from '../triggers/trigger.js';
+} from '../../triggers/event-regression.js';
+import { latencyRegression } from '../../triggers/latency-regression.js';
+import { memoryGrowth } from '../../triggers/memory-growth.js';
+import { sampleRatioMismatch, usersInBothArms } from '../../triggers/sample-ratio-mismatch.js';
+import { successRateBelow } from '../../triggers/success-rate-below.js';
+import { successRateBetween } from '../../triggers/success-rate-between.js';
+import type { Trigger } from '../../triggers/trigger.js';
 import type { RolloutGuardOptions } from './options.js';
 
 /** What a preset sets; every field can be overridden after it is spread. */

@@ -4,7 +4,7 @@ import {
   changeWindowsSchema,
   describeChangeWindows,
   isChangeWindowOpen,
-} from '../../../src/guard/control/change-windows.js';
+} from '../../../src/guard/options/change-windows.js';
 import { parseConfig } from '../../../src/support/config-error.js';
 
 const BERLIN = 'Europe/Berlin';

@@ -1,15 +1,15 @@
 import { z } from 'zod';
-import { UNITS } from '../model/shapes.js';
-import type { Stage } from '../model/stage.js';
-import { isRecord, parseConfig } from '../support/config-error.js';
+import { UNITS } from '../../model/shapes.js';
+import type { Stage } from '../../model/stage.js';
+import { isRecord, parseConfig } from '../../support/config-error.js';
 import {
   booleanSchema,
   countSchema,
   durationMsSchema,
   percentageSchema,
   rateSchema,
-} from '../support/config-schemas.js';
-import type { Trigger } from '../triggers/trigger.js';
+} from '../../support/config-schemas.js';
+import type { Trigger } from '../../triggers/trigger.js';
 
 /** The triggers and stages of a rollout: the part of a guard's options that a replay needs as well. */
 export interface RolloutRules {
