@@ -1,4 +1,4 @@
-import { FlagGuards } from '../src/guard/several/flag-guards.js';
+import { FlagGuards } from '../src/guard/flag-guards.js';
 import type { FlagGuardsOptions } from '../src/guard/several/flag-options.js';
 import { OutcomeHook } from './outcome-hook.js';
 

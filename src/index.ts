@@ -94,7 +94,7 @@ export type { ComplaintReport, TrackContext, TrackDetails } from './guard/observ
 export type { FlapLimit, RolloutGuardOptions, UnleashAdminOptions } from './guard/options/options.js';
 // Several flags: a guard for each, and one of all else.
 export { GuardedFlags, guardFlags } from '../hooks/guard-flags.js';
-export type { FlagGuards, FlagsHealth } from './guard/several/flag-guards.js';
+export type { FlagGuards, FlagsHealth } from './guard/flag-guards.js';
 export type { FlagGuardsOptions, FlagOptions } from './guard/several/flag-options.js';
 // Controls: what operators may ask of a guard.
 export type { AlertAction, AlertRule, AlertsOptions } from './alerts/alert-options.js';

@@ -136,6 +136,13 @@ describe('src/, providers/ and hooks/', () => {
     expect(circles(roomGraph(graph))).toEqual([]);
   });
 
+  it('import in no circle between the rooms of src/guard/ and the files beside them', () => {
+    const nameOf = (file: string) => /^src\/guard\/([^/]+)/.exec(file)?.[1];
+    const rooms = roomGraph(graph, nameOf);
+    expect([...rooms.keys()]).toEqual(expect.arrayContaining(['evaluate', 'act', 'rollout-guard.ts']));
+    expect(circles(rooms)).toEqual([]);
+  });
+
   it('import from no higher room', () => {
     expect(upwards(graph, ORDER)).toEqual([]);
   });

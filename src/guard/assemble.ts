@@ -1,7 +1,7 @@
+import type { GuardResources } from './context/guard-resources.js';
 import { guardParts } from './guard-parts.js';
 import { GuardRun } from './guard-run.js';
 import type { ResolvedOptions } from './options/resolve-options.js';
-import type { GuardResources } from './several/guard-resources.js';
 
 export { checkOperationOptions, resolveOptions } from './options/resolve-options.js';
 export { resolveFlags } from './several/flag-options.js';

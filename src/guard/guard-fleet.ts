@@ -11,11 +11,11 @@ import type { FleetView, ProcessView } from '../model/rollout-view.js';
 import type { Decision } from '../model/shapes.js';
 import type { GuardState } from '../model/state.js';
 import { version } from '../support/version.js';
+import type { GuardContext } from './context/guard-context.js';
 import { FleetControls } from './control/fleet-controls.js';
 import type { GuardInput } from './decide/decide.js';
 import { storeFor } from './evaluate/evaluation-loop.js';
 import type { Evaluator } from './evaluate/evaluator.js';
-import type { GuardContext } from './guard-context.js';
 import type { FleetStatus } from './guard-status.js';
 
 /** What a fleet changes in this process's guard. */

@@ -4,7 +4,7 @@ import type { JournalEntry } from '../journal/journal.js';
 import type { GuardState } from '../model/state.js';
 import { messageOf } from '../support/async/callbacks.js';
 import { withDeadline } from '../support/deadline.js';
-import type { GuardContext } from './guard-context.js';
+import type { GuardContext } from './context/guard-context.js';
 
 const KEEPING = 'keeping the folder';
 /** A folder that does not answer for so long is not waited for any more, in milliseconds. */

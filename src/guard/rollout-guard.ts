@@ -20,6 +20,7 @@ import {
 } from '../operation/guarded-operation.js';
 import { allWithin } from '../support/deadline.js';
 import { assembleGuard, checkOperationOptions, resolveOptions } from './assemble.js';
+import type { GuardResources } from './context/guard-resources.js';
 import { ControllableGuard } from './control/controllable-guard.js';
 import type { GuardRun } from './guard-run.js';
 import { type GuardState, type GuardStatus, shownState } from './guard-status.js';
@@ -31,7 +32,6 @@ import {
 } from './observe/tracked-outcomes.js';
 import type { RolloutGuardOptions } from './options/options.js';
 import type { ResolvedOptions } from './options/resolve-options.js';
-import type { GuardResources } from './several/guard-resources.js';
 
 /** How long `flush()` waits for what it sends, in milliseconds. */
 const FLUSH_MS = 4_000;

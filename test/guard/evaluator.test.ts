@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { GuardRecords } from '../../src/guard/context/guard-records.js';
 import { Evaluator } from '../../src/guard/evaluate/evaluator.js';
-import { GuardRecords } from '../../src/guard/guard-records.js';
 import type { GuardEvent } from '../../src/model/event.js';
 import type { FlagFacts } from '../../src/model/flags.js';
 import type { Verdict } from '../../src/model/shapes.js';

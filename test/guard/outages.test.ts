@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Outages } from '../../src/guard/outages.js';
+import { Outages } from '../../src/guard/context/outages.js';
 import type { GuardEvent } from '../../src/model/event.js';
 
 const MINUTE = 60_000;

@@ -133,15 +133,15 @@ function stronglyConnected(graph: ImportGraph): string[][] {
   return groups;
 }
 
-/** The graph between rooms: the folders directly below `src/`. */
-export function roomGraph(graph: ImportGraph): ImportGraph {
+/** The graph between rooms: by default the folders directly below `src/`. */
+export function roomGraph(graph: ImportGraph, nameOf = roomOf): ImportGraph {
   const rooms = new Map<string, Set<string>>();
   for (const [file, targets] of graph) {
-    const room = roomOf(file);
+    const room = nameOf(file);
     if (room === undefined) continue;
     const reached = rooms.get(room) ?? new Set();
     rooms.set(room, reached);
-    for (const target of targets.map(roomOf)) {
+    for (const target of targets.map(nameOf)) {
       if (target !== undefined && target !== room) reached.add(target);
     }
   }

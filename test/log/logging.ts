@@ -1,4 +1,4 @@
-import { Outages } from '../../src/guard/outages.js';
+import { Outages } from '../../src/guard/context/outages.js';
 import { type OutcomeLogOptions, resolveLogOptions } from '../../src/log/log-options.js';
 import type { OutcomeRow } from '../../src/log/log-row-schema.js';
 import { OutcomeLog } from '../../src/log/outcome-log.js';

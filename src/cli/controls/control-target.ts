@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FleetLink } from '../../fleet/fleet-link.js';
 import { RedisOutcomeStore } from '../../fleet/redis/redis-outcome-store.js';
-import { answerTo } from '../../guard/control/ask.js';
+import { answerTo } from '../../guard/control/answer-to.js';
 import { ControlError } from '../../guard/control/control-error.js';
 import { ControlFolder } from '../../journal/control-folder.js';
 import { runningSubject } from '../../journal/folder-lock.js';

@@ -1,10 +1,10 @@
 import type { JournalEntry } from '../../journal/journal.js';
 import type { GuardState } from '../../model/state.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
+import type { GuardContext } from '../context/guard-context.js';
 import { decide, type Effect, type GuardInput } from '../decide/decide.js';
-import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
-import type { GuardMachine } from './guard-machine.js';
+import type { GuardMachine } from '../guard-machine.js';
 import { KillSwitch } from './kill-switch.js';
 import { ToggleHistory } from './toggle-history.js';
 

@@ -3,9 +3,9 @@ import { entryOf } from '../../model/event-table.js';
 import type { Limiter } from '../../support/async/limiter.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { isAdminError } from '../../unleash/admin-error.js';
-import type { GuardContext } from '../guard-context.js';
+import type { GuardContext } from '../context/guard-context.js';
+import type { GuardMachine } from '../guard-machine.js';
 import type { GuardProblem } from '../guard-status.js';
-import type { GuardMachine } from './guard-machine.js';
 
 const HOUR_MS = 3_600_000;
 

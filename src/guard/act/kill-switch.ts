@@ -6,8 +6,8 @@ import type { RequestOptions, UnleashAdminClient } from '../../unleash/admin-cli
 import { ADMIN_RETRY, isAdminError } from '../../unleash/admin-error.js';
 import { ifItLasts } from '../../unleash/admin-failure.js';
 import { type AdminFlag, gradualRolloutOf } from '../../unleash/admin-replies.js';
+import type { GuardContext } from '../context/guard-context.js';
 import type { GuardInput } from '../decide/decide.js';
-import type { GuardContext } from '../guard-context.js';
 import type { ToggleHistory } from './toggle-history.js';
 
 /** The first recheck of a confirmed stop, in milliseconds; each further one waits twice as long, up to `recheckMs`. */

@@ -3,8 +3,8 @@ import type { Stage, StageProgress } from '../../model/stage.js';
 import { retry } from '../../support/retry.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { ADMIN_RETRY } from '../../unleash/admin-error.js';
-import type { ControlLedger } from '../control/control-ledger.js';
-import type { GuardContext } from '../guard-context.js';
+import type { GuardContext } from '../context/guard-context.js';
+import type { ControlLedger } from '../control/control-state.js';
 import { describeChangeWindows, isChangeWindowOpen } from '../options/change-windows.js';
 
 /**

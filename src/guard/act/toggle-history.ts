@@ -4,7 +4,7 @@ import { retry } from '../../support/retry.js';
 import type { RequestOptions, UnleashAdminClient } from '../../unleash/admin-client.js';
 import { ADMIN_RETRY, isAdminError } from '../../unleash/admin-error.js';
 import type { AdminEvent } from '../../unleash/admin-replies.js';
-import type { GuardContext } from '../guard-context.js';
+import type { GuardContext } from '../context/guard-context.js';
 
 /** Turning a flag on or off in an environment. */
 const TOGGLES = { 'feature-environment-enabled': 'on', 'feature-environment-disabled': 'off' } as const;

@@ -5,8 +5,8 @@ import { messageOf } from '../../support/async/callbacks.js';
 import type { AccessReader } from '../../unleash/access-reader.js';
 import { isAdminError } from '../../unleash/admin-error.js';
 import type { AdminAccess, TokenExpiry } from '../../unleash/admin-rights.js';
+import type { GuardContext } from '../context/guard-context.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
-import type { GuardContext } from '../guard-context.js';
 import type { GuardProblem } from '../guard-status.js';
 
 const HOUR_MS = 3_600_000;

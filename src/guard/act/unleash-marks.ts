@@ -7,10 +7,10 @@ import { briefReason, formatDate } from '../../support/wording.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { ADMIN_RETRY, isAdminError } from '../../unleash/admin-error.js';
 import type { AdminLink } from '../../unleash/admin-replies.js';
+import type { GuardContext } from '../context/guard-context.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
-import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
-import type { GuardMachine } from './guard-machine.js';
+import type { GuardMachine } from '../guard-machine.js';
 
 /** The type of the guard's own tags. */
 export const GUARD_TAG_TYPE = {

@@ -1,4 +1,4 @@
-import type { Alert, ControlReply, ControlState } from '../../model/control.js';
+import type { Alert, ControlReply, ControlState, ControlsInForce } from '../../model/control.js';
 import { formatTime } from '../../support/wording.js';
 
 type Mute = ControlState['mutes'][number];
@@ -10,7 +10,26 @@ const MOST_ANSWERED = 64;
 const MOST = 64;
 
 /** Nothing is in force. */
-export const NO_CONTROLS: ControlState = { mutes: [], stops: [], alerts: [], answered: [] };
+const NO_CONTROLS: ControlState = { mutes: [], stops: [], alerts: [], answered: [] };
+
+/** What operators have asked for and still applies: the current {@link ControlState}. */
+export class ControlLedger {
+  state: ControlState = NO_CONTROLS;
+
+  get inForce(): ControlsInForce {
+    const { hold, mutes } = this.state;
+    return hold === undefined ? { mutes } : { hold, mutes };
+  }
+
+  /** The alerts that fire now, the oldest first. */
+  get firingAlerts(): ControlState['alerts'] {
+    return this.state.alerts.filter(({ isFiring }) => isFiring);
+  }
+
+  isMuted(trigger: string, now: number): boolean {
+    return this.state.mutes.some((mute) => mute.trigger === trigger && now < mute.until);
+  }
+}
 
 /** Whether there is anything that a restart of the shared store must not lose. */
 export function isInForce({ hold, mutes, alerts }: ControlState): boolean {

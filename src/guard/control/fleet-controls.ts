@@ -2,7 +2,7 @@ import type { ControlLink } from '../../fleet/control-link.js';
 import type { FleetMember } from '../../fleet/fleet-member.js';
 import type { ControlReply, ControlRequest, ControlState } from '../../model/control.js';
 import { messageOf } from '../../support/async/callbacks.js';
-import { answerTo } from './ask.js';
+import { answerTo } from './answer-to.js';
 import { ControlError } from './control-error.js';
 
 /** Requests of operators in the store that a fleet shares, as one of its processes sees them. */

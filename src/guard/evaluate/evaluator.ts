@@ -7,7 +7,7 @@ import { ALERT_PREFIX } from '../../model/words/control-events.js';
 import { atOnce } from '../../support/async/callbacks.js';
 import type { SignalPoller } from '../../triggers/signals/signal-poller.js';
 import type { Trigger, VerdictOfTrigger } from '../../triggers/trigger.js';
-import type { GuardRecords } from '../guard-records.js';
+import type { GuardRecords } from '../context/guard-records.js';
 import type { RolloutRules } from '../options/rules.js';
 import { alertVerdicts, type FiringAlert } from './alert-verdicts.js';
 import { stepReviews } from './reviews.js';

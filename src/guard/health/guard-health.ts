@@ -1,6 +1,6 @@
 import type { Health, HealthReason } from '../../model/health.js';
 import type { Clock } from '../../support/clock.js';
-import type { GuardRecords } from '../guard-records.js';
+import type { GuardRecords } from '../context/guard-records.js';
 import { notRunning } from './checks.js';
 import { type Conditions, reasonsOf, stepConditions } from './conditions.js';
 import type { HealthFacts } from './health-facts.js';

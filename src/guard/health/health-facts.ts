@@ -1,6 +1,6 @@
 import type { MemberProgress } from '../../fleet/fleet-options.js';
 import type { FlagSourceHealth } from '../../model/flags.js';
-import type { ObservationCounts } from './observation-counts.js';
+import type { ObservationCounts } from '../observe/observation-counts.js';
 
 /** Something that makes a guard blind. */
 export interface Problem {

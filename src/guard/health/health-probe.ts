@@ -1,11 +1,11 @@
 import type { Verdict } from '../../model/shapes.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import type { SignalPoller } from '../../triggers/signals/signal-poller.js';
-import type { GuardMachine } from '../act/guard-machine.js';
+import type { GuardContext } from '../context/guard-context.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
-import type { GuardLoop } from '../evaluate/guard-loop.js';
-import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
+import type { GuardLoop } from '../guard-loop.js';
+import type { GuardMachine } from '../guard-machine.js';
 import type { EvaluationClient } from '../observe/evaluation-client.js';
 import type { OutcomeRecorder } from '../observe/outcome-recorder.js';
 import type { HealthFacts, Problem } from './health-facts.js';

@@ -2,7 +2,7 @@ import { BaselineFile } from '../../journal/baseline-file.js';
 import type { OpenFolder } from '../../journal/guard-folder.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { FlagFacts } from '../../model/flags.js';
-import type { GuardContext } from '../guard-context.js';
+import type { GuardContext } from '../context/guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
 import { BaselineRecorder } from './baseline-recorder.js';
 

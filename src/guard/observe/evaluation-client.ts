@@ -1,5 +1,5 @@
 import { cameThrough, type FlagClient, type ProviderIdentity } from '../../model/flags.js';
-import type { GuardContext } from '../guard-context.js';
+import type { GuardContext } from '../context/guard-context.js';
 
 /** The OpenFeature client that operations evaluate with, and whether it evaluates through the guard's provider. */
 export class EvaluationClient {

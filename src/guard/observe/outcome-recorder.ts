@@ -6,12 +6,12 @@ import { armOf, ExposureLedger } from '../../measure/exposure-ledger.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { StoreDump } from '../../measure/outcome-delta.js';
 import type { Evaluation, Exposure, Outcome } from '../../model/shapes.js';
-import type { GuardMachine } from '../act/guard-machine.js';
+import type { GuardContext } from '../context/guard-context.js';
 import { storeFor } from '../evaluate/evaluation-loop.js';
-import type { GuardLoop } from '../evaluate/guard-loop.js';
-import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
-import { Observations } from '../health/observation-counts.js';
+import type { GuardLoop } from '../guard-loop.js';
+import type { GuardMachine } from '../guard-machine.js';
+import { Observations } from './observation-counts.js';
 import { TreatmentVariants } from './treatment-variants.js';
 
 /** As many evaluations as on, in spite of an override, are not those that were under way when it began. */

@@ -11,9 +11,9 @@ import { lineOfRollup } from '../../rollups/rollup-line.js';
 import { RollupRecorder } from '../../rollups/rollup-recorder.js';
 import { summaryOf } from '../../rollups/summary.js';
 import { replaceFile } from '../../support/files.js';
-import type { GuardMachine } from '../act/guard-machine.js';
+import type { GuardContext } from '../context/guard-context.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
-import type { GuardContext } from '../guard-context.js';
+import type { GuardMachine } from '../guard-machine.js';
 import type { OutcomeRecorder } from './outcome-recorder.js';
 
 const SUMMARY_FILE = 'summary.json';

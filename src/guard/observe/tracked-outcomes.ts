@@ -3,7 +3,7 @@ import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import { MAX_METRIC_VALUE } from '../../measure/metrics/metric-trials.js';
 import type { TrackedEvent } from '../../model/flags.js';
 import type { Attributes, Exposure, Outcome } from '../../model/shapes.js';
-import type { GuardContext } from '../guard-context.js';
+import type { GuardContext } from '../context/guard-context.js';
 import type { OutcomeRecorder } from './outcome-recorder.js';
 
 /** What a user of the service complained about, in the application's words. */

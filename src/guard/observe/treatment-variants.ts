@@ -1,7 +1,7 @@
 import { armOf } from '../../measure/exposure-ledger.js';
 import type { FlagFacts, VariantFacts } from '../../model/flags.js';
 import type { Evaluation } from '../../model/shapes.js';
-import type { GuardContext } from '../guard-context.js';
+import type { GuardContext } from '../context/guard-context.js';
 
 /** What an evaluation says of its arm. */
 type Draw = Pick<Evaluation, 'reason' | 'flagMetadata'>;

@@ -10,7 +10,8 @@ import {
   throwProblems,
 } from '../../support/config-error.js';
 import { type Logger, resolveLogger } from '../../support/logger.js';
-import { safeClock } from '../guard-context.js';
+import { safeClock } from '../context/guard-context.js';
+import { type GuardResources, guardResources } from '../context/guard-resources.js';
 import type { RolloutGuardOptions } from '../options/options.js';
 import {
   loggerSchema,
@@ -18,7 +19,6 @@ import {
   type ResolvedOptions,
   resolveOptions,
 } from '../options/resolve-options.js';
-import { type GuardResources, guardResources } from './guard-resources.js';
 import { SharedLog } from './shared-log.js';
 
 /** More flags in one process are taken for a mistake: each is evaluated on every tick, and needs memory of its own. */

@@ -3,9 +3,9 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AlertsHandler } from '../../../src/alerts/alerts-handler.js';
-import { NO_CONTROLS, withAlert } from '../../../src/guard/control/control-state.js';
+import { ControlLedger, withAlert } from '../../../src/guard/control/control-state.js';
+import { FlagGuards } from '../../../src/guard/flag-guards.js';
 import type { RolloutGuard } from '../../../src/guard/rollout-guard.js';
-import { FlagGuards } from '../../../src/guard/several/flag-guards.js';
 import type { Alert } from '../../../src/model/control.js';
 import { successRateBelow } from '../../../src/triggers/success-rate-below.js';
 import { GuardHarness } from '../../helpers/guard-harness.js';
@@ -182,7 +182,7 @@ describe('withAlert', () => {
     ...given,
   });
   const changesOf = (...alerts: readonly Alert[]) => {
-    let state = NO_CONTROLS;
+    let { state } = new ControlLedger();
     return alerts.map((each, at) => {
       const step = withAlert(state, each, at);
       state = step.state;

@@ -6,7 +6,7 @@ import {
   RedisOutcomeStore,
   type RedisOutcomeStoreOptions,
 } from '../../../src/fleet/redis/redis-outcome-store.js';
-import { answerTo } from '../../../src/guard/control/ask.js';
+import { answerTo } from '../../../src/guard/control/answer-to.js';
 import type { RolloutGuardOptions } from '../../../src/guard/options/options.js';
 import type { RolloutGuard } from '../../../src/guard/rollout-guard.js';
 import type { Alert, Control, ControlRequest } from '../../../src/model/control.js';

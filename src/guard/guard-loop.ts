@@ -1,10 +1,10 @@
-import type { EffectRunner } from '../act/effect-runner.js';
-import type { GuardMachine } from '../act/guard-machine.js';
-import type { GuardContext } from '../guard-context.js';
-import type { GuardFleet } from '../guard-fleet.js';
-import { EvaluationLoop } from './evaluation-loop.js';
-import type { Evaluator } from './evaluator.js';
+import type { EffectRunner } from './act/effect-runner.js';
+import type { GuardContext } from './context/guard-context.js';
+import { EvaluationLoop } from './evaluate/evaluation-loop.js';
+import type { Evaluator } from './evaluate/evaluator.js';
 import { Freshness } from './freshness.js';
+import type { GuardFleet } from './guard-fleet.js';
+import type { GuardMachine } from './guard-machine.js';
 
 /** Successes alone are evaluated this often at most, in milliseconds: an evaluation costs as much as many outcomes. */
 const REST_MS = 20;

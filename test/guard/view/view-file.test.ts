@@ -1,9 +1,9 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ViewFile } from '../../src/journal/view-file.js';
-import { eventually } from '../helpers/eventually.js';
-import { GuardHarness } from '../helpers/guard-harness.js';
+import { ViewFile } from '../../../src/journal/view-file.js';
+import { eventually } from '../../helpers/eventually.js';
+import { GuardHarness } from '../../helpers/guard-harness.js';
 
 let harness: GuardHarness;
 

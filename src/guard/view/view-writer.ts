@@ -1,7 +1,7 @@
 import type { OpenFolder } from '../../journal/guard-folder.js';
 import { ViewFile } from '../../journal/view-file.js';
 import type { RolloutView } from '../../model/rollout-view.js';
-import type { GuardContext } from '../guard-context.js';
+import type { GuardContext } from '../context/guard-context.js';
 
 const WRITING = 'writing view.json';
 /** Between two writes, in milliseconds. */

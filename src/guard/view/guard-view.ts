@@ -3,15 +3,21 @@ import type { ControlsInForce } from '../../model/control.js';
 import type { Unsubscribe } from '../../model/flags.js';
 import type { RolloutView } from '../../model/rollout-view.js';
 import { version } from '../../support/version.js';
-import type { GuardMachine } from '../act/guard-machine.js';
 import type { TokenWatch } from '../act/token-watch.js';
+import type { GuardContext } from '../context/guard-context.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
-import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
+import type { GuardMachine } from '../guard-machine.js';
 import type { GuardProblem } from '../guard-status.js';
 import type { GuardHealth } from '../health/guard-health.js';
-import { buildView, failingOf, stepStatuses, type TriggerStatuses, type ViewFacts } from './view-builder.js';
-import { changeKeyOf } from './view-key.js';
+import {
+  buildView,
+  changeKeyOf,
+  failingOf,
+  stepStatuses,
+  type TriggerStatuses,
+  type ViewFacts,
+} from './view-builder.js';
 import { ViewWriter } from './view-writer.js';
 
 /** The parts of a guard that a view shows. */

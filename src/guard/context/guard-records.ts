@@ -1,15 +1,15 @@
-import { AuditLog } from '../journal/audit-log.js';
-import type { OpenFolder } from '../journal/guard-folder.js';
-import { Journal, type JournalEntry } from '../journal/journal.js';
-import type { GuardEvent, GuardListener } from '../model/event.js';
-import { entryOf } from '../model/event-table.js';
-import type { GuardedFlag, GuardFigures, GuardObserver } from '../model/observer.js';
-import type { Outcome } from '../model/shapes.js';
-import { runCallback } from '../support/async/callbacks.js';
-import type { Clock } from '../support/clock.js';
-import { withDeadline } from '../support/deadline.js';
-import { UnusableFileError } from '../support/files.js';
-import type { Logger } from '../support/logger.js';
+import { AuditLog } from '../../journal/audit-log.js';
+import type { OpenFolder } from '../../journal/guard-folder.js';
+import { Journal, type JournalEntry } from '../../journal/journal.js';
+import type { GuardEvent, GuardListener } from '../../model/event.js';
+import { entryOf } from '../../model/event-table.js';
+import type { GuardedFlag, GuardFigures, GuardObserver } from '../../model/observer.js';
+import type { Outcome } from '../../model/shapes.js';
+import { runCallback } from '../../support/async/callbacks.js';
+import type { Clock } from '../../support/clock.js';
+import { withDeadline } from '../../support/deadline.js';
+import { UnusableFileError } from '../../support/files.js';
+import type { Logger } from '../../support/logger.js';
 import { Outages } from './outages.js';
 
 /** A save that takes longer than this no longer delays a stop. */

@@ -1,21 +1,21 @@
 import { setImmediate } from 'node:timers/promises';
-import type { AlertsOptions } from '../../alerts/alert-options.js';
-import { type AlertsHandler, alertsHandler } from '../../alerts/alerts-handler.js';
-import type { DashboardOptions } from '../../dashboard/dashboard-options.js';
-import { type DashboardHandler, dashboardHandler } from '../../dashboard/handler.js';
-import { type MetricsHandler, metricsHandler } from '../../dashboard/metrics-handler.js';
-import { prometheusText } from '../../dashboard/prometheus-text.js';
-import type { Health } from '../../model/health.js';
-import { messageOf } from '../../support/async/callbacks.js';
-import { inSlices } from '../../support/async/slices.js';
-import { systemClock } from '../../support/clock.js';
-import { formatNames } from '../../support/wording.js';
-import { resolveFlags } from '../assemble.js';
-import type { GuardStatus } from '../guard-status.js';
-import { RolloutGuard } from '../rollout-guard.js';
-import type { FlagGuardsOptions } from './flag-options.js';
-import type { GuardResources } from './guard-resources.js';
-import type { SharedLog } from './shared-log.js';
+import type { AlertsOptions } from '../alerts/alert-options.js';
+import { type AlertsHandler, alertsHandler } from '../alerts/alerts-handler.js';
+import type { DashboardOptions } from '../dashboard/dashboard-options.js';
+import { type DashboardHandler, dashboardHandler } from '../dashboard/handler.js';
+import { type MetricsHandler, metricsHandler } from '../dashboard/metrics-handler.js';
+import { prometheusText } from '../dashboard/prometheus-text.js';
+import type { Health } from '../model/health.js';
+import { messageOf } from '../support/async/callbacks.js';
+import { inSlices } from '../support/async/slices.js';
+import { systemClock } from '../support/clock.js';
+import { formatNames } from '../support/wording.js';
+import { resolveFlags } from './assemble.js';
+import type { GuardResources } from './context/guard-resources.js';
+import type { GuardStatus } from './guard-status.js';
+import { RolloutGuard } from './rollout-guard.js';
+import type { FlagGuardsOptions } from './several/flag-options.js';
+import type { SharedLog } from './several/shared-log.js';
 
 /** A message names so many flags. */
 const MOST_NAMED = 10;

@@ -1,13 +1,18 @@
 import { describe, expect, it } from 'vitest';
-import { forecastStage } from '../../src/guard/observe/stage-forecast.js';
-import { buildView, failingOf, stepStatuses, type ViewFacts } from '../../src/guard/observe/view-builder.js';
-import { changeKeyOf } from '../../src/guard/observe/view-key.js';
-import { rolloutViewSchema } from '../../src/model/rollout-view.js';
-import type { Verdict } from '../../src/model/shapes.js';
-import type { Evidence, Snapshot } from '../../src/model/snapshot.js';
-import type { StageProgress } from '../../src/model/stage.js';
-import { decision } from '../notify/events.js';
-import { NOW, snapshotOf } from '../triggers/snapshots.js';
+import { forecastStage } from '../../../src/guard/view/stage-forecast.js';
+import {
+  buildView,
+  changeKeyOf,
+  failingOf,
+  stepStatuses,
+  type ViewFacts,
+} from '../../../src/guard/view/view-builder.js';
+import { rolloutViewSchema } from '../../../src/model/rollout-view.js';
+import type { Verdict } from '../../../src/model/shapes.js';
+import type { Evidence, Snapshot } from '../../../src/model/snapshot.js';
+import type { StageProgress } from '../../../src/model/stage.js';
+import { decision } from '../../notify/events.js';
+import { NOW, snapshotOf } from '../../triggers/snapshots.js';
 
 const MINUTE = 60_000;
 

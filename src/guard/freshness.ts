@@ -1,6 +1,6 @@
-import type { Gap } from '../../support/running-time.js';
-import type { GuardContext } from '../guard-context.js';
-import type { GuardFleet } from '../guard-fleet.js';
+import type { Gap } from '../support/running-time.js';
+import type { GuardContext } from './context/guard-context.js';
+import type { GuardFleet } from './guard-fleet.js';
 
 /** After a shorter gap, nobody has acted meanwhile, in milliseconds. */
 const MIN_GAP_MS = 2_000;

@@ -13,15 +13,14 @@ import { stageAt } from '../../model/stage.js';
 import { ALERT_PREFIX, describeControl } from '../../model/words/control-events.js';
 import { withDeadline } from '../../support/deadline.js';
 import { formatDate } from '../../support/wording.js';
-import type { EffectRunner } from '../act/effect-runner.js';
-import type { GuardMachine } from '../act/guard-machine.js';
-import type { StageAdvance } from '../act/stage-advance.js';
+import type { GuardContext } from '../context/guard-context.js';
+import { ControlError } from '../control/control-error.js';
+import { replaced, withAlert, withHold, withMute, withoutMute } from '../control/control-state.js';
 import { type Evaluator, SHARED_OUTAGE } from '../evaluate/evaluator.js';
-import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
-import { requestOf } from './alert-intake.js';
-import { ControlError } from './control-error.js';
-import { replaced, withAlert, withHold, withMute, withoutMute } from './control-state.js';
+import type { GuardMachine } from '../guard-machine.js';
+import type { EffectRunner } from './effect-runner.js';
+import type { StageAdvance } from './stage-advance.js';
 
 /** How long `stop` waits until Unleash has confirmed it, in milliseconds. */
 const CONFIRMED_WITHIN_MS = 10_000;
@@ -182,7 +181,7 @@ export class ControlActions {
       return { ...changed, message: `${name} fires: it ${does}.` };
     }
     const isDryRun = dryRun || alert.dryRun === true;
-    const { message } = await this.#stop(request.id, requestOf(alert), isDryRun);
+    const { message } = await this.#stop(request.id, stopOf(alert), isDryRun);
     return { ...changed, message: isDryRun ? message : `${name} fires. ${message}` };
   }
 
@@ -333,4 +332,9 @@ function withdrawn(): ControlError {
     'NO_REPLY',
     'The request was withdrawn, or another process leads the fleet by now.',
   );
+}
+
+/** An alert's stop. It blames no arm: an alert does not know of arms. */
+export function stopOf({ by, reason }: Alert): { readonly by: string; readonly reason: string } {
+  return { by: `An alert from ${by}`, reason };
 }

@@ -1,11 +1,11 @@
-import type { JournalEntry } from '../../journal/journal.js';
-import type { FlagFacts } from '../../model/flags.js';
-import type { GuardState } from '../../model/state.js';
-import type { ControlLedger } from '../control/control-ledger.js';
-import { afterRestart, initialState } from '../decide/decide.js';
-import type { Evaluator } from '../evaluate/evaluator.js';
-import type { GuardContext } from '../guard-context.js';
-import type { EvaluatedStore } from '../guard-fleet.js';
+import type { JournalEntry } from '../journal/journal.js';
+import type { FlagFacts } from '../model/flags.js';
+import type { GuardState } from '../model/state.js';
+import type { GuardContext } from './context/guard-context.js';
+import type { ControlLedger } from './control/control-state.js';
+import { afterRestart, initialState } from './decide/decide.js';
+import type { Evaluator } from './evaluate/evaluator.js';
+import type { EvaluatedStore } from './guard-fleet.js';
 
 /** The guard's state and epoch, and their copy in the journal. */
 export class GuardMachine {

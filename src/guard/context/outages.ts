@@ -1,6 +1,6 @@
-import type { GuardEventOf } from '../model/event.js';
-import type { Clock } from '../support/clock.js';
-import { describeError } from '../support/files.js';
+import type { GuardEventOf } from '../../model/event.js';
+import type { Clock } from '../../support/clock.js';
+import { describeError } from '../../support/files.js';
 
 /** So many outages of one part are reported at once; of more within an hour, one is reported, with their count. */
 const REPORTS_AT_ONCE = 5;

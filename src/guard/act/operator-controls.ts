@@ -13,17 +13,14 @@ import {
   controlSchema,
 } from '../../model/control.js';
 import type { GuardEvent } from '../../model/event.js';
-import { GUARD_ITSELF } from '../../model/words/control-events.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import { parseConfig } from '../../support/config-error.js';
-import { formatDuration } from '../../support/wording.js';
-import type { GuardContext } from '../guard-context.js';
+import type { GuardContext } from '../context/guard-context.js';
+import { ControlError, isControlError } from '../control/control-error.js';
+import { type ControlLedger, isInForce, withAnswer } from '../control/control-state.js';
 import type { GuardFleet } from '../guard-fleet.js';
-import { takeAlert } from './alert-intake.js';
-import type { ControlActions } from './control-actions.js';
-import { ControlError } from './control-error.js';
-import type { ControlLedger } from './control-ledger.js';
-import { isInForce, withAnswer, withHold, withoutExpired, withStop } from './control-state.js';
+import { AutomaticControls } from './automatic-controls.js';
+import { type ControlActions, stopOf } from './control-actions.js';
 
 /** Where a request came from, if not from this process: there it is begun and answered. */
 interface Source {
@@ -37,6 +34,7 @@ export class OperatorControls {
   readonly #fleet: GuardFleet;
   readonly #ledger: ControlLedger;
   readonly #actions: ControlActions;
+  readonly #automatic: AutomaticControls;
   readonly #save: () => void;
   readonly #closing = new AbortController();
   #isOpen = false;
@@ -60,7 +58,7 @@ export class OperatorControls {
     this.#ledger = ledger;
     this.#actions = actions;
     this.#save = save;
-    context.records.listen((event) => this.#onEvent(event));
+    this.#automatic = new AutomaticControls(context, fleet, ledger, (change) => this.#change(change));
   }
 
   /** What is in force. */
@@ -79,9 +77,20 @@ export class OperatorControls {
     return this.#ask(parseConfig(controlSchema, given, 'control'));
   }
 
-  /** A notification of an alert. @throws ConfigError when it is invalid, ControlError when it was not taken. */
+  /**
+   * A notification of an alert. A stop that no leader answers is done by this process, as a stop waits for nobody.
+   *
+   * @throws ConfigError when it is invalid, ControlError when it was not taken.
+   */
   async alert(given: unknown): Promise<ControlReply> {
-    return takeAlert(parseConfig(alertSchema, given, 'alert'), (control) => this.#ask(control));
+    const alert = parseConfig(alertSchema, given, 'alert');
+    try {
+      return await this.#ask(alert);
+    } catch (error) {
+      const isUnanswered = isControlError(error) && (error.code === 'FLEET' || error.code === 'NO_REPLY');
+      if (!alert.isFiring || alert.action !== 'stop' || alert.dryRun || !isUnanswered) throw error;
+      return this.#ask({ type: 'stop', ...stopOf(alert) });
+    }
   }
 
   async #ask(control: Control | Alert): Promise<ControlReply> {
@@ -95,7 +104,7 @@ export class OperatorControls {
 
   /** Called on every tick: ends mutes, and takes what waits in the folder and in the fleet. */
   tick(): void {
-    this.#endMutes();
+    this.#automatic.endMutes();
     const take = async () => {
       try {
         await this.#takeFromFolder();
@@ -276,51 +285,6 @@ export class OperatorControls {
       .catch((error) => this.#context.records.fault('a request of an operator', error))
       .finally(() => Promise.resolve(this.#taking).then(() => this.#underWay.delete(id)));
     this.#underWay.set(id, running);
-  }
-
-  #endMutes(): void {
-    const { clock, records } = this.#context;
-    const now = clock.now();
-    // In a fleet, the leader does it for all; a mute whose time has passed has no effect anywhere.
-    if (this.#fleet.controls !== undefined && !this.#fleet.controls.leads) return;
-    const { expired } = withoutExpired(this.#ledger.state, now);
-    if (expired.length > 0) this.#change((state) => withoutExpired(state, now).state);
-    for (const { trigger } of expired) records.emit({ type: 'mute-expired', at: now, trigger });
-  }
-
-  #onEvent(event: GuardEvent): void {
-    if (this.#fleet.controls !== undefined && !this.#fleet.controls.leads) return;
-    if (event.type === 'stage-overdue' && event.progress.stage.onDeadline === 'hold') {
-      const { stage } = event.progress;
-      this.#holdByItself(
-        event.at,
-        `the stage at ${stage.percentage} % was not met within ${formatDuration(stage.deadlineMs ?? 0)}`,
-      );
-    }
-    if (event.type === 'decided' && !event.decision.dryRun && event.decision.requestedBy === undefined) {
-      this.#onStop(event.decision.id, event.at);
-    }
-  }
-
-  /** A flag that is stopped again and again: the next rollout is to be an operator's. */
-  #onStop(id: string, at: number): void {
-    const { holdAfterStops: limit, advance } = this.#context;
-    if (limit === false || advance !== 'automatic') return;
-    const noted = withStop(this.#ledger.state, { id, at }, limit.withinMs);
-    if (noted === undefined) return;
-    this.#change((state) => withStop(state, { id, at }, limit.withinMs)?.state ?? state);
-    if (noted.count < limit.stops) return;
-    this.#holdByItself(
-      at,
-      `the flag was stopped ${noted.count} times within ${formatDuration(limit.withinMs)}`,
-    );
-  }
-
-  #holdByItself(at: number, reason: string): void {
-    if (this.#ledger.state.hold !== undefined) return;
-    const control = { type: 'hold', by: GUARD_ITSELF, reason } as const;
-    this.#change((state) => withHold(state, { since: at, by: GUARD_ITSELF, reason }));
-    this.#context.records.emit({ type: 'control', at, control });
   }
 
   /** A change that this process makes by itself: at once here, and shared as soon as that is possible. */

@@ -1,10 +1,10 @@
-import type { FlagFacts } from '../model/flags.js';
-import { answerOf, atOnce, type OnFault } from '../support/async/callbacks.js';
-import { type Clock, systemClock } from '../support/clock.js';
-import type { RunningTime } from '../support/running-time.js';
+import type { FlagFacts } from '../../model/flags.js';
+import { answerOf, atOnce, type OnFault } from '../../support/async/callbacks.js';
+import { type Clock, systemClock } from '../../support/clock.js';
+import type { RunningTime } from '../../support/running-time.js';
+import type { ResolvedOptions } from '../options/resolve-options.js';
 import { GuardRecords } from './guard-records.js';
-import type { ResolvedOptions } from './options/resolve-options.js';
-import { type GuardResources, guardResources } from './several/guard-resources.js';
+import { type GuardResources, guardResources } from './guard-resources.js';
 
 /** What every part of a guard works with: the user's options, complete (clock, random, fetch and logger among them), and its records. */
 export interface GuardContext extends ResolvedOptions {

@@ -1,7 +1,7 @@
 import type { GuardEvent } from '../../model/event.js';
 import type { DecisionCount, GuardFigures } from '../../model/observer.js';
-import type { ControlLedger } from '../control/control-ledger.js';
-import type { GuardContext } from '../guard-context.js';
+import type { GuardContext } from '../context/guard-context.js';
+import type { ControlLedger } from '../control/control-state.js';
 import type { GuardFleet } from '../guard-fleet.js';
 import type { GuardView } from './guard-view.js';
 

@@ -12,12 +12,12 @@ import type { Unsubscribe } from '../../model/flags.js';
 import type { RolloutView } from '../../model/rollout-view.js';
 import type { RolloutHistory } from '../../rollups/rollup.js';
 import { messageOf } from '../../support/async/callbacks.js';
+import type { OperatorControls } from '../act/operator-controls.js';
+import type { GuardContext } from '../context/guard-context.js';
 import { isControlError } from '../control/control-error.js';
-import type { OperatorControls } from '../control/operator-controls.js';
-import type { GuardContext } from '../guard-context.js';
 import type { GuardFleet } from '../guard-fleet.js';
+import type { RollupKeeper } from '../observe/rollup-keeper.js';
 import type { GuardView } from './guard-view.js';
-import type { RollupKeeper } from './rollup-keeper.js';
 
 /**
  * A running guard as a dashboard sees it. In a fleet, each process shows the whole fleet, from the shared store; one that is cut off shows
