@@ -12,6 +12,7 @@ import { systemClock } from '../support/clock.js';
 import { formatNames } from '../support/wording.js';
 import { resolveFlags } from './assemble.js';
 import type { GuardResources } from './context/guard-resources.js';
+import type { GuardRun } from './guard-run.js';
 import type { GuardStatus } from './guard-status.js';
 import { RolloutGuard } from './rollout-guard.js';
 import type { FlagGuardsOptions } from './several/flag-options.js';
@@ -123,7 +124,7 @@ export class FlagGuards<FlagKey extends string = string> {
 
   /** Writes and sends what all guards have recorded so far; see {@link RolloutGuard.flush}. Resolves within 5 seconds. */
   async flush(): Promise<void> {
-    await this.#withinTime((guard, withinMs) => guard.flushWithin(withinMs));
+    await this.#withinTime((run, withinMs) => run.flush(withinMs));
   }
 
   /** Ends all guards for good; see {@link RolloutGuard.close}. Resolves within 5 seconds. */
@@ -135,7 +136,7 @@ export class FlagGuards<FlagKey extends string = string> {
   async #close(): Promise<void> {
     // Those of guards that wait for their turn would take the time. What is recorded meanwhile is evaluated at once, as always.
     this.#resources.ticks.endAll();
-    await this.#withinTime((guard, withinMs) => guard.closeWithin(withinMs));
+    await this.#withinTime((run, withinMs) => run.close(withinMs));
     for (const queue of this.#resources.queues ?? []) queue.abort();
     this.#log.close();
   }
@@ -145,10 +146,10 @@ export class FlagGuards<FlagKey extends string = string> {
    *
    * @param end - Must not reject, and resolves within so many milliseconds.
    */
-  async #withinTime(end: (guard: RolloutGuard, withinMs: number) => Promise<void>): Promise<void> {
+  async #withinTime(end: (run: GuardRun, withinMs: number) => Promise<void>): Promise<void> {
     const begin = systemClock.monotonic();
     const run = (guard: RolloutGuard) =>
-      end(guard, Math.max(LEAST_MS, END_MS - (systemClock.monotonic() - begin)));
+      end(guard.assemble(), Math.max(LEAST_MS, END_MS - (systemClock.monotonic() - begin)));
     const waiting = [...this.#byFlag.values()];
     const late: Promise<void>[] = [];
     let hurrying: Promise<void> | undefined;

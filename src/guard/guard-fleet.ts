@@ -14,9 +14,9 @@ import { version } from '../support/version.js';
 import type { GuardContext } from './context/guard-context.js';
 import { FleetControls } from './control/fleet-controls.js';
 import type { GuardInput } from './decide/decide.js';
-import { storeFor } from './evaluate/evaluation-loop.js';
 import type { Evaluator } from './evaluate/evaluator.js';
 import type { FleetStatus } from './guard-status.js';
+import { storeFor } from './options/rules.js';
 
 /** What a fleet changes in this process's guard. */
 interface FleetHandlers {

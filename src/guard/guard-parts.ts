@@ -8,10 +8,9 @@ import { OperatorControls } from './act/operator-controls.js';
 import { StageAdvance } from './act/stage-advance.js';
 import { TokenWatch } from './act/token-watch.js';
 import { UnleashMarks } from './act/unleash-marks.js';
-import { type GuardContext, guardContext } from './context/guard-context.js';
-import type { AdminResources, GuardResources } from './context/guard-resources.js';
+import { guardContext } from './context/guard-context.js';
+import type { GuardResources } from './context/guard-resources.js';
 import { ControlLedger } from './control/control-state.js';
-import { storeFor } from './evaluate/evaluation-loop.js';
 import { Evaluator } from './evaluate/evaluator.js';
 import { type GuardFleet, SharedFleet, soloFleet } from './guard-fleet.js';
 import { GuardLoop } from './guard-loop.js';
@@ -26,6 +25,7 @@ import { OutcomeRecorder } from './observe/outcome-recorder.js';
 import { RollupKeeper } from './observe/rollup-keeper.js';
 import { TrackedOutcomes } from './observe/tracked-outcomes.js';
 import type { ResolvedOptions } from './options/resolve-options.js';
+import { storeFor } from './options/rules.js';
 import { GuardMetrics } from './view/guard-metrics.js';
 import { GuardSource } from './view/guard-source.js';
 import { GuardView } from './view/guard-view.js';
@@ -61,22 +61,17 @@ export function guardParts(options: ResolvedOptions, shared?: GuardResources) {
     context.store === undefined ? soloFleet(own) : new SharedFleet(context, context.store, own, evaluator);
   const machine = new GuardMachine(context, fleet.evaluated, evaluator, ledger);
   // A process without a token leaves Unleash to the others of its fleet.
-  const admin = resources.admin?.client;
-  const tokenWatch =
-    resources.admin && tokenWatchOf(context, resources.admin, evaluator, () => machine.save());
-  const watches =
-    resources.admin && tokenWatch
-      ? [
-          tokenWatch,
-          new FlagWatch(context, machine, resources.admin.client, resources.admin.checks),
-          new UnleashMarks(context, machine, evaluator, fleet, resources.admin.client),
-        ]
-      : [];
-  const runner = new EffectRunner(context, machine, fleet, admin);
+  const { admin } = resources;
+  const tokenWatch = admin && new TokenWatch(context, admin, evaluator, () => machine.save());
+  const flagWatch = admin && new FlagWatch(context, admin, machine);
+  const marks = admin && new UnleashMarks(context, admin.client, machine, evaluator, fleet);
+  const watches = [tokenWatch, flagWatch, marks].filter((watch) => watch !== undefined);
+  const problems = () => [tokenWatch, flagWatch].flatMap((watch) => watch?.problems ?? []);
+  const runner = new EffectRunner(context, machine, fleet, admin?.client);
   // After a freeze, a guard evaluates nothing before it knows where it is: that is no reason to wait beside it.
   const blind = () =>
     health.current.reasons.flatMap(({ code }) => (code === 'event-loop-blocked' ? [] : [code]));
-  const stageAdvance = admin && !dryRun ? new StageAdvance(context, ledger, admin, blind) : undefined;
+  const stageAdvance = admin && !dryRun ? new StageAdvance(context, ledger, admin.client, blind) : undefined;
   const actions = new ControlActions(context, machine, runner, evaluator, fleet, stageAdvance);
   const controls = new OperatorControls(context, fleet, ledger, actions, () => machine.save());
   const loop = new GuardLoop(context, evaluator, fleet, machine, runner);
@@ -85,7 +80,7 @@ export function guardParts(options: ResolvedOptions, shared?: GuardResources) {
   const baselines = new Baselines(context, own, fleet);
   const rollups = new RollupKeeper({ context, own, machine, evaluator, recorder });
   const client = new EvaluationClient(context);
-  const watched = {
+  const probe = new HealthProbe({
     context,
     client,
     machine,
@@ -94,9 +89,8 @@ export function guardParts(options: ResolvedOptions, shared?: GuardResources) {
     loop,
     recorder,
     signals,
-    adminProblems: () => watches.flatMap(({ problems }) => problems),
-  };
-  const probe = new HealthProbe(watched);
+    adminProblems: problems,
+  });
   const health = new GuardHealth(context, () => probe.facts());
   const { project, environment } = unleash;
   const flagUrl = flagPageUrl(unleash, flagKey);
@@ -107,7 +101,7 @@ export function guardParts(options: ResolvedOptions, shared?: GuardResources) {
     fleet,
     health,
     tokenWatch,
-    watches,
+    problems,
     flagUrl,
     controls: () => controls.inForce,
   });
@@ -148,6 +142,7 @@ export function guardParts(options: ResolvedOptions, shared?: GuardResources) {
     machine,
     runner,
     watches,
+    problems,
     stageAdvance,
     controls,
     loop,
@@ -162,15 +157,4 @@ export function guardParts(options: ResolvedOptions, shared?: GuardResources) {
     metrics,
     notifications,
   };
-}
-
-function tokenWatchOf(
-  context: GuardContext,
-  { access, unauthorized }: AdminResources,
-  evaluator: Evaluator,
-  save: () => void,
-): TokenWatch {
-  const tokenWatch = new TokenWatch(context, access, evaluator, save);
-  unauthorized.add(() => tokenWatch.onUnauthorized());
-  return tokenWatch;
 }

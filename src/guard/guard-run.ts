@@ -9,6 +9,9 @@ const CLOSE_MS = 4_500;
 /** The shares of it for what was started, for requests, and for files, which also have what is left of the others. */
 const CLOSE_SHARES = { start: 1 / 9, requests: 3 / 9, files: 5 / 9 };
 
+/** How long a flush waits for what it sends, in milliseconds. */
+const FLUSH_MS = 4_000;
+
 /** Starts the parts of a guard in their order, calls them on every tick, and ends them. */
 export class GuardRun {
   readonly parts: GuardParts;
@@ -32,6 +35,21 @@ export class GuardRun {
       throw error;
     });
     return this.#running;
+  }
+
+  /** Writes and sends what was recorded so far, within so many milliseconds. */
+  async flush(withinMs = FLUSH_MS): Promise<void> {
+    const { context, loop, recorder, rollups, fleet, notifications } = this.parts;
+    if (!loop.isRunning) return;
+    await allWithin(withinMs, context.records.fault, {
+      'writing the log': recorder.flush(),
+      'writing the rollups': rollups.flush(),
+      // The first may have been under way before the latest outcomes.
+      'sending to the fleet': fleet.sync().then(() => fleet.sync()),
+      'writing the audit log': context.records.flush(),
+      'sending usage metrics': Promise.resolve().then(() => context.flags.flush?.()),
+      'sending notifications': notifications.flush(withinMs),
+    });
   }
 
   /** Ends for good, within so many milliseconds. */

@@ -18,7 +18,6 @@ import {
   type OperationHost,
   type OperationOptions,
 } from '../operation/guarded-operation.js';
-import { allWithin } from '../support/deadline.js';
 import { assembleGuard, checkOperationOptions, resolveOptions } from './assemble.js';
 import type { GuardResources } from './context/guard-resources.js';
 import { ControllableGuard } from './control/controllable-guard.js';
@@ -32,9 +31,6 @@ import {
 } from './observe/tracked-outcomes.js';
 import type { RolloutGuardOptions } from './options/options.js';
 import type { ResolvedOptions } from './options/resolve-options.js';
-
-/** How long `flush()` waits for what it sends, in milliseconds. */
-const FLUSH_MS = 4_000;
 
 /**
  * Guards the rollout of one flag: evaluates how the code behind it behaves, and turns the flag off when a trigger breaches, in
@@ -82,7 +78,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
 
   /** Where the rollout stands, as plain data. */
   status(): GuardStatus {
-    const { context, machine, evaluator, fleet, tracked, watches } = this.#parts;
+    const { context, machine, evaluator, fleet, tracked, problems } = this.#parts;
     const { flags, clock, dryRun, flagKey } = context;
     const { epoch } = machine;
     const { state } = this;
@@ -98,7 +94,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
       openReviews: evaluator.openReviews,
       // Nothing is evaluated while the flag is off: the stage from before would seem to continue.
       stage: flag?.enabled && state.status === 'armed' ? evaluator.stage : undefined,
-      problems: watches.flatMap(({ problems }) => problems),
+      problems: problems(),
       unattributedComplaints: tracked.unattributedComplaints,
       fleet: fleet.status(),
       snapshot: fleet.evaluated.snapshot(clock.now()),
@@ -184,33 +180,13 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
     return this.assemble().close();
   }
 
-  /** @internal */
-  closeWithin(withinMs: number): Promise<void> {
-    return this.assemble().close(withinMs);
-  }
-
   /**
    * Writes and sends what this process has recorded so far: log, audit log, the share in a fleet, notifications and the
    * provider's usage metrics. For a process that ends, or is frozen, between two requests. Resolves within 5 seconds and never
    * rejects: what could not be sent is reported as a fault, and stays for the next time.
    */
   flush(): Promise<void> {
-    return this.flushWithin(FLUSH_MS);
-  }
-
-  /** @internal */
-  async flushWithin(withinMs: number): Promise<void> {
-    const { context, loop, recorder, rollups, fleet, notifications } = this.#parts;
-    if (!loop.isRunning) return;
-    await allWithin(withinMs, context.records.fault, {
-      'writing the log': recorder.flush(),
-      'writing the rollups': rollups.flush(),
-      // The first may have been under way before the latest outcomes.
-      'sending to the fleet': fleet.sync().then(() => fleet.sync()),
-      'writing the audit log': context.records.flush(),
-      'sending usage metrics': Promise.resolve().then(() => context.flags.flush?.()),
-      'sending notifications': notifications.flush(withinMs),
-    });
+    return this.assemble().flush();
   }
 
   /**

@@ -278,8 +278,9 @@ describe('guardFlags', () => {
     const made = await startedMany(100);
     const turns = new Set<number>();
     for (const guard of Object.values(made.guards)) {
-      const close = guard.closeWithin.bind(guard);
-      vi.spyOn(guard, 'closeWithin').mockImplementation((withinMs) => {
+      const run = guard.assemble();
+      const close = run.close.bind(run);
+      vi.spyOn(run, 'close').mockImplementation((withinMs) => {
         for (const until = performance.now() + 1; performance.now() < until; ) turns.add(turn);
         return close(withinMs);
       });
@@ -299,8 +300,9 @@ describe('guardFlags', () => {
       const ends: number[] = [];
       let open = 100;
       for (const guard of Object.values(made.guards)) {
-        const close = guard.closeWithin.bind(guard);
-        vi.spyOn(guard, 'closeWithin').mockImplementation(async (withinMs) => {
+        const run = guard.assemble();
+        const close = run.close.bind(run);
+        vi.spyOn(run, 'close').mockImplementation(async (withinMs = 0) => {
           ends.push(performance.now() - begin + withinMs);
           // The first ones are slow, and what hangs begins late.
           await new Promise((resolve) => setTimeout(resolve, ends.length <= 8 ? 1_900 : withinMs));
@@ -347,8 +349,9 @@ describe('guardFlags', () => {
       return flag(key);
     });
     for (const guard of Object.values(made.guards)) {
-      const close = guard.closeWithin.bind(guard);
-      vi.spyOn(guard, 'closeWithin').mockImplementation(async (withinMs) => {
+      const run = guard.assemble();
+      const close = run.close.bind(run);
+      vi.spyOn(run, 'close').mockImplementation(async (withinMs) => {
         isClosing = guard.flagKey !== 'flag-19';
         await new Promise((resolve) => setTimeout(resolve, 25));
         if (guard.flagKey !== 'flag-19') await close(withinMs);

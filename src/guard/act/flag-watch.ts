@@ -4,6 +4,7 @@ import type { Limiter } from '../../support/async/limiter.js';
 import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { isAdminError } from '../../unleash/admin-error.js';
 import type { GuardContext } from '../context/guard-context.js';
+import type { AdminResources } from '../context/guard-resources.js';
 import type { GuardMachine } from '../guard-machine.js';
 import type { GuardProblem } from '../guard-status.js';
 
@@ -36,10 +37,10 @@ export class FlagWatch {
   #failures = 0;
   #missing: Missing | undefined;
 
-  constructor(context: GuardContext, machine: GuardMachine, admin: UnleashAdminClient, checks: Limiter) {
+  constructor(context: GuardContext, { client, checks }: AdminResources, machine: GuardMachine) {
     this.#context = context;
     this.#machine = machine;
-    this.#admin = admin;
+    this.#admin = client;
     this.#checks = checks;
   }
 

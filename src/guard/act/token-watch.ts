@@ -6,6 +6,7 @@ import type { AccessReader } from '../../unleash/access-reader.js';
 import { isAdminError } from '../../unleash/admin-error.js';
 import type { AdminAccess, TokenExpiry } from '../../unleash/admin-rights.js';
 import type { GuardContext } from '../context/guard-context.js';
+import type { AdminResources } from '../context/guard-resources.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
 import type { GuardProblem } from '../guard-status.js';
 
@@ -53,7 +54,7 @@ export class TokenWatch {
   /** @param evaluator - Has what operators were notified of, by an earlier run or another leader of the fleet too. */
   constructor(
     context: GuardContext,
-    access: AccessReader,
+    { access, unauthorized }: AdminResources,
     evaluator: Pick<Evaluator, 'token'>,
     save: () => void,
   ) {
@@ -61,6 +62,7 @@ export class TokenWatch {
     this.#access = access;
     this.#evaluator = evaluator;
     this.#save = save;
+    unauthorized.add(() => this.#onUnauthorized());
   }
 
   /** What is wrong now. The code is that of the `AdminError`, or `TOKEN_EXPIRES` while the token still works. */
@@ -92,7 +94,7 @@ export class TokenWatch {
   }
 
   /** A request was refused with the status 401: checks at the next tick. */
-  onUnauthorized(): void {
+  #onUnauthorized(): void {
     // The check's own refusals, and those that it has found already.
     if (this.#checking !== undefined || this.#refusal !== undefined) return;
     this.#nextCheckAt = this.#context.clock.monotonic();

@@ -36,8 +36,6 @@ interface Marks {
  * lifecycle. It begins only when a stop is confirmed, changes nothing that is not the guard's, and where it fails, nothing else does.
  */
 export class UnleashMarks {
-  /** It keeps the guard from nothing. */
-  readonly problems = [];
   readonly #context: GuardContext;
   readonly #machine: GuardMachine;
   readonly #evaluator: Evaluator;
@@ -53,10 +51,10 @@ export class UnleashMarks {
 
   constructor(
     context: GuardContext,
+    admin: UnleashAdminClient,
     machine: GuardMachine,
     evaluator: Evaluator,
     fleet: GuardFleet,
-    admin: UnleashAdminClient,
   ) {
     this.#context = context;
     this.#machine = machine;

@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
+import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import { describeFailing } from '../../model/concentration.js';
 import type { FlagFacts } from '../../model/flags.js';
 import type { Decision, Verdict } from '../../model/shapes.js';
 import { countedIn, type Snapshot } from '../../model/snapshot.js';
 import { percentageBefore, type Stage } from '../../model/stage.js';
-import type { Trigger } from '../../triggers/trigger.js';
 import type { Evaluator } from './evaluator.js';
 
 /** What is evaluated: a live guard, a recorded log, or a simulated rollout. Functions are called for each evaluation. */
@@ -84,26 +83,4 @@ export class EvaluationLoop {
       reason: breaches.map((verdict) => verdict.message).join(' ') + describeFailing(breaches),
     };
   }
-}
-
-/** An empty store with the windows and the evidence that these rules need. */
-export function storeFor(
-  rules: {
-    readonly flagKey: string;
-    readonly rollback: readonly Trigger[];
-    readonly review: readonly Trigger[];
-    readonly outcomeTimeoutMs?: number | undefined;
-    readonly operation?: { readonly timeoutMs?: number | undefined } | undefined;
-  },
-  startedAt: number,
-): MemoryOutcomeStore {
-  const triggers = [...rules.rollback, ...rules.review];
-  return new MemoryOutcomeStore({
-    flagKey: rules.flagKey,
-    windowsMs: triggers.map(({ windowMs }) => windowMs),
-    evidenceFor: triggers,
-    outcomeTimeoutMs: rules.outcomeTimeoutMs,
-    operationTimeoutMs: rules.operation?.timeoutMs,
-    now: startedAt,
-  });
 }

@@ -7,10 +7,10 @@ import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { StoreDump } from '../../measure/outcome-delta.js';
 import type { Evaluation, Exposure, Outcome } from '../../model/shapes.js';
 import type { GuardContext } from '../context/guard-context.js';
-import { storeFor } from '../evaluate/evaluation-loop.js';
 import type { GuardFleet } from '../guard-fleet.js';
 import type { GuardLoop } from '../guard-loop.js';
 import type { GuardMachine } from '../guard-machine.js';
+import { storeFor } from '../options/rules.js';
 import { Observations } from './observation-counts.js';
 import { TreatmentVariants } from './treatment-variants.js';
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import { UNITS } from '../../model/shapes.js';
 import type { Stage } from '../../model/stage.js';
 import { isRecord, parseConfig } from '../../support/config-error.js';
@@ -149,4 +150,26 @@ export function resolveRules({ rollback, review, reviewCloseAfterMs, stages }: G
 /** Checks rules that come alone and fills in the defaults. @throws ConfigError that lists every problem. */
 export function parseRules(given: unknown, what: string): RolloutRules {
   return resolveRules(parseConfig(rulesSchema, given, what));
+}
+
+/** An empty store with the windows and the evidence that these rules need. */
+export function storeFor(
+  rules: {
+    readonly flagKey: string;
+    readonly rollback: readonly Trigger[];
+    readonly review: readonly Trigger[];
+    readonly outcomeTimeoutMs?: number | undefined;
+    readonly operation?: { readonly timeoutMs?: number | undefined } | undefined;
+  },
+  startedAt: number,
+): MemoryOutcomeStore {
+  const triggers = [...rules.rollback, ...rules.review];
+  return new MemoryOutcomeStore({
+    flagKey: rules.flagKey,
+    windowsMs: triggers.map(({ windowMs }) => windowMs),
+    evidenceFor: triggers,
+    outcomeTimeoutMs: rules.outcomeTimeoutMs,
+    operationTimeoutMs: rules.operation?.timeoutMs,
+    now: startedAt,
+  });
 }

@@ -29,7 +29,7 @@ interface ViewedParts {
   readonly health: Pick<GuardHealth, 'current'>;
   /** Undefined in a process that has no admin token. */
   readonly tokenWatch: TokenWatch | undefined;
-  readonly watches: readonly { readonly problems: readonly GuardProblem[] }[];
+  readonly problems: () => readonly GuardProblem[];
   /** The flag's page in Unleash. */
   readonly flagUrl: string;
   readonly controls: () => ControlsInForce;
@@ -71,7 +71,7 @@ export class GuardView {
 
   /** As of now. */
   get current(): RolloutView {
-    const { context, machine, evaluator, fleet, health, tokenWatch, watches, flagUrl, controls } =
+    const { context, machine, evaluator, fleet, health, tokenWatch, problems, flagUrl, controls } =
       this.#parts;
     const { clock, unleash } = context;
     const now = clock.now();
@@ -88,7 +88,7 @@ export class GuardView {
       state,
       isClosed: this.#isClosed,
       health: health.current,
-      problems: watches.flatMap(({ problems }) => problems),
+      problems: problems(),
       tokenExpiresAt: tokenWatch?.expiresAt,
       flag,
       stage: flag?.enabled && state.status === 'armed' ? evaluator.stage : undefined,

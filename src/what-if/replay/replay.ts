@@ -1,7 +1,7 @@
-import { EvaluationLoop, storeFor } from '../../guard/evaluate/evaluation-loop.js';
-import { Evaluator } from '../../guard/evaluate/evaluator.js';
 import { GuardRecords } from '../../guard/context/guard-records.js';
-import type { RolloutRules } from '../../guard/options/rules.js';
+import { EvaluationLoop } from '../../guard/evaluate/evaluation-loop.js';
+import { Evaluator } from '../../guard/evaluate/evaluator.js';
+import { type RolloutRules, storeFor } from '../../guard/options/rules.js';
 import type { LoggedStep } from '../../log/exposure-order.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { GuardEvent } from '../../model/event.js';

@@ -1,6 +1,6 @@
-import { EvaluationLoop, storeFor } from '../../guard/evaluate/evaluation-loop.js';
+import { EvaluationLoop } from '../../guard/evaluate/evaluation-loop.js';
 import { Evaluator } from '../../guard/evaluate/evaluator.js';
-import { type GivenRules, resolveRules } from '../../guard/options/rules.js';
+import { type GivenRules, resolveRules, storeFor } from '../../guard/options/rules.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { GuardEvent } from '../../model/event.js';
 import type { FlagFacts } from '../../model/flags.js';
