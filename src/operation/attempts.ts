@@ -28,6 +28,17 @@ export interface AttemptPolicy {
   readonly deadlines: Deadlines;
 }
 
+/** One call of an operation, as each arm that it runs gets it. */
+export interface ArmCall<Input> {
+  readonly input: Input;
+  /** Of the caller. */
+  readonly signal: AbortSignal | undefined;
+  /** What the input has that can be read only once: after it was read, nothing is retried. */
+  readonly sources: readonly object[];
+  /** For the arm's code. */
+  readonly variant: string | undefined;
+}
+
 /** How an arm ended, after all its attempts. */
 export type Attempted<Value> =
   | { readonly ok: true; readonly value: Value; readonly attempts: number }
@@ -59,19 +70,14 @@ recognizeCopies(OperationTimeoutError, isOperationTimeoutError);
  * The later result of an abandoned attempt is ignored.
  *
  * @param startedAt - The current time of the clock of `policy.deadlines`.
- * @param sources - What the input has that can be read only once: after it was read, nothing is retried.
- * @param variant - For the arm's code.
  */
 export function runAttempts<Input, Value>(
   run: ArmFunction<Input, Value>,
-  input: Input,
+  call: ArmCall<Input>,
   policy: AttemptPolicy,
-  callerSignal: AbortSignal | undefined,
   startedAt: number,
-  sources: readonly object[] = [],
-  variant?: string,
 ): Promise<Attempted<Value>> {
-  return new ArmRun(run, input, policy, callerSignal, sources, variant).start(startedAt);
+  return new ArmRun(run, call, policy).start(startedAt);
 }
 
 /** One run of one arm. It is itself the context that the arm's code receives. */
@@ -81,10 +87,8 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
   earlier: Expiring | undefined;
   later: Expiring | undefined;
   readonly #run: ArmFunction<Input, Value>;
-  readonly #input: Input;
+  readonly #call: ArmCall<Input>;
   readonly #policy: AttemptPolicy;
-  readonly #callerSignal: AbortSignal | undefined;
-  readonly #sources: readonly object[];
   #resolve!: (attempted: Attempted<Value>) => void;
   #ignoreCaller: (() => void) | undefined;
   #pause: NodeJS.Timeout | undefined;
@@ -92,19 +96,14 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
   #abortReason: unknown;
   #controller: AbortController | undefined;
 
-  constructor(
-    run: ArmFunction<Input, Value>,
-    input: Input,
-    policy: AttemptPolicy,
-    callerSignal: AbortSignal | undefined,
-    sources: readonly object[],
-    readonly variant: string | undefined,
-  ) {
+  constructor(run: ArmFunction<Input, Value>, call: ArmCall<Input>, policy: AttemptPolicy) {
     this.#run = run;
-    this.#input = input;
+    this.#call = call;
     this.#policy = policy;
-    this.#callerSignal = callerSignal;
-    this.#sources = sources;
+  }
+
+  get variant(): string | undefined {
+    return this.#call.variant;
   }
 
   /** Made on first use: an AbortController costs more than the rest of the run together. */
@@ -117,7 +116,7 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
   }
 
   start(now: number): Promise<Attempted<Value>> {
-    const caller = this.#callerSignal;
+    const caller = this.#call.signal;
     if (caller?.aborted) {
       return Promise.resolve({ ok: false, error: caller.reason, attempts: 0, aborted: true });
     }
@@ -144,7 +143,7 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
     this.attempt++;
     let answer: Promise<Value> | Value;
     try {
-      answer = this.#run(this.#input, this);
+      answer = this.#run(this.#call.input, this);
     } catch (error) {
       this.#onError(error);
       return;
@@ -158,7 +157,7 @@ class ArmRun<Input, Value> implements RunContext, Expiring {
   #onError(error: unknown): void {
     if (this.#ended) return;
     const { retries, retryDelayMs, isRetryable, random } = this.#policy;
-    if (this.attempt > retries || areConsumed(this.#sources) || !isRetryable(error)) {
+    if (this.attempt > retries || areConsumed(this.#call.sources) || !isRetryable(error)) {
       this.#fail(error, false);
       return;
     }

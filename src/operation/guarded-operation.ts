@@ -151,20 +151,18 @@ export function guardedOperation<Input, Value, Given = Input>(
       // The guard stopped the flag while OpenFeature was still awaiting hooks.
       exposure = host.toControl(exposure);
     }
-    const { variant } = exposure;
     const onTreatment = exposure.arm === 'treatment';
     const sources = makeInput === undefined ? unreadSources(input) : NO_SOURCES;
+    const armCall = { input, signal: call?.signal, sources, variant: exposure.variant };
     const startedAt = clock.monotonic();
     const own = onTreatment
-      ? await runAttempts(treatment, input, treatmentPolicy, call?.signal, startedAt, sources, variant)
-      : await runAttempts(control, input, policy, call?.signal, startedAt, sources, variant);
+      ? await runAttempts(treatment, armCall, treatmentPolicy, startedAt)
+      : await runAttempts(control, armCall, policy, startedAt);
     const ending = own.ok ? SUCCESS : endingOf(own);
     const mayFallBack = onTreatment && fallback && ending.result === 'failure';
     const isConsumed = mayFallBack && areConsumed(sources);
     const fallsBack = mayFallBack && !isConsumed;
-    const served = fallsBack
-      ? await runAttempts(control, input, policy, call?.signal, clock.monotonic(), sources, variant)
-      : own;
+    const served = fallsBack ? await runAttempts(control, armCall, policy, clock.monotonic()) : own;
     const durationMs = clock.monotonic() - startedAt;
     host.record({
       exposure,

@@ -36,7 +36,7 @@ function attempt<Value>(
   by: AttemptPolicy,
   signal: AbortSignal | undefined,
 ): Promise<Attempted<Value>> {
-  return runAttempts(run, input, by, signal, Date.now());
+  return runAttempts(run, { input, signal, sources: [], variant: undefined }, by, Date.now());
 }
 
 describe('runAttempts', () => {
