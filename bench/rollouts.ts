@@ -1,5 +1,5 @@
 /**
- * Plays whole rollouts with the preset through the guard's own store, triggers, stages and evaluation loop, and compares false stops,
+ * Plays whole rollouts with the preset through the guard's own store, triggers, stages and evaluation, and compares false stops,
  * delays and the harm done with the bars that docs/statistics.md promises. `npm run bench:rollouts [-- --replicates 100 --only late]`
  */
 import { parseArgs } from 'node:util';

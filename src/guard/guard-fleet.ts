@@ -29,7 +29,7 @@ interface FleetHandlers {
   /** What operators have asked for and still applies; undefined before the first request. */
   readonly adopt: (controls: ControlState | undefined) => void;
   /** Where the rollout stands, as JSON, for whoever reads the shared store; the leader is asked once a second. */
-  readonly view?: (() => string | undefined) | undefined;
+  readonly view: () => string | undefined;
 }
 
 /** What {@link GuardFleet.evaluated} offers. */
@@ -125,7 +125,7 @@ export class SharedFleet {
         verdicts: () => evaluator.verdicts,
       },
       events: this.#events,
-      view: () => this.#handlers?.view?.(),
+      view: () => this.#handlers?.view(),
       revision: () => flags.flag(flagKey)?.revision,
       reportedState: {
         get: () => evaluator.reportedState,

@@ -1,7 +1,7 @@
 import type { EffectRunner } from './act/effect-runner.js';
 import type { GuardContext } from './context/guard-context.js';
-import { EvaluationLoop } from './evaluate/evaluation-loop.js';
 import type { Evaluator } from './evaluate/evaluator.js';
+import { RolloutEvaluation } from './evaluate/rollout-evaluation.js';
 import { Freshness } from './freshness.js';
 import type { GuardFleet } from './guard-fleet.js';
 import type { GuardMachine } from './guard-machine.js';
@@ -9,11 +9,11 @@ import type { GuardMachine } from './guard-machine.js';
 /** Successes alone are evaluated this often at most, in milliseconds: an evaluation costs as much as many outcomes. */
 const REST_MS = 20;
 
-/** Drives the evaluation loop of a live guard: after outcomes, and on every tick. */
+/** Drives the evaluation of a live guard: after outcomes, and on every tick. */
 export class GuardLoop {
   readonly #context: GuardContext;
   readonly #fleet: GuardFleet;
-  readonly #loop: EvaluationLoop;
+  readonly #evaluation: RolloutEvaluation;
   readonly #freshness: Freshness;
   #isDue = false;
   /** It was evaluated a moment ago. */
@@ -34,7 +34,7 @@ export class GuardLoop {
     this.#context = context;
     this.#fleet = fleet;
     this.#freshness = new Freshness(context, fleet);
-    this.#loop = new EvaluationLoop({
+    this.#evaluation = new RolloutEvaluation({
       ...context,
       evaluator,
       store: fleet.evaluated,
@@ -92,13 +92,13 @@ export class GuardLoop {
   }
 
   evaluate(): void {
-    this.#loop.evaluate(this.#context.clock.now());
+    this.#evaluation.evaluate(this.#context.clock.now());
     this.#waitingSince = undefined;
   }
 
   tick(): void {
     this.#freshness.tick();
-    this.#loop.tick(this.#context.clock.now());
+    this.#evaluation.tick(this.#context.clock.now());
     this.#waitingSince = undefined;
   }
 }

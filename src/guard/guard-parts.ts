@@ -2,6 +2,7 @@ import { Notifications } from '../notify/notifications.js';
 import { SignalPoller } from '../triggers/signals/signal-poller.js';
 import { flagPageUrl } from '../unleash/admin-access.js';
 import { ControlActions } from './act/control-actions.js';
+import { DefinitionWatch } from './act/definition-watch.js';
 import { EffectRunner } from './act/effect-runner.js';
 import { FlagWatch } from './act/flag-watch.js';
 import { OperatorControls } from './act/operator-controls.js';
@@ -68,6 +69,7 @@ export function guardParts(options: ResolvedOptions, shared?: GuardResources) {
   const watches = [tokenWatch, flagWatch, marks].filter((watch) => watch !== undefined);
   const problems = () => [tokenWatch, flagWatch].flatMap((watch) => watch?.problems ?? []);
   const runner = new EffectRunner(context, machine, fleet, admin?.client);
+  const definition = new DefinitionWatch(context, machine, fleet, runner);
   // After a freeze, a guard evaluates nothing before it knows where it is: that is no reason to wait beside it.
   const blind = () =>
     health.current.reasons.flatMap(({ code }) => (code === 'event-loop-blocked' ? [] : [code]));
@@ -141,6 +143,7 @@ export function guardParts(options: ResolvedOptions, shared?: GuardResources) {
     fleet,
     machine,
     runner,
+    definition,
     watches,
     problems,
     stageAdvance,

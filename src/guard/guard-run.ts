@@ -68,6 +68,7 @@ export class GuardRun {
       context,
       machine,
       runner,
+      definition,
       evaluator,
       fleet,
       loop,
@@ -107,7 +108,7 @@ export class GuardRun {
     const { ticks, flagEvents } = context.resources;
     this.#subscriptions = [
       flagEvents.listen(flagKey, {
-        onChange: () => records.safely('a change of the flag', () => runner.pollDefinition()),
+        onChange: () => records.safely('a change of the flag', () => definition.poll()),
         onTrack: (event) => records.safely('track()', () => tracked.track(event)),
         metricEvents: tracked.metricEvents,
       }),
@@ -159,6 +160,7 @@ export class GuardRun {
       loop,
       signals,
       runner,
+      definition,
       watches,
       storage,
       stageAdvance,
@@ -179,8 +181,8 @@ export class GuardRun {
     for (const unsubscribe of this.#subscriptions.splice(0)) unsubscribe();
     signals.close();
     await allWithin(this.#closeMs * CLOSE_SHARES.requests, records.fault, {
-      'closing the requests to Unleash': runner.close(),
-      'closing the checks of Unleash': Promise.all(watches.map((watch) => watch.close())).then(() => {}),
+      'closing the requests to Unleash': Promise.all([runner.close(), definition.close()]),
+      'closing the checks of Unleash': Promise.all(watches.map((watch) => watch.close())),
       'closing an advance': stageAdvance?.close(),
       'closing the requests of operators': this.parts.controls.close(),
       'closing the fleet': fleet.close(),
@@ -202,11 +204,10 @@ export class GuardRun {
   }
 
   #tick(): void {
-    const { context, machine, runner, evaluator, fleet, loop, signals, stageAdvance, baselines, watches } =
-      this.parts;
-    const { controls, rollups } = this.parts;
+    const { context, machine, runner, definition, evaluator, fleet, loop, signals } = this.parts;
+    const { stageAdvance, baselines, watches, controls, rollups } = this.parts;
     controls.tick();
-    runner.pollDefinition();
+    definition.poll();
     baselines.sample(context.flags.flag(context.flagKey), context.clock.now());
     if (machine.isWatching && fleet.evaluates) signals.poll();
     loop.tick();

@@ -52,7 +52,7 @@ export async function withDeadline<T>(
 export async function allWithin(
   timeoutMs: number,
   onFault: OnFault,
-  parts: Readonly<Record<string, Promise<void> | undefined>>,
+  parts: Readonly<Record<string, Promise<unknown> | undefined>>,
 ): Promise<void> {
   const ended = Object.entries(parts).map(([what, part]) =>
     withDeadline(timeoutMs, undefined, async () => part).catch((error: unknown) => onFault(what, error)),

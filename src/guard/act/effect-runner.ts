@@ -13,12 +13,9 @@ export class EffectRunner {
   readonly #context: GuardContext;
   readonly #machine: GuardMachine;
   readonly #fleet: GuardFleet;
-  /** Undefined in a process that has no admin token. */
   readonly #killSwitch: KillSwitch | undefined;
-  readonly #history: ToggleHistory | undefined;
-  /** Whether the definition was read in this run. */
-  #hasRead = false;
-  #reporting: Promise<void> = Promise.resolve();
+  /** Undefined in a process that has no admin token, as the kill switch. */
+  readonly history: ToggleHistory | undefined;
 
   constructor(
     context: GuardContext,
@@ -30,8 +27,8 @@ export class EffectRunner {
     this.#machine = machine;
     this.#fleet = fleet;
     if (admin === undefined) return;
-    this.#history = new ToggleHistory(context, admin, (lastToggleId) => machine.refer(lastToggleId));
-    this.#killSwitch = new KillSwitch(context, admin, this.#history, (answer) => this.dispatch(answer));
+    this.history = new ToggleHistory(context, admin, (lastToggleId) => machine.refer(lastToggleId));
+    this.#killSwitch = new KillSwitch(context, admin, this.history, (answer) => this.dispatch(answer));
   }
 
   /** One input: the next state, and everything that follows from it. Never throws. */
@@ -62,39 +59,6 @@ export class EffectRunner {
     else this.#killSwitch?.recheckSoon();
   }
 
-  /** Reads the flag's definition: it may have been changed in Unleash. */
-  pollDefinition(): void {
-    const { flags, flagKey, clock, records } = this.#context;
-    const facts = flags.flag(flagKey);
-    if (facts === undefined) return;
-    const machine = this.#machine;
-    const { epoch: epochBefore, wasEnabled } = machine;
-    const { enabled, rolloutPercentage } = facts;
-    const isToggledByOperator = machine.state.status === 'armed' && wasEnabled === !enabled;
-    this.dispatch({ type: 'definition', at: clock.now(), enabled, rolloutPercentage });
-    const hasChanged = machine.adopt(facts, machine.epoch !== epochBefore);
-    if (hasChanged || !this.#hasRead) this.#readHistory(enabled && wasEnabled === false);
-    this.#hasRead = true;
-    if (!hasChanged) return;
-    const { epoch } = machine;
-    records.emit({ type: 'rollout-changed', at: clock.now(), epoch, enabled, rolloutPercentage });
-    machine.save();
-    if (!isToggledByOperator || !this.#fleet.leads) return;
-    const report = this.#reportToggle(enabled ? 'on' : 'off', rolloutPercentage);
-    this.#reporting = Promise.all([this.#reporting, report]).then(() => {});
-  }
-
-  /** The guard did not turn the flag off or on: who did, as far as Unleash's history says so. */
-  async #reportToggle(change: 'off' | 'on', rolloutPercentage: number | undefined): Promise<void> {
-    const { clock, records } = this.#context;
-    const at = clock.now();
-    const newest = await this.#history?.newest();
-    // A definition that is older than the last change arrives late.
-    if (newest !== undefined && newest.change !== change) return;
-    const { by, changedAt } = newest ?? {};
-    records.emit({ type: 'toggled', at, change, by, changedAt, rolloutPercentage });
-  }
-
   /** Called on every tick: where this process leads, resumes what Unleash has not confirmed yet. */
   recheck(): void {
     if (!this.#fleet.leads) return;
@@ -106,19 +70,13 @@ export class EffectRunner {
   /** Ends every request; resolves when they have ended. */
   async close(): Promise<void> {
     await this.#killSwitch?.close();
-    await this.#reporting;
   }
 
   /** Decisions refer to Unleash's history, which distinguishes another rollout from theirs later. */
   #withToggle(input: GuardInput): GuardInput {
     if (!('decision' in input)) return input;
-    const lastToggleId = input.decision.lastToggleId ?? this.#history?.lastToggleId;
+    const lastToggleId = input.decision.lastToggleId ?? this.history?.lastToggleId;
     return lastToggleId === undefined ? input : { ...input, decision: { ...input.decision, lastToggleId } };
-  }
-
-  /** While a stop is open, what it refers to stays. */
-  #readHistory(isOther: boolean): void {
-    if (this.#machine.state.status === 'armed' && !this.#context.dryRun) this.#history?.refresh(isOther);
   }
 
   #resumeStop({ decision, failure }: GuardState & { status: 'stopping' }): void {
@@ -177,7 +135,7 @@ export class EffectRunner {
     records.emit({ type: 're-armed', at, epoch: this.#machine.epoch, decisionId: decision.id, ...after });
     this.#machine.save();
     this.#fleet.reArmed(decision);
-    this.#readHistory(true);
+    this.history?.refresh(true);
     if (!steppedBack && this.#fleet.leads) this.#killSwitch?.reArmed(decision);
     else this.#killSwitch?.cancel();
   }

@@ -1,6 +1,6 @@
 import { GuardRecords } from '../../guard/context/guard-records.js';
-import { EvaluationLoop } from '../../guard/evaluate/evaluation-loop.js';
 import { Evaluator } from '../../guard/evaluate/evaluator.js';
+import { RolloutEvaluation } from '../../guard/evaluate/rollout-evaluation.js';
 import { type RolloutRules, storeFor } from '../../guard/options/rules.js';
 import type { LoggedStep } from '../../log/exposure-order.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
@@ -56,7 +56,7 @@ const HOUR_MS = 3_600_000;
 const LINES_OF_A_CLOCK = 10;
 
 /**
- * Drives a guard's evaluation loop over what once happened, at the time of a log, as in a dry run: it evaluates after outcomes
+ * Drives a guard's evaluation over what once happened, at the time of a log, as in a dry run: it evaluates after outcomes
  * and on every tick, and decides once in an epoch.
  *
  * Nearly every breach begins with a failure, so nothing is evaluated after a success unless `everyOutcome` is set. What
@@ -71,7 +71,7 @@ export class Replay {
   readonly #options: ReplayOptions;
   readonly #store: MemoryOutcomeStore;
   readonly #evaluator: Evaluator;
-  readonly #loop: EvaluationLoop;
+  readonly #evaluation: RolloutEvaluation;
   readonly #firedInEpoch = new Set<string>();
   readonly #silent: Set<string>;
   #facts: FlagFacts;
@@ -104,7 +104,7 @@ export class Replay {
     const records = new GuardRecords({ flagKey, unleash, folder: false, clock, logger, onEvent });
     this.#evaluator = new Evaluator({ ...rules, records });
     const isOn = () => this.#facts.enabled;
-    this.#loop = new EvaluationLoop({
+    this.#evaluation = new RolloutEvaluation({
       store: this.#store,
       evaluator: this.#evaluator,
       stages: [],
@@ -208,13 +208,13 @@ export class Replay {
 
   /** Evaluates what has not been evaluated yet, as long as the flag is on. */
   #evaluatePending(): void {
-    if (this.#isPending) this.#loop.evaluate(this.#now);
+    if (this.#isPending) this.#evaluation.evaluate(this.#now);
     this.#isPending = false;
   }
 
   #tick(): void {
     if (!this.#facts.enabled) return;
-    this.#loop.tick(this.#now);
+    this.#evaluation.tick(this.#now);
     this.#isPending = false;
     if (this.#silent.size === 0) return;
     for (const { trigger, status } of this.#evaluator.verdicts) {

@@ -1,5 +1,5 @@
-import { EvaluationLoop } from '../../guard/evaluate/evaluation-loop.js';
 import { Evaluator } from '../../guard/evaluate/evaluator.js';
+import { RolloutEvaluation } from '../../guard/evaluate/rollout-evaluation.js';
 import { type GivenRules, resolveRules, storeFor } from '../../guard/options/rules.js';
 import type { MemoryOutcomeStore } from '../../measure/memory-outcome-store.js';
 import type { GuardEvent } from '../../model/event.js';
@@ -72,7 +72,7 @@ const TIMEOUT_MS = 30_000;
 const STUCK_MS = 5_000;
 
 /**
- * Plays one rollout: invented outcomes, the user's own triggers and stages, the guard's own store and evaluation loop, a clock that
+ * Plays one rollout: invented outcomes, the user's own triggers and stages, the guard's own store and evaluation, a clock that
  * only counts. The triggers are evaluated after each outcome that is no success, after each of the treatment, and on every tick.
  */
 export function simulateRollout(rules: GivenRules, traffic: Traffic, random: Random): SimulatedRollout {
@@ -86,7 +86,7 @@ class Player {
   readonly #stores: readonly MemoryOutcomeStore[];
   /** What is evaluated: the only store, or the leader's. */
   readonly #evaluated: MemoryOutcomeStore;
-  readonly #loop: EvaluationLoop;
+  readonly #evaluation: RolloutEvaluation;
   readonly #ends = new MinHeap<{ readonly outcome: Outcome; readonly store: MemoryOutcomeStore }>();
   readonly #reviews = new Set<string>();
   readonly #statuses: Set<StageStatus>[];
@@ -112,7 +112,7 @@ class Player {
         throw error;
       },
     };
-    this.#loop = new EvaluationLoop({
+    this.#evaluation = new RolloutEvaluation({
       store: this.#evaluated,
       evaluator: new Evaluator({ ...resolved, records }),
       stages: resolved.stages,
@@ -151,7 +151,7 @@ class Player {
           if (endsAt <= nextTickAt) this.#end(at);
           else {
             if (isFleet) this.#flush(at);
-            this.#loop.tick(at);
+            this.#evaluation.tick(at);
             nextTickAt += isFleet ? FLUSH_MS : tickMs;
           }
           if (this.#stoppedBy.length > 0) return this.#result(at);
@@ -224,7 +224,7 @@ class Player {
     if (treated && result !== 'success' && exposure.at >= (this.#traffic.harmFromMs ?? 0))
       this.#harmedCalls += 1;
     store.record(outcome);
-    if (this.#stores.length === 1 && (treated || result !== 'success')) this.#loop.evaluate(at);
+    if (this.#stores.length === 1 && (treated || result !== 'success')) this.#evaluation.evaluate(at);
   }
 
   /** What the processes recorded reaches the leader, and what has settled in all of them its tests. */

@@ -15,7 +15,7 @@ interface EvaluatedRollout {
   readonly onRollback: 'disable' | 'previous-stage';
   readonly dryRun: boolean;
   /** Undefined while the flag's definition is not known. */
-  readonly facts?: () => FlagFacts | undefined;
+  readonly facts: () => FlagFacts | undefined;
   /** Whether rollback triggers are evaluated now. */
   readonly isEvaluating: () => boolean;
   /** Whether reviews and the stage are evaluated now. */
@@ -32,7 +32,7 @@ interface EvaluatedRollout {
  * From outcomes to a decision: snapshot → rollback verdicts → decision, and on a tick also reviews and the stage. It has no
  * timer and no clock: a guard, a replay and a simulation each drive it at their own time.
  */
-export class EvaluationLoop {
+export class RolloutEvaluation {
   readonly #rollout: EvaluatedRollout;
 
   constructor(rollout: EvaluatedRollout) {
@@ -52,7 +52,7 @@ export class EvaluationLoop {
     const snapshot = store.snapshot(now);
     if (isEvaluating()) this.#decide(snapshot);
     // A decision ends the reviews.
-    if (isReviewing() && evaluator.review(snapshot, facts?.())) onReported?.();
+    if (isReviewing() && evaluator.review(snapshot, facts())) onReported?.();
   }
 
   #decide(snapshot: Snapshot): void {
@@ -66,7 +66,7 @@ export class EvaluationLoop {
 
   #decisionOn(breaches: readonly Verdict[], snapshot: Snapshot, dryRun: boolean): Decision {
     const { facts, stages, onRollback } = this.#rollout;
-    const rolloutPercentage = facts?.()?.rolloutPercentage;
+    const rolloutPercentage = facts()?.rolloutPercentage;
     const before = percentageBefore(stages, rolloutPercentage);
     const toPercentage = onRollback === 'previous-stage' ? before : undefined;
     const { flagKey, at, epoch, total } = snapshot;
