@@ -172,6 +172,7 @@ export class FlagGuards<FlagKey extends string = string> {
   async #start(): Promise<void> {
     const guards = [...this.#byFlag.values()];
     const failures: { readonly flagKey: string; readonly error: unknown }[] = [];
+    // Before they start: in their turns, eight at once would be assembled between two requests.
     await new Promise<void>((done) => {
       inSlices(guards, assemble, done);
     });
