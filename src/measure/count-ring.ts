@@ -10,22 +10,29 @@ export function bucketCountsSchema(fields: number) {
   });
 }
 
+const NOTHING = new Float64Array(0);
+
 /** The counts in one bucket. */
 export type BucketCounts = z.infer<ReturnType<typeof bucketCountsSchema>>;
 
 /** Counts by time bucket that other processes' counts are added to, and that returns its own as changes. */
 export abstract class CountRing extends TimeRing {
-  protected readonly ring: Float64Array;
-  /** The part of `ring` that `takeChanges` has returned, or that came from elsewhere. */
-  readonly #taken: Float64Array;
+  /** Allocated by the first count: most flags of many have none. */
+  protected ring = NOTHING;
+  /** The part of `ring` that `takeChanges` has returned, or that came from elsewhere; without either, nothing is allocated. */
+  #taken = NOTHING;
   readonly #fields: number;
 
   /** @param fields - How many counts each bucket has. */
   constructor(fields: number, windowMs: number, bucketCount?: number) {
     super(windowMs, bucketCount);
     this.#fields = fields;
-    this.ring = new Float64Array(this.slots * fields);
-    this.#taken = new Float64Array(this.slots * fields);
+  }
+
+  /** The slot to count in. */
+  protected override slotAt(at: number): number {
+    if (this.ring.length === 0) this.ring = new Float64Array(this.slots * this.#fields);
+    return super.slotAt(at);
   }
 
   /**
@@ -45,7 +52,7 @@ export abstract class CountRing extends TimeRing {
   /** What was counted here since the previous call and is still within the window. */
   takeChanges(): BucketCounts[] {
     const changes = this.#buckets(this.#taken, this.newest);
-    this.#taken.set(this.ring);
+    if (changes.length > 0) this.#allTaken.set(this.ring);
     return changes;
   }
 
@@ -61,9 +68,10 @@ export abstract class CountRing extends TimeRing {
 
   protected countRemote(slot: number, counts: readonly number[]): void {
     const start = slot * this.#fields;
+    const taken = this.#allTaken;
     for (let field = 0; field < this.#fields; field++) {
       this.ring[start + field]! += counts[field] ?? 0;
-      this.#taken[start + field]! += counts[field] ?? 0;
+      taken[start + field]! += counts[field] ?? 0;
     }
   }
 
@@ -73,9 +81,15 @@ export abstract class CountRing extends TimeRing {
     this.#taken.fill(0, start, start + this.#fields);
   }
 
+  get #allTaken(): Float64Array {
+    if (this.#taken.length === 0) this.#taken = new Float64Array(this.ring.length);
+    return this.#taken;
+  }
+
   /** The counts beyond `known`, which has the layout of the ring; all of them when it is empty. */
   #buckets(known: ArrayLike<number>, last: number): BucketCounts[] {
     const buckets: BucketCounts[] = [];
+    if (this.ring.length === 0) return buckets;
     for (let back = this.slots - 1; back >= 0; back--) {
       const bucket = this.newest - back;
       if (bucket > last) break;

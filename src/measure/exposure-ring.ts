@@ -15,8 +15,8 @@ const NONE: ExposureCounts = { due: 0, unreported: 0 };
  * counted in the bucket of the time at which the exposure was opened. What is missing in a bucket older than the timeout is
  * unreported, and an outcome that comes late corrects it by itself.
  *
- * Memory is fixed (at most 128 KB). Whole buckets become due, so an exposure becomes due between `outcomeTimeoutMs` and one bucket
- * later (a tenth of the timeout, or 1/2000 of timeout and longest window together if that is more).
+ * Memory is fixed (at most 64 KB, in a fleet 128 KB). Whole buckets become due, so an exposure becomes due between `outcomeTimeoutMs` and
+ * one bucket later (a tenth of the timeout, or 1/2000 of timeout and longest window together if that is more).
  *
  * More outcomes than exposures in a bucket (one exposure completed twice) hide as many missing ones in it, never more.
  */

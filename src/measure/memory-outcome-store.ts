@@ -32,7 +32,7 @@ interface MemoryOutcomeStoreOptions {
 }
 
 /**
- * Adds outcomes up in this process. Memory is fixed for each window length (20 KB), arm (64 KB) and error type, and
+ * Adds outcomes up in this process. Memory is fixed for each window length (10 KB, in a fleet 20 KB), arm (64 KB) and error type, and
  * does not grow with outcomes or messages. What is open needs 38 bytes each, at most 10 MB; units with an event are remembered for the
  * sequential tests (see {@link RolloutEvidence}).
  */

@@ -24,6 +24,22 @@ describe('MemoryOutcomeStore', () => {
     expect(windows.map(({ windowMs }) => windowMs)).toEqual([MINUTE, 5 * MINUTE]);
   });
 
+  it('allocates the counts of its windows with the first outcome', () => {
+    const buffersOf = (work: () => unknown) => {
+      const before = process.memoryUsage().arrayBuffers;
+      const kept = work();
+      return [process.memoryUsage().arrayBuffers - before, kept] as const;
+    };
+    const [made, stores] = buffersOf(() =>
+      Array.from({ length: 50 }, () => storeOf([MINUTE, 5 * MINUTE, 30 * MINUTE])),
+    );
+    const [recorded] = buffersOf(() => {
+      for (const store of stores as MemoryOutcomeStore[]) store.record(outcomeOf());
+    });
+    expect(made / 50).toBeLessThan(12_000);
+    expect(recorded / 50).toBeGreaterThan(24_000);
+  });
+
   it('works without any window', () => {
     const store = storeOf([]);
     store.record(outcomeOf());

@@ -46,7 +46,8 @@ export class SettledWindow extends CountRing {
 
   protected override expire(slot: number): void {
     const start = slot * SETTLED_FIELDS;
-    for (let field = 0; field < SETTLED_FIELDS; field++) this.#totals[field]! -= this.ring[start + field]!;
+    for (let field = 0; field < SETTLED_FIELDS; field++)
+      this.#totals[field]! -= this.ring[start + field] ?? 0;
     super.expire(slot);
   }
 
