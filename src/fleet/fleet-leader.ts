@@ -13,6 +13,7 @@ import {
   type Lease,
 } from './fleet-shapes.js';
 import { LeaderRollups } from './leader-rollups.js';
+import type { ServerClock } from './server-clock.js';
 
 /** Entries that are read at once. */
 const BATCH = 500;
@@ -22,10 +23,10 @@ const IDLE_READS = 5;
 const CHECKPOINT_MS = 2_000;
 /** After so many entries it saves one earlier: they stay in the shared store until then, which keeps only so many. */
 const MOST_UNSAVED = 10_000;
-/** How often it saves where the rollout stands, in milliseconds. */
-const VIEW_MS = 1_000;
-/** How much longer it waits for each process before it lists them again: the list must not cost more in a large fleet. */
-const LIST_MS_PER_PROCESS = 1;
+/** How often it saves where the rollout stands, in milliseconds, and how often when that has not changed: its sign of life. */
+const VIEW_MS = { changed: 1_000, same: 10_000 };
+/** Before it lists the processes again: for each of them, so that it costs no more in a large fleet, and while nothing comes. */
+const LIST_MS = { perProcess: 1, idle: 5_000 };
 
 /**
  * The whole fleet's outcomes, from the moment at which this process becomes the leader: the checkpoint of the last leader, and
@@ -35,7 +36,7 @@ const LIST_MS_PER_PROCESS = 1;
 export class FleetLeader {
   readonly #options: FleetMemberOptions;
   readonly #lease: Lease;
-  readonly #serverNow: () => number;
+  readonly #serverClock: ServerClock;
   readonly #feeds: Feeds;
   readonly #windowsMs: readonly number[];
   #store: MemoryOutcomeStore;
@@ -51,9 +52,9 @@ export class FleetLeader {
   #savedAt = Number.NEGATIVE_INFINITY;
   /** Entries that were read since then. */
   #unsaved = 0;
-  #viewAt = Number.NEGATIVE_INFINITY;
-  /** When the processes are listed next, by the monotonic clock. */
-  #listAt = Number.NEGATIVE_INFINITY;
+  /** What was saved last of where the rollout stands, and when that and the processes were examined, by the monotonic clock. */
+  #shown = { key: '', savedAt: Number.NEGATIVE_INFINITY, at: Number.NEGATIVE_INFINITY };
+  #listed = { processes: 0, at: Number.NEGATIVE_INFINITY };
   #status: 'new' | 'current' | 'over' = 'new';
   #reading: Promise<void> | undefined;
   #idleReads = 0;
@@ -61,13 +62,10 @@ export class FleetLeader {
   /** When everything had been read last, or this process became the leader; of the monotonic clock. */
   #readAt: number;
 
-  /**
-   * @param serverNow - The time by the server's clock.
-   */
-  constructor(options: FleetMemberOptions, lease: Lease, serverNow: () => number) {
+  constructor(options: FleetMemberOptions, lease: Lease, serverClock: ServerClock) {
     this.#options = options;
     this.#lease = lease;
-    this.#serverNow = serverNow;
+    this.#serverClock = serverClock;
     this.#feeds = new Feeds(options.rules);
     this.#windowsMs = [...new Set(options.rules.map(({ windowMs }) => windowMs))];
     this.#store = options.emptyStore();
@@ -175,7 +173,7 @@ export class FleetLeader {
     this.#status = 'current';
     this.#readAt = clock.monotonic();
     if (isFirst || isChanged) listener.onOutcomes();
-    this.#rollups.tick(this.#serverNow());
+    this.#rollups.tick(this.#serverClock.now);
     await this.#show();
     if (clock.monotonic() - this.#savedAt < CHECKPOINT_MS && this.#unsaved < MOST_UNSAVED) return;
     this.#savedAt = clock.monotonic();
@@ -231,7 +229,7 @@ export class FleetLeader {
     if (delta === undefined) return 'it is no delta of this version of unleash-rollout-guard';
     this.#reach(Math.min(delta.epoch, found.epoch), found);
     this.#rollups.sawVersion(delta.serviceVersion);
-    this.#store.merge(withWindows(delta, this.#windowsMs), this.#serverNow());
+    this.#store.merge(withWindows(delta, this.#windowsMs), this.#serverClock.now);
     return undefined;
   }
 
@@ -284,7 +282,7 @@ export class FleetLeader {
       if (oldestEpoch !== undefined)
         this.#store.beginEpoch(oldestEpoch, epochStartedAt, { keepWindows: false });
       this.#store.beginEpoch(contents.epoch, epochStartedAt, { keepWindows: true });
-      if (this.#store.restore(checkpoint.dump, this.#serverNow())) {
+      if (this.#store.restore(checkpoint.dump, this.#serverClock.now)) {
         this.#epoch = contents.epoch;
         this.#upTo = checkpoint.upTo;
         if (checkpoint.reportedState !== undefined) reportedState.set(checkpoint.reportedState);
@@ -305,7 +303,7 @@ export class FleetLeader {
     const reportedState = this.#options.reportedState.get();
     // It changes without outcomes too: a review is closed because nothing more came.
     const reported = JSON.stringify(reportedState);
-    const now = this.#serverNow();
+    const now = this.#serverClock.now;
     // In one turn with the dump, so that both have the same outcomes.
     const rollups = this.#rollups.take(now);
     const { revision } = this.#rollups;
@@ -322,15 +320,20 @@ export class FleetLeader {
   /** Who is in the fleet, and where the rollout stands. */
   async #show(): Promise<void> {
     const { clock, link, listener, view } = this.#options;
-    if (clock.monotonic() - this.#viewAt < VIEW_MS) return;
-    this.#viewAt = clock.monotonic();
-    if (listener.onProcesses !== undefined && clock.monotonic() >= this.#listAt) {
-      const processes = await link.processes();
-      const count = processes.groups.reduce((sum, group) => sum + group.processes, 0);
-      this.#listAt = clock.monotonic() + LIST_MS_PER_PROCESS * count;
-      listener.onProcesses(processes);
+    const at = clock.monotonic();
+    if (at - this.#shown.at < VIEW_MS.changed) return;
+    this.#shown.at = at;
+    const { processes } = this.#serverClock;
+    const isIdle = this.#idleReads >= IDLE_READS && processes === this.#listed.processes;
+    const listMs = isIdle ? LIST_MS.idle : 0;
+    if (at - this.#listed.at >= Math.max(listMs, LIST_MS.perProcess * processes)) {
+      this.#listed = { processes, at };
+      listener.onProcesses?.(await link.processes());
     }
-    const text = view?.();
-    if (text !== undefined) await link.saveView(this.#lease, text);
+    const shown = view?.();
+    const isSame = shown?.key === this.#shown.key && at - this.#shown.savedAt < VIEW_MS.same;
+    if (shown === undefined || isSame) return;
+    const isSaved = await link.saveView(this.#lease, JSON.stringify(shown.view));
+    if (isSaved) this.#shown = { key: shown.key, savedAt: at, at };
   }
 }

@@ -197,8 +197,7 @@ export class FleetMember {
   }
 
   #queueDelta(now = this.#options.clock.now()): void {
-    this.#rest.onQueued();
-    const delta = this.#options.own.takeDelta(now);
+    const delta = this.#rest.takeDelta(now);
     if (delta !== undefined) this.#outbox.add(this.#epoch, shiftDelta(delta, this.#serverClock.offsetMs));
     const openSince = this.#options.openSince?.() ?? now;
     this.#settledUpTo = Math.round(this.#serverClock.at(Math.min(openSince, now)));
@@ -275,8 +274,7 @@ export class FleetMember {
     this.#leader = undefined;
     const datasetId = this.#state?.datasetId;
     if (fence === undefined || datasetId === undefined) return;
-    const now = () => this.#serverClock.at(this.#options.clock.now());
-    this.#leader = new FleetLeader(this.#options, { fence, datasetId }, now);
+    this.#leader = new FleetLeader(this.#options, { fence, datasetId }, this.#serverClock);
     this.#leader.poll();
   }
 

@@ -97,13 +97,21 @@ export interface FleetMemberOptions {
     | undefined;
   /** What the leader is to mark in the rollups, which it takes from there. @default nothing */
   readonly events?: GuardEvent[] | undefined;
-  /** Where the rollout stands, as JSON, which the leader shows to whoever reads the shared store; undefined while there is nothing. */
-  readonly view?: (() => string | undefined) | undefined;
+  /** Where the rollout stands, which the leader shows to whoever reads the shared store; undefined while there is nothing. */
+  readonly view?: (() => KeyedView | undefined) | undefined;
   /** The definition's revision (see `FlagFacts.revision`); undefined before the first. */
   readonly revision: () => string | undefined;
   /** What the guard has reported, which the next leader continues with. */
   readonly reportedState: { readonly get: () => ReportedState; readonly set: (state: ReportedState) => void };
   readonly listener: FleetMemberListener;
+}
+
+/** Where the rollout stands. */
+export interface KeyedView {
+  /** Differs when something worth showing has changed, and not because time has passed. */
+  readonly key: string;
+  /** Plain data. */
+  readonly view: object;
 }
 
 /** What a rule needs to be fed; a trigger fits. */

@@ -1,3 +1,4 @@
+import type { OutcomeDelta } from '../measure/outcome-delta.js';
 import type { FleetMemberOptions } from './fleet-options.js';
 import type { FleetState } from './fleet-shapes.js';
 import type { LocalEpoch, Outbox } from './outbox.js';
@@ -10,7 +11,7 @@ const HEARTBEAT_FLUSHES = 5;
 export class Rest {
   readonly #options: FleetMemberOptions;
   readonly #serverClock: ServerClock;
-  /** The own store's activity up to which everything was queued. */
+  /** The own store's activity up to which everything was taken. */
   #queuedActivity = -1;
   /** Whether the server knows that nothing is to be waited for. */
   #isAnnounced = false;
@@ -34,16 +35,26 @@ export class Rest {
     last: { readonly revision: string },
     state: FleetState | undefined,
   ): boolean {
-    const { own, openSince, revision: current, clock } = this.#options;
-    const isSame = own.activity === this.#queuedActivity && openSince?.() === undefined;
-    const isDue = (own.metrics.metricDueAt ?? Number.POSITIVE_INFINITY) <= clock.now();
+    const { revision: current, clock } = this.#options;
     const isKnown = revision !== undefined && (revision === state?.revision || revision === last.revision);
-    return isEmpty && isSame && !isDue && (isKnown || assigned !== undefined) && revision === current();
+    const isSettled = isEmpty && this.#hasNothing(clock.now());
+    return isSettled && (isKnown || assigned !== undefined) && revision === current();
   }
 
-  /** Everything so far is queued. */
-  onQueued(): void {
-    this.#queuedActivity = this.#options.own.activity;
+  /** What was recorded since the previous call; undefined when nothing was, which is all that an idle leader needs to know. */
+  takeDelta(now: number): OutcomeDelta | undefined {
+    if (this.#hasNothing(now)) return undefined;
+    const { own } = this.#options;
+    const delta = own.takeDelta(now);
+    this.#queuedActivity = own.activity;
+    return delta;
+  }
+
+  /** Whether nothing is open here, and nothing was recorded since the last delta. */
+  #hasNothing(now: number): boolean {
+    const { own, openSince } = this.#options;
+    const isDue = (own.metrics.metricDueAt ?? Number.POSITIVE_INFINITY) <= now;
+    return own.activity === this.#queuedActivity && openSince?.() === undefined && !isDue;
   }
 
   /** The server has replied. */

@@ -33,6 +33,11 @@ export class ServerClock {
     return this.#offsetMs;
   }
 
+  /** The server's time. */
+  get now(): number {
+    return this.at(this.#clock.now());
+  }
+
   /** The server's time at a time of this process. */
   at(now: number): number {
     return now + this.#offsetMs;

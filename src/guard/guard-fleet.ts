@@ -1,6 +1,6 @@
 import { rulesDigest } from '../fleet/feeds.js';
 import { FleetMember } from '../fleet/fleet-member.js';
-import type { MemberProgress, SharedStore } from '../fleet/fleet-options.js';
+import type { KeyedView, MemberProgress, SharedStore } from '../fleet/fleet-options.js';
 import type { FleetProcesses, FleetState, FleetStop, StopNotice } from '../fleet/fleet-shapes.js';
 import { isOfFleet, type SharedRollout } from '../fleet/shared-rollout.js';
 import type { MemoryOutcomeStore } from '../measure/memory-outcome-store.js';
@@ -28,8 +28,8 @@ interface FleetHandlers {
   readonly evaluate: () => void;
   /** What operators have asked for and still applies; undefined before the first request. */
   readonly adopt: (controls: ControlState | undefined) => void;
-  /** Where the rollout stands, as JSON, for whoever reads the shared store; the leader is asked once a second. */
-  readonly view: () => string | undefined;
+  /** Where the rollout stands, for whoever reads the shared store; the leader is asked once a second. */
+  readonly view: () => KeyedView | undefined;
 }
 
 /** What {@link GuardFleet.evaluated} offers. */

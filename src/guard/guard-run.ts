@@ -121,7 +121,7 @@ export class GuardRun {
       skipTo: (epoch) => machine.skipTo(epoch),
       evaluate: () => loop.evaluate(),
       adopt: (state) => controls.adopt(state),
-      view: () => JSON.stringify(view.current),
+      view: () => view.keyed,
     });
     controls.open(folder);
     if (this.#ending !== undefined) throw this.#closedError();

@@ -39,6 +39,8 @@ export async function memberOf({
   const requests: SyncRequest[] = [];
   /** When the leader read, and what wakes it while it rests. */
   const reads: { readonly at: number; readonly onSent: (() => void) | undefined }[] = [];
+  /** What the leader saved as its view, and how often it listed the processes. */
+  const shown = { views: [] as unknown[], lists: 0 };
   const states: FleetState[] = [];
   const problems: (string | undefined)[] = [];
   const faults: string[] = [];
@@ -53,6 +55,8 @@ export async function memberOf({
     answers: Promise.resolve(),
     leader: hasLeader ? 'other' : undefined,
     revision: 'ten',
+    view: 'armed',
+    processes,
   };
   const own = new MemoryOutcomeStore({ flagKey: 'flag', windowsMs: [60_000], now: Date.now() });
   const state = {
@@ -88,7 +92,7 @@ export async function memberOf({
           assignedEpoch: 1,
           leader: server.leader,
           fence: leads ? 1 : undefined,
-          processes,
+          processes: server.processes,
           candidates,
           state: current,
         };
@@ -110,8 +114,11 @@ export async function memberOf({
       },
       loadCheckpoint: async () => ({ text: undefined, rollups: undefined, linesAdded: 0 }),
       saveCheckpoint: async () => false,
-      saveView: async () => false,
-      processes: async () => ({ listed: [], groups: [] }),
+      saveView: async (_lease, text) => shown.views.push(JSON.parse(text)) > 0,
+      processes: async () => {
+        shown.lists++;
+        return { listed: [], groups: [] };
+      },
       rollout: {
         view: async () => undefined,
         history: async () => ({ rollups: [], annotations: [] }),
@@ -136,6 +143,7 @@ export async function memberOf({
     timing: { flushMs: 1_000, evaluateMs: 200, leaseMs: 3_000 },
     mayLead,
     revision: () => server.revision,
+    view: () => ({ key: server.view, view: { state: server.view, at: Date.now() } }),
     reportedState: { get: () => ({ openReviews: [] }), set: () => {} },
     listener: {
       onStop: (stop) => stops.push(stop),
@@ -144,6 +152,7 @@ export async function memberOf({
       onOutcomes() {},
       onEpoch() {},
       onConnection: (problem) => problems.push(problem),
+      onProcesses() {},
       onFault: (what, error) => faults.push(`${what}: ${String(error)}`),
     },
   });
@@ -168,6 +177,7 @@ export async function memberOf({
     own,
     requests,
     reads,
+    shown,
     states,
     problems,
     faults,

@@ -107,7 +107,7 @@ export class MemberProcess {
       mayLead,
       serviceVersion,
       events: this.events,
-      view: () => this.view,
+      view: () => (this.view === undefined ? undefined : { key: this.view, view: JSON.parse(this.view) }),
       observed: { percentage: () => 10, verdicts: () => [] },
       rules,
       openSince: () => this.openSince,

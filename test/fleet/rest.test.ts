@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { DECISION } from '../helpers/fleet-decision.js';
+import { outcomeOf } from '../measure/outcomes.js';
 import { evenly, memberOf, useFakeTime } from './fake-server-member.js';
 
 useFakeTime();
@@ -60,6 +61,19 @@ describe('a fleet member without outcomes', () => {
     server.leader = undefined;
     expect(await during(50)).toBe(10);
     expect(member.role).toBe('standalone');
+  });
+
+  it('sends what has settled by itself between two flushes', async () => {
+    const { own, requests, during } = await memberOf();
+    await during(10.2);
+    own.expose({ ...outcomeOf({ at: Date.now(), epoch: 1 }).exposure, at: Date.now() });
+    await during(60.3);
+    own.snapshot(Date.now());
+    expect(own.openSince).toBeUndefined();
+    const before = requests.length;
+    await during(2);
+    const sent = requests.slice(before).map(({ delta }) => delta?.text);
+    expect(sent.join()).toMatch(/"settled":\[\[/);
   });
 
   it('takes nothing from its store for a heartbeat', async () => {
@@ -263,5 +277,37 @@ describe('a leader to whom nothing is sent', () => {
     expect(reads.at(-1)!.at).toBe(sentAt);
     await during(0.2);
     expect(reads.at(-1)!.at).toBe(sentAt + 200);
+  });
+
+  it('takes nothing from its own store, and sends all the same', async () => {
+    const { own, during } = await memberOf({ mayLead: true, leads: true });
+    await during(5);
+    const take = vi.spyOn(own, 'takeDelta');
+    expect(await during(10)).toBe(10);
+    expect(take).not.toHaveBeenCalled();
+  });
+
+  it('shows within a second how the rollout stands when that has changed, and otherwise every ten seconds', async () => {
+    const { server, shown, during } = await memberOf({ mayLead: true, leads: true });
+    await during(10);
+    const before = shown.views.length;
+    await during(50);
+    expect(shown.views.length - before).toBe(5);
+    await during(4);
+    server.view = 'stopped';
+    await during(1);
+    expect(shown.views.at(-1)).toMatchObject({ state: 'stopped' });
+  });
+
+  it('lists the processes every five seconds, and within two when there is another', async () => {
+    const { server, shown, during } = await memberOf({ mayLead: true, leads: true });
+    await during(10);
+    const before = shown.lists;
+    await during(50);
+    expect(shown.lists - before).toBe(10);
+    while (shown.lists === before + 10) await during(1);
+    server.processes++;
+    await during(2);
+    expect(shown.lists - before).toBe(12);
   });
 });

@@ -1,3 +1,4 @@
+import type { KeyedView } from '../../fleet/fleet-options.js';
 import type { OpenFolder } from '../../journal/guard-folder.js';
 import type { ControlsInForce } from '../../model/control.js';
 import type { Unsubscribe } from '../../model/flags.js';
@@ -115,6 +116,12 @@ export class GuardView {
     };
   }
 
+  /** {@link current} with its {@link changeKeyOf | key}. */
+  get keyed(): KeyedView & { readonly view: RolloutView } {
+    const view = this.current;
+    return { key: changeKeyOf(view), view };
+  }
+
   /** @param folder - Where it is written; undefined: nowhere. */
   start(folder: OpenFolder | undefined): void {
     this.#writer.start(folder);
@@ -128,8 +135,7 @@ export class GuardView {
         this.#statuses = stepStatuses(this.#statuses, evaluator.verdicts, context.clock.now());
         return;
       }
-      const view = this.current;
-      const key = changeKeyOf(view);
+      const { view, key } = this.keyed;
       this.#writer.poll(view, key);
       this.#show(view, key);
     });
@@ -140,8 +146,8 @@ export class GuardView {
     this.#isClosed = true;
     clearInterval(this.#timer);
     try {
-      const view = this.current;
-      this.#show(view, changeKeyOf(view));
+      const { view, key } = this.keyed;
+      this.#show(view, key);
       await this.#writer.close(view);
     } catch (error) {
       this.#parts.context.records.fault(SHOWING, error);

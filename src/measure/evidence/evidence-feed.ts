@@ -62,7 +62,7 @@ export class EvidenceFeed {
     return this.#evidence;
   }
 
-  /** Raised by everything that is recorded here. */
+  /** Raised by everything that is recorded here, and by what settles. */
   get activity(): number {
     return this.#activity + this.#metrics.activity;
   }
@@ -211,6 +211,8 @@ export class EvidenceFeed {
   }
 
   readonly #onSettled = (outcome: SettledOutcome): void => {
+    // What has settled by itself is to be sent, too.
+    this.#activity++;
     for (const window of this.windows) window.add(outcome);
     this.#evidence.settled(outcome);
     this.#sample.add(outcome);
