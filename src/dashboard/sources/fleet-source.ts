@@ -38,7 +38,7 @@ export class FleetSource implements RolloutSource {
     return story.decisions.toReversed();
   }
 
-  /** The leader writes each second: whoever follows it need not ask what has changed. */
+  /** The leader writes what has changed within about a second: whoever follows it need not ask what that is. */
   subscribe(listener: () => void): Unsubscribe {
     this.#listeners.add(listener);
     this.#timer ??= setInterval(() => {
