@@ -57,6 +57,7 @@ export function guardParts(options: ResolvedOptions, shared?: GuardResources) {
     signals,
     (trigger, now) => ledger.isMuted(trigger, now),
     () => ledger.firingAlerts,
+    () => blind(),
   );
   const fleet: GuardFleet =
     context.store === undefined ? soloFleet(own) : new SharedFleet(context, context.store, own, evaluator);

@@ -224,14 +224,14 @@ export const EVENT_TABLE: EventTable = {
           : message;
       return status === 'missed' ? warn(line) : info(line);
     },
-    notification: ({ epoch, progress: { status, stage, message } }, flagKey) =>
+    notification: ({ epoch, progress: { status, stage, message, blind } }, flagKey) =>
       status === 'collecting'
         ? undefined
         : {
-            key: `${epoch}-${stage.percentage}-${status}`,
+            key: `${epoch}-${stage.percentage}-${status}${blind === undefined ? '' : '-blind'}`,
             // A rate that swings around its threshold meets and misses a stage many times.
             repeats: true,
-            severity: status === 'met' ? 'info' : 'warning',
+            severity: status === 'met' && blind === undefined ? 'info' : 'warning',
             title: `${flagKey}: the stage at ${stage.percentage} % is ${status}`,
             message,
           },

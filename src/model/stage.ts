@@ -48,6 +48,8 @@ export const stageProgressSchema = z.lazy(() =>
       successRate: z.number().optional(),
       /** The time since the epoch began, in milliseconds. */
       elapsedMs: z.number(),
+      /** It is met, and the guard is blind: the codes of why. Nothing is advised until that is over. */
+      blind: z.array(z.string()).readonly().optional(),
       /** One sentence for an operator: what is missing, or what to do in Unleash's UI. */
       message: z.string(),
     })

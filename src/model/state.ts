@@ -95,9 +95,14 @@ export type TokenLevel = (typeof TOKEN_LEVELS)[number];
 export const reportedStateSchema = z.lazy(() =>
   z
     .object({
-      /** The stage's status that was reported last, and the stage's place in the plan, from 0. */
+      /** The stage's status that was reported last, and the stage's place in the plan, from 0; and whether the guard was blind then. */
       stage: z
-        .object({ epoch: z.int(), index: z.int().min(0), status: z.enum(STAGE_STATUSES) })
+        .object({
+          epoch: z.int(),
+          index: z.int().min(0),
+          status: z.enum(STAGE_STATUSES),
+          isBlind: z.literal(true).optional(),
+        })
         .readonly()
         .optional(),
       openReviews: z.array(openReviewSchema).readonly(),

@@ -5,9 +5,11 @@ import type { GuardEvent } from '../../src/model/event.js';
 import type { FlagFacts } from '../../src/model/flags.js';
 import type { Verdict } from '../../src/model/shapes.js';
 import { reportedStateSchema } from '../../src/model/state.js';
+import { noticeOf } from '../../src/notify/notifications.js';
 import { resolveLogger } from '../../src/support/logger.js';
 import type { Trigger } from '../../src/triggers/trigger.js';
 import { FakeFlags } from '../helpers/fake-flags.js';
+import { subject } from '../notify/events.js';
 import { NOW, snapshotOf } from '../triggers/snapshots.js';
 
 const MINUTE = 60_000;
@@ -17,6 +19,7 @@ const facts = new FakeFlags().facts as FlagFacts;
 function newEvaluator() {
   const events: GuardEvent[] = [];
   const slow = { status: 'ok' as Verdict['status'], observed: 1 };
+  const blind: string[] = [];
   const trigger: Trigger = {
     name: 'slow',
     windowMs: MINUTE,
@@ -39,20 +42,26 @@ function newEvaluator() {
     logger: resolveLogger(false),
     onEvent: (event) => events.push(event),
   });
-  const evaluator = new Evaluator({
-    rollback: [],
-    review: [trigger],
-    reviewCloseAfterMs: 5 * MINUTE,
-    stages: [{ percentage: 10, minOutcomes: 5, minSuccessRate: 0.9 }],
-    records,
-  });
+  const evaluator = new Evaluator(
+    {
+      rollback: [],
+      review: [trigger],
+      reviewCloseAfterMs: 5 * MINUTE,
+      stages: [{ percentage: 10, minOutcomes: 5, minSuccessRate: 0.9 }],
+      records,
+    },
+    undefined,
+    undefined,
+    undefined,
+    () => [...blind],
+  );
   const review = (afterMs: number, rolloutPercentage = 10) => {
     const snapshot = { ...snapshotOf({ treatment: { successes: 5 } }), at: NOW + afterMs };
     return evaluator.review(snapshot, { ...facts, rolloutPercentage });
   };
   const reported = () =>
     events.map((event) => (event.type === 'stage' ? `stage ${event.progress.status}` : event.type));
-  return { evaluator, slow, review, reported, events };
+  return { evaluator, slow, blind, review, reported, events };
 }
 
 /** An evaluator that resumes from what `previous` reported, as read from a disk. */
@@ -70,6 +79,37 @@ describe('Evaluator', () => {
     const resumed = resumedFrom(first);
     resumed.review(1);
     expect(resumed.reported()).toEqual([]);
+  });
+
+  it('advises nothing when a stage is met while the guard is blind, and does so when that is over', () => {
+    const first = newEvaluator();
+    first.blind.push('stale-flags');
+    first.review(0);
+    expect(first.reported()).toEqual(['stage met']);
+    const resumed = resumedFrom(first);
+    resumed.blind.push('stale-flags');
+    resumed.review(1);
+    expect(resumed.reported()).toEqual([]);
+    resumed.blind.pop();
+    resumed.review(2);
+    resumed.blind.push('stale-flags');
+    resumed.review(3);
+    resumed.blind.pop();
+    resumed.review(4);
+    expect(resumed.reported()).toEqual(['stage met', 'completed']);
+
+    const [met, again] = [...first.events, ...resumed.events].map((event) => noticeOf(event, subject)!);
+    expect(met!.notification).toMatchObject({
+      severity: 'warning',
+      message:
+        '100.0 % of 5 outcomes succeeded, and the guard is blind (stale-flags): leave the percentage as it is until that is over.',
+    });
+    expect(again!.notification).toMatchObject({
+      severity: 'info',
+      message: expect.stringMatching(/complete/),
+    });
+    // Another one, so that it is sent although it comes soon.
+    expect(again!.key).not.toBe(met!.key);
   });
 
   it('keeps a review open that was opened before it resumed, and closes it when its time is up', () => {

@@ -39,19 +39,23 @@ export class Evaluator {
   /** Whether an operator has muted a trigger: it is evaluated and shown, and has no effect. */
   readonly isMuted: (trigger: string, now: number) => boolean;
   readonly #alerts: () => readonly FiringAlert[];
+  readonly #blind: () => readonly string[];
 
   /**
    * @param signals - The numbers from elsewhere that triggers evaluate. Without them, such triggers have no data.
    * @param isMuted - See {@link isMuted}. Without it, none is.
    * @param alerts - Those that fire.
+   * @param blind - Why the guard is blind now: codes.
    */
   constructor(
     options: EvaluatorOptions,
     signals?: Pick<SignalPoller, 'values'>,
     isMuted: (trigger: string, now: number) => boolean = () => false,
     alerts: () => readonly FiringAlert[] = () => [],
+    blind: () => readonly string[] = () => [],
   ) {
     this.#alerts = alerts;
+    this.#blind = blind;
     this.#options = options;
     this.#hasDryRuns = options.rollback.some(({ dryRun }) => dryRun === true);
     this.#signals = signals;
@@ -191,7 +195,7 @@ export class Evaluator {
     return reportedKey(this.reportedState) !== before;
   }
 
-  /** Reports the status of a stage once within an epoch, and again when it has changed. */
+  /** Reports the status of a stage once within an epoch, and again when it has changed, or when a step can be advised at last. */
   #evaluateStage(snapshot: Snapshot, facts: FlagFacts | undefined): void {
     const { stages, records } = this.#options;
     const { epoch, at } = snapshot;
@@ -199,15 +203,18 @@ export class Evaluator {
     const reasons = this.openReviews.map(({ trigger }) => `${trigger} is under review.`);
     const reported = this.#reportedStage;
     const wasMissed = reported?.epoch === epoch && reported.status === 'missed';
-    const progress = current && evaluateStage(stages, current.index, snapshot, reasons, wasMissed);
+    const progress =
+      current && evaluateStage(stages, current.index, snapshot, reasons, wasMissed, this.#blind);
     this.#stage = progress;
     if (progress === undefined) return;
     const { index, status } = progress;
     this.#checkDeadline(progress, epoch, at);
-    if (reported?.epoch === epoch && reported.index === index && reported.status === status) return;
-    this.#reportedStage = { epoch, index, status };
+    const isBlind = progress.blind !== undefined;
+    const isKnown = reported?.epoch === epoch && reported.index === index && reported.status === status;
+    if (isKnown && (isBlind || !reported.isBlind)) return;
+    this.#reportedStage = { epoch, index, status, ...(isBlind ? { isBlind } : {}) };
     records.emit({ type: 'stage', at, epoch, progress });
-    if (status !== 'met' || index < stages.length - 1 || this.#completedEpoch === epoch) return;
+    if (status !== 'met' || isBlind || index < stages.length - 1 || this.#completedEpoch === epoch) return;
     this.#completedEpoch = epoch;
     records.emit({ type: 'completed', at, epoch, percentage: progress.stage.percentage });
   }

@@ -19,6 +19,7 @@ const MAX_FORETOLD = 1_000_000;
  *
  * @param openReviews - What blocks it: the open reviews, each in a sentence.
  * @param wasMissed - It was reported as missed at this percentage, which stays.
+ * @param blind - Why the guard is blind now: codes. It then advises no further step.
  */
 export function evaluateStage(
   stages: readonly Stage[],
@@ -26,6 +27,7 @@ export function evaluateStage(
   snapshot: Snapshot,
   openReviews: readonly string[],
   wasMissed = false,
+  blind: () => readonly string[] = () => [],
 ): StageProgress {
   const stage = stages[index]!;
   const { successes, failures } = snapshot.total.treatment;
@@ -64,8 +66,12 @@ export function evaluateStage(
     const message = `${title(stage)} is not decided: ${found}, ${wanted} needed. ${foretold(stage, outcomes, failures)}`;
     return { ...progress, status: 'collecting', message };
   }
-  const message = `${found}. ${adviceAfter(stages, index)}`;
-  return { ...progress, status: 'met', message };
+  const codes = blind();
+  if (codes.length > 0) {
+    const message = `${found}, and the guard is blind (${codes.join(', ')}): leave the percentage as it is until that is over.`;
+    return { ...progress, status: 'met', blind: codes, message };
+  }
+  return { ...progress, status: 'met', message: `${found}. ${adviceAfter(stages, index)}` };
 }
 
 function missingOf(stage: Stage, outcomes: number, elapsedMs: number): string[] {

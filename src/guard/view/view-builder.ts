@@ -91,9 +91,9 @@ export function buildView(facts: ViewFacts): RolloutView {
     stages,
     stage,
     stageRemainingMs: forecast?.remainingMs,
-    stageText: forecast?.text ?? (stage?.status === 'met' ? metWhileBlind(facts.health) : undefined),
+    stageText: forecast?.text,
     advance: facts.advance,
-    isComplete: stage?.status === 'met' && stage.index === stages.length - 1,
+    isComplete: stage?.status === 'met' && stage.blind === undefined && stage.index === stages.length - 1,
     arms: { treatment: armOf('treatment', snapshot), control: armOf('control', snapshot) },
     triggers: [
       ...facts.rollback.map((trigger) => triggerOf(trigger, 'rollback', facts)),
@@ -106,13 +106,6 @@ export function buildView(facts: ViewFacts): RolloutView {
     guardVersion: facts.guardVersion,
     serviceVersion: facts.serviceVersion,
   };
-}
-
-/** A guard that is blind advises nobody to raise the percentage. */
-function metWhileBlind({ reasons }: Health): string | undefined {
-  if (reasons.length === 0) return undefined;
-  const codes = reasons.map(({ code }) => code).join(', ');
-  return `It was met, and the guard is blind (${codes}): leave the percentage as it is until that is over.`;
 }
 
 /** Error types that are shown of each arm. */
