@@ -204,7 +204,7 @@ export class FleetMember {
   }
 
   async #exchange({ leaving = false } = {}): Promise<unknown> {
-    const { link, listener, mayLead, revision } = this.#options;
+    const { link, listener, mayLead, revision, oldestEpoch } = this.#options;
     try {
       const warnings = await this.#announcements.open();
       for (const warning of warnings) listener.onFault('the shared store', new Error(warning));
@@ -222,7 +222,7 @@ export class FleetMember {
         const reply = await link.sync({
           datasetId: known?.datasetId ?? '',
           version: known?.version ?? 0,
-          oldestEpoch: known?.oldestEpoch ?? 0,
+          oldestEpoch: known?.oldestEpoch ?? oldestEpoch?.() ?? 0,
           assignment: {
             epoch: this.#assigned.epoch,
             seenRevision: this.#assigned.revision,

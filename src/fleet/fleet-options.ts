@@ -99,6 +99,11 @@ export interface FleetMemberOptions {
   readonly events?: GuardEvent[] | undefined;
   /** Where the rollout stands, which the leader shows to whoever reads the shared store; undefined while there is nothing. */
   readonly view?: (() => KeyedView | undefined) | undefined;
+  /**
+   * The first epoch since the flag was turned on, as an earlier run of this process knew it: a server that has lost everything still takes a
+   * stop from before the flag went off. @default not known
+   */
+  readonly oldestEpoch?: (() => number) | undefined;
   /** The definition's revision (see `FlagFacts.revision`); undefined before the first. */
   readonly revision: () => string | undefined;
   /** What the guard has reported, which the next leader continues with. */

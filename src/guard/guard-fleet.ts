@@ -22,6 +22,8 @@ import { storeFor } from './options/rules.js';
 interface FleetHandlers {
   readonly state: () => GuardState;
   readonly dispatch: (input: GuardInput) => void;
+  /** The first epoch since the flag was turned on. */
+  readonly oldestEpoch: () => number;
   /** The fleet's number of the epoch for this process's definition. */
   readonly skipTo: (epoch: number) => void;
   /** The fleet's outcomes have changed, and this process evaluates them. */
@@ -57,6 +59,7 @@ export function soloFleet(own: EvaluatedStore): GuardFleet {
     stopped: () => {},
     finished: () => {},
     reArmed: () => {},
+    isOwn: () => true,
     mark: () => {},
     view: () => undefined,
   };
@@ -89,6 +92,8 @@ export class SharedFleet {
   readonly #known: string[] = [];
   /** Decisions of other processes. */
   readonly #others: string[] = [];
+  /** Decisions that have applied to the fleet. */
+  readonly #applied: string[] = [];
   /** The stop by which the flag is overridden here until its decision has been read, and since when. */
   #announced: { readonly stop: StopNotice; readonly at: number } | undefined;
   /** Decisions after which this process saw an operator turn the flag on. */
@@ -127,6 +132,7 @@ export class SharedFleet {
       events: this.#events,
       view: () => this.#handlers?.view(),
       revision: () => flags.flag(flagKey)?.revision,
+      oldestEpoch: () => this.#handlers?.oldestEpoch() ?? 0,
       reportedState: {
         get: () => evaluator.reportedState,
         set: (reported) => evaluator.restore(reported),
@@ -223,6 +229,11 @@ export class SharedFleet {
     void this.#member.clearStop(decision.id);
   }
 
+  /** Whether this process made a decision, as far as it knows. */
+  isOwn(decisionId: string): boolean {
+    return !this.#others.includes(decisionId);
+  }
+
   /** In the leader, the processes that have sent something lately, itself first; undefined elsewhere. */
   view(): FleetView | undefined {
     const { instance: own, role } = this.#member;
@@ -266,10 +277,14 @@ export class SharedFleet {
   }
 
   /** Applies what the fleet agrees on: after each change and each sync. */
-  #reconcile({ version, stop, clearedStops, controls }: FleetState, handlers: FleetHandlers): void {
-    const { dryRun, clock } = this.#context;
+  #reconcile(
+    { version, stop, clearedStops, oldestEpoch, controls }: FleetState,
+    handlers: FleetHandlers,
+  ): void {
+    const { dryRun, clock, flags, flagKey } = this.#context;
     handlers.adopt(controls);
     if (dryRun) return;
+    if (stop !== undefined) remember(this.#applied, stop.decision.id);
     const own = handlers.state();
     if (own.status === 'armed') {
       if (stop === undefined) this.#release(version, handlers);
@@ -278,13 +293,17 @@ export class SharedFleet {
       return;
     }
     const { decision } = own;
+    const isOfThisRun = this.#known.includes(decision.id);
     if (clearedStops.includes(decision.id)) {
-      handlers.dispatch({ type: 'fleet-released', at: clock.now() });
+      const isRefused = isOfThisRun && this.isOwn(decision.id) && !this.#applied.includes(decision.id);
+      handlers.dispatch({ type: 'fleet-released', at: clock.now(), isRefused });
     } else if (stop === undefined) {
-      // A stop that an earlier run finished is over: the flag is off in Unleash, or an operator has turned it on since.
-      const isOver = own.status === 'stopped' && !this.#known.includes(decision.id);
-      if (isOver) handlers.dispatch({ type: 'fleet-released', at: clock.now() });
-      else void this.#member.stopFleet(decision, { isRepeated: true });
+      // What an earlier run has finished is over when an operator has turned the flag on since. A server that lost its data does not know.
+      const isOn = flags.flag(flagKey)?.enabled;
+      const mayBeOver = own.status === 'stopped' && !isOfThisRun;
+      if (mayBeOver && (isOn || decision.epoch < oldestEpoch))
+        handlers.dispatch({ type: 'fleet-released', at: clock.now() });
+      else if (!mayBeOver || isOn === false) void this.#member.stopFleet(decision, { isRepeated: true });
     } else if (stop.decision.id === decision.id && own.status === 'stopped' && stop.done === undefined) {
       this.finished(decision, own.steppedBack ? 'stepped-back' : 'off');
     } else {

@@ -41,6 +41,11 @@ export class GuardMachine {
     return this.#epoch;
   }
 
+  /** The first epoch since the flag was turned on. */
+  get oldestEpoch(): number {
+    return this.#oldestEpoch;
+  }
+
   /** Whether the flag was on when its definition was read last, in an earlier run too; undefined before. */
   get wasEnabled(): boolean | undefined {
     return this.#enabled;

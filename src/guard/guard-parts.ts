@@ -130,6 +130,7 @@ export function guardParts(options: ResolvedOptions, shared?: GuardResources) {
     const isOperators = event.type === 'decided' && event.decision.requestedBy !== undefined;
     const isOwn =
       (event.type === 'decided' && event.by === undefined && !isOperators) ||
+      (event.type === 'superseded' && fleet.isOwn(event.decisionId)) ||
       (event.type === 'health' && concernsOneProcess(event));
     const isForAll = (event.type !== 'decided' || isOperators) && fleet.leads;
     notifications.listener(event, isOwn || isForAll);

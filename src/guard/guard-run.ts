@@ -118,6 +118,7 @@ export class GuardRun {
     await fleet.start({
       state: () => machine.state,
       dispatch: (input) => runner.dispatch(input),
+      oldestEpoch: () => machine.oldestEpoch,
       skipTo: (epoch) => machine.skipTo(epoch),
       evaluate: () => loop.evaluate(),
       adopt: (state) => controls.adopt(state),

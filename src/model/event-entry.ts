@@ -51,6 +51,10 @@ export interface DecisionProgress {
   readonly confirmedBy?: 'read-back' | 'definition' | 'fleet' | 'removed' | undefined;
   /** When the rollout was back at the percentage of the stage before, instead of off. */
   readonly steppedBackAt?: number | undefined;
+  /** When it ceased to apply, because of another decision or of the fleet, and not because of an operator. */
+  readonly supersededAt?: number | undefined;
+  /** The decision that applies in its place; undefined when the fleet refused it as too late. */
+  readonly replacedBy?: string | undefined;
   /** What only an operator can do. */
   readonly actionRequired?: string | undefined;
   /** Who turned the flag off, as Unleash's history names it. */

@@ -1,4 +1,11 @@
-import { countOf, NEXT_STEP, notOffYet, plainReason, whatFollows } from '../support/wording.js';
+import {
+  countOf,
+  NEXT_STEP,
+  notOffYet,
+  plainReason,
+  whatFollows,
+  whySuperseded,
+} from '../support/wording.js';
 import type { GuardEvent, GuardEventOf } from './event.js';
 import type { EventEntry } from './event-entry.js';
 import {
@@ -108,6 +115,18 @@ export const EVENT_TABLE: EventTable = {
     },
     report: ({ decision }) => ({ in: 'decisions', decision }),
     state: ({ decision }) => (decision.dryRun ? undefined : 'stopping'),
+  },
+
+  superseded: {
+    log: ({ replacedBy }) => info(`The decision before no longer applies. ${whySuperseded(replacedBy)}`),
+    notification: ({ decisionId, replacedBy }, flagKey) => ({
+      key: decisionId,
+      severity: 'info',
+      title: `${flagKey}: an earlier decision no longer applies`,
+      message: `${whySuperseded(replacedBy)} ${replacedBy === undefined ? 'Its process serves the flag as it is in Unleash.' : 'It has notifications of its own.'}`,
+      incident: decisionIncident(decisionId, 'resolved'),
+    }),
+    report: ({ at, decisionId, replacedBy }) => ofDecision(decisionId, { supersededAt: at, replacedBy }),
   },
 
   'fleet-connection': {

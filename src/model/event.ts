@@ -32,6 +32,8 @@ export const guardEventSchema = z.lazy(() =>
       event('rollout-changed', { epoch, enabled: z.boolean(), rolloutPercentage: percentage.optional() }),
       // Triggers breached: why, with the evidence. `by`: another process of the fleet decided. In a dry run nothing follows.
       event('decided', { decision: decisionSchema, by: z.literal('fleet').optional() }),
+      // A decision no longer applies: another one does in its place, or, without `replacedBy`, the fleet has refused it as too late.
+      event('superseded', { decisionId, replacedBy: decisionId.optional() }),
       // The store that the fleet shares went away, and why, or came back.
       event('fleet-connection', { problem: z.string().optional() }),
       // This process answers `false` from now on.

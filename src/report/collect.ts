@@ -4,7 +4,7 @@ import type { RolloutChange } from '../model/event-entry.js';
 import type { RolloutHistory, Rollup } from '../rollups/rollup.js';
 import { mergeRollups } from '../rollups/rollup-sum.js';
 import { formatThreshold } from '../support/wording.js';
-import { headlineOf } from './headline.js';
+import { headlineOf, isInForce } from './headline.js';
 import { type RolloutRecords, readFleetRecords, readRecords } from './read/rollout-records.js';
 import type {
   KnownRule,
@@ -83,7 +83,7 @@ export function reportOf(
   const last = rollups.at(-1);
   // A folder whose guard ended long ago ends there, and not now.
   const until = last === undefined ? now : Math.min(now, last.at + last.durationMs);
-  const decision = story.decisions.findLast(({ decision }) => !decision.dryRun) ?? story.decisions.at(-1);
+  const decision = story.decisions.findLast(isInForce) ?? story.decisions.at(-1);
   const failed = decision?.decision.verdicts.find(({ failing = [] }) => failing.length > 0)?.failing;
   return {
     version: 1,

@@ -1,6 +1,12 @@
 import { ERROR_TYPE } from '../model/concentration.js';
 import { ARMS, type Concentration, type Verdict } from '../model/shapes.js';
-import { formatCount, formatDuration, formatQuantity, verdictFigures } from '../support/wording.js';
+import {
+  formatCount,
+  formatDuration,
+  formatQuantity,
+  verdictFigures,
+  whySuperseded,
+} from '../support/wording.js';
 import { formatPercentage, formatShare, formatTime } from './format.js';
 import type { DecisionReport, RolloutReport } from './rollout-report.js';
 import type { Section, Table } from './section.js';
@@ -117,7 +123,7 @@ function verdictRow(verdict: Verdict): string[] {
 /** Who acted, and when, in the order in which it happened. */
 function whatFollowed(entry: DecisionReport): string {
   const { decision, stoppedHereAt, stoppedInUnleashAt, failures } = entry;
-  const { actionRequired, steppedBackAt, turnedOffBy, reArmedAt } = entry;
+  const { actionRequired, steppedBackAt, turnedOffBy, reArmedAt, supersededAt, replacedBy } = entry;
   if (decision.dryRun) return 'It was a dry run: nothing was changed.';
   const after = (at: number) => `after ${formatDuration(Math.max(0, at - decision.at))}`;
   const sentences = [
@@ -128,9 +134,13 @@ function whatFollowed(entry: DecisionReport): string {
     }),
     actionRequired !== undefined &&
       `${stoppedInUnleashAt === undefined ? 'An operator must act' : 'An operator had to act'}: ${actionRequired}`,
-    howItEnded(entry, after),
+    supersededAt === undefined || steppedBackAt !== undefined || stoppedInUnleashAt !== undefined
+      ? howItEnded(entry, after)
+      : false,
+    supersededAt !== undefined && `It ended ${after(supersededAt)}. ${whySuperseded(replacedBy)}`,
     turnedOffBy !== undefined && `Turned off by, in Unleash's history: ${turnedOffBy}.`,
     reArmedAt !== undefined &&
+      supersededAt === undefined &&
       steppedBackAt === undefined &&
       `${entry.turnedOnBy ?? 'An operator'} turned the flag on again on ${formatTime(reArmedAt)}.`,
   ];

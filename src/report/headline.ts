@@ -15,7 +15,7 @@ export function headlineOf(
   { decisions, rollout, stages, reviews }: RolloutStory,
   { blind = [], isFlagMissing = false }: GuardFacts = {},
 ): string {
-  const stop = decisions.findLast(({ decision }) => !decision.dryRun);
+  const stop = decisions.findLast(isInForce);
   if (stop !== undefined && stop.reArmedAt === undefined) return stopSentence(stop);
   const now = rollout.at(-1);
   const stage = stages.findLast(({ epoch }) => epoch === now?.epoch);
@@ -29,6 +29,11 @@ export function headlineOf(
     whatHappened(decisions, stop),
   ];
   return sentences.filter((sentence) => typeof sentence === 'string').join(' ');
+}
+
+/** Whether it was made, and has not been replaced by another one. */
+export function isInForce({ decision, supersededAt }: DecisionReport): boolean {
+  return !decision.dryRun && supersededAt === undefined;
 }
 
 function stopSentence({ decision, steppedBackAt, stoppedInUnleashAt }: DecisionReport): string {

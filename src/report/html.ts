@@ -1,5 +1,6 @@
 import type { Chart } from './charts.js';
 import { escapeXml, formatTime } from './format.js';
+import { isInForce } from './headline.js';
 import type { RolloutReport } from './rollout-report.js';
 import type { Section, Table } from './section.js';
 import { sectionsOf } from './sections.js';
@@ -94,7 +95,7 @@ function isNumeric(cell: string): boolean {
 }
 
 function moodOf({ decisions }: RolloutReport): string {
-  const stop = decisions.findLast(({ decision }) => !decision.dryRun);
+  const stop = decisions.findLast(isInForce);
   return stop !== undefined && stop.reArmedAt === undefined ? 'stopped' : 'going';
 }
 

@@ -231,6 +231,13 @@ export const NEXT_STEP = {
   review: 'Check it; then acknowledge the review, or turn the flag off.',
 } as const;
 
+/** How a decision ended that no operator has ended. */
+export function whySuperseded(replacedBy: string | undefined): string {
+  return replacedBy === undefined
+    ? 'It came too late for the fleet: an operator had turned the flag on since, or another process led the fleet.'
+    : 'Another decision applies in its place.';
+}
+
 /** Beside the percentage in Unleash, while a stop is not confirmed. */
 export const STILL_ON = 'in Unleash; the service gives all users the control';
 

@@ -272,8 +272,12 @@ describe('decide', () => {
 
     it.each<[what: string, from: GuardState, effects: readonly string[]]>([
       ['stops as triggers do', armed, stop],
-      ['replaces a step back, which leaves the flag on', steppedBack, stop],
-      ['replaces one that is under way', { ...stopping, decision: steppedBack.decision }, stop],
+      ['replaces a step back, which leaves the flag on', steppedBack, [...stop, 'report-end']],
+      [
+        'replaces one that is under way',
+        { ...stopping, decision: steppedBack.decision },
+        [...stop, 'report-end'],
+      ],
       ['adds nothing to a stop that is under way', { ...stopping, decision: byTriggers.decision }, []],
       ['adds nothing to a stop', byTriggers, []],
     ])('%s', (_what, from, effects) => {
@@ -320,6 +324,32 @@ describe('decide', () => {
       { type: 'override', decision: decision() },
       { type: 'record-decision', at: 9, decision: decision(), by },
     ]);
+  });
+
+  it('says which decision one of the fleet replaces, and which one the fleet has refused', () => {
+    const input = {
+      type: 'fleet-stopped',
+      at: 9,
+      decision: decision({ id: 'd-2' }),
+      done: 'off',
+      by: 'fleet',
+    } as const;
+    for (const from of [stopping, stopped]) {
+      const { effects } = decide(from, input);
+      expect(effects.map(({ type }) => type)).toEqual([
+        'override',
+        'record-decision',
+        'report-end',
+        'confirm',
+      ]);
+      expect(effects[2]).toMatchObject({
+        event: { type: 'superseded', decisionId: 'd-1', replacedBy: 'd-2' },
+      });
+    }
+    const [end, reArm] = decide(stopping, { type: 'fleet-released', at: 9, isRefused: true }).effects;
+    expect(end).toEqual({ type: 'report-end', event: { type: 'superseded', at: 9, decisionId: 'd-1' } });
+    expect(reArm).toMatchObject({ type: 're-arm' });
+    expect(typesOf(decide(stopping, { type: 'fleet-released', at: 9 }))).toEqual(['re-arm']);
   });
 
   it('forgets at a restart that the flag was seen off, and what was reported', () => {

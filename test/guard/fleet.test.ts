@@ -208,6 +208,49 @@ describeWithBinary('guards that share a Redis', 'redis-server', 'apt-get install
     await one.harness.until('stopped again', () => isStopped(one) && isStopped(other));
   });
 
+  it('knows its stop after all processes were restarted and Redis had lost its data', async () => {
+    const [one, other] = [await member(), await member()];
+    await leading(one);
+    await one.harness.fail(one.guard);
+    await one.harness.until('confirmed everywhere', () =>
+      [one, other].every(({ guard }) => guard.state.status === 'stopped'),
+    );
+    await Promise.all([one, other].map(({ guard }) => guard.close()));
+    const client = await redis.client();
+    await client.del(await client.keys(`${prefix}:*`));
+    await client.close();
+    const { id } = one.harness.reported('decided')[0]!.decision;
+
+    const { unleash } = one.harness;
+    const again = async ({ harness }: typeof one) => {
+      harness.events = [];
+      // None of the runs before has seen the flag off.
+      harness.flags.change({ enabled: false });
+      return await harness.started({
+        store: store(),
+        fetch: unleash.fetch,
+        tickMs: 20,
+        notify: harness.notify,
+      });
+    };
+    const guards = [await again(one), await again(other)];
+    await one.harness.until('in step', () =>
+      guards.every((guard) => guard.status().fleet!.epoch !== undefined),
+    );
+    await one.harness.ticks(5);
+    expect(guards.map(({ state }) => state)).toMatchObject(
+      guards.map(() => ({ status: 'stopped', decision: { id } })),
+    );
+    for (const { harness } of [one, other]) {
+      expect([...harness.reported('re-armed'), ...harness.reported('toggled')]).toEqual([]);
+      expect(harness.notified).toEqual([]);
+    }
+
+    unleash.toggle(true, 'ann');
+    for (const { harness } of [one, other]) harness.flags.change({ enabled: true });
+    await one.harness.until('armed', () => guards.every((guard) => guard.state.status === 'armed'));
+  });
+
   it('notifies once of a flag that an operator turned off, and of what a rule in dry run finds', async () => {
     const notified: string[] = [];
     const notify = [({ type }: GuardNotification) => void notified.push(type)];

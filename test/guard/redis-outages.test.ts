@@ -103,6 +103,17 @@ interface Member {
   readonly harness: GuardHarness;
 }
 
+/** The incidents of decisions that a receiver of all notifications has open. */
+function openDecisions(members: readonly Member[]): string[] {
+  const incidents = members.flatMap(({ harness }) =>
+    harness.notified.flatMap(({ incident }) => incident ?? []),
+  );
+  const opened = incidents.filter(({ key, status }) => key.startsWith('decision-') && status === 'open');
+  const isResolved = (key: string) =>
+    incidents.some((each) => each.key === key && each.status === 'resolved');
+  return [...new Set(opened.map(({ key }) => key))].filter((key) => !isResolved(key));
+}
+
 describeWithBinary('guards whose Redis', 'redis-server', 'apt-get install redis-server', () => {
   /** Three processes, of which the last has no admin token. */
   async function withMembers(
@@ -123,6 +134,7 @@ describeWithBinary('guards whose Redis', 'redis-server', 'apt-get install redis-
           unleash: { url: 'http://unleash.test/api', environment: 'production', token },
           fetch: (members[0]?.harness ?? harness).unleash.fetch,
           tickMs: 50,
+          notify: harness.notify,
         });
         members.push({ guard, harness });
         await guard.start();
@@ -190,6 +202,8 @@ describeWithBinary('guards whose Redis', 'redis-server', 'apt-get install redis-
           const reported = harness.reported('fault').map(({ what, message }) => `${what}: ${message}`);
           expect(reported).toEqual(faults.map((fault) => expect.stringMatching(fault)));
         }
+        // Each has notified of its own decision, and one of them applies.
+        await harness.until('one incident is left', () => openDecisions(members).length === 1);
       });
     },
   );

@@ -126,6 +126,7 @@ const EVENTS: { readonly [Type in GuardEvent['type']]: GuardEvent & { readonly t
   fault: { type: 'fault', at: 9, what: 'a listener', message: 'threw' },
   recovered: { type: 'recovered', at: 10, what: 'a listener', faults: 3 },
   'folder-changed': { type: 'folder-changed', at: 10, folder: 'logs/a/guard-2', reason: 'in use' },
+  superseded: { type: 'superseded', at: 10, decisionId: 'a', replacedBy: 'b' },
   'stop-taken-over': { type: 'stop-taken-over', at: 10, decisionId: 'a', folder: 'logs/a/guard-2' },
   closed: { type: 'closed', at: 10 },
 };

@@ -3,7 +3,7 @@ import type { GuardEvent, GuardEventOf } from '../../src/model/event.js';
 import type { StageStatus } from '../../src/model/stage.js';
 import type { TokenLevel } from '../../src/model/state.js';
 import { noticeOf } from '../../src/notify/notifications.js';
-import { AT, decided, decision, stopFailed, subject } from './events.js';
+import { AT, decided, decision, notificationFor, stopFailed, subject } from './events.js';
 
 const refused: GuardEvent = {
   type: 'stop-failed',
@@ -232,6 +232,25 @@ describe('noticeOf', () => {
         title: 'async-upload was turned on in Unleash',
         message:
           'An operator turned the flag on in Unleash, at 10 %. A new rollout begins, with empty windows.',
+      },
+    ],
+    [
+      'a decision in place of which another one applies',
+      { type: 'superseded', at: AT, decisionId: 'd-1', replacedBy: 'd-2' },
+      {
+        severity: 'info',
+        decisionId: 'd-1',
+        message: expect.stringMatching(/^Another decision applies in its place\./),
+        incident: { key: notificationFor(decided()).incident!.key, status: 'resolved' },
+      },
+    ],
+    [
+      'a decision that the fleet refused',
+      { type: 'superseded', at: AT, decisionId: 'd-1' },
+      {
+        severity: 'info',
+        message: expect.stringMatching(/^It came too late/),
+        incident: { status: 'resolved' },
       },
     ],
     [

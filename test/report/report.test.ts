@@ -167,6 +167,16 @@ describe('collectReport', () => {
     );
   });
 
+  it('has the decision that applies in its headline, and not a later one that another has replaced', () => {
+    const [entry] = report.decisions;
+    const { at, id } = entry!.decision;
+    const kept = { decision: entry!.decision, failures: [], stoppedInUnleashAt: at + 200 };
+    const later = { ...entry!.decision, id: 'later', at: at + 100, reason: 'Another reason.' };
+    const replaced = { decision: later, failures: [], supersededAt: at + 300, replacedBy: id };
+    const story = { decisions: [kept, replaced], reviews: [], stages: [], rollout: [] };
+    expect(headlineOf(story)).toBe(headlineOf({ ...story, decisions: [kept] }));
+  });
+
   it('has a headline with the state of the rollout', () => {
     expect(report.headline).toMatch(/^The rollout is at 20 %\. .*turned on again by ada\.$/);
   });

@@ -108,6 +108,7 @@ export class EffectRunner {
         return;
       case 'report-failure':
       case 'request-action':
+      case 'report-end':
         records.emit(effect.event);
         return;
       case 're-arm':

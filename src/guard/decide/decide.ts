@@ -20,8 +20,14 @@ export type GuardInput = { readonly at: number } & (
       /** Undefined when the flag has not exactly one gradual rollout. */
       readonly rolloutPercentage: number | undefined;
     }
-  /** Unleash's history, or another process of the fleet, shows that an operator turned the flag on after the decision. */
-  | { readonly type: 'turned-on-since' | 'fleet-released' }
+  /** Unleash's history shows that an operator turned the flag on after the decision. */
+  | { readonly type: 'turned-on-since' }
+  | {
+      /** Another process of the fleet shows that, or the stop never applied to the fleet. */
+      readonly type: 'fleet-released';
+      /** It did not, because it came too late. */
+      readonly isRefused?: boolean;
+    }
   /** Unleash accepted `off`, and showed it when it was read back; or it accepted the lower percentage of a `step-back`. */
   | { readonly type: 'stepped-back' }
   | {
@@ -55,7 +61,7 @@ export type Effect =
   | { readonly type: 'turn-off-in-unleash'; readonly decision: Decision }
   /** The flag is off in Unleash, or stepped back: report it, and share it with the fleet. */
   | { readonly type: 'confirm'; readonly stopped: StoppedState }
-  | { readonly type: 'report-failure' | 'request-action'; readonly event: GuardEvent }
+  | { readonly type: 'report-failure' | 'request-action' | 'report-end'; readonly event: GuardEvent }
   /** Remove the override and begin an epoch with empty windows. `decision` is the one that no longer applies. */
   | {
       readonly type: 're-arm';
@@ -119,10 +125,10 @@ function breached(state: ArmedState, at: number, decision: Decision): Step {
 function stopRequested(state: GuardState, at: number, decision: Decision): Step {
   if (decision.dryRun) return { state, effects: [recorded(at, decision)] };
   const isOffAnyway = state.status !== 'armed' && state.decision.action === 'stop';
-  return isOffAnyway ? stay(state) : stopping(at, decision);
+  return isOffAnyway ? stay(state) : stopping(at, decision, superseded(state, at, decision));
 }
 
-function stopping(at: number, decision: Decision): Step {
+function stopping(at: number, decision: Decision, before: readonly Effect[] = []): Step {
   return {
     state: { status: 'stopping', since: at, decision },
     effects: [
@@ -130,12 +136,21 @@ function stopping(at: number, decision: Decision): Step {
       { type: 'stop-fleet', decision },
       recorded(at, decision),
       { type: 'turn-off-in-unleash', decision },
+      ...before,
     ],
   };
 }
 
 function recorded(at: number, decision: Decision): Effect {
   return { type: 'record-decision', at, decision, by: undefined };
+}
+
+/** What was decided before no longer applies, and no operator has ended it. */
+function superseded(state: GuardState, at: number, by: Decision | undefined): readonly Effect[] {
+  if (state.status === 'armed') return [];
+  const replaced = by === undefined ? {} : { replacedBy: by.id };
+  const event: GuardEvent = { type: 'superseded', at, decisionId: state.decision.id, ...replaced };
+  return [{ type: 'report-end', event }];
 }
 
 /** The fleet's stop applies here too, in place of one that was decided here at the same time. */
@@ -145,6 +160,7 @@ function stoppedByFleet(state: GuardState, { at, decision, done, by }: GuardInpu
     ? [
         { type: 'override', decision },
         { type: 'record-decision', at, decision, by },
+        ...superseded(state, at, decision),
       ]
     : [];
   if (done === undefined) {
@@ -174,8 +190,9 @@ function whileStopping(state: StoppingState, input: GuardInput): Step {
       if (input.enabled || state.failure === undefined) return stay(state);
       return confirmed({ ...stopped, confirmedBy: 'definition', seenOff: true });
     case 'turned-on-since':
-    case 'fleet-released':
       return reArm(state, input.at);
+    case 'fleet-released':
+      return released(state, input);
     default:
       return stay(state);
   }
@@ -217,10 +234,18 @@ function whileStopped(state: StoppedState, input: GuardInput): Step {
     }
     case 'fleet-released':
       // After a step back, this process must see the lower percentage itself before it serves the new path again.
-      return state.steppedBack ? stay(state) : reArm(state, input.at);
+      return state.steppedBack ? stay(state) : released(state, input);
     default:
       return stay(state);
   }
+}
+
+function released(
+  state: StoppingState | StoppedState,
+  { at, isRefused }: GuardInput & { type: 'fleet-released' },
+) {
+  const step = reArm(state, at);
+  return isRefused ? { ...step, effects: [...superseded(state, at, undefined), ...step.effects] } : step;
 }
 
 function reArm(state: StoppingState | StoppedState, at: number, steppedBackFrom?: number): Step {

@@ -213,7 +213,7 @@ function stateOf(decision: DecisionReport | undefined): GuardState['status'] {
 
 /** The journal, and in a fleet the view, is written before the audit log, and may have a decision that the log does not have yet. */
 function lastDecision(story: AuditStory, state: GuardState | undefined): DecisionReport | undefined {
-  const logged = story.decisions.at(-1);
+  const logged = story.decisions.findLast(({ supersededAt }) => supersededAt === undefined);
   if (state === undefined || state.status === 'armed') return logged;
   const { decision } = state;
   return logged?.decision.id === decision.id ? logged : { decision, failures: [] };

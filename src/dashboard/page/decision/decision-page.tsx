@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import type { Decision, Verdict } from '../../../model/shapes.js';
+import { whySuperseded } from '../../../support/wording.js';
 import type { DecisionView } from '../../api.js';
 import { armsOf, ErrorTypes, FailingTable } from '../flag/failing-section.js';
 import { EvidenceFigures, Observed } from '../flag/trigger-section.js';
@@ -192,7 +193,12 @@ function Progress({ view }: { view: DecisionView }) {
     ['All calls get the control in the process that decided', view.stoppedHereAt],
     ['Off in Unleash, and read back', view.stoppedInUnleashAt],
     ['Back at the lower percentage in Unleash', view.steppedBackAt],
-    ['Armed again: a new rollout', view.reArmedAt, view.turnedOnBy],
+    [whySuperseded(view.replacedBy), view.supersededAt],
+    [
+      'Armed again: a new rollout',
+      view.supersededAt === undefined ? view.reArmedAt : undefined,
+      view.turnedOnBy,
+    ],
   ];
   return (
     <ol class="timeline">

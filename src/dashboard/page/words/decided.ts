@@ -1,3 +1,4 @@
+import { whySuperseded } from '../../../support/wording.js';
 import type { DecisionView } from '../../api.js';
 import { percentageText } from './numbers.js';
 import type { Mood } from './standing.js';
@@ -5,8 +6,12 @@ import type { Mood } from './standing.js';
 /** What became of a decision. */
 export function outcomeOf(view: DecisionView): { mood: Mood; word: string; sentence: string } {
   const { decision, stoppedInUnleashAt, steppedBackAt, actionRequired, reArmedAt } = view;
+  const { supersededAt, replacedBy } = view;
   const { dryRun, action, toPercentage } = decision;
   if (dryRun) return { mood: 'warn', word: 'dry run', sentence: 'Nothing was changed.' };
+  if (supersededAt !== undefined) {
+    return { mood: 'off', word: 'over', sentence: whySuperseded(replacedBy) };
+  }
   if (steppedBackAt !== undefined) {
     return {
       mood: reArmedAt === undefined ? 'warn' : 'off',
