@@ -220,6 +220,12 @@ export function certaintyOf(verdict: {
   return `at most ${formatThreshold(verdict.evidence.alpha)} of healthy rollouts ever get here`;
 }
 
+/** The evidence E of a test, or its limit, as the messages of verdicts have it: `0.687`, `132`, `2500`, `10^6`. */
+export function formatEvidence(e: number): string {
+  if (e > 442_413) return `10^${Math.floor(Math.log10(e) + 1e-9)}`;
+  return String(e >= 100 ? Math.round(e) : Number(e.toPrecision(3)));
+}
+
 /** What an operator does next, wherever that is said. */
 export const NEXT_STEP = {
   stopped:
@@ -259,6 +265,33 @@ export function notOffYet(failure: StopFailed | undefined): string {
 export function whatFollows(failure: StopFailed | undefined): string {
   if (failure === undefined) return 'The guard is turning it off.';
   return failure.requiresAction ? failure.message : `${NEXT_STEP.retried} ${failure.message}`;
+}
+
+/** For so long after a change of the percentage, outcomes may be under way. */
+const FIRST_OUTCOME_MS = 60_000;
+
+/** That the treatment has no outcome yet, and what to check; undefined when it has one, or cannot have any. */
+export function noOutcomeYet({
+  at,
+  state,
+  flag,
+  epochStartedAt,
+  arms,
+}: {
+  readonly at: number;
+  readonly state: { readonly status: string };
+  readonly flag?: { readonly enabled: boolean; readonly percentage?: number | undefined } | undefined;
+  readonly epochStartedAt: number;
+  readonly arms: {
+    readonly treatment: { readonly counts: { readonly successes: number; readonly failures: number } };
+  };
+}): string | undefined {
+  const { successes, failures } = arms.treatment.counts;
+  if (state.status !== 'armed' || flag?.enabled !== true || successes + failures > 0) return undefined;
+  const fact = 'No outcome of the treatment has arrived yet.';
+  return flag.percentage === 0 || at - epochStartedAt < FIRST_OUTCOME_MS
+    ? fact
+    : `${fact} If users get it, check that new OutcomeHook(guard) is registered, and that the code runs through guard.operation() or reports its end with client.track().`;
 }
 
 interface BothArms<Each> {

@@ -5,6 +5,7 @@ import {
   formatCount,
   formatSpan,
   NEXT_STEP,
+  noOutcomeYet,
   notOffYet,
   STILL_ON,
   shownArms,
@@ -60,7 +61,9 @@ export function renderStatus(status: RolloutStatus, now: number): string {
     const sequel = sequelOf(status, decision);
     if (sequel !== undefined) rows.push(['', sequel]);
   }
-  if (lastOutcomeAt !== undefined) rows.push(['Outcome', `last ${ago(lastOutcomeAt)}`]);
+  const missing = status.isClosed || status.view === undefined ? undefined : noOutcomeYet(status.view);
+  if (missing !== undefined) rows.push(['Outcome', missing]);
+  else if (lastOutcomeAt !== undefined) rows.push(['Outcome', `last ${ago(lastOutcomeAt)}`]);
   if (lastEventAt !== undefined) rows.push(['Event', `last ${ago(lastEventAt)}`]);
   if (lastFault !== undefined) rows.push(['Fault', `${formatTime(lastFault.at)}: ${lastFault.text}`]);
   for (const problem of status.problems) rows.push(['Problem', problem]);

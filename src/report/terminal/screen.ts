@@ -8,6 +8,7 @@ import {
   formatCount,
   formatSpan,
   NEXT_STEP,
+  noOutcomeYet,
   plainReason,
   shownArms,
 } from '../../support/wording.js';
@@ -112,6 +113,7 @@ function headBlock(status: RolloutStatus, now: number, columns: number): Block {
     isShown && decision !== undefined
       ? [briefReason(decision.decision), sequelOf(status, decision) ?? '']
       : [];
+  const missing = isClosed || view === undefined ? undefined : noOutcomeYet(view);
   return {
     importance: 0,
     lines: [
@@ -125,6 +127,7 @@ function headBlock(status: RolloutStatus, now: number, columns: number): Block {
       ...why.flatMap((text) =>
         wrap(printable(text), columns, 3).map((line): Line => [[isStopped ? 'bad' : 'warn', line]]),
       ),
+      ...wrap(missing ?? '', columns, 3).map((line): Line => [['plain', line]]),
     ],
   };
 }

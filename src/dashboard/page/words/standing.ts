@@ -1,5 +1,12 @@
 import type { RolloutView, TriggerView } from '../../../model/rollout-view.js';
-import { briefReason, formatSpan, NEXT_STEP, notOffYet, verdictWord } from '../../../support/wording.js';
+import {
+  briefReason,
+  formatSpan,
+  NEXT_STEP,
+  noOutcomeYet,
+  notOffYet,
+  verdictWord,
+} from '../../../support/wording.js';
 import { countText, percentageText, rateText } from './numbers.js';
 
 /** How urgent something is. Each has a colour and a sign. */
@@ -126,13 +133,9 @@ function running(view: RolloutView): Standing {
     const { status, message } = view.stage;
     return { mood: 'warn', word: `Stage ${status}`, sentence: `${where} ${view.stageText ?? message}` };
   }
-  const outcomes = outcomesOf(view);
-  if (outcomes.treatment === 0) {
-    return {
-      mood: 'busy',
-      word: 'Waiting for data',
-      sentence: `${where} No outcome of the treatment has arrived yet.`,
-    };
+  const missing = noOutcomeYet(view);
+  if (missing !== undefined) {
+    return { mood: 'busy', word: 'Waiting for data', sentence: `${where} ${missing}` };
   }
   if (view.stage?.status === 'met') {
     return { mood: 'good', word: 'Stage met', sentence: `${where} ${view.stage.message}` };
@@ -155,11 +158,6 @@ function atPercentage({ flag }: RolloutView): string {
   return flag?.percentage === undefined
     ? 'The flag is on, with no single percentage.'
     : `${percentageText(flag.percentage)} of users get the treatment.`;
-}
-
-function outcomesOf({ arms }: RolloutView) {
-  const of = ({ counts }: RolloutView['arms']['treatment']) => counts.successes + counts.failures;
-  return { treatment: of(arms.treatment), control: of(arms.control) };
 }
 
 /** `312 of 500 outcomes, about 40 min at this rate` */
