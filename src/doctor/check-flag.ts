@@ -1,3 +1,4 @@
+import { LINK_PREFIX } from '../guard/act/unleash-marks.js';
 import { isAdminError } from '../unleash/admin-error.js';
 import type { AdminFlag } from '../unleash/admin-replies.js';
 import { type Finding, findingsOf } from './finding.js';
@@ -23,7 +24,7 @@ export function checkFlag(observations: Observations): Finding[] {
   const rollouts = strategies.filter(({ name }) => ROLLOUTS.has(name));
   return [
     found,
-    checkPercentage(target, strategies, rollouts),
+    checkPercentage(target, flag.enabled, strategies, rollouts),
     rollouts.length === 0
       ? findingsOf('stickiness').unknown('There is no gradual rollout, so no stickiness.')
       : checkStickiness(target, rollouts),
@@ -59,11 +60,15 @@ function lookUp({ target, features: answer, admin }: Observations): [Finding, Se
     return [unknown(`It could not be checked: no token could read the flag in "${environment}".`), flag];
   }
   const state = flag.enabled ? 'on' : 'off';
-  return [ok(`The flag "${flagKey}" exists, and is ${state} in "${environment}".`), flag];
+  const title = asAdmin?.links.find((link) => link.title?.startsWith(LINK_PREFIX))?.title;
+  const stop =
+    title === undefined || flag.enabled ? '' : ` The guard's latest stop: ${title.slice(LINK_PREFIX.length)}`;
+  return [ok(`The flag "${flagKey}" exists, and is ${state} in "${environment}".${stop}`), flag];
 }
 
 function checkPercentage(
   { flagKey, environment }: Target,
+  isOn: boolean,
   strategies: readonly SeenStrategy[],
   rollouts: readonly SeenStrategy[],
 ): Finding {
@@ -85,7 +90,7 @@ function checkPercentage(
   const percentages = rollouts.map(
     ({ parameters }) => `${parameters.rollout ?? parameters.percentage ?? '100'} %`,
   );
-  return ok(`The flag rolls out to ${percentages.join(', ')}.`);
+  return ok(`${isOn ? 'The flag' : 'Turned on, the flag'} rolls out to ${percentages.join(', ')}.`);
 }
 
 /** The first of the rollouts that may give a user the other arm; without one, the first. */

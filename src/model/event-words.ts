@@ -40,8 +40,10 @@ export function ofDecision(id: string, progress: DecisionProgress, failure?: Dec
   return { in: 'decision', id, progress, failure };
 }
 
-/** `Ann turned the flag off in Unleash.` */
-export function toggleText({ change, by, rolloutPercentage }: GuardEventOf<'toggled'>): string {
+/** `Ann turned the flag off in Unleash.` Of the guard's own stop, the name is that of its token's user, or of an operator who was faster. */
+export function toggleText({ change, by, rolloutPercentage, decisionId }: GuardEventOf<'toggled'>): string {
+  if (change === 'off' && decisionId !== undefined)
+    return `Unleash's history names ${by ?? 'nobody'} for this stop: the guard's token has that name, or an operator was faster.`;
   const where =
     change === 'off' || rolloutPercentage === undefined ? '' : `, at ${percent(rolloutPercentage)}`;
   return `${by ?? 'An operator'} turned the flag ${change} in Unleash${where}.`;

@@ -134,8 +134,16 @@ function stagesOf(
     const now = view?.stage;
     const isNow = view?.epoch === stage.epoch && now?.index === stage.progress.index;
     const progress = isNow ? now! : stage.progress;
-    const to = rollout.find(({ at }) => at > stage.startedAt)?.at ?? Number.POSITIVE_INFINITY;
-    const { successes, failures } = treatmentWithin(history.rollups, stage.startedAt, to);
+    const { startedAt, epoch } = stage;
+    const next = rollout.find((change) => change.at > startedAt && change.epoch !== epoch);
+    const to = next?.at ?? Number.POSITIVE_INFINITY;
+    const inMinutes = treatmentWithin(history.rollups, startedAt, to);
+    // A decision has what was counted until then, also where that was within one minute.
+    const decided = story.decisions.findLast(
+      ({ decision: { at, epoch: of } }) => of === epoch && at >= startedAt && at <= to,
+    )?.decision.counts.treatment;
+    const { successes, failures } =
+      decided === undefined || outcomesOf(decided) < outcomesOf(inMinutes) ? inMinutes : decided;
     const counted = successes + failures;
     // The guard's own figures are exact, and as old as its report; the rollups' ones reach to the end, but for a part of an hour.
     return isNow || counted < progress.outcomes
@@ -147,6 +155,10 @@ function stagesOf(
           successRate: counted === 0 ? undefined : successes / counted,
         };
   });
+}
+
+function outcomesOf({ successes, failures }: { readonly successes: number; readonly failures: number }) {
+  return successes + failures;
 }
 
 function treatmentWithin(rollups: readonly Rollup[], from: number, to: number) {

@@ -3,7 +3,7 @@ import { ARMS, type Concentration, type Verdict } from '../model/shapes.js';
 import {
   formatCount,
   formatDuration,
-  formatQuantity,
+  formatEvidence,
   verdictFigures,
   whySuperseded,
 } from '../support/wording.js';
@@ -71,8 +71,8 @@ function evidenceTables(verdicts: readonly Verdict[]): Table[] {
               shareOf(treatment.failures, treatment.trials),
               shareOf(control.failures, control.trials),
               basis,
-              e > 1e6 ? `10^${Math.floor(Math.log10(e))}` : formatQuantity(e, 'none'),
-              formatQuantity(threshold, 'none'),
+              formatEvidence(e),
+              formatEvidence(threshold),
             ]),
           },
         ]),

@@ -1,5 +1,5 @@
 import type { RolloutChange } from '../model/event-entry.js';
-import { briefReason, formatCount, NOT_OFF_YET } from '../support/wording.js';
+import { briefReason, formatCount, NEXT_STEP, NOT_OFF_YET } from '../support/wording.js';
 import { formatPercentage, formatTime, rolloutWord } from './format.js';
 import type { DecisionReport, RolloutReport, RolloutStory } from './rollout-report.js';
 
@@ -16,7 +16,7 @@ export function headlineOf(
   { blind = [], isFlagMissing = false }: GuardFacts = {},
 ): string {
   const stop = decisions.findLast(isInForce);
-  if (stop !== undefined && stop.reArmedAt === undefined) return stopSentence(stop);
+  if (stop !== undefined && stop.reArmedAt === undefined) return `${stopSentence(stop)}${nextStep(stop)}`;
   const now = rollout.at(-1);
   const stage = stages.findLast(({ epoch }) => epoch === now?.epoch);
   const open = reviews.filter(({ closedAt }) => closedAt === undefined).length;
@@ -47,6 +47,12 @@ function stopSentence({ decision, steppedBackAt, stoppedInUnleashAt }: DecisionR
   const left = stoppedInUnleashAt === undefined ? ` ${NOT_OFF_YET}` : '';
   const who = requestedBy === undefined ? 'The guard stopped the flag' : 'The flag was stopped';
   return `${who}${where} on ${formatTime(at)}: ${reason}${left}`;
+}
+
+function nextStep({ stoppedInUnleashAt, steppedBackAt, confirmedBy }: DecisionReport): string {
+  if (steppedBackAt !== undefined) return ` ${NEXT_STEP.steppedBack}`;
+  if (stoppedInUnleashAt === undefined) return '';
+  return ` ${confirmedBy === 'removed' ? NEXT_STEP.gone : NEXT_STEP.stopped}`;
 }
 
 function whereItStands(now: RolloutChange): string {

@@ -2,10 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { axisTop } from '../../src/dashboard/page/charts/scale.js';
 import { indexFrom, since, withFiner, withNewer } from '../../src/dashboard/page/charts/series-points.js';
 import { decisionHref, routeOf } from '../../src/dashboard/page/live/router.js';
+import { nextStepOf, outcomeOf } from '../../src/dashboard/page/words/decided.js';
 import { countText, perSecondText, rateText } from '../../src/dashboard/page/words/numbers.js';
 import { standingOf, triggerStanding } from '../../src/dashboard/page/words/standing.js';
 import { agoText, lengthText, timeText } from '../../src/dashboard/page/words/times.js';
 import { seriesOf } from '../../src/dashboard/series.js';
+import { NEXT_STEP, notOffYet } from '../../src/support/wording.js';
 import {
   sampleDecision,
   sampleHistory,
@@ -140,6 +142,40 @@ describe('the first sentence', () => {
     const { sentence } = standingOf(sampleView(now, { state, flag: undefined }));
     expect(sentence).toContain('no such flag any more');
     expect(sentence).not.toContain('turn the flag on');
+  });
+
+  it('says what to check where outcomes should have come', () => {
+    const empty = {
+      successes: 0,
+      failures: 0,
+      expected: 0,
+      aborted: 0,
+      critical: 0,
+      fallbacks: 0,
+      retried: 0,
+      complaints: 0,
+    };
+    const view = sampleView(now);
+    const treatment = { ...view.arms.treatment, counts: empty };
+    const waiting = (ageMs: number) =>
+      standingOf({ ...view, arms: { ...view.arms, treatment }, epochStartedAt: view.at - ageMs });
+    expect(waiting(59_000)).toMatchObject({
+      word: 'Waiting for data',
+      sentence: expect.stringMatching(/yet\.$/),
+    });
+    expect(waiting(61_000).sentence).toMatch(/OutcomeHook.*guard\.operation\(\).*client\.track\(\)/);
+  });
+
+  it('is followed by the next step on the page of a decision in force', () => {
+    const view = { decision, failures: [], stoppedInUnleashAt: now };
+    expect(nextStepOf(view)).toBe(NEXT_STEP.stopped);
+    expect(nextStepOf({ ...view, confirmedBy: 'removed' })).toBe(NEXT_STEP.gone);
+    for (const over of [{ reArmedAt: now }, { supersededAt: now }]) {
+      expect(nextStepOf({ ...view, ...over })).toBeUndefined();
+    }
+    const failure = { at: now, code: 'ADMIN_UNAVAILABLE', message: 'Unleash is down.' };
+    const { sentence } = outcomeOf({ decision, failures: [failure] });
+    expect(sentence).toBe(notOffYet({ message: failure.message, requiresAction: false }));
   });
 
   it('puts a stop before everything else', () => {

@@ -3,6 +3,7 @@ import { diagnose } from '../../src/doctor/diagnose.js';
 import type { FindingStatus } from '../../src/doctor/finding.js';
 import type { Answer, Observations } from '../../src/doctor/observations.js';
 import { AdminError } from '../../src/unleash/admin-error.js';
+import type { AdminFlag } from '../../src/unleash/admin-replies.js';
 import { admin, adminFlag, answer, features, healthy, NOW, rollout, silence } from './observed.js';
 
 const found = (observations: Observations, check: string) => {
@@ -317,7 +318,20 @@ describe('flag', () => {
       admin: admin({ flag: { ...(adminFlag as object), enabled: false } as typeof adminFlag }),
     });
     expect(found(observations, 'flag').message).toContain('off in "production"');
-    expect(found(observations, 'percentage').message).toContain('25 %');
+    expect(found(observations, 'percentage').message).toBe('Turned on, the flag rolls out to 25 %.');
+  });
+
+  it('names the latest stop by the guard while the flag is off', () => {
+    const links = [
+      { id: 'a', url: 'https://wiki.example.com', title: 'The plan' },
+      { id: 'b', url: 'https://app.example.com', title: 'rollout-guard: It is slow. (2026-03-01 12:00 UTC)' },
+    ];
+    const message = (enabled: boolean) => {
+      const flag = { ...(adminFlag as AdminFlag), enabled, links };
+      return found(healthy({ features: undefined, admin: admin({ flag }) }), 'flag').message;
+    };
+    expect(message(false)).toMatch(/is off in "production"\. The guard's latest stop: It is slow\. \(2026-/);
+    expect(message(true)).toMatch(/is on in "production"\.$/);
   });
 });
 

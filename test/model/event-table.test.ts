@@ -48,7 +48,7 @@ describe('EVENT_TABLE', () => {
     [
       { type: 'toggled', at: AT, change: 'off', by: 'ada', changedAt: AT, decisionId: 'd-1' },
       'info',
-      'ada turned the flag off in Unleash.',
+      "Unleash's history names ada for this stop: the guard's token has that name, or an operator was faster.",
     ],
     [
       {

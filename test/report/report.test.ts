@@ -2,12 +2,14 @@ import { appendFile, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AuditStory } from '../../src/report/audit-story.js';
 import { drawCharts } from '../../src/report/charts.js';
-import { collectReport } from '../../src/report/collect.js';
+import { collectReport, reportOf } from '../../src/report/collect.js';
 import { headlineOf } from '../../src/report/headline.js';
 import { toHtml } from '../../src/report/html.js';
 import { toMarkdown } from '../../src/report/markdown.js';
 import type { RolloutReport } from '../../src/report/rollout-report.js';
+import { NEXT_STEP } from '../../src/support/wording.js';
 import { criticalErrors } from '../../src/triggers/critical-errors.js';
 import { signal } from '../../src/triggers/signals/signal.js';
 import { successRateBelow } from '../../src/triggers/success-rate-below.js';
@@ -146,6 +148,24 @@ describe('collectReport', () => {
     expect(other.thresholds.find(({ kind }) => kind === 'rollback')).toMatchObject({ errorRate: 0.1 });
   });
 
+  it('has what a stage had when it was stopped within its first minute', () => {
+    const story = new AuditStory();
+    const [{ decision }] = report.decisions as [RolloutReport['decisions'][0]];
+    const [{ progress }] = report.stages as [RolloutReport['stages'][0]];
+    const { at, epoch } = decision;
+    const began = at - 2_000;
+    // Reported after the epoch had begun, and still of the same one.
+    story.add({ flagKey: 'a', type: 'rollout-changed', at: began + 10, epoch, enabled: true });
+    const collecting = { ...progress, status: 'collecting', outcomes: 0, elapsedMs: 20 } as const;
+    story.add({ flagKey: 'a', type: 'stage', at: began + 20, epoch, progress: collecting });
+    story.add({ flagKey: 'a', type: 'decided', at, decision });
+    story.add({ flagKey: 'a', type: 'rollout-changed', at: at + 300, epoch: epoch + 1, enabled: false });
+    const records = { flagKey: 'a', history: { rollups: [], annotations: [] }, story, view: undefined };
+    const found = reportOf({ ...records, guards: 1, auditLinesLeftOut: 0, problems: [] }, { now: at });
+    const { successes, failures } = decision.counts.treatment;
+    expect(found.stages).toMatchObject([{ outcomes: successes + failures }]);
+  });
+
   it('compares the arms', () => {
     const { comparison, arms } = report;
     expect(comparison.successRateDifference).toBeCloseTo(
@@ -175,6 +195,7 @@ describe('collectReport', () => {
     const replaced = { decision: later, failures: [], supersededAt: at + 300, replacedBy: id };
     const story = { decisions: [kept, replaced], reviews: [], stages: [], rollout: [] };
     expect(headlineOf(story)).toBe(headlineOf({ ...story, decisions: [kept] }));
+    expect(headlineOf(story)).toContain(NEXT_STEP.stopped);
   });
 
   it('has a headline with the state of the rollout', () => {

@@ -20,7 +20,7 @@ export const GUARD_TAG_TYPE = {
 } as const;
 
 /** The guard's own link is recognised by it. */
-const LINK_PREFIX = 'rollout-guard: ';
+export const LINK_PREFIX = 'rollout-guard: ';
 const MAX_TITLE_LENGTH = 200;
 
 const SHOWING = 'showing the rollout in Unleash';

@@ -78,7 +78,9 @@ export class GuardView {
     const now = clock.now();
     const { state } = machine;
     const { verdicts } = evaluator;
-    this.#statuses = stepStatuses(this.#statuses, verdicts, now);
+    // A breach is no later than the stop that it led to.
+    const since = state.status === 'armed' ? now : Math.min(now, state.decision.at);
+    this.#statuses = stepStatuses(this.#statuses, verdicts, since);
     const flag = context.flagFacts();
     const snapshot = fleet.evaluated.snapshot(now);
     return buildView({

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import type { Decision, Verdict } from '../../../model/shapes.js';
-import { whySuperseded } from '../../../support/wording.js';
+import { plainReason, whySuperseded } from '../../../support/wording.js';
 import type { DecisionView } from '../../api.js';
 import { armsOf, ErrorTypes, FailingTable } from '../flag/failing-section.js';
 import { EvidenceFigures, Observed } from '../flag/trigger-section.js';
@@ -12,7 +12,7 @@ import { ArmsTable } from '../parts/arms-table.js';
 import { Empty, Notice, Section, Table } from '../parts/layout.js';
 import { Ago, At } from '../parts/moments.js';
 import { Bar, Chip, Foreign, Sign } from '../parts/signs.js';
-import { outcomeOf } from '../words/decided.js';
+import { nextStepOf, outcomeOf } from '../words/decided.js';
 import { countText, percentageText, rateOf, rateText } from '../words/numbers.js';
 import { fullTimeText, lengthText } from '../words/times.js';
 
@@ -64,8 +64,8 @@ function Shown({ view, back }: { view: DecisionView; back: ComponentChildren }) 
       <div class={`headline ${mood}`} data-testid="headline">
         <Sign mood={mood} />
         <p>
-          <strong>{word}</strong>: <Foreign text={decision.reason} max={1_200} />{' '}
-          {sentence !== view.actionRequired && sentence}
+          <strong>{word}</strong>: <Foreign text={plainReason(decision)} max={1_200} />{' '}
+          {sentence !== view.actionRequired && sentence} {nextStepOf(view)}
         </p>
       </div>
       {view.actionRequired !== undefined && view.stoppedInUnleashAt === undefined && (

@@ -1,6 +1,6 @@
 import type { RolloutView, TriggerView } from '../../../model/rollout-view.js';
 import type { Verdict, VerdictEvidence } from '../../../model/shapes.js';
-import { verdictFigures } from '../../../support/wording.js';
+import { formatEvidence, verdictFigures } from '../../../support/wording.js';
 import { ControlButton } from '../controls/control-host.js';
 import { Empty, Section, Table } from '../parts/layout.js';
 import { Ago, At, Since } from '../parts/moments.js';
@@ -165,7 +165,8 @@ export function EvidenceFigures({ evidence }: { evidence: VerdictEvidence }) {
       <div>
         <dt>Evidence E</dt>
         <dd>
-          {bigText(e)} of {bigText(threshold)} (alpha {Number((alpha * 100).toPrecision(2))} %)
+          {formatEvidence(e)}, limit {formatEvidence(threshold)} (alpha {Number((alpha * 100).toPrecision(2))}{' '}
+          %)
         </dd>
       </div>
       <div>
@@ -201,9 +202,4 @@ export function EvidenceFigures({ evidence }: { evidence: VerdictEvidence }) {
       )}
     </>
   );
-}
-
-function bigText(number: number): string {
-  if (number >= 1e6) return number.toExponential(1);
-  return number >= 1_000 ? countText(number) : String(Number(number.toPrecision(3)));
 }

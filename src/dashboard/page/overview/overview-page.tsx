@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import type { RolloutView } from '../../../model/rollout-view.js';
+import { shownArms } from '../../../support/wording.js';
 import type { LiveState } from '../live/live-store.js';
 import { flagHref } from '../live/router.js';
 import { Empty, Notice, Table } from '../parts/layout.js';
@@ -124,21 +125,24 @@ function FlagRow({ view, mood, word }: { view: RolloutView; mood: Mood; word: st
   );
 }
 
+type Shown = ReturnType<typeof shownArms<RolloutView['arms']['control']>>['arms']['control'];
+
 /** The same of both arms, one below the other. */
-function Pair({ view, of }: { view: RolloutView; of: (arm: RolloutView['arms']['control']) => string }) {
+function Pair({ view, of }: { view: RolloutView; of: (arm: Shown) => string }) {
+  const { arms } = shownArms(view);
   return (
     <dl class="pair">
       <div>
         <dt>
           <ArmName arm="treatment" />
         </dt>
-        <dd>{of(view.arms.treatment)}</dd>
+        <dd>{of(arms.treatment)}</dd>
       </div>
       <div>
         <dt>
           <ArmName arm="control" />
         </dt>
-        <dd>{of(view.arms.control)}</dd>
+        <dd>{of(arms.control)}</dd>
       </div>
     </dl>
   );
