@@ -213,7 +213,7 @@ export const EVENT_TABLE: EventTable = {
             title: `${flagKey} was turned ${event.change} in Unleash`,
             message:
               event.change === 'off'
-                ? `${toggleText(event)} The guard did not: all users get the control. Turning the flag on again starts a new rollout.`
+                ? `${toggleText(event)} This guard did not: all users get the control. Turning the flag on again starts a new rollout.`
                 : `${toggleText(event)} A new rollout begins, with empty windows.`,
           },
     report: ({ change, by, decisionId }) =>

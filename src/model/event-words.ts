@@ -41,12 +41,15 @@ export function ofDecision(id: string, progress: DecisionProgress, failure?: Dec
 }
 
 /** `Ann turned the flag off in Unleash.` Of the guard's own stop, the name is that of its token's user, or of an operator who was faster. */
-export function toggleText({ change, by, rolloutPercentage, decisionId }: GuardEventOf<'toggled'>): string {
+export function toggleText(event: GuardEventOf<'toggled'>): string {
+  const { change, by = 'An operator', rolloutPercentage, decisionId, isGuards } = event;
   if (change === 'off' && decisionId !== undefined)
-    return `Unleash's history names ${by ?? 'nobody'} for this stop: the guard's token has that name, or an operator was faster.`;
+    return `Unleash's history names ${event.by ?? 'nobody'} for this stop: the guard's token has that name, or an operator was faster.`;
+  if (change === 'off' && isGuards)
+    return `${by} turned the flag off in Unleash: a guard of another process or run, or an operator of that name.`;
   const where =
     change === 'off' || rolloutPercentage === undefined ? '' : `, at ${percent(rolloutPercentage)}`;
-  return `${by ?? 'An operator'} turned the flag ${change} in Unleash${where}.`;
+  return `${by} turned the flag ${change} in Unleash${where}.`;
 }
 
 export function actionOf({ action, toPercentage }: Decision): string {

@@ -76,6 +76,8 @@ export const guardEventSchema = z.lazy(() =>
         changedAt: z.number().optional(),
         rolloutPercentage: percentage.optional(),
         decisionId: decisionId.optional(),
+        // It is the name that a guard has in Unleash's history: of another process, of an earlier run, or this one's.
+        isGuards: z.literal(true).optional(),
       }),
       // An operator turned the flag on again after this stop, or its step back has arrived: a new epoch, with empty windows.
       event('re-armed', { epoch, decisionId, steppedBack: z.literal(true).optional() }),

@@ -65,6 +65,11 @@ const eventSchema = z.lazy(() =>
     environment: optionalText,
     /** The flag's project afterwards. */
     project: optionalText,
+    /** The kind of the tag, of what adds or removes one. */
+    data: z
+      .object({ type: z.string().optional().catch(undefined) })
+      .nullish()
+      .catch(undefined),
   }),
 );
 

@@ -29,13 +29,25 @@ describe('an operator who turns the flag off in Unleash, and on again', () => {
       {
         title: 'async-upload was turned off in Unleash',
         severity: 'info',
-        message: expect.stringMatching(/^ann turned the flag off in Unleash\. The guard did not/),
+        message: expect.stringMatching(/^ann turned the flag off in Unleash\. This guard did not/),
       },
       {
         title: 'async-upload was turned on in Unleash',
         message: 'bob turned the flag on in Unleash, at 10 %. A new rollout begins, with empty windows.',
       },
     ]);
+  });
+
+  it('is not taken for one where a guard has that name in the history', async () => {
+    await harness.started(options());
+    const [id, createdBy, createdAt] = [1, 'guard-token', new Date().toISOString()];
+    const data = { type: 'rollout-guard', value: 'stage:10' };
+    harness.unleash.history.push({ id, type: 'feature-tagged', environment: '', createdBy, createdAt, data });
+    toggle(false, createdBy);
+    await harness.until('off', () => toggled().length === 1);
+    expect(toggled()[0]!.message).toMatch(
+      /^guard-token turned the flag off in Unleash: a guard of another process or run, or an operator of that name\. This guard did not/,
+    );
   });
 
   it('is notified without a name when the history cannot be read', async () => {

@@ -11,6 +11,7 @@ export class FakeAdminApi {
     createdBy: string;
     createdAt: string;
     project?: string;
+    data?: object;
   }[] = [];
   tags: { type: string; value: string }[] = [];
   readonly links: { id: string; url: string; title: string }[] = [];

@@ -60,7 +60,8 @@ export class DefinitionWatch {
     const newest = await this.#runner.history?.newest();
     // A definition that is older than the last change arrives late.
     if (newest !== undefined && newest.change !== change) return;
-    const { by, changedAt } = newest ?? {};
-    records.emit({ type: 'toggled', at, change, by, changedAt, rolloutPercentage });
+    const { by, changedAt, isGuards } = newest ?? {};
+    const ofGuard = isGuards ? ({ isGuards } as const) : {};
+    records.emit({ type: 'toggled', at, change, by, changedAt, rolloutPercentage, ...ofGuard });
   }
 }

@@ -5,6 +5,7 @@ import type { RequestOptions, UnleashAdminClient } from '../../unleash/admin-cli
 import { ADMIN_RETRY, isAdminError } from '../../unleash/admin-error.js';
 import type { AdminEvent } from '../../unleash/admin-replies.js';
 import type { GuardContext } from '../context/guard-context.js';
+import { GUARD_TAG_TYPE } from './unleash-marks.js';
 
 /** Turning a flag on or off in an environment. */
 const TOGGLES = { 'feature-environment-enabled': 'on', 'feature-environment-disabled': 'off' } as const;
@@ -28,6 +29,9 @@ interface Toggle {
   readonly by: string;
   readonly changedAt: number;
 }
+
+/** Adding and removing a tag. */
+const TAGGED: readonly string[] = ['feature-tagged', 'feature-untagged'];
 
 /** The newest *on* or *off* of a flag in one environment, by the event's id; 0 when there is none. */
 export function lastToggleIdOf(events: readonly AdminEvent[], environment: string): number {
@@ -81,12 +85,20 @@ export class ToggleHistory {
     this.#reading = Promise.all([this.#reading, reading]).then(() => {});
   }
 
-  /** The newest toggle; undefined when there is none, or it cannot be read soon. */
-  async newest(): Promise<Toggle | undefined> {
+  /** The newest toggle, and whether a guard has that name in the history; undefined when there is none, or it cannot be read soon. */
+  async newest(): Promise<(Toggle & { readonly isGuards: boolean }) | undefined> {
     const policy = { ...ADMIN_RETRY, keepsProcessAlive: false };
-    const read = (signal: AbortSignal) => retry(() => this.#toggles({ signal }), { ...policy, signal });
-    const [latest] = await withDeadline(NAMED_WITHIN_MS, this.#closing.signal, read).catch(() => []);
-    return latest;
+    const read = (signal: AbortSignal) =>
+      retry(() => this.#admin.history(this.#context.flagKey, { signal }), { ...policy, signal });
+    const events = await withDeadline(NAMED_WITHIN_MS, this.#closing.signal, read).catch(() => []);
+    const [latest] = this.#togglesOf(events);
+    if (latest === undefined) return undefined;
+    // Only guards set and remove these tags.
+    const isGuards = events.some(
+      ({ type, createdBy, data }) =>
+        TAGGED.includes(type) && data?.type === GUARD_TAG_TYPE.name && createdBy === latest.by,
+    );
+    return { ...latest, isGuards };
   }
 
   /** The latest toggle since a decision; undefined when there is none. */
