@@ -160,7 +160,7 @@ describe('controls and a real Unleash', () => {
       await until('tagged', async () => (await shownTags()).includes('rollout-guard:stopped'));
       await until('linked', async () =>
         (await unleash.flag(flagKey)).links.some(({ title }) =>
-          title?.startsWith(`rollout-guard: ann stopped it: ${reason} (20`),
+          title?.startsWith(`rollout-guard: ann stopped it: ${reason} (${unleash.environment}, 20`),
         ),
       );
       await unleash.enable(flagKey);

@@ -113,12 +113,12 @@ export class UnleashMarks {
       dashboardUrl === undefined ? unleash.reportUrl : decisionUrl(dashboardUrl, flagKey, decision.id);
     if (url === undefined) return undefined;
     const title = `${LINK_PREFIX}${briefReason(decision)}`;
-    // The flag's page shows a link without its time, and the next stop may be weeks later.
-    const when = ` (${formatDate(decision.at)})`;
-    const room = MAX_TITLE_LENGTH - when.length;
+    // The flag's page shows a link of all environments and without its time, and the next stop may be weeks later.
+    const where = ` (${unleash.environment}, ${formatDate(decision.at)})`;
+    const room = MAX_TITLE_LENGTH - where.length;
     // Not between the halves of one character.
     const cut = title.length > room ? `${title.slice(0, room - 1).replace(/[\ud800-\udbff]$/, '')}…` : title;
-    return { url, title: `${cut}${when}` };
+    return { url, title: `${cut}${where}` };
   }
 
   async #show({ tags, link }: Marks, key: string): Promise<void> {
