@@ -324,13 +324,19 @@ describe('flag', () => {
   it('names the latest stop by the guard while the flag is off', () => {
     const links = [
       { id: 'a', url: 'https://wiki.example.com', title: 'The plan' },
-      { id: 'b', url: 'https://app.example.com', title: 'rollout-guard: It is slow. (production, 2026-03-01 12:00 UTC)' },
+      {
+        id: 'b',
+        url: 'https://app.example.com',
+        title: 'rollout-guard: It is slow. (production, 2026-03-01 12:00 UTC)',
+      },
     ];
     const message = (enabled: boolean) => {
       const flag = { ...(adminFlag as AdminFlag), enabled, links };
       return found(healthy({ features: undefined, admin: admin({ flag }) }), 'flag').message;
     };
-    expect(message(false)).toMatch(/is off in "production"\. The guard's latest stop: It is slow\. \(production, 2026-/);
+    expect(message(false)).toMatch(
+      /is off in "production"\. The guard's latest stop: It is slow\. \(production, 2026-/,
+    );
     expect(message(true)).toMatch(/is on in "production"\.$/);
   });
 });

@@ -80,7 +80,9 @@ describe('stop', () => {
     expect(harness.unleash.tags).toEqual([{ type: 'rollout-guard', value: 'stopped' }]);
     expect(harness.unleash.links).toMatchObject([
       {
-        title: expect.stringMatching(/^rollout-guard: ann stopped it: uploads are lost \(production, \d{4}-.+ UTC\)$/),
+        title: expect.stringMatching(
+          /^rollout-guard: ann stopped it: uploads are lost \(production, \d{4}-.+ UTC\)$/,
+        ),
         url: `https://guard.example.com/rollouts/#/flags/async-upload/decisions/${decision.id}`,
       },
     ]);
