@@ -66,10 +66,10 @@ export function guardParts(options: ResolvedOptions, shared?: GuardResources) {
   const { admin } = resources;
   const tokenWatch = admin && new TokenWatch(context, admin, evaluator, () => machine.save());
   const flagWatch = admin && new FlagWatch(context, admin, machine);
-  const marks = admin && new UnleashMarks(context, admin.client, machine, evaluator, fleet);
+  const marks = admin && new UnleashMarks(context, admin, machine, evaluator, fleet);
   const watches = [tokenWatch, flagWatch, marks].filter((watch) => watch !== undefined);
   const problems = () => [tokenWatch, flagWatch].flatMap((watch) => watch?.problems ?? []);
-  const runner = new EffectRunner(context, machine, fleet, admin?.client);
+  const runner = new EffectRunner(context, machine, fleet, admin);
   const definition = new DefinitionWatch(context, machine, fleet, runner);
   // After a freeze, a guard evaluates nothing before it knows where it is: that is no reason to wait beside it.
   const blind = () =>

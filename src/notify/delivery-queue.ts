@@ -4,7 +4,7 @@ import { withDeadline } from '../support/deadline.js';
 import { retry } from '../support/retry.js';
 import { type GuardNotification, isNotifyError, type Notifier, type NotifyFunction } from './notifier.js';
 import { OpenIncidents } from './open-incidents.js';
-import { forFlags, mayBeOfSeveral, saysTheSame } from './same-notification.js';
+import { forFlags, sharedTextOf } from './same-notification.js';
 
 /** How notifications are delivered and retried. */
 const POLICY = {
@@ -18,7 +18,14 @@ const POLICY = {
   maxDelayMs: 30_000,
   /** How long what may be said of further flags too waits for them. A decision never waits. */
   gatherMs: 0,
+  /** The same where it was said of others a moment ago: a thousand guards need a while to find out. */
+  gatherLaterMs: 10_000,
 };
+
+/** For so long what was said of some flags counts as said a moment ago, in milliseconds. */
+const MOMENT_MS = 30_000;
+/** So many texts are remembered as said. */
+const MOST_SAID = 100;
 
 /** What a queue may do differently. */
 export type DeliveryPolicy = Partial<typeof POLICY>;
@@ -26,8 +33,12 @@ export type DeliveryPolicy = Partial<typeof POLICY>;
 /** What waits, of which flags, and who learns that it could not be delivered. */
 interface Waiting {
   notification: GuardNotification;
-  readonly flagKeys: string[];
+  /** What may be said of further flags; undefined for what is of one. */
+  readonly text: string | undefined;
+  readonly flagKeys: Set<string>;
   readonly onFault: OnFault;
+  /** Until when it waits for further flags. */
+  timer?: NodeJS.Timeout;
 }
 
 /** A queue for each notifier. */
@@ -58,9 +69,12 @@ export class DeliveryQueue {
   readonly #closing = new AbortController();
   readonly #incidents = new OpenIncidents();
   #waiting: Waiting[] = [];
-  /** Waits for the same of other flags. */
-  #gathering: Waiting[] = [];
-  #gathered: NodeJS.Timeout | undefined;
+  /** Waits for the same of other flags, what came first at the beginning. */
+  readonly #gathering = new Set<Waiting>();
+  /** When each text was said last, the most recent at the end. */
+  readonly #saidAt = new Map<string, number>();
+  /** What gathers or waits, by what may be said of further flags. */
+  readonly #byText = new Map<string, Set<Waiting>>();
   /** Of what is being delivered. */
   #onFault: OnFault = () => {};
   #working: Promise<void> | undefined;
@@ -76,41 +90,50 @@ export class DeliveryQueue {
   /** Queues one notification. @param onFault - Called when the notifier begins to fail, or notifications are lost. Must not throw. */
   add(given: GuardNotification, onFault: OnFault): void {
     const notification = this.#incidents.follow(given);
-    const same = [...this.#gathering, ...this.#waiting].find(
+    const { flagKey } = notification;
+    const text = sharedTextOf(notification);
+    const sayTheSame = text === undefined ? undefined : this.#byText.get(text);
+    const same = [...(sayTheSame ?? [])].find(
       (waiting) =>
-        saysTheSame(waiting.notification, notification) &&
-        this.#incidents.fit(waiting.notification, notification),
+        waiting.notification.flagKey !== flagKey && this.#incidents.fit(waiting.notification, notification),
     );
     this.#incidents.opened(given, (same?.notification ?? notification).incident?.key);
-    const { flagKey } = notification;
     if (same !== undefined) {
-      if (!same.flagKeys.includes(flagKey)) same.flagKeys.push(flagKey);
+      same.flagKeys.add(flagKey);
       const { incident = notification.incident } = same.notification;
       same.notification = Object.freeze({ ...same.notification, incident });
       return;
     }
-    const added = { notification, flagKeys: [flagKey], onFault };
-    const { gatherMs } = this.#policy;
-    if (gatherMs === 0 || !mayBeOfSeveral(notification)) {
-      // What was said of this flag before comes before it: what resolves an incident must not come ahead of what opens it.
-      if (this.#gathering.some(({ flagKeys }) => flagKeys.includes(flagKey))) this.#endGathering();
-      this.#queue(added);
-      return;
-    }
-    this.#gathering.push(added);
-    this.#gathered ??= setTimeout(() => this.#endGathering(), gatherMs).unref();
+    const added: Waiting = { notification, text, flagKeys: new Set([flagKey]), onFault };
+    if (text !== undefined) this.#byText.set(text, (sayTheSame ?? new Set()).add(added));
+    this.#gathering.add(added);
+    if (text === undefined || this.#policy.gatherMs === 0) this.#endGathering(added);
+    else added.timer = setTimeout(() => this.#endGathering(added), this.#gatherMs(text)).unref();
   }
 
-  #endGathering(): void {
-    clearTimeout(this.#gathered);
-    this.#gathered = undefined;
-    for (const waiting of this.#gathering.splice(0)) this.#queue(waiting);
+  #gatherMs(text: string): number {
+    const now = performance.now();
+    const saidAt = this.#saidAt.get(text) ?? Number.NEGATIVE_INFINITY;
+    this.#saidAt.delete(text);
+    this.#saidAt.set(text, now);
+    if (this.#saidAt.size > MOST_SAID) this.#saidAt.delete(this.#saidAt.keys().next().value!);
+    return now - saidAt < MOMENT_MS ? this.#policy.gatherLaterMs : this.#policy.gatherMs;
+  }
+
+  #endGathering(ending: Waiting): void {
+    // What was said of its flags before comes before it: what resolves an incident must not come ahead of what opens it.
+    for (const earlier of this.#gathering) {
+      if (earlier === ending) break;
+      if (haveCommon(earlier.flagKeys, ending.flagKeys)) this.#endGathering(earlier);
+    }
+    clearTimeout(ending.timer);
+    if (this.#gathering.delete(ending)) this.#queue(ending);
   }
 
   #queue(added: Waiting): void {
     this.#waiting.push(added);
     if (this.#waiting.length > this.#policy.maxQueued) {
-      const lost = this.#waiting.shift()!;
+      const lost = this.#next()!;
       this.#lose(1, 'more came than could be delivered', lost.onFault);
     }
     this.#working ??= this.#work();
@@ -118,7 +141,7 @@ export class DeliveryQueue {
 
   /** Resolves when nothing waits. */
   async idle(): Promise<void> {
-    this.#endGathering();
+    for (const waiting of this.#gathering) this.#endGathering(waiting);
     await this.#working;
   }
 
@@ -127,6 +150,7 @@ export class DeliveryQueue {
     if (this.#working === undefined) return;
     const undelivered = this.#waiting.length + 1;
     this.#waiting = [];
+    this.#byText.clear();
     this.#lose(undelivered, 'the guard closed first', this.#onFault);
     this.#closing.abort();
   }
@@ -134,10 +158,18 @@ export class DeliveryQueue {
   async #work(): Promise<void> {
     // Events of one turn of the event loop are queued before the first leaves.
     await setImmediate();
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      await this.#deliver(next);
-    }
+    for (let next = this.#next(); next !== undefined; next = this.#next()) await this.#deliver(next);
     this.#working = undefined;
+  }
+
+  /** Takes out what waits longest. */
+  #next(): Waiting | undefined {
+    const next = this.#waiting.shift();
+    if (next?.text === undefined) return next;
+    const sayTheSame = this.#byText.get(next.text);
+    sayTheSame?.delete(next);
+    if (sayTheSame?.size === 0) this.#byText.delete(next.text);
+    return next;
   }
 
   async #deliver({ notification: first, flagKeys, onFault }: Waiting): Promise<void> {
@@ -172,4 +204,10 @@ export class DeliveryQueue {
     );
     onFault(`the queue of the notifier ${this.#notifier.name}`, error);
   }
+}
+
+function haveCommon(some: ReadonlySet<string>, others: ReadonlySet<string>): boolean {
+  const [fewer, more] = some.size < others.size ? [some, others] : [others, some];
+  for (const each of fewer) if (more.has(each)) return true;
+  return false;
 }

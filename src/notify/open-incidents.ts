@@ -1,7 +1,7 @@
 import type { GuardNotification } from './notifier.js';
 
-/** So many are remembered; one that is forgotten is resolved under its own key. */
-const MAX_OPEN = 1_000;
+/** So many are remembered, several of each of a thousand flags; one that is forgotten is resolved under its own key. */
+const MAX_OPEN = 10_000;
 
 /**
  * Which incidents a receiver has open, and under which key: of several flags of which the same is said, it has one, under the key of the
@@ -10,6 +10,8 @@ const MAX_OPEN = 1_000;
 export class OpenIncidents {
   /** The keys under which they were opened, by their own. */
   readonly #keys = new Map<string, string>();
+  /** How many are open under each of these keys. */
+  readonly #counts = new Map<string, number>();
 
   /** A notification with the key that the receiver knows; without one when others are still open under it. */
   follow(notification: GuardNotification): GuardNotification {
@@ -17,9 +19,8 @@ export class OpenIncidents {
     if (incident === undefined) return notification;
     const key = this.#keys.get(incident.key) ?? incident.key;
     if (incident.status === 'open') return withKey(notification, key);
-    this.#keys.delete(incident.key);
-    const isLast = ![...this.#keys.values()].includes(key);
-    return withKey(notification, isLast ? key : undefined);
+    this.#forget(incident.key);
+    return withKey(notification, this.#counts.has(key) ? undefined : key);
   }
 
   /** Whether the second, which says the same of another flag, may be said with the first. */
@@ -31,8 +32,19 @@ export class OpenIncidents {
   /** A notification is said under this key of the first of its flags. */
   opened({ incident }: GuardNotification, under = incident?.key): void {
     if (incident?.status !== 'open' || under === undefined) return;
+    this.#forget(incident.key);
     this.#keys.set(incident.key, under);
-    if (this.#keys.size > MAX_OPEN) this.#keys.delete(this.#keys.keys().next().value!);
+    this.#counts.set(under, (this.#counts.get(under) ?? 0) + 1);
+    if (this.#keys.size > MAX_OPEN) this.#forget(this.#keys.keys().next().value!);
+  }
+
+  #forget(own: string): void {
+    const key = this.#keys.get(own);
+    if (key === undefined) return;
+    this.#keys.delete(own);
+    const left = this.#counts.get(key)! - 1;
+    if (left === 0) this.#counts.delete(key);
+    else this.#counts.set(key, left);
   }
 }
 

@@ -1,46 +1,39 @@
-import { formatFlags, formatNames } from '../support/wording.js';
+import { formatFlags, formatNames, ofAnyFlag, withoutNumbers } from '../support/wording.js';
 import type { GuardNotification } from './notifier.js';
 
 /** A message has room for the names of so many flags; the others are counted. */
 const MOST_NAMED = 20;
 
 /**
- * Whether the same is to be said of two flags: that their admin token expires, or that Unleash does not answer. What a guard does to
- * its flag is said of each by itself. Pure.
+ * What is the same in two notifications of different flags that may be one: that their admin token expires, or that an operator turned
+ * them off. Undefined for what a guard does to its flag, which is said of each by itself. Pure.
  */
-export function saysTheSame(one: GuardNotification, other: GuardNotification): boolean {
-  return (
-    one.flagKey !== other.flagKey &&
-    mayBeOfSeveral(one) &&
-    mayBeOfSeveral(other) &&
-    one.type === other.type &&
-    one.severity === other.severity &&
-    one.project === other.project &&
-    one.environment === other.environment &&
-    one.message === other.message &&
-    JSON.stringify(one.facts) === JSON.stringify(other.facts) &&
-    restOfTitle(one) === restOfTitle(other)
-  );
-}
-
-/** Whether the same may be said of other flags, too. Pure. */
-export function mayBeOfSeveral(notification: GuardNotification): boolean {
-  return notification.decision === undefined && restOfTitle(notification) !== undefined;
+export function sharedTextOf(notification: GuardNotification): string | undefined {
+  const { type, severity, project, environment, flagKey, message, facts, decisionId } = notification;
+  const rest = restOfTitle(notification);
+  if (decisionId !== undefined || rest === undefined) return undefined;
+  const text = ofAnyFlag(message, flagKey);
+  // For how long a guard has been blind differs by a second or two.
+  const said = type === 'health' ? [withoutNumbers(text)] : [text, facts];
+  return JSON.stringify([type, severity, project, environment, rest, ...said]);
 }
 
 /** The notification of one flag as that of several; the first of them is its own. Pure. */
-export function forFlags(notification: GuardNotification, flagKeys: readonly string[]): GuardNotification {
-  const [first] = flagKeys;
-  const others = flagKeys.length - 1;
+export function forFlags(notification: GuardNotification, flagKeys: ReadonlySet<string>): GuardNotification {
+  const others = flagKeys.size - 1;
   if (others === 0) return notification;
+  const { flagKey, facts } = notification;
+  const rest = restOfTitle(notification) ?? '';
   return Object.freeze({
     ...notification,
-    title: `${formatFlags(first!, others)}${restOfTitle(notification)}`,
-    facts: [{ name: 'Flags', value: formatNames(flagKeys, MOST_NAMED) }, ...notification.facts],
+    title: `${formatFlags(flagKey, others)}${rest.replace(/^ is /, ' are ').replace(/^ was /, ' were ')}`,
+    facts: [{ name: 'Flags', value: formatNames([...flagKeys], MOST_NAMED) }, ...facts],
   });
 }
 
-/** What follows the flag in `<flag>: the rest`. */
+/** What follows the flag in `<flag>: the rest`, or in `<flag> was the rest`. */
 function restOfTitle({ title, flagKey }: GuardNotification): string | undefined {
-  return title.startsWith(`${flagKey}:`) ? title.slice(flagKey.length) : undefined;
+  return /^[: ]/.test(title.slice(flagKey.length)) && title.startsWith(flagKey)
+    ? title.slice(flagKey.length)
+    : undefined;
 }

@@ -78,6 +78,8 @@ export class UnleashAdminClient {
   readonly #fetch: typeof fetch;
   readonly #clock: Clock;
   readonly #onUnauthorized: (() => void) | undefined;
+  /** Types of tags that Unleash has, for all that is known. */
+  readonly #tagTypes = new Set<string>();
 
   /** @throws {@link AdminError} with code `ADMIN_TOKEN` when the token's form shows that it is not for the admin API. */
   constructor(options: UnleashAdminClientOptions) {
@@ -174,7 +176,10 @@ export class UnleashAdminClient {
       addedTags: added.map((value) => ({ type: type.name, value })),
       removedTags: removed.map(({ value }) => ({ type: type.name, value })),
     };
-    await this.#send({ method: 'PUT', path, flagKey, body }, requestOptions);
+    await this.#send({ method: 'PUT', path, flagKey, body }, requestOptions).catch((error) => {
+      this.#tagTypes.delete(type.name);
+      throw error;
+    });
     return true;
   }
 
@@ -240,12 +245,14 @@ export class UnleashAdminClient {
     flagKey: string,
     requestOptions: RequestOptions,
   ): Promise<void> {
+    if (this.#tagTypes.has(name)) return;
     const path = '/api/admin/tag-types';
     const request = { method: 'POST', path, flagKey, body: { name, description, icon } } as const;
     await this.#send(request, requestOptions).catch((error: unknown) => {
       // It exists; or the token may use it and not make it, which the next request shows.
       if (!(error instanceof AdminError && (error.status === 409 || error.status === 403))) throw error;
     });
+    this.#tagTypes.add(name);
   }
 
   async #readExpiry(name: string | undefined, usedForMs: number, requestOptions: RequestOptions) {

@@ -107,14 +107,11 @@ describe('a queue of several flags', () => {
     const sent: GuardNotification[] = [];
     const notifier = { name: 'test', notify: async (each: GuardNotification) => void sent.push(each) };
     const queue = new DeliveryQueue(notifier, undefined, { gatherMs: 60_000 });
-    const decision = { decisionId: 'd-1', at: AT };
-    const opening = { type: 'action-required', ...decision, message: 'Turn it off by hand.' } as const;
-    const resolving = { type: 'stopped', ...decision, confirmedBy: 'removed' } as const;
-    for (const event of [opening, resolving]) {
-      queue.add(noticeOf(event, flagged('async-upload'))!.notification, () => {});
+    for (const each of [refused('async-upload'), refused('checkout'), stopped('checkout')]) {
+      queue.add(each, () => {});
     }
     await queue.idle();
-    expect(sent.map(({ incident }) => incident?.status)).toEqual(['open', 'resolved']);
+    expect(sent.map(({ type }) => type)).toEqual(['admin-unavailable', 'decided']);
   });
 
   it('opens no incident of a flag anew under the key of another one', async () => {

@@ -1,7 +1,7 @@
 import type { JournalEntry } from '../../journal/journal.js';
 import type { GuardState } from '../../model/state.js';
-import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import type { GuardContext } from '../context/guard-context.js';
+import type { AdminResources } from '../context/guard-resources.js';
 import { decide, type Effect, type GuardInput } from '../decide/decide.js';
 import type { GuardFleet } from '../guard-fleet.js';
 import type { GuardMachine } from '../guard-machine.js';
@@ -21,14 +21,15 @@ export class EffectRunner {
     context: GuardContext,
     machine: GuardMachine,
     fleet: GuardFleet,
-    admin: UnleashAdminClient | undefined,
+    admin: Pick<AdminResources, 'client' | 'checks'> | undefined,
   ) {
     this.#context = context;
     this.#machine = machine;
     this.#fleet = fleet;
     if (admin === undefined) return;
-    this.history = new ToggleHistory(context, admin, (lastToggleId) => machine.refer(lastToggleId));
-    this.#killSwitch = new KillSwitch(context, admin, this.history, (answer) => this.dispatch(answer));
+    const { client, checks } = admin;
+    this.history = new ToggleHistory(context, client, checks, (lastToggleId) => machine.refer(lastToggleId));
+    this.#killSwitch = new KillSwitch(context, client, this.history, (answer) => this.dispatch(answer));
   }
 
   /** One input: the next state, and everything that follows from it. Never throws. */

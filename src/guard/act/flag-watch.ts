@@ -65,7 +65,8 @@ export class FlagWatch {
     }
     if (this.#checking !== undefined || this.#closing.signal.aborted || now < this.#nextCheckAt) return;
     this.#checking = this.#checks
-      .run(() => this.#check())
+      .run(() => this.#check(), this.#closing.signal)
+      .catch(() => {})
       .finally(() => {
         this.#checking = undefined;
       });

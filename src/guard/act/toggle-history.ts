@@ -1,4 +1,5 @@
 import type { Decision } from '../../model/shapes.js';
+import type { Limiter } from '../../support/async/limiter.js';
 import { withDeadline } from '../../support/deadline.js';
 import { retry } from '../../support/retry.js';
 import type { RequestOptions, UnleashAdminClient } from '../../unleash/admin-client.js';
@@ -45,6 +46,7 @@ export function lastToggleIdOf(events: readonly AdminEvent[], environment: strin
 export class ToggleHistory {
   readonly #context: GuardContext;
   readonly #admin: UnleashAdminClient;
+  readonly #checks: Limiter;
   readonly #onRead: (lastToggleId: number) => void;
   readonly #closing = new AbortController();
   /** Decisions of this run that fell before the history could be read. */
@@ -53,10 +55,19 @@ export class ToggleHistory {
   #attempt: AbortController | undefined;
   #reading: Promise<void> = Promise.resolve();
 
-  /** @param onRead - Called with {@link lastToggleId} whenever it was read. */
-  constructor(context: GuardContext, admin: UnleashAdminClient, onRead: (lastToggleId: number) => void) {
+  /**
+   * @param checks - What reads that can wait wait for; those of a stop do not.
+   * @param onRead - Called with {@link lastToggleId} whenever it was read.
+   */
+  constructor(
+    context: GuardContext,
+    admin: UnleashAdminClient,
+    checks: Limiter,
+    onRead: (lastToggleId: number) => void,
+  ) {
     this.#context = context;
     this.#admin = admin;
+    this.#checks = checks;
     this.#onRead = onRead;
   }
 
@@ -77,7 +88,7 @@ export class ToggleHistory {
     this.#attempt = new AbortController();
     const signal = AbortSignal.any([this.#attempt.signal, this.#closing.signal]);
     const read = async () => {
-      this.#remember(await this.#toggles({ signal }));
+      this.#remember(await this.#checks.run(() => this.#toggles({ signal }), signal));
     };
     const policy = { ...ADMIN_RETRY, retries: Number.POSITIVE_INFINITY, keepsProcessAlive: false, signal };
     // Without the history, decisions refer to no toggle.
@@ -89,7 +100,10 @@ export class ToggleHistory {
   async newest(): Promise<(Toggle & { readonly isGuards: boolean }) | undefined> {
     const policy = { ...ADMIN_RETRY, keepsProcessAlive: false };
     const read = (signal: AbortSignal) =>
-      retry(() => this.#admin.history(this.#context.flagKey, { signal }), { ...policy, signal });
+      retry(() => this.#checks.run(() => this.#admin.history(this.#context.flagKey, { signal }), signal), {
+        ...policy,
+        signal,
+      });
     const events = await withDeadline(NAMED_WITHIN_MS, this.#closing.signal, read).catch(() => []);
     const [latest] = this.#togglesOf(events);
     if (latest === undefined) return undefined;

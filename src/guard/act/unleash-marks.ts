@@ -1,6 +1,7 @@
 import type { GuardEvent } from '../../model/event.js';
 import type { Decision } from '../../model/shapes.js';
 import { stageAt } from '../../model/stage.js';
+import type { Limiter } from '../../support/async/limiter.js';
 import { decisionUrl } from '../../support/dashboard-url.js';
 import { retry } from '../../support/retry.js';
 import { briefReason, formatDate } from '../../support/wording.js';
@@ -8,6 +9,7 @@ import type { UnleashAdminClient } from '../../unleash/admin-client.js';
 import { ADMIN_RETRY, isAdminError } from '../../unleash/admin-error.js';
 import type { AdminLink } from '../../unleash/admin-replies.js';
 import type { GuardContext } from '../context/guard-context.js';
+import type { AdminResources } from '../context/guard-resources.js';
 import type { Evaluator } from '../evaluate/evaluator.js';
 import type { GuardFleet } from '../guard-fleet.js';
 import type { GuardMachine } from '../guard-machine.js';
@@ -41,6 +43,7 @@ export class UnleashMarks {
   readonly #evaluator: Evaluator;
   readonly #fleet: GuardFleet;
   readonly #admin: UnleashAdminClient;
+  readonly #checks: Limiter;
   readonly #closing = new AbortController();
   #shown: string | undefined;
   #showing: Promise<void> = Promise.resolve();
@@ -51,7 +54,7 @@ export class UnleashMarks {
 
   constructor(
     context: GuardContext,
-    admin: UnleashAdminClient,
+    { client, checks }: Pick<AdminResources, 'client' | 'checks'>,
     machine: GuardMachine,
     evaluator: Evaluator,
     fleet: GuardFleet,
@@ -60,7 +63,8 @@ export class UnleashMarks {
     this.#machine = machine;
     this.#evaluator = evaluator;
     this.#fleet = fleet;
-    this.#admin = admin;
+    this.#admin = client;
+    this.#checks = checks;
     if (!context.dryRun) context.records.listen((event) => this.#onEvent(event));
   }
 
@@ -73,7 +77,11 @@ export class UnleashMarks {
     const key = JSON.stringify(marks);
     if (marks === undefined || key === this.#shown) return;
     this.#isBusy = true;
-    this.#do(() => this.#show(marks, key));
+    this.#do(async () => {
+      // By its turn, the rollout may stand elsewhere.
+      const latest = this.#marks();
+      if (latest !== undefined) await this.#show(latest, JSON.stringify(latest));
+    });
   }
 
   /** Ends the requests under way; resolves when they have ended. */
@@ -173,7 +181,8 @@ export class UnleashMarks {
     const end = () => {
       this.#isBusy = false;
     };
-    const done = run().catch((error) => this.#report(error));
+    const { signal } = this.#closing;
+    const done = this.#checks.run(run, signal).catch((error) => this.#report(error));
     this.#showing = Promise.all([this.#showing, done]).then(end);
   }
 }

@@ -20,6 +20,9 @@ const MAX_EARLY_EVENTS = 1_000;
 
 const SAVING = 'writing the journal';
 
+/** One of so many calls of `upkeep` checks that the journal is there: a process may have a thousand. */
+const CHECK_EVERY = 4;
+
 /**
  * Everything that a guard records and reports: journal, audit log, logger, listeners and observers. None of them can fail
  * or delay the guard: an outage is reported, and the rest continues.
@@ -36,6 +39,7 @@ export class GuardRecords {
   /** Undefined when nothing is written to disk, or the folder is open. */
   #early: GuardEvent[] | undefined;
   #saved: Promise<void> = Promise.resolve();
+  #upkeeps = 0;
   /** What the journal must contain, and whether it does. */
   #latest: { readonly entry: JournalEntry; isSaved: boolean } | undefined;
 
@@ -159,7 +163,8 @@ export class GuardRecords {
     this.#audit?.retry();
     if (this.#latest === undefined) return;
     const { isSaved } = this.#latest;
-    if (this.#journal === undefined || (isSaved && (await this.#journal.isThere()))) return;
+    if (this.#journal === undefined || (isSaved && this.#upkeeps++ % CHECK_EVERY !== 0)) return;
+    if (isSaved && (await this.#journal.isThere())) return;
     if (isSaved) this.fault('keeping the journal', `${this.#journal.path} was removed.`);
     this.#saveLatest();
     await this.#saved;

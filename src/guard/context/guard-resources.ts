@@ -1,4 +1,4 @@
-import { type DeliveryQueue, deliveryQueues } from '../../notify/delivery-queue.js';
+import { type DeliveryPolicy, type DeliveryQueue, deliveryQueues } from '../../notify/delivery-queue.js';
 import { Limiter } from '../../support/async/limiter.js';
 import type { Clock } from '../../support/clock.js';
 import { fetchOver } from '../../support/connection/connection.js';
@@ -18,6 +18,10 @@ const REUSE_ACCESS_MS = 1_000;
 
 /** How long a notification that may be about all flags waits for the others, in milliseconds. */
 const GATHER_MS = 1_000;
+
+/** So many notifications of each flag may wait: all may be stopped at once, and a decision is lost of none. */
+const QUEUED_PER_FLAG = 4;
+const QUEUED_AT_LEAST = 100;
 
 /** What reaches Unleash's admin API, for guards of one token. */
 export interface AdminResources {
@@ -60,22 +64,27 @@ export type ResourceOptions = Pick<
   readonly clock: Clock;
 };
 
-/** @param isShared - Whether the guards of several flags use them. */
-export function guardResources(options: ResourceOptions, isShared = false): GuardResources {
+/** @param sharedBy - How many flags' guards use them; undefined for a guard that is alone. */
+export function guardResources(options: ResourceOptions, sharedBy?: number): GuardResources {
   const { clock, flags, notify, tickMs, readMemoryBytes } = options;
   const fetch = connectionsOf(options);
+  const isShared = sharedBy !== undefined;
   return {
     ticks: new Intervals(),
     intervals: new Intervals(),
     runningTime: new RunningTime(clock),
     flagEvents: new FlagEvents(flags),
     fetch,
-    queues: isShared ? deliveryQueues(notify, fetch.ofOthers, { gatherMs: GATHER_MS }) : undefined,
+    queues: isShared ? deliveryQueues(notify, fetch.ofOthers, policyFor(sharedBy)) : undefined,
     // All tick within a moment.
     readMemoryBytes:
       isShared && readMemoryBytes ? atMostEvery(tickMs / 2, readMemoryBytes, clock) : readMemoryBytes,
     admin: adminResources(options, fetch.ofUnleash, isShared),
   };
+}
+
+function policyFor(flags: number): DeliveryPolicy {
+  return { gatherMs: GATHER_MS, maxQueued: Math.max(QUEUED_AT_LEAST, QUEUED_PER_FLAG * flags) };
 }
 
 /** Reads no more often than that, in milliseconds; what is known meanwhile is the answer. */

@@ -32,7 +32,7 @@ export const CHECKS: readonly HealthCheck[] = [
       tickLateMs > Math.max(LATE_MS, 5 * tickMs)
         ? {
             code: 'event-loop-blocked',
-            message: `The event loop did not turn for ${about(tickLateMs)}: nothing was evaluated meanwhile. The process was frozen, or synchronous code blocks it.`,
+            message: `The guard did not run for ${about(tickLateMs)}: nothing was evaluated meanwhile. The process was frozen, synchronous code blocks its event loop, or it gets too little of the processor.`,
           }
         : undefined,
   },

@@ -161,7 +161,7 @@ export function resolveFlags<FlagKey extends string>(options: FlagGuardsOptions<
   const [first] = flags;
   // Each guard reports a clock that fails.
   const clock = safeClock(first!.clock, () => {});
-  return { flags, log, resources: guardResources({ ...first!, clock }, true) };
+  return { flags, log, resources: guardResources({ ...first!, clock }, flags.length) };
 }
 
 function optionsOf(

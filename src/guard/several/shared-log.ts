@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import type { GuardEvent } from '../../model/event.js';
 import type { Logger } from '../../support/logger.js';
-import { formatFlags, formatNames } from '../../support/wording.js';
+import { formatFlags, formatNames, ofAnyFlag, withoutNumbers } from '../../support/wording.js';
 
 /** What may be so of many flags at once, for one reason. What a guard does to its flag is said of each by itself. */
 const OF_SEVERAL: ReadonlySet<unknown> = new Set<GuardEvent['type']>([
@@ -85,7 +85,8 @@ export class SharedLog {
     const isFault = type === 'fault' && typeof what === 'string' && typeof cause === 'string';
     const text = ofAnyFolder(isFault ? cause : message, folder);
     // What works again differs in what it was, and how often it failed.
-    const key = type === 'recovered' ? type : `${level} ${String(type)} ${ofAnyFlag(text, flagKey)}`;
+    const kind = type === 'health' ? withoutNumbers(ofAnyFlag(text, flagKey)) : ofAnyFlag(text, flagKey);
+    const key = type === 'recovered' ? type : `${level} ${String(type)} ${kind}`;
     const known = this.#said.get(key);
     if (known !== undefined) {
       known.flagKeys.add(flagKey);
@@ -132,10 +133,6 @@ export class SharedLog {
     parts.clear();
     return true;
   }
-}
-
-function ofAnyFlag(text: string, flagKey: string): string {
-  return text.replace(/[\w~-]+(?:\.[\w~-]+)*/g, (word) => (word === flagKey ? '<flag>' : word));
 }
 
 /** A text about a flag's folder, or what is in it, as one about those of all flags: `logs/async_upload_rollout/view.json` is `logs/*`. */
