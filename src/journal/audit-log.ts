@@ -48,12 +48,13 @@ export class AuditLog {
       this.#listener.onFault?.(error);
     }
     if (this.#waiting.length > MAX_WAITING) this.#waiting.shift();
-    this.retry();
+    this.#begin();
   }
 
-  /** Writes what waits, if anything does. */
-  retry(): void {
-    if (this.#waiting.length > 0) this.#writing ??= this.#write();
+  /** Called about once a second: tries again what could not be written. Without that, the file is closed until the next event. */
+  async upkeep(): Promise<void> {
+    this.#begin();
+    if (this.#writing === undefined) await this.#file.close();
   }
 
   /** Resolves when everything appended so far has been written, or could not be. */
@@ -66,6 +67,10 @@ export class AuditLog {
     this.#isClosed = true;
     await this.#writing;
     await this.#file.close();
+  }
+
+  #begin(): void {
+    if (this.#waiting.length > 0) this.#writing ??= this.#write();
   }
 
   async #write(): Promise<void> {

@@ -13,6 +13,8 @@ import { UserHash } from './user-hash.js';
 
 /** So many lines are made without a pause: about 2 ms. */
 const LINES_AT_ONCE = 256;
+/** After so many rounds without a line, the files are closed until the next one: a process may have a thousand logs. */
+const IDLE_ROUNDS = 10;
 /** Epochs whose percentage is remembered: late outcomes of older ones have none. */
 const MAX_EPOCHS = 16;
 
@@ -76,6 +78,8 @@ export class OutcomeLog {
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
   #isWriteQueued = false;
+  /** Rounds without a line. At the start they do not count. */
+  #idleRounds = IDLE_ROUNDS;
   #isCheckpointWanted = false;
   /** Outcomes that the latest checkpoint does not count. */
   #isCheckpointStale = false;
@@ -170,12 +174,17 @@ export class OutcomeLog {
     const isCounted = activity !== undefined && activity === this.#checkpointed;
     if (isCounted && this.#waiting.isEmpty && !this.#isCheckpointStale) this.#write();
     else this.#checkpoint();
-    await this.#writing;
+    // A file that is gone has a checkpoint more follow.
+    for (let writing: Promise<void> | undefined; writing !== this.#writing; await writing)
+      writing = this.#writing;
     OutcomeLog.#open.delete(this);
     if (OutcomeLog.#open.size === 0) process.removeListener('exit', OutcomeLog.#writeAllAtExit);
     this.#isClosed = true;
-    await this.#files?.jsonl.close();
-    await this.#files?.csv?.close();
+    await this.#closeFiles();
+  }
+
+  async #closeFiles(): Promise<void> {
+    await Promise.all([this.#files?.jsonl.close(), this.#files?.csv?.close()]);
   }
 
   /** The position of the checkpoint is one in the old file, and with the folder the salt may be gone. */
@@ -228,6 +237,8 @@ export class OutcomeLog {
       this.#hasCheckpointFailed = this.#hasFailed;
       this.#checkpointed = this.#hasFailed ? undefined : counted;
     }
+    this.#idleRounds = hasWritten ? 0 : this.#idleRounds + 1;
+    if (this.#idleRounds >= IDLE_ROUNDS) await this.#closeFiles();
     if (hasWritten && !this.#hasFailed && !this.#hasCheckpointFailed) this.#settings.onWorks?.(WRITING);
   }
 

@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs';
+import { closeSync, openSync, writeSync } from 'node:fs';
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { OWN_FILES, openIfPresent, openIn, unlessMissing, type WriteOptions } from '../support/files.js';
@@ -23,7 +23,7 @@ export const DEFAULT_ROTATION = { maxFileBytes: 64 * 2 ** 20, maxFiles: 16 } as 
  * A file of lines that only grows, and is set aside when it is full: `metrics.jsonl` → `metrics.000001.jsonl`. It
  * remembers the byte at which each write ended, from which a restart resumes, and never leaves half a line: after a crash
  * that is cut off on opening, on a full disk at once. A file that was removed or moved away is noticed by the next write, which begins
- * a new one. Calls must follow one another.
+ * a new one. A file that is not written to for a while may be closed: a process may have thousands. Calls must follow one another.
  */
 export class RotatingFile {
   readonly #path: string;
@@ -62,7 +62,9 @@ export class RotatingFile {
     try {
       this.#sequence = ((await rotatedFiles(path)).at(-1)?.sequence ?? 0) + 1;
       const found = await handle.stat();
+      const known = this.#identity;
       this.#identity = identityOf(found);
+      if (known !== '' && known !== this.#identity) this.#onGone();
       this.#bytes = await cutTornLine(handle, found.size);
       // One header for one file: a version with other columns begins a file of its own.
       if (this.#bytes > 0 && !(await beginsWith(handle, this.#header))) await this.#rotate();
@@ -89,12 +91,14 @@ export class RotatingFile {
     return this.#write(typeof lines === 'string' ? lines : lines(this.position));
   }
 
-  /** As `append`, for the last moment of a process: no rotation, and nothing when the file is not open. */
+  /** As `append`, for the last moment of a process: no rotation, and nothing when the file never was open. */
   appendSync(lines: string): void {
-    if (this.#handle === undefined) return;
+    if (this.#identity === '' || lines === '') return;
     const data = Buffer.from(lines);
-    for (let written = 0; written < data.length; ) written += writeSync(this.#handle.fd, data, written);
+    const fd = this.#handle?.fd ?? openSync(this.#path, 'a');
+    for (let written = 0; written < data.length; ) written += writeSync(fd, data, written);
     this.#bytes += data.length;
+    if (this.#handle === undefined) closeSync(fd);
   }
 
   /** Resolves when everything is on the disk itself, if the file system supports that. */
@@ -119,6 +123,7 @@ export class RotatingFile {
     const found = await unlessMissing(stat(this.#path));
     if (found !== undefined && identityOf(found) === this.#identity) return;
     await this.close();
+    this.#identity = '';
     this.#onGone();
   }
 
@@ -134,6 +139,7 @@ export class RotatingFile {
       await handle.truncate(this.#bytes).catch(() => {});
       // Reopened next time, which reads its real length.
       await this.close();
+      this.#identity = '';
       throw error;
     }
   }
@@ -143,6 +149,7 @@ export class RotatingFile {
     const { maxFiles, mode = OWN_FILES } = this.#options;
     await this.close();
     await rename(path, rotatedPath(path, this.#sequence));
+    this.#identity = '';
     const rotated = await rotatedFiles(path);
     for (const { path: old } of rotated.slice(0, Math.max(0, rotated.length - (maxFiles - 1)))) {
       await rm(old, { force: true });

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -31,7 +31,32 @@ const recordSome = async ({ log, record }: Logging, count: number) => {
   await log.flush();
 };
 
+const openFiles = async () => {
+  const numbers = await readdir('/proc/self/fd');
+  const paths = await Promise.all(numbers.map((each) => readlink(`/proc/self/fd/${each}`).catch(() => '')));
+  return paths.filter((path) => path.startsWith(folder));
+};
+
 describe('an outcome log', () => {
+  it.runIf(process.platform === 'linux')(
+    'has no file open while nothing is recorded, and notices one that is moved away meanwhile',
+    async () => {
+      const run = await start();
+      await recordSome(run, 2);
+      expect(await openFiles()).toHaveLength(2);
+      for (let round = 0; round < 10; round++) await run.log.flush();
+      expect(await openFiles()).toEqual([]);
+      await recordSome(run, 2);
+      expect(await rowsIn(folder)).toHaveLength(4);
+      expect(run.faults).toEqual([]);
+      for (let round = 0; round < 10; round++) await run.log.flush();
+      await rename(join(folder, 'metrics.jsonl'), join(folder, 'metrics.jsonl.1'));
+      await recordSome(run, 2);
+      expect(await rowsIn(folder)).toHaveLength(2);
+      expect(run.faults).toEqual([expect.stringContaining('was removed or moved away')]);
+    },
+  );
+
   it('whose folder is removed continues in a new one, with the same hashes, and says so once', async () => {
     const run = await start();
     await recordSome(run, 3);

@@ -160,7 +160,7 @@ export class GuardRecords {
    * lost because the disk was full at that moment.
    */
   async upkeep(): Promise<void> {
-    this.#audit?.retry();
+    await this.#audit?.upkeep();
     if (this.#latest === undefined) return;
     const { isSaved } = this.#latest;
     if (this.#journal === undefined || (isSaved && this.#upkeeps++ % CHECK_EVERY !== 0)) return;
