@@ -6,9 +6,12 @@ import type { AdminAccess } from './admin-rights.js';
 interface AccessRequest {
   readonly answer: Promise<AdminAccess>;
   readonly controller: AbortController;
-  /** By the monotonic clock; undefined while it is under way. */
-  endedAt: number | undefined;
+  /** Until when the answer counts for others, by the monotonic clock; undefined while it is under way. */
+  countsUntil: number | undefined;
 }
+
+/** That Unleash does not answer, or refuses the token, is asked again sooner. */
+const REUSE_FAILURE_MS = 1_000;
 
 /** Asks Unleash once, for all guards that share a token, what it may do and when it expires. */
 export class AccessReader {
@@ -28,8 +31,8 @@ export class AccessReader {
   /** See {@link UnleashAdminClient.readAccess}. The request ends early when nobody waits for it any more. */
   async read(usedForMs: number, { signal }: RequestOptions = {}): Promise<AdminAccess> {
     signal?.throwIfAborted();
-    const { endedAt = Number.POSITIVE_INFINITY } = this.#request ?? {};
-    if (this.#clock.monotonic() - endedAt >= this.#reuseMs) this.forget();
+    const { countsUntil = Number.POSITIVE_INFINITY } = this.#request ?? {};
+    if (this.#clock.monotonic() >= countsUntil) this.forget();
     this.#request ??= this.#send(usedForMs);
     const { answer, controller } = this.#request;
     this.#waiting++;
@@ -48,18 +51,25 @@ export class AccessReader {
 
   /** An answer that has come does not count any more: the token was refused since. */
   forget(): void {
-    if (this.#request?.endedAt !== undefined) this.#request = undefined;
+    if (this.#request?.countsUntil !== undefined) this.#request = undefined;
   }
 
   #send(usedForMs: number): AccessRequest {
     const controller = new AbortController();
     const answer = this.#admin.readAccess(usedForMs, { signal: controller.signal });
-    const request: AccessRequest = { answer, controller, endedAt: undefined };
-    const end = () => {
-      request.endedAt = this.#clock.monotonic();
+    const request: AccessRequest = { answer, controller, countsUntil: undefined };
+    const end = (reuseMs: number) => {
+      request.countsUntil = this.#clock.monotonic() + Math.min(reuseMs, this.#reuseMs);
       if (this.#reuseMs === 0) this.forget();
     };
-    answer.then(end, end);
+    answer.then(
+      // A token that expires is asked about again then, and one of which that could not be read, soon.
+      ({ expiry }) => {
+        if (expiry === undefined) end(REUSE_FAILURE_MS);
+        else end((expiry.expiresAt ?? Number.POSITIVE_INFINITY) - this.#clock.now());
+      },
+      () => end(REUSE_FAILURE_MS),
+    );
     return request;
   }
 }
