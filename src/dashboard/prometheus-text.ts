@@ -1,4 +1,5 @@
 import type { GuardFigures } from '../model/observer.js';
+import { eachInSlices } from '../support/async/slices.js';
 import { METRICS, type Metric, NAMESPACE } from './metric-table.js';
 
 /** What `Content-Type` to serve it with. */
@@ -6,20 +7,38 @@ export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** The figures of these flags in Prometheus' text format. Pure. */
 export function prometheusText(flags: readonly GuardFigures[]): string {
-  const lines = METRICS.flatMap((metric) => {
-    const { kind, help, samples } = metric;
-    const full = nameOf(metric);
-    const found = flags.flatMap((figures) =>
-      samples(figures).flatMap(([labels, value]) => {
-        const { flagKey: flag, environment, project } = figures.view;
-        return value === undefined
-          ? []
-          : [`${full}${labelsOf({ flag, environment, project, ...labels })} ${numberOf(value)}`];
-      }),
+  return `${METRICS.flatMap((metric) => linesOf(metric, flags)).join('\n')}\n`;
+}
+
+/** The same of guards that may be a thousand: other requests are served in between. */
+export async function prometheusTextOf(
+  guards: readonly { readonly figures: GuardFigures }[],
+): Promise<string> {
+  const flags: GuardFigures[] = [];
+  await eachInSlices(guards, ({ figures }) => flags.push(figures));
+  const parts: string[] = [];
+  await eachInSlices(METRICS, (metric) => {
+    parts.push(
+      linesOf(metric, flags)
+        .map((line) => `${line}\n`)
+        .join(''),
     );
-    return found.length === 0 ? [] : [`# HELP ${full} ${help}`, `# TYPE ${full} ${kind}`, ...found];
   });
-  return `${lines.join('\n')}\n`;
+  return parts.join('');
+}
+
+function linesOf(metric: Metric, flags: readonly GuardFigures[]): string[] {
+  const { kind, help, samples } = metric;
+  const full = nameOf(metric);
+  const found = flags.flatMap((figures) =>
+    samples(figures).flatMap(([labels, value]) => {
+      const { flagKey: flag, environment, project } = figures.view;
+      return value === undefined
+        ? []
+        : [`${full}${labelsOf({ flag, environment, project, ...labels })} ${numberOf(value)}`];
+    }),
+  );
+  return found.length === 0 ? [] : [`# HELP ${full} ${help}`, `# TYPE ${full} ${kind}`, ...found];
 }
 
 /** As OpenTelemetry's names become Prometheus': https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/ */

@@ -93,7 +93,7 @@ export class FlagGuards<FlagKey extends string = string> {
 
   /** Serves {@link prometheus} to scrapes. */
   metrics(): MetricsHandler {
-    return metricsHandler(() => this.prometheus());
+    return metricsHandler(() => [...this.#byFlag.values()]);
   }
 
   /** Where each rollout stands, as plain data. */

@@ -134,7 +134,7 @@ export class RolloutGuard extends ControllableGuard implements ExposureSink {
 
   /** Serves {@link prometheus} to scrapes: `app.get('/metrics/rollout', guard.metrics())`. */
   metrics(): MetricsHandler {
-    return metricsHandler(() => this.prometheus());
+    return metricsHandler(() => [this]);
   }
 
   /** @internal */

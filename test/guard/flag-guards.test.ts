@@ -390,6 +390,50 @@ describe('guardFlags', () => {
     expect(lines.length).toBeLessThan(8);
   });
 
+  it('asks Unleash at the start for few flags at once, for the token once, and makes the type of its tags once', async () => {
+    let [running, most] = [0, 0];
+    const made = many(60, {
+      flags: Object.fromEntries(
+        Array.from({ length: 60 }, (_, index) => [
+          `flag-${index}`,
+          { ...rules, stages: [{ percentage: 10, minOutcomes: 100, minSuccessRate: 0.99 }] },
+        ]),
+      ),
+      fetch: async (input, init) => {
+        most = Math.max(most, ++running);
+        // Each answer needs a turn of the event loop.
+        await setImmediate();
+        running--;
+        // Each flag has tags of its own.
+        if (init?.method === 'GET' && String(input).endsWith('/tags')) return Response.json({ tags: [] });
+        return unleash.fetch(input, init);
+      },
+    });
+    await made.start();
+    const tagged = () => requests('PUT /api/admin/features/').length;
+    await until('all are shown in Unleash', () => tagged() === 60);
+    expect(requests('GET /api/admin/user')).toHaveLength(1);
+    expect(requests('/tag-types').length).toBeLessThanOrEqual(4);
+    // Four checks, each of which may be two requests, and the token.
+    expect(most).toBeLessThanOrEqual(9);
+  });
+
+  it('notifies of each of many stops though the notifier is slow', async () => {
+    let deliver = () => {};
+    const slow = new Promise<void>((resolve) => {
+      deliver = resolve;
+    });
+    const made = many(120, {
+      notify: [(notification) => slow.then(() => void sent.push(notification))],
+    });
+    await made.start();
+    const reason = 'the shop is down';
+    await Promise.all(Object.values(made.guards).map((guard) => guard.stop({ by: 'ann', reason })));
+    deliver();
+    await until('all have arrived', () => sent.filter(({ type }) => type === 'decided').length === 120);
+    expect(namesOf('fault')).toEqual([]);
+  });
+
   it('guards 1,000 flags', async () => {
     const made = await startedMany(1_000);
     made.get('flag-999').exposed({ value: true, reason: 'SPLIT' }, 'user-1');

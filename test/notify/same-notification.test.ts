@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import type { GuardEvent } from '../../src/model/event.js';
 import { DeliveryQueue } from '../../src/notify/delivery-queue.js';
 import { noticeOf } from '../../src/notify/notifications.js';
 import type { GuardNotification } from '../../src/notify/notifier.js';
@@ -68,6 +69,89 @@ describe('a queue of several flags', () => {
     const [only] = await delivered(...Array.from({ length: 1_000 }, (_, index) => refused(`flag-${index}`)));
     expect(only!.title).toMatch(/^flag-0 and 999 other flags:/);
     expect(only!.facts[0]!.value).toMatch(/flag-19 and 980 more$/);
+  });
+
+  it.each([
+    [
+      'is missing',
+      (key: string) => ({
+        type: 'flag-missing',
+        at: AT,
+        reason: 'not-found',
+        message: `Unleash has no flag "${key}".`,
+      }),
+      'async-upload and 1 other flag are missing: there is nothing to guard',
+    ],
+    [
+      'an operator turned off',
+      () => ({ type: 'toggled', at: AT, change: 'off', by: 'ann', changedAt: AT }),
+      'async-upload and 1 other flag were turned off in Unleash',
+    ],
+    [
+      'is blind for a while that differs',
+      (key: string) => {
+        const message = `The guard did not run for ${key.length} s.`;
+        const reasons = [{ code: 'event-loop-blocked', message, since: AT - 1_000 * key.length }];
+        return { type: 'health', at: AT, status: 'blind', reasons, began: ['event-loop-blocked'], ended: [] };
+      },
+      'async-upload and 1 other flag: the guard is blind',
+    ],
+  ])('sends what %s in one message', async (_, event, title) => {
+    const noticed = ['async-upload', 'checkout'].map(
+      (key) => noticeOf(event(key) as GuardEvent, flagged(key))!.notification,
+    );
+    expect((await delivered(...noticed)).map((each) => each.title)).toEqual([title]);
+  });
+
+  it('resolves two incidents of a thousand flags with one message each', async () => {
+    const { add, incidents } = queued();
+    const keys = Array.from({ length: 1_000 }, (_, index) => `flag-${index}`);
+    const blind = (status: 'blind' | 'ok', key: string) => {
+      const reasons = [{ code: 'stale-flags', message: 'Unleash does not answer.', since: AT }];
+      const [began, ended] = status === 'blind' ? [['stale-flags'], []] : [[], reasons];
+      const event = {
+        type: 'health',
+        at: AT,
+        status,
+        reasons: ended.length > 0 ? [] : reasons,
+        began,
+        ended,
+      };
+      return noticeOf(event as GuardEvent, flagged(key))!.notification;
+    };
+    await add(...keys.map((key) => refused(key)));
+    await add(...keys.map((key) => blind('blind', key)));
+    await add(...keys.map((key) => available(key)));
+    await add(...keys.map((key) => blind('ok', key)));
+    expect(incidents()).toEqual([
+      ['open', 'flag-0'],
+      ['open', 'flag-0'],
+      ['resolved', 'flag-0'],
+      ['resolved', 'flag-0'],
+    ]);
+  });
+
+  it('gathers for longer what was said of others a moment ago', async () => {
+    vi.useFakeTimers();
+    try {
+      const sent: string[] = [];
+      const notifier = {
+        name: 'test',
+        notify: async ({ title }: GuardNotification) => void sent.push(title),
+      };
+      const queue = new DeliveryQueue(notifier, undefined, { gatherMs: 1_000 });
+      for (let flag = 0; flag < 12; flag++) {
+        queue.add(refused(`flag-${flag}`), () => {});
+        await vi.advanceTimersByTimeAsync(900);
+      }
+      await vi.advanceTimersByTimeAsync(10_000);
+      expect(sent).toEqual([
+        'flag-0 and 1 other flag: the guard cannot turn it off in Unleash',
+        'flag-2 and 9 other flags: the guard cannot turn it off in Unleash',
+      ]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('sends each decision by itself', async () => {

@@ -2,7 +2,6 @@ import { UnleashProvider } from '../../../providers/unleash/provider.js';
 import type { AlertsOptions } from '../../alerts/alert-options.js';
 import { alertsHandler } from '../../alerts/alerts-handler.js';
 import { metricsHandler } from '../../dashboard/metrics-handler.js';
-import { prometheusText } from '../../dashboard/prometheus-text.js';
 import { RedisOutcomeStore } from '../../fleet/redis/redis-outcome-store.js';
 import { FlagGuards } from '../../guard/flag-guards.js';
 import type { GuardStatus } from '../../guard/guard-status.js';
@@ -113,7 +112,7 @@ export class Controller {
   async #serveHealth(): Promise<void> {
     if (this.#healthOptions === undefined) return;
     const guards = () => Object.values(this.#guards.guards);
-    const metrics = metricsHandler(() => prometheusText(guards().map(({ figures }) => figures)));
+    const metrics = metricsHandler(guards);
     const alerts =
       this.#alerts === undefined
         ? {}

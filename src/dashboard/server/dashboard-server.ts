@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import { controlSchema } from '../../model/control.js';
+import type { RolloutView } from '../../model/rollout-view.js';
 import { messageOf } from '../../support/async/callbacks.js';
 import type { Overview } from '../api.js';
 import type { ResolvedDashboardOptions } from '../dashboard-options.js';
@@ -17,6 +19,8 @@ import { pathOf, type RequestPath } from './request-path.js';
 /** Controls of one dashboard within a minute. */
 const MOST_CONTROLS = 30;
 const MINUTE_MS = 60_000;
+/** Views that are made without a pause: users' requests are served in between. */
+const VIEWS_AT_ONCE = 20;
 const POINTS = { usual: 600, most: 2_000 };
 const controlTypes = () => controlSchema.unwrap().options.map((option) => option.unwrap().shape.type.value);
 
@@ -109,7 +113,12 @@ export class DashboardServer {
 
   async #overview({ by, csrfToken }: Awaited<ReturnType<Access['rightsOf']>>): Promise<Overview> {
     const feeds = [...this.#currentFeeds().values()];
-    const views = await Promise.all(feeds.map((feed) => feed.view()));
+    const views: (RolloutView | undefined)[] = [];
+    for (let from = 0; from < feeds.length; from += VIEWS_AT_ONCE) {
+      if (from > 0) await setImmediate();
+      const some = feeds.slice(from, from + VIEWS_AT_ONCE);
+      views.push(...(await Promise.all(some.map((feed) => feed.view()))));
+    }
     const canControl = by !== undefined && feeds.some(({ source }) => source.control !== undefined);
     const problems = feeds.flatMap(({ problem: message, source: { flagKey } }) =>
       message === undefined ? [] : [{ flagKey, message }],

@@ -11,6 +11,8 @@ const BEHIND_MS = 4_000;
 const HEARTBEAT_MS = 15_000;
 /** When a page asks again after a stream has ended. */
 const RETRY_MS = 2_000;
+/** Views that are made without a pause: users' requests are served in between. */
+const VIEWS_AT_ONCE = 20;
 /** A reader that takes nothing for so long is gone. */
 const STALLED_MS = 30_000;
 
@@ -47,6 +49,8 @@ export class EventHub {
   readonly #maxReaders: number;
   readonly #readers = new Set<Reader>();
   readonly #channels = new Map<string, Channel>();
+  /** What is to be published in the next turns of the event loop. */
+  readonly #due: Channel[] = [];
   #heartbeat: NodeJS.Timeout | undefined;
 
   constructor(feeds: () => ReadonlyMap<string, FlagFeed>, maxReaders: number) {
@@ -129,14 +133,21 @@ export class EventHub {
     channel.timer = setTimeout(
       () => {
         channel.timer = undefined;
-        void this.#publish(channel);
+        this.#due.push(channel);
+        if (this.#due.length === 1) setImmediate(() => this.#publishDue());
       },
       Math.max(0, waitMs),
     );
     channel.timer.unref();
   }
 
+  #publishDue(): void {
+    for (const channel of this.#due.splice(0, VIEWS_AT_ONCE)) void this.#publish(channel);
+    if (this.#due.length > 0) setImmediate(() => this.#publishDue());
+  }
+
   async #publish(channel: Channel): Promise<void> {
+    if (this.#channels.get(channel.feed.source.flagKey) !== channel) return;
     channel.isPublishing = true;
     channel.isDue = false;
     channel.publishedAt = performance.now();
@@ -146,7 +157,7 @@ export class EventHub {
     if (this.#channels.get(key) !== channel) return;
     if (view !== undefined) this.#show(key, channel, view);
     if (channel.isDue) this.#changed(channel);
-    if (this.isOver) this.close();
+    if (channel.feed.source.isClosed === true && this.isOver) this.close();
   }
 
   #show(key: string, channel: Channel, view: RolloutView): void {

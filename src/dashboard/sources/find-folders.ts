@@ -6,8 +6,8 @@ import { VIEW_FILE, ViewFile } from '../../journal/view-file.js';
 import { unlessMissing } from '../../support/files.js';
 import { FolderSource } from './folder-source.js';
 
-/** Folders within one that are searched for guards. */
-const MAX_FOLDERS = 1_000;
+/** Folders within one that are searched for guards: a process may have a thousand, beside others. */
+const MAX_FOLDERS = 5_000;
 
 /** A folder in which a guard writes, and for which flag. */
 interface GuardedFolder {

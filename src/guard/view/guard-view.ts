@@ -57,7 +57,7 @@ export class GuardView {
         readonly found: ViewFacts['failing'];
       }
     | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #stopPolling: (() => void) | undefined;
   #isClosed = false;
 
   constructor(parts: ViewedParts) {
@@ -109,12 +109,11 @@ export class GuardView {
   /** Calls the listener with each view that differs from the one before; the returned function removes it. It must not throw. */
   subscribe(listener: (view: RolloutView) => void): Unsubscribe {
     this.#listeners.add(listener);
-    this.#timer ??= setInterval(() => this.poll(), WATCHED_MS).unref();
+    // A dashboard of a thousand flags watches all.
+    this.#stopPolling ??= this.#parts.context.resources.intervals.every(WATCHED_MS, () => this.poll());
     return () => {
       this.#listeners.delete(listener);
-      if (this.#listeners.size > 0) return;
-      clearInterval(this.#timer);
-      this.#timer = undefined;
+      if (this.#listeners.size === 0) this.#endPolling();
     };
   }
 
@@ -146,7 +145,7 @@ export class GuardView {
   /** Shows and writes that the guard has ended. Resolves when that is on disk, or could not be written. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    clearInterval(this.#timer);
+    this.#endPolling();
     try {
       const { view, key } = this.keyed;
       this.#show(view, key);
@@ -155,6 +154,11 @@ export class GuardView {
       this.#parts.context.records.fault(SHOWING, error);
     }
     this.#listeners.clear();
+  }
+
+  #endPolling(): void {
+    this.#stopPolling?.();
+    this.#stopPolling = undefined;
   }
 
   #show(view: RolloutView, key: string): void {

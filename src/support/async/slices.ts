@@ -1,5 +1,18 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 /** So long calls follow one another without a pause, in milliseconds; requests are served between two such slices. */
 const SLICE_MS = 5;
+
+/** As {@link inSlices}, for who waits for the end. @throws what `run` throws. */
+export async function eachInSlices<Item>(items: readonly Item[], run: (item: Item) => void): Promise<void> {
+  let startedAt = performance.now();
+  for (const item of items) {
+    run(item);
+    if (performance.now() - startedAt < SLICE_MS) continue;
+    await nextTurn();
+    startedAt = performance.now();
+  }
+}
 
 /**
  * Calls `run` with each item, which must not throw. However many there are, they do not block the event loop: after a few milliseconds the

@@ -43,6 +43,8 @@ export class LiveStore {
   #attempts = 0;
   #generation = 0;
   #frame: ReturnType<typeof setTimeout> | undefined;
+  /** The views that are shown next, of which the page has seen none. */
+  #nextViews: Map<string, RolloutView> | undefined;
 
   /** @param followed - The flag to follow; undefined: all. */
   constructor(followed: string | undefined) {
@@ -92,6 +94,7 @@ export class LiveStore {
     try {
       const { flags, controls, csrfToken, problems = [] } = await fetchOverview();
       if (generation !== this.#generation) return;
+      this.#nextViews = undefined;
       const { problem: _, ...rest } = this.#state;
       this.#state = {
         ...rest,
@@ -146,8 +149,10 @@ export class LiveStore {
 
   #onView({ data }: MessageEvent<string>): void {
     const view = JSON.parse(data) as RolloutView;
-    const views = new Map(this.#state.views).set(view.flagKey, view);
-    this.#state = { ...this.#state, views, updatedAt: serverNow() };
+    // Not one map for each of a thousand flags.
+    this.#nextViews ??= new Map(this.#state.views);
+    this.#nextViews.set(view.flagKey, view);
+    this.#state = { ...this.#state, views: this.#nextViews, updatedAt: serverNow() };
     this.#publish();
   }
 
@@ -160,10 +165,14 @@ export class LiveStore {
 
   /** Many flags change in the same second: they are drawn together. */
   #publish(): void {
-    this.#frame ??= setTimeout(() => {
-      this.#frame = undefined;
-      for (const listener of this.#listeners) listener();
-    }, 16);
+    this.#frame ??= setTimeout(
+      () => {
+        this.#frame = undefined;
+        this.#nextViews = undefined;
+        for (const listener of this.#listeners) listener();
+      },
+      Math.max(16, this.#state.views.size / 2),
+    );
   }
 
   #disconnect(): void {

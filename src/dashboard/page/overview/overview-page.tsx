@@ -11,11 +11,14 @@ import { type Mood, stageNeedText, standingOf } from '../words/standing.js';
 
 /** From here on, a reader looks for a flag by its name. */
 const FEW = 8;
+/** So many flags are shown at once: a browser needs a second for a thousand. */
+const AT_ONCE = 100;
 const URGENCY: readonly Mood[] = ['bad', 'warn', 'busy', 'good', 'off'];
 
 /** All flags, those that need an operator first. */
 export function OverviewPage({ live }: { live: LiveState }) {
   const [wanted, setWanted] = useState('');
+  const [most, setMost] = useState(AT_ONCE);
   const rows = [...live.views.values()].map((view) => ({ view, standing: standingOf(view) }));
   const shown = rows
     .filter(({ view }) => view.flagKey.toLowerCase().includes(wanted.trim().toLowerCase()))
@@ -66,10 +69,18 @@ export function OverviewPage({ live }: { live: LiveState }) {
           caption="All guarded flags"
           head={['Flag', 'State', 'Rollout', 'Stage', 'Error rate', 'p95', 'Updated']}
         >
-          {shown.map(({ view, standing }) => (
+          {shown.slice(0, most).map(({ view, standing }) => (
             <FlagRow key={view.flagKey} view={view} mood={standing.mood} word={standing.word} />
           ))}
         </Table>
+      )}
+      {shown.length > most && (
+        <p class="note">
+          {countText(shown.length - most)} more: find one by its name, or{' '}
+          <button type="button" class="plain" onClick={() => setMost(most + AT_ONCE)}>
+            show {countText(Math.min(AT_ONCE, shown.length - most))} more
+          </button>
+        </p>
       )}
     </>
   );
