@@ -63,9 +63,9 @@ export class AccessReader {
       if (this.#reuseMs === 0) this.forget();
     };
     answer.then(
-      // A token that expires is asked about again then, and one of which that could not be read, soon.
-      ({ expiry }) => {
-        if (expiry === undefined) end(REUSE_FAILURE_MS);
+      // A token that expires is asked about again then, and one of which something is wrong or unknown, soon.
+      ({ mayToggle, expiry }) => {
+        if (mayToggle === false || expiry === undefined) end(REUSE_FAILURE_MS);
         else end((expiry.expiresAt ?? Number.POSITIVE_INFINITY) - this.#clock.now());
       },
       () => end(REUSE_FAILURE_MS),

@@ -1,5 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-
 /** So long calls follow one another without a pause, in milliseconds; requests are served between two such slices. */
 const SLICE_MS = 5;
 
@@ -9,7 +7,7 @@ export async function eachInSlices<Item>(items: readonly Item[], run: (item: Ite
   for (const item of items) {
     run(item);
     if (performance.now() - startedAt < SLICE_MS) continue;
-    await nextTurn();
+    await new Promise((resolve) => setImmediate(resolve));
     startedAt = performance.now();
   }
 }
