@@ -1,4 +1,4 @@
-import { formatFlags, formatNames, ofAnyFlag, withoutNumbers } from '../support/wording.js';
+import { formatFlags, formatNames } from '../support/wording.js';
 import type { GuardNotification } from './notifier.js';
 
 /** A message has room for the names of so many flags; the others are counted. */
@@ -36,4 +36,14 @@ function restOfTitle({ title, flagKey }: GuardNotification): string | undefined 
   return /^[: ]/.test(title.slice(flagKey.length)) && title.startsWith(flagKey)
     ? title.slice(flagKey.length)
     : undefined;
+}
+
+/** A text that names its flag, as one about any: what is said of several flags differs in nothing else. */
+export function ofAnyFlag(text: string, flagKey: string): string {
+  return text.replace(/[\w~-]+(?:\.[\w~-]+)*/g, (word) => (word === flagKey ? '<flag>' : word));
+}
+
+/** What differs in numbers only is the same. */
+export function withoutNumbers(text: string): string {
+  return text.replace(/\d+(?:[.,]\d+)*/g, '#');
 }

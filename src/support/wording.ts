@@ -142,16 +142,6 @@ export function formatFlags(first: string, others: number): string {
   return others === 0 ? first : `${first} and ${others} other flag${others === 1 ? '' : 's'}`;
 }
 
-/** A text that names its flag, as one about any: what is said of several flags differs in nothing else. */
-export function ofAnyFlag(text: string, flagKey: string): string {
-  return text.replace(/[\w~-]+(?:\.[\w~-]+)*/g, (word) => (word === flagKey ? '<flag>' : word));
-}
-
-/** What differs in numbers only is the same. */
-export function withoutNumbers(text: string): string {
-  return text.replace(/\d+(?:[.,]\d+)*/g, '#');
-}
-
 /** Bytes as mebibytes: `128.0 MiB`. */
 export function formatBytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`;

@@ -1,7 +1,8 @@
 import { dirname } from 'node:path';
 import type { GuardEvent } from '../../model/event.js';
+import { ofAnyFlag, withoutNumbers } from '../../notify/same-notification.js';
 import type { Logger } from '../../support/logger.js';
-import { formatFlags, formatNames, ofAnyFlag, withoutNumbers } from '../../support/wording.js';
+import { formatFlags, formatNames } from '../../support/wording.js';
 
 /** What may be so of many flags at once, for one reason. What a guard does to its flag is said of each by itself. */
 const OF_SEVERAL: ReadonlySet<unknown> = new Set<GuardEvent['type']>([
