@@ -4,7 +4,7 @@
 // - `<entry>.mjs`, which exports the same by name to `import`, from `<entry>.all.js`: Node.js searches a file of CommonJS that is imported
 //   for the names of its exports, which takes longer than to load it where it is long.
 // - Declarations, by tsc, in dist/types/, with those of zod; dist/package.json makes them those of CommonJS, and `<entry>.d.mts` those of ESM.
-// Run by `npm run build`.
+// Run by `npm run build`. With a folder as argument, only the JavaScript is written, and into that folder: what tests start.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,7 +13,8 @@ import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const dist = join(root, 'dist');
+const [elsewhere] = process.argv.slice(2);
+const dist = elsewhere === undefined ? join(root, 'dist') : resolve(elsewhere);
 const require = createRequire(import.meta.url);
 /** What `exports` in package.json has, and what runs as a process of its own, by the names of their files in dist/. */
 const { entries, programs, deferred } = require('./entries.json');
@@ -117,9 +118,11 @@ await bundle.close();
 const zod = dirname(require.resolve('zod/package.json'));
 copyFileSync(join(zod, 'LICENSE'), join(dist, 'zod.LICENSE'));
 
-const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');
-execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
-includeZodTypes();
+if (elsewhere === undefined) {
+  const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin/tsc');
+  execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+  includeZodTypes();
+}
 writeFileSync(join(dist, 'package.json'), `${JSON.stringify({ type: 'commonjs' })}\n`);
 
 for (const [name, source] of Object.entries(entries)) {

@@ -46,9 +46,7 @@ const folder = await mkdtemp(join(tmpdir(), 'chaos-'));
 const results = new Map<Fault, Result>();
 try {
   await using compiled = await compile();
-  const testing = (await import(
-    pathToFileURL(join(compiled.folder, 'src/testing/index.js')).href
-  )) as Testing;
+  const testing = (await import(pathToFileURL(join(compiled.folder, 'dist/testing.mjs')).href)) as Testing;
   await using unleash = await testing.startEmbeddedUnleash();
   const program = (name: string) => join(compiled.folder, 'test/chaos', name);
   await using noise = await MachineNoise.start(program('bare-service.js'));

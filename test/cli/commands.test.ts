@@ -19,7 +19,7 @@ let empty: string;
 const children: ChildProcess[] = [];
 
 beforeAll(async () => {
-  main = await compiledFile('src/cli/main.ts');
+  main = await compiledFile('dist/cli.js');
   [stopped, armed, empty] = (await Promise.all(
     ['stopped-', 'armed-', 'empty-'].map((name) => mkdtemp(join(tmpdir(), name))),
   )) as [string, string, string];

@@ -16,7 +16,7 @@ let folder: string;
 const children: ChildProcess[] = [];
 
 beforeAll(async () => {
-  main = await compiledFile('src/cli/main.ts');
+  main = await compiledFile('dist/cli.js');
 });
 
 beforeEach(async () => {

@@ -13,7 +13,7 @@ let main: string;
 let folder: string;
 
 beforeAll(async () => {
-  main = await compiledFile('src/cli/main.ts');
+  main = await compiledFile('dist/cli.js');
   folder = await mkdtemp(join(tmpdir(), 'outputs-'));
   const rules = { rollback: [successRateBelow(0.9)], review: [], stages: [] };
   await recordRollout(folder, [{ percentage: 50, outcomes: 60, everyMs: 1_000 }], rules);

@@ -27,7 +27,7 @@ describeWithBinary('rollout-guard watch in a terminal', 'tmux', 'apt-get install
   let main: string;
 
   beforeAll(async () => {
-    main = await compiledFile('src/cli/main.ts');
+    main = await compiledFile('dist/cli.js');
   });
   beforeEach(async () => {
     harness = await GuardHarness.create();

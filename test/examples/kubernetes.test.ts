@@ -207,7 +207,7 @@ class Pod implements AsyncDisposable {
 }
 
 async function onThisMachine(part: string): Promise<string> {
-  if (part === 'node_modules/.bin/rollout-guard') return await compiledFile('src/cli/main.ts');
+  if (part === 'node_modules/.bin/rollout-guard') return await compiledFile('dist/cli.js');
   const file = /^dist\/(.*)\.js$/.exec(part)?.[1];
   return file === undefined ? part : await compiledFile(`examples/kubernetes/${file}.ts`);
 }

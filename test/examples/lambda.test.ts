@@ -66,7 +66,7 @@ describeWithBinary('the Lambda function', 'redis-server', 'apt-get install redis
   beforeAll(async () => {
     [unleash, redis] = await Promise.all([sharedUnleash(), RedisServer.start()]);
     await unleash.createFlag(FLAG, { percentage: 50 });
-    const files = ['src/cli/main.ts', 'examples/lambda/controller.ts'];
+    const files = ['dist/cli.js', 'examples/lambda/controller.ts'];
     const [cli, config] = await Promise.all(files.map(compiledFile));
     controller = await ExampleProcess.start([cli!, 'run', '--config', config!], {
       ...unleashVariables(unleash),

@@ -247,7 +247,7 @@ describeWithBinary('a fleet that is shown', 'redis-server', 'apt-get install red
     let main: string;
 
     beforeAll(async () => {
-      main = await compiledFile('src/cli/main.ts');
+      main = await compiledFile('dist/cli.js');
     });
 
     beforeEach(async () => {

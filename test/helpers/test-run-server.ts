@@ -87,7 +87,7 @@ async function buildPage(): Promise<unknown> {
 }
 
 async function startUnleash(compiled: Promise<Compiled>): Promise<EmbeddedUnleash> {
-  const url = pathToFileURL(join((await compiled).folder, 'src/testing/index.js')).href;
+  const url = pathToFileURL(join((await compiled).folder, 'dist/testing.mjs')).href;
   const testing = (await import(/* @vite-ignore */ url)) as typeof import('../../src/testing/index.js');
   // Its suites begin at the same time.
   return testing.startEmbeddedUnleash({ startTimeoutMs: 180_000 });

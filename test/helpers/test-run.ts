@@ -51,17 +51,17 @@ async function removeFlag(request: SharedUnleash['request'], key: string): Promi
   for (const path of paths) await request('DELETE', path).catch(() => undefined);
 }
 
-/** A TypeScript file that `compiled.ts` lists, as JavaScript: by its path from the project's root. */
+/** By its path from the project's root: a file of the built package in `dist/`, or a TypeScript file that `compiled.ts` lists, as JavaScript. */
 export async function compiledFile(path: string): Promise<string> {
   return join(await fromTestRun<string>('/compiled'), path.replace(/\.ts$/, '.js'));
 }
 
-/** The compiled package on a command line. */
+/** The built package on a command line. */
 export interface CommandLine {
   readonly unleash: SharedUnleash;
-  /** The compiled `rollout-guard`. */
+  /** The built `rollout-guard`. */
   readonly main: string;
-  /** A folder within the compiled package, so that what is written there can import it by its name. */
+  /** A folder within the built package, so that what is written there can import it by its name. */
   readonly folder: string;
 }
 
@@ -70,7 +70,7 @@ export async function commandLine(prefix: string): Promise<CommandLine> {
   const unleash = await sharedUnleash();
   return {
     unleash,
-    main: await compiledFile('src/cli/main.ts'),
+    main: await compiledFile('dist/cli.js'),
     folder: await mkdtemp(join(await compiledFile(''), prefix)),
   };
 }

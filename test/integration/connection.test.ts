@@ -463,7 +463,7 @@ describe('a guarded provider behind a proxy and a private CA', () => {
 
 describe('the command line behind a proxy and a private CA', () => {
   async function run(args: readonly string[], environment: Record<string, string>) {
-    const main = await compiledFile('src/cli/main.ts');
+    const main = await compiledFile('dist/cli.js');
     const env = {
       PATH: process.env.PATH,
       UNLEASH_URL: secureUrl(),

@@ -30,7 +30,7 @@ const children: ChildProcess[] = [];
 
 beforeAll(async () => {
   unleash = await sharedUnleash();
-  main = await compiledFile('src/cli/main.ts');
+  main = await compiledFile('dist/cli.js');
 });
 
 beforeEach(async () => {

@@ -21,7 +21,7 @@ const children: ChildProcess[] = [];
 beforeAll(async () => {
   [unleash, main, folder] = await Promise.all([
     sharedUnleash(),
-    compiledFile('src/cli/main.ts'),
+    compiledFile('dist/cli.js'),
     mkdtemp(join(tmpdir(), 'drill-')),
   ]);
 });

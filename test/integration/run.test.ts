@@ -136,7 +136,7 @@ describeWithBinary('rollout-guard run', 'redis-server', 'apt-get install redis-s
         ...options,
       }),
     );
-    const controller = new ControllerProcess(await compiledFile('src/cli/main.ts'), config, {
+    const controller = new ControllerProcess(await compiledFile('dist/cli.js'), config, {
       UNLEASH_ADMIN_TOKEN: unleash.adminToken,
       UNLEASH_CLIENT_TOKEN: unleash.clientToken,
       REDIS_URL: redisUrl(),

@@ -17,7 +17,7 @@ const START_TIMEOUT_MS = 180_000;
 let startEmbeddedUnleash: typeof start;
 
 beforeAll(async () => {
-  const { href } = pathToFileURL(await compiledFile('src/testing/index.ts'));
+  const { href } = pathToFileURL(await compiledFile('dist/testing.mjs'));
   ({ startEmbeddedUnleash } = await import(/* @vite-ignore */ href));
 });
 
@@ -299,7 +299,7 @@ describe('an embedded Unleash', () => {
 describe('the process of an embedded Unleash', () => {
   it('outlives a rejection that nothing handles, and logs it', { timeout: START_TIMEOUT_MS }, async () => {
     const onSignal = "process.on('SIGUSR2', () => Promise.reject(new Error('a job of Unleash has failed')))";
-    const child = fork(await compiledFile('src/testing/unleash-process.ts'), {
+    const child = fork(await compiledFile('dist/unleash-process.js'), {
       execArgv: ['--import', `data:text/javascript,${onSignal}`],
       stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
     });
