@@ -320,6 +320,7 @@ describeInBrowser('the page', (open) => {
       );
       hostile.decided = [{ decision: bad, failures: [], turnedOffBy: text, actionRequired: text }];
     }
+    const { page, faults, visit } = await open(served.url, { viewport: { width: 390, height: 844 } });
     for (const [index, text] of HOSTILE.entries()) {
       const key = encodeURIComponent(`${text}-${index}`);
       for (const hash of [
@@ -327,9 +328,7 @@ describeInBrowser('the page', (open) => {
         `#/flags/${key}/decisions/${encodeURIComponent(text)}`,
         ...(index === 0 ? ['#/'] : []),
       ]) {
-        const { page, faults } = await open(`${served.url}${hash}`, {
-          viewport: { width: 390, height: 844 },
-        });
+        await visit(`${served.url}${hash}`);
         await page.locator('h1').waitFor();
         await page
           .getByText(/Loading/)
@@ -342,22 +341,22 @@ describeInBrowser('the page', (open) => {
         expect(await page.locator('main').textContent()).toContain(part);
         expect(await sidewaysPixels(page)).toBeLessThanOrEqual(0);
         expect(faults).toEqual([]);
-        await page.context().close();
       }
     }
   });
 
   it('fits a phone without scrolling sideways, in every state', async () => {
+    const { page, visit } = await open(served.url, {
+      viewport: { width: 390, height: 844 },
+      hasTouch: true,
+    });
     for (const hash of [
       '#/',
       '#/flags/async-upload',
       '#/flags/stopped-flag',
       `#/flags/stopped-flag/decisions/${decision.id}`,
     ]) {
-      const { page } = await open(`${served.url}${hash}`, {
-        viewport: { width: 390, height: 844 },
-        hasTouch: true,
-      });
+      await visit(`${served.url}${hash}`);
       await page.locator('h1').waitFor();
       await page
         .getByText(/Loading/)
@@ -380,6 +379,7 @@ describeInBrowser('the page', (open) => {
         },
         dryRun: true,
       });
+      const { page, visit } = await open(served.url, { colorScheme });
       for (const hash of [
         '#/',
         '#/flags/async-upload',
@@ -387,18 +387,15 @@ describeInBrowser('the page', (open) => {
         `#/flags/stopped-flag/decisions/${decision.id}`,
         '#/flags/none',
       ]) {
+        await visit(`${served.url}${hash}`);
+        await page.locator('h1').waitFor();
+        await page
+          .getByText(/Loading/)
+          .first()
+          .waitFor({ state: 'detached' });
         for (const width of [1280, 390]) {
-          const { page } = await open(`${served.url}${hash}`, {
-            colorScheme,
-            viewport: { width, height: 900 },
-          });
-          await page.locator('h1').waitFor();
-          await page
-            .getByText(/Loading/)
-            .first()
-            .waitFor({ state: 'detached' });
+          await page.setViewportSize({ width, height: 900 });
           expect([hash, width, await seriousFindings(page)]).toEqual([hash, width, []]);
-          await page.context().close();
         }
       }
     },

@@ -1,5 +1,12 @@
+import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect } from 'vitest';
 import { needsBinary } from './needs-binary.js';
 import { builtPage } from './test-run.js';
@@ -19,9 +26,11 @@ export function startChromium(executablePath: string): Promise<Browser> {
   return chromium.launch({ executablePath, args: FLAGS });
 }
 
-/** One page in a profile of its own, and everything that went wrong in it. */
+/** One page, and everything that went wrong in it. */
 export interface Tab {
   readonly page: Page;
+  /** Loads another address, or the same one anew. */
+  visit(url: string): Promise<void>;
   /** Errors and warnings of the console, breaches of the CSP among them, exceptions, and requests to other hosts. */
   readonly faults: readonly string[];
 }
@@ -38,17 +47,26 @@ export function describeInBrowser(
       await builtPage();
       browser = await startChromium(path ?? 'chromium');
     });
+    /** By their options: what the browser has loaded and compiled for one test serves the next. Pages keep nothing but cookies. */
+    const profiles = new Map<string, Promise<BrowserContext>>();
     afterEach(async () => {
-      for (const context of browser.contexts()) await context.close();
+      for (const profile of browser.contexts()) {
+        await Promise.all(profile.pages().map((page) => page.close()));
+        await profile.clearCookies();
+      }
     });
     afterAll(() => browser.close());
     suite(async (url, options = {}) => {
-      const context = await browser.newContext({
-        viewport: { width: 1280, height: 900 },
-        timezoneId: 'Europe/Berlin',
-        ...options,
-      });
-      const page = await context.newPage();
+      const key = JSON.stringify(options);
+      const profile =
+        profiles.get(key) ??
+        browser.newContext({
+          viewport: { width: 1280, height: 900 },
+          timezoneId: 'Europe/Berlin',
+          ...options,
+        });
+      profiles.set(key, profile);
+      const page = await (await profile).newPage();
       // Shorter than a test may take: the failure then says what was awaited.
       page.setDefaultTimeout(45_000);
       const faults: string[] = [];
@@ -62,7 +80,12 @@ export function describeInBrowser(
         if (protocol !== 'data:' && asked !== host) faults.push(`request to ${request.url()}`);
       });
       await page.goto(url);
-      return { page, faults };
+      const visit = async (next: string) => {
+        // Where only the part behind # differs, nothing would be loaded.
+        await page.goto('about:blank');
+        await page.goto(next);
+      };
+      return { page, faults, visit };
     });
   });
 }
@@ -80,8 +103,7 @@ const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 /** What axe finds that is serious or critical, one line each. */
 export async function seriousFindings(page: Page): Promise<string[]> {
   // Evaluated by the browser's debugger, not added to the page: its CSP would refuse it.
-  const { readFile } = await import('node:fs/promises');
-  await page.evaluate(await readFile(AXE, 'utf8'));
+  if (!(await page.evaluate('"axe" in window'))) await page.evaluate(await readFile(AXE, 'utf8'));
   const { violations } = await page.evaluate<AxeResult>('axe.run(document, { resultTypes: ["violations"] })');
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
