@@ -5,6 +5,7 @@ import type { GuardEvent, RolloutGuardOptions } from 'unleash-rollout-guard';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { UnleashAdminClient } from '../../src/unleash/admin-client.js';
 import { eventually } from '../helpers/eventually.js';
+import { flagsAhead } from '../helpers/flags-ahead.js';
 import { type GuardedService, startGuardedService } from '../helpers/guarded-service.js';
 import { startRefusingProxy } from '../helpers/refusing-proxy.js';
 import { type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
@@ -15,6 +16,7 @@ let unleash: SharedUnleash;
 let folder: string;
 let flagKey: string;
 let number = 0;
+const nextFlag = flagsAhead('admin-faults');
 const services: GuardedService[] = [];
 
 beforeAll(async () => {
@@ -23,8 +25,7 @@ beforeAll(async () => {
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'admin-faults-'));
-  flagKey = `admin-faults-${++number}`;
-  await unleash.createFlag(flagKey);
+  flagKey = await nextFlag();
 });
 
 afterEach(async () => {

@@ -15,6 +15,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { RedisServer } from '../../examples/fleet/redis-server.js';
 import { runCommand } from '../helpers/command.js';
 import { eventually } from '../helpers/eventually.js';
+import { flagsAhead } from '../helpers/flags-ahead.js';
 import { type GuardedService, startGuardedService } from '../helpers/guarded-service.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test-run.js';
@@ -23,7 +24,7 @@ let unleash: SharedUnleash;
 let main: string;
 let flagKey: string;
 let folder: string;
-let number = 0;
+const nextFlag = flagsAhead('controlled', { percentage: 100 });
 const services: GuardedService[] = [];
 const guards: RolloutGuard[] = [];
 const children: ChildProcess[] = [];
@@ -34,9 +35,8 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  flagKey = `controlled-${++number}`;
+  flagKey = await nextFlag();
   folder = await mkdtemp(join(tmpdir(), 'controls-'));
-  await unleash.createFlag(flagKey, { percentage: 100 });
 });
 
 afterEach(async () => {

@@ -7,6 +7,7 @@ import { criticalErrors, type GuardEvent, type RolloutGuardOptions } from 'unlea
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { openLink } from '../helpers/breakable-link.js';
 import { eventually } from '../helpers/eventually.js';
+import { flagsAhead } from '../helpers/flags-ahead.js';
 import { type GuardedService, startGuardedService } from '../helpers/guarded-service.js';
 import { timeLimit } from '../helpers/machine-time.js';
 import { type RefusingProxy, startRefusingProxy } from '../helpers/refusing-proxy.js';
@@ -15,7 +16,7 @@ import { compiledFile, type SharedUnleash, sharedUnleash } from '../helpers/test
 let unleash: SharedUnleash;
 let folder: string;
 let flagKey: string;
-let flagNumber = 0;
+const nextFlag = flagsAhead('guard-upload', { percentage: 100 });
 const services: GuardedService[] = [];
 
 beforeAll(async () => {
@@ -24,8 +25,7 @@ beforeAll(async () => {
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'guard-'));
-  flagKey = `guard-upload-${++flagNumber}`;
-  await unleash.createFlag(flagKey, { percentage: 100 });
+  flagKey = await nextFlag();
 });
 
 afterEach(async () => {
@@ -370,7 +370,7 @@ function adminOptions(fields: { project?: string; environment?: string }) {
 
 /** A personal access token of a user who may only read. */
 async function viewerToken(): Promise<string> {
-  const username = `viewer-${flagNumber}`;
+  const username = `viewer-of-${flagKey}`;
   const password = 'Viewer-0nly-reads!';
   const viewerRole = 3;
   await unleash.request('POST', '/api/admin/user-admin', {
