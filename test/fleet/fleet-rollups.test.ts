@@ -17,9 +17,13 @@ describeWithBinary("a fleet's rollups", 'redis-server', 'apt-get install redis-s
   /** How far the processes' clocks are ahead of Redis' until they sync. */
   let jumpMs = 0;
   const now = () => Date.now() + jumpMs;
+  /** How long the processes run by now, beyond what has passed in the test. */
+  let ranMs = 0;
+  const monotonic = () => performance.now() + ranMs;
 
   afterEach(() => {
     jumpMs = 0;
+    ranMs = 0;
     for (const reader of readers.splice(0)) reader.close();
   });
 
@@ -35,7 +39,7 @@ describeWithBinary("a fleet's rollups", 'redis-server', 'apt-get install redis-s
     rollups.reduce((sum, { arms }) => sum + arms.treatment.successes, 0);
 
   async function started(options: Parameters<typeof members.make>[0] = {}): Promise<MemberProcess> {
-    const made = members.make({ now, ...options });
+    const made = members.make({ now, monotonic, ...options });
     await made.member.start();
     return made;
   }
@@ -47,6 +51,8 @@ describeWithBinary("a fleet's rollups", 'redis-server', 'apt-get install redis-s
   /** Resolves when the leader has saved the rollups of so many outcomes. */
   const saved = (made: readonly MemberProcess[], outcomes: number) =>
     eventually(async () => {
+      // A leader saves every two seconds.
+      ranMs += 2_000;
       await sync(made);
       expect(successes(await history())).toBe(outcomes);
     }, 50);
@@ -79,7 +85,7 @@ describeWithBinary("a fleet's rollups", 'redis-server', 'apt-get install redis-s
       for (let index = 0; index < count; index++) each.record();
       recorded += count;
     };
-    let leader = await started({ leaseMs: 2_000 });
+    let leader = await started();
     const other = await started({ mayLead: false });
     for (let turn = 0; turn < 3; turn++) {
       record(leader, 5);
@@ -97,7 +103,8 @@ describeWithBinary("a fleet's rollups", 'redis-server', 'apt-get install redis-s
       before.link.read = () => new Promise(() => {});
       before.link.saveCheckpoint = () => new Promise(() => {});
       before.link.sync = () => Promise.reject(new FleetError('UNREACHABLE', 'It is gone.'));
-      leader = await started({ leaseMs: 2_000 });
+      await members.client.pExpire(members.key('leader'), 1);
+      leader = await started();
       await eventually(async () => {
         await leader.member.sync();
         expect(leader.member.role).toBe('leader');

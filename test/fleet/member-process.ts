@@ -59,9 +59,10 @@ export class MemberProcess {
       rules = RULES as readonly MemberRule[],
       serviceVersion = undefined as string | undefined,
       now = Date.now,
+      monotonic = () => performance.now(),
     } = {},
   ) {
-    const clock: Clock = { now: () => now() + aheadMs, monotonic: () => performance.now() };
+    const clock: Clock = { now: () => now() + aheadMs, monotonic };
     const store = new RedisOutcomeStore({
       url,
       flushMs: 1_000,

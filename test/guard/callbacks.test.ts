@@ -1,5 +1,5 @@
 import { signal, successRateBelow } from 'unleash-rollout-guard';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { RolloutGuardOptions } from '../../src/guard/options/options.js';
 import type { OperationOptions } from '../../src/operation/guarded-operation.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
@@ -82,29 +82,30 @@ const WAYS: Readonly<Record<string, Broken>> = {
   'never ends': () => new Promise(() => {}),
 };
 
-let harness: GuardHarness;
 const escaped = vi.fn();
 
-beforeEach(async () => {
-  harness = await GuardHarness.create();
-  escaped.mockClear();
+beforeAll(() => {
   process.on('uncaughtException', escaped);
   process.on('unhandledRejection', escaped);
 });
 
-afterEach(async () => {
-  await harness.close();
+afterAll(async () => {
   await new Promise(setImmediate);
   process.off('uncaughtException', escaped);
   process.off('unhandledRejection', escaped);
+  // Nor while the guards closed.
+  expect(escaped).not.toHaveBeenCalled();
 });
 
 describe.each(Object.entries(PLACES))(
   'a guard whose %s',
   (_, { guard: guardOptions, operation, fault, mayWait }) => {
-    it.each(Object.entries(WAYS))(
+    // At the same time: a guard whose notifier fails takes seconds to close.
+    it.concurrent.for(Object.entries(WAYS))(
       '%s serves every user, stops the flag and reports it',
-      async (way, broken) => {
+      async ([way, broken], { onTestFinished }) => {
+        const harness = await GuardHarness.create();
+        onTestFinished(() => harness.close());
         const guard = await harness.started({ tickMs: 20, ...guardOptions?.(broken) });
         const upload = guard.operation<string, string>({
           treatment: () => Promise.reject(Object.assign(new Error('down'), { code: 'ECONNRESET' })),
