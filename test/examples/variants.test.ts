@@ -21,9 +21,7 @@ describe('the flag with several variants', () => {
     })),
   });
 
-  beforeAll(async () => {
-    unleash = await sharedUnleash();
-    await unleash.createFlag(FLAG, { strategies: [strategy({ plain: 340, recent: 330, popular: 330 })] });
+  const start = async () => {
     service = await ExampleProcess.start([await compiledFile('examples/variants/main.ts')], {
       ...unleashVariables(unleash),
       PORT: '0',
@@ -31,6 +29,12 @@ describe('the flag with several variants', () => {
     });
     await service.says('Search: http');
     url = /Search: (http:\S+\/)/.exec(service.said)![1]!;
+  };
+
+  beforeAll(async () => {
+    unleash = await sharedUnleash();
+    await unleash.createFlag(FLAG, { strategies: [strategy({ plain: 340, recent: 330, popular: 330 })] });
+    await start();
   });
 
   afterAll(async () => {
@@ -96,7 +100,12 @@ describe('the flag with several variants', () => {
     await service.says('has no variant \\"popular\\" in Unleash');
   });
 
-  it('ends with 0 on SIGTERM', async () => {
+  it('ends with 0 on SIGTERM', async ({ task }) => {
+    if ((task.result?.retryCount ?? 0) > 0) {
+      // The attempt before has ended it, or tried to.
+      await service[Symbol.asyncDispose]();
+      await start();
+    }
     expect(await service.ends('SIGTERM')).toBe(0);
   });
 });

@@ -635,7 +635,7 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
       const run = fc.asyncProperty(scenario, async ({ events, idleMs, order }) => {
         const whole = await evaluatingStore();
         const senders = await Promise.all([0, 1, 2].map(() => evaluatingStore()));
-        const deltas: OutcomeDelta[] = [];
+        const deltas: OutcomeDelta[][] = [[], [], []];
         let at = START;
         for (const { sender, afterMs, takes, facts, ending } of events) {
           at += afterMs;
@@ -651,13 +651,13 @@ export function describeOutcomeStore(name: string, factory: OutcomeStoreFactory,
             if (ending !== 'silence') store.record(outcome);
             if (ending === 'complaint') store.recordComplaint(outcome.exposure, at);
           }
-          if (takes) deltas.push(...takenFrom(senders[sender]!, at));
+          if (takes) deltas[sender]!.push(...takenFrom(senders[sender]!, at));
         }
         const receiver = await evaluatingStore();
         // By then all has settled.
         const end = at + 2 * MINUTE + idleMs;
-        for (const sender of senders) deltas.push(...takenFrom(sender, end));
-        for (const delta of shuffled(deltas, order)) expect(receiver.merge(delta, end)).toBe(true);
+        for (const [index, sender] of senders.entries()) deltas[index]!.push(...takenFrom(sender, end));
+        for (const delta of interleaved(deltas, order)) expect(receiver.merge(delta, end)).toBe(true);
         receiver.settleUpTo(end);
         expectSame(receiver.snapshot(end), whole.snapshot(end));
       });
@@ -716,11 +716,15 @@ function takenFrom(store: MemoryOutcomeStore, now: number): OutcomeDelta[] {
   return delta === undefined ? [] : [parseOutcomeDelta(JSON.parse(JSON.stringify(delta)))!];
 }
 
-function shuffled<T>(items: readonly T[], order: readonly number[]): T[] {
-  return items
-    .map((item, index) => ({ item, key: order[index] ?? 0 }))
-    .sort((a, b) => a.key - b.key)
-    .map(({ item }) => item);
+/** Of several senders at once, each in its own order: as a fleet's leader gets them, whatever the way there. */
+function interleaved<T>(senders: readonly (readonly T[])[], order: readonly number[]): T[] {
+  const waiting = senders.map((items) => [...items]);
+  const all: T[] = [];
+  for (let turn = 0; all.length < senders.flat().length; turn++) {
+    const filled = waiting.filter((items) => items.length > 0);
+    all.push(filled[(order[turn] ?? 0) % filled.length]!.shift()!);
+  }
+  return all;
 }
 
 /** Equal in all but the rounding of a sum of floats. */
