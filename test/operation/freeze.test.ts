@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import type { FreezingReport } from '../helpers/freezing-service.js';
 import { compiledFile } from '../helpers/test-run.js';
 
@@ -12,17 +12,15 @@ const ANSWER_MS = 250;
 const LIMIT_MS = 3_000;
 
 let program: string;
-let server: Server;
-let service: ChildProcess | undefined;
 
 beforeAll(async () => {
   program = await compiledFile('test/helpers/freezing-service.ts');
 });
 
-beforeEach(async () => {
+async function listen({ onTestFinished }: TestContext): Promise<Server> {
   // Larger than what one read of a socket returns.
   const body = 'x'.repeat(200_000);
-  server = createServer((request, response) => {
+  const server = createServer((request, response) => {
     request.resume();
     setTimeout(() => response.end(body), ANSWER_MS);
   });
@@ -30,21 +28,26 @@ beforeEach(async () => {
   server.keepAliveTimeout = 300;
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-});
+  onTestFinished(async () => {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return server;
+}
 
-afterEach(async () => {
-  if (service?.exitCode === null) {
-    service.kill('SIGKILL');
-    await once(service, 'exit');
-  }
-  server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
-});
-
-async function start(timeoutMs: number, upload: 'http' | 'fetch'): Promise<ChildProcess> {
+async function start(
+  { onTestFinished }: TestContext,
+  server: Server,
+  timeoutMs: number,
+  upload: 'http' | 'fetch',
+): Promise<ChildProcess> {
   const { port } = server.address() as AddressInfo;
   const child = fork(program, [port, timeoutMs, upload].map(String));
-  service = child;
+  onTestFinished(async () => {
+    if (child.exitCode !== null) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  });
   await once(child, 'message');
   return child;
 }
@@ -64,8 +67,8 @@ async function servedBy(child: ChildProcess, count: number): Promise<FreezingRep
 }
 
 describe.each(['http', 'fetch'] as const)('a process with uploads in flight (%s)', (upload) => {
-  it('counts none of them as a failure when it was frozen for longer than the time limit', async () => {
-    const child = await start(LIMIT_MS, upload);
+  it.concurrent('counts none of them as a failure when it was frozen for longer than the time limit', async (test) => {
+    const child = await start(test, await listen(test), LIMIT_MS, upload);
     const before = await servedBy(child, 20);
     child.kill('SIGSTOP');
     await sleep(LIMIT_MS + 1_000);
@@ -74,8 +77,8 @@ describe.each(['http', 'fetch'] as const)('a process with uploads in flight (%s)
     expect(after).toMatchObject({ failed: 0, errors: [], state: 'armed' });
   });
 
-  it('counts none of them as a failure when its event loop was blocked for longer than the time limit', async () => {
-    const child = await start(LIMIT_MS, upload);
+  it.concurrent('counts none of them as a failure when its event loop was blocked for longer than the time limit', async (test) => {
+    const child = await start(test, await listen(test), LIMIT_MS, upload);
     const before = await servedBy(child, 20);
     await report(child, LIMIT_MS + 1_000);
     const after = await servedBy(child, before.served + 60);
@@ -84,8 +87,9 @@ describe.each(['http', 'fetch'] as const)('a process with uploads in flight (%s)
 });
 
 describe('a process that was frozen', () => {
-  it('still ends what hangs afterwards', async () => {
-    const child = await start(1_000, 'http');
+  it('still ends what hangs afterwards', async (test) => {
+    const server = await listen(test);
+    const child = await start(test, server, 1_000, 'http');
     await servedBy(child, 20);
     server.removeAllListeners('request');
     await sleep(200);
