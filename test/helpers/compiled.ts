@@ -64,7 +64,8 @@ async function bundlePrograms(folder: string): Promise<void> {
     cwd: root,
     input: Object.fromEntries(PROGRAMS.map((program) => [program, `${program}.ts`])),
     platform: 'node',
-    external: (id) => !id.startsWith('.') && !isAbsolute(id),
+    // But for what decorators need: rolldown has it.
+    external: (id) => !id.startsWith('.') && !isAbsolute(id) && !id.includes('@oxc-project/runtime'),
     onLog(level, log) {
       if (level !== 'info') throw new Error(log.message);
     },
