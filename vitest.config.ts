@@ -90,7 +90,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: shared,
           // More than two cores have: much of the time, tests wait for processes of their own.
-          maxWorkers: 4,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
