@@ -69,14 +69,14 @@ export const guardEventSchema = z.lazy(() =>
       // The flag is there again, in Unleash and in the service.
       event('flag-found', {}),
       // The flag was turned off or on in Unleash. `by` and `changedAt`: whose token or user it was, and when, as Unleash's history has it.
-      // `decisionId`: the guard's own stop that this off has finished, or this on has ended; absent when only an operator acted.
+      // `decisionId`: the guard's own stop that this off has finished, or this on has ended.
       event('toggled', {
         change: z.enum(['off', 'on']),
         by: z.string().optional(),
         changedAt: z.number().optional(),
         rolloutPercentage: percentage.optional(),
         decisionId: decisionId.optional(),
-        // It is the name that a guard has in Unleash's history: of another process, of an earlier run, or this one's.
+        // A guard has the name `by` in Unleash's history: of another process, of an earlier run, or this one.
         isGuards: z.literal(true).optional(),
       }),
       // An operator turned the flag on again after this stop, or its step back has arrived: a new epoch, with empty windows.
