@@ -64,13 +64,15 @@ export class RotatingFile {
       const found = await handle.stat();
       const known = this.#identity;
       this.#identity = identityOf(found);
-      if (known !== '' && known !== this.#identity) this.#onGone();
+      // A file system gives a new file the number of the one that was removed: then it is shorter.
+      if (known !== '' && (known !== this.#identity || found.size < this.#bytes)) this.#onGone();
       this.#bytes = await cutTornLine(handle, found.size);
       // One header for one file: a version with other columns begins a file of its own.
       if (this.#bytes > 0 && !(await beginsWith(handle, this.#header))) await this.#rotate();
       else if (this.#bytes === 0) await this.#write(this.#header);
     } catch (error) {
       await this.close();
+      this.#identity = '';
       throw error;
     }
   }
@@ -91,11 +93,11 @@ export class RotatingFile {
     return this.#write(typeof lines === 'string' ? lines : lines(this.position));
   }
 
-  /** As `append`, for the last moment of a process: no rotation, and nothing when the file never was open. */
+  /** As `append`, for the last moment of a process: no rotation, and nothing when the file could not be opened or written before. */
   appendSync(lines: string): void {
     if (this.#identity === '' || lines === '') return;
     const data = Buffer.from(lines);
-    const fd = this.#handle?.fd ?? openSync(this.#path, 'a');
+    const fd = this.#handle?.fd ?? openSync(this.#path, 'a', this.#options.mode ?? OWN_FILES);
     for (let written = 0; written < data.length; ) written += writeSync(fd, data, written);
     this.#bytes += data.length;
     if (this.#handle === undefined) closeSync(fd);

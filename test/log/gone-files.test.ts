@@ -57,6 +57,22 @@ describe('an outcome log', () => {
     },
   );
 
+  it('notices a folder that is removed while no file in it is open', async () => {
+    const run = await start();
+    await recordSome(run, 3);
+    const [before] = await rowsIn(folder);
+    for (let round = 0; round < 10; round++) await run.log.flush();
+    await rm(folder, { recursive: true });
+    await recordSome(run, 2);
+    expect((await rowsIn(folder)).map(({ user }) => user)).toEqual([before?.user, before?.user]);
+    expect(run.faults).toEqual([expect.stringContaining('metrics.jsonl was removed or moved away')]);
+    await run.log.close();
+    const next = await start();
+    await recordSome(next, 1);
+    expect(next.store.snapshot(next.time.now).total.treatment.successes).toBe(6);
+    expect((await rowsIn(folder)).at(-1)?.user).toBe(before?.user);
+  });
+
   it('whose folder is removed continues in a new one, with the same hashes, and says so once', async () => {
     const run = await start();
     await recordSome(run, 3);
