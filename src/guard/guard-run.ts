@@ -32,6 +32,8 @@ export class GuardRun {
       this.parts.probe.startFailed(error);
       // Nothing stays open: its folder is free for another guard, and the process can end.
       await this.#release();
+      // Also what it opened after the end had begun.
+      await this.#closeFiles();
       throw error;
     });
     return this.#running;
@@ -174,7 +176,8 @@ export class GuardRun {
     const { records, clock } = context;
     const { leads } = fleet;
     if (!loop.isRunning) {
-      await Promise.all([viewSaved, records.close()]).then(() => storage.close());
+      await viewSaved;
+      await this.#closeFiles();
       return;
     }
     loop.isRunning = false;
@@ -201,6 +204,16 @@ export class GuardRun {
       'closing the folder': saved.then(() => storage.close()),
       // It reports itself what it could not deliver.
       'closing the notifiers': notified,
+    });
+  }
+
+  /** What a start opens before anything runs. */
+  async #closeFiles(): Promise<void> {
+    const { context, recorder, rollups, storage } = this.parts;
+    const counted = recorder.close().then(() => rollups.close());
+    const saved = Promise.all([counted, context.records.close()]);
+    await allWithin(this.#closeMs * CLOSE_SHARES.files, context.records.fault, {
+      'closing the folder': saved.then(() => storage.close()),
     });
   }
 

@@ -54,12 +54,14 @@ export class GuardStorage {
     return { left, folder: this.#folder };
   }
 
-  /** Frees the folder. */
+  /** Frees the folder, once. */
   async close(): Promise<void> {
     this.#stopKeeping();
+    const folder = this.#folder;
+    this.#folder = undefined;
     const release = async () => {
       await this.#keeping;
-      await this.#folder?.close();
+      await folder?.close();
     };
     const { records } = this.#context;
     await withDeadline(CLOSE_TIMEOUT_MS, undefined, release).catch((error) => records.fault(KEEPING, error));

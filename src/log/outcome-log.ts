@@ -168,7 +168,8 @@ export class OutcomeLog {
 
   /** Writes everything, the checkpoint too unless it would say the same, and ends. */
   async close(): Promise<void> {
-    if (!OutcomeLog.#open.has(this)) return;
+    // It was never started, or is closed.
+    if (!OutcomeLog.#open.has(this)) return this.#closeFiles();
     clearInterval(this.#timer);
     const activity = this.#settings.activity?.();
     const isCounted = activity !== undefined && activity === this.#checkpointed;

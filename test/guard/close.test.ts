@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readlink, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,12 +9,20 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vite
 import { RedisServer } from '../../examples/fleet/redis-server.js';
 import { FleetError } from '../../src/fleet/fleet-link.js';
 import type { SharedStore } from '../../src/fleet/fleet-options.js';
+import { GuardFolders } from '../../src/journal/guard-folder.js';
+import { OutcomeLog } from '../../src/log/outcome-log.js';
 import { GuardHarness } from '../helpers/guard-harness.js';
 import { timeLimit } from '../helpers/machine-time.js';
 import { describeWithBinary } from '../helpers/needs-binary.js';
 import { compiledFile } from '../helpers/test-run.js';
 
 const CLOSE_MS = 5_000;
+
+const openFilesIn = async (folder: string) => {
+  const numbers = await readdir('/proc/self/fd');
+  const paths = await Promise.all(numbers.map((each) => readlink(`/proc/self/fd/${each}`).catch(() => '')));
+  return paths.filter((path) => path.startsWith(folder));
+};
 
 /** An admin API that accepts connections and never answers. */
 async function silentServer(): Promise<Server> {
@@ -114,6 +122,43 @@ describe('close()', () => {
     const guard = harness.guard();
     const started = guard.start();
     await guard.close();
+    await expect(started).rejects.toThrow('was closed');
+    await harness.started();
+    expect(harness.reported('folder-changed')).toEqual([]);
+  });
+
+  it('leaves no file open of a guard that was opening its log', async () => {
+    const { open } = OutcomeLog.prototype;
+    const listeners = process.listenerCount('exit');
+    const guard = harness.guard();
+    let closing: Promise<void> | undefined;
+    vi.spyOn(OutcomeLog.prototype, 'open').mockImplementation(async function (this: OutcomeLog, options) {
+      closing = guard.close();
+      return open.call(this, options);
+    });
+    await expect(guard.start()).rejects.toThrow('was closed');
+    await closing;
+    if (process.platform === 'linux') expect(await openFilesIn(harness.folder)).toEqual([]);
+    expect(process.listenerCount('exit')).toBe(listeners);
+  });
+
+  it('frees a folder that a guard gets only after its end', async () => {
+    const { take } = GuardFolders.prototype;
+    let isClosed = () => {};
+    const closed = new Promise<void>((resolve) => {
+      isClosed = resolve;
+    });
+    const taking = vi.spyOn(GuardFolders.prototype, 'take').mockImplementationOnce(async function (
+      this: GuardFolders,
+    ) {
+      await closed;
+      return take.call(this);
+    });
+    const guard = harness.guard();
+    const started = guard.start();
+    await harness.until('taking', () => taking.mock.calls.length === 1);
+    await guard.close();
+    isClosed();
     await expect(started).rejects.toThrow('was closed');
     await harness.started();
     expect(harness.reported('folder-changed')).toEqual([]);
