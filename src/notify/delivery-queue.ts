@@ -36,6 +36,8 @@ interface Waiting {
   /** What may be said of further flags; undefined for what is of one. */
   readonly text: string | undefined;
   readonly flagKeys: Set<string>;
+  /** Its place among all of them. */
+  readonly place: number;
   readonly onFault: OnFault;
   /** Until when it waits for further flags. */
   timer?: NodeJS.Timeout;
@@ -75,6 +77,9 @@ export class DeliveryQueue {
   readonly #saidAt = new Map<string, number>();
   /** What gathers or waits, by what may be said of further flags. */
   readonly #byText = new Map<string, Set<Waiting>>();
+  /** What was added last of each flag, decisions aside. */
+  readonly #lastOf = new Map<string, Waiting>();
+  #places = 0;
   /** Of what is being delivered. */
   #onFault: OnFault = () => {};
   #working: Promise<void> | undefined;
@@ -95,20 +100,38 @@ export class DeliveryQueue {
     const sayTheSame = text === undefined ? undefined : this.#byText.get(text);
     const same = [...(sayTheSame ?? [])].find(
       (waiting) =>
-        waiting.notification.flagKey !== flagKey && this.#incidents.fit(waiting.notification, notification),
+        this.#comesAfterLast(waiting, flagKey) && this.#incidents.fit(waiting.notification, notification),
     );
     this.#incidents.opened(given, (same?.notification ?? notification).incident?.key);
     if (same !== undefined) {
       same.flagKeys.add(flagKey);
+      this.#lastOf.set(flagKey, same);
       const { incident = notification.incident } = same.notification;
       same.notification = Object.freeze({ ...same.notification, incident });
       return;
     }
-    const added: Waiting = { notification, text, flagKeys: new Set([flagKey]), onFault };
-    if (text !== undefined) this.#byText.set(text, (sayTheSame ?? new Set()).add(added));
+    const added: Waiting = {
+      notification,
+      text,
+      flagKeys: new Set([flagKey]),
+      place: ++this.#places,
+      onFault,
+    };
+    if (text !== undefined) {
+      this.#byText.set(text, (sayTheSame ?? new Set()).add(added));
+      this.#lastOf.set(flagKey, added);
+    }
     this.#gathering.add(added);
     if (text === undefined || this.#policy.gatherMs === 0) this.#endGathering(added);
     else added.timer = setTimeout(() => this.#endGathering(added), this.#gatherMs(text)).unref();
+  }
+
+  /** Otherwise a flag that was turned off, on and off again would be on at the end. */
+  #comesAfterLast(waiting: Waiting, flagKey: string): boolean {
+    const last = this.#lastOf.get(flagKey);
+    if (last === undefined) return true;
+    // What still gathers comes after all that waits.
+    return waiting.place > last.place && (this.#gathering.has(waiting) || !this.#gathering.has(last));
   }
 
   #gatherMs(text: string): number {

@@ -198,6 +198,31 @@ describe('a queue of several flags', () => {
     expect(sent.map(({ type }) => type)).toEqual(['admin-unavailable', 'decided']);
   });
 
+  it('says last of a flag what is so now, though others wait with what was so before', async () => {
+    const sent: string[] = [];
+    const notifier = { name: 'test', notify: async ({ title }: GuardNotification) => void sent.push(title) };
+    const queue = new DeliveryQueue(notifier, undefined, { gatherMs: 60_000 });
+    const turned = (change: 'off' | 'on', key: string) => {
+      const event = { type: 'toggled', at: AT, change, by: 'ann', changedAt: AT } as const;
+      return noticeOf(event, flagged(key))!.notification;
+    };
+    const all = [
+      turned('off', 'async-upload'),
+      turned('off', 'checkout'),
+      turned('on', 'checkout'),
+      turned('off', 'checkout'),
+      turned('on', 'new-search'),
+      turned('off', 'new-search'),
+    ];
+    for (const each of all) queue.add(each, () => {});
+    await queue.idle();
+    expect(sent).toEqual([
+      'async-upload and 1 other flag were turned off in Unleash',
+      'checkout and 1 other flag were turned on in Unleash',
+      'checkout and 1 other flag were turned off in Unleash',
+    ]);
+  });
+
   it('opens no incident of a flag anew under the key of another one', async () => {
     const { add, incidents } = queued();
     await add(refused('async-upload'));
