@@ -148,8 +148,11 @@ export class FlagGuards<FlagKey extends string = string> {
    */
   async #withinTime(end: (run: GuardRun, withinMs: number) => Promise<void>): Promise<void> {
     const begin = systemClock.monotonic();
-    const run = (guard: RolloutGuard) =>
-      end(guard.assemble(), Math.max(LEAST_MS, END_MS - (systemClock.monotonic() - begin)));
+    const run = async (guard: RolloutGuard) => {
+      const assembled = assemble(guard);
+      const leftMs = END_MS - (systemClock.monotonic() - begin);
+      if (assembled !== undefined) await end(assembled, Math.max(LEAST_MS, leftMs));
+    };
     const waiting = [...this.#byFlag.values()];
     const late: Promise<void>[] = [];
     let hurrying: Promise<void> | undefined;
@@ -203,11 +206,12 @@ export class FlagGuards<FlagKey extends string = string> {
   }
 }
 
-function assemble(guard: RolloutGuard): void {
+/** @returns undefined where that fails: the guard's start throws it again. */
+function assemble(guard: RolloutGuard): GuardRun | undefined {
   try {
-    guard.assemble();
+    return guard.assemble();
   } catch {
-    // The guard's start throws it again.
+    return undefined;
   }
 }
 

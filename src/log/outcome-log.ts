@@ -166,9 +166,8 @@ export class OutcomeLog {
     await this.#writing;
   }
 
-  /** Writes everything, the checkpoint too unless it would say the same, and ends. */
+  /** Writes everything, the checkpoint too unless it would say the same, and ends. One that was not started closes its files. */
   async close(): Promise<void> {
-    // It was never started, or is closed.
     if (!OutcomeLog.#open.has(this)) return this.#closeFiles();
     clearInterval(this.#timer);
     const activity = this.#settings.activity?.();

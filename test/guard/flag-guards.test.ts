@@ -248,15 +248,17 @@ describe('guardFlags', () => {
     expect(() => dashboard([guards.checkout, guards.checkout])).toThrow('shown[1]: expected each flag once');
   });
 
-  it('starts the others when one cannot be assembled, and says which', async () => {
+  it('starts, flushes and closes the others when one cannot be assembled, and says which', async () => {
     const made = many(100);
+    const others = Object.values(made.guards).filter(({ flagKey }) => flagKey !== 'flag-99');
     vi.spyOn(made.guards['flag-99']!, 'assemble').mockImplementation(() => {
       throw new Error('broken');
     });
     await expect(made.start()).rejects.toThrow('1 of 100 flags cannot start: flag-99 (broken)');
-    vi.restoreAllMocks();
-    const blind = Object.values(made.guards).filter(({ health }) => health.status === 'blind');
-    expect(blind.map(({ flagKey }) => flagKey)).toEqual(['flag-99']);
+    expect(others.filter(({ health }) => health.status === 'blind')).toEqual([]);
+    await made.flush();
+    await made.close();
+    expect(others.filter(({ health }) => health.status !== 'blind')).toEqual([]);
   });
 
   it('writes and sends what all guards have recorded, and may be closed twice', async () => {
