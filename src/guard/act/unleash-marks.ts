@@ -77,11 +77,15 @@ export class UnleashMarks {
     const key = JSON.stringify(marks);
     if (marks === undefined || key === this.#shown) return;
     this.#isBusy = true;
-    this.#do(async () => {
+    const show = async () => {
       // By its turn, the rollout may stand elsewhere.
       const latest = this.#marks();
       if (latest !== undefined) await this.#show(latest, JSON.stringify(latest));
-    });
+    };
+    const end = () => {
+      this.#isBusy = false;
+    };
+    this.#do(() => this.#checks.run(show, this.#closing.signal)).then(end);
   }
 
   /** Ends the requests under way; resolves when they have ended. */
@@ -161,9 +165,8 @@ export class UnleashMarks {
   #complete(isComplete: boolean): void {
     const { signal } = this.#closing;
     const request = () => this.#admin.setComplete(this.#context.flagKey, isComplete, { signal });
-    this.#do(async () => {
-      await retry(request, { ...ADMIN_RETRY, signal }).catch((error) => this.#report(error));
-    });
+    // Checks of other flags do not wait for the pause before a retry.
+    void this.#do(() => retry(() => this.#checks.run(request, signal), { ...ADMIN_RETRY, signal }));
   }
 
   /** Once: that something is not shown is no reason to disturb an operator each hour. */
@@ -177,12 +180,9 @@ export class UnleashMarks {
     this.#context.records.outage(SHOWING, error);
   }
 
-  #do(run: () => Promise<void>): void {
-    const end = () => {
-      this.#isBusy = false;
-    };
-    const { signal } = this.#closing;
-    const done = this.#checks.run(run, signal).catch((error) => this.#report(error));
-    this.#showing = Promise.all([this.#showing, done]).then(end);
+  #do(run: () => Promise<void>): Promise<void> {
+    const done = run().catch((error) => this.#report(error));
+    this.#showing = Promise.all([this.#showing, done]).then(() => {});
+    return done;
   }
 }
