@@ -1,7 +1,8 @@
-import { mkdtemp, readdir, readFile, readlink, rename, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DEFAULT_ROTATION, RotatingFile } from '../../src/log/rotating-file.js';
 import { outcomeOf } from '../measure/outcomes.js';
 import { type Logging, rowsIn, startLogging } from './logging.js';
 
@@ -36,6 +37,21 @@ const openFiles = async () => {
   const paths = await Promise.all(numbers.map((each) => readlink(`/proc/self/fd/${each}`).catch(() => '')));
   return paths.filter((path) => path.startsWith(folder));
 };
+
+describe('a file of a log', () => {
+  it.runIf(process.platform !== 'win32')(
+    "is its owner's alone, also when the exit begins it anew",
+    async () => {
+      const path = join(folder, 'metrics.jsonl');
+      const file = new RotatingFile(path, '', DEFAULT_ROTATION);
+      await file.append('{}\n');
+      await file.close();
+      await rm(path);
+      file.appendSync('{}\n');
+      expect((await stat(path)).mode & 0o777).toBe(0o600);
+    },
+  );
+});
 
 describe('an outcome log', () => {
   it.runIf(process.platform === 'linux')(
