@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import type { Decision, Verdict } from '../../../model/shapes.js';
-import { plainReason, whySuperseded } from '../../../support/wording.js';
+import { whySuperseded } from '../../../support/wording.js';
 import type { DecisionView } from '../../api.js';
 import { armsOf, ErrorTypes, FailingTable } from '../flag/failing-section.js';
 import { EvidenceFigures, Observed } from '../flag/trigger-section.js';
@@ -64,7 +64,7 @@ function Shown({ view, back }: { view: DecisionView; back: ComponentChildren }) 
       <div class={`headline ${mood}`} data-testid="headline">
         <Sign mood={mood} />
         <p>
-          <strong>{word}</strong>: <Foreign text={plainReason(decision)} max={1_200} />{' '}
+          <strong>{word}</strong>: <Foreign text={decision.reason} max={1_200} />{' '}
           {sentence !== view.actionRequired && sentence} {nextStepOf(view)}
         </p>
       </div>
