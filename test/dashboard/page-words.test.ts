@@ -7,6 +7,7 @@ import { countText, perSecondText, rateText } from '../../src/dashboard/page/wor
 import { standingOf, triggerStanding } from '../../src/dashboard/page/words/standing.js';
 import { agoText, lengthText, timeText } from '../../src/dashboard/page/words/times.js';
 import { seriesOf } from '../../src/dashboard/series.js';
+import { NO_COUNTS } from '../../src/model/shapes.js';
 import { NEXT_STEP, notOffYet } from '../../src/support/wording.js';
 import {
   sampleDecision,
@@ -145,18 +146,8 @@ describe('the first sentence', () => {
   });
 
   it('says what to check where outcomes should have come', () => {
-    const empty = {
-      successes: 0,
-      failures: 0,
-      expected: 0,
-      aborted: 0,
-      critical: 0,
-      fallbacks: 0,
-      retried: 0,
-      complaints: 0,
-    };
     const view = sampleView(now);
-    const treatment = { ...view.arms.treatment, counts: empty };
+    const treatment = { ...view.arms.treatment, counts: NO_COUNTS };
     const waiting = (ageMs: number) =>
       standingOf({ ...view, arms: { ...view.arms, treatment }, epochStartedAt: view.at - ageMs });
     expect(waiting(59_000)).toMatchObject({
