@@ -1,52 +1,8 @@
-import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-
-const resolve = {
-  alias: [
-    { find: /^unleash-rollout-guard\/dashboard$/, replacement: source('src/dashboard/index.ts') },
-    {
-      find: /^unleash-rollout-guard\/opentelemetry$/,
-      replacement: source('src/opentelemetry/index.ts'),
-    },
-    { find: /^unleash-rollout-guard\/redis$/, replacement: source('src/fleet/redis/index.ts') },
-    { find: /^unleash-rollout-guard\/testing$/, replacement: source('src/testing/index.ts') },
-    { find: /^unleash-rollout-guard$/, replacement: source('src/index.ts') },
-  ],
-};
-
-const each = {
-  restoreMocks: true,
-  // Ends a test that hangs, and no test that a busy machine makes slow: more than `eventually()` waits.
-  testTimeout: 120_000,
-  // On a machine that others use too, a real server may be late once; what needs it is marked in the output.
-  retry: process.env.CI === 'true' ? 1 : 0,
-  // The first suite that needs the compiled programs or the real Unleash waits for them.
-  hookTimeout: 240_000,
-};
-
-/** Rooms whose suites compute and leave nothing running: one process runs many of them, and loads the code once. */
-const ROOMS = [
-  'chaos',
-  'measure',
-  'model',
-  'notify',
-  'report',
-  'statistics',
-  'support',
-  'triggers',
-  'unleash',
-  'what-if',
-];
-
-const shared = readdirSync(source('test'), { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.test.ts') && ROOMS.includes(file.split('/')[0]!))
-  // It loads modules twice.
-  .filter((file) => file !== 'support/copies.test.ts')
-  .map((file) => `test/${file}`);
 
 /** Suites that take longest: one that began at the end would run alone. */
 const LONGEST = [
@@ -74,42 +30,38 @@ class LongestFirst extends BaseSequencer {
       const index = LONGEST.findIndex((name) => moduleId.endsWith(name));
       return index === -1 ? LONGEST.length : index;
     };
-    const group = ({ project }: TestSpecification) => project.config.sequence.groupOrder;
-    return (await super.sort(files)).sort((a, b) => group(a) - group(b) || rank(a) - rank(b));
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
   }
 }
 
 export default defineConfig({
-  test: {
-    projects: [
+  resolve: {
+    alias: [
+      { find: /^unleash-rollout-guard\/dashboard$/, replacement: source('src/dashboard/index.ts') },
       {
-        resolve,
-        test: {
-          ...each,
-          name: 'alone',
-          include: ['test/**/*.test.ts'],
-          exclude: shared,
-          // More than two cores have: much of the time, tests wait for processes of their own.
-          maxWorkers: 3,
-          sequence: { groupOrder: 0 },
-        },
+        find: /^unleash-rollout-guard\/opentelemetry$/,
+        replacement: source('src/opentelemetry/index.ts'),
       },
-      {
-        resolve,
-        test: {
-          ...each,
-          name: 'shared',
-          include: shared,
-          isolate: false,
-          maxWorkers: 3,
-          sequence: { groupOrder: 1 },
-        },
-      },
+      { find: /^unleash-rollout-guard\/redis$/, replacement: source('src/fleet/redis/index.ts') },
+      { find: /^unleash-rollout-guard\/testing$/, replacement: source('src/testing/index.ts') },
+      { find: /^unleash-rollout-guard$/, replacement: source('src/index.ts') },
     ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    restoreMocks: true,
+    // Ends a test that hangs, and no test that a busy machine makes slow: more than `eventually()` waits.
+    testTimeout: 120_000,
+    // On a machine that others use too, a real server may be late once; what needs it is marked in the output.
+    retry: process.env.CI === 'true' ? 1 : 0,
     globalSetup: 'test/helpers/test-run-server.ts',
-    sequence: { sequencer: LongestFirst },
+    // The first suite that needs the compiled programs or the real Unleash waits for them.
+    hookTimeout: 240_000,
     // Until the shared Unleash has ended and what was temporary is removed.
     teardownTimeout: 60_000,
+    // More than two cores have: much of the time, tests wait for processes of their own.
+    maxWorkers: 3,
+    sequence: { sequencer: LongestFirst },
     // Of this process only: programs that suites start are not measured.
     coverage: {
       provider: 'v8',
