@@ -99,6 +99,8 @@ process.on('message', async (message: ToInstance) => {
     broken = true;
     const users = Array.from({ length: 400 }, (_, index) => `${process.pid}-frozen-${index}`);
     await Promise.allSettled(users.map((targetingKey) => request({ targetingKey }, undefined)));
+    // When it wakes, it serves requests before it reads that it is fixed.
+    broken = false;
     send({ type: 'frozen' });
     process.kill(process.pid, 'SIGSTOP');
   }
