@@ -10,7 +10,7 @@ export function bucketCountsSchema(fields: number) {
   });
 }
 
-const NOTHING = new Float64Array(0);
+const NOTHING: Float64Array = new Float64Array(0);
 
 /** The counts in one bucket. */
 export type BucketCounts = z.infer<ReturnType<typeof bucketCountsSchema>>;
@@ -18,7 +18,7 @@ export type BucketCounts = z.infer<ReturnType<typeof bucketCountsSchema>>;
 /** Counts by time bucket that other processes' counts are added to, and that returns its own as changes. */
 export abstract class CountRing extends TimeRing {
   /** Allocated by the first count: most flags of many have none. */
-  protected ring = NOTHING;
+  protected ring: Float64Array = NOTHING;
   /** The part of `ring` that `takeChanges` has returned, or that came from elsewhere; without either, nothing is allocated. */
   #taken = NOTHING;
   readonly #fields: number;
