@@ -7,7 +7,7 @@ import { type MetricsHandler, metricsHandler } from '../dashboard/metrics-handle
 import { prometheusText } from '../dashboard/prometheus-text.js';
 import type { Health } from '../model/health.js';
 import { messageOf } from '../support/async/callbacks.js';
-import { inSlices } from '../support/async/slices.js';
+import { eachInSlices } from '../support/async/slices.js';
 import { systemClock } from '../support/clock.js';
 import { formatNames } from '../support/wording.js';
 import { resolveFlags } from './assemble.js';
@@ -176,9 +176,7 @@ export class FlagGuards<FlagKey extends string = string> {
     const guards = [...this.#byFlag.values()];
     const failures: { readonly flagKey: string; readonly error: unknown }[] = [];
     // Before they start: in their turns, eight at once would be assembled between two requests.
-    await new Promise<void>((done) => {
-      inSlices(guards, assemble, done);
-    });
+    await eachInSlices(guards, assemble);
     await inTurns(guards, async (guard) => {
       try {
         await guard.start();
