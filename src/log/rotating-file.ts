@@ -71,8 +71,7 @@ export class RotatingFile {
       if (this.#bytes > 0 && !(await beginsWith(handle, this.#header))) await this.#rotate();
       else if (this.#bytes === 0) await this.#write(this.#header);
     } catch (error) {
-      await this.close();
-      this.#identity = '';
+      await this.#forget();
       throw error;
     }
   }
@@ -119,13 +118,18 @@ export class RotatingFile {
     await handle?.close().catch(() => {});
   }
 
+  /** Closes the file, and takes whatever it opens next for its own. */
+  async #forget(): Promise<void> {
+    await this.close();
+    this.#identity = '';
+  }
+
   /** What is written into a file that was removed or moved away would be lost, or in the wrong place. */
   async #leaveIfGone(): Promise<void> {
     if (this.#handle === undefined) return;
     const found = await unlessMissing(stat(this.#path));
     if (found !== undefined && identityOf(found) === this.#identity) return;
-    await this.close();
-    this.#identity = '';
+    await this.#forget();
     this.#onGone();
   }
 
@@ -140,8 +144,7 @@ export class RotatingFile {
     } catch (error) {
       await handle.truncate(this.#bytes).catch(() => {});
       // Reopened next time, which reads its real length.
-      await this.close();
-      this.#identity = '';
+      await this.#forget();
       throw error;
     }
   }
