@@ -24,6 +24,15 @@ const HOSTILE = [
 
 const TOKEN = 'a-token-of-operators';
 
+/** Waits until the page shows what it is about. */
+async function loaded(page: Page): Promise<void> {
+  await page.locator('h1').waitFor();
+  await page
+    .getByText(/Loading/)
+    .first()
+    .waitFor({ state: 'detached' });
+}
+
 describeInBrowser('the page', (open) => {
   const now = Date.now();
   const history = sampleHistory(THREE_WEEKS, now);
@@ -329,11 +338,7 @@ describeInBrowser('the page', (open) => {
         ...(index === 0 ? ['#/'] : []),
       ]) {
         await visit(`${served.url}${hash}`);
-        await page.locator('h1').waitFor();
-        await page
-          .getByText(/Loading/)
-          .first()
-          .waitFor({ state: 'detached' });
+        await loaded(page);
         expect(await page.evaluate('window.hit')).toBeUndefined();
         expect(await page.locator('main :is(img, script, iframe)').count()).toBe(0);
         expect(await page.locator('a[href^="javascript"]').count()).toBe(0);
@@ -357,11 +362,7 @@ describeInBrowser('the page', (open) => {
       `#/flags/stopped-flag/decisions/${decision.id}`,
     ]) {
       await visit(`${served.url}${hash}`);
-      await page.locator('h1').waitFor();
-      await page
-        .getByText(/Loading/)
-        .first()
-        .waitFor({ state: 'detached' });
+      await loaded(page);
       expect([hash, await sidewaysPixels(page)]).toEqual([hash, 0]);
     }
   });
@@ -388,11 +389,7 @@ describeInBrowser('the page', (open) => {
         '#/flags/none',
       ]) {
         await visit(`${served.url}${hash}`);
-        await page.locator('h1').waitFor();
-        await page
-          .getByText(/Loading/)
-          .first()
-          .waitFor({ state: 'detached' });
+        await loaded(page);
         for (const width of [1280, 390]) {
           await page.setViewportSize({ width, height: 900 });
           expect([hash, width, await seriousFindings(page)]).toEqual([hash, width, []]);
